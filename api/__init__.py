@@ -1,0 +1,1 @@
+"""HTTP, the stream and the command line."""

@@ -1,0 +1,1 @@
+"""The bundled sample, the replayed Claude and the local forge server."""

@@ -1,0 +1,1 @@
+"""The trusted side of git and GitHub. The only holder of the GitHub token."""

@@ -1,0 +1,249 @@
+"""What a run says of itself while it works: one frozen model a type.
+
+An event's `key` names what it reports within its run, so that saying it again after a resume adds
+nothing. The log adds `seq`, `runId` and `time`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from graph.values import (
+    ChangedFile,
+    CheckStatus,
+    CommandReport,
+    Failure,
+    FinalStatus,
+    Finding,
+    GateFinding,
+    NodeName,
+    Plan,
+    RoleName,
+    Usage,
+    Value,
+    Verdict,
+)
+
+NodeOutcome = Literal[
+    "ok",
+    "passed",
+    "failed",
+    "unavailable",
+    "approved",
+    "request_changes",
+    "revised",
+    "rejected",
+    "no_changes",
+    "stopped",
+    "error",
+]
+
+
+class EventBase(Value):
+    """What every event has; `key` is empty where an event may come any number of times."""
+
+    key: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """The event's own fields as they go on the wire: camelCase, without `key` and absent ones."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"key"}, exclude_none=True)
+
+    def keyed(self, scope: str) -> "Event":
+        """This event with a key of `scope` and its content: the same again adds nothing."""
+        digest = hashlib.sha256(self.model_dump_json(exclude={"key"}).encode()).hexdigest()[:16]
+        copy: Event = self.model_copy(update={"key": f"{scope}:{digest}"})  # type: ignore[assignment]
+        return copy
+
+
+class RunQueued(EventBase):
+    type: Literal["run.queued"] = "run.queued"
+    position: int
+
+
+class RunStarted(EventBase):
+    type: Literal["run.started"] = "run.started"
+    repo_url: str
+    prompt: str
+    base_branch: str | None = None
+    base_sha: str | None = None
+    models: dict[RoleName, str]
+    version: str
+    attempt: int
+
+
+class RunResumed(EventBase):
+    type: Literal["run.resumed"] = "run.resumed"
+    attempt: int
+    reason: str
+
+
+class NodeStarted(EventBase):
+    type: Literal["node.started"] = "node.started"
+    node: NodeName
+    visit: int
+
+
+class NodeFinished(EventBase):
+    type: Literal["node.finished"] = "node.finished"
+    node: NodeName
+    visit: int
+    outcome: NodeOutcome
+    duration_ms: int
+
+
+class RoleText(EventBase):
+    type: Literal["role.text"] = "role.text"
+    role: RoleName
+    text: str
+
+
+class RoleThinking(EventBase):
+    type: Literal["role.thinking"] = "role.thinking"
+    role: RoleName
+    text: str
+
+
+class ToolStarted(EventBase):
+    type: Literal["tool.started"] = "tool.started"
+    role: RoleName
+    call_id: str
+    tool: str
+    input: JsonValue
+
+
+class ToolFinished(EventBase):
+    type: Literal["tool.finished"] = "tool.finished"
+    role: RoleName
+    call_id: str
+    ok: bool
+    output: str
+    exit_code: int | None = None
+    duration_ms: int
+
+
+class PlanReady(EventBase):
+    type: Literal["plan.ready"] = "plan.ready"
+    plan_id: str
+    plan: Plan
+
+
+class PlanWaiting(EventBase):
+    type: Literal["plan.waiting"] = "plan.waiting"
+    plan_id: str
+    plan: Plan
+
+
+class ValidationFinished(EventBase):
+    type: Literal["validation.finished"] = "validation.finished"
+    status: CheckStatus
+    commands: tuple[CommandReport, ...]
+    new_failures: tuple[str, ...]
+    known_failures: tuple[str, ...]
+
+
+class ReviewFinished(EventBase):
+    type: Literal["review.finished"] = "review.finished"
+    verdict: Verdict
+    summary: str = ""
+    findings: tuple[Finding, ...]
+
+
+class ChangeUpdated(EventBase):
+    type: Literal["change.updated"] = "change.updated"
+    digest: str
+    files: tuple[ChangedFile, ...]
+
+
+class GateFinished(EventBase):
+    type: Literal["gate.finished"] = "gate.finished"
+    passed: bool
+    findings: tuple[GateFinding, ...]
+
+
+class UsageReported(EventBase):
+    """Tokens and money of one reply; `costUsd` is null where the model's price is unknown."""
+
+    type: Literal["usage"] = "usage"
+    role: RoleName
+    model: str
+    usage: Usage
+    cost_usd: float | None
+    run_cost_usd: float | None
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "role": self.role,
+            "model": self.model,
+            **self.usage.model_dump(),
+            "costUsd": self.cost_usd,
+            "runCostUsd": self.run_cost_usd,
+        }
+
+
+class Retry(EventBase):
+    type: Literal["retry"] = "retry"
+    what: str
+    attempt: int
+    wait_ms: int
+    reason: str
+
+
+class PrCreated(EventBase):
+    type: Literal["pr.created"] = "pr.created"
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+
+
+class PrUpdated(EventBase):
+    type: Literal["pr.updated"] = "pr.updated"
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+
+
+class RunFinished(EventBase):
+    type: Literal["run.finished"] = "run.finished"
+    attempt: int
+    status: FinalStatus
+    reason: str | None = None
+    pr_url: str | None = None
+    branch: str | None = None
+    patch: str | None = None
+    usage: Usage
+    cost_usd: float | None
+    error: Failure | None = None
+
+    def data(self) -> dict[str, Any]:
+        return {**super().data(), "costUsd": self.cost_usd}
+
+
+Event: TypeAlias = (
+    RunQueued
+    | RunStarted
+    | RunResumed
+    | NodeStarted
+    | NodeFinished
+    | RoleText
+    | RoleThinking
+    | ToolStarted
+    | ToolFinished
+    | PlanReady
+    | PlanWaiting
+    | ValidationFinished
+    | ReviewFinished
+    | ChangeUpdated
+    | GateFinished
+    | UsageReported
+    | Retry
+    | PrCreated
+    | PrUpdated
+    | RunFinished
+)
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+Emit = Callable[[Event], None]

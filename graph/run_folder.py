@@ -1,0 +1,57 @@
+"""Where a run's files lie. Whole files only, added by rename; the same on a disk and on a Volume."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graph.values import ChangeRef, RoleName
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run below the folder of all runs."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, runs: Path, run_id: str) -> "RunFolder":
+        return cls(runs / run_id)
+
+    @property
+    def base_git(self) -> Path:
+        """The trusted bare repository; never written after `prepare`."""
+        return self.root / "base.git"
+
+    @property
+    def changes(self) -> Path:
+        return self.root / "changes"
+
+    def patch(self, ref: ChangeRef) -> Path:
+        return self.changes / f"{ref.step:04d}-{ref.role}.patch"
+
+    def transcript(self, step: int, role: RoleName) -> Path:
+        """The folder of one role call's messages."""
+        return self.root / "transcripts" / f"{step:04d}-{role}"
+
+    def diff(self, step: int) -> Path:
+        """The readable diff, made on the trusted side from the change of `step`."""
+        return self.root / "diffs" / f"{step:04d}.diff"
+
+    @property
+    def objects(self) -> Path:
+        """Git objects of the change: trees, blobs and the commit, on the trusted side."""
+        return self.root / "objects"
+
+    @property
+    def checks(self) -> Path:
+        """Kept results of checks on the untouched base."""
+        return self.root / "checks"
+
+    @property
+    def trees(self) -> Path:
+        """Trees of sandboxes that live on this machine."""
+        return self.root / "trees"
+
+    @property
+    def checkpoint(self) -> Path:
+        """LangGraph's checkpoints of this run."""
+        return self.root / "checkpoint.db"

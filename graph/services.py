@@ -1,0 +1,155 @@
+"""What the nodes need from the world, as Protocols. `build_graph` closes over one set of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from graph.events import Emit
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.values import (
+    Base,
+    Change,
+    ChangeRef,
+    Check,
+    GateReport,
+    Plan,
+    PullRequest,
+    Review,
+    Validation,
+    Value,
+)
+
+
+class Planner(Protocol):
+    """Reads the repository and says what to do."""
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult: ...
+
+
+class Coder(Protocol):
+    """Changes the live tree by the plan and hands the change over."""
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult: ...
+
+
+class Reviewer(Protocol):
+    """Judges a validated change in a fresh tree."""
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult: ...
+
+
+class Fixer(Protocol):
+    """Mends what validation or review found and hands the change over."""
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult: ...
+
+
+class Repositories(Protocol):
+    """The trusted side of git: the base, and changes read against it."""
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        """Clone into the run's `base.git`, or find it there from before; `branch` None: default.
+
+        Raises RepositoryError or GitHubError.
+        """
+        ...
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        """Apply a handed-over patch to the base's index, write the tree and the readable diff.
+
+        Raises PatchTooLarge or PatchUnusable.
+        """
+        ...
+
+
+class Workspaces(Protocol):
+    """The folder of a run and the sandboxes that were opened for it."""
+
+    async def open(self, run_id: str) -> None:
+        """Make the run's folder, or find it."""
+        ...
+
+    async def next_fence(self, run_id: str) -> int:
+        """A number higher than every one given before for this run."""
+        ...
+
+    async def close(self, run_id: str) -> None:
+        """End every sandbox of the run and remove its trees; what is durable stays."""
+        ...
+
+
+class Checks(Protocol):
+    """The commands that say whether a change holds."""
+
+    async def find(
+        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+    ) -> tuple[Check, ...]:
+        """The caller's checks and, unless `only`, those the base itself names."""
+        ...
+
+    async def validate(
+        self,
+        run_id: str,
+        base: Base,
+        change: ChangeRef,
+        checks: tuple[Check, ...],
+        setup: tuple[str, ...],
+        deadline: float,
+    ) -> Validation:
+        """Run the checks on the change in a fresh tree; what fails is held against the base.
+
+        No checks, or none that could start: `unavailable`. Raises SandboxError.
+        """
+        ...
+
+
+class Publication(Value):
+    """All that a pull request tells."""
+
+    run_id: str
+    branch: str
+    base: Base
+    change: Change
+    plan: Plan | None
+    validation: Validation | None
+    review: Review | None
+    gate: GateReport
+    draft: bool
+    left: tuple[str, ...]
+    """What is not done or not known, a sentence each."""
+    title: str = ""
+    """The caller's title; else the change's own."""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    requested_by: str = ""
+
+
+class Publisher(Protocol):
+    """The only way out: the gate, the branch and the pull request."""
+
+    async def gate(
+        self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
+    ) -> GateReport:
+        """Judge the change by its tree; `allow` names rules that may pass."""
+        ...
+
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+        """Commit, push to the branch, open or update the pull request; safe to repeat.
+
+        For a local checkout: make the branch there, and a patch file. Raises RepositoryError or
+        GitHubError.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """One set of everything the nodes call."""
+
+    planner: Planner
+    coder: Coder
+    reviewer: Reviewer
+    fixer: Fixer
+    repositories: Repositories
+    workspaces: Workspaces
+    checks: Checks
+    publisher: Publisher

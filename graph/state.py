@@ -1,0 +1,87 @@
+"""The state of the graph: the request's own keys, and what the nodes found. Checkpointed at every step."""
+
+from typing import NotRequired, Required
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from graph.values import (
+    Approval,
+    Base,
+    Change,
+    Check,
+    Failure,
+    GateReport,
+    Outcome,
+    Plan,
+    PullRequest,
+    Review,
+    Spend,
+    Stop,
+    Validation,
+    Value,
+)
+
+
+class RunRequest(TypedDict):
+    """The graph's input. `repo_url` is an address below the configured host, or here a local path.
+
+    `max_cost_usd` in US dollars, `timeout_s` in seconds; both lower the configured limits.
+    """
+
+    repo_url: Required[str]
+    prompt: Required[str]
+    base_branch: NotRequired[str | None]
+    setup: NotRequired[list[str]]
+    validate: NotRequired[list[str]]
+    validate_only: NotRequired[bool]
+    approve_plan: NotRequired[bool]
+    draft: NotRequired[bool]
+    title: NotRequired[str | None]
+    labels: NotRequired[list[str]]
+    reviewers: NotRequired[list[str]]
+    allow: NotRequired[list[str]]
+    max_cost_usd: NotRequired[float | None]
+    max_tokens: NotRequired[int | None]
+    max_fix_rounds: NotRequired[int | None]
+    timeout_s: NotRequired[int | None]
+    model: NotRequired[str | None]
+    requested_by: NotRequired[str]
+
+
+class Limits(Value):
+    """What a run may use; a request can lower each. 0 means no limit for money and tokens."""
+
+    max_cost_usd: float = Field(default=5.0, ge=0)
+    max_tokens: int = Field(default=0, ge=0)
+    max_fix_rounds: int = Field(default=3, ge=0)
+    timeout_s: int = Field(default=3600, ge=1)
+
+
+class RunState(RunRequest, total=False):
+    """All channels. Nodes return only the keys they change."""
+
+    limits: Limits
+    base: Base
+    branch: str
+    checks: list[Check]
+    deadline: float
+    """Unix seconds; moved on by the time a plan waited."""
+    planned_at: float
+    plan: Plan | None
+    plan_id: str
+    approval: Approval | None
+    step: int
+    change: Change | None
+    validation: Validation | None
+    review: Review | None
+    gate: GateReport | None
+    rounds: int
+    spent: Spend
+    stop: Stop | None
+    pull_request: PullRequest | None
+    outcome: Outcome | None
+    failure: Failure | None
+
+
+REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)

@@ -1,0 +1,70 @@
+"""What a role is given and what it hands back: plain JSON, so that a role can run anywhere."""
+
+from graph.values import (
+    Base,
+    Budget,
+    ChangeRef,
+    GateFinding,
+    Plan,
+    Review,
+    RoleName,
+    Spend,
+    Stop,
+    Validation,
+    Value,
+)
+
+
+class RoleTask(Value):
+    """One call of one role.
+
+    `step` counts the role calls of a run and names the call's files; a call that is repeated after
+    a crash has the same `step` and a higher `fence`, and only the highest may write.
+    """
+
+    run_id: str
+    role: RoleName
+    step: int
+    fence: int
+    prompt: str
+    base: Base
+    budget: Budget
+    model: str | None = None
+    plan: Plan | None = None
+    feedback: str = ""
+    """What the caller said of the plan before, with `plan` that plan."""
+    change: ChangeRef | None = None
+    """The newest change, None before the first."""
+    checks: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    validation: Validation | None = None
+    review: Review | None = None
+    gate: tuple[GateFinding, ...] = ()
+
+
+class PlannerResult(Value):
+    """`plan` is None where there is nothing to do (`reason` says why) or the role was stopped."""
+
+    plan: Plan | None
+    reason: str = ""
+    spend: Spend
+    stopped: Stop | None = None
+
+
+class ChangeResult(Value):
+    """What coder and fixer hand over; `change` is None where the tree equals the base."""
+
+    change: ChangeRef | None
+    title: str = ""
+    """One line that could head a commit; empty where the role was stopped before it answered."""
+    summary: str = ""
+    spend: Spend
+    stopped: Stop | None = None
+
+
+class ReviewerResult(Value):
+    """`review` is None where the role was stopped before its verdict."""
+
+    review: Review | None
+    spend: Spend
+    stopped: Stop | None = None

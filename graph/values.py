@@ -1,0 +1,231 @@
+"""What a run knows: small frozen values, safe to checkpoint, to send to another machine and to show."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+RoleName = Literal["planner", "coder", "reviewer", "fixer"]
+NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
+Stop = Literal["budget", "time"]
+Severity = Literal["error", "warning", "info"]
+CheckStatus = Literal["passed", "failed", "unavailable"]
+Verdict = Literal["approve", "request_changes"]
+FinalStatus = Literal[
+    "succeeded",
+    "no_changes",
+    "rejected",
+    "incomplete",
+    "blocked",
+    "budget_exhausted",
+    "timed_out",
+    "failed",
+    "interrupted",
+    "cancelled",
+]
+Status = Literal["queued", "running", "waiting"] | FinalStatus
+
+
+class Value(BaseModel):
+    """A frozen value; camelCase on the wire, snake_case in Python, either on input."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Base(Value):
+    """The commit a run starts from.
+
+    `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
+    `tree` is the id of the commit's tree; `message` says what a reader should know of the
+    repository (a rename, submodules left as they are), or is empty.
+    """
+
+    address: str
+    full_name: str
+    branch: str
+    sha: str
+    tree: str
+    local: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Check(Value):
+    """A command whose exit code says whether the change holds, and who asked for it."""
+
+    command: str
+    source: Literal["caller", "repository", "plan"]
+
+
+class Plan(Value):
+    """What the planner means to do; `short` is the route of a one-step request."""
+
+    summary: str
+    route: Literal["short", "full"] = "full"
+    steps: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    validate_: tuple[str, ...] = Field(default=(), alias="validate")
+
+
+class Approval(Value):
+    """The caller's answer to a waiting plan; `plan` replaces the plan that is approved."""
+
+    decision: Literal["approve", "revise", "reject"]
+    plan_id: str | None = None
+    plan: Plan | None = None
+    feedback: str = ""
+
+
+class ChangeRef(Value):
+    """A whole change against the base as a role handed it over: `changes/NNNN-<role>.patch`."""
+
+    step: int
+    role: RoleName
+    digest: str
+    """`sha256:` and the hex digest of the patch's bytes."""
+
+
+class ChangedFile(Value):
+    """One changed path; `added` and `removed` count lines and are 0 for a binary file."""
+
+    path: str
+    added: int
+    removed: int
+
+
+class Change(Value):
+    """A change as the trusted side read it: its tree applies the patch to the base."""
+
+    ref: ChangeRef
+    tree: str
+    files: tuple[ChangedFile, ...]
+    title: str = ""
+    summary: str = ""
+
+
+class CommandReport(Value):
+    """One check on the change; `exit_code` is None where it could not start or was stopped."""
+
+    command: str
+    exit_code: int | None
+    status: CheckStatus
+    duration_ms: int
+    output: str = ""
+
+
+class Validation(Value):
+    """All checks on one change, compared with the untouched base.
+
+    `new_failures` and `known_failures` name tests where the check's output could be parsed, else
+    commands. `known_failures` fail on the base too.
+    """
+
+    status: CheckStatus
+    commands: tuple[CommandReport, ...] = ()
+    new_failures: tuple[str, ...] = ()
+    known_failures: tuple[str, ...] = ()
+
+
+class Finding(Value):
+    """What the reviewer objects to; an `error` must be mended."""
+
+    severity: Severity
+    path: str = ""
+    line: int | None = None
+    message: str
+
+
+class Review(Value):
+    """The reviewer's structured answer."""
+
+    verdict: Verdict
+    summary: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+class GateFinding(Finding):
+    """What the gate found; never holds the matched text. An `error` blocks."""
+
+    rule: str
+
+
+class GateReport(Value):
+    """Whether a change may leave this machine."""
+
+    passed: bool
+    findings: tuple[GateFinding, ...] = ()
+
+
+class PullRequest(Value):
+    """Where the change stands now; `url` and `number` are None for a local branch."""
+
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+    created: bool = True
+    patch: str | None = None
+    """Path of the patch file of a local run."""
+
+
+class Usage(Value):
+    """Tokens as the Messages API counts them, added up."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=None)
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            **{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields}
+        )
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, read from cache or not."""
+        return sum(getattr(self, name) for name in Usage.model_fields)
+
+
+class Spend(Value):
+    """What replies have cost so far; `cost_usd` is None once a model without a known price ran."""
+
+    usage: Usage = Usage()
+    cost_usd: float | None = 0.0
+    turns: int = 0
+
+    def __add__(self, other: "Spend") -> "Spend":
+        known = self.cost_usd is not None and other.cost_usd is not None
+        cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
+        return Spend(usage=self.usage + other.usage, cost_usd=cost, turns=self.turns + other.turns)
+
+
+class Budget(Value):
+    """The run's one pot: limits of the whole run, what earlier steps spent, and the wall clock.
+
+    `max_cost_usd` and `max_tokens` are None without a limit; `deadline` is Unix seconds.
+    """
+
+    max_cost_usd: float | None
+    max_tokens: int | None
+    deadline: float
+    spent: Spend = Spend()
+
+
+class Failure(Value):
+    """An error of the run as data: stable code, what happened, what to do, where it stopped."""
+
+    code: str
+    message: str
+    hint: str = ""
+    node: str = ""
+
+
+class Outcome(Value):
+    """How the run ended; `reason` is a stable code such as `fix_rounds_exhausted`, or empty."""
+
+    status: FinalStatus
+    reason: str = ""

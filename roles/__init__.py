@@ -1,0 +1,1 @@
+"""The four roles on Claude. The only holder of the Claude key."""

@@ -1,0 +1,79 @@
+"""What the store keeps of a run, and who may see it."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from graph.state import RunRequest
+from graph.values import Status
+
+FINAL: frozenset[Status] = frozenset(
+    (
+        "succeeded",
+        "no_changes",
+        "rejected",
+        "incomplete",
+        "blocked",
+        "budget_exhausted",
+        "timed_out",
+        "failed",
+        "interrupted",
+        "cancelled",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks; an operator sees all runs, others their own name's."""
+
+    name: str
+    operator: bool = False
+
+    def sees(self, owner: str) -> bool:
+        return self.operator or self.name == owner
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as the store has it. Times are Unix seconds; `node` is where it is or stopped."""
+
+    run_id: str
+    owner: str
+    status: Status
+    node: str | None
+    attempt: int
+    request: RunRequest
+    created_at: float
+    updated_at: float
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """One event as the log has it; `data` holds `type` and the type's own fields."""
+
+    run_id: str
+    seq: int
+    time: float
+    type: str
+    data: dict[str, Any]
+
+    @property
+    def payload(self) -> str:
+        """The JSON object that readers get, one line."""
+        common = {"seq": self.seq, "runId": self.run_id, "time": rfc3339(self.time)}
+        return json.dumps({**common, **self.data}, ensure_ascii=False, separators=(",", ":"))
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds."""
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -1,0 +1,50 @@
+"""Output of untrusted commands: both ends kept, and made harmless to show."""
+
+import re
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class BothEnds:
+    """Keeps the first and the last half of what is fed to it, in bounded memory."""
+
+    def __init__(self, keep_bytes: int) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._half = max(keep_bytes // 2, 1)
+        self.total = 0
+
+    def feed(self, data: bytes) -> None:
+        self.total += len(data)
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 2 * self._half:
+            del self._tail[: -self._half]
+
+    @property
+    def dropped(self) -> int:
+        """Bytes left out of the middle."""
+        return self.total - len(self._head) - min(len(self._tail), self._half)
+
+    @property
+    def kept(self) -> bytes:
+        """Head and tail, without a mark between them; the head is `keep_bytes // 2` long."""
+        return bytes(self._head + self._tail[-self._half :])
+
+
+def render(output: bytes, dropped: int) -> str:
+    """Decode for people and models: no escape sequences, no controls, the cut marked in the middle."""
+    if dropped:
+        half = len(output) // 2
+        head, tail = output[:half], output[half:]
+        return f"{_clean(head)}\n[… {dropped} bytes left out …]\n{_clean(tail)}"
+    return _clean(output)
+
+
+def _clean(raw: bytes) -> str:
+    text = _ESCAPES.sub("", raw.decode("utf-8", errors="replace"))
+    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
