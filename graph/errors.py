@@ -282,7 +282,7 @@ class ClaudeUnavailable(ClaudeError):
 
 
 class ClaudeRejected(ClaudeError):
-    """Raised when the Messages API answers 4xx to a request that will not get better by repeating."""
+    """Raised when the Messages API answers 4xx to a request that repeating will not mend."""
 
     code = "claude_rejected"
 

@@ -47,7 +47,7 @@ class EventBase(Value):
     key: str = ""
 
     def data(self) -> dict[str, Any]:
-        """The event's own fields as they go on the wire: camelCase, without `key` and absent ones."""
+        """The event's own fields as on the wire: camelCase, without `key` and absent ones."""
         return self.model_dump(mode="json", by_alias=True, exclude={"key"}, exclude_none=True)
 
     def keyed(self, scope: str) -> "Event":

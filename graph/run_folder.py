@@ -1,4 +1,4 @@
-"""Where a run's files lie. Whole files only, added by rename; the same on a disk and on a Volume."""
+"""Where a run's files lie. Whole files, added by rename; the same on a disk and on a Volume."""
 
 from dataclasses import dataclass
 from pathlib import Path

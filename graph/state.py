@@ -1,4 +1,4 @@
-"""The state of the graph: the request's own keys, and what the nodes found. Checkpointed at every step."""
+"""The state of the graph: the request's own keys and what the nodes found."""
 
 from typing import NotRequired, Required
 

@@ -1,4 +1,4 @@
-"""What a run knows: small frozen values, safe to checkpoint, to send to another machine and to show."""
+"""What a run knows: small frozen values, safe to checkpoint, to send on and to show."""
 
 from typing import Literal
 

@@ -37,7 +37,7 @@ class BothEnds:
 
 
 def render(output: bytes, dropped: int) -> str:
-    """Decode for people and models: no escape sequences, no controls, the cut marked in the middle."""
+    """Decode for people and models: no escapes, no controls, the cut marked in the middle."""
     if dropped:
         half = len(output) // 2
         head, tail = output[:half], output[half:]
