@@ -1,0 +1,1 @@
+"""All settings, read in one place. Rooms get plain values."""
