@@ -1,0 +1,76 @@
+"""Every way to show a run, behind one Protocol, and the loop that feeds it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from api.exit_codes import exit_code
+
+Event = Mapping[str, Any]
+Events = AsyncIterator[dict[str, Any]]
+_TICK_S = 0.125
+
+
+class Drawing(Protocol):
+    """Shows a run while it is entered."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Take in the run's next event."""
+        ...
+
+    def tick(self) -> None:
+        """Time has passed."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that is not the run's."""
+        ...
+
+    def pause(self) -> None:
+        """Leave the terminal to a question."""
+        ...
+
+    def go_on(self) -> None:
+        """Take the terminal back."""
+        ...
+
+
+class Watcher(Protocol):
+    """Learns of each event before it is drawn."""
+
+    async def on_event(self, event: Event) -> None: ...
+
+
+async def draw(events: Events, drawing: Drawing, watcher: Watcher | None = None) -> int:
+    """Show a run to the end of its events; the exit code of its last `run.finished`."""
+    status: str | None = None
+    with drawing:
+        ticking = asyncio.create_task(_tick(drawing))
+        try:
+            async for event in events:
+                if watcher:
+                    await watcher.on_event(event)
+                if event.get("type") == "run.finished":
+                    status = str(event.get("status"))
+                drawing.show(event)
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+    return exit_code(status)
+
+
+async def _tick(drawing: Drawing) -> None:
+    while True:
+        await asyncio.sleep(_TICK_S)
+        drawing.tick()

@@ -1,0 +1,58 @@
+"""Text that comes in pieces, given on line by line."""
+
+from rich.cells import cell_len, chop_cells
+
+
+class Speech:
+    """Breaks streamed text at `width` cells; what is not yet a whole line stays in `rest`."""
+
+    def __init__(self, width: int) -> None:
+        self._width = max(width, 10)
+        self._said = False
+        self.rest = ""
+
+    def feed(self, text: str) -> list[str]:
+        """The lines that `text` completes; runs of blank lines become one."""
+        *whole, self.rest = (self.rest + text).split("\n")
+        lines: list[str] = []
+        for line in whole:
+            lines += self._kept(wrap(line, self._width))
+        *broken, self.rest = wrap(self.rest, self._width, keep_end=True)
+        return lines + self._kept(broken)
+
+    def flush(self) -> list[str]:
+        """What is left, at the end of a paragraph."""
+        lines = self._kept([self.rest.rstrip()] if self.rest.strip() else [])
+        self.rest, self._said = "", False
+        return lines
+
+    def _kept(self, lines: list[str]) -> list[str]:
+        kept: list[str] = []
+        for line in lines:
+            if line.strip():
+                kept.append(line.rstrip())
+                self._said = True
+            elif self._said:
+                kept.append("")
+                self._said = False
+        return kept
+
+
+def wrap(text: str, width: int, *, hang: int = 0, keep_end: bool = False) -> list[str]:
+    """`text` (one line) broken between words where it can be, inside one where it must be.
+
+    Every line but the first stands in by `hang` cells.
+    """
+    lines: list[str] = []
+    while cell_len(text) > width:
+        head = chop_cells(text, width)[0]
+        space = head.rfind(" ", 1)
+        if text[len(head) : len(head) + 1] == " ":
+            space = len(head)
+        if space > hang and head[:space].strip():
+            lines.append(text[:space].rstrip())
+            text = " " * hang + text[space:].lstrip()
+        else:
+            lines.append(head)
+            text = " " * hang + text[len(head) :]
+    return [*lines, text if keep_end else text.rstrip()]
