@@ -1,0 +1,31 @@
+"""The forms in which a secret may lie in other bytes."""
+
+import base64
+from urllib.parse import quote
+
+
+def holds_secret(data: bytes, secret: str) -> bool:
+    """Whether `data` holds the secret: as it is, in base64, in hex, or encoded for a URL."""
+    return any(form in data for form in _forms(secret))
+
+
+def _forms(secret: str) -> set[bytes]:
+    raw = secret.encode()
+    if not raw:
+        return set()
+    percent = "".join(f"%{byte:02x}" for byte in raw)
+    forms = {raw, raw.hex().encode(), raw.hex().upper().encode(), quote(secret, safe="").encode()}
+    forms |= {percent.encode(), percent.upper().encode()}
+    for offset in range(3):
+        forms |= _base64_forms(raw, offset)
+    return forms
+
+
+def _base64_forms(raw: bytes, offset: int) -> set[bytes]:
+    """What base64 makes of the secret after `offset` other bytes, without the characters that
+    depend on what stands before and behind it."""
+    encoded = base64.b64encode(b"\x00" * offset + raw)
+    start = (offset * 8 + 5) // 6
+    stop = (offset + len(raw)) * 8 // 6
+    inner = encoded[start:stop]
+    return {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
