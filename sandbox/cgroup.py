@@ -1,0 +1,217 @@
+"""Control groups: the kernel's own limits on memory, processes and processor time of a command.
+
+Made below this process's own group or an ancestor of it, so that limits set on this process hold
+for its commands too. Version 1 has a hierarchy for each controller, version 2 one for all. Where
+no such folder is writable (an ordinary user's shell, most containers), `find` says so by None and
+`sandbox.watch` takes over.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.sandbox import Limits
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+HOME = "coding-agent"
+"""The group that all groups of ours are in."""
+
+PERIOD_US = 100_000
+REMOVE_TRIES = 50
+"""A group whose last process just ended stays busy for a while."""
+
+_V1 = ("memory", "pids", "cpu")
+_NEEDED = {"memory", "pids"}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the kernel counted: processes killed for their memory, new ones refused."""
+
+    memory_kills: int
+    pids_refusals: int
+
+
+class Group:
+    """The group of one command: a folder in the one hierarchy of version 2, or in several."""
+
+    def __init__(self, folders: tuple[Path, ...], limits: Limits) -> None:
+        self.folders = folders
+        for folder in folders:
+            folder.mkdir()
+            _limit(folder, limits)
+
+    def usage(self) -> Usage:
+        kills = refusals = 0
+        for folder in self.folders:
+            kills += _counter(folder / "memory.oom_control", "oom_kill")
+            kills += _counter(folder / "memory.events", "oom_kill")
+            refusals += _counter(folder / "pids.events", "max")
+        return Usage(kills, refusals)
+
+    async def remove(self) -> None:
+        """Kill what is left in it and remove it; one that stays busy waits for `clear`."""
+        left = self.folders
+        for _ in range(REMOVE_TRIES):
+            left = tuple(folder for folder in left if not _try_remove(folder))
+            if not left:
+                return
+            await asyncio.sleep(0.002)
+
+
+class Groups:
+    """Makes the group of each command; what dead processes of ours left is cleared first."""
+
+    def __init__(self, parents: tuple[Path, ...], limits: Limits) -> None:
+        self._parents = parents
+        self._limits = limits
+        self._prefix = _process_name(os.getpid())
+        self._numbers = itertools.count(1)
+        clear(parents)
+
+    def new(self) -> Group:
+        name = f"{self._prefix}.{next(self._numbers)}"
+        return Group(tuple(parent / name for parent in self._parents), self._limits)
+
+
+def find(limits: Limits, root: Path = ROOT, own: Path = OWN) -> Groups | None:
+    """Where groups limiting memory and processes can be made, in either version; else None."""
+    paths = _own_paths(own)
+    if (root / "cgroup.controllers").exists():
+        parent = _v2_parent(root, paths.get("", "/"))
+        return Groups((parent,), limits) if parent else None
+    parents = {name: _v1_parent(root / name, paths.get(name, "/")) for name in _V1}
+    if any(parents[name] is None for name in _NEEDED):
+        return None
+    return Groups(tuple(parent for parent in parents.values() if parent), limits)
+
+
+def clear(parents: tuple[Path, ...]) -> None:
+    """Remove the groups of processes that are no more, with what still runs in them.
+
+    Only those of this pid namespace: of another's, nobody here can tell whether it lives.
+    """
+    for parent in parents:
+        for folder in parent.iterdir():
+            name, _, number = folder.name.partition(".")
+            namespace, _, process = name.partition("-")
+            pid = process.partition("-")[0]
+            if not number or namespace != _pid_namespace() or not pid.isdecimal():
+                continue
+            if _process_name(int(pid)) != name:
+                _try_remove(folder)
+
+
+def _own_paths(own: Path) -> dict[str, str]:
+    """The path of this process's group by controller; the key of version 2 is empty."""
+    paths: dict[str, str] = {}
+    for line in own.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths |= dict.fromkeys(controllers.split(","), path)
+    return paths
+
+
+def _v1_parent(mount: Path, path: str) -> Path | None:
+    """In a container the path may be the host's; what is mounted is then its own group."""
+    for folder in (mount / path.lstrip("/"), mount):
+        if (folder / "cgroup.procs").exists() and (home := _make(folder)):
+            return home
+    return None
+
+
+def _v2_parent(root: Path, path: str) -> Path | None:
+    """The nearest ancestor that hands the controllers on and that we may write in."""
+    folder = root / path.lstrip("/")
+    for candidate in (folder, *folder.parents):
+        if not candidate.is_relative_to(root):
+            break
+        handed_on = set(_read(candidate / "cgroup.subtree_control").split())
+        if handed_on >= _NEEDED and (home := _make(candidate)):
+            controllers = sorted(handed_on & {*_NEEDED, "cpu"})
+            if _write(home / "cgroup.subtree_control", " ".join(f"+{c}" for c in controllers)):
+                return home
+    return None
+
+
+def _make(folder: Path) -> Path | None:
+    home = folder / HOME
+    try:
+        home.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return home if os.access(home, os.W_OK) else None
+
+
+def _limit(folder: Path, limits: Limits) -> None:
+    """Write what the folder's controllers know; the rest of the names are not there."""
+    memory = str(limits.memory_mb << 20)
+    quota = str(round(limits.cpus * PERIOD_US))
+    settings = {
+        "memory.limit_in_bytes": memory,
+        "memory.memsw.limit_in_bytes": memory,
+        "memory.max": memory,
+        "memory.swap.max": "0",
+        "memory.oom.group": "1",
+        "pids.max": str(limits.pids),
+        "cpu.cfs_quota_us": quota,
+        "cpu.max": f"{quota} {PERIOD_US}",
+    }
+    for name, value in settings.items():
+        if (folder / name).exists():
+            (folder / name).write_text(value)
+
+
+def _try_remove(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        _write(folder / "cgroup.kill", "1")
+        for pid in _read(folder / "cgroup.procs").split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        return False
+    return True
+
+
+def _counter(file: Path, name: str) -> int:
+    for line in _read(file).splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0
+
+
+def _read(file: Path) -> str:
+    """Empty where it cannot be read: a controller without it, a group just removed."""
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def _write(file: Path, text: str) -> bool:
+    try:
+        file.write_text(text)
+    except OSError:
+        return False
+    return True
+
+
+def _pid_namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _process_name(pid: int) -> str:
+    """A name for a process that no later one gets; of one that is gone, the empty string."""
+    stat = _read(Path(f"/proc/{pid}/stat"))
+    if not stat:
+        return ""
+    started = stat.rpartition(")")[2].split()[19]
+    return f"{_pid_namespace()}-{pid}-{started}"

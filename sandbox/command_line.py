@@ -1,0 +1,156 @@
+"""The bubblewrap command line, word by word.
+
+It is made once for a tree; a start adds its own descriptors, its group and the command.
+"""
+
+import os
+import resource
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
+
+HOME = "/home/agent"
+UID = "1000"
+RLIMITS = "/etc/rlimits.sh"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+JOIN = (
+    'while [ "$1" != -- ]; do echo 0 > "$1"/cgroup.procs || exit 125; shift; done; shift; exec "$@"'
+)
+"""Puts itself, and so all that follows, into the groups named before the `--`."""
+
+ETC = {
+    "/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+    f"agent:x:{UID}:{UID}:agent:{HOME}:/bin/bash\n"
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "/etc/group": f"root:x:0:\nagent:x:{UID}:\nnogroup:x:65534:\n",
+    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+"""Files of `/etc` that are ours; of the host's only what programs need to start is shown."""
+
+_HOST_ETC = (
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls",
+)
+_NAMESPACES = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
+_CONFINED = "--disable-userns --assert-userns-disabled --cap-drop ALL --new-session --clearenv"
+_MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+SHM_MB = 256
+NPROC_BACKSTOP = 4096
+"""For all processes of the sandbox where a group counts them exactly."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """The constant parts, in the order in which they stand around what a start adds."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def build(self, *, files: Mapping[str, int], seccomp: int, status: int) -> list[str]:
+        line = [*self.before, "--json-status-fd", str(status), "--seccomp", str(seccomp)]
+        for path, fd in files.items():
+            line += ["--perms", "0644", "--file", str(fd), path]
+        return [*line, *self.after]
+
+
+def command_line(
+    bwrap: str,
+    drop: Sequence[str],
+    tree: Path,
+    base_objects: Path | None,
+    limits: Limits,
+    tool_paths: Sequence[Path],
+) -> CommandLine:
+    """Everything but what differs from start to start."""
+    before = [*drop, bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
+    before += ["--die-with-parent", "--uid", UID, "--gid", UID, "--hostname", "sandbox"]
+    for name, value in _environment(tool_paths).items():
+        before += ["--setenv", name, value]
+    return CommandLine(tuple(before), (*_system(limits), *_tree(tree, base_objects, tool_paths)))
+
+
+def rlimits(limits: Limits, *, grouped: bool) -> str:
+    """What bash reads before the command (by `BASH_ENV`): the limits of each single process.
+
+    Set inside, the number of processes is counted for this sandbox alone (since Linux 5.14; before,
+    for all processes of the uid).
+    """
+    memory_kb = limits.memory_mb * 1024
+    wanted = {
+        "c": (resource.RLIMIT_CORE, 0, 1),
+        "f": (resource.RLIMIT_FSIZE, limits.disk_mb * 1024, 1024),
+        "n": (resource.RLIMIT_NOFILE, 4096, 1),
+        "l": (resource.RLIMIT_MEMLOCK, 64, 1024),
+        "q": (resource.RLIMIT_MSGQUEUE, 0, 1),
+        "r": (resource.RLIMIT_RTPRIO, 0, 1),
+        "e": (resource.RLIMIT_NICE, 0, 1),
+        "u": (resource.RLIMIT_NPROC, NPROC_BACKSTOP if grouped else limits.pids, 1),
+    }
+    if not grouped:
+        wanted["v"] = (resource.RLIMIT_AS, 2 * memory_kb, 1024)
+    words = " ".join(
+        f"-{option} {_at_most(value, unit, resource.getrlimit(kind)[1])}"
+        for option, (kind, value, unit) in wanted.items()
+    )
+    return f"ulimit {words} || exit 126; unset BASH_ENV\n"
+
+
+def _at_most(value: int, unit: int, hard: int) -> int:
+    return value if hard == resource.RLIM_INFINITY else min(value, hard // unit)
+
+
+def _environment(tool_paths: Sequence[Path]) -> dict[str, str]:
+    path = [
+        str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
+    ]
+    return {
+        "PATH": ":".join([*path, SYSTEM_PATH]),
+        "HOME": HOME,
+        "USER": "agent",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+        "BASH_ENV": RLIMITS,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _system(limits: Limits) -> Iterable[str]:
+    """The system's programs, our `/etc`, `/proc` and `/dev`."""
+    yield from ("--ro-bind", "/usr", "/usr")
+    for name in _MERGED:
+        folder = Path("/", name)
+        if folder.is_symlink():
+            yield from ("--symlink", os.readlink(folder), f"/{name}")  # noqa: PTH115 - as it is
+        elif folder.is_dir():
+            yield from ("--ro-bind", f"/{name}", f"/{name}")
+    for path in (*_HOST_ETC, *map(str, Path("/etc").glob("java-*"))):
+        if Path(path).exists():
+            yield from ("--ro-bind", path, path)
+    yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
+    shm = min(SHM_MB, limits.memory_mb // 4) << 20
+    yield from ("--size", str(shm), "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
+    yield from ("--remount-ro", "/dev")
+
+
+def _tree(tree: Path, base_objects: Path | None, tool_paths: Sequence[Path]) -> Iterable[str]:
+    """Tools and base read-only, the tree's folders for the command; nothing below those."""
+    for path in tool_paths:
+        if not path.is_relative_to("/usr"):
+            yield from ("--ro-bind", str(path.resolve()), str(path))
+    if base_objects is not None:
+        yield from ("--ro-bind", str(base_objects), BASE_OBJECTS)
+    yield from ("--bind", str(tree / "workspace"), WORKSPACE)
+    yield from ("--bind", str(tree / "home"), HOME)
+    yield from ("--bind", str(tree / "tmp"), "/tmp")  # noqa: S108
+    yield from ("--remount-ro", "/", "--chdir", WORKSPACE, "--")

@@ -1,0 +1,250 @@
+"""One started command: its output, its limits, and the certainty that all of it is gone.
+
+Not asyncio's own subprocesses: those wait for a pipe's end, which a daemon may hold open for
+ever, and before Python 3.12 start a thread for each process. Here the event loop watches the
+leader (bubblewrap outside) and the first process of the sandbox's process namespace by pidfd:
+when the latter has ended, the kernel has ended everything in the namespace.
+
+bubblewrap dies with the *thread* that started it, so `start` must run on the event loop's thread.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from graph.errors import SandboxLost
+from sandbox.output import BothEnds
+from sandbox.sandbox import LimitHit
+
+READ_BYTES = 64 * 1024
+GONE_WITHIN_S = 10.0
+"""How long killed processes may take to vanish; one stuck in the kernel can take for ever."""
+
+_CHILD_PID = re.compile(rb'"child-pid": (\d+)')
+_EXIT_CODE = re.compile(rb'"exit-code": (\d+)')
+
+
+class Execution:
+    """A command that runs. Await `wait()`; `stop` ends it at any time."""
+
+    def __init__(
+        self, leader: "subprocess.Popen[bytes]", output_fd: int, status_fd: int, kept: BothEnds
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._leader = leader
+        self._output_fd = output_fd
+        self._status_fd = status_fd
+        self._status = b""
+        self._leader_pidfd = os.pidfd_open(leader.pid)
+        self._init_pidfd: int | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self.closed = asyncio.Event()
+        self._started = time.monotonic()
+        self.duration_ms = 0
+        self.output = kept
+        self.output_limit = sys.maxsize
+        self.limit: LimitHit | None = None
+        self._loop.add_reader(output_fd, self._read_output)
+        self._loop.add_reader(status_fd, self._read_status)
+        self._loop.add_reader(self._leader_pidfd, self._leader_exited)
+
+    @property
+    def pid(self) -> int:
+        """The leader, outside the sandbox: every process of the command descends from it."""
+        return self._leader.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What bubblewrap says the command exited with; None where it did not come to that."""
+        found = _EXIT_CODE.search(self._status)
+        return int(found[1]) if found else None
+
+    @property
+    def loss(self) -> str:
+        """Why there is no exit code. Where bubblewrap came to no command, the output is its own."""
+        code = self._leader.returncode
+        if code is None or code < 0:
+            return f"the sandbox was ended under a command (signal {-(code or 0)})"
+        return (
+            f"no sandbox could be made: {self.output.kept[-500:].decode(errors='replace').strip()}"
+        )
+
+    async def wait(self) -> None:
+        """Return when the command has ended and no process is left, cancelled or not.
+
+        Raises SandboxLost where killed processes do not vanish.
+        """
+        try:
+            await asyncio.shield(self._ended)
+        finally:
+            self.stop()
+            await self._vanish()
+
+    def stop(self, limit: LimitHit | None = None) -> None:
+        """Kill everything; the first limit named is the one that counts."""
+        if not self._ended.done():
+            self.limit = limit
+            self._end()
+            self._kill()
+
+    def _end(self) -> None:
+        self.duration_ms = round((time.monotonic() - self._started) * 1000)
+        self._ended.set_result(None)
+
+    async def _vanish(self) -> None:
+        cancelled = False
+        deadline = self._loop.time() + GONE_WITHIN_S
+        while not self._gone.done() and (left := deadline - self._loop.time()) > 0:
+            try:
+                await asyncio.wait([self._gone], timeout=left)
+            except asyncio.CancelledError:
+                cancelled = True
+        self._close()
+        if cancelled:
+            raise asyncio.CancelledError
+        if not self._gone.done():
+            raise SandboxLost(f"killed processes were still there after {GONE_WITHIN_S:.0f} s")
+
+    def _kill(self) -> None:
+        """The leader's group, and the namespace's first process, which takes the rest with it."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._leader.returncode is None:
+                os.killpg(self._leader.pid, signal.SIGKILL)
+            if self._init_pidfd is not None:
+                signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
+
+    def _read_output(self) -> None:
+        if self._feed() and self.output.total > self.output_limit:
+            self.stop("output")
+
+    def _feed(self) -> bool:
+        """Take one piece of output; False when there is none now, or no more."""
+        try:
+            data = os.read(self._output_fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._output_fd)
+            return False
+        self.output.feed(data)
+        return True
+
+    def _read_status(self) -> None:
+        """bubblewrap tells its child's pid at the start, the exit code at the end."""
+        try:
+            data = os.read(self._status_fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(self._status_fd)
+            return
+        self._status += data
+        found = _CHILD_PID.search(self._status)
+        if found and self._init_pidfd is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._init_pidfd = os.pidfd_open(int(found[1]))
+            if self._ended.done():
+                self._kill()
+
+    def _leader_exited(self) -> None:
+        """Also the end of what the command left running: nothing outlives it."""
+        self._loop.remove_reader(self._leader_pidfd)
+        self._read_status()
+        self._kill()
+        self._leader.wait()
+        if not self._ended.done():
+            self._end()
+        if self._init_pidfd is None:
+            self._all_gone()
+        else:
+            self._loop.add_reader(self._init_pidfd, self._all_gone)
+
+    def _all_gone(self) -> None:
+        if self._init_pidfd is not None:
+            self._loop.remove_reader(self._init_pidfd)
+        while self.output.total <= self.output_limit and self._feed():
+            pass
+        self._gone.set_result(None)
+
+    def _close(self) -> None:
+        self.closed.set()
+        for fd in (self._output_fd, self._status_fd, self._leader_pidfd, self._init_pidfd):
+            if fd is not None:
+                self._loop.remove_reader(fd)
+                os.close(fd)
+
+
+class Handover:
+    """Descriptors opened for a child: closed on this side when the `with` block ends.
+
+    The reading ends of pipes stay open, unless the block ends by an error.
+    """
+
+    def __init__(self) -> None:
+        self.fds: list[int] = []
+        self._ours: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for fd in self.fds + (self._ours if kind else []):
+            os.close(fd)
+
+    def file(self, path: str) -> int:
+        """A file opened anew: its reader reads from the beginning."""
+        self.fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return self.fds[-1]
+
+    def data(self, data: bytes) -> int:
+        """Bytes to read, as a file in memory: nobody has to feed it."""
+        self.fds.append(os.memfd_create("data", os.MFD_CLOEXEC))
+        with open(self.fds[-1], "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(self.fds[-1], 0, os.SEEK_SET)
+        return self.fds[-1]
+
+    def pipe(self, owner: int | None = None) -> tuple[int, int]:
+        """A pipe: the end to read here, not blocking, and the one for the child to write to.
+
+        `owner` may open it by name: what writes to `/dev/stderr` does.
+        """
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        self._ours.append(reading)
+        self.fds.append(writing)
+        os.set_blocking(reading, False)
+        if owner is not None:
+            os.fchown(writing, owner, owner)
+        return reading, writing
+
+
+def start(
+    line: Sequence[str],
+    handover: Handover,
+    *,
+    stdin: int,
+    output: tuple[int, int],
+    status_fd: int,
+    environment: Mapping[str, str],
+    kept: BothEnds,
+) -> Execution:
+    """Start a command line in a session of its own, output and errors in one pipe."""
+    leader = subprocess.Popen(
+        line,
+        stdin=stdin,
+        stdout=output[1],
+        stderr=output[1],
+        pass_fds=handover.fds,
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    return Execution(leader, output[0], status_fd, kept)
