@@ -3,6 +3,7 @@
 import re
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_MARK = "\n[… {} characters left out …]\n"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -43,6 +44,15 @@ def render(output: bytes, dropped: int) -> str:
         head, tail = output[:half], output[half:]
         return f"{_clean(head)}\n[… {dropped} bytes left out …]\n{_clean(tail)}"
     return _clean(output)
+
+
+def cut_middle(text: str, most: int) -> str:
+    """At most `most` characters of a text: both ends, the cut marked between them."""
+    if len(text) <= most:
+        return text
+    half = max((most - len(_MARK) - len(str(len(text)))) // 2, 0)
+    mark = _MARK.format(len(text) - 2 * half)
+    return text[:half] + mark + text[len(text) - half :]
 
 
 def _clean(raw: bytes) -> str:

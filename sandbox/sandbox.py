@@ -105,8 +105,8 @@ class Sandboxes(Protocol):
         """End the tree's processes and remove it; nothing happens where there is none."""
         ...
 
-    async def close_run(self, run_id: str) -> None:
-        """End and remove every tree of the run."""
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        """End every tree of the run and remove all but those named in `keep`."""
         ...
 
 

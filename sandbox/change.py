@@ -1,0 +1,69 @@
+"""The change in a tree, taken out of it as data."""
+
+import secrets
+
+from graph.errors import PatchTooLarge, PatchUnusable
+from graph.values import Base
+from sandbox.inner_git import IGNORED_BY_SETUP, make_git_dir
+from sandbox.sandbox import ExecResult, FileRefused, Sandbox
+
+MAX_PATCH = 50 * 1024 * 1024
+
+_TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
+_TOO_LARGE = 75
+_TOLD = 1000
+
+
+async def take_change(sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATCH) -> bytes:
+    """The whole difference between the work tree and the base as a patch; b"" for none.
+
+    Ignored files, empty folders and nested repositories stay behind. The tree's own `.git` is not
+    looked at, so it does not matter what was done to it. Raises PatchTooLarge or PatchUnusable.
+    """
+    folder = f"{_TEMPORARY}/.change-{secrets.token_hex(8)}"
+    result = await sandbox.run(_script(folder, base, max_bytes), keep_bytes=2 * _TOLD)
+    if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
+        raise PatchTooLarge(
+            f"The change is larger than {max_bytes} bytes.",
+            "Keep generated files out of it by .gitignore.",
+        )
+    if result.exit_code != 0:
+        raise PatchUnusable(f"git cannot read the tree: {_reason(result)}")
+    try:
+        return await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
+    except FileRefused as error:
+        raise PatchUnusable(f"The change cannot be read: {error}") from error
+
+
+def _script(folder: str, base: Base, max_bytes: int) -> str:
+    """A new git directory and index each time; only the names to ignore come from the tree."""
+    return f"""\
+set -e -o pipefail
+export LC_ALL=C
+rm -rf {_TEMPORARY}/.change-* 2>/dev/null || true
+mkdir {folder}
+{make_git_dir(folder, base)}
+cat {IGNORED_BY_SETUP} > {folder}/info/exclude 2>/dev/null || true
+export GIT_DIR={folder} GIT_WORK_TREE=/workspace HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
+export GIT_NO_REPLACE_OBJECTS=1 GIT_LITERAL_PATHSPECS=1
+stage() {{
+  git read-tree {base.sha} && git add -u && git ls-files -z --others --exclude-standard |
+    while IFS= read -r -d '' name; do [[ $name == */ ]] || printf '%s\\0' "$name"; done |
+    git update-index -z --add --stdin
+}}
+stage || {{ chmod -R u+rwX /workspace; stage; }}
+set +e +o pipefail
+git diff --cached --binary --no-renames --full-index --no-ext-diff --no-textconv {base.sha} |
+  head -c {max_bytes + 1} > {folder}/patch
+ended=${{PIPESTATUS[0]}}
+rm -rf {folder}/objects
+[ "$(stat -c %s {folder}/patch)" -le {max_bytes} ] || exit {_TOO_LARGE}
+exit "$ended"
+"""
+
+
+def _reason(result: ExecResult) -> str:
+    if result.limit:
+        return f"the {result.limit} limit was reached"
+    return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"

@@ -1,0 +1,46 @@
+"""One run of one check: how it ended and which tests failed."""
+
+from graph.values import Value
+from sandbox.availability import could_start
+from sandbox.output import cut_middle
+from sandbox.reports import failed_tests
+from sandbox.sandbox import LimitHit, Sandbox
+
+_KEPT_BYTES = 1024 * 1024
+_SHOWN_FAILED, _SHOWN_PASSED = 4000, 500
+
+
+class CheckRun(Value):
+    """How a check ended. `started` is False where what it calls is not there."""
+
+    command: str
+    exit_code: int | None
+    limit: LimitHit | None
+    duration_ms: int
+    output: str
+    started: bool = True
+    failed_tests: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.exit_code == 0
+
+
+async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRun:
+    """Run a check for at most `timeout_s` seconds. Raises SandboxLost."""
+    result = await sandbox.run(command, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
+    run = CheckRun(
+        command=command,
+        exit_code=result.exit_code,
+        limit=result.limit,
+        duration_ms=result.duration_ms,
+        output=cut_middle(result.text, _SHOWN_PASSED if result.exit_code == 0 else _SHOWN_FAILED),
+    )
+    if run.passed:
+        return run
+    return run.model_copy(
+        update={
+            "started": await could_start(sandbox, command, result.exit_code),
+            "failed_tests": tuple(sorted(failed_tests(result.text))),
+        }
+    )

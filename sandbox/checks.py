@@ -1,0 +1,150 @@
+"""The commands that say whether a change holds: found in the base, run on the change."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from graph.errors import SetupFailed
+from graph.services import Checks
+from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, Validation
+from sandbox.base_runs import BaseRuns
+from sandbox.blame import Blame, blame
+from sandbox.check_run import CheckRun, run_check
+from sandbox.found_checks import FACTS_BYTES, READ_FACTS, found_checks, parse_facts
+from sandbox.output import cut_middle
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+
+PLAN = "plan"
+_MOST_NAMES = 50
+_BLAMELESS = Blame()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one check came to; `finished` is False where the run's time ended before it."""
+
+    report: CommandReport
+    blame: Blame = _BLAMELESS
+    finished: bool = True
+
+
+class SandboxChecks(Checks):
+    """Runs checks in trees of their own, which are gone when it returns."""
+
+    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
+        self._runs = runs
+        self._sandboxes = sandboxes
+
+    async def find(
+        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+    ) -> tuple[Check, ...]:
+        """Reads the base from the tree `plan`, which stays for the planner."""
+        asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
+        checks = [Check(command=command, source="caller") for command in asked]
+        if not only:
+            sandbox = await self._sandboxes.open(run_id, TreeSpec(name=PLAN, base=base))
+            facts = await sandbox.run(READ_FACTS, keep_bytes=2 * FACTS_BYTES)
+            checks += [
+                Check(command=command, source="repository")
+                for command in found_checks(parse_facts(facts.output))
+                if command not in asked
+            ]
+        return tuple(checks)
+
+    async def validate(
+        self,
+        run_id: str,
+        base: Base,
+        change: ChangeRef,
+        checks: tuple[Check, ...],
+        setup: tuple[str, ...],
+        deadline: float,
+    ) -> Validation:
+        if not checks:
+            return Validation(status="unavailable")
+        unique = secrets.token_hex(4)
+        tree = TreeSpec(name=f"validate-{unique}", base=base, change=change, setup=setup)
+        untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup)
+        on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
+        try:
+            sandbox = await self._sandboxes.open(run_id, tree)
+            outcomes = [
+                await _outcome(sandbox, check.command, on_base, deadline) for check in checks
+            ]
+        except SetupFailed as error:
+            return _set_up_failed(error)
+        finally:
+            await self._sandboxes.discard(run_id, tree.name)
+            await on_base.discard()
+        return _validation(outcomes)
+
+
+async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: float) -> _Outcome:
+    """Run a check on the change; one that fails is held against the base."""
+    left = deadline - time.time()
+    if left <= 0:
+        text = "Not run: the time of the run was spent."
+        report = CommandReport(
+            command=command, exit_code=None, status="unavailable", duration_ms=0, output=text
+        )
+        return _Outcome(report, finished=False)
+    run = await run_check(sandbox, command, left)
+    if run.passed:
+        return _Outcome(_report(run, "passed"))
+    if run.limit == "time" and time.time() >= deadline:
+        return _Outcome(_report(run, "unavailable"), finished=False)
+    base = await on_base.find(command, deadline)
+    if not run.started and (base is None or not base.started):
+        return _Outcome(_report(run, "unavailable"))
+    return _Outcome(_report(run, "failed"), blame(run, base))
+
+
+def _report(run: CheckRun, status: CheckStatus) -> CommandReport:
+    return CommandReport(
+        command=run.command,
+        exit_code=run.exit_code if status != "unavailable" else None,
+        status=status,
+        duration_ms=run.duration_ms,
+        output=run.output,
+    )
+
+
+def _validation(outcomes: list[_Outcome]) -> Validation:
+    new = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.new))
+    known = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.known))
+    return Validation(
+        status=_status(outcomes, bool(new)),
+        commands=tuple(outcome.report for outcome in outcomes),
+        new_failures=_shortened(new),
+        known_failures=_shortened(known),
+    )
+
+
+def _status(outcomes: list[_Outcome], anything_new: bool) -> CheckStatus:
+    """Passed: what could start came to its end, and nothing fails that did not fail before."""
+    if anything_new:
+        return "failed"
+    if not all(outcome.finished for outcome in outcomes):
+        return "unavailable"
+    ran = any(outcome.report.status != "unavailable" for outcome in outcomes)
+    return "passed" if ran else "unavailable"
+
+
+def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A list that a state and an event can hold."""
+    if len(names) <= _MOST_NAMES:
+        return names
+    return (*names[:_MOST_NAMES], f"… and {len(names) - _MOST_NAMES} more")
+
+
+def _set_up_failed(error: SetupFailed) -> Validation:
+    """The base was set up before a role changed it: that it fails now is the change's doing."""
+    report = CommandReport(
+        command="set-up",
+        exit_code=None,
+        status="failed",
+        duration_ms=0,
+        output=cut_middle(error.message, 4000),
+    )
+    return Validation(status="failed", commands=(report,), new_failures=(report.command,))

@@ -1,0 +1,181 @@
+"""Trees of sandboxes that live on this machine: made, found again, removed."""
+
+import errno
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from graph.errors import PatchUnusable, SandboxError, SandboxUnavailable
+from graph.run_folder import RunFolder
+from sandbox.backend import Backend
+from sandbox.inner_git import make_git_dir
+from sandbox.removal import remove_folder
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.set_up import run_set_up
+from sandbox.workspace import load_change
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_PARTS = ("workspace", "home", "tmp")
+_APPLY_FAILED = 92
+_TOLD = 1000
+
+
+class LocalSandboxes(Sandboxes):
+    """Keeps each tree in a folder of its run."""
+
+    def __init__(self, *, runs: Path, backend: Backend) -> None:
+        self._runs = runs
+        self._backend = backend
+        self._open: dict[tuple[str, str], list[Sandbox]] = {}
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        run = RunFolder.of(self._runs, run_id)
+        folder = _tree_folder(run, spec.name)
+        owner = self._backend.owner_of(run_id)
+        if owner is not None:
+            ensure_readable(run.base_git / "objects", owner)
+        if not _is_tree(folder, owner):
+            await self._make(run_id, spec, folder, owner)
+        sandbox = self._attach(run, folder, owner)
+        self._open.setdefault((run_id, spec.name), []).append(sandbox)
+        return sandbox
+
+    async def discard(self, run_id: str, name: str) -> None:
+        await self._close(run_id, name)
+        await _discard(_tree_folder(RunFolder.of(self._runs, run_id), name))
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        for opened_run, name in list(self._open):
+            if opened_run == run_id:
+                await self._close(run_id, name)
+        for folder in _listed(RunFolder.of(self._runs, run_id).trees):
+            if folder.name not in keep:
+                await _discard(folder)
+
+    async def _close(self, run_id: str, name: str) -> None:
+        for sandbox in self._open.pop((run_id, name), ()):
+            await sandbox.close()
+
+    async def _make(self, run_id: str, spec: TreeSpec, folder: Path, owner: int | None) -> None:
+        """Make the tree under a temporary name, so that what has the name is complete."""
+        patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
+        run = RunFolder.of(self._runs, run_id)
+        await _discard(folder)
+        new = _make_folders(folder, owner)
+        try:
+            sandbox = self._attach(run, new, owner)
+            try:
+                await _fill(sandbox, spec, patch, _shallow(run))
+            finally:
+                await sandbox.close()
+            _rename(new, folder)
+        finally:
+            await remove_folder(new)
+
+    def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
+        return self._backend.attach(folder, run.base_git / "objects", owner)
+
+
+def ensure_readable(objects: Path, uid: int) -> None:
+    """Raise SandboxUnavailable where the sandbox's user cannot get to the base's objects."""
+    resolved = objects.resolve()
+    for folder in (*reversed(resolved.parents), resolved, resolved / "pack"):
+        needed = stat.S_IXOTH if folder in resolved.parents else stat.S_IXOTH | stat.S_IROTH
+        try:
+            status = folder.stat()
+        except FileNotFoundError as error:
+            raise SandboxError(f"There is no folder {folder}: the run has no base.") from error
+        if status.st_mode & needed != needed and status.st_uid != uid:
+            verb, mode = ("read", "o+rx") if needed & stat.S_IROTH else ("pass", "o+x")
+            raise SandboxUnavailable(
+                f"The sandbox's user {uid} cannot {verb} the folder {folder}.",
+                f"Run: chmod {mode} {folder}, or set CODING_AGENT_DATA_DIR to another place.",
+            )
+
+
+async def _fill(sandbox: Sandbox, spec: TreeSpec, patch: bytes, shallow: bytes) -> None:
+    """Check the base out, apply the change and run the set-up commands, all inside."""
+    script = ["set -e", make_git_dir(".git", spec.base)]
+    if shallow:
+        script.append(f"head -c {len(shallow)} > .git/shallow")
+    script.append("git reset -q --hard")
+    if patch:
+        script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
+    result = await sandbox.run("\n".join(script), stdin=shallow + patch)
+    if result.exit_code == _APPLY_FAILED:
+        raise PatchUnusable(f"The change does not apply to the base: {result.text[-_TOLD:]}")
+    if result.exit_code != 0:
+        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
+        raise SandboxError(f"The tree could not be made: {reason}")
+    await run_set_up(sandbox, spec.setup)
+
+
+def _shallow(run: RunFolder) -> bytes:
+    """Where the base's history was cut, as git keeps it."""
+    try:
+        return (run.base_git / "shallow").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _tree_folder(run: RunFolder, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a name of a tree: {name!r}")
+    return run.trees / name
+
+
+def _is_tree(folder: Path, owner: int | None) -> bool:
+    """Whether a complete tree is there that the sandbox's user can use."""
+    try:
+        found = [os.lstat(path) for path in (folder, *(folder / part for part in _PARTS))]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    folders = all(stat.S_ISDIR(status.st_mode) for status in found)
+    return folders and (owner is None or all(status.st_uid == owner for status in found[1:]))
+
+
+def _make_folders(folder: Path, owner: int | None) -> Path:
+    """A tree's empty folders under a temporary name beside `folder`."""
+    folder.parent.mkdir(mode=0o711, exist_ok=True)
+    folder.parent.chmod(0o711)
+    new = folder.with_name(f".new-{secrets.token_hex(8)}")
+    new.mkdir(mode=0o711)
+    new.chmod(0o711)
+    for part in _PARTS:
+        (new / part).mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(new / part, owner, owner)
+    return new
+
+
+def _rename(new: Path, folder: Path) -> None:
+    try:
+        new.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # The same tree was made at the same time: that one has the name.
+
+
+async def _discard(folder: Path) -> None:
+    """Free the name at once, then remove what had it."""
+    if gone := _take_away(folder):
+        await remove_folder(gone)
+
+
+def _take_away(folder: Path) -> Path | None:
+    gone = folder.with_name(f".gone-{secrets.token_hex(8)}")
+    try:
+        folder.rename(gone)
+    except FileNotFoundError:
+        return None
+    return gone
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
