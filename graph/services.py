@@ -72,8 +72,11 @@ class Workspaces(Protocol):
         """A number higher than every one given before for this run."""
         ...
 
-    async def close(self, run_id: str) -> None:
-        """End every sandbox of the run and remove its trees; what is durable stays."""
+    async def close(self, run_id: str, *, resumable: bool = False) -> None:
+        """End every sandbox of the run and remove its trees; what is durable stays.
+
+        `resumable` keeps what a resumed role needs of the live tree.
+        """
         ...
 
 

@@ -17,7 +17,7 @@ from graph.values import (
     PullRequest,
     Review,
     Spend,
-    Stop,
+    Stopped,
     Validation,
     Value,
 )
@@ -57,10 +57,24 @@ class Limits(Value):
     max_fix_rounds: int = Field(default=3, ge=0)
     timeout_s: int = Field(default=3600, ge=1)
 
+    def lowered_by(self, request: RunRequest) -> "Limits":
+        """The lower of each limit and the request's; 0 stands for no limit of money or tokens."""
+        money, tokens = request.get("max_cost_usd"), request.get("max_tokens")
+        rounds, timeout = request.get("max_fix_rounds"), request.get("timeout_s")
+        return Limits(
+            max_cost_usd=min(money, self.max_cost_usd or money) if money else self.max_cost_usd,
+            max_tokens=min(tokens, self.max_tokens or tokens) if tokens else self.max_tokens,
+            max_fix_rounds=min(
+                self.max_fix_rounds, self.max_fix_rounds if rounds is None else rounds
+            ),
+            timeout_s=min(self.timeout_s, timeout or self.timeout_s),
+        )
+
 
 class RunState(RunRequest, total=False):
     """All channels. Nodes return only the keys they change."""
 
+    run_id: str
     limits: Limits
     base: Base
     branch: str
@@ -72,13 +86,16 @@ class RunState(RunRequest, total=False):
     plan_id: str
     approval: Approval | None
     step: int
+    """Number of the newest role call that came back."""
     change: Change | None
     validation: Validation | None
     review: Review | None
     gate: GateReport | None
     rounds: int
     spent: Spend
-    stop: Stop | None
+    spent_before: Spend
+    """What was spent before the newest role call: a resumed call counts its own replies again."""
+    stopped: Stopped | None
     pull_request: PullRequest | None
     outcome: Outcome | None
     failure: Failure | None

@@ -224,6 +224,13 @@ class Failure(Value):
     node: str = ""
 
 
+class Stopped(Value):
+    """A role's or a check's end before its work was done, and the node it happened in."""
+
+    why: Stop
+    node: NodeName
+
+
 class Outcome(Value):
     """How the run ended; `reason` is a stable code such as `fix_rounds_exhausted`, or empty."""
 

@@ -1,0 +1,18 @@
+"""The name of the branch a run publishes to."""
+
+import re
+
+_SLUG_LENGTH = 40
+_SHORT_ID = 8
+
+
+def branch_name(prompt: str, run_id: str) -> str:
+    """`agent/<slug>-<short id>`: the prompt's first words and the run id's last characters."""
+    slug = ""
+    for word in re.findall(r"[a-z0-9]+", prompt.lower()):
+        longer = f"{slug}-{word}" if slug else word
+        if len(longer) > _SLUG_LENGTH:
+            break
+        slug = longer
+    short = re.sub(r"[^0-9a-z]", "", run_id.lower())[-_SHORT_ID:]
+    return f"agent/{slug or 'change'}-{short}"

@@ -1,0 +1,122 @@
+"""The state machine, put together."""
+
+import logging
+import time
+from typing import Any, Final, Protocol
+
+from langgraph.errors import NodeError
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+
+from graph import edges
+from graph.errors import CodingAgentError
+from graph.nodes import Nodes, Update
+from graph.services import Services, Workspaces
+from graph.state import Limits, RunRequest, RunState
+from graph.values import Failure, NodeName, Outcome
+
+log = logging.getLogger(__name__)
+
+
+RECURSION_LIMIT: Final = 100
+ROLE_NODES: Final = frozenset(("plan", "code", "review", "fix"))
+_DEFAULT_LIMITS = Limits()
+
+
+class Node(Protocol):
+    """One step of the graph: returns the keys it changed."""
+
+    async def __call__(self, state: RunState) -> Update: ...
+
+
+def build_graph(
+    services: Services, limits: Limits = _DEFAULT_LIMITS
+) -> "StateGraph[RunState, None, RunRequest, RunState]":
+    """The graph over these services, not yet compiled; `limits` are the operator's."""
+    nodes = Nodes(services, limits)
+    graph = StateGraph(RunState, input_schema=RunRequest)
+
+    def add(name: NodeName, node: Node) -> None:
+        graph.add_node(name, _closing(node, services.workspaces))
+
+    add("prepare", nodes.prepare)
+    add("plan", nodes.plan)
+    add("approve", nodes.approve)
+    add("code", nodes.code)
+    add("validate", nodes.validate)
+    add("review", nodes.review)
+    add("fix", nodes.fix)
+    add("publish", nodes.publish)
+    graph.set_node_defaults(error_handler=_failing(services.workspaces))
+    graph.add_edge(START, "prepare")
+    graph.add_edge("prepare", "plan")
+    graph.add_conditional_edges("plan", edges.after_plan)
+    graph.add_conditional_edges("approve", edges.after_approve)
+    graph.add_conditional_edges("code", edges.after_change)
+    graph.add_conditional_edges("validate", edges.after_validate)
+    graph.add_conditional_edges("review", edges.after_review)
+    graph.add_conditional_edges("fix", edges.after_change)
+    graph.add_edge("publish", END)
+    return graph
+
+
+def resume_command(state: RunState, pending: tuple[str, ...], limits: Limits) -> Command[Any]:
+    """The input that carries a run on after an end, with a clock of its own and these limits.
+
+    `state` and `pending` are the values and `next` of the thread's newest checkpoint. A role that
+    was stopped is called again as the same step, so that it goes on in its own transcript.
+    """
+    node = pending[0] if pending else edges.resume_from(state)
+    update: dict[str, Any] = {
+        "limits": limits,
+        **limits.model_dump(),
+        "deadline": time.time() + limits.timeout_s,
+        "planned_at": time.time(),
+        "outcome": None,
+        "failure": None,
+        "stopped": None,
+    }
+    if state.get("stopped") and node in ROLE_NODES:
+        update |= {"step": state["step"] - 1, "spent": state["spent_before"]}
+    if node == "fix":
+        update["rounds"] = 0
+    return Command(goto=node, update=update)
+
+
+def _closing(node: Node, workspaces: Workspaces) -> Node:
+    """A node that ends the run leaves no sandbox behind."""
+
+    async def closing(state: RunState) -> Update:
+        update = await node(state)
+        if outcome := update.get("outcome"):
+            resumable = outcome.status not in ("succeeded", "no_changes", "rejected")
+            await workspaces.close(update.get("run_id") or state["run_id"], resumable=resumable)
+        return update
+
+    return closing
+
+
+def _failing(workspaces: Workspaces) -> Any:
+    """Every exception of a node becomes the run's failure; the state keeps where it stopped."""
+
+    async def failing(state: RunState, error: NodeError) -> Command[Any]:
+        failure, run_id = failure_of(error.error, error.node), state.get("run_id")
+        if failure.code == CodingAgentError.code:
+            log.error("node %s of run %s failed", error.node, run_id, exc_info=error.error)
+        if run_id:
+            await workspaces.close(run_id, resumable=True)
+        return Command(goto=END, update={"failure": failure, "outcome": Outcome(status="failed")})
+
+    return failing
+
+
+def failure_of(error: BaseException, node: str) -> Failure:
+    """An exception as data; one that is not ours says nothing of its inside."""
+    if isinstance(error, CodingAgentError):
+        return Failure(code=error.code, message=error.message, hint=error.hint, node=node)
+    return Failure(
+        code=CodingAgentError.code,
+        message=f"An unexpected {type(error).__name__} ended the run.",
+        hint="See the log of the process that drove the run, then resume it.",
+        node=node,
+    )

@@ -1,0 +1,147 @@
+"""Routing and judgement as pure functions of the state: where a run goes next and how it ended."""
+
+from typing import Any, Final, Literal, cast
+
+from langgraph.graph import END
+
+from graph.events import NodeOutcome
+from graph.state import RunState
+from graph.values import Check, NodeName, Outcome, Stopped
+
+_DECISIONS: dict[str, NodeOutcome] = {
+    "approve": "approved",
+    "revise": "revised",
+    "reject": "rejected",
+}
+End = Literal["__end__"]
+_END: Final[End] = "__end__"
+if END != _END:  # pragma: no cover
+    raise ImportError("langgraph names its end node otherwise than expected")
+
+
+def after_plan(state: RunState) -> Literal["approve", "code", "__end__"]:
+    """A plan is approved first where the request asks for it."""
+    if state.get("outcome"):
+        return _END
+    return "approve" if state.get("approve_plan") else "code"
+
+
+def after_approve(state: RunState) -> Literal["plan", "code", "__end__"]:
+    """An approved plan is carried out, a revised one planned again."""
+    if state.get("outcome"):
+        return _END
+    approval = state.get("approval")
+    return "plan" if approval and approval.decision == "revise" else "code"
+
+
+def after_change(state: RunState) -> Literal["validate", "publish", "__end__"]:
+    """Validation costs no money: it is left out only when the time is spent."""
+    if state.get("outcome"):
+        return _END
+    stopped = state.get("stopped")
+    return "publish" if stopped and stopped.why == "time" else "validate"
+
+
+def after_validate(state: RunState) -> Literal["review", "fix", "publish"]:
+    """Failures go to the fixer while rounds are left; an unavailable check is still reviewed."""
+    validation = state.get("validation")
+    if state.get("stopped"):
+        return "publish"
+    if validation and validation.status == "failed":
+        return "fix" if rounds_left(state) else "publish"
+    return "review"
+
+
+def after_review(state: RunState) -> Literal["fix", "publish"]:
+    """An approved change is published, another is mended while rounds are left."""
+    review = state.get("review")
+    if state.get("stopped") or review is None or review.verdict == "approve":
+        return "publish"
+    return "fix" if rounds_left(state) else "publish"
+
+
+def rounds_left(state: RunState) -> bool:
+    """Whether the fixer may be called once more."""
+    return state["rounds"] < state["limits"].max_fix_rounds
+
+
+def stop_outcome(stopped: Stopped) -> Outcome:
+    """How a run ends whose money, tokens or time were spent."""
+    return Outcome(status="budget_exhausted" if stopped.why == "budget" else "timed_out")
+
+
+def verdict(state: RunState) -> Outcome:
+    """How a run ends whose change passed the gate. All but `succeeded` is published as a draft."""
+    if stopped := state.get("stopped"):
+        return stop_outcome(stopped)
+    validation, review = state.get("validation"), state.get("review")
+    if validation is None or validation.status == "unavailable":
+        return Outcome(status="incomplete", reason="not_validated")
+    if validation.status == "failed" or review is None or review.verdict != "approve":
+        return Outcome(status="incomplete", reason="fix_rounds_exhausted")
+    return Outcome(status="succeeded")
+
+
+def left_to_do(state: RunState) -> tuple[str, ...]:
+    """What a reader of the pull request must know is not done, a sentence each."""
+    left: list[str] = []
+    if stopped := state.get("stopped"):
+        what = "budget" if stopped.why == "budget" else "time"
+        left.append(
+            f"The {what} of the run was spent in `{stopped.node}`; the work may be unfinished."
+        )
+    validation, review = state.get("validation"), state.get("review")
+    if validation is None:
+        left.append("The change was not validated.")
+    elif validation.status == "unavailable":
+        left.append("Not validated: no check of this repository could be run.")
+    elif validation.status == "failed":
+        left += [f"Still fails: {name}" for name in validation.new_failures]
+    if review is None:
+        left.append("The change was not reviewed.")
+    elif review.verdict != "approve":
+        left += [
+            f"Review: {finding.message}"
+            for finding in review.findings
+            if finding.severity == "error"
+        ] or ["The reviewer asked for changes."]
+    return tuple(left)
+
+
+def checks_of(state: RunState) -> tuple[Check, ...]:
+    """The found checks and, unless the caller named the only ones, what the plan adds."""
+    checks = list(state["checks"])
+    plan = state.get("plan")
+    if plan and not state.get("validate_only"):
+        known = {check.command for check in checks}
+        added = [command for command in dict.fromkeys(plan.validate_) if command not in known]
+        checks += [Check(command=command, source="plan") for command in added]
+    return tuple(checks)
+
+
+def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:
+    """What `node.finished` says of a node that returned `update`."""
+    outcome = update.get("outcome")
+    if outcome and outcome.status == "no_changes":
+        return "no_changes"
+    if update.get("stopped"):
+        return "stopped"
+    if node == "approve":
+        return _DECISIONS[update["approval"].decision]
+    if node == "validate":
+        return cast("NodeOutcome", update["validation"].status)
+    if node == "review":
+        return "approved" if update["review"].verdict == "approve" else "request_changes"
+    return "failed" if node == "publish" and not update["gate"].passed else "ok"
+
+
+def resume_from(state: RunState) -> NodeName:
+    """The node at which a run that has ended goes on."""
+    if failure := state.get("failure"):
+        return cast("NodeName", failure.node or "prepare")
+    if stopped := state.get("stopped"):
+        return stopped.node
+    outcome = state.get("outcome")
+    if outcome and outcome.status == "incomplete":
+        return "validate" if outcome.reason == "not_validated" else "fix"
+    return "publish"

@@ -1,0 +1,297 @@
+"""The eight nodes: each calls the services, says what happened, and returns the keys it changed."""
+
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.config import get_config, get_stream_writer
+from langgraph.types import interrupt
+
+from graph import edges
+from graph.branch import branch_name
+from graph.errors import InvalidRequest
+from graph.events import (
+    ChangeUpdated,
+    Emit,
+    GateFinished,
+    PlanReady,
+    PrCreated,
+    PrUpdated,
+    ReviewFinished,
+    ValidationFinished,
+)
+from graph.services import Publication, Services
+from graph.state import Limits, RunState
+from graph.tasks import ChangeResult, RoleTask
+from graph.values import (
+    Approval,
+    Budget,
+    Change,
+    GateFinding,
+    Outcome,
+    RoleName,
+    Spend,
+    Stopped,
+)
+
+Update = dict[str, Any]
+_RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_FRESH: Update = {
+    "plan": None,
+    "approval": None,
+    "step": 0,
+    "change": None,
+    "validation": None,
+    "review": None,
+    "gate": None,
+    "rounds": 0,
+    "spent": Spend(),
+    "spent_before": Spend(),
+    "stopped": None,
+    "pull_request": None,
+    "outcome": None,
+    "failure": None,
+}
+_PUBLISH_RESERVE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes over one set of services; `limits` hold where a request sets none lower."""
+
+    services: Services
+    limits: Limits
+
+    async def prepare(self, state: RunState) -> Update:
+        """Clone, and find the checks."""
+        run_id = _run_id()
+        limits = self.limits.lowered_by(state)
+        prompt = state["prompt"]
+        if not prompt.strip():
+            raise InvalidRequest("The prompt is empty.", "Say in a sentence what should change.")
+        await self.services.workspaces.open(run_id)
+        base = await self.services.repositories.prepare(
+            run_id, state["repo_url"], state.get("base_branch"), _emit()
+        )
+        checks = await self.services.checks.find(
+            run_id, base, tuple(state.get("validate") or ()), bool(state.get("validate_only"))
+        )
+        return {
+            **_FRESH,
+            "run_id": run_id,
+            "limits": limits,
+            "base": base,
+            "branch": branch_name(prompt, run_id),
+            "checks": list(checks),
+            "deadline": time.time() + limits.timeout_s,
+        }
+
+    async def plan(self, state: RunState) -> Update:
+        """Let the planner say what to do, or that there is nothing to do."""
+        task = await self._task(state, "planner")
+        result = await self.services.planner(task, emit := _emit())
+        update = _spent(state, task, result.spend)
+        if result.stopped:
+            stopped = Stopped(why=result.stopped, node="plan")
+            return update | {"stopped": stopped, "outcome": edges.stop_outcome(stopped)}
+        if result.plan is None:
+            return update | {"outcome": Outcome(status="no_changes", reason="nothing_to_do")}
+        plan_id = f"plan-{task.step}"
+        emit(PlanReady(plan_id=plan_id, plan=result.plan).keyed(plan_id))
+        return update | {
+            "plan": result.plan,
+            "plan_id": plan_id,
+            "planned_at": time.time(),
+            "approval": None,
+        }
+
+    async def approve(self, state: RunState) -> Update:
+        """Wait for the caller's answer; the clock stands while it waits."""
+        plan = state["plan"]
+        question = {
+            "planId": state["plan_id"],
+            "plan": plan.model_dump(mode="json", by_alias=True) if plan else None,
+        }
+        approval: Approval = interrupt(question, response_schema=Approval)
+        waited = max(0.0, time.time() - state["planned_at"])
+        update: Update = {"approval": approval, "deadline": state["deadline"] + waited}
+        if approval.decision == "reject":
+            return update | {"outcome": Outcome(status="rejected")}
+        if approval.decision == "approve" and approval.plan:
+            update["plan"] = approval.plan
+        return update
+
+    async def code(self, state: RunState) -> Update:
+        """Let the coder make the change."""
+        task = await self._task(state, "coder")
+        result = await self.services.coder(task, _emit())
+        return await self._changed(state, task, result)
+
+    async def validate(self, state: RunState) -> Update:
+        """Run the checks on the change in a fresh tree."""
+        change = _change(state)
+        if time.time() >= state["deadline"]:
+            return {"stopped": Stopped(why="time", node="validate")}
+        validation = await self.services.checks.validate(
+            state["run_id"],
+            state["base"],
+            change.ref,
+            edges.checks_of(state),
+            tuple(state.get("setup") or ()),
+            state["deadline"],
+        )
+        event = ValidationFinished.model_validate(validation.model_dump())
+        _emit()(event.keyed(f"validate:{change.ref.step}"))
+        return {"validation": validation, "review": None}
+
+    async def review(self, state: RunState) -> Update:
+        """Let the reviewer judge the validated change, with what the gate would say of it."""
+        change = _change(state)
+        gate = await self.services.publisher.gate(
+            state["run_id"], state["base"], change, tuple(state.get("allow") or ())
+        )
+        task = await self._task(state, "reviewer", gate.findings)
+        result = await self.services.reviewer(task, emit := _emit())
+        update = _spent(state, task, result.spend) | {"review": result.review}
+        if result.stopped:
+            update["stopped"] = Stopped(why=result.stopped, node="review")
+        if result.review:
+            event = ReviewFinished.model_validate(result.review.model_dump())
+            emit(event.keyed(f"review:{task.step}"))
+        return update
+
+    async def fix(self, state: RunState) -> Update:
+        """Let the fixer mend what validation or review found."""
+        task = await self._task(state, "fixer")
+        result = await self.services.fixer(task, _emit())
+        update = await self._changed(state, task, result)
+        return update | {"rounds": state["rounds"] + 1}
+
+    async def publish(self, state: RunState) -> Update:
+        """Hold the change against the gate; what passes becomes a pull request or a branch."""
+        run_id, base, change, emit = state["run_id"], state["base"], _change(state), _emit()
+        gate = await self.services.publisher.gate(
+            run_id, base, change, tuple(state.get("allow") or ())
+        )
+        event = GateFinished(passed=gate.passed, findings=gate.findings)
+        emit(event.keyed(f"gate:{change.ref.step}"))
+        if not gate.passed:
+            return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
+        outcome = edges.verdict(state)
+        publication = Publication(
+            run_id=run_id,
+            branch=state["branch"],
+            base=base,
+            change=change,
+            plan=state.get("plan"),
+            validation=state.get("validation"),
+            review=state.get("review"),
+            gate=gate,
+            draft=bool(state.get("draft")) or outcome.status != "succeeded",
+            left=edges.left_to_do(state),
+            title=state.get("title") or "",
+            labels=tuple(state.get("labels") or ()),
+            reviewers=tuple(state.get("reviewers") or ()),
+            requested_by=state.get("requested_by") or "",
+        )
+        pull_request = await self.services.publisher.publish(publication, emit)
+        kind = PrCreated if pull_request.created else PrUpdated
+        told = kind(
+            url=pull_request.url,
+            number=pull_request.number,
+            branch=pull_request.branch,
+            draft=pull_request.draft,
+        )
+        emit(told.keyed(f"publish:{change.ref.step}"))
+        return {"gate": gate, "pull_request": pull_request, "outcome": outcome}
+
+    async def _task(
+        self, state: RunState, role: RoleName, gate: tuple[GateFinding, ...] = ()
+    ) -> RoleTask:
+        limits, change, approval = state["limits"], state.get("change"), state.get("approval")
+        reserve = min(_PUBLISH_RESERVE_S, limits.timeout_s * 0.1)
+        return RoleTask(
+            run_id=state["run_id"],
+            role=role,
+            step=state["step"] + 1,
+            fence=await self.services.workspaces.next_fence(state["run_id"]),
+            prompt=state["prompt"],
+            base=state["base"],
+            budget=Budget(
+                max_cost_usd=limits.max_cost_usd or None,
+                max_tokens=limits.max_tokens or None,
+                deadline=state["deadline"] - reserve,
+                spent=state["spent"],
+            ),
+            model=state.get("model"),
+            plan=state.get("plan"),
+            feedback=approval.feedback if approval and role == "planner" else "",
+            change=change.ref if change else None,
+            checks=tuple(check.command for check in edges.checks_of(state)),
+            setup=tuple(state.get("setup") or ()),
+            validation=state.get("validation"),
+            review=state.get("review"),
+            gate=gate,
+        )
+
+    async def _changed(self, state: RunState, task: RoleTask, result: ChangeResult) -> Update:
+        """Read what a role handed over; an empty change ends the run."""
+        update = _spent(state, task, result.spend)
+        if result.stopped:
+            node = "code" if task.role == "coder" else "fix"
+            update["stopped"] = Stopped(why=result.stopped, node=node)
+        change = None
+        if result.change:
+            change = await self.services.repositories.read_change(
+                state["run_id"], state["base"], result.change
+            )
+        if change is None or change.tree == state["base"].tree:
+            stopped = update.get("stopped")
+            outcome = (
+                edges.stop_outcome(stopped)
+                if stopped
+                else Outcome(status="no_changes", reason="empty_change")
+            )
+            return update | {"change": None, "outcome": outcome}
+        event = ChangeUpdated(digest=change.ref.digest, files=change.files)
+        _emit()(event.keyed(f"change:{task.step}"))
+        named = _named(change, state.get("change"), result)
+        return update | {"change": named, "validation": None, "review": None}
+
+
+def _run_id() -> str:
+    """The thread's id, which names the run's folder; a new one where the graph has no thread."""
+    thread_id = get_config().get("configurable", {}).get("thread_id")
+    run_id = str(thread_id) if thread_id else uuid.uuid4().hex
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidRequest(
+            f"The thread id {run_id[:80]!r} cannot name a run.",
+            "Use 1 to 64 letters, digits, '-' and '_'.",
+        )
+    return run_id
+
+
+def _emit() -> Emit:
+    writer = get_stream_writer()
+    return lambda event: writer({"key": event.key, **event.data()})
+
+
+def _change(state: RunState) -> Change:
+    change = state.get("change")
+    if change is None:
+        raise InvalidRequest("There is no change to go on with.", "Start a new run.")
+    return change
+
+
+def _spent(state: RunState, task: RoleTask, spend: Spend) -> Update:
+    return {"step": task.step, "spent": state["spent"] + spend, "spent_before": state["spent"]}
+
+
+def _named(change: Change, before: Change | None, result: ChangeResult) -> Change:
+    """The first title stays the change's title; each later role adds to the summary."""
+    title = before.title if before and before.title else result.title
+    summaries = [before.summary if before else "", result.summary]
+    summary = "\n\n".join(text for text in summaries if text)
+    return change.model_copy(update={"title": title, "summary": summary})
