@@ -1,0 +1,125 @@
+"""Small frozen values: names on the wire, limits, the branch's name, events and errors."""
+
+import re
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph import errors
+from graph.branch import branch_name
+from graph.events import EVENT, Event, PlanReady, RunFinished, ToolFinished, UsageReported
+from graph.state import Limits, RunRequest
+from graph.values import Failure, Plan, Spend, Usage
+
+
+@given(st.text(), st.uuids())
+def test_a_branch_name_is_always_a_safe_ref(prompt: str, run_id: object) -> None:
+    assert re.fullmatch(
+        r"agent/[a-z0-9]+(-[a-z0-9]+)*-[0-9a-z]{8}", branch_name(prompt, str(run_id))
+    )
+
+
+@given(
+    st.floats(0, 100),
+    st.one_of(st.none(), st.floats(0, 100)),
+    st.integers(0, 10),
+    st.one_of(st.none(), st.integers(0, 10)),
+)
+def test_a_request_never_raises_a_limit(
+    money: float, asked_money: float | None, rounds: int, asked_rounds: int | None
+) -> None:
+    limits = Limits(max_cost_usd=money, max_fix_rounds=rounds)
+    request: RunRequest = {
+        "repo_url": "x",
+        "prompt": "x",
+        "max_cost_usd": asked_money,
+        "max_fix_rounds": asked_rounds,
+    }
+    lowered = limits.lowered_by(request)
+    assert lowered.max_cost_usd <= (money or float("inf"))
+    assert lowered.max_fix_rounds <= rounds
+    if money:
+        assert lowered.max_cost_usd > 0
+
+
+def test_events_go_on_the_wire_in_camel_case_without_key() -> None:
+    event = ToolFinished(
+        key="1.2.1.3", role="coder", call_id="t1", ok=False, output="x", exit_code=1, duration_ms=5
+    )
+    assert event.data() == {
+        "type": "tool.finished",
+        "role": "coder",
+        "callId": "t1",
+        "ok": False,
+        "output": "x",
+        "exitCode": 1,
+        "durationMs": 5,
+    }
+
+
+def test_the_plan_on_the_wire() -> None:
+    event = PlanReady(plan_id="plan-1", plan=Plan(summary="s", validate_=("make",)))
+    assert event.data()["plan"]["validate"] == ["make"]
+    assert event.data()["planId"] == "plan-1"
+
+
+def test_usage_names_tokens_as_the_api_does_and_says_unknown_cost() -> None:
+    event = UsageReported(
+        role="coder", model="m", usage=Usage(input_tokens=3), cost_usd=None, run_cost_usd=None
+    )
+    data = event.data()
+    assert data["input_tokens"] == 3
+    assert data["cache_read_input_tokens"] == 0
+    assert data["costUsd"] is None
+
+
+def test_run_finished_keeps_an_unknown_cost() -> None:
+    event = RunFinished(
+        attempt=1,
+        status="failed",
+        usage=Usage(),
+        cost_usd=None,
+        error=Failure(code="x", message="y"),
+    )
+    assert event.data()["costUsd"] is None
+    assert event.data()["error"]["code"] == "x"
+
+
+def test_the_same_event_has_the_same_key_and_another_has_another() -> None:
+    one = PlanReady(plan_id="plan-1", plan=Plan(summary="s")).keyed("plan-1")
+    same = PlanReady(plan_id="plan-1", plan=Plan(summary="s")).keyed("plan-1")
+    other = PlanReady(plan_id="plan-1", plan=Plan(summary="t")).keyed("plan-1")
+    assert one.key == same.key != other.key
+
+
+def test_every_event_type_is_known_by_its_name() -> None:
+    types = {model.model_fields["type"].default for model in get_args(Event)}
+    assert len(types) == len(get_args(Event))
+    event = EVENT.validate_python(
+        {"type": "retry", "what": "claude", "attempt": 1, "waitMs": 5, "reason": "529"}
+    )
+    assert event.type == "retry"
+
+
+def test_unknown_cost_stays_unknown() -> None:
+    assert (Spend(cost_usd=None) + Spend(cost_usd=1.0)).cost_usd is None
+    assert (Spend(cost_usd=0.5) + Spend(cost_usd=1.0)).cost_usd == 1.5
+
+
+def _all(cls: type[errors.CodingAgentError]) -> list[type[errors.CodingAgentError]]:
+    return [cls, *(found for sub in cls.__subclasses__() for found in _all(sub))]
+
+
+@pytest.mark.parametrize("cls", _all(errors.CodingAgentError))
+def test_every_error_is_in_the_drawn_tree_and_survives_a_journey(
+    cls: type[errors.CodingAgentError],
+) -> None:
+    assert errors.__doc__
+    assert re.search(rf"\b{cls.__name__}\b", errors.__doc__)
+    assert re.fullmatch(r"[a-z_]+", cls.code)
+    assert (cls.__doc__ or "").startswith("Raised when")
+    kind, arguments = cls("what happened", "what to do").__reduce__()
+    again = kind(*arguments)
+    assert (again.message, again.hint, again.code) == ("what happened", "what to do", cls.code)

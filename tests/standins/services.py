@@ -1,0 +1,204 @@
+"""Services that answer by a script, so that the graph's routing is seen without the world."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from graph.events import Emit, RoleText
+from graph.services import Publication, Services
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.values import (
+    Base,
+    Change,
+    ChangedFile,
+    ChangeRef,
+    Check,
+    Finding,
+    GateReport,
+    Plan,
+    PullRequest,
+    Review,
+    Spend,
+    Stop,
+    Usage,
+    Validation,
+)
+
+Answer = TypeVar("Answer")
+
+BASE = Base(
+    address="https://github.com/octocat/hello",
+    full_name="octocat/hello",
+    branch="main",
+    sha="a" * 40,
+    tree="b" * 40,
+)
+SPEND = Spend(usage=Usage(input_tokens=100, output_tokens=10), cost_usd=0.01, turns=1)
+APPROVED = Review(verdict="approve")
+REJECTED = Review(
+    verdict="request_changes",
+    findings=(Finding(severity="error", path="a.py", line=1, message="The edge case is missing"),),
+)
+PASSED = Validation(status="passed")
+FAILED = Validation(status="failed", new_failures=("test_a",))
+UNAVAILABLE = Validation(status="unavailable")
+
+
+@dataclass
+class Script:
+    """What each service answers, one answer a call; the last stays. An exception is raised."""
+
+    plans: list[Plan | Stop | Exception | None] = field(
+        default_factory=lambda: [Plan(summary="do it")]
+    )
+    changes: list[str | Stop | Exception | None] = field(default_factory=lambda: ["change"])
+    validations: list[Validation | Exception] = field(default_factory=lambda: [PASSED])
+    reviews: list[Review | Stop | Exception] = field(default_factory=lambda: [APPROVED])
+    gates: list[GateReport | Exception] = field(default_factory=lambda: [GateReport(passed=True)])
+    prepare_error: Exception | None = None
+    publish_error: Exception | None = None
+    tasks: list[RoleTask] = field(default_factory=list)
+    published: list[Publication] = field(default_factory=list)
+    checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
+    closed: list[tuple[str, bool]] = field(default_factory=list)
+
+    def services(self) -> Services:
+        return Services(
+            planner=_Planner(self),
+            coder=_Changer(self),
+            reviewer=_Reviewer(self),
+            fixer=_Changer(self),
+            repositories=_Repositories(self),
+            workspaces=_Workspaces(self),
+            checks=_Checks(self),
+            publisher=_Publisher(self),
+        )
+
+
+def take(answers: list[Answer | Exception]) -> Answer:
+    """The next answer; the last one stays."""
+    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@dataclass
+class _Planner:
+    script: Script
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
+        self.script.tasks.append(task)
+        emit(RoleText(role="planner", text="I look"))
+        answer = take(self.script.plans)
+        if answer == "budget" or answer == "time":
+            return PlannerResult(plan=None, spend=SPEND, stopped=answer)
+        return PlannerResult(plan=answer, reason="" if answer else "it is so", spend=SPEND)
+
+
+@dataclass
+class _Changer:
+    script: Script
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
+        self.script.tasks.append(task)
+        emit(RoleText(role=task.role, text="I change"))
+        answer = take(self.script.changes)
+        stopped: Stop | None = None
+        if answer == "budget" or answer == "time":
+            stopped = answer
+        ref = ChangeRef(step=task.step, role=task.role, digest=f"sha256:{answer}-{task.step}")
+        return ChangeResult(
+            change=ref if answer else None,
+            title=f"{task.role} title",
+            summary=f"{task.role} summary",
+            spend=SPEND,
+            stopped=stopped,
+        )
+
+
+@dataclass
+class _Reviewer:
+    script: Script
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult:
+        self.script.tasks.append(task)
+        answer: Review | Stop = take(self.script.reviews)
+        if isinstance(answer, Review):
+            return ReviewerResult(review=answer, spend=SPEND)
+        return ReviewerResult(review=None, spend=SPEND, stopped=answer)
+
+
+@dataclass
+class _Repositories:
+    script: Script
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        if self.script.prepare_error:
+            raise self.script.prepare_error
+        return BASE
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        return Change(
+            ref=ref, tree=f"tree-{ref.step}", files=(ChangedFile(path="a.py", added=1, removed=0),)
+        )
+
+
+@dataclass
+class _Workspaces:
+    script: Script
+    fence: int = 0
+
+    async def open(self, run_id: str) -> None:
+        self.fence = 0
+
+    async def next_fence(self, run_id: str) -> int:
+        self.fence += 1
+        return self.fence
+
+    async def close(self, run_id: str, *, resumable: bool = False) -> None:
+        self.script.closed.append((run_id, resumable))
+
+
+@dataclass
+class _Checks:
+    script: Script
+
+    async def find(
+        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+    ) -> tuple[Check, ...]:
+        asked = tuple(Check(command=command, source="caller") for command in caller)
+        return asked if only else (*asked, Check(command="make test", source="repository"))
+
+    async def validate(
+        self,
+        run_id: str,
+        base: Base,
+        change: ChangeRef,
+        checks: tuple[Check, ...],
+        setup: tuple[str, ...],
+        deadline: float,
+    ) -> Validation:
+        self.script.checks_asked.append(checks)
+        return take(self.script.validations)
+
+
+@dataclass
+class _Publisher:
+    script: Script
+
+    async def gate(
+        self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
+    ) -> GateReport:
+        return take(self.script.gates)
+
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+        if self.script.publish_error:
+            raise self.script.publish_error
+        self.script.published.append(publication)
+        return PullRequest(
+            url="https://github.com/octocat/hello/pull/1",
+            number=1,
+            branch=publication.branch,
+            draft=publication.draft,
+            created=len(self.script.published) == 1,
+        )
