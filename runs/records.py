@@ -22,6 +22,7 @@ FINAL: frozenset[Status] = frozenset(
         "cancelled",
     )
 )
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,13 @@ class LoggedEvent:
     def payload(self) -> str:
         """The JSON object that readers get, one line."""
         common = {"seq": self.seq, "runId": self.run_id, "time": rfc3339(self.time)}
-        return json.dumps({**common, **self.data}, ensure_ascii=False, separators=(",", ":"))
+        return encode({**common, **self.data})
+
+
+def encode(value: Any) -> str:
+    """JSON on one line, also for readers to whom U+0085, U+2028 and U+2029 end a line."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
 def rfc3339(seconds: float) -> str:

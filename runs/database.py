@@ -1,0 +1,163 @@
+"""One SQLite file on a thread of its own. The only place that knows how SQLite fails."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar
+
+from graph.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, VersionChanged
+
+Connection: TypeAlias = sqlite3.Connection
+T = TypeVar("T")
+
+_LOCKED_TIMEOUT_S: Final = 5.0
+_PRIMARY: Final = 0xFF
+_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNWRITTEN: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+)
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Map what SQLite raises to StoreError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _mapped(error, path) from error
+
+
+def _mapped(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code & _PRIMARY in _LOCKED:
+        return StoreLocked(
+            f"The store {path.name} is locked by another process.",
+            "End the program that holds it open, such as a database browser or a backup.",
+        )
+    if code in _UNWRITTEN:
+        return StoreFull(f"The store {path.name} cannot be written: {error}.")
+    if code & _PRIMARY in _DAMAGED:
+        return StoreDamaged(f"The store {path.name} is damaged: {error}.")
+    return StoreError(
+        f"The store {path.name} failed: {error}.",
+        "Check that CODING_AGENT_DATA_DIR is a folder this user can write.",
+    )
+
+
+def private_file(path: Path) -> None:
+    """Make `path`, or find it, readable and writable for this user alone; SQLite's own do as it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+
+
+class Database:
+    """A connection. A function that was begun is carried through, whoever still waits for it."""
+
+    def __init__(self, path: Path, timeout_s: float = _LOCKED_TIMEOUT_S) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._connection: Connection | None = None
+
+    async def open(self, migrations: Sequence[str] = ()) -> None:
+        """Connect, and bring the tables up to date. Raises StoreError."""
+
+        def connect() -> None:
+            with store_errors(self._path):
+                self._connection = self._connect()
+                if migrations:
+                    _migrate(self._connection, migrations, self._path)
+
+        await self._on_thread(connect)
+
+    async def close(self) -> None:
+        def disconnect() -> None:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+        await self._on_thread(disconnect)
+        self._thread.shutdown(wait=False)
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Call `function` on the connection's thread."""
+
+        def call() -> T:
+            with store_errors(self._path):
+                return function(self._open_connection())
+
+        return await self._on_thread(call)
+
+    async def write(self, function: Callable[[Connection], T], done: Callable[[], None]) -> T:
+        """Call `function` within a transaction; `done` once it is durable."""
+
+        def call() -> T:
+            connection = self._open_connection()
+            with store_errors(self._path), _transaction(connection):
+                result = function(connection)
+            done()
+            return result
+
+        return await self._on_thread(call)
+
+    async def _on_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _open_connection(self) -> Connection:
+        if self._connection is None:
+            raise StoreError(f"The store {self._path.name} is closed.")
+        return self._connection
+
+    def _connect(self) -> Connection:
+        try:
+            private_file(self._path)
+        except OSError as error:
+            raise StoreError(
+                f"The store {self._path.name} cannot be opened: {error.strerror}.",
+                "Check that CODING_AGENT_DATA_DIR is a folder this user can write.",
+            ) from error
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _migrate(connection: Connection, migrations: Sequence[str], path: Path) -> None:
+    with _transaction(connection):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(migrations):
+            raise VersionChanged(
+                f"The store {path.name} was made by a newer version ({version}).",
+                "Install that version again, or use another CODING_AGENT_DATA_DIR.",
+            )
+        for script in migrations[version:]:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")

@@ -1,0 +1,68 @@
+"""Which processes of this machine that hold leases still live: each holds the lock of a file."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class ServiceLock:
+    """This process's own lock. The kernel gives it back at the process's end, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.service = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Hold the lock from now on, and remove the files of processes that have ended."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(self.service)
+        while self._descriptor is None:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                self._descriptor = descriptor
+            else:  # another process took the file for a left one before the lock was held
+                os.close(descriptor)
+        for left in self._folder.glob("*.lock"):
+            if left != path:
+                with _free(left) as free:
+                    if free:
+                        left.unlink(missing_ok=True)
+
+    def give_back(self) -> None:
+        if self._descriptor is not None:
+            self._path(self.service).unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_gone(self, service: str) -> bool:
+        """Whether the process that held leases as `service` has ended."""
+        if service == self.service:
+            return False
+        with _free(self._path(service)) as free:
+            return free
+
+    def _path(self, service: str) -> Path:
+        return self._folder / f"{service}.lock"
+
+
+@contextmanager
+def _free(path: Path) -> Iterator[bool]:
+    """Whether no process holds the lock of `path`; held here while the block runs."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

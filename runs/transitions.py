@@ -1,0 +1,199 @@
+"""How a run changes, as pure functions: a run and a wish make the next run and its events.
+
+The store calls one within a transaction; None means that nothing is to be changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graph.errors import PlanChanged, RunActive, RunFinished, RunNotWaiting
+from graph.events import PlanWaiting, RunQueued, RunResumed, RunStarted
+from graph.events import RunFinished as RunFinishedEvent
+from graph.state import RunRequest
+from graph.values import Approval, Failure, FinalStatus, Value
+from runs.entry import Entry, entry
+from runs.run import RESUMABLE, Answer, Lease, Run
+
+LEASE_S: Final = 20.0
+MAX_IDLE_PICKUPS: Final = 5
+
+
+class LeaseLost(Exception):
+    """Raised when a drive writes to a run that is no longer its own."""
+
+
+class Ending(Value):
+    """How an attempt ended, beside what the run itself knows."""
+
+    status: FinalStatus
+    reason: str | None = None
+    pr_url: str | None = None
+    branch: str | None = None
+    patch: str | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The run as it will be, before `entries` have been added to its log."""
+
+    run: Run
+    entries: tuple[Entry, ...] = ()
+
+
+def claim(
+    run: Run, *, lease: Lease, now: float, gone: frozenset[str], started: RunStarted
+) -> Step | None:
+    """Take a run to drive it: one that is due, or one whose process was lost."""
+    if run.status not in ("queued", "running") or run.held(now, gone):
+        return None
+    taken = run.but(lease=lease, status="running", updated_at=now)
+    if run.status == "running":
+        return _pick_up(taken, now)
+    if run.begun:
+        return Step(taken)
+    return Step(taken.but(begun=True), (entry(started),))
+
+
+def _pick_up(run: Run, now: float) -> Step:
+    """End the attempt whose process was lost, and begin the next in the same transaction."""
+    if run.cancelling:
+        return _finish(run, Ending(status="cancelled"), now)
+    if run.idle_pickups >= MAX_IDLE_PICKUPS:
+        hint = "See the log of the process that drove the run, then resume it."
+        what = f"The run's process was lost {run.idle_pickups + 1} times with nothing done between."
+        error = Failure(code="interrupted", message=what, hint=hint, node=run.node or "")
+        return _finish(run, Ending(status="interrupted", error=error), now)
+    ended = _finish(run, Ending(status="interrupted"), now)
+    attempt = run.attempt + 1
+    resumed = entry(RunResumed(attempt=attempt, reason="picked_up"))
+    next_run = run.but(attempt=attempt, idle_pickups=run.idle_pickups + 1)
+    return Step(next_run, (*ended.entries, resumed))
+
+
+def extend(run: Run, *, token: str, now: float) -> Step:
+    """Hold the lease for longer."""
+    return Step(_mine(run, token, now))
+
+
+def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Step:
+    """Add what a drive reports."""
+    return Step(_mine(run, token, now).but(updated_at=now), tuple(entries))
+
+
+def wait(
+    run: Run, *, token: str, now: float, plan_id: str, plan: dict[str, Any] | None
+) -> Step | None:
+    """Let a run wait for the answer to its plan, unless that was given, or the run cancelled."""
+    mine = _mine(run, token, now)
+    if run.cancelling:
+        return _finish(mine, Ending(status="cancelled"), now)
+    if run.answer and run.answer.plan_id == plan_id:
+        return None
+    event = PlanWaiting.model_validate(
+        {"key": f"plan.waiting:{plan_id}:{run.attempt}", "plan_id": plan_id, "plan": plan or {}}
+    )
+    waiting = run.but(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
+    return Step(waiting, (entry(event),))
+
+
+def finish(run: Run, *, token: str, now: float, ending: Ending) -> Step:
+    """End an attempt. The lease is held on, until nothing of the run is left on the machine."""
+    return _finish(_mine(run, token, now), ending, now)
+
+
+def release(run: Run, *, token: str) -> Step | None:
+    """Give the lease back."""
+    if run.lease is None or run.lease.token != token:
+        return None
+    return Step(run.but(lease=None))
+
+
+def cancel(
+    run: Run,
+    *,
+    lease: Lease,
+    now: float,
+    gone: frozenset[str] = frozenset(),
+    reason: str | None = None,
+) -> Step | None:
+    """Ask a run's driver to stop; one that has none ends at once, `lease` held by the caller."""
+    if run.final:
+        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
+    if run.cancelling:
+        return None
+    cancelling = run.but(cancelling=True, updated_at=now)
+    if run.held(now, gone):
+        return Step(cancelling)
+    return _finish(cancelling.but(lease=lease), Ending(status="cancelled", reason=reason), now)
+
+
+def answer(run: Run, *, approval: Approval, now: float, queue: RunQueued | None) -> Step:
+    """Keep the answer to the waiting plan and let the run go on."""
+    if run.status != "waiting" or run.plan_id is None:
+        raise RunNotWaiting(f"Run {run.run_id} does not wait for an answer: {run.status}.")
+    if approval.plan_id is not None and approval.plan_id != run.plan_id:
+        raise PlanChanged(f"Plan {approval.plan_id!r} is not the one that waits: {run.plan_id!r}.")
+    answered = run.but(
+        status="queued",
+        queued_at=now,
+        updated_at=now,
+        plan_id=None,
+        answer=Answer(plan_id=run.plan_id, approval=approval),
+    )
+    return Step(answered, (entry(queue),) if queue else ())
+
+
+def resume(run: Run, *, request: RunRequest, now: float, queue: RunQueued | None) -> Step:
+    """Begin another attempt of a run that has ended, under the limits of `request`."""
+    if not run.final:
+        raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
+    if run.status not in RESUMABLE:
+        raise RunFinished(f"Run {run.run_id} has ended for good: {run.status}.")
+    attempt = run.attempt + 1
+    resumed = run.but(
+        status="queued",
+        attempt=attempt,
+        request=request,
+        queued_at=now,
+        updated_at=now,
+        carrying_on=True,
+        cancelling=False,
+        idle_pickups=0,
+    )
+    entries = [entry(RunResumed(attempt=attempt, reason="resumed"))]
+    return Step(resumed, (*entries, *([entry(queue)] if queue else ())))
+
+
+def number_message(run: Run) -> Step:
+    """Count one more message to the run's roles."""
+    if run.final:
+        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
+    return Step(run.but(messages=run.messages + 1))
+
+
+def _mine(run: Run, token: str, now: float) -> Run:
+    """The run with its lease drawn out, where it is `token`'s."""
+    if run.lease is None or run.lease.token != token:
+        raise LeaseLost(f"another process drives run {run.run_id}")
+    return run.but(lease=run.lease.model_copy(update={"until": now + LEASE_S}))
+
+
+def _finish(run: Run, ending: Ending, now: float) -> Step:
+    entries = []
+    if run.open_node:
+        entries.append(entry(run.open_node.finished("stopped", now)))
+    finished = RunFinishedEvent(
+        attempt=run.attempt,
+        status=ending.status,
+        reason=ending.reason,
+        pr_url=ending.pr_url or run.pr_url,
+        branch=ending.branch or run.branch,
+        patch=ending.patch,
+        usage=run.spend.usage,
+        cost_usd=run.spend.cost_usd,
+        error=ending.error,
+    )
+    entries.append(entry(finished))
+    return Step(run.but(status=ending.status, plan_id=None, updated_at=now), tuple(entries))
