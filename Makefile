@@ -1,0 +1,39 @@
+# Two commands for a fresh machine with Python >= 3.11, git and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format bench serve system clean
+
+demo: $(STAMP) system
+	@$(BIN)/coding-agent demo
+
+test: $(STAMP) system
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) system
+	$(BIN)/python -m benchmarks
+
+serve: $(STAMP) system
+	$(BIN)/coding-agent serve
+
+$(STAMP): pyproject.toml constraints.txt
+	@sh scripts/venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+system:
+	@sh scripts/system-packages
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
