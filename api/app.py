@@ -1,0 +1,74 @@
+"""The HTTP service, put together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from api import routes, run_routes, service_routes
+from api.auth import Auth
+from api.daily_spend import DailySpend
+from api.guards import BodyGuard, HostGuard, KeyGuard
+from api.key_rate import KeyRate
+from api.openapi import describe
+from api.options import AppOptions
+from api.outermost import AccessLog, AnswerHeaders, LastResort
+from api.probes import Probes
+from api.problems import HANDLERS
+from runs.service import RunService
+
+_DESCRIPTION: Final = """\
+A sentence and a repository in, a reviewed pull request out.
+
+`POST /code` starts a run and streams what happens; a run goes on without its watchers. With keys \
+set, calls need `Authorization: Bearer KEY`. Errors are problem documents (RFC 9457) with a stable \
+`code`.
+"""
+
+
+def create_app(
+    *,
+    open_service: Callable[[], AbstractAsyncContextManager[RunService]],
+    probes: Probes,
+    auth: Auth,
+    options: AppOptions,
+) -> FastAPI:
+    """The app over one service, which is open while the app is."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, RunService]]:
+        async with open_service() as service:
+            yield {"service": service}
+
+    app = FastAPI(
+        title="Coding agent",
+        summary="Four Claude roles that turn a request into a reviewed pull request.",
+        description=_DESCRIPTION,
+        version=options.version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(AnswerHeaders),
+            Middleware(LastResort),
+            Middleware(HostGuard, hosts=options.hosts),
+            Middleware(KeyGuard, auth=auth, rate=KeyRate(options.key_rate)),
+            Middleware(BodyGuard, max_bytes=options.max_body_bytes),
+        ],
+    )
+    app.state.options = options
+    app.state.probes = probes
+    app.state.daily_spend = DailySpend(options.key_max_cost_usd_per_day)
+    app.include_router(routes.router)
+    app.include_router(run_routes.router)
+    app.include_router(service_routes.router)
+    app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,122 @@
+"""What the routes ask for by type."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Header, Path, Query, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.daily_spend import DailySpend
+from api.options import AppOptions
+from api.probes import Probes
+from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
+from runs.records import Caller, RunRecord
+from runs.service import RunService
+
+RUN_ID: Final = re.compile(r"[0-9a-z]{26}")
+_SEQ: Final = re.compile(r"[0-9]{1,15}")
+_bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
+
+
+def _service(request: Request) -> RunService:
+    return cast("RunService", request.state.service)
+
+
+def _options(request: Request) -> AppOptions:
+    return cast("AppOptions", request.app.state.options)
+
+
+def _probes(request: Request) -> Probes:
+    return cast("Probes", request.app.state.probes)
+
+
+def _daily_spend(request: Request) -> DailySpend:
+    return cast("DailySpend", request.app.state.daily_spend)
+
+
+def _caller(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> Caller:
+    """Found by the guard; the bearer scheme is named here for the OpenAPI document."""
+    return cast("Caller", request.state.caller)
+
+
+Service = Annotated[RunService, Depends(_service)]
+Options = Annotated[AppOptions, Depends(_options)]
+TheProbes = Annotated[Probes, Depends(_probes)]
+Spend = Annotated[DailySpend, Depends(_daily_spend)]
+TheCaller = Annotated[Caller, Depends(_caller)]
+
+
+async def _run(
+    run_id: Annotated[str, Path(description="Id of the run.")],
+    request: Request,
+    service: Service,
+    caller: TheCaller,
+) -> RunRecord:
+    """The run of this path, if the caller may see it; the answer's headers will name it."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunNotFound("There is no such run.")
+    record = await service.get(run_id, caller)
+    request.state.run_id = record.run_id
+    return record
+
+
+TheRun = Annotated[RunRecord, Depends(_run)]
+
+
+def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa: B006
+    """Whether the caller prefers an answer before the run is done."""
+    asked = (part.partition(";")[0].strip().lower() for part in ",".join(prefer).split(","))
+    return "respond-async" in asked
+
+
+RespondAsync = Annotated[bool, Depends(_respond_async)]
+
+
+async def _reader(service: Service) -> AsyncIterator[None]:
+    """A reader's place, held until the stream's end. Raises TooManyReaders."""
+    with service.readers():
+        yield
+
+
+async def _reader_unless_async(
+    service: Service, respond_async: RespondAsync
+) -> AsyncIterator[None]:
+    """A reader's place where the answer is a stream."""
+    if respond_async:
+        yield
+        return
+    with service.readers():
+        yield
+
+
+ReaderPlace = Depends(_reader)
+ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
+
+
+def _after(
+    last_event_id: Annotated[
+        str | None, Header(description="Number of the last event that was read.")
+    ] = None,
+    after: Annotated[str | None, Query(description="The same, where a header is awkward.")] = None,
+) -> int:
+    """Where to go on reading; the header wins, because a browser reconnects with it."""
+    given = last_event_id if last_event_id is not None else after
+    if given is None:
+        return 0
+    if not _SEQ.fullmatch(given):
+        raise InvalidRequest("Last-Event-ID takes the whole number of an event.")
+    return int(given)
+
+
+After = Annotated[int, Depends(_after)]
+
+
+def repository_of(repo_url: str, caller: Caller, options: AppOptions) -> str:
+    """The full name of a repository that this caller may work on."""
+    full_name = options.check_repo_url(repo_url)
+    if not options.repo_allowed(caller.name, full_name):
+        raise RepositoryNotAllowed(f"{full_name} is outside CODING_AGENT_REPOS.")
+    return full_name

@@ -1,0 +1,171 @@
+"""What callers may send: strict, limited, camelCase."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from graph.state import RunRequest
+from graph.values import Approval, Plan
+
+MAX_PROMPT: Final = 32_000
+_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
+_TEXT: Final = r"^[^\x00]*$"
+_FILLED: Final = r"^[^\x00]*[^\s\x00][^\x00]*$"
+_BRANCH: Final = r"^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$"
+
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT, pattern=_FILLED)]
+Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_FILLED)]
+Text = Annotated[str, StringConstraints(max_length=16_000, pattern=_TEXT)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE)]
+Commands = Annotated[list[Command], Field(max_length=20)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=_LINE)]
+Reviewer = Annotated[
+    str, StringConstraints(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9_.-]+)?$")
+]
+Money = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Rounds = Annotated[int, Field(ge=0, le=100)]
+Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
+Allowed = Literal["workflows", "codeowners", "agent_config", "large_files"]
+
+
+class Sent(BaseModel):
+    """A request body: unknown fields and values of another type are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+
+class CodeRequest(Sent):
+    """What to change in which repository, and how. A request lowers limits, never raises them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "repoUrl": "https://github.com/octocat/hello-world",
+                    "prompt": "Make the greeting configurable by a --name option.",
+                },
+                {
+                    "repoUrl": "https://github.com/octocat/hello-world",
+                    "prompt": "Fix the flaky date test.",
+                    "baseBranch": "main",
+                    "setup": ["python -m pip install -e ."],
+                    "validate": ["python -m pytest -q"],
+                    "approvePlan": True,
+                    "maxCostUsd": 2.5,
+                    "timeoutS": 1800,
+                },
+            ]
+        }
+    )
+
+    repo_url: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_LINE)] = (
+        Field(description="`OWNER/REPO` below the configured address, with an optional `.git`.")
+    )
+    prompt: Prompt = Field(description="What should change, in plain words.")
+    base_branch: (
+        Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_BRANCH)] | None
+    ) = Field(default=None, description="Branch to start from; else the default branch.")
+    setup: Commands = Field(default=[], description="Commands that make a fresh tree ready.")
+    validate_: Commands = Field(
+        default=[], alias="validate", description="Checks beside those the repository names."
+    )
+    validate_only: bool = Field(default=False, description="`validate` replaces the found checks.")
+    approve_plan: bool = Field(default=False, description="Wait for an answer to the plan.")
+    draft: bool = Field(default=False, description="Open the pull request as a draft.")
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)] | None = (
+        Field(default=None, description="Title of the pull request.")
+    )
+    labels: list[Label] = Field(default=[], max_length=20)
+    reviewers: list[Reviewer] = Field(
+        default=[], max_length=15, description="Logins, or teams as ORG/TEAM."
+    )
+    allow: list[Allowed] = Field(
+        default=[], max_length=4, description="Rules of the gate that may pass."
+    )
+    max_cost_usd: Money | None = None
+    max_fix_rounds: Rounds | None = None
+    timeout_s: Seconds | None = None
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")] | (
+        None
+    ) = Field(default=None, description="Model of all roles.")
+
+    def run_request(self, requested_by: str) -> RunRequest:
+        """The run's input; what was left out is left out, so that equal requests are equal."""
+        given: dict[str, Any] = {
+            name.removesuffix("_"): value
+            for name, value in self
+            if value is not None and value != [] and value is not False
+        }
+        if requested_by:
+            given["requested_by"] = requested_by
+        return RunRequest(**given)  # type: ignore[typeddict-item]
+
+
+class PlanSent(Sent):
+    """A plan of the caller's own."""
+
+    summary: Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_FILLED)]
+    route: Literal["short", "full"] = "full"
+    steps: list[Line] = Field(default=[], max_length=50)
+    files: list[Line] = Field(default=[], max_length=200)
+    validate_: Commands = Field(default=[], alias="validate")
+
+
+class PlanAnswer(Sent):
+    """`approve` (with `plan`: that plan instead), `revise` (with `feedback`) or `reject`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"planId": "plan-1", "decision": "approve"},
+                {"planId": "plan-1", "decision": "revise", "feedback": "Keep the old option."},
+            ]
+        }
+    )
+
+    plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+    decision: Literal["approve", "revise", "reject"]
+    plan: PlanSent | None = Field(default=None, description="With `approve` alone.")
+    feedback: Text = Field(default="", description="What to plan otherwise; needed by `revise`.")
+
+    @model_validator(mode="after")
+    def fits(self) -> "PlanAnswer":
+        if self.plan and self.decision != "approve":
+            raise ValueError("`plan` goes with the decision `approve` alone")
+        if self.decision == "revise" and not self.feedback.strip():
+            raise ValueError("the decision `revise` needs `feedback`")
+        return self
+
+    def approval(self) -> Approval:
+        """The answer as the graph takes it."""
+        plan = Plan.model_validate(self.plan.model_dump(by_alias=True)) if self.plan else None
+        return Approval(
+            decision=self.decision, plan_id=self.plan_id, plan=plan, feedback=self.feedback
+        )
+
+
+class ResumeRequest(Sent):
+    """Limits of the run from here on, up to the operator's."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"maxCostUsd": 5}]})
+
+    max_cost_usd: Money | None = None
+    max_fix_rounds: Rounds | None = None
+    timeout_s: Seconds | None = None
+
+
+class MessageRequest(Sent):
+    """Something the working role should know; it reads it at its next turn."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Leave the public API as it is."}]}
+    )
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=16_000, pattern=_FILLED)]

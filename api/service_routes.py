@@ -1,0 +1,46 @@
+"""Whether the service is alive, and its own documentation."""
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from api.answers import Health, Ready, dump
+from api.dependencies import Options, Service
+from api.openapi import problems
+from api.problems import Refused
+
+PAGE: Final = Path(__file__).parent / "page"
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/health", summary="Liveness", responses={200: {"model": Health}, **problems()})
+async def health(options: Options) -> Response:
+    """The process answers."""
+    return JSONResponse(dump(Health(version=options.version)))
+
+
+@router.get("/ready", summary="Readiness", responses={200: {"model": Ready}, **problems()})
+async def ready(service: Service) -> Response:
+    """Runs can be started; else 503 with a code."""
+    if code := await service.ready():
+        raise Refused(503, code, "The service cannot start runs now.")
+    return JSONResponse(dump(Ready()))
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> Response:
+    return FileResponse(PAGE / "docs.html", media_type="text/html")
+
+
+class Assets(StaticFiles):
+    """Our own scripts and styles; a browser asks whether they have changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response

@@ -1,0 +1,262 @@
+"""A run service in memory: runs do nothing but what a test says, and faults come on demand."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graph.errors import (
+    CodingAgentError,
+    IdempotencyMismatch,
+    InvalidRequest,
+    PlanChanged,
+    RunActive,
+    RunFinished,
+    RunNotFound,
+    RunNotWaiting,
+    TooManyReaders,
+)
+from graph.state import RunRequest
+from graph.values import Approval, Status
+from runs.records import Caller, LoggedEvent, RunRecord, rfc3339
+
+_TIME = 1_700_000_000.0
+
+
+@dataclass
+class MemoryRun:
+    record: RunRecord
+    events: list[LoggedEvent] = field(default_factory=list)
+    diff: bytes | None = None
+    cost_usd: float | None = 0.0
+    plan_id: str | None = None
+    cancelling: bool = False
+    messages: list[str] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
+
+
+class MemoryService:
+    """What the HTTP service calls. `fault` is raised by every call while it is set."""
+
+    def __init__(self, *, max_readers: int = 1000, instant: bool = False) -> None:
+        self.runs: dict[str, MemoryRun] = {}
+        self.fault: Exception | None = None
+        self.unready: str | None = None
+        self.reading = 0
+        self._max_readers = max_readers
+        self._instant = instant
+        self._keys: dict[tuple[str, str], str] = {}
+        self._changed = asyncio.Event()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["MemoryService"]:
+        yield self
+
+    # What a test does.
+
+    def add(self, owner: str = "local", *, status: Status = "running", **request: Any) -> str:
+        """A run as if it had been started before."""
+        run_id = f"{len(self.runs) + 1:026d}"
+        given = RunRequest(repo_url="https://github.com/o/r", prompt="Change it.")
+        record = RunRecord(
+            run_id=run_id,
+            owner=owner,
+            status=status,
+            node=None,
+            attempt=1,
+            request=given | request,  # type: ignore[typeddict-item]
+            created_at=time.time(),
+            updated_at=time.time(),
+        )
+        self.runs[run_id] = MemoryRun(record)
+        return run_id
+
+    def emit(self, run_id: str, kind: str, **data: Any) -> None:
+        events = self.runs[run_id].events
+        events.append(
+            LoggedEvent(run_id, len(events) + 1, _TIME + len(events), kind, {"type": kind, **data})
+        )
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def set_status(self, run_id: str, status: Status) -> None:
+        run = self.runs[run_id]
+        run.record = replace(run.record, status=status)
+
+    def finish(self, run_id: str, status: Status = "succeeded") -> None:
+        self.set_status(run_id, status)
+        self.emit(run_id, "run.finished", attempt=1, status=status, costUsd=0.0)
+
+    # What the HTTP service calls.
+
+    async def start(
+        self, request: RunRequest, *, owner: str, idempotency_key: str | None = None
+    ) -> tuple[RunRecord, bool]:
+        self._fail()
+        known = self._keys.get((owner, idempotency_key or ""))
+        if known:
+            if self.runs[known].record.request != request:
+                raise IdempotencyMismatch("This Idempotency-Key came with another body.")
+            return self.runs[known].record, False
+        run_id = self.add(owner)
+        run = self.runs[run_id]
+        run.record = replace(run.record, request=request)
+        if idempotency_key:
+            self._keys[owner, idempotency_key] = run_id
+        self.emit(run_id, "run.queued", position=0)
+        if self._instant:
+            self.finish(run_id)
+        return self.runs[run_id].record, True
+
+    async def get(self, run_id: str, caller: Caller) -> RunRecord:
+        return self._run(run_id, caller).record
+
+    async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
+        run = self._run(run_id, caller)
+        record = run.record
+        return {
+            "runId": run_id,
+            "status": record.status,
+            "node": record.node,
+            "repoUrl": record.request["repo_url"],
+            "prompt": record.request["prompt"],
+            "plan": None,
+            "validations": [],
+            "reviews": [],
+            "gate": None,
+            "usage": {
+                "input_tokens": 0,
+                "output_tokens": 0,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+            },
+            "costUsd": run.cost_usd,
+            "roles": {},
+            "pr": None,
+            "error": None,
+            "createdAt": rfc3339(record.created_at),
+            "updatedAt": rfc3339(record.updated_at),
+        }
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        status: Status | None,
+        repo: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[list[RunRecord], str | None]:
+        self._fail()
+        if cursor is not None and cursor not in self.runs:
+            raise InvalidRequest("The cursor is not one of this service's.")
+        records = [
+            run.record
+            for run_id, run in sorted(self.runs.items(), reverse=True)
+            if caller.sees(run.record.owner)
+            and (status is None or run.record.status == status)
+            and (repo is None or run.record.request["repo_url"].endswith(repo))
+            and (cursor is None or run_id < cursor)
+        ]
+        page = records[:limit]
+        return page, page[-1].run_id if len(records) > limit else None
+
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[LoggedEvent]:
+        while True:
+            changed, run = self._changed, self.runs[run_id]
+            self._fail()
+            for event in run.events[after:]:
+                yield event
+                after = event.seq
+            if run.record.final and after >= len(run.events):
+                return
+            await changed.wait()
+
+    async def wait(self, run_id: str, timeout_s: float) -> RunRecord:
+        until = time.monotonic() + timeout_s
+        while not self.runs[run_id].record.final and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        return self.runs[run_id].record
+
+    async def diff(self, run_id: str, caller: Caller) -> bytes | None:
+        return self._run(run_id, caller).diff
+
+    async def cancel(self, run_id: str, caller: Caller) -> bool:
+        run = self._run(run_id, caller)
+        if run.record.final:
+            raise RunFinished("The run has ended.")
+        asked, run.cancelling = run.cancelling, True
+        return not asked
+
+    async def answer_plan(self, run_id: str, caller: Caller, approval: Approval) -> None:
+        run = self._run(run_id, caller)
+        if run.record.status != "waiting":
+            raise RunNotWaiting("The run does not wait.")
+        if approval.plan_id != run.plan_id:
+            raise PlanChanged("Another plan waits.")
+        run.approvals.append(approval)
+        self.set_status(run_id, "running")
+
+    async def resume(
+        self,
+        run_id: str,
+        caller: Caller,
+        *,
+        max_cost_usd: float | None = None,
+        max_fix_rounds: int | None = None,
+        timeout_s: int | None = None,
+    ) -> RunRecord:
+        run = self._run(run_id, caller)
+        if not run.record.final:
+            raise RunActive("The run has not ended.")
+        if run.record.status in ("succeeded", "no_changes", "rejected"):
+            raise RunFinished("The run is done.")
+        given = {
+            "max_cost_usd": max_cost_usd,
+            "max_fix_rounds": max_fix_rounds,
+            "timeout_s": timeout_s,
+        }
+        raised = {name: value for name, value in given.items() if value is not None}
+        request: Any = {**run.record.request, **raised}
+        run.record = replace(run.record, status="queued", attempt=2, request=request)
+        return run.record
+
+    async def message(self, run_id: str, caller: Caller, text: str) -> None:
+        run = self._run(run_id, caller)
+        if run.record.final:
+            raise RunFinished("The run has ended.")
+        run.messages.append(text)
+
+    async def delete(self, run_id: str, caller: Caller) -> None:
+        if not self._run(run_id, caller).record.final:
+            raise RunActive("The run has not ended.")
+        del self.runs[run_id]
+
+    async def ready(self) -> str | None:
+        return self.unready
+
+    @contextmanager
+    def readers(self) -> Iterator[None]:
+        if self.reading >= self._max_readers:
+            raise TooManyReaders("Too many readers.")
+        self.reading += 1
+        try:
+            yield
+        finally:
+            self.reading -= 1
+
+    def _run(self, run_id: str, caller: Caller) -> MemoryRun:
+        self._fail()
+        run = self.runs.get(run_id)
+        if run is None or not caller.sees(run.record.owner):
+            raise RunNotFound("There is no such run.")
+        return run
+
+    def _fail(self) -> None:
+        if self.fault:
+            raise self.fault
+
+
+FAULT = CodingAgentError("secret inside", "secret hint")
