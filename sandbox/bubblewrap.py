@@ -21,10 +21,18 @@ from subprocess import DEVNULL
 
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox import cgroup, seccomp
-from sandbox.command_line import ETC, JOIN, RLIMITS, SYSTEM_PATH, CommandLine, command_line, rlimits
+from sandbox.command_line import (
+    ETC,
+    RLIMITS,
+    SYSTEM_PATH,
+    CommandLine,
+    command_line,
+    gate_words,
+    rlimits,
+)
 from sandbox.files import read_file, write_file
 from sandbox.output import BothEnds
-from sandbox.process import Execution, Handover, start
+from sandbox.process import Channels, Execution, Handover, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
 
 FIRST_UID, LAST_UID = 30_000, 59_999
@@ -44,7 +52,7 @@ class Bubblewrap:
         self.state = state
         self._bwrap = _find("bwrap", "bubblewrap")
         self._setpriv = _find("setpriv", "util-linux") if os.geteuid() == 0 else None
-        self._make_state()
+        self.state.mkdir(parents=True, exist_ok=True)
         self._groups = cgroup.find(limits)
 
     @property
@@ -63,8 +71,7 @@ class Bubblewrap:
             limits=self.limits,
             owner=owner,
             groups=self._groups,
-            files={path: str(self.state / Path(path).name) for path in ETC},
-            filter_file=str(seccomp.filter_file(self.state)),
+            filter_file=seccomp.filter_file(self.state),
         )
 
     def owner_of(self, run_id: str) -> int | None:
@@ -88,13 +95,6 @@ class Bubblewrap:
         ids = [f"--reuid={owner}", f"--regid={owner}", "--clear-groups"]
         return [self._setpriv, *ids, "--inh-caps=-all", "--no-new-privs", "--"]
 
-    def _make_state(self) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        for path, text in ETC.items():
-            file = self.state / Path(path).name
-            if not file.exists() or file.read_text() != text:
-                seccomp.store(file, text.encode())
-
 
 class BubblewrapSandbox:
     """One tree. A command is started when `run` is called and gone when it returns."""
@@ -106,16 +106,14 @@ class BubblewrapSandbox:
         limits: Limits,
         owner: int | None,
         groups: cgroup.Groups | None,
-        files: Mapping[str, str],
-        filter_file: str,
+        filter_file: Path,
     ) -> None:
         self._line = line
         self._limits = limits
         self._owner = owner
         self._groups = groups
-        self._files = files
         self._filter_file = filter_file
-        self._texts = {RLIMITS: rlimits(limits, grouped=groups is not None).encode()}
+        self._rlimits = rlimits(limits, grouped=groups is not None)
         self._running: set[Execution] = set()
         self._closed = False
 
@@ -173,23 +171,29 @@ class BubblewrapSandbox:
         environment: Mapping[str, str],
     ) -> Execution:
         with Handover() as handover:
-            status_fd, status = handover.pipe()
-            output = handover.pipe(self._owner)
+            prelude = self._rlimits
+            gate: tuple[int | None, int | None] = (None, None)
+            if group is not None:
+                ours, theirs, shells = handover.gate()
+                gate, prelude = (ours, theirs), prelude + gate_words(shells)
+            output, stdout = handover.output(self._owner)
+            status, status_end = handover.output()
+            files = ETC | {RLIMITS: prelude}
             line = self._line.build(
-                files={path: handover.file(file) for path, file in self._files.items()}
-                | {path: handover.data(text) for path, text in self._texts.items()},
+                files={path: handover.data(text.encode()) for path, text in files.items()},
                 seccomp=handover.file(self._filter_file),
-                status=status,
+                status=status_end,
+                gate=gate[1],
             )
-            return start(
-                [*_join(group), *line, *program],
+            leader = start(
+                [*line, *program],
                 handover,
                 stdin=handover.data(stdin) if stdin else DEVNULL,
-                output=output,
-                status_fd=status_fd,
+                stdout=stdout,
                 environment=environment,
-                kept=BothEnds(keep_bytes),
             )
+            channels = Channels(output, status, gate[0])
+            return Execution(leader, channels, BothEnds(keep_bytes), group.admit if group else None)
 
     async def _finish(self, execution: Execution, timeout_s: float) -> None:
         """Until its end or a limit."""
@@ -201,12 +205,6 @@ class BubblewrapSandbox:
         finally:
             timer.cancel()
             self._running.discard(execution)
-
-
-def _join(group: cgroup.Group | None) -> list[str]:
-    if group is None:
-        return []
-    return ["/bin/sh", "-c", JOIN, "sh", *map(str, group.folders), "--"]
 
 
 def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:

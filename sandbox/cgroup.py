@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import signal
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,17 +39,29 @@ class Usage:
 
 
 class Group:
-    """The group of one command: a folder in the one hierarchy of version 2, or in several."""
+    """The group of one command: a folder in the one hierarchy of version 2, or in several.
 
-    def __init__(self, folders: tuple[Path, ...], limits: Limits) -> None:
-        self.folders = folders
-        for folder in folders:
+    To put a process in it can take the kernel 20 ms, so it is made and joined on a thread.
+    """
+
+    def __init__(self, folders: tuple[Path, ...], limits: Limits, threads: Executor) -> None:
+        self._folders = folders
+        self._limits = limits
+        self._threads = threads
+
+    async def admit(self, pid: int) -> None:
+        """Make the group, with its limits, and put a process in it. Raises OSError."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._admit, pid)
+
+    def _admit(self, pid: int) -> None:
+        for folder in self._folders:
             folder.mkdir()
-            _limit(folder, limits)
+            _limit(folder, self._limits)
+            (folder / "cgroup.procs").write_text(str(pid))
 
     def usage(self) -> Usage:
         kills = refusals = 0
-        for folder in self.folders:
+        for folder in self._folders:
             kills += _counter(folder / "memory.oom_control", "oom_kill")
             kills += _counter(folder / "memory.events", "oom_kill")
             refusals += _counter(folder / "pids.events", "max")
@@ -56,7 +69,7 @@ class Group:
 
     async def remove(self) -> None:
         """Kill what is left in it and remove it; one that stays busy waits for `clear`."""
-        left = self.folders
+        left = self._folders
         for _ in range(REMOVE_TRIES):
             left = tuple(folder for folder in left if not _try_remove(folder))
             if not left:
@@ -72,11 +85,12 @@ class Groups:
         self._limits = limits
         self._prefix = _process_name(os.getpid())
         self._numbers = itertools.count(1)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="cgroup")
         clear(parents)
 
     def new(self) -> Group:
         name = f"{self._prefix}.{next(self._numbers)}"
-        return Group(tuple(parent / name for parent in self._parents), self._limits)
+        return Group(tuple(parent / name for parent in self._parents), self._limits, self._threads)
 
 
 def find(limits: Limits, root: Path = ROOT, own: Path = OWN) -> Groups | None:

@@ -1,6 +1,6 @@
 """The bubblewrap command line, word by word.
 
-It is made once for a tree; a start adds its own descriptors, its group and the command.
+It is made once for a tree; a start adds its own descriptors and the command.
 """
 
 import os
@@ -15,11 +15,6 @@ HOME = "/home/agent"
 UID = "1000"
 RLIMITS = "/etc/rlimits.sh"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-
-JOIN = (
-    'while [ "$1" != -- ]; do echo 0 > "$1"/cgroup.procs || exit 125; shift; done; shift; exec "$@"'
-)
-"""Puts itself, and so all that follows, into the groups named before the `--`."""
 
 ETC = {
     "/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
@@ -55,8 +50,12 @@ class CommandLine:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
-    def build(self, *, files: Mapping[str, int], seccomp: int, status: int) -> list[str]:
+    def build(
+        self, *, files: Mapping[str, int], seccomp: int, status: int, gate: int | None
+    ) -> list[str]:
         line = [*self.before, "--json-status-fd", str(status), "--seccomp", str(seccomp)]
+        if gate is not None:
+            line += ["--block-fd", str(gate)]
         for path, fd in files.items():
             line += ["--perms", "0644", "--file", str(fd), path]
         return [*line, *self.after]
@@ -102,6 +101,11 @@ def rlimits(limits: Limits, *, grouped: bool) -> str:
         for option, (kind, value, unit) in wanted.items()
     )
     return f"ulimit {words} || exit 126; unset BASH_ENV\n"
+
+
+def gate_words(fd: int) -> str:
+    """What bash reads before the command where a gate holds it: nothing runs unless it opened."""
+    return f"read -r -u {fd} || exit 125; unset REPLY; exec {fd}<&-\n"
 
 
 def _at_most(value: int, unit: int, hard: int) -> int:

@@ -6,6 +6,8 @@ leader (bubblewrap outside) and the first process of the sandbox's process names
 when the latter has ended, the kernel has ended everything in the namespace.
 
 bubblewrap dies with the *thread* that started it, so `start` must run on the event loop's thread.
+To join a control group can take the kernel 20 ms, so a thread of its own does it, while
+bubblewrap mounts. A gate holds the sandbox until then; one whose gate closes unopened runs nothing.
 """
 
 import asyncio
@@ -16,7 +18,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from graph.errors import SandboxLost
@@ -27,33 +31,56 @@ READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0
 """How long killed processes may take to vanish; one stuck in the kernel can take for ever."""
 
+GATE_OPENS = b"go\n"
+"""bubblewrap takes the first byte, the shell in the sandbox the rest of the line."""
+
 _CHILD_PID = re.compile(rb'"child-pid": (\d+)')
 _EXIT_CODE = re.compile(rb'"exit-code": (\d+)')
+
+
+Admit = Callable[[int], Awaitable[None]]
+"""Puts a process, and what it will start, under the kernel's limits. Raises OSError."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """This side's ends of the pipes to a command; `gate` is there where it waits for `admit`."""
+
+    output: int
+    status: int
+    gate: int | None = None
 
 
 class Execution:
     """A command that runs. Await `wait()`; `stop` ends it at any time."""
 
     def __init__(
-        self, leader: "subprocess.Popen[bytes]", output_fd: int, status_fd: int, kept: BothEnds
+        self,
+        leader: "subprocess.Popen[bytes]",
+        channels: Channels,
+        kept: BothEnds,
+        admit: Admit | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._leader = leader
-        self._output_fd = output_fd
-        self._status_fd = status_fd
+        self._channels = channels
+        self._admit = admit
+        self._admission: asyncio.Task[None] | None = None
         self._status = b""
         self._leader_pidfd = os.pidfd_open(leader.pid)
         self._init_pidfd: int | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self.closed = asyncio.Event()
         self._started = time.monotonic()
+        self.closed = asyncio.Event()
         self.duration_ms = 0
         self.output = kept
         self.output_limit = sys.maxsize
         self.limit: LimitHit | None = None
-        self._loop.add_reader(output_fd, self._read_output)
-        self._loop.add_reader(status_fd, self._read_status)
+        self.loss = ""
+        """Why there is neither an exit code nor a limit."""
+        self._loop.add_reader(channels.output, self._read_output)
+        self._loop.add_reader(channels.status, self._read_status)
         self._loop.add_reader(self._leader_pidfd, self._leader_exited)
 
     @property
@@ -66,16 +93,6 @@ class Execution:
         """What bubblewrap says the command exited with; None where it did not come to that."""
         found = _EXIT_CODE.search(self._status)
         return int(found[1]) if found else None
-
-    @property
-    def loss(self) -> str:
-        """Why there is no exit code. Where bubblewrap came to no command, the output is its own."""
-        code = self._leader.returncode
-        if code is None or code < 0:
-            return f"the sandbox was ended under a command (signal {-(code or 0)})"
-        return (
-            f"no sandbox could be made: {self.output.kept[-500:].decode(errors='replace').strip()}"
-        )
 
     async def wait(self) -> None:
         """Return when the command has ended and no process is left, cancelled or not.
@@ -107,6 +124,8 @@ class Execution:
                 await asyncio.wait([self._gone], timeout=left)
             except asyncio.CancelledError:
                 cancelled = True
+        if self._admission is not None:
+            await asyncio.wait([self._admission])
         self._close()
         if cancelled:
             raise asyncio.CancelledError
@@ -128,11 +147,11 @@ class Execution:
     def _feed(self) -> bool:
         """Take one piece of output; False when there is none now, or no more."""
         try:
-            data = os.read(self._output_fd, READ_BYTES)
+            data = os.read(self._channels.output, READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
-            self._loop.remove_reader(self._output_fd)
+            self._loop.remove_reader(self._channels.output)
             return False
         self.output.feed(data)
         return True
@@ -140,32 +159,55 @@ class Execution:
     def _read_status(self) -> None:
         """bubblewrap tells its child's pid at the start, the exit code at the end."""
         try:
-            data = os.read(self._status_fd, READ_BYTES)
+            data = os.read(self._channels.status, READ_BYTES)
         except BlockingIOError:
             return
         if not data:
-            self._loop.remove_reader(self._status_fd)
+            self._loop.remove_reader(self._channels.status)
             return
         self._status += data
         found = _CHILD_PID.search(self._status)
         if found and self._init_pidfd is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._init_pidfd = os.pidfd_open(int(found[1]))
-            if self._ended.done():
-                self._kill()
+            self._child_made(int(found[1]))
+
+    def _child_made(self, pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._init_pidfd = os.pidfd_open(pid)
+        if self._ended.done():
+            self._kill()
+        elif self._admit is not None:
+            self._admission = self._loop.create_task(self._open_gate(self._admit(pid)))
+
+    async def _open_gate(self, admitted: Awaitable[None]) -> None:
+        try:
+            await admitted
+        except OSError as error:
+            self.loss = f"its limits could not be set: {error}"
+            self.stop()
+            return
+        if self._channels.gate is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._channels.gate, GATE_OPENS)
 
     def _leader_exited(self) -> None:
         """Also the end of what the command left running: nothing outlives it."""
         self._loop.remove_reader(self._leader_pidfd)
         self._read_status()
         self._kill()
-        self._leader.wait()
+        self._note_loss(self._leader.wait())
         if not self._ended.done():
             self._end()
         if self._init_pidfd is None:
             self._all_gone()
         else:
             self._loop.add_reader(self._init_pidfd, self._all_gone)
+
+    def _note_loss(self, code: int) -> None:
+        """Where bubblewrap came to no command, what it says is in the output."""
+        if self.loss or self.exit_code is not None:
+            return
+        said = self.output.kept[-500:].decode(errors="replace").strip()
+        self.loss = f"it was killed from outside (signal {-code})" if code < 0 else said
 
     def _all_gone(self) -> None:
         if self._init_pidfd is not None:
@@ -176,7 +218,8 @@ class Execution:
 
     def _close(self) -> None:
         self.closed.set()
-        for fd in (self._output_fd, self._status_fd, self._leader_pidfd, self._init_pidfd):
+        ours = (self._channels.output, self._channels.status, self._channels.gate)
+        for fd in (*ours, self._leader_pidfd, self._init_pidfd):
             if fd is not None:
                 self._loop.remove_reader(fd)
                 os.close(fd)
@@ -199,7 +242,7 @@ class Handover:
         for fd in self.fds + (self._ours if kind else []):
             os.close(fd)
 
-    def file(self, path: str) -> int:
+    def file(self, path: Path) -> int:
         """A file opened anew: its reader reads from the beginning."""
         self.fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         return self.fds[-1]
@@ -212,8 +255,8 @@ class Handover:
         os.lseek(self.fds[-1], 0, os.SEEK_SET)
         return self.fds[-1]
 
-    def pipe(self, owner: int | None = None) -> tuple[int, int]:
-        """A pipe: the end to read here, not blocking, and the one for the child to write to.
+    def output(self, owner: int | None = None) -> tuple[int, int]:
+        """A pipe from the child: the end to read here, not blocking, and the one to write to.
 
         `owner` may open it by name: what writes to `/dev/stderr` does.
         """
@@ -225,26 +268,30 @@ class Handover:
             os.fchown(writing, owner, owner)
         return reading, writing
 
+    def gate(self) -> tuple[int, int, int]:
+        """A pipe to the child: the end to write here, and twice the one to read from."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        self._ours.append(writing)
+        self.fds += [reading, os.dup(reading)]
+        return writing, reading, self.fds[-1]
+
 
 def start(
     line: Sequence[str],
     handover: Handover,
     *,
     stdin: int,
-    output: tuple[int, int],
-    status_fd: int,
+    stdout: int,
     environment: Mapping[str, str],
-    kept: BothEnds,
-) -> Execution:
+) -> "subprocess.Popen[bytes]":
     """Start a command line in a session of its own, output and errors in one pipe."""
-    leader = subprocess.Popen(
+    return subprocess.Popen(
         line,
         stdin=stdin,
-        stdout=output[1],
-        stderr=output[1],
+        stdout=stdout,
+        stderr=stdout,
         pass_fds=handover.fds,
         env=environment,
         cwd="/",
         start_new_session=True,
     )
-    return Execution(leader, output[0], status_fd, kept)
