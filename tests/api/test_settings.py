@@ -1,0 +1,323 @@
+"""Settings: defaults, parsing, secrets out of the environment, and what must not be read."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.settings import (
+    RepoRule,
+    Settings,
+    SettingsError,
+    is_loopback,
+    load_settings,
+    parse_api_keys,
+    parse_repo_rules,
+    read_settings,
+)
+
+KEY = "k" * 24
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name.startswith(("CODING_AGENT_", "ANTHROPIC_", "GITHUB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    load_settings.cache_clear()
+    yield
+    load_settings.cache_clear()
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = read_settings(None)
+    assert settings.anthropic_api_key is None
+    assert settings.github_api_url == "https://api.github.com"
+    assert (settings.api_keys, settings.operators, settings.repos, settings.hosts) == ((),) * 4
+    assert settings.sandbox == "auto"
+    assert settings.network == "none"
+    assert settings.command_limits == {
+        "timeout_s": 300,
+        "memory_mb": 2048,
+        "cpus": 2,
+        "pids": 256,
+        "disk_mb": 2048,
+    }
+    assert settings.run_limits == {
+        "max_cost_usd": 5,
+        "max_tokens": 0,
+        "max_fix_rounds": 3,
+        "timeout_s": 3600,
+    }
+    assert set(settings.role_models.values()) == {"claude-opus-5-5"}
+    assert settings.max_concurrent_runs == 8
+    assert settings.max_queued_runs == 100
+    assert settings.max_readers == 1000
+    assert settings.fork == "never"
+    assert settings.allow == ()
+    assert settings.keep_days == 30
+    assert (settings.key_rate, settings.key_max_cost_usd_per_day) == (60, 0)
+
+
+def test_the_data_folder_of_root_is_below_var_lib() -> None:
+    expected = "/var/lib/coding-agent" if os.geteuid() == 0 else str(Path.home())
+    assert str(read_settings(None).data_dir).startswith(expected)
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_values = {
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:9/v1/",
+        "GITHUB_API_URL": "https://git.example/api/v3",
+        "CODING_AGENT_DATA_DIR": "data",
+        "CODING_AGENT_OPERATORS": "ann, bob",
+        "CODING_AGENT_SANDBOX": "docker",
+        "CODING_AGENT_TOOL_PATHS": "/opt/go/bin:/opt/node/bin",
+        "CODING_AGENT_COMMAND_CPUS": "1.5",
+        "CODING_AGENT_SETUP_HOSTS": "one.example,two.example",
+        "CODING_AGENT_MODEL": "general",
+        "CODING_AGENT_MODEL_REVIEWER": "careful",
+        "CODING_AGENT_MODELS": "general,careful",
+        "CODING_AGENT_MAX_COST_USD": "0",
+        "CODING_AGENT_RUN_TIMEOUT_S": "60",
+        "CODING_AGENT_FORK": "public",
+        "CODING_AGENT_ALLOW": "workflows,large_files",
+        "CODING_AGENT_GIT_AUTHOR": "A Bot <bot@example.com>",
+        "CODING_AGENT_HOSTS": "agent.example",
+        "CODING_AGENT_SERVER": "https://agent.example",
+    }
+    for name, value in given_values.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(None)
+    assert settings.anthropic_base_url == "http://127.0.0.1:9/v1"
+    assert settings.github_api_url == "https://git.example/api/v3"
+    assert settings.data_dir == Path.cwd() / "data"
+    assert settings.operators == ("ann", "bob")
+    assert settings.sandbox == "docker"
+    assert settings.tool_paths == (Path("/opt/go/bin"), Path("/opt/node/bin"))
+    assert settings.command_cpus == 1.5
+    assert settings.setup_hosts == ("one.example", "two.example")
+    assert settings.role_models["reviewer"] == "careful"
+    assert settings.role_models["coder"] == "general"
+    assert settings.models == ("general", "careful")
+    assert settings.max_cost_usd == 0
+    assert settings.run_timeout_s == 60
+    assert settings.fork == "public"
+    assert settings.allow == ("workflows", "large_files")
+    assert settings.git_author == "A Bot <bot@example.com>"
+    assert settings.hosts == ("agent.example",)
+    assert settings.server == "https://agent.example"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "")
+    monkeypatch.setenv("CODING_AGENT_API_KEYS", "")
+    assert read_settings(None).github_token is None
+    assert read_settings(None).api_keys == ()
+
+
+def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("model", "other")
+    monkeypatch.setenv("data_dir", "/elsewhere")
+    assert read_settings(None).model == "claude-opus-5-5"
+    assert read_settings(None).data_dir != Path("/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CODING_AGENT_MAX_COST_USD", "-1", "greater than or equal to 0"),
+        ("CODING_AGENT_MAX_COST_USD", "nan", "finite"),
+        ("CODING_AGENT_MAX_COST_USD", "inf", "finite"),
+        ("CODING_AGENT_MAX_READERS", "0", "greater than or equal to 1"),
+        ("CODING_AGENT_KEEP_DAYS", "soon", "integer"),
+        ("CODING_AGENT_SANDBOX", "none", "'bubblewrap'"),
+        ("CODING_AGENT_FORK", "always", "'public'"),
+        ("CODING_AGENT_ALLOW", "everything", "'workflows'"),
+        ("CODING_AGENT_TOOL_PATHS", "bin", "absolute"),
+        ("CODING_AGENT_GIT_AUTHOR", "just a name", "Name <email>"),
+        ("CODING_AGENT_GIT_AUTHOR", "a\nb <c@d>", "Name <email>"),
+        ("CODING_AGENT_REPOS", "octocat", "OWNER/REPO"),
+        ("CODING_AGENT_REPOS", "a b=x/y", "name=glob"),
+        ("CODING_AGENT_API_KEYS", "short", "24"),
+        ("CODING_AGENT_API_KEYS", "a b:" + KEY, "name"),
+        ("CODING_AGENT_API_KEYS", f"a:{KEY},b:{KEY}", "twice"),
+        ("GITHUB_API_URL", "http://git.example/api/v3", "loopback"),
+        ("GITHUB_API_URL", "https://user@git.example", "without user"),
+        ("GITHUB_API_URL", "ftp://git.example", "address"),
+        ("GITHUB_API_URL", "https://[", ""),
+        ("ANTHROPIC_BASE_URL", "file:///etc/passwd", "address"),
+        ("CODING_AGENT_SERVER", "http://agent.example", "loopback"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(
+    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(None)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert told in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODING_AGENT_KEY_RATE", "many")
+    monkeypatch.setenv("CODING_AGENT_KEEP_DAYS", "few")
+    with pytest.raises(SettingsError) as caught:
+        read_settings(None)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_secrets_leave_the_environment_and_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "ANTHROPIC_API_KEY": "sk-marked-1",
+        "GITHUB_TOKEN": "ghp-marked-2",
+        "CODING_AGENT_API_KEYS": f"ann:{KEY}",
+        "CODING_AGENT_API_KEY": "marked-3",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert not set(secrets) & set(os.environ)
+    assert load_settings() is settings
+    assert settings.anthropic_api_key is not None
+    assert settings.anthropic_api_key.get_secret_value() == "sk-marked-1"
+    assert settings.api_keys[0].key.get_secret_value() == KEY
+    shown = repr(settings) + str(settings) + settings.model_dump_json()
+    assert not [
+        value for value in ("sk-marked-1", "ghp-marked-2", KEY, "marked-3") if value in shown
+    ]
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings(None).model = "other"  # type: ignore[misc]
+
+
+def test_the_env_file_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (".env", "env", "coding-agent.env"):
+        (tmp_path / name).write_text("CODING_AGENT_MODEL=hostile\n")
+    assert load_settings().model == "claude-opus-5-5"
+    load_settings.cache_clear()
+
+    own = tmp_path / "config" / "coding-agent" / "env"
+    own.parent.mkdir(parents=True)
+    own.write_text("CODING_AGENT_MODEL=own\nSOMETHING_ELSE=1\nGITHUB_TOKEN=ghp-file\n")
+    settings = load_settings()
+    assert settings.model == "own"
+    assert settings.github_token is not None
+    load_settings.cache_clear()
+
+    monkeypatch.setenv("CODING_AGENT_MODEL", "environment")
+    assert load_settings().model == "environment"
+
+
+def test_a_named_env_file_replaces_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = tmp_path / "named"
+    named.write_text("CODING_AGENT_MODEL=named\n")
+    monkeypatch.setenv("CODING_AGENT_ENV_FILE", str(named))
+    assert load_settings().model == "named"
+
+
+def test_a_named_env_file_must_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODING_AGENT_ENV_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match="CODING_AGENT_ENV_FILE"):
+        load_settings()
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(binary)
+    if os.geteuid() != 0:
+        binary.chmod(stat.S_IWUSR)
+        with pytest.raises(SettingsError, match="cannot be read"):
+            read_settings(binary)
+
+
+def test_keys_have_names() -> None:
+    bare = "x" * 30
+    named, unnamed = parse_api_keys(f"ann:{KEY}, {bare},")
+    assert named.name == "ann"
+    assert unnamed.name == hashlib.sha256(bare.encode()).hexdigest()[:12]
+
+
+def test_a_name_may_have_two_keys() -> None:
+    assert [key.name for key in parse_api_keys(f"ann:{KEY},ann:{'j' * 24}")] == ["ann", "ann"]
+
+
+@given(st.text())
+def test_the_parsers_take_or_refuse_any_text(text: str) -> None:
+    for parse in (parse_api_keys, parse_repo_rules):
+        with suppress(ValueError):
+            assert len(parse(text)) <= text.count(",") + 1
+
+
+NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
+SECRET = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=24).filter(
+    lambda key: "," not in key
+)
+
+
+@given(st.dictionaries(SECRET, NAME, max_size=5))
+def test_written_keys_are_read_again(keys: dict[str, str]) -> None:
+    parsed = parse_api_keys(",".join(f"{name}:{key}" for key, name in keys.items()))
+    assert {key.key.get_secret_value(): key.name for key in parsed} == keys
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "key_name", "allowed"),
+    [
+        ("octo/*", "octo/cat", "ann", True),
+        ("octo/*", "OCTO/Cat", "ann", True),
+        ("octo/*", "octocat/x", "ann", False),
+        ("octo*/x", "octocat/x", "ann", True),
+        ("*/x", "any/x", "ann", True),
+        ("*", "any/thing", "ann", True),
+        ("ann=octo/cat", "octo/cat", "ann", True),
+        ("ann=octo/cat", "octo/cat", "bob", False),
+        ("ann=octo/cat", "octo/cat", None, True),
+        ("ann=octo/cat,bob=*", "octo/dog", "ann", False),
+        ("ann=octo/cat,bob=*", "octo/dog", "bob", True),
+        ("o?/x", "oo/x", "ann", True),
+    ],
+)
+def test_repositories_are_allowed_by_glob_and_key(
+    rules: str, name: str, key_name: str | None, allowed: bool
+) -> None:
+    assert Settings(repos=parse_repo_rules(rules)).repo_allowed(name, key_name) is allowed
+
+
+def test_without_rules_every_repository_is_allowed() -> None:
+    assert Settings().repo_allowed("any/thing", "local")
+
+
+def test_a_glob_does_not_reach_over_the_slash() -> None:
+    assert not RepoRule("o*/x").allows("other/y/x", None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
+def test_on_loopback_nothing_need_be_set(host: str) -> None:
+    Settings().check_bind(host)
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "10.0.0.1", "example.com"])
+def test_elsewhere_keys_and_repositories_must_be_set(host: str) -> None:
+    assert not is_loopback(host)
+    with pytest.raises(SettingsError) as caught:
+        Settings().check_bind(host)
+    assert "CODING_AGENT_API_KEYS" in str(caught.value)
+    assert "CODING_AGENT_REPOS" in str(caught.value)
+    keys = parse_api_keys(KEY)
+    with pytest.raises(SettingsError, match="CODING_AGENT_REPOS must be set"):
+        Settings(api_keys=keys).check_bind(host)
+    Settings(api_keys=keys, repos=parse_repo_rules("octo/*")).check_bind(host)
