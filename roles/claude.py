@@ -7,9 +7,9 @@ is therefore imported at its first use.
 import asyncio
 import email.utils
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 
 Block = dict[str, Any]
-OnPiece = Callable[[Literal["text", "thinking"], str], None]
 
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
 _BY_TYPE: Final[Mapping[str, type[ClaudeError]]] = {
@@ -62,6 +61,14 @@ _REPEATABLE = (ClaudeRateLimited, ClaudeUnavailable)
 _BILLING_WORDS = ("credit balance", "spend limit", "usage limit")
 _LENGTH_WORDS = ("prompt is too long", "exceed context limit", "context window")
 _MAX_MESSAGE = 500
+
+
+class Listener(Protocol):
+    """Hears a reply while it comes."""
+
+    def begin_block(self) -> None: ...
+
+    def add(self, kind: Literal["text", "thinking"], text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ class Claude:
             await self._client.close()
             self._client = None
 
-    async def attempt(self, request: Mapping[str, Any], on_piece: OnPiece) -> Reply:
+    async def attempt(self, request: Mapping[str, Any], listener: Listener) -> Reply:
         """Send one request and read its stream; never repeats. Raises AttemptFailed."""
         client = await self._opened()
         import anthropic  # noqa: PLC0415 - slow to import
@@ -149,10 +156,12 @@ class Claude:
                 async for event in stream:
                     if event.type == "message_start":
                         reported = _usage(event.message)
+                    elif event.type == "content_block_start":
+                        listener.begin_block()
                     elif event.type == "text":
-                        on_piece("text", event.text)
+                        listener.add("text", event.text)
                     elif event.type == "thinking":
-                        on_piece("thinking", event.thinking)
+                        listener.add("thinking", event.thinking)
                 return _reply(stream.current_message_snapshot, stream.request_id)
         except (*foreign, *_MALFORMED) as error:
             failed = self._failed(error)

@@ -1,0 +1,93 @@
+"""The parts of a role's first message."""
+
+from pathlib import Path
+
+from graph.tasks import RoleTask
+from graph.values import CommandReport, Finding, Plan, Validation
+from roles.fenced import fenced
+
+_MAX_OUTPUT = 8_000
+
+
+def joined(*parts: str) -> str:
+    """The parts that are not empty, a blank line between them."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def request(task: RoleTask) -> str:
+    return f"<request>\n{task.prompt.strip()}\n</request>"
+
+
+def plan(plan: Plan | None) -> str:
+    if plan is None:
+        return ""
+    lines = [plan.summary, *(f"{number}. {step}" for number, step in enumerate(plan.steps, 1))]
+    if plan.files:
+        lines.append(f"Files: {', '.join(plan.files)}")
+    return "<plan>\n" + "\n".join(lines) + "\n</plan>"
+
+
+def checks(commands: tuple[str, ...]) -> str:
+    """The commands that decide whether the change holds."""
+    if not commands:
+        return ""
+    return "\n".join(
+        ["The change will be checked by these commands:", *(f"- `{c}`" for c in commands)]
+    )
+
+
+def diff(path: Path, max_bytes: int) -> str:
+    """The change as the trusted side wrote it."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return "See the change with `git diff HEAD`."
+    return fenced("diff", text, max_bytes)
+
+
+def failures(validation: Validation | None) -> str:
+    """What failed, with both ends of its output."""
+    if validation is None:
+        return ""
+    parts = [_failure(report) for report in validation.commands if report.status != "passed"]
+    if validation.new_failures:
+        named = "\n".join(validation.new_failures[:50])
+        parts.append(f"New failures, compared with the base:\n{fenced('failures', named, 4_000)}")
+    if validation.known_failures:
+        named = "\n".join(validation.known_failures[:50])
+        parts.append(
+            "These fail on the untouched base too and are not yours to mend:\n"
+            + fenced("known_failures", named, 4_000)
+        )
+    return joined(*parts)
+
+
+def _failure(report: CommandReport) -> str:
+    ended = "could not be run" if report.status == "unavailable" else "failed"
+    code = f" with exit code {report.exit_code}" if report.exit_code is not None else ""
+    output = fenced("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
+    return f"`{report.command}` {ended}{code}.\n{output}".rstrip()
+
+
+def results(validation: Validation | None) -> str:
+    """How each check ended, a line each."""
+    if validation is None:
+        return "The change was not validated."
+    lines = [f"- `{report.command}`: {report.status}" for report in validation.commands]
+    return joined(
+        "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
+        failures(validation),
+    )
+
+
+def findings(title: str, found: tuple[Finding, ...]) -> str:
+    if not found:
+        return ""
+    lines = [f"- {_finding(finding)}" for finding in found]
+    return "\n".join([title, *lines])
+
+
+def _finding(finding: Finding) -> str:
+    line = f":{finding.line}" if finding.line else ""
+    where = f" {finding.path}{line}:" if finding.path else ""
+    return f"{finding.severity}{where} {finding.message}"

@@ -1,0 +1,28 @@
+"""Only the newest call of a role may write to its run."""
+
+from pathlib import Path
+
+from graph.errors import RoleSuperseded, StoreDamaged
+
+
+class Fence:
+    """Holds one call's number against the newest one, which lies in the run's folder."""
+
+    def __init__(self, run_root: Path, number: int) -> None:
+        self._file = run_root / "fence"
+        self._number = number
+
+    def check(self) -> None:
+        """Raise RoleSuperseded where a newer call took over."""
+        try:
+            newest = int(self._file.read_bytes())
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            raise StoreDamaged(
+                f"The fence of run {self._file.parent.name} is no number."
+            ) from error
+        if newest > self._number:
+            raise RoleSuperseded(
+                f"Role call {newest} of this run has taken over from call {self._number}."
+            )

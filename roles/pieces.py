@@ -1,0 +1,55 @@
+"""What Claude says while it says it, in pieces large enough to be worth an event."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+Kind = Literal["text", "thinking"]
+
+_SOON_S = 0.08
+_LARGE = 200
+
+
+class Pieces:
+    """Merges tokens until 80 ms have passed, 200 characters are there, or the kind changes.
+
+    A text block that begins with `{` is the structured answer and is not told.
+    """
+
+    def __init__(self, tell: Callable[[Kind, str], None]) -> None:
+        self._tell = tell
+        self._kind: Kind = "text"
+        self._text = ""
+        self._in_answer: bool | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin_block(self) -> None:
+        """Another content block begins."""
+        self.flush()
+        self._in_answer = None
+
+    def add(self, kind: Kind, text: str) -> None:
+        if kind != self._kind:
+            self.flush()
+            self._kind = kind
+        if kind == "text" and self._is_answer(text):
+            return
+        self._text += text
+        if len(self._text) >= _LARGE:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SOON_S, self.flush)
+
+    def flush(self) -> None:
+        """Tell what is there; nothing is pending afterwards."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._text.strip():
+            self._tell(self._kind, self._text)
+        self._text = ""
+
+    def _is_answer(self, text: str) -> bool:
+        if self._in_answer is None and text.strip():
+            self._in_answer = text.lstrip().startswith(("{", "```json"))
+        return bool(self._in_answer)

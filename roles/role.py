@@ -1,0 +1,119 @@
+"""What the four roles have in common: one conversation on one tree, and handing over a change."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from graph.errors import SecretInChange
+from graph.events import Emit
+from graph.run_folder import RunFolder
+from graph.tasks import ChangeResult, RoleTask
+from graph.values import ChangeRef
+from roles.answer import Answer, AnswerT
+from roles.bash_tool import BashTool
+from roles.claude import Claude
+from roles.editor import EditorTool
+from roles.fence import Fence
+from roles.session import RoleSpec, Session, SessionEnd
+from roles.tools import Toolbox
+from roles.transcript import Transcript
+from roles.turn import Patience
+from sandbox.change import take_change
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.workspace import LIVE, store_change
+
+Opening = Callable[[], Awaitable[str]]
+
+_MAX_PATCH = 50 * 1024 * 1024
+_MAX_TITLE = 100
+
+
+class ClaudeRole:
+    """A role played by Claude; `model` is used where the task names none."""
+
+    def __init__(
+        self,
+        *,
+        claude: Claude,
+        sandboxes: Sandboxes,
+        runs: Path,
+        model: str,
+        patience: Patience | None = None,
+    ) -> None:
+        self._claude = claude
+        self._sandboxes = sandboxes
+        self._runs = runs
+        self._model = model
+        self._patience = patience or Patience()
+
+    async def _converse(
+        self,
+        spec: RoleSpec[AnswerT],
+        task: RoleTask,
+        toolbox: Toolbox,
+        opening: Opening,
+        emit: Emit,
+    ) -> SessionEnd[AnswerT]:
+        folder = RunFolder.of(self._runs, task.run_id)
+        session = Session(
+            spec,
+            task=task,
+            model=task.model or self._model,
+            claude=self._claude,
+            toolbox=toolbox,
+            transcript=Transcript(folder.transcript(task.step, task.role), self._fence(task)),
+            emit=emit,
+            patience=self._patience,
+        )
+        return await session.run(opening)
+
+    def _fence(self, task: RoleTask) -> Fence:
+        return Fence(RunFolder.of(self._runs, task.run_id).root, task.fence)
+
+
+class ChangeAnswer(Answer):
+    """What coder and fixer say of their work."""
+
+    title: str
+    summary: str
+
+
+class ChangingRole(ClaudeRole):
+    """A role that works in the live tree and hands the whole change over."""
+
+    async def _change(
+        self,
+        spec: RoleSpec[ChangeAnswer],
+        task: RoleTask,
+        opening: Callable[[Sandbox], Awaitable[str]],
+        emit: Emit,
+    ) -> ChangeResult:
+        tree = TreeSpec(name=LIVE, base=task.base, change=task.change, setup=task.setup)
+        sandbox = await self._sandboxes.open(task.run_id, tree)
+        try:
+            toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
+            end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit)
+            change = await self._hand_over(task, sandbox)
+        finally:
+            await sandbox.close()
+        said = end.answer or ChangeAnswer(title="", summary="")
+        title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
+        return ChangeResult(
+            change=change,
+            title=title,
+            summary=said.summary.strip(),
+            spend=end.spend,
+            stopped=end.stopped,
+        )
+
+    async def _hand_over(self, task: RoleTask, sandbox: Sandbox) -> ChangeRef | None:
+        """Keep what the tree has against the base, finished or not."""
+        patch = await take_change(sandbox, task.base, max_bytes=_MAX_PATCH)
+        if not patch:
+            return None
+        if self._claude.key_in(patch):
+            raise SecretInChange(
+                "The change holds the key for the Messages API; it was not kept.",
+                "Renew the key, and find out how it came into reach of the repository.",
+            )
+        self._fence(task).check()
+        return store_change(self._runs, task.run_id, task.step, task.role, patch)

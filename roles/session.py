@@ -1,0 +1,207 @@
+"""One call of a role as a conversation: ask, record, run tools, until there is an answer.
+
+What to do next follows from the last message alone, so that a conversation that was broken off
+goes on from its transcript as if nothing had happened.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from graph.errors import ClaudeRefused, ContextExceeded, RoleNoAnswer, RoleTurnLimit
+from graph.events import Emit
+from graph.tasks import RoleTask
+from graph.values import Spend, Stop
+from roles.allowance import require_limit
+from roles.answer import AnswerT, Form, Misfit
+from roles.claude import Block, Claude
+from roles.deadline import Deadline
+from roles.ledger import Ledger
+from roles.prices import Effort, known_model
+from roles.request import RequestForm
+from roles.tool_calls import ToolCalls
+from roles.tools import Toolbox
+from roles.transcript import AssistantMessage, Purpose, Transcript, UserMessage
+from roles.turn import OutOf, Patience, Turns
+
+_MAX_CUTS = 3
+_GO_ON = "Your reply was cut off at its length limit. Go on where it stopped, in smaller steps."
+_CUT_CALL = (
+    "Not run: your reply was cut off at its length limit. Call the tool again; write a large file "
+    "in several smaller steps."
+)
+_INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
+_STRAY_CALL = "Not run: the reply ended without asking for it."
+
+
+@dataclass(frozen=True)
+class RoleSpec(Generic[AnswerT]):
+    """What makes a role: its prompt, its form of answer, how hard it thinks and how long."""
+
+    system: str
+    form: Form[AnswerT]
+    effort: Effort = "medium"
+    max_turns: int = 100
+
+
+@dataclass(frozen=True)
+class SessionEnd(Generic[AnswerT]):
+    """`answer` is None where money, tokens or time were spent first: `stopped` says which."""
+
+    answer: AnswerT | None
+    spend: Spend
+    stopped: Stop | None = None
+
+
+class Session(Generic[AnswerT]):
+    """The conversation of one role call."""
+
+    def __init__(
+        self,
+        spec: RoleSpec[AnswerT],
+        *,
+        task: RoleTask,
+        model: str,
+        claude: Claude,
+        toolbox: Toolbox,
+        transcript: Transcript,
+        emit: Emit,
+        patience: Patience,
+    ) -> None:
+        self._spec = spec
+        self._task = task
+        self._model = model
+        self._transcript = transcript
+        deadline = Deadline.before(task.budget.deadline)
+        self._ledger = Ledger(task, emit)
+        self._tools = ToolCalls(toolbox, task, deadline, emit)
+        self._turns = Turns(
+            claude=claude,
+            form=RequestForm(
+                model, spec.system, toolbox.definitions, spec.form.output_format, spec.effort
+            ),
+            transcript=transcript,
+            task=task,
+            ledger=self._ledger,
+            deadline=deadline,
+            patience=patience,
+            emit=emit,
+        )
+
+    async def run(self, opening: Callable[[], Awaitable[str]]) -> SessionEnd[AnswerT]:
+        """Converse until the answer; `opening` makes the first message where there is none yet."""
+        require_limit(self._model, known_model(self._model), self._task.budget)
+        try:
+            if self._transcript.loaded:
+                self._tell_again()
+            else:
+                self._say("opening", [_text(await opening())])
+            answer = await self._converse()
+        except OutOf as out:
+            return SessionEnd(None, self._ledger.spend, out.stop)
+        return SessionEnd(answer, self._ledger.spend)
+
+    async def _converse(self) -> AnswerT:
+        turns = 0
+        while True:
+            last = self._transcript.messages[-1]
+            if isinstance(last, AssistantMessage) and last.stop_reason != "pause_turn":
+                answer = await self._respond(last)
+                if answer is not None:
+                    return answer
+                continue
+            if turns >= self._spec.max_turns:
+                raise RoleTurnLimit(
+                    f"The {self._task.role} used all its {turns} turns.",
+                    "Resume the run, or split the request.",
+                )
+            turns += 1
+            await self._turns.take()
+
+    async def _respond(self, reply: AssistantMessage) -> AnswerT | None:
+        """Act on a whole reply: return its answer, or say what comes next."""
+        match reply.stop_reason:
+            case "refusal":
+                raise _refused(reply)
+            case "model_context_window_exceeded":
+                raise ContextExceeded(
+                    f"The {self._task.role}'s conversation no longer fits {reply.model}.",
+                    "Split the request, or use a model with a larger window.",
+                )
+            case "tool_use":
+                await self._run_tools(reply)
+            case "max_tokens":
+                self._go_on(reply)
+            case _:
+                return self._read_answer(reply)
+        return None
+
+    async def _run_tools(self, reply: AssistantMessage) -> None:
+        key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
+        if len(self._transcript.messages) == self._transcript.loaded:
+            message = self._tools.refuse(reply, key, _INTERRUPTED)
+        else:
+            message = await self._tools.run(reply, key)
+        self._transcript.append(message)
+
+    def _go_on(self, reply: AssistantMessage) -> None:
+        if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
+            raise RoleNoAnswer(
+                f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
+                "Split the request.",
+            )
+        results = _unanswered(reply, _CUT_CALL)
+        self._say("go_on", results or [_text(_GO_ON)])
+
+    def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
+        try:
+            return self._spec.form.read(reply.content)
+        except Misfit as misfit:
+            if "ask_again" in self._transcript.purposes:
+                raise RoleNoAnswer(
+                    f"The {self._task.role}'s answer does not fit its form: {misfit}."
+                ) from misfit
+            results = _unanswered(reply, _STRAY_CALL)
+            self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
+            return None
+
+    def _say(self, purpose: Purpose, content: list[Block]) -> None:
+        self._transcript.append(UserMessage(purpose=purpose, content=content))
+
+    def _tell_again(self) -> None:
+        """Say of the recorded messages what may not have been heard, under the same keys."""
+        turn = 1
+        messages = self._transcript.messages
+        for message, after in zip(messages, [*messages[1:], None], strict=True):
+            for attempt, lost in enumerate(message.attempts, start=1):
+                if lost is not None:
+                    key = f"{self._task.step}.{turn}.{attempt}"
+                    self._ledger.report(key, self._model, lost, replies=0)
+            if isinstance(message, AssistantMessage):
+                key = f"{self._task.step}.{turn}.{message.attempt}"
+                self._ledger.report(key, message.model, message.usage)
+                if isinstance(after, UserMessage) and after.calls:
+                    self._tools.tell_again(message, after, key)
+                turn += 1
+
+
+def _refused(reply: AssistantMessage) -> ClaudeRefused:
+    details: dict[str, Any] = reply.stop_details or {}
+    category = details.get("category") or "no category"
+    explanation = details.get("explanation") or ""
+    return ClaudeRefused(
+        f"Claude refused to go on ({category}). {explanation}".strip()[:500],
+        "Word the request otherwise, or use another model.",
+    )
+
+
+def _unanswered(reply: AssistantMessage, text: str) -> list[Block]:
+    """Results for calls that were not run."""
+    return [
+        {"type": "tool_result", "tool_use_id": call["id"], "content": text, "is_error": True}
+        for call in reply.tool_calls
+    ]
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}

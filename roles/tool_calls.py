@@ -1,0 +1,120 @@
+"""The tool calls of one reply: run, told, and answered in one message."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+
+from graph.events import Emit, ToolFinished, ToolStarted
+from graph.tasks import RoleTask
+from roles.claude import Block
+from roles.deadline import Deadline
+from roles.tools import Toolbox, ToolResult
+from roles.transcript import AssistantMessage, CallRecord, UserMessage
+
+_AT_ONCE = 8
+
+
+class ToolCalls:
+    """Runs calls in their order; neighbours that only read run side by side."""
+
+    def __init__(self, toolbox: Toolbox, task: RoleTask, deadline: Deadline, emit: Emit) -> None:
+        self._toolbox = toolbox
+        self._role = task.role
+        self._deadline = deadline
+        self._emit = emit
+
+    async def run(self, reply: AssistantMessage, key: str) -> UserMessage:
+        """Run all calls of a reply and make the message that answers it."""
+        blocks: list[Block] = []
+        records: list[CallRecord] = []
+        for batch in self._batches(reply.tool_calls):
+            calls = [self._run_one(call, f"{key}.call{number}") for number, call in batch]
+            for block, record in await _together(calls):
+                blocks.append(block)
+                records.append(record)
+        return UserMessage(purpose="results", content=blocks, calls=records)
+
+    def refuse(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
+        """Answer all calls of a reply without running them."""
+        result = ToolResult(text, is_error=True)
+        blocks, records = [], []
+        for number, call in enumerate(reply.tool_calls):
+            record = CallRecord(ok=False)
+            self._started(call, f"{key}.call{number}")
+            self._finished(call, f"{key}.call{number}", result.content, record)
+            blocks.append(_block(call, result))
+            records.append(record)
+        return UserMessage(purpose="results", content=blocks, calls=records)
+
+    def tell_again(self, reply: AssistantMessage, answer: UserMessage, key: str) -> None:
+        """Say of recorded calls what was said when they ran."""
+        results = [block for block in answer.content if block["type"] == "tool_result"]
+        calls = zip(reply.tool_calls, results, answer.calls, strict=True)
+        for number, (call, block, record) in enumerate(calls):
+            self._started(call, f"{key}.call{number}")
+            self._finished(call, f"{key}.call{number}", str(block["content"]), record)
+
+    def _batches(self, calls: list[Block]) -> Iterator[list[tuple[int, Block]]]:
+        batch: list[tuple[int, Block]] = []
+        for number, call in enumerate(calls):
+            reads = self._toolbox.reads_only(call)
+            if batch and (not reads or len(batch) == _AT_ONCE):
+                yield batch
+                batch = []
+            batch.append((number, call))
+            if not reads:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def _run_one(self, call: Block, key: str) -> tuple[Block, CallRecord]:
+        self._started(call, key)
+        began = time.monotonic()
+        result = await self._toolbox.call(call, self._deadline.left_s)
+        record = CallRecord(
+            ok=result.ok,
+            exit_code=result.exit_code,
+            duration_ms=round((time.monotonic() - began) * 1000),
+        )
+        self._finished(call, key, result.content, record)
+        return _block(call, result), record
+
+    def _started(self, call: Block, key: str) -> None:
+        event = ToolStarted(
+            key=f"{key}.started",
+            role=self._role,
+            call_id=call["id"],
+            tool=call["name"],
+            input=call["input"],
+        )
+        self._emit(event)
+
+    def _finished(self, call: Block, key: str, output: str, record: CallRecord) -> None:
+        event = ToolFinished(
+            key=f"{key}.finished",
+            role=self._role,
+            call_id=call["id"],
+            ok=record.ok,
+            output=output,
+            exit_code=record.exit_code,
+            duration_ms=record.duration_ms,
+        )
+        self._emit(event)
+
+
+async def _together(
+    calls: Sequence[Coroutine[None, None, tuple[Block, CallRecord]]],
+) -> list[tuple[Block, CallRecord]]:
+    """All results in order; the first error ends the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from several
+    return [task.result() for task in tasks]
+
+
+def _block(call: Block, result: ToolResult) -> Block:
+    block = {"type": "tool_result", "tool_use_id": call["id"], "content": result.content}
+    return block | {"is_error": True} if result.is_error else block

@@ -1,0 +1,127 @@
+"""What was said between a role and Claude: one file a message, written before it is acted on."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from graph.errors import StoreDamaged
+from graph.values import Usage
+from roles.claude import Block
+from roles.fence import Fence
+
+Purpose = Literal["opening", "results", "go_on", "ask_again"]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    content: list[Block]
+    attempts: list[Usage | None] = []
+    """One entry for each request whose conversation ended with this message: None, or where it
+    failed what the API had reported of it."""
+
+
+class CallRecord(BaseModel):
+    """How a tool call ended, beside the block that answers it."""
+
+    ok: bool
+    exit_code: int | None = None
+    duration_ms: int = 0
+
+
+class UserMessage(_Message):
+    """What we said, and why; `calls` are in the order of the content's tool results."""
+
+    role: Literal["user"] = "user"
+    purpose: Purpose
+    calls: list[CallRecord] = []
+
+
+class AssistantMessage(_Message):
+    """A whole reply, its content as it came; `attempt` is the request that brought it."""
+
+    role: Literal["assistant"] = "assistant"
+    attempt: int
+    stop_reason: str
+    stop_details: Block | None = None
+    usage: Usage
+    model: str
+    request_id: str | None = None
+
+    @property
+    def tool_calls(self) -> list[Block]:
+        return [block for block in self.content if block["type"] == "tool_use"]
+
+
+Message = UserMessage | AssistantMessage
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="role")])
+
+
+class Transcript:
+    """The messages of one role call, kept in a folder; made anew or loaded to go on."""
+
+    def __init__(self, folder: Path, fence: Fence) -> None:
+        self._folder = folder
+        self._fence = fence
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.messages = self._load()
+        self.loaded = len(self.messages)
+        """How many messages an earlier call had left."""
+
+    @property
+    def purposes(self) -> list[Purpose]:
+        """Why we said what we said in this call, since the transcript was loaded."""
+        new = self.messages[self.loaded :]
+        return [message.purpose for message in new if isinstance(message, UserMessage)]
+
+    @property
+    def turn(self) -> int:
+        """Number of the turn that comes next, from 1."""
+        return 1 + sum(isinstance(message, AssistantMessage) for message in self.messages)
+
+    def append(self, message: Message) -> None:
+        """Keep one more message."""
+        self.messages.append(message)
+        self._write(len(self.messages))
+
+    def begin_attempt(self) -> int:
+        """Record that a request is about to be sent; its number among those of this turn."""
+        attempts = self.messages[-1].attempts
+        attempts.append(None)
+        self._write(len(self.messages))
+        return len(attempts)
+
+    def note_lost(self, usage: Usage) -> None:
+        """Record what the newest attempt, which failed, had used."""
+        self.messages[-1].attempts[-1] = usage
+        self._write(len(self.messages))
+
+    def _write(self, number: int) -> None:
+        """Replace one file whole. It survives the end of this process; one that a power cut
+        damages is the last and is left out when loading."""
+        self._fence.check()
+        data = _MESSAGE.dump_json(self.messages[number - 1])
+        new = self._folder / f".{number:04d}.{os.getpid()}"
+        with open(new, "wb", opener=_private) as file:
+            file.write(data)
+        new.replace(self._path(number))
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:04d}.json"
+
+    def _load(self) -> list[Message]:
+        messages: list[Message] = []
+        while (path := self._path(len(messages) + 1)).exists():
+            try:
+                messages.append(_MESSAGE.validate_json(path.read_bytes()))
+            except ValidationError as error:
+                if self._path(len(messages) + 2).exists():
+                    raise StoreDamaged(f"The transcript {self._folder.name} is damaged.") from error
+                break
+        return messages
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
