@@ -13,9 +13,9 @@ import asyncio
 import os
 import pwd
 import shutil
+import stat
 import zlib
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -31,43 +31,73 @@ from sandbox.command_line import (
     rlimits,
 )
 from sandbox.files import read_file, write_file
-from sandbox.output import BothEnds
-from sandbox.process import Channels, Execution, Handover, start
+from sandbox.handover import Handover
+from sandbox.process import Execution, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.tool_paths import check_tool_paths
+from sandbox.watch import TreeSize, watch_processes, watch_tree
 
 FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
+NOTHING: Mapping[str, bytes] = {}
+COMMAND_FILE = "/etc/command.sh"
+LONGEST_WORD = 100_000
+"""The kernel takes words of 128 KiB; a longer command is a file."""
+NO_COMMAND = ExecResult(
+    exit_code=126,
+    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
+    dropped=0,
+    duration_ms=0,
+)
 NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
 """How bash, Python, node and others say that they got no process or thread."""
 
 
 class Bubblewrap:
-    """The backend. Raises SandboxUnavailable where what it needs is not installed."""
+    """The backend. Raises SandboxUnavailable where what it needs is not there."""
 
-    def __init__(self, *, limits: Limits, tool_paths: tuple[Path, ...] = (), state: Path) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        tool_paths: tuple[Path, ...] = (),
+        state: Path,
+        cgroups: Path = cgroup.ROOT,
+    ) -> None:
         self.limits = limits
         self.tool_paths = tool_paths
         self.state = state
-        self._bwrap = _find("bwrap", "bubblewrap")
-        self._setpriv = _find("setpriv", "util-linux") if os.geteuid() == 0 else None
+        self.bwrap = _find("bwrap", "bubblewrap")
+        self.setpriv = _find("setpriv", "util-linux") if os.geteuid() == 0 else None
         self.state.mkdir(parents=True, exist_ok=True)
-        self._groups = cgroup.find(limits)
+        check_tool_paths(tool_paths, state)
+        self._cgroups = cgroups
+        self._groups = cgroup.find(limits, cgroups)
 
     @property
     def grouped(self) -> bool:
         """Whether the kernel holds memory and processes to their limits, not a poller."""
         return self._groups is not None
 
+    def limited(self, limits: Limits) -> "Bubblewrap":
+        """The same backend with other limits."""
+        return Bubblewrap(
+            limits=limits, tool_paths=self.tool_paths, state=self.state, cgroups=self._cgroups
+        )
+
     def attach(
         self, folder: Path, base_objects: Path | None, owner: int | None
     ) -> "BubblewrapSandbox":
-        line = command_line(
-            self._bwrap, self._drop(owner), folder, base_objects, self.limits, self.tool_paths
-        )
+        """Raises SandboxUnavailable where `owner` does not fit, or cannot get at a folder."""
+        drop = self._drop(owner)
+        for path in (folder, base_objects, *self.tool_paths):
+            if path is not None and owner is not None:
+                _check_passable(path, owner)
         return BubblewrapSandbox(
-            line,
+            command_line(self.bwrap, drop, folder, base_objects, self.limits, self.tool_paths),
+            TreeSize(folder, self.limits.disk_mb << 20),
             limits=self.limits,
             owner=owner,
             groups=self._groups,
@@ -83,17 +113,17 @@ class Bubblewrap:
         return uid
 
     def _drop(self, owner: int | None) -> list[str]:
-        if self._setpriv is None:
+        if self.setpriv is None:
             if owner not in {None, os.geteuid()}:
                 raise SandboxUnavailable(f"only root can run commands as uid {owner}")
             return []
         if not owner:
             raise SandboxUnavailable(
-                "run by root, a sandbox needs an owner other than root",
+                "started by root, a sandbox needs an owner other than root",
                 "Give attach the uid that owner_of names.",
             )
         ids = [f"--reuid={owner}", f"--regid={owner}", "--clear-groups"]
-        return [self._setpriv, *ids, "--inh-caps=-all", "--no-new-privs", "--"]
+        return [self.setpriv, *ids, "--inh-caps=-all", "--no-new-privs", "--"]
 
 
 class BubblewrapSandbox:
@@ -102,6 +132,7 @@ class BubblewrapSandbox:
     def __init__(
         self,
         line: CommandLine,
+        size: TreeSize,
         *,
         limits: Limits,
         owner: int | None,
@@ -109,6 +140,7 @@ class BubblewrapSandbox:
         filter_file: Path,
     ) -> None:
         self._line = line
+        self._size = size
         self._limits = limits
         self._owner = owner
         self._groups = groups
@@ -125,8 +157,20 @@ class BubblewrapSandbox:
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        program = ["/bin/bash", "-c", command, "bash"]
-        return await self.execute(program, stdin=stdin, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        try:
+            text = os.fsencode(command)
+        except UnicodeEncodeError:
+            text = b"\0"
+        if b"\0" in text:
+            return NO_COMMAND
+        in_file = len(text) > LONGEST_WORD
+        return await self.execute(
+            ["/bin/bash", COMMAND_FILE] if in_file else ["/bin/bash", "-c", command, "bash"],
+            stdin=stdin,
+            timeout_s=timeout_s,
+            keep_bytes=keep_bytes,
+            files={COMMAND_FILE: text} if in_file else NOTHING,
+        )
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
         return await read_file(self.execute, path, max_bytes)
@@ -148,15 +192,20 @@ class BubblewrapSandbox:
         stdin: bytes = b"",
         timeout_s: float | None = None,
         keep_bytes: int = 64 * 1024,
+        files: Mapping[str, bytes] = NOTHING,
         environment: Mapping[str, str] = ENVIRONMENT,
     ) -> ExecResult:
-        """Run a program. `environment` is that of the line outside, which the sandbox empties."""
+        """Run a program, with `files` put into the sandbox.
+
+        `environment` is that of the line outside, which the sandbox empties.
+        """
         if self._closed:
             raise SandboxLost("the sandbox is closed")
         group = self._groups.new() if self._groups else None
         try:
-            execution = self._start(program, group, stdin, keep_bytes, environment)
-            await self._finish(execution, min(timeout_s or inf, self._limits.timeout_s))
+            execution = self._start(program, group, stdin, keep_bytes, files, environment)
+            seconds = self._limits.timeout_s
+            await self._finish(execution, seconds if timeout_s is None else min(timeout_s, seconds))
             return _result(execution, group)
         finally:
             if group:
@@ -168,43 +217,57 @@ class BubblewrapSandbox:
         group: cgroup.Group | None,
         stdin: bytes,
         keep_bytes: int,
+        files: Mapping[str, bytes],
         environment: Mapping[str, str],
     ) -> Execution:
+        """Raises SandboxUnavailable."""
         with Handover() as handover:
-            prelude = self._rlimits
-            gate: tuple[int | None, int | None] = (None, None)
-            if group is not None:
-                ours, theirs, shells = handover.gate()
-                gate, prelude = (ours, theirs), prelude + gate_words(shells)
-            output, stdout = handover.output(self._owner)
-            status, status_end = handover.output()
-            files = ETC | {RLIMITS: prelude}
+            output, status = handover.from_child(self._owner), handover.from_child()
+            gate = handover.to_child()
+            prelude = self._rlimits + gate_words(handover.again(gate.theirs))
+            texts = {**ETC, RLIMITS: prelude.encode(), **files}
             line = self._line.build(
-                files={path: handover.data(text.encode()) for path, text in files.items()},
+                files={path: handover.data(text) for path, text in texts.items()},
                 seccomp=handover.file(self._filter_file),
-                status=status_end,
-                gate=gate[1],
+                status=status.theirs,
+                gate=gate.theirs,
             )
-            leader = start(
-                [*line, *program],
-                handover,
-                stdin=handover.data(stdin) if stdin else DEVNULL,
-                stdout=stdout,
-                environment=environment,
-            )
-            channels = Channels(output, status, gate[0])
-            return Execution(leader, channels, BothEnds(keep_bytes), group.admit if group else None)
+            try:
+                return start(
+                    [*line, *program],
+                    handover,
+                    stdin=handover.data(stdin) if stdin else DEVNULL,
+                    output=output,
+                    status=status,
+                    gate=gate,
+                    environment=environment,
+                    admit=group.admit if group else None,
+                    keep_bytes=keep_bytes,
+                    output_bytes=max(self._limits.output_bytes, keep_bytes),
+                )
+            except OSError as error:
+                raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
 
     async def _finish(self, execution: Execution, timeout_s: float) -> None:
-        """Until its end or a limit."""
-        execution.output_limit = self._limits.output_bytes
+        """Wait for the end, or a limit."""
         timer = asyncio.get_running_loop().call_later(timeout_s, execution.stop, "time")
+        watching = [asyncio.create_task(watch_tree(execution, self._size))]
+        if self._groups is None:
+            watching.append(asyncio.create_task(watch_processes(execution, self._limits)))
         self._running.add(execution)
         try:
             await execution.wait()
         finally:
-            timer.cancel()
             self._running.discard(execution)
+            timer.cancel()
+            for task in watching:
+                task.cancel()
+        if (
+            execution.limit is None
+            and self._size.suspect
+            and await self._size.outgrown(execution.pid)
+        ):
+            execution.limit = "disk"
 
 
 def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:
@@ -213,7 +276,7 @@ def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:
     if limit is None and code != 0 and group:
         limit = _kernel_limit(group.usage(), execution.output.kept)
     if limit is None and code is None:
-        raise SandboxLost(execution.loss)
+        raise SandboxLost(f"the sandbox was lost: {execution.loss}")
     return ExecResult(
         exit_code=None if limit else code,
         output=execution.output.kept,
@@ -230,6 +293,18 @@ def _kernel_limit(usage: cgroup.Usage, output: bytes) -> LimitHit | None:
     if usage.pids_refusals and any(sign in output for sign in NO_PROCESS):
         return "pids"
     return None
+
+
+def _check_passable(path: Path, uid: int) -> None:
+    """bubblewrap opens the folder as the dropped uid: every folder on the way must let it."""
+    for folder in reversed(path.absolute().parents):
+        info = folder.stat()
+        if not info.st_mode & stat.S_IXOTH and info.st_uid != uid:
+            raise SandboxUnavailable(
+                f"{folder} does not let uid {uid}, which the sandbox runs as, pass to {path}",
+                f"chmod o+x {folder}, or move what is in it, such as CODING_AGENT_DATA_DIR"
+                " to a folder below /var/lib",
+            )
 
 
 def _find(program: str, package: str) -> str:

@@ -16,13 +16,13 @@ UID = "1000"
 RLIMITS = "/etc/rlimits.sh"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
-ETC = {
-    "/etc/passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
-    f"agent:x:{UID}:{UID}:agent:{HOME}:/bin/bash\n"
-    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    "/etc/group": f"root:x:0:\nagent:x:{UID}:\nnogroup:x:65534:\n",
-    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
-    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+ETC: Mapping[str, bytes] = {
+    "/etc/passwd": b"root:x:0:0:root:/root:/usr/sbin/nologin\n"
+    b"agent:x:1000:1000:agent:/home/agent:/bin/bash\n"
+    b"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "/etc/group": b"root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
+    "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+    "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
 }
 """Files of `/etc` that are ours; of the host's only what programs need to start is shown."""
 
@@ -50,12 +50,9 @@ class CommandLine:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
-    def build(
-        self, *, files: Mapping[str, int], seccomp: int, status: int, gate: int | None
-    ) -> list[str]:
-        line = [*self.before, "--json-status-fd", str(status), "--seccomp", str(seccomp)]
-        if gate is not None:
-            line += ["--block-fd", str(gate)]
+    def build(self, *, files: Mapping[str, int], seccomp: int, status: int, gate: int) -> list[str]:
+        line = [*self.before, "--json-status-fd", str(status), "--block-fd", str(gate)]
+        line += ["--seccomp", str(seccomp)]
         for path, fd in files.items():
             line += ["--perms", "0644", "--file", str(fd), path]
         return [*line, *self.after]
@@ -104,7 +101,7 @@ def rlimits(limits: Limits, *, grouped: bool) -> str:
 
 
 def gate_words(fd: int) -> str:
-    """What bash reads before the command where a gate holds it: nothing runs unless it opened."""
+    """What bash reads before the command: nothing runs where the gate closed unopened."""
     return f"read -r -u {fd} || exit 125; unset REPLY; exec {fd}<&-\n"
 
 

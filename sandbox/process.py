@@ -16,14 +16,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 from graph.errors import SandboxLost
+from sandbox.handover import Handover, Pipe
 from sandbox.output import BothEnds
 from sandbox.sandbox import LimitHit
 
@@ -44,11 +42,12 @@ Admit = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Channels:
-    """This side's ends of the pipes to a command; `gate` is there where it waits for `admit`."""
+    """This side's descriptors of a command."""
 
+    leader: int
     output: int
     status: int
-    gate: int | None = None
+    gate: int
 
 
 class Execution:
@@ -59,6 +58,7 @@ class Execution:
         leader: "subprocess.Popen[bytes]",
         channels: Channels,
         kept: BothEnds,
+        output_bytes: int,
         admit: Admit | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -67,7 +67,6 @@ class Execution:
         self._admit = admit
         self._admission: asyncio.Task[None] | None = None
         self._status = b""
-        self._leader_pidfd = os.pidfd_open(leader.pid)
         self._init_pidfd: int | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -75,13 +74,13 @@ class Execution:
         self.closed = asyncio.Event()
         self.duration_ms = 0
         self.output = kept
-        self.output_limit = sys.maxsize
+        self._output_bytes = output_bytes
         self.limit: LimitHit | None = None
         self.loss = ""
         """Why there is neither an exit code nor a limit."""
         self._loop.add_reader(channels.output, self._read_output)
         self._loop.add_reader(channels.status, self._read_status)
-        self._loop.add_reader(self._leader_pidfd, self._leader_exited)
+        self._loop.add_reader(self._channels.leader, self._leader_exited)
 
     @property
     def pid(self) -> int:
@@ -141,7 +140,7 @@ class Execution:
                 signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
 
     def _read_output(self) -> None:
-        if self._feed() and self.output.total > self.output_limit:
+        if self._feed() and self.output.total > self._output_bytes:
             self.stop("output")
 
     def _feed(self) -> bool:
@@ -175,23 +174,27 @@ class Execution:
             self._init_pidfd = os.pidfd_open(pid)
         if self._ended.done():
             self._kill()
-        elif self._admit is not None:
-            self._admission = self._loop.create_task(self._open_gate(self._admit(pid)))
+        elif self._admit is None:
+            self._open_gate()
+        else:
+            self._admission = self._loop.create_task(self._let_in(self._admit(pid)))
 
-    async def _open_gate(self, admitted: Awaitable[None]) -> None:
+    async def _let_in(self, admitted: Awaitable[None]) -> None:
         try:
             await admitted
         except OSError as error:
             self.loss = f"its limits could not be set: {error}"
             self.stop()
-            return
-        if self._channels.gate is not None:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._channels.gate, GATE_OPENS)
+        else:
+            self._open_gate()
+
+    def _open_gate(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._channels.gate, GATE_OPENS)
 
     def _leader_exited(self) -> None:
         """Also the end of what the command left running: nothing outlives it."""
-        self._loop.remove_reader(self._leader_pidfd)
+        self._loop.remove_reader(self._channels.leader)
         self._read_status()
         self._kill()
         self._note_loss(self._leader.wait())
@@ -212,68 +215,17 @@ class Execution:
     def _all_gone(self) -> None:
         if self._init_pidfd is not None:
             self._loop.remove_reader(self._init_pidfd)
-        while self.output.total <= self.output_limit and self._feed():
+        while self.output.total <= self._output_bytes and self._feed():
             pass
         self._gone.set_result(None)
 
     def _close(self) -> None:
         self.closed.set()
-        ours = (self._channels.output, self._channels.status, self._channels.gate)
-        for fd in (*ours, self._leader_pidfd, self._init_pidfd):
+        ours = self._channels
+        for fd in (ours.leader, ours.output, ours.status, ours.gate, self._init_pidfd):
             if fd is not None:
                 self._loop.remove_reader(fd)
                 os.close(fd)
-
-
-class Handover:
-    """Descriptors opened for a child: closed on this side when the `with` block ends.
-
-    The reading ends of pipes stay open, unless the block ends by an error.
-    """
-
-    def __init__(self) -> None:
-        self.fds: list[int] = []
-        self._ours: list[int] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for fd in self.fds + (self._ours if kind else []):
-            os.close(fd)
-
-    def file(self, path: Path) -> int:
-        """A file opened anew: its reader reads from the beginning."""
-        self.fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        return self.fds[-1]
-
-    def data(self, data: bytes) -> int:
-        """Bytes to read, as a file in memory: nobody has to feed it."""
-        self.fds.append(os.memfd_create("data", os.MFD_CLOEXEC))
-        with open(self.fds[-1], "wb", closefd=False) as file:
-            file.write(data)
-        os.lseek(self.fds[-1], 0, os.SEEK_SET)
-        return self.fds[-1]
-
-    def output(self, owner: int | None = None) -> tuple[int, int]:
-        """A pipe from the child: the end to read here, not blocking, and the one to write to.
-
-        `owner` may open it by name: what writes to `/dev/stderr` does.
-        """
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        self._ours.append(reading)
-        self.fds.append(writing)
-        os.set_blocking(reading, False)
-        if owner is not None:
-            os.fchown(writing, owner, owner)
-        return reading, writing
-
-    def gate(self) -> tuple[int, int, int]:
-        """A pipe to the child: the end to write here, and twice the one to read from."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        self._ours.append(writing)
-        self.fds += [reading, os.dup(reading)]
-        return writing, reading, self.fds[-1]
 
 
 def start(
@@ -281,17 +233,33 @@ def start(
     handover: Handover,
     *,
     stdin: int,
-    stdout: int,
+    output: Pipe,
+    status: Pipe,
+    gate: Pipe,
     environment: Mapping[str, str],
-) -> "subprocess.Popen[bytes]":
-    """Start a command line in a session of its own, output and errors in one pipe."""
-    return subprocess.Popen(
+    admit: Admit | None,
+    keep_bytes: int,
+    output_bytes: int,
+) -> Execution:
+    """Start a command line in a session of its own, output and errors in one pipe.
+
+    Raises OSError.
+    """
+    leader = subprocess.Popen(
         line,
         stdin=stdin,
-        stdout=stdout,
-        stderr=stdout,
-        pass_fds=handover.fds,
+        stdout=output.theirs,
+        stderr=output.theirs,
+        pass_fds=[fd for fd in handover.fds if fd not in {stdin, output.theirs}],
         env=environment,
         cwd="/",
         start_new_session=True,
     )
+    try:
+        pidfd = os.pidfd_open(leader.pid)
+    except OSError:
+        leader.kill()
+        leader.wait()
+        raise
+    channels = Channels(pidfd, output.ours, status.ours, gate.ours)
+    return Execution(leader, channels, BothEnds(keep_bytes), output_bytes, admit)

@@ -1,0 +1,69 @@
+"""Descriptors that a child process gets, closed on this side once it has them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """The end that this process keeps, and the one for the child."""
+
+    ours: int
+    theirs: int
+
+
+class Handover:
+    """Opens what a child gets. The `with` block closes it here, our ends only after an error."""
+
+    def __init__(self) -> None:
+        self.fds: list[int] = []
+        self._ours: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        for fd in self.fds + (self._ours if error else []):
+            os.close(fd)
+
+    def file(self, path: Path) -> int:
+        """A file opened anew: its reader reads from the beginning."""
+        return self._give(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def data(self, data: bytes) -> int:
+        """Bytes to read, as a file in memory: nobody has to feed it."""
+        fd = self._give(os.memfd_create("data", os.MFD_CLOEXEC))
+        with open(fd, "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
+
+    def from_child(self, owner: int | None = None) -> Pipe:
+        """A pipe to read here, without blocking.
+
+        `owner` may open the other end by name: what writes to `/dev/stderr` does.
+        """
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reading, False)
+        if owner is not None:
+            os.fchown(writing, owner, owner)
+        return self._pipe(reading, writing)
+
+    def to_child(self) -> Pipe:
+        """A pipe to write to here."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        return self._pipe(writing, reading)
+
+    def again(self, fd: int) -> int:
+        """The same open file once more."""
+        return self._give(os.dup(fd))
+
+    def _pipe(self, ours: int, theirs: int) -> Pipe:
+        self._ours.append(ours)
+        return Pipe(ours, self._give(theirs))
+
+    def _give(self, fd: int) -> int:
+        self.fds.append(fd)
+        return fd
