@@ -16,7 +16,7 @@ RESUMABLE: Final[frozenset[Status]] = FINAL - {"succeeded", "no_changes", "rejec
 
 
 class Lease(Value):
-    """The right to drive a run: `token` is one drive's, `service` the process's."""
+    """The right to drive a run. `token` is one drive's; without one, a process has only asked."""
 
     service: str
     token: str
@@ -94,9 +94,13 @@ class Run(Value):
         )
 
     def held(self, now: float, gone: frozenset[str]) -> bool:
-        """Whether a process drives this run; `gone` are services known to be dead."""
+        """Whether this run is a living process's to drive; `gone` are services that have ended."""
         lease = self.lease
         return lease is not None and lease.until > now and lease.service not in gone
+
+    def driven(self, now: float, gone: frozenset[str]) -> bool:
+        """Whether a living process drives this run."""
+        return self.held(now, gone) and bool(self.lease and self.lease.token)
 
     def but(self, **changes: Any) -> "Run":
         """A copy with `changes`."""

@@ -42,11 +42,24 @@ class Step:
     entries: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True)
+class Entrance:
+    """How a run comes to be driven: by the process that asks (`lease`), or through the queue."""
+
+    lease: Lease | None = None
+    position: int | None = None
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return () if self.position is None else (entry(RunQueued(position=self.position)),)
+
+
 def claim(
     run: Run, *, lease: Lease, now: float, gone: frozenset[str], started: RunStarted
 ) -> Step | None:
     """Take a run to drive it: one that is due, or one whose process was lost."""
-    if run.status not in ("queued", "running") or run.held(now, gone):
+    asked_here = run.lease and run.lease.service == lease.service and not run.lease.token
+    if run.status not in ("queued", "running") or (run.held(now, gone) and not asked_here):
         return None
     taken = run.but(lease=lease, status="running", updated_at=now)
     if run.status == "running":
@@ -85,16 +98,14 @@ def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Ste
 def wait(
     run: Run, *, token: str, now: float, plan_id: str, plan: dict[str, Any] | None
 ) -> Step | None:
-    """Let a run wait for the answer to its plan, unless that was given, or the run cancelled."""
+    """Let a run wait for the answer to its plan; not where that was given, nor a cancelled one."""
     mine = _mine(run, token, now)
-    if run.cancelling:
-        return _finish(mine, Ending(status="cancelled"), now)
-    if run.answer and run.answer.plan_id == plan_id:
+    if run.cancelling or (run.answer and run.answer.plan_id == plan_id):
         return None
     event = PlanWaiting.model_validate(
         {"key": f"plan.waiting:{plan_id}:{run.attempt}", "plan_id": plan_id, "plan": plan or {}}
     )
-    waiting = run.but(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
+    waiting = mine.but(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
     return Step(waiting, (entry(event),))
 
 
@@ -115,21 +126,28 @@ def cancel(
     *,
     lease: Lease,
     now: float,
-    gone: frozenset[str] = frozenset(),
-    reason: str | None = None,
+    gone: frozenset[str],
 ) -> Step | None:
     """Ask a run's driver to stop; one that has none ends at once, `lease` held by the caller."""
+    if run.cancelling and (run.status == "cancelled" or not run.final):
+        return None
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
-    if run.cancelling:
-        return None
     cancelling = run.but(cancelling=True, updated_at=now)
-    if run.held(now, gone):
+    if run.driven(now, gone):
         return Step(cancelling)
-    return _finish(cancelling.but(lease=lease), Ending(status="cancelled", reason=reason), now)
+    return _finish(cancelling.but(lease=lease), Ending(status="cancelled"), now)
 
 
-def answer(run: Run, *, approval: Approval, now: float, queue: RunQueued | None) -> Step:
+def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
+    """Cancel a run that has waited for an answer since `before`; `lease` is held by the caller."""
+    if run.status != "waiting" or run.updated_at >= before:
+        return None
+    ending = Ending(status="cancelled", reason="plan_not_answered")
+    return _finish(run.but(lease=lease), ending, now)
+
+
+def answer(run: Run, *, approval: Approval, now: float, entrance: Entrance) -> Step:
     """Keep the answer to the waiting plan and let the run go on."""
     if run.status != "waiting" or run.plan_id is None:
         raise RunNotWaiting(f"Run {run.run_id} does not wait for an answer: {run.status}.")
@@ -141,11 +159,14 @@ def answer(run: Run, *, approval: Approval, now: float, queue: RunQueued | None)
         updated_at=now,
         plan_id=None,
         answer=Answer(plan_id=run.plan_id, approval=approval),
+        lease=entrance.lease,
     )
-    return Step(answered, (entry(queue),) if queue else ())
+    return Step(answered, entrance.entries)
 
 
-def resume(run: Run, *, request: RunRequest, now: float, queue: RunQueued | None) -> Step:
+def resume(
+    run: Run, *, request: RunRequest, now: float, gone: frozenset[str], entrance: Entrance
+) -> Step:
     """Begin another attempt of a run that has ended, under the limits of `request`."""
     if not run.final:
         raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
@@ -161,9 +182,10 @@ def resume(run: Run, *, request: RunRequest, now: float, queue: RunQueued | None
         carrying_on=True,
         cancelling=False,
         idle_pickups=0,
+        lease=run.lease if run.held(now, gone) else entrance.lease,
     )
-    entries = [entry(RunResumed(attempt=attempt, reason="resumed"))]
-    return Step(resumed, (*entries, *([entry(queue)] if queue else ())))
+    event = entry(RunResumed(attempt=attempt, reason="resumed"))
+    return Step(resumed, (event, *entrance.entries))
 
 
 def number_message(run: Run) -> Step:

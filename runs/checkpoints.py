@@ -1,0 +1,86 @@
+"""LangGraph's checkpoints of one run: one SQLite file that holds values of the vocabulary alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+import graph.state
+import graph.values
+from graph.values import Value
+from runs.database import private_file
+
+
+def _values_of(module: ModuleType) -> list[tuple[str, str]]:
+    return [
+        (module.__name__, name)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Value) and kind.__module__ == module.__name__
+    ]
+
+
+ALLOWED: Final = (*_values_of(graph.values), *_values_of(graph.state))
+"""The only types, beside plain data, that a checkpoint may bring to life."""
+
+
+class LogBarrier:
+    """Holds a node's result back until the node's events are in the log.
+
+    Else a process killed between the two would go on after the node, and its events be lost.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, asyncio.Event] = {}
+
+    def started(self, task_id: str) -> None:
+        self._open[task_id] = asyncio.Event()
+
+    def logged(self, task_id: str) -> None:
+        if event := self._open.pop(task_id, None):
+            event.set()
+
+    def lift(self) -> None:
+        """Hold nothing back any more: the run stops here."""
+        for task_id in list(self._open):
+            self.logged(task_id)
+
+    async def wait(self, task_id: str) -> None:
+        if event := self._open.get(task_id):
+            await event.wait()
+
+
+class LoggedFirstSaver(AsyncSqliteSaver):
+    """A checkpointer behind a LogBarrier."""
+
+    def __init__(self, connection: aiosqlite.Connection, barrier: LogBarrier) -> None:
+        serde = JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
+        super().__init__(connection, serde=serde)
+        self._barrier = barrier
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Errors and interrupts, which end no node, are not held back."""
+        if not any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            await self._barrier.wait(task_id)
+        await super().aput_writes(config, writes, task_id, task_path)
+
+
+@asynccontextmanager
+async def open_checkpoints(path: Path, barrier: LogBarrier) -> AsyncIterator[AsyncSqliteSaver]:
+    """The checkpoints at `path`, a new file where there is none."""
+    await asyncio.to_thread(private_file, path)
+    async with aiosqlite.connect(path) as connection:
+        yield LoggedFirstSaver(connection, barrier)

@@ -1,0 +1,238 @@
+"""Drives one run through the graph: LangGraph's stream in, the run's events out."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl
+from langgraph.types import Command
+
+from graph.build import RECURSION_LIMIT, failure_of, resume_command
+from graph.errors import StoreError, VersionChanged
+from graph.run_folder import RunFolder
+from graph.state import Limits, RunRequest, RunState
+from runs import transitions
+from runs.checkpoints import LogBarrier, open_checkpoints
+from runs.database import store_errors
+from runs.recorder import Recorder
+from runs.run import STATE_VERSION, Lease, Run
+from runs.store import Store
+from runs.stream import Interrupted, StreamReader, ending_of, is_node
+from runs.transitions import Ending, LeaseLost
+
+log = logging.getLogger(__name__)
+
+Builder = StateGraph[RunState, None, RunRequest, RunState]
+Graph = CompiledStateGraph[RunState, None, RunRequest, RunState]
+Stop = Literal["cancelled", "drained", "failed", "lost"]
+
+_FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every drive needs."""
+
+    store: Store
+    graph: Builder
+    runs: Path
+    limits: Limits
+    on_end: Callable[[str], Awaitable[None]]
+    """Closes what a stopped attempt may have left open."""
+
+    async def clean_up(self, run_id: str) -> None:
+        """Call `on_end`; the run has its end already, whatever comes of it."""
+        try:
+            await self.on_end(run_id)
+        except Exception:
+            log.exception("run %s left something behind", run_id)
+
+
+class Drive:
+    """One process's work on one run, from its claim to its end, its waiting or its release."""
+
+    def __init__(self, workshop: Workshop, run: Run, lease: Lease) -> None:
+        self.run_id = run.run_id
+        self.token = lease.token
+        self._workshop = workshop
+        self._run = run
+        self._barrier = LogBarrier()
+        self._control = RunControl()
+        self._recorder = Recorder(workshop.store, run.run_id, lease.token, self._broke)
+        self._reader = StreamReader(run, self._recorder.put)
+        self._work: asyncio.Task[Ending | None] | None = None
+        self._stop: Stop | None = None
+        self._error: Exception | None = None
+        self._config: RunnableConfig = {
+            "configurable": {"thread_id": run.run_id},
+            "recursion_limit": RECURSION_LIMIT,
+        }
+
+    def drain(self) -> None:
+        """Stop between two nodes."""
+        self._control.request_drain("shutdown")
+
+    def stop(self, why: Stop) -> None:
+        """Stop now, in the middle of a node; once, so that the node can tidy up in peace."""
+        if self._stop is not None:
+            return
+        self._stop = why
+        self._barrier.lift()
+        if self._work:
+            self._work.cancel()
+
+    async def go(self) -> None:
+        """Carry the run on until it ends, waits, or is stopped; give the lease back."""
+        if self._run.final:  # the claim itself ended it
+            await self._workshop.clean_up(self.run_id)
+            await self._release()
+            return
+        self._work = work = asyncio.create_task(self._run_graph())
+        if self._stop:
+            work.cancel()
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:
+            self.stop("drained")
+            await asyncio.wait((work,))
+            raise
+        await self._recorder.flush()
+        ending = self._judge(work)
+        if self._stop == "lost":
+            return
+        if ending is not None:
+            await self._finish(ending)
+        await self._release()
+
+    async def _release(self) -> None:
+        step = partial(transitions.release, token=self.token)
+        await self._workshop.store.transact(self.run_id, step)
+
+    def _judge(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
+        """How the attempt ended; None where it goes on later."""
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if error is None:
+            return work.result()
+        if self._stop == "cancelled":
+            return Ending(status="cancelled")
+        if self._stop in ("drained", "lost") or isinstance(error, GraphDrained):
+            return None
+        error = self._error or error
+        if isinstance(error, LeaseLost):
+            self._stop = "lost"
+            return None
+        log.error("run %s failed", self.run_id, exc_info=error)
+        return Ending(status="failed", error=failure_of(error, self._reader.node or ""))
+
+    async def _run_graph(self) -> Ending | None:
+        if self._run.state_version != STATE_VERSION:
+            raise VersionChanged(
+                f"Run {self.run_id} was begun with state version {self._run.state_version}.",
+                f"Resume it with a release of state version {self._run.state_version}.",
+            )
+        path = RunFolder.of(self._workshop.runs, self.run_id).checkpoint
+        async with AsyncExitStack() as stack:
+            stack.enter_context(store_errors(path))
+            saver = await stack.enter_async_context(open_checkpoints(path, self._barrier))
+            graph = self._workshop.graph.compile(checkpointer=saver)
+            given = await self._first_input(graph)
+            while interrupted := await self._stream(graph, given):
+                run = await self._ask(interrupted)
+                if run.cancelling:
+                    return Ending(status="cancelled")
+                if run.status == "waiting" or run.answer is None:
+                    return None
+                approval = run.answer.approval.model_dump(mode="json")
+                given = Command(resume={interrupted.id: approval})
+            return ending_of((await graph.aget_state(self._config)).values)
+
+    async def _first_input(self, graph: Graph) -> RunRequest | Command[Any] | None:
+        """The request at the very first, a command after an end, else None: just go on."""
+        snapshot = await graph.aget_state(self._config)
+        if snapshot.created_at is None:
+            return self._run.request
+        if self._run.carrying_on and all(map(is_node, snapshot.next)):
+            limits = self._workshop.limits.lowered_by(self._run.request)
+            return resume_command(cast("RunState", snapshot.values), snapshot.next, limits)
+        return None
+
+    async def _stream(
+        self, graph: Graph, given: RunRequest | Command[Any] | None
+    ) -> Interrupted | None:
+        parts = cast(
+            "AsyncGenerator[dict[str, Any], None]",
+            graph.astream(
+                given,
+                self._config,
+                stream_mode=["tasks", "custom"],
+                version="v2",
+                durability="sync",
+                control=self._control,
+            ),
+        )
+        interrupted = None
+        async with aclosing(parts):
+            try:
+                async for part in parts:
+                    interrupted = await self._take(part) or interrupted
+            finally:
+                self._barrier.lift()
+        return interrupted
+
+    async def _take(self, part: dict[str, Any]) -> Interrupted | None:
+        """Report one part. What ends a node is durable before the graph goes on."""
+        data = part["data"]
+        if part["type"] == "custom":
+            self._reader.custom(data)
+            return None
+        if "triggers" in data:
+            self._barrier.started(data["id"])
+            self._reader.started(data)
+            return None
+        interrupted = self._reader.ended(data)
+        await self._recorder.flush()
+        self._barrier.logged(data["id"])
+        return interrupted
+
+    async def _ask(self, interrupted: Interrupted) -> Run:
+        """Wait for the answer to a plan, unless it is there; the run as it is then."""
+        store = self._workshop.store
+        step = partial(
+            transitions.wait,
+            token=self.token,
+            now=time.time(),
+            plan_id=interrupted.plan_id,
+            plan=interrupted.plan,
+        )
+        run = await store.transact(self.run_id, step) or await store.get(self.run_id)
+        if run is None:
+            raise LeaseLost(f"run {self.run_id} was removed")
+        return run
+
+    async def _finish(self, ending: Ending) -> None:
+        """Log the end, then see to it that nothing of the attempt is left on the machine."""
+        for pause in (*_FINISH_PAUSES_S, None):
+            step = partial(transitions.finish, token=self.token, now=time.time(), ending=ending)
+            try:
+                await self._workshop.store.transact(self.run_id, step)
+                break
+            except StoreError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        if ending.status == "cancelled" or ending.error:
+            await self._workshop.clean_up(self.run_id)
+
+    def _broke(self, error: Exception) -> None:
+        self._error = error
+        self.stop("failed")

@@ -1,0 +1,302 @@
+"""The life of runs, for all who start, watch and steer them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self
+
+from graph.errors import (
+    InvalidRequest,
+    RunActive,
+    RunNotFound,
+    StoreError,
+    TooManyReaders,
+    TooManyRuns,
+)
+from graph.events import RunStarted
+from graph.state import RunRequest
+from graph.values import Approval, Status
+from runs import folder, transitions
+from runs.dispatcher import Dispatcher
+from runs.driver import Builder, Workshop
+from runs.entry import Entry
+from runs.event_log import EventLog
+from runs.janitor import Janitor
+from runs.projection import SHOWN, view
+from runs.records import Caller, LoggedEvent, RunRecord
+from runs.run import Run
+from runs.run_id import RUN_ID, new_run_id
+from runs.service_config import ServiceConfig, digest_of
+from runs.store import IdempotencyKey, RunQuery, Store
+from runs.transitions import Entrance
+
+__all__ = ["RunService", "ServiceConfig"]
+
+_MAX_LISTED: Final = 200
+_ALL: Final = 1_000_000
+
+
+async def _nothing(_: str) -> None:
+    """For a service that has nothing to clean up."""
+
+
+class RunService:
+    """The runs of one store, as one process serves them: `async with` starts and ends its work.
+
+    With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
+    elsewhere when the service ends. `on_end` closes what a stopped attempt may have left open,
+    `on_delete` what a run that is to be removed still has.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        graph: Builder,
+        config: ServiceConfig,
+        on_end: Callable[[str], Awaitable[None]] = _nothing,
+        on_delete: Callable[[str], Awaitable[None]] = _nothing,
+        pick_up: bool = True,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._on_delete = on_delete
+        self._pick_up = pick_up
+        self._log = EventLog(store)
+        self._workshop = Workshop(
+            store=store, graph=graph, runs=config.runs, limits=config.limits, on_end=on_end
+        )
+        self._dispatcher = Dispatcher(
+            self._workshop, slots=config.max_concurrent, pick_up=pick_up, started=self._started
+        )
+        self._janitor = Janitor(
+            self._workshop,
+            keep_days=config.keep_days,
+            lease=self._dispatcher.new_lease,
+            delete=self._delete,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._readers = 0
+
+    async def __aenter__(self) -> Self:
+        await self._store.open()
+        self._tasks.append(asyncio.create_task(self._dispatcher.run()))
+        if self._pick_up:
+            self._tasks.append(asyncio.create_task(self._janitor.run()))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take no new runs, stop those driven here so that another process goes on, close."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._dispatcher.drain()
+        self._log.close()
+        await self._store.close()
+
+    async def start(
+        self, request: RunRequest, *, owner: str, idempotency_key: str | None = None
+    ) -> tuple[RunRecord, bool]:
+        """Start a run, or join the one that was started with this key (False).
+
+        Raises RequestError, TooManyRuns or StoreError.
+        """
+        if self._stopping:
+            raise TooManyRuns("This service is stopping.", "Try again in a moment.")
+        accepted = self._config.accept(request)
+        if owner != "local":
+            accepted["requested_by"] = owner
+        run_id = new_run_id()
+        key = idempotency_key and IdempotencyKey(owner, idempotency_key, digest_of(request))
+        lease = self._dispatcher.reserve(run_id)
+        fresh = Run(run_id=run_id, owner=owner, request=accepted, lease=lease)
+
+        def enter(queued: int) -> tuple[Entry, ...]:
+            if lease is None and queued >= self._config.max_queued:
+                raise TooManyRuns(f"{queued} runs are queued already.")
+            return Entrance(lease, None if lease else queued + 1).entries
+
+        new = False
+        try:
+            run, new = await self._store.create(fresh, key or None, enter)
+        finally:
+            if not new:
+                self._dispatcher.give_back(run_id)
+        self._dispatcher.wake()
+        return run.record, new
+
+    async def get(self, run_id: str, caller: Caller) -> RunRecord:
+        """Raises RunNotFound, for another owner's run too; so do all that take a caller."""
+        return (await self._seen(run_id, caller)).record
+
+    async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
+        """The run as one JSON object."""
+        run = await self._seen(run_id, caller)
+        return view(run, await self._store.events(run_id, 0, _ALL, SHOWN))
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        status: Status | None = None,
+        repo: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> tuple[list[RunRecord], str | None]:
+        """The caller's runs, newest first, and the cursor of the next page."""
+        if cursor is not None and not RUN_ID.fullmatch(cursor):
+            raise InvalidRequest("cursor is not one that was given out here.")
+        if limit < 1:
+            raise InvalidRequest(f"limit {limit} is out of range.")
+        limit = min(limit, _MAX_LISTED)
+        owner = None if caller.operator else caller.name
+        runs = await self._store.find(
+            RunQuery(owner=owner, status=status, repo=repo, before=cursor, limit=limit + 1)
+        )
+        records = [run.record for run in runs[:limit]]
+        return records, records[-1].run_id if len(runs) > limit else None
+
+    def events(self, run_id: str, after: int = 0) -> AsyncIterator[LoggedEvent]:
+        """The events after number `after`: logged ones, then live, until the run has ended."""
+        return self._log.tail(run_id, after)
+
+    @contextmanager
+    def readers(self) -> Iterator[None]:
+        """Count one reader of events while the block runs. Raises TooManyReaders."""
+        if self._readers >= self._config.max_readers:
+            raise TooManyReaders(f"{self._readers} readers watch runs already.")
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    async def wait(self, run_id: str, timeout_s: float) -> RunRecord:
+        """The run once it has ended, or as it is when the time is over."""
+        run = await self._log.wait(run_id, timeout_s)
+        if run is None:
+            raise RunNotFound(f"There is no run {run_id!r}.")
+        return run.record
+
+    async def diff(self, run_id: str, caller: Caller) -> bytes | None:
+        """The change so far; None before there is one."""
+        await self._seen(run_id, caller)
+        return await asyncio.to_thread(folder.newest_diff, self._config.runs, run_id)
+
+    async def cancel(self, run_id: str, caller: Caller) -> bool:
+        """Have a run stopped; False where it was asked for before. Raises RunFinished."""
+        await self._seen(run_id, caller)
+        lease, gone = self._dispatcher.new_lease(), await self._store.gone()
+        step = partial(transitions.cancel, lease=lease, now=time.time(), gone=gone)
+        run = await self._store.transact(run_id, step)
+        self._dispatcher.cancel(run_id)
+        if run and run.final:
+            await self._workshop.clean_up(run_id)
+            await self._store.transact(run_id, partial(transitions.release, token=lease.token))
+        return run is not None
+
+    async def answer_plan(self, run_id: str, caller: Caller, approval: Approval) -> None:
+        """Answer the plan a run waits for. Raises RunNotWaiting or PlanChanged."""
+        await self._seen(run_id, caller)
+        entrance = await self._entrance(run_id)
+        step = partial(transitions.answer, approval=approval, now=time.time(), entrance=entrance)
+        await self._enter(run_id, step)
+
+    async def resume(
+        self,
+        run_id: str,
+        caller: Caller,
+        *,
+        max_cost_usd: float | None = None,
+        max_fix_rounds: int | None = None,
+        timeout_s: int | None = None,
+    ) -> RunRecord:
+        """Carry a run on after an end. Raises RunActive, RunFinished or RequestError."""
+        run = await self._seen(run_id, caller)
+        asked = {
+            "max_cost_usd": max_cost_usd,
+            "max_fix_rounds": max_fix_rounds,
+            "timeout_s": timeout_s,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        request = self._config.lowered(run.request, given)
+        gone, entrance = await self._store.gone(), await self._entrance(run_id)
+        step = partial(
+            transitions.resume, request=request, now=time.time(), gone=gone, entrance=entrance
+        )
+        await self._enter(run_id, step)
+        return await self.get(run_id, caller)
+
+    async def message(self, run_id: str, caller: Caller, text: str) -> None:
+        """Leave a message that a role reads at its next turn. Raises RunFinished."""
+        await self._seen(run_id, caller)
+        run = await self._store.transact(run_id, transitions.number_message)
+        if run:
+            await asyncio.to_thread(
+                folder.write_message, self._config.runs, run_id, run.messages, text
+            )
+
+    async def delete(self, run_id: str, caller: Caller) -> None:
+        """Remove a run that has ended, with all it has. Raises RunActive."""
+        await self._seen(run_id, caller)
+        await self._delete(run_id)
+
+    async def ready(self) -> str | None:
+        """None where runs can be started, else a code."""
+        if self._stopping:
+            return "stopping"
+        try:
+            await self._store.probe()
+        except StoreError as error:
+            return error.code
+        return None
+
+    async def _seen(self, run_id: str, caller: Caller) -> Run:
+        run = await self._store.get(run_id)
+        if run is None or not caller.sees(run.owner):
+            raise RunNotFound(f"There is no run {run_id[:80]!r}.")
+        return run
+
+    async def _entrance(self, run_id: str) -> Entrance:
+        lease = self._dispatcher.reserve(run_id)
+        return Entrance(lease, None if lease else await self._store.count_queued() + 1)
+
+    async def _enter(self, run_id: str, step: Callable[[Run], transitions.Step]) -> None:
+        """Let a run that had stopped go on."""
+        try:
+            await self._store.transact(run_id, step)
+        except BaseException:
+            self._dispatcher.give_back(run_id)
+            raise
+        self._dispatcher.wake()
+
+    async def _delete(self, run_id: str) -> None:
+        await self._dispatcher.settled(run_id)
+        run, gone = await self._store.get(run_id), await self._store.gone()
+        if run is None:
+            return
+        if not run.final or run.driven(time.time(), gone):
+            raise RunActive(f"Run {run_id} has not ended: {run.status}.")
+        await self._on_delete(run_id)
+        await asyncio.to_thread(folder.remove, self._config.runs, run_id)
+        await self._store.delete(run_id)
+
+    def _started(self, run: Run) -> RunStarted:
+        return RunStarted(
+            repo_url=run.request["repo_url"],
+            prompt=run.request["prompt"],
+            base_branch=run.request.get("base_branch"),
+            models=self._config.models_of(run.request),
+            version=self._config.version,
+            attempt=run.attempt,
+        )
