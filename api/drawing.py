@@ -9,7 +9,6 @@ from typing import Any, Protocol, Self
 from api.exit_codes import exit_code
 
 Event = Mapping[str, Any]
-Events = AsyncIterator[dict[str, Any]]
 _TICK_S = 0.125
 
 
@@ -46,28 +45,39 @@ class Drawing(Protocol):
 
 
 class Watcher(Protocol):
-    """Learns of each event before it is drawn."""
+    """Learns of each event before it is drawn, and of the end."""
 
     async def on_event(self, event: Event) -> None: ...
 
+    async def close(self) -> None: ...
 
-async def draw(events: Events, drawing: Drawing, watcher: Watcher | None = None) -> int:
+
+async def draw(events: AsyncIterator[dict[str, Any]], drawing: Drawing) -> int:
     """Show a run to the end of its events; the exit code of its last `run.finished`."""
-    status: str | None = None
     with drawing:
-        ticking = asyncio.create_task(_tick(drawing))
-        try:
-            async for event in events:
-                if watcher:
-                    await watcher.on_event(event)
-                if event.get("type") == "run.finished":
-                    status = str(event.get("status"))
-                drawing.show(event)
-        finally:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
-    return exit_code(status)
+        return exit_code(await follow(events, drawing))
+
+
+async def follow(
+    events: AsyncIterator[dict[str, Any]], drawing: Drawing, watcher: Watcher | None = None
+) -> str | None:
+    """Feed a drawing that is entered already; the last end's status. `watcher` is told all too."""
+    status: str | None = None
+    ticking = asyncio.create_task(_tick(drawing))
+    try:
+        async for event in events:
+            if watcher:
+                await watcher.on_event(event)
+            if event.get("type") == "run.finished":
+                status = str(event.get("status"))
+            drawing.show(event)
+    finally:
+        if watcher:
+            await watcher.close()
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+    return status
 
 
 async def _tick(drawing: Drawing) -> None:

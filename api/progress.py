@@ -18,7 +18,7 @@ from api.run_picture import NODES, RunPicture
 from api.speech import wrap
 from api.terminal_text import clean
 
-_WIDEST: Final = 100
+WIDEST: Final = 100
 _STYLES: Final[dict[Tone, Style]] = {
     "plain": Style(),
     "strong": Style(bold=True),
@@ -45,7 +45,7 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._width = min(console.width, _WIDEST)
+        self._width = min(console.width, WIDEST)
         self._glyphs = glyphs_for(console.encoding)
         self._narration = Narration(self._width)
         self._frame = 0

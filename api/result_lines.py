@@ -5,7 +5,7 @@ from typing import Final
 from api.fields import Fields
 from api.figures import count, duration, money, plural
 from api.lines import Line, Mark, Tone, cut, tail
-from api.run_picture import Tokens
+from api.tokens import Tokens
 
 _MAX_FILES: Final = 8
 _MAX_FINDINGS: Final = 20
@@ -22,7 +22,10 @@ _ENDS: Final[dict[str, tuple[str, Mark]]] = {
     "timed_out": ("The time is up", "warn"),
     "failed": ("Failed", "bad"),
     "interrupted": ("Interrupted", "bad"),
-    "cancelled": ("Cancelled: nothing was published, the patch is kept", "warn"),
+    "cancelled": ("Cancelled: nothing was published", "warn"),
+    "queued": ("Queued", "open"),
+    "running": ("Running", "open"),
+    "waiting": ("Its plan waits for an answer", "warn"),
 }
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
@@ -134,17 +137,22 @@ def pr_lines(pr: Fields, verb: str = "", indent: int = 2) -> list[Line]:
 
 def end_lines(end: Fields, tokens: Tokens, seconds: float) -> list[Line]:
     """The last words on a run, from its `run.finished`."""
-    status, reason = end.line("status"), end.line("reason")
-    text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
-    because = _REASONS.get(reason, reason)
-    lines = [Line(f"{text} ({because})" if because else text, mark=mark, tone="strong")]
+    reason = end.line("reason")
+    lines = [end_line(end, _REASONS.get(reason, reason))]
     for name, field in (("pull request", "prUrl"), ("branch", "branch"), ("patch", "patch")):
         if value := end.line(field):
             lines.append(Line(f"{name:<13} {value}", indent=2, hang=14))
     if error := end.inner("error"):
         lines += error_lines(error, indent=2)
-    spent = spent_text(tokens, end.number("costUsd"), seconds)
-    return [*lines, Line(spent, indent=2, tone="dim")]
+    spent = (tokens_text(tokens), money(end.number("costUsd")), duration(seconds))
+    return [*lines, Line(" · ".join(spent), indent=2, tone="dim")]
+
+
+def end_line(run: Fields, because: str) -> Line:
+    """A run's status in words."""
+    status = run.line("status")
+    text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
+    return Line(f"{text} ({because})" if because else text, mark=mark, tone="strong")
 
 
 def error_lines(error: Fields, indent: int) -> list[Line]:
@@ -155,9 +163,9 @@ def error_lines(error: Fields, indent: int) -> list[Line]:
     return [*lines, *(Line(text, indent=indent) for text in hints)]
 
 
-def spent_text(tokens: Tokens, cost_usd: float | None, seconds: float) -> str:
+def tokens_text(tokens: Tokens) -> str:
     cached = f" ({100 * tokens.cached // tokens.total} % from cache)" if tokens.cached else ""
-    return " · ".join((f"{count(tokens.total)} tokens{cached}", money(cost_usd), duration(seconds)))
+    return f"{count(tokens.total)} tokens{cached}"
 
 
 def result_line(end: Fields) -> str:

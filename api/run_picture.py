@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from api.fields import Fields
 from api.figures import seconds_of
+from api.tokens import Tokens
 from api.tool_label import tool_label
 
 NodeMark = Literal["todo", "now", "done", "bad", "open"]
@@ -19,24 +20,6 @@ _MARKS: Final[dict[str, NodeMark]] = {
     "stopped": "open",
     "revised": "open",
 }
-_TOKENS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
-
-
-@dataclass
-class Tokens:
-    """What the replies counted."""
-
-    total: int = 0
-    cached: int = 0
-
-    def add(self, usage: Fields) -> None:
-        self.total += sum(usage.whole(name) or 0 for name in _TOKENS)
-        self.cached += usage.whole("cache_read_input_tokens") or 0
 
 
 @dataclass

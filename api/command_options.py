@@ -1,0 +1,69 @@
+"""The options and arguments that commands take, each with its help."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def _shown(metavar: str, text: str) -> Any:
+    """An option named like its parameter."""
+    return typer.Option(metavar=metavar, help=text, show_default=False)
+
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
+Prompt = Annotated[
+    str,
+    typer.Argument(metavar="PROMPT", help="What should change; '-' reads it.", show_default=False),
+]
+Text = Annotated[str, typer.Argument(metavar="TEXT", help="What to say.", show_default=False)]
+Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a git checkout's path.")]
+Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
+Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
+Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
+ValidateOnly = Annotated[
+    bool, typer.Option("--validate-only", help="Run only the checks given by --validate.")
+]
+ApprovePlan = Annotated[
+    bool, typer.Option("--approve-plan", help="Ask before the plan is carried out.")
+]
+Draft = Annotated[bool, typer.Option("--draft", help="Open the pull request as a draft.")]
+Title = Annotated[str | None, _shown("TEXT", "Title of the pull request.")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME", help="Label of the pull request; repeatable."),
+]
+Reviewers = Annotated[
+    list[str] | None,
+    typer.Option("--reviewer", metavar="LOGIN", help="Reviewer to ask for; repeatable."),
+]
+Allow = Annotated[list[str] | None, _shown("RULE", "A rule of the gate that may pass; repeatable.")]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(metavar="USD", min=0.0, help="Spend at most this.", show_default=False),
+]
+MaxFixRounds = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Fix at most so often.", show_default=False)
+]
+Timeout = Annotated[
+    int | None,
+    typer.Option(metavar="SECONDS", min=1, help="Work at most so long.", show_default=False),
+]
+Model = Annotated[str | None, _shown("NAME", "Model of all roles.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", dir_okay=False, help="Write the diff here.", show_default=False),
+]
+EventJson = Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only how the run ended.")]
+Server = Annotated[str | None, _shown("URL", "Ask this server [CODING_AGENT_SERVER].")]
+Revise = Annotated[str | None, _shown("TEXT", "Plan again, with this in mind.")]
+Reject = Annotated[bool, typer.Option("--reject", help="End the run without a change.")]
+Status = Annotated[str | None, _shown("STATUS", "Only runs of this status.")]
+RepoUrl = Annotated[str | None, _shown("URL", "Only runs on this repository.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")]
+Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
+Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
+Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version.")]
