@@ -1,0 +1,320 @@
+"""The wiring for one machine: settings in; the graph, the run service and the web app out.
+
+`open_graph` gives the compiled graph to Python, `studio_graph` the same graph to LangGraph Studio,
+`open_service` the life of runs to the command and the server.
+"""
+
+import asyncio
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from api.settings import Settings, load_settings
+from forge.github import GitHub
+from forge.publisher import ForgePublisher
+from forge.repo_url import parse, web_address
+from forge.repository import GitRepositories
+from graph.build import build_graph
+from graph.errors import CodingAgentError
+from graph.services import Services
+from graph.state import Limits as RunLimits
+from roles.claude import Claude
+from roles.coder import ClaudeCoder
+from roles.fixer import ClaudeFixer
+from roles.planner import ClaudePlanner
+from roles.reviewer import ClaudeReviewer
+from runs.checkpoints import LogBarrier, open_checkpoints
+from runs.service import RunService
+from runs.service_config import ServiceConfig
+from runs.sqlite_store import SqliteStore
+from sandbox.checks import SandboxChecks
+from sandbox.choice import choose
+from sandbox.lazy import LazySandboxes
+from sandbox.sandbox import Limits as CommandLimits
+from sandbox.sandbox import Sandboxes
+from sandbox.trees import LocalSandboxes
+from sandbox.workspace import LocalWorkspaces
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from langgraph.graph.state import CompiledStateGraph
+
+DISTRIBUTION: Final = "modal-coding-agent"
+OLDEST_GIT: Final = (2, 39)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine's services over one set of settings, each made when it is first asked for."""
+
+    settings: Settings
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.settings.data_dir / "runs"
+
+    @property
+    def limits(self) -> RunLimits:
+        return RunLimits(**self.settings.run_limits)
+
+    @cached_property
+    def claude(self) -> Claude:
+        return Claude(
+            api_key=self.settings.anthropic_api_key, base_url=self.settings.anthropic_base_url
+        )
+
+    @cached_property
+    def github(self) -> GitHub:
+        return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
+
+    @cached_property
+    def sandboxes(self) -> LazySandboxes:
+        return LazySandboxes(self._choose_sandboxes)
+
+    @cached_property
+    def workspaces(self) -> LocalWorkspaces:
+        return LocalWorkspaces(runs=self.runs, sandboxes=self.sandboxes)
+
+    @cached_property
+    def services(self) -> Services:
+        settings, runs = self.settings, self.runs
+        role: dict[str, Any] = {"claude": self.claude, "sandboxes": self.sandboxes, "runs": runs}
+        forge: dict[str, Any] = {
+            "runs": runs,
+            "github": self.github,
+            "api_url": settings.github_api_url,
+            "token": settings.github_token,
+        }
+        models = settings.role_models
+        return Services(
+            planner=ClaudePlanner(**role, model=models["planner"]),
+            coder=ClaudeCoder(**role, model=models["coder"]),
+            reviewer=ClaudeReviewer(**role, model=models["reviewer"]),
+            fixer=ClaudeFixer(**role, model=models["fixer"]),
+            repositories=GitRepositories(
+                **forge, allow_local=True, allowed=settings.repo_allowed
+            ),
+            workspaces=self.workspaces,
+            checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
+            publisher=ForgePublisher(**forge, author=settings.git_author),
+        )
+
+    def make_data_dir(self) -> None:
+        """The data folder; the sandbox's user passes it on the way to its tree."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+    async def close(self) -> None:
+        """End what was opened."""
+        if "claude" in self.__dict__:
+            await self.claude.close()
+
+    async def _choose_sandboxes(self) -> Sandboxes:
+        settings = self.settings
+        backend = await choose(
+            settings.sandbox,
+            limits=CommandLimits(**settings.command_limits),
+            tool_paths=settings.tool_paths,
+            state=settings.data_dir / "sandbox",
+        )
+        return LocalSandboxes(runs=self.runs, backend=backend)
+
+
+@asynccontextmanager
+async def open_graph(settings: Settings | None = None) -> AsyncIterator["CompiledStateGraph[Any]"]:
+    """The compiled graph with this machine's services and checkpoints in the data folder.
+
+    `thread_id` is the run's id. Input: `graph.state.RunRequest`.
+    """
+    machine = Machine(settings or load_settings())
+    machine.make_data_dir()
+    builder = build_graph(machine.services, machine.limits)
+    try:
+        path = machine.settings.data_dir / "threads.db"
+        async with open_checkpoints(path, LogBarrier()) as checkpointer:
+            yield builder.compile(checkpointer=checkpointer)
+    finally:
+        await machine.close()
+
+
+def studio_graph() -> "CompiledStateGraph[Any]":
+    """The graph as `langgraph.json` names it: no checkpointer, services open at first use."""
+    machine = _studio_machine()
+    return build_graph(machine.services, machine.limits).compile(name="coding_agent")
+
+
+@cache
+def _studio_machine() -> Machine:
+    """The server calls the factory for every run and every read: the services are made once."""
+    machine = Machine(load_settings())
+    machine.make_data_dir()
+    return machine
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, pick_up: bool = False, machine: Machine | None = None
+) -> AsyncIterator[RunService]:
+    """The runs of this machine's data folder; `pick_up` goes on with those left by others."""
+    machine = machine or Machine(settings)
+    machine.make_data_dir()
+    service = RunService(
+        store=SqliteStore(settings.data_dir / "runs.db"),
+        graph=build_graph(machine.services, machine.limits),
+        config=_service_config(machine),
+        on_end=lambda run_id: machine.workspaces.close(run_id, resumable=True),
+        on_delete=machine.workspaces.close,
+        pick_up=pick_up,
+    )
+    try:
+        async with service:
+            yield service
+    finally:
+        await machine.close()
+
+
+def _service_config(machine: Machine) -> ServiceConfig:
+    settings = machine.settings
+    return ServiceConfig(
+        runs=machine.runs,
+        limits=machine.limits,
+        max_concurrent=settings.max_concurrent_runs,
+        max_queued=settings.max_queued_runs,
+        max_readers=settings.max_readers,
+        models=settings.role_models,
+        allowed_models=settings.models,
+        allow=settings.allow,
+        version=version(DISTRIBUTION),
+        keep_days=settings.keep_days,
+    )
+
+
+@dataclass(frozen=True)
+class LocalProbes:
+    """Tries this machine's credentials for `/auth-test`."""
+
+    machine: Machine
+
+    async def claude(self) -> str:
+        return await self.machine.claude.probe()
+
+    async def github(self) -> str:
+        return await self.machine.github.probe()
+
+    async def repository(self, repo_url: str) -> tuple[bool, bool]:
+        return await self.machine.github.rights(_full_name(self.machine.settings, repo_url))
+
+
+def create_local_app(settings: Settings) -> "FastAPI":
+    """The HTTP service over this machine."""
+    from api.app import create_app
+    from api.auth import Auth
+    from api.guards import LOOPBACK_HOSTS
+    from api.options import AppOptions
+
+    machine = Machine(settings)
+    keys = [(key.name, key.key.get_secret_value()) for key in settings.api_keys]
+    return create_app(
+        open_service=lambda: open_service(settings, pick_up=True, machine=machine),
+        probes=LocalProbes(machine),
+        auth=Auth(keys, settings.operators),
+        options=AppOptions(
+            version=version(DISTRIBUTION),
+            check_repo_url=lambda repo_url: _full_name(settings, repo_url),
+            repo_allowed=lambda name, full_name: settings.repo_allowed(full_name, name),
+            hosts=settings.hosts or LOOPBACK_HOSTS,
+            key_rate=settings.key_rate,
+            key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+        ),
+    )
+
+
+def _full_name(settings: Settings, repo_url: str) -> str:
+    """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""
+    return parse(repo_url, web_address(settings.github_api_url), allow_local=False).full_name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried: whether it holds, what was seen, and how to mend it."""
+
+    name: str
+    held: bool
+    detail: str
+    mend: str = ""
+
+
+async def doctor(settings: Settings) -> list[Finding]:
+    """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
+    machine = Machine(settings)
+    findings = [_python(), await _git(), _data_dir(settings.data_dir)]
+    findings += await _sandbox(machine)
+    probes = LocalProbes(machine)
+    try:
+        findings += [
+            await _credential("Claude", "ANTHROPIC_API_KEY", probes.claude),
+            await _credential("GitHub", "GITHUB_TOKEN", probes.github),
+        ]
+    finally:
+        await machine.close()
+    return findings
+
+
+def _python() -> Finding:
+    held = sys.version_info >= (3, 11)
+    return Finding("Python", held, platform.python_version(), "Install Python 3.11 or newer.")
+
+
+async def _git() -> Finding:
+    mend = "sudo apt-get install git"
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", "version", stdout=asyncio.subprocess.PIPE
+        )
+    except FileNotFoundError:
+        return Finding("git", held=False, detail="not found", mend=mend)
+    out, _ = await process.communicate()
+    found = re.search(r"(\d+)\.(\d+)", out.decode("utf-8", "replace"))
+    held = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
+    return Finding("git", held, out.decode("utf-8", "replace").strip(), mend)
+
+
+def _data_dir(path: Path) -> Finding:
+    mend = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"tried")
+    except OSError as error:
+        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", mend=mend)
+    free = shutil.disk_usage(path).free >> 20
+    return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
+
+
+async def _sandbox(machine: Machine) -> list[Finding]:
+    try:
+        results = await machine.try_sandbox()
+    except CodingAgentError as error:
+        return [Finding("sandbox", held=False, detail=error.message, mend=error.hint)]
+    return [
+        Finding(f"sandbox: {result.name}", result.held, result.detail, result.mend)
+        for result in results
+    ]
+
+
+async def _credential(name: str, variable: str, probe: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        code = await probe()
+    except CodingAgentError as error:
+        return Finding(name, held=False, detail=error.message, mend=error.hint)
+    mend = f"Set {variable} to a valid value; `{code}` is explained in docs/reliability.md."
+    return Finding(name, code == "ok", code, mend)

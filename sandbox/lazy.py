@@ -1,0 +1,33 @@
+"""Sandboxes whose backend is chosen, and tried, when the first tree is opened."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+
+
+class LazySandboxes(Sandboxes):
+    """Makes services cheap to build: nothing is tried before a run needs it."""
+
+    def __init__(self, choose: Callable[[], Awaitable[Sandboxes]]) -> None:
+        self._choose = choose
+        self._chosen: Sandboxes | None = None
+        self._lock = asyncio.Lock()
+
+    async def chosen(self) -> Sandboxes:
+        """Raises SandboxUnavailable where none holds on this machine."""
+        async with self._lock:
+            if self._chosen is None:
+                self._chosen = await self._choose()
+            return self._chosen
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        return await (await self.chosen()).open(run_id, spec)
+
+    async def discard(self, run_id: str, name: str) -> None:
+        await (await self.chosen()).discard(run_id, name)
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        """Nothing to do where no tree was ever opened."""
+        if self._chosen is not None:
+            await self._chosen.close_run(run_id, keep=keep)
