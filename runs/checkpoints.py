@@ -79,8 +79,10 @@ class LoggedFirstSaver(AsyncSqliteSaver):
 
 
 @asynccontextmanager
-async def open_checkpoints(path: Path, barrier: LogBarrier) -> AsyncIterator[AsyncSqliteSaver]:
-    """The checkpoints at `path`, a new file where there is none."""
+async def open_checkpointer(
+    path: Path, barrier: LogBarrier | None = None
+) -> AsyncIterator[AsyncSqliteSaver]:
+    """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     async with aiosqlite.connect(path) as connection:
-        yield LoggedFirstSaver(connection, barrier)
+        yield LoggedFirstSaver(connection, barrier or LogBarrier())

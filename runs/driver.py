@@ -22,7 +22,7 @@ from graph.errors import StoreError, VersionChanged
 from graph.run_folder import RunFolder
 from graph.state import Limits, RunRequest, RunState
 from runs import transitions
-from runs.checkpoints import LogBarrier, open_checkpoints
+from runs.checkpoints import LogBarrier, open_checkpointer
 from runs.database import store_errors
 from runs.recorder import Recorder
 from runs.run import STATE_VERSION, Lease, Run
@@ -44,7 +44,7 @@ class Workshop:
     """What every drive needs."""
 
     store: Store
-    graph: Builder
+    graph: Graph
     runs: Path
     limits: Limits
     on_end: Callable[[str], Awaitable[None]]
@@ -143,8 +143,8 @@ class Drive:
         path = RunFolder.of(self._workshop.runs, self.run_id).checkpoint
         async with AsyncExitStack() as stack:
             stack.enter_context(store_errors(path))
-            saver = await stack.enter_async_context(open_checkpoints(path, self._barrier))
-            graph = self._workshop.graph.compile(checkpointer=saver)
+            saver = await stack.enter_async_context(open_checkpointer(path, self._barrier))
+            graph = self._workshop.graph.copy({"checkpointer": saver})
             given = await self._first_input(graph)
             while interrupted := await self._stream(graph, given):
                 run = await self._ask(interrupted)

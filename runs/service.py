@@ -67,7 +67,11 @@ class RunService:
         self._pick_up = pick_up
         self._log = EventLog(store)
         self._workshop = Workshop(
-            store=store, graph=graph, runs=config.runs, limits=config.limits, on_end=on_end
+            store=store,
+            graph=graph.compile(),
+            runs=config.runs,
+            limits=config.limits,
+            on_end=on_end,
         )
         self._dispatcher = Dispatcher(
             self._workshop, slots=config.max_concurrent, pick_up=pick_up, started=self._started
