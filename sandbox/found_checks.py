@@ -172,7 +172,7 @@ def _package_manager(facts: Facts, package: dict[str, object]) -> str:
 
 def _compiled(facts: Facts) -> Iterator[str]:
     if "Cargo.toml" in facts.files:
-        yield "cargo test"
+        yield "cargo test --no-fail-fast"
     if "go.mod" in facts.files:
         yield "go test ./..."
 

@@ -10,13 +10,17 @@ from itertools import pairwise
 
 _LONGEST = 200
 
-_PYTEST = re.compile(r"(?:FAILED|ERROR) (?P<id>[^\s(].*)")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+
+_PYTEST_SUMMARY = re.compile(r"=+ short test summary info =+")
+_PYTEST = re.compile(r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (?P<id>\S.*)")
 _UNITTEST = re.compile(r"(?:FAIL|ERROR): (?P<id>\S.*)")
 _UNITTEST_RULE = "=" * 70
 _GO_TEST = re.compile(r"\s*--- FAIL: (?P<id>.+?)(?: \([\d.]+s\))?")
 _GO_PACKAGE = re.compile(r"(?:FAIL|ok  )\t(?P<package>\S+)")
 _CARGO_TARGET = re.compile(r"\s+(?:Running (?:unittests )?(?P<target>\S+)|Doc-tests (?P<doc>\S+))")
 _CARGO_TEST = re.compile(r"test (?P<id>\S.*?) \.\.\. FAILED")
+_DOC_LINE = re.compile(r" \(line \d+\)$")  # moves with every line above it
 _JS_FILE = re.compile(r"\s*FAIL\s+(?P<file>\S.*?)(?: \([\d.]+ m?s\))?")
 _JEST_TEST = re.compile(r"\s+● (?P<id>\S.*)")
 _JEST_NOTES = ("Console", "Validation Warning", "Deprecation Warning")
@@ -29,13 +33,21 @@ def failed_tests(output: str) -> frozenset[str]:
     """
     lines = [line.rstrip() for line in output.split("\n")]
     readers = (_pytest, _unittest, _go, _cargo, _javascript)
-    return frozenset(test[:_LONGEST] for reader in readers for test in reader(lines))
+    return frozenset(_lasting(test) for reader in readers for test in reader(lines))
+
+
+def _lasting(test: str) -> str:
+    """An id that the same test has in the next process, too."""
+    return _ADDRESS.sub("0x", test)[:_LONGEST]
 
 
 def _pytest(lines: list[str]) -> Iterator[str]:
     """The short summary: `FAILED tests/test_a.py::test_b[x - y] - AssertionError`."""
+    in_summary = False
     for line in lines:
-        if match := _PYTEST.fullmatch(line):
+        if line.startswith("="):
+            in_summary = _PYTEST_SUMMARY.fullmatch(line) is not None
+        elif in_summary and (match := _PYTEST.fullmatch(line)):
             yield _node_id(match["id"])
 
 
@@ -74,7 +86,7 @@ def _cargo(lines: list[str]) -> Iterator[str]:
         if match := _CARGO_TARGET.match(line):
             target = match["target"] or match["doc"]
         elif match := _CARGO_TEST.fullmatch(line):
-            yield f"{target} {match['id']}".strip()
+            yield _DOC_LINE.sub("", f"{target} {match['id']}".strip())
 
 
 def _javascript(lines: list[str]) -> Iterator[str]:

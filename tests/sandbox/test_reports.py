@@ -1,0 +1,305 @@
+"""Which tests failed, read from what the runners really write."""
+
+# ruff: noqa: RUF001 - as the runners write it
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.reports import failed_tests
+
+PYTEST = """\
+..F.E                                                                    [100%]
+=================================== FAILURES ===================================
+______________________________ test_dash[a - b] ________________________________
+E       AssertionError: assert 1 == 2
+=========================== short test summary info ============================
+FAILED tests/test_a.py::test_dash[a - b] - AssertionError: assert 1 == 2
+FAILED tests/test_a.py::TestX::test_y - assert x['a'] - b
+FAILED tests/test_a.py::test_plain
+ERROR tests/test_b.py - ModuleNotFoundError: No module named 'c'
+ERROR tests/test_c.py::test_d - fixture
+3 failed, 2 passed, 2 errors in 0.04s
+"""
+SUMMARY = "=========================== short test summary info ============================"
+UNITTEST = """\
+E.F
+======================================================================
+ERROR: tests.test_gone (unittest.loader._FailedTest.tests.test_gone)
+----------------------------------------------------------------------
+ImportError: Failed to import test module: tests.test_gone
+
+======================================================================
+FAIL: test_add (tests.test_sum.SumTest.test_add) (a=1)
+Adding is commutative.
+----------------------------------------------------------------------
+AssertionError: 3 != 4
+FAIL: not a heading
+
+Ran 3 tests in 0.001s
+
+FAILED (failures=1, errors=1)
+"""
+GO = """\
+--- FAIL: TestAdd (0.00s)
+    --- FAIL: TestAdd/negative_numbers (0.00s)
+        sum_test.go:9: got 1
+FAIL
+FAIL\texample.com/sum\t0.003s
+ok  \texample.com/fine\t0.001s
+# example.com/broken
+broken.go:3:1: syntax error
+FAIL\texample.com/broken [build failed]
+FAIL
+"""
+CARGO = """\
+     Running unittests src/lib.rs (target/debug/deps/sum-0123)
+
+running 2 tests
+test tests::adds ... FAILED
+test tests::subtracts ... ok
+
+failures:
+    tests::adds
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out
+
+     Running tests/whole.rs (target/debug/deps/whole-0123)
+test adds ... FAILED
+   Doc-tests sum
+test src/lib.rs - add (line 3) ... FAILED
+"""
+JEST = """\
+PASS src/fine.test.js
+FAIL src/sum.test.js (5.123 s)
+  Console
+    console.log
+  ● Console
+
+  ● sum › adds numbers
+
+    expect(received).toBe(expected)
+
+  ● Test suite failed to run
+
+Tests:       1 failed, 1 passed, 2 total
+"""
+VITEST = """\
+ ❯ src/sum.test.ts (2 tests | 1 failed) 4ms
+   × sum > adds 3ms
+⎯⎯⎯⎯⎯⎯⎯ Failed Tests 1 ⎯⎯⎯⎯⎯⎯⎯
+ FAIL  src/sum.test.ts > sum > adds
+AssertionError: expected 3 to be 4
+ FAIL  src/gone.test.ts [ src/gone.test.ts ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "failed"),
+    [
+        (
+            PYTEST,
+            {
+                "tests/test_a.py::test_dash[a - b]",
+                "tests/test_a.py::TestX::test_y",
+                "tests/test_a.py::test_plain",
+                "tests/test_b.py",
+                "tests/test_c.py::test_d",
+            },
+        ),
+        (
+            UNITTEST,
+            {
+                "tests.test_gone (unittest.loader._FailedTest.tests.test_gone)",
+                "test_add (tests.test_sum.SumTest.test_add) (a=1)",
+            },
+        ),
+        (
+            GO,
+            {
+                "example.com/sum TestAdd",
+                "example.com/sum TestAdd/negative_numbers",
+                "example.com/broken",
+            },
+        ),
+        (
+            CARGO,
+            {
+                "src/lib.rs tests::adds",
+                "tests/whole.rs adds",
+                "sum src/lib.rs - add",
+            },
+        ),
+        (
+            JEST,
+            {
+                "src/sum.test.js > sum › adds numbers",
+                "src/sum.test.js > Test suite failed to run",
+            },
+        ),
+        (
+            VITEST,
+            {"src/sum.test.ts > sum > adds", "src/gone.test.ts [ src/gone.test.ts ]"},
+        ),
+    ],
+    ids=["pytest", "unittest", "go", "cargo", "jest", "vitest"],
+)
+def test_reads_the_failed_tests_of_a_runner(output: str, failed: set[str]) -> None:
+    assert failed_tests(output) == failed
+
+
+REAL_TESTS = """\
+import unittest
+
+
+class SumTest(unittest.TestCase):
+    def test_fails(self):
+        self.assertEqual(1, 2)
+
+    def test_breaks(self):
+        raise ValueError("a - b")
+
+    def test_parts(self):
+        for part in (1, 2):
+            with self.subTest(part=part):
+                self.assertEqual(part, 1)
+
+    def test_passes(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("runner", "failed"),
+    [
+        (
+            ("pytest", "-q", "-p", "no:cacheprovider"),
+            {f"test_sum.py::SumTest::test_{name}" for name in ("fails", "breaks", "parts")}
+            | {"test_gone.py"},
+        ),
+        (
+            ("unittest",),
+            {f"test_{name} (test_sum.SumTest.test_{name})" for name in ("fails", "breaks")}
+            | {"test_parts (test_sum.SumTest.test_parts) (part=2)"}
+            | {"test_gone (unittest.loader._FailedTest.test_gone)"},
+        ),
+    ],
+    ids=["pytest", "unittest"],
+)
+def test_reads_what_an_installed_runner_writes(
+    tmp_path: Path, runner: tuple[str, ...], failed: set[str]
+) -> None:
+    (tmp_path / "test_sum.py").write_text(REAL_TESTS)
+    (tmp_path / "test_gone.py").write_text("import no_such_module\n")
+    more = ("--continue-on-collection-errors",) if runner[0] == "pytest" else ()
+    done = subprocess.run(
+        [sys.executable, "-m", *runner, *more],
+        cwd=tmp_path,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert failed_tests(done.stdout) == failed, done.stdout
+
+
+def test_reads_several_runners_in_one_output() -> None:
+    both = failed_tests(PYTEST + GO)
+    assert both == failed_tests(PYTEST) | failed_tests(GO)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "",
+        "all good\n",
+        "FAILED (failures=1)",
+        "ERROR connecting at 12:01:03 - is the database up?",
+        "make: *** [Makefile:2: test] Error 1",
+        "npm ERR! Test failed.",
+        "test result: FAILED. 1 passed; 1 failed",
+        "  ● a bullet without a file",
+        "FAIL: test_a (no rule above)",
+    ],
+)
+def test_what_is_no_report_names_no_test(output: str) -> None:
+    assert failed_tests(output) == frozenset()
+
+
+def test_a_very_long_name_is_cut() -> None:
+    (name,) = failed_tests(f"{SUMMARY}\nFAILED tests/test_a.py::test_{'x' * 5000}")
+    assert len(name) == 200
+
+
+def test_an_address_in_memory_does_not_make_another_test_of_it() -> None:
+    line = f"{SUMMARY}\nFAILED test_a.py::test_b[<object at 0x7f3a5c0d1e20>]"
+    assert failed_tests(line) == {"test_a.py::test_b[<object at 0x>]"}
+
+
+def test_long_hostile_lines_take_no_long_time() -> None:
+    lines: tuple[str, ...]
+    lines = (
+        f"{SUMMARY}\nFAILED x" + " - [" * 200_000,
+        " FAIL " + " (1" * 200_000,
+        "test " + "... " * 200_000,
+    )
+    lines += (
+        "--- FAIL: " + " (1" * 200_000,
+        " " * 500_000 + "●",
+        f"{SUMMARY}\nERROR " + "[::" * 200_000,
+    )
+    for line in lines:
+        failed_tests(line)
+
+
+@given(st.text())
+def test_any_text_is_read(output: str) -> None:
+    failed_tests(output)
+
+
+PARTS = [
+    f"\n{SUMMARY}\n",
+    "FAILED ",
+    "ERROR ",
+    "FAIL",
+    "FAIL: ",
+    "=" * 70,
+    "\n",
+    "\t",
+    "::",
+    "[",
+    "] - ",
+    " - ",
+    "●",
+]
+
+
+@given(
+    st.lists(st.sampled_from([*PARTS, "test ", " ... FAILED", "--- FAIL: ", "x", " > ", "(1s)"]))
+)
+def test_any_mixture_of_what_runners_write_is_read(parts: list[str]) -> None:
+    for name in failed_tests("".join(parts)):
+        assert name
+        assert "\n" not in name
+
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
+MESSAGES = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=40)
+
+
+@given(st.sets(NAMES), MESSAGES)
+def test_every_failed_test_of_pytest_is_found(names: set[str], message: str) -> None:
+    lines = [f"FAILED tests/test_a.py::{name} - {message.strip()}x" for name in names]
+    assert failed_tests("\n".join([SUMMARY, *lines])) == {
+        f"tests/test_a.py::{name}" for name in names
+    }
+
+
+@given(st.lists(NAMES))
+def test_every_failed_test_of_go_is_found_in_its_package(names: list[str]) -> None:
+    report = "".join(f"--- FAIL: {name} (0.00s)\n" for name in names)
+    report += "FAIL\nFAIL\tpackage\t0.1s\n"
+    expected = {f"package {name}" for name in names} or {"package"}
+    assert failed_tests(report) == expected
