@@ -26,6 +26,7 @@ PERIOD_US = 100_000
 REMOVE_TRIES = 50
 """A group whose last process just ended stays busy for a while."""
 
+_NUMBERS = itertools.count(1)
 _V1 = ("memory", "pids", "cpu")
 _NEEDED = {"memory", "pids"}
 
@@ -84,12 +85,11 @@ class Groups:
         self._parents = parents
         self._limits = limits
         self._prefix = _process_name(os.getpid())
-        self._numbers = itertools.count(1)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="cgroup")
         clear(parents)
 
     def new(self) -> Group:
-        name = f"{self._prefix}.{next(self._numbers)}"
+        name = f"{self._prefix}.{next(_NUMBERS)}"
         return Group(tuple(parent / name for parent in self._parents), self._limits, self._threads)
 
 

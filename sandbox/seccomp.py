@@ -5,13 +5,13 @@ inside. libc falls back to `clone` where `clone3` is unknown, so its flags can b
 """
 
 import errno
-import os
 import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from graph.errors import SandboxUnavailable
+from sandbox.whole_file import write_whole
 
 VERSION = 1
 """Rises with every change of the tables below: it is part of the cached file's name."""
@@ -49,7 +49,7 @@ def filter_file(state: Path) -> Path:
     """The compiled filter of this architecture, made once. Raises SandboxUnavailable."""
     path = state / f"seccomp-{platform.machine()}-{VERSION}.bpf"
     if not path.exists():
-        store(path, compile_filter())
+        write_whole(path, compile_filter())
     return path
 
 
@@ -92,11 +92,3 @@ def _refuse_arguments(seccomp: Any, rules: Any) -> None:
     for family in sorted(set(range(HIGHEST_FAMILY + 1)) - set(SOCKET_FAMILIES)):
         rules.add_rule(no_family, "socket", seccomp.Arg(0, seccomp.MASKED_EQ, LOW_HALF, family))
     rules.add_rule(no_family, "socket", seccomp.Arg(0, seccomp.GT, HIGHEST_FAMILY))
-
-
-def store(path: Path, program: bytes) -> None:
-    """By rename: another process may open it at any time."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".seccomp-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(program)
-    Path(name).replace(path)
