@@ -38,6 +38,7 @@ class Exchange:
 
     request: Request
     usage: Usage
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
     paused: set[str] = field(default_factory=set)
@@ -76,6 +77,11 @@ class Exchange:
             "request_id": self.request_id,
         }
         await self.whole(status, value, headers)
+
+    async def hung_up(self) -> None:
+        """Wait until the client has gone away."""
+        with contextlib.suppress(ConnectionError):
+            await self.reader.read(1)
 
     def abort(self) -> None:
         """Reset the connection."""
@@ -142,15 +148,17 @@ class MessagesServer:
                 ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
             ):
                 while call := await _read_call(reader):
-                    await self._answer(call, writer)
+                    await self._answer(call, reader, writer)
                     if writer.is_closing():
                         break
         finally:
             self._handlers.discard(task)
             writer.close()
 
-    async def _answer(self, call: _Call, writer: asyncio.StreamWriter) -> None:
-        exchange = Exchange({}, Usage(), writer, paused=self._paused)
+    async def _answer(
+        self, call: _Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        exchange = Exchange({}, Usage(), reader, writer, paused=self._paused)
         try:
             self._check_head(call)
             if call.method == "GET":

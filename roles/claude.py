@@ -237,7 +237,8 @@ def failure_of(error: BaseException) -> AttemptFailed:
         text = f"The request could not be sent: {error.__cause__}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeRejected(text, "Check ANTHROPIC_BASE_URL."), repeatable=False)
     if isinstance(error, anthropic.CredentialsError):
-        return AttemptFailed(ClaudeUnauthorized(str(error)[:_MAX_MESSAGE]), repeatable=False)
+        text = f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE]
+        return AttemptFailed(ClaudeUnauthorized(text), repeatable=False)
     timeouts = (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)
     if isinstance(error, timeouts):
         text = "The Messages API did not answer in time."
