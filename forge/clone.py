@@ -1,0 +1,66 @@
+"""The clone of a run's base from the forge."""
+
+import asyncio
+from pathlib import Path
+
+from forge.base_repository import new_repository, put_in_place
+from forge.repo_url import RepoAddress
+from forge.retries import Patience, Transient, repeated
+from forge.runner import Git
+from forge.transfer_errors import transfer_error
+from graph.errors import BranchNotFound, CodingAgentError, EmptyRepository
+from graph.events import Emit
+
+_SHALLOW = [
+    "clone",
+    "--quiet",
+    "--bare",
+    "--depth=1",
+    "--single-branch",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--template=",
+]
+
+
+async def clone(
+    git: Git,
+    address: RepoAddress,
+    branch: str | None,
+    base_git: Path,
+    *,
+    emit: Emit,
+    patience: Patience,
+) -> None:
+    """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError."""
+
+    async def attempt() -> None:
+        async with new_repository(base_git) as new:
+            named = ("--branch", branch) if branch else ()
+            result = await git.transfer(*_SHALLOW, *named, "--", address.clone_url, str(new))
+            if not result.ok:
+                error = transfer_error(result, address.full_name)
+                if isinstance(error, Transient) or type(error).code != "git_failed":
+                    raise error
+                raise await _why(git, address, branch, error)
+            await asyncio.to_thread(put_in_place, new, base_git)
+
+    await repeated(attempt, what="git clone", emit=emit, patience=patience)
+
+
+async def _why(
+    git: Git, address: RepoAddress, branch: str | None, error: CodingAgentError
+) -> CodingAgentError:
+    """Ask the forge for its branches: none at all, or not the one that was named."""
+    result = await git.transfer("ls-remote", "--heads", "--", address.clone_url)
+    if not result.ok:
+        return error
+    heads = {line.partition(b"\t")[2] for line in result.stdout.splitlines()}
+    if not heads:
+        return EmptyRepository(f"{address.full_name} has no commit to start from.")
+    if branch and f"refs/heads/{branch}".encode() not in heads:
+        return BranchNotFound(
+            f"{address.full_name} has no branch {branch}.",
+            "Give baseBranch as the repository has it, or leave it out for the default branch.",
+        )
+    return error

@@ -1,0 +1,121 @@
+"""Addresses of repositories, parsed strictly: what passes reaches git and the network."""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from graph.errors import InvalidRepoUrl, InvalidRequest
+
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,99}")
+_LOCAL = re.compile(r"(/|\.{1,2}(/|$)|~/)[^\x00-\x1f\x7f]*")
+_MAX_LENGTH = 4096
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class RepoAddress:
+    """A repository below the configured address, or a checkout on this machine (`local`)."""
+
+    owner: str
+    name: str
+    address: str
+    local: Path | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}" if self.owner else self.name
+
+    @property
+    def clone_url(self) -> str:
+        return f"{self.address}.git"
+
+
+def web_address(api_url: str) -> str:
+    """Where repositories lie, from the API's address: `https://HOST` without a closing slash."""
+    url = api_url.rstrip("/")
+    parts = _split(url)
+    if parts is None or parts[0] not in ("https", "http"):
+        raise _wrong_api_url("is not a web address")
+    scheme, host, port, path = parts
+    if scheme == "http" and not is_loopback(host):
+        raise _wrong_api_url("must begin with https:// unless its host is a loopback")
+    if path == "/api/v3":
+        return f"{scheme}://{_bracketed(host)}{port}"
+    if not path and host.startswith("api."):
+        return f"{scheme}://{host.removeprefix('api.')}{port}"
+    raise _wrong_api_url("must be https://api.github.com or https://HOST/api/v3")
+
+
+def parse(repo_url: str, web: str, *, allow_local: bool) -> RepoAddress:
+    """The repository that `repo_url` names below `web`, or here. Raises InvalidRepoUrl."""
+    if allow_local and _LOCAL.fullmatch(repo_url) and len(repo_url) <= _MAX_LENGTH:
+        return _local(repo_url)
+    prefix, path = repo_url[: len(web) + 1], repo_url[len(web) + 1 :]
+    if prefix.lower() != f"{web}/".lower():
+        raise InvalidRepoUrl(f"{_shown(repo_url)} is not below {web}.", _hint(web, allow_local))
+    owner, slash, name = path.partition("/")
+    name = name.removesuffix(".git")
+    if not slash or not _OWNER.fullmatch(owner) or not _is_name(name):
+        raise InvalidRepoUrl(
+            f"{_shown(repo_url)} does not name a repository.", _hint(web, allow_local)
+        )
+    return RepoAddress(owner, name, f"{web}/{owner}/{name}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _local(text: str) -> RepoAddress:
+    path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps links
+    return RepoAddress("", path.name, str(path), path)
+
+
+def _is_name(name: str) -> bool:
+    dots = not name.strip(".")
+    return bool(_NAME.fullmatch(name)) and not dots and not name.lower().endswith(".git")
+
+
+def _split(url: str) -> tuple[str, str, str, str] | None:
+    """Scheme, host, `:port` or nothing, path; None where there is anything else."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    host = (parts.hostname or "").lower()
+    rebuilt = f"{parts.scheme}://{_bracketed(host)}{port}{parts.path}"
+    if not host or rebuilt.lower() != url.lower():
+        return None
+    return parts.scheme, host, port, parts.path
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _wrong_api_url(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"GITHUB_API_URL {why}.",
+        "Set it to https://api.github.com, or to https://HOST/api/v3 of a GitHub Enterprise.",
+    )
+
+
+def _shown(text: str) -> str:
+    """The offending value, without a password it may hold."""
+    return ascii(re.sub(r"//[^/@]*@", "//…@", text)[:_SHOWN]).replace("\\u2026", "…")
+
+
+def _hint(web: str, allow_local: bool) -> str:
+    hint = f"Give {web}/OWNER/REPO"
+    return f"{hint}, or the path of a local checkout." if allow_local else f"{hint}."
