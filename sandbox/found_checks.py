@@ -211,7 +211,7 @@ def _recipes(makefile: str) -> dict[str, str]:
         if line.startswith("\t"):
             for target in current:
                 recipes[target] += line
-        elif colon and not rest.startswith(("=", ":=", "::=")) and not line.startswith("#"):
+        elif colon and not rest.startswith(("=", ":=", "::=")) and not set("=#") & set(head):
             current = head.split()
             for target in current:
                 recipes[target] = recipes.get(target, "") + rest
