@@ -35,7 +35,7 @@ from sandbox.handover import Handover
 from sandbox.process import Execution, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
 from sandbox.tool_paths import check_tool_paths
-from sandbox.watch import TreeSize, watch_processes, watch_tree
+from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
 
 FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
@@ -181,7 +181,7 @@ class BubblewrapSandbox:
     async def close(self) -> None:
         self._closed = True
         for execution in self._running:
-            execution.stop()
+            execution.stop(loss="it was closed")
         for execution in list(self._running):
             await execution.closed.wait()
 
@@ -251,23 +251,18 @@ class BubblewrapSandbox:
     async def _finish(self, execution: Execution, timeout_s: float) -> None:
         """Wait for the end, or a limit."""
         timer = asyncio.get_running_loop().call_later(timeout_s, execution.stop, "time")
-        watching = [asyncio.create_task(watch_tree(execution, self._size))]
+        watchers = [watch_tree(execution, self._size)]
         if self._groups is None:
-            watching.append(asyncio.create_task(watch_processes(execution, self._limits)))
+            watchers.append(watch_processes(execution, self._limits))
         self._running.add(execution)
         try:
-            await execution.wait()
+            with watched(execution, watchers):
+                await execution.wait()
         finally:
             self._running.discard(execution)
             timer.cancel()
-            for task in watching:
-                task.cancel()
-        if (
-            execution.limit is None
-            and self._size.suspect
-            and await self._size.outgrown(execution.pid)
-        ):
-            execution.limit = "disk"
+        if execution.limit is None and self._size.suspect:
+            execution.limit = "disk" if await self._size.outgrown(execution.pid) else None
 
 
 def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:

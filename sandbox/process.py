@@ -104,10 +104,11 @@ class Execution:
             self.stop()
             await self._vanish()
 
-    def stop(self, limit: LimitHit | None = None) -> None:
-        """Kill everything; the first limit named is the one that counts."""
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
+        """Kill everything, at a limit or for another reason; the first one counts."""
         if not self._ended.done():
             self.limit = limit
+            self.loss = loss
             self._end()
             self._kill()
 
@@ -183,8 +184,7 @@ class Execution:
         try:
             await admitted
         except OSError as error:
-            self.loss = f"its limits could not be set: {error}"
-            self.stop()
+            self.stop(loss=f"its limits could not be set: {error}")
         else:
             self._open_gate()
 

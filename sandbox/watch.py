@@ -14,9 +14,10 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from pathlib import Path
 
+from graph.errors import SandboxLost
 from sandbox.process import Execution
 from sandbox.sandbox import Limits
 
@@ -96,6 +97,23 @@ async def watch_processes(execution: Execution, limits: Limits) -> None:
             execution.stop("pids")
         elif _resident(pids) > memory and _proportional(pids) > memory:
             execution.stop("memory")
+
+
+@contextlib.contextmanager
+def watched(
+    execution: Execution, watchers: Iterable[Coroutine[None, None, None]]
+) -> Iterator[None]:
+    """Watch while the block runs. A command that cannot be watched is stopped: SandboxLost."""
+    tasks = [asyncio.create_task(watcher) for watcher in watchers]
+    for task in tasks:
+        task.add_done_callback(lambda _: execution.stop())
+    try:
+        yield
+    finally:
+        failed = [task for task in tasks if not task.cancel()]
+    for task in failed:
+        if error := task.exception():
+            raise SandboxLost(f"a command could not be watched: {error}") from error
 
 
 def descendants(leader: int) -> list[int]:
