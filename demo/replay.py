@@ -18,7 +18,7 @@ _ROLES: Final[dict[str, RoleName]] = {
     fixer.PROMPT: "fixer",
 }
 _EXIT_CODE: Final = re.compile(r"\[exit code \d+\]$")
-_SHOWN: Final = 160
+_SHOWN: Final = 110
 _MEND: Final = (
     "The sample or its request was changed: change demo/story.py with it, or run with --live."
 )
