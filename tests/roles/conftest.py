@@ -1,8 +1,7 @@
-"""What the tests of roles share: a run, a Claude on loopback, and ears for events."""
+"""Fixtures of the tests of roles."""
 
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +9,14 @@ import pytest
 from pydantic import SecretStr
 
 from demo.messages_server import Answer, MessagesServer
-from graph.events import Event
+from graph.run_folder import RunFolder
 from graph.tasks import RoleTask
-from graph.values import Base, Budget, RoleName, Spend
+from graph.values import Base
 from roles.claude import Claude
 from roles.turn import Patience
+from tests.roles.bench import FILES, KEY, RUN, Bench, Ears, Serve, make_task
 from tests.standins.claude import Script
-from tests.standins.sandbox import make_run
-
-KEY = "sk-ant-api03-Zx_4/+tests~only==aa"
-MODEL = "claude-opus-5-5"
-RUN = "01run"
-FILES = {"calc.py": "def add(a, b):\n    return a - b\n", "README.md": "A calculator.\n"}
-
-
-class Ears:
-    """Hears what is emitted, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event.data() for event in self.events if event.type == kind]
-
-    @property
-    def types(self) -> list[str]:
-        return [event.type for event in self.events]
-
-    @property
-    def keys(self) -> list[str]:
-        return [event.key for event in self.events]
+from tests.standins.sandbox import DirectorySandbox, make_run
 
 
 @pytest.fixture
@@ -52,21 +26,19 @@ def ears() -> Ears:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    return tmp_path / "runs"
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
 def base(runs: Path) -> Base:
-    runs.mkdir()
     return make_run(runs, RUN, FILES)
 
 
 @pytest.fixture
 def patience() -> Patience:
     return Patience(attempts=4, first_s=0.01, longest_s=0.02)
-
-
-Serve = Callable[..., AbstractAsyncContextManager[tuple[MessagesServer, Claude]]]
 
 
 @pytest.fixture
@@ -78,11 +50,8 @@ def serve() -> Serve:
         *answers: Answer, **options: Any
     ) -> AsyncIterator[tuple[MessagesServer, Claude]]:
         async with MessagesServer(Script(*answers), key=KEY) as server:
-            settings: dict[str, Any] = {
-                "api_key": SecretStr(KEY),
-                "base_url": server.base_url,
-            } | options
-            claude = Claude(**settings)
+            settings: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": server.base_url}
+            claude = Claude(**(settings | options))
             try:
                 yield server, claude
             finally:
@@ -96,21 +65,19 @@ def task(base: Base) -> RoleTask:
     return make_task(base)
 
 
-def make_task(base: Base, role: RoleName = "coder", **changes: Any) -> RoleTask:
-    """A task of the test's run with an hour and five dollars, unless changed."""
-    budget = Budget(
-        max_cost_usd=changes.pop("max_cost_usd", 5.0),
-        max_tokens=changes.pop("max_tokens", None),
-        deadline=time.time() + changes.pop("seconds", 3600.0),
-        spent=changes.pop("spent", Spend()),
-    )
-    fields: dict[str, Any] = {
-        "run_id": RUN,
-        "role": role,
-        "step": 1,
-        "fence": 1,
-        "prompt": "Make add add.",
-        "base": base,
-        "budget": budget,
-    }
-    return RoleTask(**(fields | changes))
+@pytest.fixture
+def sandbox(base: Base, runs: Path) -> DirectorySandbox:
+    """A tree of the base's files without walls."""
+    folder = RunFolder.of(runs, RUN)
+    root = folder.trees / "live" / "workspace"
+    root.mkdir(parents=True)
+    for name, content in FILES.items():
+        (root / name).write_text(content)
+    return DirectorySandbox(root, folder.base_git / "objects")
+
+
+@pytest.fixture
+def bench(
+    runs: Path, task: RoleTask, sandbox: DirectorySandbox, ears: Ears, patience: Patience
+) -> Bench:
+    return Bench(runs, task, sandbox, ears, patience)

@@ -20,7 +20,7 @@ from graph.errors import (
     ContextExceeded,
 )
 from roles.claude import AttemptFailed, Claude, failure_of
-from tests.roles.conftest import KEY, MODEL, Serve
+from tests.roles.bench import KEY, MODEL, Serve
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
 

@@ -1,0 +1,133 @@
+"""What the tests of roles share: a task, ears for events, and a small role of their own."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+from demo.messages_server import MessagesServer
+from graph.events import Event
+from graph.run_folder import RunFolder
+from graph.tasks import RoleTask
+from graph.values import Base, Budget, RoleName, Spend
+from roles.answer import Answer, Form
+from roles.bash_tool import BashTool
+from roles.claude import Claude
+from roles.editor import EditorTool
+from roles.fence import Fence
+from roles.session import RoleSpec, Session, SessionEnd
+from roles.tools import Toolbox
+from roles.transcript import Transcript
+from roles.turn import Patience
+from sandbox.sandbox import Sandbox
+from tests.standins.claude import Block, ScriptedReply, says, thinking
+
+KEY = "sk-ant-api03-Zx_4/+tests~only==aa"
+MODEL = "claude-opus-5-5"
+RUN = "01run"
+FILES = {"calc.py": "def add(a, b):\n    return a - b\n", "README.md": "A calculator.\n"}
+
+Serve = Callable[..., AbstractAsyncContextManager[tuple[MessagesServer, Claude]]]
+
+
+class Ears:
+    """Hears what is emitted, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event.data() for event in self.events if event.type == kind]
+
+    @property
+    def types(self) -> list[str]:
+        return [event.type for event in self.events]
+
+    @property
+    def keys(self) -> list[str]:
+        return [event.key for event in self.events]
+
+
+def make_task(base: Base, role: RoleName = "coder", **changes: Any) -> RoleTask:
+    """A task of the test's run with an hour and five dollars, unless changed."""
+    budget = Budget(
+        max_cost_usd=changes.pop("max_cost_usd", 5.0),
+        max_tokens=changes.pop("max_tokens", None),
+        deadline=time.time() + changes.pop("seconds", 3600.0),
+        spent=changes.pop("spent", Spend()),
+    )
+    fields: dict[str, Any] = {
+        "run_id": RUN,
+        "role": role,
+        "step": 1,
+        "fence": 1,
+        "prompt": "Make add add.",
+        "base": base,
+        "budget": budget,
+    }
+    return RoleTask(**(fields | changes))
+
+
+class Verdict(Answer):
+    verdict: Literal["good", "bad"]
+    why: str
+
+
+DONE = says('{"verdict": "good", "why": "It adds."}')
+SPEC = RoleSpec(system="You judge.", form=Form(Verdict), max_turns=20)
+
+
+def think_and(*blocks: Block) -> ScriptedReply:
+    return ScriptedReply((thinking("Let me look."), *blocks))
+
+
+def transcript(runs: Path, task: RoleTask) -> Transcript:
+    folder = RunFolder.of(runs, RUN)
+    return Transcript(folder.transcript(task.step, task.role), Fence(folder.root, task.fence))
+
+
+def results(server: MessagesServer, request: int = -1) -> list[dict[str, Any]]:
+    """The tool results at a request's end."""
+    content = server.requests[request]["messages"][-1]["content"]
+    return [block for block in content if block["type"] == "tool_result"]
+
+
+class Bench:
+    """Everything that a conversation with the small role needs but Claude."""
+
+    def __init__(
+        self, runs: Path, task: RoleTask, sandbox: Sandbox, ears: Ears, patience: Patience
+    ) -> None:
+        self.runs, self.task, self.sandbox = runs, task, sandbox
+        self.ears, self.patience = ears, patience
+
+    async def run(
+        self,
+        claude: Claude,
+        *,
+        task: RoleTask | None = None,
+        spec: RoleSpec[Verdict] = SPEC,
+        model: str = MODEL,
+        opening: str = "Judge calc.py.",
+    ) -> SessionEnd[Verdict]:
+        """One role call from its transcript, new or found."""
+
+        async def say() -> str:
+            return opening
+
+        task = task or self.task
+        session = Session(
+            spec,
+            task=task,
+            model=model,
+            claude=claude,
+            toolbox=Toolbox(BashTool(self.sandbox), EditorTool(self.sandbox)),
+            transcript=transcript(self.runs, task),
+            emit=self.ears,
+            patience=self.patience,
+        )
+        return await session.run(say)
