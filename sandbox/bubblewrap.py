@@ -65,15 +65,18 @@ class Bubblewrap:
         tool_paths: tuple[Path, ...] = (),
         state: Path,
         cgroups: Path = cgroup.ROOT,
+        programs: str = SYSTEM_PATH,
     ) -> None:
+        """`programs` is the PATH on which bubblewrap and setpriv are looked for."""
         self.limits = limits
         self.tool_paths = tool_paths
         self.state = state
-        self.bwrap = _find("bwrap", "bubblewrap")
-        self.setpriv = _find("setpriv", "util-linux") if os.geteuid() == 0 else None
+        self.bwrap = _find("bwrap", "bubblewrap", programs)
+        self.setpriv = _find("setpriv", "util-linux", programs) if os.geteuid() == 0 else None
         self.state.mkdir(parents=True, exist_ok=True)
         check_tool_paths(tool_paths, state)
         self._cgroups = cgroups
+        self._programs = programs
         self._groups = cgroup.find(limits, cgroups)
 
     @property
@@ -84,7 +87,11 @@ class Bubblewrap:
     def limited(self, limits: Limits) -> "Bubblewrap":
         """The same backend with other limits."""
         return Bubblewrap(
-            limits=limits, tool_paths=self.tool_paths, state=self.state, cgroups=self._cgroups
+            limits=limits,
+            tool_paths=self.tool_paths,
+            state=self.state,
+            cgroups=self._cgroups,
+            programs=self._programs,
         )
 
     def attach(
@@ -302,8 +309,8 @@ def _check_passable(path: Path, uid: int) -> None:
             )
 
 
-def _find(program: str, package: str) -> str:
-    found = shutil.which(program, path=SYSTEM_PATH)
+def _find(program: str, package: str, path: str) -> str:
+    found = shutil.which(program, path=path)
     if found is None:
         raise SandboxUnavailable(
             f"{program} is not installed", f"sudo apt-get install -y {package}"

@@ -1,13 +1,40 @@
-"""A sample run for the tests of trees, changes and checks."""
+"""What the tests of this room share: real sandboxes, and a sample run over a repository."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from sandbox.bubblewrap import BubblewrapSandbox
+from tests.sandbox.local_tree import make_backend, missing, open_tree
 from tests.sandbox.sample_run import SampleRun, sample_run
+
+
+@pytest.fixture(autouse=True)
+def _needs_namespaces(request: pytest.FixtureRequest) -> None:
+    """Skip where no sandbox can be made; a machine that checks changes must be able to."""
+    if request.node.get_closest_marker("sandbox") and (reason := missing()):
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture
 def run(data_dir: Path) -> SampleRun:
     """A run over a small repository."""
     return sample_run(data_dir, {"hello.txt": "hello\n", "src/app.py": "print('hello')\n"})
+
+
+@pytest.fixture
+def sandbox(data_dir: Path) -> BubblewrapSandbox:
+    """A sandbox on an empty tree, with small limits."""
+    return open_tree(make_backend(data_dir), data_dir / "tree")
+
+
+@pytest.fixture(params=[True, False], ids=["groups", "polled"])
+def grouped(request: pytest.FixtureRequest, data_dir: Path) -> bool:
+    """With control groups, and with the poller that stands in for them."""
+    wanted: bool = request.param
+    if wanted and not make_backend(data_dir).grouped:
+        pytest.skip("no control group can be made here")
+    return wanted
