@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -130,12 +131,29 @@ class Database:
             self._path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            _write_ahead(connection, self._timeout_s)
         except sqlite3.Error:
             connection.close()
             raise
         return connection
+
+
+def _write_ahead(connection: Connection, timeout_s: float) -> None:
+    """Set WAL mode. For this alone SQLite does not wait while another connection does the same."""
+    end = time.monotonic() + timeout_s
+    while not _set_write_ahead(connection, last_try=time.monotonic() >= end):
+        time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _set_write_ahead(connection: Connection, *, last_try: bool) -> bool:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if last_try or error.sqlite_errorcode & _PRIMARY not in _LOCKED:
+            raise
+        return False
+    return True
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Reading a run's events: first what is logged, then live, until the run has ended."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -27,7 +27,7 @@ class EventLog:
         self._closed = True
         self._wake(None)
 
-    async def tail(self, run_id: str, after: int = 0) -> AsyncIterator[LoggedEvent]:
+    async def tail(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`; ends with the run, its removal, or the log's close."""
         while not self._closed:
             change = self._change(run_id)  # before reading: what comes after it wakes

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -170,7 +170,7 @@ class RunService:
         records = [run.record for run in runs[:limit]]
         return records, records[-1].run_id if len(runs) > limit else None
 
-    def events(self, run_id: str, after: int = 0) -> AsyncIterator[LoggedEvent]:
+    def events(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`: logged ones, then live, until the run has ended."""
         return self._log.tail(run_id, after)
 

@@ -16,6 +16,7 @@ from graph.values import RoleName
 
 _OPEN_LIMITS: Final = {"max_cost_usd": "maxCostUsd", "max_tokens": "maxTokens"}
 _FIRM_LIMITS: Final = {"max_fix_rounds": "maxFixRounds", "timeout_s": "timeoutS"}
+_ABSENT: Final[tuple[Any, ...]] = (None, "", [])
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class ServiceConfig:
 def digest_of(request: RunRequest) -> str:
     """The same for the same request, however it was written."""
     given = _validated(request).items()
-    plain = {name: value for name, value in given if value not in (None, [], "", False)}
+    plain = {name: value for name, value in given if value is not False and value not in _ABSENT}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

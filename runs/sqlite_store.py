@@ -69,10 +69,11 @@ class SqliteStore:
             await self._writer.open(self._migrations)
             await self._reader.open()
             await asyncio.to_thread(self._lock.take)
+            version = await self._writer.read(_version)
         except BaseException:
             await self.close()
             raise
-        self._poller = asyncio.create_task(self._poll())
+        self._poller = asyncio.create_task(self._poll(version))
 
     async def close(self) -> None:
         if self._poller:
@@ -217,19 +218,18 @@ class SqliteStore:
         for listener in self._listeners:
             listener(run_id)
 
-    async def _poll(self) -> None:
+    async def _poll(self, known: int) -> None:
         """Tell of what other processes have changed."""
-        known = None
         while True:
+            await asyncio.sleep(_POLL_S)
             try:
                 version = await self._writer.read(_version)
             except StoreError as error:
                 log.warning("cannot look for changes of other processes: %s", error)
-            else:
-                if known is not None and version != known:
-                    self._tell(None)
+                continue
+            if version != known:
                 known = version
-            await asyncio.sleep(_POLL_S)
+                self._tell(None)
 
 
 def _save(connection: Connection, step: Step) -> Run:

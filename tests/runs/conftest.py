@@ -1,0 +1,12 @@
+"""Data folders of the tests of runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.standins.run_services import House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
