@@ -7,6 +7,7 @@ _ESCAPES = re.compile(
     r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links and other strings
     r"|[ -/]+[0-~]|[0-~])"
 )
+_MARK = "\n[… {} characters left out …]\n"
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
