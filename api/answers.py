@@ -5,7 +5,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from graph.values import Failure, GateReport, Plan, Review, RoleName, Status, Usage, Validation
+from graph.values import (
+    CommandReport,
+    Failure,
+    GateReport,
+    Plan,
+    Review,
+    RoleName,
+    Status,
+    Usage,
+    Validation,
+)
 from runs.records import RunRecord, rfc3339
 
 _RUN_ID = "01k9x4m7q2v8c3n5b6t0r1w2ez"
@@ -53,6 +63,18 @@ class RolePart(Answer):
     cost_usd: float | None = Field(description="Null where the model's price is unknown.")
 
 
+class CommandView(CommandReport):
+    """One check; without an exit code it could not start or was stopped."""
+
+    exit_code: int | None = None
+
+
+class ValidationView(Validation):
+    """All checks on one change."""
+
+    commands: tuple[CommandView, ...] = ()
+
+
 class PullRequestView(Answer):
     """Where the change was published; without url and number a local branch."""
 
@@ -65,8 +87,11 @@ class PullRequestView(Answer):
 class RunView(RunSummary):
     """A run with all that it found."""
 
+    reason: str | None = Field(default=None, description="Why it ended so, as a stable code.")
+    attempt: int = 1
+    plan_id: str | None = Field(default=None, description="The plan that waits for an answer.")
     plan: Plan | None
-    validations: list[Validation]
+    validations: list[ValidationView]
     reviews: list[Review]
     gate: GateReport | None
     usage: Usage

@@ -12,9 +12,9 @@ from api.options import AppOptions
 from api.probes import Probes
 from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
 from runs.records import Caller, RunRecord
+from runs.run_id import RUN_ID
 from runs.service import RunService
 
-RUN_ID: Final = re.compile(r"[0-9a-z]{26}")
 _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from graph import errors
+
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +83,22 @@ _RETRY_AFTER_S: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.TooManyReaders: 10,
     errors.StoreLocked: 1,
 }
-_POINTERS: Final[dict[type[errors.CodingAgentError], str]] = {
-    errors.InvalidRepoUrl: "/repoUrl",
-    errors.ModelNotAllowed: "/model",
+_FIELDS: Final = frozenset(
+    ("repoUrl", "prompt", "allow", "model", "maxCostUsd", "maxFixRounds", "timeoutS")
+)
+_DETAILS: Final = {
+    # Errors whose own message repeats what was sent, or must not tell one cause from another.
+    "repository_not_found": "There is no such repository that this service may work on.",
+    "invalid_repo_url": "repoUrl is not the address of a repository below the configured host.",
+    "model_not_allowed": "model is not one that this service offers.",
+    "limit_raised": "A limit is above the operator's.",
+    "idempotency_mismatch": "This Idempotency-Key came before, with another request.",
+    "run_not_found": "There is no such run.",
+    "plan_changed": "That plan is not, or no longer, the one that waits.",
 }
-_DETAILS: Final[dict[str, tuple[str, str]]] = {
-    # The same words whether a repository is missing, hidden or not allowed.
+_HINTS: Final = {
     "repository_not_found": (
-        "There is no such repository that this service may work on.",
-        "Check the name, and that the service's token and list of repositories cover it.",
+        "Check the name, and that the service's token and list of repositories cover it."
     ),
 }
 _HTTP_CODES: Final = {
@@ -131,7 +140,7 @@ def problem(
     """A problem document as a response."""
     document = Problem(
         type=f"urn:coding-agent:problem:{code}",
-        title=code.replace("_", " ").capitalize(),
+        title=_title(code),
         status=status,
         detail=detail,
         code=code,
@@ -181,16 +190,15 @@ async def on_error(_: Request, error: Exception) -> Response:
     """Answer one of our errors; from 500 on its message stays in the log."""
     if not isinstance(error, errors.CodingAgentError):
         raise error
-    kind, status = type(error), status_of(error)
-    if error.code in _DETAILS:
-        detail, hint = _DETAILS[error.code]
-    elif status >= 500:
+    status = status_of(error)
+    if status >= 500:
         log.error("%s: %s", error.code, error.message)
-        detail, hint = f"{error.code.replace('_', ' ').capitalize()}.", kind.default_hint
+        detail, hint = f"{_title(error.code)}.", error.default_hint
     else:
-        detail, hint = error.message, error.hint
-    fields = [FieldError(pointer=_POINTERS.get(kind, ""), message=detail)] if status == 422 else []
-    wait = _RETRY_AFTER_S.get(kind)
+        detail = _DETAILS.get(error.code, error.message)
+        hint = _HINTS.get(error.code, error.hint)
+    fields = [FieldError(pointer=_pointer(error), message=detail)] if status == 422 else []
+    wait = _RETRY_AFTER_S.get(type(error))
     headers = {"Retry-After": str(wait)} if wait else None
     return problem(status, error.code, detail, hint=hint, fields=fields, headers=headers)
 
@@ -220,6 +228,18 @@ async def on_http(_: Request, error: Exception) -> Response:
     return problem(error.status_code, code, detail, headers=error.headers)
 
 
+def _pointer(error: errors.CodingAgentError) -> str:
+    """The field that an error of a request names first."""
+    if isinstance(error, errors.InvalidRepoUrl):
+        return "/repoUrl"
+    name = error.message.partition(" ")[0].rstrip(":,")
+    return f"/{name}" if name in _FIELDS else ""
+
+
+def _title(code: str) -> str:
+    return code.replace("_", " ").capitalize()
+
+
 def _field_error(item: Mapping[str, Any]) -> FieldError:
     where, *path = item["loc"]
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -232,7 +252,7 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     return FieldError(pointer="".join(f"/{part}" for part in path), message=message)
 
 
-HANDLERS: Final = {
+HANDLERS: Final[dict[int | type[Exception], Handler]] = {
     errors.CodingAgentError: on_error,
     Refused: on_refused,
     RequestValidationError: on_invalid,

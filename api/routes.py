@@ -6,7 +6,6 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.answers import AuthTest, RunList, RunSummary, RunView, dump
-from api.auth import LOCAL
 from api.dependencies import (
     Options,
     ReaderPlaceUnlessAsync,
@@ -67,9 +66,8 @@ async def start_run(
     """
     repository_of(body.repo_url, caller, options)
     await spend.check(service, caller)
-    requested_by = "" if caller.name == LOCAL else caller.name
     record, _ = await service.start(
-        body.run_request(requested_by), owner=caller.name, idempotency_key=idempotency_key
+        body.run_request(), owner=caller.name, idempotency_key=idempotency_key
     )
     run_id = request.state.run_id = record.run_id
     if respond_async:

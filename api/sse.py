@@ -60,16 +60,22 @@ async def _frames(
     ending: anyio.Event,
     whole_s: float | None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """One frame an event; `stream.end` where the end is the server's and not the run's."""
+    """One frame an event; `stream.end` where the end is the server's and not the run's.
+
+    `events` end with the run, and when the service closes.
+    """
     loop = asyncio.get_running_loop()
     until = None if whole_s is None else loop.time() + whole_s
     ended = asyncio.ensure_future(ending.wait())
     upcoming = asyncio.ensure_future(anext(events, None))
+    last = "run.finished"
     try:
         while await _comes(upcoming, ended, until):
             if (event := upcoming.result()) is None:
-                return
-            after = event.seq
+                if last == "run.finished":
+                    return
+                break
+            after, last = event.seq, event.type
             upcoming = asyncio.ensure_future(anext(events, None))
             yield ServerSentEvent(event.payload, id=str(after), event=event.type)
     except CodingAgentError:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.auth import Auth
 from api.options import AppOptions
-from api.server import make_server
+from api.server import listen, make_server
 from graph.errors import InvalidRepoUrl
 from tests.standins.service import MemoryService
 
-_ADDRESS = re.compile(r"https://github\.com/([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(\.git)?")
+_ADDRESS = re.compile(r"https://github\.com/([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+?)(\.git)?")
 CODE = {"repoUrl": "https://github.com/o/r", "prompt": "Change it."}
 KEYS = (("ann", "ann-key-0123456789-0123456789"), ("bob", "bob-key-0123456789-0123456789"))
 
@@ -73,28 +72,40 @@ def make_app(
     )
 
 
+class PromptServer(uvicorn.Server):
+    """Says when it is ready, and ends when it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self.stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        self.ready.set()
+        await self.stop.wait()
+        self.should_exit = True
+
+
+@asynccontextmanager
+async def running(app: ASGIApp) -> AsyncIterator[tuple[str, PromptServer]]:
+    """A server and its address."""
+    listener = listen("127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = PromptServer(make_server(app, host="127.0.0.1", port=0).config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await server.ready.wait()
+        yield address, server
+    finally:
+        server.stop.set()
+        await task
+
+
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """The address of a server that runs until the end."""
     async with running(app) as (address, _):
         yield address
-
-
-@asynccontextmanager
-async def running(app: ASGIApp) -> AsyncIterator[tuple[str, uvicorn.Server]]:
-    # Named TCP, because asyncio sends small writes at once on such sockets alone.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = make_server(app, host="127.0.0.1", port=port)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.002)
-        yield f"http://127.0.0.1:{port}", server
-    finally:
-        server.should_exit = True
-        await task
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,14 +59,14 @@ class MemoryService:
     def add(self, owner: str = "local", *, status: Status = "running", **request: Any) -> str:
         """A run as if it had been started before."""
         run_id = f"{len(self.runs) + 1:026d}"
-        given = RunRequest(repo_url="https://github.com/o/r", prompt="Change it.")
+        given: Any = {"repo_url": "https://github.com/o/r", "prompt": "Change it."}
         record = RunRecord(
             run_id=run_id,
             owner=owner,
             status=status,
             node=None,
             attempt=1,
-            request=given | request,  # type: ignore[typeddict-item]
+            request=given | request,
             created_at=time.time(),
             updated_at=time.time(),
         )
@@ -175,9 +175,10 @@ class MemoryService:
             await changed.wait()
 
     async def wait(self, run_id: str, timeout_s: float) -> RunRecord:
-        until = time.monotonic() + timeout_s
-        while not self.runs[run_id].record.final and time.monotonic() < until:
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while not self.runs[run_id].record.final:
+                    await self._changed.wait()
         return self.runs[run_id].record
 
     async def diff(self, run_id: str, caller: Caller) -> bytes | None:
