@@ -17,11 +17,12 @@ from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from api.settings import Settings, load_settings
-from forge.github import GitHub
+from forge.github import ONCE, GitHub
 from forge.publisher import ForgePublisher
-from forge.repo_url import parse, web_address
+from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
 from graph.build import build_graph
 from graph.errors import CodingAgentError
@@ -32,16 +33,18 @@ from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
-from runs.checkpoints import LogBarrier, open_checkpoints
+from runs.checkpoints import open_checkpointer
 from runs.service import RunService
 from runs.service_config import ServiceConfig
 from runs.sqlite_store import SqliteStore
+from sandbox.bubblewrap import Bubblewrap
 from sandbox.checks import SandboxChecks
 from sandbox.choice import choose
 from sandbox.lazy import LazySandboxes
 from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
 from sandbox.trees import LocalSandboxes
+from sandbox.trial import TrialResult, trial
 from sandbox.workspace import LocalWorkspaces
 
 if TYPE_CHECKING:
@@ -75,7 +78,13 @@ class Machine:
 
     @cached_property
     def github(self) -> GitHub:
-        return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
+        """GitHub asks for a second between writes; a forge on this machine does not."""
+        api_url = self.settings.github_api_url
+        return GitHub(
+            api_url=api_url,
+            token=self.settings.github_token,
+            seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
+        )
 
     @cached_property
     def sandboxes(self) -> LazySandboxes:
@@ -101,13 +110,15 @@ class Machine:
             coder=ClaudeCoder(**role, model=models["coder"]),
             reviewer=ClaudeReviewer(**role, model=models["reviewer"]),
             fixer=ClaudeFixer(**role, model=models["fixer"]),
-            repositories=GitRepositories(
-                **forge, allow_local=True, allowed=settings.repo_allowed
-            ),
+            repositories=GitRepositories(**forge, allow_local=True, allowed=settings.repo_allowed),
             workspaces=self.workspaces,
             checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
             publisher=ForgePublisher(**forge, author=settings.git_author),
         )
+
+    async def try_sandbox(self) -> tuple[TrialResult, ...]:
+        """The full trial of what `auto` takes here. Raises SandboxUnavailable."""
+        return await trial(self._bubblewrap())
 
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
@@ -128,6 +139,14 @@ class Machine:
         )
         return LocalSandboxes(runs=self.runs, backend=backend)
 
+    def _bubblewrap(self) -> Bubblewrap:
+        settings = self.settings
+        return Bubblewrap(
+            limits=CommandLimits(**settings.command_limits),
+            tool_paths=settings.tool_paths,
+            state=settings.data_dir / "sandbox",
+        )
+
 
 @asynccontextmanager
 async def open_graph(settings: Settings | None = None) -> AsyncIterator["CompiledStateGraph[Any]"]:
@@ -139,8 +158,7 @@ async def open_graph(settings: Settings | None = None) -> AsyncIterator["Compile
     machine.make_data_dir()
     builder = build_graph(machine.services, machine.limits)
     try:
-        path = machine.settings.data_dir / "threads.db"
-        async with open_checkpoints(path, LogBarrier()) as checkpointer:
+        async with open_checkpointer(machine.settings.data_dir / "threads.db") as checkpointer:
             yield builder.compile(checkpointer=checkpointer)
     finally:
         await machine.close()
@@ -211,7 +229,9 @@ class LocalProbes:
         return await self.machine.github.probe()
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
-        return await self.machine.github.rights(_full_name(self.machine.settings, repo_url))
+        full_name = _full_name(self.machine.settings, repo_url)
+        facts = await self.machine.github.repository(full_name, patience=ONCE)
+        return True, facts.push
 
 
 def create_local_app(settings: Settings) -> "FastAPI":
@@ -316,5 +336,5 @@ async def _credential(name: str, variable: str, probe: Callable[[], Awaitable[st
         code = await probe()
     except CodingAgentError as error:
         return Finding(name, held=False, detail=error.message, mend=error.hint)
-    mend = f"Set {variable} to a valid value; `{code}` is explained in docs/reliability.md."
+    mend = f"Set {variable} to a valid value."
     return Finding(name, code == "ok", code, mend)
