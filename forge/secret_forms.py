@@ -15,7 +15,7 @@ class SecretForms:
     def __init__(self, secret: SecretStr | None) -> None:
         value = secret.get_secret_value() if secret else ""
         self._forms = _forms(value) if len(value) >= _SHORTEST else ()
-        self._hex = value.encode().hex().encode() if self._forms else b""
+        self._hex = value.encode().hex().encode()
 
     def position(self, data: bytes) -> int:
         """Where the secret begins in `data`, -1 where it is not; 0 where line breaks cut it."""
@@ -38,8 +38,9 @@ class SecretForms:
 
 def _forms(value: str) -> tuple[bytes, ...]:
     raw = value.encode()
-    forms = {raw, quote(value, safe="").encode(), value.encode("utf-16-le")}
-    forms |= {value.encode("utf-16-be")}
+    forms = {raw, quote(value, safe="").encode()}
+    forms |= {value.encode("utf-16-le"), value.encode("utf-16-be")}
+    forms |= {raw.hex().encode(), raw.hex().upper().encode()}
     for offset in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             forms.add(_whole_characters(encode(bytes(offset) + raw), offset, len(raw)))

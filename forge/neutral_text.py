@@ -1,0 +1,85 @@
+"""Text that a model or a repository wrote, made harmless for where GitHub will render it.
+
+A zero-width space inside a mention, a reference, a tag or an image keeps the text readable and
+takes its effect away.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+_BREAK: Final = "\u200b"
+_CUT: Final = " […]"
+_UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_EFFECTS: Final = re.compile(
+    r"""
+      (?<=@)(?=[\w-])                                # a mention
+    | (?<=\#)(?=\d)                                  # an issue, here or in another repository
+    | (?<=\bgh-)(?=\d)                               # the same, in its other spelling
+    | (?<=/issues/)(?=\d) | (?<=/pull/)(?=\d) | (?<=/discussions/)(?=\d)
+    | (?<=<)(?=[a-z/!?])                             # HTML, and links in angle brackets
+    | (?<=&)(?=\#?\w+;)                              # a character by its name or number
+    | (?<=!)(?=\[)                                   # an image
+    | (?<=skip)(?=[ -]?(?:ci|actions|checks)\b) | (?<=\bci)(?=\ skip\b) | (?<=\bno)(?=\ ?_?ci\b)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_TRAILER: Final = re.compile(r"(?m)^([ \t>*-]*[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)([ \t]*:)")
+_STRUCTURE: Final = re.compile(
+    r"(?m)^( {0,3})(?=#{1,6}(?:[ \t]|$)|[=-]+[ \t]*$|(?:[*_][ \t]*){3,}$)"
+)
+_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
+
+
+def line(text: str, limit: int) -> str:
+    """One harmless line."""
+    return cut(_broken(" ".join(visible(text).split())), limit)
+
+
+def paragraphs(text: str, limit: int) -> str:
+    """Harmless text of several lines that cannot begin a section or leave a code block open."""
+    shown = cut(visible(text).strip(), limit)
+    broken = _TRAILER.sub(rf"\1{_BREAK}\2", _broken(shown))
+    return _closed(_STRUCTURE.sub(r"\1\\", broken))
+
+
+def code(text: str, limit: int) -> str:
+    """One line as inline code, whatever backticks it holds."""
+    shown = line(text, limit)
+    if not shown:
+        return "``"
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def visible(text: str) -> str:
+    """The text without control, formatting, bidi, private and surrogate characters."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = (char for char in plain if char in "\n\t" or unicodedata.category(char) not in _UNSEEN)
+    return "".join(kept)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, the end marked where some are missing."""
+    return text if len(text) <= limit else text[: limit - len(_CUT)].rstrip() + _CUT
+
+
+def _broken(text: str) -> str:
+    return _EFFECTS.sub(_BREAK, text)
+
+
+def _closed(text: str) -> str:
+    """Close the code block that the text leaves open."""
+    fence = ""
+    for row in text.splitlines():
+        found = _FENCE.match(row)
+        if not found:
+            continue
+        marks, rest = found[1], found[2]
+        if not fence:
+            fence = marks
+        elif marks[0] == fence[0] and len(marks) >= len(fence) and not rest.strip():
+            fence = ""
+    return f"{text}\n{fence}" if fence else text

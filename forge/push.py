@@ -1,0 +1,113 @@
+"""The push of one commit to one branch: an exact refspec, never forced, looked up when unclear."""
+
+import re
+from typing import Final
+
+from forge.repo_url import RepoAddress
+from forge.retries import Patience, Transient, repeated
+from forge.runner import Git, GitResult
+from forge.transfer_errors import transfer_error
+from graph.errors import CodingAgentError, PushRefused
+from graph.events import Emit
+
+_FINISH_S: Final = 1.5
+_TOLD: Final = 1500
+_PUSH: Final = ("push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--")
+_CODE: Final = re.compile(r"\bGH\d{3}\b")
+_REMOTE: Final = re.compile(r"(?m)^remote: ?(.*)$")
+_HINTS: Final = {
+    "GH001": "A file is too large for GitHub (100 MB): leave it out, or use Git LFS.",
+    "GH006": "The branch is protected: let the token's account push to agent/* branches.",
+    "GH013": (
+        "A rule of the repository refused the push, such as secret push protection:"
+        " take the named secret out; it is not bypassed."
+    ),
+}
+_WORKFLOW: Final = (
+    "The change touches workflow files: give the token the workflow scope (fine-grained:"
+    " Workflows read/write), or leave them out."
+)
+
+
+async def push(
+    git: Git,
+    address: RepoAddress,
+    branch: str,
+    sha: str,
+    *,
+    git_dir: str,
+    objects: dict[str, str],
+    emit: Emit,
+    patience: Patience,
+) -> None:
+    """Bring `sha` to `branch`. Raises PushRefused, GitHubError, RepositoryError."""
+    ref = f"refs/heads/{branch}"
+
+    async def attempt() -> None:
+        result = await git.transfer(
+            *_PUSH,
+            address.clone_url,
+            f"{sha}:{ref}",
+            git_dir=git_dir,
+            environment=objects,
+            finish_s=_FINISH_S,
+        )
+        if result.ok:
+            return
+        error = _push_error(result, address.full_name)
+        if isinstance(error, PushRefused | Transient) and await _is_there(git, address, ref, sha):
+            return
+        raise error
+
+    await repeated(attempt, what="git push", emit=emit, patience=patience)
+
+
+async def branch_head(git: Git, address: RepoAddress, branch: str) -> str:
+    """The commit that the forge has at the branch, empty where there is none."""
+    ref = f"refs/heads/{branch}"
+    result = await git.transfer("ls-remote", "--", address.clone_url, ref)
+    if not result.ok:
+        error = transfer_error(result, address.full_name)
+        raise error.error if isinstance(error, Transient) else error
+    for row in result.stdout.decode("utf-8", "replace").splitlines():
+        sha, _, name = row.partition("\t")
+        if name == ref:
+            return sha
+    return ""
+
+
+async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
+    """Whether an unclear push came through after all."""
+    try:
+        return await branch_head(git, address, ref.removeprefix("refs/heads/")) == sha
+    except CodingAgentError:
+        return False
+
+
+def _push_error(result: GitResult, full_name: str) -> CodingAgentError | Transient:
+    """Porcelain lines that begin with `!` say that the forge took the push and refused the ref."""
+    refused = [
+        row.partition("\t")[2]
+        for row in result.stdout.decode("utf-8", "replace").splitlines()
+        if row.startswith("!")
+    ]
+    if not refused:
+        return transfer_error(result, full_name)
+    reason = refused[0].partition("\t")[2] or refused[0]
+    said = "\n".join(_REMOTE.findall(result.stderr)).strip()
+    return PushRefused(
+        f"{full_name} refused the push: {reason}" + (f"\n{said[:_TOLD]}" if said else ""),
+        _hint(reason, said),
+    )
+
+
+def _hint(reason: str, said: str) -> str:
+    if found := _CODE.search(said):
+        return _HINTS.get(found[0], "See what the repository's rules say of pushes.")
+    if "workflow" in reason and "scope" in reason:
+        return _WORKFLOW
+    if "fetch first" in reason or "non-fast-forward" in reason:
+        return "The branch has commits that are not of this run; it is never overwritten."
+    if "shallow update" in reason:
+        return "The base branch was rewritten while the run worked: start a new run."
+    return "See what the repository's rules and hooks say of pushes."

@@ -1,0 +1,189 @@
+"""The base of a run: cloned from the forge or fetched from a checkout, and changes read on it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from forge.base_repository import Head, read_head
+from forge.branch import check_base_branch
+from forge.change_reader import read_change
+from forge.checkout import DETACHED, Checkout
+from forge.clone import clone
+from forge.github import ONCE, GitHub, RepositoryFacts
+from forge.repo_url import RepoAddress, parse, web_address
+from forge.retries import Patience, unheard
+from forge.runner import Git
+from graph.errors import (
+    CodingAgentError,
+    GitHubUnauthorized,
+    RepositoryArchived,
+    RepositoryNotAllowed,
+)
+from graph.events import Emit
+from graph.run_folder import RunFolder
+from graph.services import Repositories
+from graph.values import Base, Change, ChangeRef
+
+T = TypeVar("T")
+
+_SUBMODULES = "Submodules are left as they are; their files are not there."
+_UNCOMMITTED = "Uncommitted changes of the checkout are not included."
+
+
+class GitRepositories(Repositories):
+    """Repositories below one address, and with `allow_local` checkouts on this machine.
+
+    `allowed` says whether a full name may be worked on; asked again when it was renamed.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        github: GitHub | None,
+        api_url: str,
+        token: SecretStr | None,
+        allow_local: bool,
+        allowed: Callable[[str], bool],
+        patience: Patience | None = None,
+    ) -> None:
+        self._runs = runs
+        self._github = github
+        self._web = web_address(api_url)
+        self._token = token
+        self._allow_local = allow_local
+        self._allowed = allowed
+        self._patience = patience or Patience(tries=3)
+        self._git = Git(web=self._web, token=token, hide=(str(runs),))
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        address = parse(repo_url, self._web, allow_local=self._allow_local)
+        if branch is not None:
+            check_base_branch(branch)
+        run = RunFolder.of(self._runs, run_id)
+        if address.local:
+            return await self._from_checkout(run, address.local, branch)
+        return await self._from_forge(run, address, branch, emit)
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)
+
+    def check(self, repo_url: str, branch: str | None) -> None:
+        """Raise InvalidRepoUrl, RepositoryNotAllowed or InvalidRequest before a run is made."""
+        address = parse(repo_url, self._web, allow_local=self._allow_local)
+        if branch is not None:
+            check_base_branch(branch)
+        if not address.local:
+            self._check_allowed(address.full_name)
+
+    async def access(self, repo_url: str) -> tuple[bool, bool]:
+        """Whether the token may read and push there, as GitHub says. Changes nothing."""
+        address = parse(repo_url, self._web, allow_local=False)
+        self._check_allowed(address.full_name)
+        try:
+            facts = await self._signed_in(address).repository(address.full_name, unheard, ONCE)
+            self._check_allowed(facts.full_name)
+        except CodingAgentError:
+            return False, False
+        return True, facts.push and not facts.archived
+
+    async def _from_forge(
+        self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
+    ) -> Base:
+        """Ask GitHub and clone at the same time; what GitHub says comes first."""
+        self._check_allowed(address.full_name)
+        github = self._signed_in(address)
+        asked = asyncio.create_task(github.repository(address.full_name, emit))
+        cloned = asyncio.create_task(self._clone(run, address, branch, emit))
+        try:
+            facts = await asked
+            present, renamed = self._present_address(address, facts)
+            if renamed:
+                await _stopped(cloned)
+                head = await self._clone(run, present, branch, emit)
+            else:
+                head = await cloned
+        finally:
+            await _stopped(asked)
+            await _stopped(cloned)
+        return _base(present.address, present.full_name, head, _forge_notes(address, facts, head))
+
+    def _present_address(
+        self, address: RepoAddress, facts: RepositoryFacts
+    ) -> tuple[RepoAddress, bool]:
+        """The address under the repository's present name, and whether that is another."""
+        present = parse(f"{self._web}/{facts.full_name}", self._web, allow_local=False)
+        self._check_allowed(present.full_name)
+        if facts.archived:
+            raise RepositoryArchived(f"{present.full_name} is archived and takes no changes.")
+        return present, present.full_name.lower() != address.full_name.lower()
+
+    async def _clone(
+        self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
+    ) -> Head:
+        if not await asyncio.to_thread(run.base_git.exists):
+            await clone(
+                self._git, address, branch, run.base_git, emit=emit, patience=self._patience
+            )
+        return await self._head(run, address.full_name)
+
+    async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
+        checkout = await Checkout.find(self._git, path)
+        uncommitted = asyncio.create_task(checkout.has_uncommitted(self._git))
+        try:
+            if not await asyncio.to_thread(run.base_git.exists):
+                await checkout.fetch_into(self._git, branch, run.base_git)
+            head = await self._head(run, checkout.folder.name)
+            notes = [_UNCOMMITTED] if await uncommitted else []
+        finally:
+            await _stopped(uncommitted)
+        notes += [_SUBMODULES] if head.submodules else []
+        return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
+
+    async def _head(self, run: RunFolder, full_name: str) -> Head:
+        text = await asyncio.to_thread((run.base_git / "HEAD").read_text)
+        return await read_head(self._git, run.base_git, text, full_name)
+
+    def _signed_in(self, address: RepoAddress) -> GitHub:
+        if self._github is None or self._token is None:
+            raise GitHubUnauthorized(
+                f"There is no GitHub token, so {address.full_name} could not be pushed to.",
+                "Set GITHUB_TOKEN, or give the path of a local checkout.",
+            )
+        return self._github
+
+    def _check_allowed(self, full_name: str) -> None:
+        if not self._allowed(full_name):
+            raise RepositoryNotAllowed(f"{full_name} was not found.")
+
+
+async def _stopped(task: "asyncio.Task[T]") -> None:
+    """End a task whose result no longer matters."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _forge_notes(address: RepoAddress, facts: RepositoryFacts, head: Head) -> list[str]:
+    notes = [_SUBMODULES] if head.submodules else []
+    if facts.full_name.lower() != address.full_name.lower():
+        notes.append(f"The repository {address.full_name} is now {facts.full_name}.")
+    if not facts.push:
+        notes.append(f"The token's account has no right to push to {facts.full_name}.")
+    return notes
+
+
+def _base(
+    address: str, full_name: str, head: Head, notes: list[str], *, local: bool = False
+) -> Base:
+    return Base(
+        address=address,
+        full_name=full_name,
+        branch=head.branch or DETACHED,
+        sha=head.sha,
+        tree=head.tree,
+        local=local,
+        notes=tuple(notes),
+    )
