@@ -36,7 +36,8 @@ def tool_use(name: str, arguments: dict[str, Any], call_id: str | None = None) -
 class ScriptedReply:
     """Content blocks and why the reply ends; by default `tool_use` where there is a tool call.
 
-    `output_tokens` overrides the count by bytes.
+    `output_tokens` overrides the count by bytes. A reply of more tokens than the request allows
+    ends with `max_tokens`.
     """
 
     content: tuple[Block, ...]
@@ -44,8 +45,9 @@ class ScriptedReply:
     stop_details: dict[str, Any] | None = None
     output_tokens: int | None = None
 
-    @property
-    def reason(self) -> StopReason:
+    def reason(self, request: dict[str, Any]) -> StopReason:
+        if self.tokens > request["max_tokens"]:
+            return "max_tokens"
         calls = any(block["type"] == "tool_use" for block in self.content)
         return self.stop_reason or ("tool_use" if calls else "end_turn")
 
@@ -56,7 +58,7 @@ class ScriptedReply:
 
     async def send(self, exchange: "Exchange") -> None:
         """Stream the reply, or send it whole where the request does not ask for a stream."""
-        if self.reason == "pause_turn":
+        if self.stop_reason == "pause_turn":
             exchange.paused.add(content_digest(list(self.content)))
         if not exchange.request.get("stream"):
             return await exchange.whole(200, self._message(exchange))
@@ -76,11 +78,12 @@ class ScriptedReply:
         for index, block in enumerate(self.content):
             yield from block_events(index, block)
         delta = {
-            "stop_reason": self.reason,
+            "stop_reason": self.reason(exchange.request),
             "stop_sequence": None,
             "stop_details": self.stop_details,
         }
-        yield sse("message_delta", delta=delta, usage={"output_tokens": self.tokens})
+        usage = {"output_tokens": min(self.tokens, exchange.request["max_tokens"])}
+        yield sse("message_delta", delta=delta, usage=usage)
         yield sse("message_stop")
 
     def _message(self, exchange: "Exchange") -> dict[str, Any]:
@@ -90,7 +93,7 @@ class ScriptedReply:
             "role": "assistant",
             "model": exchange.request["model"],
             "content": list(self.content),
-            "stop_reason": self.reason,
+            "stop_reason": self.reason(exchange.request),
             "stop_sequence": None,
             "stop_details": self.stop_details,
             "usage": self._usage(exchange),
@@ -102,7 +105,8 @@ class ScriptedReply:
             "ephemeral_5m_input_tokens": exchange.usage.cache_creation_input_tokens,
             "ephemeral_1h_input_tokens": 0,
         }
-        return counts | {"cache_creation": written, "output_tokens": self.tokens}
+        tokens = min(self.tokens, exchange.request["max_tokens"])
+        return counts | {"cache_creation": written, "output_tokens": tokens}
 
 
 def sse(event: str, **fields: Any) -> bytes:

@@ -1,5 +1,6 @@
 """What the tests of roles share: a task, ears for events, and a small role of their own."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -36,9 +37,17 @@ class Ears:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self._heard = asyncio.Event()
 
     def __call__(self, event: Event) -> None:
         self.events.append(event)
+        self._heard.set()
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        """Listen until it is enough."""
+        while not enough():
+            self._heard.clear()
+            await self._heard.wait()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event.data() for event in self.events if event.type == kind]

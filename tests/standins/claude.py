@@ -142,9 +142,11 @@ class ErrorEvent(_Broken):
 class Silence(_Broken):
     """Nothing more comes; `left` says that the client went away."""
 
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fail(self, exchange: Exchange) -> None:
+        self.begun.set()
         await exchange.hung_up()
         self.left.set()
 
