@@ -268,8 +268,9 @@ class BubblewrapSandbox:
         finally:
             self._running.discard(execution)
             timer.cancel()
-        if execution.limit is None and self._size.suspect:
-            execution.limit = "disk" if await self._size.outgrown(execution.pid) else None
+        if execution.limit in {None, "disk"} and self._size.suspect:
+            outgrown = await self._size.outgrown(execution.pid)
+            execution.limit = "disk" if outgrown else execution.limit
 
 
 def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:

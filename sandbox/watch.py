@@ -32,6 +32,9 @@ ENTRY_BYTES = 4096
 OWN_PROCESSES = 2
 """bubblewrap, outside and inside."""
 
+SLACK_BYTES = 1 << 20
+"""A tree grows by this much without being written to: disks settle late what a file takes."""
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
@@ -69,7 +72,7 @@ class TreeSize:
             started, lost = time.monotonic(), self._lost()
             free = _free(self._folder)
             size = await asyncio.to_thread(_walk, self._folder) + _deleted(leader)
-            grown = size > self._size if self._walked else lost > 0
+            grown = size > self._size + SLACK_BYTES if self._walked else lost > 0
             self._size, self._free, self._walked = size, free, True
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
