@@ -48,7 +48,8 @@ export GIT_DIR={folder} GIT_WORK_TREE=/workspace HOME=/nonexistent XDG_CONFIG_HO
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
 export GIT_NO_REPLACE_OBJECTS=1 GIT_LITERAL_PATHSPECS=1
 stage() {{
-  git read-tree {base.sha} && git add -u && git ls-files -z --others --exclude-standard |
+  git read-tree {base.sha} && git update-index -q --refresh >/dev/null
+  git add -u && git ls-files -z --others --exclude-standard |
     while IFS= read -r -d '' name; do [[ $name == */ ]] || printf '%s\\0' "$name"; done |
     git update-index -z --add --stdin
 }}
