@@ -123,7 +123,7 @@ class GitHub:
         """The repository, under its present name. Raises RepositoryNotFound, GitHubError."""
 
         def get() -> RepositoryFacts:
-            return _facts(self._client().get_repo(full_name, lazy=False))
+            return _facts(self._named(full_name))
 
         return await self._read(full_name, get, emit, patience)
 
@@ -134,7 +134,7 @@ class GitHub:
         owner = full_name.partition("/")[0]
 
         def find() -> Pull | None:
-            pulls = self._lazy(full_name).get_pulls("open", base=base, head=f"{owner}:{branch}")
+            pulls = self._named(full_name).get_pulls("open", base=base, head=f"{owner}:{branch}")
             return next((_pull(pull) for pull in pulls if pull.head.ref == branch), None)
 
         return await self._read("the pull requests", find, emit)
@@ -145,7 +145,7 @@ class GitHub:
         """Open a pull request."""
 
         def create() -> Pull:
-            made = self._lazy(full_name).create_pull(
+            made = self._named(full_name).create_pull(
                 base, branch, title=text.title, body=text.body, draft=draft
             )
             return _pull(made)
@@ -156,7 +156,7 @@ class GitHub:
         """Replace a pull request's title and body."""
 
         def edit() -> Pull:
-            pull = self._lazy(full_name).get_pull(number)
+            pull = self._named(full_name).get_pull(number)
             pull.edit(title=text.title, body=text.body)
             return _pull(pull)
 
@@ -166,7 +166,7 @@ class GitHub:
         """Take a pull request out of its draft state."""
 
         def mark() -> None:
-            self._lazy(full_name).get_pull(number).mark_ready_for_review()
+            self._named(full_name).get_pull(number).mark_ready_for_review()
 
         await self._write("the pull request's draft state", mark)
 
@@ -174,7 +174,7 @@ class GitHub:
         """Add labels to a pull request; GitHub makes those that are new."""
 
         def add() -> None:
-            self._lazy(full_name).get_pull(number).add_to_labels(*labels)
+            self._named(full_name).get_pull(number).add_to_labels(*labels)
 
         await self._write("the labels", add)
 
@@ -186,7 +186,7 @@ class GitHub:
         people = [name for name in reviewers if "/" not in name]
 
         def ask() -> None:
-            pull = self._lazy(full_name).get_pull(number)
+            pull = self._named(full_name).get_pull(number)
             pull.create_review_request(reviewers=people, team_reviewers=teams)
 
         await self._write("the reviewers", ask)
@@ -202,14 +202,15 @@ class GitHub:
                 timeout=self._timeout_s,
                 api_version=API_VERSION,
                 retry=None,
+                lazy=True,
                 seconds_between_requests=None,
                 seconds_between_writes=self._between_writes,
             )
         return self._opened
 
-    def _lazy(self, full_name: str) -> "Repository":
-        """The repository as a name, not asked for."""
-        return self._client().get_repo(full_name, lazy=True)
+    def _named(self, full_name: str) -> "Repository":
+        """The repository; asked for when something of it is read."""
+        return self._client().get_repo(full_name)
 
     def _get_account(self) -> Account:
         user = self._client().get_user()
