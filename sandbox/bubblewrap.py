@@ -211,9 +211,10 @@ class BubblewrapSandbox:
         group = self._groups.new() if self._groups else None
         try:
             execution = self._start(program, group, stdin, keep_bytes, files, environment)
-            seconds = self._limits.timeout_s
-            await self._finish(execution, seconds if timeout_s is None else min(timeout_s, seconds))
+            await self._finish(execution, self._seconds(timeout_s))
             return _result(execution, group)
+        except OSError as error:
+            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
         finally:
             if group:
                 await group.remove()
@@ -227,7 +228,7 @@ class BubblewrapSandbox:
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
     ) -> Execution:
-        """Raises SandboxUnavailable."""
+        """Raises OSError."""
         with Handover() as handover:
             output, status = handover.from_child(self._owner), handover.from_child()
             gate = handover.to_child()
@@ -239,21 +240,22 @@ class BubblewrapSandbox:
                 status=status.theirs,
                 gate=gate.theirs,
             )
-            try:
-                return start(
-                    [*line, *program],
-                    handover,
-                    stdin=handover.data(stdin) if stdin else DEVNULL,
-                    output=output,
-                    status=status,
-                    gate=gate,
-                    environment=environment,
-                    admit=group.admit if group else None,
-                    keep_bytes=keep_bytes,
-                    output_bytes=max(self._limits.output_bytes, keep_bytes),
-                )
-            except OSError as error:
-                raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
+            return start(
+                [*line, *program],
+                handover,
+                stdin=handover.data(stdin) if stdin else DEVNULL,
+                output=output,
+                status=status,
+                gate=gate,
+                environment=environment,
+                admit=group.admit if group else None,
+                keep_bytes=keep_bytes,
+                output_bytes=max(self._limits.output_bytes, keep_bytes),
+            )
+
+    def _seconds(self, wanted: float | None) -> float:
+        """A caller may shorten the time, never lengthen it."""
+        return self._limits.timeout_s if wanted is None else min(wanted, self._limits.timeout_s)
 
     async def _finish(self, execution: Execution, timeout_s: float) -> None:
         """Wait for the end, or a limit."""

@@ -171,8 +171,12 @@ class Execution:
             self._child_made(int(found[1]))
 
     def _child_made(self, pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        try:
             self._init_pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return  # the leader tells why
+        except OSError as error:
+            self.stop(loss=f"it could not be watched: {error}")
         if self._ended.done():
             self._kill()
         elif self._admit is None:
