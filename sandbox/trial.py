@@ -76,11 +76,7 @@ class Probe:
 def probes(host_file: Path, port: int) -> tuple[Probe, ...]:
     """Attacks on what is outside; run with a canary in the environment, they all bite there."""
     return (
-        Probe(
-            "environment",
-            f'cat /proc/[0-9]*/environ | grep -qa ^{CANARY}= || [ -n "${CANARY}" ]',
-            "reading the service's environment",
-        ),
+        Probe("environment", f'[ -n "${CANARY}" ]', "reading the environment it was started from"),
         Probe("file", f"cat {shlex.quote(str(host_file))}", "reading a file outside the tree"),
         Probe("namespace", "unshare -Ur true", "making a user namespace"),
         Probe("vsock", _VSOCK, "opening a socket to the hypervisor"),
