@@ -43,12 +43,13 @@ export LC_ALL=C
 rm -rf {_TEMPORARY}/.change-* 2>/dev/null || true
 mkdir {folder}
 {make_git_dir(folder, base)}
-cat {IGNORED_BY_SETUP} > {folder}/info/exclude 2>/dev/null || true
+[ ! -f {IGNORED_BY_SETUP} ] || cat {IGNORED_BY_SETUP} > {folder}/info/exclude
 export GIT_DIR={folder} GIT_WORK_TREE=/workspace HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
 export GIT_NO_REPLACE_OBJECTS=1 GIT_LITERAL_PATHSPECS=1
 stage() {{
-  git read-tree {base.sha} && git update-index -q --refresh >/dev/null
+  git read-tree {base.sha} || return
+  git update-index -q --refresh >/dev/null  # else `add` writes every unchanged file as an object
   git add -u && git ls-files -z --others --exclude-standard |
     while IFS= read -r -d '' name; do [[ $name == */ ]] || printf '%s\\0' "$name"; done |
     git update-index -z --add --stdin

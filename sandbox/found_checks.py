@@ -134,21 +134,30 @@ def _uses_pytest(facts: Facts) -> bool:
 
 
 def _unittest(facts: Facts) -> Iterator[str]:
-    """One command a top folder that holds unittest's tests and a pattern of their names."""
-    found: dict[tuple[str, str], None] = {}
+    """One command for each place that holds unittest's tests and each pattern of their names."""
+    inits = (PurePosixPath(name) for name in facts.python if name.endswith("/__init__.py"))
+    packages = {path.parent for path in inits}
+    found: set[tuple[PurePosixPath, bool, str]] = set()
     for name in facts.unittest:
         path = PurePosixPath(name)
-        folder = path.parts[0] if len(path.parts) > 1 else "."
         for pattern in ("test*.py", "*_test.py"):
-            if fnmatch(path.name, pattern):
-                found[folder, pattern] = None
+            if fnmatch(path.name, pattern) and re.fullmatch(r"\w[\w./-]*", name):
+                found.add((*_start(path.parent, packages), pattern))
                 break
-    for folder, pattern in sorted(found):
-        start = "" if folder == "." else f" -s {folder}"
-        top = " -t ." if f"{folder}/__init__.py" in facts.python else ""
+    for start, is_package, pattern in sorted(found):
+        where = f" -s {start}" if start.name else ""
+        top = f" -t {start.parent}" if is_package else ""
         named = "" if pattern == "test*.py" else f" -p '{pattern}'"
-        if re.fullmatch(r"[\w.-]+", folder) and not folder.startswith("-"):
-            yield f"python3 -m unittest discover{start}{top}{named}"
+        yield f"python3 -m unittest discover{where}{top}{named}"
+
+
+def _start(folder: PurePosixPath, packages: set[PurePosixPath]) -> tuple[PurePosixPath, bool]:
+    """The outermost package that a folder belongs to, or the folder itself, which is none."""
+    if folder not in packages:
+        return folder, False
+    while folder.parent in packages:
+        folder = folder.parent
+    return folder, True
 
 
 def _javascript(facts: Facts, scripts: tuple[str, ...]) -> Iterator[str]:

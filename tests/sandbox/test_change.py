@@ -1,5 +1,6 @@
 """A change taken out of a tree: whole, exact, and whatever was done to the tree's `.git`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.change import take_change
 from sandbox.sandbox import Limits, Sandbox
-from tests.sandbox.sample_run import SampleRun, git, sample_run
+from tests.sandbox.sample_run import SampleRun, git, read_base, sample_run
 
 pytestmark = pytest.mark.sandbox
 TREE_INSIDE = "git add -A && git write-tree"
@@ -195,6 +196,18 @@ async def test_attributes_change_no_byte(data_dir: Path) -> None:
     assert git(run.folder.base_git, "cat-file", "-s", f"{tree}:a.bat") == "11"
 
 
+async def test_a_submodule_of_the_base_stays_as_it_is(run: SampleRun) -> None:
+    source = run.runs.parent / "source"
+    git(source, "update-index", "--add", "--cacheinfo", f"160000,{run.base.sha},sub")
+    git(source, "commit", "-qm", "Submodule")
+    git(run.folder.base_git, "fetch", "-q", str(source), "main")
+    run = replace(run, base=read_base(source))
+    sandbox = await run.open()
+    assert await run.take(sandbox) == b""
+    await said(sandbox, "touch sub/file; echo new > new")
+    assert names(run, await run.take(sandbox)) == ["new"]
+
+
 async def test_a_nested_repository_stays_behind_and_hinders_nothing(run: SampleRun) -> None:
     sandbox = await run.open()
     await said(
@@ -240,7 +253,7 @@ async def test_a_change_over_the_limit_is_refused(run: SampleRun) -> None:
 async def test_a_tree_that_takes_too_long_to_read_is_told(data_dir: Path) -> None:
     run = sample_run(data_dir, {"a": "x\n"}, limits=Limits(timeout_s=1))
     sandbox = await run.open()
-    await said(sandbox, "mkdir -p ~/.config/git; mkfifo ~/.config/git/ignore")
+    await said(sandbox, "mkfifo .gitignore; echo new > new")
     with pytest.raises(PatchUnusable, match="time limit"):
         await run.take(sandbox)
 

@@ -77,6 +77,13 @@ def test_commands_follow_the_files(files: dict[str, str], commands: tuple[str, .
         (("src/a.py", "tests/test_a.py"), (f"PYTHONPATH=src {UNITTEST} -s tests",)),
         (("one/test_a.py", "two/test_a.py"), (f"{UNITTEST} -s one", f"{UNITTEST} -s two")),
         (("tests/base.py",), ()),
+        (("tests/unit/test_a.py",), (f"{UNITTEST} -s tests/unit",)),
+        (("a/b/__init__.py", "a/b/test_a.py"), (f"{UNITTEST} -s a/b -t a",)),
+        (
+            ("a/__init__.py", "a/b/__init__.py", "a/b/test_a.py", "a/b/test_b.py"),
+            (f"{UNITTEST} -s a -t .",),
+        ),
+        (("__init__.py", "test_a.py"), (UNITTEST,)),
         (("a b/test_a.py", "$(x)/test_a.py", "-x/test_a.py"), ()),
     ],
 )
