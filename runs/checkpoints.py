@@ -84,5 +84,13 @@ async def open_checkpointer(
 ) -> AsyncIterator[AsyncSqliteSaver]:
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
-    async with aiosqlite.connect(path) as connection:
-        yield LoggedFirstSaver(connection, barrier or LogBarrier())
+    connection = await aiosqlite.connect(path)
+    saver = LoggedFirstSaver(connection, barrier or LogBarrier())
+    try:
+        yield saver
+    finally:
+        # A cancelled graph leaves writes behind that nobody waits for. One that had begun when the
+        # connection closes would keep the file locked for as long as its cursor lives.
+        async with saver.lock:
+            await connection.rollback()
+            await connection.close()

@@ -285,8 +285,10 @@ class RunService:
         self._dispatcher.wake()
 
     async def _delete(self, run_id: str) -> None:
-        await self._dispatcher.settled(run_id)
         run, gone = await self._store.get(run_id), await self._store.gone()
+        if run and run.final:
+            await self._dispatcher.settled(run_id)
+            run = await self._store.get(run_id)
         if run is None:
             return
         if not run.final or run.driven(time.time(), gone):

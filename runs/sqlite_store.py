@@ -287,7 +287,9 @@ def _loaded(doc: str, request: str) -> Run:
 
 
 def _count_queued(connection: Connection) -> int:
-    row = connection.execute("SELECT count(*) FROM runs WHERE status = 'queued'").fetchone()
+    row = connection.execute(
+        "SELECT count(*) FROM runs WHERE status = 'queued' AND lease_service IS NULL"
+    ).fetchone()
     return int(row[0])
 
 

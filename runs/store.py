@@ -61,8 +61,8 @@ class Store(Protocol):
     ) -> tuple[Run, bool]:
         """Add a run, or find the one its key was used for (False).
 
-        `enter` is given the number of queued runs and returns the first events, or raises. Raises
-        IdempotencyMismatch.
+        `enter` is given what `count_queued` would say and returns the first events, or raises.
+        Raises IdempotencyMismatch.
         """
         ...
 
@@ -92,7 +92,9 @@ class Store(Protocol):
         """Ids of queued and running runs that no living process holds, oldest wish first."""
         ...
 
-    async def count_queued(self) -> int: ...
+    async def count_queued(self) -> int:
+        """How many runs wait for whichever process has a free slot."""
+        ...
 
     async def cancelling(self) -> list[str]:
         """Ids of the runs that this process holds and that are to be cancelled."""

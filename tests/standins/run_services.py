@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class House:
     folder: Path
     script: Script = field(default_factory=Script)
     closed: list[str] = field(default_factory=list)
+    roles: dict[str, Any] = field(default_factory=dict)
+    """Services that take the place of the scripted ones."""
 
     @property
     def pace(self) -> Pace:
@@ -58,7 +60,7 @@ class House:
 
         service = RunService(
             store=SqliteStore(self.database),
-            graph=build_graph(self.pace.services(self.script)),
+            graph=build_graph(replace(self.pace.services(self.script), **self.roles)),
             config=config_of(self.folder, **config),
             on_end=on_end,
             pick_up=pick_up,
