@@ -1,0 +1,152 @@
+"""`make bench`: the product beside the bare loop, in one session; prints a table in Markdown."""
+
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.http_start import measure_http
+from benchmarks.script import PROMPT, TURNS, commands, make_repository
+from benchmarks.timed_claude import TimedClaude
+
+ROUNDS = 3
+LONG = 120
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One whole process: seconds to its first request, gaps in ms, billed tokens, bytes kept."""
+
+    start_s: float
+    gaps: list[float]
+    billed: float
+    cached: float
+    kept: int
+
+
+async def measure(turns: int, command: Callable[[str, Path, Path], list[str]]) -> Measured:
+    """Run one candidate over the script as a process of its own."""
+    root = Path(tempfile.mkdtemp(prefix="coding-agent-bench-", dir="/tmp"))
+    root.chmod(0o711)
+    try:
+        repository, folder = root / "repository", root / "folder"
+        make_repository(repository)
+        folder.mkdir(mode=0o711)
+        async with TimedClaude(turns) as claude:
+            environment = {
+                **os.environ,
+                "ANTHROPIC_API_KEY": "benchmark-key-benchmark",
+                "ANTHROPIC_BASE_URL": claude.base_url,
+                "CODING_AGENT_DATA_DIR": str(folder),
+                "CODING_AGENT_MAX_COST_USD": "100",
+            }
+            begun = time.perf_counter()
+            process = await asyncio.create_subprocess_exec(
+                *command(claude.base_url, repository, folder),
+                env=environment,
+                stdout=asyncio.subprocess.DEVNULL,
+            )
+            if await process.wait():
+                raise SystemExit("a candidate failed; its complaint is above")
+            return Measured(
+                claude.turns[0].received - begun,
+                claude.gaps(),
+                claude.billed_tokens(),
+                claude.cache_share(),
+                _kept(folder),
+            )
+    finally:
+        shutil.rmtree(root)
+
+
+def bare(base_url: str, repository: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.bare_loop", base_url, str(repository), str(folder)]
+
+
+def product(_base_url: str, repository: Path, _folder: Path) -> list[str]:
+    return [_program(), "run", PROMPT, "--repo", str(repository), "--quiet"]
+
+
+def _program() -> str:
+    return str(Path(sys.executable).with_name("coding-agent"))
+
+
+def _kept(folder: Path) -> int:
+    """Bytes of the run's own state: log, checkpoints, transcripts, changes."""
+    names = ("runs.db*", "runs/*/checkpoint.db*", "runs/*/transcripts/**/*", "runs/*/changes/*")
+    return sum(
+        path.stat().st_size for name in names for path in folder.glob(name) if path.is_file()
+    )
+
+
+def command_ms() -> float:
+    """The median command's own time: bash alone, in a plain folder."""
+    root = Path(tempfile.mkdtemp(prefix="coding-agent-bench-", dir="/tmp"))
+    try:
+        make_repository(root)
+        times = []
+        for command in commands(TURNS):
+            begun = time.perf_counter()
+            subprocess.run(["/bin/bash", "-c", command], cwd=root, capture_output=True, check=False)
+            times.append((time.perf_counter() - begun) * 1000)
+        return statistics.median(times)
+    finally:
+        shutil.rmtree(root)
+
+
+def help_s() -> float:
+    """Seconds for `coding-agent --help`."""
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([_program(), "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def beside(ours: float, other: float, unit: str, digits: int = 1) -> tuple[str, str, str]:
+    """Two figures and their ratio."""
+    return f"{ours:.{digits}f} {unit}", f"{other:.{digits}f} {unit}", f"{ours / other:.2f} x"
+
+
+def turn_ms(measured: list[Measured], own: float) -> float:
+    """The median overhead of a turn: the gap less the command's own time."""
+    return statistics.median([gap for one in measured for gap in one.gaps]) - own
+
+
+async def main() -> None:
+    """Measure all, print the table."""
+    own = command_ms()
+    pairs = [(await measure(TURNS, bare), await measure(TURNS, product)) for _ in range(ROUNDS)]
+    bares, ours = ([pair[side] for pair in pairs] for side in (0, 1))
+    long = await measure(LONG, product)
+    http = await measure_http()
+    early, late = statistics.median(long.gaps[:20]) - own, statistics.median(long.gaps[99:]) - own
+    starts = [statistics.median([one.start_s for one in side]) for side in (ours, bares)]
+    k_tokens = [side[0].billed / 1000 for side in (ours, bares)]
+    rows = (
+        ("overhead per turn", *beside(turn_ms(ours, own), turn_ms(bares, own), "ms"), "≤ 1.3 x"),
+        ("turns 100 to 120 against 1 to 20", *beside(late, early, "ms"), "≤ 1.2 x"),
+        ("process start to first model request", *beside(*starts, "s", 2), "≤ 1.3 x"),
+        ("`coding-agent --help`", f"{help_s():.2f} s", "", "", "≤ 0.3 s"),
+        ("`POST /code` to first event", f"{http.event_ms:.0f} ms", "", "", "≤ 20 ms"),
+        ("`POST /code` to first model request", f"{http.model_ms:.0f} ms", "", "", "≤ 400 ms"),
+        ("billed-equivalent input tokens", *beside(k_tokens[0], k_tokens[1], "k"), "≤ 32 k"),
+        ("input read from cache", f"{ours[0].cached:.1%}", f"{bares[0].cached:.1%}", "", "≥ 94 %"),
+        ("state of 120 turns", f"{long.kept / _MIB:.2f} MB", "", "", "≤ 1.5 MB"),
+    )
+    print("| what | product | bare loop, or early | ratio | to reach |\n|---|---|---|---|---|")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
