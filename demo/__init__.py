@@ -8,6 +8,6 @@ async def run_demo(
     *, live: bool, draw: Callable[[AsyncIterator[dict[str, Any]]], Awaitable[int]]
 ) -> int:
     """Carry out the sample's request on this machine and show its pull request; an exit code."""
-    from demo.run import run_demo as run  # noqa: PLC0415 - imports every room
+    from demo.run import run_demo as run
 
     return await run(live=live, draw=draw)

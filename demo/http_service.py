@@ -33,6 +33,8 @@ class _Server(uvicorn.Server):
 async def serve(app: ASGIApp) -> AsyncIterator[str]:
     """Serve the app on 127.0.0.1; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Accepted sockets inherit it: no event of a stream waits for the one before.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = _Server(make_server(app, host="127.0.0.1", port=0).config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:

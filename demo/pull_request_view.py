@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
-from rich.syntax import Syntax
+
+from api.diff_view import coloured
+from api.terminal_text import clean, clean_line
+from demo.forge_server import ForgeServer
 
 _GIT_ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -32,34 +35,33 @@ class PullRequestView:
     diff: str
 
     def show(self, console: Console) -> None:
-        """Print it: drawn on a terminal, else as plain text."""
+        """Print it: its text drawn on a terminal, elsewhere as it was written."""
+        body = clean(self.body)
         console.print()
         console.print(Rule(f"pull request #{self.number}", align="left"))
-        console.print(self.title, style="bold")
-        console.print(f"{self.head} into {self.base}", style="dim")
+        console.print(clean_line(self.title), style="bold", soft_wrap=True)
+        console.print(f"{self.head} into {self.base}", style="dim", soft_wrap=True)
         console.print()
-        console.print(*self._parts(console), sep="\n\n")
-
-    def _parts(self, console: Console) -> tuple[RenderableType, RenderableType]:
-        if not console.is_terminal:
-            return self.body, self.diff
-        diff = Syntax(self.diff, "diff", theme="ansi_dark", background_color="default")
-        return Markdown(self.body, code_theme="ansi_dark"), diff
+        console.print(Markdown(body) if console.is_terminal else body, soft_wrap=True)
+        console.print()
+        for line in clean(self.diff).splitlines():
+            console.print(coloured(line), soft_wrap=True)
 
 
 async def fetch_pull_request(
-    api_url: str, token: str, repo_url: str, number: int, folder: Path
+    forge: ForgeServer, full_name: str, number: int, clone: Path
 ) -> PullRequestView:
-    """Ask the forge for the pull request; `folder` is where git may put its clone."""
-    full_name = "/".join(repo_url.split("/")[-2:])
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=api_url, headers=headers, trust_env=False) as client:
+    """Ask the forge for the pull request, and git for its diff by way of the new folder `clone`."""
+    headers = {"Authorization": f"Bearer {forge.token}"}
+    async with httpx.AsyncClient(
+        base_url=forge.api_url, headers=headers, trust_env=False
+    ) as client:
         answer = await client.get(f"/repos/{full_name}/pulls/{number}")
     answer.raise_for_status()
     told = answer.json()
     base, head = told["base"]["ref"], told["head"]["ref"]
-    await _git("clone", "--quiet", "--bare", f"{repo_url}.git", str(folder))
-    diff = await _git("--git-dir", str(folder), "diff", f"{base}...{head}")
+    await _git("clone", "--quiet", "--bare", f"{forge.address}/{full_name}.git", str(clone))
+    diff = await _git("--git-dir", str(clone), "diff", f"{base}...{head}")
     return PullRequestView(
         number=number,
         title=told["title"],
@@ -71,7 +73,7 @@ async def fetch_pull_request(
 
 
 async def _git(*words: str) -> str:
-    """What git prints. The forge runs in this process, which must not wait for git as a whole."""
+    """What git prints."""
     process = await asyncio.create_subprocess_exec(
         "git",
         *words,
