@@ -1,7 +1,5 @@
 """The command `coding-agent`. What a command needs is imported when it runs: help comes at once."""
 
-# ruff: noqa: PLC0415  # see above
-
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -125,6 +123,7 @@ def demo(live: given.Live = False) -> None:
     from api.drawings import drawing_for
     from demo import run_demo
 
+    _settings(None)  # wrong ones are told before anything is started
     _finish(run_demo(live=live, draw=lambda events: draw(events, drawing_for())))
 
 
@@ -351,6 +350,9 @@ def _settings(server: str | None) -> "Settings":
 
 
 def _version() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version("modal-coding-agent")
+    try:
+        return version("modal-coding-agent")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "0"

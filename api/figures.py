@@ -16,11 +16,11 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in the largest unit that fits."""
+    """A time in the largest unit that fits."""
     for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= unit:
-            return f"{int(seconds // unit)} {name} ago"
-    return "just now"
+            return f"{int(seconds // unit)} {name}"
+    return "now"
 
 
 def count(number: float) -> str:

@@ -19,7 +19,8 @@ class PlainProgress:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._glyphs = glyphs_for(out.encoding)
+        self._encoding = out.encoding or "utf-8"  # a stream without one takes all letters
+        self._glyphs = glyphs_for(self._encoding)
         self._narration = Narration(_LONGEST)
 
     def __enter__(self) -> Self:
@@ -63,5 +64,4 @@ class PlainProgress:
         return f"{elapsed:>7}  {' ' * line.indent}{mark}{text}{right}"
 
     def _write(self, row: str) -> None:
-        encoding = self._out.encoding or "ascii"
-        self._out.write(row.encode(encoding, "replace").decode(encoding) + "\n")
+        self._out.write(row.encode(self._encoding, "replace").decode(self._encoding) + "\n")

@@ -27,6 +27,9 @@ _ENDS: Final[dict[str, tuple[str, Mark]]] = {
     "running": ("Running", "open"),
     "waiting": ("Its plan waits for an answer", "warn"),
 }
+_AT_A_NODE: Final = frozenset(
+    ("running", "failed", "interrupted", "cancelled", "budget_exhausted", "timed_out")
+)
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
     "not_validated": "no check could be run",
@@ -137,8 +140,7 @@ def pr_lines(pr: Fields, verb: str = "", indent: int = 2) -> list[Line]:
 
 def end_lines(end: Fields, tokens: Tokens, seconds: float) -> list[Line]:
     """The last words on a run, from its `run.finished`."""
-    reason = end.line("reason")
-    lines = [end_line(end, _REASONS.get(reason, reason))]
+    lines = [end_line(end)]
     for name, field in (("pull request", "prUrl"), ("branch", "branch"), ("patch", "patch")):
         if value := end.line(field):
             lines.append(Line(f"{name:<13} {value}", indent=2, hang=14))
@@ -148,10 +150,13 @@ def end_lines(end: Fields, tokens: Tokens, seconds: float) -> list[Line]:
     return [*lines, Line(" · ".join(spent), indent=2, tone="dim")]
 
 
-def end_line(run: Fields, because: str) -> Line:
-    """A run's status in words."""
-    status = run.line("status")
+def end_line(run: Fields) -> Line:
+    """A run's status in words: why, or at which node."""
+    status, reason, node = run.line("status"), run.line("reason"), run.line("node")
     text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
+    because = _REASONS.get(reason, reason) or (
+        f"in {node}" if status in _AT_A_NODE and node else ""
+    )
     return Line(f"{text} ({because})" if because else text, mark=mark, tone="strong")
 
 

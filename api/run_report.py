@@ -50,16 +50,15 @@ def _head(run: Fields) -> list[Line]:
     created, updated = seconds_of(run.line("createdAt")), seconds_of(run.line("updatedAt"))
     times = []
     if created is not None:
-        times.append(f"started {age(time.time() - created)}")
+        times.append(f"started {age(time.time() - created)} ago")
         if updated is not None:
             times.append(f"worked on for {duration(updated - created)}")
-    node = "" if run.line("status") == "succeeded" else run.line("node")
     return [
         *prompt,
         Line(run.line("repoUrl"), tone="dim"),
         Line(f"run {run.line('runId')}", tone="dim"),
         BLANK,
-        end_line(run, f"in {node}" if node else ""),
+        end_line(run),
         Line(" · ".join(times), indent=2, tone="dim"),
         Line(f"{_tokens(run)} · {money(run.number('costUsd'))}", indent=2, tone="dim"),
     ]

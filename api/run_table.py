@@ -3,6 +3,7 @@
 import time
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
@@ -19,23 +20,24 @@ _COLOURS: Final = {
     "queued": "cyan",
     "running": "cyan",
 }
-_HEAD: Final = Style(dim=True)
+_HEAD: Final = ("RUN", "STATUS", "AGE", "REPOSITORY", "REQUEST")
+_REPOSITORY: Final = 3
+_WIDE: Final = 110
+_DIM: Final = Style(dim=True)
 
 
 def print_runs(runs: list[dict[str, Any]], console: Console) -> None:
-    """On a terminal a line is cut at its edge, elsewhere it is whole."""
-    rows = [_row(Fields(run)) for run in runs]
-    head = ("RUN", "STATUS", "AGE", "REPOSITORY", "REQUEST")
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(4)]
-    widths[3] = min(widths[3], 24)
-    for row in [head, *rows]:
+    """On a terminal a line is cut at its edge, and without the repository where it is narrow."""
+    rows = [_HEAD, *(_row(Fields(run)) for run in runs)]
+    if console.is_terminal and console.width < _WIDE:
+        rows = [(*row[:_REPOSITORY], *row[_REPOSITORY + 1 :]) for row in rows]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
         line = Text(no_wrap=True, overflow="ellipsis")
         for column, cell in enumerate(row):
-            text = Text(cell, style=_HEAD if row is head else _style(column, cell))
-            if column < 4:
-                text.truncate(widths[column], overflow="ellipsis", pad=True)
-                text.append("  ")
-            line.append_text(text)
+            line.append(cell, _DIM if row is rows[0] else _style(column, cell))
+            line.append(" " * (widths[column] - cell_len(cell) + 2))
+        line.rstrip()
         if console.is_terminal:
             line.truncate(console.width, overflow="ellipsis")
         console.print(line, soft_wrap=True)
@@ -44,16 +46,17 @@ def print_runs(runs: list[dict[str, Any]], console: Console) -> None:
 def _row(run: Fields) -> tuple[str, ...]:
     created = seconds_of(run.line("createdAt"))
     status, node = run.line("status"), run.line("node")
+    repository = run.line("repoUrl").rstrip("/").removesuffix(".git").split("/")[-2:]
     return (
         run.line("runId"),
         f"{status}: {node}" if status == "running" and node else status,
         "" if created is None else age(time.time() - created),
-        "/".join(run.line("repoUrl").rstrip("/").removesuffix(".git").split("/")[-2:]),
+        "/".join(repository),
         run.line("prompt"),
     )
 
 
 def _style(column: int, cell: str) -> Style:
     if column != 1:
-        return Style(dim=column == 2)
+        return _DIM if column == 2 else Style()
     return Style(color=_COLOURS.get(cell.partition(":")[0], "yellow"))

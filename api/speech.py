@@ -9,21 +9,27 @@ class Speech:
     def __init__(self, width: int) -> None:
         self._width = max(width, 10)
         self._said = False
+        self._wrapped = False
         self.rest = ""
 
     def feed(self, text: str) -> list[str]:
         """The lines that `text` completes; runs of blank lines become one."""
+        if self._wrapped:  # a space does not begin a line that a break began
+            text = text.lstrip(" ")
+            if not text:
+                return []
         *whole, self.rest = (self.rest + text).split("\n")
         lines: list[str] = []
         for line in whole:
             lines += self._kept(wrap(line, self._width))
         *broken, self.rest = wrap(self.rest, self._width, keep_end=True)
+        self._wrapped = bool(broken) and not self.rest
         return lines + self._kept(broken)
 
     def flush(self) -> list[str]:
         """What is left, at the end of a paragraph."""
         lines = self._kept([self.rest.rstrip()] if self.rest.strip() else [])
-        self.rest, self._said = "", False
+        self.rest, self._said, self._wrapped = "", False, False
         return lines
 
     def _kept(self, lines: list[str]) -> list[str]:
@@ -43,6 +49,7 @@ def wrap(text: str, width: int, *, hang: int = 0, keep_end: bool = False) -> lis
 
     Every line but the first stands in by `hang` cells.
     """
+    hang = min(hang, width // 2)
     lines: list[str] = []
     while cell_len(text) > width:
         head = chop_cells(text, width)[0]

@@ -57,7 +57,10 @@ class RunsHttp:
             )
         }
         self.address = ""
+        self.watched = asyncio.Event()
+        """Somebody has asked for the events."""
         self._grown = asyncio.Condition()
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def append(self, *events: Event) -> None:
         """Add live events; `seq`, `runId` and `time` are set here."""
@@ -80,18 +83,26 @@ class RunsHttp:
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", port)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", port)
         self.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield
         finally:
             server.close()
+            for task in self._connections:
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._connected(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await _read(reader):
                 self.requests.append(request)
-                if request.path.endswith("/events"):
+                if request.path == f"/runs/{self.run_id}/events":
                     await self._stream(request, writer)
                     return
                 _write(writer, self._answer(request))
@@ -106,6 +117,7 @@ class RunsHttp:
         return handler(request) if handler else problem(404, "run_not_found", "No such run.")
 
     async def _stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        self.watched.set()
         cut = self.cuts.pop(0) if self.cuts else None
         if cut and cut.how == "status":
             headers = {"Retry-After": cut.retry_after} if cut.retry_after else {}
