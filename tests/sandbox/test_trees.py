@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sandbox
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-DEEP = "import os; [(os.mkdir(name), os.chdir(name)) for name in 3000 * [250 * chr(100)]]"
+DEEP = "import os; [(os.mkdir(name), os.chdir(name)) for name in 1200 * [250 * chr(100)]]"
 
 
 async def said(sandbox: Sandbox, command: str) -> str:
