@@ -28,10 +28,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point."""
-    try:
-        app(prog_name="coding-agent")
-    except KeyboardInterrupt:
-        sys.exit(CANCELLED)
+    app(prog_name="coding-agent")
 
 
 @app.callback(invoke_without_command=True)
@@ -316,7 +313,7 @@ def _finish(work: "Coroutine[Any, Any, int]") -> NoReturn:
     except (CodingAgentError, ServerError) as error:
         wrong_usage = isinstance(error, RequestError) or getattr(error, "status", None) == 422
         _fail(f"{error.message}\n{error.hint}", code=USAGE if wrong_usage else FAILED)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         code = CANCELLED
     raise typer.Exit(code)
 
