@@ -47,7 +47,10 @@ class ForgeServer:
         self.requests: list[LoggedRequest] = []
         self._hosted: dict[str, HostedRepository] = {}
         self._moved: dict[str, str] = {}
+        self._ids = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # Accepted sockets inherit it. asyncio sets it only where a socket says that it is TCP.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.api_url = f"{self.address}/api/v3"
         self.shapes = Shapes(self.address, self.api_url, login, user_id)
@@ -62,7 +65,7 @@ class ForgeServer:
             uvicorn.Config(
                 self._serve,
                 interface="asgi3",
-            http="h11",
+                http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -73,9 +76,7 @@ class ForgeServer:
         self._thread = threading.Thread(target=self._run, name="forge-server")
 
     async def __aenter__(self) -> Self:
-        """Connections are taken from here on; whoever comes early waits for the first answer."""
-        self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="forge-"))
-        self._thread.start()
+        await asyncio.to_thread(self.start)
         return self
 
     async def __aexit__(
@@ -84,17 +85,32 @@ class ForgeServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self.stop)
+
+    def start(self) -> None:
+        """Connections are taken from here on; whoever comes early waits for the first answer."""
+        self._folder = Path(tempfile.mkdtemp(prefix="forge-"))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End what runs and remove what was hosted."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
         self._listener.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def add_repository(self, full_name: str, source: Path, **facts: Any) -> HostedRepository:
         """Host a copy of a git repository. `facts`: `private`, `archived`, `push`, `drafts`."""
-        number = len(self._hosted) + 1
-        repository = await host(number, full_name, source, self._folder, **facts)
+        self._ids += 1
+        repository = await host(self._ids, full_name, source, self._folder, **facts)
         self._hosted[full_name.lower()] = repository
         return repository
+
+    def forget_all(self) -> None:
+        """Be as if nothing had been hosted or asked."""
+        self._hosted.clear()
+        self._moved.clear()
+        self.requests.clear()
 
     def rename(self, repository: HostedRepository, full_name: str) -> None:
         """Give a repository another name; the old one leads there by 301."""

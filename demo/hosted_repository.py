@@ -84,7 +84,7 @@ async def host(
     number: int, full_name: str, source: Path, folder: Path, **facts: Any
 ) -> HostedRepository:
     """Host a bare copy of the git repository `source` below `folder`."""
-    git_dir = folder / f"{full_name}.git"
+    git_dir = folder / str(number) / f"{full_name}.git"
     await asyncio.to_thread(git_dir.parent.mkdir, parents=True, exist_ok=True)
     if await git(*_CLONE, str(source), str(git_dir)) is None:
         raise RuntimeError(f"{source} cannot be cloned")

@@ -59,8 +59,9 @@ def put_in_place(new: Path, base_git: Path) -> None:
             raise
 
 
-async def read_head(git: Git, git_dir: Path, head: str, full_name: str) -> Head:
-    """The repository's HEAD, whose file says `head`. Raises EmptyRepository, BranchNotFound."""
+async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
+    """The repository's HEAD. Raises EmptyRepository, BranchNotFound."""
+    head = await asyncio.to_thread((git_dir / "HEAD").read_text)
     answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=_QUESTIONS)
     commit, tree, modules = (line.split(" ") for line in answer.decode().splitlines()[:3])
     if commit[-1] != "commit":

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from forge.base_repository import new_repository, put_in_place
+from forge.base_repository import Head, new_repository, put_in_place, read_head
 from forge.repo_url import RepoAddress
 from forge.retries import Patience, Transient, repeated
 from forge.runner import Git
@@ -31,10 +31,10 @@ async def clone(
     *,
     emit: Emit,
     patience: Patience,
-) -> None:
+) -> Head:
     """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError."""
 
-    async def attempt() -> None:
+    async def attempt() -> Head:
         async with new_repository(base_git) as new:
             named = ("--branch", branch) if branch else ()
             result = await git.transfer(*_SHALLOW, *named, "--", address.clone_url, str(new))
@@ -43,9 +43,11 @@ async def clone(
                 if isinstance(error, Transient) or type(error).code != "git_failed":
                     raise error
                 raise await _why(git, address, branch, error)
+            head = await read_head(git, new, address.full_name)
             await asyncio.to_thread(put_in_place, new, base_git)
+            return head
 
-    await repeated(attempt, what="git clone", emit=emit, patience=patience)
+    return await repeated(attempt, what="git clone", emit=emit, patience=patience)
 
 
 async def _why(

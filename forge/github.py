@@ -193,7 +193,7 @@ class GitHub:
 
     def _client(self) -> "pygithub.Github":
         if self._opened is None:
-            import github as pygithub  # noqa: PLC0415 - takes a quarter of a second
+            import github as pygithub
 
             auth = pygithub.Auth.Token(self._token.get_secret_value()) if self._token else None
             self._opened = pygithub.Github(
@@ -238,7 +238,8 @@ class GitHub:
 
     def _mapped(self, what: str, call: Callable[[], T]) -> T:
         """The call's result, or one of ours for whatever PyGithub and what is below it raise."""
-        import github as pygithub  # noqa: PLC0415 - takes a quarter of a second
+        import github as pygithub
+        from urllib3.exceptions import HTTPError
 
         try:
             return call()
@@ -246,7 +247,7 @@ class GitHub:
             limited = isinstance(error, pygithub.RateLimitExceededException)
             refusal = Refusal.read(error.status, error.data, error.headers, limited=limited)
             raise self._refused(what, refusal) from None
-        except (json.JSONDecodeError, OSError) as error:
+        except (json.JSONDecodeError, OSError, HTTPError) as error:
             raise _unanswered(what, error) from None
         except (pygithub.BadAttributeException, ValueError, RuntimeError, AssertionError) as error:
             raise _misfit(what, error) from None
@@ -263,7 +264,7 @@ class GitHub:
 
 def _unanswered(what: str, error: Exception) -> Exception:
     """No answer, or half of one. What could not even be sent will not go right later."""
-    if isinstance(error, OSError) and isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return _misfit(what, error)
     name = type(error).__name__
     ours = GitHubUnavailable(f"GitHub gave no whole answer when asked for {what} ({name}).")
@@ -279,13 +280,13 @@ def _misfit(what: str, error: Exception) -> GitHubRejected:
 
 
 def _facts(repository: "Repository") -> RepositoryFacts:
-    permissions = repository.permissions
+    told = repository.raw_data
     return RepositoryFacts(
-        full_name=str(repository.full_name),
-        default_branch=str(repository.default_branch),
-        archived=bool(repository.archived),
-        private=bool(repository.private),
-        push=bool(permissions and permissions.push),
+        full_name=str(told["full_name"]),
+        default_branch=str(told["default_branch"]),
+        archived=bool(told["archived"]),
+        private=bool(told["private"]),
+        push=bool(told.get("permissions", {}).get("push")),
     )
 
 

@@ -124,11 +124,11 @@ class GitRepositories(Repositories):
     async def _clone(
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
     ) -> Head:
-        if not await asyncio.to_thread(run.base_git.exists):
-            await clone(
-                self._git, address, branch, run.base_git, emit=emit, patience=self._patience
-            )
-        return await self._head(run, address.full_name)
+        if await asyncio.to_thread(run.base_git.exists):
+            return await read_head(self._git, run.base_git, address.full_name)
+        return await clone(
+            self._git, address, branch, run.base_git, emit=emit, patience=self._patience
+        )
 
     async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
         checkout = await Checkout.find(self._git, path)
@@ -136,16 +136,12 @@ class GitRepositories(Repositories):
         try:
             if not await asyncio.to_thread(run.base_git.exists):
                 await checkout.fetch_into(self._git, branch, run.base_git)
-            head = await self._head(run, checkout.folder.name)
+            head = await read_head(self._git, run.base_git, checkout.folder.name)
             notes = [_UNCOMMITTED] if await uncommitted else []
         finally:
             await _stopped(uncommitted)
         notes += [_SUBMODULES] if head.submodules else []
         return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
-
-    async def _head(self, run: RunFolder, full_name: str) -> Head:
-        text = await asyncio.to_thread((run.base_git / "HEAD").read_text)
-        return await read_head(self._git, run.base_git, text, full_name)
 
     def _signed_in(self, address: RepoAddress) -> GitHub:
         if self._github is None or self._token is None:

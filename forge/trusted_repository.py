@@ -44,7 +44,7 @@ class TrustedBlobs(Blobs):
 @contextmanager
 def open_blobs(run: RunFolder) -> Iterator[TrustedBlobs]:
     """The blobs of a run, to be used in one thread. Raises StoreDamaged."""
-    import git  # noqa: PLC0415 - takes a sixth of a second, and starts git
+    import git
 
     try:
         repository = git.Repo(run.base_git, expand_vars=False)

@@ -1,0 +1,169 @@
+"""The map from what GitHub and its client library can fail with to our errors is total."""
+
+import inspect
+import json
+import time
+from typing import Any
+
+import github
+import pytest
+import requests
+import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from forge.github import GitHub
+from forge.github_refusal import SECONDARY_WAIT_S, Refusal, Unprocessable
+from forge.retries import Transient
+from graph.errors import (
+    BranchNotFound,
+    CodingAgentError,
+    GitHubForbidden,
+    GitHubRateLimited,
+    GitHubRejected,
+    GitHubUnauthorized,
+    GitHubUnavailable,
+    RepositoryArchived,
+    RepositoryNotFound,
+)
+from tests.standins.github import TOKEN
+
+
+def client() -> GitHub:
+    return GitHub(api_url="http://127.0.0.1:9/api/v3", token=SecretStr(TOKEN))
+
+
+def classes_of(module: Any) -> list[type[Exception]]:
+    found = [value for _, value in inspect.getmembers(module, inspect.isclass)]
+    return [value for value in found if issubclass(value, Exception)]
+
+
+def made(kind: type[Exception]) -> Exception:
+    """An error of this class, however its constructor wants to be called."""
+    if issubclass(kind, github.GithubException):
+        return kind(418, {"message": TOKEN}, {})
+    for arguments in ((TOKEN,), (TOKEN, "doc", 0), (None, None, TOKEN), (TOKEN, str, None)):
+        try:
+            return kind(*arguments)
+        except TypeError:
+            continue
+    raise AssertionError(kind)
+
+
+FOREIGN: list[type[Exception]] = [
+    *(kind for kind in classes_of(github) if not issubclass(kind, Warning)),
+    *(kind for kind in classes_of(requests.exceptions) if not issubclass(kind, Warning)),
+    *(urllib3.exceptions.LocationParseError, urllib3.exceptions.LocationValueError),
+    *(OSError, TimeoutError, ConnectionResetError, ValueError, UnicodeError, json.JSONDecodeError),
+    *(AssertionError, RuntimeError, TypeError, AttributeError, KeyError, IndexError),
+]
+
+
+@pytest.mark.parametrize("kind", sorted(set(FOREIGN), key=repr))
+def test_every_foreign_error_becomes_ours(kind: type[Exception]) -> None:
+    def call() -> None:
+        raise made(kind)
+
+    with pytest.raises((CodingAgentError, Transient, Unprocessable)) as raised:
+        client()._mapped("the account", call)
+    error = raised.value
+    ours = error.error if isinstance(error, Transient | Unprocessable) else error
+    assert isinstance(ours, CodingAgentError)
+    assert type(ours).code != "internal"
+    assert TOKEN not in f"{ours.message} {ours.hint} {error}"
+    assert error.__suppress_context__
+
+
+def test_our_own_mistakes_are_not_mapped() -> None:
+    def call() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        client()._mapped("the account", call)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        (400, "Bad Request", GitHubRejected),
+        (401, "Bad credentials", GitHubUnauthorized),
+        (403, "Resource not accessible by personal access token", GitHubForbidden),
+        (403, "Repository was archived so is read-only.", RepositoryArchived),
+        (404, "Not Found", RepositoryNotFound),
+        (409, "Conflict", GitHubRejected),
+        (410, "Issues are disabled", GitHubRejected),
+        (422, "Validation Failed", GitHubRejected),
+        (451, "Unavailable for legal reasons", GitHubRejected),
+        (500, "Server Error", GitHubUnavailable),
+        (503, "", GitHubUnavailable),
+    ],
+)
+def test_a_status_has_its_error(status: int, message: str, error: type[CodingAgentError]) -> None:
+    refusal = Refusal.read(status, {"message": message}, {}, limited=False)
+    assert type(refusal.error("a thing")) is error
+    assert refusal.transient is (status >= 500)
+
+
+def test_a_base_that_is_gone_is_named() -> None:
+    data = {"message": "Validation Failed", "errors": [{"field": "base", "code": "invalid"}]}
+    refusal = Refusal.read(422, data, None, limited=False)
+    assert isinstance(refusal.error("a pull request"), BranchNotFound)
+    assert refusal.fields == ("base",)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "limited", "wait"),
+    [
+        (403, {"Retry-After": "7"}, False, 7),
+        (429, {"retry-after": "0"}, False, 0),
+        (429, {}, False, SECONDARY_WAIT_S),
+        (403, {}, True, SECONDARY_WAIT_S),
+        (403, {}, False, None),
+        (403, {"Retry-After": "soon"}, False, None),
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}, False, 1),
+        (403, {"X-RateLimit-Remaining": "5", "X-RateLimit-Reset": "1"}, False, None),
+        (404, {"Retry-After": "7"}, False, None),
+        (503, {"Retry-After": "7"}, False, None),
+    ],
+)
+def test_a_rate_limit_says_how_long(
+    status: int,
+    headers: dict[str, str],
+    limited: bool,
+    wait: float | None,
+) -> None:
+    refusal = Refusal.read(status, {"message": "x"}, headers, limited=limited)
+    assert refusal.wait_s == wait
+    if wait is not None:
+        assert isinstance(refusal.error("a thing"), GitHubRateLimited)
+        assert refusal.transient
+
+
+def test_the_primary_limit_lasts_until_its_reset() -> None:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 100)}
+    wait = Refusal.read(403, {}, headers, limited=True).wait_s
+    assert wait is not None
+    assert 99 < wait <= 101
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+bodies = json_values | st.fixed_dictionaries({"message": json_values, "errors": json_values})
+
+
+@given(st.integers(300, 599), bodies, st.dictionaries(st.text(), st.text()), st.booleans())
+def test_whatever_github_sends_is_read(
+    status: int,
+    data: Any,
+    headers: dict[str, str],
+    limited: bool,
+) -> None:
+    refusal = Refusal.read(status, data, headers, limited=limited)
+    error = refusal.error("a thing")
+    assert "\n" not in error.message
+    assert len(error.message) < 500
+    assert refusal.reason

@@ -1,0 +1,131 @@
+"""GitHub with its faults: the demo's forge, which fails when and how a test says."""
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from demo.forge_server import ForgeServer
+from demo.hosted_repository import HostedRepository
+
+TOKEN = "ghp_ForTestsOnly0123456789ABCDEFabcdef0123"
+
+
+@dataclass
+class Fault:
+    """One way to fail. `after`: only once the call had its effect.
+
+    `status` None drops the connection, `cut` sends half of the right JSON.
+    """
+
+    status: int | None = 500
+    message: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    after: bool = False
+    cut: bool = False
+    times: int = 1
+    body: bytes | None = None
+
+    def response(self) -> Response:
+        content: dict[str, Any] = {"message": self.message or "Server Error"}
+        if self.errors:
+            content["errors"] = self.errors
+        body = self.body if self.body is not None else json.dumps(content).encode()
+        return Response(body, self.status or 500, self.headers, "application/json")
+
+
+DROPPED = Fault(status=None)
+
+
+class GitHubStandIn(ForgeServer):
+    """`fail` decides what the next calls of a kind meet."""
+
+    def __init__(self) -> None:
+        super().__init__(token=TOKEN, login="octo-agent", user_id=583231)
+        self._faults: list[tuple[str, str, Fault]] = []
+
+    def fail(self, method: str, path_end: str, fault: Fault) -> Fault:
+        """Let the next `fault.times` calls whose path ends so fail."""
+        fault = Fault(**vars(fault))
+        self._faults.append((method, path_end, fault))
+        return fault
+
+    def forget_all(self) -> None:
+        super().forget_all()
+        self._faults.clear()
+
+    def calls(self, method: str, path_end: str) -> int:
+        """How many calls of a kind have come."""
+        return sum(
+            request.method == method and request.path.endswith(path_end)
+            for request in self.requests
+        )
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._next_fault(scope["method"], scope["path"])
+        if fault is None:
+            await super().handle(scope, receive, send)
+            return
+        answered = _Answer()
+        if fault.after or fault.cut:
+            await super().handle(scope, receive, answered.send)
+        if fault.cut:
+            await answered.half().__call__(scope, receive, send)
+        elif fault.status is None:
+            await _drop(receive)
+        else:
+            await fault.response()(scope, receive, send)
+
+    def _next_fault(self, method: str, path: str) -> Fault | None:
+        for wanted, end, fault in self._faults:
+            if fault.times and wanted == method and path.endswith(end):
+                fault.times -= 1
+                return fault
+        return None
+
+
+class _Answer:
+    """Keeps what the forge would have answered."""
+
+    def __init__(self) -> None:
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        self._body += message.get("body", b"")
+
+    def half(self) -> Response:
+        return Response(self._body[: len(self._body) // 2], media_type="application/json")
+
+
+async def _drop(receive: Receive) -> None:
+    """Close the connection, which uvicorn keeps where `receive` belongs to, without an answer."""
+    cycle: Any = cast("Any", receive).__self__
+    cycle.transport.abort()
+    message: Message = {"type": ""}
+    while message["type"] != "http.disconnect":
+        message = await receive()
+
+
+def refuse_pushes(repository: HostedRepository, *lines: str) -> None:
+    """A hook on the forge that refuses every push and says these lines."""
+    hook = repository.git_dir / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    said = "\n".join(f"echo {json.dumps(line)} >&2" for line in lines)
+    hook.write_text(f"#!/bin/sh\n{said}\nexit 1\n")
+    hook.chmod(0o755)
+
+
+def accept_pushes(repository: HostedRepository) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (repository.git_dir / "hooks" / "pre-receive").unlink()
+
+
+def files_that_hold(folder: Path, text: str) -> list[Path]:
+    """Every file below `folder` in which `text` stands."""
+    wanted = text.encode()
+    return [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes()]
