@@ -13,8 +13,8 @@ from graph.values import Value
 class PublicationRecord(Value):
     """The newest commit, how far it came, and the pull request.
 
-    `pushed` is the newest commit known to be on the branch; `opened_with` the one that the pull
-    request was opened with.
+    `pushed` is the newest commit known to be on the branch; `opened_with` names what the pull
+    request told when it was opened, or the commit that a checkout's branch was made with.
     """
 
     commit: str = ""

@@ -1,6 +1,7 @@
 """The only way out: the gate, the commit, the branch, the pull request."""
 
 import asyncio
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
@@ -109,13 +110,14 @@ class ForgePublisher(Publisher):
                 patience=self._patience,
             )
             record = await self._kept(run, record, pushed=record.commit)
-        pull = await self._pull(github, publication, record, text, emit)
+        told = _digest(record.commit, text, publication.draft)
+        pull = await self._pull(github, publication, record.opened_with in ("", told), text, emit)
         record = await self._kept(
             run,
             record,
             number=pull.number,
             url=pull.url,
-            opened_with=record.opened_with or record.commit,
+            opened_with=record.opened_with or told,
         )
         await add_extras(
             github, address.full_name, pull.number, publication.labels, publication.reviewers
@@ -125,18 +127,18 @@ class ForgePublisher(Publisher):
             number=pull.number,
             branch=publication.branch,
             draft=pull.draft,
-            created=record.opened_with == record.commit,
+            created=record.opened_with == told,
         )
 
     async def _pull(
         self,
         github: GitHub,
         publication: Publication,
-        record: PublicationRecord,
+        new: bool,
         text: PullText,
         emit: Emit,
     ) -> Pull:
-        """The run's pull request: opened, or brought up to date where it stands."""
+        """The run's pull request: opened where it is new, or brought up to date as it stands."""
         base = publication.base
         pull = await open_pull(
             github,
@@ -147,7 +149,7 @@ class ForgePublisher(Publisher):
             draft=publication.draft,
             emit=emit,
         )
-        if record.opened_with in ("", record.commit):
+        if new:
             return pull
         return await update_pull(
             github, base.full_name, pull.number, text, ready=not publication.draft, emit=emit
@@ -252,6 +254,11 @@ class ForgePublisher(Publisher):
     def _refuse_token(self, *texts: str) -> None:
         if any(self._forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):
             raise PushRefused("The text of the pull request holds the GitHub token.")
+
+
+def _digest(commit: str, text: PullText, draft: bool) -> str:
+    """What a pull request tells, so that the same again is known."""
+    return hashlib.sha256(repr((commit, text.title, text.body, draft)).encode()).hexdigest()
 
 
 def _identity(author: str) -> dict[str, str]:
