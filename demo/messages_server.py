@@ -17,7 +17,6 @@ from graph.values import Usage
 __all__ = ["Answer", "Exchange", "MessagesServer", "ScriptedReply"]
 
 _MAX_BODY = 32 * 1024 * 1024
-_MAX_HEAD = 64 * 1024
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
 Request = dict[str, Any]
@@ -121,7 +120,7 @@ class MessagesServer:
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_MAX_HEAD)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_MAX_BODY)
         port = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{port}"
         return self

@@ -142,27 +142,40 @@ class Claude:
             await self._client.close()
             self._client = None
 
-    async def attempt(self, request: Mapping[str, Any], listener: Listener) -> Reply:
-        """Send one request and read its stream; never repeats. Raises AttemptFailed."""
+    async def attempt(self, body: bytes, listener: Listener) -> Reply:
+        """Send one request, a JSON body that asks for a stream; never repeats.
+
+        The body is sent as it is: so the bytes of a history stay the same, and the SDK does not
+        walk through all of it each turn. Raises AttemptFailed.
+        """
         client = await self._opened()
-        import anthropic  # noqa: PLC0415 - slow to import
-        import httpx2  # noqa: PLC0415
+        import anthropic
+        import httpx2
+        from anthropic.lib.streaming import AsyncMessageStream
+        from anthropic.types import Message, RawMessageStreamEvent
 
         foreign = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError)
         reported: Usage | None = None
-        sending = client.messages.stream(**request)
         try:
-            async with asyncio.timeout(self._turn_s), sending as stream:
-                async for event in stream:
-                    if event.type == "message_start":
-                        reported = _usage(event.message)
-                    elif event.type == "content_block_start":
-                        listener.begin_block()
-                    elif event.type == "text":
-                        listener.add("text", event.text)
-                    elif event.type == "thinking":
-                        listener.add("thinking", event.thinking)
-                return _reply(stream.current_message_snapshot, stream.request_id)
+            async with asyncio.timeout(self._turn_s):
+                raw = await client.post(
+                    "/v1/messages",
+                    content=body,
+                    cast_to=Message,
+                    stream=True,
+                    stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
+                )
+                async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
+                    async for event in stream:
+                        if event.type == "message_start":
+                            reported = _usage(event.message)
+                        elif event.type == "content_block_start":
+                            listener.begin_block()
+                        elif event.type == "text":
+                            listener.add("text", event.text)
+                        elif event.type == "thinking":
+                            listener.add("thinking", event.thinking)
+                    return _reply(stream.current_message_snapshot, stream.request_id)
         except (*foreign, *_MALFORMED) as error:
             failed = self._failed(error)
             failed.usage = reported
@@ -174,8 +187,8 @@ class Claude:
             client = await self._opened()
         except ClaudeError as error:
             return error.code
-        import anthropic  # noqa: PLC0415 - slow to import
-        import httpx2  # noqa: PLC0415
+        import anthropic
+        import httpx2
 
         try:
             await client.models.list(limit=1, timeout=self._connect_s * 2)
@@ -197,8 +210,8 @@ class Claude:
     def _make(self) -> "anthropic.AsyncAnthropic":
         if self._api_key is None or not self._api_key.get_secret_value():
             raise ClaudeUnauthorized("There is no key for the Messages API.")
-        import anthropic  # noqa: PLC0415 - slow to import
-        import httpx2  # noqa: PLC0415
+        import anthropic
+        import httpx2
 
         timeout = anthropic.Timeout(self._silence_s, connect=self._connect_s)
         try:
@@ -228,8 +241,8 @@ class Claude:
 
 def failure_of(error: BaseException) -> AttemptFailed:
     """What an exception of the SDK, its HTTP library or the stream's reading means."""
-    import anthropic  # noqa: PLC0415 - slow to import
-    import httpx2  # noqa: PLC0415
+    import anthropic
+    import httpx2
 
     if isinstance(error, anthropic.APIStatusError):
         return _status_failure(error)

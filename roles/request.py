@@ -1,76 +1,78 @@
-"""A request of the Messages API whose tools, system and history are always the same bytes."""
+"""Requests of one role call, whose tools, system and history are always the same bytes."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from graph.values import Usage
 from roles.allowance import tokens_at_most
 from roles.claude import Block
 from roles.prices import Effort, known_model, prompt_tokens
 from roles.transcript import AssistantMessage, Message
 
 
-@dataclass(frozen=True)
-class RequestForm:
-    """What every request of one role call has in common."""
+class Requests:
+    """Builds the bodies; each message is encoded once, when it is new."""
 
-    model: str
-    system: str
-    tools: list[Block]
-    output_format: Block
-    effort: Effort
-    _fixed: dict[str, Any] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        known = known_model(self.model)
-        output: dict[str, Any] = {"format": self.output_format}
-        if known and self.effort in known.efforts:
-            output = {"effort": self.effort, **output}
+    def __init__(
+        self,
+        *,
+        model: str,
+        system: str,
+        tools: list[Block],
+        output_format: Block,
+        effort: Effort,
+    ) -> None:
+        known = known_model(model)
+        output: dict[str, Any] = {"format": output_format}
+        if known and effort in known.efforts:
+            output["effort"] = effort
         fixed: dict[str, Any] = {
-            "model": self.model,
-            "system": self.system,
-            "tools": self.tools,
+            "model": model,
+            "system": system,
+            "tools": tools,
             "cache_control": {"type": "ephemeral"},
             "output_config": output,
+            "stream": True,
         }
         if known and known.adaptive_thinking:
             fixed["thinking"] = {"type": "adaptive", "display": "summarized"}
-        object.__setattr__(self, "_fixed", fixed)
+        self.model = model
+        self._fixed = _encode(fixed).removesuffix(b"}")
+        self._encoded: list[bytes] = []
 
-    def build(self, messages: list[Message], max_tokens: int) -> dict[str, Any]:
-        """The request that continues the conversation."""
-        history = [
-            {"role": message.role, "content": content}
-            for message in messages
-            if (content := _sendable(message.content))
-        ]
-        return {**self._fixed, "max_tokens": max_tokens, "messages": history}
+    def body(self, messages: Sequence[Message], max_tokens: int) -> bytes:
+        """The request that continues a conversation; `messages` only ever grows."""
+        self._take(messages)
+        history = b",".join(data for data in self._encoded if data)
+        return b'%b,"max_tokens":%d,"messages":[%b]}' % (self._fixed, max_tokens, history)
 
-    def prompt_at_most(self, messages: list[Message]) -> int:
+    def prompt_at_most(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation's prompt at most: what the API counted, and what is new."""
+        self._take(messages)
         new = 0
-        for message in reversed(messages):
+        for message, data in zip(reversed(messages), reversed(self._encoded), strict=True):
             if isinstance(message, AssistantMessage):
-                return _counted(message.usage) + tokens_at_most(new)
-            new += _size(message.content)
-        return tokens_at_most(new + _size(self._fixed))
+                counted = prompt_tokens(message.usage) + message.usage.output_tokens
+                return counted + tokens_at_most(new)
+            new += len(data)
+        return tokens_at_most(new + len(self._fixed))
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        self._encoded += [_message(message) for message in messages[len(self._encoded) :]]
 
 
-def _counted(usage: Usage) -> int:
-    return prompt_tokens(usage) + usage.output_tokens
-
-
-def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode())
-
-
-def _sendable(content: list[Block]) -> list[Block]:
-    """Without what the API sends and does not take back: empty text, and thinking cut off."""
-    return [block for block in content if not _is_remnant(block)]
+def _message(message: Message) -> bytes:
+    """A message as it is sent; nothing where nothing of it can be sent back."""
+    content = [block for block in message.content if not _is_remnant(block)]
+    return _encode({"role": message.role, "content": content}) if content else b""
 
 
 def _is_remnant(block: Block) -> bool:
+    """Whether the API sends such a block and does not take it back: empty, or cut off."""
     if block["type"] == "text":
         return not block["text"].strip()
     return block["type"] == "thinking" and not block.get("signature")
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

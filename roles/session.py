@@ -18,7 +18,7 @@ from roles.claude import Block, Claude
 from roles.deadline import Deadline
 from roles.ledger import Ledger
 from roles.prices import Effort, known_model
-from roles.request import RequestForm
+from roles.request import Requests
 from roles.tool_calls import ToolCalls
 from roles.tools import Toolbox
 from roles.transcript import AssistantMessage, Purpose, Transcript, UserMessage
@@ -77,8 +77,12 @@ class Session(Generic[AnswerT]):
         self._tools = ToolCalls(toolbox, task, deadline, emit)
         self._turns = Turns(
             claude=claude,
-            form=RequestForm(
-                model, spec.system, toolbox.definitions, spec.form.output_format, spec.effort
+            requests=Requests(
+                model=model,
+                system=spec.system,
+                tools=toolbox.definitions,
+                output_format=spec.form.output_format,
+                effort=spec.effort,
             ),
             transcript=transcript,
             task=task,

@@ -15,7 +15,7 @@ from roles.deadline import Deadline
 from roles.ledger import Ledger
 from roles.pieces import Pieces
 from roles.prices import known_model
-from roles.request import RequestForm
+from roles.request import Requests
 from roles.transcript import AssistantMessage, Transcript
 
 
@@ -49,7 +49,7 @@ class Turns:
         self,
         *,
         claude: Claude,
-        form: RequestForm,
+        requests: Requests,
         transcript: Transcript,
         task: RoleTask,
         ledger: Ledger,
@@ -58,7 +58,7 @@ class Turns:
         emit: Emit,
     ) -> None:
         self._claude = claude
-        self._form = form
+        self._requests = requests
         self._transcript = transcript
         self._task = task
         self._ledger = ledger
@@ -86,19 +86,19 @@ class Turns:
     def _max_tokens(self) -> int:
         if self._deadline.left_s <= 0:
             raise OutOf("time")
-        prompt = self._form.prompt_at_most(self._transcript.messages)
-        model = known_model(self._form.model)
+        prompt = self._requests.prompt_at_most(self._transcript.messages)
+        model = known_model(self._requests.model)
         allowed = reply_allowance(self._task.budget, self._ledger.run_spend, model, prompt)
         if allowed < LEAST_REPLY:
             raise OutOf("budget")
         return allowed
 
     async def _attempt(self, key: str, max_tokens: int) -> Reply:
-        request = self._form.build(self._transcript.messages, max_tokens)
+        body = self._requests.body(self._transcript.messages, max_tokens)
         pieces = Pieces(self._teller(key))
         try:
             async with asyncio.timeout(self._deadline.left_s):
-                return await self._claude.attempt(request, pieces)
+                return await self._claude.attempt(body, pieces)
         except TimeoutError as error:
             raise OutOf("time") from error
         finally:
@@ -123,17 +123,17 @@ class Turns:
                 stop_reason=reply.stop_reason,
                 stop_details=reply.stop_details,
                 usage=reply.usage,
-                model=self._form.model,
+                model=self._requests.model,
                 request_id=reply.request_id,
             )
         )
-        self._ledger.report(key, self._form.model, reply.usage)
+        self._ledger.report(key, self._requests.model, reply.usage)
 
     async def _wait(self, key: str, attempt: int, failures: int, failed: AttemptFailed) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
             self._transcript.note_lost(failed.usage)
-            self._ledger.report(key, self._form.model, failed.usage, replies=0)
+            self._ledger.report(key, self._requests.model, failed.usage, replies=0)
         wait = self._patience.pause(failures, failed)
         last = failures >= self._patience.attempts or not wait < self._deadline.left_s
         if last or not failed.repeatable:

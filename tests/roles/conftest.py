@@ -14,9 +14,10 @@ from graph.tasks import RoleTask
 from graph.values import Base
 from roles.claude import Claude
 from roles.turn import Patience
+from sandbox.workspace import make_run_folder
 from tests.roles.bench import FILES, KEY, RUN, Bench, Ears, Serve, make_task
 from tests.standins.claude import Script
-from tests.standins.sandbox import DirectorySandbox, make_run
+from tests.standins.sandbox import DirectorySandbox
 
 
 @pytest.fixture
@@ -33,7 +34,11 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def base(runs: Path) -> Base:
-    return make_run(runs, RUN, FILES)
+    """A base without objects, for tests in which no tree is made of it."""
+    make_run_folder(runs, RUN)
+    return Base(
+        address="http://127.0.0.1/o/r", full_name="o/r", branch="main", sha="0" * 40, tree=""
+    )
 
 
 @pytest.fixture

@@ -1,20 +1,20 @@
 """What the roles are told: short, complete, and safe against what a repository says."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graph.run_folder import RunFolder
-from graph.values import Base
 from roles import coder, fixer, planner, reviewer
 from roles.bash_tool import BashTool
 from roles.editor import EditorTool
 from roles.fenced import fenced
 from roles.overview import overview, wishes
 from roles.session import RoleSpec
-from tests.roles.bench import RUN
-from tests.standins.sandbox import DirectorySandbox
+from tests.roles.bench import FILES, RUN
+from tests.standins.sandbox import DirectorySandbox, make_run
 
 SPECS: dict[str, RoleSpec[Any]] = {
     "planner": planner.SPEC,
@@ -114,7 +114,8 @@ async def test_wishes_of_odd_files(sandbox: DirectorySandbox) -> None:
     assert "caf\ufffd" in await wishes(sandbox)
 
 
-async def test_overview_lists_the_files(base: Base, runs: Any, sandbox: DirectorySandbox) -> None:
+async def test_overview_lists_the_files(runs: Path) -> None:
+    make_run(runs, RUN, FILES)
     source = DirectorySandbox(runs / f"{RUN}-source", RunFolder.of(runs, RUN).base_git)
     assert await overview(source) == "<files>\nREADME.md\ncalc.py\n</files>"
 

@@ -27,9 +27,9 @@ from roles.reviewer import ClaudeReviewer
 from roles.role import ClaudeRole
 from roles.turn import Patience
 from sandbox.workspace import load_change, store_change
-from tests.roles.bench import KEY, MODEL, RUN, Ears, Serve, make_task
+from tests.roles.bench import FILES, KEY, MODEL, RUN, Ears, Serve, make_task
 from tests.standins.claude import HttpError, ScriptedReply, Silence, answer, calls
-from tests.standins.sandbox import DirectorySandboxes
+from tests.standins.sandbox import DirectorySandboxes, make_run
 
 RoleT = TypeVar("RoleT", bound=ClaudeRole)
 PLAN = Plan(
@@ -68,6 +68,11 @@ class Cast:
             model=MODEL,
             patience=self._patience,
         )
+
+
+@pytest.fixture
+def base(runs: Path) -> Base:
+    return make_run(runs, RUN, FILES)
 
 
 @pytest.fixture
