@@ -45,9 +45,14 @@ HIGHEST_FAMILY = 46
 LOW_HALF = 0xFFFFFFFF  # the kernel looks at the low 32 bits of these arguments only
 
 
+def filter_path(state: Path) -> Path:
+    """Where the filter of this architecture is kept."""
+    return state / f"seccomp-{platform.machine()}-{VERSION}.bpf"
+
+
 def filter_file(state: Path) -> Path:
-    """The compiled filter of this architecture, made once. Raises SandboxUnavailable."""
-    path = state / f"seccomp-{platform.machine()}-{VERSION}.bpf"
+    """The compiled filter, made once. Raises SandboxUnavailable."""
+    path = filter_path(state)
     if not path.exists():
         write_whole(path, compile_filter())
     return path
@@ -56,7 +61,7 @@ def filter_file(state: Path) -> Path:
 def compile_filter() -> bytes:
     """The filter as the BPF program that bubblewrap loads. Raises SandboxUnavailable."""
     try:
-        import pyseccomp  # noqa: PLC0415 - loads libseccomp, needed only where there is no cache
+        import pyseccomp
     except (ImportError, OSError, RuntimeError) as error:
         raise SandboxUnavailable(
             f"the system call filter cannot be built: {error}",

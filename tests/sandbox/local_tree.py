@@ -6,8 +6,10 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from sandbox import cgroup
 from sandbox.bubblewrap import Bubblewrap, BubblewrapSandbox
 from sandbox.sandbox import Limits
+from sandbox.seccomp import compile_filter, filter_path
 
 NO_GROUPS = Path("/nonexistent")
 PARTS = ("workspace", "home", "tmp")
@@ -17,9 +19,16 @@ AS_ROOT = os.geteuid() == 0
 def make_backend(data: Path, limits: Limits | None = None, *, grouped: bool = True) -> Bubblewrap:
     """A backend; not `grouped`: one that finds no control groups and polls."""
     limits = limits or Limits(timeout_s=20, memory_mb=256, pids=64, disk_mb=64)
-    if grouped:
-        return Bubblewrap(limits=limits, state=data / "state")
-    return Bubblewrap(limits=limits, state=data / "state", cgroups=NO_GROUPS)
+    cgroups = cgroup.ROOT if grouped else NO_GROUPS
+    backend = Bubblewrap(limits=limits, state=data / "state", cgroups=cgroups)
+    filter_path(backend.state).write_bytes(compiled())
+    return backend
+
+
+@cache
+def compiled() -> bytes:
+    """Once for all tests: to compile it anew for each would take most of their time."""
+    return compile_filter()
 
 
 def make_tree(folder: Path, owner: int | None) -> Path:

@@ -129,7 +129,7 @@ def test_a_killed_service_leaves_nothing_running(data_dir: Path) -> None:
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(data_dir)],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -114,7 +114,8 @@ async def test_a_verdict_that_does_not_fit_is_replaced(data_dir: Path, kept: byt
 def test_another_program_is_another_machine(data_dir: Path) -> None:
     backend = make_backend(data_dir)
     assert machine_state(backend) == machine_state(make_backend(data_dir))
-    assert machine_state(backend) != machine_state(make_backend(data_dir, grouped=False))
+    if backend.grouped:
+        assert machine_state(backend) != machine_state(make_backend(data_dir, grouped=False))
     copy = data_dir / "bwrap"
     copy.write_bytes(Path(backend.bwrap).read_bytes())
     state = machine_state(backend)
