@@ -203,7 +203,7 @@ async def test_a_short_command_that_left_too_much_is_told(data_dir: Path) -> Non
 async def test_what_is_too_much_can_be_removed(data_dir: Path) -> None:
     sandbox = limited(data_dir, Limits(disk_mb=32))
     await sandbox.run(TOO_MUCH)
-    assert (await sandbox.run("sleep 0.3; rm a b c; sleep 0.3; echo done")).text == "done\n"
+    assert (await sandbox.run("sleep 0.3; rm -f a b c d; sleep 0.3; echo done")).text == "done\n"
     assert (await sandbox.run("sleep 0.3; echo > e; sleep 0.3; echo done")).text == "done\n"
 
 
