@@ -1,0 +1,111 @@
+"""The roles in the real sandbox."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.values import Base
+from roles.coder import ClaudeCoder
+from roles.reviewer import ClaudeReviewer
+from roles.turn import Patience
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.sandbox import Limits, Sandboxes
+from sandbox.trees import LocalSandboxes
+from sandbox.workspace import load_change
+from tests.roles.bench import FILES, MODEL, RUN, Ears, Serve, make_task, results
+from tests.sandbox.local_tree import missing
+from tests.standins.claude import ScriptedReply, answer, calls, tool_use
+from tests.standins.sandbox import make_run
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture(autouse=True)
+def _needs_namespaces() -> None:
+    if reason := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def runs(data_dir: Path) -> Path:
+    return data_dir / "runs"
+
+
+@pytest.fixture
+def base(runs: Path) -> Base:
+    runs.mkdir(mode=0o711)
+    return make_run(runs, RUN, FILES)
+
+
+@pytest.fixture
+def sandboxes(runs: Path, data_dir: Path) -> Sandboxes:
+    backend = Bubblewrap(limits=Limits(timeout_s=20, memory_mb=512), state=data_dir / "state")
+    return LocalSandboxes(runs=runs, backend=backend)
+
+
+def edit(**arguments: Any) -> ScriptedReply:
+    return ScriptedReply((tool_use("str_replace_based_edit_tool", arguments),))
+
+
+async def test_coder_then_reviewer(
+    serve: Serve, sandboxes: Sandboxes, runs: Path, base: Base, ears: Ears, patience: Patience
+) -> None:
+    replies = [
+        calls("cat calc.py", "ls -la", "id -u"),
+        edit(command="view", path="/workspace"),
+        edit(command="str_replace", path="calc.py", old_str="a - b", new_str="a + b"),
+        edit(command="create", path="tests/test_calc.py", file_text="import calc\n"),
+        edit(command="view", path="calc.py"),
+        calls("python3 -c 'import calc; print(calc.add(2, 3))'", "env | sort", "git diff HEAD"),
+        edit(command="view", path="/etc/passwd"),
+        answer(title="Let add add", summary="It subtracted."),
+        calls("git diff HEAD --stat", "cat calc.py"),
+        answer(verdict="approve", summary="It adds.", findings=[]),
+    ]
+    cast: dict[str, Any] = {"sandboxes": sandboxes, "runs": runs, "model": MODEL}
+    async with serve(*replies) as (server, claude):
+        coder = ClaudeCoder(claude=claude, patience=patience, **cast)
+        coded = await coder(make_task(base), ears)
+        assert coded.change
+        reviewer = ClaudeReviewer(claude=claude, patience=patience, **cast)
+        task = make_task(base, "reviewer", step=2, change=coded.change)
+        reviewed = await reviewer(task, ears)
+    await sandboxes.close_run(RUN)
+    assert b"+++ b/tests/test_calc.py" in load_change(runs, RUN, coded.change)
+    assert reviewed.review
+    assert results(server, 1)[2]["content"] != "0"
+    assert results(server, 2)[0]["content"].split("\n") == ["README.md", "calc.py"]
+    assert "a + b" in results(server, 5)[0]["content"]
+    assert results(server, 6)[0]["content"] == "5"
+    assert "ANTHROPIC" not in results(server, 6)[1]["content"]
+    assert results(server, 7)[0]["is_error"] is True
+    assert "tests/test_calc.py" in results(server, 9)[0]["content"]
+    assert not (runs / RUN / "trees" / "review-2").exists()
+
+
+async def test_links_lead_to_more_sandbox(
+    serve: Serve, sandboxes: Sandboxes, runs: Path, base: Base, ears: Ears, patience: Patience
+) -> None:
+    secret = runs / "secret"
+    secret.write_text("not yours")
+    replies = [
+        calls(f"ln -s {secret} link; ln -s / root; mkfifo pipe"),
+        edit(command="view", path="link"),
+        edit(command="view", path=f"root{secret}"),
+        edit(command="view", path="pipe"),
+        edit(command="create", path="link", file_text="mine"),
+        answer(title="", summary=""),
+    ]
+    async with serve(*replies) as (server, claude):
+        coder = ClaudeCoder(
+            claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL, patience=patience
+        )
+        await coder(make_task(base), ears)
+    await sandboxes.close_run(RUN)
+    assert secret.read_text() == "not yours"
+    for request in (2, 3, 4):
+        assert results(server, request)[0]["is_error"] is True
