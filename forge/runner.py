@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -19,6 +19,8 @@ _READ_BYTES: Final = 64 * 1024
 _STDERR_BYTES: Final = 16 * 1024
 _TOLD: Final = 1000
 _MIB: Final = 1024 * 1024
+_PRIVATE: Final = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
+"""A mask that every event loop can set: not all of them take it as an option."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,9 @@ class SystemUser:
     uid: int
     gid: int
 
-
-class _RunAs(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: list[int]
+    def command(self) -> list[str]:
+        """What makes a command this user's."""
+        return ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--"]
 
 
 class Git:
@@ -161,10 +161,9 @@ class Git:
         limits: GitLimits,
         user: SystemUser | None,
     ) -> GitResult:
-        run_as: _RunAs = {}
-        if user:
-            run_as = {"user": user.uid, "group": user.gid, "extra_groups": []}
         process = await asyncio.create_subprocess_exec(
+            *_PRIVATE,
+            *(user.command() if user else ()),
             *limits.command(),
             "git",
             *line,
@@ -174,8 +173,6 @@ class Git:
             env=environment,
             cwd="/",
             start_new_session=True,
-            umask=0o077,
-            **run_as,
         )
         stdout, stderr, over = b"", b"", ""
         try:
