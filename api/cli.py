@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from api import command_options as given
-from api.exit_codes import CANCELLED, FAILED, USAGE
+from api.exit_codes import FAILED, USAGE
 
 if TYPE_CHECKING:
     from api.attendance import Attendance
@@ -66,7 +66,7 @@ def run(
     The exit code is the run's: 0 succeeded; 3 nothing to change, or plan rejected; 1 incomplete,
     blocked or failed; 4 budget or time spent; 130 cancelled. Ctrl-C cancels the run.
     """
-    from api.run_order import OptionError, run_order
+    from api.run_order import run_order
 
     settings = _settings(server)
     asked = {
@@ -85,10 +85,7 @@ def run(
         "timeout_s": timeout,
         "model": model,
     }
-    try:
-        order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
-    except OptionError as error:
-        raise typer.BadParameter(str(error), param_hint=error.option) from None
+    order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
     _attend(settings, lambda seat: seat.run(order), json=json, quiet=quiet)
 
 
@@ -98,16 +95,22 @@ def serve(host: given.Host = "127.0.0.1", port: given.Port = 8000) -> None:
 
     Only this machine reaches it, unless --host says otherwise; then keys must be set.
     """
-    import local
-    from api.server import make_server
     from api.settings import SettingsError
 
     settings = _settings(None)
     try:
         settings.check_bind(host)
     except SettingsError as error:
-        _fail(str(error), code=USAGE)
-    make_server(local.create_local_app(settings), host=host, port=port).run()
+        _fail(error)
+    import local
+    from api.server import make_server
+    from api.service_log import log_to_stderr
+
+    log_to_stderr()
+    server = make_server(local.create_local_app(settings), host=host, port=port)
+    server.run()
+    if not server.started:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -178,9 +181,9 @@ def approve(
     machine then goes on in this command, which stays to its end.
     """
     if reject and revise is not None:
-        raise typer.BadParameter("goes without --reject", param_hint="'--revise'")
+        raise typer.BadParameter("goes without --reject", param_hint="--revise")
     if revise is not None and not revise.strip():
-        raise typer.BadParameter("says what to plan otherwise", param_hint="'--revise'")
+        raise typer.BadParameter("says what to plan otherwise", param_hint="--revise")
     decision = "reject" if reject else "approve" if revise is None else "revise"
     settings = _settings(server)
     _attend(settings, lambda seat: seat.answer(run, decision, revise or ""))
@@ -302,28 +305,15 @@ async def _open_runs(
 
 
 def _finish(work: "Coroutine[Any, Any, int]") -> NoReturn:
-    """Do the work and leave with its exit code; an error is told in words."""
-    import asyncio
+    from api.command_end import finish
 
-    from api.server_error import ServerError
-    from graph.errors import CodingAgentError, RequestError
-
-    try:
-        code = asyncio.run(work)
-    except (CodingAgentError, ServerError) as error:
-        wrong_usage = isinstance(error, RequestError) or getattr(error, "status", None) == 422
-        _fail(f"{error.message}\n{error.hint}", code=USAGE if wrong_usage else FAILED)
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        code = CANCELLED
-    raise typer.Exit(code)
+    finish(work)
 
 
-def _fail(text: str, *, code: int) -> NoReturn:
-    from api.terminal_text import clean
+def _fail(error: Exception) -> NoReturn:
+    from api.command_end import fail
 
-    first, *others = [line for line in clean(text).splitlines() if line.strip()] or ["unknown"]
-    typer.echo("\n".join([f"Error: {first}", *(f"  {line}" for line in others)]), err=True)
-    raise typer.Exit(code)
+    fail(str(error), code=USAGE)
 
 
 def _settings(server: str | None) -> "Settings":
@@ -335,7 +325,7 @@ def _settings(server: str | None) -> "Settings":
     try:
         settings = load_settings()
     except SettingsError as error:
-        _fail(str(error), code=USAGE)
+        _fail(error)
     if server is None:
         return settings
     try:

@@ -52,7 +52,7 @@ class Progress:
         self._live = self._new_live()
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -83,7 +83,7 @@ class Progress:
 
     def go_on(self) -> None:
         self._live = self._new_live()
-        self._live.start()
+        self._live.start(refresh=True)
 
     def _new_live(self) -> Live:
         return Live(
@@ -96,7 +96,9 @@ class Progress:
 
     def _foot(self) -> Group:
         picture, width = self._narration.picture, self._width - 1
-        if picture.final or not picture.status:
+        if not picture.status:
+            return Group(Text("starting", style=_STYLES["dim"]))
+        if picture.final:
             return Group()
         tools = duration(picture.tools_elapsed) if picture.tools else ""
         totals = f"{count(picture.tokens.total)} tokens · {money(picture.cost_usd)}"

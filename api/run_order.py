@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from api.repo_argument import resolve_repo
 from graph.state import RunRequest
-
-
-class OptionError(Exception):
-    """Raised when an option's value cannot be used."""
-
-    def __init__(self, option: str, message: str) -> None:
-        super().__init__(message)
-        self.option = option
 
 
 @dataclass(frozen=True)
@@ -31,20 +25,23 @@ class RunOrder:
 def run_order(
     prompt: str, repo: str, asked: Mapping[str, Any], *, output: Path | None, here: bool
 ) -> RunOrder:
-    """`here`: the run is this machine's, so that a local checkout can be worked on."""
+    """`here`: the run is this machine's, so that a local checkout can be worked on.
+
+    Raises typer.BadParameter.
+    """
     try:
         place = resolve_repo(repo)
     except ValueError as error:
-        raise OptionError("--repo", str(error)) from None
+        raise _wrong("--repo", str(error)) from None
     if place.local and not here:
-        raise OptionError("--repo", "a server cannot reach a checkout of this machine")
+        raise _wrong("--repo", "a server cannot reach a checkout of this machine")
     if output and not output.parent.is_dir():
-        raise OptionError("--output", f"there is no folder {str(output.parent)!r}")
+        raise _wrong("--output", f"there is no folder {str(output.parent)!r}")
     if not math.isfinite(asked.get("max_cost_usd") or 0.0):
-        raise OptionError("--max-cost", "takes an amount of US dollars")
+        raise _wrong("--max-cost", "takes an amount of US dollars")
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
-        raise OptionError("PROMPT", "is empty; say in a sentence what should change")
+        raise _wrong("PROMPT", "is empty; say in a sentence what should change")
     given = {
         name: value
         for name, value in asked.items()
@@ -54,3 +51,7 @@ def run_order(
     base = given.get("base_branch") or "HEAD"
     note = f"Starts from {base} of {place.address}; uncommitted changes are not included."
     return RunOrder(request, note if place.local else "", output)
+
+
+def _wrong(option: str, message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint=option)
