@@ -39,6 +39,7 @@ class LogBarrier:
 
     def __init__(self) -> None:
         self._open: dict[str, asyncio.Event] = {}
+        self._stopped = False
 
     def started(self, task_id: str) -> None:
         self._open[task_id] = asyncio.Event()
@@ -47,14 +48,17 @@ class LogBarrier:
         if event := self._open.pop(task_id, None):
             event.set()
 
-    def lift(self) -> None:
-        """Hold nothing back any more: the run stops here."""
+    def stop(self) -> None:
+        """Let nothing through any more: what a stopped graph writes may be half a result."""
+        self._stopped = True
         for task_id in list(self._open):
             self.logged(task_id)
 
-    async def wait(self, task_id: str) -> None:
+    async def passed(self, task_id: str) -> bool:
+        """True once the task's events are logged, False where they will not be."""
         if event := self._open.get(task_id):
             await event.wait()
+        return not self._stopped
 
 
 class LoggedFirstSaver(AsyncSqliteSaver):
@@ -72,10 +76,16 @@ class LoggedFirstSaver(AsyncSqliteSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Errors and interrupts, which end no node, are not held back."""
-        if not any(channel in WRITES_IDX_MAP for channel, _ in writes):
-            await self._barrier.wait(task_id)
-        await super().aput_writes(config, writes, task_id, task_path)
+        """Keep a result. Errors and interrupts, which end no node, wait for nothing.
+
+        LangGraph keeps what a cancelled node had written so far, and would take that for its
+        result: the node is not run again, and where its routing is missing the graph just ends.
+        """
+        if any(isinstance(value, asyncio.CancelledError) for _, value in writes):
+            return
+        special = any(channel in WRITES_IDX_MAP for channel, _ in writes)
+        if await self._barrier.passed("" if special else task_id):
+            await super().aput_writes(config, writes, task_id, task_path)
 
 
 @asynccontextmanager

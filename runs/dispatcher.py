@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 _ROUND_S: Final = 1.0
 _RENEW_S: Final = 5.0
-_DRAIN_S: Final = 3.0
 _STOP_S: Final = 5.0
 
 
@@ -93,13 +92,13 @@ class Dispatcher:
             except TimeoutError:
                 continue
 
-    async def drain(self) -> None:
-        """Stop all drives, between two nodes where that comes soon; their runs go on elsewhere."""
+    async def drain(self, within_s: float) -> None:
+        """Stop all drives, between two nodes where one ends in time; their runs go on elsewhere."""
         tasks = list(self._tasks.values())
         for drive in self._drives.values():
             drive.drain()
         if tasks:
-            await asyncio.wait(tasks, timeout=_DRAIN_S)
+            await asyncio.wait(tasks, timeout=within_s)
         for drive in self._drives.values():
             drive.stop("drained")
         if tasks:

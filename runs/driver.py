@@ -87,7 +87,7 @@ class Drive:
         if self._stop is not None:
             return
         self._stop = why
-        self._barrier.lift()
+        self._barrier.stop()
         if self._work:
             self._work.cancel()
 
@@ -161,9 +161,11 @@ class Drive:
         snapshot = await graph.aget_state(self._config)
         if snapshot.created_at is None:
             return self._run.request
-        if self._run.carrying_on and all(map(is_node, snapshot.next)):
+        self._reader.over = {task.id for task in snapshot.tasks if task.result is not None}
+        pending = tuple(task.name for task in snapshot.tasks)
+        if self._run.carrying_on and all(map(is_node, pending)):
             limits = self._workshop.limits.lowered_by(self._run.request)
-            return resume_command(cast("RunState", snapshot.values), snapshot.next, limits)
+            return resume_command(cast("RunState", snapshot.values), pending, limits)
         return None
 
     async def _stream(
@@ -185,8 +187,9 @@ class Drive:
             try:
                 async for part in parts:
                     interrupted = await self._take(part) or interrupted
-            finally:
-                self._barrier.lift()
+            except BaseException:
+                self._barrier.stop()  # else closing the graph would wait for what is held back
+                raise
         return interrupted
 
     async def _take(self, part: dict[str, Any]) -> Interrupted | None:

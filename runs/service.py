@@ -47,8 +47,9 @@ class RunService:
     """The runs of one store, as one process serves them: `async with` starts and ends its work.
 
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
-    elsewhere when the service ends. `on_end` closes what a stopped attempt may have left open,
-    `on_delete` what a run that is to be removed still has.
+    elsewhere when the service ends, after the node it is in where that takes no more than
+    `drain_s`. `on_end` closes what a stopped attempt may have left open, `on_delete` what a run
+    that is to be removed still has.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class RunService:
         on_end: Callable[[str], Awaitable[None]] = _nothing,
         on_delete: Callable[[str], Awaitable[None]] = _nothing,
         pick_up: bool = True,
+        drain_s: float = 2.0,
     ) -> None:
         self._store = store
         self._config = config
         self._on_delete = on_delete
         self._pick_up = pick_up
+        self._drain_s = drain_s
         self._log = EventLog(store)
         self._workshop = Workshop(
             store=store,
@@ -104,7 +107,7 @@ class RunService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._dispatcher.drain()
+        await self._dispatcher.drain(self._drain_s)
         self._log.close()
         await self._store.close()
 

@@ -37,6 +37,8 @@ class StreamReader:
         self._visits = dict(run.visits)
         self._put = put
         self.node = run.node
+        self.over: set[str] = set()
+        """Tasks that were over before this drive: LangGraph says again that they begin, no more."""
 
     def custom(self, part: Any) -> None:
         """An event that a node or a role has written; what is none is left out."""
@@ -47,7 +49,8 @@ class StreamReader:
     def started(self, part: Mapping[str, Any]) -> None:
         """A task begins. A node that had only waited for an answer has begun before."""
         name = part["name"]
-        if not is_node(name) or (self._open and self._open.node == name):
+        waited = self._open is not None and self._open.node == name
+        if waited or not is_node(name) or part["id"] in self.over:
             return
         visit = self._visits[name] = self._visits.get(name, 0) + 1
         self._open = OpenNode(node=name, visit=visit, since=time.time())

@@ -44,6 +44,7 @@ class House:
     closed: list[str] = field(default_factory=list)
     roles: dict[str, Any] = field(default_factory=dict)
     """Services that take the place of the scripted ones."""
+    store: type[SqliteStore] = SqliteStore
 
     @property
     def pace(self) -> Pace:
@@ -59,11 +60,12 @@ class House:
             self.closed.append(run_id)
 
         service = RunService(
-            store=SqliteStore(self.database),
+            store=self.store(self.database),
             graph=build_graph(replace(self.pace.services(self.script), **self.roles)),
             config=config_of(self.folder, **config),
             on_end=on_end,
             pick_up=pick_up,
+            drain_s=0.1,
         )
         async with service:
             yield service
