@@ -99,7 +99,7 @@ class Bubblewrap:
     ) -> "BubblewrapSandbox":
         """Raises SandboxUnavailable where `owner` does not fit, or cannot get at a folder."""
         drop = self._drop(owner)
-        for path in (folder, base_objects, *self.tool_paths):
+        for path in (folder / "workspace", base_objects, *self.tool_paths):
             if path is not None and owner is not None:
                 _check_passable(path, owner)
         return BubblewrapSandbox(
@@ -213,8 +213,6 @@ class BubblewrapSandbox:
             execution = self._start(program, group, stdin, keep_bytes, files, environment)
             await self._finish(execution, self._seconds(timeout_s))
             return _result(execution, group)
-        except OSError as error:
-            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
         finally:
             if group:
                 await group.remove()
@@ -228,30 +226,32 @@ class BubblewrapSandbox:
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
     ) -> Execution:
-        """Raises OSError."""
-        with Handover() as handover:
-            output, status = handover.from_child(self._owner), handover.from_child()
-            gate = handover.to_child()
-            prelude = self._rlimits + gate_words(handover.again(gate.theirs))
-            texts = {**ETC, RLIMITS: prelude.encode(), **files}
-            line = self._line.build(
-                files={path: handover.data(text) for path, text in texts.items()},
-                seccomp=handover.file(self._filter_file),
-                status=status.theirs,
-                gate=gate.theirs,
-            )
-            return start(
-                [*line, *program],
-                handover,
-                stdin=handover.data(stdin) if stdin else DEVNULL,
-                output=output,
-                status=status,
-                gate=gate,
-                environment=environment,
-                admit=group.admit if group else None,
-                keep_bytes=keep_bytes,
-                output_bytes=max(self._limits.output_bytes, keep_bytes),
-            )
+        try:
+            with Handover() as handover:
+                output, status = handover.from_child(self._owner), handover.from_child()
+                gate = handover.to_child()
+                prelude = self._rlimits + gate_words(handover.again(gate.theirs))
+                texts = {**ETC, RLIMITS: prelude.encode(), **files}
+                line = self._line.build(
+                    files={path: handover.data(text) for path, text in texts.items()},
+                    seccomp=handover.file(self._filter_file),
+                    status=status.theirs,
+                    gate=gate.theirs,
+                )
+                return start(
+                    [*line, *program],
+                    handover,
+                    stdin=handover.data(stdin) if stdin else DEVNULL,
+                    output=output,
+                    status=status,
+                    gate=gate,
+                    environment=environment,
+                    admit=group.admit if group else None,
+                    keep_bytes=keep_bytes,
+                    output_bytes=max(self._limits.output_bytes, keep_bytes),
+                )
+        except OSError as error:
+            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
 
     def _seconds(self, wanted: float | None) -> float:
         """A caller may shorten the time, never lengthen it."""
@@ -302,7 +302,7 @@ def _kernel_limit(usage: cgroup.Usage, output: bytes) -> LimitHit | None:
 
 def _check_passable(path: Path, uid: int) -> None:
     """bubblewrap opens the folder as the dropped uid: every folder on the way must let it."""
-    for folder in reversed(path.absolute().parents):
+    for folder in reversed(path.resolve().parents):
         info = folder.stat()
         if not info.st_mode & stat.S_IXOTH and info.st_uid != uid:
             raise SandboxUnavailable(

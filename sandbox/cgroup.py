@@ -8,6 +8,7 @@ no such folder is writable (an ordinary user's shell, most containers), `find` s
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -55,10 +56,13 @@ class Group:
         await asyncio.get_running_loop().run_in_executor(self._threads, self._admit, pid)
 
     def _admit(self, pid: int) -> None:
+        limited = set()
         for folder in self._folders:
             folder.mkdir()
-            _limit(folder, self._limits)
+            limited |= _limit(folder, self._limits)
             (folder / "cgroup.procs").write_text(str(pid))
+        if not limited >= _NEEDED:
+            raise OSError(errno.ENODEV, f"only {limited} can be limited")
 
     def usage(self) -> Usage:
         kills = refusals = 0
@@ -72,7 +76,9 @@ class Group:
         """Kill what is left in it and remove it; one that stays busy waits for `clear`."""
         left = self._folders
         for _ in range(REMOVE_TRIES):
-            left = tuple(folder for folder in left if not _try_remove(folder))
+            left = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _remove_some, left
+            )
             if not left:
                 return
             await asyncio.sleep(0.002)
@@ -161,8 +167,8 @@ def _make(folder: Path) -> Path | None:
     return home if os.access(home, os.W_OK) else None
 
 
-def _limit(folder: Path, limits: Limits) -> None:
-    """Write what the folder's controllers know; the rest of the names are not there."""
+def _limit(folder: Path, limits: Limits) -> set[str]:
+    """Write the settings that are there, and say which controllers those belong to."""
     memory = str(limits.memory_mb << 20)
     quota = str(round(limits.cpus * PERIOD_US))
     settings = {
@@ -175,9 +181,15 @@ def _limit(folder: Path, limits: Limits) -> None:
         "cpu.cfs_quota_us": quota,
         "cpu.max": f"{quota} {PERIOD_US}",
     }
-    for name, value in settings.items():
-        if (folder / name).exists():
-            (folder / name).write_text(value)
+    there = [name for name in settings if (folder / name).exists()]
+    for name in there:
+        (folder / name).write_text(settings[name])
+    return {name.partition(".")[0] for name in there}
+
+
+def _remove_some(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Those that stay busy."""
+    return tuple(folder for folder in folders if not _try_remove(folder))
 
 
 def _try_remove(folder: Path) -> bool:

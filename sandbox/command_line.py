@@ -4,6 +4,7 @@ It is made once for a tree; a start adds its own descriptors and the command.
 """
 
 import os
+import re
 import resource
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,10 +78,10 @@ def command_line(
 def rlimits(limits: Limits, *, grouped: bool) -> str:
     """What bash reads before the command (by `BASH_ENV`): the limits of each single process.
 
-    Set inside, the number of processes is counted for this sandbox alone (since Linux 5.14; before,
-    for all processes of the uid).
+    Set inside, the number of processes is counted for this sandbox alone, since Linux 5.14; before,
+    for all processes of the uid, which an ordinary user has too many of.
     """
-    memory_kb = limits.memory_mb * 1024
+    counted = not grouped and _kernel() >= (5, 14)
     wanted = {
         "c": (resource.RLIMIT_CORE, 0, 1),
         "f": (resource.RLIMIT_FSIZE, limits.disk_mb * 1024, 1024),
@@ -89,10 +90,10 @@ def rlimits(limits: Limits, *, grouped: bool) -> str:
         "q": (resource.RLIMIT_MSGQUEUE, 0, 1),
         "r": (resource.RLIMIT_RTPRIO, 0, 1),
         "e": (resource.RLIMIT_NICE, 0, 1),
-        "u": (resource.RLIMIT_NPROC, NPROC_BACKSTOP if grouped else limits.pids, 1),
+        "u": (resource.RLIMIT_NPROC, limits.pids if counted else NPROC_BACKSTOP, 1),
     }
-    if not grouped:
-        wanted["v"] = (resource.RLIMIT_AS, 2 * memory_kb, 1024)
+    if not grouped:  # not the address space: runtimes reserve far more of it than they use
+        wanted["d"] = (resource.RLIMIT_DATA, 2 * limits.memory_mb * 1024, 1024)
     words = " ".join(
         f"-{option} {_at_most(value, unit, resource.getrlimit(kind)[1])}"
         for option, (kind, value, unit) in wanted.items()
@@ -107,6 +108,10 @@ def gate_words(fd: int) -> str:
 
 def _at_most(value: int, unit: int, hard: int) -> int:
     return value if hard == resource.RLIM_INFINITY else min(value, hard // unit)
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
 
 
 def _environment(tool_paths: Sequence[Path]) -> dict[str, str]:

@@ -49,7 +49,7 @@ class TreeSize:
         self._folder = folder
         self._limit = limit
         self._size = limit // 2
-        self._free = _free(folder)
+        self._free = self._free_now()
         self._walked = False
         self._walk_at = time.monotonic() + WALK_EVERY_S
         self._walking = asyncio.Lock()
@@ -70,7 +70,7 @@ class TreeSize:
         """
         async with self._walking:
             started, lost = time.monotonic(), self._lost()
-            free = _free(self._folder)
+            free = self._free_now()
             size = await asyncio.to_thread(_walk, self._folder) + _deleted(leader)
             grown = size > self._size + SLACK_BYTES if self._walked else lost > 0
             self._size, self._free, self._walked = size, free, True
@@ -79,7 +79,15 @@ class TreeSize:
             return grown and size > self._limit
 
     def _lost(self) -> int:
-        return max(self._free - _free(self._folder), 0)
+        """What the disk lost since the last walk."""
+        return max(self._free - self._free_now(), 0)
+
+    def _free_now(self) -> int:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError as error:
+            raise SandboxLost(f"the tree of a command is gone: {error}") from error
+        return disk.f_bfree * disk.f_frsize
 
 
 async def watch_tree(execution: Execution, size: TreeSize) -> None:
@@ -195,8 +203,3 @@ def _read(path: str) -> bytes:
             return file.read()
     except OSError:
         return b""
-
-
-def _free(folder: Path) -> int:
-    disk = os.statvfs(folder)
-    return disk.f_bfree * disk.f_frsize

@@ -154,6 +154,13 @@ async def test_version_2_limits_and_counts(tmp_path: Path) -> None:
     assert group.usage() == cgroup.Usage(memory_kills=3, pids_refusals=7)
 
 
+async def test_a_group_that_limits_nothing_lets_nothing_in(tmp_path: Path) -> None:
+    groups = find(LIMITS, tmp_path, version_2(tmp_path, service="cpu memory pids"))
+    assert groups
+    with pytest.raises(OSError, match="can be limited"):
+        await groups.new().admit(os.getpid())
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_folders_that_cannot_be_written_are_none(tmp_path: Path) -> None:
     own = version_2(tmp_path, root="cpu memory pids")

@@ -218,6 +218,17 @@ async def test_a_gate_that_closes_unopened_lets_nothing_run(
     assert not (data_dir / "tree" / "workspace" / "ran").exists()
 
 
+async def test_a_tree_removed_under_a_command_is_lost(
+    sandbox: BubblewrapSandbox, data_dir: Path
+) -> None:
+    running = asyncio.create_task(sandbox.run("sleep 15"))
+    await until(lambda: len(sandboxed()) >= 3)
+    (data_dir / "tree").rename(data_dir / "away")
+    with pytest.raises(SandboxLost, match="tree of a command is gone"):
+        await running
+    assert sandboxed() == []
+
+
 async def test_a_command_that_cannot_be_watched_is_stopped(sandbox: BubblewrapSandbox) -> None:
     async def broken() -> None:
         raise OSError("the disk is gone")
