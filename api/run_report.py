@@ -50,7 +50,8 @@ def _head(run: Fields) -> list[Line]:
     created, updated = seconds_of(run.line("createdAt")), seconds_of(run.line("updatedAt"))
     times = []
     if created is not None:
-        times.append(f"started {age(time.time() - created)} ago")
+        since = age(time.time() - created)
+        times.append("started just now" if since == "now" else f"started {since} ago")
         if updated is not None:
             times.append(f"worked on for {duration(updated - created)}")
     return [
