@@ -19,6 +19,7 @@ from api.run_picture import RunPicture
 from api.speech import Speech
 from api.tool_label import tool_label
 
+_INDENT: Final = 2
 _OK_OUTPUT: Final = 2
 _BAD_OUTPUT: Final = 8
 _NODE_MARKS: Final[dict[str, Mark]] = {
@@ -34,7 +35,7 @@ _SAID: Final = {"ok": "", "request_changes": "changes are asked for", "no_change
 
 
 class Narration:
-    """Folds a run's events into lines; `picture` is the newest state.
+    """Folds a run's events into lines; `picture` is the newest state, `width` the lines' width.
 
     Lines below a node stand under its name, which is told with the first of them: a node that had
     nothing to say is one line.
@@ -42,8 +43,9 @@ class Narration:
 
     def __init__(self, width: int) -> None:
         self.picture = RunPicture()
-        self._speech = Speech(width - 2)
-        self._thought = Speech(width - 2)
+        self.width = width
+        self._speech = Speech(width - _INDENT)
+        self._thought = Speech(width - _INDENT)
         self._speaker = ""
         self._heading: Line | None = None
         self._calls: dict[str, Fields] = {}
@@ -65,6 +67,7 @@ class Narration:
         """The lines of one event; an unknown type has none."""
         event = Fields(data)
         kind = event.line("type")
+        self._speech.width = self._thought.width = self.width - _INDENT
         lines = [] if kind == "role.text" else self._paragraph()
         if kind != "role.thinking":
             self._thought.flush()

@@ -45,7 +45,6 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._width = min(console.width, WIDEST)
         self._glyphs = glyphs_for(console.encoding)
         self._narration = Narration(self._width)
         self._frame = 0
@@ -63,7 +62,13 @@ class Progress:
     ) -> None:
         self._live.stop()
 
+    @property
+    def _width(self) -> int:
+        """As wide as the terminal is now, and as lines are still good to read."""
+        return min(self._console.width, WIDEST)
+
     def show(self, event: Event) -> None:
+        self._narration.width = self._width
         lines = self._narration.tell(event)
         drawn = [text for line in lines for text in line_texts(line, self._width, self._glyphs)]
         if drawn:

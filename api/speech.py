@@ -2,12 +2,14 @@
 
 from rich.cells import cell_len, chop_cells
 
+_NARROWEST = 10
+
 
 class Speech:
     """Breaks streamed text at `width` cells; what is not yet a whole line stays in `rest`."""
 
     def __init__(self, width: int) -> None:
-        self._width = max(width, 10)
+        self.width = width
         self._said = False
         self._wrapped = False
         self.rest = ""
@@ -21,8 +23,8 @@ class Speech:
         *whole, self.rest = (self.rest + text).split("\n")
         lines: list[str] = []
         for line in whole:
-            lines += self._kept(wrap(line, self._width))
-        *broken, self.rest = wrap(self.rest, self._width, keep_end=True)
+            lines += self._kept(wrap(line, max(self.width, _NARROWEST)))
+        *broken, self.rest = wrap(self.rest, max(self.width, _NARROWEST), keep_end=True)
         self._wrapped = bool(broken) and not self.rest
         return lines + self._kept(broken)
 

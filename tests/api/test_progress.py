@@ -14,7 +14,17 @@ from api.exit_codes import EXIT_CODES
 from api.plain_progress import PlainProgress
 from api.progress import Progress
 from api.terse_progress import JsonLines, ResultOnly
-from tests.standins.run_events import PR_URL, RUN_ID, node, numbered, run, started, tool, whole_run
+from tests.standins.run_events import (
+    PR_URL,
+    RUN_ID,
+    node,
+    numbered,
+    run,
+    said,
+    started,
+    tool,
+    whole_run,
+)
 
 _SEQUENCE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 
@@ -134,6 +144,18 @@ def test_the_screen_after_the_run_holds_the_story_and_no_foot() -> None:
 def test_text_flows_line_by_line_and_each_line_once() -> None:
     screen = screen_of(drawn(whole_run()), 80)
     assert sum("The parser is in `todo/cli.py`." in row for row in screen) == 1
+
+
+def test_text_after_the_terminal_was_resized_fits_it() -> None:
+    kept, out = console(80)
+    with Progress(kept) as progress:
+        progress.show(numbered([started()])[0])
+        kept.width = 40
+        for event in numbered(list(said("coder", "some words of text " * 20))):
+            progress.show(event)
+    rows = [row for row in screen_of(out.getvalue(), 80) if "words" in row]
+    assert len(rows) > 8
+    assert all(len(row) <= 40 and "…" not in row for row in rows)
 
 
 def test_a_narrow_terminal_shows_where_the_run_is() -> None:
