@@ -19,7 +19,7 @@ MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
 MAX_FILES: Final = 10_000
 _DECLARED: Final = re.compile(rb"^(?:literal|delta) (\d{1,19})\r?$", re.MULTILINE)
-_MEMORY_SPENT: Final = ("out of memory", "mmap failed", "File too large")
+_MEMORY_SPENT: Final = ("out of memory", "mmap failed", "file too large")
 _APPLY: Final = ("apply", "--cached", "--binary", "--whitespace=nowarn", "-")
 _COMPARE: Final = [
     "diff",
@@ -36,6 +36,7 @@ async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> C
     """The change as a tree. Raises PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged."""
     patch = await asyncio.to_thread(load_patch, run, ref)
     check_size(patch)
+    await asyncio.to_thread(prepare_objects, run)
     tree = await _apply(git, run, base, patch) if patch else base.tree
     numbers, diff = await asyncio.gather(
         compare(git, run, "--numstat", "-z", "--no-renames", base.tree, tree),
@@ -93,7 +94,6 @@ def prepare_objects(run: RunFolder) -> None:
 
 async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
     """The tree that the patch makes of the base. No work tree, no filter, no hook meets it."""
-    await asyncio.to_thread(prepare_objects, run)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="index-"))
     environment = run_objects(str(run.objects), str(folder / "index"))
     try:
@@ -112,7 +112,7 @@ async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
 def _refusal(result: GitResult) -> RepositoryError:
     """A command that a signal ended met one of its limits."""
     spent = result.over or result.exit_code < 0
-    if spent or any(sign in result.stderr for sign in _MEMORY_SPENT):
+    if spent or any(sign in result.stderr.lower() for sign in _MEMORY_SPENT):
         return PatchTooLarge("The change needs more memory or time than git may use.")
     return PatchUnusable(f"git refuses the change: {result.stderr.strip()[-_TOLD:]}")
 

@@ -1,44 +1,69 @@
-"""Secrets in what a change adds: the forge's own token, and what looks like anyone's."""
+"""What looks like anyone's secret in what a change adds."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-_WINDOW: Final = 1024 * 1024
+_WINDOW: Final = 256 * 1024
 _OVERLAP: Final = 1024
 _EXAMPLE: Final = b"EXAMPLE"
 
-_KINDS: Final = {
-    "github_token": rb"gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}",
-    "gitlab_token": rb"glpat-[A-Za-z0-9_-]{20,255}",
-    "anthropic_key": rb"sk-ant-[a-z]{3,6}[0-9]{2}-[A-Za-z0-9_-]{24,255}",
-    "openai_key": rb"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,255}",
-    "aws_key": rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])",
-    "google_key": rb"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
-    "slack_token": rb"xox[abeoprs]-[A-Za-z0-9-]{20,255}",
-    "slack_hook": rb"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}",
-    "stripe_key": rb"[rs]k_live_[A-Za-z0-9]{20,255}",
-    "npm_token": rb"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])",
-    "pypi_token": rb"pypi-AgE[A-Za-z0-9_-]{50,255}",
-    "sendgrid_key": rb"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}",
-    "hugging_face_token": rb"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])",
-    "digitalocean_token": rb"do[opr]_v1_[a-f0-9]{64}",
-    "private_key": rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----",
-}
-_ANY: Final = re.compile(
-    b"|".join(b"(?P<%s>%s)" % (name.encode(), pattern) for name, pattern in _KINDS.items())
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of secret. `begins`: what it begins with, each looked for before the pattern is."""
+
+    name: str
+    begins: tuple[bytes, ...]
+    follows: bytes
+
+    def patterns(self) -> Iterator[tuple[bytes, re.Pattern[bytes]]]:
+        for begin in self.begins:
+            yield begin, re.compile(re.escape(begin) + self.follows)
+
+
+_KINDS: Final = (
+    _Kind("github token", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), rb"[A-Za-z0-9]{36,255}"),
+    _Kind("github token", (b"github_pat_",), rb"[A-Za-z0-9_]{22,255}"),
+    _Kind("gitlab token", (b"glpat-",), rb"[A-Za-z0-9_-]{20,255}"),
+    _Kind("anthropic key", (b"sk-ant-",), rb"[a-z]{3,6}[0-9]{2}-[A-Za-z0-9_-]{24,255}"),
+    _Kind("openai key", (b"sk-proj-", b"sk-svcacct-", b"sk-admin-"), rb"[A-Za-z0-9_-]{40,255}"),
+    _Kind("aws key", (b"AKIA", b"ASIA"), rb"[A-Z2-7]{16}(?![A-Za-z0-9])"),
+    _Kind("google key", (b"AIza",), rb"[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    _Kind("slack token", (b"xox",), rb"[abeoprs]-[A-Za-z0-9-]{20,255}"),
+    _Kind(
+        "slack hook",
+        (b"hooks.slack.com/services/",),
+        rb"T[A-Z0-9]{6,20}/B[A-Z0-9]{6,20}/[A-Za-z0-9]{20,64}",
+    ),
+    _Kind("stripe key", (b"sk_live_", b"rk_live_"), rb"[A-Za-z0-9]{20,255}"),
+    _Kind("npm token", (b"npm_",), rb"[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
+    _Kind("pypi token", (b"pypi-AgE",), rb"[A-Za-z0-9_-]{50,255}"),
+    _Kind("sendgrid key", (b"SG.",), rb"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+    _Kind("hugging face token", (b"hf_",), rb"[A-Za-z0-9]{34}(?![A-Za-z0-9])"),
+    _Kind("digitalocean token", (b"dop_v1_", b"doo_v1_", b"dor_v1_"), rb"[a-f0-9]{64}"),
+    _Kind(
+        "private key",
+        (b"-----BEGIN ",),
+        rb"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+    ),
 )
+_PATTERNS: Final = tuple((kind.name, *pair) for kind in _KINDS for pair in kind.patterns())
 
 
 def find_patterns(new: bytes, old: bytes) -> Iterator[tuple[str, int]]:
     """Kind and line of what looks like a secret in `new` and is not in `old`; each kind once."""
     seen: set[str] = set()
-    for found, position in _matches(new):
-        kind = found.lastgroup or ""
-        if kind in seen or found[0] in old or found[0].endswith(_EXAMPLE):
+    for kind, begin, pattern in _PATTERNS:
+        first = new.find(begin)
+        if first < 0 or kind in seen:
             continue
-        seen.add(kind)
-        yield kind.replace("_", " "), line_at(new, position)
+        for found, position in _matches(pattern, new, first):
+            if _is_word_start(new, position) and not _is_known(found, old):
+                seen.add(kind)
+                yield kind, line_at(new, position)
+                break
 
 
 def line_at(data: bytes, position: int) -> int:
@@ -46,9 +71,19 @@ def line_at(data: bytes, position: int) -> int:
     return data.count(b"\n", 0, position) + 1
 
 
-def _matches(data: bytes) -> Iterator[tuple[re.Match[bytes], int]]:
+def _matches(pattern: re.Pattern[bytes], data: bytes, first: int) -> Iterator[tuple[bytes, int]]:
     """Matches window by window, so that no single search holds the interpreter for long."""
-    for start in range(0, len(data), _WINDOW):
-        for found in _ANY.finditer(data[start : start + _WINDOW + _OVERLAP]):
-            if found.start() < _WINDOW:
-                yield found, start + found.start()
+    for start in range(first, len(data), _WINDOW):
+        end = start + _WINDOW
+        for found in pattern.finditer(data, start, end + _OVERLAP):
+            if found.start() < end:
+                yield found[0], found.start()
+
+
+def _is_word_start(data: bytes, position: int) -> bool:
+    """Whether the secret does not go on from a longer word."""
+    return position == 0 or not data[position - 1 : position].isalnum()
+
+
+def _is_known(found: bytes, old: bytes) -> bool:
+    return found in old or found.endswith(_EXAMPLE)

@@ -21,7 +21,7 @@ _REFUSED_SIGN_IN: Final = (
     "Authentication failed",
 )
 _NOT_FOUND: Final = re.compile(r"repository '[^']*' not found")
-_LIMIT_SIGNALS: Final = re.compile(r"died of signal (?:24|25)|out of memory|File too large")
+_LIMIT_SIGNALS: Final = re.compile(r"(?i)died of signal (?:24|25)|out of memory|file too large")
 _NO_ANSWER: Final = (
     "Could not resolve host",
     "Failed to connect",

@@ -1,0 +1,152 @@
+"""Paths, modes and links that a change may not have."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge.gate_rules import Entry, is_git_like, judge_mode, judge_path, leaves_tree
+
+SHA = "1" * 40
+
+
+def entry(path: str, mode: str = "100644", *, removed: bool = False) -> Entry:
+    raw = path.encode("utf-8", "surrogateescape")
+    return Entry(raw, mode, "" if removed else SHA, "100644" if removed else "000000", "")
+
+
+def rules(path: str, mode: str = "100644", *, removed: bool = False) -> list[str]:
+    judged = entry(path, mode, removed=removed)
+    return [verdict.rule for verdict in (*judge_path(judged), *judge_mode(judged))]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("README.md", "src/app.py", ".gitignore", ".gitattributes", ".github/ISSUE_TEMPLATE/a.md"),
+        *("docs/workflows/x.yml", "git/config", "x.git/config", ".gitx", "AGENTS.md", "a.vscode/x"),
+        *("src/actions.yml", "jenkins.py", "codeowners.py", "src/claude.py", "with\nnewline", "ü"),
+        *("docs/azure.yml", ".vscode/extensions.json", "workflows/ci.yml", "transaction.yml"),
+    ],
+)
+def test_usual_paths_pass(path: str) -> None:
+    assert rules(path) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".github/workflows/ci.yml", ".GitHub/Workflows/ci.yml", ".github/actions/x/run.sh"),
+        *(".github/workflows", ".github/dependabot.yml", "action.yml", "sub/action.yaml"),
+        *(".gitlab-ci.yml", "sub/.gitlab-ci.yml", ".circleci/config.yml", "Jenkinsfile"),
+        *("ci/Jenkinsfile.release", "azure-pipelines.yml", "azure-pipelines-ci.yaml"),
+        *(".travis.yml", ".drone.yml", "bitbucket-pipelines.yml", ".buildkite/pipeline.yml"),
+        *("appveyor.yml", ".cirrus.yml", "cloudbuild.yaml", ".woodpecker/x.yml"),
+        *(".gitea/workflows/x.yml", ".forgejo/workflows/x.yml"),
+    ],
+)
+@pytest.mark.parametrize("removed", [False, True])
+def test_automation_is_a_rule_of_its_own(path: str, removed: bool) -> None:
+    assert rules(path, removed=removed) == ["workflows"]
+
+
+@pytest.mark.parametrize("path", ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"])
+def test_code_owners_are_a_rule_of_their_own(path: str) -> None:
+    assert rules(path) == ["codeowners"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".claude/settings.json", "CLAUDE.md", "sub/CLAUDE.md", ".cursor/rules/x.mdc"),
+        *(".vscode/tasks.json", ".devcontainer/devcontainer.json", ".devcontainer.json"),
+        *(".cursorrules", ".mcp.json", "sub/.claude/hooks/x.sh", "GEMINI.md", ".claude"),
+    ],
+)
+def test_configuration_of_agents_is_a_rule_of_its_own(path: str) -> None:
+    assert rules(path) == ["agent_config"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(".git", ".GIT", ".Git ", ".git.", ".git. .", "git~1", "GIT~1", ".git:x", ".git::$DATA"),
+        *(".g\u200cit", ".gi\ufefft", "\u200e.git", ".git\u202e", "git~2", "\uff0egit"),
+    ],
+)
+def test_whatever_some_file_system_takes_for_git_is_found(part: str) -> None:
+    assert is_git_like(part)
+    assert "git_path" in rules(f"a/{part}/hooks/x")
+    assert "git_path" in rules(part)
+
+
+@pytest.mark.parametrize("part", [".gitignore", ".github", "git", "x.git", ".git_", "git~", "~1"])
+def test_other_names_are_not(part: str) -> None:
+    assert not is_git_like(part)
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"),
+    [
+        *((mode, []) for mode in ("100644", "100755", "120000")),
+        *((mode, ["mode"]) for mode in ("100600", "040000")),
+        ("160000", ["gitlink"]),
+    ],
+)
+def test_modes(mode: str, found: list[str]) -> None:
+    assert rules("x", mode) == found
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore", ".mailmap", "a/.gitattributes"])
+def test_what_git_reads_is_no_link(name: str) -> None:
+    assert rules(name, "120000") == ["symlink"]
+
+
+def test_new_submodules_are_found() -> None:
+    assert rules(".gitmodules") == ["submodules"]
+    assert rules(".gitmodules", removed=True) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "leaves"),
+    [
+        *((path, "x", False) for path in ("a", "a/b")),
+        ("a/b", "../x", False),
+        ("a/b/c", "../../x/y", False),
+        ("a", "./b/c", False),
+        ("a", "/etc/passwd", True),
+        ("a", "..", True),
+        ("a", "../x", True),
+        ("a/b", "../../x", True),
+        ("a/b", "x/../../..", True),
+        ("a", "b/..", True),
+        ("a", ".git/config", True),
+        ("a/b", "../.GIT/hooks", True),
+        ("a", "b\\..\\..\\c", True),
+        ("a", "x\0/etc", True),
+    ],
+)
+def test_links_stay_in_the_tree(path: str, target: str, leaves: bool) -> None:
+    assert leaves_tree(path, target) is leaves
+
+
+names = st.sampled_from(["a", "b", "..", ".", ""])
+
+
+@given(st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=4), st.lists(names, max_size=6))
+def test_a_link_that_passes_ends_in_the_tree(path: list[str], target: list[str]) -> None:
+    if leaves_tree("/".join(path), "/".join(target)):
+        return
+    place = path[:-1]
+    for part in target:
+        if part == "..":
+            place.pop()
+        elif part not in ("", "."):
+            place.append(part)
+
+
+@given(st.text(min_size=1))
+def test_every_path_is_judged(path: str) -> None:
+    raw = path.encode("utf-8", "surrogatepass")
+    judged = Entry(raw, "100644", SHA, "000000", "")
+    judge_path(judged)
+    judge_mode(judged)
