@@ -1,5 +1,6 @@
 """The parts of a role's first message."""
 
+import asyncio
 from pathlib import Path
 
 from graph.tasks import RoleTask
@@ -36,10 +37,10 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
-def diff(path: Path, max_bytes: int) -> str:
+async def diff(path: Path, max_bytes: int) -> str:
     """The change as the trusted side wrote it."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = await asyncio.to_thread(path.read_text, encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return "See the change with `git diff HEAD`."
     return fenced("diff", text, max_bytes)

@@ -226,7 +226,6 @@ class Claude:
                 f"The address of the Messages API is not a URL: {self._base_url!r}.",
                 "Set ANTHROPIC_BASE_URL to an https:// address.",
             ) from error
-        _ = client.messages
         return client
 
     def _failed(self, error: BaseException) -> AttemptFailed:

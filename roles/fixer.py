@@ -53,7 +53,7 @@ class ClaudeFixer(ChangingRole):
             briefing.request(task),
             briefing.plan(task.plan),
             briefing.checks(task.checks),
-            briefing.diff(folder.diff(task.change.step), _MAX_DIFF) if task.change else "",
+            await briefing.diff(folder.diff(task.change.step), _MAX_DIFF) if task.change else "",
             briefing.failures(task.validation),
             briefing.findings("The reviewer asks for changes:", review.findings)
             if review and objected

@@ -1,11 +1,10 @@
 """What models cost and take, read from the dated table `prices.toml`."""
 
-import functools
 import re
 import tomllib
 from datetime import date
 from importlib import resources
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -67,16 +66,14 @@ class Table(_Entry):
     models: dict[str, Model]
 
 
-@functools.cache
-def table() -> Table:
-    """The table as it was shipped."""
-    text = resources.files("roles").joinpath("prices.toml").read_text(encoding="utf-8")
-    return Table.model_validate(tomllib.loads(text))
+TABLE: Final = Table.model_validate(
+    tomllib.loads(resources.files("roles").joinpath("prices.toml").read_text(encoding="utf-8"))
+)
 
 
 def known_model(name: str) -> Model | None:
     """The model of that id, a dated id too (`-YYYYMMDD`); None where the table lacks it."""
-    return table().models.get(re.sub(r"-\d{8}$", "", name))
+    return TABLE.models.get(re.sub(r"-\d{8}$", "", name))
 
 
 def prompt_tokens(usage: Usage) -> int:

@@ -91,7 +91,7 @@ class ClaudeReviewer(ClaudeRole):
         return briefing.joined(
             briefing.request(task),
             briefing.plan(task.plan),
-            briefing.diff(folder.diff(task.change.step), _MAX_DIFF) if task.change else "",
+            await briefing.diff(folder.diff(task.change.step), _MAX_DIFF) if task.change else "",
             briefing.results(task.validation),
             briefing.findings("Rules about what may leave this machine found:", task.gate),
             LIGHT_NOTE if _is_short(task) else "",

@@ -1,5 +1,6 @@
 """What the four roles have in common: one conversation on one tree, and handing over a change."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -60,7 +61,9 @@ class ClaudeRole:
             model=task.model or self._model,
             claude=self._claude,
             toolbox=toolbox,
-            transcript=Transcript(folder.transcript(task.step, task.role), self._fence(task)),
+            transcript=await asyncio.to_thread(
+                Transcript, folder.transcript(task.step, task.role), self._fence(task)
+            ),
             emit=emit,
             patience=self._patience,
         )
@@ -115,5 +118,8 @@ class ChangingRole(ClaudeRole):
                 "The change holds the key for the Messages API; it was not kept.",
                 "Renew the key, and find out how it came into reach of the repository.",
             )
+        return await asyncio.to_thread(self._keep, task, patch)
+
+    def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
         self._fence(task).check()
         return store_change(self._runs, task.run_id, task.step, task.role, patch)

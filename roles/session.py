@@ -99,10 +99,13 @@ class Session(Generic[AnswerT]):
             if self._transcript.loaded:
                 self._tell_again()
             else:
-                self._say("opening", [_text(await opening())])
+                await self._say("opening", [_text(await opening())])
             answer = await self._converse()
-        except OutOf as out:
-            return SessionEnd(None, self._ledger.spend, out.stop)
+        except (OutOf, RoleTurnLimit) as end:
+            await self._transcript.save()
+            if isinstance(end, OutOf):
+                return SessionEnd(None, self._ledger.spend, end.stop)
+            raise
         return SessionEnd(answer, self._ledger.spend)
 
     async def _converse(self) -> AnswerT:
@@ -135,9 +138,9 @@ class Session(Generic[AnswerT]):
             case "tool_use":
                 await self._run_tools(reply)
             case "max_tokens":
-                self._go_on(reply)
+                await self._go_on(reply)
             case _:
-                return self._read_answer(reply)
+                return await self._read_answer(reply)
         return None
 
     async def _run_tools(self, reply: AssistantMessage) -> None:
@@ -146,18 +149,18 @@ class Session(Generic[AnswerT]):
             message = self._tools.refuse(reply, key, _INTERRUPTED)
         else:
             message = await self._tools.run(reply, key)
-        self._transcript.append(message)
+        await self._transcript.append(message)
 
-    def _go_on(self, reply: AssistantMessage) -> None:
+    async def _go_on(self, reply: AssistantMessage) -> None:
         if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
             raise RoleNoAnswer(
                 f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
                 "Split the request.",
             )
         results = _unanswered(reply, _CUT_CALL)
-        self._say("go_on", results or [_text(_GO_ON)])
+        await self._say("go_on", results or [_text(_GO_ON)])
 
-    def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
+    async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
         try:
             return self._spec.form.read(reply.content)
         except Misfit as misfit:
@@ -166,11 +169,11 @@ class Session(Generic[AnswerT]):
                     f"The {self._task.role}'s answer does not fit its form: {misfit}."
                 ) from misfit
             results = _unanswered(reply, _STRAY_CALL)
-            self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
+            await self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
             return None
 
-    def _say(self, purpose: Purpose, content: list[Block]) -> None:
-        self._transcript.append(UserMessage(purpose=purpose, content=content))
+    async def _say(self, purpose: Purpose, content: list[Block]) -> None:
+        await self._transcript.append(UserMessage(purpose=purpose, content=content))
 
     def _tell_again(self) -> None:
         """Say of the recorded messages what may not have been heard, under the same keys."""

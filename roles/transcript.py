@@ -1,5 +1,6 @@
 """What was said between a role and Claude: one file a message, written before it is acted on."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,6 +67,7 @@ class Transcript:
         self._folder = folder
         self._fence = fence
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._unsaved = False
         self.messages = self._load()
         self.loaded = len(self.messages)
         """How many messages an earlier call had left."""
@@ -81,28 +83,38 @@ class Transcript:
         """Number of the turn that comes next, from 1."""
         return 1 + sum(isinstance(message, AssistantMessage) for message in self.messages)
 
-    def append(self, message: Message) -> None:
-        """Keep one more message."""
+    async def append(self, message: Message) -> None:
+        """Take one more message. A reply is kept at once; what we say, with its first attempt."""
         self.messages.append(message)
-        self._write(len(self.messages))
+        self._unsaved = True
+        if isinstance(message, AssistantMessage):
+            await self.save()
 
-    def begin_attempt(self) -> int:
+    async def begin_attempt(self) -> int:
         """Record that a request is about to be sent; its number among those of this turn."""
         attempts = self.messages[-1].attempts
         attempts.append(None)
-        self._write(len(self.messages))
+        self._unsaved = True
+        await self.save()
         return len(attempts)
 
-    def note_lost(self, usage: Usage) -> None:
+    async def note_lost(self, usage: Usage) -> None:
         """Record what the newest attempt, which failed, had used."""
         self.messages[-1].attempts[-1] = usage
-        self._write(len(self.messages))
+        self._unsaved = True
+        await self.save()
 
-    def _write(self, number: int) -> None:
+    async def save(self) -> None:
+        """Keep the newest message as it is now."""
+        if self._unsaved:
+            data = _MESSAGE.dump_json(self.messages[-1])
+            await asyncio.to_thread(self._write, len(self.messages), data)
+            self._unsaved = False
+
+    def _write(self, number: int, data: bytes) -> None:
         """Replace one file whole. It survives the end of this process; one that a power cut
         damages is the last and is left out when loading."""
         self._fence.check()
-        data = _MESSAGE.dump_json(self.messages[number - 1])
         new = self._folder / f".{number:04d}.{os.getpid()}"
         with open(new, "wb", opener=_private) as file:
             file.write(data)

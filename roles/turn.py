@@ -72,7 +72,7 @@ class Turns:
         failures = 0
         while True:
             max_tokens = self._max_tokens()
-            attempt = self._transcript.begin_attempt()
+            attempt = await self._transcript.begin_attempt()
             key = f"{self._task.step}.{turn}.{attempt}"
             try:
                 reply = await self._attempt(key, max_tokens)
@@ -80,7 +80,7 @@ class Turns:
                 failures += 1
                 await self._wait(key, attempt, failures, failed)
                 continue
-            self._keep(key, attempt, reply)
+            await self._keep(key, attempt, reply)
             return
 
     def _max_tokens(self) -> int:
@@ -115,8 +115,8 @@ class Turns:
 
         return tell
 
-    def _keep(self, key: str, attempt: int, reply: Reply) -> None:
-        self._transcript.append(
+    async def _keep(self, key: str, attempt: int, reply: Reply) -> None:
+        await self._transcript.append(
             AssistantMessage(
                 content=reply.content,
                 attempt=attempt,
@@ -132,7 +132,7 @@ class Turns:
     async def _wait(self, key: str, attempt: int, failures: int, failed: AttemptFailed) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
-            self._transcript.note_lost(failed.usage)
+            await self._transcript.note_lost(failed.usage)
             self._ledger.report(key, self._requests.model, failed.usage, replies=0)
         wait = self._patience.pause(failures, failed)
         last = failures >= self._patience.attempts or not wait < self._deadline.left_s

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from graph.values import Usage
-from roles.prices import cost_usd, known_model, table
+from roles.prices import TABLE, cost_usd, known_model
 
 USAGE = Usage(
     input_tokens=1000,
@@ -16,9 +16,9 @@ USAGE = Usage(
 
 
 def test_table_is_dated_and_whole() -> None:
-    assert table().dated >= date(2026, 11, 1)
-    assert len(table().models) >= 14
-    for model in table().models.values():
+    assert TABLE.dated >= date(2026, 11, 1)
+    assert len(TABLE.models) >= 14
+    for model in TABLE.models.values():
         assert model.read < model.input < model.write_5m < model.write_1h < model.output
         assert model.max_output < model.window
 
