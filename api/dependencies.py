@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -49,8 +49,21 @@ Spend = Annotated[DailySpend, Depends(_daily_spend)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 
 
+def query(*names: str) -> Any:
+    """Refuses query parameters that are given twice or that nobody reads: a typo is no filter."""
+
+    def check(request: Request) -> None:
+        given = [name for name, _ in request.query_params.multi_items()]
+        if len(set(given)) < len(given) or not set(given) <= set(names):
+            raise InvalidRequest(f"The query takes {', '.join(names)}, each once.")
+
+    return Depends(check)
+
+
 async def _run(
-    run_id: Annotated[str, Path(description="Id of the run.")],
+    run_id: Annotated[
+        str, Path(description="Id of the run.", json_schema_extra={"pattern": RUN_ID.pattern})
+    ],
     request: Request,
     service: Service,
     caller: TheCaller,

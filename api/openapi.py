@@ -57,7 +57,15 @@ STREAM: Final = of_a_run(
         ),
         "content": {
             "text/event-stream": {
-                "schema": {"type": "string"},
+                "itemSchema": {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string"},
+                        "event": {"type": "string"},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                    "required": ["event", "data"],
+                },
                 "example": (
                     "id: 1\r\nevent: run.queued\r\n"
                     'data: {"seq":1,"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez",'

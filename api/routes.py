@@ -14,6 +14,7 @@ from api.dependencies import (
     Spend,
     TheCaller,
     TheProbes,
+    query,
     repository_of,
 )
 from api.openapi import STREAM, of_a_run, problems
@@ -80,6 +81,7 @@ async def start_run(
     "/runs",
     tags=["runs"],
     summary="List runs",
+    dependencies=[query("status", "repo", "limit", "cursor")],
     responses={200: {"model": RunList}, **problems(422)},
     response_class=Response,
 )
@@ -107,6 +109,7 @@ async def list_runs(
     "/auth-test",
     tags=["service"],
     summary="Try the service's credentials",
+    dependencies=[query("repoUrl")],
     responses={200: {"model": AuthTest}, **problems(422)},
     response_class=Response,
 )

@@ -14,6 +14,7 @@ from api.dependencies import (
     Spend,
     TheCaller,
     TheRun,
+    query,
 )
 from api.openapi import DIFF, STREAM, of_a_run, problems
 from api.schemas import MessageRequest, PlanAnswer, ResumeRequest
@@ -28,6 +29,7 @@ _ACCEPTED = of_a_run({"description": "It will be done.", "model": Accepted})
 @router.get(
     "",
     summary="Show a run",
+    dependencies=[query("wait")],
     responses={200: of_a_run({"model": RunView}), **problems(404, 422)},
     response_class=Response,
 )
@@ -48,7 +50,7 @@ async def show_run(
 @router.get(
     "/events",
     summary="Watch a run",
-    dependencies=[ReaderPlace],
+    dependencies=[query("after"), ReaderPlace],
     responses={200: STREAM, **problems(404, 422)},
     response_class=Response,
 )
@@ -63,7 +65,7 @@ async def watch_run(run: TheRun, service: Service, options: Options, after: Afte
     responses={
         200: DIFF,
         204: of_a_run({"description": "There is no change."}),
-        **problems(404),
+        **problems(404, 422),
     },
     response_class=Response,
 )
@@ -161,7 +163,7 @@ async def send_message(
     "",
     status_code=204,
     summary="Delete a run",
-    responses={204: {"description": "It is gone."}, **problems(404, 409)},
+    responses={204: {"description": "It is gone."}, **problems(404, 409, 422)},
     response_class=Response,
 )
 async def delete_run(run: TheRun, service: Service, caller: TheCaller) -> Response:

@@ -1,25 +1,62 @@
 """What callers may send: strict, limited, camelCase."""
 
+import re
 from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from graph.state import RunRequest
 from graph.values import Approval, Plan
 
 MAX_PROMPT: Final = 32_000
-_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
-_TEXT: Final = r"^[^\x00]*$"
-_FILLED: Final = r"^[^\x00]*[^\s\x00][^\x00]*$"
-_BRANCH: Final = r"^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_BRANCH: Final = re.compile(r"[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*")
 
-Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT, pattern=_FILLED)]
-Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_FILLED)]
-Text = Annotated[str, StringConstraints(max_length=16_000, pattern=_TEXT)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=_LINE)]
+
+def _text(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return _text(value)
+
+
+def _line(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("must be one line without control characters")
+    return value
+
+
+def _branch(value: str) -> str:
+    if not _BRANCH.fullmatch(value):
+        raise ValueError("must be the name of a branch")
+    return value
+
+
+Filled = AfterValidator(_filled)
+OneLine = AfterValidator(_line)
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT), Filled]
+Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000), Filled]
+Text = Annotated[str, StringConstraints(max_length=16_000), AfterValidator(_text)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), OneLine]
+Branch = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_branch)]
+RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), OneLine]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200), OneLine]
+Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]
 Commands = Annotated[list[Command], Field(max_length=20)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=_LINE)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=50), OneLine]
 Reviewer = Annotated[
     str, StringConstraints(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9_.-]+)?$")
 ]
@@ -65,13 +102,13 @@ class CodeRequest(Sent):
         }
     )
 
-    repo_url: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_LINE)] = (
-        Field(description="`OWNER/REPO` below the configured address, with an optional `.git`.")
+    repo_url: RepoUrl = Field(
+        description="`OWNER/REPO` below the configured address, with an optional `.git`."
     )
     prompt: Prompt = Field(description="What should change, in plain words.")
-    base_branch: (
-        Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_BRANCH)] | None
-    ) = Field(default=None, description="Branch to start from; else the default branch.")
+    base_branch: Branch | None = Field(
+        default=None, description="Branch to start from; else the default branch."
+    )
     setup: Commands = Field(default=[], description="Commands that make a fresh tree ready.")
     validate_: Commands = Field(
         default=[], alias="validate", description="Checks beside those the repository names."
@@ -79,9 +116,7 @@ class CodeRequest(Sent):
     validate_only: bool = Field(default=False, description="`validate` replaces the found checks.")
     approve_plan: bool = Field(default=False, description="Wait for an answer to the plan.")
     draft: bool = Field(default=False, description="Open the pull request as a draft.")
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE)] | None = (
-        Field(default=None, description="Title of the pull request.")
-    )
+    title: Title | None = Field(default=None, description="Title of the pull request.")
     labels: list[Label] = Field(default=[], max_length=20)
     reviewers: list[Reviewer] = Field(
         default=[], max_length=15, description="Logins, or teams as ORG/TEAM."
@@ -92,9 +127,7 @@ class CodeRequest(Sent):
     max_cost_usd: Money | None = None
     max_fix_rounds: Rounds | None = None
     timeout_s: Seconds | None = None
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")] | (
-        None
-    ) = Field(default=None, description="Model of all roles.")
+    model: Model | None = Field(default=None, description="Model of all roles.")
 
     def run_request(self) -> RunRequest:
         """The run's input, without what was left out."""
@@ -109,7 +142,7 @@ class CodeRequest(Sent):
 class PlanSent(Sent):
     """A plan of the caller's own."""
 
-    summary: Annotated[str, StringConstraints(min_length=1, max_length=4_000, pattern=_FILLED)]
+    summary: Command
     route: Literal["short", "full"] = "full"
     steps: list[Line] = Field(default=[], max_length=50)
     files: list[Line] = Field(default=[], max_length=200)
@@ -128,7 +161,7 @@ class PlanAnswer(Sent):
         }
     )
 
-    plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_LINE)]
+    plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
     decision: Literal["approve", "revise", "reject"]
     plan: PlanSent | None = Field(default=None, description="With `approve` alone.")
     feedback: Text = Field(default="", description="What to plan otherwise; needed by `revise`.")
@@ -166,4 +199,4 @@ class MessageRequest(Sent):
         json_schema_extra={"examples": [{"text": "Leave the public API as it is."}]}
     )
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=16_000, pattern=_FILLED)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=16_000), Filled]

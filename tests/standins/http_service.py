@@ -19,6 +19,7 @@ from graph.errors import InvalidRepoUrl
 from tests.standins.service import MemoryService
 
 _ADDRESS = re.compile(r"https://github\.com/([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+?)(\.git)?")
+_LIMITS = httpx.Limits()
 CODE = {"repoUrl": "https://github.com/o/r", "prompt": "Change it."}
 KEYS = (("ann", "ann-key-0123456789-0123456789"), ("bob", "bob-key-0123456789-0123456789"))
 
@@ -110,12 +111,18 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def client_of(
-    service: MemoryService, *, key: str | None = None, **given: Any
+    service: MemoryService,
+    *,
+    key: str | None = None,
+    limits: httpx.Limits = _LIMITS,
+    **given: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a service made of these parts."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with (
         serving(make_app(service.open, **given)) as address,
-        httpx.AsyncClient(base_url=address, headers=headers, timeout=20) as client,
+        httpx.AsyncClient(
+            base_url=address, headers=headers, timeout=20, limits=limits
+        ) as client,
     ):
         yield client

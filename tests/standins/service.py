@@ -49,6 +49,7 @@ class MemoryService:
         self._instant = instant
         self._keys: dict[tuple[str, str], str] = {}
         self._changed = asyncio.Event()
+        self._closed = False
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["MemoryService"]:
@@ -78,8 +79,17 @@ class MemoryService:
         events.append(
             LoggedEvent(run_id, len(events) + 1, _TIME + len(events), kind, {"type": kind, **data})
         )
+        self.wake()
+
+    def wake(self) -> None:
+        """Let all who wait look again."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        """End all readers, whatever their runs do."""
+        self._closed = True
+        self.wake()
 
     def set_status(self, run_id: str, status: Status) -> None:
         run = self.runs[run_id]
@@ -88,6 +98,11 @@ class MemoryService:
     def finish(self, run_id: str, status: Status = "succeeded") -> None:
         self.set_status(run_id, status)
         self.emit(run_id, "run.finished", attempt=1, status=status, costUsd=0.0)
+
+    async def reading_is(self, count: int) -> None:
+        """Return once so many readers read."""
+        while self.reading != count:
+            await self._changed.wait()
 
     # What the HTTP service calls.
 
@@ -164,7 +179,7 @@ class MemoryService:
         return page, page[-1].run_id if len(records) > limit else None
 
     async def events(self, run_id: str, after: int = 0) -> AsyncIterator[LoggedEvent]:
-        while True:
+        while not self._closed:
             changed, run = self._changed, self.runs[run_id]
             self._fail()
             for event in run.events[after:]:
@@ -243,10 +258,12 @@ class MemoryService:
         if self.reading >= self._max_readers:
             raise TooManyReaders("Too many readers.")
         self.reading += 1
+        self.wake()
         try:
             yield
         finally:
             self.reading -= 1
+            self.wake()
 
     def _run(self, run_id: str, caller: Caller) -> MemoryRun:
         self._fail()
