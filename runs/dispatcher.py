@@ -17,6 +17,7 @@ from runs.transitions import LEASE_S, LeaseLost
 
 log = logging.getLogger(__name__)
 
+_ALL: Final = 1_000_000
 _ROUND_S: Final = 1.0
 _RENEW_S: Final = 5.0
 _STOP_S: Final = 5.0
@@ -118,12 +119,9 @@ class Dispatcher:
 
     async def _claim_due(self, free: int) -> None:
         """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
-        if not self._pick_up:
-            for run_id in list(self._own)[:free]:
-                await self._claim(run_id, frozenset())
-            return
         gone = await self._store.gone()
-        for run_id in await self._store.due(time.time(), gone, free):
+        due = await self._store.due(time.time(), gone, free if self._pick_up else _ALL)
+        for run_id in [each for each in due if self._pick_up or each in self._own][:free]:
             await self._claim(run_id, gone)
 
     async def _claim(self, run_id: str, gone: frozenset[str]) -> None:
@@ -140,7 +138,6 @@ class Dispatcher:
             run = await self._store.transact(run_id, decide)
         except RunNotFound:
             run = None
-            self._own.discard(run_id)
         self._asked.discard(run_id)
         if run is not None:
             self._drive(run, lease)

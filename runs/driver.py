@@ -124,7 +124,7 @@ class Drive:
         if error is None:
             return work.result()
         if self._stop == "cancelled":
-            return Ending(status="cancelled")
+            return self._reader.ending or Ending(status="cancelled")
         if self._stop in ("drained", "lost") or isinstance(error, GraphDrained):
             return None
         error = self._error or error

@@ -39,6 +39,8 @@ class StreamReader:
         self.node = run.node
         self.over: set[str] = set()
         """Tasks that were over before this drive: LangGraph says again that they begin, no more."""
+        self.ending: Ending | None = None
+        """Set by the node that ends the run."""
 
     def custom(self, part: Any) -> None:
         """An event that a node or a role has written; what is none is left out."""
@@ -67,6 +69,8 @@ class StreamReader:
         outcome: NodeOutcome = "error"
         if part["error"] is None:
             outcome = node_outcome(part["name"], part["result"])
+            if part["result"].get("outcome"):
+                self.ending = ending_of(part["result"])
         if self._open:
             self._put(entry(self._open.finished(outcome, time.time())))
             self._open = None

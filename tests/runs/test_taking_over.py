@@ -7,12 +7,13 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graph.errors import RunFinished
 from graph.run_folder import RunFolder
 from graph.values import Approval
 from runs import transitions
@@ -94,6 +95,36 @@ async def test_a_process_that_is_told_to_stop_hands_its_runs_on(house: House) ->
     assert told[5:9] == ["code1", "code:stopped", "finished:interrupted", "resumed"]
     assert told[-1] == "finished:succeeded"
     assert house.closed == []
+
+
+ONCE = ("change.updated", "validation.finished", "review.finished", "gate.finished")
+
+
+@pytest.mark.parametrize("moment_ms", [0, 5, 10, 20, 30, 40, 60])
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_a_run_stopped_at_any_moment_does_nothing_twice(
+    house: House, moment_ms: int, how: str
+) -> None:
+    house.pace.hold("plan")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("plan")
+        house.pace.let_go("plan")
+        await asyncio.sleep(moment_ms / 1000)
+        if how == "cancel":
+            with suppress(RunFinished):
+                await service.cancel(run_id, ME)
+            await log_of(service, run_id)
+            with suppress(RunFinished):
+                await service.resume(run_id, ME)
+    async with house.open() as service:
+        events = await log_of(service, run_id)
+    assert story(events)[-1] == "finished:succeeded"
+    kinds = [event.type for event in events]
+    assert [kinds.count(kind) for kind in ONCE] == [1] * len(ONCE)
+    assert kinds.count("usage") == 3
+    assert kinds.count("pr.created") == 1
+    assert "pr.updated" not in kinds
 
 
 async def test_a_living_processs_run_is_left_to_it(house: House) -> None:

@@ -83,7 +83,21 @@ async def log_of(service: RunService, run_id: str, after: int = 0) -> list[Logge
     async with asyncio.timeout(30):
         events = [event async for event in service.events(run_id, after)]
     assert [event.seq for event in events] == list(range(after + 1, after + 1 + len(events)))
+    check_nodes(events)
     return events
+
+
+def check_nodes(events: list[LoggedEvent]) -> None:
+    """Each node that starts also finishes, before another starts."""
+    open_node = None
+    for event in events:
+        if event.type == "node.started":
+            assert open_node is None, story(events)
+            open_node = (event.data["node"], event.data["visit"])
+        elif event.type == "node.finished":
+            assert open_node == (event.data["node"], event.data["visit"]), story(events)
+            open_node = None
+    assert open_node is None, story(events)
 
 
 async def seen(service: RunService, run_id: str, kind: str, after: int = 0) -> LoggedEvent:
