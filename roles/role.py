@@ -14,6 +14,7 @@ from roles.bash_tool import BashTool
 from roles.claude import Claude
 from roles.editor import EditorTool
 from roles.fence import Fence
+from roles.inbox import Inbox
 from roles.session import RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
@@ -64,6 +65,7 @@ class ClaudeRole:
             transcript=await asyncio.to_thread(
                 Transcript, folder.transcript(task.step, task.role), self._fence(task)
             ),
+            inbox=Inbox(folder.root),
             emit=emit,
             patience=self._patience,
         )

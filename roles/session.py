@@ -4,6 +4,7 @@ What to do next follows from the last message alone, so that a conversation that
 goes on from its transcript as if nothing had happened.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -16,6 +17,7 @@ from roles.allowance import require_limit
 from roles.answer import AnswerT, Form, Misfit
 from roles.claude import Block, Claude
 from roles.deadline import Deadline
+from roles.inbox import Inbox
 from roles.ledger import Ledger
 from roles.prices import Effort, known_model
 from roles.request import Requests
@@ -65,6 +67,7 @@ class Session(Generic[AnswerT]):
         claude: Claude,
         toolbox: Toolbox,
         transcript: Transcript,
+        inbox: Inbox,
         emit: Emit,
         patience: Patience,
     ) -> None:
@@ -72,6 +75,7 @@ class Session(Generic[AnswerT]):
         self._task = task
         self._model = model
         self._transcript = transcript
+        self._inbox = inbox
         deadline = Deadline.before(task.budget.deadline)
         self._ledger = Ledger(task, emit)
         self._tools = ToolCalls(toolbox, task, deadline, emit)
@@ -149,7 +153,7 @@ class Session(Generic[AnswerT]):
             message = self._tools.refuse(reply, key, _INTERRUPTED)
         else:
             message = await self._tools.run(reply, key)
-        await self._transcript.append(message)
+        await self._append(message)
 
     async def _go_on(self, reply: AssistantMessage) -> None:
         if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
@@ -173,7 +177,14 @@ class Session(Generic[AnswerT]):
             return None
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
-        await self._transcript.append(UserMessage(purpose=purpose, content=content))
+        await self._append(UserMessage(purpose=purpose, content=content))
+
+    async def _append(self, message: UserMessage) -> None:
+        """Say it, and with it what the user has said meanwhile."""
+        unread = await asyncio.to_thread(self._inbox.unread, self._transcript.heard)
+        message.content += unread.values()
+        message.heard = list(unread)
+        await self._transcript.append(message)
 
     def _tell_again(self) -> None:
         """Say of the recorded messages what may not have been heard, under the same keys."""

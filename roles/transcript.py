@@ -33,11 +33,13 @@ class CallRecord(BaseModel):
 
 
 class UserMessage(_Message):
-    """What we said, and why; `calls` are in the order of the content's tool results."""
+    """What we said, and why; `calls` are in the order of the content's tool results, `heard` are
+    the numbers of the user's messages in it."""
 
     role: Literal["user"] = "user"
     purpose: Purpose
     calls: list[CallRecord] = []
+    heard: list[int] = []
 
 
 class AssistantMessage(_Message):
@@ -77,6 +79,12 @@ class Transcript:
         """Why we said what we said in this call, since the transcript was loaded."""
         new = self.messages[self.loaded :]
         return [message.purpose for message in new if isinstance(message, UserMessage)]
+
+    @property
+    def heard(self) -> set[int]:
+        """Numbers of the user's messages that are part of this conversation."""
+        said = [message for message in self.messages if isinstance(message, UserMessage)]
+        return {number for message in said for number in message.heard}
 
     @property
     def turn(self) -> int:

@@ -17,6 +17,7 @@ from roles.bash_tool import BashTool
 from roles.claude import Claude
 from roles.editor import EditorTool
 from roles.fence import Fence
+from roles.inbox import Inbox
 from roles.session import RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
@@ -136,6 +137,7 @@ class Bench:
             claude=claude,
             toolbox=Toolbox(BashTool(self.sandbox), EditorTool(self.sandbox)),
             transcript=transcript(self.runs, task),
+            inbox=Inbox(self.runs / RUN),
             emit=self.ears,
             patience=self.patience,
         )
