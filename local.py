@@ -164,15 +164,18 @@ async def open_graph(settings: Settings | None = None) -> AsyncIterator["Compile
         await machine.close()
 
 
-def studio_graph() -> "CompiledStateGraph[Any]":
-    """The graph as `langgraph.json` names it: no checkpointer, services open at first use."""
-    machine = _studio_machine()
+async def studio_graph() -> "CompiledStateGraph[Any]":
+    """The graph as `langgraph.json` names it: no checkpointer, services open at first use.
+
+    The server lets nothing block its event loop, and asks for every run and every read.
+    """
+    machine = await asyncio.to_thread(_studio_machine)
     return build_graph(machine.services, machine.limits).compile(name="coding_agent")
 
 
 @cache
 def _studio_machine() -> Machine:
-    """The server calls the factory for every run and every read: the services are made once."""
+    """The services of all runs in Studio, made once."""
     machine = Machine(load_settings())
     machine.make_data_dir()
     return machine

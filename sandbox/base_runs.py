@@ -1,5 +1,6 @@
 """Checks on the untouched base: each is run there once, and its result kept with the run."""
 
+import asyncio
 import hashlib
 import json
 import time
@@ -36,7 +37,7 @@ class BaseRuns:
         run = await run_check(sandbox, command, left)
         if run.limit == "time" and time.time() >= deadline:
             return None  # stopped by the end of the run, not by a limit of its own
-        self._store(run)
+        await asyncio.to_thread(self._store, run)
         return run
 
     async def discard(self) -> None:

@@ -32,7 +32,8 @@ from sandbox.command_line import (
 )
 from sandbox.files import read_file, write_file
 from sandbox.handover import Handover
-from sandbox.process import Execution, start
+from sandbox.output import BothEnds
+from sandbox.process import Execution, Spawned, on_starter, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
 from sandbox.tool_paths import check_tool_paths
 from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
@@ -154,6 +155,9 @@ class BubblewrapSandbox:
         self._filter_file = filter_file
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._running: set[Execution] = set()
+        self._starting = 0
+        self._none_starts = asyncio.Event()
+        self._none_starts.set()
         self._closed = False
 
     async def run(
@@ -189,6 +193,7 @@ class BubblewrapSandbox:
         self._closed = True
         for execution in self._running:
             execution.stop(loss="it was closed")
+        await self._none_starts.wait()
         for execution in list(self._running):
             await execution.closed.wait()
 
@@ -210,14 +215,14 @@ class BubblewrapSandbox:
             raise SandboxLost("the sandbox is closed")
         group = self._groups.new() if self._groups else None
         try:
-            execution = self._start(program, group, stdin, keep_bytes, files, environment)
+            execution = await self._start(program, group, stdin, keep_bytes, files, environment)
             await self._finish(execution, self._seconds(timeout_s))
             return _result(execution, group)
         finally:
             if group:
                 await group.remove()
 
-    def _start(
+    async def _start(
         self,
         program: Sequence[str],
         group: cgroup.Group | None,
@@ -226,6 +231,28 @@ class BubblewrapSandbox:
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
     ) -> Execution:
+        self._starting += 1
+        self._none_starts.clear()
+        try:
+            spawned = await on_starter(lambda: self._spawn(program, stdin, files, environment))
+        finally:
+            self._starting -= 1
+            if not self._starting:
+                self._none_starts.set()
+        output_bytes = max(self._limits.output_bytes, keep_bytes)
+        admit = group.admit if group else None
+        execution = Execution(spawned, BothEnds(keep_bytes), output_bytes, admit)
+        if self._closed:
+            execution.stop(loss="it was closed")
+        return execution
+
+    def _spawn(
+        self,
+        program: Sequence[str],
+        stdin: bytes,
+        files: Mapping[str, bytes],
+        environment: Mapping[str, str],
+    ) -> Spawned:
         try:
             with Handover() as handover:
                 output, status = handover.from_child(self._owner), handover.from_child()
@@ -246,9 +273,6 @@ class BubblewrapSandbox:
                     status=status,
                     gate=gate,
                     environment=environment,
-                    admit=group.admit if group else None,
-                    keep_bytes=keep_bytes,
-                    output_bytes=max(self._limits.output_bytes, keep_bytes),
                 )
         except OSError as error:
             raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
@@ -270,7 +294,7 @@ class BubblewrapSandbox:
         finally:
             self._running.discard(execution)
             timer.cancel()
-        if execution.limit in {None, "disk"} and self._size.suspect:
+        if execution.limit in {None, "disk"} and await self._size.suspect():
             outgrown = await self._size.outgrown(execution.pid)
             execution.limit = "disk" if outgrown else execution.limit
 

@@ -1,5 +1,6 @@
 """Which backend runs untrusted commands on this machine."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,8 @@ async def choose(
             f"the {name} sandbox is not available on this machine in this version",
             "Set CODING_AGENT_SANDBOX to auto or bubblewrap.",
         )
-    backend = Bubblewrap(limits=limits, tool_paths=tuple(tool_paths), state=state)
+    backend = await asyncio.to_thread(
+        Bubblewrap, limits=limits, tool_paths=tuple(tool_paths), state=state
+    )
     await ensure_holds(backend, state)
     return backend

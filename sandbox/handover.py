@@ -52,8 +52,9 @@ class Handover:
         return self._pipe(reading, writing)
 
     def to_child(self) -> Pipe:
-        """A pipe to write to here."""
+        """A pipe to write to here, without blocking."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(writing, False)
         return self._pipe(writing, reading)
 
     def again(self, fd: int) -> int:

@@ -5,7 +5,8 @@ ever, and before Python 3.12 start a thread for each process. Here the event loo
 leader (bubblewrap outside) and the first process of the sandbox's process namespace by pidfd:
 when the latter has ended, the kernel has ended everything in the namespace.
 
-bubblewrap dies with the *thread* that started it, so `start` must run on the event loop's thread.
+bubblewrap dies with the *thread* that started it, so all are started by one thread that lives as
+long as this process; the event loop is not held up by the start.
 To join a control group can take the kernel 20 ms, so a thread of its own does it, while
 bubblewrap mounts. A gate holds the sandbox until then; one whose gate closes unopened runs nothing.
 """
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from graph.errors import SandboxLost
@@ -55,15 +57,14 @@ class Execution:
 
     def __init__(
         self,
-        leader: "subprocess.Popen[bytes]",
-        channels: Channels,
+        spawned: "Spawned",
         kept: BothEnds,
         output_bytes: int,
         admit: Admit | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._leader = leader
-        self._channels = channels
+        self._leader = spawned.leader
+        self._channels = channels = spawned.channels
         self._admit = admit
         self._admission: asyncio.Task[None] | None = None
         self._status = b""
@@ -232,6 +233,41 @@ class Execution:
                 os.close(fd)
 
 
+@dataclass(frozen=True)
+class Spawned:
+    """A leader that waits at its gate, not yet watched."""
+
+    leader: "subprocess.Popen[bytes]"
+    channels: Channels
+
+    def abandon(self) -> None:
+        """End it: behind a gate that closes unopened, nothing runs."""
+        ours = self.channels
+        for fd in (ours.output, ours.status, ours.gate, ours.leader):
+            os.close(fd)
+        self.leader.kill()
+        self.leader.wait()
+
+
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-start")
+
+
+async def on_starter(spawn: Callable[[], Spawned]) -> Spawned:
+    """Call `spawn` on the thread that may start sandboxes. Cancelled, it leaves nothing behind."""
+    spawned = asyncio.get_running_loop().run_in_executor(_STARTER, spawn)
+    cancelled = False
+    while not spawned.done():
+        try:
+            await asyncio.wait([spawned])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        if not spawned.exception():
+            spawned.result().abandon()
+        raise asyncio.CancelledError
+    return spawned.result()
+
+
 def start(
     line: Sequence[str],
     handover: Handover,
@@ -241,10 +277,7 @@ def start(
     status: Pipe,
     gate: Pipe,
     environment: Mapping[str, str],
-    admit: Admit | None,
-    keep_bytes: int,
-    output_bytes: int,
-) -> Execution:
+) -> Spawned:
     """Start a command line in a session of its own, output and errors in one pipe.
 
     Raises OSError.
@@ -265,5 +298,4 @@ def start(
         leader.kill()
         leader.wait()
         raise
-    channels = Channels(pidfd, output.ours, status.ours, gate.ours)
-    return Execution(leader, channels, BothEnds(keep_bytes), output_bytes, admit)
+    return Spawned(leader, Channels(pidfd, output.ours, status.ours, gate.ours))

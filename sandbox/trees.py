@@ -1,5 +1,6 @@
 """Trees of sandboxes that live on this machine: made, found again, removed."""
 
+import asyncio
 import errno
 import os
 import re
@@ -38,7 +39,7 @@ class LocalSandboxes(Sandboxes):
             ensure_readable(run.base_git / "objects", owner)
         if not _is_tree(folder, owner):
             await self._make(run_id, spec, folder, owner)
-        sandbox = self._attach(run, folder, owner)
+        sandbox = await self._attach(run, folder, owner)
         self._open.setdefault((run_id, spec.name), []).append(sandbox)
         return sandbox
 
@@ -50,7 +51,7 @@ class LocalSandboxes(Sandboxes):
         for opened_run, name in list(self._open):
             if opened_run == run_id:
                 await self._close(run_id, name)
-        for folder in _listed(RunFolder.of(self._runs, run_id).trees):
+        for folder in await asyncio.to_thread(_listed, RunFolder.of(self._runs, run_id).trees):
             if folder.name not in keep:
                 await _discard(folder)
 
@@ -63,19 +64,20 @@ class LocalSandboxes(Sandboxes):
         patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
         run = RunFolder.of(self._runs, run_id)
         await _discard(folder)
-        new = _make_folders(folder, owner)
+        new = await asyncio.to_thread(_make_folders, folder, owner)
         try:
-            sandbox = self._attach(run, new, owner)
+            sandbox = await self._attach(run, new, owner)
             try:
                 await _fill(sandbox, spec, patch, _shallow(run))
             finally:
                 await sandbox.close()
-            _rename(new, folder)
+            await asyncio.to_thread(_rename, new, folder)
         finally:
             await remove_folder(new)
 
-    def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
-        return self._backend.attach(folder, run.base_git / "objects", owner)
+    async def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
+        objects = run.base_git / "objects"
+        return await asyncio.to_thread(self._backend.attach, folder, objects, owner)
 
 
 def ensure_readable(objects: Path, uid: int) -> None:
@@ -161,7 +163,7 @@ def _rename(new: Path, folder: Path) -> None:
 
 async def _discard(folder: Path) -> None:
     """Free the name at once, then remove what had it."""
-    if gone := _take_away(folder):
+    if gone := await asyncio.to_thread(_take_away, folder):
         await remove_folder(gone)
 
 

@@ -14,7 +14,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +32,7 @@ SHORT_LOOP_S = 0.25
 MEMORY_MB = 64
 KEPT_S = 24 * 3600
 TOLD = 300
+OUTSIDE = "outside"
 
 LOOP = "trap '' TERM INT HUP; echo tried-loop; while :; do :; done"
 BOMB = (
@@ -87,7 +88,7 @@ def probes(host_file: Path, port: int) -> tuple[Probe, ...]:
 
 async def ensure_holds(backend: Bubblewrap, state: Path) -> None:
     """Try the sandbox, unless it held on this machine within a day. Raises SandboxUnavailable."""
-    verdict, machine = state / "verdict.json", machine_state(backend)
+    verdict, machine = state / "verdict.json", await asyncio.to_thread(machine_state, backend)
     if await asyncio.to_thread(_is_kept, verdict, machine):
         return
     failed = [result for result in await trial(backend, loop_s=SHORT_LOOP_S) if not result.held]
@@ -100,19 +101,17 @@ async def ensure_holds(backend: Bubblewrap, state: Path) -> None:
 
 async def trial(backend: Bubblewrap, *, loop_s: float = LOOP_S) -> tuple[TrialResult, ...]:
     """Try each probe in a tree made for it."""
-    with _tree(backend) as tree, _listener() as port:
-        outside = tree / "outside"
-        outside.write_text("outside\n")
-        outside.chmod(0o644)
-        owner = backend.owner_of("trial")
+    small = replace(backend.limits, memory_mb=MEMORY_MB)
+    async with _tree(backend) as tree:
         try:
-            sandbox = backend.attach(tree, None, owner)
-            small = backend.limited(replace(backend.limits, memory_mb=MEMORY_MB))
-            found = await asyncio.gather(
-                _try_probes(sandbox, probes(outside, port)),
-                _try_loop(sandbox, loop_s),
-                _try_memory(small.attach(tree, None, owner)),
-            )
+            sandbox = await asyncio.to_thread(_attach, backend, tree)
+            smaller = await asyncio.to_thread(lambda: _attach(backend.limited(small), tree))
+            with _listener() as port:
+                found = await asyncio.gather(
+                    _try_probes(sandbox, probes(tree / OUTSIDE, port)),
+                    _try_loop(sandbox, loop_s),
+                    _try_memory(smaller),
+                )
         except SandboxError as error:
             mend = error.hint or mend_for(error.message)
             return (TrialResult("start", held=False, detail=error.message, mend=mend),)
@@ -166,21 +165,32 @@ def _judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> Tri
     return TrialResult(name, held=True, detail=f"{what} was refused")
 
 
-@contextlib.contextmanager
-def _tree(backend: Bubblewrap) -> Iterator[Path]:
-    """A tree in the state folder, so that the way to it is tried too."""
+@contextlib.asynccontextmanager
+async def _tree(backend: Bubblewrap) -> AsyncIterator[Path]:
+    tree = await asyncio.to_thread(_make_tree, backend)
+    try:
+        yield tree
+    finally:
+        await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+
+
+def _make_tree(backend: Bubblewrap) -> Path:
+    """A tree in the state folder, so that the way to it is tried too, and a file beside it."""
     backend.state.chmod(0o711)
     tree = Path(tempfile.mkdtemp(prefix="trial-", dir=backend.state))
     owner = backend.owner_of("trial")
-    try:
-        tree.chmod(0o711)
-        for name in ("workspace", "home", "tmp"):
-            (tree / name).mkdir(mode=0o700)
-            if owner is not None:
-                os.chown(tree / name, owner, owner)
-        yield tree
-    finally:
-        shutil.rmtree(tree, ignore_errors=True)
+    tree.chmod(0o711)
+    for name in ("workspace", "home", "tmp"):
+        (tree / name).mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(tree / name, owner, owner)
+    (tree / OUTSIDE).write_text("outside\n")
+    (tree / OUTSIDE).chmod(0o644)
+    return tree
+
+
+def _attach(backend: Bubblewrap, tree: Path) -> BubblewrapSandbox:
+    return backend.attach(tree, None, backend.owner_of("trial"))
 
 
 @contextlib.contextmanager

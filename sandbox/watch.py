@@ -54,10 +54,9 @@ class TreeSize:
         self._walk_at = time.monotonic() + WALK_EVERY_S
         self._walking = asyncio.Lock()
 
-    @property
-    def suspect(self) -> bool:
+    async def suspect(self) -> bool:
         """Whether the tree is over its limit if all that the disk lost went into it."""
-        return self._size + self._lost() > self._limit
+        return self._size + await asyncio.to_thread(self._lost) > self._limit
 
     @property
     def due(self) -> bool:
@@ -69,9 +68,9 @@ class TreeSize:
         One that was over it before may be cleaned up.
         """
         async with self._walking:
-            started, lost = time.monotonic(), self._lost()
-            free = self._free_now()
-            size = await asyncio.to_thread(_walk, self._folder) + _deleted(leader)
+            started, free = time.monotonic(), await asyncio.to_thread(self._free_now)
+            lost = max(self._free - free, 0)
+            size = await asyncio.to_thread(lambda: _walk(self._folder) + _deleted(leader))
             grown = size > self._size + SLACK_BYTES if self._walked else lost > 0
             self._size, self._free, self._walked = size, free, True
             took = time.monotonic() - started
@@ -94,7 +93,7 @@ async def watch_tree(execution: Execution, size: TreeSize) -> None:
     """Stop a command whose tree outgrows its limit; until cancelled."""
     while True:
         await asyncio.sleep(INTERVAL_S)
-        if (size.suspect or size.due) and await size.outgrown(execution.pid):
+        if (size.due or await size.suspect()) and await size.outgrown(execution.pid):
             execution.stop("disk")
 
 

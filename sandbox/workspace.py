@@ -1,5 +1,6 @@
 """The folder of a run: its modes, its fence, and the changes that roles hand over."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -23,10 +24,11 @@ class LocalWorkspaces(Workspaces):
         self._sandboxes = sandboxes
 
     async def open(self, run_id: str) -> None:
-        make_run_folder(self._runs, run_id)
+        await asyncio.to_thread(make_run_folder, self._runs, run_id)
 
     async def next_fence(self, run_id: str) -> int:
-        return _raise_fence(RunFolder.of(self._runs, run_id).root / "fence")
+        file = RunFolder.of(self._runs, run_id).root / "fence"
+        return await asyncio.to_thread(_raise_fence, file)
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         await self._sandboxes.close_run(run_id, keep=(LIVE,) if resumable else ())

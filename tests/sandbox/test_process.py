@@ -206,7 +206,7 @@ async def test_a_gate_that_closes_unopened_lets_nothing_run(
 ) -> None:
     with ThreadPoolExecutor() as threads:
         late = Late(threads)
-        execution = sandbox._start(["/bin/bash", "-c", "touch ran"], late, b"", 64, {}, {})
+        execution = await sandbox._start(["/bin/bash", "-c", "touch ran"], late, b"", 64, {}, {})
         await late.asked.wait()
         closed = os.open("/dev/null", os.O_WRONLY)
         os.dup2(closed, execution._channels.gate)  # as when this process dies
@@ -233,7 +233,7 @@ async def test_a_command_that_cannot_be_watched_is_stopped(sandbox: BubblewrapSa
     async def broken() -> None:
         raise OSError("the disk is gone")
 
-    execution = sandbox._start(["/bin/sleep", "15"], None, b"", 64, {}, {})
+    execution = await sandbox._start(["/bin/sleep", "15"], None, b"", 64, {}, {})
     with pytest.raises(SandboxLost, match="the disk is gone"), watched(execution, [broken()]):
         await execution.wait()
     assert sandboxed() == []
@@ -263,7 +263,7 @@ async def test_too_large_a_limit_is_lowered_to_what_may_be_had(data_dir: Path) -
 
 
 async def test_an_execution_says_who_leads_it(sandbox: BubblewrapSandbox) -> None:
-    execution = sandbox._start(["/bin/true"], None, b"", 64, {}, {})
+    execution = await sandbox._start(["/bin/true"], None, b"", 64, {}, {})
     assert isinstance(execution, Execution)
     assert execution.pid in sandboxed()
     await execution.wait()
