@@ -1,6 +1,5 @@
 """The ASGI server and its limits."""
 
-import socket
 from typing import Final
 
 import uvicorn
@@ -28,14 +27,3 @@ def make_server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     return uvicorn.Server(config)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket for tests and the demo, on a port that is known before the server runs.
-
-    It is named TCP, because asyncio sends small writes at once on such sockets alone.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    return listener

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.auth import Auth
 from api.options import AppOptions
-from api.server import listen, make_server
+from api.server import make_server
 from graph.errors import InvalidRepoUrl
 from tests.standins.service import MemoryService
 
@@ -90,7 +91,9 @@ class PromptServer(uvicorn.Server):
 @asynccontextmanager
 async def running(app: ASGIApp) -> AsyncIterator[tuple[str, PromptServer]]:
     """A server and its address."""
-    listener = listen("127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    # What asyncio does for listeners that it makes itself: small writes are sent at once.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = PromptServer(make_server(app, host="127.0.0.1", port=0).config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -121,8 +124,6 @@ async def client_of(
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with (
         serving(make_app(service.open, **given)) as address,
-        httpx.AsyncClient(
-            base_url=address, headers=headers, timeout=20, limits=limits
-        ) as client,
+        httpx.AsyncClient(base_url=address, headers=headers, timeout=20, limits=limits) as client,
     ):
         yield client
