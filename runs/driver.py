@@ -121,6 +121,9 @@ class Drive:
     def _judge(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
         """How the attempt ended; None where it goes on later."""
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if isinstance(self._error or error, LeaseLost):
+            self._stop = "lost"
+            return None
         if error is None:
             return work.result()
         if self._stop == "cancelled":
@@ -128,9 +131,6 @@ class Drive:
         if self._stop in ("drained", "lost") or isinstance(error, GraphDrained):
             return None
         error = self._error or error
-        if isinstance(error, LeaseLost):
-            self._stop = "lost"
-            return None
         log.error("run %s failed", self.run_id, exc_info=error)
         return Ending(status="failed", error=failure_of(error, self._reader.node or ""))
 
