@@ -16,6 +16,7 @@ from roles.claude import Claude
 from roles.turn import Patience
 from sandbox.workspace import make_run_folder
 from tests.roles.bench import FILES, KEY, RUN, Bench, Ears, Serve, make_task
+from tests.roles.cast import Cast
 from tests.standins.claude import Script
 from tests.standins.sandbox import DirectorySandbox
 
@@ -86,3 +87,8 @@ def bench(
     runs: Path, task: RoleTask, sandbox: DirectorySandbox, ears: Ears, patience: Patience
 ) -> Bench:
     return Bench(runs, task, sandbox, ears, patience)
+
+
+@pytest.fixture
+def cast(runs: Path, patience: Patience) -> Cast:
+    return Cast(runs, patience)
