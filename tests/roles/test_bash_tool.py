@@ -1,5 +1,7 @@
 """Anthropic's bash tool in the sandbox."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -56,8 +58,6 @@ async def test_every_limit_has_words(limit: LimitHit) -> None:
     class Limited(DirectorySandbox):
         async def run(self, command: str, **_: object) -> ExecResult:
             return ExecResult(None, b"so far\n", 0, 1, limit)
-
-    from pathlib import Path
 
     result = await BashTool(Limited(Path(), Path())).call({"command": "x"}, 1)
     assert result.content.startswith("so far\n[stopped: the command reached ")
