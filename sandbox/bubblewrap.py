@@ -9,51 +9,23 @@ What holds it together:
 - The end of a command is the end of its process namespace: nothing it started outlives it.
 """
 
-import asyncio
 import os
 import pwd
 import shutil
 import stat
 import zlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from subprocess import DEVNULL
 
-from graph.errors import SandboxLost, SandboxUnavailable
+from graph.errors import SandboxUnavailable
 from sandbox import cgroup, seccomp
-from sandbox.command_line import (
-    ETC,
-    RLIMITS,
-    SYSTEM_PATH,
-    CommandLine,
-    command_line,
-    gate_words,
-    rlimits,
-)
-from sandbox.files import read_file, write_file
-from sandbox.handover import Handover
-from sandbox.output import BothEnds
-from sandbox.process import Execution, Spawned, on_starter, start
-from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
+from sandbox.command_line import SYSTEM_PATH, command_line
+from sandbox.sandbox import Limits
 from sandbox.tool_paths import check_tool_paths
-from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
+from sandbox.watch import TreeSize
 
 FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
-
-ENVIRONMENT = {"PATH": SYSTEM_PATH}
-NOTHING: Mapping[str, bytes] = {}
-COMMAND_FILE = "/etc/command.sh"
-LONGEST_WORD = 100_000
-"""The kernel takes words of 128 KiB; a longer command is a file."""
-NO_COMMAND = ExecResult(
-    exit_code=126,
-    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
-    dropped=0,
-    duration_ms=0,
-)
-NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
-"""How bash, Python, node and others say that they got no process or thread."""
 
 
 class Bubblewrap:
@@ -97,7 +69,7 @@ class Bubblewrap:
 
     def attach(
         self, folder: Path, base_objects: Path | None, owner: int | None
-    ) -> "BubblewrapSandbox":
+    ) -> BubblewrapSandbox:
         """Raises SandboxUnavailable where `owner` does not fit, or cannot get at a folder."""
         drop = self._drop(owner)
         for path in (folder / "workspace", base_objects, *self.tool_paths):
@@ -132,196 +104,6 @@ class Bubblewrap:
             )
         ids = [f"--reuid={owner}", f"--regid={owner}", "--clear-groups"]
         return [self.setpriv, *ids, "--inh-caps=-all", "--no-new-privs", "--"]
-
-
-class BubblewrapSandbox:
-    """One tree. A command is started when `run` is called and gone when it returns."""
-
-    def __init__(
-        self,
-        line: CommandLine,
-        size: TreeSize,
-        *,
-        limits: Limits,
-        owner: int | None,
-        groups: cgroup.Groups | None,
-        filter_file: Path,
-    ) -> None:
-        self._line = line
-        self._size = size
-        self._limits = limits
-        self._owner = owner
-        self._groups = groups
-        self._filter_file = filter_file
-        self._rlimits = rlimits(limits, grouped=groups is not None)
-        self._running: set[Execution] = set()
-        self._starting = 0
-        self._none_starts = asyncio.Event()
-        self._none_starts.set()
-        self._closed = False
-
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        try:
-            text = os.fsencode(command)
-        except UnicodeEncodeError:
-            text = b"\0"
-        if b"\0" in text:
-            return NO_COMMAND
-        in_file = len(text) > LONGEST_WORD
-        return await self.execute(
-            ["/bin/bash", COMMAND_FILE] if in_file else ["/bin/bash", "-c", command, "bash"],
-            stdin=stdin,
-            timeout_s=timeout_s,
-            keep_bytes=keep_bytes,
-            files={COMMAND_FILE: text} if in_file else NOTHING,
-        )
-
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        return await read_file(self.execute, path, max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        await write_file(self.execute, path, data)
-
-    async def close(self) -> None:
-        self._closed = True
-        for execution in self._running:
-            execution.stop(loss="it was closed")
-        await self._none_starts.wait()
-        for execution in list(self._running):
-            await execution.closed.wait()
-
-    async def execute(
-        self,
-        program: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float | None = None,
-        keep_bytes: int = 64 * 1024,
-        files: Mapping[str, bytes] = NOTHING,
-        environment: Mapping[str, str] = ENVIRONMENT,
-    ) -> ExecResult:
-        """Run a program, with `files` put into the sandbox.
-
-        `environment` is that of the line outside, which the sandbox empties.
-        """
-        if self._closed:
-            raise SandboxLost("the sandbox is closed")
-        group = self._groups.new() if self._groups else None
-        try:
-            execution = await self._start(program, group, stdin, keep_bytes, files, environment)
-            await self._finish(execution, self._seconds(timeout_s))
-            return _result(execution, group)
-        finally:
-            if group:
-                await group.remove()
-
-    async def _start(
-        self,
-        program: Sequence[str],
-        group: cgroup.Group | None,
-        stdin: bytes,
-        keep_bytes: int,
-        files: Mapping[str, bytes],
-        environment: Mapping[str, str],
-    ) -> Execution:
-        self._starting += 1
-        self._none_starts.clear()
-        try:
-            spawned = await on_starter(lambda: self._spawn(program, stdin, files, environment))
-        finally:
-            self._starting -= 1
-            if not self._starting:
-                self._none_starts.set()
-        output_bytes = max(self._limits.output_bytes, keep_bytes)
-        admit = group.admit if group else None
-        execution = Execution(spawned, BothEnds(keep_bytes), output_bytes, admit)
-        if self._closed:
-            execution.stop(loss="it was closed")
-        return execution
-
-    def _spawn(
-        self,
-        program: Sequence[str],
-        stdin: bytes,
-        files: Mapping[str, bytes],
-        environment: Mapping[str, str],
-    ) -> Spawned:
-        try:
-            with Handover() as handover:
-                output, status = handover.from_child(self._owner), handover.from_child()
-                gate = handover.to_child()
-                prelude = self._rlimits + gate_words(handover.again(gate.theirs))
-                texts = {**ETC, RLIMITS: prelude.encode(), **files}
-                line = self._line.build(
-                    files={path: handover.data(text) for path, text in texts.items()},
-                    seccomp=handover.file(self._filter_file),
-                    status=status.theirs,
-                    gate=gate.theirs,
-                )
-                return start(
-                    [*line, *program],
-                    handover,
-                    stdin=handover.data(stdin) if stdin else DEVNULL,
-                    output=output,
-                    status=status,
-                    gate=gate,
-                    environment=environment,
-                )
-        except OSError as error:
-            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
-
-    def _seconds(self, wanted: float | None) -> float:
-        """A caller may shorten the time, never lengthen it."""
-        return self._limits.timeout_s if wanted is None else min(wanted, self._limits.timeout_s)
-
-    async def _finish(self, execution: Execution, timeout_s: float) -> None:
-        """Wait for the end, or a limit."""
-        timer = asyncio.get_running_loop().call_later(timeout_s, execution.stop, "time")
-        watchers = [watch_tree(execution, self._size)]
-        if self._groups is None:
-            watchers.append(watch_processes(execution, self._limits))
-        self._running.add(execution)
-        try:
-            with watched(execution, watchers):
-                await execution.wait()
-        finally:
-            self._running.discard(execution)
-            timer.cancel()
-        if execution.limit in {None, "disk"} and await self._size.suspect():
-            outgrown = await self._size.outgrown(execution.pid)
-            execution.limit = "disk" if outgrown else execution.limit
-
-
-def _result(execution: Execution, group: cgroup.Group | None) -> ExecResult:
-    """Raises SandboxLost where the command neither ended nor met a limit."""
-    limit, code = execution.limit, execution.exit_code
-    if limit is None and code != 0 and group:
-        limit = _kernel_limit(group.usage(), execution.output.kept)
-    if limit is None and code is None:
-        raise SandboxLost(f"the sandbox was lost: {execution.loss}")
-    return ExecResult(
-        exit_code=None if limit else code,
-        output=execution.output.kept,
-        dropped=execution.output.dropped,
-        duration_ms=execution.duration_ms,
-        limit=limit,
-    )
-
-
-def _kernel_limit(usage: cgroup.Usage, output: bytes) -> LimitHit | None:
-    """A refused process alone is no reason to fail; that the command says so makes it one."""
-    if usage.memory_kills:
-        return "memory"
-    if usage.pids_refusals and any(sign in output for sign in NO_PROCESS):
-        return "pids"
-    return None
 
 
 def _check_passable(path: Path, uid: int) -> None:

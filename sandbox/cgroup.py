@@ -6,13 +6,12 @@ no such folder is writable (an ordinary user's shell, most containers), `find` s
 `sandbox.watch` takes over.
 """
 
-import asyncio
 import contextlib
 import errno
 import itertools
 import os
 import signal
-from concurrent.futures import Executor, ThreadPoolExecutor
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,26 +35,22 @@ _NEEDED = {"memory", "pids"}
 class Usage:
     """What the kernel counted: processes killed for their memory, new ones refused."""
 
-    memory_kills: int
-    pids_refusals: int
+    memory_kills: int = 0
+    pids_refusals: int = 0
 
 
 class Group:
     """The group of one command: a folder in the one hierarchy of version 2, or in several.
 
-    To put a process in it can take the kernel 20 ms, so it is made and joined on a thread.
+    Its methods block: to put a process in can take the kernel 20 ms.
     """
 
-    def __init__(self, folders: tuple[Path, ...], limits: Limits, threads: Executor) -> None:
+    def __init__(self, folders: tuple[Path, ...], limits: Limits) -> None:
         self._folders = folders
         self._limits = limits
-        self._threads = threads
 
-    async def admit(self, pid: int) -> None:
+    def admit(self, pid: int) -> None:
         """Make the group, with its limits, and put a process in it. Raises OSError."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._admit, pid)
-
-    def _admit(self, pid: int) -> None:
         limited = set()
         for folder in self._folders:
             folder.mkdir()
@@ -64,24 +59,24 @@ class Group:
         if not limited >= _NEEDED:
             raise OSError(errno.ENODEV, f"only {limited} can be limited")
 
-    def usage(self) -> Usage:
+    def end(self) -> Usage:
+        """Remove it, with what is left in it; one that stays busy waits for `clear`."""
+        usage = self._usage()
+        left = self._folders
+        for _ in range(REMOVE_TRIES):
+            left = tuple(folder for folder in left if not _try_remove(folder))
+            if not left:
+                break
+            time.sleep(0.002)
+        return usage
+
+    def _usage(self) -> Usage:
         kills = refusals = 0
         for folder in self._folders:
             kills += _counter(folder / "memory.oom_control", "oom_kill")
             kills += _counter(folder / "memory.events", "oom_kill")
             refusals += _counter(folder / "pids.events", "max")
         return Usage(kills, refusals)
-
-    async def remove(self) -> None:
-        """Kill what is left in it and remove it; one that stays busy waits for `clear`."""
-        left = self._folders
-        for _ in range(REMOVE_TRIES):
-            left = await asyncio.get_running_loop().run_in_executor(
-                self._threads, _remove_some, left
-            )
-            if not left:
-                return
-            await asyncio.sleep(0.002)
 
 
 class Groups:
@@ -91,12 +86,11 @@ class Groups:
         self._parents = parents
         self._limits = limits
         self._prefix = _process_name(os.getpid())
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="cgroup")
         clear(parents)
 
     def new(self) -> Group:
         name = f"{self._prefix}.{next(_NUMBERS)}"
-        return Group(tuple(parent / name for parent in self._parents), self._limits, self._threads)
+        return Group(tuple(parent / name for parent in self._parents), self._limits)
 
 
 def find(limits: Limits, root: Path = ROOT, own: Path = OWN) -> Groups | None:

@@ -5,10 +5,8 @@ ever, and before Python 3.12 start a thread for each process. Here the event loo
 leader (bubblewrap outside) and the first process of the sandbox's process namespace by pidfd:
 when the latter has ended, the kernel has ended everything in the namespace.
 
-bubblewrap dies with the *thread* that started it, so all are started by one thread that lives as
-long as this process; the event loop is not held up by the start.
-To join a control group can take the kernel 20 ms, so a thread of its own does it, while
-bubblewrap mounts. A gate holds the sandbox until then; one whose gate closes unopened runs nothing.
+To join a control group can take the kernel 20 ms, so a thread does it while bubblewrap mounts. A
+gate holds the sandbox until then; one whose gate closes unopened runs nothing.
 """
 
 import asyncio
@@ -18,14 +16,15 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from graph.errors import SandboxLost
 from sandbox.handover import Handover, Pipe
 from sandbox.output import BothEnds
 from sandbox.sandbox import LimitHit
+from sandbox.threads import on_starter, on_worker
 
 READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0
@@ -37,16 +36,16 @@ GATE_OPENS = b"go\n"
 _CHILD_PID = re.compile(rb'"child-pid": (\d+)')
 _EXIT_CODE = re.compile(rb'"exit-code": (\d+)')
 
-
-Admit = Callable[[int], Awaitable[None]]
+Admit = Callable[[int], None]
 """Puts a process, and what it will start, under the kernel's limits. Raises OSError."""
 
 
 @dataclass(frozen=True)
-class Channels:
-    """This side's descriptors of a command."""
+class Spawned:
+    """A command that was just started: its leader, and this side's descriptors of it."""
 
-    leader: int
+    leader: "subprocess.Popen[bytes]"
+    pidfd: int
     output: int
     status: int
     gate: int
@@ -56,37 +55,32 @@ class Execution:
     """A command that runs. Await `wait()`; `stop` ends it at any time."""
 
     def __init__(
-        self,
-        spawned: "Spawned",
-        kept: BothEnds,
-        output_bytes: int,
-        admit: Admit | None,
+        self, spawned: Spawned, kept: BothEnds, output_bytes: int, admit: Admit | None
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._leader = spawned.leader
-        self._channels = channels = spawned.channels
+        self._spawned = spawned
+        self._started = time.monotonic()
+        self._output_bytes = output_bytes
         self._admit = admit
-        self._admission: asyncio.Task[None] | None = None
+        self._admission: asyncio.Future[None] | None = None
         self._status = b""
         self._init_pidfd: int | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._started = time.monotonic()
         self.closed = asyncio.Event()
         self.duration_ms = 0
         self.output = kept
-        self._output_bytes = output_bytes
         self.limit: LimitHit | None = None
         self.loss = ""
         """Why there is neither an exit code nor a limit."""
-        self._loop.add_reader(channels.output, self._read_output)
-        self._loop.add_reader(channels.status, self._read_status)
-        self._loop.add_reader(self._channels.leader, self._leader_exited)
+        self._loop.add_reader(spawned.output, self._read_output)
+        self._loop.add_reader(spawned.status, self._read_status)
+        self._loop.add_reader(spawned.pidfd, self._leader_exited)
 
     @property
     def pid(self) -> int:
         """The leader, outside the sandbox: every process of the command descends from it."""
-        return self._leader.pid
+        return self._spawned.leader.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -118,26 +112,26 @@ class Execution:
         self._ended.set_result(None)
 
     async def _vanish(self) -> None:
+        awaited = [self._gone, self._admission] if self._admission else [self._gone]
         cancelled = False
         deadline = self._loop.time() + GONE_WITHIN_S
-        while not self._gone.done() and (left := deadline - self._loop.time()) > 0:
+        while awaited and (left := deadline - self._loop.time()) > 0:
             try:
-                await asyncio.wait([self._gone], timeout=left)
+                await asyncio.wait(awaited, timeout=left)
             except asyncio.CancelledError:
                 cancelled = True
-        if self._admission is not None:
-            await asyncio.wait([self._admission])
+            awaited = [future for future in awaited if not future.done()]
         self._close()
         if cancelled:
             raise asyncio.CancelledError
-        if not self._gone.done():
+        if awaited:
             raise SandboxLost(f"killed processes were still there after {GONE_WITHIN_S:.0f} s")
 
     def _kill(self) -> None:
         """The leader's group, and the namespace's first process, which takes the rest with it."""
         with contextlib.suppress(ProcessLookupError):
-            if self._leader.returncode is None:
-                os.killpg(self._leader.pid, signal.SIGKILL)
+            if self._spawned.leader.returncode is None:
+                os.killpg(self._spawned.leader.pid, signal.SIGKILL)
             if self._init_pidfd is not None:
                 signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
 
@@ -148,11 +142,11 @@ class Execution:
     def _feed(self) -> bool:
         """Take one piece of output; False when there is none now, or no more."""
         try:
-            data = os.read(self._channels.output, READ_BYTES)
+            data = os.read(self._spawned.output, READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
-            self._loop.remove_reader(self._channels.output)
+            self._loop.remove_reader(self._spawned.output)
             return False
         self.output.feed(data)
         return True
@@ -160,11 +154,11 @@ class Execution:
     def _read_status(self) -> None:
         """bubblewrap tells its child's pid at the start, the exit code at the end."""
         try:
-            data = os.read(self._channels.status, READ_BYTES)
+            data = os.read(self._spawned.status, READ_BYTES)
         except BlockingIOError:
             return
         if not data:
-            self._loop.remove_reader(self._channels.status)
+            self._loop.remove_reader(self._spawned.status)
             return
         self._status += data
         found = _CHILD_PID.search(self._status)
@@ -183,26 +177,26 @@ class Execution:
         elif self._admit is None:
             self._open_gate()
         else:
-            self._admission = self._loop.create_task(self._let_in(self._admit(pid)))
+            self._admission = on_worker(partial(self._admit, pid))
+            self._admission.add_done_callback(self._admitted)
 
-    async def _let_in(self, admitted: Awaitable[None]) -> None:
-        try:
-            await admitted
-        except OSError as error:
+    def _admitted(self, admission: "asyncio.Future[None]") -> None:
+        if error := admission.exception():
             self.stop(loss=f"its limits could not be set: {error}")
         else:
             self._open_gate()
 
     def _open_gate(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._channels.gate, GATE_OPENS)
+        if not self.closed.is_set():
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._spawned.gate, GATE_OPENS)
 
     def _leader_exited(self) -> None:
         """Also the end of what the command left running: nothing outlives it."""
-        self._loop.remove_reader(self._channels.leader)
+        self._loop.remove_reader(self._spawned.pidfd)
         self._read_status()
         self._kill()
-        self._note_loss(self._leader.wait())
+        self._note_loss(self._spawned.leader.wait())
         if not self._ended.done():
             self._end()
         if self._init_pidfd is None:
@@ -226,49 +220,31 @@ class Execution:
 
     def _close(self) -> None:
         self.closed.set()
-        ours = self._channels
-        for fd in (ours.leader, ours.output, ours.status, ours.gate, self._init_pidfd):
+        ours = self._spawned
+        for fd in (ours.pidfd, ours.output, ours.status, ours.gate, self._init_pidfd):
             if fd is not None:
                 self._loop.remove_reader(fd)
                 os.close(fd)
 
 
-@dataclass(frozen=True)
-class Spawned:
-    """A leader that waits at its gate, not yet watched."""
-
-    leader: "subprocess.Popen[bytes]"
-    channels: Channels
-
-    def abandon(self) -> None:
-        """End it: behind a gate that closes unopened, nothing runs."""
-        ours = self.channels
-        for fd in (ours.output, ours.status, ours.gate, ours.leader):
-            os.close(fd)
-        self.leader.kill()
-        self.leader.wait()
-
-
-_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-start")
-
-
-async def on_starter(spawn: Callable[[], Spawned]) -> Spawned:
-    """Call `spawn` on the thread that may start sandboxes. Cancelled, it leaves nothing behind."""
-    spawned = asyncio.get_running_loop().run_in_executor(_STARTER, spawn)
+async def start(spawn: Callable[[], Spawned], attend: Callable[[Spawned], Execution]) -> Execution:
+    """Spawn on the thread for it and attend to it. What is cancelled meanwhile is ended first."""
+    spawned = on_starter(spawn)
     cancelled = False
     while not spawned.done():
         try:
             await asyncio.wait([spawned])
         except asyncio.CancelledError:
             cancelled = True
+    execution = attend(spawned.result())
     if cancelled:
-        if not spawned.exception():
-            spawned.result().abandon()
+        execution.stop()
+        await execution.wait()
         raise asyncio.CancelledError
-    return spawned.result()
+    return execution
 
 
-def start(
+def spawn(
     line: Sequence[str],
     handover: Handover,
     *,
@@ -298,4 +274,4 @@ def start(
         leader.kill()
         leader.wait()
         raise
-    return Spawned(leader, Channels(pidfd, output.ours, status.ours, gate.ours))
+    return Spawned(leader, pidfd, output.ours, status.ours, gate.ours)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable
 from sandbox import seccomp
-from sandbox.bubblewrap import ENVIRONMENT, Bubblewrap, BubblewrapSandbox
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.bubblewrap_sandbox import ENVIRONMENT, BubblewrapSandbox
 from sandbox.mending import LEFT_OPEN, mend_for
 from sandbox.sandbox import ExecResult
 from sandbox.whole_file import write_whole

@@ -15,11 +15,13 @@ import stat
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from graph.errors import SandboxLost
 from sandbox.process import Execution
-from sandbox.sandbox import Limits
+from sandbox.sandbox import LimitHit, Limits
+from sandbox.threads import on_worker
 
 INTERVAL_S = 0.05
 WALK_EVERY_S = 2.0
@@ -56,7 +58,8 @@ class TreeSize:
 
     async def suspect(self) -> bool:
         """Whether the tree is over its limit if all that the disk lost went into it."""
-        return self._size + await asyncio.to_thread(self._lost) > self._limit
+        free = await on_worker(self._free_now)
+        return self._size + max(self._free - free, 0) > self._limit
 
     @property
     def due(self) -> bool:
@@ -68,18 +71,16 @@ class TreeSize:
         One that was over it before may be cleaned up.
         """
         async with self._walking:
-            started, free = time.monotonic(), await asyncio.to_thread(self._free_now)
-            lost = max(self._free - free, 0)
-            size = await asyncio.to_thread(lambda: _walk(self._folder) + _deleted(leader))
-            grown = size > self._size + SLACK_BYTES if self._walked else lost > 0
+            started = time.monotonic()
+            free, size = await asyncio.to_thread(self._measure, leader)
+            grown = size > self._size + SLACK_BYTES if self._walked else free < self._free
             self._size, self._free, self._walked = size, free, True
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
             return grown and size > self._limit
 
-    def _lost(self) -> int:
-        """What the disk lost since the last walk."""
-        return max(self._free - self._free_now(), 0)
+    def _measure(self, leader: int) -> tuple[int, int]:
+        return self._free_now(), _walk(self._folder) + _deleted(leader)
 
     def _free_now(self) -> int:
         try:
@@ -99,14 +100,18 @@ async def watch_tree(execution: Execution, size: TreeSize) -> None:
 
 async def watch_processes(execution: Execution, limits: Limits) -> None:
     """Stop a command whose processes hold too much memory, or are too many; until cancelled."""
-    memory = limits.memory_mb << 20
     while True:
         await asyncio.sleep(INTERVAL_S)
-        pids = descendants(execution.pid)
-        if len(pids) > limits.pids + OWN_PROCESSES:
-            execution.stop("pids")
-        elif _resident(pids) > memory and _proportional(pids) > memory:
-            execution.stop("memory")
+        if limit := await on_worker(partial(_exceeded, execution.pid, limits)):
+            execution.stop(limit)
+
+
+def _exceeded(leader: int, limits: Limits) -> LimitHit | None:
+    pids = descendants(leader)
+    if len(pids) > limits.pids + OWN_PROCESSES:
+        return "pids"
+    memory = limits.memory_mb << 20
+    return "memory" if _resident(pids) > memory and _proportional(pids) > memory else None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from sandbox import cgroup
-from sandbox.bubblewrap import Bubblewrap, BubblewrapSandbox
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.sandbox import Limits
 from sandbox.seccomp import compile_filter, filter_path
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.bubblewrap import Bubblewrap, BubblewrapSandbox
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.sandbox import Limits
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 

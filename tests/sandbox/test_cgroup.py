@@ -44,7 +44,7 @@ async def test_a_process_is_put_in_and_its_limits_are_set() -> None:
     parents = own_parents()
     process = await asyncio.create_subprocess_exec("sleep", "20")
     group = Groups(parents, LIMITS).new()
-    await group.admit(process.pid)
+    group.admit(process.pid)
     paths = Path(f"/proc/{process.pid}/cgroup").read_text()
     assert HOME in paths
     values = [
@@ -55,8 +55,7 @@ async def test_a_process_is_put_in_and_its_limits_are_set() -> None:
     ]
     assert str(64 << 20) in values
     assert "10" in values
-    assert group.usage() == cgroup.Usage(memory_kills=0, pids_refusals=0)
-    await group.remove()
+    assert group.end() == cgroup.Usage(memory_kills=0, pids_refusals=0)
     assert await process.wait() == -9
     assert not any(folder.exists() for folder in group._folders)
 
@@ -67,8 +66,8 @@ async def test_a_process_that_is_gone_cannot_be_put_in() -> None:
     await process.wait()
     group = Groups(parents, LIMITS).new()
     with pytest.raises(OSError, match="No such process"):
-        await group.admit(process.pid)
-    await group.remove()
+        group.admit(process.pid)
+    group.end()
     assert ours(parents) == []
 
 
@@ -135,7 +134,7 @@ def test_without_memory_and_pids_there_is_none(tmp_path: Path, handed_on: dict[s
     assert find(LIMITS, tmp_path, version_2(tmp_path, **handed_on)) is None
 
 
-async def test_version_2_limits_and_counts(tmp_path: Path) -> None:
+def test_version_2_limits_and_counts(tmp_path: Path) -> None:
     groups = find(LIMITS, tmp_path, version_2(tmp_path, service="cpu memory pids"))
     assert groups
     group = groups.new()
@@ -151,14 +150,14 @@ async def test_version_2_limits_and_counts(tmp_path: Path) -> None:
     ]
     (folder / "memory.events").write_text("low 0\nmax 12\noom 1\noom_kill 3\n")
     (folder / "pids.events").write_text("max 7\n")
-    assert group.usage() == cgroup.Usage(memory_kills=3, pids_refusals=7)
+    assert group._usage() == cgroup.Usage(memory_kills=3, pids_refusals=7)
 
 
-async def test_a_group_that_limits_nothing_lets_nothing_in(tmp_path: Path) -> None:
+def test_a_group_that_limits_nothing_lets_nothing_in(tmp_path: Path) -> None:
     groups = find(LIMITS, tmp_path, version_2(tmp_path, service="cpu memory pids"))
     assert groups
     with pytest.raises(OSError, match="can be limited"):
-        await groups.new().admit(os.getpid())
+        groups.new().admit(os.getpid())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")

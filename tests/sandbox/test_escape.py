@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 
-from sandbox.bubblewrap import BubblewrapSandbox
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from tests.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree, run_outside
 
 pytestmark = pytest.mark.sandbox

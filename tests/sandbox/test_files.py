@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap import BubblewrapSandbox
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.sandbox import FileRefused
 
 pytestmark = pytest.mark.sandbox

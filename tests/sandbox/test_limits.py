@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap import BubblewrapSandbox
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.sandbox import Limits
 from sandbox.watch import TreeSize, descendants
 from tests.sandbox.local_tree import make_backend, make_tree, open_tree

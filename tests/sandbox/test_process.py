@@ -7,17 +7,18 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox import cgroup
-from sandbox.bubblewrap import BubblewrapSandbox
-from sandbox.process import Execution
+from sandbox.bubblewrap_sandbox import ENVIRONMENT, BubblewrapSandbox
+from sandbox.output import BothEnds
+from sandbox.process import Admit, Execution, start
 from sandbox.sandbox import Limits
 from sandbox.watch import descendants, watched
 from tests.sandbox.local_tree import make_backend, open_tree
@@ -116,10 +117,10 @@ async def test_a_sandbox_killed_from_outside_is_lost(sandbox: BubblewrapSandbox)
 
 
 async def test_a_sandbox_whose_first_process_is_killed_has_failed(
-    sandbox: BubblewrapSandbox,
+    sandbox: BubblewrapSandbox, data_dir: Path
 ) -> None:
-    running = asyncio.create_task(sandbox.run("sleep 15"))
-    await until(lambda: len(sandboxed()) >= 3)
+    running = asyncio.create_task(sandbox.run("touch began; sleep 15"))
+    await until((data_dir / "tree" / "workspace" / "began").exists)
     os.kill(sandboxed()[1], signal.SIGKILL)
     assert (await running).exit_code == 137
     assert sandboxed() == []
@@ -189,31 +190,29 @@ async def test_a_command_whose_limits_cannot_be_set_does_not_run(data_dir: Path)
     assert not (data_dir / "tree" / "workspace" / "ran").exists()
 
 
-class Late(cgroup.Group):
-    """A group that lets a command in when told."""
-
-    def __init__(self, threads: Executor) -> None:
-        super().__init__((), Limits(), threads)
-        self.asked, self.released = asyncio.Event(), asyncio.Event()
-
-    async def admit(self, pid: int) -> None:
-        self.asked.set()
-        await self.released.wait()
+async def started(sandbox: BubblewrapSandbox, *program: str, admit: Admit) -> Execution:
+    """A command let in by `admit`, which no limit watches."""
+    spawning = partial(sandbox._spawn, program, b"", {}, ENVIRONMENT)
+    return await start(spawning, lambda spawned: Execution(spawned, BothEnds(99), 99, admit))
 
 
 async def test_a_gate_that_closes_unopened_lets_nothing_run(
     sandbox: BubblewrapSandbox, data_dir: Path
 ) -> None:
-    with ThreadPoolExecutor() as threads:
-        late = Late(threads)
-        execution = await sandbox._start(["/bin/bash", "-c", "touch ran"], late, b"", 64, {}, {})
-        await late.asked.wait()
-        closed = os.open("/dev/null", os.O_WRONLY)
-        os.dup2(closed, execution._channels.gate)  # as when this process dies
-        os.close(closed)
-        await until(lambda: execution.exit_code is not None)
-        late.released.set()
-        await execution.wait()
+    asked, released = threading.Event(), threading.Event()
+
+    def late(_: int) -> None:
+        asked.set()
+        released.wait(10)
+
+    execution = await started(sandbox, "/bin/bash", "-c", "touch ran", admit=late)
+    await until(asked.is_set)
+    closed = os.open("/dev/null", os.O_WRONLY)
+    os.dup2(closed, execution._spawned.gate)  # as when this process dies
+    os.close(closed)
+    await until(lambda: execution.exit_code is not None)
+    released.set()
+    await execution.wait()
     assert execution.exit_code == 125
     assert not (data_dir / "tree" / "workspace" / "ran").exists()
 
@@ -233,7 +232,7 @@ async def test_a_command_that_cannot_be_watched_is_stopped(sandbox: BubblewrapSa
     async def broken() -> None:
         raise OSError("the disk is gone")
 
-    execution = await sandbox._start(["/bin/sleep", "15"], None, b"", 64, {}, {})
+    execution = await started(sandbox, "/bin/sleep", "15", admit=lambda _: None)
     with pytest.raises(SandboxLost, match="the disk is gone"), watched(execution, [broken()]):
         await execution.wait()
     assert sandboxed() == []
@@ -263,7 +262,7 @@ async def test_too_large_a_limit_is_lowered_to_what_may_be_had(data_dir: Path) -
 
 
 async def test_an_execution_says_who_leads_it(sandbox: BubblewrapSandbox) -> None:
-    execution = await sandbox._start(["/bin/true"], None, b"", 64, {}, {})
+    execution = await started(sandbox, "/bin/true", admit=lambda _: None)
     assert isinstance(execution, Execution)
     assert execution.pid in sandboxed()
     await execution.wait()

@@ -8,7 +8,7 @@ import pyseccomp
 import pytest
 
 from graph.errors import SandboxLost
-from sandbox.bubblewrap import BubblewrapSandbox
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.seccomp import NAMESPACE_FLAGS, REFUSED, UNKNOWN, compile_filter, filter_file
 from tests.sandbox.local_tree import make_backend, open_tree, run_outside
 

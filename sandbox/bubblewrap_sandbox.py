@@ -1,0 +1,222 @@
+"""A sandbox whose every command is a bubblewrap of its own."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from subprocess import DEVNULL
+
+from graph.errors import SandboxLost, SandboxUnavailable
+from sandbox import cgroup
+from sandbox.command_line import ETC, RLIMITS, SYSTEM_PATH, CommandLine, gate_words, rlimits
+from sandbox.files import read_file, write_file
+from sandbox.handover import Handover
+from sandbox.output import BothEnds
+from sandbox.process import Execution, Spawned, spawn, start
+from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.threads import on_worker
+from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
+
+ENVIRONMENT = {"PATH": SYSTEM_PATH}
+NOTHING: Mapping[str, bytes] = {}
+COMMAND_FILE = "/etc/command.sh"
+LONGEST_WORD = 100_000
+"""The kernel takes words of 128 KiB; a longer command is a file."""
+NO_COMMAND = ExecResult(
+    exit_code=126,
+    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
+    dropped=0,
+    duration_ms=0,
+)
+NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
+"""How bash, Python, node and others say that they got no process or thread."""
+
+
+class BubblewrapSandbox:
+    """One tree. A command is started when `run` is called and gone when it returns."""
+
+    def __init__(
+        self,
+        line: CommandLine,
+        size: TreeSize,
+        *,
+        limits: Limits,
+        owner: int | None,
+        groups: cgroup.Groups | None,
+        filter_file: Path,
+    ) -> None:
+        self._line = line
+        self._size = size
+        self._limits = limits
+        self._owner = owner
+        self._groups = groups
+        self._filter_file = filter_file
+        self._rlimits = rlimits(limits, grouped=groups is not None)
+        self._running: set[Execution] = set()
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._closed = False
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = None,
+        stdin: bytes = b"",
+        keep_bytes: int = 64 * 1024,
+    ) -> ExecResult:
+        try:
+            text = os.fsencode(command)
+        except UnicodeEncodeError:
+            text = b"\0"
+        if b"\0" in text:
+            return NO_COMMAND
+        in_file = len(text) > LONGEST_WORD
+        return await self.execute(
+            ["/bin/bash", COMMAND_FILE] if in_file else ["/bin/bash", "-c", command, "bash"],
+            stdin=stdin,
+            timeout_s=timeout_s,
+            keep_bytes=keep_bytes,
+            files={COMMAND_FILE: text} if in_file else NOTHING,
+        )
+
+    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
+        return await read_file(self.execute, path, max_bytes)
+
+    async def write(self, path: str, data: bytes) -> None:
+        await write_file(self.execute, path, data)
+
+    async def close(self) -> None:
+        self._closed = True
+        for execution in self._running:
+            execution.stop(loss="it was closed")
+        if self._calls:
+            await self._idle.wait()
+
+    async def execute(
+        self,
+        program: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float | None = None,
+        keep_bytes: int = 64 * 1024,
+        files: Mapping[str, bytes] = NOTHING,
+        environment: Mapping[str, str] = ENVIRONMENT,
+    ) -> ExecResult:
+        """Run a program, with `files` put into the sandbox.
+
+        `environment` is that of the line outside, which the sandbox empties.
+        """
+        if self._closed:
+            raise SandboxLost("the sandbox is closed")
+        with self._counted():
+            group = self._groups.new() if self._groups else None
+            try:
+                execution = await start(
+                    partial(self._spawn, program, stdin, files, environment),
+                    partial(self._attend, group, keep_bytes),
+                )
+                await self._finish(execution, self._seconds(timeout_s))
+            finally:
+                ending = on_worker(group.end) if group else None
+                usage = await asyncio.shield(ending) if ending else cgroup.Usage()
+        return _result(execution, usage)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    def _spawn(
+        self,
+        program: Sequence[str],
+        stdin: bytes,
+        files: Mapping[str, bytes],
+        environment: Mapping[str, str],
+    ) -> Spawned:
+        """Blocks. Raises SandboxUnavailable."""
+        try:
+            with Handover() as handover:
+                output, status = handover.from_child(self._owner), handover.from_child()
+                gate = handover.to_child()
+                prelude = self._rlimits + gate_words(handover.again(gate.theirs))
+                texts = {**ETC, RLIMITS: prelude.encode(), **files}
+                line = self._line.build(
+                    files={path: handover.data(text) for path, text in texts.items()},
+                    seccomp=handover.file(self._filter_file),
+                    status=status.theirs,
+                    gate=gate.theirs,
+                )
+                return spawn(
+                    [*line, *program],
+                    handover,
+                    stdin=handover.data(stdin) if stdin else DEVNULL,
+                    output=output,
+                    status=status,
+                    gate=gate,
+                    environment=environment,
+                )
+        except OSError as error:
+            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
+
+    def _attend(self, group: cgroup.Group | None, keep_bytes: int, spawned: Spawned) -> Execution:
+        output_bytes = max(self._limits.output_bytes, keep_bytes)
+        admit = group.admit if group else None
+        execution = Execution(spawned, BothEnds(keep_bytes), output_bytes, admit)
+        if self._closed:
+            execution.stop(loss="it was closed")
+        return execution
+
+    def _seconds(self, wanted: float | None) -> float:
+        """A caller may shorten the time, never lengthen it."""
+        return self._limits.timeout_s if wanted is None else min(wanted, self._limits.timeout_s)
+
+    async def _finish(self, execution: Execution, timeout_s: float) -> None:
+        """Wait for the end, or a limit."""
+        timer = asyncio.get_running_loop().call_later(timeout_s, execution.stop, "time")
+        watchers = [watch_tree(execution, self._size)]
+        if self._groups is None:
+            watchers.append(watch_processes(execution, self._limits))
+        self._running.add(execution)
+        try:
+            with watched(execution, watchers):
+                await execution.wait()
+        finally:
+            self._running.discard(execution)
+            timer.cancel()
+        if execution.limit in {None, "disk"} and await self._size.suspect():
+            outgrown = await self._size.outgrown(execution.pid)
+            execution.limit = "disk" if outgrown else execution.limit
+
+
+def _result(execution: Execution, usage: cgroup.Usage) -> ExecResult:
+    """Raises SandboxLost where the command neither ended nor met a limit."""
+    limit, code = execution.limit, execution.exit_code
+    if limit is None and code != 0:
+        limit = _kernel_limit(usage, execution.output.kept)
+    if limit is None and code is None:
+        raise SandboxLost(f"the sandbox was lost: {execution.loss}")
+    return ExecResult(
+        exit_code=None if limit else code,
+        output=execution.output.kept,
+        dropped=execution.output.dropped,
+        duration_ms=execution.duration_ms,
+        limit=limit,
+    )
+
+
+def _kernel_limit(usage: cgroup.Usage, output: bytes) -> LimitHit | None:
+    """A refused process alone is no reason to fail; that the command says so makes it one."""
+    if usage.memory_kills:
+        return "memory"
+    if usage.pids_refusals and any(sign in output for sign in NO_PROCESS):
+        return "pids"
+    return None
