@@ -267,3 +267,22 @@ async def test_an_execution_says_who_leads_it(sandbox: BubblewrapSandbox) -> Non
     assert execution.pid in sandboxed()
     await execution.wait()
     assert (execution.exit_code, execution.limit) == (0, None)
+
+
+async def test_nothing_blocks_the_event_loop(data_dir: Path, *, grouped: bool) -> None:
+    """By the rules of LangGraph's own server, which ends what breaks them."""
+    blockbuster = pytest.importorskip("blockbuster")
+    backend = make_backend(data_dir, Limits(disk_mb=16), grouped=grouped)
+    sandbox = open_tree(backend, data_dir / "tree")
+    with blockbuster.blockbuster_ctx() as strict:
+        for name in ("os.stat", "os.listdir", "io.BufferedReader.read", "threading.Lock.acquire"):
+            if name in strict.functions:
+                strict.functions[name].deactivate()
+        assert (await sandbox.run("cat", stdin=b"x")).text == "x"
+        await sandbox.write("a/b", b"x")
+        assert await sandbox.read("a/b") == b"x"
+        assert (await sandbox.run("sleep 9", timeout_s=0.2)).limit == "time"
+        assert (await sandbox.run("for n in 1 2 3; do head -c 9M /dev/zero > $n; done")).limit
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sandbox.run("sleep 9"), 0.05)
+        await sandbox.close()
