@@ -5,11 +5,6 @@
 """
 
 import asyncio
-import platform
-import re
-import shutil
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from api.machine_checks import Finding, data_dir, git, python
 from api.settings import Settings, load_settings
 from forge.github import ONCE, GitHub
 from forge.publisher import ForgePublisher
@@ -26,8 +22,10 @@ from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
 from graph.build import build_graph
 from graph.errors import CodingAgentError
-from graph.services import Services
+from graph.events import Emit
+from graph.services import Repositories, Services
 from graph.state import Limits as RunLimits
+from graph.values import Base, Change, ChangeRef
 from roles.claude import Claude
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
 DISTRIBUTION: Final = "modal-coding-agent"
-OLDEST_GIT: Final = (2, 39)
 
 
 @dataclass(frozen=True)
@@ -110,11 +107,17 @@ class Machine:
             coder=ClaudeCoder(**role, model=models["coder"]),
             reviewer=ClaudeReviewer(**role, model=models["reviewer"]),
             fixer=ClaudeFixer(**role, model=models["fixer"]),
-            repositories=GitRepositories(**forge, allow_local=True, allowed=settings.repo_allowed),
+            repositories=WarmingRepositories(
+                GitRepositories(**forge, allow_local=True, allowed=settings.repo_allowed), self.warm
+            ),
             workspaces=self.workspaces,
             checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
             publisher=ForgePublisher(**forge, author=settings.git_author),
         )
+
+    async def warm(self) -> None:
+        """Import what is slow to import and try the sandbox; who needs them meets their errors."""
+        await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
     async def try_sandbox(self) -> tuple[TrialResult, ...]:
         """The full trial of what `auto` takes here. Raises SandboxUnavailable."""
@@ -146,6 +149,26 @@ class Machine:
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
         )
+
+
+@dataclass(frozen=True)
+class WarmingRepositories(Repositories):
+    """Warms the other rooms while git clones: a run's first request need not wait for them."""
+
+    inner: Repositories
+    warm: Callable[[], Awaitable[None]]
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        warming = asyncio.ensure_future(self.warm())
+        try:
+            base = await self.inner.prepare(run_id, repo_url, branch, emit)
+            await warming
+        finally:
+            warming.cancel()
+        return base
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        return await self.inner.read_change(run_id, base, ref)
 
 
 @asynccontextmanager
@@ -266,20 +289,10 @@ def _full_name(settings: Settings, repo_url: str) -> str:
     return parse(repo_url, web_address(settings.github_api_url), allow_local=False).full_name
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried: whether it holds, what was seen, and how to mend it."""
-
-    name: str
-    held: bool
-    detail: str
-    mend: str = ""
-
-
 async def doctor(settings: Settings) -> list[Finding]:
     """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
     machine = Machine(settings)
-    findings = [_python(), await _git(), _data_dir(settings.data_dir)]
+    findings = [python(), await git(), data_dir(settings.data_dir)]
     findings += await _sandbox(machine)
     probes = LocalProbes(machine)
     try:
@@ -290,37 +303,6 @@ async def doctor(settings: Settings) -> list[Finding]:
     finally:
         await machine.close()
     return findings
-
-
-def _python() -> Finding:
-    held = sys.version_info >= (3, 11)
-    return Finding("Python", held, platform.python_version(), "Install Python 3.11 or newer.")
-
-
-async def _git() -> Finding:
-    mend = "sudo apt-get install git"
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "git", "version", stdout=asyncio.subprocess.PIPE
-        )
-    except FileNotFoundError:
-        return Finding("git", held=False, detail="not found", mend=mend)
-    out, _ = await process.communicate()
-    found = re.search(r"(\d+)\.(\d+)", out.decode("utf-8", "replace"))
-    held = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
-    return Finding("git", held, out.decode("utf-8", "replace").strip(), mend)
-
-
-def _data_dir(path: Path) -> Finding:
-    mend = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o711)
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(b"tried")
-    except OSError as error:
-        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", mend=mend)
-    free = shutil.disk_usage(path).free >> 20
-    return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
 
 
 async def _sandbox(machine: Machine) -> list[Finding]:

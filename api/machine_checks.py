@@ -1,0 +1,54 @@
+"""What `doctor` tries of the machine itself: Python, git, the data folder."""
+
+import asyncio
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+OLDEST_GIT: Final = (2, 39)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried: whether it holds, what was seen, and how to mend it."""
+
+    name: str
+    held: bool
+    detail: str
+    mend: str = ""
+
+
+def python() -> Finding:
+    held = sys.version_info >= (3, 11)
+    return Finding("Python", held, platform.python_version(), "Install Python 3.11 or newer.")
+
+
+async def git() -> Finding:
+    mend = "sudo apt-get install git"
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", "version", stdout=asyncio.subprocess.PIPE
+        )
+    except FileNotFoundError:
+        return Finding("git", held=False, detail="not found", mend=mend)
+    out, _ = await process.communicate()
+    found = re.search(r"(\d+)\.(\d+)", out.decode("utf-8", "replace"))
+    held = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
+    return Finding("git", held, out.decode("utf-8", "replace").strip(), mend)
+
+
+def data_dir(path: Path) -> Finding:
+    mend = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"tried")
+    except OSError as error:
+        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", mend=mend)
+    free = shutil.disk_usage(path).free >> 20
+    return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
