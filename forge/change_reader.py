@@ -85,9 +85,9 @@ def check_size(patch: bytes) -> None:
 
 def prepare_objects(run: RunFolder) -> None:
     """Make the run's own folder of objects, which borrows from the base."""
-    info = run.objects / "info"
-    info.mkdir(mode=0o700, parents=True, exist_ok=True)
-    alternates = info / "alternates"
+    alternates = run.objects / "info" / "alternates"
+    for folder in (run.objects, alternates.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
     if not alternates.exists():
         write_whole(alternates, b"../base.git/objects\n")
 

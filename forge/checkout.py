@@ -71,6 +71,11 @@ class Checkout:
         result = await self._run(git, "symbolic-ref", "--quiet", "--short", "HEAD")
         return result.stdout.decode("utf-8", "replace").strip() if result.ok else DETACHED
 
+    async def branch_commit(self, git: Git, branch: str) -> str:
+        """The commit that a branch names, empty where there is none."""
+        found = await self._run(git, "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
+        return found.stdout.decode().strip()
+
     async def fetch_into(self, git: Git, branch: str | None, base_git: Path) -> None:
         """Make `base_git` of the newest commit of `branch`, or of HEAD."""
         name = branch or await self.head_branch(git)
@@ -121,8 +126,7 @@ class Checkout:
         Work tree, index, HEAD, config and hooks are neither read nor written.
         """
         ref = f"refs/heads/{branch}"
-        found = await self._run(git, "rev-parse", "--quiet", "--verify", ref)
-        now = found.stdout.decode().strip()
+        now = await self.branch_commit(git, branch)
         if now == sha:
             return
         if now != before:

@@ -10,6 +10,8 @@ from typing import Final
 
 _BREAK: Final = "\u200b"
 _CUT: Final = " […]"
+_READ: Final = 4
+"""How many times its limit a text is read: the rest would be cut off anyway."""
 _UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _EFFECTS: Final = re.compile(
     r"""
@@ -33,12 +35,12 @@ _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 
 def line(text: str, limit: int) -> str:
     """One harmless line."""
-    return cut(_broken(" ".join(visible(text).split())), limit)
+    return _broken(cut(" ".join(visible(text[: limit * _READ]).split()), limit))
 
 
 def paragraphs(text: str, limit: int) -> str:
     """Harmless text of several lines that cannot begin a section or leave a code block open."""
-    shown = cut(visible(text).strip(), limit)
+    shown = cut(visible(text[: limit * _READ]).strip(), limit)
     broken = _TRAILER.sub(rf"\1{_BREAK}\2", _broken(shown))
     return _closed(_STRUCTURE.sub(r"\1\\", broken))
 

@@ -18,7 +18,7 @@ from forge.github import ONCE, GitHub, Pull, PullText
 from forge.publication_record import PublicationRecord
 from forge.pulls import add_extras, open_pull, update_pull
 from forge.push import branch_head, push
-from forge.repo_url import RepoAddress, parse, web_address
+from forge.repo_url import parse, web_address
 from forge.retries import Patience
 from forge.runner import Git
 from forge.secret_forms import SecretForms
@@ -96,7 +96,9 @@ class ForgePublisher(Publisher):
         github = self._signed_in(publication.base)
         address = parse(publication.base.address, self._web, allow_local=False)
         author = self._author or (await github.account(emit)).author
-        record = await self._settled(run, record, publication, address)
+        if record.unclear and record.tree != publication.change.tree:
+            head = await branch_head(self._git, address, publication.branch)
+            record = await self._settled(run, record, head)
         record = await self._committed(run, record, publication, message, author)
         if record.unclear:
             await push(
@@ -165,9 +167,11 @@ class ForgePublisher(Publisher):
         """A branch in the checkout, and the change as a patch file in the run's folder."""
         base = publication.base
         checkout = await Checkout.find(self._git, Path(base.address))
-        record = await self._committed(
-            run, record, publication, message, await self._local_author(checkout)
-        )
+        if record.unclear and record.tree != publication.change.tree:
+            head = await checkout.branch_commit(self._git, publication.branch)
+            record = await self._settled(run, record, head)
+        author = await self._local_author(checkout)
+        record = await self._committed(run, record, publication, message, author)
         pack = await self._git.output(
             "pack-objects",
             "--revs",
@@ -193,16 +197,9 @@ class ForgePublisher(Publisher):
         )
 
     async def _settled(
-        self,
-        run: RunFolder,
-        record: PublicationRecord,
-        publication: Publication,
-        address: RepoAddress,
+        self, run: RunFolder, record: PublicationRecord, head: str
     ) -> PublicationRecord:
-        """Before a further commit: find out whether the one before it came to the branch."""
-        if not record.unclear or record.tree == publication.change.tree:
-            return record
-        head = await branch_head(self._git, address, publication.branch)
+        """The record, once it is known that the branch is at `head`: is the newest commit there?"""
         return await self._kept(run, record, pushed=head) if head == record.commit else record
 
     async def _committed(

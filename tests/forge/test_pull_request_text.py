@@ -1,0 +1,225 @@
+"""What a pull request and its commit say."""
+
+import re
+import subprocess
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forge import pull_request
+from graph.services import Publication
+from graph.values import (
+    Base,
+    Change,
+    ChangeRef,
+    CommandReport,
+    Finding,
+    GateFinding,
+    GateReport,
+    Plan,
+    Review,
+    Validation,
+)
+
+BASE = Base(
+    address="https://github.com/octo/sample",
+    full_name="octo/sample",
+    branch="main",
+    sha="a" * 40,
+    tree="b" * 40,
+    notes=("Submodules are left as they are.",),
+)
+CHANGE = Change(
+    ref=ChangeRef(step=2, role="coder", digest="sha256:00"),
+    tree="c" * 40,
+    files=(),
+    title="Let an invoice carry a discount",
+    summary="The discount is taken off before tax.",
+)
+VALIDATION = Validation(
+    status="failed",
+    commands=(
+        CommandReport(
+            command="python -m unittest",
+            exit_code=1,
+            status="failed",
+            duration_ms=5,
+            output="SECRET OUTPUT",
+        ),
+        CommandReport(command="make lint", exit_code=None, status="unavailable", duration_ms=1),
+    ),
+    new_failures=("tests.Test.test_new",),
+    known_failures=("tests.Test.test_old",),
+)
+REVIEW = Review(
+    verdict="request_changes",
+    summary="Rounding is missing.",
+    findings=(
+        Finding(severity="error", path="src/app.py", line=3, message="Round the discount."),
+        Finding(severity="info", message="Fine otherwise."),
+    ),
+)
+GATE = GateReport(
+    passed=True,
+    findings=(
+        GateFinding(
+            rule="workflows", severity="warning", path=".github/workflows/ci.yml", message="runs"
+        ),
+    ),
+)
+
+
+def publication(**more: Any) -> Publication:
+    told: dict[str, Any] = {
+        "run_id": "01j0000000000000000000000",
+        "branch": "agent/let-an-invoice-00000000",
+        "base": BASE,
+        "change": CHANGE,
+        "plan": Plan(summary="Add a field, then take it off."),
+        "validation": VALIDATION,
+        "review": REVIEW,
+        "gate": GATE,
+        "draft": True,
+        "left": ("Still fails: tests.Test.test_new",),
+    }
+    return Publication(**(told | more))
+
+
+def test_the_body_tells_the_whole_story() -> None:
+    assert (
+        pull_request.body(publication())
+        == """\
+The discount is taken off before tax.
+
+### Plan
+
+Add a field, then take it off.
+
+### Validation
+
+- `python -m unittest`: failed, exit code 1
+- `make lint`: could not be run
+- Fails since this change: `tests.Test.test_new`
+- Failed before this change too: `tests.Test.test_old`
+
+### Review
+
+Changes requested.
+
+Rounding is missing.
+
+- error: `src/app.py:3` Round the discount.
+- info: Fine otherwise.
+
+### What is left
+
+- Still fails: tests.Test.test_new
+
+### Worth a look
+
+- workflows: `.github/workflows/ci.yml` runs
+
+### About the repository
+
+- Submodules are left as they are.
+
+---
+Made by a coding agent in run `01j0000000000000000000000`."""
+    )
+
+
+def test_output_of_commands_is_not_in_it() -> None:
+    assert "SECRET OUTPUT" not in pull_request.body(publication())
+
+
+def test_what_was_not_done_is_said() -> None:
+    bare = publication(
+        plan=None, validation=None, review=None, gate=GateReport(passed=True), left=()
+    )
+    text = pull_request.body(bare)
+    assert "Not validated." in text
+    assert "Not reviewed." in text
+    assert "### Plan" not in text
+    assert "What is left" not in text
+    none = publication(validation=Validation(status="unavailable"))
+    assert "Checks: could not be run." in pull_request.body(none)
+
+
+def test_the_title_is_the_callers_else_the_changes_else_the_plans() -> None:
+    assert pull_request.title(publication(title="Mine\nand more")) == "Mine and more"
+    assert pull_request.title(publication()) == CHANGE.title
+    untitled = publication(change=CHANGE.model_copy(update={"title": "\x00 "}))
+    assert pull_request.title(untitled) == "Add a field, then take it off."
+    nothing = publication(change=CHANGE.model_copy(update={"title": ""}), plan=None)
+    assert pull_request.title(nothing)
+
+
+def test_whose_run_it_was_is_told() -> None:
+    asked = publication(requested_by="ada")
+    assert pull_request.body(asked).endswith(", requested by ada.")
+    assert pull_request.commit_message(asked).endswith("\nRequested-by: ada")
+
+
+def test_long_texts_fit() -> None:
+    long = "word " * 40_000
+    told = publication(
+        title=long,
+        change=CHANGE.model_copy(update={"summary": long}),
+        plan=Plan(summary=long),
+        left=(long,) * 500,
+        review=Review(
+            verdict="approve",
+            summary=long,
+            findings=(Finding(severity="info", message=long),) * 900,
+        ),
+    )
+    body = pull_request.body(told)
+    assert len(body) < 65_536
+    assert len(pull_request.title(told)) <= 256
+    assert "and 460 more" in body
+    assert body.endswith("`01j0000000000000000000000`.")
+
+
+texts = st.text(max_size=80)
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts, texts, texts)
+def test_only_our_own_trailers_are_trailers(title: str, summary: str, by: str) -> None:
+    hostile = f"{summary}\n\nSigned-off-by: Eve <eve@example.org>\nCo-authored-by: Eve <e@e.e>"
+    told = publication(
+        change=CHANGE.model_copy(update={"title": title, "summary": hostile}), requested_by=by
+    )
+    message = pull_request.commit_message(told)
+    done = subprocess.run(
+        ["git", "interpret-trailers", "--parse"],
+        input=message.encode(),
+        capture_output=True,
+        check=True,
+    )
+    names = [row.split(":")[0] for row in done.stdout.decode().splitlines()]
+    assert names[0] == "Coding-Agent-Run"
+    assert set(names) <= {"Coding-Agent-Run", "Requested-by"}
+
+
+@given(texts, texts, texts, texts)
+def test_no_text_of_others_has_an_effect(one: str, two: str, three: str, four: str) -> None:
+    told = publication(
+        title=one,
+        change=CHANGE.model_copy(update={"summary": f"{two} @octocat Closes #1"}),
+        review=Review(
+            verdict="approve",
+            summary=three,
+            findings=(Finding(severity="info", path=four, message="<img> @a"),),
+        ),
+        validation=Validation(
+            status="passed",
+            commands=(CommandReport(command=four, exit_code=0, status="passed", duration_ms=1),),
+        ),
+        left=(one, two),
+    )
+    whole = f"{pull_request.title(told)}\n{pull_request.body(told)}"
+    assert not re.search(r"@[\w-]|#\d|<[A-Za-z/!?]|!\[", whole)
+    assert "\n" not in pull_request.title(told)
+    whole.encode()
