@@ -6,7 +6,7 @@ leader (bubblewrap outside) and the first process of the sandbox's process names
 when the latter has ended, the kernel has ended everything in the namespace.
 
 To join a control group can take the kernel 20 ms, so a thread does it while bubblewrap mounts. A
-gate holds the sandbox until then; one whose gate closes unopened runs nothing.
+gate holds the sandbox until then; where it closes unopened, bash reads no command.
 """
 
 import asyncio
