@@ -13,6 +13,7 @@ from sandbox import cgroup
 from sandbox.command_line import ETC, RLIMITS, SYSTEM_PATH, CommandLine, gate_words, rlimits
 from sandbox.files import read_file, write_file
 from sandbox.handover import Handover
+from sandbox.leftovers import MARK, process_name
 from sandbox.output import BothEnds
 from sandbox.process import Execution, Spawned, spawn, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
@@ -54,6 +55,7 @@ class BubblewrapSandbox:
         self._groups = groups
         self._filter_file = filter_file
         self._rlimits = rlimits(limits, grouped=groups is not None)
+        self._service = process_name(os.getpid())
         self._running: set[Execution] = set()
         self._calls = 0
         self._idle = asyncio.Event()
@@ -162,7 +164,7 @@ class BubblewrapSandbox:
                     output=output,
                     status=status,
                     gate=gate,
-                    environment=environment,
+                    environment={**environment, MARK: self._service},
                 )
         except OSError as error:
             raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error

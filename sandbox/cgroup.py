@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.leftovers import is_gone, process_name, read_text
 from sandbox.sandbox import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -85,7 +86,7 @@ class Groups:
     def __init__(self, parents: tuple[Path, ...], limits: Limits) -> None:
         self._parents = parents
         self._limits = limits
-        self._prefix = _process_name(os.getpid())
+        self._prefix = process_name(os.getpid())
         clear(parents)
 
     def new(self) -> Group:
@@ -106,18 +107,11 @@ def find(limits: Limits, root: Path = ROOT, own: Path = OWN) -> Groups | None:
 
 
 def clear(parents: tuple[Path, ...]) -> None:
-    """Remove the groups of processes that are no more, with what still runs in them.
-
-    Only those of this pid namespace: of another's, nobody here can tell whether it lives.
-    """
+    """Remove the groups of services that are no more, with what still runs in them."""
     for parent in parents:
         for folder in parent.iterdir():
-            name, _, number = folder.name.partition(".")
-            namespace, _, process = name.partition("-")
-            pid = process.partition("-")[0]
-            if not number or namespace != _pid_namespace() or not pid.isdecimal():
-                continue
-            if _process_name(int(pid)) != name:
+            service, _, number = folder.name.partition(".")
+            if number and is_gone(service):
                 _try_remove(folder)
 
 
@@ -144,7 +138,7 @@ def _v2_parent(root: Path, path: str) -> Path | None:
     for candidate in (folder, *folder.parents):
         if not candidate.is_relative_to(root):
             break
-        handed_on = set(_read(candidate / "cgroup.subtree_control").split())
+        handed_on = set(read_text(candidate / "cgroup.subtree_control").split())
         if handed_on >= _NEEDED and (home := _make(candidate)):
             controllers = sorted(handed_on & {*_NEEDED, "cpu"})
             if _write(home / "cgroup.subtree_control", " ".join(f"+{c}" for c in controllers)):
@@ -193,7 +187,7 @@ def _try_remove(folder: Path) -> bool:
         return True
     except OSError:
         _write(folder / "cgroup.kill", "1")
-        for pid in _read(folder / "cgroup.procs").split():
+        for pid in read_text(folder / "cgroup.procs").split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         return False
@@ -201,19 +195,11 @@ def _try_remove(folder: Path) -> bool:
 
 
 def _counter(file: Path, name: str) -> int:
-    for line in _read(file).splitlines():
+    for line in read_text(file).splitlines():
         key, _, value = line.partition(" ")
         if key == name:
             return int(value)
     return 0
-
-
-def _read(file: Path) -> str:
-    """Empty where it cannot be read: a controller without it, a group just removed."""
-    try:
-        return file.read_text()
-    except OSError:
-        return ""
 
 
 def _write(file: Path, text: str) -> bool:
@@ -222,16 +208,3 @@ def _write(file: Path, text: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _pid_namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
-
-
-def _process_name(pid: int) -> str:
-    """A name for a process that no later one gets; of one that is gone, the empty string."""
-    stat = _read(Path(f"/proc/{pid}/stat"))
-    if not stat:
-        return ""
-    started = stat.rpartition(")")[2].split()[19]
-    return f"{_pid_namespace()}-{pid}-{started}"

@@ -8,6 +8,7 @@ from typing import Literal
 from graph.errors import SandboxUnavailable
 from sandbox.backend import Backend
 from sandbox.bubblewrap import Bubblewrap
+from sandbox.leftovers import end_leftovers
 from sandbox.sandbox import Limits
 from sandbox.trial import ensure_holds
 
@@ -29,5 +30,6 @@ async def choose(
     backend = await asyncio.to_thread(
         Bubblewrap, limits=limits, tool_paths=tuple(tool_paths), state=state
     )
+    await asyncio.to_thread(end_leftovers)
     await ensure_holds(backend, state)
     return backend

@@ -271,7 +271,7 @@ def spawn(
     try:
         pidfd = os.pidfd_open(leader.pid)
     except OSError:
-        leader.kill()
+        os.killpg(leader.pid, signal.SIGKILL)
         leader.wait()
         raise
     return Spawned(leader, pidfd, output.ours, status.ours, gate.ours)

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox import cgroup
 from sandbox.cgroup import HOME, Groups, clear, find
+from sandbox.leftovers import process_name
 from sandbox.sandbox import Limits
 from tests.sandbox.local_tree import make_backend, open_tree
 
@@ -23,7 +24,7 @@ def own_parents() -> tuple[Path, ...]:
 
 
 def ours(parents: tuple[Path, ...]) -> list[str]:
-    name = cgroup._process_name(os.getpid())
+    name = process_name(os.getpid())
     return [
         path.name for parent in parents for path in parent.iterdir() if path.name.startswith(name)
     ]
@@ -74,7 +75,7 @@ async def test_a_process_that_is_gone_cannot_be_put_in() -> None:
 async def test_what_a_dead_process_of_ours_left_is_cleared() -> None:
     parents = own_parents()
     dead = await asyncio.create_subprocess_exec("sleep", "20")
-    name = cgroup._process_name(dead.pid)
+    name = process_name(dead.pid)
     dead.kill()
     await dead.wait()
     orphan = await asyncio.create_subprocess_exec("sleep", "20")
@@ -91,7 +92,7 @@ async def test_what_a_dead_process_of_ours_left_is_cleared() -> None:
 async def test_groups_of_the_living_and_of_others_stay() -> None:
     parents = own_parents()
     living = await asyncio.create_subprocess_exec("sleep", "20")
-    names = [f"{cgroup._process_name(living.pid)}.1", "1-999999-5.1", "somebody", "x-y.z"]
+    names = [f"{process_name(living.pid)}.1", "1-999999-5.1", "somebody", "x-y.z"]
     folders = [parent / name for parent in parents for name in names]
     for folder in folders:
         folder.mkdir()

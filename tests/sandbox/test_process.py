@@ -282,7 +282,8 @@ async def test_nothing_blocks_the_event_loop(data_dir: Path, *, grouped: bool) -
         await sandbox.write("a/b", b"x")
         assert await sandbox.read("a/b") == b"x"
         assert (await sandbox.run("sleep 9", timeout_s=0.2)).limit == "time"
-        assert (await sandbox.run("for n in 1 2 3; do head -c 9M /dev/zero > $n; done")).limit
+        too_much = "for n in 1 2 3 4 5 6 7 8; do head -c 15M /dev/zero > $n; done"
+        assert (await sandbox.run(too_much)).limit == "disk"
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(sandbox.run("sleep 9"), 0.05)
         await sandbox.close()

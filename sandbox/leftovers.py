@@ -1,0 +1,59 @@
+"""What a service that was killed may leave behind, and how the next one knows it.
+
+bubblewrap ends with the service, except where that dies in the few milliseconds of a start: then
+bubblewrap's first process may wait for ever. It has run nothing yet, but it holds namespaces.
+"""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+MARK = "CODING_AGENT_SANDBOX_OF"
+"""In the environment of bubblewrap itself, not of what it runs: the service that started it."""
+
+
+def end_leftovers() -> None:
+    """Kill the sandboxes of services that are no more. Blocks."""
+    for folder in Path("/proc").iterdir():
+        service = _service(folder) if folder.name.isdecimal() else ""
+        if service and is_gone(service):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def process_name(pid: int) -> str:
+    """A name for a process that no later one gets; of one that is gone, the empty string."""
+    stat = read_text(Path(f"/proc/{pid}/stat"))
+    if not stat:
+        return ""
+    started = stat.rpartition(")")[2].split()[19]
+    return f"{_pid_namespace()}-{pid}-{started}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether the process of that name is no more; of another namespace's, nobody here can tell."""
+    namespace, pid, started = (*name.split("-"), "", "")[:3]
+    known = namespace == _pid_namespace() and pid.isdecimal() and started.isdecimal()
+    return known and process_name(int(pid)) != name
+
+
+def read_text(file: Path) -> str:
+    """Empty where it cannot be read: another user's, or just removed."""
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _service(folder: Path) -> str:
+    """Who started a process, where that was one of us."""
+    for entry in read_text(folder / "environ").split("\0"):
+        name, _, value = entry.partition("=")
+        if name == MARK:
+            return value
+    return ""
+
+
+def _pid_namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)

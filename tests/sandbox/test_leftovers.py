@@ -1,0 +1,64 @@
+"""Sandboxes of services that are no more."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
+from sandbox.leftovers import MARK, end_leftovers, is_gone, process_name
+from sandbox.watch import descendants
+
+
+async def sleeper(service: str) -> asyncio.subprocess.Process:
+    """A process that says that `service` started it."""
+    environment = {"PATH": "/usr/bin:/bin", MARK: service}
+    return await asyncio.create_subprocess_exec("sleep", "20", env=environment)
+
+
+async def dead_service() -> str:
+    service = await asyncio.create_subprocess_exec("sleep", "20")
+    name = process_name(service.pid)
+    service.kill()
+    await service.wait()
+    return name
+
+
+async def test_what_a_dead_service_left_is_ended() -> None:
+    left = await sleeper(await dead_service())
+    await asyncio.to_thread(end_leftovers)
+    assert await left.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("service", ["living", "", "1-2-3", "nonsense", "-", "{namespace}-x-1"])
+async def test_the_sandboxes_of_others_go_on(service: str) -> None:
+    living = process_name(os.getpid())
+    namespace = living.split("-", maxsplit=1)[0]
+    names = {"living": living}
+    left = await sleeper(names.get(service, service.format(namespace=namespace)))
+    await asyncio.to_thread(end_leftovers)
+    assert left.returncode is None
+    left.kill()
+    await left.wait()
+
+
+async def test_a_service_is_known_by_its_pid_and_start() -> None:
+    name = process_name(os.getpid())
+    assert not is_gone(name)
+    assert is_gone(name + "0")
+    assert is_gone(await dead_service())
+    assert process_name(1 << 22) == ""
+
+
+@pytest.mark.sandbox
+async def test_bubblewrap_is_marked_and_its_command_is_not(sandbox: BubblewrapSandbox) -> None:
+    running = asyncio.create_task(sandbox.run("env; sleep 0.5"))
+    await asyncio.sleep(0.3)
+    mark = f"{MARK}={process_name(os.getpid())}".encode()
+    marked = [
+        pid for pid in descendants(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes()
+    ]
+    assert len(marked) == 2  # outside and inside
+    assert MARK not in (await running).text
