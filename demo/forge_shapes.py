@@ -1,54 +1,26 @@
 """JSON of the local forge in the shapes of GitHub's REST API."""
 
-from typing import Any
+from typing import Any, Final
 
 from demo.hosted_repository import HostedPull, HostedRepository, now
 
 Json = dict[str, Any]
-_USER_LINKS = (
-    "followers",
-    "subscriptions",
-    "organizations",
-    "repos",
-    "received_events",
+_USER_LINKS: Final = ("followers", "subscriptions", "organizations", "repos", "received_events")
+_REPO_LINKS: Final = (
+    *("archive", "assignees", "blobs", "branches", "collaborators", "comments", "commits"),
+    *("compare", "contents", "contributors", "deployments", "downloads", "events", "forks"),
+    *("git_commits", "git_refs", "git_tags", "hooks", "issue_comment", "issue_events", "issues"),
+    *("keys", "labels", "languages", "merges", "milestones", "notifications", "pulls", "releases"),
+    *("stargazers", "statuses", "subscribers", "subscription", "tags", "teams", "trees"),
 )
-_REPO_LINKS = (
-    "assignees",
-    "blobs",
-    "branches",
-    "collaborators",
-    "comments",
-    "commits",
-    "compare",
-    "contents",
-    "contributors",
-    "deployments",
-    "downloads",
-    "events",
-    "forks",
-    "git_commits",
-    "git_refs",
-    "git_tags",
-    "hooks",
-    "issue_comment",
-    "issue_events",
-    "issues",
-    "keys",
-    "labels",
-    "languages",
-    "merges",
-    "milestones",
-    "notifications",
-    "pulls",
-    "releases",
-    "stargazers",
-    "statuses",
-    "subscribers",
-    "subscription",
-    "tags",
-    "teams",
-    "trees",
-    "archive",
+_REPO_COUNTS: Final = (
+    *("forks_count", "stargazers_count", "watchers_count", "size", "forks", "watchers"),
+    *("open_issues", "open_issues_count", "network_count", "subscribers_count"),
+)
+_PULL_COUNTS: Final = ("comments", "review_comments", "additions", "deletions")
+_PULL_UNKNOWN: Final = (
+    *("milestone", "active_lock_reason", "closed_at", "merged_at", "merge_commit_sha"),
+    *("assignee", "auto_merge", "mergeable", "rebaseable", "merged_by"),
 )
 
 
@@ -117,11 +89,7 @@ class Shapes:
             "mirror_url": None,
             "homepage": None,
             "language": None,
-            **dict.fromkeys(
-                ("forks_count", "stargazers_count", "watchers_count", "size", "forks"), 0
-            ),
-            **dict.fromkeys(("watchers", "open_issues", "open_issues_count", "network_count"), 0),
-            "subscribers_count": 0,
+            **dict.fromkeys(_REPO_COUNTS, 0),
             "default_branch": repository.default_branch,
             "is_template": False,
             "topics": [],
@@ -139,64 +107,53 @@ class Shapes:
         }
 
     def pull(self, repository: HostedRepository, pull: HostedPull) -> Json:
-        url = f"{self._api}/repos/{repository.full_name}/pulls/{pull.number}"
-        issue = f"{self._api}/repos/{repository.full_name}/issues/{pull.number}"
-        html = f"{self._web}/{repository.full_name}/pull/{pull.number}"
         return {
-            "url": url,
+            **self._pull_links(repository, pull),
+            **dict.fromkeys(_PULL_UNKNOWN),
+            **dict.fromkeys(_PULL_COUNTS, 0),
             "id": repository.id * 1000 + pull.number,
             "node_id": f"PR_{repository.id}_{pull.number}",
-            "html_url": html,
-            "diff_url": f"{html}.diff",
-            "patch_url": f"{html}.patch",
-            "issue_url": issue,
-            "commits_url": f"{url}/commits",
-            "review_comments_url": f"{url}/comments",
-            "review_comment_url": f"{url}/comments{{/number}}",
-            "comments_url": f"{issue}/comments",
-            "statuses_url": f"{self._api}/repos/{repository.full_name}/statuses/{pull.head_sha}",
             "number": pull.number,
             "state": pull.state,
             "locked": False,
             "title": pull.title,
             "user": self.user(),
             "body": pull.body,
-            "labels": [self._label(repository, name) for name in pull.labels],
-            "milestone": None,
-            "active_lock_reason": None,
+            "labels": self.labels(repository, pull),
             "created_at": pull.created_at,
             "updated_at": pull.updated_at,
-            "closed_at": None,
-            "merged_at": None,
-            "merge_commit_sha": None,
-            "assignee": None,
             "assignees": [],
             "requested_reviewers": [self.user(name) for name in pull.reviewers],
             "requested_teams": [],
             "head": self._end(repository, pull.head, pull.head_sha),
             "base": self._end(repository, pull.base, pull.base_sha),
-            "_links": {
-                "self": {"href": url},
-                "html": {"href": html},
-                "issue": {"href": issue},
-                "comments": {"href": f"{issue}/comments"},
-                "review_comments": {"href": f"{url}/comments"},
-                "review_comment": {"href": f"{url}/comments{{/number}}"},
-                "commits": {"href": f"{url}/commits"},
-                "statuses": {"href": f"{url}/statuses"},
-            },
             "author_association": "OWNER",
-            "auto_merge": None,
             "draft": pull.draft,
             "merged": False,
-            "mergeable": None,
-            "rebaseable": None,
             "mergeable_state": "unknown",
-            "merged_by": None,
-            **dict.fromkeys(("comments", "review_comments", "additions", "deletions"), 0),
             "commits": 1,
             "changed_files": 1,
             "maintainer_can_modify": False,
+        }
+
+    def _pull_links(self, repository: HostedRepository, pull: HostedPull) -> Json:
+        repo = f"{self._api}/repos/{repository.full_name}"
+        url, issue = f"{repo}/pulls/{pull.number}", f"{repo}/issues/{pull.number}"
+        links = {
+            "html": f"{self._web}/{repository.full_name}/pull/{pull.number}",
+            "issue": issue,
+            "comments": f"{issue}/comments",
+            "review_comments": f"{url}/comments",
+            "review_comment": f"{url}/comments{{/number}}",
+            "commits": f"{url}/commits",
+            "statuses": f"{repo}/statuses/{pull.head_sha}",
+        }
+        return {
+            "url": url,
+            "diff_url": f"{links['html']}.diff",
+            "patch_url": f"{links['html']}.patch",
+            **{f"{name}_url": link for name, link in links.items()},
+            "_links": {name: {"href": link} for name, link in {"self": url, **links}.items()},
         }
 
     def labels(self, repository: HostedRepository, pull: HostedPull) -> list[Json]:

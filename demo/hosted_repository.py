@@ -1,8 +1,6 @@
 """A repository as the local forge hosts it: a bare repository and its pull requests."""
 
 import asyncio
-import os
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,8 +103,3 @@ async def git(*words: str) -> bytes | None:
     )
     output, _ = await process.communicate()
     return output if process.returncode == 0 else None
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` can be part of a path below the forge's folder."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text)) and os.sep not in text

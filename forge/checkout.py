@@ -177,7 +177,9 @@ class Checkout:
         return not trees.ok or f"branch {ref}".encode() in trees.stdout.split(b"\0")
 
     async def _run(self, git: Git, *arguments: str, stdin: bytes = b"") -> GitResult:
-        return await git.run(*arguments, git_dir=str(self.git_dir), stdin=stdin, user=self.owner)
+        return await git.run(
+            *arguments, git_dir=str(self.git_dir), stdin=stdin, user=self.owner, private=False
+        )
 
 
 def _other_owner(git_dir: Path) -> SystemUser | None:

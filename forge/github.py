@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -89,6 +90,7 @@ class GitHub:
         self.patience = patience or Patience()
         self._timeout_s = timeout_s
         self._between_writes = seconds_between_writes
+        self._opening = threading.Lock()
         self._opened: pygithub.Github | None = None
         self._account: Account | None = None
 
@@ -192,20 +194,23 @@ class GitHub:
         await self._write("the reviewers", ask)
 
     def _client(self) -> "pygithub.Github":
-        if self._opened is None:
-            import github as pygithub
+        with self._opening:
+            return self._opened or self._open()
 
-            auth = pygithub.Auth.Token(self._token.get_secret_value()) if self._token else None
-            self._opened = pygithub.Github(
-                base_url=self._api_url,
-                auth=auth,
-                timeout=self._timeout_s,
-                api_version=API_VERSION,
-                retry=None,
-                lazy=True,
-                seconds_between_requests=None,
-                seconds_between_writes=self._between_writes,
-            )
+    def _open(self) -> "pygithub.Github":
+        import github as pygithub  # takes a quarter of a second
+
+        auth = pygithub.Auth.Token(self._token.get_secret_value()) if self._token else None
+        self._opened = pygithub.Github(
+            base_url=self._api_url,
+            auth=auth,
+            timeout=self._timeout_s,
+            api_version=API_VERSION,
+            retry=None,
+            lazy=True,
+            seconds_between_requests=None,
+            seconds_between_writes=self._between_writes,
+        )
         return self._opened
 
     def _named(self, full_name: str) -> "Repository":

@@ -77,7 +77,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _local(text: str) -> RepoAddress:
-    path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps links
+    expanded = Path(text).expanduser()
+    whole = expanded if expanded.is_absolute() else Path.cwd() / expanded
+    path = Path(os.path.normpath(whole))
     return RepoAddress("", path.name, str(path), path)
 
 

@@ -12,12 +12,11 @@ from forge.branch import check_base_branch
 from forge.change_reader import read_change
 from forge.checkout import DETACHED, Checkout
 from forge.clone import clone
-from forge.github import ONCE, GitHub, RepositoryFacts
+from forge.github import GitHub, RepositoryFacts
 from forge.repo_url import RepoAddress, parse, web_address
-from forge.retries import Patience, unheard
+from forge.retries import Patience
 from forge.runner import Git
 from graph.errors import (
-    CodingAgentError,
     GitHubUnauthorized,
     RepositoryArchived,
     RepositoryNotAllowed,
@@ -70,25 +69,6 @@ class GitRepositories(Repositories):
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)
-
-    def check(self, repo_url: str, branch: str | None) -> None:
-        """Raise InvalidRepoUrl, RepositoryNotAllowed or InvalidRequest before a run is made."""
-        address = parse(repo_url, self._web, allow_local=self._allow_local)
-        if branch is not None:
-            check_base_branch(branch)
-        if not address.local:
-            self._check_allowed(address.full_name)
-
-    async def access(self, repo_url: str) -> tuple[bool, bool]:
-        """Whether the token may read and push there, as GitHub says. Changes nothing."""
-        address = parse(repo_url, self._web, allow_local=False)
-        self._check_allowed(address.full_name)
-        try:
-            facts = await self._signed_in(address).repository(address.full_name, unheard, ONCE)
-            self._check_allowed(facts.full_name)
-        except CodingAgentError:
-            return False, False
-        return True, facts.push and not facts.archived
 
     async def _from_forge(
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit

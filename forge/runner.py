@@ -102,11 +102,16 @@ class Git:
         configured: tuple[str, ...] = (),
         limits: GitLimits = LOCAL,
         user: SystemUser | None = None,
+        private: bool = True,
     ) -> GitResult:
-        """Run one command without network. `configured` are further `-c` options."""
+        """Run one command without network. `configured` are further `-c` options.
+
+        `private`: what it writes is for our user alone; else it has the modes the user's own have.
+        """
         line = [*options(*configured), *_at(git_dir), *arguments]
         exact = {**ENVIRONMENT, **(environment or {})}
-        return await self._execute(line, exact, stdin, limits, user)
+        start = [*(_PRIVATE if private else ()), *(user.command() if user else ())]
+        return await self._execute(start, line, exact, limits, stdin)
 
     async def output(
         self,
@@ -143,8 +148,8 @@ class Git:
         exact = {**ENVIRONMENT, **(environment or {}), **allowed}
         if self._token:
             exact |= sign_in(self._web, self._token)
-        line = [*options(option), *([f"--git-dir={git_dir}"] if git_dir else []), *arguments]
-        task = asyncio.create_task(self._execute(line, exact, b"", TRANSFER, None))
+        line = [*options(option), *_at(git_dir), *arguments]
+        task = asyncio.create_task(self._execute([*_PRIVATE], line, exact, TRANSFER))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -155,15 +160,14 @@ class Git:
 
     async def _execute(
         self,
+        start: list[str],
         line: list[str],
         environment: Mapping[str, str],
-        stdin: bytes,
         limits: GitLimits,
-        user: SystemUser | None,
+        stdin: bytes = b"",
     ) -> GitResult:
         process = await asyncio.create_subprocess_exec(
-            *_PRIVATE,
-            *(user.command() if user else ()),
+            *start,
             *limits.command(),
             "git",
             *line,

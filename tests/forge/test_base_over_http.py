@@ -295,12 +295,12 @@ async def test_nobody_listens(tmp_path: Path) -> None:
         await repositories.prepare("r1", "http://127.0.0.1:9/a/b", None, lambda _: None)
 
 
-async def test_access_says_what_the_token_may_do(side: TrustedSide) -> None:
-    assert await side.repositories.access(side.url) == (True, True)
-    side.hosted.push = False
-    assert await side.repositories.access(side.url) == (True, False)
-    assert await side.repositories.access(f"{side.forge.address}/octo/nope") == (False, False)
-    assert {request.method for request in side.forge.requests} == {"GET"}
+async def test_what_the_token_may_do_is_told(side: TrustedSide) -> None:
+    facts = await side.github.repository("octo/sample")
+    assert (facts.push, facts.private, facts.default_branch) == (True, False, "main")
+    side.hosted.push, side.hosted.private = False, True
+    facts = await side.github.repository("octo/sample")
+    assert (facts.push, facts.private) == (False, True)
 
 
 async def test_the_probe_asks_once_and_tells_a_code(side: TrustedSide) -> None:

@@ -49,6 +49,12 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
+def umask() -> int:
+    now = os.umask(0o022)
+    os.umask(now)
+    return now
+
+
 def snapshot(folder: Path) -> dict[str, tuple[float, str]]:
     """Every file but new objects and the run's branch, with its time and content."""
     kept = {}
@@ -84,6 +90,10 @@ async def test_a_run_leaves_the_checkout_as_it_was(
     assert git(checkout, "show", f"{BRANCH}:src/app.py") == b"print('hello')\n"
     assert git(checkout, "rev-parse", f"{BRANCH}^").decode().strip() == base.sha
     git(checkout, "fsck", "--strict")
+    modes = {
+        path.stat().st_mode & 0o777 for path in (checkout / ".git").rglob("refs/heads/agent/*")
+    }
+    assert modes == {0o666 & ~umask()}
 
 
 async def test_the_patch_applies_to_the_base(

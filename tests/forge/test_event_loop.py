@@ -8,7 +8,7 @@ import blockbuster
 import pytest
 
 import forge
-from forge.publication_record import load
+from forge.publication_record import PublicationRecord, save
 from tests.forge.trusted_side import TrustedSide, make_repository, write_file
 
 
@@ -26,7 +26,7 @@ def watched() -> Iterator[None]:
 async def test_the_watch_works(side: TrustedSide) -> None:
     run = side.run()
     with watched(), pytest.raises(blockbuster.BlockingError):
-        load(run)
+        save(run, PublicationRecord())
 
 
 async def test_a_run_on_the_forge(side: TrustedSide) -> None:
