@@ -19,6 +19,7 @@ class DailySpend:
     def __init__(self, max_cost_usd: float) -> None:
         self._max_cost_usd = max_cost_usd
         self._known: dict[tuple[str, int], float] = {}
+        self._since = 0.0
 
     async def check(self, service: RunService, caller: Caller) -> None:
         """Raises Refused (429) once the day's money is spent."""
@@ -39,6 +40,8 @@ class DailySpend:
 
     async def _spent(self, service: RunService, name: str, since: float) -> float:
         caller, spent, cursor = Caller(name), 0.0, None
+        if self._since != since:
+            self._since, self._known = since, {}
         while True:
             records, cursor = await service.list(
                 caller, status=None, repo=None, limit=_PAGE, cursor=cursor

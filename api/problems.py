@@ -35,6 +35,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RunActive: 409,
     errors.RunFinished: 409,
     errors.RunNotWaiting: 409,
+    errors.RunAbandoned: 409,
     errors.PlanChanged: 409,
     errors.TooManyRuns: 429,
     errors.TooManyReaders: 429,

@@ -175,5 +175,5 @@ def test_the_page_holds_no_inline_script_or_style() -> None:
     page = (PAGE / "docs.html").read_text()
     assert "<style" not in page
     assert " style=" not in page
-    assert page.count("<script ") == page.count("<script ") - page.count("<script>")
+    assert "<script>" not in page
     assert not [word for word in ("onload", "onclick", "onerror") if word in page]
