@@ -66,6 +66,15 @@ def find_patterns(new: bytes, old: bytes) -> Iterator[tuple[str, int]]:
                 break
 
 
+def hide_patterns(text: str) -> str:
+    """The text without what looks like a secret."""
+    data = text.encode("utf-8", "replace")
+    for _, begin, pattern in _PATTERNS:
+        if begin in data:
+            data = pattern.sub(b"***", data)
+    return data.decode()
+
+
 def line_at(data: bytes, position: int) -> int:
     """The number of the line that holds this position, the first being 1."""
     return data.count(b"\n", 0, position) + 1

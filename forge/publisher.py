@@ -13,6 +13,7 @@ from forge.branch import check_own_branch
 from forge.change_reader import compare, load_patch
 from forge.checkout import Checkout
 from forge.gate import judge, parse_entries
+from forge.gate_secrets import hide_patterns
 from forge.git_environment import run_objects
 from forge.github import ONCE, GitHub, Pull, PullText
 from forge.publication_record import PublicationRecord
@@ -75,9 +76,10 @@ class ForgePublisher(Publisher):
 
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
         check_own_branch(publication.branch, publication.base.branch)
-        text = PullText(pull_request.title(publication), pull_request.body(publication))
-        message = pull_request.commit_message(publication)
-        self._refuse_token(text.title, text.body, message, publication.branch)
+        title, body = pull_request.title(publication), pull_request.body(publication)
+        text = PullText(hide_patterns(title), hide_patterns(body))
+        message = hide_patterns(pull_request.commit_message(publication))
+        self._refuse_token(title, body, message, publication.branch)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:

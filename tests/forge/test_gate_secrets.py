@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.gate_secrets import find_patterns
+from forge.gate_secrets import find_patterns, hide_patterns
 
 A36 = "0123456789abcdefghijABCDEFGHIJ012345"
 SECRETS = {
@@ -85,3 +85,18 @@ def test_anything_can_be_read(new: bytes, old: bytes) -> None:
     for kind, line in find_patterns(new, old):
         assert kind in SECRETS
         assert line >= 1
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_it_is_taken_out_of_texts(kind: str) -> None:
+    text = f"Grüße, the key is {SECRETS[kind]} here"
+    hidden = hide_patterns(text)
+    assert list(find_patterns(hidden.encode(), b"")) == []
+    assert hidden.startswith("Grüße, the key is ")
+    assert hidden.endswith(" here")
+
+
+@given(st.text(max_size=100))
+def test_other_texts_stay(text: str) -> None:
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert hide_patterns(text) == text

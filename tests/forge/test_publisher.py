@@ -304,6 +304,16 @@ async def test_a_text_with_the_token_is_not_sent(side: TrustedSide) -> None:
     assert side.forge.calls("POST", RECEIVE) == 0
 
 
+async def test_what_looks_like_a_secret_is_not_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    secret = "ghp_" + "a1" * 18
+    leaking = change.model_copy(update={"title": f"Use {secret}", "summary": f"Set {secret}."})
+    await publish(side, base, leaking)
+    pull = only_pull(side)
+    assert (pull.title, pull.body.split("\n")[0]) == ("Use ***", "Set ***.")
+    assert secret not in git(side.hosted.git_dir, "log", "-1", "--format=%B", BRANCH).decode()
+
+
 async def test_the_token_is_nowhere(side: TrustedSide) -> None:
     base, change = await a_change(side)
     await publish(side, base, change, labels=("x",))
