@@ -34,7 +34,6 @@ MAX_FILE = 350
 MAX_FUNCTION = 50
 LONG_FILES = {
     "graph/errors.py": "one drawn tree of every error, a class of a few lines each",
-    "test_endpoint.py": "one file with nothing beside it, so that it can be copied anywhere",
 }
 
 
