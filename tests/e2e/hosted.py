@@ -1,0 +1,94 @@
+"""Repositories as these tests make them, and as the forge has them afterwards."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from demo.hosted_repository import HostedPull, HostedRepository
+from tests.forge.trusted_side import git
+
+Tree = dict[bytes, tuple[str, bytes]]
+"""Mode and content by path."""
+
+SAID: Final = "what the tests print"
+GREETER: Final[Mapping[str, str]] = {
+    "greet.py": "def greet(name):\n    return f'Hello {name}'\n",
+    "test_greet.py": f"""\
+import unittest
+
+from greet import greet
+
+
+class GreetTest(unittest.TestCase):
+    def test_the_name_is_in_it(self):
+        print({SAID!r})
+        self.assertIn('Ada', greet('Ada'))
+""",
+}
+
+
+def make_repository(
+    folder: Path, files: Mapping[str, str], more: Callable[[Path], object] = lambda _: None
+) -> Path:
+    """A git repository whose one commit on `main` has these files, and what `more` makes."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q", "-b", "main")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    more(folder)
+    git(folder, "add", "-A")
+    if files:
+        git(folder, "commit", "-qm", "Begin")
+    return folder
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A repository on the forge."""
+
+    repository: HostedRepository
+    url: str
+
+    @property
+    def pulls(self) -> list[HostedPull]:
+        return list(self.repository.pulls.values())
+
+    @property
+    def pull(self) -> HostedPull:
+        """The only pull request."""
+        (pull,) = self.pulls
+        return pull
+
+    @property
+    def branches(self) -> list[str]:
+        """All but the default one."""
+        names = self.git("for-each-ref", "--format=%(refname:short)", "refs/heads").decode()
+        return [name for name in names.split() if name != self.repository.default_branch]
+
+    def tree(self, ref: str) -> Tree:
+        return read_tree(self.repository.git_dir, ref)
+
+    def diff(self, ref: str) -> str:
+        """What `ref` has changed, as a reader sees it."""
+        return self.git("diff", f"{self.repository.default_branch}...{ref}").decode()
+
+    def git(self, *words: str) -> bytes:
+        return git(self.repository.git_dir, *words)
+
+
+def read_tree(git_dir: Path, ref: str) -> Tree:
+    tree: Tree = {}
+    for row in git(git_dir, "ls-tree", "-r", "-z", "--full-tree", ref).split(b"\0")[:-1]:
+        meta, _, path = row.partition(b"\t")
+        mode, _, sha = meta.decode().split(" ")
+        tree[path] = (mode, git(git_dir, "cat-file", "blob", sha))
+    return tree
+
+
+def applies(patch: bytes, folder: Path) -> bool:
+    """Whether git can apply a patch to a checkout."""
+    line = ["git", "apply", "--check", "-"]
+    return subprocess.run(line, cwd=folder, input=patch, check=False).returncode == 0

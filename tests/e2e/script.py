@@ -1,0 +1,124 @@
+"""What Claude says in these tests: for each run, known by its prompt, a list of replies a role."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from demo.messages_server import Answer, Request
+from demo.scripted_reply import ScriptedReply
+from roles import coder, fixer, planner, reviewer
+from tests.standins.claude import HttpError, answer, calls
+
+Script = Mapping[str, Sequence[Answer]]
+
+_ROLES: Final[dict[str, str]] = {
+    planner.PROMPT: "planner",
+    coder.PROMPT: "coder",
+    reviewer.PROMPT: "reviewer",
+    fixer.PROMPT: "fixer",
+}
+_REQUEST = re.compile(r"<request>\n(.*?)\n</request>", re.DOTALL)
+
+
+class Cast:
+    """Gives each reply once: one that is asked for twice is missing at the end of the script."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, dict[str, list[Answer]]] = {}
+        self._asked: dict[str, list[tuple[str, Request]]] = {}
+
+    def learn(self, prompt: str, script: Script) -> None:
+        assert prompt not in self._left, f"two runs are asked for {prompt!r}"
+        self._left[prompt] = {role: list(replies) for role, replies in script.items()}
+        self._asked[prompt] = []
+
+    def add(self, prompt: str, script: Script) -> None:
+        """More replies, for a run that goes on."""
+        for role, replies in script.items():
+            self._left[prompt].setdefault(role, []).extend(replies)
+
+    def asked(self, prompt: str, role: str) -> list[Request]:
+        """The requests of a role of a run."""
+        return [request for asking, request in self._asked[prompt] if asking == role]
+
+    def untold(self, prompt: str) -> dict[str, int]:
+        """How many replies nobody asked for."""
+        return {role: len(left) for role, left in self._left[prompt].items() if left}
+
+    async def __call__(self, request: Request) -> Answer:
+        found = _REQUEST.search(_text(request["messages"][0]["content"]))
+        prompt = found[1] if found else ""
+        role = _ROLES.get(_text(request["system"]))
+        if role is None or prompt not in self._left:
+            return _unforeseen(f"nobody foresaw {prompt!r}")
+        self._asked[prompt].append((role, request))
+        left = self._left[prompt].get(role, [])
+        return left.pop(0) if left else _unforeseen(f"the {role}'s script has no further reply")
+
+
+def told(request: Request) -> str:
+    """All that a request's last message says."""
+    return _text(request["messages"][-1]["content"])
+
+
+def plan(*steps: str, checks: Sequence[str] = (), summary: str = "Greet as asked.") -> Answer:
+    return answer(
+        action="change",
+        reason="",
+        summary=summary,
+        route="short",
+        steps=list(steps or ("Change the greeting",)),
+        files=["greet.py"],
+        validate=list(checks),
+    )
+
+
+def nothing(reason: str) -> Answer:
+    return answer(
+        action="nothing", reason=reason, summary="", route="short", steps=[], files=[], validate=[]
+    )
+
+
+def done(title: str = "Greet in the morning", summary: str = "The greeting says it.") -> Answer:
+    """The end of a coder or fixer."""
+    return answer(title=title, summary=summary)
+
+
+def approve(summary: str = "It does what was asked.") -> Answer:
+    return answer(verdict="approve", summary=summary, findings=[])
+
+
+def object_to(message: str, path: str = "greet.py", line: int | None = 2) -> Answer:
+    finding = {"severity": "error", "path": path, "line": line, "message": message}
+    return answer(verdict="request_changes", summary="Not yet.", findings=[finding])
+
+
+def shell(*commands: str, **more: Any) -> ScriptedReply:
+    """Calls of the bash tool; `output_tokens` makes them dear."""
+    return ScriptedReply(calls(*commands).content, **more)
+
+
+def small_change(**other: Sequence[Answer]) -> Script:
+    """A run that succeeds at first try, but for the roles that say something else."""
+    return {
+        "planner": [plan()],
+        "coder": [shell(MORNING), done()],
+        "reviewer": [approve()],
+        **other,
+    }
+
+
+MORNING: Final = "sed -i 's/Hello/Good morning/' greet.py"
+BREAK: Final = "sed -i 's/{name}/{name[1:]}/' greet.py"
+MEND: Final = "sed -i 's/{name\\[1:\\]}/{name}/' greet.py"
+
+
+def _unforeseen(message: str) -> HttpError:
+    return HttpError(400, "invalid_request_error", message)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = [block.get("text") or block.get("content") or "" for block in content]
+    return "\n".join(part if isinstance(part, str) else _text(part) for part in parts)
