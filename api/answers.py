@@ -61,6 +61,7 @@ class RolePart(Answer):
 
     usage: Usage
     cost_usd: float | None = Field(description="Null where the model's price is unknown.")
+    turns: int = Field(description="Whole replies.")
 
 
 class CommandView(CommandReport):

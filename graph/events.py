@@ -163,7 +163,10 @@ class GateFinished(EventBase):
 
 
 class UsageReported(EventBase):
-    """Tokens and money of one reply; `costUsd` is null where the model's price is unknown."""
+    """Tokens and money of one request; `costUsd` is null where the model's price is unknown.
+
+    `replies` is 1, or 0 where the request was paid for and brought no whole reply.
+    """
 
     type: Literal["usage"] = "usage"
     role: RoleName
@@ -171,6 +174,7 @@ class UsageReported(EventBase):
     usage: Usage
     cost_usd: float | None
     run_cost_usd: float | None
+    replies: int = 1
 
     def data(self) -> dict[str, Any]:
         return {
@@ -180,6 +184,7 @@ class UsageReported(EventBase):
             **self.usage.model_dump(),
             "costUsd": self.cost_usd,
             "runCostUsd": self.run_cost_usd,
+            "replies": self.replies,
         }
 
 

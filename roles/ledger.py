@@ -30,5 +30,6 @@ class Ledger:
             usage=usage,
             cost_usd=cost,
             run_cost_usd=self.run_spend.cost_usd,
+            replies=replies,
         )
         self._emit(event)

@@ -70,7 +70,11 @@ def _roles(usages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         role = usage["role"]
         spends[role] = spends.get(role, Spend()) + spend_of(usage)
     return {
-        role: {"usage": spend.usage.model_dump(), "costUsd": spend.cost_usd}
+        role: {
+            "usage": spend.usage.model_dump(),
+            "costUsd": spend.cost_usd,
+            "turns": spend.turns,
+        }
         for role, spend in spends.items()
     }
 

@@ -124,5 +124,6 @@ class Run(Value):
 
 
 def spend_of(event: dict[str, Any]) -> Spend:
-    """What a `usage` event adds."""
-    return Spend(usage=Usage.model_validate(event), cost_usd=event["costUsd"], turns=1)
+    """What a `usage` event adds; a turn is a whole reply."""
+    turns = event.get("replies", 1)
+    return Spend(usage=Usage.model_validate(event), cost_usd=event["costUsd"], turns=turns)

@@ -73,6 +73,7 @@ def test_usage_names_tokens_as_the_api_does_and_says_unknown_cost() -> None:
     assert data["input_tokens"] == 3
     assert data["cache_read_input_tokens"] == 0
     assert data["costUsd"] is None
+    assert data["replies"] == 1
 
 
 def test_run_finished_keeps_an_unknown_cost() -> None:

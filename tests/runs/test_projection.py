@@ -89,3 +89,11 @@ def test_a_role_with_an_unknown_price() -> None:
     coder = view(run_of(), events)["roles"]["coder"]
     assert coder["costUsd"] is None
     assert coder["usage"]["input_tokens"] == 10
+
+
+def test_a_turn_is_a_whole_reply() -> None:
+    usage = {"type": "usage", "role": "coder", "model": "m", "input_tokens": 5, "costUsd": 0.1}
+    events = logged({**usage, "replies": 1}, {**usage, "replies": 0}, usage)
+    coder = view(run_of(), events)["roles"]["coder"]
+    assert coder["turns"] == 2
+    assert coder["usage"]["input_tokens"] == 15
