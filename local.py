@@ -85,7 +85,7 @@ class Machine:
 
     @cached_property
     def sandboxes(self) -> LazySandboxes:
-        return LazySandboxes(self._choose_sandboxes)
+        return LazySandboxes(self._choose_sandboxes, runs=self.runs)
 
     @cached_property
     def workspaces(self) -> LocalWorkspaces:

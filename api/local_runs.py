@@ -1,23 +1,32 @@
 """Runs on this machine, over the service of this process."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any, ClassVar, cast
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, ClassVar, Final, cast
 
 from api.runs_port import PlanAnswer, RaisedLimits, View
+from graph.errors import RunAbandoned
 from graph.state import RunRequest
 from graph.values import Approval, Status
-from runs.records import Caller, RunRecord, rfc3339
+from runs.records import Caller, LoggedEvent, RunRecord, rfc3339
 from runs.service import RunService
+
+_PATIENCE_S: Final = 2.0
 
 
 class LocalRuns:
-    """`Runs` of the data folder; who may run the command sees them all."""
+    """`Runs` of the data folder; who may run the command sees them all.
+
+    A silent run is looked after every `patience_s`: what nobody drives would be silent for ever.
+    """
 
     driven_here: ClassVar[bool] = True
 
-    def __init__(self, service: RunService) -> None:
+    def __init__(self, service: RunService, *, patience_s: float = _PATIENCE_S) -> None:
         self._service = service
+        self._patience_s = patience_s
         self._caller = Caller("local", operator=True)
 
     async def start(self, request: RunRequest) -> str:
@@ -26,11 +35,34 @@ class LocalRuns:
 
     async def events(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
         await self._service.get(run_id, self._caller)
-        async for event in self._service.events(run_id):
-            yield json.loads(event.payload)
+        async with aclosing(self._service.events(run_id)) as events:
+            while event := await self._next(run_id, events):
+                yield json.loads(event.payload)
+
+    async def _next(
+        self, run_id: str, events: AsyncGenerator[LoggedEvent, None]
+    ) -> LoggedEvent | None:
+        """The next event, None at the end. Raises RunAbandoned where none would ever come."""
+        upcoming = asyncio.ensure_future(anext(events, None))
+        missed = 0
+        try:
+            while not (await asyncio.wait((upcoming,), timeout=self._patience_s))[0]:
+                missed = missed + 1 if run_id in await self._service.abandoned() else 0
+                if missed > 1:  # at the first look a server may just be starting again
+                    raise RunAbandoned(
+                        f"Run {run_id} has not ended, and no process drives it.",
+                        f"Carry it on here: coding-agent resume {run_id}\n"
+                        "or start a server, which picks it up: coding-agent serve",
+                    )
+            return upcoming.result()
+        finally:
+            if not upcoming.done():
+                upcoming.cancel()
+                await asyncio.wait((upcoming,))
 
     async def view(self, run_id: str) -> View:
-        return await self._service.view(run_id, self._caller)
+        view = await self._service.view(run_id, self._caller)
+        return {**view, "abandoned": run_id in await self._service.abandoned()}
 
     async def list(
         self, *, status: str | None, repo: str | None, limit: int, cursor: str | None = None
@@ -39,7 +71,8 @@ class LocalRuns:
         records, following = await self._service.list(
             self._caller, status=asked, repo=repo, limit=limit, cursor=cursor
         )
-        return [_row(record) for record in records], following
+        abandoned = await self._service.abandoned()
+        return [_row(record, abandoned) for record in records], following
 
     async def diff(self, run_id: str) -> bytes | None:
         return await self._service.diff(run_id, self._caller)
@@ -73,10 +106,11 @@ class LocalRuns:
         await self._service.delete(run_id, self._caller)
 
 
-def _row(record: RunRecord) -> View:
+def _row(record: RunRecord, abandoned: frozenset[str]) -> View:
     return {
         "runId": record.run_id,
         "status": record.status,
+        "abandoned": record.run_id in abandoned,
         "node": record.node,
         "repoUrl": record.request["repo_url"],
         "prompt": record.request["prompt"],

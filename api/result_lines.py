@@ -154,6 +154,8 @@ def end_line(run: Fields) -> Line:
     """A run's status in words: why, or at which node."""
     status, reason, node = run.line("status"), run.line("reason"), run.line("node")
     text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
+    if run.flag("abandoned"):
+        text, mark = f"{text}, but no process drives it", "bad"
     because = _REASONS.get(reason, reason) or (
         f"in {node}" if status in _AT_A_NODE and node else ""
     )

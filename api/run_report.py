@@ -60,9 +60,17 @@ def _head(run: Fields) -> list[Line]:
         Line(f"run {run.line('runId')}", tone="dim"),
         BLANK,
         end_line(run),
+        *_how_to_go_on(run),
         Line(" · ".join(times), indent=2, tone="dim"),
         Line(f"{_tokens(run)} · {money(run.number('costUsd'))}", indent=2, tone="dim"),
     ]
+
+
+def _how_to_go_on(run: Fields) -> list[Line]:
+    if not run.flag("abandoned"):
+        return []
+    resume = f"coding-agent resume {run.line('runId')}"
+    return [Line(f"Carry it on with {resume}, or start a server: it picks it up.", indent=2)]
 
 
 def _part(name: str, lines: list[Line]) -> list[Line]:

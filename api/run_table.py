@@ -17,6 +17,7 @@ _COLOURS: Final = {
     "failed": "red",
     "blocked": "red",
     "interrupted": "red",
+    "abandoned": "red",
     "queued": "cyan",
     "running": "cyan",
 }
@@ -49,11 +50,15 @@ def _row(run: Fields) -> tuple[str, ...]:
     repository = run.line("repoUrl").rstrip("/").removesuffix(".git").split("/")[-2:]
     return (
         run.line("runId"),
-        f"{status}: {node}" if status == "running" and node else status,
+        "abandoned" if run.flag("abandoned") else _at_a_node(status, node),
         "" if created is None else age(time.time() - created),
         "/".join(repository),
         run.line("prompt"),
     )
+
+
+def _at_a_node(status: str, node: str) -> str:
+    return f"{status}: {node}" if status == "running" and node else status
 
 
 def _style(column: int, cell: str) -> Style:

@@ -9,7 +9,8 @@ CodingAgentError
 │   ├── LimitRaised           a request tried to raise an operator's limit
 │   └── IdempotencyMismatch   the same Idempotency-Key with another body
 ├── RunError                what was asked of a run does not fit its state
-│   ├── RunNotFound  RunActive  RunFinished  RunNotWaiting  PlanChanged  TooManyRuns  TooManyReaders
+│   ├── RunNotFound  RunActive  RunFinished  RunNotWaiting  RunAbandoned  PlanChanged
+│   └── TooManyRuns  TooManyReaders
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  EmptyRepository  RepositoryArchived  RepositoryTooLarge
 │   ├── PatchTooLarge  PatchUnusable
@@ -122,6 +123,13 @@ class RunNotWaiting(RunError):
     """Raised when a plan is answered while the run does not wait for an answer."""
 
     code = "run_not_waiting"
+
+
+class RunAbandoned(RunError):
+    """Raised when a run is waited for that no process drives or will pick up."""
+
+    code = "run_abandoned"
+    default_hint = "Resume the run, cancel it, or start a server, which picks it up."
 
 
 class PlanChanged(RunError):

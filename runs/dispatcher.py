@@ -51,6 +51,11 @@ class Dispatcher:
         self._asked.add(run_id)
         return self.lease()
 
+    @property
+    def own(self) -> frozenset[str]:
+        """The runs that were asked for here, where this process takes no others."""
+        return frozenset(self._own)
+
     def give_back(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
         self._asked.discard(run_id)

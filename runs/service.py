@@ -10,7 +10,6 @@ from typing import Any, Final, Self
 
 from graph.errors import (
     InvalidRequest,
-    RunActive,
     RunNotFound,
     StoreError,
     TooManyReaders,
@@ -90,7 +89,7 @@ class RunService:
         self._readers = 0
 
     async def __aenter__(self) -> Self:
-        await self._store.open()
+        await self._store.open(picks_up=self._pick_up)
         self._tasks.append(asyncio.create_task(self._dispatcher.run()))
         if self._pick_up:
             self._tasks.append(asyncio.create_task(self._janitor.run()))
@@ -228,7 +227,10 @@ class RunService:
         max_fix_rounds: int | None = None,
         timeout_s: int | None = None,
     ) -> RunRecord:
-        """Carry a run on after an end. Raises RunActive, RunFinished or RequestError."""
+        """Carry a run on after an end, or one that nobody drives.
+
+        Raises RunActive, RunFinished or RequestError.
+        """
         run = await self._seen(run_id, caller)
         asked = {
             "max_cost_usd": max_cost_usd,
@@ -237,9 +239,10 @@ class RunService:
         }
         given = {name: value for name, value in asked.items() if value is not None}
         request = self._config.lowered(run.request, given)
-        gone, entrance = await self._store.gone(), await self._entrance(run_id)
+        holders = await self._holders()
+        entrance = await self._entrance(run_id)
         step = partial(
-            transitions.resume, request=request, now=time.time(), gone=gone, entrance=entrance
+            transitions.resume, request=request, now=time.time(), entrance=entrance, **holders
         )
         await self._enter(run_id, step)
         return await self.get(run_id, caller)
@@ -254,9 +257,16 @@ class RunService:
             )
 
     async def delete(self, run_id: str, caller: Caller) -> None:
-        """Remove a run that has ended, with all it has. Raises RunActive."""
+        """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
         await self._seen(run_id, caller)
         await self._delete(run_id)
+
+    async def abandoned(self) -> frozenset[str]:
+        """The runs that have not ended and that no process drives or will pick up."""
+        if await self._store.attended():
+            return frozenset()
+        due = await self._store.due(time.time(), await self._store.gone(), _ALL)
+        return frozenset(due) - self._dispatcher.own
 
     async def ready(self) -> str | None:
         """None where runs can be started, else a code."""
@@ -288,17 +298,23 @@ class RunService:
         self._dispatcher.wake()
 
     async def _delete(self, run_id: str) -> None:
-        run, gone = await self._store.get(run_id), await self._store.gone()
+        run = await self._store.get(run_id)
         if run and run.final:
             await self._dispatcher.settled(run_id)
-            run = await self._store.get(run_id)
-        if run is None:
-            return
-        if not run.final or run.driven(time.time(), gone):
-            raise RunActive(f"Run {run_id} has not ended: {run.status}.")
-        await self._on_delete(run_id)
-        await asyncio.to_thread(folder.remove, self._config.runs, run_id)
+        lease, holders = self._dispatcher.new_lease(), await self._holders()
+        step = partial(transitions.remove, lease=lease, now=time.time(), **holders)
+        await self._store.transact(run_id, step)
+        try:
+            await self._on_delete(run_id)
+            await asyncio.to_thread(folder.remove, self._config.runs, run_id)
+        except BaseException:
+            await self._store.transact(run_id, partial(transitions.release, token=lease.token))
+            raise
         await self._store.delete(run_id)
+
+    async def _holders(self) -> dict[str, Any]:
+        """What decides whether anybody drives a run."""
+        return {"gone": await self._store.gone(), "attended": await self._store.attended()}
 
     def _started(self, run: Run) -> RunStarted:
         return RunStarted(

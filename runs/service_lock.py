@@ -6,6 +6,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_PICKS_UP: Final = b"picks up\n"
 
 
 class ServiceLock:
@@ -16,14 +19,18 @@ class ServiceLock:
         self.service = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._descriptor: int | None = None
 
-    def take(self) -> None:
-        """Hold the lock from now on, and remove the files of processes that have ended."""
+    def take(self, *, picks_up: bool) -> None:
+        """Hold the lock from now on, and remove the files of processes that have ended.
+
+        `picks_up` says to others that this process takes over what they leave.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(self.service)
         while self._descriptor is None:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if path.exists():
+                os.write(descriptor, _PICKS_UP if picks_up else b"")
                 self._descriptor = descriptor
             else:  # another process took the file for a left one before the lock was held
                 os.close(descriptor)
@@ -46,8 +53,17 @@ class ServiceLock:
         with _free(self._path(service)) as free:
             return free
 
+    def someone_picks_up(self) -> bool:
+        """Whether a living process, this one or another, takes over what others leave."""
+        return any(_picks_up(path) for path in self._folder.glob("*.lock"))
+
     def _path(self, service: str) -> Path:
         return self._folder / f"{service}.lock"
+
+
+def _picks_up(path: Path) -> bool:
+    with _free(path) as free:
+        return not free and path.read_bytes() == _PICKS_UP
 
 
 @contextmanager

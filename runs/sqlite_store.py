@@ -64,11 +64,11 @@ class SqliteStore:
     def service(self) -> str:
         return self._lock.service
 
-    async def open(self) -> None:
+    async def open(self, *, picks_up: bool = False) -> None:
         try:
             await self._writer.open(self._migrations)
             await self._reader.open()
-            await asyncio.to_thread(self._lock.take)
+            await asyncio.to_thread(self._lock.take, picks_up=picks_up)
             version = await self._writer.read(_version)
         except BaseException:
             await self.close()
@@ -187,6 +187,9 @@ class SqliteStore:
             (self.service,),
         )
         return frozenset(filter(self._lock.is_gone, holders))
+
+    async def attended(self) -> bool:
+        return await asyncio.to_thread(self._lock.someone_picks_up)
 
     async def probe(self) -> None:
         def rewrite(connection: Connection) -> None:

@@ -46,8 +46,11 @@ class Store(Protocol):
         """The name under which this process holds leases."""
         ...
 
-    async def open(self) -> None:
-        """Make the store where there is none, and bring an older one up to date."""
+    async def open(self, *, picks_up: bool = False) -> None:
+        """Make the store where there is none, and bring an older one up to date.
+
+        `picks_up`: this process takes over runs that others leave.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -106,6 +109,10 @@ class Store(Protocol):
 
     async def gone(self) -> frozenset[str]:
         """Services that hold leases and are known to be dead."""
+        ...
+
+    async def attended(self) -> bool:
+        """Whether a living process takes over runs that others leave."""
         ...
 
     async def probe(self) -> None:

@@ -165,12 +165,20 @@ def answer(run: Run, *, approval: Approval, now: float, entrance: Entrance) -> S
 
 
 def resume(
-    run: Run, *, request: RunRequest, now: float, gone: frozenset[str], entrance: Entrance
+    run: Run,
+    *,
+    request: RunRequest,
+    now: float,
+    gone: frozenset[str],
+    entrance: Entrance,
+    attended: bool,
 ) -> Step:
-    """Begin another attempt of a run that has ended, under the limits of `request`."""
-    if not run.final:
-        raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
-    if run.status not in RESUMABLE:
+    """Begin another attempt of a run that has ended, under the limits of `request`.
+
+    One that nobody drives ends first, in the same transaction.
+    """
+    ended = _abandoned(run, now, gone, attended=attended)
+    if run.final and run.status not in RESUMABLE:
         raise RunFinished(f"Run {run.run_id} has ended for good: {run.status}.")
     attempt = run.attempt + 1
     resumed = run.but(
@@ -185,7 +193,16 @@ def resume(
         lease=run.lease if run.held(now, gone) else entrance.lease,
     )
     event = entry(RunResumed(attempt=attempt, reason="resumed"))
-    return Step(resumed, (event, *entrance.entries))
+    return Step(resumed, (*ended, event, *entrance.entries))
+
+
+def remove(run: Run, *, lease: Lease, now: float, gone: frozenset[str], attended: bool) -> Step:
+    """Hold a run that is about to be removed, so that nobody takes it up meanwhile."""
+    ended = _abandoned(run, now, gone, attended=attended)
+    if run.driven(now, gone):
+        raise RunActive(f"Run {run.run_id} is being tidied up.")
+    status = run.status if run.final else "interrupted"
+    return Step(run.but(lease=lease, status=status, updated_at=now), ended)
 
 
 def number_message(run: Run) -> Step:
@@ -200,6 +217,15 @@ def _mine(run: Run, token: str, now: float) -> Run:
     if run.lease is None or run.lease.token != token:
         raise LeaseLost(f"another process drives run {run.run_id}")
     return run.but(lease=run.lease.model_copy(update={"until": now + LEASE_S}))
+
+
+def _abandoned(run: Run, now: float, gone: frozenset[str], *, attended: bool) -> tuple[Entry, ...]:
+    """The end of a run that nobody drives; nothing of one that has ended. Raises RunActive."""
+    if run.final:
+        return ()
+    if run.status == "waiting" or attended or run.held(now, gone):
+        raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
+    return _finish(run, Ending(status="interrupted"), now).entries
 
 
 def _finish(run: Run, ending: Ending, now: float) -> Step:

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.trees import discard_trees
 
 
 class LazySandboxes(Sandboxes):
     """Makes services cheap to build: nothing is tried before a run needs it."""
 
-    def __init__(self, choose: Callable[[], Awaitable[Sandboxes]]) -> None:
+    def __init__(self, choose: Callable[[], Awaitable[Sandboxes]], *, runs: Path) -> None:
         self._choose = choose
+        self._runs = runs
         self._chosen: Sandboxes | None = None
         self._lock = asyncio.Lock()
 
@@ -28,6 +31,8 @@ class LazySandboxes(Sandboxes):
         await (await self.chosen()).discard(run_id, name)
 
     async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
-        """Nothing to do where no tree was ever opened."""
+        """Where no tree was opened here, nothing runs; what another process left is removed."""
         if self._chosen is not None:
             await self._chosen.close_run(run_id, keep=keep)
+        else:
+            await discard_trees(self._runs, run_id, keep=keep)

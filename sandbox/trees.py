@@ -51,9 +51,7 @@ class LocalSandboxes(Sandboxes):
         for opened_run, name in list(self._open):
             if opened_run == run_id:
                 await self._close(run_id, name)
-        for folder in await asyncio.to_thread(_listed, RunFolder.of(self._runs, run_id).trees):
-            if folder.name not in keep:
-                await _discard(folder)
+        await discard_trees(self._runs, run_id, keep=keep)
 
     async def _close(self, run_id: str, name: str) -> None:
         for sandbox in self._open.pop((run_id, name), ()):
@@ -78,6 +76,13 @@ class LocalSandboxes(Sandboxes):
     async def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
         objects = run.base_git / "objects"
         return await asyncio.to_thread(self._backend.attach, folder, objects, owner)
+
+
+async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+    """Remove a run's trees in which nothing runs any more, half-made ones too."""
+    for folder in await asyncio.to_thread(_listed, RunFolder.of(runs, run_id).trees):
+        if folder.name not in keep:
+            await _discard(folder)
 
 
 def ensure_readable(objects: Path, uid: int) -> None:

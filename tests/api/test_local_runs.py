@@ -15,9 +15,17 @@ from api.drawing import Drawing
 from api.local_runs import LocalRuns
 from api.plain_progress import PlainProgress
 from api.run_order import RunOrder
+from api.run_report import report_lines
 from api.runs_port import PlanAnswer, RaisedLimits
 from api.terse_progress import ResultOnly
-from graph.errors import CodingAgentError, PlanChanged, RunActive, RunFinished, RunNotFound
+from graph.errors import (
+    CodingAgentError,
+    PlanChanged,
+    RunAbandoned,
+    RunActive,
+    RunFinished,
+    RunNotFound,
+)
 from graph.state import RunRequest
 from tests.standins.polling import until
 from tests.standins.run_services import House
@@ -35,7 +43,7 @@ def house(tmp_path: Path) -> House:
 async def local(house: House) -> AsyncIterator[LocalRuns]:
     """The runs as one command has them."""
     async with house.open(pick_up=False) as service:
-        yield LocalRuns(service)
+        yield LocalRuns(service, patience_s=0.1)
 
 
 def seat(runs: LocalRuns, drawing: Drawing) -> Attendance:
@@ -187,3 +195,84 @@ async def test_a_removed_run_is_gone(house: House) -> None:
                 await ask
         with pytest.raises(RunNotFound):
             await ended(runs, run_id)
+
+
+async def left_behind(house: House, node: str) -> str:
+    """A run in the middle of a node, whose process has gone."""
+    house.pace.hold(node)
+    async with local(house) as runs:
+        run_id = await started(runs)
+        await house.pace.reached(node)
+    house.pace.let_go(node)
+    return run_id
+
+
+async def test_a_run_that_nobody_drives_is_shown_as_such(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    async with local(house) as runs:
+        (row,), _ = await runs.list(status=None, repo=None, limit=1)
+        view = await runs.view(run_id)
+        assert (row["status"], row["abandoned"]) == ("running", True)
+        assert (view["status"], view["abandoned"]) == ("running", True)
+        lines = [line.text for line in report_lines(view)]
+        assert "Running, but no process drives it (in code)" in lines
+        assert any(f"coding-agent resume {run_id}" in line for line in lines)
+        async with house.open():
+            assert (await runs.view(run_id))["abandoned"] is False
+            assert (await ended(runs, run_id))[-1] == "run.finished"
+
+
+async def test_watching_a_run_that_nobody_drives_ends_with_what_to_do(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    out = io.StringIO()
+    async with local(house) as runs, asyncio.timeout(10):
+        with PlainProgress(out) as drawing, pytest.raises(RunAbandoned) as raised:
+            await seat(runs, drawing).watch(run_id)
+    assert f"coding-agent resume {run_id}" in raised.value.hint
+    assert "plan" in out.getvalue()
+
+
+async def test_a_watcher_stays_while_a_server_comes_back(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    async with house.open(pick_up=False) as service:
+        runs = LocalRuns(service, patience_s=1.0)
+        watching = asyncio.create_task(ended(runs, run_id))
+        await asyncio.sleep(1.2)
+        async with house.open():
+            assert (await watching)[-1] == "run.finished"
+        assert (await runs.view(run_id))["status"] == "succeeded"
+
+
+async def test_a_run_that_nobody_drives_is_resumed_here(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    async with local(house) as runs:
+        with ResultOnly(io.StringIO()) as quiet:
+            assert await seat(runs, quiet).resume(run_id, RaisedLimits(max_cost_usd=2.0)) == 0
+        events = [event async for event in runs.events(run_id)]
+    kinds = [event["type"] for event in events]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert [event["status"] for event in events if event["type"] == "run.finished"] == [
+        "interrupted",
+        "succeeded",
+    ]
+    assert kinds.index("run.resumed") == kinds.index("run.finished") + 1
+    assert kinds.count("usage") == 3
+
+
+async def test_a_run_that_nobody_drives_is_removed(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    async with local(house) as runs:
+        await runs.delete(run_id)
+        with pytest.raises(RunNotFound):
+            await runs.view(run_id)
+
+
+async def test_a_servers_run_is_left_to_it(house: House) -> None:
+    run_id = await left_behind(house, "code")
+    house.pace.hold("code")
+    async with house.open(), local(house) as runs:
+        await house.pace.reached("code", 2)
+        with pytest.raises(RunActive):
+            await runs.resume(run_id, RaisedLimits())
+        with pytest.raises(RunActive):
+            await runs.delete(run_id)

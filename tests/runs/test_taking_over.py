@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from graph.errors import RunFinished
+from graph.errors import RunActive, RunFinished, RunNotFound
 from graph.run_folder import RunFolder
 from graph.values import Approval
 from runs import transitions
@@ -77,6 +77,30 @@ async def test_a_run_whose_process_was_killed_goes_on_by_itself(house: House, no
     usages = [event for event in events if event.type == "usage"]
     assert len(usages) == 3  # said again after the kill, counted once
     assert events[-1].data["costUsd"] == pytest.approx(0.03)
+
+
+async def test_a_killed_process_run_is_resumed_or_removed_where_no_server_is(house: House) -> None:
+    house.pace.hold("plan")
+    async with process_of(house) as (one, resumed), process_of(house) as (two, removed):
+        await house.pace.reached("plan", 2)
+        async with house.open(pick_up=False) as service:
+            assert await service.abandoned() == frozenset()
+            with pytest.raises(RunActive):
+                await service.resume(resumed, ME)
+            for process in (one, two):
+                process.kill()
+                await process.wait()
+            assert await service.abandoned() == {resumed, removed}
+            house.pace.let_go("plan")
+            await service.delete(removed, ME)
+            with pytest.raises(RunNotFound):
+                await service.get(removed, ME)
+            await service.resume(resumed, ME)
+            told = story(await log_of(service, resumed))
+            assert await service.abandoned() == frozenset()
+    lost = told.index("plan:stopped")
+    assert told[lost + 1 : lost + 4] == ["finished:interrupted", "resumed", "plan2"]
+    assert told[-1] == "finished:succeeded"
 
 
 async def test_a_process_that_is_told_to_stop_hands_its_runs_on(house: House) -> None:

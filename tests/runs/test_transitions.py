@@ -138,8 +138,9 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self.story.take(step)
 
-    @rule(reserved=st.booleans())
-    def resume(self, reserved: bool) -> None:
+    @rule(reserved=st.booleans(), attended=st.booleans())
+    def resume(self, reserved: bool, attended: bool) -> None:
+        held = self.story.run.held(self.story.now, NOBODY)
         entrance = Entrance(lease_of("", self.story.now, "one") if reserved else None)
         try:
             step = transitions.resume(
@@ -148,9 +149,11 @@ class AnyOrder(RuleBasedStateMachine):
                 now=self.story.now,
                 gone=NOBODY,
                 entrance=entrance,
+                attended=attended,
             )
         except RunError:
             assert self.story.run.status not in ("failed", "cancelled", "interrupted")
+            assert self.story.run.final or self.story.run.status == "waiting" or held or attended
         else:
             self.story.take(step)
 
@@ -266,7 +269,13 @@ def test_an_answer_to_another_plan_is_refused() -> None:
 def test_which_ends_can_be_resumed(status: Any) -> None:
     run, entrance = run_of(status=status, attempt=3), Entrance(position=2)
     resume = partial(
-        transitions.resume, run, request=REQUEST, now=0.0, gone=NOBODY, entrance=entrance
+        transitions.resume,
+        run,
+        request=REQUEST,
+        now=0.0,
+        gone=NOBODY,
+        entrance=entrance,
+        attended=True,
     )
     if status in ("succeeded", "no_changes", "rejected"):
         with pytest.raises(RunFinished):
@@ -280,9 +289,36 @@ def test_which_ends_can_be_resumed(status: Any) -> None:
     assert step.run.status == "queued"
 
 
-@pytest.mark.parametrize("status", ["queued", "running", "waiting"])
-def test_a_run_that_goes_on_cannot_be_resumed(status: Any) -> None:
+HELD = lease_of("t", 0.0)
+
+
+@pytest.mark.parametrize("attended", [True, False])
+@pytest.mark.parametrize(
+    ("status", "lease"),
+    [("queued", HELD), ("running", HELD), ("waiting", None), ("running", None), ("queued", None)],
+)
+def test_a_run_that_somebody_will_carry_on_is_left_alone(
+    status: Any, lease: Lease | None, attended: bool
+) -> None:
+    run = run_of(status=status, lease=lease)
+    given: Any = {"now": 0.0, "gone": NOBODY, "attended": attended}
+    resume = partial(transitions.resume, run, request=REQUEST, entrance=Entrance(), **given)
+    remove = partial(transitions.remove, run, lease=lease_of("mine", 0.0), **given)
+    if attended or lease or status == "waiting":
+        for act in (resume, remove):
+            with pytest.raises(RunActive):
+                act()
+        return
+    ended, *after = [each.data for each in resume().entries]
+    assert (ended["type"], ended["status"], ended["attempt"]) == ("run.finished", "interrupted", 1)
+    assert after == [{"type": "run.resumed", "attempt": 2, "reason": "resumed"}]
+    assert [each.data["type"] for each in remove().entries] == ["run.finished"]
+    assert remove().run.final
+
+
+def test_a_run_whose_end_is_tidied_up_is_not_removed() -> None:
+    run = run_of(status="failed", lease=HELD)
+    remove = partial(transitions.remove, run, lease=lease_of("mine", 0.0), attended=True)
     with pytest.raises(RunActive):
-        transitions.resume(
-            run_of(status=status), request=REQUEST, now=0.0, gone=NOBODY, entrance=Entrance()
-        )
+        remove(now=0.0, gone=NOBODY)
+    assert remove(now=0.0, gone=frozenset({"s"})).run.held(1.0, NOBODY)
