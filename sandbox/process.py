@@ -137,6 +137,7 @@ class Execution:
 
     def _read_output(self) -> None:
         if self._feed() and self.output.total > self._output_bytes:
+            self._loop.remove_reader(self._spawned.output)
             self.stop("output")
 
     def _feed(self) -> bool:
