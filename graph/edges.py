@@ -5,8 +5,9 @@ from typing import Any, Final, Literal, cast
 from langgraph.graph import END
 
 from graph.events import NodeOutcome
+from graph.nearness import near_checks
 from graph.state import RunState
-from graph.values import Check, NodeName, Outcome, Stopped
+from graph.values import Check, NodeName, Outcome, Stopped, Validation
 
 _DECISIONS: dict[str, NodeOutcome] = {
     "approve": "approved",
@@ -94,7 +95,7 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     if validation is None:
         left.append("The change was not validated.")
     elif validation.status == "unavailable":
-        left.append("Not validated: no check of this repository could be run.")
+        left.append(_not_validated(validation))
     elif validation.status == "failed":
         left += [f"Still fails: {name}" for name in validation.new_failures]
     if review is None:
@@ -108,10 +109,22 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     return tuple(left)
 
 
+def _not_validated(validation: Validation) -> str:
+    if validation.known_failures:
+        return "Not validated: every check that could be run fails without this change, too."
+    return "Not validated: no check of this repository could be run."
+
+
 def checks_of(state: RunState) -> tuple[Check, ...]:
-    """The found checks and, unless the caller named the only ones, what the plan adds."""
-    checks = list(state["checks"])
-    plan = state.get("plan")
+    """The caller's checks, those of the repository near the change, and what the plan adds.
+
+    Where the caller named the only ones, the plan adds none.
+    """
+    plan, change = state.get("plan"), state.get("change")
+    paths = tuple(file.path for file in change.files) if change else plan.files if plan else ()
+    checks = [check for check in state["checks"] if check.source != "repository"]
+    found = [check for check in state["checks"] if check.source == "repository"]
+    checks += near_checks(found, paths)
     if plan and not state.get("validate_only"):
         known = {check.command for check in checks}
         added = [command for command in dict.fromkeys(plan.validate_) if command not in known]

@@ -75,16 +75,17 @@ class Nodes:
         base = await self.services.repositories.prepare(
             run_id, state["repo_url"], state.get("base_branch"), _emit()
         )
-        checks = await self.services.checks.find(
+        found = await self.services.checks.find(
             run_id, base, tuple(state.get("validate") or ()), bool(state.get("validate_only"))
         )
         return {
             **_FRESH,
             "run_id": run_id,
             "limits": limits,
-            "base": base,
+            "base": base.model_copy(update={"notes": (*base.notes, *found.notes)}),
             "branch": branch_name(prompt, run_id),
-            "checks": list(checks),
+            "checks": list(found.checks),
+            "tree_setup": [*(state.get("setup") or ()), *found.setup],
             "deadline": time.time() + limits.timeout_s,
         }
 
@@ -139,7 +140,7 @@ class Nodes:
             state["base"],
             change.ref,
             edges.checks_of(state),
-            tuple(state.get("setup") or ()),
+            tuple(state["tree_setup"]),
             state["deadline"],
         )
         event = ValidationFinished.model_validate(validation.model_dump())
@@ -230,7 +231,7 @@ class Nodes:
             feedback=approval.feedback if approval and role == "planner" else "",
             change=change.ref if change else None,
             checks=tuple(check.command for check in edges.checks_of(state)),
-            setup=tuple(state.get("setup") or ()),
+            setup=tuple(state["tree_setup"]),
             validation=state.get("validation"),
             review=state.get("review"),
             gate=gate,

@@ -10,6 +10,7 @@ from graph.values import (
     Change,
     ChangeRef,
     Check,
+    FoundChecks,
     GateReport,
     Plan,
     PullRequest,
@@ -85,8 +86,8 @@ class Checks(Protocol):
 
     async def find(
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
-    ) -> tuple[Check, ...]:
-        """The caller's checks and, unless `only`, those the base itself names."""
+    ) -> FoundChecks:
+        """The caller's checks and, unless `only`, those the base itself names; its set-up, too."""
         ...
 
     async def validate(

@@ -79,6 +79,9 @@ class RunState(RunRequest, total=False):
     base: Base
     branch: str
     checks: list[Check]
+    """All that were found; `checks_of` picks those that are near the change."""
+    tree_setup: list[str]
+    """What makes a new tree ready: the request's commands, then the repository's own."""
     deadline: float
     """Unix seconds; moved on by the time a plan waited."""
     planned_at: float

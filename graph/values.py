@@ -52,10 +52,27 @@ class Base(Value):
 
 
 class Check(Value):
-    """A command whose exit code says whether the change holds, and who asked for it."""
+    """A command whose exit code says whether the change holds, and who asked for it.
+
+    `folder` is that of the package it checks, without a slash at its end; empty: the whole
+    repository.
+    """
 
     command: str
     source: Literal["caller", "repository", "plan"]
+    kind: Literal["test", "lint"] = "test"
+    folder: str = ""
+
+
+class FoundChecks(Value):
+    """What the base was found to ask for.
+
+    `setup` comes after the caller's own; `notes` are what a reader should know, a sentence each.
+    """
+
+    checks: tuple[Check, ...] = ()
+    setup: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Plan(Value):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graph.errors import SetupFailed
 from graph.services import Checks
-from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, Validation
+from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, FoundChecks, Validation
 from sandbox.base_runs import BaseRuns
 from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
@@ -38,7 +38,7 @@ class SandboxChecks(Checks):
 
     async def find(
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
-    ) -> tuple[Check, ...]:
+    ) -> FoundChecks:
         """Reads the base from the tree `plan`, which stays for the planner."""
         asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
         checks = [Check(command=command, source="caller") for command in asked]
@@ -50,7 +50,7 @@ class SandboxChecks(Checks):
                 for command in found_checks(parse_facts(facts.output))
                 if command not in asked
             ]
-        return tuple(checks)
+        return FoundChecks(checks=tuple(checks))
 
     async def validate(
         self,

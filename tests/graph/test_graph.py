@@ -185,6 +185,23 @@ async def test_only_the_callers_checks() -> None:
     assert [check.command for check in script.checks_asked[0]] == ["mine"]
 
 
+async def test_the_repositorys_set_up_comes_after_the_callers_and_its_notes_are_told() -> None:
+    script = Script(setup=("own",), notes=("It has a file of settings.",))
+    await Driven(script).run({**REQUEST, "setup": ["asked"]})
+    assert {task.setup for task in script.tasks} == {("asked", "own")}
+    assert script.setups_asked == [("asked", "own")]
+    assert script.published[0].base.notes == ("It has a file of settings.",)
+
+
+async def test_a_check_that_failed_before_is_said_to_be_no_validation() -> None:
+    known = UNAVAILABLE.model_copy(update={"known_failures": ("make test",)})
+    script = Script(validations=[known])
+    state = await Driven(script).run()
+    assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "not_validated")
+    (left,) = script.published[0].left
+    assert left.startswith("Not validated: every check")
+
+
 async def test_the_gate_blocks_and_nothing_is_published() -> None:
     finding = GateFinding(severity="error", rule="secret", path="a.py", message="a token")
     script = Script(gates=[GateReport(passed=False, findings=(finding,))])

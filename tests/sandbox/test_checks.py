@@ -57,7 +57,7 @@ async def validate(
 async def find(run: SampleRun, *caller: str, only: bool = False) -> list[tuple[str, str]]:
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     found = await checks.find(RUN, run.base, caller, only)
-    return [(check.source, check.command) for check in found]
+    return [(check.source, check.command) for check in found.checks]
 
 
 async def test_finds_what_the_caller_and_the_repository_name(sample: SampleRun) -> None:

@@ -13,6 +13,7 @@ from graph.values import (
     ChangeRef,
     Check,
     Finding,
+    FoundChecks,
     GateReport,
     Plan,
     PullRequest,
@@ -54,11 +55,14 @@ class Script:
     validations: list[Validation | Exception] = field(default_factory=lambda: [PASSED])
     reviews: list[Review | Stop | Exception] = field(default_factory=lambda: [APPROVED])
     gates: list[GateReport | Exception] = field(default_factory=lambda: [GateReport(passed=True)])
+    setup: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
+    setups_asked: list[tuple[str, ...]] = field(default_factory=list)
     closed: list[tuple[str, bool]] = field(default_factory=list)
 
     def services(self) -> Services:
@@ -103,9 +107,9 @@ class _Changer:
         self.script.tasks.append(task)
         emit(RoleText(role=task.role, text="I change"))
         answer = take(self.script.changes)
-        stopped: Stop | None = None
-        if answer == "budget" or answer == "time":
-            stopped = answer
+        stopped: Stop | None = (
+            "budget" if answer == "budget" else "time" if answer == "time" else None
+        )
         ref = ChangeRef(step=task.step, role=task.role, digest=f"sha256:{answer}-{task.step}")
         return ChangeResult(
             change=ref if answer else None,
@@ -165,9 +169,10 @@ class _Checks:
 
     async def find(
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
-    ) -> tuple[Check, ...]:
+    ) -> FoundChecks:
         asked = tuple(Check(command=command, source="caller") for command in caller)
-        return asked if only else (*asked, Check(command="make test", source="repository"))
+        named = () if only else (Check(command="make test", source="repository"),)
+        return FoundChecks(checks=asked + named, setup=self.script.setup, notes=self.script.notes)
 
     async def validate(
         self,
@@ -179,6 +184,7 @@ class _Checks:
         deadline: float,
     ) -> Validation:
         self.script.checks_asked.append(checks)
+        self.script.setups_asked.append(setup)
         return take(self.script.validations)
 
 
