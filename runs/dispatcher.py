@@ -59,6 +59,7 @@ class Dispatcher:
     def give_back(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
         self._asked.discard(run_id)
+        self._own.discard(run_id)
 
     def lease(self, token: str = "") -> Lease:
         """A lease of this process from now on."""

@@ -1,6 +1,6 @@
 """Sandboxes that were never needed here, and the trees that another process left."""
 
-import subprocess
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ async def choose_none() -> Sandboxes:
 async def test_what_a_killed_process_left_is_removed_without_a_sandbox(tmp_path: Path) -> None:
     trees = RunFolder.of(tmp_path, RUN).trees
     deep = trees / "validate-1" / "/".join(["d"] * 1500)
-    subprocess.run(["mkdir", "-p", deep], check=True)  # deeper than Python recurses
+    making = await asyncio.create_subprocess_exec("mkdir", "-p", deep)  # Python would recurse
+    assert await making.wait() == 0
     for name in ("live", ".new-0123", ".gone-4567"):
         (trees / name / "workspace").mkdir(parents=True)
     (trees / "live" / "workspace" / "shut").mkdir(mode=0)
