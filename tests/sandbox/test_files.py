@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import FileRefused
+from sandbox.sandbox import FileRefused, Limits
+from tests.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox
 
@@ -116,9 +117,10 @@ async def test_files_larger_than_the_output_of_a_command(sandbox: BubblewrapSand
     assert await sandbox.read("a", max_bytes=8 << 20) == data
 
 
-async def test_a_full_tree_is_told(sandbox: BubblewrapSandbox, data_dir: Path) -> None:
-    await sandbox.run("head -c 60M /dev/zero > big")
+async def test_a_full_tree_is_told(data_dir: Path) -> None:
+    sandbox = open_tree(make_backend(data_dir, Limits(disk_mb=16)), data_dir / "tree")
+    await sandbox.run("head -c 15M /dev/zero > big")
     with pytest.raises(FileRefused, match="disk limit"):
-        await sandbox.write("more", b"x" * (20 << 20))
+        await sandbox.write("more", b"x" * (80 << 20))
     await sandbox.run("rm big more")
     await sandbox.write("more", b"x")
