@@ -1,8 +1,10 @@
 """Trusted git: nothing inherited, limits kept, nothing left running, the token in no text."""
 
 import asyncio
+import contextlib
 import os
 import re
+import threading
 from pathlib import Path
 
 import psutil
@@ -12,7 +14,7 @@ from pydantic import SecretStr
 from forge.git_environment import ENVIRONMENT, OPTIONS
 from forge.runner import Git, GitLimits
 from graph.errors import GitFailed
-from tests.forge.trusted_side import TrustedSide, git, make_repository
+from tests.forge.trusted_side import TrustedSide, git, make_repository, write_file
 from tests.standins.github import TOKEN
 
 WEB = "http://127.0.0.1:9"
@@ -153,15 +155,23 @@ async def test_a_command_that_does_not_read_is_no_failure() -> None:
 
 async def test_no_process_shows_the_token_in_its_arguments(side: TrustedSide) -> None:
     seen: set[str] = set()
+    ended = threading.Event()
 
-    async def watch() -> None:
-        while True:
-            for process in psutil.process_iter(["cmdline"]):
-                seen.add(" ".join(process.info["cmdline"] or ()))
-            await asyncio.sleep(0.002)
+    def watch() -> None:
+        while not ended.is_set():
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    seen.add(" ".join(process.cmdline()))
 
-    watching = asyncio.create_task(watch())
-    await side.prepare()
-    watching.cancel()
-    assert any("git" in line and "clone" in line for line in seen)
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        base = await side.prepare()
+        change = await side.change(base, write_file)
+        await side.publisher.publish(side.publication(base, change), side.events.append)
+    finally:
+        ended.set()
+        watching.join()
+    assert any("clone" in line for line in seen)
+    assert any("push" in line for line in seen)
     assert not re.search(f"{TOKEN}|x-access-token|eC1hY2Nlc3Mt", "\n".join(seen))
