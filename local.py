@@ -117,7 +117,9 @@ class Machine:
 
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
-        await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
+        await asyncio.gather(
+            self.claude.warm(), self.github.open(), self.sandboxes.chosen(), return_exceptions=True
+        )
 
     async def try_sandbox(self) -> tuple[TrialResult, ...]:
         """The full trial of what `auto` takes here. Raises SandboxUnavailable."""
@@ -131,6 +133,8 @@ class Machine:
         """End what was opened."""
         if "claude" in self.__dict__:
             await self.claude.close()
+        if "github" in self.__dict__:
+            await self.github.close()
 
     async def _choose_sandboxes(self) -> Sandboxes:
         settings = self.settings

@@ -15,10 +15,14 @@ from pathlib import Path
 from benchmarks.http_start import measure_http
 from benchmarks.script import PROMPT, TURNS, commands, make_repository
 from benchmarks.timed_claude import TimedClaude
+from demo.temporary_folder import temporary_folder
 
 ROUNDS = 3
 LONG = 120
 _MIB = 1024 * 1024
+
+
+Command = Callable[[str, Path, Path], list[str]]
 
 
 @dataclass(frozen=True)
@@ -32,39 +36,41 @@ class Measured:
     kept: int
 
 
-async def measure(turns: int, command: Callable[[str, Path, Path], list[str]]) -> Measured:
-    """Run one candidate over the script as a process of its own."""
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-bench-", dir="/tmp"))
-    root.chmod(0o711)
-    try:
-        repository, folder = root / "repository", root / "folder"
-        make_repository(repository)
-        folder.mkdir(mode=0o711)
+class Candidate:
+    """One way to run the script. Its folder stays from run to run, as on a machine in use."""
+
+    def __init__(self, root: Path, command: Command) -> None:
+        self._command = command
+        self._repository, self._folder = root / "repository", root / "folder"
+        make_repository(self._repository)
+        self._folder.mkdir(mode=0o711)
+
+    async def measure(self, turns: int) -> Measured:
+        """One run as a process of its own."""
         async with TimedClaude(turns) as claude:
             environment = {
                 **os.environ,
                 "ANTHROPIC_API_KEY": "benchmark-key-benchmark",
                 "ANTHROPIC_BASE_URL": claude.base_url,
-                "CODING_AGENT_DATA_DIR": str(folder),
+                "CODING_AGENT_DATA_DIR": str(self._folder),
                 "CODING_AGENT_MAX_COST_USD": "100",
             }
-            begun = time.perf_counter()
+            before, begun = _kept(self._folder), time.perf_counter()
             process = await asyncio.create_subprocess_exec(
-                *command(claude.base_url, repository, folder),
+                *self._command(claude.base_url, self._repository, self._folder),
                 env=environment,
                 stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
             )
             if await process.wait():
-                raise SystemExit("a candidate failed; its complaint is above")
+                raise SystemExit(f"{self._command.__name__} failed")
             return Measured(
                 claude.turns[0].received - begun,
                 claude.gaps(),
                 claude.billed_tokens(),
                 claude.cache_share(),
-                _kept(folder),
+                _kept(self._folder) - before,
             )
-    finally:
-        shutil.rmtree(root)
 
 
 def bare(base_url: str, repository: Path, folder: Path) -> list[str]:
@@ -125,9 +131,15 @@ def turn_ms(measured: list[Measured], own: float) -> float:
 async def main() -> None:
     """Measure all, print the table."""
     own = command_ms()
-    pairs = [(await measure(TURNS, bare), await measure(TURNS, product)) for _ in range(ROUNDS)]
+    with temporary_folder() as root:
+        (root / "bare").mkdir(mode=0o711)
+        (root / "product").mkdir(mode=0o711)
+        theirs, mine = Candidate(root / "bare", bare), Candidate(root / "product", product)
+        for candidate in (theirs, mine):
+            await candidate.measure(2)
+        pairs = [(await theirs.measure(TURNS), await mine.measure(TURNS)) for _ in range(ROUNDS)]
+        long = await mine.measure(LONG)
     bares, ours = ([pair[side] for pair in pairs] for side in (0, 1))
-    long = await measure(LONG, product)
     http = await measure_http()
     early, late = statistics.median(long.gaps[:20]) - own, statistics.median(long.gaps[99:]) - own
     starts = [statistics.median([one.start_s for one in side]) for side in (ours, bares)]

@@ -6,6 +6,7 @@ usage: python -m benchmarks.bare_loop BASE_URL REPOSITORY FOLDER
 import asyncio
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +64,8 @@ def _graph(client: anthropic.AsyncAnthropic, sandbox: Sandbox) -> Any:
 
 async def main(base_url: str, repository: str, folder: Path) -> None:
     """Clone, open the sandbox, converse to the end."""
-    tree = folder / "tree"
+    tree = Path(tempfile.mkdtemp(dir=folder))
+    tree.chmod(0o711)
     for name in ("home", "tmp"):
         (tree / name).mkdir(parents=True)
     subprocess.run(["git", "clone", "-q", repository, tree / "workspace"], check=True)
@@ -75,7 +77,7 @@ async def main(base_url: str, repository: str, folder: Path) -> None:
     sandbox = backend.attach(tree, None, owner)
     async with (
         anthropic.AsyncAnthropic(api_key="benchmark", base_url=base_url) as client,
-        AsyncSqliteSaver.from_conn_string(str(folder / "checkpoint.db")) as saver,
+        AsyncSqliteSaver.from_conn_string(str(tree / "checkpoint.db")) as saver,
     ):
         graph = _graph(client, sandbox).compile(checkpointer=saver)
         config = {"configurable": {"thread_id": "bare"}, "recursion_limit": 1000}

@@ -11,27 +11,23 @@ TURNS: Final = 30
 PROMPT: Final = "Make the greeting configurable."
 _MODULES: Final = 12
 _TEST: Final = "python3 -m unittest -q"
-_LOOKS: Final = (
-    "cat greet/module_{n}.py",
-    "grep -rn 'def ' greet | head -20",
-    "ls -la greet",
-    "git status --short",
-    "sed -n 1,30p greet/module_{n}.py",
-    "wc -l greet/*.py",
-)
+_LOOKS: Final = ("ls -la greet", "cat greet/module_{n}.py", "grep -rn 'def ' greet | head -20")
+_GLANCES: Final = ("git status --short", "sed -n 1,5p greet/module_{n}.py", "wc -l greet/*.py")
 
 
 def commands(turns: int) -> list[str]:
-    """All turns but the last run a command: mostly looks, every sixth an edit, one test run."""
+    """All turns but the last run a command: a third looks around, then edits and short looks."""
     made = []
     for turn in range(turns - 1):
         n = turn % _MODULES
         if turn == turns // 2:
             made.append(_TEST)
-        elif turn % 6 == 5:
+        elif turn < turns // 3:
+            made.append(_LOOKS[turn % len(_LOOKS)].format(n=n))
+        elif turn % 3 == 0:
             made.append(f"sed -i 's/hello/hello {turn}/' greet/module_{n}.py")
         else:
-            made.append(_LOOKS[turn % len(_LOOKS)].format(n=n))
+            made.append(_GLANCES[turn % len(_GLANCES)].format(n=n))
     return made
 
 

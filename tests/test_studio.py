@@ -65,7 +65,8 @@ async def studio(data_dir: Path) -> AsyncIterator[LangGraphClient]:
             )
         try:
             await _ready(f"http://127.0.0.1:{port}/ok", server, data_dir / "log")
-            yield get_client(url=f"http://127.0.0.1:{port}")
+            async with get_client(url=f"http://127.0.0.1:{port}") as client:
+                yield client
         finally:
             if server.returncode is None:
                 server.terminate()
