@@ -38,6 +38,7 @@ from runs.sqlite_store import SqliteStore
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.checks import SandboxChecks
 from sandbox.choice import choose
+from sandbox.counted import Counts
 from sandbox.lazy import LazySandboxes
 from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
@@ -82,6 +83,10 @@ class Machine:
             token=self.settings.github_token,
             seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
         )
+
+    @cached_property
+    def sandbox_counts(self) -> Counts:
+        return Counts()
 
     @cached_property
     def sandboxes(self) -> LazySandboxes:
@@ -144,7 +149,7 @@ class Machine:
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
         )
-        return LocalSandboxes(runs=self.runs, backend=backend)
+        return LocalSandboxes(runs=self.runs, backend=backend, counts=self.sandbox_counts)
 
     def _bubblewrap(self) -> Bubblewrap:
         settings = self.settings
@@ -284,6 +289,7 @@ def create_local_app(settings: Settings) -> "FastAPI":
             hosts=settings.hosts or LOOPBACK_HOSTS,
             key_rate=settings.key_rate,
             key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+            sandbox_counts=lambda: machine.sandbox_counts,
         ),
     )
 

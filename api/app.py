@@ -13,6 +13,7 @@ from api.auth import Auth
 from api.daily_spend import DailySpend
 from api.guards import BodyGuard, HostGuard, KeyGuard
 from api.key_rate import KeyRate
+from api.metrics import Metrics
 from api.openapi import describe
 from api.options import AppOptions
 from api.outermost import AccessLog, AnswerHeaders, LastResort
@@ -37,10 +38,12 @@ def create_app(
     options: AppOptions,
 ) -> FastAPI:
     """The app over one service, which is open while the app is."""
+    metrics = Metrics(version=options.version, sandboxes=options.sandbox_counts)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, RunService]]:
         async with open_service() as service:
+            service.observe(metrics.observe)
             yield {"service": service}
 
     app = FastAPI(
@@ -65,6 +68,7 @@ def create_app(
     )
     app.state.options = options
     app.state.probes = probes
+    app.state.metrics = metrics
     app.state.daily_spend = DailySpend(options.key_max_cost_usd_per_day)
     app.include_router(routes.router)
     app.include_router(run_routes.router)

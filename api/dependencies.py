@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.daily_spend import DailySpend
+from api.metrics import Metrics
 from api.options import AppOptions
 from api.probes import Probes
 from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
@@ -31,6 +32,10 @@ def _probes(request: Request) -> Probes:
     return cast("Probes", request.app.state.probes)
 
 
+def _metrics(request: Request) -> Metrics:
+    return cast("Metrics", request.app.state.metrics)
+
+
 def _daily_spend(request: Request) -> DailySpend:
     return cast("DailySpend", request.app.state.daily_spend)
 
@@ -45,6 +50,7 @@ def _caller(
 Service = Annotated[RunService, Depends(_service)]
 Options = Annotated[AppOptions, Depends(_options)]
 TheProbes = Annotated[Probes, Depends(_probes)]
+TheMetrics = Annotated[Metrics, Depends(_metrics)]
 Spend = Annotated[DailySpend, Depends(_daily_spend)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 

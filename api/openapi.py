@@ -82,6 +82,11 @@ DIFF: Final = of_a_run(
     }
 )
 
+METRICS: Final = {
+    "description": "Prometheus text.",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The document, made once; problem documents are named there too."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from api.guards import LOOPBACK_HOSTS, MAX_BODY_BYTES
+from api.metrics import SandboxCounts
 from api.sse import StreamTimes
 
 
@@ -27,4 +28,5 @@ class AppOptions:
     """Calls a minute and key; 0: no limit."""
     key_max_cost_usd_per_day: float = 0.0
     max_body_bytes: int = MAX_BODY_BYTES
+    sandbox_counts: Callable[[], SandboxCounts] | None = None
     stream_times: StreamTimes = field(default_factory=StreamTimes)

@@ -1,17 +1,22 @@
 """Whether the service is alive, and its own documentation."""
 
+import logging
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from api.answers import Health, Ready, dump
-from api.dependencies import Options, Service
-from api.openapi import problems
+from api.dependencies import Options, Service, TheCaller, TheMetrics
+from api.openapi import METRICS, problems
 from api.problems import Refused
+from graph.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 PAGE: Final = Path(__file__).parent / "page"
 
@@ -30,6 +35,22 @@ async def ready(service: Service) -> Response:
     if code := await service.ready():
         raise Refused(503, code, "The service cannot start runs now.")
     return JSONResponse(dump(Ready()))
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics",
+    responses={200: METRICS, **problems()},
+    response_class=Response,
+)
+async def metrics(service: Service, metrics: TheMetrics, _: TheCaller) -> Response:
+    """What this process counted since its start and how the store stands, for Prometheus."""
+    try:
+        figures = await service.figures()
+    except StoreError as error:
+        log.warning("metrics without the store: %s", error.message)
+        figures = None
+    return Response(metrics.render(figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @router.get("/docs", include_in_schema=False)

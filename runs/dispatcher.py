@@ -56,6 +56,11 @@ class Dispatcher:
         """The runs that were asked for here, where this process takes no others."""
         return frozenset(self._own)
 
+    @property
+    def driven(self) -> int:
+        """How many runs are driven here now."""
+        return len(self._drives)
+
     def give_back(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
         self._asked.discard(run_id)

@@ -23,13 +23,14 @@ from runs.dispatcher import Dispatcher
 from runs.driver import Builder, Workshop
 from runs.entry import Entry
 from runs.event_log import EventLog
+from runs.figures import Figures
 from runs.janitor import Janitor
 from runs.projection import SHOWN, view
 from runs.records import Caller, LoggedEvent, RunRecord
 from runs.run import Run
 from runs.run_id import RUN_ID, new_run_id
 from runs.service_config import ServiceConfig, digest_of
-from runs.store import IdempotencyKey, RunQuery, Store
+from runs.store import IdempotencyKey, Observer, RunQuery, Store
 from runs.transitions import Entrance
 
 __all__ = ["RunService", "ServiceConfig"]
@@ -260,6 +261,20 @@ class RunService:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
         await self._seen(run_id, caller)
         await self._delete(run_id)
+
+    async def figures(self) -> Figures:
+        """How many runs there are, wait and are driven here, and how many readers watch."""
+        return Figures(
+            runs=await self._store.count_runs(),
+            queued=await self._store.count_queued(),
+            driven=self._dispatcher.driven,
+            slots=self._config.max_concurrent,
+            readers=self._readers,
+        )
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with each event that this process adds to a log, once it is durable."""
+        self._store.observe(observer)
 
     async def abandoned(self) -> frozenset[str]:
         """The runs that have not ended and that no process drives or will pick up."""

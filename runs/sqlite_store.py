@@ -17,7 +17,7 @@ from runs.repo_name import repo_name
 from runs.run import Run
 from runs.schema import MIGRATIONS
 from runs.service_lock import ServiceLock
-from runs.store import Decide, IdempotencyKey, Listener, RunQuery
+from runs.store import Decide, IdempotencyKey, Listener, Observer, RunQuery
 from runs.transitions import Step
 
 T = TypeVar("T")
@@ -58,6 +58,7 @@ class SqliteStore:
         self._reader = Database(path)
         self._lock = ServiceLock(path.parent / "services")
         self._listeners: list[Listener] = []
+        self._observers: list[Observer] = []
         self._poller: asyncio.Task[None] | None = None
 
     @property
@@ -87,9 +88,14 @@ class SqliteStore:
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
     async def create(
         self, run: Run, key: IdempotencyKey | None, enter: Callable[[int], Sequence[Entry]]
     ) -> tuple[Run, bool]:
+        added: list[LoggedEvent] = []
+
         def create(connection: Connection) -> tuple[Run, bool]:
             earlier = _found(connection, key) if key else None
             if earlier:
@@ -103,11 +109,13 @@ class SqliteStore:
             connection.execute(
                 "INSERT INTO requests VALUES (?, ?)", (run.run_id, encode(run.request))
             )
-            return _save(connection, Step(run, entries)), True
+            return _save(connection, Step(run, entries), added), True
 
-        return await self._write(run.run_id, create)
+        return await self._write(run.run_id, create, added)
 
     async def transact(self, run_id: str, decide: Decide) -> Run | None:
+        added: list[LoggedEvent] = []
+
         def transact(connection: Connection) -> Run | None:
             run = _run(connection, run_id)
             if run is None:
@@ -120,9 +128,9 @@ class SqliteStore:
                     "UPDATE requests SET request = ? WHERE run_id = ?",
                     (encode(step.run.request), run_id),
                 )
-            return _save(connection, step)
+            return _save(connection, step, added)
 
-        return await self._write(run_id, transact)
+        return await self._write(run_id, transact, added)
 
     async def get(self, run_id: str) -> Run | None:
         return await self._reader.read(lambda connection: _run(connection, run_id))
@@ -163,6 +171,12 @@ class SqliteStore:
 
     async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
         return await self._ids(_DUE, (now, _array(gone), limit))
+
+    async def count_runs(self) -> dict[Status, int]:
+        def count(connection: Connection) -> dict[Status, int]:
+            return dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status"))
+
+        return await self._reader.read(count)
 
     async def count_queued(self) -> int:
         return await self._reader.read(_count_queued)
@@ -209,17 +223,25 @@ class SqliteStore:
             lambda connection: [row[0] for row in connection.execute(sql, values)]
         )
 
-    async def _write(self, run_id: str, function: Callable[[Connection], T]) -> T:
+    async def _write(
+        self,
+        run_id: str,
+        function: Callable[[Connection], T],
+        added: Sequence[LoggedEvent] = (),
+    ) -> T:
         loop = asyncio.get_running_loop()
 
         def done() -> None:
-            loop.call_soon_threadsafe(self._tell, run_id)
+            loop.call_soon_threadsafe(self._tell, run_id, added)
 
         return await self._writer.write(function, done)
 
-    def _tell(self, run_id: str | None) -> None:
+    def _tell(self, run_id: str | None, added: Sequence[LoggedEvent] = ()) -> None:
         for listener in self._listeners:
             listener(run_id)
+        for observer in self._observers:
+            for event in added:
+                observer(event)
 
     async def _poll(self, known: int) -> None:
         """Tell of what other processes have changed."""
@@ -235,18 +257,19 @@ class SqliteStore:
                 self._tell(None)
 
 
-def _save(connection: Connection, step: Step) -> Run:
+def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
     """Add the entries whose keys are new, then the run as it is after them."""
     run, seq = step.run, step.run.last_seq
     for entry in step.entries:
-        added = connection.execute(
+        inserted = connection.execute(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (run_id, key) WHERE key IS NOT NULL DO NOTHING",
             (run.run_id, seq + 1, entry.time, entry.type, entry.key or None, entry.text),
         )
-        if added.rowcount:
+        if inserted.rowcount:
             seq += 1
             run = run.after(entry.data, entry.time)
+            added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
     run = run.but(last_seq=seq)
     lease = run.lease
     connection.execute(

@@ -16,6 +16,8 @@ from runs.transitions import Step
 Decide = Callable[[Run], Step | None]
 Listener = Callable[[str | None], None]
 """Told the id of a run that this process has changed, or None where another process may have."""
+Observer = Callable[[LoggedEvent], None]
+"""Told of each event that this process has added to a log, once."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class Store(Protocol):
         """Call `listener` in the event loop after each change."""
         ...
 
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` in the event loop with each event, once it is durable."""
+        ...
+
     async def create(
         self, run: Run, key: IdempotencyKey | None, enter: Callable[[int], Sequence[Entry]]
     ) -> tuple[Run, bool]:
@@ -93,6 +99,10 @@ class Store(Protocol):
 
     async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
         """Ids of queued and running runs that no living process holds, oldest wish first."""
+        ...
+
+    async def count_runs(self) -> dict[Status, int]:
+        """How many runs there are of each status that any has."""
         ...
 
     async def count_queued(self) -> int:

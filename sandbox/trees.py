@@ -11,6 +11,7 @@ from pathlib import Path
 from graph.errors import PatchUnusable, SandboxError, SandboxUnavailable
 from graph.run_folder import RunFolder
 from sandbox.backend import Backend
+from sandbox.counted import CountedSandbox, Counts
 from sandbox.inner_git import make_git_dir
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
@@ -26,9 +27,10 @@ _TOLD = 1000
 class LocalSandboxes(Sandboxes):
     """Keeps each tree in a folder of its run."""
 
-    def __init__(self, *, runs: Path, backend: Backend) -> None:
+    def __init__(self, *, runs: Path, backend: Backend, counts: Counts | None = None) -> None:
         self._runs = runs
         self._backend = backend
+        self._counts = counts or Counts()
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
@@ -75,7 +77,8 @@ class LocalSandboxes(Sandboxes):
 
     async def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
         objects = run.base_git / "objects"
-        return await asyncio.to_thread(self._backend.attach, folder, objects, owner)
+        sandbox = await asyncio.to_thread(self._backend.attach, folder, objects, owner)
+        return CountedSandbox(sandbox, self._counts)
 
 
 async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) -> None:

@@ -116,6 +116,7 @@ async def test_every_call_of_the_contract_is_documented() -> None:
         ("GET", "/auth-test"),
         ("GET", "/health"),
         ("GET", "/ready"),
+        ("GET", "/metrics"),
     }
 
 

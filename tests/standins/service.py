@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from graph.errors import (
 )
 from graph.state import RunRequest
 from graph.values import Approval, Status
+from runs.figures import Figures
 from runs.records import Caller, LoggedEvent, RunRecord, rfc3339
 
 _TIME = 1_700_000_000.0
@@ -45,6 +47,7 @@ class MemoryService:
         self.fault: Exception | None = None
         self.unready: str | None = None
         self.reading = 0
+        self._observers: list[Callable[[LoggedEvent], None]] = []
         self._max_readers = max_readers
         self._instant = instant
         self._keys: dict[tuple[str, str], str] = {}
@@ -76,9 +79,12 @@ class MemoryService:
 
     def emit(self, run_id: str, kind: str, **data: Any) -> None:
         events = self.runs[run_id].events
-        events.append(
-            LoggedEvent(run_id, len(events) + 1, _TIME + len(events), kind, {"type": kind, **data})
+        event = LoggedEvent(
+            run_id, len(events) + 1, _TIME + len(events), kind, {"type": kind, **data}
         )
+        events.append(event)
+        for observer in self._observers:
+            observer(event)
         self.wake()
 
     def wake(self) -> None:
@@ -249,6 +255,14 @@ class MemoryService:
         if not self._run(run_id, caller).record.final:
             raise RunActive("The run has not ended.")
         del self.runs[run_id]
+
+    async def figures(self) -> Figures:
+        self._fail()
+        statuses = Counter(run.record.status for run in self.runs.values())
+        return Figures(dict(statuses), statuses["queued"], 0, 8, self.reading)
+
+    def observe(self, observer: Callable[[LoggedEvent], None]) -> None:
+        self._observers.append(observer)
 
     async def ready(self) -> str | None:
         return self.unready
