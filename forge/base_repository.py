@@ -44,8 +44,10 @@ async def new_repository(base_git: Path) -> AsyncIterator[Path]:
 
 def put_in_place(new: Path, base_git: Path) -> None:
     """Give a complete repository its modes and its name; one that is there already stays."""
-    (new / "info").mkdir(exist_ok=True)
-    (new / "info" / "attributes").write_bytes(ATTRIBUTES)
+    attributes = new / "info" / "attributes"
+    attributes.parent.mkdir(mode=0o700, exist_ok=True)
+    attributes.touch(mode=0o600)
+    attributes.write_bytes(ATTRIBUTES)
     objects = new / "objects"
     for folder, _, files in os.walk(objects):
         Path(folder).chmod(_READABLE_FOLDER)

@@ -28,9 +28,13 @@ class RunFolder:
     def patch(self, ref: ChangeRef) -> Path:
         return self.changes / f"{ref.step:04d}-{ref.role}.patch"
 
+    @property
+    def transcripts(self) -> Path:
+        return self.root / "transcripts"
+
     def transcript(self, step: int, role: RoleName) -> Path:
         """The folder of one role call's messages."""
-        return self.root / "transcripts" / f"{step:04d}-{role}"
+        return self.transcripts / f"{step:04d}-{role}"
 
     def diff(self, step: int) -> Path:
         """The readable diff, made on the trusted side from the change of `step`."""

@@ -40,7 +40,7 @@ def make_run_folder(runs: Path, run_id: str) -> None:
     runs.mkdir(parents=True, exist_ok=True, mode=_PASSABLE)
     for path in (runs, folder.root, folder.trees):
         _make_folder(path, _PASSABLE)
-    for path in (folder.changes, folder.checks):
+    for path in (folder.changes, folder.checks, folder.transcripts):
         _make_folder(path, _PRIVATE)
 
 
