@@ -65,6 +65,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.ContextExceeded: 502,
     errors.RoleError: 500,
     errors.RoleTurnLimit: 500,
+    errors.RoleInCircles: 500,
     errors.RoleNoAnswer: 500,
     errors.RoleSuperseded: 500,
     errors.SecretInChange: 500,

@@ -21,7 +21,7 @@ CodingAgentError
 │   ├── ClaudeUnauthorized  ClaudeBilling  ClaudeRateLimited  ClaudeUnavailable  ClaudeRejected
 │   └── ClaudeRefused  ContextExceeded
 ├── RoleError               a role did not come to an answer
-│   ├── RoleTurnLimit  RoleNoAnswer  RoleSuperseded  SecretInChange  PriceUnknown
+│   ├── RoleTurnLimit  RoleNoAnswer  RoleInCircles  RoleSuperseded  SecretInChange  PriceUnknown
 ├── SandboxError            untrusted code could not be run safely
 │   ├── SandboxUnavailable  SandboxLost  SetupFailed
 └── StoreError              the record of runs
@@ -323,6 +323,12 @@ class RoleNoAnswer(RoleError):
     """Raised when a role's answer does not fit its form, asked again too."""
 
     code = "role_no_answer"
+
+
+class RoleInCircles(RoleError):
+    """Raised when a role does the same again and again, told that it does so too."""
+
+    code = "role_in_circles"
 
 
 class RoleSuperseded(RoleError):
