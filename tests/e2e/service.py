@@ -33,6 +33,8 @@ class Run:
     run_id: str
     prompt: str
     events: list[Event] = field(default_factory=list)
+    cut_after: int | None = None
+    """The last event before the server itself ended the stream early."""
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
     _reading: "asyncio.Task[None] | None" = None
 
@@ -122,6 +124,8 @@ class Run:
     async def _read(self, answer: httpx.Response) -> None:
         try:
             async for sent in EventSource(answer).aiter_sse():
+                if sent.event == "stream.end":
+                    self.cut_after = json.loads(sent.data)["after"]
                 if not sent.id:
                     continue
                 event = json.loads(sent.data)

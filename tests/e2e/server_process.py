@@ -1,0 +1,73 @@
+"""`coding-agent serve` as a process of its own, which can be told to leave or be killed."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from tests.e2e.world import CLAUDE_KEY, World
+from tests.standins.command import COMMAND, environment
+from tests.standins.github import TOKEN
+
+
+def environment_of(world: World) -> dict[str, str]:
+    """The variables by which the command works in this world."""
+    return {
+        "CODING_AGENT_DATA_DIR": str(world.data),
+        "ANTHROPIC_BASE_URL": world.claude.base_url,
+        "ANTHROPIC_API_KEY": CLAUDE_KEY,
+        "GITHUB_API_URL": world.forge.api_url,
+        "GITHUB_TOKEN": TOKEN,
+        "CODING_AGENT_KEY_RATE": "0",
+    }
+
+
+class ServerProcess:
+    """The process and its address."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process = process
+        self.address = address
+
+    async def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+@asynccontextmanager
+async def server_process(world: World) -> AsyncIterator[ServerProcess]:
+    """Serve the world's data folder; gone at the end in any case."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        "serve",
+        "--port",
+        str(port),
+        env=environment(world.folder, environment_of(world)),
+        cwd=world.folder,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    server = ServerProcess(process, f"http://127.0.0.1:{port}")
+    try:
+        await _is_up(server)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _is_up(server: ServerProcess) -> None:
+    async with httpx.AsyncClient(base_url=server.address, trust_env=False) as http:
+        async with asyncio.timeout(30):
+            while server.process.returncode is None:
+                try:
+                    if (await http.get("/ready")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+    raise AssertionError(f"the server ended with {server.process.returncode}")
