@@ -1,9 +1,11 @@
 """One run of one check: how it ended and which tests failed."""
 
+import asyncio
+
 from graph.values import Value
 from sandbox.availability import could_start
 from sandbox.output import cut_middle
-from sandbox.reports import failed_tests
+from sandbox.reports import read_report
 from sandbox.sandbox import LimitHit, Sandbox
 
 _KEPT_BYTES = 1024 * 1024
@@ -11,7 +13,11 @@ _SHOWN_FAILED, _SHOWN_PASSED = 4000, 500
 
 
 class CheckRun(Value):
-    """How a check ended. `started` is False where what it calls is not there."""
+    """How a check ended.
+
+    `started` is False where what it calls is not there; `compared` says whether its tests ran and
+    those that failed are known by name.
+    """
 
     command: str
     exit_code: int | None
@@ -20,6 +26,7 @@ class CheckRun(Value):
     output: str
     started: bool = True
     failed_tests: tuple[str, ...] = ()
+    compared: bool = False
 
     @property
     def passed(self) -> bool:
@@ -38,9 +45,11 @@ async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRu
     )
     if run.passed:
         return run
+    report = await asyncio.to_thread(read_report, result.text)
     return run.model_copy(
         update={
             "started": await could_start(sandbox, command, result.exit_code),
-            "failed_tests": tuple(sorted(failed_tests(result.text))),
+            "failed_tests": tuple(sorted(report.failed)),
+            "compared": report.ran and bool(report.failed) and not result.limit,
         }
     )

@@ -22,10 +22,15 @@ _BLAMELESS = Blame()
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What one check came to; `finished` is False where the run's time ended before it."""
+    """What one check came to.
+
+    `told`: it says something of the change, as it passed, or names the tests that fail. `finished`
+    is False where the run's time ended before it.
+    """
 
     report: CommandReport
     blame: Blame = _BLAMELESS
+    told: bool = False
     finished: bool = True
 
 
@@ -91,13 +96,13 @@ async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: 
         return _Outcome(report, finished=False)
     run = await run_check(sandbox, command, left)
     if run.passed:
-        return _Outcome(_report(run, "passed"))
+        return _Outcome(_report(run, "passed"), told=True)
     if run.limit == "time" and time.time() >= deadline:
         return _Outcome(_report(run, "unavailable"), finished=False)
     base = await on_base.find(command, deadline)
     if not run.started and (base is None or not base.started):
         return _Outcome(_report(run, "unavailable"))
-    return _Outcome(_report(run, "failed"), blame(run, base))
+    return _Outcome(_report(run, "failed"), blame(run, base), told=run.compared)
 
 
 def _report(run: CheckRun, status: CheckStatus) -> CommandReport:
@@ -122,13 +127,16 @@ def _validation(outcomes: list[_Outcome]) -> Validation:
 
 
 def _status(outcomes: list[_Outcome], anything_new: bool) -> CheckStatus:
-    """Passed: what could start came to its end, and nothing fails that did not fail before."""
+    """Passed: what could start came to its end, and nothing fails that did not fail before.
+
+    Checks that fail as a whole without the change, too, say nothing of it: where there are no
+    others, it was not validated.
+    """
     if anything_new:
         return "failed"
-    if not all(outcome.finished for outcome in outcomes):
-        return "unavailable"
-    ran = any(outcome.report.status != "unavailable" for outcome in outcomes)
-    return "passed" if ran else "unavailable"
+    finished = all(outcome.finished for outcome in outcomes)
+    told = any(outcome.told for outcome in outcomes)
+    return "passed" if finished and told else "unavailable"
 
 
 def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,9 +6,16 @@ code alone.
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
+from sandbox.diagnostics import diagnostics
+from sandbox.javascript_reports import JAVASCRIPT
+from sandbox.jvm_reports import JVM
+from sandbox.ruby_reports import RUBY
+
 _LONGEST = 200
+_LONGEST_LINE = 1000
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
@@ -16,24 +23,61 @@ _PYTEST_SUMMARY = re.compile(r"=+ short test summary info =+")
 _PYTEST = re.compile(r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (?P<id>\S.*)")
 _UNITTEST = re.compile(r"(?:FAIL|ERROR): (?P<id>\S.*)")
 _UNITTEST_RULE = "=" * 70
+_UNLOADED = "unittest.loader._FailedTest"
 _GO_TEST = re.compile(r"\s*--- FAIL: (?P<id>.+?)(?: \([\d.]+s\))?")
 _GO_PACKAGE = re.compile(r"(?:FAIL|ok  )\t(?P<package>\S+)")
-_CARGO_TARGET = re.compile(r"\s+(?:Running (?:unittests )?(?P<target>\S+)|Doc-tests (?P<doc>\S+))")
-_CARGO_TEST = re.compile(r"test (?P<id>\S.*?) \.\.\. FAILED")
+_CARGO_TARGET = re.compile(
+    r"\s+(?:Running (?:unittests )?(?P<target>\S+)(?: \(\S*?(?P<crate>[^/\s]+)-[0-9a-f]+\))?"
+    r"|Doc-tests (?P<doc>\S+))"
+)
+_CARGO_TEST = re.compile(r"test (?P<id>\S.*?)(?: - should panic)? \.\.\. FAILED")
 _DOC_LINE = re.compile(r" \(line \d+\)$")  # moves with every line above it
-_JS_FILE = re.compile(r"\s*FAIL\s+(?P<file>\S.*?)(?: \([\d.]+ m?s\))?")
-_JEST_TEST = re.compile(r"\s+● (?P<id>\S.*)")
-_JEST_NOTES = ("Console", "Validation Warning", "Deprecation Warning")
+_RAN = re.compile(
+    r"(?:=+ )?(?:\d+ \w+, )*[1-9]\d* (?:passed|failed)\b.* in [\d.]+s"  # pytest
+    r"| *Tests:? +(?:\d+ (?:skipped|todo), )*[1-9]\d* (?:passed|failed)\b"  # jest, vitest
+    r"|test \S.* \.\.\. (?:ok|FAILED)$"  # cargo
+    r"| *--- FAIL: |ok  \t"  # go
+    r"|  [1-9]\d* (?:passing|failing)\b"  # mocha
+    r"| *(?:not )?ok [1-9]\d*\b"  # TAP
+    r"|. (?:pass|fail) [1-9]\d*$"  # node
+    r"|(?:\[\w+\] )?Tests run: [1-9]\d*,"  # Surefire
+    r"|[1-9]\d* (?:examples?|runs|tests), "  # rspec, minitest, test-unit
+)
+_GRADLE_RAN = (" PASSED", " FAILED")
+_UNITTEST_RAN = re.compile(r"Ran (?P<count>\d{1,9}) tests? in ")
 
 
-def failed_tests(output: str) -> frozenset[str]:
-    """Ids of the failed tests that a check's output names; empty where no runner is recognised.
+@dataclass(frozen=True)
+class Report:
+    """What a check's output says of tests.
 
-    Reads pytest, unittest, jest, vitest, go test and cargo test, also several in one output.
+    `failed`: ids of those that failed. Where it names none, what it says of places in files stands
+    for them: the errors of a compiler or a linter. `ran`: whether any test came to its end, and not
+    just failed to be loaded.
     """
-    lines = [line.rstrip() for line in output.split("\n")]
-    readers = (_pytest, _unittest, _go, _cargo, _javascript)
-    return frozenset(_lasting(test) for reader in readers for test in reader(lines))
+
+    failed: frozenset[str]
+    ran: bool
+
+
+def read_report(output: str) -> Report:
+    """Reads the output of any runner it knows, of several too."""
+    lines = [line[:_LONGEST_LINE].rstrip() for line in output.split("\n")]
+    tests = {_lasting(test) for reader in _READERS for test in reader(lines)}
+    failed = tests or map(_lasting, diagnostics(lines))
+    return Report(failed=frozenset(failed), ran=_ran(lines))
+
+
+def _ran(lines: list[str]) -> bool:
+    if any(_RAN.match(line) or _is_gradle_test(line) for line in lines):
+        return True
+    counts = (match for line in lines if (match := _UNITTEST_RAN.match(line)))
+    unloaded = sum(_UNLOADED in test for test in _unittest(lines))
+    return sum(int(match["count"]) for match in counts) > unloaded
+
+
+def _is_gradle_test(line: str) -> bool:
+    return line.endswith(_GRADLE_RAN) and " > " in line and not line.startswith(">")
 
 
 def _lasting(test: str) -> str:
@@ -84,18 +128,9 @@ def _cargo(lines: list[str]) -> Iterator[str]:
     target = ""
     for line in lines:
         if match := _CARGO_TARGET.match(line):
-            target = match["target"] or match["doc"]
+            target = match["crate"] or match["target"] or match["doc"]
         elif match := _CARGO_TEST.fullmatch(line):
             yield _DOC_LINE.sub("", f"{target} {match['id']}".strip())
 
 
-def _javascript(lines: list[str]) -> Iterator[str]:
-    """jest: `FAIL file`, then `  ● suite … test`; vitest: ` FAIL  file > suite > test`."""
-    file = ""
-    for line in lines:
-        if "\t" not in line and (match := _JS_FILE.fullmatch(line)):
-            file = match["file"]
-            if " > " in file or file.endswith("]"):
-                yield file
-        elif file and (match := _JEST_TEST.fullmatch(line)) and match["id"] not in _JEST_NOTES:
-            yield f"{file} > {match['id']}"
+_READERS = (_pytest, _unittest, _go, _cargo, *JAVASCRIPT, *JVM, *RUBY)

@@ -118,6 +118,29 @@ async def test_a_failure_of_the_base_is_not_blamed(sample: SampleRun) -> None:
     assert [report.status for report in validation.commands] == ["failed", "failed"]
 
 
+@pytest.mark.parametrize(
+    "command", ["exit 4", "echo 'FAILED a.py::t'; exit 4", "echo a.py:1: F401 unused; exit 1"]
+)
+async def test_a_check_that_fails_as_a_whole_without_the_change_validates_nothing(
+    sample: SampleRun, command: str
+) -> None:
+    change = await sample.make_change("echo new > new")
+    alone = await validate(sample, change, command)
+    assert (alone.status, alone.new_failures) == ("unavailable", ())
+    assert len(alone.known_failures) == 1
+    assert (await validate(sample, change, command, "no-such-program")).status == "unavailable"
+    assert (await validate(sample, change, command, "true")).status == "passed"
+    assert (await validate(sample, change, command, UNITTEST)).status == "passed"
+
+
+async def test_tests_that_cannot_be_loaded_validate_nothing(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"test_a.py": "import no_such_module\n"})
+    change = await run.make_change("echo new > new")
+    validation = await validate(run, change, "python3 -m unittest")
+    assert validation.status == "unavailable"
+    assert validation.known_failures == ("test_a (unittest.loader._FailedTest.test_a)",)
+
+
 async def test_a_new_failing_test_is_told_from_a_known_one(sample: SampleRun) -> None:
     change = await sample.make_change("sed -i 's/1 + 1, 2/1 + 1, 4/' tests/test_app.py")
     validation = await validate(sample, change, UNITTEST)

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.reports import failed_tests
+from sandbox.reports import read_report
+
+
+def failed_tests(output: str) -> frozenset[str]:
+    return read_report(output).failed
+
 
 PYTEST = """\
 ..F.E                                                                    [100%]
@@ -127,8 +132,8 @@ AssertionError: expected 3 to be 4
         (
             CARGO,
             {
-                "src/lib.rs tests::adds",
-                "tests/whole.rs adds",
+                "sum tests::adds",
+                "whole adds",
                 "sum src/lib.rs - add",
             },
         ),
@@ -249,6 +254,17 @@ def test_long_hostile_lines_take_no_long_time() -> None:
         "--- FAIL: " + " (1" * 200_000,
         " " * 500_000 + "●",
         f"{SUMMARY}\nERROR " + "[::" * 200_000,
+    )
+    lines += (
+        "demo" + " " * 500_000 + "Time elapsed: <<< x",
+        " > " * 200_000 + "FAILED",
+        "  1) Failure:\n" + "a#b" + " [" * 300_000,
+        "rspec " + "[1:1" * 200_000,
+        "a.b:1" * 200_000,
+        "1 failed, " * 100_000,
+        "  1 failing\n" + "  1) a\n" * 100_000,
+        "✖ a" + " (1" * 200_000,
+        "a.py:1: x\n" * 90_000,
     )
     for line in lines:
         failed_tests(line)
