@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from forge.push_refusal import push_refusal
 from forge.repo_url import RepoAddress
 from forge.retries import Patience, Transient, repeated
 from forge.runner import Git, GitResult
@@ -11,22 +12,8 @@ from graph.errors import CodingAgentError, PushRefused
 from graph.events import Emit
 
 _FINISH_S: Final = 1.5
-_TOLD: Final = 1500
 _PUSH: Final = ("push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--")
-_CODE: Final = re.compile(r"\bGH\d{3}\b")
 _REMOTE: Final = re.compile(r"(?m)^remote: ?(.*)$")
-_HINTS: Final = {
-    "GH001": "A file is too large for GitHub (100 MB): leave it out, or use Git LFS.",
-    "GH006": "The branch is protected: let the token's account push to agent/* branches.",
-    "GH013": (
-        "A rule of the repository refused the push, such as secret push protection:"
-        " take the named secret out; it is not bypassed."
-    ),
-}
-_WORKFLOW: Final = (
-    "The change touches workflow files: give the token the workflow scope (fine-grained:"
-    " Workflows read/write), or leave them out."
-)
 
 
 async def push(
@@ -95,19 +82,4 @@ def _push_error(result: GitResult, full_name: str) -> CodingAgentError | Transie
         return transfer_error(result, full_name)
     reason = refused[0].partition("\t")[2] or refused[0]
     said = "\n".join(_REMOTE.findall(result.stderr)).strip()
-    return PushRefused(
-        f"{full_name} refused the push: {reason}" + (f"\n{said[:_TOLD]}" if said else ""),
-        _hint(reason, said),
-    )
-
-
-def _hint(reason: str, said: str) -> str:
-    if found := _CODE.search(said):
-        return _HINTS.get(found[0], "See what the repository's rules say of pushes.")
-    if "workflow" in reason and "scope" in reason:
-        return _WORKFLOW
-    if "fetch first" in reason or "non-fast-forward" in reason:
-        return "The branch has commits that are not of this run; it is never overwritten."
-    if "shallow update" in reason:
-        return "The base branch was rewritten while the run worked: start a new run."
-    return "See what the repository's rules and hooks say of pushes."
+    return push_refusal(full_name, reason, said)

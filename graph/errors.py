@@ -14,7 +14,8 @@ CodingAgentError
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  EmptyRepository  RepositoryArchived  RepositoryTooLarge
 │   ├── PatchTooLarge  PatchUnusable
-│   └── PushRefused  GitFailed
+│   ├── PushRefused  GitFailed
+│   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── GitHubError             GitHub's API
 │   ├── GitHubUnauthorized  GitHubForbidden  GitHubRateLimited  GitHubUnavailable  GitHubRejected
 ├── ClaudeError             the Messages API
@@ -28,7 +29,9 @@ CodingAgentError
     ├── StoreLocked  StoreFull  StoreDamaged  VersionChanged
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from graph.values import GateFinding
 
 
 class CodingAgentError(Exception):
@@ -42,7 +45,7 @@ class CodingAgentError(Exception):
         self.message = message
         self.hint = hint or self.default_hint
 
-    def __reduce__(self) -> tuple[type["CodingAgentError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["CodingAgentError"], tuple[Any, ...]]:
         return type(self), (self.message, self.hint)
 
 
@@ -208,6 +211,21 @@ class PushRefused(RepositoryError):
     """Raised when the forge refused a push."""
 
     code = "push_refused"
+
+
+class PushBlocked(PushRefused):
+    """Raised when the forge refused a push for what the change holds; `findings` say what."""
+
+    code = "push_blocked"
+
+    def __init__(
+        self, message: str, hint: str = "", findings: tuple[GateFinding, ...] = ()
+    ) -> None:
+        super().__init__(message, hint)
+        self.findings = findings
+
+    def __reduce__(self) -> tuple[type["PushBlocked"], tuple[Any, ...]]:
+        return type(self), (self.message, self.hint, self.findings)
 
 
 class GitFailed(RepositoryError):

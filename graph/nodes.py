@@ -11,7 +11,7 @@ from langgraph.types import interrupt
 
 from graph import edges
 from graph.branch import branch_name
-from graph.errors import InvalidRequest
+from graph.errors import InvalidRequest, PushBlocked
 from graph.events import (
     ChangeUpdated,
     Emit,
@@ -30,6 +30,7 @@ from graph.values import (
     Budget,
     Change,
     GateFinding,
+    GateReport,
     Outcome,
     RoleName,
     Spend,
@@ -176,10 +177,11 @@ class Nodes:
         gate = await self.services.publisher.gate(
             run_id, base, change, tuple(state.get("allow") or ())
         )
-        event = GateFinished(passed=gate.passed, findings=gate.findings)
-        emit(event.keyed(f"gate:{change.ref.step}"))
         if not gate.passed:
-            return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
+            return _blocked(gate, emit, f"gate:{change.ref.step}")
+        refused_before = (before := state.get("gate")) is not None and not before.passed
+        if not refused_before:
+            _tell_gate(gate, emit, f"gate:{change.ref.step}")
         outcome = edges.verdict(state)
         publication = Publication(
             run_id=run_id,
@@ -197,7 +199,13 @@ class Nodes:
             reviewers=tuple(state.get("reviewers") or ()),
             requested_by=state.get("requested_by") or "",
         )
-        pull_request = await self.services.publisher.publish(publication, emit)
+        try:
+            pull_request = await self.services.publisher.publish(publication, emit)
+        except PushBlocked as blocked:
+            gate = GateReport(passed=False, findings=(*blocked.findings, *gate.findings))
+            return _blocked(gate, emit, f"push:{change.ref.step}")
+        if refused_before:
+            _tell_gate(gate, emit, f"push:{change.ref.step}:passed")
         kind = PrCreated if pull_request.created else PrUpdated
         told = kind(
             url=pull_request.url,
@@ -277,6 +285,16 @@ def _run_id() -> str:
 def _emit() -> Emit:
     writer = get_stream_writer()
     return lambda event: writer({"key": event.key, **event.data()})
+
+
+def _blocked(gate: GateReport, emit: Emit, key: str) -> Update:
+    """The end of a run whose change may not leave: by our own gate, or by the forge's rules."""
+    _tell_gate(gate, emit, key)
+    return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
+
+
+def _tell_gate(gate: GateReport, emit: Emit, key: str) -> None:
+    emit(GateFinished(passed=gate.passed, findings=gate.findings).keyed(key))
 
 
 def _change(state: RunState) -> Change:

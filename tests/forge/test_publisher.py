@@ -15,6 +15,7 @@ from graph.errors import (
     GitHubForbidden,
     GitHubUnauthorized,
     GitHubUnavailable,
+    PushBlocked,
     PushRefused,
     RepositoryNotFound,
 )
@@ -181,9 +182,8 @@ async def test_without_the_right_to_push_nothing_is_pushed(side: TrustedSide) ->
 @pytest.mark.parametrize(
     ("lines", "hint"),
     [
-        (["error: GH001: Large files detected.", "error: File big is 123.00 MB"], "too large"),
         (["error: GH006: Protected branch update failed for x."], "protected"),
-        (["error: GH013: Repository rule violations", "- path: config.py:3"], "not bypassed"),
+        (["error: GH013: Repository rule violations", "- Cannot create ref."], "agent/*"),
         (["some other hook says no"], "rules and hooks"),
     ],
 )
@@ -194,10 +194,32 @@ async def test_a_hooks_refusal_is_told_with_a_hint(
     refuse_pushes(side.hosted, *lines)
     with pytest.raises(PushRefused) as raised:
         await publish(side, base, change)
+    assert not isinstance(raised.value, PushBlocked)
     assert hint in raised.value.hint
     for line in lines:
         assert line in raised.value.message
     assert side.forge.calls("POST", RECEIVE) == 1
+    accept_pushes(side.hosted)
+    await publish(side, base, change)
+    only_pull(side)
+
+
+@pytest.mark.parametrize(
+    ("lines", "rule"),
+    [
+        (["error: GH001: Large files detected.", "error: File big is 123.00 MB;"], "file_size"),
+        (["error: GH013: x", "- GITHUB PUSH PROTECTION", " path: new-2.txt:1"], "push_protection"),
+    ],
+)
+async def test_what_the_forge_refuses_in_the_change_is_blocked(
+    side: TrustedSide, lines: list[str], rule: str
+) -> None:
+    base, change = await a_change(side)
+    refuse_pushes(side.hosted, *lines)
+    with pytest.raises(PushBlocked) as raised:
+        await publish(side, base, change)
+    assert [finding.rule for finding in raised.value.findings] == [rule]
+    assert git(side.hosted.git_dir, "branch", "--list", "agent/*") == b""
     accept_pushes(side.hosted)
     await publish(side, base, change)
     only_pull(side)

@@ -7,7 +7,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from graph.build import build_graph, resume_command
-from graph.errors import BranchNotFound, PushRefused
+from graph.errors import BranchNotFound, PushBlocked, PushRefused
 from graph.state import Limits, RunRequest
 from graph.values import GateFinding, GateReport, Plan
 from tests.standins.services import (
@@ -212,6 +212,24 @@ async def test_the_gate_blocks_and_nothing_is_published() -> None:
     assert driven.said("gate.finished")[0]["findings"][0]["rule"] == "secret"
     assert script.tasks[-1].gate == (finding,)
     assert script.closed == [("run-00000001", True)]
+
+
+async def test_what_the_forge_refuses_in_the_change_blocks_the_run_until_it_passes() -> None:
+    finding = GateFinding(severity="error", rule="push_protection", path="a.py", line=3, message="")
+    script = Script(publish_error=PushBlocked("refused", "take it out", (finding,)))
+    driven = Driven(script)
+    for _ in range(2):
+        state = await (driven.resume(Limits()) if driven.events else driven.run())
+        assert state["outcome"].status == "blocked"
+        assert state["gate"] == GateReport(passed=False, findings=(finding,))
+        assert not driven.said("gate.finished")[-1]["passed"]
+    assert driven.said("gate.finished")[-1]["findings"][0]["line"] == 3
+    script.publish_error = None
+    state = await driven.resume(Limits())
+    assert state["outcome"].status == "succeeded"
+    told = driven.said("gate.finished")
+    assert [gate["passed"] for gate in told] == [True, False, False, True]
+    assert told[1]["key"] == told[2]["key"] != told[3]["key"] != told[0]["key"]
 
 
 async def test_a_spent_budget_publishes_a_validated_draft_and_resumes_in_the_same_step() -> None:
