@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from api.machine_checks import Finding, data_dir, git, python
+from api.service_log import log_to_stderr
 from api.settings import Settings, load_settings
+from api.telemetry import tracing
 from forge.github import ONCE, GitHub
 from forge.publisher import ForgePublisher
 from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
+from forge.secret_forms import SecretForms
+from forge.warming import WarmingRepositories
 from graph.build import build_graph
 from graph.errors import CodingAgentError
-from graph.events import Emit
-from graph.services import Repositories, Services
+from graph.services import Services
 from graph.state import Limits as RunLimits
-from graph.values import Base, Change, ChangeRef
 from roles.claude import Claude
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
@@ -160,26 +162,6 @@ class Machine:
         )
 
 
-@dataclass(frozen=True)
-class WarmingRepositories(Repositories):
-    """Warms the other rooms while git clones: a run's first request need not wait for them."""
-
-    inner: Repositories
-    warm: Callable[[], Awaitable[None]]
-
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
-        warming = asyncio.ensure_future(self.warm())
-        try:
-            base = await self.inner.prepare(run_id, repo_url, branch, emit)
-            await warming
-        finally:
-            warming.cancel()
-        return base
-
-    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
-        return await self.inner.read_change(run_id, base, ref)
-
-
 @asynccontextmanager
 async def open_graph(settings: Settings | None = None) -> AsyncIterator["CompiledStateGraph[Any]"]:
     """The compiled graph with this machine's services and checkpoints in the data folder.
@@ -228,11 +210,30 @@ async def open_service(
         on_delete=machine.workspaces.close,
         pick_up=pick_up,
     )
+    headers = settings.otel_exporter_otlp_headers
+    spans = tracing(
+        endpoint=settings.otel_exporter_otlp_endpoint,
+        headers=headers.get_secret_value() if headers else "",
+        version=version(DISTRIBUTION),
+    )
     try:
-        async with service:
-            yield service
+        with spans:
+            async with service:
+                yield service
     finally:
         await machine.close()
+
+
+def start_log(settings: Settings, level: str | None = None) -> None:
+    """Log to standard error from now on, without any secret of the settings."""
+    forms = [SecretForms(secret) for secret in settings.secrets]
+
+    def hide(text: str) -> str:
+        for each in forms:
+            text = each.hide(text)
+        return text
+
+    log_to_stderr(hide=hide, format=settings.log_format, level=level or settings.log_level)
 
 
 def _service_config(machine: Machine) -> ServiceConfig:

@@ -19,6 +19,7 @@ from api.options import AppOptions
 from api.outermost import AccessLog, AnswerHeaders, LastResort
 from api.probes import Probes
 from api.problems import HANDLERS
+from api.telemetry import FASTAPI
 from runs.service import RunService
 
 _DESCRIPTION: Final = """\
@@ -57,6 +58,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         exception_handlers=HANDLERS,
+        telemetry=FASTAPI,
         middleware=[
             Middleware(AccessLog),
             Middleware(AnswerHeaders),

@@ -104,9 +104,8 @@ def serve(host: given.Host = "127.0.0.1", port: given.Port = 8000) -> None:
         _fail(error)
     import local
     from api.server import make_server
-    from api.service_log import log_to_stderr
 
-    log_to_stderr()
+    local.start_log(settings)
     server = make_server(local.create_local_app(settings), host=host, port=port)
     server.run()
     if not server.started:
@@ -300,6 +299,7 @@ async def _open_runs(
     import local
     from api.local_runs import LocalRuns
 
+    local.start_log(settings, "warning")
     async with local.open_service(settings) as service:
         yield LocalRuns(service)
 

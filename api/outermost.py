@@ -103,6 +103,7 @@ class AccessLog:
                 status or "-",
                 (time.perf_counter() - start) * 1000,
                 caller.name if caller else "-",
+                extra={"run_id": scope.get("state", {}).get("run_id")},
             )
 
 

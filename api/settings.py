@@ -20,12 +20,13 @@ APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
 KEY_LENGTH: Final = 24
 _PREFIX: Final = "CODING_AGENT_"
-_FOREIGN: Final = ("anthropic_", "github_")
+_FOREIGN: Final = ("anthropic_", "github_", "otel_")
 _SECRETS: Final = (
     "ANTHROPIC_API_KEY",
     "GITHUB_TOKEN",
     "CODING_AGENT_API_KEYS",
     "CODING_AGENT_API_KEY",
+    "OTEL_EXPORTER_OTLP_HEADERS",
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable, neither space nor comma
@@ -240,8 +241,19 @@ class Settings(BaseSettings):
     allow: Annotated[tuple[AllowName, ...], NoDecode, BeforeValidator(_names)] = ()
     git_author: Annotated[str, BeforeValidator(_author)] | None = None
 
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel_exporter_otlp_endpoint: Address | None = None
+    otel_exporter_otlp_headers: SecretStr | None = None
+
     server: GuardedAddress | None = None
     api_key: SecretStr | None = None
+
+    @property
+    def secrets(self) -> tuple[SecretStr | None, ...]:
+        """What must not show in a log."""
+        own = (self.anthropic_api_key, self.github_token, self.api_key)
+        return (*own, self.otel_exporter_otlp_headers, *(key.key for key in self.api_keys))
 
     @property
     def role_models(self) -> dict[RoleName, str]:

@@ -13,6 +13,7 @@ from graph.errors import CodingAgentError
 from graph.nodes import Nodes, Update
 from graph.services import Services, Workspaces
 from graph.state import Limits, RunRequest, RunState
+from graph.tracing import span
 from graph.values import Failure, NodeName, Outcome
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def build_graph(
     graph = StateGraph(RunState, input_schema=RunRequest)
 
     def add(name: NodeName, node: Node) -> None:
-        graph.add_node(name, _closing(node, services.workspaces))
+        graph.add_node(name, _whole(name, node, services.workspaces))
 
     add("prepare", nodes.prepare)
     add("plan", nodes.plan)
@@ -83,17 +84,19 @@ def resume_command(state: RunState, pending: tuple[str, ...], limits: Limits) ->
     return Command(goto=node, update=update)
 
 
-def _closing(node: Node, workspaces: Workspaces) -> Node:
-    """A node that ends the run leaves no sandbox behind."""
+def _whole(name: NodeName, node: Node, workspaces: Workspaces) -> Node:
+    """A node in a span of its own; one that ends the run leaves no sandbox behind."""
 
-    async def closing(state: RunState) -> Update:
-        update = await node(state)
+    async def whole(state: RunState) -> Update:
+        with span(f"node {name}", node=name) as traced:
+            update = await node(state)
+            traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
         if outcome := update.get("outcome"):
             resumable = outcome.status not in ("succeeded", "no_changes", "rejected")
             await workspaces.close(update.get("run_id") or state["run_id"], resumable=resumable)
         return update
 
-    return closing
+    return whole
 
 
 def _failing(workspaces: Workspaces) -> Any:

@@ -21,8 +21,10 @@ from graph.build import RECURSION_LIMIT, failure_of, resume_command
 from graph.errors import StoreError, VersionChanged
 from graph.run_folder import RunFolder
 from graph.state import Limits, RunRequest, RunState
+from graph.tracing import span
 from runs import transitions
 from runs.checkpoints import LogBarrier, open_checkpointer
+from runs.current_run import CURRENT_RUN
 from runs.database import store_errors
 from runs.recorder import Recorder
 from runs.run import STATE_VERSION, Lease, Run
@@ -93,11 +95,12 @@ class Drive:
 
     async def go(self) -> None:
         """Carry the run on until it ends, waits, or is stopped; give the lease back."""
+        CURRENT_RUN.set(self.run_id)
         if self._run.final:  # the claim itself ended it
             await self._workshop.clean_up(self.run_id)
             await self._release()
             return
-        self._work = work = asyncio.create_task(self._run_graph())
+        self._work = work = asyncio.create_task(self._attempt())
         if self._stop:
             work.cancel()
         try:
@@ -133,6 +136,12 @@ class Drive:
         error = self._error or error
         log.error("run %s failed", self.run_id, exc_info=error)
         return Ending(status="failed", error=failure_of(error, self._reader.node or ""))
+
+    async def _attempt(self) -> Ending | None:
+        with span("run", run_id=self.run_id, attempt=self._run.attempt) as traced:
+            ending = await self._run_graph()
+            traced.set_attribute("coding_agent.status", ending.status if ending else "waiting")
+            return ending
 
     async def _run_graph(self) -> Ending | None:
         if self._run.state_version != STATE_VERSION:
