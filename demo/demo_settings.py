@@ -16,6 +16,10 @@ _MACHINE: Final = (
     "command_cpus",
     "command_pids",
     "command_disk_mb",
+    "log_format",
+    "log_level",
+    "otel_exporter_otlp_endpoint",
+    "otel_exporter_otlp_headers",
 )
 _CLAUDE: Final = (
     "anthropic_api_key",

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from demo import context_clearing
 from demo.prompt_cache import PromptCache
 from demo.request_rules import Refused, check_request
 from demo.scripted_reply import ScriptedReply
@@ -42,6 +44,8 @@ class Exchange:
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
     paused: set[str] = field(default_factory=set)
     """Digests of contents that may come back as a conversation's end."""
+    context_management: dict[str, Any] | None = None
+    """What was done to the prompt, as the reply tells it."""
 
     async def begin(self, content_type: str = "text/event-stream") -> None:
         """Send the head of a 200 whose length is not yet known."""
@@ -106,12 +110,20 @@ class _Call:
 class MessagesServer:
     """Serves POST /v1/messages from `reply`, and what is needed to try a key.
 
-    Any key is accepted where `key` is None. `requests` keeps what came in, newest last.
+    Any key is accepted where `key` is None; `betas` are those that it knows. `requests` keeps what
+    came in, newest last.
     """
 
-    def __init__(self, reply: ReplyTo, *, key: str | None = None) -> None:
+    def __init__(
+        self,
+        reply: ReplyTo,
+        *,
+        key: str | None = None,
+        betas: Collection[str] = (context_clearing.BETA,),
+    ) -> None:
         self._reply = reply
         self._key = key
+        self._betas = frozenset(betas)
         self._cache = PromptCache()
         self._paused: set[str] = set()
         self._server: asyncio.Server | None = None
@@ -165,12 +177,15 @@ class MessagesServer:
             exchange.request = _parse(call)
             if call.path == "/v1/messages/count_tokens":
                 return await exchange.whole(200, {"input_tokens": len(call.body) // 4})
-            check_request(exchange.request, frozenset(self._paused))
+            asked = re.split(r",\s*", call.headers.get("anthropic-beta", ""))
+            betas = self._betas.intersection(asked)
+            check_request(exchange.request, frozenset(self._paused), betas)
         except Refused as refused:
             return await exchange.error(refused.status, refused.kind, refused.message)
         self.requests.append(exchange.request)
         answer = await self._reply(exchange.request)
-        exchange.usage = self._cache.bill(exchange.request)
+        read, exchange.context_management = context_clearing.cleared(exchange.request)
+        exchange.usage = self._cache.bill(read)
         return await answer.send(exchange)
 
     def _check_head(self, call: _Call) -> None:

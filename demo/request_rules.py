@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from demo import context_clearing
 from demo.message_rules import check_messages
 
 _EFFORTS = frozenset(("low", "medium", "high", "xhigh", "max"))
@@ -76,12 +77,18 @@ class Refused(Exception):
         self.message, self.status, self.kind = message, status, kind
 
 
-def check_request(request: Any, paused: frozenset[str] = frozenset()) -> None:
-    """Raise Refused unless the API would answer; `paused` are digests of paused contents."""
+def check_request(
+    request: Any, paused: frozenset[str] = frozenset(), betas: frozenset[str] = frozenset()
+) -> None:
+    """Raise Refused unless the API would answer.
+
+    `paused` are digests of paused contents; `betas` are those that were asked for and are known.
+    """
     if not isinstance(request, dict):
         raise Refused("the body must be a JSON object")
+    allowed = _FIELDS | {"context_management"} if context_clearing.BETA in betas else _FIELDS
     for name in request:
-        if name not in _FIELDS:
+        if name not in allowed:
             raise Refused(f"{name}: Extra inputs are not permitted")
     model = _model(request)
     most, least = model.max_output, 1
@@ -95,6 +102,10 @@ def check_request(request: Any, paused: frozenset[str] = frozenset()) -> None:
         raise Refused(problem)
     _check_system(request.get("system"))
     _check_breakpoints(request)
+    if "context_management" in request and (
+        problem := context_clearing.problem(request["context_management"])
+    ):
+        raise Refused(problem)
 
 
 def _model(request: dict[str, Any]) -> _Model:

@@ -83,7 +83,9 @@ class ScriptedReply:
             "stop_details": self.stop_details,
         }
         usage = {"output_tokens": min(self.tokens, exchange.request["max_tokens"])}
-        yield sse("message_delta", delta=delta, usage=usage)
+        managed = exchange.context_management
+        more = {} if managed is None else {"context_management": managed}
+        yield sse("message_delta", delta=delta, usage=usage, **more)
         yield sse("message_stop")
 
     def _message(self, exchange: "Exchange") -> dict[str, Any]:
