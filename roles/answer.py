@@ -1,6 +1,7 @@
 """A role's structured answer: its form for the API, and reading it."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,10 +23,11 @@ class Misfit(Exception):
 
 
 class Form(Generic[AnswerT]):
-    """One kind of answer."""
+    """One kind of answer; `doubt` says what in one should be thought over once, or nothing."""
 
-    def __init__(self, kind: type[AnswerT]) -> None:
+    def __init__(self, kind: type[AnswerT], doubt: Callable[[AnswerT], str] = lambda _: "") -> None:
         self._kind = kind
+        self.doubt = doubt
         self.schema = _strict(kind.model_json_schema())
 
     @property

@@ -7,7 +7,7 @@ is therefore imported at its first use.
 import asyncio
 import email.utils
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -142,7 +142,7 @@ class Claude:
             await self._client.close()
             self._client = None
 
-    async def attempt(self, body: bytes, listener: Listener) -> Reply:
+    async def attempt(self, body: bytes, listener: Listener, betas: Sequence[str] = ()) -> Reply:
         """Send one request, a JSON body that asks for a stream; never repeats.
 
         The body is sent as it is: so the bytes of a history stay the same, and the SDK does not
@@ -151,6 +151,7 @@ class Claude:
         client = await self._opened()
         import anthropic
         import httpx2
+        from anthropic._base_client import make_request_options
         from anthropic.lib.streaming import AsyncMessageStream
         from anthropic.types import Message, RawMessageStreamEvent
 
@@ -159,8 +160,13 @@ class Claude:
         try:
             async with asyncio.timeout(self._turn_s):
                 raw = await client.post(
-                    "/v1/messages",
+                    "/v1/messages?beta=true" if betas else "/v1/messages",
                     content=body,
+                    options=make_request_options(
+                        extra_headers={"anthropic-beta": ",".join(betas)} if betas else None,
+                        span_name="anthropic.messages.create",
+                        span_route="/v1/messages",
+                    ),
                     cast_to=Message,
                     stream=True,
                     stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
@@ -220,6 +226,7 @@ class Claude:
                 base_url=self._base_url,
                 max_retries=0,
                 timeout=timeout,
+                open_telemetry={"traces": {"content_mode": "metadata_only"}},
             )
         except (httpx2.InvalidURL, ValueError) as error:
             raise ClaudeRejected(

@@ -2,12 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from roles.allowance import tokens_at_most
 from roles.claude import Block
+from roles.context_edits import BETA, cleared_calls, edits, trigger_tokens
 from roles.prices import Effort, known_model, prompt_tokens
 from roles.transcript import AssistantMessage, Message
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: its JSON, and what of the API it needs beside the ordinary."""
+
+    body: bytes
+    betas: tuple[str, ...] = ()
 
 
 class Requests:
@@ -37,14 +47,32 @@ class Requests:
         if known and known.adaptive_thinking:
             fixed["thinking"] = {"type": "adaptive", "display": "summarized"}
         self.model = model
+        self._trigger = trigger_tokens(known)
         self._fixed = _encode(fixed).removesuffix(b"}")
         self._encoded: list[bytes] = []
 
-    def body(self, messages: Sequence[Message], max_tokens: int) -> bytes:
+    def start_over(self) -> None:
+        """Make room for another conversation."""
+        self._encoded.clear()
+
+    def cleared(self, messages: Sequence[Message]) -> int:
+        """How many of the first calls' results the next prompt lacks."""
+        return cleared_calls(messages, self._trigger)
+
+    def forgo_edits(self) -> None:
+        """Send whole prompts from here on."""
+        self._trigger = None
+
+    def make(self, messages: Sequence[Message], max_tokens: int) -> Request:
         """The request that continues a conversation; `messages` only ever grows."""
         self._take(messages)
         history = b",".join(data for data in self._encoded if data)
-        return b'%b,"max_tokens":%d,"messages":[%b]}' % (self._fixed, max_tokens, history)
+        body = b'%b,"max_tokens":%d,"messages":[%b]' % (self._fixed, max_tokens, history)
+        cleared = self.cleared(messages)
+        if not cleared or self._trigger is None:
+            return Request(body + b"}")
+        field = _encode(edits(messages, self._trigger, cleared))
+        return Request(b'%b,"context_management":%b}' % (body, field), (BETA,))
 
     def prompt_at_most(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation's prompt at most: what the API counted, and what is new."""

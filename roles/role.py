@@ -15,15 +15,15 @@ from roles.claude import Claude
 from roles.editor import EditorTool
 from roles.fence import Fence
 from roles.inbox import Inbox
-from roles.session import RoleSpec, Session, SessionEnd
+from roles.session import Opening, RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
+from roles.tree_digest import tree_digest
 from roles.turn import Patience
+from roles.watchdog import TreeLook
 from sandbox.change import take_change
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.workspace import LIVE, store_change
-
-Opening = Callable[[], Awaitable[str]]
 
 _MAX_PATCH = 50 * 1024 * 1024
 _MAX_TITLE = 100
@@ -54,6 +54,7 @@ class ClaudeRole:
         toolbox: Toolbox,
         opening: Opening,
         emit: Emit,
+        tree: TreeLook | None = None,
     ) -> SessionEnd[AnswerT]:
         folder = RunFolder.of(self._runs, task.run_id)
         session = Session(
@@ -68,6 +69,7 @@ class ClaudeRole:
             inbox=Inbox(folder.root),
             emit=emit,
             patience=self._patience,
+            tree=tree,
         )
         return await session.run(opening)
 
@@ -96,7 +98,14 @@ class ChangingRole(ClaudeRole):
         sandbox = await self._sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
-            end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit)
+            end = await self._converse(
+                spec,
+                task,
+                toolbox,
+                lambda: opening(sandbox),
+                emit,
+                lambda: tree_digest(sandbox),
+            )
             change = await self._hand_over(task, sandbox)
         finally:
             await sandbox.close()

@@ -1,7 +1,8 @@
 """One call of a role as a conversation: ask, record, run tools, until there is an answer.
 
-What to do next follows from the last message alone, so that a conversation that was broken off
-goes on from its transcript as if nothing had happened.
+What to do next follows from what is recorded, so that a conversation that was broken off goes on
+from its transcript as if nothing had happened. One that cannot go on is closed; the role begins
+another on the same tree, at once where the first grew too long, else when it is called again.
 """
 
 import asyncio
@@ -9,14 +10,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from graph.errors import ClaudeRefused, ContextExceeded, RoleNoAnswer, RoleTurnLimit
-from graph.events import Emit
+from graph.errors import (
+    ClaudeRefused,
+    ContextExceeded,
+    RoleInCircles,
+    RoleNoAnswer,
+    RoleTurnLimit,
+)
+from graph.events import Emit, Retry
 from graph.tasks import RoleTask
 from graph.values import Spend, Stop
 from roles.allowance import require_limit
 from roles.answer import AnswerT, Form, Misfit
 from roles.claude import Block, Claude
 from roles.deadline import Deadline
+from roles.given import Given
 from roles.inbox import Inbox
 from roles.ledger import Ledger
 from roles.prices import Effort, known_model
@@ -25,8 +33,13 @@ from roles.tool_calls import ToolCalls
 from roles.tools import Toolbox
 from roles.transcript import AssistantMessage, Purpose, Transcript, UserMessage
 from roles.turn import OutOf, Patience, Turns
+from roles.watchdog import TreeLook, Watchdog
+
+Opening = Callable[[], Awaitable[str]]
 
 _MAX_CUTS = 3
+_WORTH_ANOTHER = 4
+"""Messages of a conversation that is not too long because of its opening."""
 _GO_ON = "Your reply was cut off at its length limit. Go on where it stopped, in smaller steps."
 _CUT_CALL = (
     "Not run: your reply was cut off at its length limit. Call the tool again; write a large file "
@@ -34,16 +47,29 @@ _CUT_CALL = (
 )
 _INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
 _STRAY_CALL = "Not run: the reply ended without asking for it."
+_DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
+_CLOSED = {
+    ClaudeRefused.code: "it was broken off",
+    ContextExceeded.code: "it grew too long",
+    RoleInCircles.code: "it went in circles, with the same steps again and again",
+}
+_KEPT = (
+    " Its edits are in the work tree: look at `git status` and `git diff HEAD` before you go on."
+)
 
 
 @dataclass(frozen=True)
 class RoleSpec(Generic[AnswerT]):
-    """What makes a role: its prompt, its form of answer, how hard it thinks and how long."""
+    """What makes a role: its prompt, its form of answer, how hard it thinks and how long.
+
+    `changes` says that its work is what it leaves in its tree.
+    """
 
     system: str
     form: Form[AnswerT]
     effort: Effort = "medium"
     max_turns: int = 100
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +96,7 @@ class Session(Generic[AnswerT]):
         inbox: Inbox,
         emit: Emit,
         patience: Patience,
+        tree: TreeLook | None = None,
     ) -> None:
         self._spec = spec
         self._task = task
@@ -79,15 +106,18 @@ class Session(Generic[AnswerT]):
         deadline = Deadline.before(task.budget.deadline)
         self._ledger = Ledger(task, emit)
         self._tools = ToolCalls(toolbox, task, deadline, emit)
+        self._watchdog = Watchdog(task.role, tree if spec.changes else None)
+        self._emit = emit
+        self._requests = Requests(
+            model=model,
+            system=spec.system,
+            tools=toolbox.definitions,
+            output_format=spec.form.output_format,
+            effort=spec.effort,
+        )
         self._turns = Turns(
             claude=claude,
-            requests=Requests(
-                model=model,
-                system=spec.system,
-                tools=toolbox.definitions,
-                output_format=spec.form.output_format,
-                effort=spec.effort,
-            ),
+            requests=self._requests,
             transcript=transcript,
             task=task,
             ledger=self._ledger,
@@ -96,15 +126,15 @@ class Session(Generic[AnswerT]):
             emit=emit,
         )
 
-    async def run(self, opening: Callable[[], Awaitable[str]]) -> SessionEnd[AnswerT]:
+    async def run(self, opening: Opening) -> SessionEnd[AnswerT]:
         """Converse until the answer; `opening` makes the first message where there is none yet."""
         require_limit(self._model, known_model(self._model), self._task.budget)
+        if self._transcript.loaded:
+            self._tell_again()
         try:
-            if self._transcript.loaded:
-                self._tell_again()
-            else:
-                await self._say("opening", [_text(await opening())])
-            answer = await self._converse()
+            if not self._transcript.loaded or self._transcript.closed:
+                await self._open(opening)
+            answer = await self._come_to_answer(opening)
         except (OutOf, RoleTurnLimit) as end:
             await self._transcript.save()
             if isinstance(end, OutOf):
@@ -112,7 +142,43 @@ class Session(Generic[AnswerT]):
             raise
         return SessionEnd(answer, self._ledger.spend)
 
+    async def _open(self, opening: Opening) -> None:
+        """Begin a conversation, with what is to be known of one before it."""
+        content = [_text(await opening())]
+        if why := self._transcript.closed:
+            before = f"An earlier conversation about this ended without an answer: {_CLOSED[why]}."
+            content.append(_text(before + (_KEPT if self._spec.changes else "")))
+            self._requests.start_over()
+        await self._say("opening", content)
+
+    async def _come_to_answer(self, opening: Opening) -> AnswerT:
+        """Converse; once, begin again where the conversation grew too long."""
+        try:
+            return await self._converse()
+        except ContextExceeded as full:
+            if len(self._transcript.conversation) < _WORTH_ANOTHER:
+                raise
+            self._emit(
+                Retry(
+                    key=f"{self._task.step}.{self._transcript.turn}.anew",
+                    what="claude",
+                    attempt=1,
+                    wait_ms=0,
+                    reason=f"{full.message} The {self._task.role} begins another conversation.",
+                )
+            )
+        await self._open(opening)
+        return await self._converse()
+
     async def _converse(self) -> AnswerT:
+        """Converse to the end; a dead one is recorded as such."""
+        try:
+            return await self._take_turns()
+        except _DEAD_ENDS as end:
+            await self._transcript.close(end.code)
+            raise
+
+    async def _take_turns(self) -> AnswerT:
         turns = 0
         while True:
             last = self._transcript.messages[-1]
@@ -152,7 +218,11 @@ class Session(Generic[AnswerT]):
         if len(self._transcript.messages) == self._transcript.loaded:
             message = self._tools.refuse(reply, key, _INTERRUPTED)
         else:
-            message = await self._tools.run(reply, key)
+            messages = self._transcript.conversation
+            given = Given.of(messages, self._requests.cleared(messages))
+            message = await self._tools.run(reply, key, given)
+            if note := await self._watchdog.watch(messages, message):
+                message.content.append(_text(note))
         await self._append(message)
 
     async def _go_on(self, reply: AssistantMessage) -> None:
@@ -166,7 +236,7 @@ class Session(Generic[AnswerT]):
 
     async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
         try:
-            return self._spec.form.read(reply.content)
+            answer = self._spec.form.read(reply.content)
         except Misfit as misfit:
             if "ask_again" in self._transcript.purposes:
                 raise RoleNoAnswer(
@@ -175,13 +245,20 @@ class Session(Generic[AnswerT]):
             results = _unanswered(reply, _STRAY_CALL)
             await self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
             return None
+        doubt = self._spec.form.doubt(answer)
+        said = [m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage)]
+        if not doubt or "doubt" in said:
+            return answer
+        await self._say("doubt", [*_unanswered(reply, _STRAY_CALL), _text(doubt)])
+        return None
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))
 
     async def _append(self, message: UserMessage) -> None:
         """Say it, and with it what the user has said meanwhile."""
-        unread = await asyncio.to_thread(self._inbox.unread, self._transcript.heard)
+        heard = set() if message.purpose == "opening" else self._transcript.heard
+        unread = await asyncio.to_thread(self._inbox.unread, heard)
         message.content += unread.values()
         message.heard = list(unread)
         await self._transcript.append(message)

@@ -8,6 +8,7 @@ from graph.events import Emit, ToolFinished, ToolStarted
 from graph.tasks import RoleTask
 from roles.claude import Block
 from roles.deadline import Deadline
+from roles.given import Given
 from roles.tools import Toolbox, ToolResult
 from roles.transcript import AssistantMessage, CallRecord, UserMessage
 
@@ -23,26 +24,26 @@ class ToolCalls:
         self._deadline = deadline
         self._emit = emit
 
-    async def run(self, reply: AssistantMessage, key: str) -> UserMessage:
+    async def run(self, reply: AssistantMessage, key: str, given: Given) -> UserMessage:
         """Run all calls of a reply and make the message that answers it."""
         blocks: list[Block] = []
         records: list[CallRecord] = []
         for batch in self._batches(reply.tool_calls):
             calls = [self._run_one(call, f"{key}.call{number}") for number, call in batch]
-            for block, record in await _together(calls):
-                blocks.append(block)
+            for (_, call), (result, record) in zip(batch, await _together(calls), strict=True):
+                content = given.answer(call, result.content, record)
+                blocks.append(_block(call, content, is_error=result.is_error))
                 records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
     def refuse(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
         """Answer all calls of a reply without running them."""
-        result = ToolResult(text, is_error=True)
         blocks, records = [], []
         for number, call in enumerate(reply.tool_calls):
             record = CallRecord(ok=False)
             self._started(call, f"{key}.call{number}")
-            self._finished(call, f"{key}.call{number}", result.content, record)
-            blocks.append(_block(call, result))
+            self._finished(call, f"{key}.call{number}", text, record)
+            blocks.append(_block(call, text, is_error=True))
             records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
@@ -68,7 +69,7 @@ class ToolCalls:
         if batch:
             yield batch
 
-    async def _run_one(self, call: Block, key: str) -> tuple[Block, CallRecord]:
+    async def _run_one(self, call: Block, key: str) -> tuple[ToolResult, CallRecord]:
         self._started(call, key)
         began = time.monotonic()
         result = await self._toolbox.call(call, self._deadline.left_s)
@@ -78,7 +79,7 @@ class ToolCalls:
             duration_ms=round((time.monotonic() - began) * 1000),
         )
         self._finished(call, key, result.content, record)
-        return _block(call, result), record
+        return result, record
 
     def _started(self, call: Block, key: str) -> None:
         event = ToolStarted(
@@ -104,8 +105,8 @@ class ToolCalls:
 
 
 async def _together(
-    calls: Sequence[Coroutine[None, None, tuple[Block, CallRecord]]],
-) -> list[tuple[Block, CallRecord]]:
+    calls: Sequence[Coroutine[None, None, tuple[ToolResult, CallRecord]]],
+) -> list[tuple[ToolResult, CallRecord]]:
     """All results in order; the first error ends the others and is raised as itself."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -115,6 +116,6 @@ async def _together(
     return [task.result() for task in tasks]
 
 
-def _block(call: Block, result: ToolResult) -> Block:
-    block = {"type": "tool_result", "tool_use_id": call["id"], "content": result.content}
-    return block | {"is_error": True} if result.is_error else block
+def _block(call: Block, content: str, *, is_error: bool) -> Block:
+    block = {"type": "tool_result", "tool_use_id": call["id"], "content": content}
+    return block | {"is_error": True} if is_error else block

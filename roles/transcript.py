@@ -12,7 +12,7 @@ from graph.values import Usage
 from roles.claude import Block
 from roles.fence import Fence
 
-Purpose = Literal["opening", "results", "go_on", "ask_again"]
+Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt"]
 
 
 class _Message(BaseModel):
@@ -22,24 +22,34 @@ class _Message(BaseModel):
     attempts: list[Usage | None] = []
     """One entry for each request whose conversation ended with this message: None, or where it
     failed what the API had reported of it."""
+    closed: str = ""
+    """Why the conversation cannot go on after this message, as an error's code."""
 
 
 class CallRecord(BaseModel):
-    """How a tool call ended, beside the block that answers it."""
+    """How a tool call ended, beside the block that answers it.
+
+    `asked` and `got` are digests of the call and of its whole result; `same_as` is the number of
+    the call whose result was referred to instead of being given again.
+    """
 
     ok: bool
     exit_code: int | None = None
     duration_ms: int = 0
+    asked: str = ""
+    got: str = ""
+    same_as: int | None = None
 
 
 class UserMessage(_Message):
     """What we said, and why; `calls` are in the order of the content's tool results, `heard` are
-    the numbers of the user's messages in it."""
+    the numbers of the user's messages in it, `tree` is what the work tree was when looked at."""
 
     role: Literal["user"] = "user"
     purpose: Purpose
     calls: list[CallRecord] = []
     heard: list[int] = []
+    tree: str = ""
 
 
 class AssistantMessage(_Message):
@@ -63,7 +73,11 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 class Transcript:
-    """The messages of one role call, kept in a folder; made anew or loaded to go on."""
+    """The messages of one role call, kept in a folder; made anew or loaded to go on.
+
+    They are one conversation, or where that could not go on, several one after another: each
+    begins with an opening, and only the last is sent.
+    """
 
     def __init__(self, folder: Path, fence: Fence) -> None:
         self._folder = folder
@@ -73,6 +87,18 @@ class Transcript:
         self.messages = self._load()
         self.loaded = len(self.messages)
         """How many messages an earlier call had left."""
+        openings = [number for number, said in enumerate(self.messages) if _is_opening(said)]
+        self._first = openings[-1] if openings else 0
+
+    @property
+    def conversation(self) -> list[Message]:
+        """The messages of the newest conversation."""
+        return self.messages[self._first :]
+
+    @property
+    def closed(self) -> str:
+        """Why the newest conversation cannot go on, or empty."""
+        return self.messages[-1].closed if self.messages else ""
 
     @property
     def purposes(self) -> list[Purpose]:
@@ -82,8 +108,8 @@ class Transcript:
 
     @property
     def heard(self) -> set[int]:
-        """Numbers of the user's messages that are part of this conversation."""
-        said = [message for message in self.messages if isinstance(message, UserMessage)]
+        """Numbers of the user's messages that are part of the conversation."""
+        said = [message for message in self.conversation if isinstance(message, UserMessage)]
         return {number for message in said for number in message.heard}
 
     @property
@@ -93,6 +119,8 @@ class Transcript:
 
     async def append(self, message: Message) -> None:
         """Take one more message. A reply is kept at once; what we say, with its first attempt."""
+        if _is_opening(message):
+            self._first = len(self.messages)
         self.messages.append(message)
         self._unsaved = True
         if isinstance(message, AssistantMessage):
@@ -109,6 +137,12 @@ class Transcript:
     async def note_lost(self, usage: Usage) -> None:
         """Record what the newest attempt, which failed, had used."""
         self.messages[-1].attempts[-1] = usage
+        self._unsaved = True
+        await self.save()
+
+    async def close(self, why: str) -> None:
+        """Record that the conversation cannot go on."""
+        self.messages[-1].closed = why
         self._unsaved = True
         await self.save()
 
@@ -141,6 +175,10 @@ class Transcript:
                     raise StoreDamaged(f"The transcript {self._folder.name} is damaged.") from error
                 break
         return messages
+
+
+def _is_opening(message: Message) -> bool:
+    return isinstance(message, UserMessage) and message.purpose == "opening"
 
 
 def _private(path: str, flags: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from graph.errors import ClaudeRejected
 from graph.events import Emit, Retry, RoleText, RoleThinking
 from graph.tasks import RoleTask
 from graph.values import Stop
@@ -15,7 +16,7 @@ from roles.deadline import Deadline
 from roles.ledger import Ledger
 from roles.pieces import Pieces
 from roles.prices import known_model
-from roles.request import Requests
+from roles.request import Request, Requests
 from roles.transcript import AssistantMessage, Transcript
 
 
@@ -74,9 +75,13 @@ class Turns:
             max_tokens = self._max_tokens()
             attempt = await self._transcript.begin_attempt()
             key = f"{self._task.step}.{turn}.{attempt}"
+            request = self._requests.make(self._transcript.conversation, max_tokens)
             try:
-                reply = await self._attempt(key, max_tokens)
+                reply = await self._attempt(key, request)
             except AttemptFailed as failed:
+                if request.betas and isinstance(failed.error, ClaudeRejected):
+                    self._do_without(key, attempt, failed)
+                    continue
                 failures += 1
                 await self._wait(key, attempt, failures, failed)
                 continue
@@ -86,19 +91,18 @@ class Turns:
     def _max_tokens(self) -> int:
         if self._deadline.left_s <= 0:
             raise OutOf("time")
-        prompt = self._requests.prompt_at_most(self._transcript.messages)
+        prompt = self._requests.prompt_at_most(self._transcript.conversation)
         model = known_model(self._requests.model)
         allowed = reply_allowance(self._task.budget, self._ledger.run_spend, model, prompt)
         if allowed < LEAST_REPLY:
             raise OutOf("budget")
         return allowed
 
-    async def _attempt(self, key: str, max_tokens: int) -> Reply:
-        body = self._requests.body(self._transcript.messages, max_tokens)
+    async def _attempt(self, key: str, request: Request) -> Reply:
         pieces = Pieces(self._teller(key))
         try:
             async with asyncio.timeout(self._deadline.left_s):
-                return await self._claude.attempt(body, pieces)
+                return await self._claude.attempt(request.body, pieces, request.betas)
         except TimeoutError as error:
             raise OutOf("time") from error
         finally:
@@ -129,6 +133,12 @@ class Turns:
         )
         self._ledger.report(key, self._requests.model, reply.usage)
 
+    def _do_without(self, key: str, attempt: int, failed: AttemptFailed) -> None:
+        """Go on as with an endpoint that does not know what was asked of it beside the ordinary."""
+        self._requests.forgo_edits()
+        reason = f"Asked to clear old results from the prompt. {failed.error.message}"
+        self._retry(key, attempt, 0.0, reason)
+
     async def _wait(self, key: str, attempt: int, failures: int, failed: AttemptFailed) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
@@ -138,12 +148,15 @@ class Turns:
         last = failures >= self._patience.attempts or not wait < self._deadline.left_s
         if last or not failed.repeatable:
             raise failed.error from failed
+        self._retry(key, attempt, wait, failed.error.message)
+        await asyncio.sleep(wait)
+
+    def _retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(
             key=f"{key}.retry",
             what="claude",
             attempt=attempt,
-            wait_ms=round(wait * 1000),
-            reason=failed.error.message,
+            wait_ms=round(wait_s * 1000),
+            reason=reason,
         )
         self._emit(event)
-        await asyncio.sleep(wait)

@@ -22,6 +22,7 @@ from roles.session import RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
 from roles.turn import Patience
+from roles.watchdog import TreeLook
 from sandbox.sandbox import Sandbox
 from tests.standins.claude import Block, ScriptedReply, says, thinking
 
@@ -123,6 +124,7 @@ class Bench:
         spec: RoleSpec[Verdict] = SPEC,
         model: str = MODEL,
         opening: str = "Judge calc.py.",
+        tree: TreeLook | None = None,
     ) -> SessionEnd[Verdict]:
         """One role call from its transcript, new or found."""
 
@@ -140,5 +142,6 @@ class Bench:
             inbox=Inbox(self.runs / RUN),
             emit=self.ears,
             patience=self.patience,
+            tree=tree,
         )
         return await session.run(say)

@@ -55,7 +55,8 @@ def serve() -> Serve:
     async def serving(
         *answers: Answer, **options: Any
     ) -> AsyncIterator[tuple[MessagesServer, Claude]]:
-        async with MessagesServer(Script(*answers), key=KEY) as server:
+        server_options = {name: options.pop(name) for name in ("betas",) if name in options}
+        async with MessagesServer(Script(*answers), key=KEY, **server_options) as server:
             settings: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": server.base_url}
             claude = Claude(**(settings | options))
             try:

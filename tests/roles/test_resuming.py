@@ -146,7 +146,7 @@ async def test_damaged_fence(serve: Serve, bench: Bench) -> None:
 
 
 async def test_transcript_is_private_and_small(serve: Serve, bench: Bench) -> None:
-    async with serve(*[calls("cat calc.py") for _ in range(10)], DONE) as (_, claude):
+    async with serve(*[calls(f"cat calc.py; true {n}") for n in range(10)], DONE) as (_, claude):
         await bench.run(claude)
     folder = files(bench)[0].parent
     assert folder.stat().st_mode & 0o777 == 0o700
