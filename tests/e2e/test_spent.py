@@ -105,3 +105,18 @@ async def test_a_key_that_is_not_taken() -> None:
         async with world.serving():
             run = await world.run("Greet without a key.", repo, {})
             assert (run.end["status"], run.error) == ("failed", "claude_unauthorized")
+
+
+async def test_time_spent_in_a_command(world: World) -> None:
+    repo = await world.host()
+    script = small_change(coder=[shell(MORNING), shell("sleep 95")], reviewer=[])
+    run = await world.run("Greet in seconds.", repo, script, timeoutS=3)
+    assert run.end["status"] == "timed_out"
+    assert run.nodes[2:] == [("code", "stopped"), ("publish", "ok")]
+    assert "The time of the run was spent in `code`" in repo.pull.body
+    assert "The change was not validated." in repo.pull.body
+    assert repo.pull.draft
+
+    await world.resume(run, {"coder": [done()], "reviewer": [approve()]}, timeoutS=600)
+    assert run.end["status"] == "succeeded"
+    assert not repo.pull.draft
