@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.hosted import Hosted
 from tests.e2e.leftovers import Leftovers
-from tests.e2e.script import MORNING, Script, approve, done, plan, shell
+from tests.e2e.script import MORNING, Script, approve, done, plan, shell, small_change
 from tests.e2e.server_process import ServerProcess, server_process
 from tests.e2e.service import Run, Service
 from tests.e2e.world import World
@@ -83,3 +83,18 @@ async def test_a_process_ended_while_a_command_runs(number: signal.Signals) -> N
             await check_gone_on(world, again, repo)
         (_, _, asked, _) = world.cast.asked(run.prompt, "coder")
         assert "interrupted, may have run in part" in str(asked["messages"][-1])
+
+
+async def test_closed_while_the_pull_request_is_opened() -> None:
+    async with World.open() as world:
+        repo = await world.host()
+        held = world.forge.hold("POST", f"/api/v3/repos/{repo.repository.full_name}/pulls")
+        async with world.serving():
+            run = await world.start("Greet and be cut off.", repo, small_change())
+            await until(lambda: held.came, 20)
+            await run.leave()
+        held.released = True
+        await until(lambda: len(repo.pulls) == 1, 2)
+        async with world.serving() as service:
+            await check_gone_on(world, await service.find(run).watch().ended(), repo)
+        assert world.forge.calls("POST", f"{repo.repository.full_name}.git/git-receive-pack") == 1

@@ -18,7 +18,7 @@ _READ_BY_COMMANDS = re.compile(r"runs/[^/]+(/base\.git(/objects(/.*)?)?|/trees)?
 
 async def test_two_runs_of_one_repository_at_once(world: World) -> None:
     repo = await world.host()
-    seen = "ls /workspace > seen-{n}.txt; echo {n} > only-{n}.txt; sleep 0.3"
+    seen = "ls > seen-{n}.txt; echo {n} > only-{n}.txt; sleep 0.3"
     runs = await asyncio.gather(
         *(
             world.start(

@@ -1,0 +1,68 @@
+"""A service with keys: whose run it is, and which repositories there are for whom."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from api.settings import parse_api_keys, parse_repo_rules
+from tests.e2e.script import small_change
+from tests.e2e.world import World
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+KEYS = {name: f"{name}-key-0123456789-0123456789" for name in ("ann", "bob", "olga")}
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {KEYS[name]}"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world() -> AsyncIterator[World]:
+    """Ann may work on the first repository alone, Olga sees all runs."""
+    keys = parse_api_keys(",".join(f"{name}:{key}" for name, key in KEYS.items()))
+    repos = parse_repo_rules("octo/sample-1,bob=octo/sample-2")
+    settings = {"api_keys": keys, "repos": repos, "operators": ("olga",)}
+    async with World.with_service(**settings) as world:
+        world.service.http.headers.update(bearer("ann"))
+        yield world
+
+
+async def test_a_run_is_its_owners(world: World) -> None:
+    repo, other = await world.host(), await world.host()
+    run = await world.run("Greet by key.", repo, small_change())
+    assert run.end["status"] == "succeeded"
+    assert "requested by ann" in repo.pull.body
+    assert (
+        "Requested-by: ann"
+        in repo.git("show", "--no-patch", "--format=%B", repo.pull.head).decode()
+    )
+
+    http, path = world.service.http, f"/runs/{run.run_id}"
+    for call in ("", "/events", "/diff"):
+        seen = [(await http.get(path + call, headers=bearer(name))).status_code for name in KEYS]
+        assert seen == [200, 404, 200]
+        assert (await http.get(path + call, headers={"Authorization": ""})).status_code == 401
+    for method, call in (("POST", "/cancel"), ("POST", "/resume"), ("DELETE", "")):
+        refused = await http.request(method, path + call, headers=bearer("bob"))
+        assert refused.status_code == 404
+    listed = [(await http.get("/runs", headers=bearer(name))).json()["runs"] for name in KEYS]
+    assert [len(runs) for runs in listed] == [1, 0, 1]
+
+    body = {"repoUrl": other.url, "prompt": "Greet elsewhere."}
+    refused = await http.post("/code", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "repository_not_found")
+    assert len((await http.get("/runs")).json()["runs"]) == 1
+
+
+async def test_credentials_can_be_tried(world: World) -> None:
+    answer = await world.service.http.get(
+        "/auth-test", params={"repoUrl": f"{world.forge.address}/octo/sample-1"}
+    )
+    assert answer.json() == {"claude": "ok", "github": "ok", "repo": {"read": True, "push": True}}
+    before = len(world.claude.requests)
+    hidden = await world.service.http.get(
+        "/auth-test", params={"repoUrl": f"{world.forge.address}/octo/sample-2"}
+    )
+    assert hidden.json()["repo"] == {"read": False, "push": False}
+    assert len(world.claude.requests) == before
