@@ -94,7 +94,7 @@ def prepare_objects(run: RunFolder) -> None:
 
 async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
     """The tree that the patch makes of the base. No work tree, no filter, no hook meets it."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="index-"))
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".index-", dir=run.root))
     environment = run_objects(str(run.objects), str(folder / "index"))
     try:
         await git.output("read-tree", base.tree, git_dir=str(run.base_git), environment=environment)

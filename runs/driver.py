@@ -22,7 +22,7 @@ from graph.errors import StoreError, VersionChanged
 from graph.run_folder import RunFolder
 from graph.state import Limits, RunRequest, RunState
 from graph.tracing import span
-from runs import transitions
+from runs import folder, transitions
 from runs.checkpoints import LogBarrier, open_checkpointer
 from runs.current_run import CURRENT_RUN
 from runs.database import store_errors
@@ -138,10 +138,19 @@ class Drive:
         return Ending(status="failed", error=failure_of(error, self._reader.node or ""))
 
     async def _attempt(self) -> Ending | None:
+        if self._run.attempt > 1:
+            await self._tidy()
         with span("run", run_id=self.run_id, attempt=self._run.attempt) as traced:
             ending = await self._run_graph()
             traced.set_attribute("coding_agent.status", ending.status if ending else "waiting")
             return ending
+
+    async def _tidy(self) -> None:
+        """Remove what the attempt before may have left half written."""
+        try:
+            await asyncio.to_thread(folder.tidy, self._workshop.runs, self.run_id)
+        except OSError:
+            log.exception("run %s has something left over", self.run_id)
 
     async def _run_graph(self) -> Ending | None:
         if self._run.state_version != STATE_VERSION:

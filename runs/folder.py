@@ -28,6 +28,22 @@ def write_message(runs: Path, run_id: str, number: int, text: str) -> None:
     part.rename(part.with_suffix(""))
 
 
+def tidy(runs: Path, run_id: str) -> None:
+    """Remove what a killed process had not finished; only for who holds the run.
+
+    Names that begin with a dot are temporary. Trees, which untrusted code wrote to, are left alone.
+    """
+    run = RunFolder.of(runs, run_id)
+    for left in run.root.glob(".*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    for folder in ("changes", "checks", "diffs", "transcripts/*"):
+        for left in run.root.glob(f"{folder}/.*"):
+            left.unlink()
+
+
 def remove(runs: Path, run_id: str) -> None:
     """Remove a run's folder; its trees, which untrusted code wrote to, are gone before."""
     with suppress(FileNotFoundError):

@@ -33,12 +33,14 @@ class Janitor:
         keep_days: int,
         lease: Callable[[], Lease],
         delete: Callable[[str], Awaitable[None]],
+        on_delete: Callable[[str], Awaitable[None]],
     ) -> None:
         self._workshop = workshop
         self._store = workshop.store
         self._keep_s = keep_days * _DAY_S
         self._lease = lease
         self._delete = delete
+        self._on_delete = on_delete
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -55,8 +57,8 @@ class Janitor:
         for run_id in await self._store.unchanged_since(FINAL, now - self._keep_s):
             try:
                 await self._delete(run_id)
-            except RunError as error:
-                log.info("run %s stays: %s", run_id, error)
+            except CodingAgentError as error:
+                log.warning("run %s stays: %s", run_id, error)
         await self._store.forget_keys(now - _KEYS_S)
         await self._remove_strays(now)
 
@@ -75,6 +77,7 @@ class Janitor:
         for path in await asyncio.to_thread(_old_folders, self._workshop.runs, now - _DAY_S):
             if await self._store.get(path.name) is None:
                 log.info("removing %s, which belongs to no run", path.name)
+                await self._on_delete(path.name)
                 await asyncio.to_thread(folder.remove, self._workshop.runs, path.name)
 
 

@@ -84,6 +84,7 @@ class RunService:
             keep_days=config.keep_days,
             lease=self._dispatcher.new_lease,
             delete=self._delete,
+            on_delete=on_delete,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False

@@ -24,6 +24,7 @@ from sandbox import seccomp
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.bubblewrap_sandbox import ENVIRONMENT, BubblewrapSandbox
 from sandbox.mending import LEFT_OPEN, mend_for
+from sandbox.removal import remove_folder
 from sandbox.sandbox import ExecResult
 from sandbox.whole_file import write_whole
 
@@ -32,6 +33,8 @@ LOOP_S = 3.0
 SHORT_LOOP_S = 0.25
 MEMORY_MB = 64
 KEPT_S = 24 * 3600
+LEFT_S = 3600
+"""A trial takes seconds: what is older than this was left by one that was killed."""
 TOLD = 300
 OUTSIDE = "outside"
 
@@ -168,11 +171,20 @@ def _judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> Tri
 
 @contextlib.asynccontextmanager
 async def _tree(backend: Bubblewrap) -> AsyncIterator[Path]:
+    for left in await asyncio.to_thread(_left, backend.state):
+        await remove_folder(left)
     tree = await asyncio.to_thread(_make_tree, backend)
     try:
         yield tree
     finally:
         await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+
+
+def _left(state: Path) -> list[Path]:
+    """What trials and writes that were killed have left."""
+    before = time.time() - LEFT_S
+    found = [*state.glob("trial-*"), *state.glob(".*")]
+    return [path for path in found if path.lstat().st_mtime < before]
 
 
 def _make_tree(backend: Bubblewrap) -> Path:

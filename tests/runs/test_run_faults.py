@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.errors import RunNotFound, StoreError, StoreFull, StoreLocked
+from graph.errors import RunNotFound, SandboxError, StoreError, StoreFull, StoreLocked
 from runs.janitor import WAITING_S
 from runs.records import Caller
 from runs.run import Run
@@ -141,6 +141,69 @@ async def test_old_runs_and_folders_of_none_are_removed(house: House) -> None:
         with pytest.raises(RunNotFound):
             await service.get(old, ME)
         assert (await service.get(waiting, ME)).status == "waiting"
+
+
+async def test_what_untrusted_code_wrote_goes_first(house: House) -> None:
+    """A folder of no run is handed to whoever knows trees before it is removed."""
+    gone: list[str] = []
+    stray = house.folder / "runs" / new_run_id()
+    stray.mkdir(parents=True)
+    os.utime(stray, (0, 0))
+
+    async def on_delete(run_id: str) -> None:
+        assert stray.exists()
+        gone.append(run_id)
+
+    async with house.open(pick_up=False) as service:
+        service._janitor._on_delete = on_delete
+        await service._janitor.round(time.time())
+    assert gone == [stray.name]
+    assert not stray.exists()
+
+
+async def test_one_run_that_cannot_be_removed_keeps_no_other(house: House) -> None:
+    async with house.open(keep_days=2) as service:
+        ids = [await started(service) for _ in range(2)]
+        for run_id in ids:
+            await log_of(service, run_id)
+        await until(lambda: not service._dispatcher._drives)
+
+        async def on_delete(run_id: str) -> None:
+            if run_id == ids[0]:
+                raise SandboxError("A tree could not be removed.")
+
+        service._on_delete = on_delete
+        await service._janitor.round(time.time() + 3 * DAY_S)
+        assert (await service.get(ids[0], ME)).status == "succeeded"
+        with pytest.raises(RunNotFound):
+            await service.get(ids[1], ME)
+        service._on_delete = _nothing
+        await service._janitor.round(time.time() + 3 * DAY_S)
+        with pytest.raises(RunNotFound):
+            await service.get(ids[0], ME)
+
+
+async def test_the_next_attempt_removes_what_a_killed_one_had_half_written(house: House) -> None:
+    house.pace.hold("code")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+    root = house.folder / "runs" / run_id
+    halves = [".base-0123/objects/x", ".index-0123/index", ".fence.01", "changes/.0001-coder.01"]
+    halves += ["transcripts/0001-coder/.0001.json.01", "diffs/.0001.diff.01"]
+    kept = ["changes/0001-coder.patch", "trees/.new-0123/workspace/x", "base.git/HEAD"]
+    for name in (*halves, *kept):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    house.pace.let_go("code")
+    async with house.open() as service:
+        assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
+    assert [name for name in halves if (root / name).exists()] == []
+    assert [name for name in kept if (root / name).exists()] == kept
+    assert not list(root.glob(".*"))
+
+
+async def _nothing(_: str) -> None: ...
 
 
 async def _names(folder: Path) -> set[str]:

@@ -1,6 +1,7 @@
 """The trial: it holds here and bites elsewhere, its verdict is kept, it says how to mend."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -35,6 +36,21 @@ async def test_everything_holds_here(data_dir: Path, *, grouped: bool) -> None:
     assert [result.name for result in results] == list(NAMES)
     assert [result for result in results if not result.held or result.mend] == []
     assert not list((data_dir / "state").glob("trial-*"))
+
+
+@sandboxed
+async def test_what_killed_trials_left_is_removed(data_dir: Path) -> None:
+    backend = make_backend(data_dir)
+    old, new = backend.state / "trial-old", backend.state / "trial-new"
+    part = backend.state / ".verdict.json.0123"
+    for left in (old, new):
+        (left / "workspace").mkdir(parents=True)
+    part.touch()
+    for left in (old, part):
+        os.utime(left, (0, 0))
+    await trial(backend, loop_s=0.1)
+    assert list(backend.state.glob("trial-*")) == [new]
+    assert not part.exists()
 
 
 def test_without_the_sandbox_each_probe_gets_through(data_dir: Path) -> None:
