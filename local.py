@@ -119,7 +119,9 @@ class Machine:
             ),
             workspaces=self.workspaces,
             checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
-            publisher=ForgePublisher(**forge, author=settings.git_author),
+            publisher=ForgePublisher(
+                **forge, author=settings.git_author, forks=settings.fork == "public"
+            ),
         )
 
     async def warm(self) -> None:

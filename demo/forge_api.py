@@ -23,6 +23,8 @@ class Forge(Protocol):
 
     def repositories(self) -> list[HostedRepository]: ...
 
+    async def fork(self, parent: HostedRepository) -> HostedRepository: ...
+
 
 Handler = Callable[[Request, HostedRepository], Awaitable[Response]]
 
@@ -44,17 +46,24 @@ class ForgeApi:
             Route(repo, self._on(self._repository)),
             Route(f"{repo}/branches/{{branch:path}}", self._on(self._branch)),
             Route(f"{repo}/git/ref/heads/{{branch:path}}", self._on(self._ref)),
+            Route(f"{repo}/git/refs", self._on(self._create_ref), methods=["POST"]),
+            Route(f"{repo}/forks", self._on(self._fork, readers=True), methods=["POST"]),
             Route(f"{repo}/pulls", self._on(self._list_pulls), methods=["GET"]),
-            Route(f"{repo}/pulls", self._on(self._create_pull), methods=["POST"]),
+            Route(f"{repo}/pulls", self._on(self._create_pull, readers=True), methods=["POST"]),
             Route(pull, self._on(self._get_pull), methods=["GET"]),
-            Route(pull, self._on(self._edit_pull), methods=["PATCH"]),
+            Route(pull, self._on(self._edit_pull, readers=True), methods=["PATCH"]),
             Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
             Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
             Route("/api/graphql", self._graphql, methods=["POST"]),
         ]
 
-    def _on(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """A handler that is called with the repository, once the caller may see it."""
+    def _on(
+        self, handler: Handler, *, readers: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A handler that is called with the repository, once the caller may see it.
+
+        `readers`: what it writes takes no right to push.
+        """
 
         async def call(request: Request) -> Response:
             if refused := self._sign_in(request):
@@ -69,7 +78,7 @@ class ForgeApi:
                     return problem(401, "Requires authentication")
                 if repository.archived:
                     return problem(403, "Repository was archived so is read-only.")
-                if not repository.push:
+                if not (repository.push or readers):
                     return problem(403, "Resource not accessible by personal access token")
             return await handler(request, repository)
 
@@ -104,6 +113,21 @@ class ForgeApi:
             return problem(404, "Not Found")
         return JSONResponse({"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": sha}})
 
+    async def _create_ref(self, request: Request, repository: HostedRepository) -> Response:
+        asked = await request.json()
+        branch, sha = str(asked["ref"]).removeprefix("refs/heads/"), str(asked["sha"])
+        if await repository.sha(branch) is not None:
+            return problem(422, "Reference already exists")
+        if not await repository.add_branch(branch, sha):
+            return problem(422, "Object does not exist")
+        made = {"type": "commit", "sha": sha, "url": ""}
+        return JSONResponse({"ref": asked["ref"], "node_id": "", "url": "", "object": made}, 201)
+
+    async def _fork(self, _: Request, repository: HostedRepository) -> Response:
+        if not repository.forking:
+            return problem(403, "The repository exists, but forking is disabled.")
+        return JSONResponse(self._forge.shapes.repository(await self._forge.fork(repository)), 202)
+
     async def _list_pulls(self, request: Request, repository: HostedRepository) -> Response:
         query = request.query_params
         state, base = query.get("state", "open"), query.get("base")
@@ -113,20 +137,22 @@ class ForgeApi:
             for pull in repository.pulls.values()
             if state in ("all", pull.state)
             and base in (None, pull.base)
-            and (not owner or (owner, branch) == (repository.owner, pull.head))
+            and (not owner or (owner, branch) == (_head(repository, pull).owner, pull.head))
         ]
         return JSONResponse(found)
 
     async def _create_pull(self, request: Request, repository: HostedRepository) -> Response:
         asked = await request.json()
-        base, head = str(asked.get("base")), str(asked.get("head")).rpartition(":")[2]
-        base_sha, head_sha = await repository.sha(base), await repository.sha(head)
+        base, (owner, _, head) = str(asked.get("base")), str(asked.get("head")).rpartition(":")
+        source = self._source(repository, owner)
+        base_sha, head_sha = await repository.sha(base), await source.sha(head)
         if base_sha is None or head_sha is None:
             return invalid("base" if base_sha is None else "head")
-        if repository.open_pull(base, head):
-            said = f"A pull request already exists for {repository.owner}:{head}."
+        fork = source if source is not repository else None
+        if repository.open_pull(base, head, fork):
+            said = f"A pull request already exists for {source.owner}:{head}."
             return unprocessable(said)
-        if not await repository.has_commits_between(base, head):
+        if not await source.has_commits_between(base_sha, head_sha):
             return unprocessable(f"No commits between {base} and {head}")
         draft = bool(asked.get("draft"))
         if draft and not repository.drafts:
@@ -141,6 +167,7 @@ class ForgeApi:
             base_sha=base_sha,
             head_sha=head_sha,
             draft=draft,
+            head_repository=fork,
         )
         repository.pulls[number] = pull
         return JSONResponse(self._forge.shapes.pull(repository, pull), 201)
@@ -149,7 +176,7 @@ class ForgeApi:
         pull = _pull(request, repository)
         if pull is None:
             return problem(404, "Not Found")
-        pull.head_sha = await repository.sha(pull.head) or pull.head_sha
+        pull.head_sha = await _head(repository, pull).sha(pull.head) or pull.head_sha
         return JSONResponse(self._forge.shapes.pull(repository, pull))
 
     async def _edit_pull(self, request: Request, repository: HostedRepository) -> Response:
@@ -196,6 +223,11 @@ class ForgeApi:
         answer: dict[str, Any] = {"clientMutationId": None, "pullRequest": {"isDraft": False}}
         return JSONResponse({"data": {"markPullRequestReadyForReview": answer}})
 
+    def _source(self, repository: HostedRepository, owner: str) -> HostedRepository:
+        """Where a head lies: in the owner's fork, or in the repository itself."""
+        forks = (fork for fork in self._forge.repositories() if fork.parent is repository)
+        return next((fork for fork in forks if fork.owner == owner), repository)
+
     def _by_node(self, node: str) -> HostedPull | None:
         """The pull request `PR_<repository>_<number>`."""
         for repository in self._forge.repositories():
@@ -225,3 +257,7 @@ def unprocessable(message: str) -> JSONResponse:
 
 def _pull(request: Request, repository: HostedRepository) -> HostedPull | None:
     return repository.pulls.get(request.path_params["number"])
+
+
+def _head(repository: HostedRepository, pull: HostedPull) -> HostedRepository:
+    return pull.head_repository or repository

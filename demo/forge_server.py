@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 from demo.forge_api import ForgeApi
 from demo.forge_git import refusal, serve_git
 from demo.forge_shapes import Shapes
-from demo.hosted_repository import HostedPull, HostedRepository, host
+from demo.hosted_repository import HostedPull, HostedRepository, host, host_fork
 
 _GIT_ROUTE: Final = "/{owner}/{name}.git/{service:path}"
 
@@ -45,6 +46,8 @@ class ForgeServer:
     def __init__(self, *, token: str, login: str = "coding-agent", user_id: int = 4711) -> None:
         self.token = token
         self.requests: list[LoggedRequest] = []
+        self.fork_delay_s = 0.0
+        """How long a new fork is not there yet."""
         self._hosted: dict[str, HostedRepository] = {}
         self._moved: dict[str, str] = {}
         self._ids = 0
@@ -106,11 +109,24 @@ class ForgeServer:
         self._hosted[full_name.lower()] = repository
         return repository
 
+    async def fork(self, parent: HostedRepository) -> HostedRepository:
+        """The signed-in account's fork: the one it has, or a new one."""
+        login = str(self.shapes.user()["login"])
+        for repository in self._hosted.values():
+            if repository.parent is parent and repository.owner == login:
+                return repository
+        self._ids += 1
+        name, ready_at = f"{login}/{parent.name}", time.monotonic() + self.fork_delay_s
+        fork = await host_fork(self._ids, name, parent, self._folder, ready_at)
+        self._hosted[name.lower()] = fork
+        return fork
+
     def forget_all(self) -> None:
         """Be as if nothing had been hosted or asked."""
         self._hosted.clear()
         self._moved.clear()
         self.requests.clear()
+        self.fork_delay_s = 0.0
 
     def rename(self, repository: HostedRepository, full_name: str) -> None:
         """Give a repository another name; the old one leads there by 301."""
@@ -120,7 +136,8 @@ class ForgeServer:
         self._moved[old] = full_name
 
     def find(self, full_name: str) -> HostedRepository | None:
-        return self._hosted.get(full_name.lower())
+        repository = self._hosted.get(full_name.lower())
+        return repository if repository and repository.ready_at <= time.monotonic() else None
 
     def repositories(self) -> list[HostedRepository]:
         return list(self._hosted.values())

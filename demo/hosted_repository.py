@@ -32,6 +32,8 @@ class HostedPull:
     head_sha: str
     base_sha: str
     draft: bool
+    head_repository: "HostedRepository | None" = None
+    """The fork that the head is in, None where it is in the repository itself."""
     state: str = "open"
     labels: list[str] = field(default_factory=list)
     reviewers: list[str] = field(default_factory=list)
@@ -52,6 +54,10 @@ class HostedRepository:
     push: bool = True
     drafts: bool = True
     pulls: dict[int, HostedPull] = field(default_factory=dict)
+    forking: bool = True
+    parent: "HostedRepository | None" = None
+    ready_at: float = 0
+    """When a fork can be seen, by `time.monotonic()`."""
 
     @property
     def owner(self) -> str:
@@ -68,14 +74,26 @@ class HostedRepository:
         )
         return found.decode().strip() if found else None
 
-    async def has_commits_between(self, base: str, head: str) -> bool:
-        counted = await git(f"--git-dir={self.git_dir}", "rev-list", "--count", f"{base}..{head}")
+    async def has_commits_between(self, base_sha: str, head_sha: str) -> bool:
+        """A fork's commits are seen from the fork alone, which has its parent's objects, too."""
+        between = f"{base_sha}..{head_sha}"
+        counted = await git(f"--git-dir={self.git_dir}", "rev-list", "--count", between)
         return counted is not None and int(counted) > 0
 
-    def open_pull(self, base: str, head: str) -> HostedPull | None:
+    async def add_branch(self, branch: str, sha: str) -> bool:
+        """Make a branch that is not there yet, at a commit that is."""
+        made = await git(
+            f"--git-dir={self.git_dir}", "update-ref", f"refs/heads/{branch}", sha, "0" * 40
+        )
+        return made is not None
+
+    def open_pull(
+        self, base: str, head: str, head_repository: "HostedRepository | None" = None
+    ) -> HostedPull | None:
         """The open pull request between two branches."""
         pulls = (pull for pull in self.pulls.values() if pull.state == "open")
-        return next((pull for pull in pulls if (pull.base, pull.head) == (base, head)), None)
+        ends = (base, head, head_repository)
+        return next((p for p in pulls if (p.base, p.head, p.head_repository) == ends), None)
 
 
 async def host(
@@ -89,6 +107,16 @@ async def host(
     head = await git(f"--git-dir={git_dir}", "symbolic-ref", "--short", "HEAD") or b"main"
     branch = head.decode().strip()
     return HostedRepository(number, full_name, git_dir, branch, **facts)
+
+
+async def host_fork(
+    number: int, full_name: str, parent: HostedRepository, folder: Path, ready_at: float
+) -> HostedRepository:
+    """Host a fork with the branches of this moment; it shares its parent's objects."""
+    fork = await host(number, full_name, parent.git_dir, folder, parent=parent, ready_at=ready_at)
+    alternates = fork.git_dir / "objects" / "info" / "alternates"
+    await asyncio.to_thread(alternates.write_text, f"{parent.git_dir / 'objects'}\n")
+    return fork
 
 
 async def git(*words: str) -> bytes | None:

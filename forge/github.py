@@ -130,25 +130,26 @@ class GitHub:
         return await self._read(full_name, get, emit, patience)
 
     async def find_pull(
-        self, full_name: str, base: str, branch: str, emit: Emit = unheard
+        self, full_name: str, base: str, head: str, emit: Emit = unheard
     ) -> Pull | None:
-        """The open pull request from `branch` to `base`."""
-        owner = full_name.partition("/")[0]
+        """The open pull request from `head`, a branch or a fork's `OWNER:BRANCH`, to `base`."""
+        label = head if ":" in head else f"{full_name.partition('/')[0]}:{head}"
 
         def find() -> Pull | None:
-            pulls = self._named(full_name).get_pulls("open", base=base, head=f"{owner}:{branch}")
-            return next((_pull(pull) for pull in pulls if pull.head.ref == branch), None)
+            pulls = self._named(full_name).get_pulls("open", base=base, head=label)
+            same = (pull for pull in pulls if str(pull.head.label).lower() == label.lower())
+            return next((_pull(pull) for pull in same), None)
 
         return await self._read("the pull requests", find, emit)
 
     async def create_pull(
-        self, full_name: str, base: str, branch: str, text: PullText, *, draft: bool
+        self, full_name: str, base: str, head: str, text: PullText, *, draft: bool
     ) -> Pull:
         """Open a pull request."""
 
         def create() -> Pull:
             made = self._named(full_name).create_pull(
-                base, branch, title=text.title, body=text.body, draft=draft
+                base, head, title=text.title, body=text.body, draft=draft
             )
             return _pull(made)
 
@@ -192,6 +193,23 @@ class GitHub:
             pull.create_review_request(reviewers=people, team_reviewers=teams)
 
         await self._write("the reviewers", ask)
+
+    async def create_fork(self, full_name: str) -> str:
+        """Ask for the account's fork; GitHub answers with the one that is there already."""
+
+        def create() -> str:
+            made = self._named(full_name).create_fork(default_branch_only=True)
+            return str(made.full_name)
+
+        return await self._write(f"a fork of {full_name}", create)
+
+    async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
+        """Make a branch at a commit."""
+
+        def create() -> None:
+            self._named(full_name).create_git_ref(f"refs/heads/{branch}", sha)
+
+        await self._write(f"a branch in {full_name}", create)
 
     def _client(self) -> "pygithub.Github":
         with self._opening:

@@ -14,13 +14,17 @@ class PublicationRecord(Value):
     """The newest commit, how far it came, and the pull request.
 
     `pushed` is the newest commit known to be on the branch; `opened_with` names what the pull
-    request told when it was opened, or the commit that a checkout's branch was made with.
+    request told when it was opened, or the commit that a checkout's branch was made with. `fork`
+    is the full name of the fork that the branch is in, if it is in one; `left_out` what the pull
+    request says GitHub refused of it.
     """
 
     commit: str = ""
     tree: str = ""
     pushed: str = ""
     opened_with: str = ""
+    fork: str = ""
+    left_out: tuple[str, ...] = ()
     number: int | None = None
     url: str | None = None
 

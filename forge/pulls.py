@@ -19,25 +19,28 @@ async def open_pull(
     github: GitHub,
     full_name: str,
     base: str,
-    branch: str,
+    head: str,
     text: PullText,
     *,
     draft: bool,
     emit: Emit,
 ) -> Pull:
-    """The open pull request from `branch` to `base`: the one that is there, or a new one."""
+    """The open pull request from `head` to `base`: the one that is there, or a new one.
+
+    `head` is a branch, or `OWNER:BRANCH` in a fork.
+    """
 
     async def attempt() -> Pull:
-        if found := await github.find_pull(full_name, base, branch, emit):
+        if found := await github.find_pull(full_name, base, head, emit):
             return found
         try:
-            return await github.create_pull(full_name, base, branch, text, draft=draft)
+            return await github.create_pull(full_name, base, head, text, draft=draft)
         except Unprocessable as refused:
-            if found := await github.find_pull(full_name, base, branch, emit):
+            if found := await github.find_pull(full_name, base, head, emit):
                 return found
             if not draft or refused.fields:
                 raise refused.error from None
-        return await _create_marked(github, full_name, base, branch, text)
+        return await _create_marked(github, full_name, base, head, text)
 
     return await repeated(
         attempt, what="opening the pull request", emit=emit, patience=_write_patience(github)
@@ -70,21 +73,34 @@ async def add_extras(
     number: int,
     labels: tuple[str, ...],
     reviewers: tuple[str, ...],
-) -> None:
-    """Labels and reviewers: what GitHub refuses is logged and left out."""
-    if labels:
-        await _tried("labels", lambda: github.add_labels(full_name, number, labels))
-    if reviewers:
-        await _tried("reviewers", lambda: github.request_reviewers(full_name, number, reviewers))
+) -> tuple[str, ...]:
+    """Labels and reviewers; what GitHub refused is left out, and told a word each."""
+    left = []
+    if labels and not await _tried("labels", lambda: github.add_labels(full_name, number, labels)):
+        left.append("labels")
+    if reviewers and not await _tried(
+        "reviewers", lambda: github.request_reviewers(full_name, number, reviewers)
+    ):
+        left.append("reviewers")
+    return tuple(left)
+
+
+async def try_to_tell(github: GitHub, full_name: str, number: int, text: PullText) -> bool:
+    """Whether the pull request now has this text, which no run depends on."""
+
+    async def tell() -> None:
+        await github.edit_pull(full_name, number, text)
+
+    return await _tried("text", tell)
 
 
 async def _create_marked(
-    github: GitHub, full_name: str, base: str, branch: str, text: PullText
+    github: GitHub, full_name: str, base: str, head: str, text: PullText
 ) -> Pull:
     """A repository without drafts gets a normal pull request that says what it is."""
     marked = PullText(f"[Draft] {text.title}", text.body)
     try:
-        return await github.create_pull(full_name, base, branch, marked, draft=False)
+        return await github.create_pull(full_name, base, head, marked, draft=False)
     except Unprocessable as refused:
         raise refused.error from None
 

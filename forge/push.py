@@ -49,13 +49,21 @@ async def push(
     await repeated(attempt, what="git push", emit=emit, patience=patience)
 
 
-async def branch_head(git: Git, address: RepoAddress, branch: str) -> str:
+async def branch_head(
+    git: Git, address: RepoAddress, branch: str, emit: Emit, patience: Patience
+) -> str:
     """The commit that the forge has at the branch, empty where there is none."""
-    ref = f"refs/heads/{branch}"
+
+    async def attempt() -> str:
+        return await _head(git, address, f"refs/heads/{branch}")
+
+    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+
+
+async def _head(git: Git, address: RepoAddress, ref: str) -> str:
     result = await git.transfer("ls-remote", "--", address.clone_url, ref)
     if not result.ok:
-        error = transfer_error(result, address.full_name)
-        raise error.error if isinstance(error, Transient) else error
+        raise transfer_error(result, address.full_name)
     for row in result.stdout.decode("utf-8", "replace").splitlines():
         sha, _, name = row.partition("\t")
         if name == ref:
@@ -66,8 +74,8 @@ async def branch_head(git: Git, address: RepoAddress, branch: str) -> str:
 async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
     """Whether an unclear push came through after all."""
     try:
-        return await branch_head(git, address, ref.removeprefix("refs/heads/")) == sha
-    except CodingAgentError:
+        return await _head(git, address, ref) == sha
+    except (CodingAgentError, Transient):
         return False
 
 

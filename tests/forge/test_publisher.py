@@ -104,6 +104,20 @@ async def test_the_commit_says_what_and_whose(side: TrustedSide) -> None:
     assert trailers.split("\n")[:2] == ["Coding-Agent-Run: r1", "Requested-by: ada"]
 
 
+async def test_refused_labels_and_reviewers_are_told_and_never_fail_a_run(
+    side: TrustedSide,
+) -> None:
+    base, change = await a_change(side)
+    wishes: dict[str, Any] = {"labels": ("agent",), "reviewers": ("ada",)}
+    side.forge.fail("POST", "/labels", Fault(403))
+    side.forge.fail("POST", "/requested_reviewers", Fault(422))
+    first = await publish(side, base, change, **wishes)
+    assert "did not take the labels and reviewers that were asked for" in only_pull(side).body
+    assert await publish(side, base, change, **wishes) == first
+    assert "did not take" not in only_pull(side).body
+    assert (only_pull(side).labels, only_pull(side).reviewers) == (["agent"], ["ada"])
+
+
 async def test_repeating_makes_nothing_twice(side: TrustedSide) -> None:
     base, change = await a_change(side)
     first = await publish(side, base, change)

@@ -40,7 +40,7 @@ def pushed(side: TrustedSide) -> TrustedSide:
 
 
 async def opened(side: TrustedSide, **more: Any) -> Pull:
-    told: dict[str, Any] = {"base": "main", "branch": BRANCH, "text": TEXT, "draft": False}
+    told: dict[str, Any] = {"base": "main", "head": BRANCH, "text": TEXT, "draft": False}
     return await open_pull(side.github, "octo/sample", emit=side.events.append, **(told | more))
 
 
@@ -107,9 +107,9 @@ async def test_a_repository_without_drafts_gets_a_marked_one(pushed: TrustedSide
     ("more", "error"),
     [
         ({"base": "gone"}, BranchNotFound),
-        ({"branch": "agent/not-pushed-1"}, GitHubRejected),
+        ({"head": "agent/not-pushed-1"}, GitHubRejected),
         ({"base": "gone", "draft": True}, BranchNotFound),
-        ({"branch": "agent/not-pushed-1", "draft": True}, GitHubRejected),
+        ({"head": "agent/not-pushed-1", "draft": True}, GitHubRejected),
     ],
 )
 async def test_a_branch_that_is_gone_is_told(

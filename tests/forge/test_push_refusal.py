@@ -115,7 +115,7 @@ def test_a_rule_about_branches_is_no_fault_of_the_change(reason: str, said: str,
 def test_findings_survive_being_sent_on() -> None:
     error = push_refusal("octo/sample", HOOK, SECRET)
     assert isinstance(error, PushBlocked)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    again = pickle.loads(pickle.dumps(error))
     assert (again.message, again.hint, again.findings) == (
         error.message,
         error.hint,
