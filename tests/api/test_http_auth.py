@@ -136,7 +136,7 @@ async def test_public_calls_need_none() -> None:
 async def test_a_key_opens() -> None:
     async with client_of(MemoryService(), auth=Auth(KEYS), key=ANN) as client:
         assert (await client.get("/runs")).status_code == 200
-        assert (await client.get("/metrics")).status_code == 404
+        assert (await client.get("/metrics")).status_code == 200
 
 
 async def test_others_runs_are_not_there_and_operators_see_all() -> None:
