@@ -1,6 +1,5 @@
 """Repositories as these tests make them, and as the forge has them afterwards."""
 
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +85,3 @@ def read_tree(git_dir: Path, ref: str) -> Tree:
         mode, _, sha = meta.decode().split(" ")
         tree[path] = (mode, git(git_dir, "cat-file", "blob", sha))
     return tree
-
-
-def applies(patch: bytes, folder: Path) -> bool:
-    """Whether git can apply a patch to a checkout."""
-    line = ["git", "apply", "--check", "-"]
-    return subprocess.run(line, cwd=folder, input=patch, check=False).returncode == 0

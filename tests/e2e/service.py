@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -175,6 +176,5 @@ def check_log(run: Run) -> None:
     assert begun == left
     calls = [event["callId"] for event in run.of("tool.started")]
     assert len(set(calls)) == len(calls)
-    assert run.end["costUsd"] == sum(usage["costUsd"] for usage in run.of("usage")) or (
-        abs(run.end["costUsd"] - sum(usage["costUsd"] for usage in run.of("usage"))) < 1e-9
-    )
+    cost = sum(usage["costUsd"] for usage in run.of("usage"))
+    assert math.isclose(run.end["costUsd"], cost, abs_tol=1e-9)
