@@ -1,10 +1,8 @@
 """The parts of a role's first message."""
 
-import asyncio
-from pathlib import Path
-
 from graph.tasks import RoleTask
 from graph.values import CommandReport, Finding, Plan, Validation
+from roles.change_diff import ChangeDiff
 from roles.fenced import fenced
 
 _MAX_OUTPUT = 8_000
@@ -37,13 +35,9 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
-async def diff(path: Path, max_bytes: int) -> str:
+def diff(change: ChangeDiff | None, most: int) -> str:
     """The change as the trusted side wrote it."""
-    try:
-        text = await asyncio.to_thread(path.read_text, encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return "See the change with `git diff HEAD`."
-    return fenced("diff", text, max_bytes)
+    return change.shown(most) if change else "See the change with `git diff HEAD`."
 
 
 def failures(validation: Validation | None) -> str:

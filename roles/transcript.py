@@ -177,6 +177,17 @@ class Transcript:
         return messages
 
 
+def last_message(folder: Path) -> Message | None:
+    """The newest message in a folder that may not be there; None where it cannot be read."""
+    newest = max(folder.glob("[0-9]*.json"), default=None)
+    if newest is None:
+        return None
+    try:
+        return _MESSAGE.validate_json(newest.read_bytes())
+    except ValidationError:
+        return None
+
+
 def _is_opening(message: Message) -> bool:
     return isinstance(message, UserMessage) and message.purpose == "opening"
 

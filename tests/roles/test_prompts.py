@@ -28,7 +28,7 @@ MUST_SAY = {
     ],
     "coder": ["fresh shell", "style", "tests", "scratch files", "plan", "Never weaken", "title"],
     "reviewer": [
-        "request", "missing", "weakened", "security", "path", "line", "thrown away",
+        "request", "missing", "weakened", "Security", "path", "line", "thrown away",
         "request_changes", "fresh shell",
     ],
     "fixer": ["cause", "never weaken", "finding", "base", "scratch files", "fresh shell", "title"],
@@ -117,7 +117,7 @@ async def test_wishes_of_odd_files(sandbox: DirectorySandbox) -> None:
 async def test_overview_lists_the_files(runs: Path) -> None:
     make_run(runs, RUN, FILES)
     source = DirectorySandbox(runs / f"{RUN}-source", RunFolder.of(runs, RUN).base_git)
-    assert await overview(source) == "<files>\nREADME.md\ncalc.py\n</files>"
+    assert await overview(source, "Make it add.") == "<files>\nREADME.md\ncalc.py\n</files>"
 
 
 def test_fence_keeps_both_ends() -> None:

@@ -1,9 +1,11 @@
 """The reviewer against a scripted Claude."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from demo.messages_server import Answer
 from graph.run_folder import RunFolder
 from graph.values import (
     Base,
@@ -72,8 +74,69 @@ async def test_reviewers_findings(serve: Serve, cast: Cast, base: Base, ears: Ea
     assert result.review
     assert result.review.verdict == "request_changes"
     assert [(f.path, f.line) for f in result.review.findings] == [
-        ("calc.py", 2), ("", None), ("a", None),
+        ("calc.py", 2), ("", None), ("", None),
     ]  # fmt: skip
+
+
+WARNING = {"severity": "warning", "path": "calc.py", "line": 2, "message": "It multiplies."}
+INFO = {"severity": "info", "path": "", "line": None, "message": "Nice."}
+
+
+def wants(*findings: dict[str, Any], summary: str = "Not yet.") -> Answer:
+    return answer(verdict="request_changes", summary=summary, findings=list(findings))
+
+
+async def test_request_without_an_error_is_thought_over(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    task = make_task(base, "reviewer", change=changed(cast.runs))
+    async with serve(wants(WARNING), answer(**APPROVED)) as (server, claude):
+        result = await cast.play(ClaudeReviewer, claude)(task, ears)
+    assert result.review
+    assert result.review.verdict == "approve"
+    assert "severity error" in server.requests[1]["messages"][-1]["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("findings", "severities", "message"),
+    [
+        ([INFO, WARNING], ["error", "info"], "It multiplies."),
+        ([INFO], ["error", "info"], "Not yet."),
+        ([], ["error"], "Not yet."),
+    ],
+)
+async def test_request_that_stays_without_an_error_gets_one(
+    serve: Serve, cast: Cast, base: Base, ears: Ears,
+    findings: list[dict[str, Any]], severities: list[str], message: str,
+) -> None:  # fmt: skip
+    task = make_task(base, "reviewer", change=changed(cast.runs))
+    async with serve(wants(*findings), wants(*findings)) as (server, claude):
+        result = await cast.play(ClaudeReviewer, claude)(task, ears)
+        again = await cast.play(ClaudeReviewer, claude)(task, ears)
+    assert len(server.requests) == 2
+    assert again.review == result.review
+    assert result.review
+    assert result.review.verdict == "request_changes"
+    assert [finding.severity for finding in result.review.findings] == severities
+    assert result.review.findings[0].message == message
+
+
+async def test_reviewer_is_told_what_happened_to_tests(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    change = changed(cast.runs)
+    diff = RunFolder.of(cast.runs, RUN).diff(1)
+    diff.write_text(
+        diff.read_text()
+        + "diff --git a/test_calc.py b/test_calc.py\n--- a/test_calc.py\n+++ b/test_calc.py\n"
+        + "@@ -1 +1 @@\n-def test_add():\n+@pytest.mark.skip\n"
+    )
+    task = make_task(base, "reviewer", change=change)
+    async with serve(answer(**APPROVED)) as (server, claude):
+        await cast.play(ClaudeReviewer, claude)(task, ears)
+    told = opening(server)
+    assert "removed or renamed in tests: test_add in test_calc.py" in told
+    assert "skips or narrows tests: test_calc.py:1 @pytest.mark.skip" in told
 
 
 async def test_stopped_reviewer_has_no_verdict(

@@ -199,6 +199,39 @@ async def test_fixer_sees_failures_and_findings(
     assert b"+    return a + b" in load_change(cast.runs, RUN, result.change)
 
 
+async def test_fixer_knows_what_was_tried(serve: Serve, cast: Cast, base: Base, ears: Ears) -> None:
+    change = changed(cast.runs)
+    tried = [
+        {"title": "Add, not multiply", "summary": "It\nmultiplied."},
+        {"title": "Import math", "summary": "x" * 900},
+    ]
+    fix = [calls("echo 1 >> a"), answer(**tried[0]), calls("echo 2 >> a"), answer(**tried[1])]
+    async with serve(*fix, answer(**CODED)) as (server, claude):
+        for step in (3, 5, 6):
+            task = make_task(base, "fixer", step=step, change=change)
+            await cast.play(ClaudeFixer, claude)(task, ears)
+    assert "earlier_fixes" not in opening(server)
+    told = opening(server, 4)
+    assert "<earlier_fixes>\n- Add, not multiply: It multiplied.\n- Import math: xxx" in told
+    assert "x" * 400 not in told
+
+
+async def test_earlier_fix_that_was_broken_off_is_left_out(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    change = changed(cast.runs)
+    refused = HttpError(400, "invalid_request_error")
+    async with serve(calls("ls"), refused, answer(**CODED)) as (server, claude):
+        with pytest.raises(ClaudeRejected):
+            await cast.play(ClaudeFixer, claude)(make_task(base, "fixer", change=change), ears)
+        folder = RunFolder.of(cast.runs, RUN).transcript(2, "fixer")
+        folder.mkdir()
+        (folder / "0001.json").write_text("{")
+        task = make_task(base, "fixer", step=4, change=change)
+        await cast.play(ClaudeFixer, claude)(task, ears)
+    assert "earlier_fixes" not in opening(server, 2)
+
+
 async def test_no_key_is_told_before_anything(cast: Cast, base: Base, ears: Ears) -> None:
     claude = Claude(api_key=SecretStr(""))
     with pytest.raises(Exception, match="no key"):
