@@ -1,37 +1,55 @@
-"""Whether what a check calls is there at all, told by exit codes alone."""
+"""Whether a check could start at all: told by exit codes, and by asking for what it calls."""
 
 import re
 import shlex
+from typing import Final
 
 from sandbox.sandbox import Sandbox
 
-_CANNOT_START = (126, 127)  # what a shell answers for a program that is not there or not one
-_FIND_MODULE = (
+_CANNOT_START: Final = (126, 127)  # what a shell answers for a program that is not there or not one
+_GEMS_MISSING: Final = 7  # what bundler answers where the gems of a Gemfile are not installed
+_FIND_MODULE: Final = (
     "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1].split('.')[0]) is None)"
 )
+_WITHIN = re.compile(r"cd (?P<folder>'[^']+'|[^\s'\"\\;&|<>$`()]+) && ")
+_PYTHON = re.compile(r"[\w./-]*python[\d.]*")
 
 
 async def could_start(sandbox: Sandbox, command: str, exit_code: int | None) -> bool:
-    """Whether a check that failed was started; asks for a module that Python was to run."""
+    """Whether a check that failed was started."""
     if exit_code in _CANNOT_START:
         return False
-    python = _python_module(command)
-    if exit_code is None or python is None:
+    within = _WITHIN.match(command)
+    words = _words(command[within.end() :] if within else command)
+    if words[:1] == ["bundle"] and exit_code == _GEMS_MISSING:
+        return False
+    probe = _probe(words)
+    if exit_code is None or probe is None:
         return True
-    interpreter, module = python
-    probe = await sandbox.run(f'{interpreter} -c "{_FIND_MODULE}" {module}', keep_bytes=2)
-    return probe.exit_code == 0
+    asked = await sandbox.run((within.group() if within else "") + probe, keep_bytes=2)
+    return asked.exit_code == 0
 
 
-def _python_module(command: str) -> tuple[str, str] | None:
-    """Interpreter and module of a plain `[NAME=VALUE] python3 -m MODULE …`."""
+def _words(command: str) -> list[str]:
+    """The words of a plain command, without the variables set before it."""
     try:
         words = shlex.split(command)
     except ValueError:
-        return None
+        return []
     while words and re.fullmatch(r"\w+=.*", words[0], re.DOTALL):
         words.pop(0)
-    plain = len(words) >= 3 and words[1] == "-m" and re.fullmatch(r"[\w.]+", words[2])
-    if plain and re.fullmatch(r"[\w./-]*python[\d.]*", words[0]):
-        return words[0], words[2]
+    return words
+
+
+def _probe(words: list[str]) -> str | None:
+    """A command that succeeds where Python's module, or npm's tool, is there."""
+    match words:
+        case [python, "-m", module, *_] if _PYTHON.fullmatch(python) and _is_name(module):
+            return f'{python} -c "{_FIND_MODULE}" {module}'
+        case ["npx", "--offline", "--no-install", tool, *_] if _is_name(tool):
+            return f"npx --offline --no-install {tool} --version"
     return None
+
+
+def _is_name(word: str) -> bool:
+    return re.fullmatch(r"[\w.]+", word) is not None

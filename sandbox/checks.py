@@ -1,5 +1,6 @@
 """The commands that say whether a change holds: found in the base, run on the change."""
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, Fou
 from sandbox.base_runs import BaseRuns
 from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
-from sandbox.found_checks import FACTS_BYTES, READ_FACTS, found_checks, parse_facts
+from sandbox.facts import OWN_SETTINGS, Facts
+from sandbox.found_checks import found_checks
+from sandbox.listing import read_facts
 from sandbox.output import cut_middle
+from sandbox.own_settings import OwnSettings, left_out, read_own_settings
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 
 PLAN = "plan"
@@ -45,17 +49,15 @@ class SandboxChecks(Checks):
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
     ) -> FoundChecks:
         """Reads the base from the tree `plan`, which stays for the planner."""
+        sandbox = await self._sandboxes.open(run_id, TreeSpec(name=PLAN, base=base))
+        facts = await read_facts(sandbox, base)
+        own = _own_settings(facts)
         asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
         checks = [Check(command=command, source="caller") for command in asked]
         if not only:
-            sandbox = await self._sandboxes.open(run_id, TreeSpec(name=PLAN, base=base))
-            facts = await sandbox.run(READ_FACTS, keep_bytes=2 * FACTS_BYTES)
-            checks += [
-                Check(command=command, source="repository")
-                for command in found_checks(parse_facts(facts.output))
-                if command not in asked
-            ]
-        return FoundChecks(checks=tuple(checks))
+            found = await asyncio.to_thread(_checks_of, facts, own)
+            checks += [check for check in found if check.command not in asked]
+        return FoundChecks(checks=tuple(checks), setup=own.setup, notes=own.notes)
 
     async def validate(
         self,
@@ -83,6 +85,20 @@ class SandboxChecks(Checks):
             await self._sandboxes.discard(run_id, tree.name)
             await on_base.discard()
         return _validation(outcomes)
+
+
+def _own_settings(facts: Facts) -> OwnSettings:
+    if OWN_SETTINGS in facts.unread:
+        return left_out("it is too large")
+    return read_own_settings(facts.files.get(OWN_SETTINGS, ""))
+
+
+def _checks_of(facts: Facts, own: OwnSettings) -> tuple[Check, ...]:
+    """What the repository says itself, else what its files tell."""
+    if own.validate is None:
+        return found_checks(facts)
+    commands = dict.fromkeys(own.validate)
+    return tuple(Check(command=command, source="repository") for command in commands)
 
 
 async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: float) -> _Outcome:

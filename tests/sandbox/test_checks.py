@@ -72,10 +72,33 @@ async def test_a_found_check_that_the_caller_names_is_the_callers(sample: Sample
     assert await find(sample, UNITTEST) == [("caller", UNITTEST)]
 
 
-async def test_only_the_callers_checks_need_no_tree(sample: SampleRun) -> None:
+async def test_only_the_callers_checks(sample: SampleRun) -> None:
     assert await find(sample, "make x", only=True) == [("caller", "make x")]
     assert await find(sample, only=True) == []
-    assert sample.trees() == []
+
+
+async def test_the_repositorys_own_settings_take_the_place_of_what_is_found(
+    data_dir: Path,
+) -> None:
+    own = "setup = ['a']\nvalidate = ['b', 'c', 'b']\nother = 1\n"
+    run = sample_run(data_dir, {**SAMPLE, ".coding-agent.toml": own})
+    assert await find(run, "c", "d") == [("caller", "c"), ("caller", "d"), ("repository", "b")]
+    assert await find(run, "d", only=True) == [("caller", "d")]
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    found = await checks.find(RUN, run.base, (), only=True)
+    assert found.setup == ("a",)
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("own", [b"setup = [", b"\xff\xfe", b"#" * 70_000])
+async def test_own_settings_that_cannot_be_read_are_told_and_left_out(
+    data_dir: Path, own: bytes
+) -> None:
+    run = sample_run(data_dir, {**SAMPLE, ".coding-agent.toml": own})
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    found = await checks.find(RUN, run.base, (), only=False)
+    assert [check.command for check in found.checks] == [UNITTEST]
+    assert "left out" in found.notes[0]
 
 
 async def test_a_repository_without_checks_has_none(run: SampleRun) -> None:

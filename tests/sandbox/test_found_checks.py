@@ -1,74 +1,148 @@
 """Checks found in a repository's files."""
 
-import base64
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.found_checks import MOST, READ_FACTS, Facts, found_checks, parse_facts
-from sandbox.sandbox import TreeSpec
-from tests.sandbox.sample_run import RUN, sample_run
+from sandbox.facts import Facts
+from sandbox.found_checks import MOST_LINTS, MOST_TESTS, found_checks
 
 PYTEST = "python3 -m pytest -q"
 UNITTEST = "python3 -m unittest discover"
+NPX = "npx --offline --no-install"
+
+
+def commands(facts: Facts) -> tuple[str, ...]:
+    return tuple(check.command for check in found_checks(facts))
 
 
 def package(**scripts: str) -> str:
     return json.dumps({"name": "x", "scripts": scripts})
 
 
+def depending(*names: str) -> str:
+    return json.dumps({"devDependencies": dict.fromkeys(names, "1")})
+
+
 def scripts(manager: str, **named: str) -> str:
     return json.dumps({"packageManager": manager, "scripts": named})
 
 
+PYTHON = [
+    ({}, ()),
+    ({"pytest.ini": ""}, (PYTEST,)),
+    ({".pytest.ini": ""}, (PYTEST,)),
+    ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, (PYTEST,)),
+    ({"pyproject.toml": "[dependency-groups]\r\ndev = ['pytest>=8']\r\n"}, (PYTEST,)),
+    ({"pyproject.toml": "[project]\nname = 'x'\n"}, ()),
+    ({"setup.cfg": "[tool:pytest]\n"}, (PYTEST,)),
+    ({"tox.ini": "[testenv]\ncommands = pytest\n"}, (PYTEST,)),
+    ({"tox.ini": "[tox]\nenvlist = py\n"}, ("tox",)),
+    ({"tox.ini": "[testenv]\r\ncommands = ./run\r\n"}, ("tox",)),
+    ({"tox.ini": "[flake8]\n"}, ("python3 -m flake8",)),
+    ({"tox.toml": ""}, ("tox",)),
+    ({"pyproject.toml": "[tool.tox]\n"}, ("tox",)),
+    ({"setup.cfg": "[tox:tox]\n"}, ("tox",)),
+    ({"noxfile.py": ""}, ("nox",)),
+    ({"requirements-dev.txt": "pytest==8\n"}, (PYTEST,)),
+    ({"pytest.ini": "", "src/app/__init__.py": ""}, (f"PYTHONPATH=src {PYTEST}",)),
+    ({"ruff.toml": ""}, ("python3 -m ruff check .",)),
+    ({"pyproject.toml": "[tool.ruff.lint]\n"}, ("python3 -m ruff check .",)),
+    ({".flake8": ""}, ("python3 -m flake8",)),
+    ({"setup.cfg": "[flake8]\n[mypy]\n"}, ("python3 -m flake8", "python3 -m mypy .")),
+    ({"mypy.ini": "[mypy]\nfiles = src\n"}, ("python3 -m mypy",)),
+    ({"pyproject.toml": "[tool.mypy]\nstrict = true\n"}, ("python3 -m mypy .",)),
+    ({"pyrightconfig.json": "{}"}, ("pyright",)),
+    ({"pyproject.toml": "[tool.pyright]\n"}, ("pyright",)),
+    ({"pyproject.toml": "# [tool.ruff]\n[tool.ruffle]\n"}, ()),
+]
+JAVASCRIPT = [
+    (
+        {"package.json": package(test="jest", lint="eslint .")},
+        ("CI=true npm test", "npm run lint"),
+    ),
+    ({"package.json": package(build="tsc")}, ()),
+    ({"package.json": package(test='echo "Error: no test specified" && exit 1')}, ()),
+    ({"package.json": package(test="a"), "yarn.lock": ""}, ("CI=true yarn test",)),
+    ({"package.json": package(test="a"), "pnpm-lock.yaml": ""}, ("CI=true pnpm test",)),
+    ({"package.json": package(test="a"), "bun.lock": ""}, ("CI=true bun run test",)),
+    (
+        {"package.json": package(test="a"), "package-lock.json": "", "yarn.lock": ""},
+        ("CI=true npm test",),
+    ),
+    ({"package.json": scripts("pnpm@9.1.0", test="a"), "yarn.lock": ""}, ("CI=true pnpm test",)),
+    ({"package.json": scripts("rm -rf /@1", test="a")}, ("CI=true npm test",)),
+    ({"package.json": depending("jest")}, (f"CI=true {NPX} jest",)),
+    ({"package.json": depending("vitest", "mocha")}, (f"CI=true {NPX} vitest run",)),
+    ({"package.json": depending("mocha")}, (f"CI=true {NPX} mocha",)),
+    ({"package.json": depending("eslint"), "eslint.config.mjs": ""}, (f"{NPX} eslint .",)),
+    ({"package.json": depending("eslint"), ".eslintrc.json": ""}, (f"{NPX} eslint .",)),
+    ({"package.json": json.dumps({"eslintConfig": {}})}, (f"{NPX} eslint .",)),
+    ({"package.json": depending("typescript"), "tsconfig.json": "{}"}, (f"{NPX} tsc --noEmit",)),
+    ({"package.json": depending("typescript"), "tsconfig.json": '{"references": []}'}, ()),
+    ({"package.json": depending(), "tsconfig.json": "{}"}, ()),
+    ({"package.json": package(typecheck="tsc", lint="x")}, ("npm run lint", "npm run typecheck")),
+]
+COMPILED = [
+    ({"Cargo.toml": ""}, ("cargo test --no-fail-fast",)),
+    ({"Cargo.toml": "[workspace]\n"}, ("cargo test --workspace --no-fail-fast",)),
+    (
+        {"Cargo.toml": "[lints.clippy]\n", "rustfmt.toml": ""},
+        ("cargo test --no-fail-fast", "cargo clippy --all-targets", "cargo fmt --all --check"),
+    ),
+    (
+        {"Cargo.toml": "", ".github/workflows/ci.yml": "run: cargo clippy && cargo fmt"},
+        ("cargo test --no-fail-fast", "cargo clippy --all-targets", "cargo fmt --all --check"),
+    ),
+    ({"go.mod": ""}, ("go test ./...",)),
+    ({"go.mod": "", "Makefile": "vet:\n\tgo vet ./...\n"}, ("go test ./...", "go vet ./...")),
+    ({"go.mod": "", ".golangci.yml": ""}, ("go test ./...", "golangci-lint run")),
+    ({"pom.xml": ""}, ("mvn -B -fae test",)),
+    ({"pom.xml": "", "mvnw": ""}, ("./mvnw -B -fae test",)),
+    ({"build.gradle": ""}, ("gradle test --continue",)),
+    ({"settings.gradle.kts": "", "gradlew": ""}, ("./gradlew test --continue",)),
+]
+RUBY = [
+    (
+        {"Gemfile": "gem 'rspec'\n", ".rubocop.yml": ""},
+        ("bundle exec rspec", "bundle exec rubocop"),
+    ),
+    ({".rspec": ""}, ("rspec",)),
+    ({"sum.gemspec": "add_development_dependency 'rspec'", "Gemfile": ""}, ("bundle exec rspec",)),
+    ({"Gemfile": "", "Rakefile": "Rake::TestTask.new\n"}, ("bundle exec rake test",)),
+    ({"Rakefile": "task :test do\n"}, ("rake test",)),
+    ({"Rakefile": "task :deploy do\n"}, ()),
+    ({"Gemfile": "gem 'rails'\n", "bin/rails": ""}, ("bin/rails test",)),
+    ({"Gemfile": "gem 'rspec-rails'\n", "bin/rails": ""}, ("bundle exec rspec",)),
+]
+MAKE = [
+    ({"Makefile": "test:\n\t./run\nlint:\n\tx\n"}, ("make test", "make lint")),
+    ({"Makefile": "test:\r\n\t./run\r\n"}, ("make test",)),
+    ({"Makefile": "check: build\n\t./run\n"}, ("make check",)),
+    ({"Makefile": "test check lint:\n\t./run\n"}, ("make test", "make lint")),
+    ({"Makefile": "test::\n\t./run\n"}, ("make test",)),
+    ({"Makefile": "test := 1\nlint = test:\ncheck ::= 2\n# test: no\nall: test\n"}, ()),
+    ({"Makefile": "test: export A = b\ntest:\n\techo\n"}, ("make test",)),
+    ({"Makefile": ".PHONY: test lint\n\ntests:\n\techo\n"}, ()),
+    ({"GNUmakefile": "all:\n", "Makefile": "test:\n\techo\n"}, ()),
+    ({"Makefile": "test:\n\tpython -m pytest\n", "pytest.ini": ""}, (PYTEST,)),
+    ({"Makefile": "test:\n\tcargo test\n", "Cargo.toml": ""}, ("cargo test --no-fail-fast",)),
+    ({"Makefile": "test:\n\tnpm test\n", "package.json": package(test="a")}, ("CI=true npm test",)),
+    ({"Makefile": "lint:\n\truff check\n", "ruff.toml": ""}, ("python3 -m ruff check .",)),
+]
+
+
 @pytest.mark.parametrize(
-    ("files", "commands"),
-    [
-        ({}, ()),
-        ({"pytest.ini": ""}, (PYTEST,)),
-        ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, (PYTEST,)),
-        ({"pyproject.toml": "[dependency-groups]\ndev = ['pytest>=8']\n"}, (PYTEST,)),
-        ({"pyproject.toml": "[project]\nname = 'x'\n"}, ()),
-        ({"setup.cfg": "[tool:pytest]\n"}, (PYTEST,)),
-        ({"tox.ini": "[testenv]\ncommands = pytest\n"}, (PYTEST,)),
-        ({"tox.ini": "[tox]\nenvlist = py\n"}, ("tox",)),
-        ({"noxfile.py": ""}, ("nox",)),
-        ({"requirements-dev.txt": "pytest==8\n"}, (PYTEST,)),
-        ({"package.json": package(test="jest", lint="eslint .")}, ("npm test", "npm run lint")),
-        ({"package.json": package(build="tsc")}, ()),
-        ({"package.json": package(test='echo "Error: no test specified" && exit 1')}, ()),
-        ({"package.json": package(test="a"), "yarn.lock": ""}, ("yarn test",)),
-        ({"package.json": package(test="a"), "pnpm-lock.yaml": ""}, ("pnpm test",)),
-        ({"package.json": package(test="a"), "bun.lock": ""}, ("bun run test",)),
-        (
-            {"package.json": package(test="a"), "package-lock.json": "", "yarn.lock": ""},
-            ("npm test",),
-        ),
-        ({"package.json": scripts("pnpm@9.1.0", test="a"), "yarn.lock": ""}, ("pnpm test",)),
-        ({"package.json": scripts("rm -rf /@1", test="a")}, ("npm test",)),
-        ({"Cargo.toml": ""}, ("cargo test --no-fail-fast",)),
-        ({"go.mod": ""}, ("go test ./...",)),
-        ({"Makefile": "test:\n\t./run\nlint:\n\tx\n"}, ("make test", "make lint")),
-        ({"Makefile": "check: build\n\t./run\n"}, ("make check",)),
-        ({"Makefile": "test check lint:\n\t./run\n"}, ("make test", "make lint")),
-        ({"Makefile": "test::\n\t./run\n"}, ("make test",)),
-        ({"Makefile": "test := 1\nlint = test:\ncheck ::= 2\n# test: no\nall: test\n"}, ()),
-        ({"Makefile": "test: export A = b\ntest:\n\techo\n"}, ("make test",)),
-        ({"Makefile": ".PHONY: test lint\n\ntests:\n\techo\n"}, ()),
-        ({"GNUmakefile": "all:\n", "Makefile": "test:\n\techo\n"}, ()),
-        ({"Makefile": "test:\n\tpython -m pytest\n", "pytest.ini": ""}, (PYTEST,)),
-        ({"Makefile": "test:\n\tcargo test\n", "Cargo.toml": ""}, ("cargo test --no-fail-fast",)),
-    ],
+    ("files", "expected"), [*PYTHON, *JAVASCRIPT, *COMPILED, *RUBY, *MAKE], ids=str
 )
-def test_commands_follow_the_files(files: dict[str, str], commands: tuple[str, ...]) -> None:
-    assert found_checks(Facts(files=files)) == commands
+def test_commands_follow_the_files(files: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert commands(Facts(files)) == expected
 
 
 @pytest.mark.parametrize(
-    ("python", "commands"),
+    ("python", "expected"),
     [
         (("test_a.py",), (UNITTEST,)),
         (("tests/__init__.py", "tests/test_a.py"), (f"{UNITTEST} -s tests -t .",)),
@@ -88,79 +162,107 @@ def test_commands_follow_the_files(files: dict[str, str], commands: tuple[str, .
     ],
 )
 def test_unittest_is_run_where_its_tests_are(
-    python: tuple[str, ...], commands: tuple[str, ...]
+    python: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    assert found_checks(Facts(python=python, unittest=python)) == commands
+    assert commands(Facts(dict.fromkeys(python, ""), unittest=python)) == expected
 
 
 def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     tests = ("tests/test_a.py", "tests/test_b.py")
-    assert found_checks(Facts(python=tests, unittest=tests, pytest=tests[1:])) == (PYTEST,)
-    assert found_checks(Facts(python=("tests/conftest.py",))) == (PYTEST,)
+    assert commands(Facts(unittest=tests, pytest=tests[1:])) == (PYTEST,)
+    assert commands(Facts({"tests/conftest.py": ""})) == (PYTEST,)
+
+
+def test_each_package_has_checks_of_its_own() -> None:
+    facts = Facts(
+        {
+            "package.json": scripts("pnpm@9", test="turbo test"),
+            "packages/web/package.json": package(test="vitest run", lint="eslint ."),
+            "packages/it's/package.json": package(test="jest"),
+            "services/api/pyproject.toml": "[tool.ruff]\n",
+            "services/api/src/api/__init__.py": "",
+            "services/go/go.mod": "",
+        },
+        pytest=("services/api/tests/test_a.py",),
+        unittest=("tools/test_b.py",),
+    )
+    assert [(check.folder, check.kind, check.command) for check in found_checks(facts)] == [
+        ("", "test", f"{UNITTEST} -s tools"),
+        ("", "test", "CI=true pnpm test"),
+        ("packages/it's", "test", """cd 'packages/it'"'"'s' && CI=true pnpm test"""),
+        ("packages/web", "test", "cd packages/web && CI=true pnpm test"),
+        ("services/api", "test", f"cd services/api && PYTHONPATH=src {PYTEST}"),
+        ("services/go", "test", "cd services/go && go test ./..."),
+        ("packages/web", "lint", "cd packages/web && pnpm run lint"),
+        ("services/api", "lint", "cd services/api && python3 -m ruff check ."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"Cargo.toml": "[workspace]\n[workspace.lints]\n", "crates/a/Cargo.toml": ""},
+            (
+                "cargo test --workspace --no-fail-fast",
+                "cd crates/a && cargo test --no-fail-fast",
+                "cargo clippy --workspace --all-targets",
+            ),
+        ),
+        ({"pom.xml": "<modules>", "core/pom.xml": ""}, ("mvn -B -fae test",)),
+        (
+            {"pom.xml": "", "core/pom.xml": ""},
+            ("mvn -B -fae test", "cd core && mvn -B -fae test"),
+        ),
+        ({"settings.gradle": "", "app/build.gradle": ""}, ("gradle test --continue",)),
+        ({"app/build.gradle": ""}, ("cd app && gradle test --continue",)),
+    ],
+)
+def test_a_part_is_covered_by_what_runs_around_it(
+    files: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    assert commands(Facts(files)) == expected
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["node_modules/x", "a/vendor/b", "testdata", "-x", "a\nb", "latin-\ufffd", "tests/fixtures/y"],
+)
+def test_what_is_not_of_the_repository_or_not_to_be_named_is_no_package(folder: str) -> None:
+    assert commands(Facts({f"{folder}/package.json": package(test="a")})) == ()
 
 
 def test_tests_come_before_lint_and_all_is_bounded() -> None:
-    folders = tuple(f"t{number}/test_a.py" for number in range(20))
-    assert len(found_checks(Facts(python=folders, unittest=folders))) == MOST
+    many = {f"p{number}/package.json": package(test="a", lint="b") for number in range(200)}
+    kinds = [check.kind for check in found_checks(Facts(many))]
+    assert kinds == ["test"] * MOST_TESTS + ["lint"] * MOST_LINTS
     files = {"package.json": package(test="a", lint="b"), "go.mod": "", "Makefile": "lint:\n\tx\n"}
-    expected = ("npm test", "go test ./...", "npm run lint", "make lint")
-    assert found_checks(Facts(files=files)) == expected
+    expected = ("CI=true npm test", "go test ./...", "npm run lint", "make lint")
+    assert commands(Facts(files)) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"scripts": []}', '{"scripts": {"test": 1}}', "[" * 9999]
 )
 def test_a_damaged_package_names_no_check(text: str) -> None:
-    assert found_checks(Facts(files={"package.json": text})) == ()
+    assert found_checks(Facts({"package.json": text})) == ()
 
 
-@given(st.dictionaries(st.sampled_from(["package.json", "Makefile", "tox.ini"]), st.text()))
+MANIFESTS = ["package.json", "Makefile", "tox.ini", "pyproject.toml", "Cargo.toml", "Gemfile"]
+
+
+@given(st.dictionaries(st.sampled_from([*MANIFESTS, "a/package.json", "a b/go.mod"]), st.text()))
 def test_any_content_is_read(files: dict[str, str]) -> None:
-    for command in found_checks(Facts(files=files)):
+    for command in commands(Facts(files)):
         assert "\n" not in command
 
 
 def test_long_hostile_lines_take_no_long_time() -> None:
-    for line in (" " * 65536, "a " * 32768, "a:" * 32768, "\t" * 65536):
-        found_checks(Facts(files={"Makefile": line, "pyproject.toml": line}))
+    for line in (" " * 65536, "a " * 32768, "a:" * 32768, "\t" * 65536, "[" * 65536, "\n" * 65536):
+        found_checks(Facts(dict.fromkeys(MANIFESTS, line)))
 
 
-def fact(kind: str, name: str, content: bytes) -> bytes:
-    return f"{kind}\t{name}\t{base64.b64encode(content).decode()}\n".encode()
-
-
-@given(st.binary())
-def test_any_output_is_parsed(output: bytes) -> None:
-    parse_facts(output)
-
-
-@given(st.dictionaries(st.sampled_from(["a", "b"]), st.text()), st.lists(st.text(min_size=1)))
-def test_facts_come_back_as_they_were_told(files: dict[str, str], names: list[str]) -> None:
-    names = [name for name in names if "\0" not in name]
-    output = b"".join(fact("file", name, text.encode()) for name, text in files.items())
-    output += fact("names", "unittest", "".join(f"{name}\0" for name in names).encode())
-    facts = parse_facts(output)
-    assert facts.files == files
-    assert facts.unittest == tuple(names)
-
-
-@pytest.mark.sandbox
-async def test_facts_are_read_in_the_tree(data_dir: Path) -> None:
-    run = sample_run(
-        data_dir,
-        {
-            "package.json": package(test="a"),
-            "yarn.lock": "",
-            "Makefile": "test:\n\t./x\nlint:\n\tfile\tpytest.ini\tAAAA\n",
-            "src/app/__init__.py": "",
-            "tests/test_a.py": "from unittest import TestCase\nclass A(TestCase): pass\n",
-            "tests/test 'b'\n.py": "import os\n",
-            "pyproject.toml": "file\tpytest.ini\t\nnames\tpytest\tYQA=\n",
-        },
-    )
-    sandbox = await run.sandboxes.open(RUN, TreeSpec("plan", run.base))
-    result = await sandbox.run(READ_FACTS)
-    facts = parse_facts(result.output)
-    assert facts.unittest == ("tests/test_a.py",)
-    assert facts.pytest == ()
-    assert "tests/test 'b'\n.py" in facts.python
+def test_a_large_repository_takes_no_long_time() -> None:
+    files = {f"p{number}/src/m{part}.py": "" for number in range(200) for part in range(50)}
+    files |= {f"p{number}/pyproject.toml": "[tool.pytest]\n" for number in range(200)}
+    assert len(found_checks(Facts(files))) == MOST_TESTS
