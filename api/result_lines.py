@@ -33,6 +33,7 @@ _AT_A_NODE: Final = frozenset(
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
     "not_validated": "no check could be run",
+    "base_conflict": "the base branch moved on, and the change conflicts with it",
     "nothing_to_do": "the planner found nothing to do",
     "empty_change": "the change came out empty",
     "gate": "",

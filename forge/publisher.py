@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from forge import publication_record, pull_request
+from forge.base_movement import base_movement, told_of_movement
 from forge.branch import check_own_branch
 from forge.change_reader import compare, load_patch
 from forge.checkout import Checkout
@@ -16,7 +17,8 @@ from forge.gate_secrets import hide_patterns
 from forge.git_environment import run_objects
 from forge.github import ONCE, GitHub, PullText
 from forge.progress import Progress
-from forge.repo_url import web_address
+from forge.publication_record import PublicationRecord
+from forge.repo_url import parse, web_address
 from forge.retries import Patience
 from forge.runner import Git
 from forge.secret_forms import SecretForms
@@ -77,18 +79,26 @@ class ForgePublisher(Publisher):
         check_own_branch(publication.branch, publication.base.branch)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
-        progress = Progress(self._git, run, publication, record)
         if publication.base.local:
-            return await self._into_checkout(progress)
-        return await self._to_forge(progress, emit)
+            return await self._into_checkout(Progress(self._git, run, publication, record))
+        return await self._to_forge(run, record, publication, emit)
 
-    async def _to_forge(self, progress: Progress, emit: Emit) -> PullRequest:
-        publication = progress.publication
+    async def _to_forge(
+        self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
+    ) -> PullRequest:
         github = self._signed_in(publication.base)
+        address = parse(publication.base.address, self._web, allow_local=False)
+        movement = await base_movement(
+            *(self._git, address, run, publication.base, publication.change), emit, self._patience
+        )
+        publication = told_of_movement(publication, movement)
+        progress = Progress(self._git, run, publication, record)
         text, message = self._texts(publication)
         author = self._author or (await github.account(emit)).author
         delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
-        return await delivery.deliver(text, message, author)
+        pull_request = await delivery.deliver(text, message, author)
+        conflicts = movement.conflicts if movement else ()
+        return pull_request.model_copy(update={"conflicts": conflicts})
 
     async def _into_checkout(self, progress: Progress) -> PullRequest:
         """A branch in the checkout, and the change as a patch file in the run's folder."""

@@ -7,7 +7,7 @@ from langgraph.graph import END
 from graph.events import NodeOutcome
 from graph.nearness import near_checks
 from graph.state import RunState
-from graph.values import Check, NodeName, Outcome, Stopped, Validation
+from graph.values import Check, NodeName, Outcome, PullRequest, Stopped, Validation
 
 _DECISIONS: dict[str, NodeOutcome] = {
     "approve": "approved",
@@ -83,6 +83,13 @@ def verdict(state: RunState) -> Outcome:
     return Outcome(status="succeeded")
 
 
+def published(outcome: Outcome, pull_request: PullRequest) -> Outcome:
+    """How a run ends that is published: one that conflicts with its base is not done."""
+    if outcome.status == "succeeded" and pull_request.conflicts:
+        return Outcome(status="incomplete", reason="base_conflict")
+    return outcome
+
+
 def left_to_do(state: RunState) -> tuple[str, ...]:
     """What a reader of the pull request must know is not done, a sentence each."""
     left: list[str] = []
@@ -155,6 +162,6 @@ def resume_from(state: RunState) -> NodeName:
     if stopped := state.get("stopped"):
         return stopped.node
     outcome = state.get("outcome")
-    if outcome and outcome.status == "incomplete":
+    if outcome and outcome.status == "incomplete" and outcome.reason != "base_conflict":
         return "validate" if outcome.reason == "not_validated" else "fix"
     return "publish"

@@ -214,6 +214,7 @@ class Nodes:
             draft=pull_request.draft,
         )
         emit(told.keyed(f"publish:{change.ref.step}"))
+        outcome = edges.published(outcome, pull_request)
         return {"gate": gate, "pull_request": pull_request, "outcome": outcome}
 
     async def _task(

@@ -184,6 +184,8 @@ class PullRequest(Value):
     created: bool = True
     patch: str | None = None
     """Path of the patch file of a local run."""
+    conflicts: tuple[str, ...] = ()
+    """Paths in which the change conflicts with a base branch that moved meanwhile."""
 
 
 class Usage(Value):

@@ -232,6 +232,18 @@ async def test_what_the_forge_refuses_in_the_change_blocks_the_run_until_it_pass
     assert told[1]["key"] == told[2]["key"] != told[3]["key"] != told[0]["key"]
 
 
+async def test_a_conflict_with_a_base_that_moved_is_not_done_and_looked_at_again() -> None:
+    script = Script(conflicts=("a.py",))
+    driven = Driven(script)
+    state = await driven.run()
+    assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "base_conflict")
+    script.conflicts = ()
+    driven.nodes.clear()
+    state = await driven.resume(Limits())
+    assert driven.nodes == ["publish"]
+    assert state["outcome"].status == "succeeded"
+
+
 async def test_a_spent_budget_publishes_a_validated_draft_and_resumes_in_the_same_step() -> None:
     script = Script(changes=["budget", "whole"])
     driven = Driven(script)

@@ -19,7 +19,8 @@ TOKEN = "ghp_ForTestsOnly0123456789ABCDEFabcdef0123"
 class Fault:
     """One way to fail. `after`: only once the call had its effect.
 
-    `status` None drops the connection, `cut` sends half of the right JSON.
+    `status` None drops the connection, `cut` sends half of the right JSON. `skip`: so many calls
+    go right before.
     """
 
     status: int | None = 500
@@ -29,6 +30,7 @@ class Fault:
     after: bool = False
     cut: bool = False
     times: int = 1
+    skip: int = 0
     body: bytes | None = None
 
     def response(self) -> Response:
@@ -84,6 +86,9 @@ class GitHubStandIn(ForgeServer):
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for wanted, end, fault in self._faults:
             if fault.times and wanted == method and path.endswith(end):
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
                 fault.times -= 1
                 return fault
         return None

@@ -59,6 +59,7 @@ class Script:
     notes: tuple[str, ...] = ()
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
+    conflicts: tuple[str, ...] = ()
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
@@ -207,4 +208,5 @@ class _Publisher:
             branch=publication.branch,
             draft=publication.draft,
             created=len(self.script.published) == 1,
+            conflicts=self.script.conflicts,
         )
