@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -17,9 +18,14 @@ from graph.errors import BranchNotFound, EmptyRepository
 _PASSABLE = 0o711
 _READABLE_FOLDER = 0o755
 _READABLE_FILE = 0o444
-_QUESTIONS = b"HEAD^{commit}\nHEAD^{tree}\nHEAD:.gitmodules\n"
+_QUESTIONS = b"HEAD^{commit}\nHEAD^{tree}\nHEAD:.gitmodules\nHEAD:.gitattributes\n"
 _FORMAT = "--batch-check=%(objectname) %(objecttype)"
+_LFS = re.compile(rb"(?m)^[ \t]*[^#\s].*[ \t]filter=lfs(?:[ \t\r]|$)")
 _HEAD = "ref: refs/heads/"
+_SUBMODULES_STAY = "Submodules are left as they are; their files are not there."
+_POINTERS_STAY = (
+    "Files in Git LFS are left as they are; their pointers are there, not the contents."
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,13 @@ class Head:
     sha: str
     tree: str
     submodules: bool
+    lfs: bool
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of its contents, a sentence each."""
+        told = ((self.submodules, _SUBMODULES_STAY), (self.lfs, _POINTERS_STAY))
+        return tuple(note for holds, note in told if holds)
 
 
 @contextlib.asynccontextmanager
@@ -65,10 +78,15 @@ async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
     """The repository's HEAD. Raises EmptyRepository, BranchNotFound."""
     head = await asyncio.to_thread((git_dir / "HEAD").read_text)
     answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=_QUESTIONS)
-    commit, tree, modules = (line.split(" ") for line in answer.decode().splitlines()[:3])
+    found = [line.split(" ") for line in answer.decode().splitlines()]
+    commit, tree, modules, attributes = found[:4]
     if commit[-1] != "commit":
         raise EmptyRepository(f"{full_name} has no commit to start from.")
     if not head.startswith(_HEAD):
         raise BranchNotFound(f"{full_name} has a tag of that name, not a branch.")
     branch = head.removeprefix(_HEAD).strip()
-    return Head(branch, commit[0], tree[0], submodules=modules[-1] == "blob")
+    lfs = False
+    if attributes[-1] == "blob":
+        rules = await git.output("cat-file", "blob", attributes[0], git_dir=str(git_dir))
+        lfs = bool(_LFS.search(rules))
+    return Head(branch, commit[0], tree[0], submodules=modules[-1] == "blob", lfs=lfs)

@@ -22,6 +22,7 @@ from forge.repo_url import parse, web_address
 from forge.retries import Patience
 from forge.runner import Git
 from forge.secret_forms import SecretForms
+from forge.template import read_template
 from forge.trusted_repository import open_blobs
 from forge.whole_file import write_whole
 from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
@@ -93,7 +94,8 @@ class ForgePublisher(Publisher):
         )
         publication = told_of_movement(publication, movement)
         progress = Progress(self._git, run, publication, record)
-        text, message = self._texts(publication)
+        template = await read_template(self._git, run, publication.base.tree)
+        text, message = self._texts(publication, template)
         author = self._author or (await github.account(emit)).author
         delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
         pull_request = await delivery.deliver(text, message, author)
@@ -134,9 +136,9 @@ class ForgePublisher(Publisher):
             patch=str(patch),
         )
 
-    def _texts(self, publication: Publication) -> tuple[PullText, str]:
+    def _texts(self, publication: Publication, template: str = "") -> tuple[PullText, str]:
         """What the pull request and the commit say. Raises PushRefused where it is our token."""
-        title, body = pull_request.title(publication), pull_request.body(publication)
+        title, body = pull_request.title(publication), pull_request.body(publication, template)
         message = pull_request.commit_message(publication)
         self._refuse_token(title, body, message, publication.branch)
         return PullText(hide_patterns(title), hide_patterns(body)), hide_patterns(message)

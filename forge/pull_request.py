@@ -3,6 +3,7 @@
 from typing import Final
 
 from forge.neutral_text import code, cut, line, paragraphs
+from forge.template import fill
 from graph.services import Publication
 from graph.values import CommandReport, Finding, GateReport, Plan, Review, Validation
 
@@ -35,14 +36,24 @@ def commit_message(publication: Publication) -> str:
     return "\n\n".join(part for part in (title(publication), summary, "\n".join(trailers)) if part)
 
 
-def body(publication: Publication) -> str:
-    """The pull request's text. Neither the prompt nor any command's output is in it."""
+def body(publication: Publication, template: str = "") -> str:
+    """The pull request's text. Neither the prompt nor any command's output is in it.
+
+    `template` is the repository's own: it comes first but for what is left to do, and takes what
+    it asks for below its headings.
+    """
+    summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
+    validation = _validation(publication.validation)
+    left = _section("What is left", [line(text, _MAX_LINE) for text in publication.left])
+    filled, placed = fill(template, {"summary": summary, "validation": validation})
     sections = [
-        paragraphs(publication.change.summary, _MAX_SUMMARY),
+        left if filled else "",
+        filled,
+        "" if "summary" in placed else summary,
         _plan(publication.plan),
-        _validation(publication.validation),
+        "" if "validation" in placed else f"### Validation\n\n{validation}",
         _review(publication.review),
-        _section("What is left", [line(text, _MAX_LINE) for text in publication.left]),
+        "" if filled else left,
         _section("Worth a look", _warnings(publication.gate)),
         _section(
             "About the repository", [line(note, _MAX_LINE) for note in publication.base.notes]
@@ -58,13 +69,13 @@ def _plan(plan: Plan | None) -> str:
 
 def _validation(validation: Validation | None) -> str:
     if validation is None:
-        return "### Validation\n\nNot validated."
+        return "Not validated."
     if not validation.commands:
-        return f"### Validation\n\nChecks: {_STATUS[validation.status]}."
+        return f"Checks: {_STATUS[validation.status]}."
     items = [_command(report) for report in validation.commands]
     items += [f"Fails since this change: {_name(name)}" for name in validation.new_failures]
     items += [f"Failed before this change too: {_name(name)}" for name in validation.known_failures]
-    return _section("Validation", items)
+    return _items(items)
 
 
 def _command(report: CommandReport) -> str:

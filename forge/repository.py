@@ -28,7 +28,6 @@ from graph.values import Base, Change, ChangeRef
 
 T = TypeVar("T")
 
-_SUBMODULES = "Submodules are left as they are; their files are not there."
 _UNCOMMITTED = "Uncommitted changes of the checkout are not included."
 
 
@@ -120,7 +119,7 @@ class GitRepositories(Repositories):
             notes = [_UNCOMMITTED] if await uncommitted else []
         finally:
             await _stopped(uncommitted)
-        notes += [_SUBMODULES] if head.submodules else []
+        notes += head.notes
         return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
 
     def _signed_in(self, address: RepoAddress) -> GitHub:
@@ -143,7 +142,7 @@ async def _stopped(task: "asyncio.Task[T]") -> None:
 
 
 def _forge_notes(address: RepoAddress, facts: RepositoryFacts, head: Head) -> list[str]:
-    notes = [_SUBMODULES] if head.submodules else []
+    notes = list(head.notes)
     if facts.full_name.lower() != address.full_name.lower():
         notes.append(f"The repository {address.full_name} is now {facts.full_name}.")
     if not facts.push:

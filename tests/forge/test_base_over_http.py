@@ -197,6 +197,26 @@ async def test_submodules_are_told_of(side: TrustedSide) -> None:
     assert any("Submodules" in note for note in base.notes)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ("*.psd filter=lfs diff=lfs merge=lfs -text\n", True),
+        ("a text\n  *.bin filter=lfs\r\n", True),
+        ("# *.psd filter=lfs\n", False),
+        ("*.psd filter=lfsx\n", False),
+        ("* text=auto\n", False),
+        ("", False),
+    ],
+)
+async def test_files_in_lfs_are_told_of(side: TrustedSide, attributes: str, told: bool) -> None:
+    (side.source / ".gitattributes").write_text(attributes)
+    git(side.source, "add", "-A")
+    git(side.source, "commit", "-qm", "with attributes")
+    await side.forge.add_repository("octo/with", side.source)
+    base = await side.prepare(f"{side.forge.address}/octo/with")
+    assert any("Git LFS" in note for note in base.notes) is told
+
+
 async def test_without_a_token_nothing_is_begun(side: TrustedSide) -> None:
     repositories = GitRepositories(
         runs=side.runs,
