@@ -1,0 +1,147 @@
+"""What a one-line change costs beside the coder's own work, over the whole graph.
+
+The stand-in answers at once only where a role is told what it would else have to look up.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from demo.messages_server import Answer, MessagesServer, Request
+from graph.build import build_graph
+from graph.events import Emit
+from graph.run_folder import RunFolder
+from graph.values import (
+    Base,
+    Change,
+    ChangedFile,
+    ChangeRef,
+    CommandReport,
+    RoleName,
+    Validation,
+)
+from roles import coder, planner, reviewer
+from roles.claude import Claude
+from roles.coder import ClaudeCoder
+from roles.planner import ClaudePlanner
+from roles.reviewer import ClaudeReviewer
+from roles.turn import Patience
+from sandbox.workspace import load_change
+from tests.roles.bench import KEY, RUN
+from tests.roles.cast import APPROVED, CODED, Cast
+from tests.standins.claude import answer, calls
+from tests.standins.sandbox import make_run
+from tests.standins.services import Script
+
+FILES = {
+    "greet.py": 'def greet(name):\n    return f"Hello, {name}!"\n',
+    "README.md": "# Greet\n",
+    "AGENTS.md": "Greet politely.\n",
+}
+PROMPT = 'Say "Good morning" instead of "Hello" in greet.py.'
+PLAN = {
+    "action": "change",
+    "reason": "",
+    "summary": "Greets in the morning.",
+    "route": "short",
+    "steps": ["Change the text in greet.py"],
+    "files": ["greet.py"],
+    "validate": [],
+}
+ENOUGH: dict[RoleName, tuple[str, ...]] = {
+    "planner": ("greet.py:2:", "Greet politely.", "make test"),
+    "reviewer": (
+        '+    return f"Good morning, {name}!"',
+        "light review",
+        "- `make test`: passed",
+        "Greet politely.",
+    ),
+}
+TESTED = CommandReport(command="make test", exit_code=0, status="passed", duration_ms=9)
+EDIT = "sed -i 's/Hello/Good morning/' greet.py"
+ROLES: dict[str, RoleName] = {
+    planner.PROMPT: "planner",
+    coder.PROMPT: "coder",
+    reviewer.PROMPT: "reviewer",
+}
+
+
+class Reader:
+    """A Claude that looks around unless it was told enough; remembers who asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[RoleName] = []
+
+    async def __call__(self, request: Request) -> Answer:
+        role = ROLES[request["system"]]
+        self.asked.append(role)
+        told = request["messages"][0]["content"][0]["text"]
+        if role == "coder":
+            return calls(EDIT) if len(request["messages"]) == 1 else answer(**CODED)
+        enough = ENOUGH[role]
+        if not all(words in told for words in enough):
+            return calls("cat greet.py AGENTS.md; git diff HEAD")
+        return answer(**(PLAN if role == "planner" else APPROVED))
+
+
+class Repositories:
+    """The trusted side as far as this run needs it: a diff for the reviewer."""
+
+    def __init__(self, runs: Path, base: Base) -> None:
+        self._runs, self._base = runs, base
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        return self._base
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        diff = RunFolder.of(self._runs, run_id).diff(ref.step)
+        diff.parent.mkdir(exist_ok=True)
+        diff.write_bytes(load_change(self._runs, run_id, ref))
+        return Change(
+            ref=ref, tree="new", files=(ChangedFile(path="greet.py", added=1, removed=1),)
+        )
+
+
+@asynccontextmanager
+async def played(
+    runs: Path, patience: Patience
+) -> AsyncIterator[tuple[MessagesServer, Reader, Any]]:
+    """The graph with real roles, the rest of it by script."""
+    base, reader = make_run(runs, RUN, FILES), Reader()
+    async with MessagesServer(reader, key=KEY) as server:
+        claude = Claude(api_key=SecretStr(KEY), base_url=server.base_url)
+        cast = Cast(runs, patience)
+        services = replace(
+            Script(validations=[Validation(status="passed", commands=(TESTED,))]).services(),
+            planner=cast.play(ClaudePlanner, claude),
+            coder=cast.play(ClaudeCoder, claude),
+            reviewer=cast.play(ClaudeReviewer, claude),
+            repositories=Repositories(runs, base),
+        )
+        try:
+            yield server, reader, build_graph(services).compile()
+        finally:
+            await claude.close()
+
+
+async def test_one_line_costs_one_plan_and_one_light_review(runs: Path, patience: Patience) -> None:
+    spent: dict[str, list[int]] = {"planner": [], "coder": [], "reviewer": []}
+    async with played(runs, patience) as (server, reader, graph):
+        request = {"repo_url": "https://github.com/octocat/hello", "prompt": PROMPT}
+        config = {"configurable": {"thread_id": RUN}}
+        state: dict[str, Any] = {}
+        async for mode, event in graph.astream(request, config, stream_mode=["custom", "values"]):
+            if mode == "values":
+                state = event
+            elif event["type"] == "usage":
+                names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+                spent[event["role"]].append(sum(event[name] for name in names))
+    assert state["outcome"].status == "succeeded", state["failure"]
+    assert reader.asked == ["planner", "coder", "coder", "reviewer"]
+    assert server.requests[-1]["output_config"]["effort"] == "low"
+    assert state["spent"].turns == 4
+    assert sum(spent["planner"]) + sum(spent["reviewer"]) < 2_000
