@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench serve system clean
+.PHONY: demo test check format bench soak serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -24,6 +24,9 @@ format: $(STAMP)
 
 bench: $(STAMP) system
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP) system
+	$(BIN)/python -m benchmarks.soak
 
 serve: $(STAMP) system
 	$(BIN)/coding-agent serve

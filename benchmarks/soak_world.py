@@ -41,10 +41,15 @@ MODEL_FAULTS: Final[tuple[Answer, ...]] = (
     Malformed(),
 )
 _LIMITED: Final = {"Retry-After": "1"}
+_LIMITS: Final = {
+    True: Fault(403, "You have exceeded a secondary rate limit", _LIMITED),
+    False: Fault(429, "Too Many Requests", _LIMITED),
+}
+"""How a rate limit is told: by the API, and to git."""
 FORGE_FAULTS: Final = (
     Fault(502),
     Fault(503),
-    Fault(403, "You have exceeded a secondary rate limit", _LIMITED),
+    None,  # a rate limit
     DROPPED,
     Fault(None, after=True),
     Fault(502, after=True),
@@ -86,7 +91,7 @@ class FlakyForge(GitHubStandIn):
         self.calls_made += 1
         if self._random.random() >= self._share:
             return None
-        fault = self._random.choice(FORGE_FAULTS)
+        fault = self._random.choice(FORGE_FAULTS) or _LIMITS[path.startswith("/api/")]
         self.faults[f"{fault.status or 'dropped'}{' after' if fault.after else ''}"] += 1
         return fault
 
