@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -97,6 +98,13 @@ class GitHub:
     async def open(self) -> None:
         """Import PyGithub ahead of its first use."""
         await asyncio.to_thread(self._client)
+
+    async def patient(self, deadline: float) -> "GitHub":
+        """The same account, which waits for what GitHub asks to wait for until `deadline`."""
+        await self.open()
+        twin = copy(self)
+        twin.patience = self.patience.until(deadline)
+        return twin
 
     async def close(self) -> None:
         """Close the connections."""

@@ -87,7 +87,7 @@ class ForgePublisher(Publisher):
     async def _to_forge(
         self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
     ) -> PullRequest:
-        github = self._signed_in(publication.base)
+        github = await self._signed_in(publication.base).patient(publication.deadline)
         address = parse(publication.base.address, self._web, allow_local=False)
         movement = await base_movement(
             *(self._git, address, run, publication.base, publication.change), emit, self._patience

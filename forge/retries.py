@@ -1,8 +1,9 @@
 """Trying again what may go right the next time, told to whoever watches."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from graph.errors import CodingAgentError
@@ -37,6 +38,10 @@ class Patience:
     def wait(self, attempt: int, asked_s: float | None) -> float:
         """Seconds to wait after the failed `attempt`, the first being 1."""
         return asked_s if asked_s is not None else self.first_s * 2.0 ** (attempt - 1)
+
+    def until(self, deadline: float) -> "Patience":
+        """Patience for the waits that still fit before `deadline`, in Unix seconds."""
+        return replace(self, total_s=max(self.total_s, deadline - time.time()))
 
 
 async def repeated(

@@ -15,6 +15,7 @@ from graph.errors import (
 )
 
 _STATUS: Final = re.compile(r"requested URL returned error: (\d{3})")
+_MOVED: Final = (301, 302, 307, 308)
 _REFUSED_SIGN_IN: Final = (
     "could not read Username",
     "could not read Password",
@@ -63,6 +64,11 @@ def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
         return GitHubUnauthorized(f"The token was not accepted for {full_name}.")
     if status == 403:
         return GitHubForbidden(f"The token may not do this on {full_name}.")
+    if status in _MOVED:
+        return RepositoryNotFound(
+            f"{full_name} has another name since the run began.",
+            "Start a new run with the repository's present address.",
+        )
     if status in (404, 410, 451) or _NOT_FOUND.search(text):
         return RepositoryNotFound(f"{full_name} was not found.")
     return None

@@ -198,6 +198,7 @@ class Nodes:
             labels=tuple(state.get("labels") or ()),
             reviewers=tuple(state.get("reviewers") or ()),
             requested_by=state.get("requested_by") or "",
+            deadline=state["deadline"],
         )
         try:
             pull_request = await self.services.publisher.publish(publication, emit)

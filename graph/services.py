@@ -125,6 +125,8 @@ class Publication(Value):
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     requested_by: str = ""
+    deadline: float = 0
+    """Unix seconds: a rate limit that ends before is waited for."""
 
 
 class Publisher(Protocol):

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from forge.publisher import ForgePublisher
 from graph.errors import (
     CodingAgentError,
     GitHubForbidden,
+    GitHubRateLimited,
     GitHubUnauthorized,
     GitHubUnavailable,
     PushBlocked,
@@ -20,7 +23,7 @@ from graph.errors import (
 )
 from graph.events import Retry
 from graph.values import Base, Change, PullRequest
-from tests.forge.trusted_side import TrustedSide, git, write_file
+from tests.forge.trusted_side import FAST, TrustedSide, git, write_file
 from tests.standins.github import (
     DROPPED,
     TOKEN,
@@ -185,6 +188,39 @@ async def test_a_refused_push_has_its_error(
         await publish(side, base, change)
     assert TOKEN not in raised.value.message
     assert side.hosted.pulls == {}
+
+
+async def test_a_repository_renamed_meanwhile_is_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.forge.rename(side.hosted, "octo/renamed")
+    with pytest.raises(RepositoryNotFound) as raised:
+        await publish(side, base, change)
+    assert "present address" in raised.value.hint
+    assert side.hosted.pulls == {}
+
+
+async def test_a_repository_archived_meanwhile_is_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.hosted.archived = True
+    with pytest.raises(GitHubForbidden):
+        await publish(side, base, change)
+
+
+@pytest.mark.parametrize("left_s", [0, 60])
+async def test_a_rate_limit_is_waited_for_where_the_runs_clock_allows(
+    side: TrustedSide, left_s: float
+) -> None:
+    base, change = await a_change(side)
+    side.github.patience = replace(FAST, total_s=0.5)
+    now = time.time()
+    limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(now) + 1)}
+    side.forge.fail("POST", "/pulls", Fault(403, headers=limit))
+    if not left_s:
+        with pytest.raises(GitHubRateLimited):
+            await publish(side, base, change, deadline=now)
+        return
+    assert (await publish(side, base, change, deadline=now + left_s)).number == 1
+    assert [event.reason for event in side.events if isinstance(event, Retry)] == ["rate limit"]
 
 
 async def test_without_the_right_to_push_nothing_is_pushed(side: TrustedSide) -> None:
