@@ -1,5 +1,7 @@
 """The parts of a role's first message."""
 
+import asyncio
+
 from graph.tasks import RoleTask
 from graph.values import CommandReport, Finding, Plan, Validation
 from roles.change_diff import ChangeDiff
@@ -35,9 +37,11 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
-def diff(change: ChangeDiff | None, most: int) -> str:
+async def diff(change: ChangeDiff | None, most: int) -> str:
     """The change as the trusted side wrote it."""
-    return change.shown(most) if change else "See the change with `git diff HEAD`."
+    if change is None:
+        return "See the change with `git diff HEAD`."
+    return await asyncio.to_thread(change.shown, most)
 
 
 def failures(validation: Validation | None) -> str:

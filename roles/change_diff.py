@@ -16,6 +16,7 @@ _HUNK: Final = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _ESCAPE: Final = re.compile(r'\\([0-7]{3}|[abtnvfr"\\])')
 _ESCAPED: Final = dict(zip("abtnvfr", "\a\b\t\n\v\f\r", strict=True))
 _MAX_LISTED: Final = 200
+_MAX_READ: Final = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class ChangeDiff:
 
     files: tuple[FileDiff, ...]
     text: str
+    cut: bool = False
+    """There is more of it than was read."""
 
     @classmethod
-    def read(cls, text: str) -> "ChangeDiff":
+    def read(cls, text: str, *, cut: bool = False) -> "ChangeDiff":
         """The diff as git writes it; what stands before the first file belongs to none."""
         parts = _FILE.split(text)
-        return cls(tuple(_file(part) for part in parts if part.startswith("diff --git ")), text)
+        files = tuple(_file(part) for part in parts if part.startswith("diff --git "))
+        return cls(files, text, cut)
 
     @classmethod
     async def load(cls, path: Path) -> "ChangeDiff | None":
@@ -64,12 +68,16 @@ class ChangeDiff:
         ]
         if more := len(self.files) - len(listed):
             listed.append(f"and {more} more")
+        if self.cut:
+            listed.append("and what follows: the rest of the diff was not read")
         note = "The diff is long; of large files both ends are shown. All files of the change:"
         return "\n".join([note, fenced("files_changed", "\n".join(listed), most), *kept])
 
 
 def _load(path: Path) -> ChangeDiff:
-    return ChangeDiff.read(path.read_text(encoding="utf-8", errors="replace"))
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        text = file.read(_MAX_READ)
+        return ChangeDiff.read(text, cut=bool(file.read(1)))
 
 
 def _share(sizes: Sequence[int], most: int) -> int:

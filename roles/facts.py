@@ -22,27 +22,28 @@ _CHECK_PATH: Final = re.compile(
     r"(?:^|/)(?:\.github/workflows/.*|(?:jest|vitest|playwright|karma)\.config\.\w+"
     r"|\.(?:eslint|mocha)rc[^/]*|eslint\.config\.\w+)$"
 )
+# Lines come from the change, so that no pattern may take more than linear time on any of them.
 _TEST: Final = re.compile(
-    r"^\s*(?:async\s+)?def\s+(?P<python>test\w*)\s*\("
-    r"|^\s*(?:it|test|specify)(?:\.\w+)*\s*\(?\s*(?P<quote>['\"`])(?P<named>.+?)(?P=quote)"
-    r"|^func\s+(?P<go>(?:Test|Fuzz|Example)\w*)\s*\("
-    r"|^\s*(?:public\s+|private\s+)?(?:void|fun)\s+`?(?P<java>[\w ]*?)`?\s*\("
-    r"|^\s*(?:async\s+)?fn\s+(?P<rust>\w+)\s*\("
+    r"^\s*+(?:async\s++)?def\s++(?P<python>test\w*+)\s*+\("
+    r"|^\s*+(?:it|test|specify)(?:\.\w++)*+\s*+\(?+\s*+(?P<quote>['\"`])(?P<named>.+?)(?P=quote)"
+    r"|^func\s++(?P<go>(?:Test|Fuzz|Example)\w*+)\s*+\("
+    r"|^\s*+(?:public\s++|private\s++)?(?:void|fun)\s++`?+(?P<java>\w[\w ]*+)`?+\s*+\("
+    r"|^\s*+(?:async\s++)?fn\s++(?P<rust>\w++)\s*+\("
 )
 _SKIP: Final = re.compile(
-    r"@(?:\w+\.)*(?:skip|skipIf|skipUnless|skipif|xfail|expectedFailure)\b"
-    r"|\b(?:pytest\.(?:skip|xfail|importorskip)|self\.skipTest|t\.Skip(?:f|Now)?)\s*\("
+    r"@(?:\w++\.)*+(?:skip|skipIf|skipUnless|skipif|xfail|expectedFailure)\b"
+    r"|\b(?:pytest\.(?:skip|xfail|importorskip)|self\.skipTest|t\.Skip(?:f|Now)?)\s*+\("
     r"|\b(?:it|test|describe|context|suite|specify)\.(?:skip|todo|only|failing)\b"
-    r"|(?<![.\w])[xf](?:it|describe|test|specify|context)\s*\(\s*['\"`]"
+    r"|(?<![.\w])[xf](?:it|describe|test|specify|context)\s*+\(\s*+['\"`]"
     r"|#\[ignore|@(?:Disabled|Ignore)\b"
 )
 _SUPPRESS: Final = re.compile(
-    r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover|nosec|pylint:\s*disable)"
-    r"|eslint-disable|@ts-(?:ignore|nocheck|expect-error)|//\s*nolint|#!?\[allow\("
-    r"|\|\|\s*true\b|--exit-zero|--passWithNoTests|continue-on-error"
+    r"#\s*+(?:noqa|type:\s*+ignore|pragma:\s*+no cover|nosec|pylint:\s*+disable)"
+    r"|eslint-disable|@ts-(?:ignore|nocheck|expect-error)|//\s*+nolint|#!?\[allow\("
+    r"|\|\|\s*+true\b|--exit-zero|--passWithNoTests|continue-on-error"
 )
 _ASSERT: Final = re.compile(
-    r"\bassert\w*\b|\bexpect\s*\(|\bself\.fail\b|\bt\.(?:Error|Fatal)f?\s*\(|\brequire\.\w+\("
+    r"\bassert\w*\b|\bexpect\s*+\(|\bself\.fail\b|\bt\.(?:Error|Fatal)f?\s*+\(|\brequire\.\w+\("
     r"|\bpytest\.raises\b|\bshould\b"
 )
 _MAX_FACTS: Final = 40
@@ -88,7 +89,7 @@ def _removed_tests(files: Sequence[FileDiff], tests: Sequence[FileDiff]) -> Iter
 def _names(line: str) -> Iterator[str]:
     if match := _TEST.match(line):
         names = match.groupdict()
-        yield from (name for key, name in names.items() if name and key != "quote")
+        yield from (name.strip() for key, name in names.items() if name and key != "quote")
 
 
 def _fewer_assertions(tests: Sequence[FileDiff]) -> Iterator[str]:

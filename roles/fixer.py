@@ -62,7 +62,7 @@ class ClaudeFixer(ChangingRole):
             briefing.plan(task.plan),
             briefing.checks(task.checks),
             await wishes(sandbox),
-            briefing.diff(diff, _MAX_DIFF) if task.change else "",
+            await briefing.diff(diff, _MAX_DIFF) if task.change else "",
             await earlier_fixes(folder, task.step),
             briefing.failures(task.validation),
             briefing.findings("The reviewer asks for changes:", review.findings)

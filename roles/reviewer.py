@@ -1,5 +1,6 @@
 """The reviewer: judges a change against the request, in a tree made for it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -120,8 +121,8 @@ async def _opening(task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) ->
         briefing.request(task),
         briefing.plan(task.plan),
         await wishes(sandbox),
-        briefing.diff(diff, _MAX_DIFF),
-        facts(diff.files) if diff else "",
+        await briefing.diff(diff, _MAX_DIFF),
+        await asyncio.to_thread(facts, diff.files) if diff else "",
         briefing.results(task.validation),
         briefing.findings("Rules about what may leave this machine found:", task.gate),
         LIGHT_NOTE if _is_short(task) else "",

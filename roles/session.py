@@ -54,7 +54,8 @@ _CLOSED = {
     RoleInCircles.code: "it went in circles, with the same steps again and again",
 }
 _KEPT = (
-    " Its edits are in the work tree: look at `git status` and `git diff HEAD` before you go on."
+    " What it edited is in the work tree, unless that was lost: look at `git status` and "
+    "`git diff HEAD` before you go on."
 )
 
 

@@ -1,12 +1,19 @@
 """A conversation that cannot go on is followed by another, at once or when the role is resumed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from graph.errors import ClaudeRefused, ContextExceeded
-from tests.roles.bench import DONE, RUN, Bench, Ears, Serve, transcript
-from tests.standins.claude import HttpError, calls, says
+from roles.coder import ClaudeCoder
+from sandbox.workspace import load_change
+from tests.roles.bench import DONE, FILES, RUN, Bench, Ears, Serve, make_task, transcript
+from tests.roles.cast import CODED, MEND, Cast
+from tests.standins.claude import HttpError, answer, calls, says
+from tests.standins.sandbox import make_run
+
+OTHER = "02run"
 
 TOO_LONG = HttpError(400, "invalid_request_error", "prompt is too long: 1000001 tokens")
 FULL = says("I", stop_reason="model_context_window_exceeded")
@@ -83,3 +90,20 @@ async def test_user_is_heard_in_each_conversation(serve: Serve, bench: Bench) ->
         await bench.run(claude)
     for request in server.requests:
         assert "Keep it short." in request["messages"][0]["content"][-1]["text"]
+
+
+async def test_refused_coder_goes_on_with_its_tree(
+    serve: Serve, cast: Cast, runs: Path, ears: Ears
+) -> None:
+    base = make_run(runs, OTHER, FILES)
+    refusal = says("I", stop_reason="refusal")
+    async with serve(calls(MEND), refusal, answer(**CODED)) as (server, claude):
+        with pytest.raises(ClaudeRefused):
+            await cast.play(ClaudeCoder, claude)(make_task(base, run_id=OTHER), ears)
+        task = make_task(base, run_id=OTHER, fence=2)
+        result = await cast.play(ClaudeCoder, claude)(task, ears)
+    assert len(server.requests[-1]["messages"]) == 1
+    assert "git diff HEAD" in server.requests[-1]["messages"][0]["content"][1]["text"]
+    assert result.change
+    assert b"+    return a + b" in load_change(runs, OTHER, result.change)
+    assert result.spend.turns == 3

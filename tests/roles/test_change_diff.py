@@ -104,3 +104,13 @@ def test_very_many_files(tmp_path: Path) -> None:
     shown = changed(tmp_path, {}, {f"f{n}": f"{n}\n" * 100 for n in range(500)}).shown(20_000)
     assert len(shown) < 50_000
     assert "and 300 more" in shown
+
+
+async def test_only_so_much_is_read(tmp_path: Path) -> None:
+    part = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n+" + "x" * 4_000_000 + "\n"
+    path = tmp_path / "0001.diff"
+    path.write_text(part * 3)
+    diff = await ChangeDiff.load(path)
+    assert diff
+    assert len(diff.text) == 8_000_000
+    assert "the rest of the diff was not read" in diff.shown(1_000)

@@ -1,5 +1,7 @@
 """What the reviewer is told of a change's tests."""
 
+import time
+
 import pytest
 
 from roles.change_diff import ChangeDiff
@@ -116,3 +118,21 @@ def test_facts_are_bounded_and_fenced() -> None:
     assert len(shown) < 8_000
     assert "and 460 more" in shown
     assert shown.count("</test_facts>") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "void" + " " * 300_000,
+        "it" + " " * 300_000,
+        "@" + "a." * 150_000,
+        "it('" + "x" * 300_000,
+        "def" + " " * 300_000 + "test",
+        "#" + " " * 300_000,
+        "fn " + "a" * 300_000,
+    ],
+)
+def test_long_lines_take_no_time(line: str) -> None:
+    begun = time.monotonic()
+    told(diff("tests/test_a.py", f"-{line}", f"+{line}", f"+ {line}"))
+    assert time.monotonic() - begun < 1

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from graph.values import Base
+from graph.values import Base, Finding
 from roles.coder import ClaudeCoder
+from roles.overview import overview
+from roles.places import placed
 from roles.reviewer import ClaudeReviewer
+from roles.tree_digest import tree_digest
 from roles.turn import Patience
 from sandbox.bubblewrap import Bubblewrap
-from sandbox.sandbox import Limits, Sandboxes
+from sandbox.sandbox import Limits, Sandboxes, TreeSpec
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import load_change
 from tests.roles.bench import FILES, MODEL, RUN, Ears, Serve, make_task, results
@@ -109,3 +112,17 @@ async def test_links_lead_to_more_sandbox(
     assert secret.read_text() == "not yours"
     for request in (2, 3, 4):
         assert results(server, request)[0]["is_error"] is True
+
+
+async def test_looks_work_inside(sandboxes: Sandboxes, runs: Path, base: Base) -> None:
+    sandbox = await sandboxes.open(RUN, TreeSpec(name="live", base=base))
+    told = await overview(sandbox, "Let `add` really add.")
+    assert "<files>\nREADME.md\ncalc.py\n</files>" in told
+    assert "calc.py:1:def add(a, b):" in told
+    before = await tree_digest(sandbox)
+    await sandbox.write("/workspace/new.py", b"1\n2\n")
+    assert "" != before != await tree_digest(sandbox) != ""
+    finding = Finding(severity="error", path="new.py", line=3, message="x")
+    kept, moved = await placed([finding.model_copy(update={"line": 2}), finding], (), sandbox)
+    assert (kept.path, kept.line, moved.line) == ("new.py", 2, None)
+    await sandbox.close()

@@ -1,5 +1,6 @@
 """What the planner is shown, so that a small request needs no looking around."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def repository(runs: Path, files: dict[str, str]) -> DirectorySandbox:
 )  # fmt: skip
 def test_terms(prompt: str, named: list[str]) -> None:
     assert terms(prompt) == named
+
+
+@pytest.mark.parametrize("word", ["a", "_", "a-", "A", "aA", "--a", "a.b:", "`"])
+def test_long_words_take_no_time(word: str) -> None:
+    begun = time.monotonic()
+    terms(word * (30_000 // len(word)))
+    assert time.monotonic() - begun < 1
 
 
 async def test_lines_that_the_request_names(runs: Path) -> None:
