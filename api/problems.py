@@ -48,6 +48,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.PatchTooLarge: 422,
     errors.PatchUnusable: 422,
     errors.PushRefused: 502,
+    errors.PushBlocked: 422,
     errors.GitFailed: 502,
     errors.GitHubError: 502,
     errors.GitHubUnauthorized: 502,
