@@ -29,9 +29,10 @@ CodingAgentError
     ├── StoreLocked  StoreFull  StoreDamaged  VersionChanged
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from graph.values import GateFinding
+if TYPE_CHECKING:
+    from graph.values import GateFinding
 
 
 class CodingAgentError(Exception):
@@ -219,7 +220,7 @@ class PushBlocked(PushRefused):
     code = "push_blocked"
 
     def __init__(
-        self, message: str, hint: str = "", findings: tuple[GateFinding, ...] = ()
+        self, message: str, hint: str = "", findings: "tuple[GateFinding, ...]" = ()
     ) -> None:
         super().__init__(message, hint)
         self.findings = findings

@@ -12,6 +12,7 @@ from roles import briefing
 from roles.answer import Answer, Form
 from roles.bash_tool import BashTool
 from roles.change_diff import ChangeDiff
+from roles.earlier import earlier_answers
 from roles.facts import facts
 from roles.overview import wishes
 from roles.places import placed
@@ -102,7 +103,7 @@ class ClaudeReviewer(ClaudeRole):
                 LIGHT if _is_short(task) else SPEC,
                 task,
                 Toolbox(BashTool(sandbox)),
-                lambda: _opening(task, diff, sandbox),
+                lambda: self._opening(task, diff, sandbox),
                 emit,
             )
             review = await _review(end.answer, diff, sandbox) if end.answer else None
@@ -115,17 +116,29 @@ class ClaudeReviewer(ClaudeRole):
             return None
         return await ChangeDiff.load(RunFolder.of(self._runs, task.run_id).diff(task.change.step))
 
+    async def _opening(self, task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> str:
+        folder = RunFolder.of(self._runs, task.run_id)
+        reviews = await earlier_answers(folder, "reviewer", task.step, _FORM)
+        return briefing.joined(
+            briefing.request(task),
+            briefing.plan(task.plan),
+            await wishes(sandbox),
+            await briefing.diff(diff, _MAX_DIFF),
+            await asyncio.to_thread(facts, diff.files) if diff else "",
+            briefing.results(task.validation),
+            briefing.findings("Rules about what may leave this machine found:", task.gate),
+            _earlier(reviews[-1]) if reviews else "",
+            LIGHT_NOTE if _is_short(task) else "",
+        )
 
-async def _opening(task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> str:
-    return briefing.joined(
-        briefing.request(task),
-        briefing.plan(task.plan),
-        await wishes(sandbox),
-        await briefing.diff(diff, _MAX_DIFF),
-        await asyncio.to_thread(facts, diff.files) if diff else "",
-        briefing.results(task.validation),
-        briefing.findings("Rules about what may leave this machine found:", task.gate),
-        LIGHT_NOTE if _is_short(task) else "",
+
+def _earlier(review: ReviewAnswer) -> str:
+    """What the last review asked for; the change was mended since."""
+    asked = tuple(f for f in map(_finding, review.findings) if f.severity != "info")
+    return briefing.findings(
+        "An earlier review found this, and the change was mended since. See first whether each is "
+        "settled, then whether mending broke anything:",
+        asked,
     )
 
 
@@ -137,12 +150,16 @@ def _has_error(findings: Sequence[ReviewFinding | Finding]) -> bool:
     return any(finding.severity == "error" for finding in findings)
 
 
+def _finding(finding: ReviewFinding) -> Finding:
+    return Finding.model_validate(finding.model_dump())
+
+
 async def _review(answer: ReviewAnswer, diff: ChangeDiff | None, sandbox: Sandbox) -> Review:
     """The answer with findings that point somewhere, and a verdict that is theirs.
 
     What must be mended is not approved; where changes are requested, something must be mended.
     """
-    findings = tuple(Finding.model_validate(finding.model_dump()) for finding in answer.findings)
+    findings = tuple(map(_finding, answer.findings))
     if findings:
         findings = await placed(findings, diff.files if diff else (), sandbox)
     summary = answer.summary.strip()

@@ -121,6 +121,25 @@ async def test_request_that_stays_without_an_error_gets_one(
     assert result.review.findings[0].message == message
 
 
+async def test_later_review_knows_what_was_asked_for(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    error = {**WARNING, "severity": "error"}
+    async with serve(wants(error, INFO), answer(**APPROVED), answer(**APPROVED)) as (
+        server,
+        claude,
+    ):
+        for step in (3, 5, 7):
+            task = make_task(base, "reviewer", step=step, change=changed(cast.runs))
+            await cast.play(ClaudeReviewer, claude)(task, ears)
+    first, second, third = (opening(server, number) for number in range(3))
+    assert "earlier review" not in first
+    assert "mended since" in second
+    assert "- error calc.py:2: It multiplies." in second
+    assert "Nice." not in second
+    assert "earlier review" not in third
+
+
 async def test_reviewer_is_told_what_happened_to_tests(
     serve: Serve, cast: Cast, base: Base, ears: Ears
 ) -> None:
