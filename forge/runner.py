@@ -13,12 +13,13 @@ from pydantic import SecretStr
 
 from forge.git_environment import ENVIRONMENT, network, options, sign_in
 from forge.secret_forms import SecretForms
-from graph.errors import GitFailed
+from graph.errors import GitFailed, StoreFull
 
 _READ_BYTES: Final = 64 * 1024
 _STDERR_BYTES: Final = 16 * 1024
 _TOLD: Final = 1000
 _MIB: Final = 1024 * 1024
+_DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
 _PRIVATE: Final = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
 """A mask that every event loop can set: not all of them take it as an option."""
 
@@ -66,8 +67,14 @@ class GitResult:
     def ok(self) -> bool:
         return self.exit_code == 0 and not self.over
 
-    def failure(self) -> GitFailed:
+    @property
+    def disk_full(self) -> bool:
+        return any(sign in self.stderr for sign in _DISK_FULL)
+
+    def failure(self) -> GitFailed | StoreFull:
         """The error where no other fits."""
+        if self.disk_full:
+            return StoreFull("There is no space left on the disk for what git writes.")
         reason = f"stopped: {self.over}" if self.over else self.stderr.strip()[-_TOLD:]
         return GitFailed(f"git {self.verb} failed: {reason or f'exit code {self.exit_code}'}")
 

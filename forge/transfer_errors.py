@@ -49,6 +49,8 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
     text = result.stderr
     found = _STATUS.search(text)
     status = int(found[1]) if found else 0
+    if result.disk_full:
+        return result.failure()
     if result.over or _LIMIT_SIGNALS.search(text):
         why = result.over or "it is larger than this machine's limits allow"
         return RepositoryTooLarge(f"{full_name} could not be transferred: {why}.")

@@ -1,5 +1,6 @@
 """The state machine, put together."""
 
+import errno
 import logging
 import time
 from typing import Any, Final, Protocol
@@ -9,7 +10,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from graph import edges
-from graph.errors import CodingAgentError
+from graph.errors import CodingAgentError, StoreFull
 from graph.nodes import Nodes, Update
 from graph.services import Services, Workspaces
 from graph.state import Limits, RunRequest, RunState
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 RECURSION_LIMIT: Final = 100
 ROLE_NODES: Final = frozenset(("plan", "code", "review", "fix"))
 _DEFAULT_LIMITS = Limits()
+_DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Node(Protocol):
@@ -115,6 +117,8 @@ def _failing(workspaces: Workspaces) -> Any:
 
 def failure_of(error: BaseException, node: str) -> Failure:
     """An exception as data; one that is not ours says nothing of its inside."""
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        error = StoreFull("There is no space left on the disk.")
     if isinstance(error, CodingAgentError):
         return Failure(code=error.code, message=error.message, hint=error.hint, node=node)
     return Failure(

@@ -82,6 +82,7 @@ class ModelNotAllowed(RequestError):
     """Raised when a request names a model that CODING_AGENT_MODELS does not list."""
 
     code = "model_not_allowed"
+    default_hint = "Use a model that CODING_AGENT_MODELS lists, or leave it out."
 
 
 class LimitRaised(RequestError):
@@ -108,6 +109,7 @@ class RunNotFound(RunError):
     """Raised when there is no such run for this caller."""
 
     code = "run_not_found"
+    default_hint = "List the runs to see their ids."
 
 
 class RunActive(RunError):
@@ -121,12 +123,14 @@ class RunFinished(RunError):
     """Raised when a run must not have ended for what is asked, and has."""
 
     code = "run_finished"
+    default_hint = "Start a new run."
 
 
 class RunNotWaiting(RunError):
     """Raised when a plan is answered while the run does not wait for an answer."""
 
     code = "run_not_waiting"
+    default_hint = "Look at the run: its plan is answered already, or not made yet."
 
 
 class RunAbandoned(RunError):
@@ -174,6 +178,7 @@ class BranchNotFound(RepositoryError):
     """Raised when the base branch is not in the repository."""
 
     code = "branch_not_found"
+    default_hint = "Give baseBranch as the repository has it, or leave it out."
 
 
 class EmptyRepository(RepositoryError):
@@ -194,24 +199,28 @@ class RepositoryTooLarge(RepositoryError):
     """Raised when a repository is over the limits of size, files or time."""
 
     code = "repo_too_large"
+    default_hint = "It is over the limits of this machine: work on a smaller repository."
 
 
 class PatchTooLarge(RepositoryError):
     """Raised when a change is larger than trusted git will read."""
 
     code = "patch_too_large"
+    default_hint = "Ask for less in one run, or keep generated and large files out of it."
 
 
 class PatchUnusable(RepositoryError):
     """Raised when a change does not apply to its base, or names paths git refuses."""
 
     code = "patch_unusable"
+    default_hint = "Resume the run; where it happens again, start a new one."
 
 
 class PushRefused(RepositoryError):
     """Raised when the forge refused a push."""
 
     code = "push_refused"
+    default_hint = "See the repository's rules for branches and pushes."
 
 
 class PushBlocked(PushRefused):
@@ -233,6 +242,7 @@ class GitFailed(RepositoryError):
     """Raised when a git command failed for a reason that has no code of its own."""
 
     code = "git_failed"
+    default_hint = "See the message; resume the run once that is mended."
 
 
 class GitHubError(CodingAgentError):
@@ -259,6 +269,7 @@ class GitHubRateLimited(GitHubError):
     """Raised when a rate limit does not end within the run's time (403 or 429)."""
 
     code = "github_rate_limited"
+    default_hint = "Wait until the limit ends, then resume the run."
 
 
 class GitHubUnavailable(GitHubError):
@@ -272,6 +283,7 @@ class GitHubRejected(GitHubError):
     """Raised when GitHub answers 4xx for a reason that has no code of its own."""
 
     code = "github_rejected"
+    default_hint = "See the message; resume the run once that is mended."
 
 
 class ClaudeError(CodingAgentError):
@@ -312,18 +324,21 @@ class ClaudeRejected(ClaudeError):
     """Raised when the Messages API answers 4xx to a request that repeating will not mend."""
 
     code = "claude_rejected"
+    default_hint = "Check the model, and ANTHROPIC_BASE_URL where a gateway is used."
 
 
 class ClaudeRefused(ClaudeError):
     """Raised when Claude ended its reply with a refusal."""
 
     code = "claude_refused"
+    default_hint = "Word the request otherwise, or use another model."
 
 
 class ContextExceeded(ClaudeError):
     """Raised when a role's conversation no longer fits the model's window."""
 
     code = "context_exceeded"
+    default_hint = "Ask for less in one run, or use a model with a larger window."
 
 
 class RoleError(CodingAgentError):
@@ -336,12 +351,14 @@ class RoleTurnLimit(RoleError):
     """Raised when a role used all its turns."""
 
     code = "role_turn_limit"
+    default_hint = "Ask for less in one run, or resume it."
 
 
 class RoleNoAnswer(RoleError):
     """Raised when a role's answer does not fit its form, asked again too."""
 
     code = "role_no_answer"
+    default_hint = "Resume the run, or use another model."
 
 
 class RoleInCircles(RoleError):
@@ -354,12 +371,14 @@ class RoleSuperseded(RoleError):
     """Raised when a newer call of the same run took over from this one."""
 
     code = "role_superseded"
+    default_hint = "Nothing to do: the newer call goes on."
 
 
 class SecretInChange(RoleError):
     """Raised when a change holds the Claude key."""
 
     code = "secret_in_change"
+    default_hint = "Change the key: the repository or its tools have printed it."
 
 
 class PriceUnknown(RoleError):
@@ -379,18 +398,23 @@ class SandboxUnavailable(SandboxError):
     """Raised when no sandbox holds on this machine."""
 
     code = "sandbox_unavailable"
+    default_hint = "Run `coding-agent doctor`: it tries the sandbox and says what to install."
 
 
 class SandboxLost(SandboxError):
     """Raised when a sandbox went away under a command."""
 
     code = "sandbox_lost"
+    default_hint = (
+        "Resume the run; where it happens again, see what ends processes on this machine."
+    )
 
 
 class SetupFailed(SandboxError):
     """Raised when a set-up command failed."""
 
     code = "setup_failed"
+    default_hint = "Mend the request's setup commands, or what they need."
 
 
 class StoreError(CodingAgentError):
@@ -403,6 +427,7 @@ class StoreLocked(StoreError):
     """Raised when another process holds the store's lock too long."""
 
     code = "store_locked"
+    default_hint = "End the program that holds it open, such as a database browser or a backup."
 
 
 class StoreFull(StoreError):
@@ -423,3 +448,4 @@ class VersionChanged(StoreError):
     """Raised when a run was begun by a version whose state this one cannot carry on."""
 
     code = "version_changed"
+    default_hint = "Resume the run with the release that began it, or start a new one."

@@ -134,7 +134,8 @@ class Nodes:
     async def validate(self, state: RunState) -> Update:
         """Run the checks on the change in a fresh tree."""
         change = _change(state)
-        if time.time() >= state["deadline"]:
+        deadline = _deadline(state)
+        if time.time() >= deadline:
             return {"stopped": Stopped(why="time", node="validate")}
         validation = await self.services.checks.validate(
             state["run_id"],
@@ -142,7 +143,7 @@ class Nodes:
             change.ref,
             edges.checks_of(state),
             tuple(state["tree_setup"]),
-            state["deadline"],
+            deadline,
         )
         event = ValidationFinished.model_validate(validation.model_dump())
         _emit()(event.keyed(f"validate:{change.ref.step}"))
@@ -198,7 +199,7 @@ class Nodes:
             labels=tuple(state.get("labels") or ()),
             reviewers=tuple(state.get("reviewers") or ()),
             requested_by=state.get("requested_by") or "",
-            deadline=state["deadline"],
+            deadline=_deadline(state),
         )
         try:
             pull_request = await self.services.publisher.publish(publication, emit)
@@ -233,7 +234,7 @@ class Nodes:
             budget=Budget(
                 max_cost_usd=limits.max_cost_usd or None,
                 max_tokens=limits.max_tokens or None,
-                deadline=state["deadline"] - reserve,
+                deadline=_deadline(state) - reserve,
                 spent=state["spent"],
             ),
             model=state.get("model"),
@@ -282,6 +283,11 @@ def _run_id() -> str:
             "Use 1 to 64 letters, digits, '-' and '_'.",
         )
     return run_id
+
+
+def _deadline(state: RunState) -> float:
+    """When the run's time ends; a clock that was set back gives no step more than all of it."""
+    return min(state["deadline"], time.time() + state["limits"].timeout_s)
 
 
 def _emit() -> Emit:

@@ -117,7 +117,8 @@ async def trial(backend: Bubblewrap, *, loop_s: float = LOOP_S) -> tuple[TrialRe
                     _try_memory(smaller),
                 )
         except SandboxError as error:
-            mend = error.hint or mend_for(error.message)
+            told = error.hint != error.default_hint  # the default one sends to `doctor`: here
+            mend = error.hint if told else mend_for(error.message)
             return (TrialResult("start", held=False, detail=error.message, mend=mend),)
     return tuple(result for results in found for result in results)
 

@@ -1,18 +1,26 @@
 """Stop means stop: in every node, while queued and while waiting; and what can be resumed after."""
 
 import asyncio
+import errno
 import time
 from contextlib import suppress
 
 import pytest
 
 from graph.errors import (
+    ClaudeUnavailable,
     CodingAgentError,
+    ContextExceeded,
     GitHubUnavailable,
     LimitRaised,
+    PatchTooLarge,
     PushRefused,
+    RoleTurnLimit,
     RunActive,
     RunFinished,
+    SandboxLost,
+    SandboxUnavailable,
+    StoreDamaged,
 )
 from graph.events import Emit
 from graph.tasks import ChangeResult, RoleTask
@@ -147,6 +155,41 @@ async def test_a_failure_says_code_and_hint(house: House) -> None:
             "hint": "Unprotect it.",
             "node": "publish",
         }
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "node"),
+    [
+        ({"plans": [ClaudeUnavailable("no answer")]}, "claude_unavailable", "plan"),
+        ({"plans": [ContextExceeded("too long")]}, "context_exceeded", "plan"),
+        ({"changes": [SandboxLost("it went away")]}, "sandbox_lost", "code"),
+        ({"changes": [SandboxUnavailable("none holds")]}, "sandbox_unavailable", "code"),
+        ({"changes": [PatchTooLarge("65 MiB")]}, "patch_too_large", "code"),
+        ({"changes": [OSError(errno.ENOSPC, "No space left on device")]}, "store_full", "code"),
+        ({"changes": [RuntimeError("of our own making")]}, "internal", "code"),
+        ({"validations": [SandboxLost("it went away")]}, "sandbox_lost", "validate"),
+        ({"reviews": [RoleTurnLimit("100 turns")]}, "role_turn_limit", "review"),
+        ({"gates": [StoreDamaged("not the bytes")]}, "store_damaged", "review"),
+    ],
+)
+async def test_broken_machinery_ends_a_run_with_code_and_hint_and_it_is_resumed_there(
+    house: House, script: dict[str, object], code: str, node: str
+) -> None:
+    sound = dict(vars(house.script))
+    vars(house.script).update(script)
+    async with house.open() as service:
+        run_id = await started(service)
+        events = await log_of(service, run_id)
+        error = events[-1].data["error"]
+        assert (events[-1].data["status"], error["code"], error["node"]) == ("failed", code, node)
+        assert error["hint"]
+        assert "of our own making" not in events[-1].payload
+        for name in script:
+            setattr(house.script, name, sound[name])
+        await service.resume(run_id, ME)
+        later = await log_of(service, run_id, after=events[-1].seq)
+        assert story(later)[1].startswith(node)
+        assert later[-1].data["status"] == "succeeded"
 
 
 class StubbornCoder:

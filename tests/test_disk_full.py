@@ -1,0 +1,132 @@
+"""A disk that fills up under a run: one code, a hint, and nothing half written that stays."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.forge_server import ForgeServer
+from tests.forge.trusted_side import git, make_repository
+from tests.standins.github import TOKEN
+
+ROOT = Path(__file__).parents[1]
+_SMALL = 'mount -t tmpfs -o size={size}k tmpfs "$1" && shift && exec "$@"'
+_CLONE = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from forge.github import GitHub
+from forge.repository import GitRepositories
+from graph.errors import StoreFull
+from sandbox.workspace import make_run_folder
+
+async def main(runs, api_url, url, token):
+    make_run_folder(runs, "r1")
+    github = GitHub(api_url=api_url, token=SecretStr(token))
+    repositories = GitRepositories(
+        runs=runs, github=github, api_url=api_url, token=SecretStr(token),
+        allow_local=False, allowed=lambda _: True,
+    )
+    try:
+        await repositories.prepare("r1", url, None, lambda _: None)
+    except StoreFull as error:
+        left = [path.name for path in (runs / "r1").iterdir() if "base" in path.name]
+        print(error.code, bool(error.hint), left)
+    await github.close()
+
+asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))
+"""
+_RUN = """
+import asyncio, sys
+from dataclasses import dataclass
+from pathlib import Path
+from graph.tasks import ChangeResult
+from graph.values import Spend
+from sandbox.workspace import store_change
+from tests.standins.run_services import ME, House, log_of, started
+
+@dataclass
+class Coder:
+    runs: Path
+    calls: int = 0
+
+    async def __call__(self, task, emit):
+        self.calls += 1
+        filler = self.runs / "filler"
+        (self.runs / task.run_id / "changes").mkdir(parents=True, exist_ok=True)
+        try:
+            if self.calls == 1:
+                fill(filler)
+            ref = store_change(self.runs, task.run_id, task.step, "coder", b"x" * 99999)
+        finally:
+            filler.unlink(missing_ok=True)
+        return ChangeResult(change=ref, title="t", summary="s", spend=Spend())
+
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(65536)) == 65536:
+                pass
+        except OSError:
+            pass
+
+async def main(folder):
+    house = House(folder)
+    house.roles = {"coder": Coder(folder / "runs")}
+    async with house.open() as service:
+        run_id = await started(service)
+        end = (await log_of(service, run_id))[-1].data
+        left = [path.name for path in (folder / "runs" / run_id / "changes").iterdir()]
+        print(end["status"], end["error"]["code"], bool(end["error"]["hint"]), left)
+        await service.resume(run_id, ME)
+        print((await log_of(service, run_id))[-1].data["status"])
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def on_a_small_disk(folder: Path, kib: int, script: str, *words: str) -> str:
+    """Run a script whose first word is a folder on a disk of its own."""
+    folder.mkdir()
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    line = ["unshare", *user, "--mount", "sh", "-c", _SMALL.format(size=kib), "sh", str(folder)]
+    done = subprocess.run(
+        [*line, sys.executable, "-c", script, str(folder), *words],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no disk can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A repository of more than three MiB that do not compress."""
+    source = make_repository(tmp_path / "source")
+    (source / "large.bin").write_bytes(os.urandom(3 << 20))
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "Grow")
+    return source
+
+
+@pytest.mark.sandbox
+async def test_while_git_clones(tmp_path: Path, large: Path) -> None:
+    async with ForgeServer(token=TOKEN) as forge:
+        await forge.add_repository("o/r", large)
+        words = (forge.api_url, f"{forge.address}/o/r", TOKEN)
+        said = await asyncio.to_thread(on_a_small_disk, tmp_path / "disk", 2048, _CLONE, *words)
+    assert said == "store_full True []\n"
+
+
+@pytest.mark.sandbox
+def test_while_a_role_hands_its_change_over(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path / "disk", 4096, _RUN)
+    assert said.splitlines() == ["failed store_full True []", "succeeded"]
