@@ -10,7 +10,7 @@ demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
