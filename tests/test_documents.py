@@ -1,4 +1,4 @@
-"""What docs/reliability.md and docs/operations.md name is there."""
+"""What docs/reliability.md, docs/operations.md and docs/security.md name is there."""
 
 import ast
 import inspect
@@ -17,6 +17,7 @@ from sandbox.counted import Counts
 ROOT = Path(__file__).parents[1]
 RELIABILITY = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 _CODE_ROW = re.compile(r"^\| `([a-z_]+)` \| (.+) \| (.+) \|$", re.MULTILINE)
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _HTTP_CODE = re.compile(r'(?:problem|Refused)\(\s*\d{3},\s*"([a-z_]+)"')
@@ -39,8 +40,8 @@ def test_every_error_code_is_explained() -> None:
     assert all(meaning.strip() and mend.strip() for meaning, mend in CODES.values())
 
 
-@pytest.mark.parametrize(("file", "name"), sorted(set(_TEST.findall(RELIABILITY))))
-def test_the_test_of_a_fault_is_there(file: str, name: str) -> None:
+@pytest.mark.parametrize(("file", "name"), sorted(set(_TEST.findall(RELIABILITY + SECURITY))))
+def test_the_test_that_is_named_is_there(file: str, name: str) -> None:
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     kinds = ast.FunctionDef | ast.AsyncFunctionDef
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
@@ -50,6 +51,13 @@ def test_every_fault_names_a_test() -> None:
     faults = RELIABILITY.partition("## Faults")[2].partition("## Error codes")[0]
     rows = [line for line in faults.splitlines() if re.match(r"\| (?!fault|---)", line)]
     assert len(rows) > 40
+    assert [row for row in rows if not re.search(r"\.py::\w+` \|$", row)] == []
+
+
+def test_every_promise_names_a_test() -> None:
+    promises = SECURITY.partition("## Sandbox")[2].partition("## What is not promised")[0]
+    rows = [line for line in promises.splitlines() if re.match(r"\| (?!promise|---)", line)]
+    assert len(rows) > 20
     assert [row for row in rows if not re.search(r"\.py::\w+` \|$", row)] == []
 
 
