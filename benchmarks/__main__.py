@@ -93,17 +93,17 @@ def _kept(folder: Path) -> int:
     )
 
 
-def command_ms() -> float:
-    """The median command's own time: bash alone, in a plain folder."""
+def commands_ms(turns: int) -> list[float]:
+    """Each command's own time: bash alone, in a plain folder."""
     root = Path(tempfile.mkdtemp(prefix="coding-agent-bench-", dir="/tmp"))
     try:
         make_repository(root)
         times = []
-        for command in commands(TURNS):
+        for command in commands(turns):
             begun = time.perf_counter()
             subprocess.run(["/bin/bash", "-c", command], cwd=root, capture_output=True, check=False)
             times.append((time.perf_counter() - begun) * 1000)
-        return statistics.median(times)
+        return times
     finally:
         shutil.rmtree(root)
 
@@ -123,14 +123,19 @@ def beside(ours: float, other: float, unit: str, digits: int = 1) -> tuple[str, 
     return f"{ours:.{digits}f} {unit}", f"{other:.{digits}f} {unit}", f"{ours / other:.2f} x"
 
 
-def turn_ms(measured: list[Measured], own: float) -> float:
-    """The median overhead of a turn: the gap less the command's own time."""
-    return statistics.median([gap for one in measured for gap in one.gaps]) - own
+def overheads(measured: Measured, own: list[float]) -> list[float]:
+    """What each turn takes beside its command: the gap less the command's own time."""
+    return [gap - command for gap, command in zip(measured.gaps, own, strict=True)]
+
+
+def turn_ms(measured: list[Measured], own: list[float]) -> float:
+    """The median overhead of a turn."""
+    return statistics.median([over for one in measured for over in overheads(one, own)])
 
 
 async def main() -> None:
     """Measure all, print the table."""
-    own = command_ms()
+    own, long_own = commands_ms(TURNS), commands_ms(LONG)
     with temporary_folder() as root:
         (root / "bare").mkdir(mode=0o711)
         (root / "product").mkdir(mode=0o711)
@@ -141,7 +146,8 @@ async def main() -> None:
         long = await mine.measure(LONG)
     bares, ours = ([pair[side] for pair in pairs] for side in (0, 1))
     http = await measure_http()
-    early, late = statistics.median(long.gaps[:20]) - own, statistics.median(long.gaps[99:]) - own
+    turns = overheads(long, long_own)
+    early, late = statistics.median(turns[:20]), statistics.median(turns[99:])
     starts = [statistics.median([one.start_s for one in side]) for side in (ours, bares)]
     k_tokens = [side[0].billed / 1000 for side in (ours, bares)]
     rows = (
