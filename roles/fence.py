@@ -1,11 +1,24 @@
 """Only the newest call of a role may write to its run."""
 
 from pathlib import Path
+from typing import Protocol
 
 from graph.errors import RoleSuperseded, StoreDamaged
 
 
-class Fence:
+class Fence(Protocol):
+    """Stands between one call of a role and the run's folder. Both may block."""
+
+    def check(self) -> None:
+        """Raise RoleSuperseded where a newer call took over."""
+        ...
+
+    def kept(self) -> None:
+        """A whole file was put in its place: make it last."""
+        ...
+
+
+class FileFence:
     """Holds one call's number against the newest one, which lies in the run's folder."""
 
     def __init__(self, run_root: Path, number: int) -> None:
@@ -26,3 +39,6 @@ class Fence:
             raise RoleSuperseded(
                 f"Role call {newest} of this run has taken over from call {self._number}."
             )
+
+    def kept(self) -> None:
+        """A file on a disk lasts by itself."""

@@ -13,7 +13,7 @@ from roles.answer import Answer, AnswerT
 from roles.bash_tool import BashTool
 from roles.claude import Claude
 from roles.editor import EditorTool
-from roles.fence import Fence
+from roles.fence import Fence, FileFence
 from roles.inbox import Inbox
 from roles.session import Opening, RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
@@ -30,7 +30,10 @@ _MAX_TITLE = 100
 
 
 class ClaudeRole:
-    """A role played by Claude; `model` is used where the task names none."""
+    """A role played by Claude; `model` is used where the task names none.
+
+    `fences` gives the fence of a call where the file in the run's folder does not serve.
+    """
 
     def __init__(
         self,
@@ -40,12 +43,14 @@ class ClaudeRole:
         runs: Path,
         model: str,
         patience: Patience | None = None,
+        fences: Callable[[RoleTask], Fence] | None = None,
     ) -> None:
         self._claude = claude
         self._sandboxes = sandboxes
         self._runs = runs
         self._model = model
         self._patience = patience or Patience()
+        self._fences = fences
 
     async def _converse(
         self,
@@ -74,7 +79,9 @@ class ClaudeRole:
         return await session.run(opening)
 
     def _fence(self, task: RoleTask) -> Fence:
-        return Fence(RunFolder.of(self._runs, task.run_id).root, task.fence)
+        if self._fences:
+            return self._fences(task)
+        return FileFence(RunFolder.of(self._runs, task.run_id).root, task.fence)
 
 
 class ChangeAnswer(Answer):
@@ -132,5 +139,8 @@ class ChangingRole(ClaudeRole):
         return await asyncio.to_thread(self._keep, task, patch)
 
     def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
-        self._fence(task).check()
-        return store_change(self._runs, task.run_id, task.step, task.role, patch)
+        fence = self._fence(task)
+        fence.check()
+        ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
+        fence.kept()
+        return ref

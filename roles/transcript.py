@@ -161,6 +161,7 @@ class Transcript:
         with open(new, "wb", opener=_private) as file:
             file.write(data)
         new.replace(self._path(number))
+        self._fence.kept()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:04d}.json"

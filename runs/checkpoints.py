@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -15,8 +15,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 import graph.state
 import graph.values
+from graph.run_folder import RunFolder
 from graph.values import Value
-from runs.database import private_file
+from runs.database import private_file, store_errors
 
 
 def _values_of(module: ModuleType) -> list[tuple[str, str]]:
@@ -104,3 +105,27 @@ async def open_checkpointer(
         async with saver.lock:
             await connection.rollback()
             await connection.close()
+
+
+class Checkpoints(Protocol):
+    """The checkpoints of all runs."""
+
+    def open(
+        self, run_id: str, barrier: LogBarrier
+    ) -> AbstractAsyncContextManager[AsyncSqliteSaver]:
+        """Those of one run, behind its log's barrier. Raises StoreError."""
+        ...
+
+
+class LocalCheckpoints:
+    """A file in each run's folder."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+
+    @asynccontextmanager
+    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[AsyncSqliteSaver]:
+        path = RunFolder.of(self._runs, run_id).checkpoint
+        with store_errors(path):
+            async with open_checkpointer(path, barrier) as saver:
+                yield saver

@@ -11,8 +11,12 @@ from typing import Final
 from graph.errors import RunNotFound, StoreError
 from graph.events import RunStarted
 from runs import transitions
-from runs.driver import Drive, Workshop
+from runs.checkpoints import LocalCheckpoints
+from runs.driver import Builder, CleanUp, Drive, Workshop
 from runs.run import Lease, Run
+from runs.run_files import RunFiles
+from runs.service_config import ServiceConfig
+from runs.store import Store
 from runs.transitions import LEASE_S, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -77,6 +81,9 @@ class Dispatcher:
     def wake(self) -> None:
         """Look for due runs at once."""
         self._woken.set()
+
+    async def begin(self, run_id: str) -> None:  # noqa: ARG002 - it is among those asked for
+        self.wake()
 
     def cancel(self, run_id: str) -> None:
         """Stop a run that is driven here."""
@@ -177,3 +184,28 @@ class Dispatcher:
     def _changed(self, run_id: str | None) -> None:
         if run_id is None:
             self.wake()
+
+
+def dispatch_here(
+    store: Store,
+    graph: Builder | None,
+    config: ServiceConfig,
+    files: RunFiles,
+    clean_up: CleanUp,
+    *,
+    pick_up: bool,
+) -> Dispatcher:
+    """Drives runs in this process, by `graph`."""
+    if graph is None:
+        raise ValueError("runs are driven by a graph here, or dispatched to others")
+    workshop = Workshop(
+        store=store,
+        graph=graph.compile(),
+        files=files,
+        checkpoints=LocalCheckpoints(config.runs),
+        limits=config.limits,
+        clean_up=clean_up,
+    )
+    return Dispatcher(
+        workshop, slots=config.max_concurrent, pick_up=pick_up, started=config.started
+    )

@@ -4,10 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -19,15 +18,14 @@ from langgraph.types import Command
 
 from graph.build import RECURSION_LIMIT, failure_of, resume_command
 from graph.errors import StoreError, VersionChanged
-from graph.run_folder import RunFolder
 from graph.state import Limits, RunRequest, RunState
 from graph.tracing import span
-from runs import folder, transitions
-from runs.checkpoints import LogBarrier, open_checkpointer
+from runs import transitions
+from runs.checkpoints import Checkpoints, LogBarrier
 from runs.current_run import CURRENT_RUN
-from runs.database import store_errors
 from runs.recorder import Recorder
 from runs.run import STATE_VERSION, Lease, Run
+from runs.run_files import RunFiles
 from runs.store import Store
 from runs.stream import Interrupted, StreamReader, ending_of, is_node
 from runs.transitions import Ending, LeaseLost
@@ -42,22 +40,29 @@ _FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
+class CleanUp:
+    """Closes what a stopped attempt may have left open: calls `on_end`."""
+
+    on_end: Callable[[str], Awaitable[None]]
+
+    async def __call__(self, run_id: str) -> None:
+        """The run has its end already, whatever comes of this."""
+        try:
+            await self.on_end(run_id)
+        except Exception:
+            log.exception("run %s left something behind", run_id)
+
+
+@dataclass(frozen=True)
 class Workshop:
     """What every drive needs."""
 
     store: Store
     graph: Graph
-    runs: Path
+    files: RunFiles
+    checkpoints: Checkpoints
     limits: Limits
-    on_end: Callable[[str], Awaitable[None]]
-    """Closes what a stopped attempt may have left open."""
-
-    async def clean_up(self, run_id: str) -> None:
-        """Call `on_end`; the run has its end already, whatever comes of it."""
-        try:
-            await self.on_end(run_id)
-        except Exception:
-            log.exception("run %s left something behind", run_id)
+    clean_up: CleanUp
 
 
 class Drive:
@@ -148,7 +153,7 @@ class Drive:
     async def _tidy(self) -> None:
         """Remove what the attempt before may have left half written."""
         try:
-            await asyncio.to_thread(folder.tidy, self._workshop.runs, self.run_id)
+            await self._workshop.files.tidy(self.run_id)
         except OSError:
             log.exception("run %s has something left over", self.run_id)
 
@@ -158,10 +163,7 @@ class Drive:
                 f"Run {self.run_id} was begun with state version {self._run.state_version}.",
                 f"Resume it with a release of state version {self._run.state_version}.",
             )
-        path = RunFolder.of(self._workshop.runs, self.run_id).checkpoint
-        async with AsyncExitStack() as stack:
-            stack.enter_context(store_errors(path))
-            saver = await stack.enter_async_context(open_checkpointer(path, self._barrier))
+        async with self._workshop.checkpoints.open(self.run_id, self._barrier) as saver:
             graph = self._workshop.graph.copy({"checkpointer": saver})
             given = await self._first_input(graph)
             while interrupted := await self._stream(graph, given):

@@ -29,35 +29,37 @@ class EventLog:
 
     async def tail(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`; ends with the run, its removal, or the log's close."""
-        while not self._closed:
-            change = self._change(run_id)  # before reading: what comes after it wakes
-            events = await self._store.events(run_id, after, _PAGE)
-            for event in events:
-                after = event.seq
-                yield event
-            if events:
-                continue
-            run = await self._store.get(run_id)
-            if run is None or (run.final and after >= run.last_seq):
-                return
-            if after >= run.last_seq:
-                await change.wait()
+        with self._store.watch(run_id):
+            while not self._closed:
+                change = self._change(run_id)  # before reading: what comes after it wakes
+                events = await self._store.events(run_id, after, _PAGE)
+                for event in events:
+                    after = event.seq
+                    yield event
+                if events:
+                    continue
+                run = await self._store.get(run_id)
+                if run is None or (run.final and after >= run.last_seq):
+                    return
+                if after >= run.last_seq:
+                    await change.wait()
 
     async def wait(self, run_id: str, timeout_s: float) -> Run | None:
         """The run once it has ended or the time is over; None where there is none."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        while True:
-            change = self._change(run_id)
-            run = await self._store.get(run_id)
-            left = end - loop.time()
-            if run is None or run.final or left <= 0 or self._closed:
-                return run
-            try:
-                async with asyncio.timeout(left):
-                    await change.wait()
-            except TimeoutError:
-                continue
+        with self._store.watch(run_id):
+            while True:
+                change = self._change(run_id)
+                run = await self._store.get(run_id)
+                left = end - loop.time()
+                if run is None or run.final or left <= 0 or self._closed:
+                    return run
+                try:
+                    async with asyncio.timeout(left):
+                        await change.wait()
+                except TimeoutError:
+                    continue
 
     def _change(self, run_id: str) -> asyncio.Event:
         """What the next change of a run sets; shared by all who wait for it."""

@@ -5,15 +5,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from graph.errors import CodingAgentError, RunError
-from runs import folder, transitions
-from runs.driver import Workshop
+from runs import transitions
 from runs.records import FINAL
 from runs.run import Lease
-from runs.run_id import RUN_ID
+from runs.run_files import RunFiles
+from runs.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +27,18 @@ class Janitor:
 
     def __init__(
         self,
-        workshop: Workshop,
+        store: Store,
+        files: RunFiles,
         *,
         keep_days: int,
         lease: Callable[[], Lease],
+        clean_up: Callable[[str], Awaitable[None]],
         delete: Callable[[str], Awaitable[None]],
         on_delete: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._workshop = workshop
-        self._store = workshop.store
+        self._store = store
+        self._files = files
+        self._clean_up = clean_up
         self._keep_s = keep_days * _DAY_S
         self._lease = lease
         self._delete = delete
@@ -70,22 +72,12 @@ class Janitor:
         except RunError:
             return
         if ended:
-            await self._workshop.clean_up(run_id)
+            await self._clean_up(run_id)
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
 
     async def _remove_strays(self, now: float) -> None:
-        for path in await asyncio.to_thread(_old_folders, self._workshop.runs, now - _DAY_S):
-            if await self._store.get(path.name) is None:
-                log.info("removing %s, which belongs to no run", path.name)
-                await self._on_delete(path.name)
-                await asyncio.to_thread(folder.remove, self._workshop.runs, path.name)
-
-
-def _old_folders(runs: Path, before: float) -> list[Path]:
-    if not runs.is_dir():
-        return []
-    return [
-        path
-        for path in runs.iterdir()
-        if RUN_ID.fullmatch(path.name) and path.stat().st_mtime < before
-    ]
+        for run_id in await self._files.unchanged_since(now - _DAY_S):
+            if await self._store.get(run_id) is None:
+                log.info("removing the folder %s, which belongs to no run", run_id)
+                await self._on_delete(run_id)
+                await self._files.remove(run_id)

@@ -15,12 +15,12 @@ from graph.errors import (
     TooManyReaders,
     TooManyRuns,
 )
-from graph.events import RunStarted
 from graph.state import RunRequest
 from graph.values import Approval, Status
-from runs import folder, transitions
-from runs.dispatcher import Dispatcher
-from runs.driver import Builder, Workshop
+from runs import transitions
+from runs.dispatch import Dispatch
+from runs.dispatcher import dispatch_here
+from runs.driver import Builder, CleanUp
 from runs.entry import Entry
 from runs.event_log import EventLog
 from runs.figures import Figures
@@ -28,6 +28,7 @@ from runs.janitor import Janitor
 from runs.projection import SHOWN, view
 from runs.records import Caller, LoggedEvent, RunRecord
 from runs.run import Run
+from runs.run_files import LocalRunFiles, RunFiles
 from runs.run_id import RUN_ID, new_run_id
 from runs.service_config import ServiceConfig, digest_of
 from runs.store import IdempotencyKey, Observer, RunQuery, Store
@@ -48,16 +49,18 @@ class RunService:
 
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
     elsewhere when the service ends, after the node it is in where that takes no more than
-    `drain_s`. `on_end` closes what a stopped attempt may have left open, `on_delete` what a run
-    that is to be removed still has.
+    `drain_s`. With `dispatch` others drive, and no `graph` is needed. `on_end` closes what a
+    stopped attempt may have left open, `on_delete` what a run that is to be removed still has.
     """
 
     def __init__(
         self,
         *,
         store: Store,
-        graph: Builder,
         config: ServiceConfig,
+        graph: Builder | None = None,
+        files: RunFiles | None = None,
+        dispatch: Dispatch | None = None,
         on_end: Callable[[str], Awaitable[None]] = _nothing,
         on_delete: Callable[[str], Awaitable[None]] = _nothing,
         pick_up: bool = True,
@@ -69,20 +72,19 @@ class RunService:
         self._pick_up = pick_up
         self._drain_s = drain_s
         self._log = EventLog(store)
-        self._workshop = Workshop(
-            store=store,
-            graph=graph.compile(),
-            runs=config.runs,
-            limits=config.limits,
-            on_end=on_end,
-        )
-        self._dispatcher = Dispatcher(
-            self._workshop, slots=config.max_concurrent, pick_up=pick_up, started=self._started
-        )
+        self._files = files or LocalRunFiles(config.runs)
+        self._clean_up = CleanUp(on_end)
+        if dispatch is None:
+            dispatch = dispatch_here(
+                store, graph, config, self._files, self._clean_up, pick_up=pick_up
+            )
+        self._dispatch = dispatch
         self._janitor = Janitor(
-            self._workshop,
+            store,
+            self._files,
             keep_days=config.keep_days,
-            lease=self._dispatcher.new_lease,
+            lease=self._dispatch.new_lease,
+            clean_up=self._clean_up,
             delete=self._delete,
             on_delete=on_delete,
         )
@@ -92,7 +94,7 @@ class RunService:
 
     async def __aenter__(self) -> Self:
         await self._store.open(picks_up=self._pick_up)
-        self._tasks.append(asyncio.create_task(self._dispatcher.run()))
+        self._tasks.append(asyncio.create_task(self._dispatch.run()))
         if self._pick_up:
             self._tasks.append(asyncio.create_task(self._janitor.run()))
         return self
@@ -108,7 +110,7 @@ class RunService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._dispatcher.drain(self._drain_s)
+        await self._dispatch.drain(self._drain_s)
         self._log.close()
         await self._store.close()
 
@@ -126,21 +128,21 @@ class RunService:
             accepted["requested_by"] = owner
         run_id = new_run_id()
         key = idempotency_key and IdempotencyKey(owner, idempotency_key, digest_of(request))
-        lease = self._dispatcher.reserve(run_id)
+        lease = self._dispatch.reserve(run_id)
         fresh = Run(run_id=run_id, owner=owner, request=accepted, lease=lease)
 
         def enter(queued: int) -> tuple[Entry, ...]:
             if lease is None and queued >= self._config.max_queued:
                 raise TooManyRuns(f"{queued} runs are queued already.")
-            return Entrance(lease, None if lease else queued + 1).entries
+            return Entrance.queued(lease, queued).entries
 
         new = False
         try:
             run, new = await self._store.create(fresh, key or None, enter)
         finally:
             if not new:
-                self._dispatcher.give_back(run_id)
-        self._dispatcher.wake()
+                self._dispatch.give_back(run_id)
+        await self._dispatch.begin(run_id)
         return run.record, new
 
     async def get(self, run_id: str, caller: Caller) -> RunRecord:
@@ -199,17 +201,17 @@ class RunService:
     async def diff(self, run_id: str, caller: Caller) -> bytes | None:
         """The change so far; None before there is one."""
         await self._seen(run_id, caller)
-        return await asyncio.to_thread(folder.newest_diff, self._config.runs, run_id)
+        return await self._files.newest_diff(run_id)
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""
         await self._seen(run_id, caller)
-        lease, gone = self._dispatcher.new_lease(), await self._store.gone()
+        lease, gone = self._dispatch.new_lease(), await self._store.gone()
         step = partial(transitions.cancel, lease=lease, now=time.time(), gone=gone)
         run = await self._store.transact(run_id, step)
-        self._dispatcher.cancel(run_id)
+        self._dispatch.cancel(run_id)
         if run and run.final:
-            await self._workshop.clean_up(run_id)
+            await self._clean_up(run_id)
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
         return run is not None
 
@@ -254,9 +256,7 @@ class RunService:
         await self._seen(run_id, caller)
         run = await self._store.transact(run_id, transitions.number_message)
         if run:
-            await asyncio.to_thread(
-                folder.write_message, self._config.runs, run_id, run.messages, text
-            )
+            await self._files.write_message(run_id, run.messages, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
@@ -268,7 +268,7 @@ class RunService:
         return Figures(
             runs=await self._store.count_runs(),
             queued=await self._store.count_queued(),
-            driven=self._dispatcher.driven,
+            driven=self._dispatch.driven,
             slots=self._config.max_concurrent,
             readers=self._readers,
         )
@@ -282,7 +282,7 @@ class RunService:
         if await self._store.attended():
             return frozenset()
         due = await self._store.due(time.time(), await self._store.gone(), _ALL)
-        return frozenset(due) - self._dispatcher.own
+        return frozenset(due) - self._dispatch.own
 
     async def ready(self) -> str | None:
         """None where runs can be started, else a code."""
@@ -301,28 +301,28 @@ class RunService:
         return run
 
     async def _entrance(self, run_id: str) -> Entrance:
-        lease = self._dispatcher.reserve(run_id)
-        return Entrance(lease, None if lease else await self._store.count_queued() + 1)
+        lease = self._dispatch.reserve(run_id)
+        return Entrance.queued(lease, 0 if lease else await self._store.count_queued())
 
     async def _enter(self, run_id: str, step: Callable[[Run], transitions.Step]) -> None:
         """Let a run that had stopped go on."""
         try:
             await self._store.transact(run_id, step)
         except BaseException:
-            self._dispatcher.give_back(run_id)
+            self._dispatch.give_back(run_id)
             raise
-        self._dispatcher.wake()
+        await self._dispatch.begin(run_id)
 
     async def _delete(self, run_id: str) -> None:
         run = await self._store.get(run_id)
         if run and run.final:
-            await self._dispatcher.settled(run_id)
-        lease, holders = self._dispatcher.new_lease(), await self._holders()
+            await self._dispatch.settled(run_id)
+        lease, holders = self._dispatch.new_lease(), await self._holders()
         step = partial(transitions.remove, lease=lease, now=time.time(), **holders)
         await self._store.transact(run_id, step)
         try:
             await self._on_delete(run_id)
-            await asyncio.to_thread(folder.remove, self._config.runs, run_id)
+            await self._files.remove(run_id)
         except BaseException:
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
             raise
@@ -331,13 +331,3 @@ class RunService:
     async def _holders(self) -> dict[str, Any]:
         """What decides whether anybody drives a run."""
         return {"gone": await self._store.gone(), "attended": await self._store.attended()}
-
-    def _started(self, run: Run) -> RunStarted:
-        return RunStarted(
-            repo_url=run.request["repo_url"],
-            prompt=run.request["prompt"],
-            base_branch=run.request.get("base_branch"),
-            models=self._config.models_of(run.request),
-            version=self._config.version,
-            attempt=run.attempt,
-        )

@@ -11,8 +11,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed
+from graph.events import RunStarted
 from graph.state import REQUEST, Limits, RunRequest
 from graph.values import RoleName
+from runs.run import Run
 
 _OPEN_LIMITS: Final = {"max_cost_usd": "maxCostUsd", "max_tokens": "maxTokens"}
 _FIRM_LIMITS: Final = {"max_fix_rounds": "maxFixRounds", "timeout_s": "timeoutS"}
@@ -65,6 +67,17 @@ class ServiceConfig:
     def models_of(self, request: RunRequest) -> dict[RoleName, str]:
         """The model of each role."""
         return {role: request.get("model") or model for role, model in self.models.items()}
+
+    def started(self, run: Run) -> RunStarted:
+        """The event that begins the log of a run."""
+        return RunStarted(
+            repo_url=run.request["repo_url"],
+            prompt=run.request["prompt"],
+            base_branch=run.request.get("base_branch"),
+            models=self.models_of(run.request),
+            version=self.version,
+            attempt=run.attempt,
+        )
 
     def _limited(self, request: RunRequest) -> RunRequest:
         return {**request, **self.limits.lowered_by(request).model_dump()}  # type: ignore[typeddict-item]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -87,6 +87,9 @@ class SqliteStore:
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    def watch(self, run_id: str) -> AbstractContextManager[None]:  # noqa: ARG002 - hears of all
+        return nullcontext()
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)

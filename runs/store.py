@@ -4,6 +4,7 @@ A change of a run and its events are one: readers see both or neither, and only 
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,10 @@ class Store(Protocol):
         """Call `listener` in the event loop after each change."""
         ...
 
+    def watch(self, run_id: str) -> AbstractContextManager[None]:
+        """While the block runs, listeners hear of this run's changes by other processes too."""
+        ...
+
     def observe(self, observer: Observer) -> None:
         """Call `observer` in the event loop with each event, once it is durable."""
         ...
@@ -106,7 +111,10 @@ class Store(Protocol):
         ...
 
     async def count_queued(self) -> int:
-        """How many runs wait for whichever process has a free slot."""
+        """How many runs wait for whichever process has a free slot.
+
+        Less than 0 where so many slots are known to be free.
+        """
         ...
 
     async def cancelling(self) -> list[str]:

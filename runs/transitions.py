@@ -49,6 +49,11 @@ class Entrance:
     lease: Lease | None = None
     position: int | None = None
 
+    @classmethod
+    def queued(cls, lease: Lease | None, waiting: int) -> "Entrance":
+        """By this process, or behind the `waiting` runs that have no slot yet."""
+        return cls(lease, None if lease else max(0, waiting) + 1)
+
     @property
     def entries(self) -> tuple[Entry, ...]:
         return () if self.position is None else (entry(RunQueued(position=self.position)),)

@@ -16,7 +16,7 @@ from roles.answer import Answer, Form
 from roles.bash_tool import BashTool
 from roles.claude import Claude
 from roles.editor import EditorTool
-from roles.fence import Fence
+from roles.fence import FileFence
 from roles.inbox import Inbox
 from roles.session import RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
@@ -98,7 +98,7 @@ def think_and(*blocks: Block) -> ScriptedReply:
 
 def transcript(runs: Path, task: RoleTask) -> Transcript:
     folder = RunFolder.of(runs, RUN)
-    return Transcript(folder.transcript(task.step, task.role), Fence(folder.root, task.fence))
+    return Transcript(folder.transcript(task.step, task.role), FileFence(folder.root, task.fence))
 
 
 def results(server: MessagesServer, request: int = -1) -> list[dict[str, Any]]:

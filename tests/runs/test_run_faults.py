@@ -64,7 +64,7 @@ async def test_a_store_that_stays_away_lets_the_run_be_picked_up(
         await house.pace.reached("code")
         FailingStore.fault = StoreLocked("The store is locked.")
         house.pace.let_go("code")
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         assert f"lost hold of run {run_id}" in caplog.text
     FailingStore.fault = None
     async with house.open() as service:
@@ -98,7 +98,7 @@ async def test_cleaning_up_that_fails_does_not_change_the_end(
         await house.pace.reached("code")
         await service.cancel(run_id, ME)
         assert story(await log_of(service, run_id))[-1] == "finished:cancelled"
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         assert "left something behind" in caplog.text
         house.pace.let_go("code")
         await service.resume(run_id, ME)
@@ -109,7 +109,7 @@ async def test_a_plan_that_nobody_answers_is_cancelled_after_a_week(house: House
     async with house.open() as service:
         run_id = await started(service, approve_plan=True)
         await seen(service, run_id, "plan.waiting")
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         now = time.time()
         await service._janitor.round(now + WAITING_S - 60)
         assert (await service.get(run_id, ME)).status == "waiting"
@@ -124,7 +124,7 @@ async def test_old_runs_and_folders_of_none_are_removed(house: House) -> None:
     async with house.open(keep_days=2) as service:
         old = await started(service)
         await log_of(service, old)
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         waiting = await started(service, approve_plan=True)
         await seen(service, waiting, "plan.waiting")
         runs = house.folder / "runs"
@@ -166,7 +166,7 @@ async def test_one_run_that_cannot_be_removed_keeps_no_other(house: House) -> No
         ids = [await started(service) for _ in range(2)]
         for run_id in ids:
             await log_of(service, run_id)
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
 
         async def on_delete(run_id: str) -> None:
             if run_id == ids[0]:
@@ -217,6 +217,6 @@ async def test_many_runs_at_once(house: House) -> None:
         logs = await asyncio.gather(*(log_of(service, run_id) for run_id in ids))
         assert all(story(log)[-1] == "finished:succeeded" for log in logs)
         assert len((await service.list(me, status="succeeded", limit=100))[0]) == 30
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         assert len(asyncio.all_tasks()) < 12
         assert (await service.start(REQUEST, owner="local"))[1]

@@ -181,7 +181,7 @@ async def test_another_process_answers_a_plan(house: House) -> None:
     async with house.open() as one, house.open(pick_up=False) as other:
         run_id = await started(one, approve_plan=True)
         await seen(other, run_id, "plan.waiting")
-        await until(lambda: not one._dispatcher._drives)
+        await until(lambda: not one._dispatch.driven)
         await other.answer_plan(run_id, ME, Approval(decision="approve", plan_id="plan-1"))
         assert story(await log_of(one, run_id))[-1] == "finished:succeeded"
 
@@ -229,7 +229,7 @@ async def test_a_drive_that_lost_its_lease_writes_no_more(house: House) -> None:
         await store.open()
         await change(store, run_id, lease=thief)
         house.pace.let_go("code")
-        await until(lambda: not one._dispatcher._drives)
+        await until(lambda: not one._dispatch.driven)
         run = await store.get(run_id)
         assert run
         assert run.lease == thief
@@ -272,7 +272,7 @@ async def test_a_cancelled_run_whose_process_was_lost_ends_cancelled(house: Hous
     await store.close()
     async with house.open() as service:
         assert story(await log_of(service, run_id))[-1] == "finished:cancelled"
-        await until(lambda: not service._dispatcher._drives)
+        await until(lambda: not service._dispatch.driven)
         assert house.closed == [run_id]
 
 
@@ -281,7 +281,7 @@ async def test_an_answer_that_came_before_the_crash_is_not_asked_for_again(house
     async with house.open() as one:
         run_id = await started(one, approve_plan=True)
         await seen(one, run_id, "plan.waiting")
-        await until(lambda: not one._dispatcher._drives)
+        await until(lambda: not one._dispatch.driven)
     store = SqliteStore(house.database)
     await store.open()
 
@@ -313,7 +313,7 @@ async def test_a_run_killed_after_its_last_node_only_ends(house: House) -> None:
     async with house.open() as one:
         run_id = await started(one)
         await log_of(one, run_id)
-        await until(lambda: not one._dispatcher._drives)
+        await until(lambda: not one._dispatch.driven)
     store = SqliteStore(house.database)
     await store.open()
     await change(store, run_id, status="running")
