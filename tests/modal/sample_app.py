@@ -1,0 +1,70 @@
+"""A small app that uses what the plane answers: functions, a generator, a Volume, the web."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import modal
+
+app = modal.App("sample")
+volume = modal.Volume.from_name("files", create_if_missing=True, version=2)
+secret = modal.Secret.from_name("sample-key", required_keys=["SAMPLE_KEY"])
+image = modal.Image.debian_slim(python_version="3.11").uv_pip_install("fastapi")
+FILES = Path("/files")
+
+
+@app.function(image=image, volumes={"/files": volume}, secrets=[secret], timeout=60)
+def write(name: str, text: str, *, commit: bool = True) -> None:
+    (FILES / name).write_text(text)
+    if commit:
+        volume.commit()
+
+
+@app.function(image=image, volumes={"/files": volume})
+def read(name: str, *, reload: bool = True) -> str | None:
+    if reload:
+        volume.reload()
+    path = FILES / name
+    return path.read_text() if path.exists() else None
+
+
+@app.function(image=image, volumes={"/files": volume})
+def reload_while_open(name: str) -> None:
+    with (FILES / name).open():
+        volume.reload()
+
+
+@app.function(image=image)
+def count(numbers: int) -> Iterator[int]:
+    yield from range(numbers)
+
+
+@app.function(image=image, timeout=1)
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@app.function(image=image)
+def fall(message: str) -> None:
+    raise ValueError(message)
+
+
+@app.function(image=image)
+@modal.concurrent(max_inputs=10)
+@modal.asgi_app()
+def web() -> Any:
+    from fastapi import FastAPI
+    from fastapi.responses import StreamingResponse
+
+    api = FastAPI()
+
+    @api.post("/count")
+    async def stream(body: dict[str, int]) -> StreamingResponse:
+        async def events() -> Any:
+            async for number in count.remote_gen.aio(body["numbers"]):
+                yield f"data: {number}\n\n"
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    return api

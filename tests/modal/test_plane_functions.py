@@ -1,0 +1,82 @@
+"""The plane runs a deployed app, with Volumes as stale as Modal's."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import modal
+import modal.exception
+import pytest
+import pytest_asyncio
+
+from tests.modal_plane import Plane, connected, deploy
+from tests.modal_plane import modal_plane as open_plane
+from tests.modal_plane.availability import need_containers
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plane() -> AsyncIterator[Plane]:
+    """The sample app, deployed once for all tests here."""
+    need_containers()
+    async with open_plane() as plane, connected(plane):
+        plane.secrets.add("sample-key", {"SAMPLE_KEY": "x"})
+        await deploy(plane, "sample_app.py", folder=Path(__file__).parent)
+        yield plane
+        assert not plane.errors, "\n".join(plane.errors)
+
+
+def function(name: str) -> "modal.Function[..., Any, Any]":
+    return modal.Function.from_name("sample", name)
+
+
+async def test_a_definition_can_be_looked_at(plane: Plane) -> None:
+    write = plane.function("write")
+    assert write.definition.timeout_secs == 60
+    assert plane.secrets.names(write.definition.secret_ids) == {"sample-key"}
+    assert "/root/sample_app.py" in plane.mounts.names(write.definition.mount_ids)
+
+
+async def test_a_missing_commit_or_reload_shows(plane: Plane) -> None:
+    write, read = function("write"), function("read")
+    await write.remote.aio("a.txt", "one", commit=False)
+    assert await read.remote.aio("a.txt") is None
+    await write.remote.aio("b.txt", "two")
+    assert await read.remote.aio("b.txt", reload=False) is None
+    assert await read.remote.aio("b.txt") == "two"
+
+
+async def test_a_reload_fails_while_a_file_is_open(plane: Plane) -> None:
+    await function("write").remote.aio("open.txt", "x")
+    await function("read").remote.aio("open.txt")
+    with pytest.raises(RuntimeError, match=r"open files.*open\.txt"):
+        await function("reload_while_open").remote.aio("open.txt")
+
+
+async def test_a_generator_and_an_error_come_through(plane: Plane) -> None:
+    assert [number async for number in function("count").remote_gen.aio(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="for a reason"):
+        await function("fall").remote.aio("for a reason")
+
+
+async def test_a_call_ends_at_its_time_limit(plane: Plane) -> None:
+    with pytest.raises(modal.exception.FunctionTimeoutError):
+        await function("sleep").remote.aio(30)
+
+
+async def test_a_spawned_call_is_found_by_its_id(plane: Plane) -> None:
+    call = await function("read").spawn.aio("nothing")
+    found = modal.FunctionCall.from_id(call.object_id)
+    assert await found.get.aio(timeout=30) is None
+
+
+async def test_a_web_function_streams(plane: Plane) -> None:
+    url = plane.function("web").url
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/count", json={"numbers": 3}) as response,
+    ):
+        assert response.content_type == "text/event-stream"
+        assert await response.text() == "data: 0\n\ndata: 1\n\ndata: 2\n\n"

@@ -1,0 +1,137 @@
+"""The RPCs that a function's container makes: it asks for inputs, and hands in outputs."""
+
+import asyncio
+
+from grpclib import GRPCError, Status
+from modal_proto import api_pb2 as pb
+
+from tests.modal_plane.calls import Calls, Input
+from tests.modal_plane.containers import Container
+from tests.modal_plane.volumes import VolumeCopy
+
+HEARTBEAT = 5.0
+DEFAULT_TIMEOUT = 300
+
+
+class ContainerCalls:
+    """What one container's entry point asks of Modal."""
+
+    def __init__(self, container: Container, calls: Calls) -> None:
+        self._container = container
+        self._calls = calls
+
+    async def container_hello(self, request: object) -> None:
+        """It is known that the container is there: its process was started here."""
+
+    async def container_heartbeat(
+        self, request: pb.ContainerHeartbeatRequest
+    ) -> pb.ContainerHeartbeatResponse:
+        container = self._container
+        try:
+            async with asyncio.timeout(HEARTBEAT):
+                await container.wake.wait()
+        except TimeoutError:
+            return pb.ContainerHeartbeatResponse()
+        container.wake.clear()
+        cancelled, container.cancelled = container.cancelled, []
+        if not cancelled:
+            return pb.ContainerHeartbeatResponse()
+        return pb.ContainerHeartbeatResponse(
+            cancel_input_event=pb.CancelInputEvent(
+                input_ids=cancelled, terminate_containers=container.kill_on_cancel
+            )
+        )
+
+    async def function_get_dynamic_concurrency(
+        self, request: pb.FunctionGetDynamicConcurrencyRequest
+    ) -> pb.FunctionGetDynamicConcurrencyResponse:
+        return pb.FunctionGetDynamicConcurrencyResponse(concurrency=request.target_concurrency)
+
+    async def function_get_inputs(
+        self, request: pb.FunctionGetInputsRequest
+    ) -> pb.FunctionGetInputsResponse:
+        container, function = self._container, self._container.function
+        try:
+            async with asyncio.timeout(0 if container.spent else function.idle):
+                entry = await function.waiting.get()
+        except TimeoutError:
+            container.expected = True
+            container.spent = True
+            stop = pb.FunctionGetInputsItem(kill_switch=True)
+            return pb.FunctionGetInputsResponse(inputs=[stop])
+        entry.task_id = container.task_id
+        container.inputs.append(entry)
+        container.spent = function.definition.single_use_containers
+        seconds = function.definition.timeout_secs or DEFAULT_TIMEOUT
+        asyncio.get_running_loop().call_later(seconds, self._expire, entry, entry.retries)
+        item = pb.FunctionGetInputsItem(
+            input_id=entry.input_id,
+            input=entry.item,
+            function_call_id=entry.call.call_id,
+            function_call_invocation_type=entry.kind,
+            retry_count=entry.retries,
+        )
+        return pb.FunctionGetInputsResponse(inputs=[item])
+
+    def _expire(self, entry: Input, attempt: int) -> None:
+        container = self._container
+        if entry in container.inputs and not entry.done and entry.retries == attempt:
+            self._expiry = asyncio.ensure_future(self._time_out(entry))
+
+    async def _time_out(self, entry: Input) -> None:
+        container = self._container
+        container.expected = True
+        container.inputs.remove(entry)
+        result = pb.GenericResult(
+            status=pb.GenericResult.GENERIC_STATUS_TIMEOUT,
+            exception="Task's current input hit its timeout",
+        )
+        await self._calls.finish(entry, result, pb.DATA_FORMAT_PICKLE, container.task_id)
+        container.kill()
+
+    async def function_put_outputs(self, request: pb.FunctionPutOutputsRequest) -> None:
+        container = self._container
+        for output in request.outputs:
+            entry = self._calls.inputs[output.input_id]
+            if entry in container.inputs:
+                container.inputs.remove(entry)
+            await self._calls.finish(entry, output.result, output.data_format, container.task_id)
+
+    async def function_call_put_data_out(self, request: pb.FunctionCallPutDataRequest) -> None:
+        call = self._calls.by_id[request.function_call_id]
+        call.data_out += request.data_chunks
+        await call.tell()
+
+    async def task_result(self, request: pb.TaskResultRequest) -> None:
+        """The container could not begin, or fell: what waits for its function fails likewise."""
+        container = self._container
+        container.expected = True
+        waiting = container.function.waiting
+        entries = list(container.inputs)
+        container.inputs.clear()
+        while not waiting.empty():
+            entries.append(waiting.get_nowait())
+        for entry in entries:
+            await self._calls.finish(
+                entry, request.result, pb.DATA_FORMAT_PICKLE, container.task_id
+            )
+
+    async def volume_commit(self, request: pb.VolumeCommitRequest) -> pb.VolumeCommitResponse:
+        self._copy(request.volume_id).commit()
+        return pb.VolumeCommitResponse(skip_reload=True)
+
+    async def volume_reload(self, request: pb.VolumeReloadRequest) -> None:
+        copy = self._copy(request.volume_id)
+        held = copy.open_by(self._container.processes())
+        if held:
+            raise GRPCError(
+                Status.FAILED_PRECONDITION,
+                f"there are open files preventing the operation: path {held} is open",
+            )
+        copy.reload()
+
+    def _copy(self, volume_id: str) -> VolumeCopy:
+        copy = self._container.copies.get(volume_id)
+        if copy is None:
+            raise GRPCError(Status.NOT_FOUND, f"Volume {volume_id} is not mounted here")
+        return copy

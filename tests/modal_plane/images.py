@@ -1,0 +1,107 @@
+"""Images: not built, but their environment, working folder and snapshots are kept."""
+
+import hashlib
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grpclib import GRPCError, Status
+from modal_proto import api_pb2 as pb
+
+from tests.modal_plane.ids import new_id
+from tests.modal_plane.rootfs import MOUNTED
+
+
+@dataclass
+class Layout:
+    """What an image says of the containers made from it."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+
+
+def _not_its_own(root: Path) -> Callable[[str, list[str]], list[str]]:
+    """Leave out what is mounted in a container."""
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if f"/{name}" in MOUNTED] if Path(folder) == root else []
+
+    return ignored
+
+
+class Images:
+    def __init__(self, folder: Path) -> None:
+        self.definitions: dict[str, pb.Image] = {}
+        self.snapshots: dict[str, Path] = {}
+        self.origins: dict[str, str] = {}
+        self._folder = folder
+
+    def layout(self, image_id: str) -> Layout:
+        """The environment and the working folder that the image's commands set."""
+        found = Layout()
+        image_id = self.origins.get(image_id, image_id)
+        definition = self.definitions.get(image_id, pb.Image())
+        for base in definition.base_images:
+            under = self.layout(base.image_id)
+            found.env.update(under.env)
+            found.working_dir = under.working_dir or found.working_dir
+        for command in definition.dockerfile_commands:
+            word, _, rest = command.partition(" ")
+            if word == "ENV":
+                name, value = rest.split("=", 1)
+                found.env[name] = (shlex.split(value) or [""])[0]
+            elif word == "WORKDIR":
+                found.working_dir = shlex.split(rest)[0]
+        return found
+
+    def commands(self, image_id: str) -> list[str]:
+        """Every build command of the image and of those under it, for assertions."""
+        definition = self.definitions.get(self.origins.get(image_id, image_id), pb.Image())
+        under = [line for base in definition.base_images for line in self.commands(base.image_id)]
+        return [*under, *definition.dockerfile_commands]
+
+    def snapshot(self, root: Path, image_id: str) -> str:
+        """Keep a container's own files as a new image; its id."""
+        snapshot_id = new_id("im")
+        kept = self._folder / snapshot_id
+        shutil.copytree(root, kept, symlinks=True, ignore=_not_its_own(root))
+        self.snapshots[snapshot_id] = kept
+        self.origins[snapshot_id] = self.origins.get(image_id, image_id)
+        return snapshot_id
+
+    def unpack(self, image_id: str, root: Path) -> None:
+        """Begin a container's own files with those of the image, where it is a snapshot."""
+        if image_id.startswith("im-") and image_id in self.snapshots:
+            shutil.copytree(self.snapshots[image_id], root, symlinks=True, dirs_exist_ok=True)
+
+    def forget(self, image_id: str) -> None:
+        """Let a snapshot expire, as its time to live does on Modal."""
+        shutil.rmtree(self.snapshots.pop(image_id))
+        del self.origins[image_id]
+
+    def require(self, image_id: str) -> None:
+        if image_id not in self.definitions and image_id not in self.snapshots:
+            raise GRPCError(Status.NOT_FOUND, f"Image {image_id!r} not found")
+
+    async def image_get_or_create(
+        self, request: pb.ImageGetOrCreateRequest
+    ) -> pb.ImageGetOrCreateResponse:
+        written = request.image.SerializeToString(deterministic=True)
+        image_id = "im-" + hashlib.sha256(written).hexdigest()[:12]
+        self.definitions[image_id] = request.image
+        return pb.ImageGetOrCreateResponse(
+            image_id=image_id,
+            result=pb.GenericResult(status=pb.GenericResult.GENERIC_STATUS_SUCCESS),
+            metadata=pb.ImageMetadata(image_builder_version=request.builder_version),
+        )
+
+    async def image_from_id(self, request: pb.ImageFromIdRequest) -> pb.ImageFromIdResponse:
+        self.require(request.image_id)
+        return pb.ImageFromIdResponse(image_id=request.image_id)
+
+    async def image_delete(self, request: pb.ImageDeleteRequest) -> None:
+        self.require(request.image_id)
+        if request.image_id in self.snapshots:
+            self.forget(request.image_id)

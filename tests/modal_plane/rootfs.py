@@ -1,0 +1,84 @@
+"""A container's file system: a folder of its own, with the machine's programs mounted read-only."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "sys")
+MOUNTED = frozenset(f"/{name}" for name in (*SYSTEM, "proc", "dev", "__modal"))
+FOLDERS = ("tmp", "root", "var/tmp", "mnt", "home", "run", "__modal")
+
+
+@dataclass(frozen=True)
+class Bind:
+    source: Path
+    target: str
+    read_only: bool = False
+
+    def arguments(self) -> list[str]:
+        return ["--ro-bind" if self.read_only else "--bind", str(self.source), self.target]
+
+
+@dataclass
+class RootFs:
+    """What a container sees as `/`: `folder`, and over it the system and `binds`."""
+
+    folder: Path
+    binds: list[Bind] = field(default_factory=list)
+    network: bool = True
+
+    def prepare(self) -> None:
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def command(self, arguments: Sequence[str], *, working_dir: str, info: int) -> list[str]:
+        """The bubblewrap command that runs `arguments` in here, and tells its process on `info`."""
+        words = ["bwrap", "--die-with-parent", "--unshare-user", "--uid", "0", "--gid", "0"]
+        words += ["--unshare-pid", "--bind", str(self.folder), "/", "--proc", "/proc"]
+        words += ["--dev", "/dev", "--info-fd", str(info), *_system(), *_interpreter()]
+        for bind in self.binds:
+            words += bind.arguments()
+        if not self.network:
+            words.append("--unshare-net")
+        return [*words, "--chdir", working_dir, *arguments]
+
+
+def _system() -> list[str]:
+    words: list[str] = []
+    for name in SYSTEM:
+        path = Path("/", name)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            words += ["--ro-bind", str(path), str(path)]
+    return words
+
+
+def _interpreter() -> list[str]:
+    """The running interpreter is the image: it and its packages, where they are not in /usr."""
+    words: list[str] = []
+    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+        if not prefix.startswith(tuple(f"/{name}/" for name in SYSTEM)):
+            words += ["--ro-bind", prefix, prefix]
+    return words
+
+
+def search_path() -> str:
+    """Where programs are found in a container: the system's folders, then the interpreter's."""
+    system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return f"{system}:{Path(sys.base_prefix, 'bin')}"
+
+
+def first_process(info: int) -> int:
+    """The process that bubblewrap told of: the first one in the container's own process space."""
+    with os.fdopen(info, "rb") as told:
+        return int(json.loads(told.read())["child-pid"])
+
+
+def children(process: int) -> list[int]:
+    """The processes that `process` started."""
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    return [int(word) for word in listed.read_text(encoding="ascii").split()]

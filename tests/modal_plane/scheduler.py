@@ -1,0 +1,148 @@
+"""Which input runs where: containers are started when inputs wait, and reused while warm."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from modal_proto import api_pb2 as pb
+
+from tests.modal_plane.calls import Calls, Input
+from tests.modal_plane.containers import RUN, Container, environment
+from tests.modal_plane.functions import Function
+from tests.modal_plane.ids import new_id
+from tests.modal_plane.images import Images
+from tests.modal_plane.listener import GrpcServer
+from tests.modal_plane.mounts import Mounts
+from tests.modal_plane.rootfs import Bind, RootFs, search_path
+from tests.modal_plane.secrets import Secrets
+from tests.modal_plane.volumes import Volumes
+
+MOST_CONTAINERS = 8
+MOST_CRASHES = 5
+
+
+class Scheduler:
+    """Starts the containers, and runs the inputs of a lost one again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        calls: Calls,
+        images: Images,
+        mounts: Mounts,
+        secrets: Secrets,
+        volumes: Volumes,
+        serve: Callable[[Container], GrpcServer],
+        arguments: Callable[[Container], pb.ContainerArguments],
+    ) -> None:
+        self.containers: dict[str, Container] = {}
+        self.crashes: list[Container] = []
+        self.serve = serve
+        self.arguments = arguments
+        self._folder = folder
+        self._calls = calls
+        self._images = images
+        self._mounts = mounts
+        self._secrets = secrets
+        self._volumes = volumes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        calls.runner = self
+
+    def of(self, function: Function) -> list[Container]:
+        """The function's containers that run, oldest first."""
+        return [known for known in self.containers.values() if known.function is function]
+
+    def enqueue(self, entry: Input) -> None:
+        entry.call.function.waiting.put_nowait(entry)
+        self.scale(entry.call.function)
+
+    def scale(self, function: Function) -> None:
+        """Start one more container where inputs wait that no container will take soon."""
+        definition = function.definition
+        live = [known for known in self.of(function) if known.live and not known.spent]
+        cap = definition.autoscaler_settings.max_containers or MOST_CONTAINERS
+        each = max(1, definition.max_concurrent_inputs)
+        free = sum(max(0, each - len(known.inputs)) for known in live) + function.starting * each
+        if self._closed:
+            return
+        if function.waiting.qsize() > free and len(live) + function.starting < cap:
+            function.starting += 1
+            self._spawn(self._run(function))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, function: Function) -> None:
+        container = self._make(function)
+        working = self._images.layout(function.definition.image_id).working_dir or "/root"
+        env = environment(container.task_id, self._values(function), search_path())
+        running = asyncio.create_task(
+            container.run(self.arguments(container), env, self.serve(container), working)
+        )
+        await container.up.wait()
+        function.starting -= 1
+        await running
+        await self._ended(container)
+
+    def _make(self, function: Function) -> Container:
+        definition, task_id = function.definition, new_id("ta")
+        folder = self._folder / task_id
+        (folder / "run").mkdir(parents=True)
+        copies, binds = self._volumes.mount(definition.volume_mounts, folder / "volumes")
+        files = RootFs(folder / "root", [Bind(folder / "run", RUN), *binds])
+        files.prepare()
+        self._images.unpack(definition.image_id, files.folder)
+        self._mounts.write(definition.mount_ids, files.folder)
+        container = Container(task_id, function, folder, copies, files)
+        self.containers[task_id] = container
+        return container
+
+    def _values(self, function: Function) -> dict[str, str]:
+        definition = function.definition
+        return {
+            **self._images.layout(definition.image_id).env,
+            **self._secrets.environment(definition.secret_ids),
+        }
+
+    async def _ended(self, container: Container) -> None:
+        """A container that left in order commits; what one had in hand runs again elsewhere."""
+        if container.ended == 0:
+            for copy in container.copies.values():
+                copy.commit()
+        elif not container.expected:
+            self.crashes.append(container)
+        for entry in list(container.inputs):
+            container.inputs.remove(entry)
+            if not entry.done and not self._closed:
+                await self._again(entry, container)
+        self.scale(container.function)
+
+    async def _again(self, entry: Input, container: Container) -> None:
+        """Run an input again on another container: on Modal whatever its retries are."""
+        entry.task_id = ""
+        entry.crashes += not container.preempted
+        if entry.crashes < MOST_CRASHES:
+            self.enqueue(entry)
+            return
+        told = f"container {container.task_id} ended ({container.ended}): {container.output()}"
+        status = pb.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
+        result = pb.GenericResult(status=status, exception=told)
+        await self._calls.finish(entry, result, pb.DATA_FORMAT_PICKLE, container.task_id)
+
+    def cancel(self, entry: Input, *, kill: bool) -> None:
+        """Tell the container that works on `entry` to stop doing so."""
+        container = self.containers[entry.task_id]
+        container.cancelled.append(entry.input_id)
+        container.kill_on_cancel = container.kill_on_cancel or kill
+        container.wake.set()
+
+    async def close(self) -> None:
+        self._closed = True
+        for container in self.containers.values():
+            container.expected = True
+            container.kill()
+        await asyncio.gather(*self._tasks)
