@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from api.service_log import log_to_stderr
 from api.settings import Settings, load_settings
 from api.telemetry import tracing
 from forge.github import ONCE, GitHub
+from forge.kept_base import KeptBases
 from forge.publisher import ForgePublisher
 from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
@@ -65,6 +66,10 @@ class Machine:
     def runs(self) -> Path:
         """The folder of all runs."""
         return self.settings.data_dir / "runs"
+
+    @cached_property
+    def kept_bases(self) -> KeptBases:
+        return KeptBases(self.settings.data_dir / "bases", runs=self.runs)
 
     @property
     def limits(self) -> RunLimits:
@@ -115,7 +120,10 @@ class Machine:
             reviewer=ClaudeReviewer(**role, model=models["reviewer"]),
             fixer=ClaudeFixer(**role, model=models["fixer"]),
             repositories=WarmingRepositories(
-                GitRepositories(**forge, allow_local=True, allowed=settings.repo_allowed), self.warm
+                GitRepositories(
+                    **forge, allow_local=True, allowed=settings.repo_allowed, kept=self.kept_bases
+                ),
+                self.warm,
             ),
             workspaces=self.workspaces,
             checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
@@ -210,6 +218,7 @@ async def open_service(
         config=_service_config(machine),
         on_end=lambda run_id: machine.workspaces.close(run_id, resumable=True),
         on_delete=machine.workspaces.close,
+        on_round=partial(machine.kept_bases.tidy, keep_days=settings.keep_days),
         pick_up=pick_up,
     )
     headers = settings.otel_exporter_otlp_headers

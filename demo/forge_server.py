@@ -107,6 +107,7 @@ class ForgeServer:
         self._ids += 1
         repository = await host(self._ids, full_name, source, self._folder, **facts)
         self._hosted[full_name.lower()] = repository
+        self._moved.pop(full_name.lower(), None)
         return repository
 
     async def fork(self, parent: HostedRepository) -> HostedRepository:

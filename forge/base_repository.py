@@ -13,8 +13,10 @@ from pathlib import Path
 
 from forge.git_environment import ATTRIBUTES
 from forge.runner import Git
+from forge.whole_file import write_whole
 from graph.errors import BranchNotFound, EmptyRepository
 
+_SHA256_DIGITS = 64
 _PASSABLE = 0o711
 _READABLE_FOLDER = 0o755
 _READABLE_FILE = 0o444
@@ -45,6 +47,19 @@ class Head:
         return tuple(note for holds, note in told if holds)
 
 
+@dataclass(frozen=True)
+class Tip:
+    """A branch and the newest commit that the forge has of it."""
+
+    branch: str
+    sha: str
+
+    @property
+    def object_format(self) -> str:
+        """How the repository names its objects."""
+        return "sha256" if len(self.sha) == _SHA256_DIGITS else "sha1"
+
+
 @contextlib.asynccontextmanager
 async def new_repository(base_git: Path) -> AsyncIterator[Path]:
     """A name beside `base_git` to make the repository at; what is left there is removed."""
@@ -57,10 +72,7 @@ async def new_repository(base_git: Path) -> AsyncIterator[Path]:
 
 def put_in_place(new: Path, base_git: Path) -> None:
     """Give a complete repository its modes and its name; one that is there already stays."""
-    attributes = new / "info" / "attributes"
-    attributes.parent.mkdir(mode=0o700, exist_ok=True)
-    attributes.touch(mode=0o600)
-    attributes.write_bytes(ATTRIBUTES)
+    write_whole(new / "info" / "attributes", ATTRIBUTES)
     objects = new / "objects"
     for folder, _, files in os.walk(objects):
         Path(folder).chmod(_READABLE_FOLDER)
@@ -72,6 +84,38 @@ def put_in_place(new: Path, base_git: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+
+
+def borrow_base(base_git: Path, tip: Tip, config: bytes, objects: Path, *, cut: bool) -> None:
+    """Make a repository of one branch that has no object but those below `objects`.
+
+    `cut`: the history before the commit is not there. The way to the objects is told by names
+    alone, so that the folder of all data can be moved.
+    """
+    new = base_git.with_name(f".base-{secrets.token_hex(6)}")
+    way = os.path.relpath(objects, base_git.parent.resolve() / base_git.name / "objects")
+    try:
+        for folder in (new, new / "refs", new / "objects", new / "objects" / "pack"):
+            folder.mkdir(mode=0o700)
+        write_whole(new / "config", config)
+        write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
+        if cut:
+            write_whole(new / "shallow", f"{tip.sha}\n".encode())
+        write_whole(new / "objects" / "info" / "alternates", f"{way}\n".encode())
+        write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
+        put_in_place(new, base_git)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def borrowed_from(base_git: Path) -> Path | None:
+    """The folder of objects that a base borrows from, None where it has its own."""
+    objects = base_git / "objects"
+    try:
+        way = (objects / "info" / "alternates").read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (objects / way).resolve()
 
 
 async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:

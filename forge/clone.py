@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from forge.base_repository import Head, new_repository, put_in_place, read_head
+from forge.base_repository import Head, Tip, new_repository, put_in_place, read_head
 from forge.repo_url import RepoAddress
 from forge.retries import Patience, Transient, repeated
 from forge.runner import Git
@@ -11,6 +11,7 @@ from forge.transfer_errors import transfer_error
 from graph.errors import BranchNotFound, CodingAgentError, EmptyRepository
 from graph.events import Emit
 
+_SYMREF = "ref: "
 _SHALLOW = [
     "clone",
     "--quiet",
@@ -27,8 +28,8 @@ async def clone(
     git: Git,
     address: RepoAddress,
     branch: str | None,
-    base_git: Path,
     *,
+    base_git: Path,
     emit: Emit,
     patience: Patience,
 ) -> Head:
@@ -50,6 +51,37 @@ async def clone(
     return await repeated(attempt, what="git clone", emit=emit, patience=patience)
 
 
+async def tip_of(
+    git: Git, address: RepoAddress, branch: str | None, *, emit: Emit, patience: Patience
+) -> Tip:
+    """The newest commit of a branch, None: of the default one, as the forge has them now.
+
+    Raises RepositoryError or GitHubError.
+    """
+    ref = f"refs/heads/{branch}" if branch else "HEAD"
+
+    async def attempt() -> Tip:
+        asked = ("ls-remote", "--symref", "--", address.clone_url, ref)
+        result = await git.transfer(*asked)
+        if not result.ok:
+            raise transfer_error(result, address.full_name)
+        rows = [row.split("\t") for row in result.stdout.decode("utf-8", "replace").splitlines()]
+        told = {name: value for value, name in rows if not value.startswith(_SYMREF)}
+        links = {name: value for value, name in rows if value.startswith(_SYMREF)}
+        if ref in told:
+            named = branch or links.get(ref, "").removeprefix(f"{_SYMREF}refs/heads/")
+            if not named:
+                raise BranchNotFound(f"{address.full_name} has no default branch; name one.")
+            return Tip(named, told[ref])
+        raise await _why(git, address, branch, _no_commit(address))
+
+    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+
+
+def _no_commit(address: RepoAddress) -> EmptyRepository:
+    return EmptyRepository(f"{address.full_name} has no commit to start from.")
+
+
 async def _why(
     git: Git, address: RepoAddress, branch: str | None, error: CodingAgentError
 ) -> CodingAgentError:
@@ -59,7 +91,7 @@ async def _why(
         return error
     heads = {line.partition(b"\t")[2] for line in result.stdout.splitlines()}
     if not heads:
-        return EmptyRepository(f"{address.full_name} has no commit to start from.")
+        return _no_commit(address)
     if branch and f"refs/heads/{branch}".encode() not in heads:
         return BranchNotFound(
             f"{address.full_name} has no branch {branch}.",

@@ -38,6 +38,8 @@ _FINISH_S: Final = 1.5
 class RepositoryFacts:
     """What GitHub says of a repository to whoever holds the token."""
 
+    number: int
+    """Its own for as long as it exists, whatever its name is."""
     full_name: str
     default_branch: str
     archived: bool
@@ -313,6 +315,7 @@ def _misfit(what: str, error: Exception) -> GitHubRejected:
 def _facts(repository: "Repository") -> RepositoryFacts:
     told = repository.raw_data
     return RepositoryFacts(
+        number=int(told["id"]),
         full_name=str(told["full_name"]),
         default_branch=str(told["default_branch"]),
         archived=bool(told["archived"]),

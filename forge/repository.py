@@ -1,18 +1,21 @@
 """The base of a run: cloned from the forge or fetched from a checkout, and changes read on it."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import SecretStr
 
-from forge.base_repository import Head, read_head
+from forge.base_repository import Head, Tip, read_head
 from forge.branch import check_base_branch
 from forge.change_reader import read_change
 from forge.checkout import DETACHED, Checkout
-from forge.clone import clone
+from forge.clone import clone, tip_of
 from forge.github import GitHub, RepositoryFacts
+from forge.kept_base import KeptBases, Origin, lacks_objects
 from forge.repo_url import RepoAddress, parse, web_address
 from forge.retries import Patience
 from forge.runner import Git
@@ -34,7 +37,8 @@ _UNCOMMITTED = "Uncommitted changes of the checkout are not included."
 class GitRepositories(Repositories):
     """Repositories below one address, and with `allow_local` checkouts on this machine.
 
-    `allowed` says whether a full name may be worked on; asked again when it was renamed.
+    `allowed` says whether a full name may be worked on; asked again when it was renamed. `kept`:
+    bases borrow from what is kept of earlier runs; without it each is a clone of its own.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class GitRepositories(Repositories):
         token: SecretStr | None,
         allow_local: bool,
         allowed: Callable[[str], bool],
+        kept: KeptBases | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._runs = runs
@@ -54,6 +59,7 @@ class GitRepositories(Repositories):
         self._token = token
         self._allow_local = allow_local
         self._allowed = allowed
+        self._kept = kept
         self._patience = patience or Patience(tries=3)
         self._git = Git(web=self._web, token=token, hide=(str(runs),))
 
@@ -72,22 +78,23 @@ class GitRepositories(Repositories):
     async def _from_forge(
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
     ) -> Base:
-        """Ask GitHub and clone at the same time; what GitHub says comes first."""
+        """Ask GitHub and git at the same time; what GitHub says comes first."""
         self._check_allowed(address.full_name)
         github = self._signed_in(address)
         asked = asyncio.create_task(github.repository(address.full_name, emit))
-        cloned = asyncio.create_task(self._clone(run, address, branch, emit))
+        begun = asyncio.create_task(self._begin(run, address, branch, emit))
         try:
             facts = await asked
             present, renamed = self._present_address(address, facts)
             if renamed:
-                await _stopped(cloned)
-                head = await self._clone(run, present, branch, emit)
+                await _stopped(begun)
+                found = await self._begin(run, present, branch, emit)
             else:
-                head = await cloned
+                found = await begun
         finally:
             await _stopped(asked)
-            await _stopped(cloned)
+            await _stopped(begun)
+        head = await self._head(run, present, facts, found, emit)
         return _base(present.address, present.full_name, head, _forge_notes(address, facts, head))
 
     def _present_address(
@@ -100,14 +107,29 @@ class GitRepositories(Repositories):
             raise RepositoryArchived(f"{present.full_name} is archived and takes no changes.")
         return present, present.full_name.lower() != address.full_name.lower()
 
-    async def _clone(
+    async def _begin(
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
-    ) -> Head:
-        if await asyncio.to_thread(run.base_git.exists):
+    ) -> Head | Tip:
+        """As far as one comes by the name alone: a base of its own, or what the forge has now."""
+        if await asyncio.to_thread(_has_base, run):
             return await read_head(self._git, run.base_git, address.full_name)
-        return await clone(
-            self._git, address, branch, run.base_git, emit=emit, patience=self._patience
-        )
+        make = tip_of if self._kept else partial(clone, base_git=run.base_git)
+        return await make(self._git, address, branch, emit=emit, patience=self._patience)
+
+    async def _head(
+        self,
+        run: RunFolder,
+        address: RepoAddress,
+        facts: RepositoryFacts,
+        found: Head | Tip,
+        emit: Emit,
+    ) -> Head:
+        if isinstance(found, Head):
+            return found
+        assert self._kept
+        origin = Origin(self._git, address, facts.number, emit, self._patience)
+        await self._kept.make_base(origin, found, run.base_git)
+        return await read_head(self._git, run.base_git, address.full_name)
 
     async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
         checkout = await Checkout.find(self._git, path)
@@ -133,6 +155,13 @@ class GitRepositories(Repositories):
     def _check_allowed(self, full_name: str) -> None:
         if not self._allowed(full_name):
             raise RepositoryNotAllowed(f"{full_name} was not found.")
+
+
+def _has_base(run: RunFolder) -> bool:
+    """One that can no longer be read is removed: nothing was made of it yet."""
+    if run.base_git.exists() and lacks_objects(run.base_git):
+        shutil.rmtree(run.base_git)
+    return run.base_git.exists()
 
 
 async def _stopped(task: "asyncio.Task[T]") -> None:

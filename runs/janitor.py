@@ -35,6 +35,7 @@ class Janitor:
         clean_up: Callable[[str], Awaitable[None]],
         delete: Callable[[str], Awaitable[None]],
         on_delete: Callable[[str], Awaitable[None]],
+        on_round: Callable[[float], Awaitable[None]],
     ) -> None:
         self._store = store
         self._files = files
@@ -43,6 +44,7 @@ class Janitor:
         self._lease = lease
         self._delete = delete
         self._on_delete = on_delete
+        self._on_round = on_round
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -63,6 +65,7 @@ class Janitor:
                 log.warning("run %s stays: %s", run_id, error)
         await self._store.forget_keys(now - _KEYS_S)
         await self._remove_strays(now)
+        await self._on_round(now)
 
     async def _give_up(self, run_id: str, now: float) -> None:
         lease = self._lease()

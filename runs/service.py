@@ -40,7 +40,7 @@ _MAX_LISTED: Final = 200
 _ALL: Final = 1_000_000
 
 
-async def _nothing(_: str) -> None:
+async def _nothing(_: str | float) -> None:
     """For a service that has nothing to clean up."""
 
 
@@ -50,7 +50,8 @@ class RunService:
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
     elsewhere when the service ends, after the node it is in where that takes no more than
     `drain_s`. With `dispatch` others drive, and no `graph` is needed. `on_end` closes what a
-    stopped attempt may have left open, `on_delete` what a run that is to be removed still has.
+    stopped attempt may have left open, `on_delete` what a run that is to be removed still has;
+    `on_round` tidies up now and then, given the time.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class RunService:
         dispatch: Dispatch | None = None,
         on_end: Callable[[str], Awaitable[None]] = _nothing,
         on_delete: Callable[[str], Awaitable[None]] = _nothing,
+        on_round: Callable[[float], Awaitable[None]] = _nothing,
         pick_up: bool = True,
         drain_s: float = 2.0,
     ) -> None:
@@ -87,6 +89,7 @@ class RunService:
             clean_up=self._clean_up,
             delete=self._delete,
             on_delete=on_delete,
+            on_round=on_round,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False

@@ -38,7 +38,7 @@ class LocalSandboxes(Sandboxes):
         folder = _tree_folder(run, spec.name)
         owner = self._backend.owner_of(run_id)
         if owner is not None:
-            ensure_readable(run.base_git / "objects", owner)
+            ensure_readable(base_objects(run.base_git), owner)
         if not _is_tree(folder, owner):
             await self._make(run_id, spec, folder, owner)
         sandbox = await self._attach(run, folder, owner)
@@ -76,7 +76,7 @@ class LocalSandboxes(Sandboxes):
             await remove_folder(new)
 
     async def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
-        objects = run.base_git / "objects"
+        objects = base_objects(run.base_git)
         sandbox = await asyncio.to_thread(self._backend.attach, folder, objects, owner)
         return CountedSandbox(sandbox, self._counts)
 
@@ -86,6 +86,15 @@ async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) 
     for folder in await asyncio.to_thread(_listed, RunFolder.of(runs, run_id).trees):
         if folder.name not in keep:
             await _discard(folder)
+
+
+def base_objects(git_dir: Path) -> Path:
+    """Where the objects of a base lie: a base has all of its own, or borrows all from one place."""
+    objects = git_dir / "objects"
+    try:
+        return (objects / (objects / "info" / "alternates").read_text().strip()).resolve()
+    except (FileNotFoundError, NotADirectoryError):
+        return objects
 
 
 def ensure_readable(objects: Path, uid: int) -> None:

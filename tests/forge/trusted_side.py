@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from demo.hosted_repository import HostedRepository
 from forge.github import GitHub
+from forge.kept_base import KeptBases
 from forge.publisher import ForgePublisher
 from forge.repository import GitRepositories
 from forge.retries import Patience
@@ -71,6 +72,7 @@ class TrustedSide:
     github: GitHub
     repositories: GitRepositories
     publisher: ForgePublisher
+    kept: KeptBases
     events: list[Event] = field(default_factory=list)
 
     @classmethod
@@ -78,6 +80,7 @@ class TrustedSide:
         cls, forge: GitHubStandIn, hosted: HostedRepository, source: Path, runs: Path
     ) -> "TrustedSide":
         github = open_github(forge)
+        kept = KeptBases(runs.parent / "bases", runs=runs)
         common: dict[str, Any] = {
             "runs": runs,
             "github": github,
@@ -91,7 +94,10 @@ class TrustedSide:
             source=source,
             runs=runs,
             github=github,
-            repositories=GitRepositories(**common, allow_local=True, allowed=lambda _: True),
+            repositories=GitRepositories(
+                **common, allow_local=True, allowed=lambda _: True, kept=kept
+            ),
+            kept=kept,
             publisher=ForgePublisher(**common),
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from forge.base_repository import Tip, borrow_base
 from graph.errors import (
     PatchUnusable,
     SandboxError,
@@ -78,6 +79,22 @@ async def test_a_shallow_base_has_its_history_cut(data_dir: Path) -> None:
     sandbox = await run.sandboxes.open(RUN, TreeSpec("live", base))
     assert await said(sandbox, "git log --format=%s") == "Second"
     assert await said(sandbox, "git fsck --connectivity-only && cat a") == "2"
+
+
+async def test_a_base_that_borrows_is_whole_inside_and_tells_no_place_outside(
+    run: SampleRun, data_dir: Path
+) -> None:
+    kept, base_git = data_dir / "kept.git", run.folder.base_git
+    base_git.rename(kept)
+    config = (kept / "config").read_bytes()
+    borrow_base(base_git, Tip("main", run.base.sha), config, kept / "objects", cut=False)
+    sandbox = await run.open()
+    assert await said(sandbox, "git fsck --full && cat hello.txt") == "hello"
+    assert await said(sandbox, "cat .git/objects/info/alternates") == "/base.git/objects"
+    assert await said(sandbox, "ls /base.git; find /base.git -name alternates") == "objects"
+    assert await said(sandbox, "touch /base.git/objects/x || echo refused") == (
+        "touch: cannot touch '/base.git/objects/x': Read-only file system\nrefused"
+    )
 
 
 async def test_a_complete_tree_is_found_as_it_was_left(run: SampleRun) -> None:
