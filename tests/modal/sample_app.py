@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import modal
+import modal.exception
 
 app = modal.App("sample")
 volume = modal.Volume.from_name("files", create_if_missing=True, version=2)
+events = modal.Queue.from_name("sample-events", create_if_missing=True)
 secret = modal.Secret.from_name("sample-key", required_keys=["SAMPLE_KEY"])
 image = modal.Image.debian_slim(python_version="3.11").uv_pip_install("fastapi")
 FILES = Path("/files")
@@ -48,6 +50,45 @@ def sleep(seconds: float) -> None:
 @app.function(image=image)
 def fall(message: str) -> None:
     raise ValueError(message)
+
+
+@app.function(image=image, timeout=60)
+def work(name: str) -> int:
+    """Take long at the first attempt; tell what happens to it."""
+    events.put("begin", partition=name)
+    try:
+        if events.len(partition=name) == 1:
+            time.sleep(30)
+    except BaseException as error:
+        events.put(type(error).__name__, partition=name)
+        raise
+    return events.len(partition=name)
+
+
+@app.function(image=image, timeout=60)
+def numbers(name: str) -> Iterator[int]:
+    """Yield some numbers, and stop in the middle of the first attempt."""
+    events.put("begin", partition=name)
+    yield 1
+    yield 2
+    if events.len(partition=name) == 1:
+        time.sleep(30)
+    yield 3
+
+
+@app.function(image=image, schedule=modal.Period(hours=1))
+def tick() -> str:
+    events.put("tick", partition="ticks")
+    return "ticked"
+
+
+@app.function(image=image, restrict_modal_access=True, single_use_containers=True)
+def restricted() -> str:
+    try:
+        events.put("out")
+    except modal.exception.PermissionDeniedError:
+        return "refused"
+    return "allowed"
 
 
 @app.function(image=image)

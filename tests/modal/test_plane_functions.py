@@ -1,5 +1,6 @@
 """The plane runs a deployed app, with Volumes as stale as Modal's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,85 @@ async def test_a_spawned_call_is_found_by_its_id(plane: Plane) -> None:
     call = await function("read").spawn.aio("nothing")
     found = modal.FunctionCall.from_id(call.object_id)
     assert await found.get.aio(timeout=30) is None
+
+
+async def begun(name: str) -> None:
+    """Wait until the function tells that it began."""
+    events = modal.Queue.from_name("sample-events", create_if_missing=True)
+    async for _ in events.iterate.aio(partition=name, item_poll_timeout=30):
+        return
+
+
+async def told(name: str) -> list[str]:
+    events = modal.Queue.from_name("sample-events")
+    return [item async for item in events.iterate.aio(partition=name)]
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["graceful", "hard"])
+async def test_a_preempted_input_runs_again(plane: Plane, hard: bool) -> None:
+    name = f"preempted-{hard}"
+    call = await function("work").spawn.aio(name)
+    await begun(name)
+    await plane.preempt("work", hard=hard)
+    assert await call.get.aio(timeout=30) == (2 if hard else 3)
+    assert await told(name) == (
+        ["begin", "begin"] if hard else ["begin", "KeyboardInterrupt", "begin"]
+    )
+
+
+async def test_a_preempted_generator_goes_on_where_its_reader_was(plane: Plane) -> None:
+    stream = function("numbers").remote_gen.aio("numbers")
+    assert [await anext(stream), await anext(stream)] == [1, 2]
+    await plane.preempt("numbers", hard=True)
+    assert [number async for number in stream] == [3]
+    assert await told("numbers") == ["begin", "begin"]
+
+
+async def test_a_cancelled_call_is_told_in_its_container(plane: Plane) -> None:
+    call = await function("work").spawn.aio("cancelled")
+    await begun("cancelled")
+    await call.cancel.aio()
+    with pytest.raises(modal.exception.RemoteError):
+        await call.get.aio(timeout=30)
+    assert await told("cancelled") == ["begin", "InputCancellation"]
+
+
+async def test_a_scheduled_function_runs_when_its_time_has_come(plane: Plane) -> None:
+    assert plane.function("tick").definition.schedule.period.hours == 1
+    assert await plane.fire("tick") == "ticked"
+    with pytest.raises(ValueError, match="no schedule"):
+        await plane.fire("read")
+
+
+async def test_restricted_access_is_enforced(plane: Plane) -> None:
+    assert await function("restricted").remote.aio() == "refused"
+
+
+async def test_results_expire(plane: Plane) -> None:
+    call = await function("read").spawn.aio("nothing")
+    await call.get.aio(timeout=30)
+    plane.calls.expire(call.object_id)
+    with pytest.raises(modal.exception.OutputExpiredError):
+        await modal.FunctionCall.from_id(call.object_id).get.aio(timeout=1)
+
+
+async def test_background_commits_come_at_any_moment(plane: Plane) -> None:
+    plane.volumes.background = 0.05
+    try:
+        await function("write").remote.aio("torn.txt", "half", commit=False)
+        await asyncio.sleep(0.5)
+    finally:
+        plane.volumes.background = None
+    assert await function("read").remote.aio("torn.txt") == "half"
+
+
+async def test_a_new_deployment_takes_over(plane: Plane) -> None:
+    await function("read").remote.aio("nothing")
+    (before,) = [c for c in plane.scheduler.of(plane.function("read")) if c.live and not c.spent]
+    await deploy(plane, "sample_app.py", folder=Path(__file__).parent)
+    await function("read").remote.aio("nothing")
+    assert before.spent
+    assert before.ended in (0, None)
 
 
 async def test_a_web_function_streams(plane: Plane) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grpclib import GRPCError, Status
@@ -27,12 +28,14 @@ class App:
     name: str
     functions: dict[str, str] = field(default_factory=dict)
     deployments: int = 0
+    stopped: bool = False
 
 
 class Apps:
     def __init__(self) -> None:
         self.by_id: dict[str, App] = {}
         self.deployed: dict[str, str] = {}
+        self.stop: Callable[[str], None] | None = None
 
     def create(self, name: str) -> App:
         app = App(new_id("ap"), name)
@@ -85,4 +88,18 @@ class Apps:
         """An app lives as long as the plane."""
 
     async def app_client_disconnect(self, request: pb.AppClientDisconnectRequest) -> None:
-        """Nothing is kept for a client that left."""
+        """An app that was not deployed ends with its client."""
+        app = self.by_id[request.app_id]
+        if app.app_id not in self.deployed.values():
+            self._end(app)
+
+    async def app_stop(self, request: pb.AppStopRequest) -> None:
+        self._end(self.by_id[request.app_id])
+
+    def _end(self, app: App) -> None:
+        app.stopped = True
+        self.deployed = {
+            name: app_id for name, app_id in self.deployed.items() if app_id != app.app_id
+        }
+        if self.stop is not None:
+            self.stop(app.app_id)

@@ -101,10 +101,10 @@ class Calls:
         self.by_id: dict[str, Call] = {}
         self.inputs: dict[str, Input] = {}
         self.runner: Runner | None = None
-        self._functions = functions
+        self.functions = functions
 
     def begin(self, function_id: str) -> Call:
-        call = Call(new_id("fc"), self._functions.by_id[function_id])
+        call = Call(new_id("fc"), self.functions.by_id[function_id])
         self.by_id[call.call_id] = call
         return call
 
@@ -147,6 +147,10 @@ class Calls:
             )
         )
         await entry.call.tell()
+
+    def expire(self, call_id: str) -> None:
+        """Let a call's results have expired, as after some days."""
+        self.by_id[call_id].outputs.clear()
 
     async def function_map(self, request: pb.FunctionMapRequest) -> pb.FunctionMapResponse:
         call = self.begin(request.function_id)

@@ -7,18 +7,41 @@ from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.calls import Calls, Input
 from tests.modal_plane.containers import Container
-from tests.modal_plane.volumes import VolumeCopy
+from tests.modal_plane.scheduler import Scheduler
+from tests.modal_plane.volumes import VolumeCopy, Volumes
 
 HEARTBEAT = 5.0
 DEFAULT_TIMEOUT = 300
+RESTRICTED = frozenset(
+    (
+        "ClientHello",
+        "AuthTokenGet",
+        "BlobCreate",
+        "BlobGet",
+        "ContainerHello",
+        "ContainerHeartbeat",
+        "FunctionCallGetDataIn",
+        "FunctionCallPutDataOut",
+        "FunctionGetDynamicConcurrency",
+        "FunctionGetInputs",
+        "FunctionPutOutputs",
+        "TaskResult",
+        "VolumeCommit",
+        "VolumeReload",
+    )
+)  # what a function with restricted access to Modal may ask
 
 
 class ContainerCalls:
     """What one container's entry point asks of Modal."""
 
-    def __init__(self, container: Container, calls: Calls) -> None:
+    def __init__(
+        self, container: Container, calls: Calls, scheduler: Scheduler, volumes: Volumes
+    ) -> None:
         self._container = container
         self._calls = calls
+        self._scheduler = scheduler
+        self._volumes = volumes
 
     async def container_hello(self, request: object) -> None:
         """It is known that the container is there: its process was started here."""
@@ -51,17 +74,16 @@ class ContainerCalls:
         self, request: pb.FunctionGetInputsRequest
     ) -> pb.FunctionGetInputsResponse:
         container, function = self._container, self._container.function
-        try:
-            async with asyncio.timeout(0 if container.spent else function.idle):
-                entry = await function.waiting.get()
-        except TimeoutError:
+        entry = await self._next()
+        if entry is None:
             container.expected = True
-            container.spent = True
+            container.retired.set()
             stop = pb.FunctionGetInputsItem(kill_switch=True)
             return pb.FunctionGetInputsResponse(inputs=[stop])
         entry.task_id = container.task_id
         container.inputs.append(entry)
-        container.spent = function.definition.single_use_containers
+        if function.definition.single_use_containers:
+            container.retired.set()
         seconds = function.definition.timeout_secs or DEFAULT_TIMEOUT
         asyncio.get_running_loop().call_later(seconds, self._expire, entry, entry.retries)
         item = pb.FunctionGetInputsItem(
@@ -73,10 +95,29 @@ class ContainerCalls:
         )
         return pb.FunctionGetInputsResponse(inputs=[item])
 
+    async def _next(self) -> Input | None:
+        """The next input; nothing where none came in time, or the container is to take no more."""
+        container, function = self._container, self._container.function
+        if container.spent:
+            return None
+        taking = asyncio.create_task(function.waiting.get())
+        retiring = asyncio.create_task(container.retired.wait())
+        taken = False
+        try:
+            await asyncio.wait(
+                {taking, retiring}, timeout=function.idle, return_when=asyncio.FIRST_COMPLETED
+            )
+            taken = taking.done() and not container.spent
+            return taking.result() if taken else None
+        finally:
+            retiring.cancel()
+            if not taking.cancel() and not taken:
+                function.waiting.put_nowait(taking.result())
+
     def _expire(self, entry: Input, attempt: int) -> None:
         container = self._container
         if entry in container.inputs and not entry.done and entry.retries == attempt:
-            self._expiry = asyncio.ensure_future(self._time_out(entry))
+            self._scheduler.spawn(self._time_out(entry))
 
     async def _time_out(self, entry: Input) -> None:
         container = self._container
@@ -128,6 +169,8 @@ class ContainerCalls:
                 Status.FAILED_PRECONDITION,
                 f"there are open files preventing the operation: path {held} is open",
             )
+        if self._volumes.background is not None:
+            copy.commit()
         copy.reload()
 
     def _copy(self, volume_id: str) -> VolumeCopy:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,17 +34,24 @@ class Container:
     cancelled: list[str] = field(default_factory=list)
     kill_on_cancel: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    retired: asyncio.Event = field(default_factory=asyncio.Event)
     expected: bool = False
-    spent: bool = False
     preempted: bool = False
+    created: float = field(default_factory=time.time)
     ended: int | None = None
     process: asyncio.subprocess.Process | None = None
     inner: int = 0
     up: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def live(self) -> bool:
         return self.process is not None and self.ended is None
+
+    @property
+    def spent(self) -> bool:
+        """Whether it takes no further input."""
+        return self.retired.is_set()
 
     @property
     def log(self) -> Path:
@@ -90,12 +98,21 @@ class Container:
         shared = self.folder / "run"
         await server.listen_at(shared / "s")
         (shared / "args").write_bytes(arguments.SerializeToString())
+        try:
+            self.process = await self._start(env, working)
+            self.up.set()
+            self.ended = await self.process.wait()
+        finally:
+            self.up.set()
+            await server.stop()
+
+    async def _start(self, env: dict[str, str], working: str) -> asyncio.subprocess.Process:
         told, tell = os.pipe()
         command = self.files.command(
             [sys.executable, "-m", "modal._container_entrypoint"], working_dir=working, info=tell
         )
         with self.log.open("wb") as log:
-            self.process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command,
                 env=env,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -105,11 +122,7 @@ class Container:
             )
         os.close(tell)
         self.inner = await asyncio.to_thread(first_process, told)
-        self.up.set()
-        try:
-            self.ended = await self.process.wait()
-        finally:
-            await server.stop()
+        return process
 
 
 def environment(task_id: str, values: dict[str, str], path: str) -> dict[str, str]:

@@ -60,6 +60,7 @@ class Functions:
     def __init__(self, apps: Apps) -> None:
         self.by_id: dict[str, Function] = {}
         self.serve_web: Callable[[Function], Awaitable[str]] | None = None
+        self.retire: Callable[[Function], None] | None = None
         self._apps = apps
 
     def named(self, name: str, app: str = "") -> Function:
@@ -87,6 +88,8 @@ class Functions:
 
     async def function_create(self, request: pb.FunctionCreateRequest) -> pb.FunctionCreateResponse:
         function = self.by_id[request.existing_function_id]
+        if self.retire is not None:
+            self.retire(function)
         function.definition = request.function
         function.definition.web_url = function.url
         return pb.FunctionCreateResponse(
@@ -95,6 +98,13 @@ class Functions:
             handle_metadata=function.handle(),
             function_data=function.data(),
         )
+
+    async def function_update_scheduling_params(
+        self, request: pb.FunctionUpdateSchedulingParamsRequest
+    ) -> pb.FunctionUpdateSchedulingParamsResponse:
+        definition = self.by_id[request.function_id].definition
+        definition.autoscaler_settings.MergeFrom(request.settings)
+        return pb.FunctionUpdateSchedulingParamsResponse()
 
     async def function_get(self, request: pb.FunctionGetRequest) -> pb.FunctionGetResponse:
         app_id = self._apps.deployed.get(request.app_name, "")
@@ -109,8 +119,3 @@ class Functions:
             handle_metadata=function.handle(),
             function=function.data(),
         )
-
-    async def function_get_current_stats(
-        self, request: pb.FunctionGetCurrentStatsRequest
-    ) -> pb.FunctionStats:
-        return pb.FunctionStats(backlog=self.by_id[request.function_id].waiting.qsize())

@@ -1,34 +1,41 @@
 """The whole control plane: its parts, and the servers that answer for them."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+from modal._serialization import deserialize_data_format, serialize_data_format
 from modal_proto import api_grpc, task_command_router_grpc
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.apps import ENVIRONMENT, Apps
 from tests.modal_plane.blobs import Blobs
 from tests.modal_plane.calls import Calls
-from tests.modal_plane.container_calls import ContainerCalls
+from tests.modal_plane.container_calls import RESTRICTED, ContainerCalls
 from tests.modal_plane.containers import Container
 from tests.modal_plane.dicts import Dicts
 from tests.modal_plane.faults import Faults
 from tests.modal_plane.functions import Function, Functions
 from tests.modal_plane.images import Images
+from tests.modal_plane.layouts import Layouts
 from tests.modal_plane.listener import GrpcServer
+from tests.modal_plane.logs import Logs
 from tests.modal_plane.mounts import Mounts
 from tests.modal_plane.queues import Queues
 from tests.modal_plane.router import Router
 from tests.modal_plane.rpc import Service
 from tests.modal_plane.sandboxes import Sandboxes
-from tests.modal_plane.scheduler import Scheduler
+from tests.modal_plane.scheduler import GRACE, Scheduler
 from tests.modal_plane.secrets import Secrets
 from tests.modal_plane.volume_files import VolumeFiles
 from tests.modal_plane.volumes import Volumes
 from tests.modal_plane.web import WebFront
+
+BACKGROUND_LOOK = 0.1
 
 
 class Plane:
@@ -59,6 +66,8 @@ class Plane:
             serve=self._container_server,
             arguments=self._arguments,
         )
+        self.functions.retire = self.scheduler.retire
+        self.apps.stop = self.scheduler.stop
         self.sandboxes = Sandboxes(
             root / "sandboxes",
             apps=self.apps,
@@ -66,9 +75,19 @@ class Plane:
             secrets=self.secrets,
             volumes=self.volumes,
         )
+        self.layouts = Layouts(
+            apps=self.apps,
+            functions=self.functions,
+            mounts=self.mounts,
+            volumes=self.volumes,
+            queues=self.queues,
+            dicts=self.dicts,
+        )
+        self.logs = Logs(self.apps, self.scheduler)
         self.router = Router(self.sandboxes, self.secrets, self.images)
         self.url = ""
         self._servers: list[GrpcServer] = []
+        self._background: asyncio.Task[None] | None = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -99,12 +118,52 @@ class Plane:
             Service(task_command_router_grpc.TaskCommandRouterBase, [self.router], self.faults)
         )
 
+        self._background = asyncio.create_task(self._commit_at_any_moment())
+
+    async def _commit_at_any_moment(self) -> None:
+        while True:
+            seconds = self.volumes.background
+            await asyncio.sleep(BACKGROUND_LOOK if seconds is None else seconds)
+            if seconds is not None:
+                self._commit()
+
+    def _commit(self) -> None:
+        live = [known.copies for known in self.scheduler.containers.values() if known.live]
+        for copies in (*live, *(known.copies for known in self.sandboxes.running())):
+            for copy in copies.values():
+                copy.commit()
+
+    async def fire(self, name: str, app: str = "") -> Any:
+        """Let a scheduled function's time have come; what it answers."""
+        function = self.function(name, app)
+        if function.schedule is None:
+            raise ValueError(f"{name} has no schedule")
+        call = self.calls.begin(function.function_id)
+        arguments = serialize_data_format(((), {}), pb.DATA_FORMAT_PICKLE)
+        item = pb.FunctionInput(args=arguments, data_format=pb.DATA_FORMAT_PICKLE)
+        self.calls.add(call, item, pb.FUNCTION_CALL_INVOCATION_TYPE_SYNC)
+        await call.wait(lambda: call.done)
+        result = call.outputs[0].result
+        if result.status != pb.GenericResult.GENERIC_STATUS_SUCCESS:
+            raise RuntimeError(f"{name}: {result.exception}\n{result.traceback}")
+        return deserialize_data_format(result.data, call.outputs[0].data_format, None)
+
+    async def preempt(self, target: str, *, hard: bool = False, grace: float = GRACE) -> str:
+        """Preempt a container: of a function by name, or by its task; its id."""
+        return await self.scheduler.preempt(target, hard=hard, grace=grace)
+
+    async def lose_sandbox(self, name: str) -> None:
+        """Let a Sandbox go down with its worker."""
+        await self.sandboxes.lose(name)
+
     async def _listen(self, service: Service) -> str:
         server = GrpcServer(service)
         self._servers.append(server)
         return await server.listen()
 
     async def close(self) -> None:
+        if self._background is not None:
+            self._background.cancel()
         await self.scheduler.close()
         await self.sandboxes.close()
         await self.web.close()
@@ -125,13 +184,18 @@ class Plane:
             VolumeFiles(self.volumes, self.blobs),
             self.functions,
             self.calls,
+            self.scheduler,
             self.sandboxes,
+            self.layouts,
+            self.logs,
         ]
 
     def _container_server(self, container: Container) -> GrpcServer:
         """What one container's entry point talks to."""
-        parts = [ContainerCalls(container, self.calls), *self._parts()]
-        return GrpcServer(Service(api_grpc.ModalClientBase, parts, self.faults))
+        calls = ContainerCalls(container, self.calls, self.scheduler, self.volumes)
+        allowed = RESTRICTED if container.function.definition.untrusted else None
+        parts = [calls, *self._parts()]
+        return GrpcServer(Service(api_grpc.ModalClientBase, parts, self.faults, allowed))
 
     def _arguments(self, container: Container) -> pb.ContainerArguments:
         function = container.function
@@ -140,31 +204,9 @@ class Plane:
             function_id=function.function_id,
             app_id=function.app_id,
             function_def=function.definition,
-            app_layout=self._layout(function.app_id),
+            app_layout=self.layouts.of(function.app_id),
             environment_name=ENVIRONMENT,
         )
-
-    def _layout(self, app_id: str) -> pb.AppLayout:
-        functions = self.apps.by_id[app_id].functions
-        ids = dict.fromkeys(functions.values())
-        for function_id in functions.values():
-            definition = self.functions.by_id[function_id].definition
-            ids.update(dict.fromkeys(known.object_id for known in definition.object_dependencies))
-        return pb.AppLayout(function_ids=functions, objects=[self._object(one) for one in ids])
-
-    def _object(self, object_id: str) -> pb.Object:
-        found = pb.Object(object_id=object_id)
-        if object_id in self.functions.by_id:
-            found.function_handle_metadata.CopyFrom(self.functions.by_id[object_id].handle())
-        elif object_id in self.mounts.files:
-            found.mount_handle_metadata.content_checksum_sha256_hex = "0"
-        elif object_id in self.volumes.by_id:
-            found.volume_metadata.CopyFrom(self.volumes.by_id[object_id].metadata())
-        elif object_id in self.queues.by_id:
-            found.queue_metadata.name = self.queues.by_id[object_id].name
-        elif object_id in self.dicts.by_id:
-            found.dict_metadata.name = self.dicts.by_id[object_id].name
-        return found
 
 
 @asynccontextmanager

@@ -73,9 +73,10 @@ def search_path() -> str:
 
 
 def first_process(info: int) -> int:
-    """The process that bubblewrap told of: the first one in the container's own process space."""
+    """The process that bubblewrap told of, first in the container's own space; 0 if it failed."""
     with os.fdopen(info, "rb") as told:
-        return int(json.loads(told.read())["child-pid"])
+        words = told.read()
+    return int(json.loads(words)["child-pid"]) if words else 0
 
 
 def children(process: int) -> list[int]:

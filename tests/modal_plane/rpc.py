@@ -31,12 +31,12 @@ class Service:
         generated: type[Any],
         parts: Iterable[object],
         faults: Faults,
-        barred: Collection[str] = (),
+        allowed: Collection[str] | None = None,
     ) -> None:
         self._generated = generated
         self._parts = tuple(parts)
         self._faults = faults
-        self._barred = frozenset(barred)
+        self._allowed = allowed
 
     def __mapping__(self) -> Mapping[str, Handler]:
         declared: dict[str, Handler] = self._generated.__mapping__(_Unbound())
@@ -50,7 +50,7 @@ class Service:
         )
 
         async def answer(stream: Stream[Any, Any]) -> None:
-            if name in self._barred:
+            if self._allowed is not None and name not in self._allowed:
                 raise GRPCError(
                     Status.PERMISSION_DENIED, f"{name}: this function has no access to Modal"
                 )

@@ -1,6 +1,7 @@
 """Which input runs where: containers are started when inputs wait, and reused while warm."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.modal_plane.volumes import Volumes
 
 MOST_CONTAINERS = 8
 MOST_CRASHES = 5
+GRACE = 5.0
 
 
 class Scheduler:
@@ -38,6 +40,7 @@ class Scheduler:
     ) -> None:
         self.containers: dict[str, Container] = {}
         self.crashes: list[Container] = []
+        self.most = MOST_CONTAINERS
         self.serve = serve
         self.arguments = arguments
         self._folder = folder
@@ -62,16 +65,16 @@ class Scheduler:
         """Start one more container where inputs wait that no container will take soon."""
         definition = function.definition
         live = [known for known in self.of(function) if known.live and not known.spent]
-        cap = definition.autoscaler_settings.max_containers or MOST_CONTAINERS
+        cap = definition.autoscaler_settings.max_containers or self.most
         each = max(1, definition.max_concurrent_inputs)
         free = sum(max(0, each - len(known.inputs)) for known in live) + function.starting * each
         if self._closed:
             return
         if function.waiting.qsize() > free and len(live) + function.starting < cap:
             function.starting += 1
-            self._spawn(self._run(function))
+            self.spawn(self._run(function))
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -87,6 +90,7 @@ class Scheduler:
         function.starting -= 1
         await running
         await self._ended(container)
+        container.gone.set()
 
     def _make(self, function: Function) -> Container:
         definition, task_id = function.definition, new_id("ta")
@@ -132,6 +136,78 @@ class Scheduler:
         status = pb.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
         result = pb.GenericResult(status=status, exception=told)
         await self._calls.finish(entry, result, pb.DATA_FORMAT_PICKLE, container.task_id)
+
+    async def preempt(self, target: str, *, hard: bool = False, grace: float = GRACE) -> str:
+        """Take the machine from under a container: of a function by name, or of a task; its id.
+
+        As on Modal the entry point gets SIGINT and some time, then SIGKILL; `hard` is SIGKILL at
+        once. What it had in hand runs again on another container.
+        """
+        container = self._target(target)
+        container.preempted = True
+        container.expected = True
+        container.retired.set()
+        if not hard:
+            container.signal(signal.SIGINT)
+            await asyncio.wait([asyncio.create_task(container.gone.wait())], timeout=grace)
+        container.kill()
+        await container.gone.wait()
+        return container.task_id
+
+    def _target(self, target: str) -> Container:
+        if target in self.containers:
+            return self.containers[target]
+        live = [
+            known
+            for known in self.containers.values()
+            if known.live and known.function.name == target
+        ]
+        for known in sorted(live, key=lambda one: not one.inputs):
+            return known
+        raise KeyError(f"no container of {target} runs")
+
+    def retire(self, function: Function) -> None:
+        """Let the function's containers finish what they have in hand, and take no more."""
+        for container in self.of(function):
+            container.retired.set()
+
+    def stop(self, app_id: str) -> None:
+        """End every container of an app."""
+        for container in self.containers.values():
+            if container.function.app_id == app_id:
+                container.expected = True
+                container.retired.set()
+                container.kill()
+
+    async def task_list(self, request: pb.TaskListRequest) -> pb.TaskListResponse:
+        return pb.TaskListResponse(
+            tasks=[
+                pb.TaskStats(
+                    task_id=known.task_id,
+                    app_id=known.function.app_id,
+                    started_at=known.created,
+                    enqueued_at=known.created,
+                )
+                for known in self.containers.values()
+                if known.live and request.app_id in ("", known.function.app_id)
+            ]
+        )
+
+    async def container_stop(self, request: pb.ContainerStopRequest) -> pb.ContainerStopResponse:
+        """As a preemption without an end in sight: its inputs run again elsewhere."""
+        await self.preempt(request.task_id, hard=not request.graceful)
+        return pb.ContainerStopResponse()
+
+    async def function_get_current_stats(
+        self, request: pb.FunctionGetCurrentStatsRequest
+    ) -> pb.FunctionStats:
+        function = self._calls.functions.by_id[request.function_id]
+        live = [known for known in self.of(function) if known.live]
+        return pb.FunctionStats(
+            backlog=function.waiting.qsize(),
+            num_total_tasks=len(live),
+            num_running_inputs=sum(len(known.inputs) for known in live),
+        )
 
     def cancel(self, entry: Input, *, kill: bool) -> None:
         """Tell the container that works on `entry` to stop doing so."""

@@ -97,11 +97,15 @@ def _held(process: int) -> list[Path]:
 
 
 class Volumes:
-    """Every Volume there is, by id and by name."""
+    """Every Volume there is; `background`, where set, is every how many seconds all is committed.
+
+    Modal may commit at any moment; without it a missing commit shows, with it a torn one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.by_id: dict[str, Volume] = {}
         self.by_name: dict[str, str] = {}
+        self.background: float | None = None
         self._folder = folder
 
     def named(self, name: str) -> Volume:
