@@ -1,0 +1,148 @@
+"""Commands for containers that others run: the words that start one, and what it answers."""
+
+import inspect
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from graph.errors import SandboxLost
+from sandbox import supervisor, usage
+from sandbox.output import BothEnds
+from sandbox.sandbox import WORKSPACE, ExecResult, Limits
+
+HOME = "/home/agent"
+USER = 29_000
+"""The uid that commands run as; far from accounts and from the uids of this machine's trees."""
+
+LONGEST_WORD = 100_000
+"""The kernel takes words of 128 KiB; a longer command is a file."""
+
+NO_COMMAND = ExecResult(
+    exit_code=126,
+    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
+    dropped=0,
+    duration_ms=0,
+)
+FOLDERS = (WORKSPACE, HOME, "/tmp")  # noqa: S108 - the sandbox's own
+ENVIRONMENT = {
+    "HOME": HOME,
+    "USER": "agent",
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+_PIECE = 1 << 20
+_SLACK_S = 20.0
+_SLOWEST = 256 * 1024
+"""Bytes a second that a link is taken to carry at least."""
+
+_USAGE = f"""\
+import sys, types
+for name in ("sandbox", "sandbox.usage"):
+    sys.modules[name] = types.ModuleType(name)
+exec({inspect.getsource(usage)!r}, sys.modules["sandbox.usage"].__dict__)
+"""
+_SOURCE = (_USAGE + inspect.getsource(supervisor)).encode()
+_BEGIN = """\
+import os, sys
+source = b""
+while len(source) < int(sys.argv[1]):
+    source += os.read(0, int(sys.argv[1]) - len(source)) or sys.exit("no source")
+exec(compile(source, "supervisor", "exec"))
+"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor is told; its fields are read by `sandbox.supervisor`.
+
+    `give` names folders that are made, and given to the user of commands, before it starts.
+    `sweep` says that every other command ends with it.
+    """
+
+    program: tuple[str, ...]
+    timeout_s: float
+    output_bytes: int
+    memory_mb: int
+    pids: int
+    disk_mb: int
+    script_bytes: int = 0
+    input_bytes: int = 0
+    user: int | None = USER
+    folder: str = WORKSPACE
+    folders: tuple[str, ...] = FOLDERS
+    give: tuple[str, ...] = ()
+    sweep: bool = False
+    environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take until the answer is there, at most."""
+        given = self.script_bytes + self.input_bytes
+        return self.timeout_s + supervisor.GONE_WITHIN_S + _SLACK_S + given / _SLOWEST
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the exec: short, whatever the command is."""
+        return ("python3", "-I", "-S", "-c", _BEGIN, str(len(_SOURCE)), str(len(self._text)))
+
+    @property
+    def head(self) -> bytes:
+        """What goes into its standard input before the command and its input."""
+        return _SOURCE + self._text
+
+    @property
+    def _text(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+def order_of(
+    program: Sequence[str], limits: Limits, *, timeout_s: float | None = None, keep_bytes: int = 0
+) -> Order:
+    """An order within the limits: a caller may shorten the time, never lengthen it."""
+    return Order(
+        program=tuple(program),
+        timeout_s=limits.timeout_s if timeout_s is None else min(timeout_s, limits.timeout_s),
+        output_bytes=max(limits.output_bytes, keep_bytes),
+        memory_mb=limits.memory_mb,
+        pids=limits.pids,
+        disk_mb=limits.disk_mb,
+    )
+
+
+def command_bytes(command: str) -> bytes | None:
+    """A command as the kernel takes it; None where it takes none such."""
+    try:
+        text = os.fsencode(command)
+    except UnicodeEncodeError:
+        return None
+    return None if b"\0" in text else text
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    """Data in pieces that one call carries."""
+    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+
+
+def read_answer(told: bytes, kept: BothEnds) -> ExecResult:
+    """How the command ended, by the supervisor's answer. Raises SandboxLost: there is none."""
+    try:
+        answer = json.loads(told.strip().splitlines()[-1])
+        lost, limit, code = answer["lost"], answer["limit"], answer["exit_code"]
+        took = int(answer["duration_ms"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        said = told[-300:].decode(errors="replace").strip()
+        raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
+    if lost or (limit is None and code is None):
+        raise SandboxLost(f"the sandbox was lost: {lost or 'it told no end'}")
+    return ExecResult(
+        exit_code=None if limit else int(code),
+        output=kept.kept,
+        dropped=kept.dropped,
+        duration_ms=took,
+        limit=limit,
+    )

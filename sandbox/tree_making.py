@@ -1,0 +1,53 @@
+"""A new tree: its folders, the checkout of the base, and the change on it."""
+
+import os
+import secrets
+from pathlib import Path
+
+from graph.errors import PatchUnusable, SandboxError
+from graph.run_folder import RunFolder
+from sandbox.inner_git import make_git_dir
+from sandbox.sandbox import Sandbox, TreeSpec
+
+PARTS = ("workspace", "home", "tmp")
+_APPLY_FAILED = 92
+_TOLD = 1000
+
+
+def make_folders(folder: Path, owner: int | None) -> Path:
+    """A tree's empty folders under a temporary name beside `folder`."""
+    folder.parent.mkdir(mode=0o711, exist_ok=True)
+    folder.parent.chmod(0o711)
+    new = folder.with_name(f".new-{secrets.token_hex(8)}")
+    new.mkdir(mode=0o711)
+    new.chmod(0o711)
+    for part in PARTS:
+        (new / part).mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(new / part, owner, owner)
+    return new
+
+
+async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
+    """Check the base out and apply the change, inside."""
+    shallow = _shallow(run)
+    script = ["set -e", make_git_dir(".git", spec.base)]
+    if shallow:
+        script.append(f"head -c {len(shallow)} > .git/shallow")
+    script.append("git reset -q --hard")
+    if patch:
+        script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
+    result = await sandbox.run("\n".join(script), stdin=shallow + patch)
+    if result.exit_code == _APPLY_FAILED:
+        raise PatchUnusable(f"The change does not apply to the base: {result.text[-_TOLD:]}")
+    if result.exit_code != 0:
+        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
+        raise SandboxError(f"The tree could not be made: {reason}")
+
+
+def _shallow(run: RunFolder) -> bytes:
+    """Where the base's history was cut, as git keeps it."""
+    try:
+        return (run.base_git / "shallow").read_bytes()
+    except FileNotFoundError:
+        return b""

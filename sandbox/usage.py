@@ -1,0 +1,136 @@
+"""What a command in a container uses: its processes, their memory, the size of its tree.
+
+Part of the program of `sandbox.supervisor`, and like it of the standard library alone.
+"""
+
+import os
+import time
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+WALK_EVERY_S = 2.0
+WALK_SHARE = 20
+ENTRY_BYTES = 4096
+SLACK_BYTES = 1 << 20
+
+Processes = dict[int, tuple[int, int, int]]
+"""By their ids: the parent, the number of threads, the resident pages."""
+
+
+class Outgrown(Exception):
+    """Raised when a tree is over its limit and grew."""
+
+
+class Disk:
+    """The size of a tree: walked over now and then, and at the end where its disk lost much."""
+
+    def __init__(self, folders: list[str], limit: int) -> None:
+        self.folders = folders
+        self.limit = limit
+        self.before: int | None = None
+        self.free = self.free_now()
+        self.walk_at = time.monotonic() + WALK_EVERY_S
+
+    def watch(self) -> None:
+        now = time.monotonic()
+        if now >= self.walk_at:
+            self.walk()
+            took = time.monotonic() - now
+            self.walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
+
+    def look(self) -> None:
+        """The last look, a cheap one where little was written."""
+        if self.before is not None or self.free - self.free_now() > self.limit // 2:
+            self.walk()
+
+    def walk(self) -> None:
+        """A tree that was over its limit before may be cleaned up."""
+        size = sum(map(tree_bytes, self.folders))
+        grown = self.before is not None and size > self.before + SLACK_BYTES
+        if size > self.limit and (grown or self.free - self.free_now() > SLACK_BYTES):
+            raise Outgrown
+        self.before = size
+
+    def free_now(self) -> int:
+        try:
+            disk = os.statvfs(self.folders[0])
+        except OSError:
+            return 0
+        return disk.f_bfree * disk.f_frsize
+
+
+def tree_bytes(folder: str) -> int:
+    """Bytes on the disk below a folder; links are not followed, what vanishes counts nothing."""
+    total, left = 0, [folder]
+    while left:
+        try:
+            entries = list(os.scandir(left.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                total += max(entry.stat(follow_symlinks=False).st_blocks * 512, ENTRY_BYTES)
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+            except OSError:
+                continue
+    return total
+
+
+def processes() -> Processes:
+    """Every process that lives."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            fields = read_proc(name, "stat").rpartition(b")")[2].split()
+            if len(fields) > 21 and fields[0] != b"Z":
+                found[int(name)] = (int(fields[1]), int(fields[17]), int(fields[21]))
+    return found
+
+
+def descendants(every: Processes, ancestor: int) -> Processes:
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _, _) in every.items():
+        children.setdefault(parent, []).append(pid)
+    found, left = {}, [ancestor]
+    while left:
+        for pid in children.pop(left.pop(), ()):
+            found[pid] = every[pid]
+            left.append(pid)
+    return found
+
+
+def owned(every: Processes, user: int) -> Processes:
+    return {pid: facts for pid, facts in every.items() if _owner(pid) == user}
+
+
+def proportional(pid: int) -> int:
+    """A process's part of the memory that it shares; all of its own where that is not told."""
+    for line in read_proc(str(pid), "smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) << 10
+    fields = read_proc(str(pid), "statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
+
+
+def is_mapped(user: int) -> bool:
+    """Whether commands can run as that user: a container may know of its root alone."""
+    lines = [line.split() for line in read_proc("self", "uid_map").splitlines()]
+    return os.getuid() == 0 and (
+        not lines or any(int(first) <= user < int(first) + int(count) for first, _, count in lines)
+    )
+
+
+def read_proc(pid: str, name: str) -> bytes:
+    """Empty where the process is no more, or the kernel tells no such thing."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
