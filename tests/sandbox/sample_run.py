@@ -9,7 +9,7 @@ from graph.run_folder import RunFolder
 from graph.values import Base, ChangeRef
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.change import take_change
-from sandbox.sandbox import Limits, Sandbox, TreeSpec
+from sandbox.sandbox import Limits, Sandbox, Sandboxes, TreeSpec
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import LocalWorkspaces, make_run_folder, store_change
 
@@ -66,7 +66,7 @@ class SampleRun:
 
     runs: Path
     base: Base
-    sandboxes: LocalSandboxes
+    sandboxes: Sandboxes
     workspaces: LocalWorkspaces
 
     @property
