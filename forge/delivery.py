@@ -29,10 +29,11 @@ class Delivery:
     patience: Patience
     emit: Emit
 
-    async def deliver(self, text: PullText, message: str, author: str) -> PullRequest:
+    async def deliver(
+        self, target: RepoAddress, text: PullText, message: str, author: str
+    ) -> PullRequest:
         """Commit, push, open or update; what the record says is done is not done again."""
         progress = self.progress
-        target = await self._target()
         await self._push(target, message, author)
         told = _digest(progress.record.commit, text, progress.publication.draft)
         opened_with = progress.record.opened_with
@@ -47,8 +48,8 @@ class Delivery:
             created=progress.record.opened_with == told,
         )
 
-    async def _target(self) -> RepoAddress:
-        """Where the branch goes."""
+    async def target(self) -> RepoAddress:
+        """Where the branch goes; a fork is made where it is one."""
         progress, full_name = self.progress, self.progress.publication.base.full_name
         if self.forks and not progress.record.fork and not progress.record.pushed:
             facts = await self.github.repository(full_name, self.emit)

@@ -2,9 +2,13 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
+
+from forge.gate_paths import PATH_KINDS, lock_without_manifest
+from graph.values import Severity
 
 GITLINK: Final = "160000"
 SYMLINK: Final = "120000"
@@ -14,38 +18,6 @@ _IGNORED: Final = frozenset(
 )
 _GIT_LIKE: Final = re.compile(r"(\.git|git~\d+)[. ]*(:.*)?", re.DOTALL)
 _ACTED_ON: Final = frozenset((".gitmodules", ".gitattributes", ".gitignore", ".mailmap"))
-
-_WORKFLOWS: Final = re.compile(
-    r"""
-      \.(github|gitea|forgejo)/(workflows|actions)(/.*)?
-    | \.github/dependabot\.ya?ml
-    | (.*/)?action\.ya?ml
-    | (.*/)?\.gitlab-ci\.ya?ml | \.gitlab/ci(/.*)?
-    | \.(circleci|buildkite|woodpecker|semaphore|teamcity|builds|azure-pipelines)(/.*)?
-    | (.*/)?jenkinsfile([.-].*)?
-    | (.*/)?\.?azure-pipelines[^/]*\.ya?ml
-    | \.(travis|drone|cirrus|woodpecker|build|appveyor)\.ya?ml | appveyor\.ya?ml
-    | (bitbucket-pipelines|wercker|codemagic|cloudbuild|buildspec)\.(ya?ml|json)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_CODEOWNERS: Final = re.compile(r"((\.github|\.gitlab|docs)/)?codeowners")
-_AGENT_CONFIG: Final = re.compile(
-    r"""
-      (.*/)?\.(claude|cursor|codex|gemini|windsurf|continue|roo|devcontainer)(/.*)?
-    | (.*/)?(claude(\.local)?|gemini)\.md
-    | (.*/)?\.(cursorrules|windsurfrules|clinerules|mcp\.json|devcontainer\.json|aider\.conf\.yml)
-    | (.*/)?\.vscode/(tasks|launch|settings|mcp)\.json
-    | (.*/)?\.idea/runconfigurations(/.*)?
-    | \.github/(copilot-instructions\.md|(instructions|prompts|agents)/.*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BY_PATH: Final = (
-    ("workflows", _WORKFLOWS, "runs or configures the repository's automation"),
-    ("codeowners", _CODEOWNERS, "says who must review changes"),
-    ("agent_config", _AGENT_CONFIG, "configures an agent or an editor that may run commands"),
-)
 
 
 @dataclass(frozen=True)
@@ -73,6 +45,7 @@ class Verdict:
 
     rule: str
     message: str
+    severity: Severity = "error"
 
 
 def judge_path(entry: Entry) -> list[Verdict]:
@@ -84,10 +57,18 @@ def judge_path(entry: Entry) -> list[Verdict]:
     folded = folded_path(entry.name)
     if folded == ".gitmodules" and not entry.removed:
         verdicts.append(Verdict("submodules", "says where submodules come from"))
-    for rule, pattern, message in _BY_PATH:
-        if pattern.fullmatch(folded):
-            verdicts.append(Verdict(rule, message))
-    return verdicts
+    kinds = (kind for kind in PATH_KINDS if kind.pattern.fullmatch(folded))
+    return verdicts + [Verdict(kind.rule, kind.message, kind.severity) for kind in kinds]
+
+
+def judge_locks(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Verdict]]:
+    """Lock files that change by themselves: what they name can be exchanged without a trace."""
+    folded = {entry: folded_path(entry.name) for entry in entries}
+    changed = frozenset(folded.values())
+    for entry, path in folded.items():
+        if not entry.removed and lock_without_manifest(path, changed):
+            message = "changes without the manifest that it is made from"
+            yield entry, Verdict("lock_file", message, "warning")
 
 
 def judge_mode(entry: Entry) -> list[Verdict]:

@@ -1,6 +1,7 @@
 """The only way out: the gate, the commit, the branch, the pull request."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,18 +20,22 @@ from forge.github import ONCE, GitHub, PullText
 from forge.progress import Progress
 from forge.publication_record import PublicationRecord
 from forge.repo_url import parse, web_address
+from forge.repository_ci import read_automation
 from forge.retries import Patience
 from forge.runner import Git
+from forge.secret_catalogue import CatalogueFailed, SecretCatalogue
 from forge.secret_forms import SecretForms
 from forge.template import read_template
 from forge.trusted_repository import open_blobs
 from forge.whole_file import write_whole
+from forge.workflow import Target
 from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
 from graph.events import Emit
 from graph.run_folder import RunFolder
 from graph.services import Publication, Publisher
 from graph.values import Base, Change, GateReport, PullRequest
 
+_RUN_ID: Final = "\0run\0"
 _NOBODY: Final = "coding-agent <coding-agent@localhost>"
 _RAW: Final = ("--raw", "-z", "--no-abbrev", "--no-renames")
 
@@ -40,7 +45,7 @@ class ForgePublisher(Publisher):
 
     `author` is `Name <email>`; without it the token's account is asked for, or the checkout's own
     config where there is no token. `forks`: without the right to push to a public repository the
-    pull request comes from a fork.
+    pull request comes from a fork. `rules_cache` keeps the compiled catalogue of secrets.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class ForgePublisher(Publisher):
         author: str | None = None,
         forks: bool = False,
         patience: Patience | None = None,
+        rules_cache: Path | None = None,
     ) -> None:
         self._runs = runs
         self._github = github
@@ -63,6 +69,7 @@ class ForgePublisher(Publisher):
         self._forks = forks
         self._patience = patience or Patience(tries=3)
         self._git = Git(web=self._web, token=token, hide=(str(runs),))
+        self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
@@ -72,7 +79,8 @@ class ForgePublisher(Publisher):
 
         def judged() -> GateReport:
             with open_blobs(run) as blobs:
-                return judge(parse_entries(raw), blobs, self._forms, allow)
+                entries = parse_entries(raw)
+                return judge(entries, blobs, self._forms, allow, self._catalogue)
 
         return await asyncio.to_thread(judged)
 
@@ -95,10 +103,14 @@ class ForgePublisher(Publisher):
         publication = told_of_movement(publication, movement)
         progress = Progress(self._git, run, publication, record)
         template = await read_template(self._git, run, publication.base.tree)
-        text, message = self._texts(publication, template)
         author = self._author or (await github.account(emit)).author
         delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
-        pull_request = await delivery.deliver(text, message, author)
+        target = await delivery.target()
+        fork = bool(progress.record.fork)
+        goes = Target(publication.branch, publication.base.branch, fork=fork)
+        starts = await read_automation(self._git, run, publication.change.tree, goes)
+        text, message = await self._texts(publication, template, starts)
+        pull_request = await delivery.deliver(target, text, message, author)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
 
@@ -106,7 +118,7 @@ class ForgePublisher(Publisher):
         """A branch in the checkout, and the change as a patch file in the run's folder."""
         run, publication = progress.run, progress.publication
         base, branch = publication.base, publication.branch
-        _, message = self._texts(publication)
+        _, message = await self._texts(publication)
         checkout = await Checkout.find(self._git, Path(base.address))
         if progress.superseded:
             await progress.settle(await checkout.branch_commit(self._git, branch))
@@ -136,12 +148,28 @@ class ForgePublisher(Publisher):
             patch=str(patch),
         )
 
-    def _texts(self, publication: Publication, template: str = "") -> tuple[PullText, str]:
+    async def _texts(
+        self, publication: Publication, template: str = "", starts: Sequence[str] = ()
+    ) -> tuple[PullText, str]:
         """What the pull request and the commit say. Raises PushRefused where it is our token."""
-        title, body = pull_request.title(publication), pull_request.body(publication, template)
+        title = pull_request.title(publication)
+        body = pull_request.body(publication, template, starts)
         message = pull_request.commit_message(publication)
         self._refuse_token(title, body, message, publication.branch)
-        return PullText(hide_patterns(title), hide_patterns(body)), hide_patterns(message)
+        texts = [hide_patterns(text) for text in (title, body, message)]
+        title, body, message = await self._hidden(texts, publication.run_id)
+        return PullText(title, body), message
+
+    async def _hidden(self, texts: list[str], run_id: str) -> list[str]:
+        """The texts without what the catalogue takes for a secret; a run's id is none."""
+        marked = [text.replace(run_id, _RUN_ID) for text in texts]
+        try:
+            hidden = await asyncio.to_thread(self._catalogue.hide, marked)
+        except CatalogueFailed as failed:
+            raise PushRefused(
+                f"The text of the pull request could not be searched for secrets: {failed}."
+            ) from None
+        return [text.replace(_RUN_ID, run_id) for text in hidden]
 
     async def _local_author(self, checkout: Checkout) -> str:
         if self._author:

@@ -1,5 +1,6 @@
 """What a pull request and its commit say: what and why, how it was validated, what is left."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from forge.neutral_text import code, cut, line, paragraphs
@@ -36,11 +37,11 @@ def commit_message(publication: Publication) -> str:
     return "\n\n".join(part for part in (title(publication), summary, "\n".join(trailers)) if part)
 
 
-def body(publication: Publication, template: str = "") -> str:
+def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:
     """The pull request's text. Neither the prompt nor any command's output is in it.
 
     `template` is the repository's own: it comes first but for what is left to do, and takes what
-    it asks for below its headings.
+    it asks for below its headings. `starts`: what the repository's automation will do.
     """
     summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
     validation = _validation(publication.validation)
@@ -55,6 +56,7 @@ def body(publication: Publication, template: str = "") -> str:
         _review(publication.review),
         "" if filled else left,
         _section("Worth a look", _warnings(publication.gate)),
+        _section("What this starts", [line(text, _MAX_LINE) for text in starts]),
         _section(
             "About the repository", [line(note, _MAX_LINE) for note in publication.base.notes]
         ),

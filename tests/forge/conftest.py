@@ -30,13 +30,19 @@ def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_repository(tmp_path_factory.mktemp("made") / "source")
 
 
+@pytest.fixture(scope="session")
+def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled catalogue of secrets, made once."""
+    return tmp_path_factory.mktemp("secret") / "rules"
+
+
 @pytest.fixture
 async def side(
-    forge: GitHubStandIn, first_commit: Path, tmp_path: Path
+    forge: GitHubStandIn, first_commit: Path, tmp_path: Path, rules_cache: Path
 ) -> AsyncIterator[TrustedSide]:
     source = tmp_path / "source"
     shutil.copytree(first_commit, source)
     hosted = await forge.add_repository("octo/sample", source)
-    opened = TrustedSide.open(forge, hosted, source, tmp_path / "runs")
+    opened = TrustedSide.open(forge, hosted, source, tmp_path / "runs", rules_cache)
     yield opened
     await opened.github.close()

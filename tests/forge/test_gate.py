@@ -8,9 +8,25 @@ from pathlib import Path
 import pytest
 
 from forge import gate
+from forge.secret_catalogue import SecretCatalogue
 from graph.values import GateReport
 from tests.forge.trusted_side import TrustedSide, git, write_file
 from tests.standins.github import TOKEN
+
+GRAFANA = "glsa_" + "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA_1b2C3d4E"
+JWT = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ."
+    "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+)
+
+
+class Broken(SecretCatalogue):
+    """One whose program comes to nothing."""
+
+    def __init__(self, cache: Path) -> None:
+        super().__init__(cache)
+        self._command = ("/bin/false", "", "", "")
+
 
 Edit = Callable[[Path], object]
 
@@ -50,7 +66,9 @@ async def test_a_usual_change_passes(side: TrustedSide) -> None:
         (work / "src" / "link").symlink_to("app.py")
         (work / "empty").touch()
 
-    assert await judged(side, edit) == GateReport(passed=True)
+    report = await judged(side, edit)
+    assert report.passed
+    assert [(finding.rule, finding.path) for finding in report.findings] == [("binary", "blob")]
 
 
 async def test_no_change_passes(side: TrustedSide) -> None:
@@ -72,8 +90,8 @@ async def test_what_may_be_allowed_blocks_unless_it_is(
     side: TrustedSide, edit: Edit, rule: str
 ) -> None:
     report = await judged(side, edit)
-    assert (report.passed, rules(report)) == (False, [rule])
-    assert report.findings[0].severity == "error"
+    errors = [finding.rule for finding in report.findings if finding.severity == "error"]
+    assert (report.passed, errors) == (False, [rule])
     assert report.findings[0].path
     base = await side.prepare()
     change = await side.repositories.read_change(
@@ -81,7 +99,8 @@ async def test_what_may_be_allowed_blocks_unless_it_is(
     )
     allowed = await side.publisher.gate("r1", base, change, (rule,))
     assert allowed.passed
-    assert [finding.severity for finding in allowed.findings] == ["warning"]
+    assert {finding.severity for finding in allowed.findings} == {"warning"}
+    assert rule in rules(allowed)
     other = "codeowners" if rule != "codeowners" else "workflows"
     assert not (await side.publisher.gate("r1", base, change, (other,))).passed
 
@@ -108,6 +127,48 @@ async def test_what_always_blocks(side: TrustedSide, edit: Edit, rule: str) -> N
     assert rule in rules(report)
     assert TOKEN not in report.model_dump_json()
     assert TOKEN.encode().hex() not in report.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [
+        (write("tool", b"\x7fELF" + bytes(100)), "binary"),
+        (write("lib.jar", b"x"), "binary"),
+        (write("image.png", b"\x89PNG\r\n\x1a\n\0\0"), "binary"),
+        (write("data.csv", b"1,2\n" * 1_500_000), "large_files"),
+        (write("go.sum", "x\n"), "lock_file"),
+        (write(".npmrc", "registry=https://packages.example\n"), "package_source"),
+        (write(".gitattributes", "*.py filter=mine\n"), "attributes"),
+        (write(".gitattributes", "src/** linguist-generated\n"), "attributes"),
+        (write("x.py", "access = 'user\u202e\u2066# admin\u2069'\n"), "hidden_text"),
+        (write("x.md", "ok\U000e0069\U000e0067\n"), "hidden_text"),
+        (
+            write("x.ini", "url=amqp://bo:correct-horse-9-battery@mq.internal/\n"),
+            "secret_suspected",
+        ),
+        (write("x.py", f"T = '{JWT}'\n"), "secret_suspected"),
+    ],
+)
+async def test_what_a_reader_should_see_is_told_and_passes(
+    side: TrustedSide, edit: Edit, rule: str
+) -> None:
+    report = await judged(side, edit)
+    assert report.passed
+    assert [(finding.rule, finding.severity) for finding in report.findings] == [(rule, "warning")]
+
+
+async def test_a_secret_that_only_the_catalogue_knows_blocks(side: TrustedSide) -> None:
+    report = await judged(side, write("x.py", f"\nKEY = '{GRAFANA}'  # gitleaks:allow\n"))
+    (finding,) = report.findings
+    assert (report.passed, finding.rule, finding.line) == (False, "secret_pattern", 2)
+    assert "grafana" in finding.message
+    assert GRAFANA not in report.model_dump_json()
+
+
+async def test_a_change_that_cannot_be_searched_blocks(side: TrustedSide, tmp_path: Path) -> None:
+    side.publisher._catalogue = Broken(tmp_path)
+    report = await judged(side, write("x.py", f"T = '{GRAFANA}'\n"))
+    assert (report.passed, rules(report)) == (False, ["secret_scan"])
 
 
 async def test_a_gitlink_blocks(side: TrustedSide) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.gate_rules import Entry, is_git_like, judge_mode, judge_path, leaves_tree
+from forge.gate_rules import Entry, is_git_like, judge_locks, judge_mode, judge_path, leaves_tree
 
 SHA = "1" * 40
 
@@ -23,9 +23,11 @@ def rules(path: str, mode: str = "100644", *, removed: bool = False) -> list[str
     "path",
     [
         *("README.md", "src/app.py", ".gitignore", ".gitattributes", ".github/ISSUE_TEMPLATE/a.md"),
-        *("docs/workflows/x.yml", "git/config", "x.git/config", ".gitx", "AGENTS.md", "a.vscode/x"),
+        *("docs/workflows/x.yml", "git/config", "x.git/config", ".gitx", "a.vscode/x", "agents.py"),
         *("src/actions.yml", "jenkins.py", "codeowners.py", "src/claude.py", "with\nnewline", "ü"),
         *("docs/azure.yml", ".vscode/extensions.json", "workflows/ci.yml", "transaction.yml"),
+        *("src/agents/base.py", "hooks/useState.ts", "docs/agents/x.md", "src/settings.json"),
+        *("pyproject.toml", "package.json", "Makefile", "Dockerfile", "config.toml", "src/.env"),
     ],
 )
 def test_usual_paths_pass(path: str) -> None:
@@ -41,7 +43,24 @@ def test_usual_paths_pass(path: str) -> None:
         *("ci/Jenkinsfile.release", "azure-pipelines.yml", "azure-pipelines-ci.yaml"),
         *(".travis.yml", ".drone.yml", "bitbucket-pipelines.yml", ".buildkite/pipeline.yml"),
         *("appveyor.yml", ".cirrus.yml", "cloudbuild.yaml", ".woodpecker/x.yml"),
-        *(".gitea/workflows/x.yml", ".forgejo/workflows/x.yml"),
+        *(".gitea/workflows/x.yml", ".forgejo/workflows/x.yml", ".gitlab/ci/build.yml"),
+        *(
+            ".tekton/pr.yaml",
+            ".harness/x.yaml",
+            ".semaphore/semaphore.yml",
+            ".teamcity/settings.kts",
+        ),
+        *(
+            "jobs/deploy.Jenkinsfile",
+            ".drone.star",
+            "bitrise.yml",
+            "codefresh.yml",
+            ".zuul.d/x.yaml",
+        ),
+        *("renovate.json", ".renovaterc", ".github/renovate.json5", ".dependabot/config.yml"),
+        *(".pre-commit-config.yaml", ".pre-commit-hooks.yaml", ".husky/pre-commit", "lefthook.yml"),
+        *(".githooks/post-checkout", ".github/settings.yml", ".mergify.yml", "netlify.toml"),
+        *(".readthedocs.yaml", ".builds/alpine.yml", ".build.yml", ".azure-pipelines/x.yml"),
     ],
 )
 @pytest.mark.parametrize("removed", [False, True])
@@ -60,10 +79,70 @@ def test_code_owners_are_a_rule_of_their_own(path: str) -> None:
         *(".claude/settings.json", "CLAUDE.md", "sub/CLAUDE.md", ".cursor/rules/x.mdc"),
         *(".vscode/tasks.json", ".devcontainer/devcontainer.json", ".devcontainer.json"),
         *(".cursorrules", ".mcp.json", "sub/.claude/hooks/x.sh", "GEMINI.md", ".claude"),
+        *(
+            "AGENTS.md",
+            "sub/agents.md",
+            "AGENTS.override.md",
+            ".codex/config.toml",
+            ".kiro/hooks/x",
+        ),
+        *(".junie/guidelines.md", "opencode.json", ".clinerules/01.md", ".windsurfrules", ".zed/x"),
+        *(
+            ".github/copilot-instructions.md",
+            ".github/instructions/x.instructions.md",
+            ".amazonq/x",
+        ),
+        *(".idea/workspace.xml", ".idea/watcherTasks.xml", "x.code-workspace", ".envrc", ".exrc"),
+        *(".dir-locals.el", "sub/.dir-locals.el", ".nvim.lua", ".vs/launch.vs.json", ".gitpod.yml"),
+        *(
+            ".mise.toml",
+            "mise.toml",
+            ".vscode/settings.json",
+            ".fleet/run.json",
+            ".agents/skills/x",
+        ),
     ],
 )
-def test_configuration_of_agents_is_a_rule_of_its_own(path: str) -> None:
+def test_configuration_of_agents_and_editors_is_a_rule_of_its_own(path: str) -> None:
     assert rules(path) == ["agent_config"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".npmrc", "sub/.npmrc", ".yarnrc.yml", ".pip.conf", "pip.conf", ".pypirc", ".netrc"),
+        *("uv.toml", ".cargo/config.toml", ".bundle/config", "NuGet.Config", ".bazelrc"),
+        *(".mvn/extensions.xml", "gradle/wrapper/gradle-wrapper.jar", ".yarn/releases/yarn.cjs"),
+    ],
+)
+def test_sources_of_packages_are_told(path: str) -> None:
+    (verdict,) = judge_path(entry(path))
+    assert (verdict.rule, verdict.severity) == ("package_source", "warning")
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (["package-lock.json"], ["package-lock.json"]),
+        (["package-lock.json", "package.json"], []),
+        (["yarn.lock", "packages/a/package.json"], []),
+        (["a/package-lock.json", "b/package.json"], ["a/package-lock.json"]),
+        (["uv.lock", "src/x.py"], ["uv.lock"]),
+        (["uv.lock", "pyproject.toml"], []),
+        (["Cargo.lock", "crates/a/Cargo.toml"], []),
+        (["go.sum"], ["go.sum"]),
+        (["Gemfile.lock", "poetry.lock"], ["Gemfile.lock", "poetry.lock"]),
+        (["locks.py", "lock.json"], []),
+    ],
+)
+def test_a_lock_file_comes_with_its_manifest(paths: list[str], found: list[str]) -> None:
+    judged = list(judge_locks([entry(path) for path in paths]))
+    assert [one.name for one, _ in judged] == found
+    assert {verdict.severity for _, verdict in judged} <= {"warning"}
+
+
+def test_a_lock_file_may_be_removed() -> None:
+    assert list(judge_locks([entry("package-lock.json", removed=True)])) == []
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,12 @@ class TrustedSide:
 
     @classmethod
     def open(
-        cls, forge: GitHubStandIn, hosted: HostedRepository, source: Path, runs: Path
+        cls,
+        forge: GitHubStandIn,
+        hosted: HostedRepository,
+        source: Path,
+        runs: Path,
+        rules_cache: Path | None = None,
     ) -> "TrustedSide":
         github = open_github(forge)
         kept = KeptBases(runs.parent / "bases", runs=runs)
@@ -98,7 +103,7 @@ class TrustedSide:
                 **common, allow_local=True, allowed=lambda _: True, kept=kept
             ),
             kept=kept,
-            publisher=ForgePublisher(**common),
+            publisher=ForgePublisher(**common, rules_cache=rules_cache),
         )
 
     @property

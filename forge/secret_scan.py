@@ -1,0 +1,47 @@
+"""The catalogue of secrets held against bytes, as a program of its own.
+
+It is native code that reads what strangers wrote, so it runs apart from the token: with an empty
+environment, under limits, and what it prints is where something was found, never what.
+
+Input: the length of each content in eight bytes, then the content. Output: for each a line of JSON,
+`[[rule, confidence, start, end], …]`. Argument: the folder where the compiled rules are kept.
+"""
+
+import json
+import resource
+import sys
+from typing import BinaryIO, Final
+
+from kingfisher_sdk import Rules, Scanner
+
+LENGTH_BYTES: Final = 8
+_MEMORY: Final = 2 * 1024**3
+_CPU_S: Final = 60
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    scanner = Scanner(Rules(confidence="medium", cache_dir=sys.argv[1]), redact=True)
+    while (content := _next(sys.stdin.buffer)) is not None:
+        found = [
+            [
+                finding.rule_id,
+                finding.confidence,
+                finding.location["start_offset"],
+                finding.location["end_offset"],
+            ]
+            for finding in scanner.scan(content)
+            if finding.visible
+        ]
+        sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _next(stream: BinaryIO) -> bytes | None:
+    length = stream.read(LENGTH_BYTES)
+    return stream.read(int.from_bytes(length, "big")) if length else None
+
+
+if __name__ == "__main__":
+    main()
