@@ -127,7 +127,7 @@ class Run:
             async for sent in EventSource(answer).aiter_sse():
                 if sent.event == "stream.end":
                     self.cut_after = json.loads(sent.data)["after"]
-                if not sent.id:
+                if not sent.id or not sent.data:  # a comment that keeps an idle stream alive
                     continue
                 event = json.loads(sent.data)
                 assert (str(event["seq"]), event["type"]) == (sent.id, sent.event)
