@@ -51,6 +51,11 @@ class RunFolder:
         return self.root / "checks"
 
     @property
+    def setups(self) -> Path:
+        """Results of set-up for changes to what set-up reads; those of bases are elsewhere."""
+        return self.root / "setups"
+
+    @property
     def trees(self) -> Path:
         """Trees of sandboxes that live on this machine."""
         return self.root / "trees"

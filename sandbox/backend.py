@@ -1,9 +1,10 @@
 """What runs commands on a tree folder of this machine."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from sandbox.sandbox import Limits, Sandbox
+from sandbox.forwarder import Outlet
+from sandbox.sandbox import ExecResult, Limits, Sandbox
 
 
 class Backend(Protocol):
@@ -24,4 +25,37 @@ class Backend(Protocol):
 
     def owner_of(self, run_id: str) -> int | None:
         """The uid that a run's trees belong to; None where this process is not root."""
+        ...
+
+
+class PackingSandbox(Sandbox, Protocol):
+    """A sandbox that large data can leave and enter by files of ours."""
+
+    async def transfer(
+        self, command: str, *, source: Path | None = None, target: Path | None = None
+    ) -> ExecResult:
+        """Run a command that reads `source`, or whose output becomes the new file `target`."""
+        ...
+
+
+@runtime_checkable
+class SetupBackend(Protocol):
+    """A backend that can lead set-up, and set-up alone, to a proxy."""
+
+    @property
+    def toolchain(self) -> str:
+        """What a set-up's result depends on beside the repository and the commands."""
+        ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def attach(
+        self,
+        folder: Path,
+        base_objects: Path | None,
+        owner: int | None,
+        outlet: Outlet | None = None,
+    ) -> PackingSandbox:
+        """As of every backend; with `outlet` its folder is at `/run/setup`, read-only."""
         ...

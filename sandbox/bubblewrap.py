@@ -10,6 +10,7 @@ What holds it together:
 """
 
 import os
+import platform
 import pwd
 import shutil
 import stat
@@ -20,6 +21,7 @@ from graph.errors import SandboxUnavailable
 from sandbox import cgroup, seccomp
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.command_line import SYSTEM_PATH, command_line
+from sandbox.forwarder import Outlet
 from sandbox.sandbox import Limits
 from sandbox.tool_paths import check_tool_paths
 from sandbox.watch import TreeSize
@@ -67,8 +69,17 @@ class Bubblewrap:
             programs=self._programs,
         )
 
+    @property
+    def toolchain(self) -> str:
+        """What a set-up's result depends on beside the repository and the commands."""
+        return "\n".join([platform.machine(), _system_name(), *map(str, self.tool_paths)])
+
     def attach(
-        self, folder: Path, base_objects: Path | None, owner: int | None
+        self,
+        folder: Path,
+        base_objects: Path | None,
+        owner: int | None,
+        outlet: Outlet | None = None,
     ) -> BubblewrapSandbox:
         """Raises SandboxUnavailable where `owner` does not fit, or cannot get at a folder."""
         drop = self._drop(owner)
@@ -76,12 +87,15 @@ class Bubblewrap:
             if path is not None and owner is not None:
                 _check_passable(path, owner)
         return BubblewrapSandbox(
-            command_line(self.bwrap, drop, folder, base_objects, self.limits, self.tool_paths),
+            command_line(
+                self.bwrap, drop, folder, base_objects, self.limits, self.tool_paths, outlet
+            ),
             TreeSize(folder, self.limits.disk_mb << 20),
             limits=self.limits,
             owner=owner,
             groups=self._groups,
             filter_file=seccomp.filter_file(self.state),
+            outlet=outlet,
         )
 
     def owner_of(self, run_id: str) -> int | None:
@@ -125,6 +139,15 @@ def _find(program: str, package: str, path: str) -> str:
             f"{program} is not installed", f"sudo apt-get install -y {package}"
         )
     return found
+
+
+def _system_name() -> str:
+    """The distribution and its version: its Python and libraries are what set-up builds for."""
+    try:
+        told = platform.freedesktop_os_release()
+    except OSError:
+        return ""
+    return f"{told.get('ID', '')} {told.get('VERSION_ID', '')}"
 
 
 def _is_account(uid: int) -> bool:

@@ -10,8 +10,17 @@ from subprocess import DEVNULL
 
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox import cgroup
-from sandbox.command_line import ETC, RLIMITS, SYSTEM_PATH, CommandLine, gate_words, rlimits
+from sandbox.command_line import (
+    ETC,
+    RLIMITS,
+    SYSTEM_PATH,
+    CommandLine,
+    gate_words,
+    output_words,
+    rlimits,
+)
 from sandbox.files import read_file, write_file
+from sandbox.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
 from sandbox.handover import Handover
 from sandbox.leftovers import MARK, process_name
 from sandbox.output import BothEnds
@@ -47,6 +56,7 @@ class BubblewrapSandbox:
         owner: int | None,
         groups: cgroup.Groups | None,
         filter_file: Path,
+        outlet: Outlet | None = None,
     ) -> None:
         self._line = line
         self._size = size
@@ -54,6 +64,8 @@ class BubblewrapSandbox:
         self._owner = owner
         self._groups = groups
         self._filter_file = filter_file
+        self._files = {**ETC, SCRIPT_FILE: SCRIPT.encode()} if outlet else ETC
+        self._start = START if outlet else ""
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._service = process_name(os.getpid())
         self._running: set[Execution] = set()
@@ -90,6 +102,13 @@ class BubblewrapSandbox:
     async def write(self, path: str, data: bytes) -> None:
         await write_file(self.execute, path, data)
 
+    async def transfer(
+        self, command: str, *, source: Path | None = None, target: Path | None = None
+    ) -> ExecResult:
+        return await self.execute(
+            ["/bin/bash", "-c", command, "bash"], source=source, target=target
+        )
+
     async def close(self) -> None:
         self._closed = True
         for execution in self._running:
@@ -106,10 +125,13 @@ class BubblewrapSandbox:
         keep_bytes: int = 64 * 1024,
         files: Mapping[str, bytes] = NOTHING,
         environment: Mapping[str, str] = ENVIRONMENT,
+        source: Path | None = None,
+        target: Path | None = None,
     ) -> ExecResult:
         """Run a program, with `files` put into the sandbox.
 
-        `environment` is that of the line outside, which the sandbox empties.
+        `environment` is that of the line outside, which the sandbox empties. `source` is a file to
+        read as standard input, `target` one to write standard output to.
         """
         if self._closed:
             raise SandboxLost("the sandbox is closed")
@@ -117,7 +139,7 @@ class BubblewrapSandbox:
             group = self._groups.new() if self._groups else None
             try:
                 execution = await start(
-                    partial(self._spawn, program, stdin, files, environment),
+                    partial(self._spawn, program, stdin, files, environment, source, target),
                     partial(self._attend, group, keep_bytes),
                 )
                 await self._finish(execution, self._seconds(timeout_s))
@@ -143,14 +165,18 @@ class BubblewrapSandbox:
         stdin: bytes,
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
+        source: Path | None,
+        target: Path | None,
     ) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""
         try:
             with Handover() as handover:
                 output, status = handover.from_child(self._owner), handover.from_child()
                 gate = handover.to_child()
-                prelude = self._rlimits + gate_words(handover.again(gate.theirs))
-                texts = {**ETC, RLIMITS: prelude.encode(), **files}
+                prelude = self._rlimits + gate_words(handover.again(gate.theirs)) + self._start
+                if target:
+                    prelude += output_words(handover.writable(target))
+                texts = {**self._files, RLIMITS: prelude.encode(), **files}
                 line = self._line.build(
                     files={path: handover.data(text) for path, text in texts.items()},
                     seccomp=handover.file(self._filter_file),
@@ -160,7 +186,7 @@ class BubblewrapSandbox:
                 return spawn(
                     [*line, *program],
                     handover,
-                    stdin=handover.data(stdin) if stdin else DEVNULL,
+                    stdin=_input(handover, stdin, source),
                     output=output,
                     status=status,
                     gate=gate,
@@ -197,6 +223,12 @@ class BubblewrapSandbox:
         if execution.limit in {None, "disk"} and await self._size.suspect():
             outgrown = await self._size.outgrown(execution.pid)
             execution.limit = "disk" if outgrown else execution.limit
+
+
+def _input(handover: Handover, stdin: bytes, source: Path | None) -> int:
+    if source:
+        return handover.file(source)
+    return handover.data(stdin) if stdin else DEVNULL
 
 
 def _result(execution: Execution, usage: cgroup.Usage) -> ExecResult:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.forwarder import PROXY_FOLDER, Outlet
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
 HOME = "/home/agent"
@@ -66,13 +67,17 @@ def command_line(
     base_objects: Path | None,
     limits: Limits,
     tool_paths: Sequence[Path],
+    outlet: Outlet | None = None,
 ) -> CommandLine:
-    """Everything but what differs from start to start."""
+    """Everything but what differs from start to start; only set-up has an `outlet`."""
     before = [*drop, bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
     before += ["--die-with-parent", "--uid", UID, "--gid", UID, "--hostname", "sandbox"]
-    for name, value in _environment(tool_paths).items():
+    variables = {**(outlet.environment if outlet else {}), **_environment(tool_paths)}
+    for name, value in variables.items():
         before += ["--setenv", name, value]
-    return CommandLine(tuple(before), (*_system(limits), *_tree(tree, base_objects, tool_paths)))
+    way_out = ("--ro-bind", str(outlet.folder), PROXY_FOLDER) if outlet else ()
+    after = (*_system(limits), *way_out, *_tree(tree, base_objects, tool_paths))
+    return CommandLine(tuple(before), after)
 
 
 def rlimits(limits: Limits, *, grouped: bool) -> str:
@@ -106,6 +111,11 @@ def gate_words(fd: int) -> str:
     return f"read -r -u {fd} || exit 125; unset REPLY; exec {fd}<&-\n"
 
 
+def output_words(fd: int) -> str:
+    """What bash reads before a command whose output goes to a file of ours."""
+    return f"exec >&{fd} {fd}>&-\n"
+
+
 def _at_most(value: int, unit: int, hard: int) -> int:
     return value if hard == resource.RLIM_INFINITY else min(value, hard // unit)
 
@@ -119,7 +129,7 @@ def _environment(tool_paths: Sequence[Path]) -> dict[str, str]:
         str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
     ]
     return {
-        "PATH": ":".join([*path, SYSTEM_PATH]),
+        "PATH": ":".join([*path, SYSTEM_PATH, f"{HOME}/.local/bin"]),
         "HOME": HOME,
         "USER": "agent",
         "LANG": "C.UTF-8",

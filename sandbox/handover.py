@@ -32,6 +32,11 @@ class Handover:
         """A file opened anew: its reader reads from the beginning."""
         return self._give(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
+    def writable(self, path: Path) -> int:
+        """An empty file of ours to write to; its place must be free."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return self._give(os.open(path, flags, 0o600))
+
     def data(self, data: bytes) -> int:
         """Bytes to read, as a file in memory: nobody has to feed it."""
         fd = self._give(os.memfd_create("data", os.MFD_CLOEXEC))

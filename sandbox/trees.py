@@ -8,29 +8,38 @@ import secrets
 import stat
 from pathlib import Path
 
-from graph.errors import PatchUnusable, SandboxError, SandboxUnavailable
+from graph.errors import SandboxError, SandboxUnavailable
 from graph.run_folder import RunFolder
 from sandbox.backend import Backend
 from sandbox.counted import CountedSandbox, Counts
-from sandbox.inner_git import make_git_dir
+from sandbox.networked_set_up import NetworkedSetUp
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
+from sandbox.tree_making import PARTS, fill, make_folders
 from sandbox.workspace import load_change
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_PARTS = ("workspace", "home", "tmp")
-_APPLY_FAILED = 92
-_TOLD = 1000
 
 
 class LocalSandboxes(Sandboxes):
-    """Keeps each tree in a folder of its run."""
+    """Keeps each tree in a folder of its run.
 
-    def __init__(self, *, runs: Path, backend: Backend, counts: Counts | None = None) -> None:
+    With `set_up` set-up has a network, and each tree begins with a kept result of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        backend: Backend,
+        counts: Counts | None = None,
+        set_up: NetworkedSetUp | None = None,
+    ) -> None:
         self._runs = runs
         self._backend = backend
         self._counts = counts or Counts()
+        self._set_up = set_up
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
@@ -54,6 +63,7 @@ class LocalSandboxes(Sandboxes):
             if opened_run == run_id:
                 await self._close(run_id, name)
         await discard_trees(self._runs, run_id, keep=keep)
+        await remove_folder(RunFolder.of(self._runs, run_id).setups)
 
     async def _close(self, run_id: str, name: str) -> None:
         for sandbox in self._open.pop((run_id, name), ()):
@@ -64,11 +74,15 @@ class LocalSandboxes(Sandboxes):
         patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
         run = RunFolder.of(self._runs, run_id)
         await _discard(folder)
-        new = await asyncio.to_thread(_make_folders, folder, owner)
+        new = await asyncio.to_thread(make_folders, folder, owner)
         try:
             sandbox = await self._attach(run, new, owner)
             try:
-                await _fill(sandbox, spec, patch, _shallow(run))
+                await fill(sandbox, run, spec, patch)
+                if self._set_up is None:
+                    await run_set_up(sandbox, spec.setup)
+                elif spec.setup:
+                    await self._set_up.apply(new, run, spec, patch, owner)
             finally:
                 await sandbox.close()
             await asyncio.to_thread(_rename, new, folder)
@@ -114,31 +128,6 @@ def ensure_readable(objects: Path, uid: int) -> None:
             )
 
 
-async def _fill(sandbox: Sandbox, spec: TreeSpec, patch: bytes, shallow: bytes) -> None:
-    """Check the base out, apply the change and run the set-up commands, all inside."""
-    script = ["set -e", make_git_dir(".git", spec.base)]
-    if shallow:
-        script.append(f"head -c {len(shallow)} > .git/shallow")
-    script.append("git reset -q --hard")
-    if patch:
-        script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
-    result = await sandbox.run("\n".join(script), stdin=shallow + patch)
-    if result.exit_code == _APPLY_FAILED:
-        raise PatchUnusable(f"The change does not apply to the base: {result.text[-_TOLD:]}")
-    if result.exit_code != 0:
-        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
-        raise SandboxError(f"The tree could not be made: {reason}")
-    await run_set_up(sandbox, spec.setup)
-
-
-def _shallow(run: RunFolder) -> bytes:
-    """Where the base's history was cut, as git keeps it."""
-    try:
-        return (run.base_git / "shallow").read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
 def _tree_folder(run: RunFolder, name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise ValueError(f"not a name of a tree: {name!r}")
@@ -148,25 +137,11 @@ def _tree_folder(run: RunFolder, name: str) -> Path:
 def _is_tree(folder: Path, owner: int | None) -> bool:
     """Whether a complete tree is there that the sandbox's user can use."""
     try:
-        found = [os.lstat(path) for path in (folder, *(folder / part for part in _PARTS))]
+        found = [os.lstat(path) for path in (folder, *(folder / part for part in PARTS))]
     except (FileNotFoundError, NotADirectoryError):
         return False
     folders = all(stat.S_ISDIR(status.st_mode) for status in found)
     return folders and (owner is None or all(status.st_uid == owner for status in found[1:]))
-
-
-def _make_folders(folder: Path, owner: int | None) -> Path:
-    """A tree's empty folders under a temporary name beside `folder`."""
-    folder.parent.mkdir(mode=0o711, exist_ok=True)
-    folder.parent.chmod(0o711)
-    new = folder.with_name(f".new-{secrets.token_hex(8)}")
-    new.mkdir(mode=0o711)
-    new.chmod(0o711)
-    for part in _PARTS:
-        (new / part).mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(new / part, owner, owner)
-    return new
 
 
 def _rename(new: Path, folder: Path) -> None:

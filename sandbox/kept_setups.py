@@ -1,0 +1,92 @@
+"""Results of set-up, each one file that is there whole or not at all, and never written again."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+OLDEST_S: Final = 7 * 86_400.0
+"""What a set-up installs may have newer versions: after this time it is made anew."""
+_IN_USE_S: Final = 3_600.0
+_POLL_S: Final = 0.1
+
+
+async def keep(file: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
+    """The file, made once: who asks meanwhile, in another process too, waits for the same one."""
+    await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+    async with _alone(file.with_suffix(".lock")):
+        if await asyncio.to_thread(_is_fresh, file):
+            return file
+        new = file.with_name(f".new-{secrets.token_hex(8)}")
+        try:
+            await make(new)
+            await asyncio.to_thread(_finish, new, file)
+        finally:
+            await asyncio.to_thread(new.unlink, missing_ok=True)
+    return file
+
+
+def tidy(folder: Path, most_bytes: int) -> None:
+    """Remove what is old, what a killed process left, and the least used of what is too much."""
+    now = time.time()
+    kept: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            info = path.stat()
+            if now - info.st_mtime > OLDEST_S and now - info.st_atime > _IN_USE_S:
+                path.unlink()
+            elif path.suffix == ".tar":
+                kept.append((info.st_atime, info.st_size, path))
+            elif path.name.startswith(".new-") and now - info.st_mtime > _IN_USE_S:
+                path.unlink()
+    total = sum(size for _, size, _ in kept)
+    for used, size, path in sorted(kept):
+        if total > most_bytes and now - used > _IN_USE_S:
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _is_fresh(file: Path) -> bool:
+    """Whether it is there and not too old; it is then marked as used."""
+    try:
+        made = file.stat().st_mtime
+        os.utime(file, (time.time(), made))
+    except FileNotFoundError:
+        return False
+    return time.time() - made < OLDEST_S
+
+
+def _finish(new: Path, file: Path) -> None:
+    handle = os.open(new, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchmod(handle, 0o400)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    new.replace(file)
+
+
+@asynccontextmanager
+async def _alone(lock: Path) -> AsyncIterator[None]:
+    """The kernel gives the lock back however its holder ends."""
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _take(handle):  # noqa: ASYNC110 - another process may hold it
+            await asyncio.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

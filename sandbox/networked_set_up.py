@@ -1,0 +1,154 @@
+"""Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
+
+import asyncio
+import json
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from graph.errors import SandboxError, SetupFailed
+from graph.run_folder import RunFolder
+from sandbox.backend import PackingSandbox, SetupBackend
+from sandbox.counted import CountedSandbox, Counts
+from sandbox.forwarder import Outlet, environment
+from sandbox.kept_setups import keep, tidy
+from sandbox.removal import remove_folder
+from sandbox.sandbox import ExecResult, TreeSpec
+from sandbox.set_up import run_set_up
+from sandbox.setup_hosts import SetupHost
+from sandbox.setup_proxy import ProxyLimits, SetupProxy
+from sandbox.setup_reads import LIFECYCLE, needs_own, runs_scripts
+from sandbox.tree_making import fill, make_folders
+
+_FORM = 1
+_KEPT_TIMES_DISK = 10
+_TOLD = 1000
+
+# What git does not track, home and /tmp; tracked files and `.git` are each tree's own.
+_PACK = """\
+set -e -o pipefail
+export LC_ALL=C
+{ printf 'home/agent\\0tmp\\0'
+  git ls-files -z --others --directory | sed -z 's|^|workspace/|'
+} | tar -C / --null --verbatim-files-from --files-from=- -cf -
+"""
+_UNPACK = "LC_ALL=C tar -C / --skip-old-files -xpf -"
+
+
+class NetworkedSetUp:
+    """Set-ups of this machine. Results of untouched bases are shared by runs, others are not."""
+
+    def __init__(
+        self, *, backend: SetupBackend, hosts: tuple[str, ...], shared: Path, counts: Counts
+    ) -> None:
+        self._backend = backend
+        self._hosts = tuple(map(SetupHost.parse, hosts))
+        self._shared = shared
+        self._counts = counts
+        disk = backend.limits.disk_mb << 20
+        self._limits = ProxyLimits(down_bytes=2 * disk)
+        self._most_bytes = _KEPT_TIMES_DISK * disk
+
+    async def apply(
+        self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, owner: int | None
+    ) -> None:
+        """Put the result of the set-up into a filled tree. Raises SetupFailed."""
+        sandbox = await self._attach(folder, run, owner)
+        try:
+            own = bool(patch) and (
+                needs_own(spec.setup, patch) or await _has_scripts(sandbox, spec.setup)
+            )
+            made_for = spec if own else replace(spec, change=None)
+            home = run.setups if own else self._shared
+            file = home / f"{self._key(made_for)}.tar"
+            kept = await keep(
+                file, partial(self._make, folder, run, made_for, patch if own else b"", owner)
+            )
+            result = await sandbox.transfer(_UNPACK, source=kept)
+        finally:
+            await sandbox.close()
+        if result.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be put into a tree: {_reason(result)}")
+
+    async def _make(
+        self,
+        beside: Path,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        owner: int | None,
+        target: Path,
+    ) -> None:
+        """Run the commands with a network in a tree of their own, and pack what they left."""
+        new = await asyncio.to_thread(make_folders, beside, owner)
+        try:
+            plain = await self._attach(new, run, owner)
+            await fill(CountedSandbox(plain, self._counts), run, spec, patch)
+            await self._run(new, run, spec, owner)
+            packed = await plain.transfer(_PACK, target=target)
+        finally:
+            await remove_folder(new)
+        if packed.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be kept: {_reason(packed)}")
+        if self._shared.is_dir():
+            await asyncio.to_thread(tidy, self._shared, self._most_bytes)
+
+    async def _run(self, tree: Path, run: RunFolder, spec: TreeSpec, owner: int | None) -> None:
+        proxy = SetupProxy(self._hosts, self._limits)
+        outlet = Outlet(tree / "outlet", environment(self._hosts))
+        await asyncio.to_thread(_make_passable, outlet.folder)
+        async with proxy.serving(outlet.folder, owner):
+            sandbox = await self._attach(tree, run, owner, outlet)
+            try:
+                await run_set_up(CountedSandbox(sandbox, self._counts), spec.setup)
+            except SetupFailed as error:
+                raise SetupFailed(error.message, _hint(proxy)) from error
+            finally:
+                await sandbox.close()
+
+    async def _attach(
+        self, folder: Path, run: RunFolder, owner: int | None, outlet: Outlet | None = None
+    ) -> PackingSandbox:
+        objects = run.base_git / "objects"
+        return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
+
+    def _key(self, spec: TreeSpec) -> str:
+        """A name of all that a set-up may read, and so of its result."""
+        read = [
+            _FORM,
+            spec.base.address,
+            spec.base.sha,
+            spec.change.digest if spec.change else "",
+            spec.setup,
+            self._backend.toolchain,
+            [str(host) for host in self._hosts],
+        ]
+        return sha256(json.dumps(read).encode()).hexdigest()
+
+
+async def _has_scripts(sandbox: PackingSandbox, commands: tuple[str, ...]) -> bool:
+    """Whether installing also runs scripts of the repository's own packages."""
+    if not runs_scripts(commands):
+        return False
+    found = await sandbox.run(f"git grep -qE '{LIFECYCLE}' -- package.json '*/package.json'")
+    return found.exit_code != 1
+
+
+def _make_passable(folder: Path) -> None:
+    folder.mkdir(mode=0o711)
+    folder.chmod(0o711)
+
+
+def _hint(proxy: SetupProxy) -> str:
+    hint = (
+        "Mend the command. Set-up commands run in the sandbox and reach the hosts of"
+        " CODING_AGENT_SETUP_HOSTS alone."
+    )
+    return f"{hint} Refused: {'; '.join(proxy.refused)}." if proxy.refused else hint
+
+
+def _reason(result: ExecResult) -> str:
+    if result.limit:
+        return f"the {result.limit} limit was reached"
+    return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"
