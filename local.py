@@ -43,6 +43,8 @@ from sandbox.checks import SandboxChecks
 from sandbox.choice import choose
 from sandbox.counted import Counts
 from sandbox.lazy import LazySandboxes
+from sandbox.networked_set_up import networked_set_up
+from sandbox.package_hosts import try_hosts
 from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
 from sandbox.trees import LocalSandboxes
@@ -126,7 +128,9 @@ class Machine:
                 self.warm,
             ),
             workspaces=self.workspaces,
-            checks=SandboxChecks(runs=runs, sandboxes=self.sandboxes),
+            checks=SandboxChecks(
+                runs=runs, sandboxes=self.sandboxes, networked=bool(settings.setup_hosts)
+            ),
             publisher=ForgePublisher(
                 **forge, author=settings.git_author, forks=settings.fork == "public"
             ),
@@ -161,7 +165,9 @@ class Machine:
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
         )
-        return LocalSandboxes(runs=self.runs, backend=backend, counts=self.sandbox_counts)
+        counts = self.sandbox_counts
+        set_up = networked_set_up(backend, settings.setup_hosts, settings.data_dir, counts)
+        return LocalSandboxes(runs=self.runs, backend=backend, counts=counts, set_up=set_up)
 
     def _bubblewrap(self) -> Bubblewrap:
         settings = self.settings
@@ -316,6 +322,8 @@ async def doctor(settings: Settings) -> list[Finding]:
     machine = Machine(settings)
     findings = [python(), await git(), data_dir(settings.data_dir)]
     findings += await _sandbox(machine)
+    reached = await try_hosts(settings.setup_hosts)
+    findings.append(Finding("set-up", *reached, mend="Mend CODING_AGENT_SETUP_HOSTS."))
     probes = LocalProbes(machine)
     try:
         findings += [

@@ -16,6 +16,8 @@ import platformdirs
 from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.host_names import HostNames
+
 APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
 KEY_LENGTH: Final = 24
@@ -219,7 +221,7 @@ class Settings(BaseSettings):
     command_pids: Positive = 256
     command_disk_mb: Positive = 2048
     network: str = "none"
-    setup_hosts: Names = ()
+    setup_hosts: HostNames = ()
 
     model: str = DEFAULT_MODEL
     model_planner: str | None = None

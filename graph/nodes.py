@@ -86,7 +86,7 @@ class Nodes:
             "base": base.model_copy(update={"notes": (*base.notes, *found.notes)}),
             "branch": branch_name(prompt, run_id),
             "checks": list(found.checks),
-            "tree_setup": [*(state.get("setup") or ()), *found.setup],
+            "tree_setup": [*(state.get("setup") or ()), *found.setup] or [*found.lock_setup],
             "deadline": time.time() + limits.timeout_s,
         }
 

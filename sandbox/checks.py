@@ -14,6 +14,7 @@ from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
 from sandbox.facts import OWN_SETTINGS, Facts
 from sandbox.found_checks import found_checks
+from sandbox.found_setup import found_setup
 from sandbox.listing import read_facts
 from sandbox.output import cut_middle
 from sandbox.own_settings import OwnSettings, left_out, read_own_settings
@@ -39,11 +40,15 @@ class _Outcome:
 
 
 class SandboxChecks(Checks):
-    """Runs checks in trees of their own, which are gone when it returns."""
+    """Runs checks in trees of their own, which are gone when it returns.
 
-    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
+    `networked`: set-up reaches package hosts, so that what lock files name can be installed.
+    """
+
+    def __init__(self, *, runs: Path, sandboxes: Sandboxes, networked: bool = False) -> None:
         self._runs = runs
         self._sandboxes = sandboxes
+        self._networked = networked
 
     async def find(
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
@@ -57,7 +62,12 @@ class SandboxChecks(Checks):
         if not only:
             found = await asyncio.to_thread(_checks_of, facts, own)
             checks += [check for check in found if check.command not in asked]
-        return FoundChecks(checks=tuple(checks), setup=own.setup, notes=own.notes)
+        return FoundChecks(
+            checks=tuple(checks),
+            setup=own.setup or (),
+            lock_setup=found_setup(facts) if self._networked and own.setup is None else (),
+            notes=own.notes,
+        )
 
     async def validate(
         self,

@@ -33,6 +33,7 @@ _SEEN = (
     r"\.?pytest\.ini|setup\.py|tox\.toml|\.?ruff\.toml|\.flake8|pyrightconfig\.json"
     r"|package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?"
     r"|eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+"
+    r"|uv\.lock|poetry\.lock|go\.sum|Cargo\.lock|Gemfile\.lock|\.yarnrc\.yml"
     r"|go\.mod|\.golangci\.(ya?ml|toml|json)|\.?(clippy|rustfmt)\.toml"
     r"|mvnw|gradlew|(build|settings)\.gradle(\.kts)?"
     r"|\.rspec|spec/spec_helper\.rb|bin/rails|\.rubocop\.yml"

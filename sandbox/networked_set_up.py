@@ -7,9 +7,9 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from graph.errors import SandboxError, SetupFailed
+from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
 from graph.run_folder import RunFolder
-from sandbox.backend import PackingSandbox, SetupBackend
+from sandbox.backend import Backend, PackingSandbox, SetupBackend
 from sandbox.counted import CountedSandbox, Counts
 from sandbox.forwarder import Outlet, environment
 from sandbox.kept_setups import keep, tidy
@@ -125,6 +125,20 @@ class NetworkedSetUp:
             [str(host) for host in self._hosts],
         ]
         return sha256(json.dumps(read).encode()).hexdigest()
+
+
+def networked_set_up(
+    backend: Backend, hosts: tuple[str, ...], data: Path, counts: Counts
+) -> NetworkedSetUp | None:
+    """With results in the data folder; None where no host is named. Raises SandboxUnavailable."""
+    if not hosts:
+        return None
+    if not isinstance(backend, SetupBackend):
+        raise SandboxUnavailable(
+            "this sandbox cannot lead set-up to CODING_AGENT_SETUP_HOSTS",
+            "Set CODING_AGENT_SANDBOX to bubblewrap, or CODING_AGENT_SETUP_HOSTS to nothing.",
+        )
+    return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", counts=counts)
 
 
 async def _has_scripts(sandbox: PackingSandbox, commands: tuple[str, ...]) -> bool:

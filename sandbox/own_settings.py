@@ -14,9 +14,9 @@ _LONGEST_REASON = 200
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """`validate` is None where the file does not say it; `notes` say what of it is left out."""
+    """What the file does not say is None; `notes` say what of it is left out."""
 
-    setup: tuple[str, ...] = ()
+    setup: tuple[str, ...] | None = None
     validate: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
@@ -42,7 +42,7 @@ def read_own_settings(text: str) -> OwnSettings:
                 f"`{OWN_SETTINGS}`: `{key}` is left out: it must be a list of at most"
                 f" {_MOST_COMMANDS} commands."
             )
-    return OwnSettings(lists.get("setup", ()), lists.get("validate"), tuple(notes[:5]))
+    return OwnSettings(lists.get("setup"), lists.get("validate"), tuple(notes[:5]))
 
 
 def left_out(reason: str) -> OwnSettings:

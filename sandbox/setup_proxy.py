@@ -71,7 +71,7 @@ class SetupProxy:
         with contextlib.closing(writer):
             try:
                 await self._connect(reader, writer)
-            except _Refused as refusal:
+            except Refused as refusal:
                 self._tell(str(refusal))
                 with contextlib.suppress(OSError):
                     writer.write(refusal.answer)
@@ -83,10 +83,10 @@ class SetupProxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) > self.limits.connections:
-            raise _Refused(503, f"more than {self.limits.connections} connections at a time")
+            raise Refused(503, f"more than {self.limits.connections} connections at a time")
         async with asyncio.timeout(self.limits.patience_s):
             host = await self._asked(reader)
-            addresses = await _resolve(host)
+            addresses = await resolve(host)
             far_reader, far_writer = await _open(host, addresses)
         with contextlib.closing(far_writer):
             async with asyncio.timeout(self.limits.patience_s):
@@ -104,17 +104,17 @@ class SetupProxy:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError as error:
-            raise _Refused(431, "a request without an end") from error
+            raise Refused(431, "a request without an end") from error
         request = _REQUEST.match(head)
         if request is None:
-            raise _Refused(400, "what was sent is no HTTP request")
+            raise Refused(400, "what was sent is no HTTP request")
         asked = request[2].decode("ascii", errors="replace")
         if request[1] != b"CONNECT":
-            raise _Refused(405, f"{asked[:200]}: only TLS is let through")
+            raise Refused(405, f"{asked[:200]}: only TLS is let through")
         target = _TARGET.fullmatch(asked.lower())
         host = target and find_host(self.hosts, target["name"].rstrip("."), int(target["port"]))
         if host is None:
-            raise _Refused(403, f"{asked[:200]} is not in CODING_AGENT_SETUP_HOSTS")
+            raise Refused(403, f"{asked[:200]} is not in CODING_AGENT_SETUP_HOSTS")
         return host
 
     async def _relay(self, near: "_Stream", far: "_Stream") -> None:
@@ -155,7 +155,7 @@ class SetupProxy:
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """Raised for what is not let through."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -165,17 +165,17 @@ class _Refused(Exception):
         self.answer = f"{head}Connection: close\r\n\r\n".encode() + text
 
 
-async def _resolve(host: SetupHost) -> list[str]:
+async def resolve(host: SetupHost) -> list[str]:
     """The addresses of a host that may be connected to."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise _Refused(502, f"{host.name} is not known: {error.strerror}") from error
+        raise Refused(502, f"{host.name} is not known: {error.strerror}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     allowed = [address for address in addresses if host.may_be(address)]
     if not allowed:
-        raise _Refused(403, f"{host.name} has no address that set-up may reach")
+        raise Refused(403, f"{host.name} has no address that set-up may reach")
     return allowed
 
 
@@ -183,7 +183,7 @@ async def _open(host: SetupHost, addresses: list[str]) -> _Stream:
     for address in addresses:
         with contextlib.suppress(OSError):
             return await asyncio.open_connection(address, host.port)
-    raise _Refused(502, f"{host.name} does not answer")
+    raise Refused(502, f"{host.name} does not answer")
 
 
 def _listen(folder: Path, owner: int | None) -> socket.socket:

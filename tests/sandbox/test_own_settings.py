@@ -15,7 +15,7 @@ from sandbox.own_settings import OwnSettings, read_own_settings
         ("setup = ['a', 'b']\n", OwnSettings(setup=("a", "b"))),
         ("validate = ['make it']\r\n", OwnSettings(validate=("make it",))),
         ("validate = []\n", OwnSettings(validate=())),
-        ("setup = []\nvalidate = ['''a\nb''']\n", OwnSettings(validate=("a\nb",))),
+        ("setup = []\nvalidate = ['''a\nb''']\n", OwnSettings((), ("a\nb",))),
     ],
 )
 def test_commands_are_read(text: str, settings: OwnSettings) -> None:
@@ -43,7 +43,7 @@ def test_commands_are_read(text: str, settings: OwnSettings) -> None:
 )
 def test_what_cannot_be_used_is_told_and_left_out(text: str, part: str) -> None:
     settings = read_own_settings(text)
-    assert (settings.setup, settings.validate) == ((), None)
+    assert (settings.setup, settings.validate) == (None, None)
     (note,) = settings.notes
     assert part in note
     assert note.startswith("`.coding-agent.toml`")
@@ -58,7 +58,7 @@ def test_one_bad_setting_does_not_take_the_other_along() -> None:
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    assert read_own_settings(text).setup == ()
+    assert read_own_settings(text).setup is None
 
 
 @given(st.dictionaries(st.text("abc"), st.integers(), min_size=10))

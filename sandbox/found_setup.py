@@ -1,0 +1,67 @@
+"""The set-up that a repository's manifests and lock files ask for, where nobody names another."""
+
+from collections.abc import Iterator
+from shlex import quote
+from typing import Final
+
+from sandbox.facts import Facts, Package
+
+_MOST: Final = 10
+_PIP: Final = "python3 -m pip install"
+_REQUIREMENTS: Final = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-test.txt",
+    "requirements-tests.txt",
+    "dev-requirements.txt",
+    "test-requirements.txt",
+    "tests-requirements.txt",
+)
+_LISTED: Final = "/tmp/locked.txt"  # noqa: S108 - the sandbox's own
+
+
+def found_setup(facts: Facts) -> tuple[str, ...]:
+    """Commands that install what the repository has fixed, of outer folders first."""
+    found = [
+        f"cd {quote(package.folder)} && {command}" if package.folder else command
+        for package in facts.packages()
+        for command in _commands(package)
+    ]
+    return tuple(dict.fromkeys(found))[:_MOST]
+
+
+def _commands(package: Package) -> Iterator[str]:
+    yield from _python(package)
+    yield from _javascript(package)
+    if package.has("go.sum"):
+        yield "go mod download"
+    if package.has("Cargo.lock"):
+        yield "cargo fetch --locked"
+    if package.has("Gemfile.lock"):
+        yield "bundle config set --global path /home/agent/.bundle/gems && bundle install"
+
+
+def _python(package: Package) -> Iterator[str]:
+    """By pip into the home, so that `python3` finds it; lock files are turned into lists first."""
+    requirements = [name for name in _REQUIREMENTS if package.has(name)]
+    if package.has("uv.lock"):
+        yield (
+            f"{_PIP} uv && python3 -m uv export --quiet --frozen --all-groups --all-extras"
+            f" --no-hashes --output-file {_LISTED} && {_PIP} -r {_LISTED}"
+        )
+    elif package.has("poetry.lock"):
+        yield (
+            f"{_PIP} poetry poetry-plugin-export && python3 -m poetry export --all-groups"
+            f" --all-extras --without-hashes --output {_LISTED} && {_PIP} -r {_LISTED}"
+        )
+    elif requirements:
+        yield f"{_PIP} {' '.join(f'-r {name}' for name in requirements)}"
+
+
+def _javascript(package: Package) -> Iterator[str]:
+    if package.has("package-lock.json", "npm-shrinkwrap.json"):
+        yield "npm ci"
+    elif package.has("pnpm-lock.yaml"):
+        yield "pnpm install --frozen-lockfile"
+    elif package.has("yarn.lock"):
+        yield f"yarn install {'--immutable' if package.has('.yarnrc.yml') else '--frozen-lockfile'}"
