@@ -15,10 +15,10 @@ PORT: Final = 3128
 PROXY_FOLDER: Final = "/run/setup"
 SCRIPT_FILE: Final = "/etc/setup-forwarder.py"
 _BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+# Not REQUESTS_CA_BUNDLE: it would win over `pip --cert`.
 _CERTIFICATES: Final = (
     "SSL_CERT_FILE",
     "PIP_CERT",
-    "REQUESTS_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
     "CARGO_HTTP_CAINFO",
 )
