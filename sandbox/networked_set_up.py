@@ -19,7 +19,7 @@ from sandbox.set_up import run_set_up
 from sandbox.setup_hosts import SetupHost
 from sandbox.setup_proxy import ProxyLimits, SetupProxy
 from sandbox.setup_reads import LIFECYCLE, needs_own, runs_scripts
-from sandbox.tree_making import fill, make_folders
+from sandbox.tree_making import base_objects, fill, make_folders
 
 _FORM = 1
 _KEPT_TIMES_DISK = 10
@@ -110,7 +110,7 @@ class NetworkedSetUp:
     async def _attach(
         self, folder: Path, run: RunFolder, owner: int | None, outlet: Outlet | None = None
     ) -> PackingSandbox:
-        objects = run.base_git / "objects"
+        objects = base_objects(run.base_git)
         return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
 
     def _key(self, spec: TreeSpec) -> str:

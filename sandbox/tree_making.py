@@ -45,6 +45,15 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
         raise SandboxError(f"The tree could not be made: {reason}")
 
 
+def base_objects(git_dir: Path) -> Path:
+    """Where the objects of a base lie: a base has all of its own, or borrows all from one place."""
+    objects = git_dir / "objects"
+    try:
+        return (objects / (objects / "info" / "alternates").read_text().strip()).resolve()
+    except (FileNotFoundError, NotADirectoryError):
+        return objects
+
+
 def _shallow(run: RunFolder) -> bytes:
     """Where the base's history was cut, as git keeps it."""
     try:

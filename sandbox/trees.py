@@ -16,7 +16,7 @@ from sandbox.networked_set_up import NetworkedSetUp
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
-from sandbox.tree_making import PARTS, fill, make_folders
+from sandbox.tree_making import PARTS, base_objects, fill, make_folders
 from sandbox.workspace import load_change
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -100,15 +100,6 @@ async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) 
     for folder in await asyncio.to_thread(_listed, RunFolder.of(runs, run_id).trees):
         if folder.name not in keep:
             await _discard(folder)
-
-
-def base_objects(git_dir: Path) -> Path:
-    """Where the objects of a base lie: a base has all of its own, or borrows all from one place."""
-    objects = git_dir / "objects"
-    try:
-        return (objects / (objects / "info" / "alternates").read_text().strip()).resolve()
-    except (FileNotFoundError, NotADirectoryError):
-        return objects
 
 
 def ensure_readable(objects: Path, uid: int) -> None:
