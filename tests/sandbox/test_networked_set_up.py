@@ -20,6 +20,7 @@ from sandbox.networked_set_up import networked_set_up
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import make_run_folder
+from tests.sandbox.local_tree import make_backend
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.package_index import PackageIndex
 
@@ -102,7 +103,7 @@ async def test_a_package_is_installed_once_and_every_tree_has_it(
     assert len(kept(data_dir / "setups")) == 1
     if os.geteuid() == 0:
         owner = (RunFolder.of(run.runs, OTHER).trees / "live" / "home" / ".local").stat().st_uid
-        assert owner == run.sandboxes._backend.owner_of(OTHER)
+        assert owner == make_backend(data_dir).owner_of(OTHER)
 
 
 async def test_what_set_up_makes_is_kept_and_tracked_files_stay_as_they_are(
