@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from api.machine_checks import Finding, data_dir, git, python
+from api.machine_checks import Finding, credential, data_dir, git, python
 from api.service_log import log_to_stderr
 from api.settings import Settings, load_settings
 from api.telemetry import tracing
@@ -327,8 +327,8 @@ async def doctor(settings: Settings) -> list[Finding]:
     probes = LocalProbes(machine)
     try:
         findings += [
-            await _credential("Claude", "ANTHROPIC_API_KEY", probes.claude),
-            await _credential("GitHub", "GITHUB_TOKEN", probes.github),
+            await credential("Claude", "ANTHROPIC_API_KEY", probes.claude),
+            await credential("GitHub", "GITHUB_TOKEN", probes.github),
         ]
     finally:
         await machine.close()
@@ -344,12 +344,3 @@ async def _sandbox(machine: Machine) -> list[Finding]:
         Finding(f"sandbox: {result.name}", result.held, result.detail, result.mend)
         for result in results
     ]
-
-
-async def _credential(name: str, variable: str, probe: Callable[[], Awaitable[str]]) -> Finding:
-    try:
-        code = await probe()
-    except CodingAgentError as error:
-        return Finding(name, held=False, detail=error.message, mend=error.hint)
-    mend = f"Set {variable} to a valid value."
-    return Finding(name, code == "ok", code, mend)

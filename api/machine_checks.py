@@ -1,4 +1,4 @@
-"""What `doctor` tries of the machine itself: Python, git, the data folder."""
+"""What `doctor` tries of the machine itself: Python, git, the data folder, credentials."""
 
 import asyncio
 import platform
@@ -6,9 +6,12 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from graph.errors import CodingAgentError
 
 OLDEST_GIT: Final = (2, 39)
 
@@ -52,3 +55,12 @@ def data_dir(path: Path) -> Finding:
         return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", mend=mend)
     free = shutil.disk_usage(path).free >> 20
     return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
+
+
+async def credential(name: str, variable: str, probe: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        code = await probe()
+    except CodingAgentError as error:
+        return Finding(name, held=False, detail=error.message, mend=error.hint)
+    mend = f"Set {variable} to a valid value."
+    return Finding(name, code == "ok", code, mend)
