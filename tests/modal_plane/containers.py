@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,11 @@ from pathlib import Path
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.calls import Input
+from tests.modal_plane.forkserver import FIXED, fork_server
 from tests.modal_plane.functions import Function
+from tests.modal_plane.holder import Holder, hold, members
 from tests.modal_plane.listener import GrpcServer
-from tests.modal_plane.rootfs import RootFs, children, first_process
+from tests.modal_plane.rootfs import RootFs
 from tests.modal_plane.volumes import VolumeCopy
 
 LOG_TAIL = 3000
@@ -39,14 +40,14 @@ class Container:
     preempted: bool = False
     created: float = field(default_factory=time.time)
     ended: int | None = None
-    process: asyncio.subprocess.Process | None = None
-    inner: int = 0
+    holder: Holder | None = None
+    entry_point: int = 0
     up: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def live(self) -> bool:
-        return self.process is not None and self.ended is None
+        return self.entry_point != 0 and self.ended is None
 
     @property
     def spent(self) -> bool:
@@ -64,28 +65,19 @@ class Container:
         return self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
 
     def processes(self) -> list[int]:
-        """Every process inside, the entry point first."""
-        found: list[int] = []
-        waiting = [self.inner] if self.inner else []
-        while waiting:
-            process = waiting.pop(0)
-            try:
-                under = children(process)
-            except OSError:  # it ended in this moment
-                continue
-            found += under
-            waiting += under
-        return found
+        """Every process inside."""
+        return members(self.holder.inner) if self.holder is not None else []
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the entry point, as the worker of a real container does."""
-        for process in self.processes()[:1]:
+        if self.live:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, number)
+                os.kill(self.entry_point, number)
 
     def kill(self) -> None:
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
+        """End every process inside."""
+        if self.holder is not None:
+            self.holder.kill()
 
     async def run(
         self,
@@ -99,30 +91,18 @@ class Container:
         await server.listen_at(shared / "s")
         (shared / "args").write_bytes(arguments.SerializeToString())
         try:
-            self.process = await self._start(env, working)
+            self.holder = await hold(self.files)
+            report = fork_server().spawn(self.holder.inner, env, working, self.log)
+            reader, writer = await asyncio.open_connection(sock=report)
+            self.entry_point = int(await reader.readline() or 0)
             self.up.set()
-            self.ended = await self.process.wait()
+            self.ended = int(await reader.readline() or -signal.SIGKILL)
+            writer.close()
         finally:
             self.up.set()
+            if self.holder is not None:
+                await self.holder.end()
             await server.stop()
-
-    async def _start(self, env: dict[str, str], working: str) -> asyncio.subprocess.Process:
-        told, tell = os.pipe()
-        command = self.files.command(
-            [sys.executable, "-m", "modal._container_entrypoint"], working_dir=working, info=tell
-        )
-        with self.log.open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=[tell],
-            )
-        os.close(tell)
-        self.inner = await asyncio.to_thread(first_process, told)
-        return process
 
 
 def environment(task_id: str, values: dict[str, str], path: str) -> dict[str, str]:
@@ -132,13 +112,9 @@ def environment(task_id: str, values: dict[str, str], path: str) -> dict[str, st
         "HOME": "/root",
         "LANG": "C.UTF-8",
         **values,
+        **FIXED,
         "MODAL_SERVER_URL": f"unix://{RUN}/s",
         "MODAL_TASK_ID": task_id,
-        "MODAL_IS_REMOTE": "1",
         "MODAL_CONTAINER_ARGUMENTS_PATH": f"{RUN}/args",
-        "MODAL_CONFIG_PATH": "/dev/null",
-        "MODAL_LOGLEVEL": "WARNING",
-        "MODAL_ENVIRONMENT": "main",
         "PYTHONPATH": "/root",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }

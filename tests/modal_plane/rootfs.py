@@ -77,9 +77,3 @@ def first_process(info: int) -> int:
     with os.fdopen(info, "rb") as told:
         words = told.read()
     return int(json.loads(words)["child-pid"]) if words else 0
-
-
-def children(process: int) -> list[int]:
-    """The processes that `process` started."""
-    listed = Path(f"/proc/{process}/task/{process}/children")
-    return [int(word) for word in listed.read_text(encoding="ascii").split()]
