@@ -7,6 +7,9 @@ import pytest_asyncio
 from tests.modal_plane import Plane, connected
 from tests.modal_plane import modal_plane as open_plane
 from tests.modal_plane.availability import need_containers
+from tests.modal_plane.report import pytest_runtest_makereport
+
+__all__ = ["modal_plane", "pytest_runtest_makereport"]
 
 
 @pytest_asyncio.fixture

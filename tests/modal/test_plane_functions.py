@@ -152,6 +152,17 @@ async def test_a_new_deployment_takes_over(plane: Plane) -> None:
     assert before.ended in (0, None)
 
 
+async def test_two_containers_of_a_web_function_take_turns(plane: Plane) -> None:
+    first, second = await plane.scale("web", 2)
+    url = plane.function("web").url
+    async with aiohttp.ClientSession() as session:
+        for _ in range(4):
+            async with session.get(f"{url}/who") as response:
+                await response.read()
+    assert first.taken
+    assert second.taken
+
+
 async def test_a_web_function_streams(plane: Plane) -> None:
     url = plane.function("web").url
     async with (

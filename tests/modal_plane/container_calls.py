@@ -74,6 +74,7 @@ class ContainerCalls:
         self, request: pb.FunctionGetInputsRequest
     ) -> pb.FunctionGetInputsResponse:
         container, function = self._container, self._container.function
+        container.asking.set()
         entry = await self._next()
         if entry is None:
             container.expected = True
@@ -82,6 +83,7 @@ class ContainerCalls:
             return pb.FunctionGetInputsResponse(inputs=[stop])
         entry.task_id = container.task_id
         container.inputs.append(entry)
+        container.taken += 1
         if function.definition.single_use_containers:
             container.retired.set()
         seconds = function.definition.timeout_secs or DEFAULT_TIMEOUT

@@ -11,7 +11,7 @@ from pathlib import Path
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.calls import Input
-from tests.modal_plane.forkserver import FIXED, fork_server
+from tests.modal_plane.forkserver import FIXED, ForkServer
 from tests.modal_plane.functions import Function
 from tests.modal_plane.holder import Holder, hold, members
 from tests.modal_plane.listener import GrpcServer
@@ -32,6 +32,7 @@ class Container:
     copies: dict[str, VolumeCopy]
     files: RootFs
     inputs: list[Input] = field(default_factory=list)
+    taken: int = 0
     cancelled: list[str] = field(default_factory=list)
     kill_on_cancel: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,6 +44,7 @@ class Container:
     holder: Holder | None = None
     entry_point: int = 0
     up: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -81,6 +83,7 @@ class Container:
 
     async def run(
         self,
+        forks: ForkServer,
         arguments: pb.ContainerArguments,
         env: dict[str, str],
         server: GrpcServer,
@@ -92,7 +95,7 @@ class Container:
         (shared / "args").write_bytes(arguments.SerializeToString())
         try:
             self.holder = await hold(self.files)
-            report = fork_server().spawn(self.holder.inner, env, working, self.log)
+            report = forks.spawn(self.holder.inner, env, working, self.log)
             reader, writer = await asyncio.open_connection(sock=report)
             self.entry_point = int(await reader.readline() or 0)
             self.up.set()

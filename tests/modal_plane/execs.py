@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 OUT, ERR = 1, 2
 CHUNK = 1 << 16
+TAIL = 400
 
 
 @dataclass
@@ -100,6 +101,11 @@ class Exec:
         self.closed = True
         assert self.process.stdin is not None
         self.process.stdin.close()
+
+    def tail(self) -> str:
+        """The end of what it wrote, for a report."""
+        written = b"".join(bytes(self.streams[number].data[-TAIL:]) for number in (OUT, ERR))
+        return written.decode(errors="replace")
 
     def kill(self) -> None:
         """End the command and what it started, but for what left its group."""

@@ -57,7 +57,7 @@ FIXED = {
 
 
 @cache
-def fork_server(preload: tuple[str, ...] = PRELOAD) -> ForkServer:
+def fork_server(preload: tuple[str, ...]) -> ForkServer:
     """One for all planes of this process."""
     server = ForkServer(preload)
     atexit.register(server.close)

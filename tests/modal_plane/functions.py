@@ -61,6 +61,7 @@ class Functions:
         self.by_id: dict[str, Function] = {}
         self.serve_web: Callable[[Function], Awaitable[str]] | None = None
         self.retire: Callable[[Function], None] | None = None
+        self.warm: Callable[[], object] | None = None
         self._apps = apps
 
     def named(self, name: str, app: str = "") -> Function:
@@ -73,6 +74,8 @@ class Functions:
     async def function_precreate(
         self, request: pb.FunctionPrecreateRequest
     ) -> pb.FunctionPrecreateResponse:
+        if self.warm is not None:  # while the deployment goes on
+            self.warm()
         function = self.by_id.get(request.existing_function_id)
         if function is None:
             definition = pb.Function(

@@ -1,6 +1,7 @@
 """The whole control plane: its parts, and the servers that answer for them."""
 
 import asyncio
+import shlex
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from tests.modal_plane.container_calls import RESTRICTED, ContainerCalls
 from tests.modal_plane.containers import Container
 from tests.modal_plane.dicts import Dicts
 from tests.modal_plane.faults import Faults
+from tests.modal_plane.forkserver import PRELOAD
 from tests.modal_plane.functions import Function, Functions
 from tests.modal_plane.images import Images
 from tests.modal_plane.layouts import Layouts
@@ -36,12 +38,13 @@ from tests.modal_plane.volumes import Volumes
 from tests.modal_plane.web import WebFront
 
 BACKGROUND_LOOK = 0.1
+LINE = 200
 
 
 class Plane:
     """A Modal control plane on loopback; `env` is what a client's process needs to find it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, preload: tuple[str, ...] = ()) -> None:
         self.root = root
         self.faults = Faults()
         self.apps = Apps()
@@ -65,8 +68,10 @@ class Plane:
             volumes=self.volumes,
             serve=self._container_server,
             arguments=self._arguments,
+            preload=(*PRELOAD, *preload),
         )
         self.functions.retire = self.scheduler.retire
+        self.functions.warm = self.scheduler.fork_server
         self.apps.stop = self.scheduler.stop
         self.sandboxes = Sandboxes(
             root / "sandboxes",
@@ -110,6 +115,29 @@ class Plane:
     def function(self, name: str, app: str = "") -> Function:
         """A deployed function, for assertions on its definition."""
         return self.functions.named(name, app)
+
+    def containers(self, name: str, app: str = "") -> list[Container]:
+        """The containers of a function that run, oldest first."""
+        return [known for known in self.scheduler.of(self.function(name, app)) if known.live]
+
+    async def scale(self, name: str, count: int, app: str = "") -> list[Container]:
+        """Have `count` containers of a function take turns."""
+        await self.scheduler.scale_to(self.function(name, app), count)
+        return self.containers(name, app)
+
+    def report(self) -> str:
+        """What every container wrote, and every command in a Sandbox, for a test that failed."""
+        containers = [
+            f"{known.function.name} ({known.task_id}, ended: {known.ended})\n{known.output()}"
+            for known in self.scheduler.containers.values()
+        ]
+        commands = [
+            f"{known.name or known.sandbox_id}: {shlex.join(run.command)[:LINE]} "
+            f"({run.code}) {run.tail()}"
+            for known in self.sandboxes.by_id.values()
+            for run in known.execs.values()
+        ]
+        return "\n".join([*containers, *commands, *self.errors])
 
     async def start(self) -> None:
         await self.blobs.start()
@@ -210,10 +238,14 @@ class Plane:
 
 
 @asynccontextmanager
-async def modal_plane() -> AsyncIterator[Plane]:
-    """A control plane in a folder of its own, which goes away with it."""
+async def modal_plane(*preload: str) -> AsyncIterator[Plane]:
+    """A control plane in a folder of its own, which goes away with it.
+
+    `preload` are libraries that its functions use and that take long to import: their containers
+    begin with them. The app's own modules are never among them.
+    """
     root = Path(tempfile.mkdtemp(prefix="modal-plane-", dir="/tmp"))
-    plane = Plane(root)
+    plane = Plane(root, preload)
     try:
         await plane.start()
         yield plane

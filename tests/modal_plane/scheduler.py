@@ -3,12 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.calls import Calls, Input
 from tests.modal_plane.containers import RUN, Container, environment
+from tests.modal_plane.forkserver import fork_server
 from tests.modal_plane.functions import Function
 from tests.modal_plane.ids import new_id
 from tests.modal_plane.images import Images
@@ -37,10 +39,12 @@ class Scheduler:
         volumes: Volumes,
         serve: Callable[[Container], GrpcServer],
         arguments: Callable[[Container], pb.ContainerArguments],
+        preload: tuple[str, ...],
     ) -> None:
         self.containers: dict[str, Container] = {}
         self.crashes: list[Container] = []
         self.most = MOST_CONTAINERS
+        self.fork_server = partial(fork_server, preload)
         self.serve = serve
         self.arguments = arguments
         self._folder = folder
@@ -71,8 +75,11 @@ class Scheduler:
         if self._closed:
             return
         if function.waiting.qsize() > free and len(live) + function.starting < cap:
-            function.starting += 1
-            self.spawn(self._run(function))
+            self._begin(function)
+
+    def _begin(self, function: Function) -> None:
+        function.starting += 1
+        self.spawn(self._run(function))
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -84,7 +91,9 @@ class Scheduler:
         working = self._images.layout(function.definition.image_id).working_dir or "/root"
         env = environment(container.task_id, self._values(function), search_path())
         running = asyncio.create_task(
-            container.run(self.arguments(container), env, self.serve(container), working)
+            container.run(
+                self.fork_server(), self.arguments(container), env, self.serve(container), working
+            )
         )
         await container.up.wait()
         function.starting -= 1
@@ -136,6 +145,13 @@ class Scheduler:
         status = pb.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
         result = pb.GenericResult(status=status, exception=told)
         await self._calls.finish(entry, result, pb.DATA_FORMAT_PICKLE, container.task_id)
+
+    async def scale_to(self, function: Function, count: int) -> None:
+        """Have `count` containers that take inputs, as on Modal under load."""
+        while len(live := [known for known in self.of(function) if not known.spent]) < count:
+            self._begin(function)
+            await asyncio.sleep(0)
+        await asyncio.gather(*(known.asking.wait() for known in live))
 
     async def preempt(self, target: str, *, hard: bool = False, grace: float = GRACE) -> str:
         """Take the machine from under a container: of a function by name, or of a task; its id.
