@@ -15,6 +15,7 @@ from roles.claude import Claude
 from roles.editor import EditorTool
 from roles.fence import Fence, FileFence
 from roles.inbox import Inbox
+from roles.patch_content import binary_pieces
 from roles.session import Opening, RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
@@ -117,6 +118,8 @@ class ChangingRole(ClaudeRole):
         finally:
             await sandbox.close()
         said = end.answer or ChangeAnswer(title="", summary="")
+        if self._claude.key_in(f"{said.title}\n{said.summary}".encode()):
+            raise _key_found("What the role says of its change")
         title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
         return ChangeResult(
             change=change,
@@ -131,12 +134,12 @@ class ChangingRole(ClaudeRole):
         patch = await take_change(sandbox, task.base, max_bytes=_MAX_PATCH)
         if not patch:
             return None
-        if self._claude.key_in(patch):
-            raise SecretInChange(
-                "The change holds the key for the Messages API; it was not kept.",
-                "Renew the key, and find out how it came into reach of the repository.",
-            )
+        if await asyncio.to_thread(self._holds_key, patch):
+            raise _key_found("The change")
         return await asyncio.to_thread(self._keep, task, patch)
+
+    def _holds_key(self, patch: bytes) -> bool:
+        return self._claude.key_in(patch) or any(map(self._claude.key_in, binary_pieces(patch)))
 
     def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
         fence = self._fence(task)
@@ -144,3 +147,10 @@ class ChangingRole(ClaudeRole):
         ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
         fence.kept()
         return ref
+
+
+def _key_found(where: str) -> SecretInChange:
+    return SecretInChange(
+        f"{where} holds the key for the Messages API; it was not kept.",
+        "Renew the key, and find out how it came into reach of the repository.",
+    )

@@ -1,12 +1,21 @@
 """The forms in which a secret may lie in other bytes."""
 
 import base64
+import re
+from typing import Final
 from urllib.parse import quote
+
+_BROKEN_OVER_LINES: Final = re.compile(rb"[ \t\r]*\n[+ ]?[ \t]*")
 
 
 def holds_secret(data: bytes, secret: str) -> bool:
-    """Whether `data` holds the secret: as it is, in base64, in hex, or encoded for a URL."""
-    return any(form in data for form in _forms(secret))
+    """Whether `data` holds the secret: as it is, in base64, in hex, or encoded for a URL.
+
+    A form may be broken over lines, those of a patch too.
+    """
+    forms = _forms(secret)
+    joined = _BROKEN_OVER_LINES.sub(b"", data)
+    return any(form in text for text in (data, joined) for form in forms)
 
 
 def _forms(secret: str) -> set[bytes]:

@@ -66,11 +66,14 @@ async def test_somebodys_token(world: World) -> None:
     assert token not in str(run.events)
 
 
-async def test_the_key_of_claude_is_not_even_kept(world: World) -> None:
+@pytest.mark.parametrize(
+    "command", ["cat > leaked", "base64 -w 40 > leaked", "(printf '\\0'; cat) > leaked"]
+)
+async def test_the_key_of_claude_is_not_even_kept(world: World, command: str) -> None:
     repo = await world.host()
-    command = f"printf '%s%s\\n' {in_halves(CLAUDE_KEY)} > leaked.txt"
+    command = f"printf 'key %s%s\\n' {in_halves(CLAUDE_KEY)} | {command}"
     script = small_change(coder=[shell(command), done()], reviewer=[])
-    run = await world.run("Greet with a key.", repo, script)
+    run = await world.run(f"Greet with a key: {len(command)}.", repo, script)
     assert (run.end["status"], run.error) == ("failed", "secret_in_change")
     assert (repo.branches, await run.diff()) == ([], b"")
 
