@@ -23,7 +23,7 @@ from forge.kept_base import KeptBases
 from forge.publisher import ForgePublisher
 from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
-from forge.secret_forms import SecretForms
+from forge.secret_forms import hiding
 from forge.warming import WarmingRepositories
 from graph.build import build_graph
 from graph.errors import CodingAgentError
@@ -232,6 +232,7 @@ async def open_service(
         endpoint=settings.otel_exporter_otlp_endpoint,
         headers=headers.get_secret_value() if headers else "",
         version=version(DISTRIBUTION),
+        hide=hiding(settings.secrets),
     )
     try:
         with spans:
@@ -243,14 +244,9 @@ async def open_service(
 
 def start_log(settings: Settings, level: str | None = None) -> None:
     """Log to standard error from now on, without any secret of the settings."""
-    forms = [SecretForms(secret) for secret in settings.secrets]
-
-    def hide(text: str) -> str:
-        for each in forms:
-            text = each.hide(text)
-        return text
-
-    log_to_stderr(hide=hide, format=settings.log_format, level=level or settings.log_level)
+    log_to_stderr(
+        hide=hiding(settings.secrets), format=settings.log_format, level=level or settings.log_level
+    )
 
 
 def _service_config(machine: Machine) -> ServiceConfig:

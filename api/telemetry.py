@@ -5,9 +5,10 @@ add theirs.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from opentelemetry import trace
 
@@ -32,15 +33,18 @@ FASTAPI: "Final[TelemetryConfig]" = {
 
 
 @contextmanager
-def tracing(*, endpoint: str | None, headers: str, version: str) -> Iterator[None]:
+def tracing(
+    *, endpoint: str | None, headers: str, version: str, hide: Callable[[str], str] = str
+) -> Iterator[None]:
     """Send spans to `endpoint` while the block runs.
 
     Nothing happens where there is none, or where this process has a provider already. `headers`
-    are as OTEL_EXPORTER_OTLP_HEADERS has them: NAME=VALUE, separated by commas.
+    are as OTEL_EXPORTER_OTLP_HEADERS has them: NAME=VALUE, separated by commas. `hide` takes
+    secrets out of addresses.
     """
     provider = None
     if endpoint and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        provider = _provider(endpoint, headers, version)
+        provider = _provider(endpoint, headers, version, hide)
     if provider is None:
         yield
         return
@@ -51,7 +55,9 @@ def tracing(*, endpoint: str | None, headers: str, version: str) -> Iterator[Non
         provider.shutdown()
 
 
-def _provider(endpoint: str, headers: str, version: str) -> "TracerProvider | None":
+def _provider(
+    endpoint: str, headers: str, version: str, hide: Callable[[str], str]
+) -> "TracerProvider | None":
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -68,18 +74,21 @@ def _provider(endpoint: str, headers: str, version: str) -> "TracerProvider | No
     exporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=dict(given), timeout=_EXPORT_S)
     resource = Resource.create({"service.name": "coding-agent", "service.version": version})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(_without_queries())
+    provider.add_span_processor(_plain_addresses(hide))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
 
-def _without_queries() -> Any:
-    """A processor that leaves out an address's query: callers put all sorts of things there."""
+def _plain_addresses(hide: Callable[[str], str]) -> Any:
+    """A processor for addresses: callers put anything into a query, and keys into paths."""
     from opentelemetry.sdk.trace import Span, SpanProcessor
 
-    class WithoutQueries(SpanProcessor):
+    class PlainAddresses(SpanProcessor):
         def on_start(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002
-            if span.attributes and "url.query" in span.attributes:
+            attributes = span.attributes or {}
+            if "url.query" in attributes:
                 span.set_attribute("url.query", "")
+            if path := attributes.get("url.path"):
+                span.set_attribute("url.path", hide(unquote(str(path))))
 
-    return WithoutQueries()
+    return PlainAddresses()

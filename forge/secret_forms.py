@@ -1,6 +1,7 @@
 """A secret in every form in which it could slip out."""
 
 import base64
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -34,6 +35,18 @@ class SecretForms:
         for form in self._forms:
             text = text.replace(form.decode("latin-1"), _HIDDEN)
         return text
+
+
+def hiding(secrets: Iterable[SecretStr | None]) -> Callable[[str], str]:
+    """What takes all these secrets out of a text."""
+    forms = [SecretForms(secret) for secret in secrets]
+
+    def hide(text: str) -> str:
+        for each in forms:
+            text = each.hide(text)
+        return text
+
+    return hide
 
 
 def _forms(value: str) -> tuple[bytes, ...]:

@@ -1,10 +1,13 @@
 """`coding-agent serve` as a process of its own, which can be told to leave or be killed."""
 
 import asyncio
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -32,42 +35,46 @@ class ServerProcess:
         self.process = process
         self.address = address
 
+    @classmethod
+    @asynccontextmanager
+    async def started(
+        cls, *command: str | Path, env: Mapping[str, str], cwd: Path, log: Path | None = None
+    ) -> AsyncIterator[Self]:
+        """Serve by this command; gone at the end in any case. `log`: where it writes what."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        with (log or Path(os.devnull)).open("ab") as said:
+            process = await asyncio.create_subprocess_exec(
+                *command, "serve", "--port", str(port), env=env, cwd=cwd, stdout=said, stderr=said
+            )
+        server = cls(process, f"http://127.0.0.1:{port}")
+        try:
+            await server._is_up()
+            yield server
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+
     async def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), 20)
 
+    async def _is_up(self) -> None:
+        async with httpx.AsyncClient(base_url=self.address, trust_env=False) as http:
+            async with asyncio.timeout(30):
+                while self.process.returncode is None:
+                    try:
+                        if (await http.get("/ready")).status_code == 200:
+                            return
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.05)
+        raise AssertionError(f"the server ended with {self.process.returncode}")
+
 
 @asynccontextmanager
 async def server_process(world: World) -> AsyncIterator[ServerProcess]:
-    """Serve the world's data folder; gone at the end in any case."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        "serve",
-        "--port",
-        str(port),
-        env=environment(world.folder, environment_of(world)),
-        cwd=world.folder,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    server = ServerProcess(process, f"http://127.0.0.1:{port}")
-    try:
-        await _is_up(server)
+    """Serve the world's data folder, the settings in the environment."""
+    env = environment(world.folder, environment_of(world))
+    async with ServerProcess.started(*COMMAND, env=env, cwd=world.folder) as server:
         yield server
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def _is_up(server: ServerProcess) -> None:
-    async with httpx.AsyncClient(base_url=server.address, trust_env=False) as http:
-        async with asyncio.timeout(30):
-            while server.process.returncode is None:
-                try:
-                    if (await http.get("/ready")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-    raise AssertionError(f"the server ended with {server.process.returncode}")

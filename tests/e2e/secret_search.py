@@ -1,0 +1,106 @@
+"""Looks for marked secrets in files, git objects, processes while they run, and what was sent."""
+
+import asyncio
+import re
+import subprocess
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from forge.secret_forms import SecretForms
+from tests.forge.trusted_side import ENVIRONMENT
+
+_TRANSFER = re.compile(rb"\b(clone|fetch|push|ls-remote|git-remote-https?)\b")
+_LOOSE = re.compile(r"/objects/[0-9a-f]{2}/[0-9a-f]{38}$")
+
+
+@dataclass
+class SecretSearch:
+    """Where each secret was found, in any form it could be read back from."""
+
+    secrets: Mapping[str, str]
+    found: set[tuple[str, str]] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    """Names of the programs whose processes were looked at."""
+
+    def __post_init__(self) -> None:
+        self._forms = {
+            name: SecretForms(SecretStr(secret)) for name, secret in self.secrets.items()
+        }
+
+    def look(self, place: str, data: bytes | str) -> None:
+        raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        for name, forms in self._forms.items():
+            if forms.position(raw) >= 0:
+                self.found.add((name, place))
+
+    def folder(self, folder: Path) -> None:
+        """Every file below a folder, and what git keeps deflated there."""
+        for path in folder.rglob("*"):
+            with suppress(OSError):
+                if path.is_symlink():
+                    self.look("link", str(path.readlink()))
+                elif path.is_file():
+                    self._file(path)
+                if (path / "HEAD").is_file() and (path / "objects").is_dir():
+                    self.repository(path)
+
+    def repository(self, git_dir: Path) -> None:
+        """All objects of a repository, inflated."""
+        command = ["git", f"--git-dir={git_dir}", "cat-file", "--batch-all-objects", "--batch"]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False)
+        self.look("git object", done.stdout)
+
+    def _file(self, path: Path) -> None:
+        data = path.read_bytes()
+        self.look(f"file {path.name}", data)
+        if _LOOSE.search(str(path)):
+            self.look("git object", zlib.decompress(data))
+
+    @contextmanager
+    def processes(self, root: int) -> Iterator[None]:
+        """Look at arguments and environment of a process and all it starts, again and again."""
+        over = threading.Event()
+
+        def sample() -> None:
+            while not over.wait(0.01):
+                self._family(str(root), "")
+
+        thread = threading.Thread(target=sample)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _family(self, pid: str, within: str) -> None:
+        """One process and its descendants; what a signed-in git starts is a part of it.
+
+        Children are listed by the thread that started them. A process without arguments is just
+        coming or going.
+        """
+        with suppress(OSError):
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            name = line.partition(b"\0")[0].rpartition(b"/")[2].decode("utf-8", "replace")
+            within = within or ("a git transfer" if _TRANSFER.search(line) else "")
+            self.seen.add(name)
+            self.look("arguments", line)
+            if line:
+                self.look(f"environment of {within or name}", environment)
+        for children in Path("/proc").glob(f"{pid}/task/*/children"):
+            with suppress(OSError):
+                for child in children.read_text().split():
+                    self._family(child, within)
+
+
+async def searched(search: SecretSearch, *folders: Path) -> None:
+    """Look at folders without holding up the loop that servers of the test run on."""
+    for folder in folders:
+        await asyncio.to_thread(search.folder, folder)
