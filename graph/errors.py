@@ -22,11 +22,12 @@ CodingAgentError
 │   ├── ClaudeUnauthorized  ClaudeBilling  ClaudeRateLimited  ClaudeUnavailable  ClaudeRejected
 │   └── ClaudeRefused  ContextExceeded
 ├── RoleError               a role did not come to an answer
-│   ├── RoleTurnLimit  RoleNoAnswer  RoleInCircles  RoleSuperseded  SecretInChange  PriceUnknown
+│   ├── RoleTurnLimit  RoleNoAnswer  RoleInCircles  RoleSuperseded  RoleLost
+│   └── SecretInChange  PriceUnknown
 ├── SandboxError            untrusted code could not be run safely
 │   ├── SandboxUnavailable  SandboxLost  SetupFailed
 └── StoreError              the record of runs
-    ├── StoreLocked  StoreFull  StoreDamaged  VersionChanged
+    ├── StoreLocked  StoreFull  StoreDamaged  StoreUnavailable  StoreStale  VersionChanged
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -374,6 +375,13 @@ class RoleSuperseded(RoleError):
     default_hint = "Nothing to do: the newer call goes on."
 
 
+class RoleLost(RoleError):
+    """Raised when what played a role elsewhere ended again and again without an answer."""
+
+    code = "role_lost"
+    default_hint = "See the log of the role's function, then resume the run."
+
+
 class SecretInChange(RoleError):
     """Raised when a change holds the Claude key."""
 
@@ -442,6 +450,20 @@ class StoreDamaged(StoreError):
 
     code = "store_damaged"
     default_hint = "Restore the file from a backup, or move it away."
+
+
+class StoreUnavailable(StoreError):
+    """Raised when a store that is elsewhere does not answer, after all tries."""
+
+    code = "store_unavailable"
+    default_hint = "See https://status.modal.com, then try again or resume the run."
+
+
+class StoreStale(StoreError):
+    """Raised when a shared folder does not show what another function has handed over."""
+
+    code = "store_stale"
+    default_hint = "Resume the run; where it happens again, see https://status.modal.com."
 
 
 class VersionChanged(StoreError):

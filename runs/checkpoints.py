@@ -1,7 +1,7 @@
 """LangGraph's checkpoints of one run: one SQLite file that holds values of the vocabulary alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +9,12 @@ from typing import Any, Final, Protocol
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import WRITES_IDX_MAP
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -63,12 +68,30 @@ class LogBarrier:
 
 
 class LoggedFirstSaver(AsyncSqliteSaver):
-    """A checkpointer behind a LogBarrier."""
+    """A checkpointer behind a LogBarrier; `kept` is called after each checkpoint."""
 
-    def __init__(self, connection: aiosqlite.Connection, barrier: LogBarrier) -> None:
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        barrier: LogBarrier,
+        kept: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         serde = JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
         super().__init__(connection, serde=serde)
         self._barrier = barrier
+        self._kept = kept
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        result = await super().aput(config, checkpoint, metadata, new_versions)
+        if self._kept:
+            await self._kept()
+        return result
 
     async def aput_writes(
         self,
@@ -91,12 +114,14 @@ class LoggedFirstSaver(AsyncSqliteSaver):
 
 @asynccontextmanager
 async def open_checkpointer(
-    path: Path, barrier: LogBarrier | None = None
+    path: Path,
+    barrier: LogBarrier | None = None,
+    kept: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[AsyncSqliteSaver]:
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     connection = await aiosqlite.connect(path)
-    saver = LoggedFirstSaver(connection, barrier or LogBarrier())
+    saver = LoggedFirstSaver(connection, barrier or LogBarrier(), kept)
     try:
         yield saver
     finally:

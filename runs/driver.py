@@ -63,6 +63,8 @@ class Workshop:
     checkpoints: Checkpoints
     limits: Limits
     clean_up: CleanUp
+    gather_s: float = 0.0
+    """How long events are gathered before they are written together."""
 
 
 class Drive:
@@ -75,7 +77,9 @@ class Drive:
         self._run = run
         self._barrier = LogBarrier()
         self._control = RunControl()
-        self._recorder = Recorder(workshop.store, run.run_id, lease.token, self._broke)
+        self._recorder = Recorder(
+            workshop.store, run.run_id, lease.token, self._broke, gather_s=workshop.gather_s
+        )
         self._reader = StreamReader(run, self._recorder.put)
         self._work: asyncio.Task[Ending | None] | None = None
         self._stop: Stop | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -14,10 +15,19 @@ _BATCH: Final = 200
 
 
 class Recorder:
-    """Takes entries at once and writes them behind; `failed` is told why it can write no more."""
+    """Takes entries at once and writes them behind; `failed` is told why it can write no more.
+
+    Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called.
+    """
 
     def __init__(
-        self, store: Store, run_id: str, token: str, failed: Callable[[Exception], None]
+        self,
+        store: Store,
+        run_id: str,
+        token: str,
+        failed: Callable[[Exception], None],
+        *,
+        gather_s: float = 0.0,
     ) -> None:
         self._store = store
         self._run_id = run_id
@@ -26,6 +36,8 @@ class Recorder:
         self._pending: list[Entry] = []
         self._writing: asyncio.Task[None] | None = None
         self._broken = False
+        self._gather_s = gather_s
+        self._wanted = asyncio.Event()
 
     def put(self, entry: Entry) -> None:
         self._pending.append(entry)
@@ -34,12 +46,15 @@ class Recorder:
 
     async def flush(self) -> None:
         """Return once all that was put is durable, or cannot be."""
+        self._wanted.set()
         while self._writing is not None:
             await asyncio.shield(self._writing)
+        self._wanted.clear()
 
     async def _write(self) -> None:
         try:
             while self._pending:
+                await self._gather()
                 batch = self._pending[:_BATCH]
                 step = partial(
                     transitions.record, token=self._token, now=time.time(), entries=batch
@@ -51,3 +66,10 @@ class Recorder:
             self._failed(error)
         finally:
             self._writing = None
+
+    async def _gather(self) -> None:
+        if not self._gather_s:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._gather_s):
+                await self._wanted.wait()

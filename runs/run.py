@@ -74,6 +74,8 @@ class Run(Value):
     idle_pickups: int = 0
     """Pick-ups in a row after which nothing was done."""
     messages: int = 0
+    fence: int = 0
+    """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION
 
     @property

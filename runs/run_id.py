@@ -37,4 +37,14 @@ def _encode(number: int) -> str:
     return "".join(reversed(digits))
 
 
+def made_at(run_id: str) -> float:
+    """When an id was made, in Unix seconds; that of no id of ours is 0."""
+    if not RUN_ID.fullmatch(run_id) or not set(run_id) <= set(_ALPHABET):
+        return 0.0
+    number = 0
+    for digit in run_id:
+        number = number * 32 + _ALPHABET.index(digit)
+    return (number >> _RANDOM_BITS) / 1000
+
+
 new_run_id: Final = RunIds().new

@@ -276,6 +276,10 @@ class RunService:
             readers=self._readers,
         )
 
+    async def tidy(self) -> None:
+        """End and remove what has lain for too long, as a service that picks up does by itself."""
+        await self._janitor.round(time.time())
+
     def observe(self, observer: Observer) -> None:
         """Call `observer` with each event that this process adds to a log, once it is durable."""
         self._store.observe(observer)

@@ -217,6 +217,13 @@ def number_message(run: Run) -> Step:
     return Step(run.but(messages=run.messages + 1))
 
 
+def raise_fence(run: Run, *, service: str) -> Step:
+    """Number one more role call; only for the process that drives the run."""
+    if run.lease is None or run.lease.service != service:
+        raise LeaseLost(f"another process drives run {run.run_id}")
+    return Step(run.but(fence=run.fence + 1))
+
+
 def _mine(run: Run, token: str, now: float) -> Run:
     """The run with its lease drawn out, where it is `token`'s."""
     if run.lease is None or run.lease.token != token:

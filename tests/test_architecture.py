@@ -18,9 +18,10 @@ ROOMS: dict[str, set[str]] = {
     "runs": {"graph"},
     "api": {"graph", "runs"},
 }
-OURS = {*ROOMS, "demo", "local", "deploy", "tests", "benchmarks"}
-SETTINGS_READERS = {"local.py", "deploy.py", "api/cli.py", "demo", "tests", "benchmarks"}
-CLI_ONLY = {"local", "demo"}
+WIRING = ("local.py", "deploy.py", "functions.py")
+OURS = {*ROOMS, "demo", "local", "deploy", "functions", "tests", "benchmarks"}
+SETTINGS_READERS = {*WIRING, "api/cli.py", "demo", "tests", "benchmarks"}
+CLI_ONLY = {"local", "demo", "deploy"}
 
 # A library and the product files that may import it; a folder stands for its files.
 LIBRARIES: dict[str, set[str]] = {
@@ -105,8 +106,9 @@ def test_a_room_imports_only_what_it_may_know(path: Path) -> None:
             continue
         if room in ROOMS:
             assert top in ROOMS[room], f"{name} imports {module}"
-        if room in ("local.py", "deploy.py"):
+        if room in WIRING:
             assert top not in ("local", "deploy", "tests", "benchmarks"), f"{name} imports {module}"
+            assert room == "deploy.py" or top != "functions", f"{name} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -1,0 +1,314 @@
+"""The wiring for Modal: `modal deploy deploy.py` makes a service, `modal serve deploy.py` a trial.
+
+A function for each role (Claude's key alone), one for a run (GitHub's token alone), one for the web
+(API keys alone), two that try a credential each, and one that tidies up. They share a Volume, Dicts
+and a Queue; untrusted code runs in Sandboxes, which get none of it.
+"""
+
+import os
+import secrets
+import tempfile
+import tomllib
+from collections.abc import AsyncGenerator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import modal
+
+from api.settings import Settings, load_settings, read_settings
+from runs.modal_store import VOLUME, VolumeMount, mapped, modal_places, note_of
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from functions import Deployment
+    from runs.role_caller import Play
+    from runs.role_desk import RoleDesk
+    from sandbox.sandbox import Sandboxes
+
+APP: Final = "coding-agent"
+MOUNT: Final = Path("/mnt/workspaces")
+ROOT: Final = Path(__file__).parent
+OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "functions")
+
+_ALL: Final = ("LOG_FORMAT", "LOG_LEVEL", "MAX_CONCURRENT_RUNS")
+_MODELS: Final = ("MODEL", "MODEL_PLANNER", "MODEL_CODER", "MODEL_REVIEWER", "MODEL_FIXER")
+_SANDBOX: Final = (
+    *("SANDBOX_IMAGE", "NETWORK", "SETUP_HOSTS", "COMMAND_TIMEOUT_S", "COMMAND_MEMORY_MB"),
+    *("COMMAND_CPUS", "COMMAND_PIDS", "COMMAND_DISK_MB"),
+)
+_LIMITS: Final = (
+    *("MAX_COST_USD", "MAX_TOKENS", "MAX_FIX_ROUNDS", "RUN_TIMEOUT_S", "KEEP_DAYS", "REPOS"),
+)
+_TELEMETRY: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS")
+SETTINGS: Final[dict[str, tuple[str, ...]]] = {
+    "role": (*_ALL, *_SANDBOX, *_MODELS, "RUN_TIMEOUT_S", "ANTHROPIC_BASE_URL"),
+    "run": (
+        *(*_ALL, *_SANDBOX, *_MODELS, *_LIMITS, *_TELEMETRY),
+        *("FORK", "GIT_AUTHOR", "GITHUB_API_URL"),
+    ),
+    "api": (
+        *(*_ALL, *_SANDBOX, *_MODELS, *_LIMITS, "API_KEYS", "OPERATORS", "HOSTS", "KEY_RATE"),
+        *("KEY_MAX_COST_USD_PER_DAY", "MODELS", "ALLOW", "MAX_QUEUED_RUNS", "MAX_READERS"),
+        "GITHUB_API_URL",
+    ),
+    "janitor": (*_ALL, *_SANDBOX, *_LIMITS),
+    "try_claude": (*_ALL, "ANTHROPIC_BASE_URL"),
+    "try_github": (*_ALL, "GITHUB_API_URL"),
+}
+"""Which of the deployer's settings each function is told; the two credentials are apart."""
+
+
+def _told(function: str) -> modal.Secret:
+    foreign = ("ANTHROPIC_", "GITHUB_", "OTEL_")
+    names = [
+        name if name.startswith(foreign) else f"CODING_AGENT_{name}" for name in SETTINGS[function]
+    ]
+    return modal.Secret.from_dict({name: os.environ.get(name, "") for name in names})
+
+
+def _project() -> dict[str, Any]:
+    """What the project says of itself; a container has only what was told it of this."""
+    if not modal.is_local():
+        return {"version": os.environ["CODING_AGENT_RELEASE"], "dependencies": []}
+    return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+
+
+project = _project()
+settings: Settings = read_settings(None) if modal.is_local() else load_settings()
+slots: Final = settings.max_concurrent_runs
+app = modal.App(APP)
+volume = modal.Volume.from_name(VOLUME, create_if_missing=True, version=2)
+claude_key = modal.Secret.from_name("anthropic-api-key", required_keys=["ANTHROPIC_API_KEY"])
+github_token = modal.Secret.from_name("github-token", required_keys=["GITHUB_TOKEN"])
+image = (
+    modal.Image.debian_slim(python_version="3.12")
+    .apt_install("git", "ripgrep")
+    .add_local_file(ROOT / "constraints.txt", "/opt/constraints.txt", copy=True)
+    .uv_pip_install(*project["dependencies"], extra_options="--constraint /opt/constraints.txt")
+    .env({"CODING_AGENT_RELEASE": project["version"]})
+    .add_local_python_source(*OURS, ignore=["**/__pycache__/**"])
+)
+
+
+def _role(*, cpu: float, memory: int) -> dict[str, Any]:
+    """Options of a role's function: one call at a time, and no retries, which generators refuse.
+
+    Two containers more than runs, for calls that have yet to notice that they are superseded.
+    """
+    return {
+        "image": image,
+        "secrets": [claude_key, _told("role")],
+        "volumes": {str(MOUNT): volume},
+        "timeout": settings.run_timeout_s + 900,
+        "cpu": cpu,
+        "memory": memory,
+        "max_containers": slots + 2,
+    }
+
+
+@app.function(**_role(cpu=0.5, memory=1024))
+async def planner(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async for item in _play(task):
+        yield item
+
+
+@app.function(**_role(cpu=0.5, memory=1536))
+async def coder(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async for item in _play(task):
+        yield item
+
+
+@app.function(**_role(cpu=0.5, memory=1024))
+async def reviewer(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async for item in _play(task):
+        yield item
+
+
+@app.function(**_role(cpu=0.5, memory=1536))
+async def fixer(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async for item in _play(task):
+        yield item
+
+
+@app.function(
+    image=image,
+    secrets=[github_token, _told("run")],
+    volumes={str(MOUNT): volume},
+    timeout=24 * 3600,
+    cpu=1.0,
+    memory=2048,
+    max_containers=slots,
+)
+async def run(run_id: str) -> None:
+    """Drive one run until it ends or waits."""
+    import functions
+
+    functions.start_log(settings)
+    call = modal.current_function_call_id() or "none"
+    own = Path(tempfile.gettempdir()) / "checkpoints"
+    mount = VolumeMount(volume, MOUNT)
+    await functions.drive(_deployment(), mount, run_id, call=call, own=own)
+
+
+@app.function(image=image, secrets=[claude_key, _told("try_claude")], timeout=60, cpu=0.25)
+async def try_claude() -> str:
+    """`ok` or an error's code."""
+    import functions
+
+    claude = functions.open_claude(settings)
+    try:
+        return await claude.probe()
+    finally:
+        await claude.close()
+
+
+@app.function(image=image, secrets=[github_token, _told("try_github")], timeout=60, cpu=0.25)
+async def try_github(full_name: str = "") -> str:
+    """`ok` or an error's code; of a repository `push` or `read` where it can be read at all."""
+    import functions
+    from forge.github import ONCE
+    from graph.errors import CodingAgentError
+
+    github = functions.open_github(settings)
+    try:
+        if not full_name:
+            return await github.probe()
+        facts = await github.repository(full_name, patience=ONCE)
+    except CodingAgentError as error:
+        return error.code
+    finally:
+        await github.close()
+    return "push" if facts.push else "read"
+
+
+@app.function(image=image, secrets=[_told("api")], timeout=900, cpu=0.5, memory=1024)
+@modal.concurrent(max_inputs=100)
+@modal.asgi_app()
+def api() -> "FastAPI":
+    """The HTTP service. It holds API keys, mounts nothing, and asks the other functions."""
+    import functions
+
+    functions.start_log(settings)
+    host = urlsplit(api.get_web_url() or "").hostname or ""
+    return functions.web(_deployment(), service=_service(), host=host, probes=FunctionProbes())
+
+
+@app.function(
+    image=image,
+    secrets=[_told("janitor")],
+    schedule=modal.Period(minutes=10),
+    timeout=1800,
+    cpu=0.25,
+    max_containers=1,
+)
+async def janitor() -> None:
+    """Start what nobody drives, and remove what has lain for too long."""
+    import functions
+
+    functions.start_log(settings)
+    await functions.tidy_up(_deployment(), _service())
+
+
+class FunctionProbes:
+    """Has credentials tried by the functions that hold them, for `/auth-test`."""
+
+    async def claude(self) -> str:
+        with mapped():
+            return str(await try_claude.remote.aio())
+
+    async def github(self) -> str:
+        with mapped():
+            return str(await try_github.remote.aio())
+
+    async def repository(self, repo_url: str) -> tuple[bool, bool]:
+        import functions
+
+        with mapped():
+            found = await try_github.remote.aio(functions.full_name(settings, repo_url))
+        return found in ("read", "push"), found == "push"
+
+
+class DeskFence:
+    """Asks the table, before each write, whether the desk is still this call's."""
+
+    def __init__(self, desk: "RoleDesk", mount: VolumeMount) -> None:
+        self._desk = desk
+        self._mount = mount
+
+    def check(self) -> None:
+        if self._desk.superseded(note_of(_deployment().places, self._desk.key)):
+            raise self._desk.refuse()
+
+    def kept(self) -> None:
+        self._mount.commit_now()
+
+
+async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    import functions
+    from graph.tasks import RoleTask
+
+    functions.start_log(settings)
+    mount = VolumeMount(volume, MOUNT)
+    played = functions.play(
+        _deployment(), mount, RoleTask.model_validate(task), lambda desk: DeskFence(desk, mount)
+    )
+    async for item in played:
+        yield item
+
+
+def _service() -> str:
+    return f"api.{secrets.token_hex(8)}"
+
+
+@cache
+def _deployment() -> "Deployment":
+    from functions import Deployment
+
+    return Deployment(
+        settings=settings,
+        version=project["version"],
+        places=modal_places(volume),
+        sandboxes=_sandboxes,
+        spawn=_spawn,
+        play=_player,
+    )
+
+
+async def _spawn(run_id: str) -> None:
+    with mapped():
+        await run.spawn.aio(run_id)
+
+
+def _player(role: str) -> "Play":
+    """Streams from a role's function; that it was lost is told as such."""
+    from graph.errors import RoleLost, StoreError
+
+    function = {"planner": planner, "coder": coder, "reviewer": reviewer, "fixer": fixer}[role]
+
+    async def play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        try:
+            with mapped():
+                async for item in function.remote_gen.aio(task):
+                    yield item
+        except StoreError as error:
+            raise RoleLost(f"The function of the {role} was lost: {error.message}") from error
+
+    return play
+
+
+def _sandboxes(runs: Path) -> "Sandboxes":
+    from functions import command_limits
+    from sandbox.modal_sandbox import Boxes
+    from sandbox.modal_trees import ModalSandboxes
+
+    boxes = Boxes(
+        app_name=APP,
+        image=modal.Image.from_registry(settings.sandbox_image),
+        limits=command_limits(settings),
+        lifetime_s=min(24 * 3600, settings.run_timeout_s + 900),
+        idle_s=900,
+    )
+    return ModalSandboxes(runs=runs, boxes=boxes)

@@ -1,0 +1,324 @@
+"""What each function of a deployment does: drive a run, play a role, serve the web, tidy up.
+
+The functions share nothing but the store's places and a folder. What they run on is told them.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from api.service_log import log_to_stderr
+from api.settings import Settings
+from forge.repo_url import is_loopback, parse, web_address
+from forge.secret_forms import SecretForms
+from graph.services import Services
+from graph.state import Limits as RunLimits
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from roles.fence import Fence
+from runs.archive_files import ArchiveFiles
+from runs.ledger import Ledger
+from runs.places import Mount, Places
+from runs.remote_dispatch import RemoteDispatch
+from runs.role_caller import Play, RemoteRole
+from runs.role_desk import RoleDesk
+from runs.service_config import ServiceConfig
+from runs.shared_store import SharedStore
+from sandbox.sandbox import Limits as CommandLimits
+from sandbox.sandbox import Sandboxes
+from sandbox.workspace import LocalWorkspaces
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.probes import Probes
+    from forge.github import GitHub
+    from roles.claude import Claude
+    from roles.role import ClaudeRole
+    from runs.service import RunService
+
+STREAM_S: Final = 120.0
+"""A stream ends itself before the platform does; its reader goes on with the next."""
+GATHER_S: Final = 1.0
+DUE_S: Final = 300.0
+LEFT_OVER_S: Final = 900.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every function is told, and how it reaches the others."""
+
+    settings: Settings
+    version: str
+    places: Places
+    sandboxes: Callable[[Path], Sandboxes]
+    """Sandboxes over the folder of all runs."""
+    spawn: Callable[[str], Any]
+    """Starts the function that drives a run."""
+    play: Callable[[str], Play]
+    """Starts the function of a role."""
+
+    @property
+    def config(self) -> ServiceConfig:
+        settings = self.settings
+        return ServiceConfig(
+            runs=Path("runs"),
+            limits=RunLimits(**settings.run_limits),
+            max_concurrent=settings.max_concurrent_runs,
+            max_queued=settings.max_queued_runs,
+            max_readers=settings.max_readers,
+            models=settings.role_models,
+            allowed_models=settings.models,
+            allow=settings.allow,
+            version=self.version,
+            keep_days=settings.keep_days,
+        )
+
+    def store(self, service: str, mount: Mount | None = None) -> SharedStore:
+        slots = self.settings.max_concurrent_runs
+        return SharedStore(self.places, service=service, slots=slots, mount=mount)
+
+
+class SharedWorkspaces(LocalWorkspaces):
+    """Folders of runs that other functions see; the number of a role call is in the record."""
+
+    def __init__(self, mount: Mount, store: SharedStore, sandboxes: Sandboxes) -> None:
+        super().__init__(runs=mount.root / "runs", sandboxes=sandboxes)
+        self._mount = mount
+        self._store = store
+
+    async def next_fence(self, run_id: str) -> int:
+        """Kept in the folder too: a role that sees it sees all that it was given."""
+        fence = await self._store.raise_fence(run_id)
+        await self._mount.keep({f"runs/{run_id}/fence": b"%d" % fence})
+        return fence
+
+
+async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str, own: Path) -> None:
+    """Drive one run until it ends or waits. `call` names all tries of this call, `own` is a disk.
+
+    May be called again at any time, for the same run.
+    """
+    import secrets
+
+    from graph.build import build_graph
+    from runs.checkpoint_copies import CopiedCheckpoints
+    from runs.driver import CleanUp, Workshop
+    from runs.run_files import LocalRunFiles
+    from runs.sole_drive import SoleDrive
+
+    await mount.reload()
+    service, runs = f"{call}.{secrets.token_hex(4)}", mount.root / "runs"
+    store, sandboxes = deployment.store(service, mount), deployment.sandboxes(runs)
+    workspaces = SharedWorkspaces(mount, store, sandboxes)
+    github = open_github(deployment.settings)
+    limits = RunLimits(**deployment.settings.run_limits)
+    workshop = Workshop(
+        store=store,
+        graph=build_graph(
+            _services(deployment, mount, workspaces, sandboxes, github), limits
+        ).compile(),
+        files=LocalRunFiles(runs),
+        checkpoints=CopiedCheckpoints(mount, own, service),
+        limits=limits,
+        clean_up=CleanUp(workspaces.close),
+        gather_s=GATHER_S,
+    )
+    sole = SoleDrive(workshop, deployment.config.started, lambda held: held.startswith(f"{call}."))
+    try:
+        await sole(run_id)
+        await sandboxes.close_run(run_id)
+        await store.settle(run_id)
+    finally:
+        await mount.commit()
+        await github.close()
+        await store.close()
+
+
+async def play(
+    deployment: Deployment, mount: Mount, task: RoleTask, fence: Callable[[RoleDesk], Fence]
+) -> AsyncGenerator[dict[str, Any], None]:
+    """One call of a role: its events, then its result."""
+    places = deployment.places
+    desk = RoleDesk(task, mount=mount, notes=places.changes, ledger=Ledger(places))
+    claude = open_claude(deployment.settings)
+    role = _role(deployment, mount, task, claude, fence(desk))
+    try:
+        async with aclosing(desk.play(role)) as items:  # type: ignore[arg-type]
+            async for item in items:
+                yield item
+    finally:
+        await claude.close()
+
+
+def web(deployment: Deployment, *, service: str, host: str, probes: "Probes") -> "FastAPI":
+    """The HTTP service; `host` is the name it is reached by where none is set."""
+    from api.app import create_app
+    from api.auth import Auth
+    from api.options import AppOptions
+    from api.sse import StreamTimes
+
+    settings = deployment.settings
+    keys = [(key.name, key.key.get_secret_value()) for key in settings.api_keys]
+    return create_app(
+        open_service=lambda: open_service(deployment, service),
+        probes=probes,
+        auth=Auth(keys, settings.operators, locked=locked(settings)),
+        options=AppOptions(
+            version=deployment.version,
+            check_repo_url=lambda repo_url: full_name(settings, repo_url),
+            repo_allowed=lambda name, repo: settings.repo_allowed(repo, name),
+            hosts=settings.hosts or (host,),
+            key_rate=settings.key_rate,
+            key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+            stream_times=StreamTimes(whole=STREAM_S),
+        ),
+    )
+
+
+async def tidy_up(deployment: Deployment, service: str) -> None:
+    """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
+    store = deployment.store(service)
+    await store.refresh()
+    now = time.time()
+    for run_id in await store.due(now, frozenset(), 1000):
+        run = await store.get(run_id)
+        if run and now - run.updated_at > DUE_S:
+            await deployment.spawn(run_id)
+    async with open_service(deployment, service) as runs:
+        await runs.tidy()
+
+
+@asynccontextmanager
+async def open_service(deployment: Deployment, service: str) -> AsyncIterator["RunService"]:
+    """The runs of the store; each is driven by a function of its own."""
+    from runs.service import RunService
+
+    sandboxes = deployment.sandboxes(Path("runs"))
+
+    async def on_end(run_id: str) -> None:
+        await sandboxes.close_run(run_id)
+        await deployment.spawn(run_id)
+
+    runs = RunService(
+        store=deployment.store(service),
+        config=deployment.config,
+        files=ArchiveFiles(deployment.places),
+        dispatch=RemoteDispatch(service, deployment.spawn),
+        on_end=on_end,
+        on_delete=sandboxes.close_run,
+        pick_up=False,
+    )
+    async with runs:
+        yield runs
+
+
+def open_claude(settings: Settings) -> "Claude":
+    from roles.claude import Claude
+
+    return Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
+
+
+def open_github(settings: Settings) -> "GitHub":
+    """GitHub asks for a second between writes; a forge on this machine does not."""
+    from forge.github import GitHub
+
+    near = is_loopback(urlsplit(settings.github_api_url).hostname or "")
+    return GitHub(
+        api_url=settings.github_api_url,
+        token=settings.github_token,
+        seconds_between_writes=None if near else 1.0,
+    )
+
+
+def full_name(settings: Settings, repo_url: str) -> str:
+    """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""
+    return parse(repo_url, web_address(settings.github_api_url), allow_local=False).full_name
+
+
+def locked(settings: Settings) -> str:
+    """Why nobody is let in yet and what mends it; empty where the service is set up."""
+    if not settings.missing_in_public:
+        return ""
+    examples = {
+        "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
+        "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
+    }
+    given = "; ".join(examples[name] for name in settings.missing_in_public)
+    return f"Where you deploy: {given}; modal deploy deploy.py"
+
+
+def start_log(settings: Settings) -> None:
+    """Log to standard error from now on, without any secret of the settings."""
+    forms = [SecretForms(secret) for secret in settings.secrets]
+
+    def hide(text: str) -> str:
+        for each in forms:
+            text = each.hide(text)
+        return text
+
+    log_to_stderr(hide=hide, format=settings.log_format, level=settings.log_level)
+
+
+def command_limits(settings: Settings) -> CommandLimits:
+    return CommandLimits(**settings.command_limits)
+
+
+def _services(
+    deployment: Deployment,
+    mount: Mount,
+    workspaces: SharedWorkspaces,
+    sandboxes: Sandboxes,
+    github: "GitHub",
+) -> Services:
+    from forge.publisher import ForgePublisher
+    from forge.repository import GitRepositories
+    from sandbox.checks import SandboxChecks
+
+    settings, runs = deployment.settings, mount.root / "runs"
+    role: dict[str, Any] = {"mount": mount, "notes": deployment.places.changes}
+    forge: dict[str, Any] = {
+        "runs": runs,
+        "github": github,
+        "api_url": settings.github_api_url,
+        "token": settings.github_token,
+    }
+    return Services(
+        planner=RemoteRole(deployment.play("planner"), PlannerResult, **role),
+        coder=RemoteRole(deployment.play("coder"), ChangeResult, **role),
+        reviewer=RemoteRole(deployment.play("reviewer"), ReviewerResult, **role),
+        fixer=RemoteRole(deployment.play("fixer"), ChangeResult, **role),
+        repositories=GitRepositories(**forge, allow_local=False, allowed=settings.repo_allowed),
+        workspaces=workspaces,
+        checks=SandboxChecks(runs=runs, sandboxes=sandboxes),
+        publisher=ForgePublisher(
+            **forge, author=settings.git_author, forks=settings.fork == "public"
+        ),
+    )
+
+
+def _role(
+    deployment: Deployment, mount: Mount, task: RoleTask, claude: "Claude", fence: Fence
+) -> "ClaudeRole":
+    from roles.coder import ClaudeCoder
+    from roles.fixer import ClaudeFixer
+    from roles.planner import ClaudePlanner
+    from roles.reviewer import ClaudeReviewer
+
+    runs = mount.root / "runs"
+    made: dict[str, type[ClaudeRole]] = {
+        "planner": ClaudePlanner,
+        "coder": ClaudeCoder,
+        "reviewer": ClaudeReviewer,
+        "fixer": ClaudeFixer,
+    }
+    return made[task.role](
+        claude=claude,
+        sandboxes=deployment.sandboxes(runs),
+        runs=runs,
+        model=deployment.settings.role_models[task.role],
+        fences=lambda _: fence,
+    )

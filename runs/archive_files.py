@@ -1,0 +1,36 @@
+"""The files of runs for a process that has no folder of them: read from the archive."""
+
+import time
+
+from runs.ledger import message_note
+from runs.places import Places
+from runs.records import rfc3339
+from runs.run_id import made_at
+
+
+class ArchiveFiles:
+    """RunFiles of an archive; messages lie in a table, where roles look for them."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    async def newest_diff(self, run_id: str) -> bytes | None:
+        folder = f"runs/{run_id}/diffs"
+        names = await self._places.archive.names(folder)
+        diffs = [name for name in names if name[0] != "." and name.endswith(".diff")]
+        return await self._places.archive.read(f"{folder}/{max(diffs)}") if diffs else None
+
+    async def write_message(self, run_id: str, number: int, text: str) -> None:
+        message = {"text": text, "time": rfc3339(time.time())}
+        await self._places.changes.put(message_note(run_id, number), message)
+
+    async def tidy(self, run_id: str) -> None:
+        """Only who drives a run tidies its folder."""
+
+    async def remove(self, run_id: str) -> None:
+        await self._places.archive.remove(f"runs/{run_id}")
+
+    async def unchanged_since(self, before: float) -> list[str]:
+        """By when they were started: an archive does not tell when a folder was changed."""
+        names = await self._places.archive.names("runs")
+        return [name for name in names if 0 < made_at(name) < before]

@@ -1,0 +1,113 @@
+"""The editions of runs in shared tables: of all who would write the next one, one does.
+
+The entry `RUN/VERSION` decides, because a table takes it only where there is none; the entry `RUN`
+is a copy of the newest, for readers. A writer that dies between the two leaves a newest edition
+that readers find by looking one version on. Entries of old versions go after a while; a writer that
+was held up for longer than that gives up, so that none takes an old version for a free one.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from typing import Final
+
+from graph.errors import StoreDamaged, StoreUnavailable
+from runs.edition import Edition
+from runs.places import Places
+
+_KEPT_S: Final = 60.0
+_WRITE_S: Final = 20.0
+_RECORDS: Final = "runs/{run_id}/records"
+
+
+class Ledger:
+    """Reads the newest edition of a run, and adds the next."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    async def newest(self, run_id: str) -> Edition | None:
+        """None where there is no such run."""
+        kept = await self._places.runs.get(run_id)
+        edition = Edition.load(kept) if kept else await self._archived(run_id)
+        while edition:
+            following = await self._places.changes.get(_mark(run_id, edition.version + 1))
+            if not following:
+                return edition
+            edition = Edition.load(following)
+        return None
+
+    async def add(self, edition: Edition) -> Edition | None:
+        """Add what follows a newest edition; None where another was faster."""
+        run_id, now = edition.run.run_id, time.time()
+        if now - edition.time > _WRITE_S:
+            return None
+        old = [version for version, at in edition.marks if at < now - _KEPT_S]
+        young = tuple(mark for mark in edition.marks if mark[0] not in old)
+        edition = replace(edition, marks=(*young, (edition.version, now)))
+        kept = edition.dump()
+        try:
+            async with asyncio.timeout(_WRITE_S):
+                if not await self._places.changes.add(_mark(run_id, edition.version), kept):
+                    return None
+                removed = [self._places.changes.pop(_mark(run_id, version)) for version in old]
+                await asyncio.gather(self._places.runs.put(run_id, kept), *removed)
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"The store took over {_WRITE_S:.0f} s for one entry."
+            ) from error
+        return edition
+
+    async def remove(self, edition: Edition) -> None:
+        run_id = edition.run.run_id
+        versions = {version for version, _ in edition.marks} | {edition.version}
+        await self._places.runs.pop(run_id)
+        notes = [role_note(run_id), *(_mark(run_id, version) for version in versions)]
+        notes += [message_note(run_id, number) for number in range(1, edition.run.messages + 1)]
+        await asyncio.gather(*map(self._places.changes.pop, notes))
+
+    async def restore(self, run_id: str) -> Edition | None:
+        """Bring a run back into the tables whose entries have gone."""
+        edition = await self.newest(run_id)
+        if edition:
+            await self._places.runs.put(run_id, edition.dump())
+        return edition
+
+    async def _archived(self, run_id: str) -> Edition | None:
+        """The newest edition that was written to a file, by whichever process."""
+        folder = _RECORDS.format(run_id=run_id)
+        names = [name for name in await self._places.archive.names(folder) if name[0] != "."]
+        read = await asyncio.gather(
+            *(self._places.archive.read(f"{folder}/{name}") for name in names)
+        )
+        try:
+            found = [Edition.load(json.loads(data)) for data in read if data]
+        except (ValueError, LookupError, TypeError) as error:
+            raise StoreDamaged(f"A record of run {run_id} is damaged.") from error
+        newest = max(found, key=lambda edition: edition.version, default=None)
+        return newest and replace(newest, marks=())
+
+
+def record_path(run_id: str, writer: str) -> str:
+    """Where a process keeps a run's newest edition among the run's files."""
+    return f"{_RECORDS.format(run_id=run_id)}/{writer}.json"
+
+
+def message_note(run_id: str, number: int) -> str:
+    """The key of a message to a run's roles."""
+    return f"{run_id}/message/{number}"
+
+
+def role_note(run_id: str) -> str:
+    """The key under which the role call that writes to a run's folder is known."""
+    return f"{run_id}/role"
+
+
+def result_note(run_id: str, step: int) -> str:
+    """The key of what a role call came to, until its caller has it."""
+    return f"{run_id}/result/{step}"
+
+
+def _mark(run_id: str, version: int) -> str:
+    return f"{run_id}/{version}"

@@ -1,0 +1,332 @@
+"""A store that any number of processes on any number of machines share, each with its own copy.
+
+A change is decided by the ledger. The process that drives a run first brings the events into a file
+of the run and commits it, then adds the edition, then tells readers by the tail; what other
+processes add (a run's start, an answer, a cancellation) is part of the edition until the next who
+drives the run brings it into a file.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Final
+
+from graph.errors import IdempotencyMismatch, RunNotFound, StoreUnavailable
+from graph.values import Status
+from runs.edition import Edition, KeptEvent
+from runs.entry import Entry
+from runs.following import Following, item_of
+from runs.ledger import Ledger, record_path
+from runs.places import Mount, Places
+from runs.records import LoggedEvent
+from runs.run import Run
+from runs.run_index import RunIndex, line_order
+from runs.segments import SegmentReader, SegmentWriter
+from runs.store import Decide, IdempotencyKey, Listener, Observer, RunQuery
+from runs.transitions import Step, raise_fence
+
+_TRIES: Final = 20
+_FRESH_S: Final = 0.3
+_OWN_FRESH_S: Final = 15.0
+_ALL: Final = 1_000_000
+_ITEM_BYTES: Final = 256 * 1024
+_UNSURE_S: Final = 30.0
+_HELD_S: Final = 1.0
+
+
+class SharedStore:
+    """A Store. With `mount` this process keeps the files of the runs that it drives.
+
+    `slots` runs are driven at once by all processes together.
+    """
+
+    def __init__(
+        self, places: Places, *, service: str, slots: int, mount: Mount | None = None
+    ) -> None:
+        self._places = places
+        self._service = service
+        self._slots = slots
+        self._mount = mount
+        self._ledger = Ledger(places)
+        self._index = RunIndex(places, self._ledger)
+        self._reader = SegmentReader(places.archive)
+        self._writer = SegmentWriter(service)
+        self._following = Following(places.tail, self._tell)
+        self._own: dict[str, tuple[float, Edition]] = {}
+        self._keys: dict[str, set[str]] = {}
+        self._listeners: list[Listener] = []
+        self._observers: list[Observer] = []
+
+    @property
+    def service(self) -> str:
+        return self._service
+
+    async def open(self, *, picks_up: bool = False) -> None:
+        """Nothing is to be made: the places are made when they are first used."""
+
+    async def close(self) -> None:
+        await self._following.close()
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def watch(self, run_id: str) -> AbstractContextManager[None]:
+        return self._following.watch(run_id)
+
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    async def create(self, run: Run, key: IdempotencyKey | None, enter: Any) -> tuple[Run, bool]:
+        name = _key_name(key) if key else ""
+        if key:
+            run, earlier = await self._joined(run, key, name)
+            if earlier:
+                return earlier, False
+        try:
+            entries: Sequence[Entry] = tuple(enter(await self.count_queued()))
+        except BaseException:
+            if key:
+                await self._places.keys.pop(name)
+            raise
+        first = Edition(version=0, run=run, idempotency=name).after(
+            Step(run, tuple(entries)), set()
+        )
+        await self._index.note(first)
+        added = await self._ledger.add(first)
+        if added is None:
+            return await self._found(run.run_id), False
+        await self._told(added, list(added.tail))
+        return added.run, True
+
+    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+        for _ in range(_TRIES):
+            edition = await self._base(run_id)
+            if edition is None:
+                raise RunNotFound(f"There is no run {run_id!r}.")
+            step = decide(edition.run)
+            if step is None:
+                return None
+            if added := await self._add(edition, step):
+                return added.run
+            self._own.pop(run_id, None)
+        raise StoreUnavailable(f"Run {run_id} is changed by others all the time.")
+
+    async def settle(self, run_id: str) -> None:
+        """Bring into files what other processes have added to a run that nobody drives."""
+        for _ in range(_TRIES):
+            edition = await self._ledger.newest(run_id)
+            if edition is None or not edition.tail:
+                return
+            if edition.run.held(time.time(), frozenset()):
+                await asyncio.sleep(_HELD_S)
+            elif await self._add(edition, Step(edition.run), archive=True):
+                return
+
+    async def raise_fence(self, run_id: str) -> int:
+        """Number one more role call of a run that this process drives. Raises LeaseLost."""
+        run = await self.transact(run_id, partial(raise_fence, service=self._service))
+        return run.fence if run else 0
+
+    async def get(self, run_id: str) -> Run | None:
+        edition = await self._newest(run_id)
+        return edition.run if edition else None
+
+    async def find(self, query: RunQuery) -> list[Run]:
+        lines = [line for line in await self._index.all() if line.fits(query)]
+        lines.sort(key=lambda line: line.run_id, reverse=True)
+        found: list[Run] = []
+        while lines and len(found) < query.limit:
+            page, lines = lines[: query.limit], lines[query.limit :]
+            editions = await asyncio.gather(*(self._ledger.newest(each.run_id) for each in page))
+            runs = [edition.run for edition in editions if edition]
+            found += [run for run in runs if query.status in (None, run.status)]
+        return found[: query.limit]
+
+    async def delete(self, run_id: str) -> None:
+        edition = await self._ledger.newest(run_id)
+        if edition is None:
+            return
+        await self._index.remove(run_id)
+        if edition.idempotency:
+            await self._places.keys.pop(edition.idempotency)
+        await self._ledger.remove(edition)
+        await self._places.tail.clear(run_id)
+        self._own.pop(run_id, None)
+        self._tell(run_id)
+
+    async def events(
+        self, run_id: str, after: int, limit: int, types: Collection[str] = ()
+    ) -> list[LoggedEvent]:
+        followed = self._following.get(run_id)
+        if followed and not types and (held := followed.after(after, limit)):
+            return held
+        edition = await self._newest(run_id)
+        if edition is None or edition.run.last_seq <= after:
+            return []
+        kept = await self._reader.events(edition, after, _ALL if types else limit)
+        events = [each.event for each in kept]
+        if types:
+            return [event for event in events if event.type in types][:limit]
+        return events
+
+    async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
+        waiting = [each for each in await self._index.live() if each.status != "waiting"]
+        editions = await asyncio.gather(
+            *(self._ledger.newest(line.run_id) for line in sorted(waiting, key=line_order))
+        )
+        runs = [each.run for each in editions if each and each.run.status in ("queued", "running")]
+        return [run.run_id for run in runs if not run.held(now, gone)][:limit]
+
+    async def count_runs(self) -> dict[Status, int]:
+        counts: dict[Status, int] = {}
+        for line in await self._index.all():
+            counts[line.status] = counts.get(line.status, 0) + 1
+        return counts
+
+    async def count_queued(self) -> int:
+        busy = [line for line in await self._index.live() if line.status != "waiting"]
+        return len(busy) - self._slots
+
+    async def cancelling(self) -> list[str]:
+        own = [await self._ledger.newest(run_id) for run_id in list(self._own)]
+        return [each.run.run_id for each in own if each and each.run.cancelling]
+
+    async def unchanged_since(self, statuses: Collection[Status], before: float) -> list[str]:
+        lines = await self._index.of_status(statuses)
+        return [line.run_id for line in lines if line.updated_at < before]
+
+    async def gone(self) -> frozenset[str]:
+        return frozenset()
+
+    async def attended(self) -> bool:
+        return True
+
+    async def probe(self) -> None:
+        await self._places.keys.put("probe", {"at": time.time()})
+
+    async def forget_keys(self, before: float) -> None:
+        old = [name async for name, value in self._places.keys.items() if value["at"] < before]
+        for name in old:
+            await self._places.keys.pop(name)
+
+    async def refresh(self) -> None:
+        """Let what runs are found by say what their records say."""
+        await self._index.refresh()
+
+    async def _base(self, run_id: str) -> Edition | None:
+        """What the next edition follows: this process's own last one, while that is new."""
+        at, own = self._own.get(run_id, (0.0, None))
+        if own and time.monotonic() - at < _OWN_FRESH_S:
+            return own
+        return await self._ledger.newest(run_id)
+
+    async def _newest(self, run_id: str) -> Edition | None:
+        """The newest edition; of a watched run, one that all its watchers share for a moment."""
+        followed = self._following.get(run_id)
+        if followed is None:
+            return await self._ledger.newest(run_id)
+        async with followed.lock:
+            if time.monotonic() - followed.checked > _FRESH_S:
+                followed.edition = await self._ledger.newest(run_id)
+                followed.checked = time.monotonic()
+            return followed.edition
+
+    async def _add(self, base: Edition, step: Step, *, archive: bool = False) -> Edition | None:
+        """Add what follows `base`; None where it is no longer the newest."""
+        run_id, opened = base.run.run_id, None
+        edition = base.after(step, await self._known(base, step))
+        new = edition.tail[len(base.tail) :]
+        mount = self._mount if archive or _is_of(self._service, base.run, step.run) else None
+        if mount and edition.tail:
+            edition, files, opened = self._writer.archived(edition)
+            await mount.keep({**files, record_path(run_id, self._service): edition.bytes()})
+        added = await self._ledger.add(edition)
+        if added is None:
+            return None
+        self._writer.settle(run_id, opened)
+        if _is_of(self._service, added.run):
+            self._own[run_id] = (time.monotonic(), added)
+        self._keys.setdefault(run_id, set()).update(kept.key for kept in new if kept.key)
+        await self._index.note(added, base)
+        await self._told(added, list(new))
+        return added
+
+    async def _known(self, base: Edition, step: Step) -> set[str]:
+        """The keys in a run's log, where they matter."""
+        run_id = base.run.run_id
+        if not any(entry.key for entry in step.entries):
+            return set()
+        if run_id not in self._keys or run_id not in self._own:
+            kept = await self._reader.events(base, 0, _ALL)
+            self._keys[run_id] = {each.key for each in kept if each.key}
+        return self._keys[run_id]
+
+    async def _told(self, edition: Edition, new: list[KeptEvent]) -> None:
+        """Tell the readers: those elsewhere by the tail, those here at once."""
+        run_id = edition.run.run_id
+        if followed := self._following.get(run_id):
+            followed.add([kept.event for kept in new])
+            followed.edition, followed.checked = edition, time.monotonic()
+        for batch in _batches(new):
+            await self._places.tail.put(run_id, item_of(batch))
+        self._tell(run_id)
+        for observer in self._observers:
+            for kept in new:
+                observer(kept.event)
+
+    def _tell(self, run_id: str) -> None:
+        for listener in self._listeners:
+            listener(run_id)
+
+    async def _joined(self, run: Run, key: IdempotencyKey, name: str) -> tuple[Run, Run | None]:
+        """Take the key for `run`, or find the run that has it.
+
+        A key whose run is not there was taken a moment ago by one that may have died: then the
+        run is entered under that id, by whoever is faster.
+        """
+        mine: dict[str, Any] = {"run_id": run.run_id, "digest": key.digest, "at": time.time()}
+        if await self._places.keys.add(name, mine):
+            return run, None
+        taken = await self._places.keys.get(name) or mine
+        edition = await self._ledger.newest(taken["run_id"])
+        if taken["digest"] != key.digest:
+            if edition or time.time() - taken["at"] < _UNSURE_S:
+                raise IdempotencyMismatch(
+                    f"This Idempotency-Key was used for another request (run {taken['run_id']})."
+                )
+            await self._places.keys.put(name, mine)
+            return run, None
+        if edition:
+            return run, edition.run
+        return run.but(run_id=taken["run_id"]), None
+
+    async def _found(self, run_id: str) -> Run:
+        edition = await self._ledger.newest(run_id)
+        if edition is None:
+            raise RunNotFound(f"There is no run {run_id!r}.")
+        return edition.run
+
+
+def _is_of(service: str, *runs: Run) -> bool:
+    """Whether a process holds one of these states of a run."""
+    return any(run.lease is not None and run.lease.service == service for run in runs)
+
+
+def _key_name(key: IdempotencyKey) -> str:
+    return hashlib.sha256(f"{key.owner}\0{key.key}".encode()).hexdigest()
+
+
+def _batches(events: list[KeptEvent]) -> list[list[KeptEvent]]:
+    """Events by as many as one item of the tail may hold."""
+    batches: list[list[KeptEvent]] = []
+    size = _ITEM_BYTES
+    for kept in events:
+        if size >= _ITEM_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(kept)
+        size += len(str(kept.event.data))
+    return batches
