@@ -1,4 +1,4 @@
-"""The service as it is deployed on a local Modal, with stand-ins for Claude and GitHub on loopback."""
+"""The service deployed on a local Modal, with stand-ins for Claude and GitHub on loopback."""
 
 import asyncio
 import tempfile

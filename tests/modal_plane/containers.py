@@ -116,7 +116,7 @@ def environment(task_id: str, values: dict[str, str], path: str) -> dict[str, st
         "LANG": "C.UTF-8",
         **values,
         **FIXED,
-        "MODAL_SERVER_URL": f"unix://{RUN}/s",
+        "MODAL_SERVER_URL": f"unix://127.0.0.1{RUN}/s",  # a host by which the client knows a test
         "MODAL_TASK_ID": task_id,
         "MODAL_CONTAINER_ARGUMENTS_PATH": f"{RUN}/args",
         "PYTHONPATH": "/root",
