@@ -1,5 +1,6 @@
 """A small app that uses what the plane answers: functions, a generator, a Volume, the web."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,28 @@ def work(name: str) -> int:
 
 
 @app.function(image=image, timeout=60)
+async def work_async(name: str) -> int:
+    """The same in an event loop."""
+    await events.put.aio("begin", partition=name)
+    try:
+        if await events.len.aio(partition=name) == 1:
+            await asyncio.sleep(30)
+    except BaseException as error:
+        await events.put.aio(type(error).__name__, partition=name)
+        raise
+    return await events.len.aio(partition=name)
+
+
+@app.function(image=image, retries=1)
+def flaky(name: str) -> int:
+    """Fail at the first attempt."""
+    events.put("begin", partition=name)
+    if events.len(partition=name) == 1:
+        raise ValueError("the first attempt")
+    return events.len(partition=name)
+
+
+@app.function(image=image, timeout=60)
 def numbers(name: str) -> Iterator[int]:
     """Yield some numbers, and stop in the middle of the first attempt."""
     events.put("begin", partition=name)
@@ -99,6 +122,11 @@ def web() -> Any:
     from fastapi.responses import StreamingResponse
 
     api = FastAPI()
+
+    @api.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(1)
+        return "at last"
 
     @api.post("/count")
     async def stream(body: dict[str, int]) -> StreamingResponse:

@@ -85,16 +85,27 @@ async def told(name: str) -> list[str]:
     return [item async for item in events.iterate.aio(partition=name)]
 
 
-@pytest.mark.parametrize("hard", [False, True], ids=["graceful", "hard"])
-async def test_a_preempted_input_runs_again(plane: Plane, hard: bool) -> None:
-    name = f"preempted-{hard}"
-    call = await function("work").spawn.aio(name)
+@pytest.mark.parametrize(
+    ("worker", "hard", "between"),
+    [
+        ("work", False, ["KeyboardInterrupt"]),
+        ("work_async", False, ["CancelledError"]),
+        ("work", True, []),
+    ],
+)
+async def test_a_preempted_input_runs_again(
+    plane: Plane, worker: str, hard: bool, between: list[str]
+) -> None:
+    name = f"{worker}-{hard}"
+    call = await function(worker).spawn.aio(name)
     await begun(name)
-    await plane.preempt("work", hard=hard)
-    assert await call.get.aio(timeout=30) == (2 if hard else 3)
-    assert await told(name) == (
-        ["begin", "begin"] if hard else ["begin", "KeyboardInterrupt", "begin"]
-    )
+    await plane.preempt(worker, hard=hard)
+    assert await call.get.aio(timeout=30) == 2 + len(between)
+    assert await told(name) == ["begin", *between, "begin"]
+
+
+async def test_a_failed_input_is_tried_again(plane: Plane) -> None:
+    assert await function("flaky").remote.aio("flaky") == 2
 
 
 async def test_a_preempted_generator_goes_on_where_its_reader_was(plane: Plane) -> None:
@@ -161,6 +172,18 @@ async def test_two_containers_of_a_web_function_take_turns(plane: Plane) -> None
                 await response.read()
     assert first.taken
     assert second.taken
+
+
+async def test_a_slow_web_function_sends_elsewhere(plane: Plane) -> None:
+    plane.web.limit = 0.3
+    try:
+        async with aiohttp.ClientSession() as session:
+            url = f"{plane.function('web').url}/slow"
+            async with session.get(url) as response:
+                assert await response.json() == "at last"
+                assert [step.status for step in response.history][:1] == [303]
+    finally:
+        plane.web.limit = 150.0
 
 
 async def test_a_web_function_streams(plane: Plane) -> None:

@@ -1,5 +1,6 @@
 """Queues, Dicts and a Volume's files on the plane, by the real client."""
 
+import asyncio
 import io
 import queue
 
@@ -120,3 +121,15 @@ async def test_a_fault_on_demand_is_met_and_survived(modal_plane: Plane) -> None
     modal_plane.faults.fail("DictUpdate", Status.RESOURCE_EXHAUSTED, message="over the limit")
     with pytest.raises(modal.exception.ResourceExhaustedError, match="over the limit"):
         await runs.put.aio("a", 1)
+
+
+async def test_a_call_is_held_until_it_is_let_go(modal_plane: Plane) -> None:
+    runs = modal.Dict.from_name("runs", create_if_missing=True)
+    await runs.hydrate.aio()
+    with modal_plane.faults.holding("DictUpdate") as held:
+        putting = asyncio.create_task(runs.put.aio("a", 1))
+        await held.reached.wait()
+        assert await runs.get.aio("a", 0) == 0
+        held.released.set()
+        assert await putting
+    assert await runs.get.aio("a") == 1

@@ -19,14 +19,15 @@ containers begin with, because a fork is cheaper than an import.
 
 What a test can do: `plane.preempt(function or task, hard=)`, `lose_sandbox(name)`,
 `fire(function)` for a schedule, `scale(function, n)` for n containers that take turns,
-`faults.fail(rpc, status)` and `faults.delay(rpc, seconds)`, `volumes.background = seconds` for
-commits at any moment, `queues.expire(name, partition)`, `queues.ttl`, `dicts.expire(name,
-*keys)`, `calls.expire(id)`, `images.forget(id)`, `sandboxes.most` and `scheduler.most` for the
-limits of containers, `function(name).idle` for how long a container stays warm. What it can look
-at: `function(name)` with the definition that was deployed, `sandboxes.named(name)` with the
-request that made it, `mounts.names`, `secrets.names`, `images.commands`,
-`volumes.named(name).files`, `faults.seen`, and `report()`, which `report.py` adds to a failed
-test.
+`faults.fail(rpc, status)`, `faults.delay(rpc, seconds)` and `faults.holding(rpc)`,
+`volumes.background = seconds` for commits at any moment, `queues.expire(name, partition)`,
+`queues.ttl`, `dicts.expire(name, *keys)`, `calls.expire(id)`, `images.forget(id)`,
+`sandboxes.most` and `scheduler.most` for the limits of containers, `web.limit` for the 150
+seconds after which a web function that did not begin to answer sends its client elsewhere,
+`function(name).idle` for how long a container stays warm. What it can look at: `function(name)`
+with the definition that was deployed, `sandboxes.named(name)` with the request that made it,
+`mounts.names`, `secrets.names`, `images.commands`, `volumes.named(name).files`, `faults.seen`,
+and `report()`, which `report.py` adds to a failed test.
 
 A function's container is the real `modal._container_entrypoint`, forked into a bubblewrap
 container with a root of its own: the machine's programs and this interpreter read-only, the files
@@ -47,13 +48,12 @@ It does not cover: images (`apt_install`, `uv_pip_install` and `run_commands` ar
 assertions, not run: the interpreter is the image), GPUs, regions, limits of processor, memory and
 disk, `min_containers`, the clock of schedules, tunnels, `Cls`, memory snapshots, directory
 snapshots, proxy authentication, custom domains, WebSockets, billing, the rate limits and the
-capacity of a workspace, the 150 seconds of a web function's answer, Volumes of version 1 from
-outside, and real cold starts. A domain allow-list is kept, not enforced: a Sandbox's network is
-on or off. Only root exists inside. An input whose containers fall five times fails, where Modal
-goes on for ever; retries wait at most 50 ms. It is for tests: **nothing here isolates** a
-function from the machine's network, and how Modal's own walls hold must be tried on Modal. An RPC
-that is not here answers `UNIMPLEMENTED: <name>: not in the local plane`, and stands in
-`plane.errors`.
+capacity of a workspace, Volumes of version 1 from outside, and real cold starts. A domain
+allow-list is kept, not enforced: a Sandbox's network is on or off. Only root exists inside. An
+input whose containers fall five times fails, where Modal goes on for ever; retries wait at most
+50 ms. It is for tests: **nothing here isolates** a function from the machine's network, and how
+Modal's own walls hold must be tried on Modal. An RPC that is not here answers `UNIMPLEMENTED:
+<name>: not in the local plane`, and stands in `plane.errors`.
 """
 
 from tests.modal_plane.client import connected, deploy, run

@@ -133,8 +133,12 @@ class ContainerCalls:
         container.kill()
 
     async def function_put_outputs(self, request: pb.FunctionPutOutputsRequest) -> None:
+        """A preempted container tells of its inputs' end as of a cancellation: they run again."""
         container = self._container
+        cancelled = pb.GenericResult.GENERIC_STATUS_TERMINATED
         for output in request.outputs:
+            if container.preempted and output.result.status == cancelled:
+                continue
             entry = self._calls.inputs[output.input_id]
             if entry in container.inputs:
                 container.inputs.remove(entry)

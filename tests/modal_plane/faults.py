@@ -1,9 +1,22 @@
-"""Faults on demand: an RPC that fails, or that takes its time."""
+"""Faults on demand: an RPC that fails, takes its time, or waits until the test lets it go on."""
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from grpclib import GRPCError, Status
+
+LOGGERS = ("grpclib.server", "aiohttp.server")
+
+
+@dataclass
+class Held:
+    """One call that is held: `reached` once it has come, and let go by `released`."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -14,15 +27,17 @@ class Fault:
     delay: float = 0.0
     status: Status | None = None
     message: str = ""
+    held: Held | None = None
 
 
-@dataclass
-class Faults:
-    """The faults still to come, how often each RPC was called, and which are not there."""
+class Faults(logging.Handler):
+    """The faults still to come, how often each RPC was called, what the plane itself got wrong."""
 
-    planned: dict[str, list[Fault]] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.planned: dict[str, list[Fault]] = {}
+        self.seen: dict[str, int] = {}
+        self.own: list[str] = []
 
     def fail(self, rpc: str, status: Status, *, times: int = 1, message: str = "") -> None:
         """Let the next `times` calls of `rpc` end with `status`."""
@@ -31,6 +46,19 @@ class Faults:
     def delay(self, rpc: str, seconds: float, *, times: int = 1) -> None:
         """Let the next `times` calls of `rpc` take `seconds` longer."""
         self._plan(rpc, Fault(times, delay=seconds))
+
+    @contextmanager
+    def holding(self, rpc: str) -> Iterator[Held]:
+        """Hold the next call of `rpc` until it is released, or the block ends."""
+        held = Held()
+        fault = Fault(1, held=held)
+        self._plan(rpc, fault)
+        try:
+            yield held
+        finally:
+            held.released.set()
+            if fault in self.planned.get(rpc, []):
+                self.planned[rpc].remove(fault)
 
     def clear(self) -> None:
         self.planned.clear()
@@ -48,6 +76,21 @@ class Faults:
         fault.times -= 1
         if fault.times <= 0:
             faults.pop(0)
+        if fault.held is not None:
+            fault.held.reached.set()
+            await fault.held.released.wait()
         await asyncio.sleep(fault.delay)
         if fault.status is not None:
             raise GRPCError(fault.status, fault.message)
+
+    def listen(self) -> None:
+        """Keep what the plane's own servers log as an error."""
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def stop(self) -> None:
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.own.append(logging.Formatter().format(record))

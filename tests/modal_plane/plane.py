@@ -105,12 +105,12 @@ class Plane:
 
     @property
     def errors(self) -> list[str]:
-        """What a test must not leave behind: containers that fell, RPCs that are not there."""
+        """What a test must not leave behind: containers that fell, and faults of the plane."""
         fallen = [
             f"{known.function.name} ended ({known.ended}): {known.output()}"
             for known in self.scheduler.crashes
         ]
-        return [*fallen, *(f"{name} is not in the local plane" for name in self.faults.unknown)]
+        return [*fallen, *self.faults.own]
 
     def function(self, name: str, app: str = "") -> Function:
         """A deployed function, for assertions on its definition."""
@@ -140,6 +140,7 @@ class Plane:
         return "\n".join([*containers, *commands, *self.errors])
 
     async def start(self) -> None:
+        self.faults.listen()
         await self.blobs.start()
         self.url = await self._listen(Service(api_grpc.ModalClientBase, self._parts(), self.faults))
         self.sandboxes.router_url = await self._listen(
@@ -198,6 +199,7 @@ class Plane:
         for server in self._servers:
             await server.stop()
         await self.blobs.close()
+        self.faults.stop()
 
     def _parts(self) -> list[object]:
         return [

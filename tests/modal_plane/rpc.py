@@ -56,7 +56,7 @@ class Service:
                 )
             await self._faults.meet(name)
             if method is None:
-                self._faults.unknown.append(name)
+                self._faults.own.append(f"{name} is not in the local plane")
                 raise GRPCError(Status.UNIMPLEMENTED, f"{name}: not in the local plane")
             try:
                 await _serve(stream, handler, method)

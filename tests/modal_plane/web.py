@@ -9,13 +9,16 @@ from tests.modal_plane.functions import Function
 from tests.modal_plane.listener import listen
 
 LARGEST_BODY = 1 << 28
+LIMIT = 150.0
+RESULT = "__modal_function_call_id"
 HOP_BY_HOP = ("content-length", "transfer-encoding")
 
 
 class WebFront:
-    """Serves each web function on a port of its own."""
+    """Serves each web function on a port of its own; after `limit` seconds it sends elsewhere."""
 
     def __init__(self, calls: Calls) -> None:
+        self.limit = LIMIT
         self._calls = calls
         self._runners: list[web.AppRunner] = []
 
@@ -37,14 +40,13 @@ class WebFront:
             await runner.cleanup()
 
     async def _handle(self, function: Function, request: web.Request) -> web.StreamResponse:
-        call = self._calls.begin(function.function_id)
-        body = {"type": "http.request", "body": await request.read(), "more_body": False}
-        _put(call, body)
-        arguments = serialize_data_format(((_scope(request),), {}), pb.DATA_FORMAT_PICKLE)
-        item = pb.FunctionInput(args=arguments, data_format=pb.DATA_FORMAT_PICKLE)
-        self._calls.add(call, item, pb.FUNCTION_CALL_INVOCATION_TYPE_SYNC)
+        known = request.query.get(RESULT)
+        call = self._calls.by_id[known] if known else await self._begin(function, request)
         ended = False
         try:
+            if not await call.wait(lambda: bool(call.data_out) or call.done, self.limit):
+                ended = True
+                raise web.HTTPSeeOther(f"{request.path}?{RESULT}={call.call_id}")
             response = await _answer(call, request)
             ended = True
         finally:
@@ -56,12 +58,25 @@ class WebFront:
             return web.Response(status=500, text=f"{function.name}: {told}")
         return response
 
+    async def _begin(self, function: Function, request: web.Request) -> Call:
+        call = self._calls.begin(function.function_id)
+        _put(call, {"type": "http.request", "body": await request.read(), "more_body": False})
+        arguments = serialize_data_format(((_scope(request),), {}), pb.DATA_FORMAT_PICKLE)
+        item = pb.FunctionInput(args=arguments, data_format=pb.DATA_FORMAT_PICKLE)
+        self._calls.add(call, item, pb.FUNCTION_CALL_INVOCATION_TYPE_SYNC)
+        return call
+
 
 async def _answer(call: Call, request: web.Request) -> web.StreamResponse | None:
     """Pass the function's messages on as they come; nothing where it ended without an answer."""
     response: web.StreamResponse | None = None
     async for chunk in call.follow(call.data_out, lambda: call.done):
         message = deserialize_data_format(chunk.data, chunk.data_format, None)
+        if message["type"] == "http.response.start" and response is not None:
+            # The container was lost, and its input runs again: what was sent cannot be taken back.
+            assert request.transport is not None
+            request.transport.abort()
+            break
         if message["type"] == "http.response.start":
             response = _begin(message)
             await response.prepare(request)
