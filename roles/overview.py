@@ -20,6 +20,16 @@ _WISHES: Final = f"""\
 [ -f AGENTS.md ] && head -c {_MAX_WISHES} -- AGENTS.md
 [ -f CLAUDE.md ] && ! [ CLAUDE.md -ef AGENTS.md ] && head -c {_MAX_WISHES} -- CLAUDE.md
 """
+_WISHES_OF_BASE: Final = f"""\
+told=
+for name in AGENTS.md CLAUDE.md; do
+  blob=$(git cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' <<< HEAD:$name)
+  case "$blob" in
+    "blob $told") ;;
+    "blob "*) told=${{blob#blob }}; git cat-file blob "$told" | head -c {_MAX_WISHES} ;;
+  esac
+done
+"""
 _FILES: Final = f"git ls-files | head -c {_MAX_LISTING}\n"
 _WISH: Final = """\
 The repository asks this of agents. Follow it in matters of style and ways of working; where it \
@@ -40,10 +50,13 @@ async def wishes(sandbox: Sandbox) -> str:
 
 
 async def overview(sandbox: Sandbox, prompt: str) -> str:
-    """The wishes, the files, and the lines that hold what the request names."""
+    """The wishes, the files, and the lines that hold what the request names.
+
+    Read from git's objects: the work tree need not be there yet.
+    """
     mark = f"----- {secrets.token_hex(8)} -----"
     between = f"printf '\\n%s\\n' '{mark}'\n"
-    script = f"{_WISHES}{between}{_FILES}{between}{_search(terms(prompt))}"
+    script = f"{_WISHES_OF_BASE}{between}{_FILES}{between}{_search(terms(prompt))}"
     result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=2 * _MAX_LISTING)
     told, files, mentions, *_ = [*result.text.split(f"\n{mark}\n"), "", ""]
     parts = (_wishes(told), _files(files.split("\n")), _mentions(mentions))
@@ -61,7 +74,7 @@ def _search(terms: Sequence[str]) -> str:
         return ""
     patterns = " ".join(f"-e {shlex.quote(term)}" for term in terms)
     return (
-        f"timeout 5 git grep -nIF --max-count=5 {patterns} 2>/dev/null"
+        f"timeout 5 git grep --cached -nIF --max-count=5 {patterns} 2>/dev/null"
         f" | cut -c1-200 | head -c {_MAX_MENTIONS}\n"
     )
 

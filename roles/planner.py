@@ -1,5 +1,6 @@
 """The planner: reads the repository and says what to do, or that there is nothing to do."""
 
+from dataclasses import replace
 from typing import Final, Literal
 
 from pydantic import Field
@@ -14,6 +15,8 @@ from roles.overview import overview
 from roles.role import ClaudeRole
 from roles.session import RoleSpec
 from roles.tools import Toolbox
+from sandbox.checks import PLAN
+from sandbox.later import LaterSandbox
 from sandbox.sandbox import Sandbox, TreeSpec
 
 PROMPT: Final = """\
@@ -64,16 +67,18 @@ SPEC: Final = RoleSpec(system=PROMPT, form=Form(PlanAnswer), max_turns=40)
 
 
 class ClaudePlanner(ClaudeRole):
-    """Plans in a tree of its own, which is thrown away."""
+    """Plans in a tree of its own, which is thrown away; the files come while it is asked."""
 
     async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
-        tree = TreeSpec(name="plan", base=task.base)
-        sandbox = await self._sandboxes.open(task.run_id, tree)
+        tree = TreeSpec(name=PLAN, base=task.base)
+        bare = await self._sandboxes.open(task.run_id, replace(tree, checkout=False))
+        whole = LaterSandbox(self._sandboxes.open(task.run_id, tree))
         try:
             end = await self._converse(
-                SPEC, task, Toolbox(BashTool(sandbox)), lambda: _opening(task, sandbox), emit
+                SPEC, task, Toolbox(BashTool(whole)), lambda: _opening(task, bare), emit
             )
         finally:
+            await whole.close()
             await self._sandboxes.discard(task.run_id, tree.name)
         answer = end.answer
         plan = _plan(answer) if answer and answer.action == "change" else None

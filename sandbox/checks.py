@@ -53,8 +53,9 @@ class SandboxChecks(Checks):
     async def find(
         self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
     ) -> FoundChecks:
-        """Reads the base from the tree `plan`, which stays for the planner."""
-        sandbox = await self._sandboxes.open(run_id, TreeSpec(name=PLAN, base=base))
+        """Reads the base's objects in the tree `plan`, which stays for the planner."""
+        tree = TreeSpec(name=PLAN, base=base, checkout=False)
+        sandbox = await self._sandboxes.open(run_id, tree)
         facts = await read_facts(sandbox, base)
         own = _own_settings(facts)
         asked = tuple(dict.fromkeys(command for command in caller if command.strip()))

@@ -1,7 +1,7 @@
 """Reading the facts of a repository from the objects of its base, in a tree of it.
 
 Two commands: the first lists names, the second prints the contents of those that are worth it.
-What was done to the work tree before does not matter, but where it is searched for imports.
+No file of the work tree is needed, and what was done to it before does not matter.
 """
 
 import base64
@@ -53,9 +53,8 @@ names() {{
 }}
 names '{read}|{seen}' manifests
 names '{structure}' structure
-git grep -lzE '^[[:space:]]*(import|from)[[:space:]]+pytest' -- '*.py' |
-  head -c 65536 | tell pytest
-git grep -lz 'unittest.*TestCase' -- '*.py' | head -c 262144 | tell unittest
+git grep --cached -zIoE -e '^[[:space:]]*(import|from)[[:space:]]+pytest' \\
+  -e 'unittest.*TestCase' -- '*.py' | head -c {most} | tell imports
 true
 """
 _READ_FILES = f"""\
@@ -93,7 +92,7 @@ def parse_listing(output: bytes) -> Listing:
     told = dict(_told(output))
     files: dict[str, str] = {}
     wanted: dict[str, str] = {}
-    for entry in (*told.get("structure", ()), *told.get("manifests", ())):
+    for entry in (*_entries(told.get("structure", "")), *_entries(told.get("manifests", ""))):
         head, _, path = entry.partition("\t")
         mode, _, blob = head.partition(" blob ")
         if path and mode.startswith("100"):
@@ -102,7 +101,7 @@ def parse_listing(output: bytes) -> Listing:
                 wanted[path] = blob
     first = sorted(wanted, key=lambda path: (path.count("/"), path))[:_MOST_READ]
     return Listing(
-        facts=Facts(files, told.get("pytest", ()), told.get("unittest", ())),
+        facts=Facts(files, *_importers(told.get("imports", ""))),
         wanted={path: wanted[path] for path in first},
     )
 
@@ -129,14 +128,33 @@ def _reason(result: ExecResult) -> str:
     return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"
 
 
-def _told(output: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _told(output: bytes) -> Iterator[tuple[str, str]]:
     for line in output.split(b"\n"):
         name, _, encoded = line.decode(errors="replace").partition("\t")
         try:
             text = base64.b64decode(encoded, validate=True).decode(errors="replace")
         except (binascii.Error, ValueError):
             continue
-        yield name, tuple(entry for entry in text.split("\0") if entry)
+        yield name, text
+
+
+def _entries(text: str) -> list[str]:
+    return [entry for entry in text.split("\0") if entry]
+
+
+def _importers(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Files that import pytest, and those that name `TestCase`: a path, NUL, a match, a line break.
+
+    A path may hold a line break, a match none; what has no end was cut off.
+    """
+    pytest, unittest = dict[str, None](), dict[str, None]()
+    path, *rest = text.split("\0")
+    for piece in rest:
+        match, ended, following = piece.partition("\n")
+        if ended:
+            (pytest if match.endswith("pytest") else unittest)[path] = None
+        path = following
+    return tuple(pytest), tuple(unittest)
 
 
 def _blobs(output: bytes) -> Iterator[tuple[str, str]]:

@@ -86,12 +86,15 @@ class TreeSpec:
 
     `name` is `live` for the tree that coder and fixer share, else a name used once, such as
     `validate-3`. `change` is applied on the base; `setup` commands run after it in a new tree.
+    Without `checkout` git's index and objects will do, where that is quicker: the files are there
+    once the same tree was opened with it.
     """
 
     name: str
     base: Base
     change: ChangeRef | None = None
     setup: tuple[str, ...] = ()
+    checkout: bool = True
 
 
 class Sandboxes(Protocol):

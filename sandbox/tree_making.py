@@ -10,6 +10,7 @@ from sandbox.inner_git import make_git_dir
 from sandbox.sandbox import Sandbox, TreeSpec
 
 PARTS = ("workspace", "home", "tmp")
+_CHECKOUT = "git -c checkout.workers=4 -c checkout.thresholdForParallelism=500 reset -q --hard"
 _APPLY_FAILED = 92
 _TOLD = 1000
 
@@ -29,12 +30,12 @@ def make_folders(folder: Path, owner: int | None) -> Path:
 
 
 async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
-    """Check the base out and apply the change, inside."""
+    """Check the base out, or only make its index, and apply the change, inside."""
     shallow = _shallow(run)
     script = ["set -e", make_git_dir(".git", spec.base)]
     if shallow:
         script.append(f"head -c {len(shallow)} > .git/shallow")
-    script.append("git reset -q --hard")
+    script.append(_CHECKOUT if spec.checkout else "git read-tree HEAD")
     if patch:
         script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
     result = await sandbox.run("\n".join(script), stdin=shallow + patch)
@@ -43,6 +44,13 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
     if result.exit_code != 0:
         reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
         raise SandboxError(f"The tree could not be made: {reason}")
+
+
+async def check_out(sandbox: Sandbox) -> None:
+    """Bring the files into a tree that was made without; cut short, it is done again."""
+    result = await sandbox.run(_CHECKOUT)
+    if result.exit_code != 0:
+        raise SandboxError(f"The tree could not be filled: {result.text[-_TOLD:]}")
 
 
 def base_objects(git_dir: Path) -> Path:

@@ -16,10 +16,12 @@ from sandbox.networked_set_up import NetworkedSetUp
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
-from sandbox.tree_making import PARTS, base_objects, fill, make_folders
+from sandbox.tree_making import PARTS, base_objects, check_out, fill, make_folders
 from sandbox.workspace import load_change
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_UNFILLED = "unfilled"
+"""Beside the parts of a tree whose files were not brought in yet."""
 
 
 class LocalSandboxes(Sandboxes):
@@ -51,6 +53,9 @@ class LocalSandboxes(Sandboxes):
         if not _is_tree(folder, owner):
             await self._make(run_id, spec, folder, owner)
         sandbox = await self._attach(run, folder, owner)
+        if spec.checkout and await asyncio.to_thread((folder / _UNFILLED).exists):
+            await check_out(sandbox)
+            await asyncio.to_thread((folder / _UNFILLED).unlink, missing_ok=True)
         self._open.setdefault((run_id, spec.name), []).append(sandbox)
         return sandbox
 
@@ -79,6 +84,8 @@ class LocalSandboxes(Sandboxes):
             sandbox = await self._attach(run, new, owner)
             try:
                 await fill(sandbox, run, spec, patch)
+                if not spec.checkout:
+                    await asyncio.to_thread((new / _UNFILLED).touch)
                 if self._set_up is None:
                     await run_set_up(sandbox, spec.setup)
                 elif spec.setup:

@@ -74,6 +74,17 @@ async def test_many_files_are_told_by_folder(runs: Path) -> None:
     )
 
 
+async def test_wishes_are_told_once_whatever_links_to_them(runs: Path) -> None:
+    sandbox = repository(runs, {"CLAUDE.md": "Use tabs.\n"})
+    links = "ln -s CLAUDE.md AGENTS.md && git add -A && git -c user.name=T -c user.email=t@t"
+    assert (await sandbox.run(f"{links} commit -qm links && rm AGENTS.md")).exit_code == 0
+    assert (await overview(sandbox, "x")).count("Use tabs.") == 1
+    for link in ("/etc/hostname", "../x", "AGENTS.md"):
+        made = f"ln -sf {link} AGENTS.md && {links.partition('&& ')[2]} commit -qm {link}"
+        assert (await sandbox.run(made)).exit_code == 0
+        assert (await overview(sandbox, "x")).count("Use tabs.") == 1
+
+
 async def test_hostile_wishes_stay_wishes(runs: Path) -> None:
     marks = "\n".join(f"----- {n} -----" for n in range(9))
     told = await overview(repository(runs, {"AGENTS.md": f"a\n{marks}\nb\n"}), "x")

@@ -30,7 +30,7 @@ def test_any_output_is_parsed(output: bytes) -> None:
     add_contents(parse_listing(output), output)
 
 
-PATHS = st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1)
+PATHS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1)
 CONTENTS = st.dictionaries(st.text("0123456789abcdef", min_size=40, max_size=40), st.text())
 
 
@@ -38,8 +38,10 @@ CONTENTS = st.dictionaries(st.text("0123456789abcdef", min_size=40, max_size=40)
 def test_facts_come_back_as_they_were_told(names: list[str], contents: dict[str, str]) -> None:
     paths = {key: f"p{number}/package.json" for number, key in enumerate(contents)}
     entries = (f"100644 blob {key}\t{path}" for key, path in paths.items())
-    listing = parse_listing(told("manifests", *entries) + told("unittest", *names))
-    assert listing.facts.unittest == tuple(names)
+    imports = "".join(f"{name}\0unittest.TestCase\n{name}\0from pytest\n" for name in names)
+    matches = b"imports\t" + base64.b64encode(imports.encode() + b"cut\0from pyt") + b"\n"
+    listing = parse_listing(told("manifests", *entries) + matches)
+    assert listing.facts.unittest == listing.facts.pytest == tuple(dict.fromkeys(names))
     output = b"".join(blob(key, text.encode("utf-8-sig")) for key, text in contents.items())
     facts = add_contents(listing, output)
     assert facts.files == {paths[key]: text for key, text in contents.items()}

@@ -19,6 +19,7 @@ from graph.errors import (
     StoreDamaged,
 )
 from sandbox.bubblewrap import Bubblewrap
+from sandbox.later import LaterSandbox
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes, ensure_readable
@@ -103,6 +104,40 @@ async def test_a_complete_tree_is_found_as_it_was_left(run: SampleRun) -> None:
     await first.close()
     second = await run.open()
     assert await said(second, "cat kept ~/mine /tmp/mine") == "kept\nhome\ntmp"
+
+
+async def test_files_come_to_a_tree_that_was_made_without_and_then_stay(run: SampleRun) -> None:
+    bare = await run.sandboxes.open(RUN, TreeSpec("plan", run.base, checkout=False))
+    assert await said(bare, "ls; git ls-files; git grep --cached -h hello -- '*.txt'") == (
+        "hello.txt\nsrc/app.py\nhello"
+    )
+    opening = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
+    assert await said(opening, "ls && git status --porcelain") == "hello.txt\nsrc"
+    await opening.write("/workspace/mine", b"mine\n")
+    assert await opening.read("/workspace/mine") == b"mine\n"
+    again = await run.sandboxes.open(RUN, TreeSpec("plan", run.base))
+    assert await said(again, "cat mine") == "mine"
+    await opening.close()
+
+
+async def test_a_filling_that_was_cut_is_done_again(run: SampleRun) -> None:
+    bare = await run.sandboxes.open(RUN, TreeSpec("plan", run.base, checkout=False))
+    await said(bare, "git checkout-index hello.txt && echo half > hello.txt")
+    whole = await run.sandboxes.open(RUN, TreeSpec("plan", run.base))
+    assert await said(whole, "git status --porcelain && cat hello.txt") == "hello"
+
+
+async def test_what_keeps_a_tree_from_opening_is_told_to_who_needs_it(run: SampleRun) -> None:
+    (run.folder.trees / "plan").mkdir(parents=True)
+    broken = run.base.model_copy(update={"sha": "0" * 40})
+    opening = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", broken)))
+    with pytest.raises(SandboxError, match="could not be made"):
+        await opening.run("true")
+    await opening.close()
+    given_up = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
+    await given_up.close()
+    await run.sandboxes.discard(RUN, "plan")
+    assert run.trees() == []
 
 
 async def test_trees_of_other_names_have_nothing_of_it(run: SampleRun) -> None:
