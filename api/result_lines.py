@@ -83,7 +83,8 @@ def validation_lines(validation: Fields, indent: int = 2) -> list[Line]:
         Line(f"fails on the base too  {name}", indent=indent, mark="warn", tone="dim", wrap=False)
         for name in validation.lines("knownFailures")
     ]
-    return [*lines, *cut(new, _MAX_NAMES, "new failures"), *cut(known, _MAX_NAMES, "of these")]
+    lines += [*cut(new, _MAX_NAMES, "new failures"), *cut(known, _MAX_NAMES, "of these")]
+    return [*lines, *finding_lines(validation, indent)]
 
 
 def _check_lines(check: Fields, indent: int) -> list[Line]:

@@ -6,7 +6,15 @@ from typing import Final
 from forge.neutral_text import code, cut, line, paragraphs
 from forge.template import fill
 from graph.services import Publication
-from graph.values import CommandReport, Finding, GateReport, Plan, Review, Validation
+from graph.values import (
+    SEEN_BY_RUNNING,
+    CommandReport,
+    Finding,
+    GateReport,
+    Plan,
+    Review,
+    Validation,
+)
 
 MAX_TITLE: Final = 120
 MAX_BODY: Final = 60_000
@@ -55,6 +63,7 @@ def body(publication: Publication, template: str = "", starts: Sequence[str] = (
         "" if "validation" in placed else f"### Validation\n\n{validation}",
         _review(publication.review),
         "" if filled else left,
+        _section("What the change does to tests", _on_tests(publication.validation)),
         _section("Worth a look", _warnings(publication.gate)),
         _section("What this starts", [line(text, _MAX_LINE) for text in starts]),
         _section(
@@ -97,6 +106,16 @@ def _review(review: Review | None) -> str:
     head = f"### Review\n\n{verdict}." + (f"\n\n{summary}" if summary else "")
     items = _items([f"{finding.severity}: {_finding(finding)}" for finding in review.findings])
     return f"{head}\n\n{items}" if items else head
+
+
+def _on_tests(validation: Validation | None) -> list[str]:
+    findings = validation.findings if validation else ()
+    by_pattern = " (by a pattern, which may be mistaken)"
+    return [
+        f"{finding.severity}: {_finding(finding)}"
+        f"{'' if finding.rule in SEEN_BY_RUNNING else by_pattern}"
+        for finding in findings
+    ]
 
 
 def _warnings(gate: GateReport) -> list[str]:

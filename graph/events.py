@@ -22,6 +22,7 @@ from graph.values import (
     Plan,
     RoleName,
     Usage,
+    ValidationFinding,
     Value,
     Verdict,
 )
@@ -141,6 +142,7 @@ class ValidationFinished(EventBase):
     commands: tuple[CommandReport, ...]
     new_failures: tuple[str, ...]
     known_failures: tuple[str, ...]
+    findings: tuple[ValidationFinding, ...] = ()
 
 
 class ReviewFinished(EventBase):

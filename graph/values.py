@@ -133,6 +133,28 @@ class CommandReport(Value):
     output: str = ""
 
 
+class Finding(Value):
+    """What the reviewer objects to; an `error` must be mended."""
+
+    severity: Severity
+    path: str = ""
+    line: int | None = None
+    message: str
+
+
+SEEN_BY_RUNNING = ("base_tests", "unread")
+"""Rules that are facts; every other one is a pattern, which may be mistaken."""
+
+
+class ValidationFinding(Finding):
+    """What a change does to tests and checks.
+
+    `base_tests`: with those of the base a check fails that passes with the change's.
+    """
+
+    rule: str
+
+
 class Validation(Value):
     """All checks on one change, compared with the untouched base.
 
@@ -144,15 +166,7 @@ class Validation(Value):
     commands: tuple[CommandReport, ...] = ()
     new_failures: tuple[str, ...] = ()
     known_failures: tuple[str, ...] = ()
-
-
-class Finding(Value):
-    """What the reviewer objects to; an `error` must be mended."""
-
-    severity: Severity
-    path: str = ""
-    line: int | None = None
-    message: str
+    findings: tuple[ValidationFinding, ...] = ()
 
 
 class Review(Value):

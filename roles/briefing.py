@@ -3,7 +3,7 @@
 import asyncio
 
 from graph.tasks import RoleTask
-from graph.values import CommandReport, Finding, Plan, Validation
+from graph.values import SEEN_BY_RUNNING, CommandReport, Finding, Plan, Validation
 from roles.change_diff import ChangeDiff
 from roles.fenced import fenced
 
@@ -76,6 +76,19 @@ def results(validation: Validation | None) -> str:
     return joined(
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),
+        _against_base(validation),
+    )
+
+
+def _against_base(validation: Validation) -> str:
+    """What showed with the base's own tests; what patterns found is told as facts."""
+    found = tuple(f for f in validation.findings if f.rule in SEEN_BY_RUNNING)
+    if not found:
+        return ""
+    told = fenced("base_tests", findings("", found).strip(), _MAX_OUTPUT)
+    return (
+        "The checks were also run with tests and check configuration as the base has them. Does "
+        f"the request call for each difference, or were checks bent to pass?\n{told}"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from graph.values import Finding
-from roles.change_diff import FileDiff
+from sandbox.file_diff import FileDiff
 from sandbox.sandbox import WORKSPACE, Sandbox
 
 _TIMEOUT_S: Final = 30.0

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph.errors import SetupFailed
+from graph.run_folder import RunFolder
 from graph.services import Checks
 from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, FoundChecks, Validation
 from sandbox.base_runs import BaseRuns
+from sandbox.bent_checks import ReadChange, base_test_findings, hint_findings
 from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
 from sandbox.facts import OWN_SETTINGS, Facts
@@ -85,17 +87,34 @@ class SandboxChecks(Checks):
         tree = TreeSpec(name=f"validate-{unique}", base=base, change=change, setup=setup)
         untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup)
         on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
+        read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
+        found = await asyncio.to_thread(hint_findings, read)
+        try:
+            validation = _validation(await self._run(run_id, tree, checks, on_base, deadline))
+            if validation.status == "passed":
+                found += await base_test_findings(
+                    run_id, tree, read, checks, self._sandboxes, on_base, deadline
+                )
+        except SetupFailed as error:
+            validation = _set_up_failed(error)
+        finally:
+            await on_base.discard()
+        return validation.model_copy(update={"findings": found})
+
+    async def _run(
+        self,
+        run_id: str,
+        tree: TreeSpec,
+        checks: tuple[Check, ...],
+        on_base: BaseRuns,
+        deadline: float,
+    ) -> list[_Outcome]:
+        """How each check ends in a tree of its own."""
         try:
             sandbox = await self._sandboxes.open(run_id, tree)
-            outcomes = [
-                await _outcome(sandbox, check.command, on_base, deadline) for check in checks
-            ]
-        except SetupFailed as error:
-            return _set_up_failed(error)
+            return [await _outcome(sandbox, check.command, on_base, deadline) for check in checks]
         finally:
             await self._sandboxes.discard(run_id, tree.name)
-            await on_base.discard()
-        return _validation(outcomes)
 
 
 def _own_settings(facts: Facts) -> OwnSettings:

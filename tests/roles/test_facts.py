@@ -5,7 +5,8 @@ import time
 import pytest
 
 from roles.change_diff import ChangeDiff
-from roles.facts import facts, is_test
+from roles.facts import facts
+from sandbox.weakening import is_test
 
 
 def diff(path: str, *lines: str, head: str = "") -> str:

@@ -1,0 +1,213 @@
+"""Changes that bend the checks they are judged by, and what validation finds of it."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from graph.values import Check, Validation
+from sandbox.base_tests import restore_base_tests, touches_base_tests
+from sandbox.checks import SandboxChecks
+from sandbox.file_diff import file_diffs
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from tests.sandbox.sample_run import RUN, SampleRun, sample_run
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+
+UNITTEST = "python3 -m unittest discover -s tests -t ."
+TEST = """\
+import unittest
+
+from app import add
+from tests.helper import same
+
+
+class AddTest(unittest.TestCase):
+    def test_adds(self):
+        self.assertTrue(same(add(1, 2), 3))
+"""
+FILES: dict[str, str | bytes] = {
+    "app.py": "def add(a, b):\n    return a + b\n",
+    "tests/__init__.py": "",
+    "tests/helper.py": "def same(a, b):\n    return a == b\n",
+    "tests/test_app.py": TEST,
+    "package.json": '{"scripts": {"test": "python3 -m unittest discover -s tests -t ."}}\n',
+    "Makefile": f"test:\n\t{UNITTEST}\n",
+    "ci/check.sh": f"{UNITTEST}\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\n",
+    "conftest.py": "",
+}
+BREAK = "sed -i 's/a + b/a - b/' app.py"
+ADDS = "test_adds (tests.test_app.AddTest.test_adds)"
+
+
+class Watched(Sandboxes):
+    """Others, and the names of the trees that were opened."""
+
+    def __init__(self, inner: Sandboxes) -> None:
+        self._inner = inner
+        self.opened: list[str] = []
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        self.opened.append(spec.name.partition("-")[0])
+        return await self._inner.open(run_id, spec)
+
+    async def discard(self, run_id: str, name: str) -> None:
+        await self._inner.discard(run_id, name)
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        await self._inner.close_run(run_id, keep=keep)
+
+
+@dataclass
+class Bench:
+    """One run for all changes, each a step of its own."""
+
+    run: SampleRun
+    watched: Watched
+    step: int = 0
+
+    async def validate(self, bend: str, *commands: str, source: str = "repository") -> Validation:
+        self.step += 1
+        self.watched.opened.clear()
+        change = await self.run.make_change(bend, self.step)
+        diff = self.run.folder.diff(self.step)
+        diff.parent.mkdir(exist_ok=True)
+        shutil.copy(self.run.folder.patch(change), diff)
+        asked = tuple(Check.model_validate({"command": c, "source": source}) for c in commands)
+        checks = SandboxChecks(runs=self.run.runs, sandboxes=self.watched)
+        base, deadline = self.run.base, time.time() + 60
+        found = await checks.validate(RUN, base, change, asked, (), deadline)
+        assert self.run.trees() == []
+        return found
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
+    root.chmod(0o711)
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench(folder: Path) -> AsyncIterator[Bench]:
+    run = await asyncio.to_thread(sample_run, folder, FILES)
+    watched = Watched(run.sandboxes)
+    yield Bench(replace(run, sandboxes=watched), watched)
+
+
+EMPTY = "mkdir none && touch none/__init__.py"
+TRICKS = {
+    "an assertion": ("sed -i 's/assertTrue(.*/assertTrue(1)/' tests/test_app.py", UNITTEST),
+    "a helper": ("echo 'def same(a, b): return True' > tests/helper.py", UNITTEST),
+    "a skip": ("sed -i 's/    def test/    @unittest.skip\\n&/' tests/test_app.py", UNITTEST),
+    "a test removed": ("sed -i '/def test/,$d; $a x = 1' tests/test_app.py", UNITTEST),
+    "a file removed": ("rm tests/test_app.py", UNITTEST),
+    "the folder replaced": (f"rm -r tests; {EMPTY}; ln -s none tests", UNITTEST),
+    "a script of npm": ("sed -i 's/python3.*tests -t ./true/' package.json", "npm test"),
+    "a target of make": ("printf 'test:\\n\\ttrue\\n' > Makefile", "make test"),
+    "a makefile before it": ("printf 'test:\\n\\ttrue\\n' > GNUmakefile", "make test"),
+    "the caller's script": ("echo true > ci/check.sh", "sh ci/check.sh"),
+    "a module in front": ("echo 'raise SystemExit' > unittest.py", UNITTEST),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+async def test_what_passes_by_a_trick_alone_is_found(bench: Bench, trick: str) -> None:
+    bend, command = TRICKS[trick]
+    source = "caller" if "caller" in trick else "repository"
+    found = await bench.validate(f"{BREAK}; {bend}", command, source=source)
+    assert found.status == "passed"  # the control: the trick works on the check itself
+    (finding,) = [each for each in found.findings if each.rule == "base_tests"]
+    assert f"`{command}` passes with the change's tests" in finding.message
+    assert ADDS in finding.message
+    tests_too = "tests/" in bend or "rm -r tests" in bend
+    assert finding.severity == ("warning" if tests_too else "error")
+
+
+@pytest.mark.parametrize(
+    ("bend", "rule"),
+    [
+        ("rm tests/test_app.py", "test_deleted"),
+        ("sed -i 's/test_adds/try_adds/' tests/test_app.py", "test_removed"),
+        ("sed -i '/self.assert/s/.*/        pass/' tests/test_app.py", "assertions_removed"),
+        ("sed -i 's/    def test/    @unittest.skip\\n&/' tests/test_app.py", "test_skipped"),
+        ("sed -i 's/b$/b  # type: ignore/' app.py", "check_silenced"),
+    ],
+)
+async def test_weakened_tests_are_found_by_patterns(bench: Bench, bend: str, rule: str) -> None:
+    found = await bench.validate(bend, "true")
+    (finding,) = [each for each in found.findings if each.rule == rule]
+    assert (finding.severity, finding.path[-3:]) == ("warning", ".py")
+
+
+async def test_an_honest_change_has_no_findings_and_costs_no_second_run(bench: Bench) -> None:
+    new = "sed 's/AddTest/MoreTest/' tests/test_app.py > tests/test_more.py"
+    found = await bench.validate(f"echo '# more' >> app.py; {new}", UNITTEST)
+    assert (found.status, found.findings) == ("passed", ())
+    assert bench.watched.opened == ["making", "validate"]
+
+
+async def test_tests_that_are_changed_and_still_hold_are_no_difference(bench: Bench) -> None:
+    more = "echo '# more' | tee -a tests/test_app.py conftest.py Makefile"
+    found = await bench.validate(more, UNITTEST, "make test")
+    assert (found.status, found.findings) == ("passed", ())
+    assert bench.watched.opened == ["making", "validate", "judge"]
+
+
+async def test_what_fails_on_the_base_too_is_no_difference(bench: Bench) -> None:
+    found = await bench.validate("echo '# more' >> conftest.py", UNITTEST, "exit 4")
+    assert (found.status, found.findings) == ("passed", ())
+    assert found.known_failures == ("exit 4",)
+
+
+async def test_a_check_of_the_plan_is_not_held_against_the_base(bench: Bench) -> None:
+    found = await bench.validate(
+        "echo '# x' >> conftest.py; touch new", "test -e new", source="plan"
+    )
+    assert (found.status, found.findings) == ("passed", ())
+
+
+async def test_what_fails_anyway_is_not_run_twice(bench: Bench) -> None:
+    found = await bench.validate(f"{BREAK}; echo '# x' >> conftest.py", UNITTEST)
+    assert (found.status, found.new_failures) == ("failed", (ADDS,))
+    assert "judge" not in bench.watched.opened
+
+
+async def test_all_of_tests_and_configuration_is_as_in_the_base(bench: Bench) -> None:
+    bend = (
+        "echo x > conftest.py; echo x >> pyproject.toml; rm package.json; mkdir sub; "
+        "echo x > sub/conftest.py; echo x > 'tests/n ew\"o\nd.py'; mv tests/helper.py other.py; "
+        "mkdir -p tests/helper.py/deep; touch tests/helper.py/deep/x; chmod +x tests/test_app.py; "
+        "echo x > pytest.ini; echo kept > src.py; sed -i s/add/sum/ app.py; git add -A"
+    )
+    change = await bench.run.make_change(bend, 900)
+    diff = file_diffs(bench.run.folder.patch(change).read_text())
+    sandbox = await bench.run.open("restored", change)
+    await restore_base_tests(sandbox, bench.run.base, diff, ("sh ci/check.sh",))
+    told = await sandbox.run("git add -A; git diff --cached --name-status HEAD")
+    await bench.run.sandboxes.discard(RUN, "restored")
+    assert told.text.split() == ["M", "app.py", "A", "other.py", "A", "src.py"]
+
+
+@pytest.mark.parametrize(
+    ("path", "touched"),
+    [
+        ("tests/new.py", False), ("app.py", False), ("docs/a.md", False), ("Cargo.toml", False),
+        (".github/workflows/ci.yml", False), ("sub/conftest.py", True), ("pytest.ini", True),
+        ("web/package.json", True), ("build.mk", True), ("node_modules/.bin/jest", True),
+        ("pytest.py", True), ("src/unittest/__init__.py", True), ("ci/check.sh", True),
+        ("tools/run", True), (".npmrc", True), (".cargo/config.toml", True), ("gradlew", True),
+    ],
+)  # fmt: skip
+async def test_added_files_that_steer_checks(path: str, touched: bool) -> None:
+    head = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n"
+    commands = ("bash -e ci/check.sh", "tools/run --all", "grep -q x app.py", "./gradlew test")
+    assert touches_base_tests(file_diffs(head), commands) is touched
