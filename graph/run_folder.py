@@ -28,6 +28,10 @@ class RunFolder:
     def patch(self, ref: ChangeRef) -> Path:
         return self.changes / f"{ref.step:04d}-{ref.role}.patch"
 
+    def live_patch(self, step: int, role: RoleName) -> Path:
+        """What a role that works has changed so far; there where its tree is elsewhere."""
+        return self.changes / f"{step:04d}-{role}-live.patch"
+
     @property
     def transcripts(self) -> Path:
         return self.root / "transcripts"

@@ -54,9 +54,8 @@ class BashTool:
         result = await self._sandbox.run(
             asked.command, timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT
         )
-        return ToolResult(
-            _told(result), is_error=result.limit is not None, exit_code=result.exit_code
-        )
+        broken_off = result.limit is not None or result.lost
+        return ToolResult(_told(result), is_error=broken_off, exit_code=result.exit_code)
 
     def reads_only(self, arguments: dict[str, Any]) -> bool:
         command = arguments.get("command")

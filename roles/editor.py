@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
 from roles.claude import Block
 from roles.text_file import NotText, TextFile
 from roles.tools import MAX_OUTPUT, ToolResult
-from sandbox.sandbox import WORKSPACE, FileRefused, Sandbox
+from sandbox.sandbox import WORKSPACE, FileRefused, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
 
@@ -91,6 +91,8 @@ class EditorTool:
     async def _view(self, asked: _View, path: str, time_left_s: float) -> str:
         try:
             file = await self._read(path)
+        except TreeRestored:
+            raise
         except FileRefused as refused:
             listed = await self._list(path, time_left_s)
             if listed is None:

@@ -15,13 +15,13 @@ from roles.claude import Claude
 from roles.editor import EditorTool
 from roles.fence import Fence, FileFence
 from roles.inbox import Inbox
+from roles.live_change import LiveChange
 from roles.patch_content import binary_pieces
 from roles.session import Opening, RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
-from roles.tree_digest import tree_digest
+from roles.tree_digest import TreeView, tree_digest
 from roles.turn import Patience
-from roles.watchdog import TreeLook
 from sandbox.change import take_change
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.workspace import LIVE, store_change
@@ -60,7 +60,7 @@ class ClaudeRole:
         toolbox: Toolbox,
         opening: Opening,
         emit: Emit,
-        tree: TreeLook | None = None,
+        tree: TreeView | None = None,
     ) -> SessionEnd[AnswerT]:
         folder = RunFolder.of(self._runs, task.run_id)
         session = Session(
@@ -102,7 +102,8 @@ class ChangingRole(ClaudeRole):
         opening: Callable[[Sandbox], Awaitable[str]],
         emit: Emit,
     ) -> ChangeResult:
-        tree = TreeSpec(name=LIVE, base=task.base, change=task.change, setup=task.setup)
+        live = self._live_change(task)
+        tree = TreeSpec(name=LIVE, base=task.base, change=task.change, setup=task.setup, saved=live)
         sandbox = await self._sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
@@ -112,7 +113,7 @@ class ChangingRole(ClaudeRole):
                 toolbox,
                 lambda: opening(sandbox),
                 emit,
-                lambda: tree_digest(sandbox),
+                TreeView(digest=lambda: tree_digest(sandbox), news=live.take_news),
             )
             change = await self._hand_over(task, sandbox)
         finally:
@@ -128,6 +129,11 @@ class ChangingRole(ClaudeRole):
             spend=end.spend,
             stopped=end.stopped,
         )
+
+    def _live_change(self, task: RoleTask) -> LiveChange:
+        folder = RunFolder.of(self._runs, task.run_id)
+        file = folder.live_patch(task.step, task.role)
+        return LiveChange(file, self._fence(task), self._claude.key_in)
 
     async def _hand_over(self, task: RoleTask, sandbox: Sandbox) -> ChangeRef | None:
         """Keep what the tree has against the base, finished or not."""

@@ -32,8 +32,9 @@ from roles.request import Requests
 from roles.tool_calls import ToolCalls
 from roles.tools import Toolbox
 from roles.transcript import AssistantMessage, Purpose, Transcript, UserMessage
+from roles.tree_digest import TreeView
 from roles.turn import OutOf, Patience, Turns
-from roles.watchdog import TreeLook, Watchdog
+from roles.watchdog import Watchdog
 
 Opening = Callable[[], Awaitable[str]]
 
@@ -97,7 +98,7 @@ class Session(Generic[AnswerT]):
         inbox: Inbox,
         emit: Emit,
         patience: Patience,
-        tree: TreeLook | None = None,
+        tree: TreeView | None = None,
     ) -> None:
         self._spec = spec
         self._task = task
@@ -107,7 +108,8 @@ class Session(Generic[AnswerT]):
         deadline = Deadline.before(task.budget.deadline)
         self._ledger = Ledger(task, emit)
         self._tools = ToolCalls(toolbox, task, deadline, emit)
-        self._watchdog = Watchdog(task.role, tree if spec.changes else None)
+        self._tree = tree
+        self._watchdog = Watchdog(task.role, tree.digest if tree and spec.changes else None)
         self._emit = emit
         self._requests = Requests(
             model=model,
@@ -257,7 +259,10 @@ class Session(Generic[AnswerT]):
         await self._append(UserMessage(purpose=purpose, content=content))
 
     async def _append(self, message: UserMessage) -> None:
-        """Say it, and with it what the user has said meanwhile."""
+        """Say it, and with it what befell the tree, and what the user has said meanwhile."""
+        news = self._tree.news() if self._tree else ""
+        if news and message.purpose != "opening":
+            message.content.append(_text(news))
         heard = set() if message.purpose == "opening" else self._transcript.heard
         unread = await asyncio.to_thread(self._inbox.unread, heard)
         message.content += unread.values()

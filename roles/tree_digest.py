@@ -1,5 +1,7 @@
 """Whether a work tree is still what it was, told by a digest of what it has against its base."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from sandbox.sandbox import Sandbox
@@ -13,6 +15,14 @@ set -e -o pipefail
   git ls-files -z --others --exclude-standard | xargs -0 -r sha256sum --
 } | sha256sum
 """
+
+
+@dataclass(frozen=True)
+class TreeView:
+    """The tree of a role that is to change it: a digest of it, and what happened to it."""
+
+    digest: Callable[[], Awaitable[str]]
+    news: Callable[[], str]
 
 
 async def tree_digest(sandbox: Sandbox) -> str:

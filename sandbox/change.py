@@ -5,7 +5,7 @@ import secrets
 from graph.errors import PatchTooLarge, PatchUnusable
 from graph.values import Base
 from sandbox.inner_git import IGNORED_BY_SETUP, make_git_dir
-from sandbox.sandbox import ExecResult, FileRefused, Sandbox
+from sandbox.sandbox import ExecResult, FileRefused, Sandbox, TreeRestored
 
 MAX_PATCH = 50 * 1024 * 1024
 
@@ -18,10 +18,20 @@ async def take_change(sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATC
     """The whole difference between the work tree and the base as a patch; b"" for none.
 
     Ignored files, empty folders and nested repositories stay behind. The tree's own `.git` is not
-    looked at, so it does not matter what was done to it. Raises PatchTooLarge or PatchUnusable.
+    looked at, so it does not matter what was done to it. Where the tree is made again meanwhile,
+    the change is that of the new one. Raises PatchTooLarge or PatchUnusable.
     """
+    while (patch := await _taken(sandbox, base, max_bytes)) is None:
+        continue
+    return patch
+
+
+async def _taken(sandbox: Sandbox, base: Base, max_bytes: int) -> bytes | None:
+    """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
     folder = f"{_TEMPORARY}/.change-{secrets.token_hex(8)}"
     result = await sandbox.run(_script(folder, base, max_bytes), keep_bytes=2 * _TOLD)
+    if result.lost:
+        return None
     if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
         raise PatchTooLarge(
             f"The change is larger than {max_bytes} bytes.",
@@ -31,6 +41,8 @@ async def take_change(sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATC
         raise PatchUnusable(f"git cannot read the tree: {_reason(result)}")
     try:
         return await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
+    except TreeRestored:
+        return None
     except FileRefused as error:
         raise PatchUnusable(f"The change cannot be read: {error}") from error
 

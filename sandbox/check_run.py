@@ -36,6 +36,8 @@ class CheckRun(Value):
 async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRun:
     """Run a check for at most `timeout_s` seconds. Raises SandboxLost."""
     result = await sandbox.run(command, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
+    while result.lost:  # in the new tree
+        result = await sandbox.run(command, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
     run = CheckRun(
         command=command,
         exit_code=result.exit_code,

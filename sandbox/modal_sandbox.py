@@ -1,220 +1,147 @@
-"""Sandboxes on Modal: a tree is a Sandbox of its own, found by name, on nobody's disk but its own.
+"""Sandboxes of Modal: made, found, marked and ended, and the processes in them.
 
-Nothing is mounted and no secret is given: base and change are streamed in, the change is streamed
-out. All errors of Modal's library are mapped here.
+No secret is given to one and nothing is mounted in it; it has no network, or named hosts alone. All
+errors of Modal's library are mapped here.
 """
 
 import asyncio
-import itertools
-import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
+from modal.container_process import ContainerProcess
 from modal.exception import (
     AlreadyExistsError,
     AuthError,
+    InternalError,
     NotFoundError,
     PermissionDeniedError,
     RemoteError,
     ResourceExhaustedError,
+    ServiceError,
     VersionError,
 )
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
-from sandbox.files import read_file, write_file
-from sandbox.output import BothEnds
-from sandbox.sandbox import ExecResult, Limits, Sandbox
-from sandbox.supervised import (
-    LONGEST_WORD,
-    NO_COMMAND,
-    Order,
-    command_bytes,
-    order_of,
-    pieces_of,
-    read_answer,
-)
+from sandbox.sandbox import Limits
 
-Box = modal.Sandbox
 FOREIGN = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 _REFUSED = (AuthError, PermissionDeniedError, VersionError)
+_PASSING = (ResourceExhaustedError, ServiceError, InternalError)
 _CPU_RESERVED, _MEMORY_RESERVED_MB = 0.5, 512
 _MEMORY_OURS_MB = 256
 """For what is not a command's: the supervisors."""
-_ANSWER_BYTES = 64 * 1024
-_SLACK_BYTES = 128 * 1024
-_SLACK_S = 15.0
+_LATE_S = 5.0
+_TIMED_OUT = -1
 
 
-class ModalSandbox(Sandbox):
-    """One tree in a Sandbox of Modal. A command is one exec, under a supervisor of ours."""
+class BoxProcess:
+    """A process in a Sandbox."""
 
-    def __init__(self, box: Box, limits: Limits) -> None:
-        self._box = box
-        self._limits = limits
-        self._running: set[_Exec] = set()
-        self._closed = False
+    def __init__(self, process: "ContainerProcess[bytes]") -> None:
+        self._process = process
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        text = command_bytes(command)
-        if text is None:
-            return NO_COMMAND
-        short = len(text) <= LONGEST_WORD
-        program = ["/bin/bash", "-c", command, "bash"] if short else ["/bin/bash"]
-        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        return await self._carry_out(order, stdin, keep_bytes, script=b"" if short else text)
+    def output(self) -> AsyncIterator[bytes]:
+        return _mapped_pieces(self._process.stdout)
 
-    async def execute(
-        self,
-        program: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float | None = None,
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        return await self._carry_out(order, stdin, keep_bytes)
+    def told(self) -> AsyncIterator[bytes]:
+        return _mapped_pieces(self._process.stderr)
 
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        return await read_file(self.execute, path, max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        await write_file(self.execute, path, data)
-
-    async def close(self) -> None:
-        """The Sandbox stays, for the next who asks for its tree."""
-        self._closed = True
-        ending = [execution.stop() for execution in self._running]
-        if ending:
-            await asyncio.wait(ending, timeout=_SLACK_S)
-
-    async def _carry_out(
-        self, order: Order, stdin: bytes, keep_bytes: int, script: bytes = b""
-    ) -> ExecResult:
-        order = replace(order, script_bytes=len(script), input_bytes=len(stdin))
-        return await self.carry_out(order, pieces_of(script + stdin), keep_bytes)
-
-    async def carry_out(self, order: Order, pieces: Iterable[bytes], keep_bytes: int) -> ExecResult:
-        """Start what the order says, feed it, and wait until all of it has ended."""
-        if self._closed:
-            raise SandboxLost("the sandbox is closed")
-        execution = _Exec(self._box, order, pieces, keep_bytes)
-        self._running.add(execution)
-        try:
-            result = await execution.result()
-        except SandboxLost as error:
-            if self._closed:
-                raise SandboxLost("the sandbox is closed") from error
-            raise
-        finally:
-            self._running.discard(execution)
-        return await self._swept(order) if result is None else result
-
-    async def _swept(self, order: Order) -> ExecResult:
-        """The result of a command whose supervisor gave no answer in time: everything was ended."""
-        sweep = replace(order, program=("/bin/true",), timeout_s=1, input_bytes=0, script_bytes=0)
-        ended = await _Exec(self._box, replace(sweep, sweep=True), (), 0).result()
-        if ended is None:
-            with mapped():
-                await self._box.terminate.aio()
-            raise SandboxLost("the sandbox was lost: it does not answer")
-        took = math.ceil(order.patience_s * 1000)
-        return ExecResult(exit_code=None, output=b"", dropped=0, duration_ms=took, limit="time")
-
-
-class _Exec:
-    """One exec: its input goes in, its output and the supervisor's answer come out."""
-
-    def __init__(self, box: Box, order: Order, pieces: Iterable[bytes], keep_bytes: int) -> None:
-        self._box = box
-        self._order = order
-        self._pieces = itertools.chain([order.head], pieces)
-        self._kept = BothEnds(keep_bytes)
-        self._stopped = asyncio.Event()
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(_heard)
-
-    def stop(self) -> "asyncio.Task[ExecResult | None]":
-        """Let everything of it be killed; the task ends when that is so."""
-        self._stopped.set()
-        return self._task
-
-    async def result(self) -> ExecResult | None:
-        """None where Modal ended it: the supervisor had no time to. Raises SandboxError."""
-        try:
-            return await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            self.stop()
-            await asyncio.wait([self._task], timeout=_SLACK_S)
-            raise
-
-    async def _run(self) -> ExecResult | None:
-        seconds = math.ceil(self._order.patience_s)
-        told = BothEnds(_ANSWER_BYTES)
+    async def write(self, data: bytes) -> None:
         with mapped():
-            async with asyncio.timeout(seconds + _SLACK_S):
-                process = await self._box.exec.aio(*self._order.words, timeout=seconds, text=False)
-                feeding = asyncio.create_task(self._feed(process))
-                try:
-                    await asyncio.gather(
-                        _read(process.stdout, self._kept, self._order.output_bytes),
-                        _read(process.stderr, told, _ANSWER_BYTES),
-                    )
-                    code = await process.wait.aio()
-                finally:
-                    feeding.cancel()
-                    await asyncio.wait([feeding])
-        if code == -1 and not told.total:
-            return None
-        return read_answer(told.kept, self._kept)
+            self._process.stdin.write(data)
+            await self._process.stdin.drain.aio()
 
-    async def _feed(self, process: "modal.container_process.ContainerProcess[bytes]") -> None:
-        """Give it its input; then hold its standard input open as long as it is to live."""
-        while not self._stopped.is_set():
-            piece = await asyncio.to_thread(next, self._pieces, None)
-            if piece is None:
-                await self._stopped.wait()
-                break
-            process.stdin.write(piece)
-            await process.stdin.drain.aio()
-        process.stdin.write_eof()
-        await process.stdin.drain.aio()
+    async def end_input(self) -> None:
+        with mapped():
+            self._process.stdin.write_eof()
+            await self._process.stdin.drain.aio()
+
+    async def wait(self) -> int | None:
+        with mapped():
+            code = await self._process.wait.aio()
+        return None if code == _TIMED_OUT else code
+
+
+class Box:
+    """One Sandbox of Modal."""
+
+    def __init__(self, sandbox: modal.Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def start(self, words: Sequence[str], *, timeout_s: int) -> BoxProcess:
+        with mapped():
+            return BoxProcess(await self._sandbox.exec.aio(*words, timeout=timeout_s, text=False))
+
+    async def runs(self) -> bool:
+        with mapped():
+            return await self._sandbox.poll.aio() is None
+
+    async def tags(self) -> dict[str, str]:
+        with mapped():
+            return dict(await self._sandbox.get_tags.aio())
+
+    async def mark(self, tags: Mapping[str, str]) -> None:
+        """Give it these tags in place of those it had; what runs in it cannot change them."""
+        with mapped():
+            await self._sandbox.set_tags.aio(dict(tags))
+
+    async def snapshot(self) -> str:
+        """The id of an image of its files."""
+        with mapped():
+            image = await self._sandbox.snapshot_filesystem.aio()
+            return image.object_id
+
+    async def end(self) -> None:
+        """Everything in it is killed, and it is gone; nothing happens where it is already."""
+        with mapped():
+            try:
+                await self._sandbox.terminate.aio(wait=True)
+            except NotFoundError:
+                return
 
 
 class Boxes:
-    """Modal's Sandboxes of one app: made, found by name or by tags, marked, ended.
+    """The Sandboxes of one app.
 
     `lifetime_s` and `idle_s` end one that everybody has forgotten. Of the cores and the memory that
-    commands may take, a part is reserved.
+    commands may take, a part is reserved. Where Modal has none to give, `waits_s` are waited.
     """
 
     def __init__(
-        self, *, app_name: str, image: modal.Image, limits: Limits, lifetime_s: int, idle_s: int
+        self,
+        *,
+        app_name: str,
+        image: modal.Image,
+        limits: Limits,
+        lifetime_s: int,
+        idle_s: int,
+        waits_s: Sequence[float] = (1, 4, 10, 30),
     ) -> None:
         self.limits = limits
         self._app_name = app_name
         self._image = image
         self._lifetime_s = lifetime_s
         self._idle_s = idle_s
+        self._waits_s = waits_s
         self._app: modal.App | None = None
 
     async def find(self, name: str) -> Box | None:
         """The one of that name, where it runs."""
         with mapped():
             try:
-                box = await modal.Sandbox.from_name.aio(self._app_name, name)
-                return box if await box.poll.aio() is None else None
+                box = Box(await modal.Sandbox.from_name.aio(self._app_name, name))
+                return box if await box.runs() else None
             except NotFoundError:
                 return None
+
+    async def tagged(self, tags: Mapping[str, str]) -> list[Box]:
+        """Those that run and have at least these tags."""
+        with mapped():
+            app = await self._looked_up()
+            listed = modal.Sandbox.list.aio(app_id=app.app_id, tags=dict(tags))
+            return [Box(sandbox) async for sandbox in listed]
 
     async def make(
         self,
@@ -225,59 +152,45 @@ class Boxes:
         hosts: Sequence[str] = (),
     ) -> Box | None:
         """A new one, None where the name is taken; without a network, or with `hosts` alone."""
-        cpus, memory = self.limits.cpus, self.limits.memory_mb
         with mapped():
             image = await modal.Image.from_id.aio(snapshot) if snapshot else self._image
-            try:
-                return await modal.Sandbox.create.aio(
-                    "sleep",
-                    "infinity",
-                    app=await self._looked_up(),
-                    name=name,
-                    tags=dict(tags),
-                    image=image,
-                    secrets=[],
-                    volumes={},
-                    timeout=self._lifetime_s,
-                    idle_timeout=self._idle_s,
-                    cpu=(min(_CPU_RESERVED, cpus), cpus),
-                    memory=(min(_MEMORY_RESERVED_MB, memory), memory + _MEMORY_OURS_MB),
-                    block_network=not hosts,
-                    outbound_domain_allowlist=list(hosts) or None,
-                    include_oidc_identity_token=False,
-                )
-            except AlreadyExistsError:
-                return None
+            for wait in (*self._waits_s, None):
+                making = asyncio.create_task(self._create(name, tags, image, hosts))
+                try:
+                    return await asyncio.shield(making)
+                except asyncio.CancelledError:
+                    await _end_late(making)
+                    raise
+                except AlreadyExistsError:
+                    return None
+                except _PASSING:
+                    if wait is None:
+                        raise
+                    await asyncio.sleep(wait)
+        return None
 
-    async def tagged(self, tags: Mapping[str, str]) -> list[Box]:
-        """Those that run and have at least these tags."""
-        with mapped():
-            app = await self._looked_up()
-            listed = modal.Sandbox.list.aio(app_id=app.app_id, tags=dict(tags))
-            return [box async for box in listed]
-
-    async def tags_of(self, box: Box) -> dict[str, str]:
-        with mapped():
-            return dict(await box.get_tags.aio())
-
-    async def mark(self, box: Box, tags: Mapping[str, str]) -> None:
-        """Give it these tags in place of those it had; what runs in it cannot change them."""
-        with mapped():
-            await box.set_tags.aio(dict(tags))
-
-    async def end(self, box: Box) -> None:
-        """Everything in it is killed, and it is gone; nothing happens where it is already."""
-        with mapped():
-            try:
-                await box.terminate.aio(wait=True)
-            except NotFoundError:
-                return
-
-    async def snapshot(self, box: Box) -> str:
-        """The id of an image of its files."""
-        with mapped():
-            image = await box.snapshot_filesystem.aio()
-            return image.object_id
+    async def _create(
+        self, name: str, tags: Mapping[str, str], image: modal.Image, hosts: Sequence[str]
+    ) -> Box:
+        cpus, memory = self.limits.cpus, self.limits.memory_mb
+        sandbox = await modal.Sandbox.create.aio(
+            "sleep",
+            "infinity",
+            app=await self._looked_up(),
+            name=name,
+            tags=dict(tags),
+            image=image,
+            secrets=[],
+            volumes={},
+            timeout=self._lifetime_s,
+            idle_timeout=self._idle_s,
+            cpu=(min(_CPU_RESERVED, cpus), cpus),
+            memory=(min(_MEMORY_RESERVED_MB, memory), memory + _MEMORY_OURS_MB),
+            block_network=not hosts,
+            outbound_domain_allowlist=list(hosts) or None,
+            include_oidc_identity_token=False,
+        )
+        return Box(sandbox)
 
     async def _looked_up(self) -> modal.App:
         if self._app is None:
@@ -285,17 +198,18 @@ class Boxes:
         return self._app
 
 
-def _heard(task: "asyncio.Task[ExecResult | None]") -> None:
-    """Who was cancelled does not ask for the error."""
-    if not task.cancelled():
-        task.exception()
+async def _end_late(making: "asyncio.Task[Box]") -> None:
+    """End what comes of a request that nobody waits for; the run's end finds what comes later."""
+    done, _ = await asyncio.wait([making], timeout=_LATE_S)
+    if done and not making.exception():
+        await making.result().end()
+    making.cancel()
 
 
-async def _read(stream: AsyncIterator[bytes], kept: BothEnds, most: int) -> None:
-    async for data in stream:
-        kept.feed(data)
-        if kept.total > most + _SLACK_BYTES:
-            raise SandboxLost("the sandbox was lost: it answers with more than was asked for")
+async def _mapped_pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    with mapped():
+        async for piece in stream:
+            yield piece
 
 
 @contextmanager

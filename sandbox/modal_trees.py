@@ -6,13 +6,16 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxLost
 from graph.run_folder import RunFolder
 from sandbox.base_objects import BaseObjects
 from sandbox.counted import CountedSandbox, Counts
-from sandbox.modal_sandbox import Box, Boxes, ModalSandbox
+from sandbox.lasting_tree import LastingTree, tree_of
+from sandbox.modal_sandbox import Box, Boxes
+from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
 from sandbox.supervised import HOME, order_of
@@ -49,16 +52,17 @@ class ModalSandboxes(Sandboxes):
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
-        name = box_name(run_id, spec.name)
-        box = await self._found(name) or await self._made(run_id, spec, name)
-        sandbox = self._attach(box)
-        self._open.setdefault((run_id, spec.name), []).append(sandbox)
-        return sandbox
+        sandbox, _ = await self._opened(run_id, spec)
+        tree = LastingTree(
+            sandbox, partial(self._reopened, run_id, spec), base=spec.base, saved=spec.saved
+        )
+        self._open.setdefault((run_id, spec.name), []).append(tree)
+        return tree
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._close(run_id, name)
         if box := await self._boxes.find(box_name(run_id, name)):
-            await self._boxes.end(box)
+            await box.end()
 
     async def close_run(
         self,
@@ -74,58 +78,84 @@ class ModalSandboxes(Sandboxes):
             if opened_run == run_id:
                 await self._close(run_id, name)
         for box in await self._boxes.tagged({"run": run_id}):
-            await self._boxes.end(box)
+            await box.end()
 
     async def end_leftovers(self, active: Collection[str], *, older_than_s: float) -> list[str]:
         """End what runs that are not active left behind; the ids of those runs."""
         ended = []
         for box in await self._boxes.tagged({}):
-            tags = await self._boxes.tags_of(box)
+            tags = await box.tags()
             run_id, made = tags.get("run"), tags.get("made", "0")
             if OURS not in tags or run_id is None or run_id in active:
                 continue
             if time.time() - int(made) > older_than_s:
-                await self._boxes.end(box)
+                await box.end()
                 ended.append(run_id)
         return ended
+
+    async def _opened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
+        """The tree, and what is to be said of one that was made now."""
+        name = box_name(run_id, spec.name)
+        box, holds = await self._found(name), ""
+        if box is None:
+            box, holds = await self._made(run_id, spec, name)
+            if spec.saved:
+                spec.saved.restored(holds)
+        return CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts), holds
+
+    async def _reopened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
+        """The tree after a loss: as it is where only the way to it was lost."""
+        box = await self._found(box_name(run_id, spec.name))
+        if box and not await RemoteSandbox(box, self._boxes.limits).sweep():
+            await box.end()
+        sandbox, holds = await self._opened(run_id, spec)
+        return sandbox, holds or "Its tree is as it was, but nothing runs in it any more."
 
     async def _found(self, name: str) -> Box | None:
         """The whole tree of that name; one that was left half made is ended."""
         box = await self._boxes.find(name)
-        if box is None or (await self._boxes.tags_of(box)).get(OURS) == "ready":
+        if box is None or (await box.tags()).get(OURS) == "ready":
             return box
-        await self._boxes.end(box)
+        await box.end()
         return None
 
-    async def _made(self, run_id: str, spec: TreeSpec, name: str) -> Box:
-        """A new tree; made again where its Sandbox goes away meanwhile."""
-        patch = b""
-        if spec.change:
-            patch = await asyncio.to_thread(load_change, self._runs, run_id, spec.change)
+    async def _made(self, run_id: str, spec: TreeSpec, name: str) -> tuple[Box, str]:
+        """A new tree, and what it holds; made again where its Sandbox goes away meanwhile."""
+        patch, holds = await self._change(run_id, spec)
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
             tags = {OURS: "making", "run": run_id, "tree": spec.name, "made": str(int(time.time()))}
             box = await self._boxes.make(name, tags)
             if box is None:
                 if box := await self._found(name):
-                    return box
+                    return box, ""
                 continue
             try:
                 await self._fill(box, RunFolder.of(self._runs, run_id), spec, patch)
-                await self._boxes.mark(box, {**tags, OURS: "ready"})
+                await box.mark({**tags, OURS: "ready"})
             except SandboxLost as error:
                 lost = error
-                await self._boxes.end(box)
+                await box.end()
             except BaseException:
-                await asyncio.shield(self._boxes.end(box))
+                await asyncio.shield(box.end())
                 raise
             else:
-                return box
+                return box, holds
         raise lost
+
+    async def _change(self, run_id: str, spec: TreeSpec) -> tuple[bytes, str]:
+        """The newest change that is known of the tree, and what to say of it."""
+        if spec.saved and (newest := await spec.saved.newest()):
+            patch, at = newest
+            return patch, tree_of(at)
+        if spec.change is None:
+            return b"", "Its tree was made again from the base."
+        patch = await asyncio.to_thread(load_change, self._runs, run_id, spec.change)
+        return patch, "Its tree was made again as it was when you were asked."
 
     async def _fill(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Stream the base in, check it out, apply the change and set up, all inside."""
-        sandbox = ModalSandbox(box, self._boxes.limits)
+        sandbox = RemoteSandbox(box, self._boxes.limits)
         try:
             await self._put_base(sandbox, run.base_git / "objects")
             counted = CountedSandbox(sandbox, self._counts)
@@ -134,7 +164,7 @@ class ModalSandboxes(Sandboxes):
         finally:
             await sandbox.close()
 
-    async def _put_base(self, sandbox: ModalSandbox, objects: Path) -> None:
+    async def _put_base(self, sandbox: RemoteSandbox, objects: Path) -> None:
         base = await asyncio.to_thread(BaseObjects.of, objects)
         order = order_of(["/bin/sh", "-c", _UNPACK], self._boxes.limits, keep_bytes=_TOLD)
         order = replace(
@@ -150,9 +180,6 @@ class ModalSandboxes(Sandboxes):
         if result.exit_code != 0:
             reason = f"the {result.limit} limit was reached" if result.limit else result.text
             raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")
-
-    def _attach(self, box: Box) -> Sandbox:
-        return CountedSandbox(ModalSandbox(box, self._boxes.limits), self._counts)
 
     async def _close(self, run_id: str, name: str) -> None:
         for sandbox in self._open.pop((run_id, name), ()):

@@ -33,9 +33,10 @@ class Limits:
 class ExecResult:
     """How a command ended.
 
-    `exit_code` is the command's own, or None where a limit stopped it (`limit` says which).
-    `output` is standard output and error together, raw; `dropped` counts bytes left out of its
-    middle.
+    `exit_code` is the command's own, or None where a limit stopped it (`limit` says which), or
+    where the sandbox was `lost` under it and its tree made again: `output` then says what the tree
+    holds now. Else it is standard output and error together, raw; `dropped` counts bytes left out
+    of its middle.
     """
 
     exit_code: int | None
@@ -43,6 +44,7 @@ class ExecResult:
     dropped: int
     duration_ms: int
     limit: LimitHit | None = None
+    lost: bool = False
 
     @property
     def text(self) -> str:
@@ -80,14 +82,33 @@ class Sandbox(Protocol):
         ...
 
 
+class Saved(Protocol):
+    """Where a tree's change is kept while it is worked on, for when its sandbox is lost.
+
+    Used where a tree lasts no longer than its sandbox.
+    """
+
+    async def newest(self) -> tuple[bytes, float] | None:
+        """The change that was kept last, against the base, and when (Unix seconds)."""
+        ...
+
+    async def save(self, patch: bytes) -> None:
+        """Keep the tree's change. Raises CodingAgentError where it must not be any more."""
+        ...
+
+    def restored(self, told: str) -> None:
+        """The tree was made anew; `told` says what it holds."""
+        ...
+
+
 @dataclass(frozen=True)
 class TreeSpec:
     """Which tree to open.
 
     `name` is `live` for the tree that coder and fixer share, else a name used once, such as
-    `validate-3`. `change` is applied on the base; `setup` commands run after it in a new tree.
-    Without `checkout` git's index and objects will do, where that is quicker: the files are there
-    once the same tree was opened with it.
+    `validate-3`. `change`, or what was `saved` since, is applied on the base; `setup` commands run
+    after it in a new tree. Without `checkout` git's index and objects will do, where that is
+    quicker: the files are there once the same tree was opened with it.
     """
 
     name: str
@@ -95,6 +116,7 @@ class TreeSpec:
     change: ChangeRef | None = None
     setup: tuple[str, ...] = ()
     checkout: bool = True
+    saved: Saved | None = None
 
 
 class Sandboxes(Protocol):
@@ -115,3 +137,7 @@ class Sandboxes(Protocol):
 
 class FileRefused(Exception):
     """Raised when a path inside a sandbox cannot be read or written as a file; says why."""
+
+
+class TreeRestored(FileRefused):
+    """Raised when the sandbox was lost meanwhile and its tree made again; says what it holds."""

@@ -21,6 +21,7 @@ from roles.inbox import Inbox
 from roles.session import RoleSpec, Session, SessionEnd
 from roles.tools import Toolbox
 from roles.transcript import Transcript
+from roles.tree_digest import TreeView
 from roles.turn import Patience
 from roles.watchdog import TreeLook
 from sandbox.sandbox import Sandbox
@@ -125,6 +126,7 @@ class Bench:
         model: str = MODEL,
         opening: str = "Judge calc.py.",
         tree: TreeLook | None = None,
+        view: TreeView | None = None,
     ) -> SessionEnd[Verdict]:
         """One role call from its transcript, new or found."""
 
@@ -142,6 +144,6 @@ class Bench:
             inbox=Inbox(self.runs / RUN),
             emit=self.ears,
             patience=self.patience,
-            tree=tree,
+            tree=TreeView(digest=tree, news=lambda: "") if tree else view,
         )
         return await session.run(say)

@@ -43,6 +43,8 @@ async def modal_run(sample: SampleRun, limits: Limits) -> AsyncIterator[ModalRun
 def on_plane(plane: Plane, sample: SampleRun, limits: Limits) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     image = modal.Image.debian_slim(python_version="3.11")
-    boxes = Boxes(app_name=APP, image=image, limits=limits, lifetime_s=3600, idle_s=600)
+    boxes = Boxes(
+        app_name=APP, image=image, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
+    )
     sandboxes = ModalSandboxes(runs=sample.runs, boxes=boxes)
     return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, boxes, plane)
