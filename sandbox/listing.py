@@ -117,6 +117,8 @@ def add_contents(listing: Listing, output: bytes) -> Facts:
 
 async def _output(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
     result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
+    while result.lost:  # in the new tree
+        result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
     if result.exit_code != 0:
         raise SandboxError(f"The base cannot be searched for checks: {_reason(result)}")
     return result.output
