@@ -22,7 +22,7 @@ class LiveChange(Saved):
         return await asyncio.to_thread(self._load)
 
     async def save(self, patch: bytes) -> None:
-        if not self._holds_key(patch):
+        if not await asyncio.to_thread(self._holds_key, patch):
             await asyncio.to_thread(self._write, patch)
 
     def restored(self, told: str) -> None:

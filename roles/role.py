@@ -133,7 +133,7 @@ class ChangingRole(ClaudeRole):
     def _live_change(self, task: RoleTask) -> LiveChange:
         folder = RunFolder.of(self._runs, task.run_id)
         file = folder.live_patch(task.step, task.role)
-        return LiveChange(file, self._fence(task), self._claude.key_in)
+        return LiveChange(file, self._fence(task), self._holds_key)
 
     async def _hand_over(self, task: RoleTask, sandbox: Sandbox) -> ChangeRef | None:
         """Keep what the tree has against the base, finished or not."""
