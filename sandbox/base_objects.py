@@ -11,7 +11,6 @@ from graph.errors import SandboxError
 _OBJECTS = re.compile(r"pack/pack-[0-9a-f]+\.(?:pack|idx|rev)|[0-9a-f]{2}/[0-9a-f]+")
 _PIECE = 1 << 20
 _BLOCK = 512
-_MOST_ALTERNATES = 16
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,15 @@ class BaseObjects:
 
     @classmethod
     def of(cls, objects: Path) -> "BaseObjects":
-        """Those of a bare repository and of those it borrows from. Blocks. Raises SandboxError."""
-        found: dict[str, tuple[str, Path, int]] = {}
-        for folder in _folders(objects):
-            for path in sorted(folder.glob("*/*")):
-                name = path.relative_to(folder).as_posix()
-                if _OBJECTS.fullmatch(name) and path.is_file():
-                    found.setdefault(name, (name, path, path.stat().st_size))
-        return cls(tuple(found.values()))
+        """Those in a folder of objects. Blocks. Raises SandboxError."""
+        if not objects.is_dir():
+            raise SandboxError(f"There is no folder {objects}: the run has no base.")
+        found = []
+        for path in sorted(objects.glob("*/*")):
+            name = path.relative_to(objects).as_posix()
+            if _OBJECTS.fullmatch(name) and path.is_file():
+                found.append((name, path, path.stat().st_size))
+        return cls(tuple(found))
 
     @property
     def size(self) -> int:
@@ -52,19 +52,3 @@ class BaseObjects:
                     yield data
             yield bytes(-size % _BLOCK)
         yield bytes(2 * _BLOCK)
-
-
-def _folders(objects: Path) -> list[Path]:
-    """A folder of objects, and those that it and they name as alternates."""
-    found: list[Path] = []
-    left = [objects]
-    while left and len(found) < _MOST_ALTERNATES:
-        folder = left.pop()
-        if not folder.is_dir():
-            raise SandboxError(f"There is no folder {folder}: the run has no base.")
-        found.append(folder)
-        alternates = folder / "info" / "alternates"
-        if alternates.is_file():
-            lines = alternates.read_text(encoding="utf-8").splitlines()
-            left += [folder / line for line in lines if line and not line.startswith("#")]
-    return found

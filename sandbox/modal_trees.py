@@ -19,11 +19,13 @@ from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
 from sandbox.supervised import HOME, order_of
-from sandbox.tree_making import fill
+from sandbox.tree_making import base_objects, check_out, fill
 from sandbox.workspace import load_change
 
 OURS = "coding-agent"
-"""The tag of every Sandbox of ours; its value says whether the tree in it is whole."""
+"""The tag of every Sandbox of ours; its value says how far the tree in it is made."""
+
+_MAKING, _UNFILLED, _READY = "making", "unfilled", "ready"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -101,7 +103,11 @@ class ModalSandboxes(Sandboxes):
             box, holds = await self._made(run_id, spec, name)
             if spec.saved:
                 spec.saved.restored(holds)
-        return CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts), holds
+        sandbox = CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts)
+        if spec.checkout and (tags := await box.tags()).get(OURS) == _UNFILLED:
+            await check_out(sandbox)
+            await box.mark({**tags, OURS: _READY})
+        return sandbox, holds
 
     async def _reopened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree after a loss: as it is where only the way to it was lost."""
@@ -114,7 +120,7 @@ class ModalSandboxes(Sandboxes):
     async def _found(self, name: str) -> Box | None:
         """The whole tree of that name; one that was left half made is ended."""
         box = await self._boxes.find(name)
-        if box is None or (await box.tags()).get(OURS) == "ready":
+        if box is None or (await box.tags()).get(OURS) in {_UNFILLED, _READY}:
             return box
         await box.end()
         return None
@@ -124,7 +130,7 @@ class ModalSandboxes(Sandboxes):
         patch, holds = await self._change(run_id, spec)
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
-            tags = {OURS: "making", "run": run_id, "tree": spec.name, "made": str(int(time.time()))}
+            tags = {OURS: _MAKING, "run": run_id, "tree": spec.name, "made": str(int(time.time()))}
             box = await self._boxes.make(name, tags)
             if box is None:
                 if box := await self._found(name):
@@ -132,7 +138,7 @@ class ModalSandboxes(Sandboxes):
                 continue
             try:
                 await self._fill(box, RunFolder.of(self._runs, run_id), spec, patch)
-                await box.mark({**tags, OURS: "ready"})
+                await box.mark({**tags, OURS: _READY if spec.checkout else _UNFILLED})
             except SandboxLost as error:
                 lost = error
                 await box.end()
@@ -154,10 +160,10 @@ class ModalSandboxes(Sandboxes):
         return patch, "Its tree was made again as it was when you were asked."
 
     async def _fill(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
-        """Stream the base in, check it out, apply the change and set up, all inside."""
+        """Stream the base in, fill the tree and set it up, all inside."""
         sandbox = RemoteSandbox(box, self._boxes.limits)
         try:
-            await self._put_base(sandbox, run.base_git / "objects")
+            await self._put_base(sandbox, base_objects(run.base_git))
             counted = CountedSandbox(sandbox, self._counts)
             await fill(counted, run, spec, patch)
             await run_set_up(counted, spec.setup)

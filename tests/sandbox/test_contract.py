@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
-from sandbox.sandbox import FileRefused, Limits, Sandbox
+from sandbox.sandbox import FileRefused, Limits, Sandbox, TreeSpec
 from sandbox.workspace import store_change
 from tests.sandbox.modal_trees import modal_run
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
@@ -242,6 +242,13 @@ async def test_set_up_runs_once_and_what_it_makes_is_ignored(run: SampleRun) -> 
     assert await said(again, "cat count; git status --porcelain") == "twice"
     with pytest.raises(SetupFailed, match="exit code 7"):
         await run.open("not-set-up", None, "echo the reason; exit 7")
+
+
+async def test_a_tree_without_its_files_is_filled_when_they_are_asked_for(run: SampleRun) -> None:
+    bare = await run.sandboxes.open(RUN, TreeSpec("bare", run.base, checkout=False))
+    assert await said(bare, "ls; git show HEAD:hello.txt") == "hello"
+    await bare.close()
+    assert await said(await run.open("bare"), "cat hello.txt; git status --porcelain") == "hello"
 
 
 async def test_trees_are_found_as_they_were_left_and_apart(run: SampleRun) -> None:
