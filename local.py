@@ -38,17 +38,18 @@ from runs.checkpoints import open_checkpointer
 from runs.service import RunService
 from runs.service_config import ServiceConfig
 from runs.sqlite_store import SqliteStore
-from sandbox.bubblewrap import Bubblewrap
 from sandbox.checks import SandboxChecks
-from sandbox.choice import choose
+from sandbox.choice import Wanted, choose
 from sandbox.counted import Counts
+from sandbox.docker_cli import docker_environment
+from sandbox.examination import examine
 from sandbox.lazy import LazySandboxes
 from sandbox.networked_set_up import networked_set_up
 from sandbox.package_hosts import try_hosts
 from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
 from sandbox.trees import LocalSandboxes
-from sandbox.trial import TrialResult, trial
+from sandbox.trial import TrialResult
 from sandbox.workspace import LocalWorkspaces
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ class Machine:
             self.claude.warm(), self.github.open(), self.sandboxes.chosen(), return_exceptions=True
         )
 
-    async def try_sandbox(self) -> tuple[TrialResult, ...]:
-        """The full trial of what `auto` takes here. Raises SandboxUnavailable."""
-        return await trial(self._bubblewrap())
+    async def examine_sandbox(self) -> tuple[TrialResult, ...]:
+        """The full trial of the sandbox. Raises SandboxUnavailable."""
+        return await examine(self.settings.sandbox, self._wanted)
 
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
@@ -158,23 +159,22 @@ class Machine:
             await self.github.close()
 
     async def _choose_sandboxes(self) -> Sandboxes:
-        settings = self.settings
-        backend = await choose(
-            settings.sandbox,
-            limits=CommandLimits(**settings.command_limits),
-            tool_paths=settings.tool_paths,
-            state=settings.data_dir / "sandbox",
-        )
+        backend = await choose(self.settings.sandbox, self._wanted)
         counts = self.sandbox_counts
-        set_up = networked_set_up(backend, settings.setup_hosts, settings.data_dir, counts)
+        set_up = networked_set_up(
+            backend, self.settings.setup_hosts, self.settings.data_dir, counts
+        )
         return LocalSandboxes(runs=self.runs, backend=backend, counts=counts, set_up=set_up)
 
-    def _bubblewrap(self) -> Bubblewrap:
+    @property
+    def _wanted(self) -> Wanted:
         settings = self.settings
-        return Bubblewrap(
+        return Wanted(
             limits=CommandLimits(**settings.command_limits),
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
+            image=settings.sandbox_image,
+            docker_environment=docker_environment(settings.docker_host, settings.docker_context),
         )
 
 
@@ -333,7 +333,7 @@ async def doctor(settings: Settings) -> list[Finding]:
 
 async def _sandbox(machine: Machine) -> list[Finding]:
     try:
-        results = await machine.try_sandbox()
+        results = await machine.examine_sandbox()
     except CodingAgentError as error:
         return [Finding("sandbox", held=False, detail=error.message, mend=error.hint)]
     return [

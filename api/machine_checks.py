@@ -14,6 +14,7 @@ from typing import Final
 from graph.errors import CodingAgentError
 
 OLDEST_GIT: Final = (2, 39)
+SAFEST_GIT: Final = (2, 50, 1)
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,13 @@ async def git() -> Finding:
     except FileNotFoundError:
         return Finding("git", held=False, detail="not found", mend=mend)
     out, _ = await process.communicate()
-    found = re.search(r"(\d+)\.(\d+)", out.decode("utf-8", "replace"))
-    held = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
-    return Finding("git", held, out.decode("utf-8", "replace").strip(), mend)
+    said = out.decode("utf-8", "replace").strip()
+    version = tuple(map(int, re.findall(r"\d+", said)[:3]))
+    note = ""
+    if version < SAFEST_GIT:
+        floor = ".".join(map(str, SAFEST_GIT))
+        note = f" (older than {floor}: keep it at your distribution's newest, which mends holes)"
+    return Finding("git", version >= OLDEST_GIT, said + note, mend)
 
 
 def data_dir(path: Path) -> Finding:

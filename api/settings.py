@@ -22,7 +22,7 @@ APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
 KEY_LENGTH: Final = 24
 _PREFIX: Final = "CODING_AGENT_"
-_FOREIGN: Final = ("anthropic_", "github_", "otel_")
+_FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
 _SECRETS: Final = (
     "ANTHROPIC_API_KEY",
     "GITHUB_TOKEN",
@@ -215,6 +215,8 @@ class Settings(BaseSettings):
     sandbox: Literal["auto", "bubblewrap", "docker", "modal"] = "auto"
     tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     sandbox_image: str = "python:3.12-slim-bookworm"
+    docker_host: str | None = None
+    docker_context: str | None = None
     command_timeout_s: Positive = 300
     command_memory_mb: Positive = 2048
     command_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2

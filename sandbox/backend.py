@@ -1,5 +1,6 @@
 """What runs commands on a tree folder of this machine."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -58,4 +59,55 @@ class SetupBackend(Protocol):
         outlet: Outlet | None = None,
     ) -> PackingSandbox:
         """As of every backend; with `outlet` its folder is at `/run/setup`, read-only."""
+        ...
+
+
+class OpenSandbox(Sandbox, Protocol):
+    """A sandbox whose program and outer environment can be told, as a trial needs it."""
+
+    async def execute(
+        self,
+        program: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float | None = None,
+        keep_bytes: int = 64 * 1024,
+        environment: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        """Run a program. `environment` is added outside, where it must not be seen from within."""
+        ...
+
+
+class LocalBackend(Backend, Protocol):
+    """A backend of this machine: it can be tried, and it cleans up what dead services left."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> Path:
+        """A folder of its own, which the sandbox's user can pass."""
+        ...
+
+    @property
+    def filters_calls(self) -> bool:
+        """Whether the system call filter is ours, so that all it names must be refused."""
+        ...
+
+    def attach(self, folder: Path, base_objects: Path | None, owner: int | None) -> OpenSandbox: ...
+
+    def limited(self, limits: Limits) -> "LocalBackend":
+        """The same backend with other limits."""
+        ...
+
+    def identity(self) -> list[object]:
+        """What a verdict holds for. Blocks. Raises SandboxUnavailable."""
+        ...
+
+    def mend(self, said: str) -> str:
+        """What to do where the sandbox cannot be had, told from what it said."""
+        ...
+
+    def end_leftovers(self) -> None:
+        """End the sandboxes of services that are no more. Blocks."""
         ...

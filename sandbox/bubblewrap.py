@@ -11,10 +11,8 @@ What holds it together:
 
 import os
 import platform
-import pwd
 import shutil
 import stat
-import zlib
 from pathlib import Path
 
 from graph.errors import SandboxUnavailable
@@ -22,16 +20,19 @@ from sandbox import cgroup, seccomp
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.command_line import SYSTEM_PATH, command_line
 from sandbox.forwarder import Outlet
+from sandbox.leftovers import end_leftovers
+from sandbox.mending import mend_for
+from sandbox.owners import owner_of
 from sandbox.sandbox import Limits
 from sandbox.tool_paths import check_tool_paths
 from sandbox.watch import TreeSize
 
-FIRST_UID, LAST_UID = 30_000, 59_999
-"""Between the accounts that distributions make and those of the network."""
-
 
 class Bubblewrap:
     """The backend. Raises SandboxUnavailable where what it needs is not there."""
+
+    name = "bubblewrap"
+    filters_calls = True
 
     def __init__(
         self,
@@ -74,6 +75,21 @@ class Bubblewrap:
         """What a set-up's result depends on beside the repository and the commands."""
         return "\n".join([platform.machine(), _system_name(), *map(str, self.tool_paths)])
 
+    def identity(self) -> list[object]:
+        programs = (self.bwrap, self.setpriv, shutil.which("git"))
+        return [
+            seccomp.VERSION,
+            self.grouped,
+            *map(str, self.tool_paths),
+            *(_identity(program) for program in programs if program),
+        ]
+
+    def mend(self, said: str) -> str:
+        return mend_for(said)
+
+    def end_leftovers(self) -> None:
+        end_leftovers()
+
     def attach(
         self,
         folder: Path,
@@ -99,12 +115,7 @@ class Bubblewrap:
         )
 
     def owner_of(self, run_id: str) -> int | None:
-        if os.geteuid() != 0:
-            return None
-        uid = FIRST_UID + zlib.crc32(run_id.encode()) % (LAST_UID - FIRST_UID + 1)
-        while _is_account(uid):
-            uid = FIRST_UID + (uid + 1 - FIRST_UID) % (LAST_UID - FIRST_UID + 1)
-        return uid
+        return owner_of(run_id)
 
     def _drop(self, owner: int | None) -> list[str]:
         if self.setpriv is None:
@@ -150,9 +161,8 @@ def _system_name() -> str:
     return f"{told.get('ID', '')} {told.get('VERSION_ID', '')}"
 
 
-def _is_account(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
+def _identity(program: str) -> list[object]:
+    """A program's version, without running it."""
+    path = Path(program).resolve()
+    info = path.stat()
+    return [str(path), info.st_ino, info.st_size, info.st_mtime_ns]

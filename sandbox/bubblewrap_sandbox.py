@@ -26,20 +26,11 @@ from sandbox.leftovers import MARK, process_name
 from sandbox.output import BothEnds
 from sandbox.process import Execution, Spawned, spawn, start
 from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.shell import NO_COMMAND, NOTHING, shell
 from sandbox.threads import on_worker
 from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
-NOTHING: Mapping[str, bytes] = {}
-COMMAND_FILE = "/etc/command.sh"
-LONGEST_WORD = 100_000
-"""The kernel takes words of 128 KiB; a longer command is a file."""
-NO_COMMAND = ExecResult(
-    exit_code=126,
-    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
-    dropped=0,
-    duration_ms=0,
-)
 NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
 """How bash, Python, node and others say that they got no process or thread."""
 
@@ -81,19 +72,15 @@ class BubblewrapSandbox:
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        try:
-            text = os.fsencode(command)
-        except UnicodeEncodeError:
-            text = b"\0"
-        if b"\0" in text:
+        told = shell(command)
+        if told is None:
             return NO_COMMAND
-        in_file = len(text) > LONGEST_WORD
         return await self.execute(
-            ["/bin/bash", COMMAND_FILE] if in_file else ["/bin/bash", "-c", command, "bash"],
+            told.program,
             stdin=stdin,
             timeout_s=timeout_s,
             keep_bytes=keep_bytes,
-            files={COMMAND_FILE: text} if in_file else NOTHING,
+            files=told.files,
         )
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
@@ -124,14 +111,14 @@ class BubblewrapSandbox:
         timeout_s: float | None = None,
         keep_bytes: int = 64 * 1024,
         files: Mapping[str, bytes] = NOTHING,
-        environment: Mapping[str, str] = ENVIRONMENT,
+        environment: Mapping[str, str] | None = None,
         source: Path | None = None,
         target: Path | None = None,
     ) -> ExecResult:
         """Run a program, with `files` put into the sandbox.
 
-        `environment` is that of the line outside, which the sandbox empties. `source` is a file to
-        read as standard input, `target` one to write standard output to.
+        `environment` is added to that of the line outside, which the sandbox empties. `source` is a
+        file to read as standard input, `target` one to write standard output to.
         """
         if self._closed:
             raise SandboxLost("the sandbox is closed")
@@ -139,7 +126,7 @@ class BubblewrapSandbox:
             group = self._groups.new() if self._groups else None
             try:
                 execution = await start(
-                    partial(self._spawn, program, stdin, files, environment, source, target),
+                    partial(self._spawn, program, stdin, files, environment or {}, source, target),
                     partial(self._attend, group, keep_bytes),
                 )
                 await self._finish(execution, self._seconds(timeout_s))
@@ -190,7 +177,7 @@ class BubblewrapSandbox:
                     output=output,
                     status=status,
                     gate=gate,
-                    environment={**environment, MARK: self._service},
+                    environment={**ENVIRONMENT, **environment, MARK: self._service},
                 )
         except OSError as error:
             raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error

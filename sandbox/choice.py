@@ -1,35 +1,79 @@
 """Which backend runs untrusted commands on this machine."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from graph.errors import SandboxUnavailable
-from sandbox.backend import Backend
+from sandbox.backend import LocalBackend
 from sandbox.bubblewrap import Bubblewrap
-from sandbox.leftovers import end_leftovers
+from sandbox.docker import Docker
 from sandbox.sandbox import Limits
 from sandbox.trial import ensure_holds
 
 BackendName = Literal["auto", "bubblewrap", "docker", "modal"]
 
 
-async def choose(
-    name: BackendName, *, limits: Limits, tool_paths: Iterable[Path], state: Path
-) -> Backend:
+@dataclass(frozen=True)
+class Wanted:
+    """What a backend of this machine is made of."""
+
+    limits: Limits
+    state: Path
+    tool_paths: tuple[Path, ...] = ()
+    image: str = ""
+    docker_environment: Mapping[str, str] = field(default_factory=dict)
+
+    def bubblewrap(self) -> Bubblewrap:
+        """Blocks. Raises SandboxUnavailable."""
+        return Bubblewrap(limits=self.limits, tool_paths=self.tool_paths, state=self.state)
+
+    def docker(self) -> Docker:
+        """Blocks. Raises SandboxUnavailable."""
+        return Docker(
+            limits=self.limits,
+            tool_paths=self.tool_paths,
+            state=self.state,
+            image=self.image,
+            environment=self.docker_environment,
+        )
+
+
+async def choose(name: BackendName, wanted: Wanted) -> LocalBackend:
     """The named backend once it has been tried; `auto` takes the first that holds.
 
     Raises SandboxUnavailable, which says what to install: nothing ever runs without a sandbox.
     """
-    if name in {"docker", "modal"}:
+    if name == "modal":
         raise SandboxUnavailable(
-            f"the {name} sandbox is not available on this machine in this version",
-            "Set CODING_AGENT_SANDBOX to auto or bubblewrap.",
+            "the modal sandbox is not available on this machine",
+            "Set CODING_AGENT_SANDBOX to auto, bubblewrap or docker.",
         )
-    backend = await asyncio.to_thread(
-        Bubblewrap, limits=limits, tool_paths=tuple(tool_paths), state=state
-    )
-    await asyncio.to_thread(end_leftovers)
-    await ensure_holds(backend, state)
+    if name == "docker":
+        return await _tried(wanted, "docker")
+    try:
+        return await _tried(wanted, "bubblewrap")
+    except SandboxUnavailable as error:
+        if name != "auto":
+            raise
+        first = error
+    try:
+        return await _tried(wanted, "docker")
+    except SandboxUnavailable as second:
+        raise SandboxUnavailable(f"{first.message}; {second.message}", first.hint) from second
+
+
+async def untried(name: BackendName, wanted: Wanted) -> LocalBackend:
+    """The backend that a full trial is about. Raises SandboxUnavailable."""
+    make = wanted.docker if name == "docker" else wanted.bubblewrap
+    return await asyncio.to_thread(make)
+
+
+async def _tried(wanted: Wanted, name: Literal["bubblewrap", "docker"]) -> LocalBackend:
+    make = wanted.docker if name == "docker" else wanted.bubblewrap
+    backend: LocalBackend = await asyncio.to_thread(make)
+    await asyncio.to_thread(backend.end_leftovers)
+    await ensure_holds(backend)
     return backend

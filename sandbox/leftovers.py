@@ -33,6 +33,8 @@ def process_name(pid: int) -> str:
 
 def is_gone(name: str) -> bool:
     """Whether the process of that name is no more; of another namespace's, nobody here can tell."""
+    if not name:
+        return False
     namespace, pid, started = (*name.split("-"), "", "")[:3]
     known = namespace == _pid_namespace() and pid.isdecimal() and started.isdecimal()
     return known and process_name(int(pid)) != name

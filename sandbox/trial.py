@@ -9,46 +9,31 @@ import contextlib
 import json
 import os
 import secrets
-import shlex
 import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable
-from sandbox import seccomp
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.bubblewrap_sandbox import ENVIRONMENT, BubblewrapSandbox
-from sandbox.mending import LEFT_OPEN, mend_for
+from sandbox import attacks
+from sandbox.attacks import CANARY, MEMORY_MB, Outside, Probe, probes
+from sandbox.backend import LocalBackend, OpenSandbox
+from sandbox.leftovers import process_name, read_text
 from sandbox.removal import remove_folder
 from sandbox.sandbox import ExecResult
 from sandbox.whole_file import write_whole
 
-CANARY = "CODING_AGENT_CANARY"
-LOOP_S = 3.0
+LOOP_S = 1.0
 SHORT_LOOP_S = 0.25
-MEMORY_MB = 64
 KEPT_S = 24 * 3600
 LEFT_S = 3600
 """A trial takes seconds: what is older than this was left by one that was killed."""
 TOLD = 300
 OUTSIDE = "outside"
-
-LOOP = "trap '' TERM INT HUP; echo tried-loop; while :; do :; done"
-BOMB = (
-    f"echo tried-memory; head -c {4 * MEMORY_MB}M /dev/zero | tail -c {4 * MEMORY_MB}M >/dev/null"
-    " && echo through-memory"
-)
-_VSOCK = (
-    "if command -v perl; then perl -e 'exit !socket(my $s, 40, 1, 0)'; "
-    "elif [ -x /usr/bin/python3 ]; then /usr/bin/python3 -c 'import socket; socket.socket(40, 1)'; "
-    "else ! grep -q '^Seccomp:.2' /proc/self/status; fi"
-)
-_SYSCTL = 'read -r v < /proc/sys/kernel/core_pattern && echo "$v" > /proc/sys/kernel/core_pattern'
 
 
 @dataclass(frozen=True)
@@ -61,38 +46,13 @@ class TrialResult:
     mend: str = ""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """`attack` is shell that succeeds only where the sandbox does not hold."""
-
-    name: str
-    attack: str
-    what: str
-
-    @property
-    def script(self) -> str:
-        """Says `tried-`, and `through-` where it got through."""
-        return (
-            f"echo tried-{self.name}; "
-            f"if ( {self.attack} ) >/dev/null 2>&1; then echo through-{self.name}; fi"
-        )
+Results = tuple[TrialResult, ...]
 
 
-def probes(host_file: Path, port: int) -> tuple[Probe, ...]:
-    """Attacks on what is outside; run with a canary in the environment, they all bite there."""
-    return (
-        Probe("environment", f'[ -n "${CANARY}" ]', "reading the environment it was started from"),
-        Probe("file", f"cat {shlex.quote(str(host_file))}", "reading a file outside the tree"),
-        Probe("namespace", "unshare -Ur true", "making a user namespace"),
-        Probe("vsock", _VSOCK, "opening a socket to the hypervisor"),
-        Probe("loopback", f"exec 3<>/dev/tcp/127.0.0.1/{port}", "connecting to this machine"),
-        Probe("sysctl", _SYSCTL, "setting up the kernel"),
-    )
-
-
-async def ensure_holds(backend: Bubblewrap, state: Path) -> None:
+async def ensure_holds(backend: LocalBackend) -> None:
     """Try the sandbox, unless it held on this machine within a day. Raises SandboxUnavailable."""
-    verdict, machine = state / "verdict.json", await asyncio.to_thread(machine_state, backend)
+    verdict = backend.state / f"verdict-{backend.name}.json"
+    machine = await asyncio.to_thread(machine_state, backend)
     if await asyncio.to_thread(_is_kept, verdict, machine):
         return
     failed = [result for result in await trial(backend, loop_s=SHORT_LOOP_S) if not result.held]
@@ -103,75 +63,92 @@ async def ensure_holds(backend: Bubblewrap, state: Path) -> None:
     await asyncio.to_thread(write_whole, verdict, kept)
 
 
-async def trial(backend: Bubblewrap, *, loop_s: float = LOOP_S) -> tuple[TrialResult, ...]:
+async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> tuple[TrialResult, ...]:
     """Try each probe in a tree made for it."""
-    small = replace(backend.limits, memory_mb=MEMORY_MB)
-    async with _tree(backend) as tree:
+    small = replace(
+        backend.limits, memory_mb=MEMORY_MB, pids=attacks.PIDS, output_bytes=1024 * 1024
+    )
+    async with trial_tree(backend) as tree:
         try:
-            sandbox = await asyncio.to_thread(_attach, backend, tree)
-            smaller = await asyncio.to_thread(lambda: _attach(backend.limited(small), tree))
-            with _listener() as port:
-                found = await asyncio.gather(
-                    _try_probes(sandbox, probes(tree / OUTSIDE, port)),
+            sandbox = await asyncio.to_thread(attach, backend, tree)
+            smaller = await asyncio.to_thread(lambda: attach(backend.limited(small), tree))
+            with outside(tree / OUTSIDE) as there:
+                tried = probes(there, calls=backend.filters_calls)
+                found = await _all(
+                    _try_probes(sandbox, tried),
                     _try_loop(sandbox, loop_s),
-                    _try_memory(smaller),
+                    _try_bombs(smaller),
                 )
         except SandboxError as error:
             told = error.hint != error.default_hint  # the default one sends to `doctor`: here
-            mend = error.hint if told else mend_for(error.message)
+            mend = error.hint if told else backend.mend(error.message)
             return (TrialResult("start", held=False, detail=error.message, mend=mend),)
-    return tuple(result for results in found for result in results)
+    judged = [result for results in found for result in results]
+    return tuple(
+        result if result.held or result.mend else replace(result, mend=backend.mend(result.detail))
+        for result in judged
+    )
 
 
-def machine_state(backend: Bubblewrap) -> str:
+def machine_state(backend: LocalBackend) -> str:
     """What a verdict holds for: another kernel, boot, uid or program asks for a new trial."""
-    programs = (backend.bwrap, backend.setpriv, shutil.which("git"))
     parts = [
         os.uname().release,
-        _boot(),
+        read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
         os.geteuid(),
-        seccomp.VERSION,
-        backend.grouped,
-        *map(str, backend.tool_paths),
-        *(_identity(program) for program in programs if program),
+        *backend.identity(),
     ]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
-async def _try_probes(
-    sandbox: BubblewrapSandbox, tried: tuple[Probe, ...]
-) -> tuple[TrialResult, ...]:
-    script = "\n".join(probe.script for probe in tried)
-    canary = {CANARY: secrets.token_hex(8)}
+async def _all(*tries: Coroutine[None, None, Results]) -> list[Results]:
+    """All at once and each to its end, then the first error."""
+    ended = await asyncio.gather(*tries, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
+
+
+async def _try_probes(sandbox: OpenSandbox, tried: tuple[Probe, ...]) -> Results:
+    script = "\n".join([attacks.READY, *(probe.script for probe in tried)])
     ended = await sandbox.execute(
-        ["/bin/bash", "-c", script], timeout_s=20, environment={**ENVIRONMENT, **canary}
+        ["/bin/bash", "-c", script], timeout_s=20, environment={CANARY: secrets.token_hex(8)}
     )
     return tuple(_judge(probe.name, probe.what, ended) for probe in tried)
 
 
-async def _try_loop(sandbox: BubblewrapSandbox, seconds: float) -> tuple[TrialResult, ...]:
-    ended = await sandbox.run(LOOP, timeout_s=seconds)
+async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, ...]:
+    marker = f"977.{secrets.randbelow(10**9):09}"
+    ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
     stopped = ended.limit == "time" and ended.duration_ms < (seconds + 2) * 1000
-    return (_judge("loop", "outliving its time", ended, held=stopped),)
+    left = await asyncio.to_thread(_is_running, marker)
+    return (_judge("loop", "outliving its time", ended, held=stopped and not left),)
 
 
-async def _try_memory(sandbox: BubblewrapSandbox) -> tuple[TrialResult, ...]:
-    ended = await sandbox.run(BOMB, timeout_s=20)
-    return (_judge("memory", f"taking more than {MEMORY_MB} MiB", ended),)
+async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
+    memory = await sandbox.run(attacks.MEMORY_BOMB, timeout_s=20)
+    forks = await sandbox.run(attacks.fork_bomb(), timeout_s=20)
+    output = await sandbox.run(attacks.OUTPUT_BOMB, timeout_s=20)
+    return (
+        _judge("memory", f"taking more than {MEMORY_MB} MiB", memory),
+        _judge("forks", f"making more than {attacks.PIDS} processes", forks),
+        _judge("output", "endless output", output, held=output.limit == "output"),
+    )
 
 
 def _judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> TrialResult:
     words = ended.text.split()
     if f"tried-{name}" not in words:
-        said = ended.text[-TOLD:]
-        return TrialResult(name, held=False, detail=f"not tried: {said}", mend=mend_for(said))
+        return TrialResult(name, held=False, detail=f"not tried: {ended.text[-TOLD:].strip()}")
     if not held or f"through-{name}" in words:
-        return TrialResult(name, held=False, detail=f"{what} was possible", mend=LEFT_OPEN)
+        return TrialResult(name, held=False, detail=f"{what} was possible")
     return TrialResult(name, held=True, detail=f"{what} was refused")
 
 
 @contextlib.asynccontextmanager
-async def _tree(backend: Bubblewrap) -> AsyncIterator[Path]:
+async def trial_tree(backend: LocalBackend) -> AsyncIterator[Path]:
+    """An empty tree, removed afterwards; what killed trials left goes first."""
     for left in await asyncio.to_thread(_left, backend.state):
         await remove_folder(left)
     tree = await asyncio.to_thread(_make_tree, backend)
@@ -181,6 +158,11 @@ async def _tree(backend: Bubblewrap) -> AsyncIterator[Path]:
         await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
 
 
+def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
+    """A sandbox on such a tree."""
+    return backend.attach(tree, None, backend.owner_of("trial"))
+
+
 def _left(state: Path) -> list[Path]:
     """What trials and writes that were killed have left."""
     before = time.time() - LEFT_S
@@ -188,7 +170,7 @@ def _left(state: Path) -> list[Path]:
     return [path for path in found if path.lstat().st_mtime < before]
 
 
-def _make_tree(backend: Bubblewrap) -> Path:
+def _make_tree(backend: LocalBackend) -> Path:
     """A tree in the state folder, so that the way to it is tried too, and a file beside it."""
     backend.state.chmod(0o711)
     tree = Path(tempfile.mkdtemp(prefix="trial-", dir=backend.state))
@@ -203,14 +185,23 @@ def _make_tree(backend: Bubblewrap) -> Path:
     return tree
 
 
-def _attach(backend: Bubblewrap, tree: Path) -> BubblewrapSandbox:
-    return backend.attach(tree, None, backend.owner_of("trial"))
-
-
 @contextlib.contextmanager
-def _listener() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+def outside(file: Path) -> Iterator[Outside]:
+    """What probes look for on this machine."""
+    abstract = f"coding-agent-{secrets.token_hex(8)}"
+    pid = os.getpid()
+    started = process_name(pid).rpartition("-")[2]
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        if os.uname().sysname == "Linux":
+            local.bind(f"\0{abstract}")
+            local.listen()
+        yield Outside(file, server.getsockname()[1], abstract, pid, started)
+
+
+def _is_running(marker: str) -> bool:
+    """Whether a process of this machine has the marker among its words."""
+    lines = (read_text(path).split("\0") for path in Path("/proc").glob("[0-9]*/cmdline"))
+    return any(marker in words for words in lines)
 
 
 def _is_kept(verdict: Path, machine: str) -> bool:
@@ -221,18 +212,3 @@ def _is_kept(verdict: Path, machine: str) -> bool:
         return fresh and kept["machine"] == machine
     except (OSError, ValueError, TypeError, KeyError):
         return False
-
-
-def _boot() -> str:
-    """Empty where the kernel does not tell."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _identity(program: str) -> list[object]:
-    """A program's version, without running it."""
-    path = Path(program).resolve()
-    info = path.stat()
-    return [str(path), info.st_ino, info.st_size, info.st_mtime_ns]

@@ -1,7 +1,8 @@
 """What a poller watches while a command runs: the tree's size, and memory where no group does.
 
 A poller sees late. A tree outgrows its limit by what is written within `INTERVAL_S` and one walk
-over it; where others free as much of the same disk meanwhile, within `WALK_EVERY_S`. Memory goes
+over it; where others free as much of the same disk meanwhile, or the disk does not count its files
+(btrfs), within `WALK_EVERY_S`. `sandbox.overshoot` measures by how much here. Memory goes
 over by what is touched within `INTERVAL_S`: some 100 MiB where the machine is fast. And a poller
 sees only what processes hold: pages of a file in memory that none of them has mapped count nowhere.
 With control groups the kernel counts all of it, at once.
@@ -15,11 +16,12 @@ import stat
 import sys
 import time
 from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from graph.errors import SandboxLost
-from sandbox.process import Execution
 from sandbox.sandbox import LimitHit, Limits
 from sandbox.threads import on_worker
 
@@ -29,7 +31,7 @@ WALK_SHARE = 20
 """A walk takes at most this part of the time: the longer it took, the later is the next."""
 
 ENTRY_BYTES = 4096
-"""What an entry counts at least, so that empty files meet the limit too."""
+"""What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
 
 OWN_PROCESSES = 2
 """bubblewrap, outside and inside."""
@@ -41,8 +43,20 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class Free:
+    """What a disk has left: bytes, and files; 0 files all the time where it does not count them."""
+
+    bytes: int
+    files: int
+
+    def lost_since(self, before: "Free") -> int:
+        """At most so much a tree on it can have grown."""
+        return max(before.bytes - self.bytes, 0) + max(before.files - self.files, 0) * ENTRY_BYTES
+
+
 class TreeSize:
-    """The size of a tree: walked over now and then, and when the disk's free space fell enough.
+    """The size of a tree: walked over now and then, and when the disk has lost enough.
 
     Until the first walk the tree is taken for half full.
     """
@@ -59,7 +73,7 @@ class TreeSize:
     async def suspect(self) -> bool:
         """Whether the tree is over its limit if all that the disk lost went into it."""
         free = await on_worker(self._free_now)
-        return self._size + max(self._free - free, 0) > self._limit
+        return self._size + free.lost_since(self._free) > self._limit
 
     @property
     def due(self) -> bool:
@@ -73,24 +87,34 @@ class TreeSize:
         async with self._walking:
             started = time.monotonic()
             free, size = await asyncio.to_thread(self._measure, leader)
-            grown = size > self._size + SLACK_BYTES if self._walked else free < self._free
+            lost = free.lost_since(self._free) > 0
+            grown = size > self._size + SLACK_BYTES if self._walked else lost
             self._size, self._free, self._walked = size, free, True
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
             return grown and size > self._limit
 
-    def _measure(self, leader: int) -> tuple[int, int]:
-        return self._free_now(), _walk(self._folder) + _deleted(leader)
+    def _measure(self, leader: int) -> tuple[Free, int]:
+        return self._free_now(), tree_bytes(self._folder) + _deleted(leader)
 
-    def _free_now(self) -> int:
+    def _free_now(self) -> Free:
         try:
             disk = os.statvfs(self._folder)
         except OSError as error:
             raise SandboxLost(f"the tree of a command is gone: {error}") from error
-        return disk.f_bfree * disk.f_frsize
+        return Free(disk.f_bfree * disk.f_frsize, disk.f_ffree)
 
 
-async def watch_tree(execution: Execution, size: TreeSize) -> None:
+class Watched(Protocol):
+    """A command that runs. Every process of it that this machine sees descends from `pid`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None: ...
+
+
+async def watch_tree(execution: Watched, size: TreeSize) -> None:
     """Stop a command whose tree outgrows its limit; until cancelled."""
     while True:
         await asyncio.sleep(INTERVAL_S)
@@ -98,7 +122,7 @@ async def watch_tree(execution: Execution, size: TreeSize) -> None:
             execution.stop("disk")
 
 
-async def watch_processes(execution: Execution, limits: Limits) -> None:
+async def watch_processes(execution: Watched, limits: Limits) -> None:
     """Stop a command whose processes hold too much memory, or are too many; until cancelled."""
     while True:
         await asyncio.sleep(INTERVAL_S)
@@ -115,9 +139,7 @@ def _exceeded(leader: int, limits: Limits) -> LimitHit | None:
 
 
 @contextlib.contextmanager
-def watched(
-    execution: Execution, watchers: Iterable[Coroutine[None, None, None]]
-) -> Iterator[None]:
+def watched(execution: Watched, watchers: Iterable[Coroutine[None, None, None]]) -> Iterator[None]:
     """Watch while the block runs. A command that cannot be watched is stopped: SandboxLost."""
     tasks = [asyncio.create_task(watcher) for watcher in watchers]
     for task in tasks:
@@ -152,7 +174,7 @@ def _proportional(pids: list[int]) -> int:
     return sum(int(pss[1]) * 1024 for pss in found if pss)
 
 
-def _walk(folder: Path) -> int:
+def tree_bytes(folder: Path) -> int:
     """Bytes on the disk below a folder, a file with several names once, links not followed."""
     total = 0
     linked: set[int] = set()

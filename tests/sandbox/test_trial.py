@@ -9,24 +9,20 @@ import pytest
 
 from graph.errors import SandboxUnavailable
 from sandbox import mending
+from sandbox.attacks import CANARY, MEMORY_BOMB, fork_bomb, loop_script, probes
 from sandbox.bubblewrap import Bubblewrap
-from sandbox.choice import BackendName, choose
-from sandbox.mending import mend_for
+from sandbox.choice import BackendName, Wanted, choose
+from sandbox.mending import PROFILE, mend_for
 from sandbox.sandbox import ExecResult, Limits
-from sandbox.trial import (
-    BOMB,
-    CANARY,
-    LOOP,
-    _judge,
-    _listener,
-    ensure_holds,
-    machine_state,
-    probes,
-    trial,
-)
+from sandbox.trial import _judge, ensure_holds, machine_state, outside, trial
 from tests.sandbox.local_tree import AS_ROOT, make_backend, run_outside
 
-NAMES = ("environment", "file", "namespace", "vsock", "loopback", "sysctl", "loop", "memory")
+NAMES = (
+    *("environment", "processes", "file", "system", "devices", "sysctl", "namespace", "vsock"),
+    *("loopback", "abstract", "network", "calls", "loop", "memory", "forks", "output"),
+)
+ONLY_ROOT = {"system", "sysctl", "namespace"}
+NOT_EVERYWHERE = {"vsock": "/dev/vsock", "devices": "/dev/kmsg", "network": "/proc/net/route"}
 sandboxed = pytest.mark.sandbox
 
 
@@ -54,21 +50,27 @@ async def test_what_killed_trials_left_is_removed(data_dir: Path) -> None:
 
 
 def test_without_the_sandbox_each_probe_gets_through(data_dir: Path) -> None:
-    outside = data_dir / "outside"
-    outside.touch()
-    with _listener() as port:
-        for probe in probes(outside, port):
-            if probe.name in {"namespace", "sysctl"} and not AS_ROOT:
+    (data_dir / "outside").touch()
+    with outside(data_dir / "outside") as there:
+        for probe in probes(there, calls=True):
+            if probe.name in ONLY_ROOT and not AS_ROOT:
                 continue
-            if probe.name == "vsock" and not Path("/dev/vsock").exists():
+            if not is_there(NOT_EVERYWHERE.get(probe.name, "/")):
                 continue
             done = run_outside(probe.script, data_dir, {CANARY: "here"})
             assert done.stdout == f"tried-{probe.name}\nthrough-{probe.name}\n"
 
 
-def test_without_the_sandbox_memory_and_signals_are_free(data_dir: Path) -> None:
-    assert run_outside(BOMB, data_dir).stdout == "tried-memory\nthrough-memory\n"
-    (data_dir / "loop.sh").write_text(LOOP)
+def is_there(path: str) -> bool:
+    """A list of routes has one line without any."""
+    with_lines = path.endswith("route")
+    return Path(path).exists() and not (with_lines and Path(path).read_text().count("\n") < 2)
+
+
+def test_without_the_sandbox_memory_processes_and_signals_are_free(data_dir: Path) -> None:
+    for name, bomb in {"memory": MEMORY_BOMB, "forks": fork_bomb()}.items():
+        assert run_outside(bomb, data_dir).stdout == f"tried-{name}\nthrough-{name}\n"
+    (data_dir / "loop.sh").write_text(loop_script("0.75"))
     done = run_outside("exec timeout -k 1 0.3 bash loop.sh", data_dir)
     assert (done.stdout, done.returncode) == ("tried-loop\n", -9)  # SIGTERM did not end it
 
@@ -90,11 +92,11 @@ def test_a_probe_that_did_not_try_has_not_held() -> None:
 
 @sandboxed
 async def test_a_verdict_is_kept(data_dir: Path) -> None:
-    backend, verdict = make_backend(data_dir), data_dir / "state" / "verdict.json"
-    await ensure_holds(backend, backend.state)
+    backend, verdict = make_backend(data_dir), data_dir / "state" / "verdict-bubblewrap.json"
+    await ensure_holds(backend)
     kept = verdict.stat().st_mtime_ns
     started = time.perf_counter()
-    await ensure_holds(backend, backend.state)
+    await ensure_holds(backend)
     assert time.perf_counter() - started < 0.1  # nothing was run
     assert verdict.stat().st_mtime_ns == kept
     assert verdict.stat().st_mode & 0o777 == 0o600
@@ -118,9 +120,9 @@ async def test_a_verdict_that_does_not_fit_is_replaced(data_dir: Path, kept: byt
     backend = make_backend(data_dir)
     now, machine = time.time(), machine_state(backend).encode()
     words = {b"machine": machine, b"now": now, b"old": now - 86_500, b"future": now + 3600}
-    verdict = backend.state / "verdict.json"
+    verdict = backend.state / "verdict-bubblewrap.json"
     verdict.write_bytes(kept % words if b"%" in kept else kept)
-    await ensure_holds(backend, backend.state)
+    await ensure_holds(backend)
     replaced = json.loads(verdict.read_text())
     assert replaced["machine"] == machine.decode()
     assert 0 <= time.time() - replaced["at"] < 60
@@ -158,8 +160,8 @@ async def refusal(data: Path, path: str) -> SandboxUnavailable:
     state = data / "state"
     with pytest.raises(SandboxUnavailable) as caught:  # noqa: PT012 - either may refuse
         backend = Bubblewrap(limits=Limits(), state=state, programs=path)
-        await ensure_holds(backend, state)
-    assert not (state / "verdict.json").exists()
+        await ensure_holds(backend)
+    assert not (state / "verdict-bubblewrap.json").exists()
     return caught.value
 
 
@@ -197,6 +199,7 @@ async def test_a_bubblewrap_that_isolates_nothing_is_found_out(data_dir: Path) -
 status= gate=
 while [ "$1" != -- ]; do
     case $1 in --json-status-fd) status=$2 ;; --block-fd) gate=$2 ;; esac
+    [ "$1 $3" != "--bind /workspace" ] || cd "$2"
     shift
 done
 shift
@@ -220,7 +223,7 @@ async def test_a_data_folder_behind_a_closed_one_is_refused(data_dir: Path) -> N
     closed = data_dir / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(SandboxUnavailable) as caught:
-        await choose("auto", limits=Limits(), tool_paths=(), state=closed / "data" / "sandbox")
+        await choose("bubblewrap", Wanted(limits=Limits(), state=closed / "data" / "sandbox"))
     assert str(closed) in caught.value.message
     assert f"chmod o+x {closed}" in caught.value.hint
 
@@ -241,8 +244,11 @@ REFUSED = "bwrap: setting up uid map: Permission denied"
 
 def test_ubuntus_apparmor_is_told_from_the_rest(tmp_path: Path) -> None:
     proc_sys = kernel(tmp_path, kernel__apparmor_restrict_unprivileged_userns="1")
-    assert "bwrap-userns-restrict" in mend_for(REFUSED, proc_sys)
-    assert "apt-get install -y apparmor-profiles" in mend_for(REFUSED, proc_sys)
+    assert f"sudo install -m 644 {PROFILE} /etc/apparmor.d/" in mend_for(REFUSED, proc_sys)
+    assert "apparmor_parser -r /etc/apparmor.d/coding-agent-bwrap" in mend_for(REFUSED, proc_sys)
+    profile = PROFILE.read_text()
+    assert "profile coding-agent-bwrap /usr/bin/bwrap" in profile
+    assert "audit deny capability" in profile.partition("profile coding-agent-sandboxed")[2]
     kernel(tmp_path, kernel__apparmor_restrict_unprivileged_userns="0")
     assert "--security-opt" in mend_for(REFUSED, proc_sys)
 
@@ -268,14 +274,13 @@ def test_a_parent_that_cannot_be_read_is_named() -> None:
 @pytest.mark.parametrize("name", ["auto", "bubblewrap"])
 async def test_bubblewrap_is_chosen_once_tried(data_dir: Path, name: BackendName) -> None:
     limits = Limits(timeout_s=7)
-    backend = await choose(name, limits=limits, tool_paths=[], state=data_dir / "a" / "state")
+    backend = await choose(name, Wanted(limits=limits, state=data_dir / "a" / "state"))
     assert backend.limits == limits
-    assert (data_dir / "a" / "state" / "verdict.json").exists()
+    assert (data_dir / "a" / "state" / "verdict-bubblewrap.json").exists()
     assert (data_dir / "a" / "state").stat().st_mode & 0o777 == 0o711
 
 
-@pytest.mark.parametrize("name", ["docker", "modal"])
-async def test_what_is_not_there_yet_says_so(data_dir: Path, name: BackendName) -> None:
-    with pytest.raises(SandboxUnavailable, match=f"{name} sandbox is not available"):
-        await choose(name, limits=Limits(), tool_paths=[], state=data_dir)
+async def test_what_is_not_on_this_machine_says_so(data_dir: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match="modal sandbox is not available"):
+        await choose("modal", Wanted(limits=Limits(), state=data_dir))
     assert list(data_dir.iterdir()) == []

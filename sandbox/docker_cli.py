@@ -1,0 +1,112 @@
+"""The `docker` program: short calls, and one that stays attached to a container."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from graph.errors import SandboxUnavailable
+
+CALL_S = 60.0
+"""How long the daemon may take for what takes it well under a second."""
+
+TOLD = 500
+
+
+def docker_environment(host: str | None = None, context: str | None = None) -> dict[str, str]:
+    """All that the `docker` program is started with; `host` and `context` as its own variables."""
+    told = {"DOCKER_HOST": host, "DOCKER_CONTEXT": context}
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin",
+        "HOME": str(Path.home()),
+        **{name: value for name, value in told.items() if value},
+    }
+
+
+class DockerCli:
+    """Starts `docker` with an exact environment, in which no secret is."""
+
+    def __init__(self, program: str, environment: Mapping[str, str]) -> None:
+        self.program = program
+        self._environment = dict(environment)
+
+    def ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """One call, to its end. Blocks. Raises SandboxUnavailable where there is none."""
+        try:
+            return subprocess.run(
+                [self.program, *words],
+                check=False,
+                env=self._environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=CALL_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _silent(error) from error
+
+    async def call(self, *words: str) -> tuple[int, bytes, str]:
+        """Exit code, output, and the end of what it complained of. Raises SandboxUnavailable."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.program,
+                *words,
+                env=self._environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _silent(error) from error
+        try:
+            async with asyncio.timeout(CALL_S):
+                output, complaint = await process.communicate()
+        except TimeoutError as error:
+            raise _silent(error) from error
+        finally:
+            await end(process)
+        code = process.returncode if process.returncode is not None else -1
+        return code, output, complaint.decode(errors="replace").strip()[-TOLD:]
+
+    async def attach(
+        self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
+        """Start a call that goes on, its output and complaints in one pipe."""
+        try:
+            return await asyncio.create_subprocess_exec(
+                self.program,
+                *words,
+                env={**self._environment, **environment},
+                cwd="/",
+                stdin=stdin or subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _silent(error) from error
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill it where it still runs, and see it gone."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    while process.stdout and await process.stdout.read(64 * 1024):
+        pass
+    await process.wait()
+
+
+def _silent(error: Exception) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"docker does not answer: {error or type(error).__name__}",
+        "Start its daemon: sudo systemctl start docker",
+    )

@@ -1,0 +1,257 @@
+"""A sandbox whose every command is a container of its own, removed when the command has ended."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graph.errors import SandboxLost, SandboxUnavailable
+from sandbox.docker_cli import DockerCli, end
+from sandbox.docker_line import Bind, ContainerLine
+from sandbox.files import read_file, write_file
+from sandbox.output import BothEnds
+from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.shell import NO_COMMAND, NOTHING, shell
+from sandbox.watch import TreeSize, watch_tree, watched
+
+T = TypeVar("T")
+
+READ_BYTES = 64 * 1024
+
+
+class Attached:
+    """A container that runs, seen through the program attached to it."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, kept: BothEnds, output_bytes: int
+    ) -> None:
+        self._process = process
+        self._output_bytes = output_bytes
+        self._stopped = asyncio.Event()
+        self.output = kept
+        self.limit: LimitHit | None = None
+        self.loss = ""
+
+    @property
+    def pid(self) -> int:
+        """The attached program: the container's own processes are the daemon's, not its."""
+        return self._process.pid
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
+        """Look no further, at a limit or for another reason; the first one counts."""
+        if not self._stopped.is_set():
+            self.limit, self.loss = limit, loss
+            self._stopped.set()
+
+    async def wait(self) -> None:
+        """Return when the command has ended or was stopped; the container may still be there."""
+        reading = asyncio.create_task(self._read())
+        stopping = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.wait([reading, stopping])
+            await end(self._process)
+            self._stopped.set()
+
+    async def _read(self) -> None:
+        while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
+            self.output.feed(data)
+            if self.output.total > self._output_bytes:
+                self.stop("output")
+                return
+        await self._process.wait()
+
+
+class DockerSandbox:
+    """One tree. A container is made when `run` is called and removed when it returns."""
+
+    def __init__(
+        self, cli: DockerCli, line: ContainerLine, size: TreeSize, *, limits: Limits, state: Path
+    ) -> None:
+        self._cli = cli
+        self._line = line
+        self._size = size
+        self._limits = limits
+        self._state = state
+        self._running: set[Attached] = set()
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._closed = False
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = None,
+        stdin: bytes = b"",
+        keep_bytes: int = 64 * 1024,
+    ) -> ExecResult:
+        told = shell(command)
+        if told is None:
+            return NO_COMMAND
+        return await self.execute(
+            told.program,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            keep_bytes=keep_bytes,
+            files=told.files,
+        )
+
+    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
+        return await read_file(self.execute, path, max_bytes)
+
+    async def write(self, path: str, data: bytes) -> None:
+        await write_file(self.execute, path, data)
+
+    async def close(self) -> None:
+        self._closed = True
+        for attached in self._running:
+            attached.stop(loss="it was closed")
+        if self._calls:
+            await self._idle.wait()
+
+    async def execute(
+        self,
+        program: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float | None = None,
+        keep_bytes: int = 64 * 1024,
+        files: Mapping[str, bytes] = NOTHING,
+        environment: Mapping[str, str] | None = None,
+    ) -> ExecResult:
+        """Run a program, with `files` put into the container.
+
+        `environment` is added to that of the `docker` program, which no container sees.
+        """
+        if self._closed:
+            raise SandboxLost("the sandbox is closed")
+        wanted = self._limits.timeout_s if timeout_s is None else timeout_s
+        seconds = min(wanted, self._limits.timeout_s)
+        name = f"coding-agent-{secrets.token_hex(8)}"
+        with self._counted(), self._files(files) as binds:
+            line = self._line.build(name, program, seconds=seconds, stdin=bool(stdin), files=binds)
+            try:
+                await to_the_end(self._create(line))
+                started = time.monotonic()
+                attached = await self._start(name, stdin, keep_bytes, environment or {})
+                await self._finish(attached, seconds)
+                took_ms = round((time.monotonic() - started) * 1000)
+            finally:
+                ended = await to_the_end(self._remove(name))
+        return _result(attached, ended, took_ms)
+
+    async def _create(self, line: list[str]) -> None:
+        """Always to its end: nobody could know a container that was made later."""
+        code, _, complaint = await self._cli.call(*line)
+        if code != 0:
+            raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
+
+    async def _start(
+        self, name: str, stdin: bytes, keep_bytes: int, environment: Mapping[str, str]
+    ) -> Attached:
+        words = ["start", "--attach", *(["--interactive"] if stdin else []), name]
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
+            process = await self._cli.attach(
+                *words, stdin=file if stdin else None, environment=environment
+            )
+        output_bytes = max(self._limits.output_bytes, keep_bytes)
+        return Attached(process, BothEnds(keep_bytes), output_bytes)
+
+    async def _finish(self, attached: Attached, seconds: float) -> None:
+        """Wait for the end, or a limit."""
+        timer = asyncio.get_running_loop().call_later(seconds, attached.stop, "time")
+        self._running.add(attached)
+        if self._closed:
+            attached.stop(loss="it was closed")
+        try:
+            with watched(attached, [watch_tree(attached, self._size)]):
+                await attached.wait()
+        finally:
+            self._running.discard(attached)
+            timer.cancel()
+        if attached.limit in {None, "disk"} and await self._size.suspect():
+            outgrown = await self._size.outgrown(attached.pid)
+            attached.limit = "disk" if outgrown else attached.limit
+
+    async def _remove(self, name: str) -> dict[str, Any]:
+        """How the container ended, before everything in it is killed and it is gone."""
+        code, output, _ = await self._cli.call("inspect", "--format={{json .State}}", name)
+        ended: dict[str, Any] = json.loads(output) if code == 0 else {}
+        await self._cli.call("rm", "--force", "--volumes", name)
+        return ended
+
+    @contextlib.contextmanager
+    def _files(self, files: Mapping[str, bytes]) -> Iterator[list[Bind]]:
+        """Files for the container, in a folder that its user can read."""
+        if not files:
+            yield []
+            return
+        folder = Path(tempfile.mkdtemp(prefix="files-", dir=self._state))
+        try:
+            folder.chmod(0o711)
+            binds = []
+            for number, (target, data) in enumerate(files.items()):
+                source = folder / str(number)
+                source.write_bytes(data)
+                source.chmod(0o644)
+                binds.append(Bind(source, target))
+            yield binds
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Its result, awaited even where the caller is cancelled meanwhile; that is told after it."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def _result(attached: Attached, ended: Mapping[str, Any], took_ms: int) -> ExecResult:
+    """Raises SandboxLost where the command neither ended nor met a limit."""
+    limit = attached.limit
+    exited = ended.get("Status") == "exited" and not ended.get("Error") and not attached.loss
+    code: int | None = ended.get("ExitCode") if exited else None
+    if limit is None and code != 0 and ended.get("OOMKilled"):
+        limit = "memory"
+    if limit is None and code is None:
+        said = attached.output.kept[-500:].decode(errors="replace").strip()
+        reason = attached.loss or ended.get("Error") or said or "its container is gone"
+        raise SandboxLost(f"the sandbox was lost: {reason}")
+    return ExecResult(
+        exit_code=None if limit else code,
+        output=attached.output.kept,
+        dropped=attached.output.dropped,
+        duration_ms=took_ms,
+        limit=limit,
+    )

@@ -1,0 +1,69 @@
+"""By how much a tree outgrows its limit on this machine before the watcher sees it.
+
+No quota of the kernel stands behind the limit of a tree (`docs/security.md` says why), so what a
+watcher misses is measured: with bombs of data and of empty files, in a tree made for it.
+"""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from sandbox.backend import LocalBackend
+from sandbox.sandbox import ExecResult
+from sandbox.trial import TrialResult, attach, trial_tree
+from sandbox.watch import ENTRY_BYTES, tree_bytes
+
+LIMIT_MB = 32
+DATA_MB = 512
+FILES = 4 * LIMIT_MB * (1 << 20) // ENTRY_BYTES
+WITHIN_S = 20
+
+DATA_BOMB = (
+    f"echo tried-disk; for i in $(seq {DATA_MB // 16}); do head -c 16M /dev/zero > d$i || exit; "
+    "done; echo through-disk"
+)
+FILES_BOMB = (
+    f"echo tried-inodes; mkdir e; cd e; seq {FILES} | xargs -P 2 -n 400 touch"
+    " && echo through-inodes"
+)
+
+
+async def overshoot(backend: LocalBackend) -> tuple[TrialResult, ...]:
+    """Set the bombs off, one after the other. Raises SandboxError."""
+    small = backend.limited(replace(backend.limits, disk_mb=LIMIT_MB))
+    data = await _measure(small, DATA_BOMB)
+    files = await _measure(small, FILES_BOMB)
+    return (
+        _judge("disk", data, f"{-(-data.over >> 20)} MiB"),
+        _judge("inodes", files, f"{files.over // ENTRY_BYTES} files"),
+    )
+
+
+class _Measured:
+    """How a bomb ended, and the bytes by which its tree is over the limit."""
+
+    def __init__(self, ended: ExecResult, size: int) -> None:
+        self.ended = ended
+        self.over = max(size - (LIMIT_MB << 20), 0)
+
+
+async def _measure(backend: LocalBackend, bomb: str) -> _Measured:
+    async with trial_tree(backend) as tree:
+        sandbox = await asyncio.to_thread(attach, backend, tree)
+        ended = await sandbox.run(bomb, timeout_s=WITHIN_S)
+        return _Measured(ended, await asyncio.to_thread(tree_bytes, Path(tree)))
+
+
+def _judge(name: str, measured: _Measured, over: str) -> TrialResult:
+    words = measured.ended.text.split()
+    limit = f"{LIMIT_MB} MiB" if name == "disk" else f"{LIMIT_MB * 256} files"
+    if f"tried-{name}" not in words:
+        return TrialResult(name, held=False, detail=f"not tried: {measured.ended.text[-300:]}")
+    if measured.ended.limit != "disk":
+        return TrialResult(
+            name,
+            held=False,
+            detail=f"a tree could outgrow its {limit}",
+            mend="Put CODING_AGENT_DATA_DIR on a disk of its own, so that nothing else fills up.",
+        )
+    return TrialResult(name, held=True, detail=f"stopped {over} over a limit of {limit}")

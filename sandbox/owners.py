@@ -1,0 +1,26 @@
+"""The users that runs' trees belong to, where this process is root."""
+
+import os
+import pwd
+import zlib
+
+FIRST_UID, LAST_UID = 30_000, 59_999
+"""Between the accounts that distributions make and those of the network."""
+
+
+def owner_of(run_id: str) -> int | None:
+    """A uid without an account for a run's trees; None where this process is not root."""
+    if os.geteuid() != 0:
+        return None
+    uid = FIRST_UID + zlib.crc32(run_id.encode()) % (LAST_UID - FIRST_UID + 1)
+    while _is_account(uid):
+        uid = FIRST_UID + (uid + 1 - FIRST_UID) % (LAST_UID - FIRST_UID + 1)
+    return uid
+
+
+def _is_account(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
