@@ -148,6 +148,7 @@ class DockerSandbox:
                 took_ms = round((time.monotonic() - started) * 1000)
             finally:
                 ended = await to_the_end(self._remove(name))
+            await self._measure(attached)
         return _result(attached, ended, took_ms)
 
     async def _create(self, line: list[str]) -> None:
@@ -181,6 +182,9 @@ class DockerSandbox:
         finally:
             self._running.discard(attached)
             timer.cancel()
+
+    async def _measure(self, attached: Attached) -> None:
+        """The tree's size as the command left it: while its container was there, it could grow."""
         if attached.limit in {None, "disk"} and await self._size.suspect():
             outgrown = await self._size.outgrown(attached.pid)
             attached.limit = "disk" if outgrown else attached.limit

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graph.run_folder import RunFolder
 from graph.values import Base, ChangeRef
+from sandbox.backend import Backend
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.change import take_change
 from sandbox.sandbox import Limits, Sandbox, Sandboxes, TreeSpec
@@ -110,6 +111,7 @@ def sample_run(
     *,
     mode: int = 0o644,
     limits: Limits | None = None,
+    backend: Backend | None = None,
 ) -> SampleRun:
     """A run whose base holds `files`, all of that mode."""
     commit_files(data / "source", files, mode)
@@ -117,7 +119,8 @@ def sample_run(
     make_run_folder(runs, RUN)
     base_git = RunFolder.of(runs, RUN).base_git
     git(data, "clone", "-q", "--bare", str(data / "source"), str(base_git))
-    backend = Bubblewrap(limits=limits or Limits(timeout_s=30), state=data / "state")
+    limits = limits or Limits(timeout_s=30)
+    backend = backend or Bubblewrap(limits=limits, state=data / "state")
     sandboxes = LocalSandboxes(runs=runs, backend=backend)
     return SampleRun(
         runs=runs,

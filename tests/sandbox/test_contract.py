@@ -15,11 +15,13 @@ import pytest_asyncio
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
 from sandbox.sandbox import FileRefused, Limits, Sandbox, TreeSpec
 from sandbox.workspace import store_change
+from tests.sandbox.docker_backend import no_daemon, on_daemon, on_stand_in
 from tests.sandbox.modal_trees import modal_run
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 
+BACKENDS = ["bubblewrap", "docker", "docker-stand-in", "modal"]
 LIMITS = Limits(timeout_s=30, memory_mb=256, pids=64, disk_mb=64, output_bytes=1 << 20)
 FILES = {"hello.txt": "hello\n", "src/app.py": "print('hello')\n", "run.sh": "echo\n"}
 
@@ -32,13 +34,17 @@ def data() -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["bubblewrap", "modal"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
 async def run(request: pytest.FixtureRequest, data: Path) -> AsyncIterator[SampleRun]:
     folder = data / request.param
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
-    sample = sample_run(folder, FILES, limits=LIMITS)
-    if request.param == "bubblewrap":
+    if request.param == "docker" and (reason := no_daemon()):
+        pytest.skip(reason)
+    wanted = {"docker": on_daemon, "docker-stand-in": on_stand_in}.get(request.param)
+    backend = wanted(folder, LIMITS).docker() if wanted else None
+    sample = sample_run(folder, FILES, limits=LIMITS, backend=backend)
+    if request.param != "modal":
         yield sample
         return
     async with modal_run(sample, LIMITS) as on_modal:

@@ -1,134 +1,56 @@
-"""The docker backend: on a stand-in for its program, and on a real daemon where there is one.
+"""The docker backend: what the daemon is told, what is left, what is said where it is missing.
 
-Docker is optional, so no machine has to have it: without a daemon those tests are skipped.
+What commands find in it is in `test_contract.py`.
 """
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import subprocess
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graph.errors import SandboxLost, SandboxUnavailable
+from graph.errors import SandboxUnavailable
 from sandbox.choice import Wanted, choose
 from sandbox.docker import LABEL, Docker
 from sandbox.docker_cli import DockerCli, docker_environment
 from sandbox.docker_sandbox import DockerSandbox
-from sandbox.sandbox import FileRefused, Limits
+from sandbox.sandbox import Limits
 from sandbox.trial import trial
-from tests.sandbox.local_tree import compiled, make_tree, run_outside
-from tests.standins import docker as stand_in
-from tests.standins.docker import IMAGE, calls, containers
-from tests.standins.polling import until
+from tests.sandbox.docker_backend import SECRET, no_daemon, on_daemon, on_stand_in
+from tests.sandbox.local_tree import make_tree
+from tests.standins.docker import calls, containers
 
 pytestmark = pytest.mark.sandbox
 
 LIMITS = Limits(timeout_s=20, memory_mb=256, pids=64, disk_mb=64)
-REAL_IMAGE = "coding-agent-sandbox"
-
-
-@cache
-def no_daemon() -> str:
-    """Why there is no real docker to try, or nothing."""
-    program = shutil.which("docker")
-    if program is None:
-        return "docker is not installed"
-    asked = subprocess.run(
-        [program, "image", "inspect", REAL_IMAGE], capture_output=True, text=True, check=False
-    )
-    return asked.stderr.strip() if asked.returncode else ""
 
 
 @pytest.fixture
 def programs(data_dir: Path) -> Path:
-    return stand_in.install(data_dir / "programs", compiled())
+    """The folder of the stand-in's program."""
+    return data_dir / "programs"
 
 
-def path_of(programs: Path) -> dict[str, str]:
-    return {"PATH": f"{programs}:/usr/bin:/bin", "SECRET": "canary-of-the-service"}
+def wanted(data: Path, **broken: str) -> Wanted:
+    return on_stand_in(data, LIMITS, **broken)
 
 
-def wanted(data: Path, programs: Path, limits: Limits = LIMITS) -> Wanted:
-    return Wanted(
-        limits=limits, state=data / "state", image=IMAGE, docker_environment=path_of(programs)
-    )
-
-
-@pytest.fixture(params=["stand-in", "daemon"])
-def backend(request: pytest.FixtureRequest, data_dir: Path, programs: Path) -> Docker:
-    if request.param == "stand-in":
-        return wanted(data_dir, programs).docker()
-    if reason := no_daemon():
-        pytest.skip(f"no docker daemon with the image {REAL_IMAGE} (optional): {reason}")
-    environment = docker_environment(os.environ.get("DOCKER_HOST"))
-    return Docker(
-        limits=LIMITS, state=data_dir / "state", image=REAL_IMAGE, environment=environment
-    )
+@pytest.fixture(params=[on_stand_in, on_daemon], ids=["stand-in", "daemon"])
+def backend(request: pytest.FixtureRequest, data_dir: Path) -> Docker:
+    if request.param is on_daemon and (reason := no_daemon()):
+        pytest.skip(reason)
+    made: Docker = request.param(data_dir, LIMITS).docker()
+    return made
 
 
 def opened(backend: Docker, data: Path, name: str = "tree") -> DockerSandbox:
     owner = backend.owner_of(name)
     return backend.attach(make_tree(data / name, owner), None, owner)
-
-
-# --- the Protocol
-
-
-async def test_a_command_runs_as_elsewhere(backend: Docker, data_dir: Path) -> None:
-    sandbox = opened(backend, data_dir)
-    result = await sandbox.run(
-        "pwd; id -un; echo ~; hostname; echo one; echo two >&2; cat; exit 42", stdin=b"in\n"
-    )
-    assert result.text == "/workspace\nagent\n/home/agent\nsandbox\none\ntwo\nin\n"
-    assert (result.exit_code, result.limit) == (42, None)
-    assert (await sandbox.run("cat | wc -c; kill -9 $$")).exit_code == 137
-    long = await sandbox.run(f": {'x' * 200_000}; echo $0; echo kept > ~/a; echo kept > /tmp/b")
-    assert (long.exit_code, long.text) == (0, "/etc/command.sh\n")
-    assert (await sandbox.run("cat ~/a /tmp/b; touch /new /usr/new")).text.startswith("kept\nkept")
-    assert not (data_dir / "tree" / "new").exists()
-
-
-async def test_files_are_read_and_written_inside(backend: Docker, data_dir: Path) -> None:
-    sandbox = opened(backend, data_dir)
-    await sandbox.write("a/b", b"\0data")
-    assert await sandbox.read("a/b") == b"\0data"
-    with pytest.raises(FileRefused, match="no such file"):
-        await sandbox.read("missing")
-
-
-async def test_limits_end_a_command_and_all_it_started(backend: Docker, data_dir: Path) -> None:
-    sandbox = opened(backend, data_dir)
-    marker = "976.531"
-    ignoring = f"trap '' TERM INT; setsid sleep {marker} & echo so far; sleep {marker}"
-    result = await sandbox.run(ignoring, timeout_s=1.5)
-    assert (result.text, result.limit, result.exit_code) == ("so far\n", "time", None)
-    assert (await sandbox.run("yes")).limit == "output"
-    bomb = "for i in $(seq 20); do head -c 16M /dev/zero > f$i; done; sleep 8"
-    assert (await sandbox.run(bomb)).limit == "disk"
-    assert marker not in run_outside("cat /proc/[0-9]*/cmdline", data_dir).stdout
-
-
-async def test_what_is_cancelled_or_closed_is_gone(backend: Docker, data_dir: Path) -> None:
-    sandbox = opened(backend, data_dir)
-    marker = "975.642"
-    task = asyncio.create_task(sandbox.run(f"sleep {marker}"))
-    other = asyncio.create_task(sandbox.run("touch started; sleep 60"))
-    await until((data_dir / "tree" / "workspace" / "started").exists)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await sandbox.close()
-    with pytest.raises(SandboxLost, match="closed"):
-        await other
-    assert marker not in run_outside("cat /proc/[0-9]*/cmdline", data_dir).stdout
-    with pytest.raises(SandboxLost, match="closed"):
-        await sandbox.run("true")
 
 
 async def test_the_trial_holds(backend: Docker) -> None:
@@ -141,7 +63,7 @@ async def test_the_trial_holds(backend: Docker) -> None:
 
 
 async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Path) -> None:
-    backend = wanted(data_dir, programs).docker()
+    backend = wanted(data_dir).docker()
     await opened(backend, data_dir).run("true")
     (create,) = [words for words in calls(programs) if words[0] == "create"]
     needed = {
@@ -151,7 +73,7 @@ async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Pat
     }
     assert needed <= set(create)
     assert not [word for word in create if "seccomp" in word or word == "privileged"]
-    assert not [word for word in create if "docker.sock" in word or "canary" in word]
+    assert not [word for word in create if "docker.sock" in word or SECRET in word]
     user = next(word for word in create if word.startswith("--user="))
     assert user.partition("=")[2].split(":")[0] not in {"0", ""}
     binds = [create[at + 1] for at, word in enumerate(create) if word == "--mount"]
@@ -162,7 +84,7 @@ async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Pat
 
 
 @pytest.mark.skipif(not shutil.which("docker"), reason="docker's program is optional, not here")
-async def test_dockers_own_program_understands_it(data_dir: Path, programs: Path) -> None:
+async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
     """What the real program asks its daemon for, seen by a stand-in for the daemon."""
     asked: dict[str, Any] = {}
 
@@ -178,7 +100,7 @@ async def test_dockers_own_program_understands_it(data_dir: Path, programs: Path
         writer.close()
 
     server = await asyncio.start_unix_server(answer, data_dir / "docker.sock")
-    line = opened(wanted(data_dir, programs).docker(), data_dir)._line
+    line = opened(wanted(data_dir).docker(), data_dir)._line
     cli = DockerCli(
         shutil.which("docker") or "", docker_environment(f"unix://{data_dir}/docker.sock")
     )
@@ -203,9 +125,9 @@ async def test_dockers_own_program_understands_it(data_dir: Path, programs: Path
 
 
 @pytest.mark.parametrize("odd", ["a,b", 'a"b', "a b", "a=b"])
-def test_a_folder_of_any_name_is_one_mount(data_dir: Path, programs: Path, odd: str) -> None:
+def test_a_folder_of_any_name_is_one_mount(data_dir: Path, odd: str) -> None:
     (data_dir / odd).mkdir()
-    backend = wanted(data_dir, programs).docker()
+    backend = wanted(data_dir).docker()
     sandbox = opened(backend, data_dir / odd)
     words = sandbox._line.constant
     mounts = [words[at + 1] for at, word in enumerate(words) if word == "--mount"]
@@ -214,7 +136,7 @@ def test_a_folder_of_any_name_is_one_mount(data_dir: Path, programs: Path, odd: 
 
 
 def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path) -> None:
-    backend = wanted(data_dir, programs).docker()
+    backend = wanted(data_dir).docker()
     own, dead = LABEL, "1-2-3"
     namespace = Path("/proc/self/ns/pid").stat().st_ino
     for name, service in {"left": f"{namespace}-{2**22}-1", "other": dead}.items():
@@ -236,34 +158,28 @@ def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path)
 async def test_what_is_missing_is_told(
     data_dir: Path, call: str, said: str, message: str, mend: str
 ) -> None:
-    programs = stand_in.install(data_dir / "programs", compiled(), **{call: said})
     with pytest.raises(SandboxUnavailable) as caught:
-        await choose("docker", wanted(data_dir, programs))
+        await choose("docker", wanted(data_dir, **{call: said}))
     assert said in caught.value.message
     assert message in caught.value.message
     assert mend in caught.value.hint
-    assert containers(programs) == []
+    assert containers(data_dir / "programs") == []
 
 
-async def test_without_program_or_image_it_says_what_to_do(data_dir: Path, programs: Path) -> None:
+async def test_without_program_or_image_it_says_what_to_do(data_dir: Path) -> None:
     nothing = Wanted(limits=LIMITS, state=data_dir / "s", docker_environment={"PATH": "/none"})
     with pytest.raises(SandboxUnavailable, match="docker is not installed"):
         await choose("docker", nothing)
-    other = Wanted(
-        limits=LIMITS,
-        state=data_dir / "s",
-        image="missing",
-        docker_environment=path_of(programs),
-    )
+    other = replace(wanted(data_dir), image="missing")
     with pytest.raises(SandboxUnavailable, match="the image missing is not") as caught:
         await choose("docker", other)
     assert caught.value.hint == "docker pull missing"
 
 
 async def test_docker_is_chosen_once_tried(data_dir: Path, programs: Path) -> None:
-    backend = await choose("docker", wanted(data_dir, programs))
+    backend = await choose("docker", wanted(data_dir))
     assert backend.name == "docker"
     assert (data_dir / "state" / "verdict-docker.json").exists()
     tried = len(calls(programs))
-    await choose("docker", wanted(data_dir, programs))
+    await choose("docker", wanted(data_dir))
     assert [words[0] for words in calls(programs)[tried:]] == ["info", "image", "ps"]

@@ -90,28 +90,34 @@ def start(words: list[str]) -> int:
     name = words[-1]
     told = load(name)
     ours, theirs = os.pipe()
+    seen, shown = os.pipe()
+    if os.geteuid() == 0:
+        os.fchown(shown, int(dict(told["options"])["--user"].partition(":")[0]), -1)
     line = bubblewrap(told, theirs)
     with (HERE / "seccomp.bpf").open("rb") as program:
         os.dup2(program.fileno(), 19)
     leader = subprocess.Popen(
         line,
         stdin=None if "--interactive" in words else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=shown,
+        stderr=shown,
         pass_fds=(theirs, 19),
         start_new_session=True,
         cwd="/",
     )
     os.close(theirs)
+    os.close(shown)
     said = b""
     while not (found := re.search(rb'"child-pid": (\d+),', said)) and (data := os.read(ours, 4096)):
         said += data
     keep(name, {**told, "Status": "running", "pid": int(found[1]) if found else leader.pid})
-    while leader.stdout and (data := os.read(leader.stdout.fileno(), 1 << 16)):
+    starved = False
+    while data := os.read(seen, 1 << 16):
         os.write(1, data)
+        starved = starved or b"cannot allocate" in data
     code = leader.wait()
     if (HERE / "containers" / f"{name}.json").exists():
-        keep(name, {**told, "Status": "exited", "ExitCode": code})
+        keep(name, {**told, "Status": "exited", "ExitCode": code, "OOMKilled": starved})
     return code
 
 
@@ -121,7 +127,14 @@ def bubblewrap(told: dict[str, Any], status: int) -> list[str]:
     user, group = one["--user"].split(":")
     line = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
     line = line if os.geteuid() == 0 else []
-    line += ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    line += [
+        "bwrap",
+        "--as-pid-1",
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+    ]
     line += ["--unshare-net"] if one["--network"] == "none" else []
     line += ["--uid", user, "--gid", group, "--cap-drop", one["--cap-drop"], "--clearenv"]
     line += ["--hostname", one["--hostname"], "--json-status-fd", str(status), "--seccomp", "19"]
@@ -158,7 +171,11 @@ def inspect(words: list[str]) -> int:
         say(f"Error: No such object: {words[-1]}", file=sys.stderr)
         return 1
     shown = {"Error": "", "OOMKilled": False, "ExitCode": 0}
-    say(json.dumps(shown | {key: told[key] for key in ("Status", "ExitCode") if key in told}))
+    say(
+        json.dumps(
+            shown | {key: told[key] for key in ("Status", "ExitCode", "OOMKilled") if key in told}
+        )
+    )
     return 0
 
 

@@ -1,0 +1,46 @@
+"""The docker backend of tests: on a stand-in for its program, or on a real daemon."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from sandbox.choice import Wanted
+from sandbox.docker_cli import docker_environment
+from sandbox.sandbox import Limits
+from tests.sandbox.local_tree import compiled
+from tests.standins import docker
+from tests.standins.docker import IMAGE
+
+REAL_IMAGE = "coding-agent-sandbox"
+SECRET = "canary-of-the-service"
+
+
+def on_stand_in(data: Path, limits: Limits, **broken: str) -> Wanted:
+    """Its program is in `data / "programs"`; it is started with what no container may see."""
+    programs = data / "programs"
+    if not programs.exists():
+        docker.install(programs, compiled(), **broken)
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "SECRET": SECRET}
+    return Wanted(limits=limits, state=data / "state", image=IMAGE, docker_environment=environment)
+
+
+def on_daemon(data: Path, limits: Limits) -> Wanted:
+    """The daemon of this machine, with an image that has bash and git."""
+    environment = docker_environment(os.environ.get("DOCKER_HOST"))
+    return Wanted(
+        limits=limits, state=data / "state", image=REAL_IMAGE, docker_environment=environment
+    )
+
+
+@cache
+def no_daemon() -> str:
+    """Why no real docker can be tried, or nothing: it is optional, no machine has to have it."""
+    program = shutil.which("docker")
+    if program is None:
+        return "docker is optional, and not installed here"
+    words = [program, "image", "inspect", REAL_IMAGE]
+    asked = subprocess.run(words, capture_output=True, text=True, check=False)
+    said = asked.stderr.strip()
+    return f"docker is optional, and there is no {REAL_IMAGE} here: {said}" if said else ""
