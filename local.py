@@ -174,7 +174,7 @@ class Machine:
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
             image=settings.sandbox_image,
-            docker_environment=docker_environment(settings.docker_host, settings.docker_context),
+            docker_environment=docker_environment(settings.docker_host),
         )
 
 

@@ -216,7 +216,6 @@ class Settings(BaseSettings):
     tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     sandbox_image: str = "python:3.12-slim-bookworm"
     docker_host: str | None = None
-    docker_context: str | None = None
     command_timeout_s: Positive = 300
     command_memory_mb: Positive = 2048
     command_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2
@@ -330,9 +329,8 @@ def read_settings(env_file: Path | None) -> Settings:
         return Settings(_env_file=env_file)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        raise SettingsError(
-            "\n".join(_line(item["loc"], item["msg"]) for item in problems)
-        ) from None
+        lines = (_line(item["loc"], item["msg"]) for item in problems)
+        raise SettingsError("\n".join(lines)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {type(error).__name__}") from None
 

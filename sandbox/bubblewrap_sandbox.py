@@ -152,8 +152,8 @@ class BubblewrapSandbox:
         stdin: bytes,
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
-        source: Path | None,
-        target: Path | None,
+        source: Path | None = None,
+        target: Path | None = None,
     ) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""
         try:

@@ -17,13 +17,12 @@ CALL_S = 60.0
 TOLD = 500
 
 
-def docker_environment(host: str | None = None, context: str | None = None) -> dict[str, str]:
-    """All that the `docker` program is started with; `host` and `context` as its own variables."""
-    told = {"DOCKER_HOST": host, "DOCKER_CONTEXT": context}
+def docker_environment(host: str | None = None) -> dict[str, str]:
+    """All that the `docker` program is started with; `host` is where its daemon listens."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin",
         "HOME": str(Path.home()),
-        **{name: value for name, value in told.items() if value},
+        **({"DOCKER_HOST": host} if host else {}),
     }
 
 
