@@ -182,7 +182,7 @@ class Calls:
             ]
 
         seconds = max(0.01, min(request.timeout, LONGEST_POLL))
-        await call.wait(lambda: bool(wanted()), seconds)
+        await call.wait(lambda: bool(wanted()) or call.done, seconds)
         return pb.FunctionGetOutputsResponse(
             outputs=wanted(),
             last_entry_id="1",

@@ -90,8 +90,10 @@ class Sandbox:
     def enter(self, command: Sequence[str], working_dir: str) -> list[str]:
         """The command that runs `command` inside."""
         into = ["nsenter", "--target", str(self.inner), "--user", "--preserve-credentials"]
-        into += ["--mount", "--pid", "--net", "--"]
-        return [*into, "sh", "-c", 'cd "$0" && exec "$@"', working_dir, *command]
+        into += ["--mount", "--pid"]
+        if not self.files.network:  # the machine's own network is not for all to enter
+            into.append("--net")
+        return [*into, "--", "sh", "-c", 'cd "$0" && exec "$@"', working_dir, *command]
 
     def touch(self) -> None:
         """It was used: its idle time begins anew."""
