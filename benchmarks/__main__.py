@@ -1,4 +1,7 @@
-"""`make bench`: the product beside the bare loop, in one session; prints a table in Markdown."""
+"""`make bench`: the product beside the bare loop, in one session; prints a table in Markdown.
+
+usage: python -m benchmarks [turns] [load]
+"""
 
 import asyncio
 import os
@@ -8,11 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.http_start import measure_http
+from benchmarks.large_repository import measure_large_repository
+from benchmarks.load import Load, bare_load, product_load
+from benchmarks.readers import measure_readers
 from benchmarks.script import PROMPT, TURNS, commands, make_repository
 from benchmarks.timed_claude import TimedClaude
 from demo.temporary_folder import temporary_folder
@@ -23,6 +30,8 @@ _MIB = 1024 * 1024
 
 
 Command = Callable[[str, Path, Path], list[str]]
+Row = tuple[str, str, str, str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -133,8 +142,8 @@ def turn_ms(measured: list[Measured], own: list[float]) -> float:
     return statistics.median([over for one in measured for over in overheads(one, own)])
 
 
-async def main() -> None:
-    """Measure all, print the table."""
+async def turn_rows() -> tuple[Row, ...]:
+    """One run at a time."""
     own, long_own = commands_ms(TURNS), commands_ms(LONG)
     with temporary_folder() as root:
         (root / "bare").mkdir(mode=0o711)
@@ -150,7 +159,7 @@ async def main() -> None:
     early, late = statistics.median(turns[:20]), statistics.median(turns[99:])
     starts = [statistics.median([one.start_s for one in side]) for side in (ours, bares)]
     k_tokens = [side[0].billed / 1000 for side in (ours, bares)]
-    rows = (
+    return (
         ("overhead per turn", *beside(turn_ms(ours, own), turn_ms(bares, own), "ms"), "≤ 1.3 x"),
         ("turns 100 to 120 against 1 to 20", *beside(late, early, "ms"), "≤ 1.2 x"),
         ("process start to first model request", *beside(starts[0], starts[1], "s", 2), "≤ 1.3 x"),
@@ -161,10 +170,51 @@ async def main() -> None:
         ("input read from cache", f"{ours[0].cached:.1%}", f"{bares[0].cached:.1%}", "", "≥ 94 %"),
         ("state of 120 turns", f"{long.kept / _MIB:.2f} MB", "", "", "≤ 1.5 MB"),
     )
-    print("| what | product | bare loop, or early | ratio | to reach |\n|---|---|---|---|---|")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
+
+
+async def load_rows() -> tuple[Row, ...]:
+    """Many runs, files and readers."""
+    pairs = [(await in_folder(bare_load), await in_folder(product_load)) for _ in range(ROUNDS)]
+    theirs, ours = (_middle([pair[side] for pair in pairs]) for side in (0, 1))
+    large = await in_folder(measure_large_repository)
+    readers = await in_folder(measure_readers)
+    lag = f"{readers.median_ms:.0f} ms, 99 %: {readers.worst_ms:.0f} ms"
+    turns = beside(ours.turns_per_s, theirs.turns_per_s, "/s")
+    memory = beside(ours.memory_mib, theirs.memory_mib, "MiB", 0)
+    again = beside(large.again_s, large.first_s, "s", 2)
+    return (
+        ("20 runs at once: turns", *turns, "≥ 0.9 x"),
+        ("20 runs at once: memory", *memory, "≤ 200 MiB"),
+        ("20,000 files, base kept: first model request", *again, "≤ 2 s"),
+        ("100 readers of a run: events delivered", f"{readers.events_per_s:.0f} /s", "", "", ""),
+        ("100 readers: from event to reader", lag, "", "", ""),
+        ("100 readers: memory they add", f"{readers.memory_mib:.0f} MiB", "", "", ""),
+    )
+
+
+async def in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:
+    with temporary_folder() as root:
+        return await measure(root)
+
+
+def _middle(loads: list[Load]) -> Load:
+    return Load(
+        statistics.median([each.turns_per_s for each in loads]),
+        statistics.median([each.memory_mib for each in loads]),
+    )
+
+
+async def main(parts: list[str]) -> None:
+    """Measure, print the table."""
+    measured = {"turns": turn_rows, "load": load_rows}
+    print(
+        "| what | product | bare loop, early or first | ratio | to reach |\n|---|---|---|---|---|"
+    )
+    for part in parts or measured:
+        for row in await measured[part]():
+            print(f"| {' | '.join(row)} |", flush=True)
+    print(f"\nLoad of the machine: {', '.join(f'{each:.1f}' for each in os.getloadavg())}")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """A bare loop to measure against: a LangGraph node, the SDK, a SQLite checkpoint, the same sandbox.
 
-usage: python -m benchmarks.bare_loop BASE_URL REPOSITORY FOLDER
+usage: python -m benchmarks.bare_loop BASE_URL REPOSITORY FOLDER [LOOPS]
 """
 
 import asyncio
@@ -62,28 +62,36 @@ def _graph(client: anthropic.AsyncAnthropic, sandbox: Sandbox) -> Any:
     return graph
 
 
-async def main(base_url: str, repository: str, folder: Path) -> None:
+async def _converse(
+    client: anthropic.AsyncAnthropic, repository: str, folder: Path, prompt: str
+) -> None:
     """Clone, open the sandbox, converse to the end."""
     tree = Path(tempfile.mkdtemp(dir=folder))
     tree.chmod(0o711)
     for name in ("home", "tmp"):
         (tree / name).mkdir(parents=True)
-    subprocess.run(["git", "clone", "-q", repository, tree / "workspace"], check=True)
+    clone = ("git", "clone", "-q", repository, str(tree / "workspace"))
+    await asyncio.to_thread(subprocess.run, clone, check=True)
     backend = Bubblewrap(limits=Limits(), state=folder / "state")
     owner = backend.owner_of("bare")
     if owner is not None:
-        subprocess.run(["chown", "-hR", f"{owner}:{owner}", tree], check=True)
-    folder.chmod(0o711)
+        own = ("chown", "-hR", f"{owner}:{owner}", str(tree))
+        await asyncio.to_thread(subprocess.run, own, check=True)
     sandbox = backend.attach(tree, None, owner)
-    async with (
-        anthropic.AsyncAnthropic(api_key="benchmark", base_url=base_url) as client,
-        AsyncSqliteSaver.from_conn_string(str(tree / "checkpoint.db")) as saver,
-    ):
+    async with AsyncSqliteSaver.from_conn_string(str(tree / "checkpoint.db")) as saver:
         graph = _graph(client, sandbox).compile(checkpointer=saver)
         config = {"configurable": {"thread_id": "bare"}, "recursion_limit": 1000}
-        given = {"messages": [{"role": "user", "content": PROMPT}]}
+        given = {"messages": [{"role": "user", "content": prompt}]}
         await graph.ainvoke(given, config, durability="sync")
 
 
+async def main(base_url: str, repository: str, folder: Path, loops: int) -> None:
+    """So many conversations at once in this process."""
+    folder.chmod(0o711)
+    async with anthropic.AsyncAnthropic(api_key="benchmark", base_url=base_url) as client:
+        prompts = [f"{PROMPT} ({number})" for number in range(loops)]
+        await asyncio.gather(*(_converse(client, repository, folder, each) for each in prompts))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int((*sys.argv, "1")[4])))

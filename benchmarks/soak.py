@@ -20,13 +20,13 @@ from typing import Any, Final
 import httpx
 from httpx_sse import EventSource
 
+from benchmarks.server_process import ServerProcess
 from benchmarks.soak_checks import (
     faults_of_log,
     faults_of_publishing,
     leftovers,
     open_leases,
 )
-from benchmarks.soak_server import SoakServer
 from benchmarks.soak_world import FlakyClaude, FlakyForge, make_repository, prompt_of
 from demo.messages_server import MessagesServer
 from tests.standins.github import TOKEN
@@ -94,7 +94,7 @@ class Soak:
         begun = time.monotonic()
         async with self._forge, MessagesServer(self._claude, key=_KEY) as claude:
             repositories = await self._host()
-            server = SoakServer(self._folder, self._environment(claude.base_url))
+            server = ServerProcess(self._folder, self._environment(claude.base_url))
             try:
                 async with asyncio.timeout(self._plan.deadline_s):
                     await server.start()
@@ -130,7 +130,7 @@ class Soak:
             await self._forge.add_repository(name, source)
         return [f"{self._forge.address}/{name}" for name in names]
 
-    async def _load(self, server: SoakServer, repositories: list[str]) -> None:
+    async def _load(self, server: ServerProcess, repositories: list[str]) -> None:
         killing = asyncio.create_task(self._kill_again_and_again(server))
         watching = asyncio.create_task(self._watch_memory(server))
         try:
@@ -143,7 +143,7 @@ class Soak:
                 task.cancel()
             await asyncio.gather(killing, watching, return_exceptions=True)
 
-    async def _one(self, server: SoakServer, number: int, url: str) -> None:
+    async def _one(self, server: ServerProcess, number: int, url: str) -> None:
         """A client that starts a run and reads its events to the end, whatever happens between."""
         async with self._free, httpx.AsyncClient(base_url=server.address, timeout=45) as http:
             run_id = await self._start(http, number, url)
@@ -177,7 +177,7 @@ class Soak:
                 return bool(log) and log[-1]["type"] == "run.finished"
         return False
 
-    async def _kill_again_and_again(self, server: SoakServer) -> None:
+    async def _kill_again_and_again(self, server: ServerProcess) -> None:
         plan = self._plan
         while self.report.kills < plan.most_kills:
             await asyncio.sleep(plan.kill_every_s * (0.8 + 0.4 * self._random.random()))
@@ -188,7 +188,7 @@ class Soak:
             self.report.memory_mib.clear()
             await server.start()
 
-    async def _watch_memory(self, server: SoakServer) -> None:
+    async def _watch_memory(self, server: ServerProcess) -> None:
         """Of the newest process; those before it are forgotten."""
         while True:
             await asyncio.sleep(1)
@@ -196,7 +196,7 @@ class Soak:
                 gauges = await server.gauges()
                 self.report.memory_mib.append(gauges["process_resident_memory_bytes"] / _MIB)
 
-    async def _look_back(self, server: SoakServer) -> None:
+    async def _look_back(self, server: ServerProcess) -> None:
         """Each log once more from its start, then the end of the server."""
         async with httpx.AsyncClient(base_url=server.address, timeout=45) as http:
             for run_id, log in self._logs.items():
@@ -208,7 +208,7 @@ class Soak:
         self.report.open_files = (self.report.open_files[0], await _open_files(server))
         self.report.stop_s = await server.stop()
 
-    def _check(self, server: SoakServer) -> None:
+    def _check(self, server: ServerProcess) -> None:
         report, problems = self.report, self.report.problems
         for run_id, log in self._logs.items():
             problems += [f"{run_id}: {problem}" for problem in faults_of_log(log)]
@@ -245,7 +245,7 @@ async def soak(plan: Plan, folder: Path) -> Report:
     return await Soak(plan, folder).run()
 
 
-async def _open_files(server: SoakServer) -> int:
+async def _open_files(server: ServerProcess) -> int:
     return int((await server.gauges())["process_open_fds"])
 
 

@@ -1,5 +1,7 @@
 """The stand-in Claude with a clock: when each request came in and when its reply was out."""
 
+import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +20,7 @@ class Turn:
     """One request of one role; times in seconds of the performance counter."""
 
     role: str
+    conversation: str
     received: float
     answered: float = 0.0
     usage: Usage = field(default_factory=Usage)
@@ -27,30 +30,45 @@ class Turn:
 class _Timed:
     answer: Answer
     turn: Turn
+    latency_s: float
 
     async def send(self, exchange: Exchange) -> None:
         self.turn.usage = exchange.usage
+        await asyncio.sleep(self.latency_s)
         await self.answer.send(exchange)
         self.turn.answered = time.perf_counter()
 
 
 class TimedClaude(MessagesServer):
-    """Answers by the script and remembers each turn."""
+    """Answers by the script, each time after `latency_s`, and remembers each turn."""
 
-    def __init__(self, turns: int = TURNS) -> None:
+    def __init__(self, turns: int = TURNS, latency_s: float = 0.0) -> None:
         super().__init__(self._timed)
         self.script_turns = turns
+        self._latency_s = latency_s
         self.turns: list[Turn] = []
 
     async def _timed(self, request: dict[str, Any]) -> Answer:
-        turn = Turn(role_of(request), time.perf_counter())
+        opening = json.dumps(request["messages"][0]["content"])
+        turn = Turn(role_of(request), f"{hash(opening):x}", time.perf_counter())
         self.turns.append(turn)
-        return _Timed(reply(request, self.script_turns), turn)
+        return _Timed(reply(request, self.script_turns), turn, self._latency_s)
 
     def gaps(self) -> list[float]:
         """Milliseconds from each reply of the coder to its next request."""
         coder = [turn for turn in self.turns if turn.role == "coder"]
         return [(after.received - before.answered) * 1000 for before, after in pairwise(coder)]
+
+    def turns_per_second(self) -> float:
+        """Of the coders together, while all of them are at work."""
+        spans: dict[str, list[Turn]] = {}
+        for turn in self.turns:
+            if turn.role == "coder":
+                spans.setdefault(turn.conversation, []).append(turn)
+        begun = max(turns[0].received for turns in spans.values())
+        ended = min(turns[-1].answered for turns in spans.values())
+        within = [turn for turn in self.turns if begun < turn.answered <= ended]
+        return sum(turn.role == "coder" for turn in within) / (ended - begun)
 
     def billed_tokens(self) -> float:
         """Input tokens of the coder, as they are billed."""

@@ -16,9 +16,10 @@ _LONGEST_CIRCLE: Final = 3
 _TOLD_AFTER: Final = 3
 _ENDED_AFTER: Final = 6
 """How often the same turns come one after another."""
-_LOOK_EVERY: Final = 10
-_TOLD_AFTER_LOOKS: Final = 3
-_ENDED_AFTER_LOOKS: Final = 7
+_LOOK_EVERY: Final = 20
+"""Turns between looks: each costs as much as a turn's own command."""
+_TOLD_AFTER_LOOKS: Final = 2
+_ENDED_AFTER_LOOKS: Final = 4
 _HINT: Final = "Resume the run: the role begins anew on its tree. Or say more in the request."
 
 _T = TypeVar("_T")

@@ -1,6 +1,7 @@
 """Reading a run's events: first what is logged, then live, until the run has ended."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Final
 from weakref import WeakValueDictionary
@@ -11,6 +12,35 @@ from runs.store import Store
 
 _PAGE: Final = 64
 """Events in memory for one reader: a slow one costs no more."""
+_LOOK_AGAIN_S: Final = 0.1
+"""Who waits for a run's end does not look at each of its events."""
+
+
+class Newest:
+    """The newest events of a run that somebody reads, so that its readers need not ask the store.
+
+    The store tells of a change before it tells of the change's events: a change without any, or
+    of another process, leaves `sure` False until the next event has come.
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[LoggedEvent] = deque(maxlen=_PAGE)
+        self.sure = False
+
+    def add(self, event: LoggedEvent) -> None:
+        if self._events and event.seq != self._events[-1].seq + 1:
+            self._events.clear()
+        self._events.append(event)
+        self.sure = True
+
+    def after(self, seq: int) -> list[LoggedEvent] | None:
+        """All events after number `seq`; None where only the store can tell."""
+        events = self._events
+        if not self.sure or not events[0].seq - 1 <= seq <= events[-1].seq:
+            return None
+        if seq == events[-1].seq:
+            return None if events[-1].type == "run.finished" else []
+        return [event for event in events if event.seq > seq]
 
 
 class EventLog:
@@ -19,8 +49,10 @@ class EventLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changes: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._newest: WeakValueDictionary[str, Newest] = WeakValueDictionary()
         self._closed = False
         store.subscribe(self._wake)
+        store.observe(self._keep)
 
     def close(self) -> None:
         """End all readers, also those whose runs go on."""
@@ -29,14 +61,19 @@ class EventLog:
 
     async def tail(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`; ends with the run, its removal, or the log's close."""
+        newest = self._newest.setdefault(run_id, Newest())
         with self._store.watch(run_id):
             while not self._closed:
                 change = self._change(run_id)  # before reading: what comes after it wakes
-                events = await self._store.events(run_id, after, _PAGE)
+                known = newest.after(after)
+                events = await self._store.events(run_id, after, _PAGE) if known is None else known
                 for event in events:
                     after = event.seq
                     yield event
                 if events:
+                    continue
+                if known is not None:
+                    await change.wait()
                     continue
                 run = await self._store.get(run_id)
                 if run is None or (run.final and after >= run.last_seq):
@@ -58,6 +95,7 @@ class EventLog:
                 try:
                     async with asyncio.timeout(left):
                         await change.wait()
+                        await asyncio.sleep(_LOOK_AGAIN_S)
                 except TimeoutError:
                     continue
 
@@ -68,8 +106,15 @@ class EventLog:
             change = self._changes[run_id] = asyncio.Event()
         return change
 
+    def _keep(self, event: LoggedEvent) -> None:
+        if newest := self._newest.get(event.run_id):
+            newest.add(event)
+
     def _wake(self, run_id: str | None) -> None:
-        woken = list(self._changes) if run_id is None else [run_id]
-        for each in woken:
+        """Of one run, or of any, as other processes may have changed it."""
+        for each in list(self._newest) if run_id is None else [run_id]:
+            if newest := self._newest.get(each):
+                newest.sure = False
+        for each in list(self._changes) if run_id is None else [run_id]:
             if change := self._changes.pop(each, None):
                 change.set()

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from graph.state import RunRequest
@@ -64,7 +65,7 @@ class LoggedEvent:
     type: str
     data: dict[str, Any]
 
-    @property
+    @cached_property
     def payload(self) -> str:
         """The JSON object that readers get, one line."""
         common = {"seq": self.seq, "runId": self.run_id, "time": rfc3339(self.time)}

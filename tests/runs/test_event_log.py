@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,3 +198,27 @@ async def test_waiting_for_the_end(tmp_path: Path) -> None:
         ended = await wait
         assert ended
         assert ended.final
+
+
+async def test_readers_that_keep_up_do_not_ask_the_store(tmp_path: Path) -> None:
+    """Each new event reaches them from memory; the store is asked at their start and at the end."""
+
+    class CountedStore(SqliteStore):
+        asked = 0
+
+        async def events(self, *given: Any, **more: Any) -> list[LoggedEvent]:
+            self.asked += 1
+            return await super().events(*given, **more)
+
+    store = CountedStore(tmp_path / "runs.db")
+    await store.open()
+    log, run = EventLog(store), await new_run(store)
+    tails = [asyncio.create_task(read(log, run)) for _ in range(10)]
+    for number in range(30):
+        await append(store, run, text(str(number)))
+        await asyncio.sleep(0.005)
+    await finish(store, run)
+    for tail in tails:
+        assert [event.seq for event in await tail] == list(range(1, 32))
+    assert store.asked <= 10 * 6
+    await store.close()

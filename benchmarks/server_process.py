@@ -1,4 +1,4 @@
-"""The server under the soak: `coding-agent serve` as a process that is killed and started again."""
+"""`coding-agent serve` as a process that is measured, killed and started again."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ _COMMAND: Final = (sys.executable, "-c", "from api.cli import main; main()", "se
 _UP_S: Final = 60.0
 
 
-class SoakServer:
+class ServerProcess:
     """One address, one data folder, many processes after each other."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
