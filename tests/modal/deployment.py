@@ -1,6 +1,7 @@
 """The service deployed on a local Modal, with stand-ins for Claude and GitHub on loopback."""
 
 import asyncio
+import math
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,13 +16,22 @@ from tests.e2e.script import Cast, Script
 from tests.e2e.service import Run, Service
 from tests.e2e.world import CLAUDE_KEY, Forge
 from tests.modal_plane.client import deploy
+from tests.modal_plane.containers import Container
 from tests.modal_plane.plane import Plane, modal_plane
 from tests.standins.github import TOKEN
+from tests.standins.polling import until
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "k" * 32
 OTHER_KEY: Final = "o" * 32
 APP: Final = "coding-agent"
+FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer", "fixer")
+PRELOAD: Final = (
+    *("anthropic", "github", "git", "httpx2", "langgraph.graph", "langgraph.checkpoint.sqlite.aio"),
+    *("prometheus_client", "pydantic_settings", "sse_starlette", "opentelemetry.trace"),
+    *("modal.sandbox", "kingfisher_sdk"),
+)
+"""What takes long to import: each container begins with a copy of a process that has it."""
 
 
 class Deployment:
@@ -43,12 +53,14 @@ class Deployment:
         async with AsyncExitStack() as opened:
             forge = await opened.enter_async_context(Forge())
             claude = await opened.enter_async_context(MessagesServer(cast, key=CLAUDE_KEY))
-            plane = await opened.enter_async_context(modal_plane())
+            plane = await opened.enter_async_context(modal_plane(*PRELOAD))
             deployment = cls(plane, forge, claude, cast)
             plane.secrets.add("anthropic-api-key", {"ANTHROPIC_API_KEY": CLAUDE_KEY})
             plane.secrets.add("github-token", {"GITHUB_TOKEN": TOKEN})
             told = {**deployment.settings, **(env or {})}
             await deploy(plane, "deploy.py", folder=folder, env=told)
+            for name in FUNCTIONS:
+                plane.function(name, APP).idle = 120
             yield deployment
             forge.release_all()
 
@@ -94,3 +106,43 @@ class Deployment:
     ) -> Run:
         self.cast.learn(prompt, script)
         return await Service(http).start(prompt, repo.url, **fields)
+
+    async def check(self, run: Run) -> None:
+        """What holds for every run that has ended, wherever its parts were."""
+        seqs = [event["seq"] for event in run.events]
+        assert seqs == list(range(1, len(seqs) + 1))
+        begun = [(event["node"], event["visit"]) for event in run.of("node.started")]
+        left = [(event["node"], event["visit"]) for event in run.of("node.finished")]
+        assert begun == left
+        cost = sum(usage["costUsd"] for usage in run.of("usage"))
+        assert math.isclose(run.end["costUsd"], cost, abs_tol=1e-9)
+        view = await run.view()
+        assert (view["status"], view["usage"]) == (run.end["status"], run.end["usage"])
+        assert self.cast.untold(run.prompt) == {}, run.end
+        await until(lambda: not self.sandboxes(run.run_id))
+
+    def containers(self, function: str) -> list[Container]:
+        """Those that run."""
+        return self.plane.scheduler.of(self.plane.function(function, APP))
+
+    def busy(self, function: str) -> bool:
+        """Whether a container has an input in hand."""
+        return any(container.inputs for container in self.containers(function))
+
+    def sandboxes(self, run_id: str = "") -> list[str]:
+        """The names of Sandboxes that run."""
+        known = self.plane.sandboxes.by_id.values()
+        return [one.name for one in known if one.result is None and one.name.startswith(run_id)]
+
+    @property
+    def volume(self) -> Path:
+        """What is committed."""
+        return self.plane.volumes.named("coding-agent-workspaces").files
+
+    async def forget(self) -> None:
+        """Let all Dicts and the Queue have expired, and the web containers with what they know."""
+        for name in ("runs", "changes", "live", "ended", "keys"):
+            self.plane.dicts.expire(f"coding-agent-{name}")
+        self.plane.queues.expire("coding-agent-events")
+        for container in self.containers("api"):
+            await self.plane.preempt(container.task_id)

@@ -1,0 +1,152 @@
+"""Whole runs on Modal, through HTTP: roles in containers of their own, several for the web."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.script import MORNING, Script, approve, done, plan, shell, small_change, told
+from tests.e2e.service import Run, Service
+from tests.modal.deployment import APP, OTHER_KEY, Deployment
+from tests.modal_plane.availability import need_containers
+from tests.standins.claude import Silence
+from tests.standins.polling import until
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+ROLES = ("planner", "coder", "reviewer")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment() -> AsyncIterator[Deployment]:
+    need_containers()
+    async with Deployment.open() as deployment:
+        # One request a container, so that those that come while a stream is read go to another.
+        deployment.plane.function("api", APP).definition.max_concurrent_inputs = 1
+        yield deployment
+        assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
+
+
+async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
+    repo = await deployment.host()
+    async with deployment.client() as http:
+        assert (await http.get("/auth-test", params={"repoUrl": repo.url})).json() == {
+            "claude": "ok",
+            "github": "ok",
+            "repo": {"read": True, "push": True},
+        }
+        run = await deployment.start(http, "Say good morning.", repo, small_change())
+        await run.ended()
+        await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+        assert run.end["prUrl"] == f"{repo.url}/pull/1"
+        assert [name for name in ROLES if not deployment.containers(name)] == []
+        assert b"Good morning" in await run.diff()
+        metrics = (await http.get("/metrics")).text
+        assert 'coding_agent_runs{status="succeeded"} 1.0' in metrics
+    async with deployment.client(OTHER_KEY) as other:
+        assert (await other.get(f"/runs/{run.run_id}")).status_code == 404
+        assert (await other.get("/runs")).json()["runs"] == []
+
+
+async def test_two_runs_of_one_repository_and_a_repeated_request(deployment: Deployment) -> None:
+    repo = await deployment.host()
+    async with deployment.client() as http:
+        one = await deployment.start(http, "Greet in the one way.", repo, small_change())
+        other = await deployment.start(http, "Greet in the other way.", repo, small_change())
+        body = {"repoUrl": repo.url, "prompt": "Greet once."}
+        deployment.cast.learn("Greet once.", small_change())
+        headers = {"Idempotency-Key": "once", "Prefer": "respond-async"}
+        answers = await asyncio.gather(
+            *(http.post("/code", json=body, headers=headers) for _ in range(3))
+        )
+        assert {answer.status_code for answer in answers} == {202}
+        (once,) = {answer.json()["runId"] for answer in answers}
+        changed = await http.post("/code", json={**body, "prompt": "Other."}, headers=headers)
+        assert changed.json()["code"] == "idempotency_mismatch"
+        third = Run(http, once, "Greet once.").watch()
+        for run in (one, other, third):
+            await run.ended()
+            await deployment.check(run)
+            assert run.end["status"] == "succeeded"
+        assert len(repo.pulls) == 3
+        page = (await http.get("/runs", params={"repo": repo.url, "limit": 2})).json()
+        rest = await http.get("/runs", params={"repo": repo.url, "cursor": page["nextCursor"]})
+        listed = [each["runId"] for each in (*page["runs"], *rest.json()["runs"])]
+        assert listed == sorted({one.run_id, other.run_id, once}, reverse=True)
+
+
+async def test_a_plan_waits_without_a_container_and_a_message_is_heard(
+    deployment: Deployment,
+) -> None:
+    repo = await deployment.host()
+    script = small_change(coder=[shell("sleep 3", MORNING), done()])
+    async with deployment.client() as http:
+        run = await deployment.start(http, "Greet once approved.", repo, script, approvePlan=True)
+        await run.until("plan.waiting")
+        await until(lambda: not deployment.busy("run") and not deployment.sandboxes())
+        wrong = await run.call("POST", "/plan", planId="plan-0", decision="approve")
+        assert wrong.json()["code"] == "plan_changed"
+        answer = await run.call("POST", "/plan", planId="plan-1", decision="approve")
+        assert answer.status_code == 202
+        again = await run.call("POST", "/plan", planId="plan-1", decision="approve")
+        assert again.json()["code"] == "run_not_waiting"
+        await run.until("tool.started")
+        assert (await run.call("POST", "/messages", text="Be polite.")).status_code == 202
+        await run.ended()
+        await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+        assert "Be polite." in told(deployment.cast.asked(run.prompt, "coder")[1])
+
+
+async def test_cancel_reaches_into_a_role_and_its_sandbox(deployment: Deployment) -> None:
+    repo, silence = await deployment.host(), Silence()
+    script: Script = {"planner": [plan()], "coder": [shell(f"({MORNING}); sleep 98 &"), silence]}
+    async with deployment.client() as http:
+        run = await deployment.start(http, "Greet, but stop.", repo, script)
+        await asyncio.wait_for(silence.begun.wait(), 60)
+        began = time.monotonic()
+        assert (await run.call("POST", "/cancel")).status_code == 202
+        await run.ended()
+        assert time.monotonic() - began < 10
+        assert run.end["status"] == "cancelled"
+        await asyncio.wait_for(silence.left.wait(), 10)
+        await until(lambda: not deployment.busy("coder") and not deployment.sandboxes())
+        assert (await run.call("POST", "/cancel")).status_code == 200
+        assert repo.branches == []
+        deployment.cast.add(run.prompt, {"coder": [done()], "reviewer": [approve()]})
+        await run.resume()
+        await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+
+
+async def test_a_run_is_the_same_after_dicts_and_queue_have_expired(
+    deployment: Deployment,
+) -> None:
+    async with deployment.client() as http:
+        (newest, *_) = (await http.get("/runs")).json()["runs"]
+        run_id = newest["runId"]
+        asked = ("", "/events", "/diff")
+        before = [(await http.get(f"/runs/{run_id}{path}")).text for path in asked]
+        listed = (await http.get("/runs")).json()
+        await deployment.forget()
+        after = [(await http.get(f"/runs/{run_id}{path}")).text for path in asked]
+        assert after == before
+        assert (await http.get("/runs")).json() == listed
+        assert (await http.delete(f"/runs/{run_id}")).status_code == 204
+        assert (await http.get(f"/runs/{run_id}")).status_code == 404
+        assert run_id not in {each["runId"] for each in (await http.get("/runs")).json()["runs"]}
+        assert not (deployment.volume / "runs" / run_id).exists()
+
+
+async def test_readers_elsewhere_see_each_event_once(deployment: Deployment) -> None:
+    """One follows from the start, one comes late, one goes on after the first event."""
+    repo = await deployment.host()
+    async with deployment.client() as http, deployment.client() as elsewhere:
+        run = await deployment.start(http, "Greet before many.", repo, small_change())
+        await run.until("plan.ready")
+        late = Service(elsewhere).find(Run(http, run.run_id, run.prompt)).watch()
+        part = Run(elsewhere, run.run_id, run.prompt, run.events[:1]).watch()
+        await asyncio.gather(run.ended(), late.ended(), part.ended())
+        assert late.events == part.events == run.events
