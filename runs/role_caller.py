@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -13,7 +13,7 @@ from graph.events import EVENT, Emit
 from graph.run_folder import RunFolder
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import ChangeRef
-from runs.ledger import result_note
+from runs.ledger import result_note, role_note
 from runs.places import Mount, Table
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ Play = Callable[[dict[str, Any]], AsyncGenerator[dict[str, Any], None]]
 _TRIES: Final = 3
 _LOOK_S: Final = 3.0
 _GRACE_S: Final = 3.0
+_LEAVE_S: Final = 6.0
 _SHOWN_S: Final = 60.0
 _PAUSE_S: Final = 0.25
 
@@ -56,6 +57,9 @@ class RemoteRole(Generic[ResultT]):
                 if tried == _TRIES:
                     raise
                 log.warning("the %s of run %s was lost: %s", task.role, task.run_id, error)
+            except asyncio.CancelledError:
+                await self._left(task)
+                raise
         raise RoleLost(f"The {task.role} did not answer.")
 
     async def _one_answer(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
@@ -87,6 +91,13 @@ class RemoteRole(Generic[ResultT]):
         if kept := await self._kept(task):
             return kept
         raise RoleLost(f"The function of the {task.role} ended without an answer.")
+
+    async def _left(self, task: RoleTask) -> None:
+        """Wait a little until the role, which sees for itself that it must stop, has saved."""
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                while await self._notes.get(role_note(task.run_id)):  # noqa: ASYNC110 - a table
+                    await asyncio.sleep(_PAUSE_S)
 
     async def _kept(self, task: RoleTask) -> dict[str, Any] | None:
         try:

@@ -20,6 +20,7 @@ from sandbox.sandbox import ExecResult, Sandbox, Saved, TreeRestored
 log = logging.getLogger(__name__)
 
 _MOST_LOSSES = 4
+_LAST_SAVE_S = 5.0
 _MAY_HAVE_RUN = "What was being done may have run in part, in the tree that is gone"
 
 Reopen = Callable[[], Awaitable[tuple[Sandbox, str]]]
@@ -53,6 +54,7 @@ class LastingTree(Sandbox):
         self._digest = b""
         self._closed = False
         self._opening = asyncio.Lock()
+        self._saved = saved
         self._saving = asyncio.create_task(self._save_now_and_then(saved)) if saved else None
 
     async def run(
@@ -91,10 +93,15 @@ class LastingTree(Sandbox):
                 raise TreeRestored(await self._open_again(sandbox, error)) from error
 
     async def close(self) -> None:
+        """Save what was not yet, then end every process: the next may find no sandbox any more."""
         self._closed = True
-        if self._saving:
+        if self._saving and self._saved:
             self._saving.cancel()
             await asyncio.wait([self._saving])
+            if self._unsaved:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_SAVE_S):
+                        await self._save(self._saved)
         await self._sandbox.close()
 
     async def _open_again(self, lost: Sandbox, error: SandboxLost) -> str:
