@@ -43,6 +43,11 @@ def count(numbers: int) -> Iterator[int]:
     yield from range(numbers)
 
 
+@app.function(image=image)
+def echo(data: bytes) -> bytes:
+    return data
+
+
 @app.function(image=image, timeout=1)
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
@@ -118,10 +123,14 @@ def restricted() -> str:
 @modal.concurrent(max_inputs=10)
 @modal.asgi_app()
 def web() -> Any:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Response
     from fastapi.responses import StreamingResponse
 
     api = FastAPI()
+
+    @api.get("/large")
+    async def large() -> Response:
+        return Response(b"x" * (5 << 20))
 
     @api.get("/slow")
     async def slow() -> str:

@@ -62,6 +62,16 @@ async def test_a_generator_and_an_error_come_through(plane: Plane) -> None:
         await function("fall").remote.aio("for a reason")
 
 
+async def test_large_arguments_and_answers_come_through(plane: Plane) -> None:
+    data = bytes(range(256)) * 12_000
+    assert await function("echo").remote.aio(data) == data
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{plane.function('web').url}/large") as response,
+    ):
+        assert len(await response.read()) == 5 << 20
+
+
 async def test_a_call_ends_at_its_time_limit(plane: Plane) -> None:
     with pytest.raises(modal.exception.FunctionTimeoutError):
         await function("sleep").remote.aio(30)

@@ -85,6 +85,11 @@ async def test_a_snapshot_begins_another_sandbox(modal_plane: Plane) -> None:
     await output(first, "rm", "state")
     second = await open_sandbox(image=image, workdir="/repo")
     assert await output(second, "cat", "state") == "warm\n"
+    await output(first, "mkfifo", "/repo/fifo")
+    again = await first.snapshot_filesystem.aio()
+    modal_plane.images.forget(again.object_id)
+    with pytest.raises(modal.exception.NotFoundError):
+        await open_sandbox(image=modal.Image.from_id(again.object_id))
     third = await open_sandbox(image=modal.Image.from_id(image.object_id))
     assert await output(third, "ls", "/root/.cache") == "x\n"
 
@@ -159,3 +164,8 @@ async def test_a_volume_in_a_sandbox_is_committed_by_sync(modal_plane: Plane) ->
     assert await files.listdir.aio("/") == []
     await output(sandbox, "sync", "/files")
     assert [entry.path for entry in await files.listdir.aio("/")] == ["a.txt"]
+    part = files.with_mount_options(sub_path="part", read_only=True)
+    other = await open_sandbox(volumes={"/part": part})
+    assert await output(other, "ls", "/part") == ""
+    refused = await other.exec.aio("touch", "/part/x")
+    assert "Read-only" in await refused.stderr.read.aio()

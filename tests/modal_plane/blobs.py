@@ -41,7 +41,8 @@ class Blobs:
 
     async def blob_create(self, request: pb.BlobCreateRequest) -> pb.BlobCreateResponse:
         name = new_id("bl")
-        return pb.BlobCreateResponse(blob_id=name, upload_url=self.address(name))
+        urls = pb.UploadUrlList(items=[self.address(name)])
+        return pb.BlobCreateResponse(blob_ids=[name], upload_urls=urls)
 
     async def blob_get(self, request: pb.BlobGetRequest) -> pb.BlobGetResponse:
         return pb.BlobGetResponse(download_url=self.address(request.blob_id))

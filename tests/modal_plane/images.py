@@ -1,9 +1,9 @@
 """Images: not built, but their environment, working folder and snapshots are kept."""
 
+import asyncio
 import hashlib
 import shlex
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,13 +22,16 @@ class Layout:
     working_dir: str = ""
 
 
-def _not_its_own(root: Path) -> Callable[[str, list[str]], list[str]]:
-    """Leave out what is mounted in a container."""
-
-    def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if f"/{name}" in MOUNTED] if Path(folder) == root else []
-
-    return ignored
+async def copy_tree(source: Path, target: Path) -> None:
+    """Copy a container's own files as they are, without what is mounted in it."""
+    target.mkdir(parents=True, exist_ok=True)
+    own = [str(path) for path in source.iterdir() if f"/{path.name}" not in MOUNTED]
+    copying = await asyncio.create_subprocess_exec(
+        "cp", "--archive", "--target-directory", str(target), *own, stderr=asyncio.subprocess.PIPE
+    )
+    _, wrote = await copying.communicate()
+    if copying.returncode:
+        raise GRPCError(Status.INTERNAL, f"no snapshot: {wrote.decode(errors='replace')}")
 
 
 class Images:
@@ -62,19 +65,19 @@ class Images:
         under = [line for base in definition.base_images for line in self.commands(base.image_id)]
         return [*under, *definition.dockerfile_commands]
 
-    def snapshot(self, root: Path, image_id: str) -> str:
+    async def snapshot(self, root: Path, image_id: str) -> str:
         """Keep a container's own files as a new image; its id."""
         snapshot_id = new_id("im")
         kept = self._folder / snapshot_id
-        shutil.copytree(root, kept, symlinks=True, ignore=_not_its_own(root))
+        await copy_tree(root, kept)
         self.snapshots[snapshot_id] = kept
         self.origins[snapshot_id] = self.origins.get(image_id, image_id)
         return snapshot_id
 
-    def unpack(self, image_id: str, root: Path) -> None:
+    async def unpack(self, image_id: str, root: Path) -> None:
         """Begin a container's own files with those of the image, where it is a snapshot."""
-        if image_id.startswith("im-") and image_id in self.snapshots:
-            shutil.copytree(self.snapshots[image_id], root, symlinks=True, dirs_exist_ok=True)
+        if image_id in self.snapshots:
+            await copy_tree(self.snapshots[image_id], root)
 
     def forget(self, image_id: str) -> None:
         """Let a snapshot expire, as its time to live does on Modal."""

@@ -19,11 +19,15 @@ def manifest(root: Path) -> Manifest:
                 found[str(path.relative_to(root))] = FOLDER
         links = [name for name in folders if (here / name).is_symlink()]
         for name in (*files, *links):
-            path = here / name
-            stat = path.lstat()
-            mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            found[str(path.relative_to(root))] = mark
+            found[str((here / name).relative_to(root))] = mark_of(here / name)
     return found
+
+
+def mark_of(path: Path) -> tuple[int, int, int]:
+    if path.is_dir() and not path.is_symlink():
+        return FOLDER
+    stat = path.lstat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def copy(name: str, source: Path, target: Path) -> None:

@@ -57,7 +57,7 @@ class Plane:
         self.volumes = Volumes(root / "volumes")
         self.functions = Functions(self.apps)
         self.calls = Calls(self.functions)
-        self.web = WebFront(self.calls)
+        self.web = WebFront(self.calls, self.blobs)
         self.functions.serve_web = self.web.serve
         self.scheduler = Scheduler(
             root / "tasks",

@@ -119,7 +119,7 @@ class Router:
         self, request: pb.TaskSnapshotFilesystemRequest
     ) -> pb.TaskSnapshotFilesystemResponse:
         sandbox = self._sandboxes.of_task(request.task_id)
-        image_id = self._images.snapshot(sandbox.files.folder, sandbox.definition.image_id)
+        image_id = await self._images.snapshot(sandbox.files.folder, sandbox.definition.image_id)
         return pb.TaskSnapshotFilesystemResponse(image_id=image_id)
 
     async def sandbox_wait_until_ready(

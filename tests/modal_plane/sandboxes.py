@@ -69,7 +69,7 @@ class Sandboxes:
             known.name == name and known.request.app_id == request.app_id for known in running
         ):
             raise GRPCError(Status.ALREADY_EXISTS, f"a Sandbox named {name!r} is running")
-        sandbox = self._make(request)
+        sandbox = await self._make(request)
         self.by_id[sandbox.sandbox_id] = sandbox
         await sandbox.start()
         watch = asyncio.create_task(sandbox.watch())
@@ -82,7 +82,7 @@ class Sandboxes:
             command_router_access=pb.CommandRouterAccess(url=self.router_url, jwt=token()),
         )
 
-    def _make(self, request: pb.SandboxCreateV2Request) -> Sandbox:
+    async def _make(self, request: pb.SandboxCreateV2Request) -> Sandbox:
         definition, sandbox_id = request.definition, new_id("sb")
         self._images.require(definition.image_id)
         folder = self._folder / sandbox_id
@@ -91,7 +91,7 @@ class Sandboxes:
         working_dir = definition.workdir or layout.working_dir or "/root"
         files = RootFs(folder / "root", binds)
         files.prepare()
-        self._images.unpack(definition.image_id, files.folder)
+        await self._images.unpack(definition.image_id, files.folder)
         put_tools(files.folder)
         (files.folder / working_dir.lstrip("/")).mkdir(parents=True, exist_ok=True)
         env = {"PATH": search_path(), "HOME": "/root", "LANG": "C.UTF-8", **layout.env}

@@ -87,7 +87,7 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, function: Function) -> None:
-        container = self._make(function)
+        container = await self._make(function)
         working = self._images.layout(function.definition.image_id).working_dir or "/root"
         env = environment(container.task_id, self._values(function), search_path())
         running = asyncio.create_task(
@@ -101,14 +101,14 @@ class Scheduler:
         await self._ended(container)
         container.gone.set()
 
-    def _make(self, function: Function) -> Container:
+    async def _make(self, function: Function) -> Container:
         definition, task_id = function.definition, new_id("ta")
         folder = self._folder / task_id
         (folder / "run").mkdir(parents=True)
         copies, binds = self._volumes.mount(definition.volume_mounts, folder / "volumes")
         files = RootFs(folder / "root", [Bind(folder / "run", RUN), *binds])
         files.prepare()
-        self._images.unpack(definition.image_id, files.folder)
+        await self._images.unpack(definition.image_id, files.folder)
         self._mounts.write(definition.mount_ids, files.folder)
         container = Container(task_id, function, folder, copies, files)
         self.containers[task_id] = container

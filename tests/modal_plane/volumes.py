@@ -8,7 +8,7 @@ from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.ids import new_id
-from tests.modal_plane.manifest import FOLDER, Manifest, copy, manifest, remove
+from tests.modal_plane.manifest import FOLDER, Manifest, copy, manifest, mark_of, remove
 from tests.modal_plane.rootfs import Bind
 
 
@@ -30,6 +30,7 @@ class VolumeCopy:
         self.volume = volume
         self.work = work
         self.base: Manifest = {}
+        self._seen: Manifest = {}
         self.commits = 0
         self.reloads = 0
         work.mkdir(parents=True)
@@ -41,6 +42,7 @@ class VolumeCopy:
         for name, mark in now.items():
             if self.base.get(name) != mark:
                 copy(name, self.work, store)
+                self._seen[name] = mark_of(store / name)
         for name in sorted(self.base.keys() - now.keys(), reverse=True):
             remove(name, store)
         self.base = now
@@ -56,10 +58,12 @@ class VolumeCopy:
         theirs = manifest(store)
         changed_here = {name for name in now if self.base.get(name) != now[name]}
         changed_here |= self.base.keys() - now.keys()
-        for name in theirs.keys() - changed_here:
-            copy(name, store, self.work)
+        for name, mark in theirs.items():
+            if name not in changed_here and (self._seen.get(name) != mark or name not in now):
+                copy(name, store, self.work)
         for name in sorted(now.keys() - theirs.keys() - changed_here, reverse=True):
             remove(name, self.work)
+        self._seen = theirs
         after = manifest(self.work)
         self.base = {
             **{name: mark for name, mark in after.items() if name not in changed_here},

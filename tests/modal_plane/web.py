@@ -4,6 +4,7 @@ from aiohttp import web
 from modal._serialization import deserialize_data_format, serialize_data_format
 from modal_proto import api_pb2 as pb
 
+from tests.modal_plane.blobs import Blobs
 from tests.modal_plane.calls import Call, Calls
 from tests.modal_plane.functions import Function
 from tests.modal_plane.listener import listen
@@ -17,9 +18,10 @@ HOP_BY_HOP = ("content-length", "transfer-encoding")
 class WebFront:
     """Serves each web function on a port of its own; after `limit` seconds it sends elsewhere."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, blobs: Blobs) -> None:
         self.limit = LIMIT
         self._calls = calls
+        self._blobs = blobs
         self._runners: list[web.AppRunner] = []
 
     async def serve(self, function: Function) -> str:
@@ -47,7 +49,7 @@ class WebFront:
             if not await call.wait(lambda: bool(call.data_out) or call.done, self.limit):
                 ended = True
                 raise web.HTTPSeeOther(f"{request.path}?{RESULT}={call.call_id}")
-            response = await _answer(call, request)
+            response = await self._answer(call, request)
             ended = True
         finally:
             if not ended:  # the client went away
@@ -66,27 +68,27 @@ class WebFront:
         self._calls.add(call, item, pb.FUNCTION_CALL_INVOCATION_TYPE_SYNC)
         return call
 
-
-async def _answer(call: Call, request: web.Request) -> web.StreamResponse | None:
-    """Pass the function's messages on as they come; nothing where it ended without an answer."""
-    response: web.StreamResponse | None = None
-    async for chunk in call.follow(call.data_out, lambda: call.done):
-        message = deserialize_data_format(chunk.data, chunk.data_format, None)
-        if message["type"] == "http.response.start" and response is not None:
-            # The container was lost, and its input runs again: what was sent cannot be taken back.
-            assert request.transport is not None
-            request.transport.abort()
-            break
-        if message["type"] == "http.response.start":
-            response = _begin(message)
-            await response.prepare(request)
-        elif message["type"] == "http.response.body" and response is not None:
-            if message.get("body"):
-                await response.write(message["body"])
-            if not message.get("more_body"):
-                await response.write_eof()
+    async def _answer(self, call: Call, request: web.Request) -> web.StreamResponse | None:
+        """Pass the messages on as they come; nothing where the function gave no answer."""
+        response: web.StreamResponse | None = None
+        async for chunk in call.follow(call.data_out, lambda: call.done):
+            data = self._blobs.kept[chunk.data_blob_id] if chunk.data_blob_id else chunk.data
+            message = deserialize_data_format(data, chunk.data_format, None)
+            if message["type"] == "http.response.start" and response is not None:
+                # Its container was lost, and it runs again: what was sent cannot be taken back.
+                assert request.transport is not None
+                request.transport.abort()
                 break
-    return response
+            if message["type"] == "http.response.start":
+                response = _begin(message)
+                await response.prepare(request)
+            elif message["type"] == "http.response.body" and response is not None:
+                if message.get("body"):
+                    await response.write(message["body"])
+                if not message.get("more_body"):
+                    await response.write_eof()
+                    break
+        return response
 
 
 def _begin(message: dict[str, object]) -> web.StreamResponse:
