@@ -17,6 +17,7 @@ _REQUIREMENTS: Final = (
     "test-requirements.txt",
     "tests-requirements.txt",
 )
+_LOCKER: Final = "/tmp/locker"  # noqa: S108 - the sandbox's own
 _LISTED: Final = "/tmp/locked.txt"  # noqa: S108 - the sandbox's own
 
 
@@ -45,17 +46,22 @@ def _python(package: Package) -> Iterator[str]:
     """By pip into the home, so that `python3` finds it; lock files are turned into lists first."""
     requirements = [name for name in _REQUIREMENTS if package.has(name)]
     if package.has("uv.lock"):
-        yield (
-            f"{_PIP} uv && python3 -m uv export --quiet --frozen --all-groups --all-extras"
-            f" --no-hashes --output-file {_LISTED} && {_PIP} -r {_LISTED}"
-        )
+        options = "--quiet --frozen --all-groups --all-extras --no-hashes --output-file"
+        yield _exported("uv", "uv", options)
     elif package.has("poetry.lock"):
-        yield (
-            f"{_PIP} poetry poetry-plugin-export && python3 -m poetry export --all-groups"
-            f" --all-extras --without-hashes --output {_LISTED} && {_PIP} -r {_LISTED}"
-        )
+        options = "--quiet --all-groups --all-extras --without-hashes --output"
+        yield _exported("poetry", "poetry poetry-plugin-export", options)
     elif requirements:
         yield f"{_PIP} {' '.join(f'-r {name}' for name in requirements)}"
+
+
+def _exported(tool: str, packages: str, options: str) -> str:
+    """The tool that wrote a lock file reads it, and is gone again before the rest is installed."""
+    return (
+        f"{_PIP} --target {_LOCKER} {packages}"
+        f" && PYTHONPATH={_LOCKER} python3 -m {tool} export {options} {_LISTED}"
+        f" && rm -r {_LOCKER} && {_PIP} -r {_LISTED}"
+    )
 
 
 def _javascript(package: Package) -> Iterator[str]:

@@ -25,13 +25,15 @@ _FORM = 1
 _KEPT_TIMES_DISK = 10
 _TOLD = 1000
 
-# What git does not track, home and /tmp; tracked files and `.git` are each tree's own.
+# What git does not track, home and /tmp, without what was downloaded to be installed; tracked
+# files and `.git` are each tree's own.
 _PACK = """\
 set -e -o pipefail
 export LC_ALL=C
 { printf 'home/agent\\0tmp\\0'
   git ls-files -z --others --directory | sed -z 's|^|workspace/|'
-} | tar -C / --null --verbatim-files-from --files-from=- -cf -
+} | tar -C / --exclude=home/agent/.cache/pip --exclude=home/agent/.cache/uv \\
+  --exclude=home/agent/.npm/_cacache --null --verbatim-files-from --files-from=- -cf -
 """
 _UNPACK = "LC_ALL=C tar -C / --skip-old-files -xpf -"
 

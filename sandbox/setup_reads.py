@@ -13,7 +13,7 @@ _INSTALLS: Final = tuple(
     for pattern in (
         r"(?:\S*/)?(?:python[\d.]* -m )?pip[\d.]* install .+",
         r"(?:\S*/)?python[\d.]* -m venv \S+",
-        r"(?:\S*/)?python[\d.]* -m (?:uv|poetry) export .+",
+        r"PYTHONPATH=/tmp/locker python3 -m (?:uv|poetry) export .+|rm -r /tmp/locker",
         r"(?:npm|pnpm|yarn|bun) (?:ci|i|install)(?: -\S+)*|yarn",
         r"go mod download|cargo fetch(?: --locked)?",
         r"bundle (?:install|config set \S+ \S+ \S+)",
@@ -60,7 +60,7 @@ def _installs(command: str) -> bool:
 
 def _is_linked(words: list[str], word: str) -> bool:
     before = words[words.index(word) - 1]
-    return before in ("-e", "--editable", "-r", "--requirement", "-c", "--cert", "--prefix")
+    return before in ("-e", "--editable", "-r", "--requirement", "-c", "--cert", "--target")
 
 
 def _paths(command: str) -> list[str]:

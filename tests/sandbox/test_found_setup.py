@@ -4,6 +4,7 @@ import pytest
 
 from sandbox.facts import Facts
 from sandbox.found_setup import found_setup
+from sandbox.setup_reads import needs_own
 
 PIP = "python3 -m pip install"
 
@@ -38,5 +39,6 @@ def test_what_is_locked_is_installed(files: tuple[str, ...], found: tuple[str, .
 def test_a_lock_file_of_python_wins_over_a_list(lock: str, tool: str) -> None:
     files = {"pyproject.toml": "", "requirements.txt": "", lock: ""}
     (command,) = found_setup(Facts(files))
-    assert command.startswith(f"{PIP} {tool}")
+    assert command.startswith(f"{PIP} --target /tmp/locker {tool}")
+    assert not needs_own((command,), b"")
     assert command.endswith(f"{PIP} -r /tmp/locked.txt")
