@@ -419,10 +419,17 @@ class SandboxLost(SandboxError):
 
 
 class SetupFailed(SandboxError):
-    """Raised when a set-up command failed."""
+    """Raised when a set-up command failed; `command` is the one."""
 
     code = "setup_failed"
     default_hint = "Mend the request's setup commands, or what they need."
+
+    def __init__(self, message: str, hint: str = "", command: str = "") -> None:
+        super().__init__(message, hint)
+        self.command = command
+
+    def __reduce__(self) -> tuple[type["SetupFailed"], tuple[Any, ...]]:
+        return type(self), (self.message, self.hint, self.command)
 
 
 class StoreError(CodingAgentError):

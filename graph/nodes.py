@@ -76,8 +76,13 @@ class Nodes:
         base = await self.services.repositories.prepare(
             run_id, state["repo_url"], state.get("base_branch"), _emit()
         )
+        setup = tuple(state.get("setup") or ())
         found = await self.services.checks.find(
-            run_id, base, tuple(state.get("validate") or ()), bool(state.get("validate_only"))
+            run_id,
+            base,
+            tuple(state.get("validate") or ()),
+            bool(state.get("validate_only")),
+            setup,
         )
         return {
             **_FRESH,
@@ -86,7 +91,7 @@ class Nodes:
             "base": base.model_copy(update={"notes": (*base.notes, *found.notes)}),
             "branch": branch_name(prompt, run_id),
             "checks": list(found.checks),
-            "tree_setup": [*(state.get("setup") or ()), *found.setup] or [*found.lock_setup],
+            "tree_setup": [*setup, *found.setup],
             "deadline": time.time() + limits.timeout_s,
         }
 

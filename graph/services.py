@@ -85,9 +85,17 @@ class Checks(Protocol):
     """The commands that say whether a change holds."""
 
     async def find(
-        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+        self,
+        run_id: str,
+        base: Base,
+        caller: tuple[str, ...],
+        only: bool,
+        setup: tuple[str, ...] = (),
     ) -> FoundChecks:
-        """The caller's checks and, unless `only`, those the base itself names; its set-up, too."""
+        """The caller's checks and, unless `only`, those the base itself names.
+
+        Its set-up, too; where neither it nor the caller (`setup`) names any, one may be found.
+        """
         ...
 
     async def validate(

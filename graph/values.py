@@ -67,13 +67,11 @@ class Check(Value):
 class FoundChecks(Value):
     """What the base was found to ask for.
 
-    `setup` comes after the caller's own; `lock_setup` installs what lock files name, where neither
-    names a command. `notes` are what a reader should know, a sentence each.
+    `setup` comes after the caller's own; `notes` are what a reader should know, a sentence each.
     """
 
     checks: tuple[Check, ...] = ()
     setup: tuple[str, ...] = ()
-    lock_setup: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

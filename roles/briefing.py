@@ -37,6 +37,17 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
+def setup(commands: tuple[str, ...]) -> str:
+    """What made the tree ready, and that a role cannot repeat it."""
+    if not commands:
+        return ""
+    told = (
+        "These commands made the tree ready. They are run again, with what they need, before the "
+        "change is checked, where it touches what they read (such as a list of dependencies):"
+    )
+    return "\n".join([told, *(f"- `{command}`" for command in commands)])
+
+
 async def diff(change: ChangeDiff | None, most: int) -> str:
     """The change as the trusted side wrote it."""
     if change is None:

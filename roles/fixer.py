@@ -65,6 +65,7 @@ class ClaudeFixer(ChangingRole):
             briefing.request(task),
             briefing.plan(task.plan),
             briefing.checks(task.checks),
+            briefing.setup(task.setup),
             await wishes(sandbox),
             await briefing.diff(diff, _MAX_DIFF) if task.change else "",
             _earlier(await earlier_answers(folder, "fixer", task.step, SPEC.form)),

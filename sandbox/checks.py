@@ -16,7 +16,7 @@ from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
 from sandbox.facts import OWN_SETTINGS, Facts
 from sandbox.found_checks import found_checks
-from sandbox.found_setup import found_setup
+from sandbox.found_setup import TriedSetup, found_setup, try_setup
 from sandbox.listing import read_facts
 from sandbox.output import cut_middle
 from sandbox.own_settings import OwnSettings, left_out, read_own_settings
@@ -53,7 +53,12 @@ class SandboxChecks(Checks):
         self._networked = networked
 
     async def find(
-        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+        self,
+        run_id: str,
+        base: Base,
+        caller: tuple[str, ...],
+        only: bool,
+        setup: tuple[str, ...] = (),
     ) -> FoundChecks:
         """Reads the base's objects in the tree `plan`, which stays for the planner."""
         tree = TreeSpec(name=PLAN, base=base, checkout=False)
@@ -65,12 +70,11 @@ class SandboxChecks(Checks):
         if not only:
             found = await asyncio.to_thread(_checks_of, facts, own)
             checks += [check for check in found if check.command not in asked]
-        return FoundChecks(
-            checks=tuple(checks),
-            setup=own.setup or (),
-            lock_setup=found_setup(facts) if self._networked and own.setup is None else (),
-            notes=own.notes,
-        )
+        tried = TriedSetup(own.setup or (), own.notes)
+        if self._networked and own.setup is None and not setup:
+            tried = await try_setup(self._sandboxes, run_id, base, found_setup(facts))
+            tried = TriedSetup(tried.setup, (*own.notes, *tried.notes))
+        return FoundChecks(checks=tuple(checks), setup=tried.setup, notes=tried.notes)
 
     async def validate(
         self,

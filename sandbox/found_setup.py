@@ -1,10 +1,15 @@
 """The set-up that a repository's manifests and lock files ask for, where nobody names another."""
 
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from shlex import quote
 from typing import Final
 
+from graph.errors import SetupFailed
+from graph.values import Base
 from sandbox.facts import Facts, Package
+from sandbox.sandbox import Sandboxes, TreeSpec
 
 _MOST: Final = 10
 _PIP: Final = "python3 -m pip install"
@@ -21,6 +26,17 @@ _LOCKER: Final = "/tmp/locker"  # noqa: S108 - the sandbox's own
 _LISTED: Final = "/tmp/locked.txt"  # noqa: S108 - the sandbox's own
 
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TriedSetup:
+    """Commands, and what a reader should know of them."""
+
+    setup: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def found_setup(facts: Facts) -> tuple[str, ...]:
     """Commands that install what the repository has fixed, of outer folders first."""
     found = [
@@ -29,6 +45,30 @@ def found_setup(facts: Facts) -> tuple[str, ...]:
         for command in _commands(package)
     ]
     return tuple(dict.fromkeys(found))[:_MOST]
+
+
+async def try_setup(
+    sandboxes: Sandboxes, run_id: str, base: Base, commands: tuple[str, ...]
+) -> TriedSetup:
+    """What of it holds on the base: nobody asked for it, so that what fails is left out and told.
+
+    What was made is kept, so that later trees do not wait for it again.
+    """
+    notes: list[str] = []
+    while commands:
+        spec = TreeSpec(f"setup-{len(notes)}", base, None, commands)
+        try:
+            await sandboxes.open(run_id, spec)
+        except SetupFailed as error:
+            log.warning("left out of set-up: %s %s", error.message, error.hint)
+            notes.append(f"`{error.command}` failed and is left out of set-up.")
+            left = tuple(command for command in commands if command != error.command)
+            commands = left if len(left) < len(commands) else ()
+        else:
+            break
+        finally:
+            await sandboxes.discard(run_id, spec.name)
+    return TriedSetup(commands, tuple(notes))
 
 
 def _commands(package: Package) -> Iterator[str]:

@@ -105,7 +105,7 @@ class NetworkedSetUp:
             try:
                 await run_set_up(CountedSandbox(sandbox, self._counts), spec.setup)
             except SetupFailed as error:
-                raise SetupFailed(error.message, _hint(proxy)) from error
+                raise SetupFailed(error.message, _hint(proxy), error.command) from error
             finally:
                 await sandbox.close()
 

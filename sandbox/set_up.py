@@ -30,6 +30,7 @@ async def run_set_up(sandbox: Sandbox, commands: tuple[str, ...]) -> None:
                 f"The set-up command `{command}` {_ending(result)}.\n"
                 f"{cut_middle(result.text.strip(), _TOLD)}".rstrip(),
                 "Mend the command. Set-up commands run in the sandbox, without a network.",
+                command,
             )
     if commands:
         result = await sandbox.run(_IGNORE_LEFTOVERS)

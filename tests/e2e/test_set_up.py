@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.hosted import GREETER
-from tests.e2e.script import done, shell, small_change
+from tests.e2e.script import done, shell, small_change, told
 from tests.e2e.world import World
 from tests.standins.package_index import PackageIndex
 
@@ -39,12 +39,15 @@ def needing(index: PackageIndex) -> dict[str, str]:
 async def test_what_a_list_names_is_installed_before_tests_run(
     world: World, index: PackageIndex
 ) -> None:
-    repo = await world.host(needing(index))
+    repo = await world.host({**needing(index), "Cargo.lock": "version = 4\n"})
     run = await world.run("Greet with a package.", repo, small_change())
     assert run.end["status"] == "succeeded"
+    assert "`cargo fetch --locked` failed and is left out of set-up." in repo.pull.body
+    (asked, _) = world.cast.asked(run.prompt, "coder")
+    assert "- `python3 -m pip install -r requirements.txt`" in told(asked)
     (command,) = run.one("validation.finished")["commands"]
     assert (command["command"], command["status"]) == ("python3 -m unittest discover", "passed")
-    assert index.asked["/tiny-1.0-py3-none-any.whl"] == 1
+    assert index.asked["/tiny-1.0-py3-none-any.whl"] == 2  # with what fails, and without
     assert set(repo.tree(repo.pull.head)) == set(repo.tree("main"))
 
 

@@ -169,7 +169,12 @@ class _Checks:
     script: Script
 
     async def find(
-        self, run_id: str, base: Base, caller: tuple[str, ...], only: bool
+        self,
+        run_id: str,
+        base: Base,
+        caller: tuple[str, ...],
+        only: bool,
+        setup: tuple[str, ...] = (),
     ) -> FoundChecks:
         asked = tuple(Check(command=command, source="caller") for command in caller)
         named = () if only else (Check(command="make test", source="repository"),)
