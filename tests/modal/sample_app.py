@@ -128,6 +128,18 @@ def web() -> Any:
 
     api = FastAPI()
 
+    @api.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def ticking() -> Any:
+            try:
+                while True:
+                    yield "data: tick\n\n"
+                    await asyncio.sleep(0.05)
+            finally:
+                events.put("left", partition="endless")
+
+        return StreamingResponse(ticking(), media_type="text/event-stream")
+
     @api.get("/large")
     async def large() -> Response:
         return Response(b"x" * (5 << 20))

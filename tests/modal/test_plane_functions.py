@@ -199,6 +199,16 @@ async def test_a_slow_web_function_sends_elsewhere(plane: Plane) -> None:
         plane.web.limit = 150.0
 
 
+async def test_a_web_function_is_told_that_its_client_left(plane: Plane) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{plane.function('web').url}/endless") as response,
+    ):
+        assert await response.content.readline() == b"data: tick\n"
+    await begun("endless")
+    assert await told("endless") == ["left"]
+
+
 async def test_a_web_function_streams(plane: Plane) -> None:
     url = plane.function("web").url
     async with (

@@ -114,14 +114,15 @@ async def test_a_name_is_held_by_one_running_sandbox(modal_plane: Plane) -> None
 
 
 async def test_a_sandbox_ends_by_itself(modal_plane: Plane) -> None:
+    idle = await open_sandbox(idle_timeout=1)
+    used = asyncio.create_task(output(idle, "sleep", "1.5"))
     ended = await open_sandbox("sh", "-c", "exit 4")
+    late = await open_sandbox(timeout=1)
     await ended.wait.aio()
     assert ended.returncode == 4
-    late = await open_sandbox(timeout=1)
     with pytest.raises(modal.exception.SandboxTimeoutError):
         await late.wait.aio()
-    idle = await open_sandbox(idle_timeout=1)
-    await output(idle, "sleep", "1.5")
+    await used
     await idle.wait.aio(raise_on_termination=False)
     assert idle.returncode == 137
 
