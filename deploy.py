@@ -306,9 +306,9 @@ def _sandboxes(runs: Path) -> "Sandboxes":
 
     boxes = Boxes(
         app_name=APP,
-        image=modal.Image.from_registry(settings.sandbox_image),
+        image=settings.sandbox_image,
         limits=command_limits(settings),
         lifetime_s=min(24 * 3600, settings.run_timeout_s + 900),
         idle_s=900,
     )
-    return ModalSandboxes(runs=runs, boxes=boxes)
+    return ModalSandboxes(runs=runs, boxes=boxes, setup_hosts=settings.setup_hosts)

@@ -5,8 +5,11 @@ errors of Modal's library are mapped here.
 """
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
@@ -25,6 +28,10 @@ from modal.exception import (
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 from sandbox.sandbox import Limits
+from sandbox.supervised import USER
+
+OURS, MADE = "coding-agent", "made"
+"""Tags of every Sandbox of ours: how far the tree in it is made, and when that was begun."""
 
 FOREIGN = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 _REFUSED = (AuthError, PermissionDeniedError, VersionError)
@@ -33,7 +40,28 @@ _CPU_RESERVED, _MEMORY_RESERVED_MB = 0.5, 512
 _MEMORY_OURS_MB = 256
 """For what is not a command's: the supervisors."""
 _LATE_S = 5.0
+_SNAPSHOT_S = 300
+_KEPT_S = 7 * 24 * 3600
+"""What a set-up installs may have newer versions: after this time it is made anew."""
 _TIMED_OUT = -1
+_PYTHON = "3.12"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a set-up left: an image of its files; whether it ran scripts of the repository."""
+
+    key: str
+    image: str
+    runs_scripts: bool
+
+
+class ImageGone(Exception):
+    """Raised when a kept image is no more: Modal removes it after its time."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept)
+        self.kept = kept
 
 
 class BoxProcess:
@@ -90,7 +118,7 @@ class Box:
     async def snapshot(self) -> str:
         """The id of an image of its files."""
         with mapped():
-            image = await self._sandbox.snapshot_filesystem.aio()
+            image = await self._sandbox.snapshot_filesystem.aio(_SNAPSHOT_S, ttl=_KEPT_S)
             return image.object_id
 
     async def end(self) -> None:
@@ -103,7 +131,7 @@ class Box:
 
 
 class Boxes:
-    """The Sandboxes of one app.
+    """The Sandboxes of one app, on a toolchain `image` by the name it has in a registry.
 
     `lifetime_s` and `idle_s` end one that everybody has forgotten. Of the cores and the memory that
     commands may take, a part is reserved. Where Modal has none to give, `waits_s` are waited.
@@ -113,15 +141,16 @@ class Boxes:
         self,
         *,
         app_name: str,
-        image: modal.Image,
+        image: str,
         limits: Limits,
         lifetime_s: int,
         idle_s: int,
         waits_s: Sequence[float] = (1, 4, 10, 30),
     ) -> None:
         self.limits = limits
+        self.image_name = image
+        self._image = toolchain(image)
         self._app_name = app_name
-        self._image = image
         self._lifetime_s = lifetime_s
         self._idle_s = idle_s
         self._waits_s = waits_s
@@ -148,12 +177,15 @@ class Boxes:
         name: str,
         tags: Mapping[str, str],
         *,
-        snapshot: str = "",
+        kept: Kept | None = None,
         hosts: Sequence[str] = (),
     ) -> Box | None:
-        """A new one, None where the name is taken; without a network, or with `hosts` alone."""
+        """A new one, None where the name is taken; without a network, or with `hosts` alone.
+
+        Raises ImageGone where it was to begin with what was kept.
+        """
         with mapped():
-            image = await modal.Image.from_id.aio(snapshot) if snapshot else self._image
+            image = modal.Image.from_id(kept.image) if kept else self._image
             for wait in (*self._waits_s, None):
                 making = asyncio.create_task(self._create(name, tags, image, hosts))
                 try:
@@ -163,11 +195,34 @@ class Boxes:
                     raise
                 except AlreadyExistsError:
                     return None
+                except NotFoundError as error:
+                    if kept:
+                        raise ImageGone(kept) from error
+                    raise
                 except _PASSING:
                     if wait is None:
                         raise
                     await asyncio.sleep(wait)
         return None
+
+    async def recall(self, key: str) -> Kept | None:
+        """What was kept of a set-up; its image may be gone."""
+        with mapped():
+            kept = await (await self._set_ups()).get.aio(key)
+        return Kept(**kept) if kept else None
+
+    async def forget(self, kept: Kept) -> None:
+        with mapped():
+            await (await self._set_ups()).pop.aio(kept.key, None)
+
+    async def remember(self, kept: Kept) -> None:
+        with mapped():
+            await (await self._set_ups()).put.aio(kept.key, asdict(kept))
+
+    async def _set_ups(self) -> "modal.Dict":
+        return await modal.Dict.from_name(
+            f"{self._app_name}-set-ups", create_if_missing=True
+        ).hydrate.aio()
 
     async def _create(
         self, name: str, tags: Mapping[str, str], image: modal.Image, hosts: Sequence[str]
@@ -178,7 +233,7 @@ class Boxes:
             "infinity",
             app=await self._looked_up(),
             name=name,
-            tags=dict(tags),
+            tags={OURS: "making", MADE: str(int(time.time())), **tags},
             image=image,
             secrets=[],
             volumes={},
@@ -196,6 +251,16 @@ class Boxes:
         if self._app is None:
             self._app = await modal.App.lookup.aio(self._app_name, create_if_missing=True)
         return self._app
+
+
+def toolchain(name: str) -> modal.Image:
+    """An image of Debian's kind with what we need in it: Python, git, and a user for commands."""
+    python = None if re.search(r"(?:^|/)python:", name) else _PYTHON
+    return (
+        modal.Image.from_registry(name, add_python=python)
+        .apt_install("git", "ripgrep")
+        .run_commands(f"id -u agent || useradd --uid {USER} --create-home --shell /bin/bash agent")
+    )
 
 
 async def _end_late(making: "asyncio.Task[Box]") -> None:

@@ -5,52 +5,44 @@ import hashlib
 import re
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from graph.errors import SandboxError, SandboxLost
+from graph.errors import SandboxLost
 from graph.run_folder import RunFolder
-from sandbox.base_objects import BaseObjects
 from sandbox.counted import CountedSandbox, Counts
 from sandbox.lasting_tree import LastingTree, tree_of
-from sandbox.modal_sandbox import Box, Boxes
+from sandbox.modal_sandbox import MADE, OURS, Box, Boxes, ImageGone
+from sandbox.modal_set_up import ModalSetUp
 from sandbox.remote_sandbox import RemoteSandbox
-from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Sandbox, Sandboxes, TreeSpec
-from sandbox.set_up import run_set_up
-from sandbox.supervised import HOME, order_of
-from sandbox.tree_making import base_objects, check_out, fill
+from sandbox.remote_tree import put_base
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.tree_making import check_out, fill
 from sandbox.workspace import load_change
 
-OURS = "coding-agent"
-"""The tag of every Sandbox of ours; its value says how far the tree in it is made."""
-
-_MAKING, _UNFILLED, _READY = "making", "unfilled", "ready"
+_UNFILLED, _READY = "unfilled", "ready"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _LONGEST_NAME = 63
 _TRIES = 3
-_BASE_TIMEOUT_S = 600.0
-_BASE_DISK_MB = 32 * 1024
-_TOLD = 1000
-
-# A folder of the container's root: commands can read it and not write to it.
-_UNPACK = f"""\
-set -e
-mkdir -p {BASE_OBJECTS}
-tar -C {BASE_OBJECTS} --no-same-owner -xf -
-chmod -R u=rwX,go=rX {BASE_OBJECTS}
-"""
 
 
 class ModalSandboxes(Sandboxes):
     """Keeps each tree in a Sandbox of its own, named after run and tree."""
 
-    def __init__(self, *, runs: Path, boxes: Boxes, counts: Counts | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        boxes: Boxes,
+        setup_hosts: tuple[str, ...] = (),
+        counts: Counts | None = None,
+    ) -> None:
         self._runs = runs
         self._boxes = boxes
         self._counts = counts or Counts()
+        self._set_up = ModalSetUp(boxes, hosts=setup_hosts, counts=self._counts)
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
@@ -87,7 +79,7 @@ class ModalSandboxes(Sandboxes):
         ended = []
         for box in await self._boxes.tagged({}):
             tags = await box.tags()
-            run_id, made = tags.get("run"), tags.get("made", "0")
+            run_id, made = tags.get("run"), tags.get(MADE, "0")
             if OURS not in tags or run_id is None or run_id in active:
                 continue
             if time.time() - int(made) > older_than_s:
@@ -104,9 +96,9 @@ class ModalSandboxes(Sandboxes):
             if spec.saved:
                 spec.saved.restored(holds)
         sandbox = CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts)
-        if spec.checkout and (tags := await box.tags()).get(OURS) == _UNFILLED:
+        if spec.checkout and (await box.tags()).get(OURS) == _UNFILLED:
             await check_out(sandbox)
-            await box.mark({**tags, OURS: _READY})
+            await _mark(box, _READY)
         return sandbox, holds
 
     async def _reopened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
@@ -128,17 +120,23 @@ class ModalSandboxes(Sandboxes):
     async def _made(self, run_id: str, spec: TreeSpec, name: str) -> tuple[Box, str]:
         """A new tree, and what it holds; made again where its Sandbox goes away meanwhile."""
         patch, holds = await self._change(run_id, spec)
+        run = RunFolder.of(self._runs, run_id)
+        tags = {"run": run_id, "tree": spec.name}
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
-            tags = {OURS: _MAKING, "run": run_id, "tree": spec.name, "made": str(int(time.time()))}
-            box = await self._boxes.make(name, tags)
+            kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
+            try:
+                box = await self._boxes.make(name, tags, kept=kept)
+            except ImageGone as gone:
+                await self._boxes.forget(gone.kept)
+                continue
             if box is None:
                 if box := await self._found(name):
                     return box, ""
                 continue
             try:
-                await self._fill(box, RunFolder.of(self._runs, run_id), spec, patch)
-                await box.mark({**tags, OURS: _READY if spec.checkout else _UNFILLED})
+                await self._fill(box, run, spec, patch)
+                await _mark(box, _READY if spec.checkout else _UNFILLED)
             except SandboxLost as error:
                 lost = error
                 await box.end()
@@ -160,36 +158,22 @@ class ModalSandboxes(Sandboxes):
         return patch, "Its tree was made again as it was when you were asked."
 
     async def _fill(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
-        """Stream the base in, fill the tree and set it up, all inside."""
+        """Make the tree inside; what set-up left has the base's objects already."""
         sandbox = RemoteSandbox(box, self._boxes.limits)
         try:
-            await self._put_base(sandbox, base_objects(run.base_git))
-            counted = CountedSandbox(sandbox, self._counts)
-            await fill(counted, run, spec, patch)
-            await run_set_up(counted, spec.setup)
+            if not spec.setup:
+                await put_base(sandbox, run, self._boxes.limits)
+            await fill(CountedSandbox(sandbox, self._counts), run, spec, patch)
         finally:
             await sandbox.close()
-
-    async def _put_base(self, sandbox: RemoteSandbox, objects: Path) -> None:
-        base = await asyncio.to_thread(BaseObjects.of, objects)
-        order = order_of(["/bin/sh", "-c", _UNPACK], self._boxes.limits, keep_bytes=_TOLD)
-        order = replace(
-            order,
-            timeout_s=_BASE_TIMEOUT_S,
-            disk_mb=_BASE_DISK_MB,
-            input_bytes=base.size,
-            user=None,
-            folder="/",
-            give=(WORKSPACE, HOME),
-        )
-        result = await sandbox.carry_out(order, base.pieces(), _TOLD)
-        if result.exit_code != 0:
-            reason = f"the {result.limit} limit was reached" if result.limit else result.text
-            raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")
 
     async def _close(self, run_id: str, name: str) -> None:
         for sandbox in self._open.pop((run_id, name), ()):
             await sandbox.close()
+
+
+async def _mark(box: Box, state: str) -> None:
+    await box.mark({**await box.tags(), OURS: state})
 
 
 def box_name(run_id: str, tree: str) -> str:

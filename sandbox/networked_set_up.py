@@ -1,10 +1,8 @@
 """Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
 
 import asyncio
-import json
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
@@ -17,11 +15,11 @@ from sandbox.removal import remove_folder
 from sandbox.sandbox import ExecResult, TreeSpec
 from sandbox.set_up import run_set_up
 from sandbox.setup_hosts import SetupHost
+from sandbox.setup_key import setup_key
 from sandbox.setup_proxy import ProxyLimits, SetupProxy
-from sandbox.setup_reads import LIFECYCLE, needs_own, runs_scripts
+from sandbox.setup_reads import has_scripts, needs_own
 from sandbox.tree_making import base_objects, fill, make_folders
 
-_FORM = 1
 _KEPT_TIMES_DISK = 10
 _TOLD = 1000
 
@@ -59,7 +57,7 @@ class NetworkedSetUp:
         sandbox = await self._attach(folder, run, owner)
         try:
             own = bool(patch) and (
-                needs_own(spec.setup, patch) or await _has_scripts(sandbox, spec.setup)
+                needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
             )
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
@@ -116,17 +114,9 @@ class NetworkedSetUp:
         return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
 
     def _key(self, spec: TreeSpec) -> str:
-        """A name of all that a set-up may read, and so of its result."""
-        read = [
-            _FORM,
-            spec.base.address,
-            spec.base.sha,
-            spec.change.digest if spec.change else "",
-            spec.setup,
-            self._backend.toolchain,
-            [str(host) for host in self._hosts],
-        ]
-        return sha256(json.dumps(read).encode()).hexdigest()
+        change = spec.change.digest if spec.change else ""
+        toolchain, hosts = self._backend.toolchain, self._hosts
+        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
 
 
 def networked_set_up(
@@ -141,14 +131,6 @@ def networked_set_up(
             "Set CODING_AGENT_SANDBOX to bubblewrap, or CODING_AGENT_SETUP_HOSTS to nothing.",
         )
     return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", counts=counts)
-
-
-async def _has_scripts(sandbox: PackingSandbox, commands: tuple[str, ...]) -> bool:
-    """Whether installing also runs scripts of the repository's own packages."""
-    if not runs_scripts(commands):
-        return False
-    found = await sandbox.run(f"git grep -qE '{LIFECYCLE}' -- package.json '*/package.json'")
-    return found.exit_code != 1
 
 
 def _make_passable(folder: Path) -> None:

@@ -11,15 +11,8 @@ from graph.errors import SandboxLost
 from sandbox.files import read_file, write_file
 from sandbox.output import BothEnds
 from sandbox.sandbox import ExecResult, Limits, Sandbox
-from sandbox.supervised import (
-    LONGEST_WORD,
-    NO_COMMAND,
-    Order,
-    command_bytes,
-    order_of,
-    pieces_of,
-    read_answer,
-)
+from sandbox.shell import COMMAND_FILE, NO_COMMAND, shell
+from sandbox.supervised import Order, order_of, pieces_of, read_answer
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
@@ -73,13 +66,12 @@ class RemoteSandbox(Sandbox):
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        text = command_bytes(command)
-        if text is None:
+        told = shell(command)
+        if told is None:
             return NO_COMMAND
-        short = len(text) <= LONGEST_WORD
-        program = ["/bin/bash", "-c", command, "bash"] if short else ["/bin/bash"]
+        script = told.files.get(COMMAND_FILE, b"")
+        program = told.program[:1] if script else told.program
         order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        script = b"" if short else text
         order = replace(order, script_bytes=len(script), input_bytes=len(stdin))
         return await self.carry_out(order, pieces_of(script + stdin), keep_bytes)
 

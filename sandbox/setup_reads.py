@@ -8,6 +8,8 @@ import re
 import shlex
 from typing import Final
 
+from sandbox.sandbox import Sandbox
+
 _INSTALLS: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -31,7 +33,7 @@ _FILE: Final = re.compile(
     rb"^(?:diff --git |--- |\+\+\+ |rename (?:from|to) |copy (?:from|to) )(.*)$", re.MULTILINE
 )
 _SHELL: Final = frozenset("|;<>`$(){}*?!\n")
-LIFECYCLE: Final = r'"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
+_LIFECYCLE: Final = r'"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
 """A script of a package.json that installing runs: it may read every file."""
 
 
@@ -44,9 +46,12 @@ def needs_own(commands: tuple[str, ...], patch: bytes) -> bool:
     return any(_touches(line, named) for line in _FILE.findall(patch))
 
 
-def runs_scripts(commands: tuple[str, ...]) -> bool:
-    """Whether a package.json's own scripts may run."""
-    return any(re.search(r"\b(?:npm|pnpm|yarn|bun)\b", command) for command in commands)
+async def has_scripts(sandbox: Sandbox, commands: tuple[str, ...]) -> bool:
+    """Whether installing also runs scripts of the repository's own packages."""
+    if not any(re.search(r"\b(?:npm|pnpm|yarn|bun)\b", command) for command in commands):
+        return False
+    found = await sandbox.run(f"git grep -qE '{_LIFECYCLE}' -- package.json '*/package.json'")
+    return found.exit_code != 1
 
 
 def _installs(command: str) -> bool:

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -15,15 +14,6 @@ HOME = "/home/agent"
 USER = 29_000
 """The uid that commands run as; far from accounts and from the uids of this machine's trees."""
 
-LONGEST_WORD = 100_000
-"""The kernel takes words of 128 KiB; a longer command is a file."""
-
-NO_COMMAND = ExecResult(
-    exit_code=126,
-    output=b"bash: a command holds no NUL bytes and no lone surrogates\n",
-    dropped=0,
-    duration_ms=0,
-)
 FOLDERS = (WORKSPACE, HOME, "/tmp")  # noqa: S108 - the sandbox's own
 ENVIRONMENT = {
     "HOME": HOME,
@@ -112,15 +102,6 @@ def order_of(
         pids=limits.pids,
         disk_mb=limits.disk_mb,
     )
-
-
-def command_bytes(command: str) -> bytes | None:
-    """A command as the kernel takes it; None where it takes none such."""
-    try:
-        text = os.fsencode(command)
-    except UnicodeEncodeError:
-        return None
-    return None if b"\0" in text else text
 
 
 def pieces_of(data: bytes) -> Iterator[bytes]:

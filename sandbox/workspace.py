@@ -46,7 +46,7 @@ def make_run_folder(runs: Path, run_id: str) -> None:
 
 def store_change(runs: Path, run_id: str, step: int, role: RoleName, patch: bytes) -> ChangeRef:
     """Keep a role's change as a whole file and name it by its digest."""
-    ref = ChangeRef(step=step, role=role, digest=_digest(patch))
+    ref = ChangeRef(step=step, role=role, digest=digest(patch))
     write_whole(RunFolder.of(runs, run_id).patch(ref), patch)
     return ref
 
@@ -58,12 +58,13 @@ def load_change(runs: Path, run_id: str, ref: ChangeRef) -> bytes:
         patch = path.read_bytes()
     except OSError as error:
         raise StoreDamaged(f"The change {path.name} cannot be read: {error.strerror}.") from error
-    if _digest(patch) != ref.digest:
+    if digest(patch) != ref.digest:
         raise StoreDamaged(f"The change {path.name} is not the one with digest {ref.digest}.")
     return patch
 
 
-def _digest(data: bytes) -> str:
+def digest(data: bytes) -> str:
+    """How a change is named in state."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 

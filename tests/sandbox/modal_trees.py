@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-import modal
-
 from sandbox.modal_sandbox import Boxes
 from sandbox.modal_trees import ModalSandboxes
 from sandbox.sandbox import Limits
@@ -15,6 +13,7 @@ from tests.modal_plane.availability import need_containers
 from tests.sandbox.sample_run import SampleRun
 
 APP = "coding-agent"
+IMAGE = "python:3.12-slim-bookworm"
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,12 @@ async def modal_run(sample: SampleRun, limits: Limits) -> AsyncIterator[ModalRun
         assert not plane.errors, "\n".join(plane.errors)
 
 
-def on_plane(plane: Plane, sample: SampleRun, limits: Limits) -> ModalRun:
+def on_plane(
+    plane: Plane, sample: SampleRun, limits: Limits, setup_hosts: tuple[str, ...] = ()
+) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
-    image = modal.Image.debian_slim(python_version="3.11")
     boxes = Boxes(
-        app_name=APP, image=image, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
+        app_name=APP, image=IMAGE, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
     )
-    sandboxes = ModalSandboxes(runs=sample.runs, boxes=boxes)
+    sandboxes = ModalSandboxes(runs=sample.runs, boxes=boxes, setup_hosts=setup_hosts)
     return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, boxes, plane)

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from grpclib import Status
 
-from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.modal_trees import OURS
+from graph.errors import SandboxLost, SandboxUnavailable, SetupFailed
+from sandbox.modal_sandbox import OURS
 from sandbox.sandbox import FileRefused, Limits, Sandbox, Saved, TreeSpec
 from tests.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.sandbox.sample_run import RUN, sample_run
@@ -156,6 +156,56 @@ async def test_where_modal_has_none_to_give_it_is_waited_for(on_modal: ModalRun)
     with pytest.raises(SandboxUnavailable, match="no Sandbox left"):
         await on_modal.run.open("never")
     plane.sandboxes.most = 100
+
+
+SET_UP = ("echo made >> made; echo home > ~/mine; echo changed >> hello.txt",)
+
+
+async def test_a_set_up_is_run_once_and_trees_begin_with_what_it_left(on_modal: ModalRun) -> None:
+    run, plane = on_modal.run, on_modal.plane
+    first = await run.open("set-up-1", None, *SET_UP)
+    assert await said(first, "cat made ~/mine hello.txt; git status -s") == "made\nhome\nhello"
+    other = on_plane(plane, run, LIMITS)
+    second = await other.run.open("set-up-2", None, *SET_UP)
+    assert await said(second, "cat made ~/mine hello.txt; git status -s") == "made\nhome\nhello"
+    assert len(plane.images.snapshots) == 1
+    assert not [name for name in on_modal.names() if "-setup-" in name]
+
+
+async def test_a_change_to_what_set_up_may_read_has_one_of_its_own(on_modal: ModalRun) -> None:
+    before = len(on_modal.plane.images.snapshots)
+    change = await on_modal.run.make_change("echo new > new; echo more >> hello.txt", step=5)
+    tree = await on_modal.run.open("set-up-3", change, *SET_UP)
+    assert await said(tree, "cat made new hello.txt") == "made\nnew\nhello\nmore"
+    assert on_modal.run.folder.patch(change).read_bytes() == await on_modal.run.take(tree)
+    assert len(on_modal.plane.images.snapshots) == before + 1
+
+
+async def test_a_set_up_reaches_the_named_hosts_alone_and_its_tree_none(
+    on_modal: ModalRun,
+) -> None:
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS, setup_hosts=("index.example", "a.b:8443"))
+    tree = await other.run.open("set-up-4", None, "echo with hosts > made")
+    assert await said(tree, "cat made") == "with hosts"
+    known = list(on_modal.plane.sandboxes.by_id.values())
+    assert [one.allowed_domains for one in known if "-setup-" in one.name][-1] == [
+        "index.example",
+        "a.b",
+    ]
+    assert on_modal.plane.sandboxes.named(f"{RUN}-set-up-4").blocked
+    with pytest.raises(SetupFailed) as failed:
+        await other.run.open("set-up-5", None, "exit 7")
+    assert "CODING_AGENT_SETUP_HOSTS alone" in failed.value.hint
+
+
+async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
+    images = on_modal.plane.images
+    await on_modal.run.open("set-up-6", None, "echo 6 > made")
+    for image in list(images.snapshots):
+        images.forget(image)
+    tree = await on_modal.run.open("set-up-7", None, "echo 6 > made")
+    assert await said(tree, "cat made") == "6"
+    assert len(images.snapshots) == 1
 
 
 async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:

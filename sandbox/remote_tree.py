@@ -1,0 +1,42 @@
+"""Making a tree in a container that others run: the base is streamed in as it is kept."""
+
+import asyncio
+from dataclasses import replace
+
+from graph.errors import SandboxError
+from graph.run_folder import RunFolder
+from sandbox.base_objects import BaseObjects
+from sandbox.remote_sandbox import RemoteSandbox
+from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
+from sandbox.supervised import HOME, order_of
+from sandbox.tree_making import base_objects
+
+_TIMEOUT_S = 600.0
+_DISK_MB = 32 * 1024
+_TOLD = 1000
+
+# A folder of the container's root: commands can read it and not write to it.
+_UNPACK = f"""\
+set -e
+mkdir -p {BASE_OBJECTS}
+tar -C {BASE_OBJECTS} --no-same-owner -xf -
+chmod -R u=rwX,go=rX {BASE_OBJECTS}
+"""
+
+
+async def put_base(sandbox: RemoteSandbox, run: RunFolder, limits: Limits) -> None:
+    """Give a new container the base's objects, and the folders of an empty tree."""
+    base = await asyncio.to_thread(BaseObjects.of, base_objects(run.base_git))
+    order = replace(
+        order_of(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
+        timeout_s=_TIMEOUT_S,
+        disk_mb=_DISK_MB,
+        input_bytes=base.size,
+        user=None,
+        folder="/",
+        give=(WORKSPACE, HOME),
+    )
+    result = await sandbox.carry_out(order, base.pieces(), _TOLD)
+    if result.exit_code != 0:
+        reason = f"the {result.limit} limit was reached" if result.limit else result.text
+        raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")
