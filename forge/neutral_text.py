@@ -26,6 +26,8 @@ _EFFECTS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_COMMAND: Final = re.compile(r"(?m)^([ \t>*-]*/)(?=[A-Za-z])")
+"""What robots of a repository take for an order, such as `/approve`."""
 _TRAILER: Final = re.compile(r"(?m)^([ \t>*-]*[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)([ \t]*:)")
 _STRUCTURE: Final = re.compile(
     r"(?m)^( {0,3})(?=#{1,6}(?:[ \t]|$)|[=-]+[ \t]*$|(?:[*_][ \t]*){3,}$)"
@@ -69,7 +71,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def _broken(text: str) -> str:
-    return _EFFECTS.sub(_BREAK, text)
+    return _COMMAND.sub(rf"\1{_BREAK}", _EFFECTS.sub(_BREAK, text))
 
 
 def _closed(text: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.standins.secret_rules import compiled
+
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
@@ -15,3 +17,9 @@ def data_dir() -> Iterator[Path]:
     root.chmod(0o711)
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled catalogue of secrets. Workers of one session have folders side by side."""
+    return compiled(tmp_path_factory.getbasetemp().parent)

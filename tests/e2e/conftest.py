@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,7 +21,9 @@ def _needs_namespaces() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world() -> AsyncIterator[World]:
+async def world(rules_cache: Path) -> AsyncIterator[World]:
     """One forge, one Claude and one service for all runs of a file; prompts keep them apart."""
-    async with World.with_service() as world:
-        yield world
+    async with World.open() as world:
+        world.keep_rules(rules_cache)
+        async with world.serving():
+            yield world

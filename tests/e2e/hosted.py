@@ -29,7 +29,10 @@ class GreetTest(unittest.TestCase):
 
 
 def make_repository(
-    folder: Path, files: Mapping[str, str], more: Callable[[Path], object] = lambda _: None
+    folder: Path,
+    files: Mapping[str, str],
+    more: Callable[[Path], object] = lambda _: None,
+    message: str = "Begin",
 ) -> Path:
     """A git repository whose one commit on `main` has these files, and what `more` makes."""
     folder.mkdir(parents=True)
@@ -40,7 +43,7 @@ def make_repository(
     more(folder)
     git(folder, "add", "-A")
     if files:
-        git(folder, "commit", "-qm", "Begin")
+        git(folder, "commit", "-qm", message)
     return folder
 
 

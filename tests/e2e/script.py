@@ -11,7 +11,7 @@ from tests.standins.claude import HttpError, answer, calls
 
 Script = Mapping[str, Sequence[Answer]]
 
-_ROLES: Final[dict[str, str]] = {
+ROLES: Final[dict[str, str]] = {
     planner.PROMPT: "planner",
     coder.PROMPT: "coder",
     reviewer.PROMPT: "reviewer",
@@ -46,9 +46,9 @@ class Cast:
         return {role: len(left) for role, left in self._left[prompt].items() if left}
 
     async def __call__(self, request: Request) -> Answer:
-        found = _REQUEST.search(_text(request["messages"][0]["content"]))
+        found = _REQUEST.search(text_of(request["messages"][0]["content"]))
         prompt = found[1] if found else ""
-        role = _ROLES.get(_text(request["system"]))
+        role = ROLES.get(text_of(request["system"]))
         if role is None or prompt not in self._left:
             return _unforeseen(f"nobody foresaw {prompt!r}")
         self._asked[prompt].append((role, request))
@@ -58,7 +58,7 @@ class Cast:
 
 def told(request: Request) -> str:
     """All that a request's last message says."""
-    return _text(request["messages"][-1]["content"])
+    return text_of(request["messages"][-1]["content"])
 
 
 def plan(*steps: str, checks: Sequence[str] = (), summary: str = "Greet as asked.") -> Answer:
@@ -117,8 +117,8 @@ def _unforeseen(message: str) -> HttpError:
     return HttpError(400, "invalid_request_error", message)
 
 
-def _text(content: Any) -> str:
+def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = [block.get("text") or block.get("content") or "" for block in content]
-    return "\n".join(part if isinstance(part, str) else _text(part) for part in parts)
+    return "\n".join(part if isinstance(part, str) else text_of(part) for part in parts)

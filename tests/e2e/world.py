@@ -1,6 +1,7 @@
 """A world for whole runs: a forge, Claude's stand-in, and the HTTP service over one data folder."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -116,6 +117,11 @@ class World:
             finally:
                 self._service = None
 
+    def keep_rules(self, compiled: Path) -> None:
+        """Have the catalogue of secrets compiled already."""
+        shutil.copytree(compiled, self.data / "secret-rules")
+        self.data.chmod(0o711)
+
     @property
     def service(self) -> Service:
         assert self._service, "no service is open"
@@ -125,13 +131,15 @@ class World:
         self,
         files: Mapping[str, str] = GREETER,
         more: Callable[[Path], object] = lambda _: None,
+        message: str = "Begin",
         **facts: Any,
     ) -> Hosted:
         """A new repository on the forge."""
         self._hosted += 1
         name = f"octo/sample-{self._hosted}"
         with tempfile.TemporaryDirectory() as source:
-            made = await asyncio.to_thread(make_repository, Path(source) / "made", files, more)
+            folder = Path(source) / "made"
+            made = await asyncio.to_thread(make_repository, folder, files, more, message)
             repository = await self.forge.add_repository(name, made, **facts)
         return Hosted(repository, f"{self.forge.address}/{name}")
 

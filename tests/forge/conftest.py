@@ -30,12 +30,6 @@ def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_repository(tmp_path_factory.mktemp("made") / "source")
 
 
-@pytest.fixture(scope="session")
-def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled catalogue of secrets, made once."""
-    return tmp_path_factory.mktemp("secret") / "rules"
-
-
 @pytest.fixture
 async def side(
     forge: GitHubStandIn, first_commit: Path, tmp_path: Path, rules_cache: Path

@@ -43,6 +43,9 @@ TEXTS = st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=60)
         "[ci skip]",
         "[no ci]",
         "***NO_CI***",
+        "/approve",
+        "/lgtm cancel",
+        "> /merge",
     ],
 )
 def test_what_has_an_effect_loses_it_and_stays_readable(text: str) -> None:
