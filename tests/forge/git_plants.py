@@ -42,7 +42,7 @@ def hook(name: str) -> str:
 
 
 def attribute(line: str) -> str:
-    return f'echo "{line}" > .gitattributes'
+    return f'echo "{line}" >> .gitattributes'
 
 
 def driver(key: str, attributes: str) -> str:
@@ -164,7 +164,7 @@ PLANTS = (
         PUSH,
     ),
     Plant(
-        "objects fetched when missing",
+        "missing objects fetched from elsewhere",
         setting(
             "remote.origin.url ext::$FIRE",
             "protocol.ext.allow always",
