@@ -69,7 +69,9 @@ async def base_test_findings(
 ) -> tuple[ValidationFinding, ...]:
     """Checks that passed, run again with the base's tests; costs nothing where none is touched."""
     commands = [check.command for check in checks if check.source != "plan"]
-    if not commands or not (change.cut or touches_base_tests(change.files, commands)):
+    if not commands:
+        return ()
+    if not change.cut and not await asyncio.to_thread(touches_base_tests, change.files, commands):
         return ()
     tree = TreeSpec(f"judge-{secrets.token_hex(4)}", spec.base, spec.change, spec.setup)
     try:

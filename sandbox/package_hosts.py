@@ -20,7 +20,7 @@ found = [said.get("index-url", ""), said.get("extra-index-url", "")]
 default = [PyPI.simple_url, "https://" + PyPI.file_storage_domain]
 print(*found, *([] if found[0] else default))
 """
-_QUESTIONS: Final = (
+QUESTIONS: Final = (
     ("python3", "-c", _PIP),
     ("npm", "config", "get", "registry"),
     ("go", "env", "GOPROXY"),
@@ -29,9 +29,9 @@ _URL: Final = re.compile(r"https://[^\s,|]+")
 _PATIENCE_S: Final = 10.0
 
 
-async def proposed_hosts() -> tuple[str, ...]:
+async def proposed_hosts(questions: Iterable[tuple[str, ...]] = QUESTIONS) -> tuple[str, ...]:
     """Values for CODING_AGENT_SETUP_HOSTS: with its port where a host is not a public one."""
-    answers = await asyncio.gather(*(_ask(question) for question in _QUESTIONS))
+    answers = await asyncio.gather(*map(_ask, questions))
     names = {_host(url): None for answer in answers for url in _URL.findall(answer)}
     return tuple(await asyncio.gather(*map(_proposed, filter(None, names))))
 
@@ -82,11 +82,17 @@ def _host(url: str) -> str:
 async def _proposed(name: str) -> str:
     if ":" in name:
         return name
-    """With its port where it can be reached as an internal one alone."""
-    internal = SetupHost(name, internal=True)
-    if await _trouble(SetupHost(name)) and not await _trouble(internal):
-        return f"{name}:{TLS_PORT}"
-    return name
+    """With its port where it has internal addresses alone."""
+    found = [await _has_address(SetupHost(name, internal=internal)) for internal in (False, True)]
+    return f"{name}:{TLS_PORT}" if found == [False, True] else name
+
+
+async def _has_address(host: SetupHost) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return bool(await resolve(host))
+    except (Refused, TimeoutError):
+        return False
 
 
 async def _trouble(host: SetupHost) -> str:

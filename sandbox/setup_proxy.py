@@ -21,6 +21,7 @@ from sandbox.setup_hosts import SetupHost, find_host
 SOCKET: Final = "proxy"
 _REQUEST = re.compile(rb"([A-Z]{1,16}) (\S{1,300}) HTTP/1\.[01]\r?\n")
 _TARGET = re.compile(r"(?P<name>[a-z0-9.-]{1,253}):(?P<port>\d{1,5})")
+_UNSHOWN = re.compile(rb"[^!-~]")
 _LONGEST_HEAD: Final = 16 * 1024
 _PIECE: Final = 64 * 1024
 _MOST_TOLD: Final = 20
@@ -108,7 +109,7 @@ class SetupProxy:
         request = _REQUEST.match(head)
         if request is None:
             raise Refused(400, "what was sent is no HTTP request")
-        asked = request[2].decode("ascii", errors="replace")
+        asked = _UNSHOWN.sub(b"?", request[2]).decode()
         if request[1] != b"CONNECT":
             raise Refused(405, f"{asked[:200]}: only TLS is let through")
         target = _TARGET.fullmatch(asked.lower())

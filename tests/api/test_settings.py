@@ -154,6 +154,10 @@ def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GITHUB_API_URL", "ftp://git.example", "address"),
         ("GITHUB_API_URL", "https://[", ""),
         ("ANTHROPIC_BASE_URL", "file:///etc/passwd", "address"),
+        ("CODING_AGENT_SETUP_HOSTS", "https://index.example", "names of hosts"),
+        ("CODING_AGENT_SETUP_HOSTS", "10.0.0.1", "names of hosts"),
+        ("CODING_AGENT_SETUP_HOSTS", "a.example,*.example", "names of hosts"),
+        ("CODING_AGENT_SETUP_HOSTS", "a.example:0", "names of hosts"),
         ("CODING_AGENT_SERVER", "http://agent.example", "loopback"),
     ],
 )
