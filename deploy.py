@@ -253,7 +253,11 @@ async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     functions.start_log(settings)
     mount = VolumeMount(volume, MOUNT)
     played = functions.play(
-        _deployment(), mount, RoleTask.model_validate(task), lambda desk: DeskFence(desk, mount)
+        _deployment(),
+        mount,
+        RoleTask.model_validate(task),
+        call=modal.current_input_id() or "none",
+        fence=lambda desk: DeskFence(desk, mount),
     )
     async for item in played:
         yield item

@@ -139,11 +139,16 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
 
 
 async def play(
-    deployment: Deployment, mount: Mount, task: RoleTask, fence: Callable[[RoleDesk], Fence]
+    deployment: Deployment,
+    mount: Mount,
+    task: RoleTask,
+    *,
+    call: str,
+    fence: Callable[[RoleDesk], Fence],
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """One call of a role: its events, then its result."""
+    """One call of a role: its events, then its result. `call` names all tries of this call."""
     places = deployment.places
-    desk = RoleDesk(task, mount=mount, notes=places.changes, ledger=Ledger(places))
+    desk = RoleDesk(task, call=call, mount=mount, notes=places.changes, ledger=Ledger(places))
     claude = open_claude(deployment.settings)
     role = _role(deployment, mount, task, claude, fence(desk))
     try:

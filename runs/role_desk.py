@@ -35,7 +35,11 @@ _PAUSE_S: Final = 0.3
 class RoleDesk:
     """One call of one role, from its task to its answer."""
 
-    def __init__(self, task: RoleTask, *, mount: Mount, notes: Table, ledger: Ledger) -> None:
+    def __init__(
+        self, task: RoleTask, *, call: str, mount: Mount, notes: Table, ledger: Ledger
+    ) -> None:
+        """`call` names all tries of one call; when the next begins, the one before has ended."""
+        self._call = call
         self.who = secrets.token_hex(8)
         self.key = role_note(task.run_id)
         self._task = task
@@ -92,7 +96,7 @@ class RoleDesk:
         while note := await self._notes.get(self.key):
             if note["fence"] > self._task.fence:
                 raise self.refuse()
-            if time.time() - note["at"] > _SILENT_S:
+            if note["call"] == self._call or time.time() - note["at"] > _SILENT_S:
                 break
             await asyncio.sleep(_PAUSE_S)
         await self._notes.put(self.key, self._note())
@@ -104,7 +108,8 @@ class RoleDesk:
             await self._notes.pop(self.key)
 
     def _note(self) -> dict[str, Any]:
-        return {"fence": self._task.fence, "who": self.who, "at": time.time()}
+        now = time.time()
+        return {"fence": self._task.fence, "call": self._call, "who": self.who, "at": now}
 
     def _is_handed_over(self) -> bool:
         """Whether the folder is as the run left it when it made this call, or later."""

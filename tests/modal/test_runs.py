@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.script import MORNING, Script, approve, done, plan, shell, small_change, told
-from tests.e2e.service import Run, Service
+from tests.e2e.service import Run
 from tests.modal.deployment import APP, OTHER_KEY, Deployment
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
@@ -29,6 +29,7 @@ async def deployment() -> AsyncIterator[Deployment]:
 
 
 async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
+    """Watched in three containers: from the start, by one who comes late, by one who goes on."""
     repo = await deployment.host()
     async with deployment.client() as http:
         assert (await http.get("/auth-test", params={"repoUrl": repo.url})).json() == {
@@ -37,7 +38,11 @@ async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
             "repo": {"read": True, "push": True},
         }
         run = await deployment.start(http, "Say good morning.", repo, small_change())
-        await run.ended()
+        await run.until("plan.ready")
+        late = Run(http, run.run_id, run.prompt).watch()
+        part = Run(http, run.run_id, run.prompt, run.events[:1]).watch()
+        await asyncio.gather(run.ended(), late.ended(), part.ended())
+        assert late.events == part.events == run.events
         await deployment.check(run)
         assert run.end["status"] == "succeeded"
         assert run.end["prUrl"] == f"{repo.url}/pull/1"
@@ -138,15 +143,3 @@ async def test_a_run_is_the_same_after_dicts_and_queue_have_expired(
         assert (await http.get(f"/runs/{run_id}")).status_code == 404
         assert run_id not in {each["runId"] for each in (await http.get("/runs")).json()["runs"]}
         assert not (deployment.volume / "runs" / run_id).exists()
-
-
-async def test_readers_elsewhere_see_each_event_once(deployment: Deployment) -> None:
-    """One follows from the start, one comes late, one goes on after the first event."""
-    repo = await deployment.host()
-    async with deployment.client() as http, deployment.client() as elsewhere:
-        run = await deployment.start(http, "Greet before many.", repo, small_change())
-        await run.until("plan.ready")
-        late = Service(elsewhere).find(Run(http, run.run_id, run.prompt)).watch()
-        part = Run(elsewhere, run.run_id, run.prompt, run.events[:1]).watch()
-        await asyncio.gather(run.ended(), late.ended(), part.ended())
-        assert late.events == part.events == run.events
