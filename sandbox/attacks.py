@@ -50,6 +50,19 @@ class Probe:
         )
 
 
+DEVICES = Probe(
+    "devices",
+    "for d in /dev/kmsg /dev/mem /dev/kvm /dev/vsock /dev/[svx]d[a-z] /dev/nvme*; "
+    "do [ -e $d ] && exit; done; exit 1",
+    "seeing devices of this machine",
+)
+SYSCTL = Probe(
+    "sysctl",
+    'read -r v < /proc/sys/kernel/core_pattern && echo "$v" > /proc/sys/kernel/core_pattern',
+    "setting up the kernel",
+)
+
+
 @dataclass(frozen=True)
 class Outside:
     """What lies outside: a file, a port, a socket without a file, a process and its start."""
@@ -75,13 +88,8 @@ def probes(outside: Outside, *, calls: bool) -> tuple[Probe, ...]:
         ),
         Probe("file", f"cat {shlex.quote(str(outside.file))}", "reading a file outside the tree"),
         Probe("system", "touch /usr/bin/.tried && rm /usr/bin/.tried", "writing to the system"),
-        Probe(
-            "devices",
-            "for d in /dev/kmsg /dev/mem /dev/kvm /dev/vsock /dev/[svx]d[a-z] /dev/nvme*; "
-            "do [ -e $d ] && exit; done; exit 1",
-            "seeing devices of this machine",
-        ),
-        Probe("sysctl", _SYSCTL, "setting up the kernel"),
+        DEVICES,
+        SYSCTL,
         Probe("namespace", "unshare -Ur true", "making a user namespace"),
         Probe("vsock", _socket(40), "opening a socket to the hypervisor"),
         Probe(
@@ -103,7 +111,6 @@ MEMORY_BOMB = (
     " && echo through-memory"
 )
 OUTPUT_BOMB = "echo tried-output; yes"
-_SYSCTL = 'read -r v < /proc/sys/kernel/core_pattern && echo "$v" > /proc/sys/kernel/core_pattern'
 
 
 def _either(perl: str, python: str) -> str:

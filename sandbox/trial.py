@@ -115,7 +115,7 @@ async def _try_probes(sandbox: OpenSandbox, tried: tuple[Probe, ...]) -> Results
     ended = await sandbox.execute(
         ["/bin/bash", "-c", script], timeout_s=20, environment={CANARY: secrets.token_hex(8)}
     )
-    return tuple(_judge(probe.name, probe.what, ended) for probe in tried)
+    return tuple(judge(probe.name, probe.what, ended) for probe in tried)
 
 
 async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, ...]:
@@ -123,7 +123,7 @@ async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, 
     ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
     stopped = ended.limit == "time" and ended.duration_ms < (seconds + 2) * 1000
     left = await asyncio.to_thread(_is_running, marker)
-    return (_judge("loop", "outliving its time", ended, held=stopped and not left),)
+    return (judge("loop", "outliving its time", ended, held=stopped and not left),)
 
 
 async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
@@ -131,13 +131,14 @@ async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
     forks = await sandbox.run(attacks.fork_bomb(), timeout_s=20)
     output = await sandbox.run(attacks.OUTPUT_BOMB, timeout_s=20)
     return (
-        _judge("memory", f"taking more than {MEMORY_MB} MiB", memory),
-        _judge("forks", f"making more than {attacks.PIDS} processes", forks),
-        _judge("output", "endless output", output, held=output.limit == "output"),
+        judge("memory", f"taking more than {MEMORY_MB} MiB", memory),
+        judge("forks", f"making more than {attacks.PIDS} processes", forks),
+        judge("output", "endless output", output, held=output.limit == "output"),
     )
 
 
-def _judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> TrialResult:
+def judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> TrialResult:
+    """What came of a probe: `tried-` and `through-` with its name are in the output."""
     words = ended.text.split()
     if f"tried-{name}" not in words:
         return TrialResult(name, held=False, detail=f"not tried: {ended.text[-TOLD:].strip()}")

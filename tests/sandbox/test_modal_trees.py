@@ -13,6 +13,7 @@ from grpclib import Status
 
 from graph.errors import SandboxLost, SandboxUnavailable, SetupFailed
 from sandbox.modal_sandbox import OURS
+from sandbox.modal_trial import try_modal
 from sandbox.sandbox import FileRefused, Limits, Sandbox, Saved, TreeSpec
 from tests.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.sandbox.sample_run import RUN, sample_run
@@ -224,3 +225,21 @@ async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
     before = set(on_modal.names())
     assert await other.sandboxes.end_leftovers({"a"}, older_than_s=600) == ["b"]
     assert before - set(on_modal.names()) == {"b-live"}
+
+
+async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
+    """The plane's containers know of one user, so that commands are root in them."""
+    found = {result.name: result for result in await try_modal(on_modal.boxes)}
+    not_held = {name for name, result in found.items() if not result.held}
+    as_root = {"root", "capabilities", "supervisor", "base"}
+    assert as_root <= not_held <= {*as_root, "sysctl"}, found
+    assert found["network"].detail == "reaching the network was refused"
+    assert not [name for name in on_modal.names() if name.startswith("doctor-")]
+
+
+async def test_where_none_can_be_made_the_trial_says_so(on_modal: ModalRun) -> None:
+    on_modal.plane.sandboxes.most = 0
+    (found,) = await try_modal(on_modal.boxes, hosts=("index.example",))
+    on_modal.plane.sandboxes.most = 100
+    assert (found.name, found.held) == ("start", False)
+    assert "raise the workspace's limits" in found.mend

@@ -14,7 +14,7 @@ from sandbox.bubblewrap import Bubblewrap
 from sandbox.choice import BackendName, Wanted, choose
 from sandbox.mending import PROFILE, mend_for
 from sandbox.sandbox import ExecResult, Limits
-from sandbox.trial import _judge, ensure_holds, machine_state, outside, trial
+from sandbox.trial import ensure_holds, judge, machine_state, outside, trial
 from tests.sandbox.local_tree import AS_ROOT, make_backend, run_outside
 
 NAMES = (
@@ -80,11 +80,11 @@ def ended(output: bytes) -> ExecResult:
 
 
 def test_a_probe_that_did_not_try_has_not_held() -> None:
-    assert not _judge("file", "reading", ended(b"")).held
-    assert not _judge("file", "reading", ended(b"tried-other\n")).held
-    assert not _judge("file", "reading", ended(b"tried-file\nthrough-file\n")).held
-    assert not _judge("file", "reading", ended(b"tried-file\n"), held=False).held
-    assert _judge("file", "reading", ended(b"tried-file\n")).held
+    assert not judge("file", "reading", ended(b"")).held
+    assert not judge("file", "reading", ended(b"tried-other\n")).held
+    assert not judge("file", "reading", ended(b"tried-file\nthrough-file\n")).held
+    assert not judge("file", "reading", ended(b"tried-file\n"), held=False).held
+    assert judge("file", "reading", ended(b"tried-file\n")).held
 
 
 # --- the verdict
