@@ -1,7 +1,7 @@
 """Tries whether Sandboxes of Modal hold: the same kind of harmless attacks, from one of its own.
 
-What Modal's own machines do can be tried nowhere else. Nothing is opened to be attacked: the network,
-Modal itself and the machine's metadata are there anyway.
+What Modal's own machines do can be tried nowhere else. Nothing is opened to be attacked: the
+network, Modal itself and the machine's metadata are there anyway.
 """
 
 import asyncio
