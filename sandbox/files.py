@@ -21,11 +21,17 @@ _REASONS = {
     44: "its folder cannot be made",
 }
 _CHECK = '[ ! -d "$1" ] || exit 41; [ ! -e "$1" ] || [ -f "$1" ] || exit 42; '
-_READ = _CHECK + '[ -e "$1" ] || exit 40; [ -r "$1" ] || exit 43; exec head -c "$2" -- "$1"'
+# Never waiting for the other end: what was a file when it was looked at can be a FIFO by now.
+_READ = (
+    _CHECK
+    + '[ -e "$1" ] || exit 40; [ -r "$1" ] || exit 43; '
+    + 'exec dd if="$1" iflag=nonblock,count_bytes count="$2" bs=1M status=none'
+)
 _WRITE = (
     _CHECK
     + 'case "$1" in */*) mkdir -p -- "${1%/*}" || exit 44 ;; esac; '
-    + '[ ! -e "$1" ] || [ -w "$1" ] || exit 43; exec cat > "$1"'
+    + '[ ! -e "$1" ] || [ -w "$1" ] || exit 43; '
+    + 'exec dd of="$1" oflag=nonblock bs=1M status=none'
 )
 
 

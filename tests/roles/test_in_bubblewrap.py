@@ -1,6 +1,7 @@
 """The roles in the real sandbox."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from graph.values import Base, Finding
 from roles.coder import ClaudeCoder
+from roles.editor import EditorTool
 from roles.overview import overview
 from roles.places import placed
 from roles.reviewer import ClaudeReviewer
@@ -125,4 +127,42 @@ async def test_looks_work_inside(sandboxes: Sandboxes, runs: Path, base: Base) -
     finding = Finding(severity="error", path="new.py", line=3, message="x")
     kept, moved = await placed([finding.model_copy(update={"line": 2}), finding], (), sandbox)
     assert (kept.path, kept.line, moved.line) == ("new.py", 2, None)
+    await sandbox.close()
+
+
+ODD = """\
+mkfifo pipe; ln -s /dev/zero zero; ln -s /dev/full full; truncate -s 1500M sparse; mkdir folder
+head -c 3M /dev/zero | tr '\\0' x > huge; ln -s loop loop; ln -s nowhere broken; ln -s / root
+echo x > closed; chmod 0 closed; echo x > frozen; chmod 444 frozen; ln -s /proc/1/mem memory
+perl -e 'my $s; socket($s, 1, 1, 0); bind($s, pack("S a*", 1, "socket"))'
+"""
+EDITS: dict[str, dict[str, Any]] = {
+    "view": {},
+    "create": {"file_text": "x"},
+    "str_replace": {"old_str": "x", "new_str": "y"},
+    "insert": {"insert_line": 0, "insert_text": "x"},
+}
+
+
+async def test_whatever_lies_at_a_path_the_editor_says_so_at_once(
+    sandboxes: Sandboxes, base: Base
+) -> None:
+    sandbox = await sandboxes.open(RUN, TreeSpec(name="live", base=base))
+    assert (await sandbox.run(ODD)).exit_code == 0
+    editor = EditorTool(sandbox)
+    odd = {
+        "view": "pipe zero full sparse huge loop broken closed memory socket root/proc/kmsg",
+        "create": "pipe full folder loop frozen socket root/usr/x root/etc/passwd README.md/x",
+        "str_replace": "pipe zero sparse huge folder loop broken closed frozen socket memory",
+        "insert": "pipe zero sparse huge folder loop broken closed frozen socket memory",
+    }
+    outside = ("/etc/passwd", "../../etc/passwd", "folder/../../x", "a\0b", "a" * 300, "a/" * 3000)
+    for command, paths in odd.items():
+        for path in (*paths.split(), *outside):
+            started = time.monotonic()
+            asked = {"command": command, "path": path, **EDITS[command]}
+            result = await editor.call(asked, 60)
+            assert result.is_error, (command, path, result.content)
+            assert 5 < len(result.content) < 1000, (command, path, result.content)
+            assert time.monotonic() - started < 15, (command, path)
     await sandbox.close()

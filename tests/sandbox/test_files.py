@@ -1,5 +1,6 @@
 """Files read and written through a sandbox, whatever lies at the path."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -94,6 +95,37 @@ async def test_what_cannot_be_written_is_refused_at_once(
     with pytest.raises(FileRefused, match=reason):
         await sandbox.write(path, b"data")
     assert time.monotonic() - started < 5
+
+
+SWAPS = """\
+mkfifo fifo; mkdir folder; echo data > file
+perl -e 'until (-e "stop") {
+    for (qw(file fifo file fifo file fifo file folder file /dev/zero file x)) {
+        symlink($_, "next"); rename("next", "x");
+    }
+}'
+"""
+
+
+async def test_what_changes_under_the_tool_is_bytes_or_refused_at_once(
+    sandbox: BubblewrapSandbox,
+) -> None:
+    swapping = asyncio.create_task(sandbox.run(SWAPS))
+    ended = []
+    for turn in range(30):
+        started = time.monotonic()
+        try:
+            if turn % 2:
+                await sandbox.write("x", b"written")
+            else:
+                assert len(await sandbox.read("x", max_bytes=1000)) <= 1000
+            ended.append("done")
+        except FileRefused as error:
+            ended.append(str(error))
+        assert time.monotonic() - started < 5, ended[-1]
+    await sandbox.write("stop", b"")
+    assert (await swapping).exit_code == 0
+    assert len(set(ended)) > 1, ended  # something was caught in between
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "a/", "\ud800", "a" * 5000, "a" * 300])
