@@ -1,5 +1,6 @@
 """What the runs of one key have cost today."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,12 +14,14 @@ _PAGE: Final = 100
 class DailySpend:
     """The limit of money for each key and day (UTC), by the day its runs were started.
 
-    0: no limit. A run whose model has no known price counts nothing.
+    0: no limit. A run whose model has no known price counts nothing. A run that is removed counts
+    on until its day is over, or this process.
     """
 
     def __init__(self, max_cost_usd: float) -> None:
         self._max_cost_usd = max_cost_usd
         self._known: dict[tuple[str, int], float] = {}
+        self._removed: dict[str, float] = {}
         self._since = 0.0
 
     async def check(self, service: RunService, caller: Caller) -> None:
@@ -26,7 +29,7 @@ class DailySpend:
         if not self._max_cost_usd:
             return
         now = datetime.now(UTC)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = _midnight(now)
         if await self._spent(service, caller.name, midnight.timestamp()) < self._max_cost_usd:
             return
         wait = midnight + timedelta(days=1) - now
@@ -38,10 +41,22 @@ class DailySpend:
             headers={"Retry-After": str(int(wait.total_seconds()) + 1)},
         )
 
+    async def removing(self, service: RunService, record: RunRecord) -> Callable[[], None]:
+        """What is to be called once this run is removed, so that it counts all the same."""
+        since = _midnight(datetime.now(UTC)).timestamp()
+        if not self._max_cost_usd or record.created_at < since:
+            return lambda: None
+        cost = await self._cost(service, Caller(record.owner), record)
+
+        def removed() -> None:
+            self._begin(since)
+            self._removed[record.owner] = self._removed.get(record.owner, 0.0) + cost
+
+        return removed
+
     async def _spent(self, service: RunService, name: str, since: float) -> float:
-        caller, spent, cursor = Caller(name), 0.0, None
-        if self._since != since:
-            self._since, self._known = since, {}
+        self._begin(since)
+        caller, spent, cursor = Caller(name), self._removed.get(name, 0.0), None
         while True:
             records, cursor = await service.list(
                 caller, status=None, repo=None, limit=_PAGE, cursor=cursor
@@ -51,6 +66,11 @@ class DailySpend:
                 spent += await self._cost(service, caller, record)
             if cursor is None or len(today) < len(records):
                 return spent
+
+    def _begin(self, since: float) -> None:
+        """A new day forgets the one before."""
+        if self._since != since:
+            self._since, self._known, self._removed = since, {}, {}
 
     async def _cost(self, service: RunService, caller: Caller, record: RunRecord) -> float:
         """The cost of an attempt that has ended is read once."""
@@ -62,3 +82,7 @@ class DailySpend:
         if record.final:
             self._known[attempt] = cost
         return cost
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)

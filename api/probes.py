@@ -31,12 +31,14 @@ class Probes(Protocol):
 
 
 async def auth_test(probes: Probes, repo_url: str | None, *, allowed: bool) -> AuthTest:
-    """All probes at once; a repository that is not allowed looks like a missing one."""
-    asked = repo_url if allowed else None
+    """All probes at once; a repository that is not allowed looks like a missing one.
+
+    It costs a call to GitHub too, so that the time does not tell them apart.
+    """
     claude, github, rights = await asyncio.gather(
         _code(probes.claude(), "claude_unavailable"),
         _code(probes.github(), "github_unavailable"),
-        _rights(probes, asked),
+        _rights(probes, repo_url, allowed=allowed),
     )
     repo = RepositoryRights(read=rights[0], push=rights[1]) if repo_url else None
     return AuthTest(claude=claude, github=github, repo=repo)
@@ -52,8 +54,11 @@ async def _code(probe: Awaitable[str], silent: str) -> str:
         return error.code
 
 
-async def _rights(probes: Probes, repo_url: str | None) -> tuple[bool, bool]:
+async def _rights(probes: Probes, repo_url: str | None, *, allowed: bool) -> tuple[bool, bool]:
     if repo_url is None:
+        return False, False
+    if not allowed:
+        await _code(probes.github(), "github_unavailable")
         return False, False
     try:
         async with asyncio.timeout(TIMEOUT_S):

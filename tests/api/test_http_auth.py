@@ -212,3 +212,37 @@ async def test_the_days_money_is_counted_over_pages() -> None:
     auth = Auth(KEYS)
     async with client_of(service, key_max_cost_usd_per_day=2.04, auth=auth, key=ANN) as client:
         assert (await client.post("/code", json=CODE)).status_code == 429
+
+
+async def test_a_removed_run_counts_on_that_day() -> None:
+    service = MemoryService()
+    spent = service.add("ann", status="succeeded")
+    service.runs[spent].cost_usd = 3.5
+    running = service.add("ann")
+    service.runs[running].cost_usd = 10
+    limits: dict[str, Any] = {"key_max_cost_usd_per_day": 3.0, "auth": Auth(KEYS)}
+    async with client_of(service, **limits, key=ANN) as client:
+        assert (await client.delete(f"/runs/{spent}")).status_code == 204
+        assert (await client.delete(f"/runs/{running}")).status_code == 409
+        service.runs[running].cost_usd = 0
+        answer = await client.post("/code", json=CODE)
+        assert (answer.status_code, answer.json()["code"]) == (429, "daily_budget_exhausted")
+        bobs = {"Authorization": f"Bearer {BOB}", "Prefer": "respond-async"}
+        assert (await client.post("/code", json=CODE, headers=bobs)).status_code == 202
+
+
+async def test_every_documented_call_is_open_or_needs_a_key() -> None:
+    service = MemoryService(instant=True)
+    run_id = service.add("ann", status="succeeded")
+    async with client_of(service, auth=Auth(KEYS)) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        for path, calls in paths.items():
+            for method, call in calls.items():
+                url = path.replace("{run_id}", run_id)
+                for headers in ({}, {"Authorization": f"Bearer {ANN}x"}, {"X-Api-Key": ANN}):
+                    answer = await client.request(method, url, headers=headers)
+                    if "security" in call:
+                        assert_unauthorized(answer)
+                    else:
+                        assert answer.status_code == 200
+        assert run_id in service.runs

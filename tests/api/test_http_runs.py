@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from graph.errors import ClaudeUnavailable
+from graph.errors import ClaudeUnavailable, RepositoryNotFound
 from graph.values import Approval, Plan
 from runs.records import FINAL
 from tests.standins.http_service import ScriptedProbes, client_of
+from tests.standins.polling import until
 from tests.standins.service import MemoryService
 
 REPO = "https://github.com/o/r"
@@ -283,6 +284,33 @@ async def test_trying_credentials_tells_nothing_of_repositories() -> None:
         elsewhere = await client.get("/auth-test", params={"repoUrl": "https://evil.example/o/r"})
         assert_refused(elsewhere, 422, "invalid_repo_url")
         assert probes.asked == [missing]
+
+
+@pytest.mark.parametrize("name", ["hidden", "missing"])
+async def test_the_time_it_takes_tells_nothing_either(name: str) -> None:
+    """Each call waits for GitHub twice at once, whatever the repository is."""
+    answer = asyncio.Event()
+
+    class Slow(ScriptedProbes):
+        async def github(self) -> str:
+            self.asked.append("github")
+            await answer.wait()
+            return "ok"
+
+        async def repository(self, repo_url: str) -> tuple[bool, bool]:
+            await self.github()
+            raise RepositoryNotFound(f"{repo_url} was not found.")
+
+    probes = Slow()
+    async with client_of(
+        MemoryService(), probes=probes, repo_allowed=lambda _, full_name: full_name != "o/hidden"
+    ) as client:
+        params = {"repoUrl": f"https://github.com/o/{name}"}
+        asked = asyncio.create_task(client.get("/auth-test", params=params))
+        await until(lambda: probes.asked == ["github"] * 2, 10)
+        assert not asked.done()
+        answer.set()
+        assert (await asked).json()["repo"] == {"read": False, "push": False}
 
 
 async def test_health_and_readiness() -> None:

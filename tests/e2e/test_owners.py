@@ -66,3 +66,44 @@ async def test_credentials_can_be_tried(world: World) -> None:
     )
     assert hidden.json()["repo"] == {"read": False, "push": False}
     assert len(world.claude.requests) == before
+
+
+ELSEWHERE = """\
+octo/sample-1|/etc|./x|~/x|file:///etc|-oProxyCommand=x|--upload-pack=x|ext::sh -c id
+git@HOST:octo/sample-1|ssh://git@HOST/octo/sample-1|git://HOST/octo/sample-1|ftp://HOST/o/r
+https://HOST/octo/sample-1|//HOST/octo/sample-1|http://169.254.169.254/octo/sample-1
+http://[::1]/octo/sample-1|http://0/octo/sample-1|http://2130706433/octo/sample-1
+http://127.0.0.1/octo/sample-1|http://localhost/octo/sample-1|http://user@HOST/octo/sample-1
+http://a:b@HOST/octo/sample-1|http://evil.example@HOST/o/r|http://HOST@evil.example/o/r
+http://HOST.evil.example/o/r|http://HOST\\@evil.example/o/r|http://HOST:80/octo/sample-1
+"""
+BELOW = """\
+octo/sample-1?x=1|octo/sample-1#x|octo/sample-1/|octo|/octo/sample-1|octo//sample-1
+./octo/sample-1|octo/..|octo/../octo/sample-1|octo/sample-1/../sample-2|octo/.git
+octo%2fsample-1|octo/sample%2d1|octo/sample-1.git.git|-octo/sample-1|octo/-x
+octo/s\u0430mple-1|octo/sample-1 --x|octo/sample-1\t|o;id/r|octo/$(id)|octo/sample-1/tree/main
+"""
+"""Each leads elsewhere, or would be an option, a path or another repository."""
+
+
+def tricks(web: str) -> list[str]:
+    elsewhere = ELSEWHERE.replace("HOST", web.removeprefix("http://"))
+    below = [f"{web}/{path}" for row in BELOW.splitlines() for path in row.split("|")]
+    return [trick for row in elsewhere.splitlines() for trick in row.split("|")] + below
+
+
+async def test_no_trick_of_an_address_is_followed(world: World) -> None:
+    tried = tricks(world.forge.address)
+    before = (len(world.forge.requests), len(world.claude.requests))
+    runs = (await world.service.http.get("/runs")).json()
+    for url in tried:
+        answer = await world.service.http.post("/code", json={"repoUrl": url, "prompt": "Greet."})
+        assert (answer.status_code, answer.json()["code"]) in (
+            (422, "invalid_repo_url"),
+            (422, "invalid_request"),
+        ), url
+        probed = await world.service.http.get("/auth-test", params={"repoUrl": url})
+        assert probed.status_code == 422, url
+    assert len(tried) > 40
+    assert (len(world.forge.requests), len(world.claude.requests)) == before
+    assert (await world.service.http.get("/runs")).json() == runs
