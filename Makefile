@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench soak serve system clean
+.PHONY: demo test check format audit bench soak serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -21,6 +21,9 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+audit:
+	@sh scripts/audit "$(PYTHON)" "$(VENV)-audit"
 
 bench: $(STAMP) system
 	$(BIN)/python -m benchmarks
@@ -39,4 +42,4 @@ system:
 	@sh scripts/system-packages
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) $(VENV)-audit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
