@@ -140,7 +140,7 @@ class Finding(Value):
     message: str
 
 
-SEEN_BY_RUNNING = ("base_tests", "unread")
+SEEN_BY_RUNNING = ("base_tests", "set_up", "unread")
 """Rules that are facts; every other one is a pattern, which may be mistaken."""
 
 

@@ -98,8 +98,9 @@ def _against_base(validation: Validation) -> str:
         return ""
     told = fenced("base_tests", findings("", found).strip(), _MAX_OUTPUT)
     return (
-        "The checks were also run with tests and check configuration as the base has them. Does "
-        f"the request call for each difference, or were checks bent to pass?\n{told}"
+        "What the change has a say in of its own validation, and how checks end with tests and "
+        "configuration as the base has them. Does the request call for each, or were checks bent "
+        f"to pass?\n{told}"
     )
 
 

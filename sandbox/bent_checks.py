@@ -14,6 +14,7 @@ from sandbox.blame import blame
 from sandbox.check_run import run_check
 from sandbox.file_diff import FileDiff, file_diffs, load_diff
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.setup_reads import read_by_setup
 from sandbox.weakening import hints
 
 _MOST_HINTS: Final = 30
@@ -56,6 +57,20 @@ def hint_findings(change: ReadChange) -> tuple[ValidationFinding, ...]:
     if change.cut:
         told.append(_finding("unread", "the change is too long to be searched whole"))
     return tuple(told)
+
+
+def setup_findings(change: ReadChange, setup: tuple[str, ...]) -> tuple[ValidationFinding, ...]:
+    """What of set-up the change has a say in: installed code can bend any runner."""
+    paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
+    return tuple(
+        ValidationFinding(
+            rule="set_up",
+            severity="warning",
+            path=path,
+            message="set-up reads this file: what it installed for the checks is the change's own",
+        )
+        for path in read_by_setup(setup, paths)[:_MOST_NAMES]
+    )
 
 
 async def base_test_findings(

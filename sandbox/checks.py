@@ -11,7 +11,12 @@ from graph.run_folder import RunFolder
 from graph.services import Checks
 from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, FoundChecks, Validation
 from sandbox.base_runs import BaseRuns
-from sandbox.bent_checks import ReadChange, base_test_findings, hint_findings
+from sandbox.bent_checks import (
+    ReadChange,
+    base_test_findings,
+    hint_findings,
+    setup_findings,
+)
 from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
 from sandbox.facts import OWN_SETTINGS, Facts
@@ -93,6 +98,7 @@ class SandboxChecks(Checks):
         on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
         read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
         found = await asyncio.to_thread(hint_findings, read)
+        found += setup_findings(read, setup)
         try:
             validation = _validation(await self._run(run_id, tree, checks, on_base, deadline))
             if validation.status == "passed":

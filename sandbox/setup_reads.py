@@ -6,6 +6,7 @@ build, may read every file. Doubt asks for a set-up of its own: that costs time,
 
 import re
 import shlex
+from collections.abc import Iterable
 from typing import Final
 
 from sandbox.sandbox import Sandbox
@@ -46,6 +47,12 @@ def needs_own(commands: tuple[str, ...], patch: bytes) -> bool:
     return any(_touches(line, named) for line in _FILE.findall(patch))
 
 
+def read_by_setup(commands: tuple[str, ...], paths: Iterable[str]) -> list[str]:
+    """Those of the paths that set-up reads: manifests, lock files, and files that it names."""
+    named = {word.encode() for command in commands for word in _paths(command)}
+    return [path for path in paths if commands and _is_read(path.encode(), named)]
+
+
 async def has_scripts(sandbox: Sandbox, commands: tuple[str, ...]) -> bool:
     """Whether installing also runs scripts of the repository's own packages."""
     if not any(re.search(r"\b(?:npm|pnpm|yarn|bun)\b", command) for command in commands):
@@ -57,7 +64,10 @@ async def has_scripts(sandbox: Sandbox, commands: tuple[str, ...]) -> bool:
 def _installs(command: str) -> bool:
     if _SHELL & set(command) or not any(form.fullmatch(command) for form in _INSTALLS):
         return False
-    words = shlex.split(command, posix=False)
+    try:
+        words = shlex.split(command, posix=False)
+    except ValueError:  # a quote without its end
+        return False
     local = [word for word in words if re.match(r"['\"]?\.{0,2}/|['\"]?\.+(?:\[|$)", word)]
     # From a folder, pip copies the code as it is; linked ("-e") it sees what changes later.
     return "install" not in words or all(_is_linked(words, word) for word in local)
@@ -78,5 +88,9 @@ def _touches(line: bytes, named: set[bytes]) -> bool:
     """Whether a line of the patch's heads names what set-up reads; a quoted name may be any."""
     if b'"' in line:
         return True
-    names = {part.rpartition(b"/")[2] for part in line.split()}
-    return any(name in named or _MANIFEST.fullmatch(name) for name in names)
+    return any(_is_read(part, named) for part in line.split())
+
+
+def _is_read(path: bytes, named: set[bytes]) -> bool:
+    name = path.rpartition(b"/")[2]
+    return name in named or _MANIFEST.fullmatch(name) is not None

@@ -42,6 +42,7 @@ FILES: dict[str, str | bytes] = {
     "ci/check.sh": f"{UNITTEST}\n",
     "pyproject.toml": "[tool.pytest.ini_options]\n",
     "conftest.py": "",
+    "ci/prepare.sh": "true\n",
 }
 BREAK = "sed -i 's/a + b/a - b/' app.py"
 ADDS = "test_adds (tests.test_app.AddTest.test_adds)"
@@ -73,7 +74,9 @@ class Bench:
     watched: Watched
     step: int = 0
 
-    async def validate(self, bend: str, *commands: str, source: str = "repository") -> Validation:
+    async def validate(
+        self, bend: str, *commands: str, source: str = "repository", setup: tuple[str, ...] = ()
+    ) -> Validation:
         self.step += 1
         self.watched.opened.clear()
         change = await self.run.make_change(bend, self.step)
@@ -83,7 +86,7 @@ class Bench:
         asked = tuple(Check.model_validate({"command": c, "source": source}) for c in commands)
         checks = SandboxChecks(runs=self.run.runs, sandboxes=self.watched)
         base, deadline = self.run.base, time.time() + 60
-        found = await checks.validate(RUN, base, change, asked, (), deadline)
+        found = await checks.validate(RUN, base, change, asked, setup, deadline)
         assert self.run.trees() == []
         return found
 
@@ -108,7 +111,7 @@ TRICKS = {
     "an assertion": ("sed -i 's/assertTrue(.*/assertTrue(1)/' tests/test_app.py", UNITTEST),
     "a helper": ("echo 'def same(a, b): return True' > tests/helper.py", UNITTEST),
     "a skip": ("sed -i 's/    def test/    @unittest.skip\\n&/' tests/test_app.py", UNITTEST),
-    "a test removed": ("sed -i '/def test/,$d; $a x = 1' tests/test_app.py", UNITTEST),
+    "a test removed": ("sed -i '/def test/,$d; s/^cl.*/&\\n x = 1/' tests/test_app.py", UNITTEST),
     "a file removed": ("rm tests/test_app.py", UNITTEST),
     "the folder replaced": (f"rm -r tests; {EMPTY}; ln -s none tests", UNITTEST),
     "a script of npm": ("sed -i 's/python3.*tests -t ./true/' package.json", "npm test"),
@@ -146,6 +149,21 @@ async def test_weakened_tests_are_found_by_patterns(bench: Bench, bend: str, rul
     found = await bench.validate(bend, "true")
     (finding,) = [each for each in found.findings if each.rule == rule]
     assert (finding.severity, finding.path[-3:]) == ("warning", ".py")
+
+
+async def test_a_say_in_set_up_is_told(bench: Bench) -> None:
+    """Restored after set-up, the tests are the base's; what is installed is the change's."""
+    setup = ("sh ci/prepare.sh",)
+    helper = "echo 'def same(a, b): return True' > tests/helper.py"
+    spoil = f'echo "{helper}" > ci/prepare.sh; echo x > requirements.txt'
+    found = await bench.validate(
+        f"{BREAK}; {spoil}; echo '#' >> Makefile", "make test", setup=setup
+    )
+    told = [(f.rule, f.path) for f in found.findings if f.rule == "set_up"]
+    assert told == [("set_up", "ci/prepare.sh"), ("set_up", "requirements.txt")]
+    assert ADDS in found.findings[-1].message
+    found = await bench.validate(f"{spoil}; touch x", "true")
+    assert found.findings == ()
 
 
 async def test_an_honest_change_has_no_findings_and_costs_no_second_run(bench: Bench) -> None:
