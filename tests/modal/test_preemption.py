@@ -13,7 +13,11 @@ from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
 
 ROLES = ("planner", "coder", "fixer", "reviewer")
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

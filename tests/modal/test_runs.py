@@ -14,7 +14,11 @@ from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
 from tests.standins.polling import until
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 ROLES = ("planner", "coder", "reviewer")
 
 
