@@ -6,9 +6,12 @@ do harm outside, or need what not every machine has.
 
 import asyncio
 import os
+import platform
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +24,7 @@ from tests.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree
 pytestmark = pytest.mark.sandbox
 
 ABSTRACT = "coding-agent-escape-test"
+PTRACE = {"x86_64": 101, "aarch64": 117}.get(platform.machine(), -1)
 CANARY = {"ANTHROPIC_API_KEY": "canary-in-the-environment"}
 
 
@@ -45,6 +49,10 @@ ATTACKS = (
     # files
     Attack("file", "cat {outside}"),
     Attack("file by a link", "ln -sf {outside} link; cat link"),
+    Attack("a process's memory map", "grep -q . /proc/{pid}/maps"),
+    Attack("a process's descriptors", "ls /proc/{pid}/fd/0"),
+    Attack("trace a process", f"perl -e 'exit(syscall({PTRACE}, 16, {{pid}}, 0, 0) != 0)'", "root"),
+    Attack("file by a process", "cat /proc/{pid}/root{outside}"),
     Attack("file by the first process", "cat /proc/1/root{outside}", "nobody"),
     Attack("file by dots", "cat ../../../../../../../..{outside}"),
     Attack("another tree", "ls {other}/workspace/secret"),
@@ -52,7 +60,8 @@ ATTACKS = (
     Attack("hard link to the outside", "ln {outside} hard"),
     Attack("the host's accounts", "grep -v -e ^root: -e ^agent: -e ^nobody: /etc/passwd"),
     Attack("root's home", "ls -A /root | grep -q .", "nobody"),
-    Attack("host's /run", "ls /run/*", "nobody"),
+    Attack("host's /run", "ls /run/*"),
+    Attack("host's /dev/shm", "ls {shm}"),
     Attack("move the workspace away", "cd /; mv /workspace /tmp/w", "nobody"),
     Attack("write to the system", "touch /usr/bin/planted && rm /usr/bin/planted", "root"),
     Attack("remount the system", "mount -o remount,rw /usr && touch /usr/planted", "nobody"),
@@ -62,6 +71,8 @@ ATTACKS = (
         "echo $(</proc/sys/kernel/core_pattern) > /proc/sys/kernel/core_pattern",
         "root",
     ),
+    Attack("host name", "read -r h < {hostname} && echo $h > {hostname}", "root"),
+    Attack("last to be killed for memory", "echo -500 > /proc/self/oom_score_adj", "nobody"),
     Attack("kernel settings by mount", "mount -t proc proc /tmp && ls /tmp/sys", "nobody"),
     Attack("sysrq", "echo h > /proc/sysrq-trigger", "nobody"),
     Attack("sysfs", "ls /sys/kernel"),
@@ -93,6 +104,11 @@ ATTACKS = (
         "abstract socket",
         "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Peer => qq(\\0{abstract})) or exit 1'",
     ),
+    Attack(
+        "socket with a file",
+        'perl -e \'my $s; exit !(socket($s, 1, 1, 0) && connect($s, pack("S a*", 1, "{local}")))\'',
+    ),
+    Attack("socket of the kernel's ciphers", "perl -e 'exit !socket(my $s, 38, 5, 0)'", "nobody"),
     Attack("socket to the hypervisor", "perl -e 'exit !socket(my $s, 40, 1, 0)'", "nobody"),
     Attack("raw packets", "perl -e 'exit !socket(my $s, 2, 3, 1)'", "root"),
     Attack("network", "grep -v -e lo: -e '|' /proc/net/dev", "nobody"),
@@ -115,10 +131,18 @@ def outside(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     decoy = subprocess.Popen([f"decoy-{os.getpid()}", "60"], executable="/bin/sleep", cwd="/")
     made = subprocess.run(["ipcmk", "-M", "4096"], capture_output=True, text=True, check=True)
     shared = made.stdout.split()[-1]
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
-        local.bind(f"\0{ABSTRACT}-{os.getpid()}")
-        local.listen()
+    shm = Path("/dev/shm", f"{ABSTRACT}-{os.getpid()}")
+    shm.touch()
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        for name in (f"\0{ABSTRACT}-{os.getpid()}", str(data_dir / "local")):
+            local = stack.enter_context(socket.socket(socket.AF_UNIX))
+            local.bind(name)
+            local.listen()
+        (data_dir / "local").chmod(0o777)
         yield {
+            "shm": str(shm),
+            "local": str(data_dir / "local"),
+            "hostname": "/proc/sys/kernel/hostname",
             "outside": str(secret),
             "other": str(other),
             "data": str(data_dir),
@@ -127,6 +151,7 @@ def outside(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
             "shared": f"'^0x.* {shared} '",
             "pid": str(decoy.pid),
         }
+    shm.unlink()
     subprocess.run(["ipcrm", "-m", shared], check=True)
     decoy.kill()
     decoy.wait()
@@ -195,3 +220,78 @@ async def test_two_trees_do_not_meet(data_dir: Path) -> None:
     await one.run("echo x > /tmp/mine; echo x > /dev/shm/mine; echo x > ~/mine; echo x > mine")
     result = await two.run("ls /tmp/mine /dev/shm/mine ~/mine mine; pgrep -a sleep")
     assert result.text.count("No such file") == 4
+
+
+METADATA = """
+import asyncio, fcntl, socket, struct, subprocess, sys
+from pathlib import Path
+from tests.sandbox.local_tree import make_backend, open_tree
+
+address, data = "169.254.169.254", Path(sys.argv[1])
+with socket.socket() as own:
+    named = struct.pack("16sHH4s8x", b"lo", socket.AF_INET, 0, socket.inet_aton(address))
+    fcntl.ioctl(own, 0x8916, named)  # SIOCSIFADDR
+    fcntl.ioctl(own, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS: up
+attack = f"exec 3<>/dev/tcp/{address}/80"
+with socket.create_server((address, 80)):
+    print("control", subprocess.run(["bash", "-c", attack]).returncode)
+    sandbox = open_tree(make_backend(data), data / "metadata")
+    print("sandbox", asyncio.run(sandbox.run(attack)).exit_code)
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give itself the address")
+async def test_the_metadata_address_is_not_reached(data_dir: Path) -> None:
+    """In a network namespace where something answers there."""
+    asked = await asyncio.create_subprocess_exec(
+        *("unshare", "-n", sys.executable, "-c", METADATA, str(data_dir)),
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+    )
+    assert (await asked.communicate())[0] == b"control 0\nsandbox 1\n"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="as root bubblewrap makes what the link leads to")
+async def test_a_mount_point_where_commands_write_would_be_led_out(data_dir: Path) -> None:
+    """Why there is none: older bubblewraps follow what a command planted."""
+    tree = make_tree(data_dir / "tree", None) / "workspace"
+    (data_dir / "mounted").mkdir()
+    (tree / "sub").symlink_to(f"/oldroot{data_dir}")
+    line = [
+        "bwrap",
+        "--unshare-user",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        "--symlink",
+        "usr/lib64",
+        "/lib64",
+    ]
+    line += ["--symlink", "usr/lib", "/lib", "--bind", str(tree), "/workspace"]
+    line += ["--ro-bind", str(data_dir / "mounted"), "/workspace/sub/planted", "/usr/bin/true"]
+    control = await asyncio.create_subprocess_exec(*line, stderr=subprocess.DEVNULL)
+    await control.wait()
+    if not (data_dir / "planted").exists():
+        pytest.skip("this bubblewrap is mended")
+    backend = make_backend(data_dir)
+    sandbox = backend.attach(data_dir / "tree", None, backend.owner_of("tree"))
+    words = sandbox._line.after
+    targets = [words[at + 2] for at, word in enumerate(words) if word in {"--bind", "--ro-bind"}]
+    writable = ("/workspace/", "/home/agent/", "/tmp/")
+    assert [target for target in targets if target.startswith(writable)] == []
+
+
+ASK = "read -r answer; cat; echo went on"
+
+
+async def test_nothing_is_waited_for_on_standard_input(sandbox: BubblewrapSandbox) -> None:
+    result = await sandbox.run(ASK, timeout_s=10)
+    assert (result.limit, result.text) == (None, "went on\n")
+
+
+def test_outside_it_hangs_on_standard_input() -> None:
+    reading, writing = os.pipe()
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["/bin/bash", "-c", ASK], stdin=reading, timeout=0.3, check=False)
+    os.close(reading)
+    os.close(writing)

@@ -263,7 +263,9 @@ async def test_processor_time_is_shared_out(data_dir: Path) -> None:
     backend = make_backend(data_dir, Limits(cpus=0.25))
     if not backend.grouped:
         pytest.skip("no control group can be made here")
-    sandbox = open_tree(backend, data_dir / "tree")
-    command = "time timeout 1 sh -c 'while :; do :; done'"
-    result = await sandbox.run(f"TIMEFORMAT=%U; {command}")
+    command = "TIMEFORMAT=%U; time timeout 1 sh -c 'while :; do :; done'"
+    result = await open_tree(backend, data_dir / "tree").run(command)
     assert float(result.text.split()[-1]) < 0.6
+    tight = make_backend(data_dir, Limits(cpus=0.05))
+    tighter = await open_tree(tight, data_dir / "other").run(command)
+    assert float(tighter.text.split()[-1]) < 0.2
