@@ -43,7 +43,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env={**os.environ, **plane.env, **(env or {}), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, **plane.env, **(env or {})},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -52,7 +52,6 @@ FIXED = {
     "MODAL_CONFIG_PATH": "/dev/null",
     "MODAL_LOGLEVEL": "WARNING",
     "MODAL_ENVIRONMENT": "main",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 

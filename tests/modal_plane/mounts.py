@@ -1,27 +1,45 @@
 """Mounts: the local files that a deployment adds to its containers."""
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.blobs import Blobs
 from tests.modal_plane.ids import new_id
+from tests.modal_plane.rootfs import Bind
 
 
 class Mounts:
-    def __init__(self, blobs: Blobs) -> None:
+    """The files of a deployment are written once, and mounted in each of its containers.
+
+    They are writable there for the sake of compiled modules alone.
+    """
+
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
         self.files: dict[str, dict[str, str]] = {}
         self._contents: dict[str, bytes] = {}
+        self._written: dict[tuple[str, ...], list[Bind]] = {}
+        self._folder = folder
         self._blobs = blobs
 
-    def write(self, mount_ids: Iterable[str], root: Path) -> None:
-        """Write the mounted files under a container's root."""
+    def binds(self, mount_ids: Iterable[str]) -> list[Bind]:
+        """Where the mounted files are, by each second folder of their paths."""
+        key = tuple(sorted(mount_ids))
+        if key not in self._written:
+            self._written[key] = self._write(key, self._folder / str(len(self._written)))
+        return self._written[key]
+
+    def _write(self, mount_ids: tuple[str, ...], root: Path) -> list[Bind]:
+        targets: dict[str, Bind] = {}
         for mount_id in mount_ids:
             for name, digest in self.files[mount_id].items():
                 path = root / name.lstrip("/")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self._contents[digest])
+                target = "/" + "/".join(PurePosixPath(name).parts[1:3])
+                targets[target] = Bind(root / target.lstrip("/"), target)
+        return list(targets.values())
 
     def names(self, mount_ids: Iterable[str]) -> set[str]:
         """The mounted files' paths, for assertions."""

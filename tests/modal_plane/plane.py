@@ -53,7 +53,7 @@ class Plane:
         self.queues = Queues()
         self.dicts = Dicts()
         self.images = Images(root / "images")
-        self.mounts = Mounts(self.blobs)
+        self.mounts = Mounts(root / "mounts", self.blobs)
         self.volumes = Volumes(root / "volumes")
         self.functions = Functions(self.apps)
         self.calls = Calls(self.functions)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from grpclib import GRPCError, Status
@@ -18,6 +19,7 @@ class _Unbound:
         return None
 
 
+@cache
 def snake(name: str) -> str:
     """`SandboxCreateV2` as `sandbox_create_v2`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

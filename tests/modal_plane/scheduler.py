@@ -106,10 +106,12 @@ class Scheduler:
         folder = self._folder / task_id
         (folder / "run").mkdir(parents=True)
         copies, binds = self._volumes.mount(definition.volume_mounts, folder / "volumes")
-        files = RootFs(folder / "root", [Bind(folder / "run", RUN), *binds])
+        files = RootFs(
+            folder / "root",
+            [*self._mounts.binds(definition.mount_ids), Bind(folder / "run", RUN), *binds],
+        )
         files.prepare()
         await self._images.unpack(definition.image_id, files.folder)
-        self._mounts.write(definition.mount_ids, files.folder)
         container = Container(task_id, function, folder, copies, files)
         self.containers[task_id] = container
         return container
