@@ -24,7 +24,10 @@ RUN = "/__modal/run"
 
 @dataclass
 class Container:
-    """One process that works on a function's inputs; `ended` is its exit code."""
+    """One process that works on a function's inputs.
+
+    `ended` is its exit code, `used` its processor time in seconds.
+    """
 
     task_id: str
     function: Function
@@ -41,6 +44,7 @@ class Container:
     preempted: bool = False
     created: float = field(default_factory=time.time)
     ended: int | None = None
+    used: float = 0.0
     holder: Holder | None = None
     entry_point: int = 0
     up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +69,10 @@ class Container:
         if not self.log.exists():
             return ""
         return self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
+
+    def report(self) -> str:
+        ended = "runs" if self.ended is None else f"ended ({self.ended}) after {self.used} s"
+        return f"{self.function.name} {self.task_id} {ended}\n{self.output()}"
 
     def processes(self) -> list[int]:
         """Every process inside."""
@@ -99,7 +107,8 @@ class Container:
             reader, writer = await asyncio.open_connection(sock=report)
             self.entry_point = int(await reader.readline() or 0)
             self.up.set()
-            self.ended = int(await reader.readline() or -signal.SIGKILL)
+            code, _, seconds = (await reader.readline()).decode().partition(" ")
+            self.ended, self.used = int(code or -signal.SIGKILL), float(seconds or 0)
             writer.close()
         finally:
             self.up.set()

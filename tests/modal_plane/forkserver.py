@@ -31,7 +31,7 @@ class ForkServer:
     def spawn(self, inside: int, env: Mapping[str, str], folder: str, log: Path) -> socket.socket:
         """Begin an entry point in the container whose first process is `inside`.
 
-        What is got is told its process, then its exit code, a line each.
+        What is got is told its process, then its exit code and its processor time, a line each.
         """
         ours, theirs = socket.socketpair()
         message = json.dumps({"inside": inside, "env": dict(env), "folder": folder})

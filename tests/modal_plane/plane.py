@@ -127,10 +127,7 @@ class Plane:
 
     def report(self) -> str:
         """What every container wrote, and every command in a Sandbox, for a test that failed."""
-        containers = [
-            f"{known.function.name} ({known.task_id}, ended: {known.ended})\n{known.output()}"
-            for known in self.scheduler.containers.values()
-        ]
+        containers = [known.report() for known in self.scheduler.containers.values()]
         commands = [
             f"{known.name or known.sandbox_id}: {shlex.join(run.command)[:LINE]} "
             f"({run.code}) {run.tail()}"

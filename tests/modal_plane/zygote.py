@@ -48,8 +48,9 @@ def start(request: dict[str, Any], log: int, report: int) -> NoReturn:
         os.close(report)
         become(request, log)
     os.write(report, f"{process}\n".encode())
-    _, status = os.waitpid(process, 0)
-    os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    _, status, used = os.wait4(process, 0)
+    seconds = used.ru_utime + used.ru_stime
+    os.write(report, f"{os.waitstatus_to_exitcode(status)} {seconds:.2f}\n".encode())
     os._exit(0)
 
 
