@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from api.service_log import log_to_stderr
 from api.settings import Settings
 from forge.repo_url import is_loopback, parse, web_address
-from forge.secret_forms import SecretForms
+from forge.secret_forms import hiding
 from graph.services import Services
 from graph.state import Limits as RunLimits
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
@@ -75,6 +75,7 @@ class Deployment:
             allow=settings.allow,
             version=self.version,
             keep_days=settings.keep_days,
+            hide=hiding(settings.secrets),
         )
 
     def store(self, service: str, mount: Mount | None = None) -> SharedStore:
@@ -126,6 +127,7 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
         limits=limits,
         clean_up=CleanUp(workspaces.close),
         gather_s=GATHER_S,
+        hide=hiding(deployment.settings.secrets),
     )
     sole = SoleDrive(workshop, deployment.config.started, lambda held: held.startswith(f"{call}."))
     try:
@@ -258,13 +260,7 @@ def locked(settings: Settings) -> str:
 
 def start_log(settings: Settings) -> None:
     """Log to standard error from now on, without any secret of the settings."""
-    forms = [SecretForms(secret) for secret in settings.secrets]
-
-    def hide(text: str) -> str:
-        for each in forms:
-            text = each.hide(text)
-        return text
-
+    hide = hiding(settings.secrets)
     log_to_stderr(hide=hide, format=settings.log_format, level=settings.log_level)
 
 

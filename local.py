@@ -262,6 +262,7 @@ def _service_config(machine: Machine) -> ServiceConfig:
         allow=settings.allow,
         version=version(DISTRIBUTION),
         keep_days=settings.keep_days,
+        hide=hiding(settings.secrets),
     )
 
 

@@ -205,6 +205,7 @@ def dispatch_here(
         checkpoints=LocalCheckpoints(config.runs),
         limits=config.limits,
         clean_up=clean_up,
+        hide=config.hide,
     )
     return Dispatcher(
         workshop, slots=config.max_concurrent, pick_up=pick_up, started=config.started

@@ -23,6 +23,7 @@ from graph.tracing import span
 from runs import transitions
 from runs.checkpoints import Checkpoints, LogBarrier
 from runs.current_run import CURRENT_RUN
+from runs.entry import Entry, hidden
 from runs.recorder import Recorder
 from runs.run import STATE_VERSION, Lease, Run
 from runs.run_files import RunFiles
@@ -65,6 +66,8 @@ class Workshop:
     clean_up: CleanUp
     gather_s: float = 0.0
     """How long events are gathered before they are written together."""
+    hide: Callable[[str], str] = str
+    """Takes secrets out of a text; nothing should be there to take out."""
 
 
 class Drive:
@@ -80,7 +83,7 @@ class Drive:
         self._recorder = Recorder(
             workshop.store, run.run_id, lease.token, self._broke, gather_s=workshop.gather_s
         )
-        self._reader = StreamReader(run, self._recorder.put)
+        self._reader = StreamReader(run, self._put)
         self._work: asyncio.Task[Ending | None] | None = None
         self._stop: Stop | None = None
         self._error: Exception | None = None
@@ -125,6 +128,9 @@ class Drive:
         if ending is not None:
             await self._finish(ending)
         await self._release()
+
+    def _put(self, entry: Entry) -> None:
+        self._recorder.put(hidden(entry, self._workshop.hide))
 
     async def _release(self) -> None:
         step = partial(transitions.release, token=self.token)

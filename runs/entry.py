@@ -1,9 +1,11 @@
 """An event on its way into the log: valid JSON of bounded size, whatever it reports."""
 
+import json
 import math
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graph.events import EventBase
@@ -42,6 +44,12 @@ def entry_of(key: str, data: dict[str, Any]) -> Entry:
     """`data`, which names its `type`, made valid JSON; long strings and lists are cut to fit."""
     fitted, text = _fit(data)
     return Entry(key=_text(key), time=time.time(), data=fitted, text=text)
+
+
+def hidden(entry: Entry, hide: Callable[[str], str]) -> Entry:
+    """The entry without what `hide` takes out of a text."""
+    text = hide(entry.text)
+    return entry if text == entry.text else replace(entry, text=text, data=json.loads(text))
 
 
 def _fit(data: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -204,7 +204,8 @@ class RunService:
     async def diff(self, run_id: str, caller: Caller) -> bytes | None:
         """The change so far; None before there is one."""
         await self._seen(run_id, caller)
-        return await self._files.newest_diff(run_id)
+        diff = await self._files.newest_diff(run_id)
+        return self._config.hide(diff.decode("latin-1")).encode("latin-1") if diff else None
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""

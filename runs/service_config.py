@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,8 @@ class ServiceConfig:
     """What a request's `allow` may name."""
     version: str
     keep_days: int
+    hide: Callable[[str], str] = str
+    """Takes the service's secrets out of a text."""
 
     def accept(self, request: RunRequest) -> RunRequest:
         """The request with its effective limits. Raises RequestError."""

@@ -50,11 +50,13 @@ async def test_a_workflow_file_that_was_allowed(world: World) -> None:
 
 async def test_the_services_own_token(world: World) -> None:
     repo = await world.host()
-    command = f"printf '%s%s\\n' {in_halves(TOKEN)} > leaked.txt"
+    command = f"printf '%s%s\\n' {in_halves(TOKEN)} > leaked.txt; cat leaked.txt"
     run, finding = await blocked(world, "Greet with a token.", repo, command)
     assert (finding["rule"], finding["path"], finding["line"]) == ("secret", "leaked.txt", 1)
     assert TOKEN not in str(run.events) + str(await run.view())
-    assert b"leaked.txt" in await run.diff()
+    assert run.of("tool.finished")[-1]["output"].startswith("***")
+    diff = await run.diff()
+    assert (b"leaked.txt" in diff, TOKEN.encode() in diff) == (True, False)
 
 
 async def test_somebodys_token(world: World) -> None:
