@@ -6,7 +6,11 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-_HOST: Final = re.compile(r"(?=.{1,253}(?::|$))[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[1-9]\d{0,4})?")
+_LABEL: Final = r"[A-Za-z0-9-]{1,63}"
+_HOST: Final = re.compile(
+    rf"(?=.{{1,253}}(?::|$)){_LABEL}(?:\.{_LABEL})*(?::(?P<port>[1-9]\d{{0,4}}))?"
+)
+_LAST_PORT: Final = 65_535
 
 
 def _host_names(value: object) -> object:
@@ -15,7 +19,9 @@ def _host_names(value: object) -> object:
     names = [str(name).strip() for name in given] if isinstance(given, list | tuple) else []
     names = [name for name in names if name]
     for name in names:
-        if not _HOST.fullmatch(name) or name.replace(".", "").replace(":", "").isdecimal():
+        found = _HOST.fullmatch(name)
+        address = name.replace(".", "").replace(":", "").isdecimal()
+        if found is None or address or int(found["port"] or 1) > _LAST_PORT:
             raise ValueError("takes names of hosts such as packages.example, or NAME:PORT")
     return tuple(names)
 

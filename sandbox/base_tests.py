@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from graph.errors import SandboxError
 from graph.values import Base
 from sandbox.file_diff import FileDiff
 from sandbox.inner_git import make_git_dir
@@ -22,6 +21,10 @@ _SCRIPT: Final = re.compile(
     r"(?:cd \S+ && )?(?:\w+=\S* )*(?:(?:ba|da|z|k)?sh (?:-\w+ )*|\./|(?=[\w.-]+/))"
     r"(?P<path>[\w./-]+)"
 )
+
+
+class NotRestored(Exception):
+    """Raised where a change leaves no way back to the base's tests; says why."""
 
 
 def touches_base_tests(files: Sequence[FileDiff], commands: Iterable[str]) -> bool:
@@ -40,7 +43,7 @@ def touches_tests(files: Sequence[FileDiff]) -> bool:
 async def restore_base_tests(
     sandbox: Sandbox, base: Base, files: Sequence[FileDiff], commands: Iterable[str]
 ) -> None:
-    """Put back what the base has of them, and take away what it has not. Raises SandboxError."""
+    """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
     scripts = _scripts(commands)
     folder = f"/tmp/.base-{secrets.token_hex(8)}"  # noqa: S108 - the sandbox's own
     head = _head(folder, base)
@@ -91,7 +94,7 @@ async def _run(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
     result = await sandbox.run(command, stdin=stdin, keep_bytes=_NAMES_BYTES)
     if result.exit_code != 0 or result.dropped:
         reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
-        raise SandboxError(f"The base's tests cannot be put back: {reason}")
+        raise NotRestored(reason.strip())
     return result.output
 
 

@@ -9,7 +9,12 @@ from typing import Final
 from graph.run_folder import RunFolder
 from graph.values import Check, ValidationFinding
 from sandbox.base_runs import BaseRuns
-from sandbox.base_tests import restore_base_tests, touches_base_tests, touches_tests
+from sandbox.base_tests import (
+    NotRestored,
+    restore_base_tests,
+    touches_base_tests,
+    touches_tests,
+)
 from sandbox.blame import blame
 from sandbox.check_run import run_check
 from sandbox.file_diff import FileDiff, file_diffs, load_diff
@@ -88,13 +93,17 @@ async def base_test_findings(
         return ()
     if not change.cut and not await asyncio.to_thread(touches_base_tests, change.files, commands):
         return ()
+    found: list[ValidationFinding | None] = []
     tree = TreeSpec(f"judge-{secrets.token_hex(4)}", spec.base, spec.change, spec.setup)
     try:
         sandbox = await sandboxes.open(run_id, tree)
         await restore_base_tests(sandbox, spec.base, change.files, commands)
         # Whoever changes tests may well mean to; who changes how they run alone has to say why.
         bent = not change.cut and not touches_tests(change.files)
-        found = [await _difference(sandbox, c, on_base, deadline, bent=bent) for c in commands]
+        found += [await _difference(sandbox, c, on_base, deadline, bent=bent) for c in commands]
+    except NotRestored as error:
+        text = f"the base's tests cannot be put back over the change: {str(error)[:_LONGEST]}"
+        found.append(ValidationFinding(rule="base_tests", severity="error", message=text))
     finally:
         await sandboxes.discard(run_id, tree.name)
     return tuple(finding for finding in found if finding)

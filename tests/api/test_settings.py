@@ -158,6 +158,8 @@ def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CODING_AGENT_SETUP_HOSTS", "10.0.0.1", "names of hosts"),
         ("CODING_AGENT_SETUP_HOSTS", "a.example,*.example", "names of hosts"),
         ("CODING_AGENT_SETUP_HOSTS", "a.example:0", "names of hosts"),
+        ("CODING_AGENT_SETUP_HOSTS", "a.example:65536", "names of hosts"),
+        ("CODING_AGENT_SETUP_HOSTS", "a" * 64, "names of hosts"),
         ("CODING_AGENT_SERVER", "http://agent.example", "loopback"),
     ],
 )

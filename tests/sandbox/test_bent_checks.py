@@ -186,6 +186,15 @@ async def test_what_fails_on_the_base_too_is_no_difference(bench: Bench) -> None
     assert found.known_failures == ("exit 4",)
 
 
+async def test_a_change_that_bars_the_way_back_is_told(bench: Bench) -> None:
+    setup = ("sh ci/prepare.sh",)
+    bar = "echo 'chmod 500 /tmp' > ci/prepare.sh; echo '#' >> conftest.py"
+    found = await bench.validate(bar, "true", setup=setup)
+    finding = found.findings[-1]
+    assert (finding.rule, finding.severity) == ("base_tests", "error")
+    assert "cannot be put back" in finding.message
+
+
 async def test_a_check_of_the_plan_is_not_held_against_the_base(bench: Bench) -> None:
     found = await bench.validate(
         "echo '# x' >> conftest.py; touch new", "test -e new", source="plan"
