@@ -9,7 +9,7 @@ import os
 import secrets
 import tempfile
 import tomllib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,15 +18,17 @@ from urllib.parse import urlsplit
 import modal
 
 from api.settings import Settings, load_settings, read_settings
+from graph.errors import StoreError
 from runs.modal_store import VOLUME, VolumeMount, mapped, modal_places, note_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from api.machine_checks import Finding
     from functions import Deployment
     from runs.role_caller import Play
-    from runs.role_desk import RoleDesk
-    from sandbox.sandbox import Sandboxes
+    from sandbox.modal_sandbox import Boxes
+    from sandbox.modal_trees import ModalSandboxes
 
 APP: Final = "coding-agent"
 MOUNT: Final = Path("/mnt/workspaces")
@@ -231,24 +233,10 @@ class FunctionProbes:
         return found in ("read", "push"), found == "push"
 
 
-class DeskFence:
-    """Asks the table, before each write, whether the desk is still this call's."""
-
-    def __init__(self, desk: "RoleDesk", mount: VolumeMount) -> None:
-        self._desk = desk
-        self._mount = mount
-
-    def check(self) -> None:
-        if self._desk.superseded(note_of(_deployment().places, self._desk.key)):
-            raise self._desk.refuse()
-
-    def kept(self) -> None:
-        self._mount.commit_now()
-
-
 async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     import functions
     from graph.tasks import RoleTask
+    from runs.role_desk import DeskFence
 
     functions.start_log(settings)
     mount = VolumeMount(volume, MOUNT)
@@ -257,7 +245,9 @@ async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         mount,
         RoleTask.model_validate(task),
         call=modal.current_input_id() or "none",
-        fence=lambda desk: DeskFence(desk, mount),
+        fence=lambda desk: DeskFence(
+            desk, lambda: note_of(_deployment().places, desk.key), mount.commit_now
+        ),
     )
     async for item in played:
         yield item
@@ -276,6 +266,7 @@ def _deployment() -> "Deployment":
         version=project["version"],
         places=modal_places(volume),
         sandboxes=_sandboxes,
+        end_leftovers=_end_leftovers,
         spawn=_spawn,
         play=_player,
     )
@@ -288,7 +279,7 @@ async def _spawn(run_id: str) -> None:
 
 def _player(role: str) -> "Play":
     """Streams from a role's function; that it was lost is told as such."""
-    from graph.errors import RoleLost, StoreError
+    from graph.errors import RoleLost
 
     function = {"planner": planner, "coder": coder, "reviewer": reviewer, "fixer": fixer}[role]
 
@@ -303,16 +294,49 @@ def _player(role: str) -> "Play":
     return play
 
 
-def _sandboxes(runs: Path) -> "Sandboxes":
-    from functions import command_limits
-    from sandbox.modal_sandbox import Boxes
+def _sandboxes(runs: Path) -> "ModalSandboxes":
     from sandbox.modal_trees import ModalSandboxes
 
-    boxes = Boxes(
+    return ModalSandboxes(runs=runs, boxes=_boxes(), setup_hosts=settings.setup_hosts)
+
+
+def _boxes() -> "Boxes":
+    from functions import LEFT_OVER_S, command_limits
+    from sandbox.modal_sandbox import Boxes
+
+    return Boxes(
         app_name=APP,
         image=settings.sandbox_image,
         limits=command_limits(settings),
-        lifetime_s=min(24 * 3600, settings.run_timeout_s + 900),
-        idle_s=900,
+        lifetime_s=min(24 * 3600, settings.run_timeout_s + LEFT_OVER_S),
+        idle_s=LEFT_OVER_S,
     )
-    return ModalSandboxes(runs=runs, boxes=boxes, setup_hosts=settings.setup_hosts)
+
+
+async def _end_leftovers(active: Collection[str]) -> None:
+    from functions import LEFT_OVER_S
+
+    await _sandboxes(MOUNT / "runs").end_leftovers(active, older_than_s=LEFT_OVER_S)
+
+
+async def doctor() -> "list[Finding]":
+    """Try what is deployed: that it answers, its credentials, and whether its Sandboxes hold."""
+    from api import service_checks
+    from api.machine_checks import Finding, credential
+    from sandbox.modal_trial import try_modal
+
+    web, claude, github = (
+        modal.Function.from_name(APP, name) for name in ("api", "try_claude", "try_github")
+    )
+    try:
+        with mapped():
+            await web.hydrate.aio()
+    except StoreError as error:
+        return [service_checks.not_deployed(error.message)]
+    results = await try_modal(_boxes(), hosts=settings.setup_hosts)
+    return [
+        *await service_checks.service(await web.get_web_url.aio() or ""),
+        await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
+        await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
+        *(Finding(f"sandbox: {one.name}", one.held, one.detail, one.mend) for one in results),
+    ]

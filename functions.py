@@ -4,7 +4,7 @@ The functions share nothing but the store's places and a folder. What they run o
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ STREAM_S: Final = 120.0
 """A stream ends itself before the platform does; its reader goes on with the next."""
 GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
-LEFT_OVER_S: Final = 900.0
+LEFT_OVER_S: Final = 900
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Deployment:
     places: Places
     sandboxes: Callable[[Path], Sandboxes]
     """Sandboxes over the folder of all runs."""
-    spawn: Callable[[str], Any]
+    end_leftovers: Callable[[Collection[str]], Awaitable[None]]
+    """Ends the Sandboxes of all but these runs."""
+    spawn: Callable[[str], Awaitable[None]]
     """Starts the function that drives a run."""
     play: Callable[[str], Play]
     """Starts the function of a role."""
@@ -195,6 +197,7 @@ async def tidy_up(deployment: Deployment, service: str) -> None:
         run = await store.get(run_id)
         if run and now - run.updated_at > DUE_S:
             await deployment.spawn(run_id)
+    await deployment.end_leftovers(await store.live())
     async with open_service(deployment, service) as runs:
         await runs.tidy()
 

@@ -233,14 +233,19 @@ def rm(run: given.RunId, server: given.Server = None) -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(modal: given.Modal = False) -> None:
     """Try what runs need of this machine; say how to mend it."""
-    import local
     from api.doctor_report import report
 
     settings = _settings(None)
 
     async def examine() -> int:
+        if modal:
+            import deploy
+
+            return report(await deploy.doctor())
+        import local
+
         return report(await local.doctor(settings))
 
     _finish(examine())

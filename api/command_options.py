@@ -66,4 +66,5 @@ Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most 
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
+Modal = Annotated[bool, typer.Option("--modal", help="Try what is deployed on Modal instead.")]
 Version = Annotated[bool, typer.Option("--version", help="Print the version.")]

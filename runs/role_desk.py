@@ -169,6 +169,22 @@ class RoleDesk:
         return self._mount.root / "runs"
 
 
+class DeskFence:
+    """Asks, before each write, whether the desk is still this call's. Both calls may block."""
+
+    def __init__(self, desk: RoleDesk, note: Callable[[], Any], commit: Callable[[], None]) -> None:
+        self._desk = desk
+        self._note = note
+        self._commit = commit
+
+    def check(self) -> None:
+        if self._desk.superseded(self._note()):
+            raise self._desk.refuse()
+
+    def kept(self) -> None:
+        self._commit()
+
+
 def _wants(run: Run | None, task: RoleTask) -> bool:
     """Whether the run still waits for this call."""
     return run is not None and not run.final and not run.cancelling and run.fence <= task.fence

@@ -212,6 +212,10 @@ class SharedStore:
         for name in old:
             await self._places.keys.pop(name)
 
+    async def live(self) -> frozenset[str]:
+        """The runs that have not ended."""
+        return frozenset(line.run_id for line in await self._index.live())
+
     async def refresh(self) -> None:
         """Let what runs are found by say what their records say."""
         await self._index.refresh()
