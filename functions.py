@@ -183,6 +183,7 @@ def web(deployment: Deployment, *, service: str, host: str, probes: "Probes") ->
             hosts=settings.hosts or (host,),
             key_rate=settings.key_rate,
             key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+            max_key_readers=max(1, settings.max_readers // 2),
             stream_times=StreamTimes(whole=STREAM_S),
         ),
     )

@@ -304,6 +304,7 @@ def create_local_app(settings: Settings) -> "FastAPI":
             hosts=settings.hosts or LOOPBACK_HOSTS,
             key_rate=settings.key_rate,
             key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+            max_key_readers=max(1, settings.max_readers // 2),
             sandbox_counts=lambda: machine.sandbox_counts,
         ),
     )

@@ -13,6 +13,7 @@ from api.auth import Auth
 from api.daily_spend import DailySpend
 from api.guards import BodyGuard, HostGuard, KeyGuard
 from api.key_rate import KeyRate
+from api.key_readers import KeyReaders
 from api.metrics import Metrics
 from api.openapi import describe
 from api.options import AppOptions
@@ -71,6 +72,7 @@ def create_app(
     app.state.options = options
     app.state.probes = probes
     app.state.metrics = metrics
+    app.state.key_readers = KeyReaders(options.max_key_readers if auth.required else 0)
     app.state.daily_spend = DailySpend(options.key_max_cost_usd_per_day)
     app.include_router(routes.router)
     app.include_router(run_routes.router)

@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.daily_spend import DailySpend
+from api.key_readers import KeyReaders
 from api.metrics import Metrics
 from api.options import AppOptions
 from api.probes import Probes
@@ -40,6 +41,10 @@ def _daily_spend(request: Request) -> DailySpend:
     return cast("DailySpend", request.app.state.daily_spend)
 
 
+def _key_readers(request: Request) -> KeyReaders:
+    return cast("KeyReaders", request.app.state.key_readers)
+
+
 def _caller(
     request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> Caller:
@@ -52,6 +57,7 @@ Options = Annotated[AppOptions, Depends(_options)]
 TheProbes = Annotated[Probes, Depends(_probes)]
 TheMetrics = Annotated[Metrics, Depends(_metrics)]
 Spend = Annotated[DailySpend, Depends(_daily_spend)]
+Readers = Annotated[KeyReaders, Depends(_key_readers)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 
 
@@ -94,20 +100,20 @@ def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa
 RespondAsync = Annotated[bool, Depends(_respond_async)]
 
 
-async def _reader(service: Service) -> AsyncIterator[None]:
+async def _reader(service: Service, keys: Readers, caller: TheCaller) -> AsyncIterator[None]:
     """A reader's place, held until the stream's end. Raises TooManyReaders."""
-    with service.readers():
+    with keys.place(caller.name), service.readers():
         yield
 
 
 async def _reader_unless_async(
-    service: Service, respond_async: RespondAsync
+    service: Service, keys: Readers, caller: TheCaller, respond_async: RespondAsync
 ) -> AsyncIterator[None]:
     """A reader's place where the answer is a stream."""
     if respond_async:
         yield
         return
-    with service.readers():
+    with keys.place(caller.name), service.readers():
         yield
 
 

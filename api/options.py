@@ -27,6 +27,8 @@ class AppOptions:
     key_rate: int = 60
     """Calls a minute and key; 0: no limit."""
     key_max_cost_usd_per_day: float = 0.0
+    max_key_readers: int = 0
+    """Streams that one key reads at a time, where there are keys; 0: no limit."""
     max_body_bytes: int = MAX_BODY_BYTES
     sandbox_counts: Callable[[], SandboxCounts] | None = None
     stream_times: StreamTimes = field(default_factory=StreamTimes)

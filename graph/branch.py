@@ -4,12 +4,18 @@ import re
 
 _SLUG_LENGTH = 40
 _SHORT_ID = 8
+_KEY_LIKE = re.compile(r"(?=.*\d).{16,}")
+"""A word that may be a key is not shown to everyone."""
 
 
 def branch_name(prompt: str, run_id: str) -> str:
-    """`agent/<slug>-<short id>`: the prompt's first words and the run id's last characters."""
+    """`agent/<slug>-<short id>`: the prompt's first words and the run id's last characters.
+
+    What may be a key is left out of the words.
+    """
     slug = ""
-    for word in re.findall(r"[a-z0-9]+", prompt.lower()):
+    words = re.findall(r"[a-z0-9]+", prompt.lower())
+    for word in (word for word in words if not _KEY_LIKE.fullmatch(word)):
         longer = f"{slug}-{word}" if slug else word
         if len(longer) > _SLUG_LENGTH:
             break

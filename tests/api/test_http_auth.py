@@ -246,3 +246,19 @@ async def test_every_documented_call_is_open_or_needs_a_key() -> None:
                     else:
                         assert answer.status_code == 200
         assert run_id in service.runs
+
+
+async def test_a_key_reads_so_many_streams_at_a_time() -> None:
+    service = MemoryService(max_readers=10)
+    anns, bobs = service.add("ann"), service.add("bob")
+    path, other = f"/runs/{anns}/events", f"/runs/{bobs}/events"
+    async with client_of(service, auth=Auth(KEYS), key=ANN, max_key_readers=1) as client:
+        async with client.stream("GET", path):
+            second = await client.get(path)
+            assert (second.status_code, second.json()["code"]) == (429, "too_many_readers")
+            headers = {"Authorization": f"Bearer {BOB}"}
+            async with client.stream("GET", other, headers=headers) as bob:
+                assert bob.status_code == 200
+        await service.reading_is(0)
+        async with client.stream("GET", path) as again:
+            assert again.status_code == 200

@@ -124,3 +124,9 @@ def test_every_error_is_in_the_drawn_tree_and_survives_a_journey(
     kind, arguments = cls("what happened", "what to do").__reduce__()
     again = kind(*arguments)
     assert (again.message, again.hint, again.code) == ("what happened", "what to do", cls.code)
+
+
+def test_a_branch_name_tells_no_key() -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    assert branch_name(f"Use {key} to greet", "01abcdefgh") == "agent/use-to-greet-abcdefgh"
+    assert branch_name(f"Use sk_{key}", "01abcdefgh") == "agent/use-sk-abcdefgh"
