@@ -189,18 +189,6 @@ def environment(data_dir: Path) -> Iterator[Mapping[str, str]]:
     assert not left
 
 
-def test_the_command_shows_the_pull_request(environment: Mapping[str, str]) -> None:
-    ended = subprocess.run(
-        COMMAND, env=environment, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stderr == ""
-    assert "Claude's replies are replayed" in ended.stdout
-    _, _, shown = ended.stdout.partition("pull request #1 ──")
-    assert "Let an invoice carry a discount" in shown
-    assert "+        return cents(percent(self.discount_rate, self.subtotal))" in shown
-
-
 def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -> None:
     ended = subprocess.run(
         COMMAND,

@@ -1,4 +1,4 @@
-"""Spans of a whole run, sent to a collector on this machine: what they say, and what not."""
+"""The command's whole run: what it shows, and the spans that it sends to a collector here."""
 
 import gzip
 import os
@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from demo.sample import REQUEST
+from demo.temporary_folder import temporary_folder
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
@@ -82,18 +83,42 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {"PATH": path, "HOME": str(folder), "PYTHONPATH": str(ROOT), **more}
 
 
-@pytest.mark.sandbox
-def test_a_run_is_traced_from_node_to_request(data_dir: Path) -> None:
-    with collecting() as collector:
-        told = environment(
-            data_dir,
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector.address,
-            OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20collectors-own-key",
-        )
+@pytest.fixture(scope="module")
+def told() -> Iterator[tuple[str, Collector]]:
+    """What one run of the command printed, and what it sent; it leaves nothing behind."""
+    with temporary_folder() as folder, collecting() as collector:
+        temporary = folder / "temporary"
+        temporary.mkdir(mode=0o711)
         ended = subprocess.run(
-            COMMAND, env=told, capture_output=True, text=True, check=False, timeout=100
+            COMMAND,
+            env=environment(
+                folder,
+                TMPDIR=str(temporary),
+                OTEL_EXPORTER_OTLP_ENDPOINT=collector.address,
+                OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20collectors-own-key",
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
-    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+        assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+        assert not list(temporary.iterdir())
+        yield ended.stdout, collector
+
+
+@pytest.mark.sandbox
+def test_the_command_shows_the_pull_request(told: tuple[str, Collector]) -> None:
+    printed, _ = told
+    assert "Claude's replies are replayed" in printed
+    _, _, shown = printed.partition("pull request #1 ──")
+    assert "Let an invoice carry a discount" in shown
+    assert "+        return cents(percent(self.discount_rate, self.subtotal))" in shown
+
+
+@pytest.mark.sandbox
+def test_a_run_is_traced_from_node_to_request(told: tuple[str, Collector]) -> None:
+    _, collector = told
     (run,) = collector.named("run")
     assert attributes(run)["coding_agent.status"] == "succeeded"
     nodes = [span for span in collector.spans if span.name.startswith("node ")]
