@@ -5,7 +5,7 @@ The functions share nothing but the store's places and a folder. What they run o
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from api.service_log import log_to_stderr
 from api.settings import Settings
+from api.telemetry import tracing
 from forge.repo_url import is_loopback, parse, web_address
 from forge.secret_forms import hiding
 from graph.services import Services
@@ -133,7 +134,8 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
     )
     sole = SoleDrive(workshop, deployment.config.started, lambda held: held.startswith(f"{call}."))
     try:
-        await sole(run_id)
+        with telemetry(deployment):
+            await sole(run_id)
         await sandboxes.close_run(run_id)
         await store.settle(run_id)
     finally:
@@ -225,6 +227,17 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
     )
     async with runs:
         yield runs
+
+
+def telemetry(deployment: Deployment) -> AbstractContextManager[None]:
+    """Spans of a run go where the settings say, while the block runs."""
+    settings = deployment.settings
+    headers = settings.otel_exporter_otlp_headers
+    return tracing(
+        endpoint=settings.otel_exporter_otlp_endpoint,
+        headers=headers.get_secret_value() if headers else "",
+        version=deployment.version,
+    )
 
 
 def open_claude(settings: Settings) -> "Claude":

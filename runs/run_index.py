@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Final
+from zlib import crc32
 
 from graph.values import Status
 from runs.edition import Edition
@@ -16,6 +17,9 @@ from runs.store import RunQuery
 
 _FRESH_S: Final = 1.0
 _ARCHIVE_FRESH_S: Final = 60.0
+_ROUND_S: Final = 600.0
+_ROUNDS: Final = 144
+"""As many as a day has."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,6 @@ class Line:
     repo: str
     queued_at: float
     updated_at: float
-    cost_usd: float
 
     @classmethod
     def of(cls, edition: Edition) -> "Line":
@@ -40,7 +43,6 @@ class Line:
             repo=repo_name(run.request["repo_url"]),
             queued_at=run.queued_at,
             updated_at=run.updated_at,
-            cost_usd=run.spend.cost_usd or 0.0,
         )
 
     def fits(self, query: RunQuery) -> bool:
@@ -106,9 +108,15 @@ class RunIndex:
         lines = await (self.all() if FINAL & set(statuses) else self.live())
         return [line for line in lines if line.status in statuses]
 
-    async def refresh(self) -> None:
-        """Let live lines say what the records say, and keep all lines from expiring."""
+    async def refresh(self, now: float) -> None:
+        """Let lines say what the records say, and keep both from expiring.
+
+        Those of runs that go on each time, each of the others once a day.
+        """
+        share = int(now / _ROUND_S) % _ROUNDS
         for line in await self.all():
+            if line.status in FINAL and crc32(line.run_id.encode()) % _ROUNDS != share:
+                continue
             edition = await self._ledger.newest(line.run_id)
             if edition is None:
                 await self.remove(line.run_id)

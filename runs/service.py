@@ -271,7 +271,7 @@ class RunService:
         """How many runs there are, wait and are driven here, and how many readers watch."""
         return Figures(
             runs=await self._store.count_runs(),
-            queued=await self._store.count_queued(),
+            queued=max(0, await self._store.count_queued()),
             driven=self._dispatch.driven,
             slots=self._config.max_concurrent,
             readers=self._readers,

@@ -218,7 +218,7 @@ class SharedStore:
 
     async def refresh(self) -> None:
         """Let what runs are found by say what their records say."""
-        await self._index.refresh()
+        await self._index.refresh(time.time())
 
     async def _base(self, run_id: str) -> Edition | None:
         """What the next edition follows: this process's own last one, while that is new."""
