@@ -133,7 +133,10 @@ class Machine:
                 runs=runs, sandboxes=self.sandboxes, networked=bool(settings.setup_hosts)
             ),
             publisher=ForgePublisher(
-                **forge, author=settings.git_author, forks=settings.fork == "public"
+                **forge,
+                author=settings.git_author,
+                forks=settings.fork == "public",
+                kept=self.kept_bases,
             ),
         )
 

@@ -70,8 +70,13 @@ async def new_repository(base_git: Path) -> AsyncIterator[Path]:
         await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
 
 
-def put_in_place(new: Path, base_git: Path) -> None:
-    """Give a complete repository its modes and its name; one that is there already stays."""
+def put_in_place(new: Path, base_git: Path, cut_at: str = "") -> None:
+    """Give a complete repository its modes and its name; one that is there already stays.
+
+    `cut_at`: further commits before which there is no history, a line each.
+    """
+    if cut_at:
+        write_whole(new / "shallow", f"{read_shallow(new)}{cut_at}".encode())
     write_whole(new / "info" / "attributes", ATTRIBUTES)
     objects = new / "objects"
     for folder, _, files in os.walk(objects):
@@ -86,11 +91,11 @@ def put_in_place(new: Path, base_git: Path) -> None:
             raise
 
 
-def borrow_base(base_git: Path, tip: Tip, config: bytes, objects: Path, *, cut: bool) -> None:
+def borrow_base(base_git: Path, tip: Tip, config: bytes, objects: Path, cut_at: str) -> None:
     """Make a repository of one branch that has no object but those below `objects`.
 
-    `cut`: the history before the commit is not there. The way to the objects is told by names
-    alone, so that the folder of all data can be moved.
+    `cut_at`: commits before which there is no history, a line each. The way to the objects is told
+    by names alone, so that the folder of all data can be moved.
     """
     new = base_git.with_name(f".base-{secrets.token_hex(6)}")
     way = os.path.relpath(objects, base_git.parent.resolve() / base_git.name / "objects")
@@ -99,13 +104,19 @@ def borrow_base(base_git: Path, tip: Tip, config: bytes, objects: Path, *, cut: 
             folder.mkdir(mode=0o700)
         write_whole(new / "config", config)
         write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
-        if cut:
-            write_whole(new / "shallow", f"{tip.sha}\n".encode())
         write_whole(new / "objects" / "info" / "alternates", f"{way}\n".encode())
         write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
-        put_in_place(new, base_git)
+        put_in_place(new, base_git, cut_at)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def read_shallow(git_dir: Path) -> str:
+    """The commits before which a repository has no history, a line each."""
+    try:
+        return (git_dir / "shallow").read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def borrowed_from(base_git: Path) -> Path | None:

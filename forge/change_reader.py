@@ -83,13 +83,23 @@ def check_size(patch: bytes) -> None:
         )
 
 
+def keep_patch(run: RunFolder, step: int, patch: bytes) -> ChangeRef:
+    """Keep a change that the run itself put onto a newer base."""
+    digest = f"sha256:{hashlib.sha256(patch).hexdigest()}"
+    ref = ChangeRef(step=step, role="rebase", digest=digest)
+    write_whole(run.patch(ref), patch)
+    return ref
+
+
 def prepare_objects(run: RunFolder) -> None:
-    """Make the run's own folder of objects, which borrows from the base."""
+    """Make the run's own folder of objects, which borrows from the bases that are there."""
     alternates = run.objects / "info" / "alternates"
     for folder in (run.objects, alternates.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
-    if not alternates.exists():
-        write_whole(alternates, b"../base.git/objects\n")
+    bases = [run.base_git, *sorted(run.root.glob("base-*.git"))]
+    lines = "".join(f"../{base.name}/objects\n" for base in bases).encode()
+    if not alternates.exists() or alternates.read_bytes() != lines:
+        write_whole(alternates, lines)
 
 
 async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:

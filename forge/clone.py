@@ -32,8 +32,12 @@ async def clone(
     base_git: Path,
     emit: Emit,
     patience: Patience,
+    cut_at: str = "",
 ) -> Head:
-    """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError."""
+    """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError.
+
+    `cut_at`: further commits before which there is no history, a line each.
+    """
 
     async def attempt() -> Head:
         async with new_repository(base_git) as new:
@@ -45,7 +49,7 @@ async def clone(
                     raise error
                 raise await _why(git, address, branch, error)
             head = await read_head(git, new, address.full_name)
-            await asyncio.to_thread(put_in_place, new, base_git)
+            await asyncio.to_thread(put_in_place, new, base_git, cut_at)
             return head
 
     return await repeated(attempt, what="git clone", emit=emit, patience=patience)

@@ -75,7 +75,7 @@ class Delivery:
             target,
             branch,
             progress.record.commit,
-            git_dir=str(progress.run.base_git),
+            git_dir=str(progress.run.git_of(progress.publication.base)),
             objects=run_objects(str(progress.run.objects)),
             emit=self.emit,
             patience=self.patience,

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import Field, ValidationError
 
+from forge.base_repository import read_shallow
 from forge.runner import Git
 from forge.whole_file import write_whole
 from graph.values import Value
@@ -83,7 +84,7 @@ class Generation:
 
     def cut_at(self, sha: str) -> bool:
         """Whether the history before a commit is not here."""
-        return sha in self._shallow().split()
+        return sha in read_shallow(self.folder).split()
 
     def touch(self) -> None:
         """Remember that it was of use."""
@@ -115,8 +116,7 @@ class Generation:
                 came.chmod(_READABLE_FILE)
                 files[came.name] = _looks(came)
                 came.rename(packs / came.name)
-        shallow = (other / "shallow").read_bytes() if (other / "shallow").exists() else b""
-        write_whole(self.folder / "shallow", shallow)
+        write_whole(self.folder / "shallow", read_shallow(other).encode())
         tips = (*(tip for tip in before.tips if tip != sha), sha)
         contents = Contents(tips=tips, files=files)
         write_whole(self.folder / "contents.json", contents.model_dump_json().encode())
@@ -128,7 +128,7 @@ class Generation:
 
     def _lend(self, folder: Path) -> None:
         (folder / "objects" / "info" / "alternates").write_text(f"{self.objects}\n")
-        (folder / "shallow").write_text(self._shallow())
+        (folder / "shallow").write_text(read_shallow(self.folder))
         contents = self._contents() or Contents()
         refs = sorted(set(contents.tips[-_NEGOTIATED:]))
         (folder / "packed-refs").write_text("".join(f"{sha} refs/kept/{sha}\n" for sha in refs))
@@ -138,12 +138,6 @@ class Generation:
             return Contents.model_validate_json((self.folder / "contents.json").read_bytes())
         except (OSError, ValidationError):
             return None
-
-    def _shallow(self) -> str:
-        try:
-            return (self.folder / "shallow").read_text()
-        except FileNotFoundError:
-            return ""
 
 
 async def _init(git: Git, folder: Path, object_format: str) -> None:

@@ -56,20 +56,23 @@ class KeptBases:
         self._folder = folder.resolve()
         self._runs = runs
 
-    async def make_base(self, origin: Origin, tip: Tip, base_git: Path) -> None:
+    async def make_base(
+        self, origin: Origin, tip: Tip, base_git: Path, *, cut_at: str = ""
+    ) -> None:
         """Make `base_git`, which borrows every object. Raises RepositoryError or GitHubError.
 
         `tip` is what the forge has just told the one who asks: who may not read it has none.
+        `cut_at`: further commits before which there is no history, a line each.
         """
         place = await asyncio.to_thread(self._place, origin)
         async with locked(_lock_of(place), shared=True):
-            if await asyncio.to_thread(_borrowed_whole, place, tip, base_git):
+            if await asyncio.to_thread(_borrowed_whole, place, tip, base_git, cut_at):
                 return
         async with locked(_lock_of(place)):
-            if await asyncio.to_thread(_borrowed_whole, place, tip, base_git):
+            if await asyncio.to_thread(_borrowed_whole, place, tip, base_git, cut_at):
                 return  # another run has fetched it meanwhile
             generation, tip = await _updated(place, origin, tip)
-            await asyncio.to_thread(_borrow, generation, tip, base_git)
+            await asyncio.to_thread(_borrow, generation, tip, base_git, cut_at)
 
     async def tidy(self, now: float, keep_days: int) -> None:
         """Remove the generations that no run borrows from: older ones, and all after disuse."""
@@ -116,19 +119,20 @@ def _lock_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.lock")
 
 
-def _borrowed_whole(place: Path, tip: Tip, base_git: Path) -> bool:
+def _borrowed_whole(place: Path, tip: Tip, base_git: Path, cut_at: str) -> bool:
     """Make the base without the network, where that can be."""
     newest = Generation.newest(place)
     if newest is None or not newest.holds(tip.sha):
         return False
-    _borrow(newest, tip, base_git)
+    _borrow(newest, tip, base_git, cut_at)
     return True
 
 
-def _borrow(generation: Generation, tip: Tip, base_git: Path) -> None:
+def _borrow(generation: Generation, tip: Tip, base_git: Path, cut_at: str) -> None:
     generation.touch()
     config = (generation.folder / "config").read_bytes()
-    borrow_base(base_git, tip, config, generation.objects, cut=generation.cut_at(tip.sha))
+    own = f"{tip.sha}\n" if generation.cut_at(tip.sha) else ""
+    borrow_base(base_git, tip, config, generation.objects, own + cut_at)
 
 
 async def _updated(place: Path, origin: Origin, tip: Tip) -> tuple[Generation, Tip]:

@@ -44,23 +44,31 @@ class Progress:
         tree = self.publication.change.tree
         if self.record.commit and self.record.tree == tree:
             return
+        parents = await self._parents()
         sha = await commit_tree(
-            self.git,
-            self.run,
-            tree,
-            parent=self.record.pushed or self.publication.base.sha,
-            message=message,
-            author=author,
+            self.git, self.run, tree, parents=parents, message=message, author=author
         )
         await self.keep(commit=sha, tree=tree)
 
+    async def _parents(self) -> tuple[str, ...]:
+        """The branch is never forced: over a newer base, what is on it is merged with that."""
+        base, pushed = self.publication.base, self.record.pushed
+        if not pushed or not base.moved:
+            return (pushed or base.sha,)
+        known = await self.git.run(
+            *("merge-base", "--is-ancestor", base.sha, pushed),
+            git_dir=str(self.run.git_of(base)),
+            environment=run_objects(str(self.run.objects)),
+        )
+        return (pushed,) if known.ok else (pushed, base.sha)
+
 
 async def commit_tree(
-    git: Git, run: RunFolder, tree: str, *, parent: str, message: str, author: str
+    git: Git, run: RunFolder, tree: str, *, parents: tuple[str, ...], message: str, author: str
 ) -> str:
     """A new commit among the run's own objects."""
     sha = await git.output(
-        *("commit-tree", tree, "-p", parent, "-F", "-"),
+        *("commit-tree", tree, *(word for sha in parents for word in ("-p", sha)), "-F", "-"),
         git_dir=str(run.base_git),
         stdin=message.encode(),
         environment={**run_objects(str(run.objects)), **identity(author)},

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from forge import publication_record, pull_request
-from forge.base_movement import base_movement, told_of_movement
+from forge.base_movement import Look, base_movement, told_of_movement
 from forge.branch import check_own_branch
 from forge.change_reader import compare, load_patch
 from forge.checkout import Checkout
@@ -17,6 +17,7 @@ from forge.gate import judge, parse_entries
 from forge.gate_secrets import hide_patterns
 from forge.git_environment import run_objects
 from forge.github import ONCE, GitHub, PullText
+from forge.kept_base import KeptBases
 from forge.progress import Progress
 from forge.publication_record import PublicationRecord
 from forge.repo_url import parse, web_address
@@ -33,7 +34,7 @@ from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
 from graph.events import Emit
 from graph.run_folder import RunFolder
 from graph.services import Publication, Publisher
-from graph.values import Base, Change, GateReport, PullRequest
+from graph.values import Base, Change, GateReport, PullRequest, Rebased
 
 _RUN_ID: Final = "\0run\0"
 _NOBODY: Final = "coding-agent <coding-agent@localhost>"
@@ -45,7 +46,8 @@ class ForgePublisher(Publisher):
 
     `author` is `Name <email>`; without it the token's account is asked for, or the checkout's own
     config where there is no token. `forks`: without the right to push to a public repository the
-    pull request comes from a fork. `rules_cache` keeps the compiled catalogue of secrets.
+    pull request comes from a fork. `kept`: where newer bases borrow from.
+    `rules_cache` keeps the compiled catalogue of secrets.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ForgePublisher(Publisher):
         token: SecretStr | None,
         author: str | None = None,
         forks: bool = False,
+        kept: KeptBases | None = None,
         patience: Patience | None = None,
         rules_cache: Path | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class ForgePublisher(Publisher):
         self._forms = SecretForms(token)
         self._author = author
         self._forks = forks
+        self._kept = kept
         self._patience = patience or Patience(tries=3)
         self._git = Git(web=self._web, token=token, hide=(str(runs),))
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
@@ -84,7 +88,7 @@ class ForgePublisher(Publisher):
 
         return await asyncio.to_thread(judged)
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
         check_own_branch(publication.branch, publication.base.branch)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
@@ -94,15 +98,18 @@ class ForgePublisher(Publisher):
 
     async def _to_forge(
         self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
-    ) -> PullRequest:
+    ) -> PullRequest | Rebased:
         github = await self._signed_in(publication.base).patient(publication.deadline)
         address = parse(publication.base.address, self._web, allow_local=False)
-        movement = await base_movement(
-            *(self._git, address, run, publication.base, publication.change), emit, self._patience
-        )
+        look = Look(self._git, github, self._kept, self._patience, address, run, emit)
+        movement = await base_movement(look, publication)
+        if movement and movement.rebased:
+            return movement.rebased
         publication = told_of_movement(publication, movement)
         progress = Progress(self._git, run, publication, record)
-        template = await read_template(self._git, run, publication.base.tree)
+        template = await read_template(
+            self._git, run.git_of(publication.base), publication.base.tree
+        )
         author = self._author or (await github.account(emit)).author
         delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
         target = await delivery.target()

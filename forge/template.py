@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 from forge.neutral_text import line, paragraphs
 from forge.runner import Git
-from graph.run_folder import RunFolder
 
 Topic = Literal["summary", "validation"]
 
@@ -28,15 +28,15 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
 )
 
 
-async def read_template(git: Git, run: RunFolder, tree: str) -> str:
+async def read_template(git: Git, git_dir: Path, tree: str) -> str:
     """The template that a tree holds where GitHub looks for it, or nothing. Raises GitFailed."""
     asked = "".join(f"{tree}:{place}\n" for place in _PLACES).encode()
-    answer = await git.output("cat-file", _FORMAT, git_dir=str(run.base_git), stdin=asked)
+    answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=asked)
     for row in answer.decode("utf-8", "replace").splitlines():
         sha, _, facts = row.partition(" ")
         kind, _, size = facts.partition(" ")
         if kind == "blob" and int(size) <= _MAX_BYTES:
-            text = await git.output("cat-file", "blob", sha, git_dir=str(run.base_git))
+            text = await git.output("cat-file", "blob", sha, git_dir=str(git_dir))
             return text.decode("utf-8", "replace")
     return ""
 

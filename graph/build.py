@@ -59,7 +59,7 @@ def build_graph(
     graph.add_conditional_edges("validate", edges.after_validate)
     graph.add_conditional_edges("review", edges.after_review)
     graph.add_conditional_edges("fix", edges.after_change)
-    graph.add_edge("publish", END)
+    graph.add_conditional_edges("publish", edges.after_publish)
     return graph
 
 

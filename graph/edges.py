@@ -61,6 +61,11 @@ def after_review(state: RunState) -> Literal["fix", "publish"]:
     return "fix" if rounds_left(state) else "publish"
 
 
+def after_publish(state: RunState) -> Literal["validate", "__end__"]:
+    """A change that went over to a newer base is judged again; else this was the end."""
+    return _END if state.get("outcome") else "validate"
+
+
 def rounds_left(state: RunState) -> bool:
     """Whether the fixer may be called once more."""
     return state["rounds"] < state["limits"].max_fix_rounds
@@ -152,7 +157,14 @@ def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:
         return cast("NodeOutcome", update["validation"].status)
     if node == "review":
         return "approved" if update["review"].verdict == "approve" else "request_changes"
-    return "failed" if node == "publish" and not update["gate"].passed else "ok"
+    return _publish_outcome(update) if node == "publish" else "ok"
+
+
+def _publish_outcome(update: dict[str, Any]) -> NodeOutcome:
+    """Without an end of the run, the change went over to a newer base."""
+    if not update.get("outcome"):
+        return "revised"
+    return "ok" if update["gate"].passed else "failed"
 
 
 def resume_from(state: RunState) -> NodeName:

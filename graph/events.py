@@ -153,8 +153,11 @@ class ReviewFinished(EventBase):
 
 
 class ChangeUpdated(EventBase):
+    """The newest change; `baseSha` where it was put onto a newer commit of the base branch."""
+
     type: Literal["change.updated"] = "change.updated"
     digest: str
+    base_sha: str | None = None
     files: tuple[ChangedFile, ...]
 
 

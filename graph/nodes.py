@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.config import get_config, get_stream_writer
 from langgraph.types import interrupt
 
-from graph import edges
+from graph import edges, publishing
 from graph.branch import branch_name
 from graph.errors import InvalidRequest, PushBlocked
 from graph.events import (
@@ -22,16 +22,19 @@ from graph.events import (
     ReviewFinished,
     ValidationFinished,
 )
-from graph.services import Publication, Services
+from graph.services import Services
 from graph.state import Limits, RunState
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import (
     Approval,
+    Base,
     Budget,
     Change,
     GateFinding,
     GateReport,
     Outcome,
+    PullRequest,
+    Rebased,
     RoleName,
     Spend,
     Stopped,
@@ -47,6 +50,7 @@ _FRESH: Update = {
     "validation": None,
     "review": None,
     "gate": None,
+    "settled": None,
     "rounds": 0,
     "spent": Spend(),
     "spent_before": Spend(),
@@ -76,22 +80,12 @@ class Nodes:
         base = await self.services.repositories.prepare(
             run_id, state["repo_url"], state.get("base_branch"), _emit()
         )
-        setup = tuple(state.get("setup") or ())
-        found = await self.services.checks.find(
-            run_id,
-            base,
-            tuple(state.get("validate") or ()),
-            bool(state.get("validate_only")),
-            setup,
-        )
         return {
             **_FRESH,
             "run_id": run_id,
             "limits": limits,
-            "base": base.model_copy(update={"notes": (*base.notes, *found.notes)}),
+            **await self._on_base(state, run_id, base),
             "branch": branch_name(prompt, run_id),
-            "checks": list(found.checks),
-            "tree_setup": [*setup, *found.setup],
             "deadline": time.time() + limits.timeout_s,
         }
 
@@ -179,50 +173,58 @@ class Nodes:
 
     async def publish(self, state: RunState) -> Update:
         """Hold the change against the gate; what passes becomes a pull request or a branch."""
+        newest, state = state, publishing.to_publish(state)
         run_id, base, change, emit = state["run_id"], state["base"], _change(state), _emit()
         gate = await self.services.publisher.gate(
             run_id, base, change, tuple(state.get("allow") or ())
         )
         if not gate.passed:
-            return _blocked(gate, emit, f"gate:{change.ref.step}")
+            return publishing.judged(state) | _blocked(gate, emit, f"gate:{change.ref.step}")
         refused_before = (before := state.get("gate")) is not None and not before.passed
         if not refused_before:
             _tell_gate(gate, emit, f"gate:{change.ref.step}")
         outcome = edges.verdict(state)
-        publication = Publication(
-            run_id=run_id,
-            branch=state["branch"],
-            base=base,
-            change=change,
-            plan=state.get("plan"),
-            validation=state.get("validation"),
-            review=state.get("review"),
-            gate=gate,
-            draft=bool(state.get("draft")) or outcome.status != "succeeded",
-            left=edges.left_to_do(state),
-            title=state.get("title") or "",
-            labels=tuple(state.get("labels") or ()),
-            reviewers=tuple(state.get("reviewers") or ()),
-            requested_by=state.get("requested_by") or "",
-            deadline=_deadline(state),
+        publication = publishing.publication_of(
+            state, gate, outcome, _deadline(state), follows=state is newest
         )
         try:
-            pull_request = await self.services.publisher.publish(publication, emit)
+            published = await self.services.publisher.publish(publication, emit)
         except PushBlocked as blocked:
             gate = GateReport(passed=False, findings=(*blocked.findings, *gate.findings))
-            return _blocked(gate, emit, f"push:{change.ref.step}")
+            return publishing.judged(state) | _blocked(gate, emit, f"push:{change.ref.step}")
+        if isinstance(published, Rebased):
+            return await self._gone_over(state, published)
         if refused_before:
             _tell_gate(gate, emit, f"push:{change.ref.step}:passed")
-        kind = PrCreated if pull_request.created else PrUpdated
-        told = kind(
-            url=pull_request.url,
-            number=pull_request.number,
-            branch=pull_request.branch,
-            draft=pull_request.draft,
+        _tell_pull_request(published, emit, f"publish:{change.ref.step}")
+        outcome = edges.published(outcome, published)
+        update: Update = {"gate": gate, "pull_request": published, "outcome": outcome}
+        return publishing.judged(state) | update
+
+    async def _gone_over(self, state: RunState, rebased: Rebased) -> Update:
+        """Go on with the change on the newer base; what that asks for is found anew."""
+        change = rebased.change
+        if change is None:
+            outcome = Outcome(status="no_changes", reason="empty_change")
+            return {"base": rebased.base, "change": None, "outcome": outcome}
+        event = ChangeUpdated(
+            digest=change.ref.digest, files=change.files, base_sha=rebased.base.sha
         )
-        emit(told.keyed(f"publish:{change.ref.step}"))
-        outcome = edges.published(outcome, pull_request)
-        return {"gate": gate, "pull_request": pull_request, "outcome": outcome}
+        _emit()(event.keyed(f"change:{change.ref.step}"))
+        found = await self._on_base(state, state["run_id"], rebased.base)
+        return publishing.gone_over(state, change) | found
+
+    async def _on_base(self, state: RunState, run_id: str, base: Base) -> Update:
+        """The base, and what it asks for of checks and set-up."""
+        setup = tuple(state.get("setup") or ())
+        asked, only = tuple(state.get("validate") or ()), bool(state.get("validate_only"))
+        found = await self.services.checks.find(run_id, base, asked, only, setup)
+        notes = dict.fromkeys((*base.notes, *found.notes))
+        return {
+            "base": base.model_copy(update={"notes": tuple(notes)}),
+            "checks": list(found.checks),
+            "tree_setup": [*setup, *found.setup],
+        }
 
     async def _task(
         self, state: RunState, role: RoleName, gate: tuple[GateFinding, ...] = ()
@@ -308,6 +310,12 @@ def _blocked(gate: GateReport, emit: Emit, key: str) -> Update:
 
 def _tell_gate(gate: GateReport, emit: Emit, key: str) -> None:
     emit(GateFinished(passed=gate.passed, findings=gate.findings).keyed(key))
+
+
+def _tell_pull_request(made: PullRequest, emit: Emit, key: str) -> None:
+    kind = PrCreated if made.created else PrUpdated
+    told = kind(url=made.url, number=made.number, branch=made.branch, draft=made.draft)
+    emit(told.keyed(key))
 
 
 def _change(state: RunState) -> Change:

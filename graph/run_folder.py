@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph.values import ChangeRef, RoleName
+from graph.values import Base, ChangeRef, RoleName
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class RunFolder:
     def base_git(self) -> Path:
         """The trusted bare repository; never written after `prepare`."""
         return self.root / "base.git"
+
+    def git_of(self, base: Base) -> Path:
+        """The repository of a base: `base.git`, or that of a newer commit of its branch."""
+        return self.root / f"base-{base.moved}.git" if base.moved else self.base_git
 
     @property
     def changes(self) -> Path:

@@ -14,6 +14,7 @@ from graph.values import (
     GateReport,
     Plan,
     PullRequest,
+    Rebased,
     Review,
     Validation,
     Value,
@@ -135,6 +136,8 @@ class Publication(Value):
     requested_by: str = ""
     deadline: float = 0
     """Unix seconds: a rate limit that ends before is waited for."""
+    rebase_step: int | None = None
+    """Where the base branch moved, the change goes over to it under this step, if it fits there."""
 
 
 class Publisher(Protocol):
@@ -146,10 +149,11 @@ class Publisher(Protocol):
         """Judge the change by its tree; `allow` names rules that may pass."""
         ...
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
         """Commit, push to the branch, open or update the pull request; safe to repeat.
 
-        For a local checkout: make the branch there, and a patch file. Raises RepositoryError or
+        Nothing is published where the change went over to a newer base, to be judged there. For a
+        local checkout: make the branch there, and a patch file. Raises RepositoryError or
         GitHubError.
         """
         ...

@@ -16,6 +16,7 @@ from graph.values import (
     Plan,
     PullRequest,
     Review,
+    Settled,
     Spend,
     Stopped,
     Validation,
@@ -94,6 +95,8 @@ class RunState(RunRequest, total=False):
     validation: Validation | None
     review: Review | None
     gate: GateReport | None
+    settled: Settled | None
+    """What may be published of before the newest move of the base, where there is no more time."""
     rounds: int
     spent: Spend
     spent_before: Spend

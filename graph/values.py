@@ -1,11 +1,15 @@
 """What a run knows: small frozen values, safe to checkpoint, to send on and to show."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 RoleName = Literal["planner", "coder", "reviewer", "fixer"]
+MAX_MOVES: Final = 2
+"""So often a run goes over to a newer commit of its base branch; then it is let move."""
+ChangeMaker = RoleName | Literal["rebase"]
+"""Who made a change: a role, or the run when it put one onto a newer base."""
 NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
 Stop = Literal["budget", "time"]
 Severity = Literal["error", "warning", "info"]
@@ -39,7 +43,8 @@ class Base(Value):
 
     `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
     `tree` is the id of the commit's tree; `message` says what a reader should know of the
-    repository (a rename, submodules left as they are), or is empty.
+    repository (a rename, submodules left as they are), or is empty. `moved`: how often the run went
+    over to a newer commit of the branch; each of these has a repository of its own.
     """
 
     address: str
@@ -48,6 +53,7 @@ class Base(Value):
     sha: str
     tree: str
     local: bool = False
+    moved: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -98,7 +104,7 @@ class ChangeRef(Value):
     """A whole change against the base as a role handed it over: `changes/NNNN-<role>.patch`."""
 
     step: int
-    role: RoleName
+    role: ChangeMaker
     digest: str
     """`sha256:` and the hex digest of the patch's bytes."""
 
@@ -200,6 +206,22 @@ class PullRequest(Value):
     """Path of the patch file of a local run."""
     conflicts: tuple[str, ...] = ()
     """Paths in which the change conflicts with a base branch that moved meanwhile."""
+
+
+class Rebased(Value):
+    """A change on a newer commit of its base branch; None where that commit holds all of it."""
+
+    base: Base
+    change: Change | None
+
+
+class Settled(Value):
+    """What was judged on a base before the run went over to a newer one."""
+
+    base: Base
+    change: Change
+    validation: Validation | None
+    review: Review | None
 
 
 class Usage(Value):

@@ -24,7 +24,7 @@ from roles.tree_digest import TreeView, tree_digest
 from roles.turn import Patience
 from sandbox.change import take_change
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.workspace import LIVE, store_change
+from sandbox.workspace import live_tree, store_change
 
 _MAX_PATCH = 50 * 1024 * 1024
 _MAX_TITLE = 100
@@ -103,7 +103,8 @@ class ChangingRole(ClaudeRole):
         emit: Emit,
     ) -> ChangeResult:
         live = self._live_change(task)
-        tree = TreeSpec(name=LIVE, base=task.base, change=task.change, setup=task.setup, saved=live)
+        name = live_tree(task.base)
+        tree = TreeSpec(name=name, base=task.base, change=task.change, setup=task.setup, saved=live)
         sandbox = await self._sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))

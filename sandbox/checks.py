@@ -65,10 +65,13 @@ class SandboxChecks(Checks):
         only: bool,
         setup: tuple[str, ...] = (),
     ) -> FoundChecks:
-        """Reads the base's objects in the tree `plan`, which stays for the planner."""
-        tree = TreeSpec(name=PLAN, base=base, checkout=False)
+        """Reads the base's objects; the tree `plan` of a run's first base stays for the planner."""
+        name = f"moved-{base.moved}" if base.moved else PLAN
+        tree = TreeSpec(name=name, base=base, checkout=False)
         sandbox = await self._sandboxes.open(run_id, tree)
         facts = await read_facts(sandbox, base)
+        if base.moved:
+            await self._sandboxes.discard(run_id, name)
         own = _own_settings(facts)
         asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
         checks = [Check(command=command, source="caller") for command in asked]

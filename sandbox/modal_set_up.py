@@ -72,7 +72,7 @@ class ModalSetUp:
         """Run the commands in a tree of their own; whether they run scripts of the repository."""
         plain = RemoteSandbox(box, self._boxes.limits)
         sandbox = CountedSandbox(plain, self._counts)
-        await put_base(plain, run, self._boxes.limits)
+        await put_base(plain, run.git_of(spec.base), self._boxes.limits)
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
         try:

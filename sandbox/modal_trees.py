@@ -162,7 +162,7 @@ class ModalSandboxes(Sandboxes):
         sandbox = RemoteSandbox(box, self._boxes.limits)
         try:
             if not spec.setup:
-                await put_base(sandbox, run, self._boxes.limits)
+                await put_base(sandbox, run.git_of(spec.base), self._boxes.limits)
             await fill(CountedSandbox(sandbox, self._counts), run, spec, patch)
         finally:
             await sandbox.close()

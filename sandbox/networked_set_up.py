@@ -54,7 +54,7 @@ class NetworkedSetUp:
         self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, owner: int | None
     ) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
-        sandbox = await self._attach(folder, run, owner)
+        sandbox = await self._attach(folder, run.git_of(spec.base), owner)
         try:
             own = bool(patch) and (
                 needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
@@ -83,7 +83,7 @@ class NetworkedSetUp:
         """Run the commands with a network in a tree of their own, and pack what they left."""
         new = await asyncio.to_thread(make_folders, beside, owner)
         try:
-            plain = await self._attach(new, run, owner)
+            plain = await self._attach(new, run.git_of(spec.base), owner)
             await fill(CountedSandbox(plain, self._counts), run, spec, patch)
             await self._run(new, run, spec, owner)
             packed = await plain.transfer(_PACK, target=target)
@@ -99,7 +99,7 @@ class NetworkedSetUp:
         outlet = Outlet(tree / "outlet", environment(self._hosts))
         await asyncio.to_thread(_make_passable, outlet.folder)
         async with proxy.serving(outlet.folder, owner):
-            sandbox = await self._attach(tree, run, owner, outlet)
+            sandbox = await self._attach(tree, run.git_of(spec.base), owner, outlet)
             try:
                 await run_set_up(CountedSandbox(sandbox, self._counts), spec.setup)
             except SetupFailed as error:
@@ -108,9 +108,9 @@ class NetworkedSetUp:
                 await sandbox.close()
 
     async def _attach(
-        self, folder: Path, run: RunFolder, owner: int | None, outlet: Outlet | None = None
+        self, folder: Path, git_dir: Path, owner: int | None, outlet: Outlet | None = None
     ) -> PackingSandbox:
-        objects = base_objects(run.base_git)
+        objects = base_objects(git_dir)
         return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
 
     def _key(self, spec: TreeSpec) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from graph.errors import SandboxError
-from graph.run_folder import RunFolder
 from sandbox.base_objects import BaseObjects
 from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
@@ -24,9 +24,9 @@ chmod -R u=rwX,go=rX {BASE_OBJECTS}
 """
 
 
-async def put_base(sandbox: RemoteSandbox, run: RunFolder, limits: Limits) -> None:
+async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> None:
     """Give a new container the base's objects, and the folders of an empty tree."""
-    base = await asyncio.to_thread(BaseObjects.of, base_objects(run.base_git))
+    base = await asyncio.to_thread(BaseObjects.of, base_objects(git_dir))
     order = replace(
         order_of(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
         timeout_s=_TIMEOUT_S,

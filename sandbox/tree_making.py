@@ -31,7 +31,7 @@ def make_folders(folder: Path, owner: int | None) -> Path:
 
 async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
     """Check the base out, or only make its index, and apply the change, inside."""
-    shallow = _shallow(run)
+    shallow = _shallow(run.git_of(spec.base))
     script = ["set -e", make_git_dir(".git", spec.base)]
     if shallow:
         script.append(f"head -c {len(shallow)} > .git/shallow")
@@ -62,9 +62,9 @@ def base_objects(git_dir: Path) -> Path:
         return objects
 
 
-def _shallow(run: RunFolder) -> bytes:
+def _shallow(git_dir: Path) -> bytes:
     """Where the base's history was cut, as git keeps it."""
     try:
-        return (run.base_git / "shallow").read_bytes()
+        return (git_dir / "shallow").read_bytes()
     except FileNotFoundError:
         return b""

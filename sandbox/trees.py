@@ -49,10 +49,10 @@ class LocalSandboxes(Sandboxes):
         folder = _tree_folder(run, spec.name)
         owner = self._backend.owner_of(run_id)
         if owner is not None:
-            ensure_readable(base_objects(run.base_git), owner)
+            ensure_readable(base_objects(run.git_of(spec.base)), owner)
         if not _is_tree(folder, owner):
             await self._make(run_id, spec, folder, owner)
-        sandbox = await self._attach(run, folder, owner)
+        sandbox = await self._attach(run, spec, folder, owner)
         if spec.checkout and await asyncio.to_thread((folder / _UNFILLED).exists):
             await check_out(sandbox)
             await asyncio.to_thread((folder / _UNFILLED).unlink, missing_ok=True)
@@ -81,7 +81,7 @@ class LocalSandboxes(Sandboxes):
         await _discard(folder)
         new = await asyncio.to_thread(make_folders, folder, owner)
         try:
-            sandbox = await self._attach(run, new, owner)
+            sandbox = await self._attach(run, spec, new, owner)
             try:
                 await fill(sandbox, run, spec, patch)
                 if not spec.checkout:
@@ -96,8 +96,10 @@ class LocalSandboxes(Sandboxes):
         finally:
             await remove_folder(new)
 
-    async def _attach(self, run: RunFolder, folder: Path, owner: int | None) -> Sandbox:
-        objects = base_objects(run.base_git)
+    async def _attach(
+        self, run: RunFolder, spec: TreeSpec, folder: Path, owner: int | None
+    ) -> Sandbox:
+        objects = base_objects(run.git_of(spec.base))
         sandbox = await asyncio.to_thread(self._backend.attach, folder, objects, owner)
         return CountedSandbox(sandbox, self._counts)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from graph.errors import StoreDamaged
 from graph.run_folder import RunFolder
 from graph.services import Workspaces
-from graph.values import ChangeRef, RoleName
+from graph.values import MAX_MOVES, Base, ChangeRef, RoleName
 from sandbox.sandbox import Sandboxes
 from sandbox.whole_file import write_whole
 
-LIVE = "live"
+_LIVE = "live"
+_LIVES = (_LIVE, *(f"{_LIVE}-{moved}" for moved in range(1, MAX_MOVES + 1)))
 _PASSABLE = 0o711  # on the way to a live tree and to the base's objects
 _PRIVATE = 0o700
 
@@ -31,7 +32,12 @@ class LocalWorkspaces(Workspaces):
         return await asyncio.to_thread(_raise_fence, file)
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
-        await self._sandboxes.close_run(run_id, keep=(LIVE,) if resumable else ())
+        await self._sandboxes.close_run(run_id, keep=_LIVES if resumable else ())
+
+
+def live_tree(base: Base) -> str:
+    """The name of the tree that coder and fixer share: over a newer base it is another one."""
+    return _LIVES[base.moved]
 
 
 def make_run_folder(runs: Path, run_id: str) -> None:

@@ -80,6 +80,18 @@ class Hosted:
     def git(self, *words: str) -> bytes:
         return git(self.repository.git_dir, *words)
 
+    def commit(self, name: str, content: str) -> str:
+        """A commit on the default branch that adds one file at the top."""
+        branch = f"refs/heads/{self.repository.default_branch}"
+        blob = git(self.repository.git_dir, "hash-object", "-w", "--stdin", stdin=content.encode())
+        entries = (
+            self.git("ls-tree", branch) + f"100644 blob {blob.decode().strip()}\t{name}\n".encode()
+        )
+        tree = git(self.repository.git_dir, "mktree", stdin=entries).decode().strip()
+        made = self.git("commit-tree", tree, "-p", branch, "-m", f"Add {name}").decode().strip()
+        self.git("update-ref", branch, made)
+        return made
+
 
 def read_tree(git_dir: Path, ref: str) -> Tree:
     tree: Tree = {}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.hosted import GREETER, Hosted
-from tests.e2e.script import Script, small_change
+from tests.e2e.script import Script, approve, done, shell, small_change
 from tests.e2e.service import Run
 from tests.e2e.world import World
 from tests.forge.trusted_side import git
@@ -96,16 +96,37 @@ async def test_a_renamed_repository(world: World) -> None:
     assert "renamed" in repo.pull.body
 
 
+POLITE = """\
+import unittest
+
+from greet import greet
+
+
+class PoliteTest(unittest.TestCase):
+    def test_no_morning_is_spoken_of(self):
+        self.assertNotIn('morning', greet('Ada'))
+"""
+EVENING = "sed -i 's/Good morning/Good evening/' greet.py"
+
+
 async def test_a_base_that_moves_on_meanwhile(world: World) -> None:
-    """The branch is made from the commit that was tested; the forge then sees what is new."""
+    """The change goes over to it, fails a test that is new there, and is mended there."""
     repo = await world.host()
-    run = await world.start("Greet from an old base.", repo, small_change())
+    script = {**small_change(), "fixer": [shell(EVENING), done()]}
+    script["reviewer"] = [approve(), approve()]
+    run = await world.start("Greet from an old base.", repo, script)
     await run.until("node.finished", node="prepare")
-    base = repo.git("rev-parse", "main").decode().strip()
-    tree = repo.git("rev-parse", "main^{tree}").decode().strip()
-    moved = repo.git("commit-tree", tree, "-p", base, "-m", "Meanwhile").decode().strip()
-    repo.git("update-ref", "refs/heads/main", moved)
+    moved = repo.commit("test_polite.py", POLITE)
     await run.ended()
     await world.check(run)
     assert run.end["status"] == "succeeded"
-    assert repo.git("rev-parse", f"{repo.pull.head}^").decode().strip() == base
+    assert [name for name, _ in run.nodes[3:]] == [
+        "validate", "review", "publish", "validate", "fix", "validate", "review", "publish",
+    ]  # fmt: skip
+    assert [outcome for name, outcome in run.nodes if name == "publish"] == ["revised", "ok"]
+    assert [event.get("baseSha") for event in run.of("change.updated")] == [None, moved, None]
+    assert "test_no_morning_is_spoken_of" in run.of("validation.finished")[1]["newFailures"][0]
+    assert repo.git("rev-parse", f"{repo.pull.head}^").decode().strip() == moved
+    assert repo.tree(repo.pull.head)[b"test_polite.py"][1].decode() == POLITE
+    assert "Good evening" in repo.diff(repo.pull.head)
+    assert "moved from" in repo.pull.body

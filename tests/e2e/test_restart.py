@@ -98,3 +98,23 @@ async def test_closed_while_the_pull_request_is_opened() -> None:
         async with world.serving() as service:
             await check_gone_on(world, await service.find(run).watch().ended(), repo)
         assert world.forge.calls("POST", f"{repo.repository.full_name}.git/git-receive-pack") == 1
+
+
+async def test_closed_while_the_change_goes_over_to_a_newer_base() -> None:
+    async with World.open() as world:
+        repo = await world.host()
+        script = small_change(reviewer=[approve(), approve()])
+        async with world.serving():
+            run = await world.start("Greet on moving ground.", repo, script)
+            await run.until("node.started", node="code")
+            first = repo.commit("one.txt", "1\n")
+            held = world.forge.hold("POST", f"{repo.repository.full_name}.git/git-upload-pack")
+            await until(lambda: held.came, 20)
+            await run.leave()
+        held.released = True
+        second = repo.commit("two.txt", "2\n")
+        async with world.serving() as service:
+            await check_gone_on(world, await service.find(run).watch().ended(), repo)
+        parent = repo.git("rev-parse", f"{repo.pull.head}^").decode().strip()
+        assert parent == second != first
+        assert len(world.cast.asked(run.prompt, "reviewer")) == 2

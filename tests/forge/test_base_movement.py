@@ -20,7 +20,7 @@ async def a_change(side: TrustedSide, name: str = "new.txt") -> tuple[Base, Chan
 
 
 async def publish(side: TrustedSide, base: Base, change: Change, **more: Any) -> PullRequest:
-    return await side.publisher.publish(side.publication(base, change, **more), side.events.append)
+    return await side.publish(side.publication(base, change, **more))
 
 
 def move(side: TrustedSide, name: str, text: str) -> str:
@@ -133,4 +133,6 @@ async def test_nothing_of_the_look_is_left(side: TrustedSide) -> None:
     move(side, "elsewhere.txt", "theirs\n")
     await publish(side, base, change)
     assert sorted(side.run().base_git.rglob("*")) == before
-    assert list(side.run().root.glob(".newer-*")) == []
+    assert [*side.run().root.glob(".*"), *side.run().root.glob("base-*")] == []
+    alternates = side.run().objects / "info" / "alternates"
+    assert alternates.read_text() == "../base.git/objects\n"

@@ -67,8 +67,7 @@ def snapshot(folder: Path) -> dict[str, tuple[float, str]]:
 
 
 async def publish(side: TrustedSide, base: Base, change: Change) -> PullRequest:
-    publication = side.publication(base, change)
-    return await side.publisher.publish(publication, side.events.append)
+    return await side.publish(side.publication(base, change))
 
 
 async def test_a_run_leaves_the_checkout_as_it_was(

@@ -40,7 +40,7 @@ async def test_a_run_on_the_forge(side: TrustedSide) -> None:
     with watched():
         read = await side.repositories.read_change("r1", base, change.ref)
         gate = await side.publisher.gate("r1", base, read, ())
-        done = await side.publisher.publish(publication, side.events.append)
+        done = await side.publish(publication)
     assert gate.passed
     assert done.number == 1
 
@@ -53,5 +53,5 @@ async def test_a_run_on_a_checkout(side: TrustedSide, tmp_path: Path) -> None:
     change = await side.change(base, write_file)
     publication = side.publication(base, change)
     with watched():
-        done = await side.publisher.publish(publication, side.events.append)
+        done = await side.publish(publication)
     assert done.patch

@@ -39,7 +39,7 @@ async def a_change(side: TrustedSide) -> tuple[Base, Change]:
 
 
 async def publish(side: TrustedSide, base: Base, change: Change, **more: Any) -> PullRequest:
-    return await side.publisher.publish(side.publication(base, change, **more), side.events.append)
+    return await side.publish(side.publication(base, change, **more))
 
 
 def the_fork(side: TrustedSide) -> HostedRepository:

@@ -46,7 +46,7 @@ async def a_change(side: TrustedSide, step: int = 2) -> tuple[Base, Change]:
 
 
 async def publish(side: TrustedSide, base: Base, change: Change, **more: Any) -> PullRequest:
-    return await side.publisher.publish(side.publication(base, change, **more), side.events.append)
+    return await side.publish(side.publication(base, change, **more))
 
 
 def head(side: TrustedSide, ref: str = BRANCH) -> str:

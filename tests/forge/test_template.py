@@ -99,4 +99,4 @@ async def test_a_huge_template_or_a_folder_is_no_template(side: TrustedSide) -> 
     await side.forge.add_repository("octo/with", side.source)
     base = await side.prepare(f"{side.forge.address}/octo/with")
     plain = Git(web=side.forge.address, token=None)
-    assert await read_template(plain, side.run(), base.tree) == ""
+    assert await read_template(plain, side.run().base_git, base.tree) == ""

@@ -19,7 +19,7 @@ from forge.retries import Patience
 from graph.events import Event
 from graph.run_folder import RunFolder
 from graph.services import Publication
-from graph.values import Base, Change, ChangeRef, GateReport
+from graph.values import Base, Change, ChangeRef, GateReport, PullRequest
 from tests.standins.github import TOKEN, GitHubStandIn
 
 ENVIRONMENT = {
@@ -103,7 +103,7 @@ class TrustedSide:
                 **common, allow_local=True, allowed=lambda _: True, kept=kept
             ),
             kept=kept,
-            publisher=ForgePublisher(**common, rules_cache=rules_cache),
+            publisher=ForgePublisher(**common, kept=kept, rules_cache=rules_cache),
         )
 
     @property
@@ -120,6 +120,11 @@ class TrustedSide:
     ) -> Base:
         self.run(run_id)
         return await self.repositories.prepare(run_id, url or self.url, branch, self.events.append)
+
+    async def publish(self, publication: Publication) -> PullRequest:
+        published = await self.publisher.publish(publication, self.events.append)
+        assert isinstance(published, PullRequest)
+        return published
 
     def hand_over(self, patch: bytes, step: int = 2, run_id: str = "r1") -> ChangeRef:
         digest = f"sha256:{hashlib.sha256(patch).hexdigest()}"

@@ -88,7 +88,7 @@ async def test_a_base_that_borrows_is_whole_inside_and_tells_no_place_outside(
     kept, base_git = data_dir / "kept.git", run.folder.base_git
     base_git.rename(kept)
     config = (kept / "config").read_bytes()
-    borrow_base(base_git, Tip("main", run.base.sha), config, kept / "objects", cut=False)
+    borrow_base(base_git, Tip("main", run.base.sha), config, kept / "objects", "")
     sandbox = await run.open()
     assert await said(sandbox, "git fsck --full && cat hello.txt") == "hello"
     assert await said(sandbox, "cat .git/objects/info/alternates") == "/base.git/objects"

@@ -18,7 +18,7 @@ from graph.services import (
     Services,
 )
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
-from graph.values import Base, Change, GateReport, PullRequest, Usage
+from graph.values import Base, Change, GateReport, PullRequest, Rebased, Usage
 from tests.standins.polling import until
 from tests.standins.services import Script
 
@@ -129,6 +129,6 @@ class _PacedPublisher:
     ) -> GateReport:
         return await self.inner.gate(run_id, base, change, allow)
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
         await self.pace.at("publish")
         return await self.inner.publish(publication, emit)

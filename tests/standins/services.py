@@ -17,6 +17,7 @@ from graph.values import (
     GateReport,
     Plan,
     PullRequest,
+    Rebased,
     Review,
     Spend,
     Stop,
@@ -60,6 +61,12 @@ class Script:
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
     conflicts: tuple[str, ...] = ()
+    moves: int = 0
+    """So often the base branch has moved when a change is to be published."""
+    all_there: bool = False
+    """Whether the branch then holds the whole change already."""
+    find_error: Exception | None = None
+    """Raised where checks are looked for on a base that moved."""
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
@@ -176,8 +183,11 @@ class _Checks:
         only: bool,
         setup: tuple[str, ...] = (),
     ) -> FoundChecks:
+        if base.moved and self.script.find_error:
+            raise self.script.find_error
         asked = tuple(Check(command=command, source="caller") for command in caller)
-        named = () if only else (Check(command="make test", source="repository"),)
+        command = "make test" if not base.moved else "make check"
+        named = () if only else (Check(command=command, source="repository"),)
         return FoundChecks(checks=asked + named, setup=self.script.setup, notes=self.script.notes)
 
     async def validate(
@@ -203,9 +213,12 @@ class _Publisher:
     ) -> GateReport:
         return take(self.script.gates)
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
         if self.script.publish_error:
             raise self.script.publish_error
+        if self.script.moves and publication.rebase_step:
+            self.script.moves -= 1
+            return self._rebased(publication, publication.rebase_step)
         self.script.published.append(publication)
         return PullRequest(
             url="https://github.com/octocat/hello/pull/1",
@@ -215,3 +228,10 @@ class _Publisher:
             created=len(self.script.published) == 1,
             conflicts=self.script.conflicts,
         )
+
+    def _rebased(self, publication: Publication, step: int) -> Rebased:
+        moved = publication.base.moved + 1
+        base = publication.base.model_copy(update={"moved": moved, "sha": str(moved) * 40})
+        ref = ChangeRef(step=step, role="rebase", digest=f"sha256:rebased-{step}")
+        change = publication.change.model_copy(update={"ref": ref, "tree": f"tree-{step}"})
+        return Rebased(base=base, change=None if self.script.all_there else change)

@@ -1,0 +1,94 @@
+"""What is published of a run, and how it goes on where its base branch moved meanwhile."""
+
+import time
+from typing import Any, Final
+
+from graph import edges
+from graph.services import Publication
+from graph.state import RunState
+from graph.values import (
+    MAX_MOVES,
+    Change,
+    GateReport,
+    Outcome,
+    Settled,
+)
+
+_TIME_TO_JUDGE_S: Final = 60.0
+_JUDGED: Final = ("base", "change", "validation", "review", "stopped")
+
+
+def to_publish(state: RunState) -> RunState:
+    """The state; where the change could not be judged on its newer base, that of before.
+
+    Money or time was spent. What is known to be wrong on the newer base is not passed over.
+    """
+    settled, change = state.get("settled"), state.get("change")
+    if settled is None or change is None or change.ref.role != "rebase":
+        return state
+    validation = state.get("validation")
+    judged = validation is not None and (validation.status == "failed" or state.get("review"))
+    if judged:
+        return state
+    return {**state, **dict(settled), "stopped": None, "settled": None}  # type: ignore[typeddict-item]
+
+
+def judged(state: RunState) -> dict[str, Any]:
+    """What a state that was made by `to_publish` says of the change, for the end of the run."""
+    return {name: state.get(name) for name in _JUDGED} | {"settled": None}
+
+
+def publication_of(
+    state: RunState, gate: GateReport, outcome: Outcome, deadline: float, *, follows: bool
+) -> Publication:
+    """All that is told; where it `follows`, it may go over to a newer base first."""
+    change = state["change"]
+    assert change
+    return Publication(
+        run_id=state["run_id"],
+        branch=state["branch"],
+        base=state["base"],
+        change=change,
+        plan=state.get("plan"),
+        validation=state.get("validation"),
+        review=state.get("review"),
+        gate=gate,
+        draft=bool(state.get("draft")) or outcome.status != "succeeded",
+        left=edges.left_to_do(state),
+        title=state.get("title") or "",
+        labels=tuple(state.get("labels") or ()),
+        reviewers=tuple(state.get("reviewers") or ()),
+        requested_by=state.get("requested_by") or "",
+        deadline=deadline,
+        rebase_step=state["step"] + 1
+        if follows and _may_follow(state, outcome, deadline)
+        else None,
+    )
+
+
+def gone_over(state: RunState, rebased: Change) -> dict[str, Any]:
+    """The keys that change where the change stands on a newer base, to be judged again there."""
+    change = state["change"]
+    assert change
+    settled = Settled(
+        base=state["base"],
+        change=change,
+        validation=state.get("validation"),
+        review=state.get("review"),
+    )
+    return {
+        "change": rebased,
+        "step": state["step"] + 1,
+        "spent_before": state["spent"],
+        "validation": None,
+        "review": None,
+        "settled": settled,
+    }
+
+
+def _may_follow(state: RunState, outcome: Outcome, deadline: float) -> bool:
+    """Whether judging it once more is of use, and can be paid."""
+    base = state["base"]
+    done = outcome.status == "succeeded" or outcome.reason == "not_validated"
+    time_left = deadline - time.time() > _TIME_TO_JUDGE_S
+    return done and not base.local and base.moved < MAX_MOVES and time_left
