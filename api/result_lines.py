@@ -68,7 +68,10 @@ def change_lines(change: Fields, indent: int = 2) -> list[Line]:
         )
         for file in files
     ]
-    return [head, *cut(rows, _MAX_FILES, "files")]
+    moved = change.line("baseSha")[:10]
+    over = f"the base branch moved: the change now stands on {moved}"
+    told = [Line(over, indent, mark="warn", tone="warn")] if moved else []
+    return [*told, head, *cut(rows, _MAX_FILES, "files")]
 
 
 def validation_lines(validation: Fields, indent: int = 2) -> list[Line]:

@@ -149,15 +149,15 @@ def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:
     outcome = update.get("outcome")
     if outcome and outcome.status == "no_changes":
         return "no_changes"
+    if node == "publish":
+        return _publish_outcome(update)
     if update.get("stopped"):
         return "stopped"
     if node == "approve":
         return _DECISIONS[update["approval"].decision]
-    if node == "validate":
-        return cast("NodeOutcome", update["validation"].status)
     if node == "review":
         return "approved" if update["review"].verdict == "approve" else "request_changes"
-    return _publish_outcome(update) if node == "publish" else "ok"
+    return cast("NodeOutcome", update["validation"].status) if node == "validate" else "ok"
 
 
 def _publish_outcome(update: dict[str, Any]) -> NodeOutcome:

@@ -12,8 +12,10 @@ from tests.e2e.world import CLAUDE_KEY, World
 from tests.standins.github import TOKEN, files_that_hold
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
-_READ_BY_COMMANDS = re.compile(r"runs/[^/]+(/base\.git(/objects(/.*)?)?|/trees)?")
-"""Folders on the way to a tree, and the base's objects."""
+_READ_BY_COMMANDS = re.compile(
+    r"runs/[^/]+(/base\.git(/objects(/.*)?)?|/trees)?|bases(/[^/.]+(/\d+\.git(/objects(/.*)?)?)?)?"
+)
+"""Folders on the way to a tree, and the objects of bases."""
 
 
 async def test_two_runs_of_one_repository_at_once(world: World) -> None:

@@ -91,7 +91,9 @@ async def test_a_damaged_fence_is_not_begun_anew(
     assert fence.read_bytes() == b"\0\0"
 
 
-@pytest.mark.parametrize(("resumable", "kept"), [(False, (RUN,)), (True, (RUN, "live"))])
+@pytest.mark.parametrize(
+    ("resumable", "kept"), [(False, (RUN,)), (True, (RUN, "live", "live-1", "live-2"))]
+)
 async def test_closing_keeps_the_live_tree_of_a_resumable_run(
     tmp_path: Path, resumable: bool, kept: tuple[str, ...]
 ) -> None:
