@@ -4,11 +4,13 @@ GitPython merges its process's environment into git's, so it reads objects here 
 else. It never meets a work tree, a hook or a config that is not ours.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from forge.git_environment import ENVIRONMENT, run_objects
+from forge.runner import LOCAL
 from graph.errors import StoreDamaged
 from graph.run_folder import RunFolder
 
@@ -52,6 +54,7 @@ def open_blobs(run: RunFolder) -> Iterator[TrustedBlobs]:
         raise StoreDamaged("The base repository of the run is gone.") from None
     repository.git.update_environment(**ENVIRONMENT, **run_objects(str(run.objects)))
     try:
+        _limit(repository)
         yield TrustedBlobs(repository)
     except (ValueError, git.GitCommandError, git.BadObject) as error:
         raise StoreDamaged(
@@ -59,3 +62,15 @@ def open_blobs(run: RunFolder) -> Iterator[TrustedBlobs]:
         ) from None
     finally:
         repository.close()
+
+
+def _limit(repository: "git.Repo") -> None:
+    """Hold the two processes that read objects for GitPython to what every git command may use."""
+    if sys.platform != "linux":
+        return
+    program = repository.git
+    program.get_object_header("HEAD")
+    program.get_object_data("HEAD")
+    for process in (program.cat_file_header, program.cat_file_all):
+        if process is not None and process.proc is not None:
+            LOCAL.hold(process.proc.pid)

@@ -29,6 +29,7 @@ from sandbox.whole_file import write_whole
 
 LOOP_S = 1.0
 SHORT_LOOP_S = 0.25
+PATIENT_LOOP_S = 5.0
 KEPT_S = 24 * 3600
 LEFT_S = 3600
 """A trial takes seconds: what is older than this was left by one that was killed."""
@@ -121,6 +122,9 @@ async def _try_probes(sandbox: OpenSandbox, tried: tuple[Probe, ...]) -> Results
 async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, ...]:
     marker = f"977.{secrets.randbelow(10**9):09}"
     ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
+    if not ended.output:  # it did not come to its start: a busy machine, or docker
+        seconds = PATIENT_LOOP_S
+        ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
     stopped = ended.limit == "time" and ended.duration_ms < (seconds + 2) * 1000
     left = await asyncio.to_thread(_is_running, marker)
     return (judge("loop", "outliving its time", ended, held=stopped and not left),)

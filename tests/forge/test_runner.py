@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from forge.git_environment import ENVIRONMENT, OPTIONS
-from forge.runner import Git, GitLimits
+from forge.runner import LOCAL, Git, GitLimits
+from forge.trusted_repository import open_blobs
 from graph.errors import GitFailed
 from tests.forge.trusted_side import TrustedSide, git, make_repository, write_file
 from tests.standins.github import TOKEN
@@ -175,3 +177,19 @@ async def test_no_process_shows_the_token_in_its_arguments(side: TrustedSide) ->
     assert any("clone" in line for line in seen)
     assert any("push" in line for line in seen)
     assert not re.search(f"{TOKEN}|x-access-token|eC1hY2Nlc3Mt", "\n".join(seen))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits are Linux's")
+async def test_git_that_gitpython_starts_is_limited_too(side: TrustedSide) -> None:
+    await side.change(await side.prepare(), write_file)
+    with open_blobs(side.run()):
+        readers = [
+            child
+            for child in psutil.Process().children()
+            if "cat-file" in " ".join(child.cmdline())
+        ]
+        assert len(readers) == 2
+        for reader in readers:
+            assert reader.rlimit(psutil.RLIMIT_AS)[1] == LOCAL.memory_mb << 20
+            assert reader.rlimit(psutil.RLIMIT_CPU)[1] == LOCAL.cpu_s
+            assert reader.rlimit(psutil.RLIMIT_FSIZE)[1] == LOCAL.file_mb << 20
