@@ -90,16 +90,19 @@ class ModalSandboxes(Sandboxes):
     async def _opened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree, and what is to be said of one that was made now."""
         name = box_name(run_id, spec.name)
-        box, holds = await self._found(name), ""
-        if box is None:
-            box, holds = await self._made(run_id, spec, name)
-            if spec.saved:
-                spec.saved.restored(holds)
-        sandbox = CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts)
-        if spec.checkout and (await box.tags()).get(OURS) == _UNFILLED:
-            await check_out(sandbox)
-            await _mark(box, _READY)
-        return sandbox, holds
+        if found := await self._found(name):
+            sandbox = self._attach(found)
+            if spec.checkout and (await found.tags()).get(OURS) == _UNFILLED:
+                await check_out(sandbox)
+                await _mark(found, _READY)
+            return sandbox, ""
+        box, holds = await self._made(run_id, spec, name)
+        if spec.saved:
+            spec.saved.restored(holds)
+        return self._attach(box), holds
+
+    def _attach(self, box: Box) -> Sandbox:
+        return CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts)
 
     async def _reopened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree after a loss: as it is where only the way to it was lost."""

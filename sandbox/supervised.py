@@ -4,11 +4,12 @@ import inspect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import get_args
 
 from graph.errors import SandboxLost
 from sandbox import supervisor, usage
 from sandbox.output import BothEnds
-from sandbox.sandbox import WORKSPACE, ExecResult, Limits
+from sandbox.sandbox import WORKSPACE, ExecResult, LimitHit, Limits
 
 HOME = "/home/agent"
 USER = 29_000
@@ -118,7 +119,7 @@ def read_answer(told: bytes, kept: BothEnds) -> ExecResult:
     except (IndexError, KeyError, TypeError, ValueError) as error:
         said = told[-300:].decode(errors="replace").strip()
         raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
-    if lost or (limit is None and code is None):
+    if lost or (code is None if limit is None else limit not in get_args(LimitHit)):
         raise SandboxLost(f"the sandbox was lost: {lost or 'it told no end'}")
     return ExecResult(
         exit_code=None if limit else int(code),

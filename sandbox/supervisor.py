@@ -36,11 +36,12 @@ from sandbox.usage import (
     owned,
     processes,
     proportional,
+    threads_of,
 )
 
 PIECE = 65536
 GONE_WITHIN_S = 10.0
-INTERVAL_S = 0.05
+INTERVAL_S, MOST_INTERVAL_S = 0.05, 0.5
 SCAN_SHARE = 10
 LOCK = "/.one-command-at-a-time"
 NO_NEW_PRIVS, SUBREAPER, DEATH_SIGNAL = 38, 36, 1
@@ -69,6 +70,7 @@ class Command:
         self.code: int | None = None
         self.memory = order["memory_mb"] << 20
         self.scan_at = 0.0
+        self.others = 0 if self.user is None else threads_of(owned(processes(), self.user))
 
     def run(self) -> dict[str, Any]:
         """The answer: an exit code or a limit, or why there is neither."""
@@ -146,7 +148,7 @@ class Command:
             (resource.RLIMIT_FSIZE, self.order["disk_mb"] << 20),
             (resource.RLIMIT_NOFILE, 4096),
             (resource.RLIMIT_DATA, 2 * self.memory),
-            (resource.RLIMIT_NPROC, 4 * self.order["pids"]),
+            (resource.RLIMIT_NPROC, self.order["pids"] + self.others),
         ):
             hard = resource.getrlimit(kind)[1]
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -211,13 +213,13 @@ class Command:
         if now < self.scan_at:
             return
         mine = self.mine()
-        if sum(threads for _, threads, _ in mine.values()) > self.order["pids"]:
+        if threads_of(mine) >= self.order["pids"]:
             raise Ended("pids")
         resident = sum(pages for _, _, pages in mine.values()) * PAGE
         if resident > self.memory and sum(map(proportional, mine)) > self.memory:
             raise Ended("memory")
         took = time.monotonic() - now
-        self.scan_at = now + took + max(INTERVAL_S, SCAN_SHARE * took)
+        self.scan_at = now + took + min(max(INTERVAL_S, SCAN_SHARE * took), MOST_INTERVAL_S)
 
     def mine(self) -> Processes:
         """The processes of the command."""

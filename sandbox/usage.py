@@ -103,6 +103,10 @@ def owned(every: Processes, user: int) -> Processes:
     return {pid: facts for pid, facts in every.items() if _owner(pid) == user}
 
 
+def threads_of(some: Processes) -> int:
+    return sum(threads for _, threads, _ in some.values())
+
+
 def proportional(pid: int) -> int:
     """A process's part of the memory that it shares; all of its own where that is not told."""
     for line in read_proc(str(pid), "smaps_rollup").splitlines():

@@ -84,3 +84,19 @@ async def test_closed_it_opens_nothing_again(run: SampleRun) -> None:
         await tree.close()
         with pytest.raises(SandboxLost, match="closed"):
             await tree.run("true")
+
+
+async def test_a_tree_that_is_lost_again_and_again_is_given_up(run: SampleRun) -> None:
+    async def gone() -> tuple[Sandbox, str]:
+        sandbox = await run.open()
+        await sandbox.close()  # as one whose container is no more answers
+        return sandbox, "Its tree was made again from the base."
+
+    sandbox, _ = await gone()
+    tree = LastingTree(sandbox, gone, base=run.base, saved=None)
+    for _ in range(4):
+        result = await tree.run("true")
+        assert result.lost
+        assert "made again from the base" in result.text
+    with pytest.raises(SandboxLost, match="closed"):
+        await tree.run("true")

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from grpclib import Status
 
-from graph.errors import SandboxLost, SandboxUnavailable, SetupFailed
+from graph.errors import SandboxUnavailable, SetupFailed
 from sandbox.modal_sandbox import OURS
 from sandbox.modal_trial import try_modal
 from sandbox.sandbox import FileRefused, Limits, Sandbox, Saved, TreeSpec
@@ -128,25 +128,8 @@ async def test_what_was_not_saved_is_told_as_lost(on_modal: ModalRun) -> None:
     with pytest.raises(FileRefused, match="as it was when you were asked"):
         await tree.read("work.txt")
     assert await said(tree, "cat asked.txt; test -e work.txt || echo gone") == "asked\ngone"
-
-
-async def test_the_change_of_a_tree_that_is_lost_meanwhile_is_that_of_the_new_one(
-    on_modal: ModalRun,
-) -> None:
-    change = await on_modal.run.make_change("echo asked > asked.txt", step=4)
-    tree = await on_modal.run.open("handed", change)
-    await on_modal.plane.sandboxes.lose(f"{RUN}-handed")
+    await on_modal.plane.sandboxes.lose(f"{RUN}-unsaved")
     assert await on_modal.run.take(tree) == on_modal.run.folder.patch(change).read_bytes()
-
-
-async def test_a_tree_that_is_lost_again_and_again_is_given_up(on_modal: ModalRun) -> None:
-    tree = await on_modal.run.open("again")
-    for _ in range(4):
-        await on_modal.plane.sandboxes.lose(f"{RUN}-again")
-        assert (await tree.run("true")).lost
-    await on_modal.plane.sandboxes.lose(f"{RUN}-again")
-    with pytest.raises(SandboxLost):
-        await tree.run("true")
 
 
 async def test_where_modal_has_none_to_give_it_is_waited_for(on_modal: ModalRun) -> None:
@@ -228,11 +211,14 @@ async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
 
 
 async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
-    """The plane's containers know of one user, so that commands are root in them."""
+    """The plane's containers know of one user, so that commands are root in them.
+
+    For root the kernel does not count processes, and who does can be late on a busy machine.
+    """
     found = {result.name: result for result in await try_modal(on_modal.boxes)}
     not_held = {name for name, result in found.items() if not result.held}
     as_root = {"root", "capabilities", "supervisor", "base"}
-    assert as_root <= not_held <= {*as_root, "sysctl"}, found
+    assert as_root <= not_held <= {*as_root, "sysctl", "forks"}, found
     assert found["network"].detail == "reaching the network was refused"
     assert not [name for name in on_modal.names() if name.startswith("doctor-")]
 
