@@ -61,7 +61,8 @@ async def try_setup(
             await sandboxes.open(run_id, spec)
         except SetupFailed as error:
             log.warning("left out of set-up: %s %s", error.message, error.hint)
-            notes.append(f"`{error.command}` failed and is left out of set-up.")
+            what = f"`{error.command}`" if error.command else "What lock files name"
+            notes.append(f"{what} failed and is left out of set-up.")
             left = tuple(command for command in commands if command != error.command)
             commands = left if len(left) < len(commands) else ()
         else:

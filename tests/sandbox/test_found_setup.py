@@ -1,9 +1,15 @@
 """The set-up that lock files ask for."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import pytest
 
+from graph.errors import SetupFailed
+from graph.values import Base
 from sandbox.facts import Facts
-from sandbox.found_setup import found_setup
+from sandbox.found_setup import found_setup, try_setup
+from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.setup_reads import needs_own
 
 PIP = "python3 -m pip install"
@@ -42,3 +48,46 @@ def test_a_lock_file_of_python_wins_over_a_list(lock: str, tool: str) -> None:
     assert command.startswith(f"{PIP} --target /tmp/locker {tool}")
     assert not needs_own((command,), b"")
     assert command.endswith(f"{PIP} -r /tmp/locked.txt")
+
+
+class Failing(Sandboxes):
+    """Sandboxes in which some commands of set-up fail."""
+
+    def __init__(self, bad: Sequence[str], *, named: bool = True) -> None:
+        self.trees: list[str] = []
+        self._bad = bad
+        self._named = named
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        self.trees.append(spec.name)
+        for command in spec.setup:
+            if command in self._bad:
+                raise SetupFailed("It failed.", command=command if self._named else "")
+        return cast("Sandbox", None)
+
+    async def discard(self, run_id: str, name: str) -> None:
+        self.trees.remove(name)
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        raise NotImplementedError
+
+
+BASE = Base(address="/a", full_name="a/b", branch="main", sha="0" * 40, tree="1" * 40)
+
+
+@pytest.mark.parametrize(
+    ("bad", "left"), [((), ("a", "b", "c")), (("b",), ("a", "c")), (("a", "b", "c"), ())]
+)
+async def test_what_fails_of_it_is_left_out_and_told(
+    bad: tuple[str, ...], left: tuple[str, ...]
+) -> None:
+    sandboxes = Failing(bad)
+    tried = await try_setup(sandboxes, "run", BASE, ("a", "b", "c"))
+    assert tried.setup == left
+    assert tried.notes == tuple(f"`{command}` failed and is left out of set-up." for command in bad)
+    assert sandboxes.trees == []
+
+
+async def test_a_failure_that_names_no_command_leaves_all_out() -> None:
+    tried = await try_setup(Failing(["a"], named=False), "run", BASE, ("a", "b"))
+    assert (tried.setup, len(tried.notes)) == ((), 1)
