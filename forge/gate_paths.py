@@ -48,7 +48,7 @@ _AGENT_CONFIG: Final = _paths(
       (.*/)?\.(claude|cursor|codex|gemini|windsurf|continue|roo|cline|clinerules|devcontainer
               |junie|kiro|augment|amazonq|opencode|qwen|trae|agents|agent|factory|aider|zed
               |fleet|vs|idea|helix|codesandbox|gitpod)(/.*)?
-    | (.*/)?(claude(\.local)?|gemini|qwen|warp|agents?(\.override)?)\.md
+    | (.*/)?(claude(\.local)?|gemini|qwen|warp)\.md | (?!docs?/)(.*/)?agents?(\.override)?\.md
     | (.*/)?\.(cursorrules|cursorignore|windsurfrules|roorules|goosehints|airules|replit)
     | (.*/)?\.?(mcp|opencode|crush|devcontainer)\.jsonc?
     | (.*/)?\.aider\.conf\.ya?ml | \.gitpod\.ya?ml | (.*/)?\.ona\.ya?ml

@@ -14,6 +14,7 @@ from forge import secret_scan
 _TIMEOUT_S: Final = 90
 MAX_ASKED: Final = 64 * 1024 * 1024
 """How much the catalogue reads of a change; our own patterns read the rest too."""
+_COMPARED: Final = 8 * 1024 * 1024
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _OFTEN_EXAMPLES: Final = frozenset(("betterleaks.jwt", "betterleaks.jwt-base64"))
 """Tests of signing in are full of these, and they end by themselves."""
@@ -92,10 +93,9 @@ def may_hold_secret(new: bytes, old: bytes) -> bool:
 
     A token has a digit among its characters, or is a long word; most changes add neither.
     """
-    known = set(_RUN.findall(old))
-    return any(
-        _DIGIT.search(run) or _LETTERS.search(run) for run in _RUN.findall(new) if run not in known
-    )
+    known = set(_RUN.findall(old)) if len(old) <= _COMPARED else set()
+    runs = (found[0] for found in _RUN.finditer(new))
+    return any(_DIGIT.search(run) or _LETTERS.search(run) for run in runs if run not in known)
 
 
 def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:

@@ -30,6 +30,7 @@ LIBRARIES: dict[str, set[str]] = {
     "git": {"forge/trusted_repository.py"},
     "modal": {"deploy.py", "sandbox/modal_sandbox.py", "runs/modal_store.py"},
     "kingfisher_sdk": {"forge/secret_scan.py"},
+    "yaml": {"forge/workflow.py"},
     "langgraph": {"graph", "runs", "local.py", "deploy.py"},
 }
 ENVIRONMENT_READERS = {

@@ -26,7 +26,7 @@ def rules(path: str, mode: str = "100644", *, removed: bool = False) -> list[str
         *("docs/workflows/x.yml", "git/config", "x.git/config", ".gitx", "a.vscode/x", "agents.py"),
         *("src/actions.yml", "jenkins.py", "codeowners.py", "src/claude.py", "with\nnewline", "ü"),
         *("docs/azure.yml", ".vscode/extensions.json", "workflows/ci.yml", "transaction.yml"),
-        *("src/agents/base.py", "hooks/useState.ts", "docs/agents/x.md", "src/settings.json"),
+        *("src/agents/base.py", "hooks/useState.ts", "docs/agents.md", "src/settings.json"),
         *("pyproject.toml", "package.json", "Makefile", "Dockerfile", "config.toml", "src/.env"),
     ],
 )
