@@ -15,10 +15,12 @@ from graph.errors import SandboxUnavailable
 from sandbox.docker_cli import TOLD, DockerCli
 from sandbox.docker_line import Bind, container_line, tree_binds
 from sandbox.docker_sandbox import DockerSandbox
+from sandbox.forwarder import FILES, Outlet
 from sandbox.leftovers import is_gone, process_name
 from sandbox.mending import docker_mend
 from sandbox.owners import owner_of
 from sandbox.sandbox import Limits
+from sandbox.shell import NOTHING
 from sandbox.tool_paths import check_tool_paths
 from sandbox.watch import TreeSize
 from sandbox.whole_file import write_whole
@@ -70,7 +72,17 @@ class Docker:
             tool_paths=self.tool_paths,
         )
 
-    def attach(self, folder: Path, base_objects: Path | None, owner: int | None) -> DockerSandbox:
+    @property
+    def toolchain(self) -> str:
+        return "\n".join([self._image_id, *map(str, self.tool_paths)])
+
+    def attach(
+        self,
+        folder: Path,
+        base_objects: Path | None,
+        owner: int | None,
+        outlet: Outlet | None = None,
+    ) -> DockerSandbox:
         """Raises SandboxUnavailable where the commands would run as root."""
         user = (owner, owner) if owner is not None else (os.geteuid(), os.getegid())
         if user[0] == 0:
@@ -86,9 +98,13 @@ class Docker:
             limits=self.limits,
             binds=[*tree_binds(folder, base_objects), *self._accounts(user)],
             tool_paths=self.tool_paths,
+            outlet=outlet,
         )
         size = TreeSize(folder, self.limits.disk_mb << 20)
-        return DockerSandbox(self._cli, line, size, limits=self.limits, state=self.state)
+        always = FILES if outlet else NOTHING
+        return DockerSandbox(
+            self._cli, line, size, limits=self.limits, state=self.state, always=always
+        )
 
     def owner_of(self, run_id: str) -> int | None:
         return owner_of(run_id)

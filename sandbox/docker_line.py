@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.forwarder import BASH_START, PROXY_FOLDER, Outlet
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
 HOME = "/home/agent"
@@ -84,12 +85,18 @@ def container_line(
     limits: Limits,
     binds: Sequence[Bind],
     tool_paths: Sequence[Path],
+    outlet: Outlet | None = None,
 ) -> ContainerLine:
-    """Everything but what differs from start to start. `path` is the image's own PATH."""
+    """Everything but what differs from start to start. `path` is the image's own PATH.
+
+    Only set-up has an `outlet`; its container has no network of docker's either.
+    """
     words = [*_CONFINED, f"--user={user[0]}:{user[1]}", "--label", label]
     words += _limits(limits)
-    for name, value in _environment(path, tool_paths).items():
+    for name, value in {**_way_out(outlet), **_environment(path, tool_paths)}.items():
         words += ["--env", f"{name}={value}"]
+    if outlet:
+        words += Bind(outlet.folder, PROXY_FOLDER).words()
     for bind in (*binds, *(Bind(folder.resolve(), str(folder)) for folder in tool_paths)):
         words += bind.words()
     return ContainerLine((*words, "--workdir", WORKSPACE), image)
@@ -120,12 +127,16 @@ def _limits(limits: Limits) -> list[str]:
     ]
 
 
+def _way_out(outlet: Outlet | None) -> Mapping[str, str]:
+    return {**outlet.environment, "BASH_ENV": BASH_START} if outlet else {}
+
+
 def _environment(path: str, tool_paths: Sequence[Path]) -> Mapping[str, str]:
     tools = [
         str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
     ]
     return {
-        "PATH": ":".join([*tools, path]),
+        "PATH": ":".join([*tools, path, f"{HOME}/.local/bin"]),
         "HOME": HOME,
         "USER": "agent",
         "LANG": "C.UTF-8",

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox.docker_cli import DockerCli, end
@@ -25,11 +27,25 @@ T = TypeVar("T")
 READ_BYTES = 64 * 1024
 
 
+@dataclass
+class ToFile:
+    """Output that is kept in a file, all of it."""
+
+    file: IO[bytes]
+    total: int = 0
+    kept: bytes = b""
+    dropped: int = 0
+
+    def feed(self, data: bytes) -> None:
+        self.total += len(data)
+        self.file.write(data)
+
+
 class Attached:
     """A container that runs, seen through the program attached to it."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, kept: BothEnds, output_bytes: int
+        self, process: asyncio.subprocess.Process, kept: BothEnds | ToFile, output_bytes: int
     ) -> None:
         self._process = process
         self._output_bytes = output_bytes
@@ -75,8 +91,17 @@ class DockerSandbox:
     """One tree. A container is made when `run` is called and removed when it returns."""
 
     def __init__(
-        self, cli: DockerCli, line: ContainerLine, size: TreeSize, *, limits: Limits, state: Path
+        self,
+        cli: DockerCli,
+        line: ContainerLine,
+        size: TreeSize,
+        *,
+        limits: Limits,
+        state: Path,
+        always: Mapping[str, bytes] = NOTHING,
     ) -> None:
+        """`always`: files that every container has."""
+        self._always = always
         self._cli = cli
         self._line = line
         self._size = size
@@ -112,6 +137,13 @@ class DockerSandbox:
     async def write(self, path: str, data: bytes) -> None:
         await write_file(self.execute, path, data)
 
+    async def transfer(
+        self, command: str, *, source: Path | None = None, target: Path | None = None
+    ) -> ExecResult:
+        """What the command complains of is lost: its output alone is the file."""
+        program = ["/bin/bash", "-c", f"( {command}\n) 2>/dev/null", "bash"]
+        return await self.execute(program, source=source, target=target)
+
     async def close(self) -> None:
         self._closed = True
         for attached in self._running:
@@ -128,22 +160,32 @@ class DockerSandbox:
         keep_bytes: int = 64 * 1024,
         files: Mapping[str, bytes] = NOTHING,
         environment: Mapping[str, str] | None = None,
+        source: Path | None = None,
+        target: Path | None = None,
     ) -> ExecResult:
         """Run a program, with `files` put into the container.
 
-        `environment` is added to that of the `docker` program, which no container sees.
+        `environment` is added to that of the `docker` program, which no container sees. `source`
+        is a file to read as standard input, `target` a new one for the output.
         """
         if self._closed:
             raise SandboxLost("the sandbox is closed")
         wanted = self._limits.timeout_s if timeout_s is None else timeout_s
         seconds = min(wanted, self._limits.timeout_s)
         name = f"coding-agent-{secrets.token_hex(8)}"
-        with self._counted(), self._files(files) as binds:
-            line = self._line.build(name, program, seconds=seconds, stdin=bool(stdin), files=binds)
+        told = bool(stdin or source)
+        most = max(self._limits.output_bytes, keep_bytes)
+        most = self._limits.disk_mb << 20 if target else most
+        with (
+            self._counted(),
+            self._files({**self._always, **files}) as binds,
+            _output(target, keep_bytes) as kept,
+        ):
+            line = self._line.build(name, program, seconds=seconds, stdin=told, files=binds)
             try:
                 await to_the_end(self._create(line))
                 started = time.monotonic()
-                attached = await self._start(name, stdin, keep_bytes, environment or {})
+                attached = await self._start(name, stdin, source, kept, most, environment or {})
                 await self._finish(attached, seconds)
                 took_ms = round((time.monotonic() - started) * 1000)
             finally:
@@ -158,17 +200,24 @@ class DockerSandbox:
             raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
 
     async def _start(
-        self, name: str, stdin: bytes, keep_bytes: int, environment: Mapping[str, str]
+        self,
+        name: str,
+        stdin: bytes,
+        source: Path | None,
+        kept: "BothEnds | ToFile",
+        most: int,
+        environment: Mapping[str, str],
     ) -> Attached:
-        words = ["start", "--attach", *(["--interactive"] if stdin else []), name]
-        with tempfile.TemporaryFile() as file:
-            file.write(stdin)
-            file.seek(0)
+        told = bool(stdin or source)
+        words = ["start", "--attach", *(["--interactive"] if told else []), name]
+        with source.open("rb") if source else tempfile.TemporaryFile() as file:
+            if stdin:
+                file.write(stdin)
+                file.seek(0)
             process = await self._cli.attach(
-                *words, stdin=file if stdin else None, environment=environment
+                *words, stdin=file if told else None, environment=environment
             )
-        output_bytes = max(self._limits.output_bytes, keep_bytes)
-        return Attached(process, BothEnds(keep_bytes), output_bytes)
+        return Attached(process, kept, most)
 
     async def _finish(self, attached: Attached, seconds: float) -> None:
         """Wait for the end, or a limit."""
@@ -225,6 +274,16 @@ class DockerSandbox:
             self._calls -= 1
             if not self._calls:
                 self._idle.set()
+
+
+@contextlib.contextmanager
+def _output(target: Path | None, keep_bytes: int) -> "Iterator[BothEnds | ToFile]":
+    if target is None:
+        yield BothEnds(keep_bytes)
+        return
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        yield ToFile(file)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -65,6 +65,14 @@ python3 -I -S {SCRIPT_FILE} || exit 125
 """What bash reads before a command of set-up."""
 
 
+BASH_START: Final = "/etc/setup-start.sh"
+FILES: Final[Mapping[str, bytes]] = {
+    SCRIPT_FILE: SCRIPT.encode(),
+    BASH_START: f"unset BASH_ENV\n{START}".encode(),
+}
+"""For a sandbox whose first shell reads what `BASH_ENV` names."""
+
+
 @dataclass(frozen=True)
 class Outlet:
     """The way out of one set-up: the folder with the proxy's socket, and the variables for it."""

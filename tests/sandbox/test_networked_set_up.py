@@ -20,6 +20,7 @@ from sandbox.networked_set_up import networked_set_up
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import make_run_folder
+from tests.sandbox.docker_backend import on_stand_in
 from tests.sandbox.local_tree import make_backend
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.package_index import PackageIndex
@@ -211,6 +212,26 @@ async def test_set_up_reaches_the_named_host_and_nothing_else(
             pass  # the control: from outside it answers
     assert index.asked["/ok"] == 1
     assert caught.value.message.rpartition("exit code 3.")[2].strip() == "hello"
+    assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
+
+
+async def test_in_docker_it_is_the_same(
+    run: SampleRun, index: PackageIndex, data_dir: Path
+) -> None:
+    """On a stand-in for docker's program; containers have no network of docker's."""
+    backend = on_stand_in(data_dir, Limits(timeout_s=60)).docker()
+    set_up = networked_set_up(backend, (index.host,), data_dir, Counts())
+    sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
+    knock = f"! (exec 3<>/dev/tcp/127.0.0.1/{index.port}) 2>&1; echo made > ~/mine"
+    setup = (fetch(index, "docker"), knock)
+    for name in ("live", "validate-1"):
+        sandbox = await sandboxes.open(RUN, TreeSpec(name, run.base, None, setup))
+        told = "cat fetched ~/mine; env | grep -ic proxy; ls -d /run/setup 2>/dev/null || true"
+        assert await said(sandbox, told) == "hello\n\nmade\n0"
+    assert index.asked["/docker"] == 1
+    failing = TreeSpec("other", run.base, None, ("curl -sf https://other.example/",))
+    with pytest.raises(SetupFailed) as caught:
+        await sandboxes.open(RUN, failing)
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
 
 
