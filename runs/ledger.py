@@ -30,6 +30,7 @@ class Ledger:
     async def newest(self, run_id: str) -> Edition | None:
         """None where there is no such run."""
         kept = await self._places.runs.get(run_id)
+        kept = kept or await self._places.changes.get(_mark(run_id, 1))
         edition = Edition.load(kept) if kept else await self._archived(run_id)
         while edition:
             following = await self._places.changes.get(_mark(run_id, edition.version + 1))

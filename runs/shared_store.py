@@ -57,6 +57,7 @@ class SharedStore:
         self._following = Following(places.tail, self._tell)
         self._own: dict[str, tuple[float, Edition]] = {}
         self._keys: dict[str, set[str]] = {}
+        self._work: set[asyncio.Task[Run | None]] = set()
         self._listeners: list[Listener] = []
         self._observers: list[Observer] = []
 
@@ -68,6 +69,8 @@ class SharedStore:
         """Nothing is to be made: the places are made when they are first used."""
 
     async def close(self) -> None:
+        if self._work:
+            await asyncio.wait(self._work)
         await self._following.close()
 
     def subscribe(self, listener: Listener) -> None:
@@ -98,10 +101,19 @@ class SharedStore:
         added = await self._ledger.add(first)
         if added is None:
             return await self._found(run.run_id), False
+        if self._holds(added.run):
+            self._own[run.run_id] = (time.monotonic(), added)
         await self._told(added, list(added.tail))
         return added.run, True
 
     async def transact(self, run_id: str, decide: Decide) -> Run | None:
+        """A change that was begun is carried through, whoever still waits for it."""
+        work = asyncio.create_task(self._transact(run_id, decide))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return await asyncio.shield(work)
+
+    async def _transact(self, run_id: str, decide: Decide) -> Run | None:
         for _ in range(_TRIES):
             edition = await self._base(run_id)
             if edition is None:
@@ -191,8 +203,8 @@ class SharedStore:
         return len(busy) - self._slots
 
     async def cancelling(self) -> list[str]:
-        own = [await self._ledger.newest(run_id) for run_id in list(self._own)]
-        return [each.run.run_id for each in own if each and each.run.cancelling]
+        own = [await self.get(run_id) for run_id in list(self._own)]
+        return [each.run_id for each in own if each and each.cancelling and self._holds(each)]
 
     async def unchanged_since(self, statuses: Collection[Status], before: float) -> list[str]:
         lines = await self._index.of_status(statuses)
@@ -243,15 +255,15 @@ class SharedStore:
         run_id, opened = base.run.run_id, None
         edition = base.after(step, await self._known(base, step))
         new = edition.tail[len(base.tail) :]
-        mount = self._mount if archive or _is_of(self._service, base.run, step.run) else None
-        if mount and edition.tail:
+        mount = self._mount if archive or self._holds(base.run, step.run) else None
+        if mount and (edition.tail or edition.run.status != base.run.status):
             edition, files, opened = self._writer.archived(edition)
             await mount.keep({**files, record_path(run_id, self._service): edition.bytes()})
         added = await self._ledger.add(edition)
         if added is None:
             return None
         self._writer.settle(run_id, opened)
-        if _is_of(self._service, added.run):
+        if self._holds(added.run):
             self._own[run_id] = (time.monotonic(), added)
         self._keys.setdefault(run_id, set()).update(kept.key for kept in new if kept.key)
         await self._index.note(added, base)
@@ -280,6 +292,10 @@ class SharedStore:
         for observer in self._observers:
             for kept in new:
                 observer(kept.event)
+
+    def _holds(self, *runs: Run) -> bool:
+        """Whether this process holds one of these states of a run."""
+        return any(run.lease is not None and run.lease.service == self._service for run in runs)
 
     def _tell(self, run_id: str) -> None:
         for listener in self._listeners:
@@ -312,11 +328,6 @@ class SharedStore:
         if edition is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
         return edition.run
-
-
-def _is_of(service: str, *runs: Run) -> bool:
-    """Whether a process holds one of these states of a run."""
-    return any(run.lease is not None and run.lease.service == service for run in runs)
 
 
 def _key_name(key: IdempotencyKey) -> str:

@@ -1,0 +1,123 @@
+"""Places of a shared store in one process: what Modal's Dicts, Queue and Volume do, and no more."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runs.places import Places
+
+
+class MemoryTable:
+    """Values are kept as JSON: what is plain data alone comes back. Each call lets others go."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    async def get(self, key: str) -> Any:
+        await asyncio.sleep(0)
+        return json.loads(self.kept[key]) if key in self.kept else None
+
+    async def put(self, key: str, value: Any) -> None:
+        await asyncio.sleep(0)
+        self.kept[key] = json.dumps(value)
+
+    async def add(self, key: str, value: Any) -> bool:
+        await asyncio.sleep(0)
+        return self.kept.setdefault(key, text := json.dumps(value)) is text
+
+    async def pop(self, key: str) -> None:
+        await asyncio.sleep(0)
+        self.kept.pop(key, None)
+
+    async def items(self) -> AsyncIterator[tuple[str, Any]]:
+        for key, text in list(self.kept.items()):
+            await asyncio.sleep(0)
+            yield key, json.loads(text)
+
+
+class MemoryTail:
+    """`silent_s` is shortened: a test does not wait for it."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, list[Any]] = {}
+        self._changed = asyncio.Condition()
+
+    async def put(self, partition: str, item: Any) -> None:
+        async with self._changed:
+            self.items.setdefault(partition, []).append(item)
+            self._changed.notify_all()
+
+    async def follow(self, partition: str, silent_s: float) -> AsyncGenerator[Any, None]:
+        read = 0
+        while True:
+            items = self.items.get(partition, [])
+            if read < len(items):
+                read += 1
+                yield items[read - 1]
+                continue
+            try:
+                async with asyncio.timeout(min(silent_s, 0.2)), self._changed:
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def clear(self, partition: str) -> None:
+        self.items.pop(partition, None)
+
+
+class FolderArchive:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    async def read(self, path: str) -> bytes | None:
+        found = self.root / path
+        return found.read_bytes() if found.exists() else None
+
+    async def names(self, folder: str) -> dict[str, float]:
+        found = self.root / folder
+        return {path.name: path.stat().st_mtime for path in found.glob("*")}
+
+    async def remove(self, path: str) -> None:
+        shutil.rmtree(self.root / path, ignore_errors=True)
+
+
+class FolderMount:
+    """Commits at once, and counts how often."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.commits = 0
+
+    async def keep(self, files: Mapping[str, bytes]) -> None:
+        for name, data in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        await self.commit()
+
+    async def commit(self) -> None:
+        await asyncio.sleep(0)
+        self.commits += 1
+
+    async def reload(self) -> None:
+        await asyncio.sleep(0)
+
+
+class SharedPlaces:
+    """The same places for every store that a test opens."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tables = {name: MemoryTable() for name in ("runs", "changes", "live", "ended", "keys")}
+        self.tail = MemoryTail()
+        tail, archive = self.tail, FolderArchive(root)
+        self.places = Places(**self.tables, tail=tail, archive=archive)
+
+    def expire(self) -> None:
+        """All that tables and tail hold goes, as after a week without use."""
+        for table in self.tables.values():
+            table.kept.clear()
+        self.tail.items.clear()
