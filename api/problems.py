@@ -69,6 +69,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RoleInCircles: 500,
     errors.RoleNoAnswer: 500,
     errors.RoleSuperseded: 500,
+    errors.RoleLost: 500,
     errors.SecretInChange: 500,
     errors.PriceUnknown: 422,
     errors.SandboxError: 500,
@@ -79,12 +80,16 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.StoreLocked: 503,
     errors.StoreFull: 507,
     errors.StoreDamaged: 500,
+    errors.StoreUnavailable: 503,
+    errors.StoreStale: 503,
     errors.VersionChanged: 409,
 }
 _RETRY_AFTER_S: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.TooManyRuns: 30,
     errors.TooManyReaders: 10,
     errors.StoreLocked: 1,
+    errors.StoreUnavailable: 5,
+    errors.StoreStale: 5,
 }
 _FIELDS: Final = frozenset(
     ("repoUrl", "prompt", "allow", "model", "maxCostUsd", "maxFixRounds", "timeoutS")

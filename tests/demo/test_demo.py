@@ -1,5 +1,6 @@
 """The whole job on the sample: real git, HTTP, sandbox and tests; only Claude is replayed."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -192,14 +193,18 @@ def environment(data_dir: Path) -> Iterator[Mapping[str, str]]:
 def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -> None:
     ended = subprocess.run(
         COMMAND,
-        env={**environment, "CODING_AGENT_SANDBOX": "docker"},
+        env={
+            **environment,
+            "CODING_AGENT_SANDBOX": "docker",
+            "DOCKER_HOST": f"unix://{environment['TMPDIR']}/nobody-listens",
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
     assert ended.returncode == 1
-    assert "Set CODING_AGENT_SANDBOX to" in ended.stdout
+    assert re.search(r"sudo (systemctl start docker|apt-get .*install)", ended.stdout)
 
 
 def test_ctrl_c_ends_it_without_a_trace(environment: Mapping[str, str]) -> None:
