@@ -14,22 +14,27 @@ _TOO_LARGE = 75
 _TOLD = 1000
 
 
-async def take_change(sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATCH) -> bytes:
+async def take_change(
+    sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATCH, name: str = "change"
+) -> bytes:
     """The whole difference between the work tree and the base as a patch; b"" for none.
 
     Ignored files, empty folders and nested repositories stay behind. The tree's own `.git` is not
     looked at, so it does not matter what was done to it. Where the tree is made again meanwhile,
-    the change is that of the new one. Raises PatchTooLarge or PatchUnusable.
+    the change is that of the new one. Who takes it beside another takes it by another `name`.
+    Raises PatchTooLarge or PatchUnusable.
     """
-    while (patch := await _taken(sandbox, base, max_bytes)) is None:
+    while (patch := await _taken(sandbox, base, max_bytes, name)) is None:
         continue
     return patch
 
 
-async def _taken(sandbox: Sandbox, base: Base, max_bytes: int) -> bytes | None:
+async def _taken(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> bytes | None:
     """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
-    folder = f"{_TEMPORARY}/.change-{secrets.token_hex(8)}"
-    result = await sandbox.run(_script(folder, base, max_bytes), keep_bytes=2 * _TOLD)
+    others = f"{_TEMPORARY}/.{name}-"
+    folder = f"{others}{secrets.token_hex(8)}"
+    script = f"rm -rf {others}* 2>/dev/null || true\n{_script(folder, base, max_bytes)}"
+    result = await sandbox.run(script, keep_bytes=2 * _TOLD)
     if result.lost:
         return None
     if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
@@ -52,7 +57,6 @@ def _script(folder: str, base: Base, max_bytes: int) -> str:
     return f"""\
 set -e -o pipefail
 export LC_ALL=C
-rm -rf {_TEMPORARY}/.change-* 2>/dev/null || true
 mkdir {folder}
 {make_git_dir(folder, base)}
 [ ! -f {IGNORED_BY_SETUP} ] || cat {IGNORED_BY_SETUP} > {folder}/info/exclude

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from graph.errors import RoleSuperseded, SandboxLost
+from sandbox.change import take_change
 from sandbox.lasting_tree import LastingTree
 from sandbox.sandbox import Sandbox, Saved
 from tests.sandbox.sample_run import SampleRun
@@ -69,6 +70,15 @@ async def test_it_is_saved_while_a_command_goes_on(run: SampleRun) -> None:
         assert not going_on.done()
         await going_on
         assert b"+last" in await kept.next()
+
+
+async def test_who_takes_the_change_is_not_disturbed_by_saving(run: SampleRun) -> None:
+    async with lasting(run, 0.1, 0.1) as (tree, kept):
+        await tree.run("echo first > a")
+        for number in range(5):
+            await tree.run(f"echo {number} > b")
+            assert f"+{number}".encode() in await take_change(tree, run.base)
+        assert b"+first" in await kept.next()
 
 
 async def test_who_was_superseded_saves_no_more_and_works_on(run: SampleRun) -> None:
