@@ -63,6 +63,15 @@ class Docker:
         self._daemon = self._ask_daemon()
         self._image_id, self._image_path = self._ask_image()
 
+    @property
+    def told(self) -> str:
+        """Which docker this is, in words for people."""
+        daemon = self._daemon
+        return (
+            f"docker {daemon['ServerVersion']}, runtime {daemon['DefaultRuntime']}, "
+            f"image {self.image}"
+        )
+
     def limited(self, limits: Limits) -> "Docker":
         return Docker(
             limits=limits,

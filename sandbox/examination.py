@@ -9,6 +9,7 @@ from graph.errors import SandboxError
 from sandbox.backend import LocalBackend
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.choice import BackendName, Wanted, untried
+from sandbox.docker import Docker
 from sandbox.mending import UPGRADE
 from sandbox.overshoot import overshoot
 from sandbox.trial import TrialResult, trial
@@ -36,8 +37,10 @@ async def examine(name: BackendName, wanted: Wanted) -> tuple[TrialResult, ...]:
 
 def _backend(backend: LocalBackend) -> TrialResult:
     """Blocks."""
+    if isinstance(backend, Docker):
+        return TrialResult("backend", held=True, detail=backend.told)
     if not isinstance(backend, Bubblewrap):
-        return TrialResult("backend", held=True, detail=f"{backend.name}, {backend.identity()[0]}")
+        return TrialResult("backend", held=True, detail=backend.name)
     held_by = "control groups" if backend.grouped else "a watcher: no control group can be made"
     version = _version(backend.bwrap)
     told = f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {held_by}"

@@ -176,6 +176,11 @@ async def test_without_program_or_image_it_says_what_to_do(data_dir: Path) -> No
     assert caught.value.hint == "docker pull missing"
 
 
+def test_doctor_says_which_docker_it_tried(data_dir: Path) -> None:
+    backend = wanted(data_dir).docker()
+    assert backend.told == "docker 28.0, runtime runc, image sandbox-image"
+
+
 async def test_docker_is_chosen_once_tried(data_dir: Path, programs: Path) -> None:
     backend = await choose("docker", wanted(data_dir))
     assert backend.name == "docker"

@@ -4,16 +4,19 @@ A container outlives the program that is attached to it, as with a daemon; what 
 Installed as a script: the standard library alone, and its state in its own folder.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 HERE = Path(__file__).resolve().parent
 IMAGE = "sandbox-image"
@@ -87,6 +90,8 @@ def create(words: list[str]) -> int:
 
 
 def start(words: list[str]) -> int:
+    import subprocess  # what is imported is paid for at each call
+
     name = words[-1]
     told = load(name)
     ours, theirs = os.pipe()
@@ -215,7 +220,7 @@ def ps(words: list[str]) -> int:
 def keep(name: str, told: dict[str, Any]) -> None:
     path = HERE / "containers" / f"{name}.json"
     path.with_suffix(".new").write_text(json.dumps(told))
-    shutil.move(path.with_suffix(".new"), path)
+    path.with_suffix(".new").replace(path)
 
 
 def load(name: str) -> dict[str, Any]:
