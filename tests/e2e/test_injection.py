@@ -188,7 +188,10 @@ async def test_weakened_tests_and_a_bought_approval_are_told(hostile: Hostile) -
     opening = text_of(hostile.claude.asked["reviewer"][0]["messages"][0]["content"])
     facts = opening.partition("<test_facts>")[2].partition("</test_facts>")[0]
     assert "test_greet.py" in facts
-    assert set(repo.branches) <= {run.end.get("branch")}
+    found = {finding["rule"] for finding in run.of("validation.finished")[-1]["findings"]}
+    assert "base_tests" in found
+    assert "### What the change does to tests" in repo.pull.body
+    assert repo.branches == [run.end["branch"]]
 
 
 async def test_no_word_makes_a_failing_check_pass(hostile: Hostile) -> None:
