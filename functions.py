@@ -136,8 +136,10 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
     try:
         with telemetry(deployment):
             await sole(run_id)
-        await sandboxes.close_run(run_id)
-        await store.settle(run_id)
+        run = await store.get(run_id)
+        if run is None or run.status not in ("queued", "running"):
+            await sandboxes.close_run(run_id)
+            await store.settle(run_id)
     finally:
         await mount.commit()
         await github.close()
@@ -216,10 +218,11 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
         await sandboxes.close_run(run_id)
         await deployment.spawn(run_id)
 
+    store = deployment.store(service)
     runs = RunService(
-        store=deployment.store(service),
+        store=store,
         config=deployment.config,
-        files=ArchiveFiles(deployment.places),
+        files=ArchiveFiles(deployment.places, store.known),
         dispatch=RemoteDispatch(service, deployment.spawn),
         on_end=on_end,
         on_delete=sandboxes.close_run,

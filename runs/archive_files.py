@@ -1,6 +1,7 @@
 """The files of runs for a process that has no folder of them: read from the archive."""
 
 import time
+from collections.abc import Awaitable, Callable, Collection
 
 from runs.ledger import message_note
 from runs.places import Places
@@ -9,10 +10,14 @@ from runs.run_id import made_at
 
 
 class ArchiveFiles:
-    """RunFiles of an archive; messages lie in a table, where roles look for them."""
+    """RunFiles of an archive; messages lie in a table, where roles look for them.
 
-    def __init__(self, places: Places) -> None:
+    `known` says which runs have a record: asked at once for all, where each would cost a call.
+    """
+
+    def __init__(self, places: Places, known: Callable[[], Awaitable[Collection[str]]]) -> None:
         self._places = places
+        self._known = known
 
     async def newest_diff(self, run_id: str) -> bytes | None:
         folder = f"runs/{run_id}/diffs"
@@ -31,6 +36,8 @@ class ArchiveFiles:
         await self._places.archive.remove(f"runs/{run_id}")
 
     async def unchanged_since(self, before: float) -> list[str]:
-        """By when they were started: an archive does not tell when a folder was changed."""
+        """Those that were started before then, as far as no record of theirs is known."""
         names = await self._places.archive.names("runs")
-        return [name for name in names if 0 < made_at(name) < before]
+        old = [name for name in names if 0 < made_at(name) < before]
+        known = await self._known() if old else ()
+        return [name for name in old if name not in known]

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 _SILENT_S: Final = 5.0
 _RING: Final = 2_000
+_ITEM: Final = 128 * 1024
+"""Characters, and as many more as one event has; an item takes 1 MiB."""
 
 
 @dataclass
@@ -94,9 +96,17 @@ class Following:
             self._tell(run_id)
 
 
-def item_of(events: list[KeptEvent]) -> list[dict[str, Any]]:
-    """Events as one item of the tail."""
-    return [kept.dump() for kept in events]
+def items_of(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:
+    """Events as items of the tail, none too large for it."""
+    items: list[list[dict[str, Any]]] = []
+    size = _ITEM
+    for kept in events:
+        if size >= _ITEM:
+            items.append([])
+            size = 0
+        items[-1].append(kept.dump())
+        size += len(str(kept.event.data))
+    return items
 
 
 def loaded(run_id: str, item: list[dict[str, Any]]) -> list[LoggedEvent]:

@@ -28,7 +28,7 @@ class RunFiles(Protocol):
         ...
 
     async def unchanged_since(self, before: float) -> list[str]:
-        """Ids of the runs whose folders nothing was added to or removed from since then."""
+        """Ids of folders unchanged since then, some of which may belong to no run any more."""
         ...
 
 

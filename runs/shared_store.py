@@ -18,7 +18,7 @@ from graph.errors import IdempotencyMismatch, RunNotFound, StoreUnavailable
 from graph.values import Status
 from runs.edition import Edition, KeptEvent
 from runs.entry import Entry
-from runs.following import Following, item_of
+from runs.following import Following, items_of
 from runs.ledger import Ledger, record_path
 from runs.places import Mount, Places
 from runs.records import LoggedEvent
@@ -32,7 +32,6 @@ _TRIES: Final = 20
 _FRESH_S: Final = 0.3
 _OWN_FRESH_S: Final = 15.0
 _ALL: Final = 1_000_000
-_ITEM_BYTES: Final = 256 * 1024
 _UNSURE_S: Final = 30.0
 _HELD_S: Final = 1.0
 
@@ -228,6 +227,10 @@ class SharedStore:
         """The runs that have not ended."""
         return frozenset(line.run_id for line in await self._index.live())
 
+    async def known(self) -> frozenset[str]:
+        """All runs that have a record."""
+        return frozenset(line.run_id for line in await self._index.all())
+
     async def refresh(self) -> None:
         """Let what runs are found by say what their records say."""
         await self._index.refresh(time.time())
@@ -286,8 +289,8 @@ class SharedStore:
         if followed := self._following.get(run_id):
             followed.add([kept.event for kept in new])
             followed.edition, followed.checked = edition, time.monotonic()
-        for batch in _batches(new):
-            await self._places.tail.put(run_id, item_of(batch))
+        for item in items_of(new):
+            await self._places.tail.put(run_id, item)
         self._tell(run_id)
         for observer in self._observers:
             for kept in new:
@@ -332,16 +335,3 @@ class SharedStore:
 
 def _key_name(key: IdempotencyKey) -> str:
     return hashlib.sha256(f"{key.owner}\0{key.key}".encode()).hexdigest()
-
-
-def _batches(events: list[KeptEvent]) -> list[list[KeptEvent]]:
-    """Events by as many as one item of the tail may hold."""
-    batches: list[list[KeptEvent]] = []
-    size = _ITEM_BYTES
-    for kept in events:
-        if size >= _ITEM_BYTES:
-            batches.append([])
-            size = 0
-        batches[-1].append(kept)
-        size += len(str(kept.event.data))
-    return batches

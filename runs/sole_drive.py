@@ -53,7 +53,10 @@ class SoleDrive:
             drive.stop("drained")
             await asyncio.wait((going,))
             raise
-        await going
+        try:
+            await going
+        except LeaseLost as error:
+            log.warning("this process lost hold of its run: %s", error)
 
     async def _claim(self, run_id: str) -> tuple[Run, Lease] | None:
         """Take the run; wait where its last driver still tidies up, or may have died."""
