@@ -6,6 +6,7 @@ proves nothing and counts as not held. What a probe does when it gets through is
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -32,7 +33,7 @@ SHORT_LOOP_S = 0.25
 PATIENT_LOOP_S = 5.0
 KEPT_S = 24 * 3600
 LEFT_S = 3600
-"""A trial takes seconds: what is older than this was left by one that was killed."""
+"""A write takes less: a hidden name that is older was left by one that was killed."""
 TOLD = 300
 OUTSIDE = "outside"
 
@@ -53,6 +54,8 @@ Results = tuple[TrialResult, ...]
 async def ensure_holds(backend: LocalBackend) -> None:
     """Try the sandbox, unless it held on this machine within a day. Raises SandboxUnavailable."""
     verdict = backend.state / f"verdict-{backend.name}.json"
+    for left in await asyncio.to_thread(_left, backend.state):
+        await remove_folder(left)
     machine = await asyncio.to_thread(machine_state, backend)
     if await asyncio.to_thread(_is_kept, verdict, machine):
         return
@@ -153,14 +156,13 @@ def judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> Tria
 
 @contextlib.asynccontextmanager
 async def trial_tree(backend: LocalBackend) -> AsyncIterator[Path]:
-    """An empty tree, removed afterwards; what killed trials left goes first."""
-    for left in await asyncio.to_thread(_left, backend.state):
-        await remove_folder(left)
-    tree = await asyncio.to_thread(_make_tree, backend)
+    """An empty tree, removed afterwards."""
+    tree, lock = await asyncio.to_thread(_make_tree, backend)
     try:
         yield tree
     finally:
         await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+        os.close(lock)
 
 
 def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
@@ -171,14 +173,32 @@ def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
 def _left(state: Path) -> list[Path]:
     """What trials and writes that were killed have left."""
     before = time.time() - LEFT_S
-    found = [*state.glob("trial-*"), *state.glob(".*")]
-    return [path for path in found if path.lstat().st_mtime < before]
+    old = [path for path in state.glob(".*") if path.lstat().st_mtime < before]
+    return old + [path for path in state.glob("trial-*") if not _is_locked(path)]
 
 
-def _make_tree(backend: LocalBackend) -> Path:
-    """A tree in the state folder, so that the way to it is tried too, and a file beside it."""
+def _is_locked(tree: Path) -> bool:
+    """Whether the trial of this tree still lives: its process holds the folder's lock."""
+    try:
+        folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
+
+
+def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
+    """A tree in the state folder, so that the way to it is tried too, a file beside it, a lock."""
     backend.state.chmod(0o711)
-    tree = Path(tempfile.mkdtemp(prefix="trial-", dir=backend.state))
+    new = Path(tempfile.mkdtemp(prefix=".trial-", dir=backend.state))
+    lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    tree = new.rename(new.with_name(new.name.removeprefix(".")))
     owner = backend.owner_of("trial")
     tree.chmod(0o711)
     for name in ("workspace", "home", "tmp"):
@@ -187,7 +207,7 @@ def _make_tree(backend: LocalBackend) -> Path:
             os.chown(tree / name, owner, owner)
     (tree / OUTSIDE).write_text("outside\n")
     (tree / OUTSIDE).chmod(0o644)
-    return tree
+    return tree, lock
 
 
 @contextlib.contextmanager

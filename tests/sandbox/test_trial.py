@@ -1,5 +1,6 @@
 """The trial: it holds here and bites elsewhere, its verdict is kept, it says how to mend."""
 
+import fcntl
 import json
 import os
 import time
@@ -37,16 +38,21 @@ async def test_everything_holds_here(data_dir: Path, *, grouped: bool) -> None:
 @sandboxed
 async def test_what_killed_trials_left_is_removed(data_dir: Path) -> None:
     backend = make_backend(data_dir)
-    old, new = backend.state / "trial-old", backend.state / "trial-new"
-    part = backend.state / ".verdict.json.0123"
-    for left in (old, new):
+    killed, living = backend.state / "trial-killed", backend.state / "trial-living"
+    parts = [backend.state / name for name in (".verdict.json.0123", ".trial-4567")]
+    for left in (killed, living):
         (left / "workspace").mkdir(parents=True)
-    part.touch()
-    for left in (old, part):
-        os.utime(left, (0, 0))
-    await trial(backend, loop_s=0.1)
-    assert list(backend.state.glob("trial-*")) == [new]
-    assert not part.exists()
+    for part in parts:
+        part.touch()
+        os.utime(part, (0, 0))
+    lock = os.open(living, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    await ensure_holds(backend)
+    assert list(backend.state.glob("trial-*")) == [living]
+    assert not any(part.exists() for part in parts)
+    os.close(lock)
+    await ensure_holds(backend)
+    assert not living.exists()
 
 
 def test_without_the_sandbox_each_probe_gets_through(data_dir: Path) -> None:
