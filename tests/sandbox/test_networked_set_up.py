@@ -3,7 +3,9 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +17,7 @@ from graph.errors import SandboxUnavailable, SetupFailed
 from graph.run_folder import RunFolder
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.counted import Counts
-from sandbox.kept_setups import OLDEST_S, tidy
+from sandbox.kept_setups import OLDEST_S, keep, tidy
 from sandbox.networked_set_up import networked_set_up
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes
@@ -165,6 +167,35 @@ async def test_what_is_stopped_in_the_middle_leaves_nothing_half(
     assert (kept(data_dir / "setups"), run.trees()) == ([], [])
     sandbox = await run.open("live", None, fetch(index, "slow"))
     assert await said(sandbox, "cat fetched") == "hello"
+
+
+KILLED = """\
+import asyncio, os, signal, sys
+from pathlib import Path
+from sandbox.kept_setups import keep
+
+async def half(new):
+    new.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(keep(Path(sys.argv[1]), half))
+"""
+
+
+async def test_a_process_that_is_killed_leaves_no_lock_and_no_half_for_the_whole(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "setups" / "a.tar"
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(file))
+    assert await killed.wait() == -signal.SIGKILL
+    assert [path[:5] for path in kept(file.parent)] == [".new-"]
+
+    async def whole(new: Path) -> None:
+        new.write_bytes(b"whole")
+
+    async with asyncio.timeout(20):
+        assert (await keep(file, whole)).read_bytes() == b"whole"
+    assert file.stat().st_mode & 0o777 == 0o400
 
 
 async def test_another_repository_hosts_or_commands_share_nothing(
