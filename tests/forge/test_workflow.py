@@ -15,11 +15,16 @@ PUSH = "runs at the push of the branch, before anyone has read it"
 PULL = "runs for the pull request, with this repository's rights"
 FORKS_PULL = "runs for the pull request, as a fork's: without secrets, with a token that reads"
 TARGET = "runs for the pull request as the base has it, with the base's secrets and token"
+AFTER = "may run after another workflow, as the base has it, with the base's secrets and token"
 JOBS = "jobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: []\n"
 
 
 def starts(text: str, target: Target = HERE) -> list[str]:
-    return [part for part in told(text.encode(), target).split("; ") if part.startswith("runs")]
+    return [
+        part
+        for part in told(text.encode(), target).split("; ")
+        if part.startswith(("runs", "may run"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,7 @@ def starts(text: str, target: Target = HERE) -> list[str]:
         ("on: {pull_request_target: {types: labeled}}", [TARGET], [TARGET]),
         ("on: create", ["runs when the branch is made, before anyone has read it"], []),
         ("on: [schedule, workflow_call, issue_comment]", [], []),
+        ("on: {workflow_run: {workflows: [test], types: [completed]}}", [AFTER], [AFTER]),
         ("on: {push: {branches: ['a****b****c*d*e*f*g*h']}}", [PUSH], []),
         ("on: {push: {branches: ['[']}}", [], []),
         ("on: {push: {branches: ['?']}}", [PUSH], []),
