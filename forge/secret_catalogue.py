@@ -81,6 +81,8 @@ class SecretCatalogue:
                 timeout=_TIMEOUT_S,
             )
             rows = [json.loads(line) for line in done.stdout.splitlines()]
+        except subprocess.CalledProcessError as error:
+            raise CatalogueFailed(_reason(error)) from None
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise CatalogueFailed(type(error).__name__) from None
         if len(rows) != len(contents):
@@ -96,6 +98,13 @@ def may_hold_secret(new: bytes, old: bytes) -> bool:
     known = set(_RUN.findall(old)) if len(old) <= _COMPARED else set()
     runs = (found[0] for found in _RUN.finditer(new))
     return any(_DIGIT.search(run) or _LETTERS.search(run) for run in runs if run not in known)
+
+
+def _reason(error: subprocess.CalledProcessError) -> str:
+    """Why the program ended. What it said is not told: it read what must not be shown."""
+    if b"\nModuleNotFoundError: " in error.stderr:
+        return "kingfisher-secret-scanner is not installed"
+    return f"the catalogue's program ended with {error.returncode}"
 
 
 def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:

@@ -68,7 +68,7 @@ def _starts(on: Any, target: Target) -> Iterator[str]:
     if "pull_request_target" in events and _takes_pull(events["pull_request_target"], target):
         yield "runs for the pull request as the base has it, with the base's secrets and token"
     if "workflow_run" in events:
-        yield "may run after another workflow, as the base has it, with the base's secrets and token"
+        yield "may run after another workflow, by the base's own code, secrets and token"
 
 
 def _takes_push(options: Any, target: Target) -> bool:

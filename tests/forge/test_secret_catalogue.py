@@ -82,9 +82,20 @@ def test_the_program_knows_no_secret_and_tells_none(
     assert set(eval(seen.read_text())) <= {"PATH", "LC_ALL", "LC_CTYPE"}
 
 
-@pytest.mark.parametrize("program", ["import os; os.abort()", "print('[')", "print()", "pass"])
-def test_a_program_that_fails_is_no_answer(tmp_path: Path, program: str) -> None:
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os; os.abort()", "ended with -6"),
+        ("import not_there", "kingfisher-secret-scanner is not installed"),
+        ("import sys; sys.exit(sys.stdin.read())", "ended with 1"),
+        ("print('[')", "JSONDecodeError"),
+        ("print()", "JSONDecodeError"),
+        ("pass", "an answer is missing"),
+    ],
+)
+def test_a_program_that_fails_is_no_answer(tmp_path: Path, program: str, reason: str) -> None:
     failing = SecretCatalogue(tmp_path)
     failing._command = (sys.executable, "-I", "-c", program)
-    with pytest.raises(CatalogueFailed):
+    with pytest.raises(CatalogueFailed, match=reason) as failed:
         failing.find([(TOKEN.encode(), b"")])
+    assert TOKEN not in str(failed.value)

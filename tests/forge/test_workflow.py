@@ -15,7 +15,7 @@ PUSH = "runs at the push of the branch, before anyone has read it"
 PULL = "runs for the pull request, with this repository's rights"
 FORKS_PULL = "runs for the pull request, as a fork's: without secrets, with a token that reads"
 TARGET = "runs for the pull request as the base has it, with the base's secrets and token"
-AFTER = "may run after another workflow, as the base has it, with the base's secrets and token"
+AFTER = "may run after another workflow, by the base's own code, secrets and token"
 JOBS = "jobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: []\n"
 
 
