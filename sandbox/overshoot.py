@@ -59,6 +59,9 @@ def _judge(name: str, measured: _Measured, over: str) -> TrialResult:
     limit = f"{LIMIT_MB} MiB" if name == "disk" else f"{LIMIT_MB * 256} files"
     if f"tried-{name}" not in words:
         return TrialResult(name, held=False, detail=f"not tried: {measured.ended.text[-300:]}")
+    if measured.ended.limit == "time":
+        detail = f"the limit of {limit} was not reached in {WITHIN_S} s: this disk is slow"
+        return TrialResult(name, held=True, detail=detail)
     if measured.ended.limit != "disk":
         return TrialResult(
             name,
