@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.forwarder import PROXY_FOLDER, Outlet
+from sandbox.inner_environment import HOME, OWN_PROGRAMS, VARIABLES
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
-HOME = "/home/agent"
 UID = "1000"
 RLIMITS = "/etc/rlimits.sh"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -129,15 +129,9 @@ def _environment(tool_paths: Sequence[Path]) -> dict[str, str]:
         str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
     ]
     return {
-        "PATH": ":".join([*path, SYSTEM_PATH, f"{HOME}/.local/bin"]),
-        "HOME": HOME,
-        "USER": "agent",
-        "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+        **VARIABLES,
+        "PATH": ":".join([*path, SYSTEM_PATH, OWN_PROGRAMS]),
         "BASH_ENV": RLIMITS,
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.forwarder import BASH_START, PROXY_FOLDER, Outlet
+from sandbox.inner_environment import HOME, OWN_PROGRAMS, VARIABLES
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
-HOME = "/home/agent"
 SHM_MB = 256
 GRACE_S = 30
 """A container whose service is gone ends by itself so long after its time."""
@@ -136,12 +136,6 @@ def _environment(path: str, tool_paths: Sequence[Path]) -> Mapping[str, str]:
         str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
     ]
     return {
-        "PATH": ":".join([*tools, path, f"{HOME}/.local/bin"]),
-        "HOME": HOME,
-        "USER": "agent",
-        "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **VARIABLES,
+        "PATH": ":".join([*tools, path, OWN_PROGRAMS]),
     }

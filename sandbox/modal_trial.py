@@ -11,10 +11,11 @@ from dataclasses import replace
 from graph.errors import SandboxError, SandboxUnavailable
 from sandbox import attacks
 from sandbox.attacks import DEVICES, MEMORY_MB, PIDS, SYSCTL, Probe
+from sandbox.inner_environment import HOME
 from sandbox.modal_sandbox import Box, Boxes
 from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Sandbox
-from sandbox.supervised import HOME, order_of
+from sandbox.supervised import order_of
 from sandbox.trial import Results, TrialResult, judge
 
 _TRY_S = 3

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from graph.errors import SandboxError
 from sandbox.base_objects import BaseObjects
+from sandbox.inner_environment import HOME
 from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
-from sandbox.supervised import HOME, order_of
+from sandbox.supervised import order_of
 from sandbox.tree_making import base_objects
 
 _TIMEOUT_S = 600.0

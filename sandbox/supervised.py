@@ -8,24 +8,14 @@ from typing import get_args
 
 from graph.errors import SandboxLost
 from sandbox import supervisor, usage
+from sandbox.inner_environment import HOME, OWN_PROGRAMS, VARIABLES
 from sandbox.output import BothEnds
 from sandbox.sandbox import WORKSPACE, ExecResult, LimitHit, Limits
 
-HOME = "/home/agent"
 USER = 29_000
 """The uid that commands run as; far from accounts and from the uids of this machine's trees."""
 
 FOLDERS = (WORKSPACE, HOME, "/tmp")  # noqa: S108 - the sandbox's own
-ENVIRONMENT = {
-    "HOME": HOME,
-    "USER": "agent",
-    "LANG": "C.UTF-8",
-    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-
 _PIECE = 1 << 20
 _SLACK_S = 20.0
 _SLOWEST = 256 * 1024
@@ -68,7 +58,8 @@ class Order:
     folders: tuple[str, ...] = FOLDERS
     give: tuple[str, ...] = ()
     sweep: bool = False
-    environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
+    environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES))
+    more_path: str = OWN_PROGRAMS
 
     @property
     def patience_s(self) -> float:

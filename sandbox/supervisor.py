@@ -77,7 +77,7 @@ class Command:
         if self.alone and self.user is None:
             return answer(lost="this container has no other user, or no subreapers")
         self.give_folders()
-        if not self.crowded:
+        if not (self.crowded or self.order["sweep"]):
             self.wait_for_turn()
         script, given = self.take_input()
         woken = wake_on_children()
@@ -122,6 +122,7 @@ class Command:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("MODAL_")
         }
+        path = f"{inherited.get('PATH', os.defpath)}:{self.order['more_path']}"
         more = [f"/proc/self/fd/{script.fileno()}"] if script else []
         self.started = subprocess.Popen(  # kept: as garbage it would bury its process itself
             [*self.order["program"], *more],
@@ -130,7 +131,7 @@ class Command:
             stderr=output,
             pass_fds=[script.fileno()] if script else [],
             cwd=self.order["folder"],
-            env={**inherited, **self.order["environment"]},
+            env={**inherited, **self.order["environment"], "PATH": path},
             start_new_session=True,
             user=self.user,
             group=self.user,
@@ -143,13 +144,15 @@ class Command:
         """What holds for each single process; called in the child."""
         PRCTL(NO_NEW_PRIVS, 1, 0, 0, 0)
         PRCTL(DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
-        for kind, most in (
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_FSIZE, self.order["disk_mb"] << 20),
-            (resource.RLIMIT_NOFILE, 4096),
-            (resource.RLIMIT_DATA, 2 * self.memory),
-            (resource.RLIMIT_NPROC, self.order["pids"] + self.others),
-        ):
+        limits = {
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_FSIZE: self.order["disk_mb"] << 20,
+            resource.RLIMIT_NOFILE: 4096,
+            resource.RLIMIT_DATA: 2 * self.memory,
+        }
+        if self.user is not None:
+            limits[resource.RLIMIT_NPROC] = self.order["pids"] + self.others
+        for kind, most in limits.items():
             hard = resource.getrlimit(kind)[1]
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (value, value))

@@ -68,7 +68,14 @@ async def said(sandbox: Sandbox, command: str) -> str:
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("true", 0), ("exit 42", 42), ("kill -9 $$", 137), ("./run.sh", 126), ("nowhere", 127)],
+    [
+        ("true", 0),
+        ("exit 42", 42),
+        ("exit 255", 255),
+        ("kill -9 $$", 137),
+        ("./run.sh", 126),
+        ("nowhere", 127),
+    ],
 )
 async def test_the_exit_code_is_the_commands_own(sandbox: Sandbox, command: str, code: int) -> None:
     result = await sandbox.run(command)

@@ -1,0 +1,18 @@
+"""What every command finds in its environment, whichever backend runs it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+HOME: Final = "/home/agent"
+OWN_PROGRAMS: Final = f"{HOME}/.local/bin"
+"""Last on the `PATH`: where set-up installs programs."""
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "HOME": HOME,
+    "USER": "agent",
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
