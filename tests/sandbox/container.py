@@ -15,7 +15,10 @@ SUBREAPERS, NO_SUBREAPERS = b"SUBREAPER, DEATH_SIGNAL = 38, 36", b"SUBREAPER, DE
 """A number that no kernel knows stands for one that this kernel does not."""
 
 # What is still there when the command has ended, before the container ends it.
-_TELL = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done 2>/dev/null | grep ^sleep > /left"
+_TELL = (
+    "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done 2>/dev/null "
+    "| grep ^sleep > /left"
+)
 
 
 @dataclass(frozen=True)
