@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -20,9 +19,10 @@ _SHA256_DIGITS = 64
 _PASSABLE = 0o711
 _READABLE_FOLDER = 0o755
 _READABLE_FILE = 0o444
-_QUESTIONS = b"HEAD^{commit}\nHEAD^{tree}\nHEAD:.gitmodules\nHEAD:.gitattributes\n"
+_QUESTIONS = b"HEAD^{commit}\nHEAD^{tree}\nHEAD:.gitmodules\n"
 _FORMAT = "--batch-check=%(objectname) %(objecttype)"
-_LFS = re.compile(rb"(?m)^[ \t]*[^#\s].*[ \t]filter=lfs(?:[ \t\r]|$)")
+_LFS = r"^[[:space:]]*[^#[:space:]].*[[:space:]]filter=lfs([[:space:]]|$)"
+_ATTRIBUTE_FILES = ":(glob)**/.gitattributes"
 _HEAD = "ref: refs/heads/"
 _SUBMODULES_STAY = "Submodules are left as they are; their files are not there."
 _POINTERS_STAY = (
@@ -134,14 +134,15 @@ async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
     head = await asyncio.to_thread((git_dir / "HEAD").read_text)
     answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=_QUESTIONS)
     found = [line.split(" ") for line in answer.decode().splitlines()]
-    commit, tree, modules, attributes = found[:4]
+    commit, tree, modules = found[:3]
     if commit[-1] != "commit":
         raise EmptyRepository(f"{full_name} has no commit to start from.")
     if not head.startswith(_HEAD):
         raise BranchNotFound(f"{full_name} has a tag of that name, not a branch.")
     branch = head.removeprefix(_HEAD).strip()
-    lfs = False
-    if attributes[-1] == "blob":
-        rules = await git.output("cat-file", "blob", attributes[0], git_dir=str(git_dir))
-        lfs = bool(_LFS.search(rules))
-    return Head(branch, commit[0], tree[0], submodules=modules[-1] == "blob", lfs=lfs)
+    pointers = await git.run(
+        *("grep", "--quiet", "-E", _LFS, "HEAD", "--", _ATTRIBUTE_FILES),
+        git_dir=str(git_dir),
+        environment={"GIT_LITERAL_PATHSPECS": "0"},
+    )
+    return Head(branch, commit[0], tree[0], submodules=modules[-1] == "blob", lfs=pointers.ok)

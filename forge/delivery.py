@@ -107,7 +107,12 @@ class Delivery:
         """Labels and reviewers never fail a run; the pull request says which are missing."""
         publication, full_name = self.progress.publication, self.progress.publication.base.full_name
         left_out = await add_extras(
-            self.github, full_name, pull.number, publication.labels, publication.reviewers
+            self.github,
+            full_name,
+            pull.number,
+            publication.labels,
+            publication.reviewers,
+            self.emit,
         )
         if left_out == self.progress.record.left_out:
             return
@@ -115,7 +120,7 @@ class Delivery:
             f"{text.body}\n\n{_LEFT_OUT.format(' and '.join(left_out))}" if left_out else text.body
         )
         told = PullText(text.title, body)
-        if await try_to_tell(self.github, full_name, pull.number, told):
+        if await try_to_tell(self.github, full_name, pull.number, told, self.emit):
             await self.progress.keep(left_out=left_out)
 
 

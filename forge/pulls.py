@@ -2,17 +2,20 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from forge.github import GitHub, Pull, PullText
 from forge.github_refusal import Unprocessable
-from forge.retries import Patience, Transient, repeated
+from forge.retries import Patience, repeated
 from graph.errors import CodingAgentError
 from graph.events import Emit
 
 log = logging.getLogger(__name__)
 
 _WRITE_TRIES: Final = 3
+_EXTRA_S: Final = 90.0
+"""So long is waited for what no run depends on."""
 
 
 async def open_pull(
@@ -63,7 +66,9 @@ async def update_pull(
     )
     if not (ready and pull.draft):
         return pull
-    done = await _tried("draft state", lambda: github.mark_ready(full_name, number))
+    done = await _tried(
+        "the draft state", lambda: github.mark_ready(full_name, number), github, emit
+    )
     return Pull(pull.number, pull.url, draft=not done)
 
 
@@ -73,25 +78,31 @@ async def add_extras(
     number: int,
     labels: tuple[str, ...],
     reviewers: tuple[str, ...],
+    emit: Emit,
 ) -> tuple[str, ...]:
     """Labels and reviewers; what GitHub refused is left out, and told a word each."""
-    left = []
-    if labels and not await _tried("labels", lambda: github.add_labels(full_name, number, labels)):
-        left.append("labels")
-    if reviewers and not await _tried(
-        "reviewers", lambda: github.request_reviewers(full_name, number, reviewers)
-    ):
-        left.append("reviewers")
-    return tuple(left)
+    wanted: dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[None]]]] = {
+        "labels": (labels, lambda: github.add_labels(full_name, number, labels)),
+        "reviewers": (reviewers, lambda: github.request_reviewers(full_name, number, reviewers)),
+    }
+    return tuple(
+        [
+            what
+            for what, (names, write) in wanted.items()
+            if names and not await _tried(what, write, github, emit)
+        ]
+    )
 
 
-async def try_to_tell(github: GitHub, full_name: str, number: int, text: PullText) -> bool:
+async def try_to_tell(
+    github: GitHub, full_name: str, number: int, text: PullText, emit: Emit
+) -> bool:
     """Whether the pull request now has this text, which no run depends on."""
 
     async def tell() -> None:
         await github.edit_pull(full_name, number, text)
 
-    return await _tried("text", tell)
+    return await _tried("the text", tell, github, emit)
 
 
 async def _create_marked(
@@ -105,12 +116,21 @@ async def _create_marked(
         raise refused.error from None
 
 
-async def _tried(what: str, write: Callable[[], Awaitable[None]]) -> bool:
+async def _tried(
+    what: str, write: Callable[[], Awaitable[None]], github: GitHub, emit: Emit
+) -> bool:
+    """Whether a write that may be made twice came through; it is not waited for at any price."""
+
+    async def attempt() -> None:
+        try:
+            await write()
+        except Unprocessable as refused:
+            raise refused.error from None
+
+    patience = _write_patience(github)
+    brief = replace(patience, total_s=min(patience.total_s, _EXTRA_S))
     try:
-        await write()
-    except (Transient, Unprocessable) as refused:
-        log.warning("%s left out: %s", what, refused.error.code)
-        return False
+        await repeated(attempt, what=what, emit=emit, patience=brief)
     except CodingAgentError as error:
         log.warning("%s left out: %s", what, error.code)
         return False

@@ -198,18 +198,20 @@ async def test_submodules_are_told_of(side: TrustedSide) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "told"),
+    ("place", "attributes", "told"),
     [
-        ("*.psd filter=lfs diff=lfs merge=lfs -text\n", True),
-        ("a text\n  *.bin filter=lfs\r\n", True),
-        ("# *.psd filter=lfs\n", False),
-        ("*.psd filter=lfsx\n", False),
-        ("* text=auto\n", False),
-        ("", False),
+        (".", "*.psd filter=lfs diff=lfs merge=lfs -text\n", True),
+        ("src", "a text\n  *.bin filter=lfs\r\n", True),
+        (".", "# *.psd filter=lfs\n", False),
+        (".", "*.psd filter=lfsx\n", False),
+        (".", "* text=auto\n", False),
+        (".", "", False),
     ],
 )
-async def test_files_in_lfs_are_told_of(side: TrustedSide, attributes: str, told: bool) -> None:
-    (side.source / ".gitattributes").write_text(attributes)
+async def test_files_in_lfs_are_told_of(
+    side: TrustedSide, place: str, attributes: str, told: bool
+) -> None:
+    (side.source / place / ".gitattributes").write_text(attributes)
     git(side.source, "add", "-A")
     git(side.source, "commit", "-qm", "with attributes")
     await side.forge.add_repository("octo/with", side.source)

@@ -188,20 +188,57 @@ async def test_a_draft_that_cannot_be_ended_stays_one(pushed: TrustedSide) -> No
 
 async def test_labels_and_reviewers_are_added(pushed: TrustedSide) -> None:
     pull = await opened(pushed)
-    await add_extras(pushed.github, "octo/sample", pull.number, ("bug", "agent"), ("ada",))
+    await add_extras(
+        pushed.github, "octo/sample", pull.number, ("bug", "agent"), ("ada",), pushed.events.append
+    )
     assert pushed.hosted.pulls[1].labels == ["bug", "agent"]
     assert pushed.hosted.pulls[1].reviewers == ["ada"]
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(401), Fault(403), Fault(404), Fault(422), Fault(500), DROPPED, Fault(429)]
+    "fault", [*(Fault(status, times=9) for status in (401, 403, 404, 422, 500, None, 429))]
 )
 async def test_labels_and_reviewers_never_fail_a_run(pushed: TrustedSide, fault: Fault) -> None:
     pull = await opened(pushed)
     pushed.forge.fail("POST", "/labels", fault)
     pushed.forge.fail("POST", "/requested_reviewers", fault)
-    await add_extras(pushed.github, "octo/sample", pull.number, ("bug",), ("ada", "octo/team"))
+    await add_extras(
+        pushed.github,
+        "octo/sample",
+        pull.number,
+        ("bug",),
+        ("ada", "octo/team"),
+        pushed.events.append,
+    )
     assert pushed.hosted.pulls[1].labels == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(502),
+        DROPPED,
+        Fault(502, after=True),
+        Fault(403, "You have exceeded a secondary rate limit.", headers={"retry-after": "1"}),
+    ],
+)
+async def test_a_lost_answer_to_an_extra_is_asked_for_again(
+    pushed: TrustedSide, fault: Fault
+) -> None:
+    pull = await opened(pushed, draft=True)
+    for path in ("/labels", "/requested_reviewers", "/graphql"):
+        pushed.forge.fail("POST", path, fault)
+    left = await add_extras(
+        pushed.github, "octo/sample", pull.number, ("bug",), ("ada",), pushed.events.append
+    )
+    hosted = pushed.hosted.pulls[1]
+    assert (left, hosted.labels, hosted.reviewers) == ((), ["bug"], ["ada"])
+    done = await update_pull(
+        pushed.github, "octo/sample", pull.number, TEXT, ready=True, emit=pushed.events.append
+    )
+    assert not done.draft
+    told = [event.what for event in pushed.events if isinstance(event, Retry)]
+    assert told == ["labels", "reviewers", "the draft state"]
 
 
 async def test_a_write_under_way_is_finished_when_the_run_is_cancelled(
