@@ -31,8 +31,8 @@ from sandbox.usage import (
     Disk,
     Outgrown,
     Processes,
+    can_become,
     descendants,
-    is_mapped,
     owned,
     processes,
     proportional,
@@ -63,7 +63,7 @@ class Command:
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
         user = order["user"]
-        self.user: int | None = user if user is not None and is_mapped(user) else None
+        self.user: int | None = user if user is not None and can_become(user) else None
         self.crowded = PRCTL(SUBREAPER, 1, 0, 0, 0) == 0
         self.alone = order["sweep"] or not self.crowded
         self.written = 0

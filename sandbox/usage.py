@@ -11,6 +11,8 @@ WALK_EVERY_S = 2.0
 WALK_SHARE = 20
 ENTRY_BYTES = 4096
 SLACK_BYTES = 1 << 20
+_SET_IDS = 1 << 6 | 1 << 7
+"""The capabilities to become another group and user."""
 
 Processes = dict[int, tuple[int, int, int]]
 """By their ids: the parent, the number of threads, the resident pages."""
@@ -116,12 +118,13 @@ def proportional(pid: int) -> int:
     return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
 
 
-def is_mapped(user: int) -> bool:
+def can_become(user: int) -> bool:
     """Whether commands can run as that user: a container may know of its root alone."""
     lines = [line.split() for line in read_proc("self", "uid_map").splitlines()]
-    return os.getuid() == 0 and (
-        not lines or any(int(first) <= user < int(first) + int(count) for first, _, count in lines)
-    )
+    mapped = any(int(first) <= user < int(first) + int(count) for first, _, count in lines)
+    held = [line for line in read_proc("self", "status").splitlines() if line[:7] == b"CapEff:"]
+    allowed = all(int(line.split()[1], 16) & _SET_IDS == _SET_IDS for line in held)
+    return os.getuid() == 0 and (mapped or not lines) and allowed
 
 
 def read_proc(pid: str, name: str) -> bytes:

@@ -32,7 +32,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class Container:
+    """`without` names a capability that its root does not have."""
+
     folder: Path
+    without: str = ""
 
     def order(self, command: str) -> Order:
         return order_of(["/bin/bash", "-c", command, "bash"], LIMITS)
@@ -40,6 +43,7 @@ class Container:
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         line = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-net"]
         line += [] if AS_ROOT else ["--unshare-user", "--uid", "0", "--gid", "0"]
+        line += ["--cap-drop", self.without] if self.without else []
         line += ["--bind", str(self.folder), "/", "--proc", "/proc", "--dev", "/dev"]
         for path in (Path("/", name) for name in ("usr", "bin", "lib", "lib64", "sbin", "etc")):
             if path.is_symlink() and not (self.folder / path.name).is_symlink():

@@ -145,6 +145,13 @@ def test_a_command_has_neither_root_nor_a_way_to_the_supervisor(container: Conta
 
 
 @as_root
+def test_where_root_cannot_become_another_commands_are_root(data_dir: Path) -> None:
+    container = Container(data_dir, without="CAP_SETUID")
+    ended = run(container, f"{DAEMONS} id -u")
+    assert (ended.output, ended.answer["exit_code"], ended.left) == (b"0\n", 0, "")
+
+
+@as_root
 def test_what_root_was_given_is_read_only(container: Container) -> None:
     order = replace(container.order("mkdir /base.git && touch /base.git/a"), user=None, folder="/")
     assert container.run(replace(order, give=GIVEN)).answer["exit_code"] == 0
