@@ -8,15 +8,20 @@ was held up for longer than that gives up, so that none takes an old version for
 
 import asyncio
 import json
+import logging
+import secrets
 import time
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from graph.errors import StoreDamaged, StoreUnavailable
+from graph.errors import StoreDamaged, StoreError, StoreUnavailable
 from runs.edition import Edition
 from runs.places import Places
 
+log = logging.getLogger(__name__)
+
 _KEPT_S: Final = 60.0
+_PAUSES_S: Final = (0.5, 2.0, 5.0)
 _WRITE_S: Final = 20.0
 _RECORDS: Final = "runs/{run_id}/records"
 
@@ -47,18 +52,43 @@ class Ledger:
         old = [version for version, at in edition.marks if at < now - _KEPT_S]
         young = tuple(mark for mark in edition.marks if mark[0] not in old)
         edition = replace(edition, marks=(*young, (edition.version, now)))
-        kept = edition.dump()
+        kept = {**edition.dump(), "token": secrets.token_hex(8)}
         try:
             async with asyncio.timeout(_WRITE_S):
-                if not await self._places.changes.add(_mark(run_id, edition.version), kept):
+                if not await self._is_first(_mark(run_id, edition.version), kept):
                     return None
-                removed = [self._places.changes.pop(_mark(run_id, version)) for version in old]
-                await asyncio.gather(self._places.runs.put(run_id, kept), *removed)
         except TimeoutError as error:
-            raise StoreUnavailable(
-                f"The store took over {_WRITE_S:.0f} s for one entry."
-            ) from error
+            raise StoreUnavailable(f"An entry took over {_WRITE_S:.0f} s.") from error
+        await self._copy(run_id, kept, old)
         return edition
+
+    async def _is_first(self, key: str, kept: dict[str, Any]) -> bool:
+        """Add the entry that decides. One whose answer was lost may be there all the same."""
+        table, unsure = self._places.changes, False
+        for pause in (*_PAUSES_S, None):
+            try:
+                if await table.add(key, kept):
+                    return True
+                return unsure and (await table.get(key) or {}).get("token") == kept["token"]
+            except StoreError as error:
+                if pause is None:
+                    raise
+                log.warning("an entry is added once more: %s", error)
+            unsure = True
+            await asyncio.sleep(pause)
+        return False
+
+    async def _copy(self, run_id: str, kept: dict[str, Any], old: list[int]) -> None:
+        """The copy for readers, who do without where it is late; and entries that have had it."""
+        removed = [self._places.changes.pop(_mark(run_id, version)) for version in old]
+        done = await asyncio.gather(
+            self._places.runs.put(run_id, kept), *removed, return_exceptions=True
+        )
+        for error in done:
+            if isinstance(error, StoreError):
+                log.warning("the copy of run %s is late: %s", run_id, error)
+            elif error:
+                raise error
 
     async def remove(self, edition: Edition) -> None:
         run_id = edition.run.run_id

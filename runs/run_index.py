@@ -117,7 +117,7 @@ class RunIndex:
         for line in await self.all():
             if line.status in FINAL and crc32(line.run_id.encode()) % _ROUNDS != share:
                 continue
-            edition = await self._ledger.newest(line.run_id)
+            edition = await self._ledger.restore(line.run_id)
             if edition is None:
                 await self.remove(line.run_id)
             else:

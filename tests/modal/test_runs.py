@@ -26,8 +26,8 @@ ROLES = ("planner", "coder", "reviewer")
 async def deployment() -> AsyncIterator[Deployment]:
     need_containers()
     async with Deployment.open() as deployment:
-        # One request a container, so that those that come while a stream is read go to another.
-        deployment.plane.function("api", APP).definition.max_concurrent_inputs = 1
+        # So few calls a container that those that come while streams are read go to another.
+        deployment.plane.function("api", APP).definition.max_concurrent_inputs = 2
         yield deployment
         assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
@@ -48,6 +48,7 @@ async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
         await asyncio.gather(run.ended(), late.ended(), part.ended())
         assert late.events == part.events == run.events
         await deployment.check(run)
+        assert len(deployment.containers("api")) > 1
         assert run.end["status"] == "succeeded"
         assert run.end["prUrl"] == f"{repo.url}/pull/1"
         assert [name for name in ROLES if not deployment.containers(name)] == []

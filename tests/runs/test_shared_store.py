@@ -130,6 +130,15 @@ async def test_a_writer_that_died_halfway_has_written(
     assert [event.seq for event in await store.events(run.run_id, 0, 10)] == [1, 2]
 
 
+async def test_a_change_whose_answer_is_lost_is_made_once(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    shared.tables["changes"].lost = 1
+    await append(store, run, "a")
+    assert [event.data["text"] for event in await store.events(run.run_id, 0, 10)] == ["a"]
+
+
 async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     store: SharedStore, shared: SharedPlaces
 ) -> None:

@@ -7,14 +7,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from graph.errors import StoreUnavailable
 from runs.places import Places
 
 
 class MemoryTable:
-    """Values are kept as JSON: what is plain data alone comes back. Each call lets others go."""
+    """Values are kept as JSON: what is plain data alone comes back. Each call lets others go.
+
+    The next `lost` calls of `add` do what they are asked, and their answer is lost.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
+        self.lost = 0
 
     async def get(self, key: str) -> Any:
         await asyncio.sleep(0)
@@ -26,7 +31,11 @@ class MemoryTable:
 
     async def add(self, key: str, value: Any) -> bool:
         await asyncio.sleep(0)
-        return self.kept.setdefault(key, text := json.dumps(value)) is text
+        added = self.kept.setdefault(key, text := json.dumps(value)) is text
+        if self.lost:
+            self.lost -= 1
+            raise StoreUnavailable("the answer was lost")
+        return added
 
     async def pop(self, key: str) -> None:
         await asyncio.sleep(0)
