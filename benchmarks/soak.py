@@ -86,6 +86,7 @@ class Soak:
         self._forge = FlakyForge(plan.forge_faults, plan.seed)
         self._logs: dict[str, list[Event]] = {}
         self._ended = 0
+        self._coding = asyncio.Event()
         self._free = asyncio.Semaphore(plan.concurrency)
         self.report = Report()
 
@@ -173,12 +174,15 @@ class Soak:
                 answer.raise_for_status()
                 async for sent in EventSource(answer).aiter_sse():
                     if sent.data and sent.event != "stream.end":
-                        log.append(json.loads(sent.data))  # noqa: PERF401 - kept when it breaks
+                        log.append(json.loads(sent.data))
+                        if log[-1].get("node") == "code":
+                            self._coding.set()
                 return bool(log) and log[-1]["type"] == "run.finished"
         return False
 
     async def _kill_again_and_again(self, server: ServerProcess) -> None:
         plan = self._plan
+        await self._coding.wait()  # what a kill in the sandbox's trial leaves goes only later
         while self.report.kills < plan.most_kills:
             await asyncio.sleep(plan.kill_every_s * (0.8 + 0.4 * self._random.random()))
             if self._ended >= plan.runs * plan.killing:

@@ -89,14 +89,12 @@ async def test_no_change_passes(side: TrustedSide) -> None:
 async def test_what_may_be_allowed_blocks_unless_it_is(
     side: TrustedSide, edit: Edit, rule: str
 ) -> None:
-    report = await judged(side, edit)
+    base = await side.prepare()
+    change = await side.change(base, edit)
+    report = await side.publisher.gate("r1", base, change, ())
     errors = [finding.rule for finding in report.findings if finding.severity == "error"]
     assert (report.passed, errors) == (False, [rule])
     assert report.findings[0].path
-    base = await side.prepare()
-    change = await side.repositories.read_change(
-        "r1", base, side.hand_over(side.run().changes.joinpath("0002-coder.patch").read_bytes())
-    )
     allowed = await side.publisher.gate("r1", base, change, (rule,))
     assert allowed.passed
     assert {finding.severity for finding in allowed.findings} == {"warning"}
