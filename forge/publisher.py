@@ -14,6 +14,7 @@ from forge.change_reader import compare, load_patch
 from forge.checkout import Checkout
 from forge.delivery import Delivery
 from forge.gate import judge, parse_entries
+from forge.gate_names import case_clashes
 from forge.gate_secrets import hide_patterns
 from forge.git_environment import run_objects
 from forge.github import ONCE, GitHub, PullText
@@ -81,12 +82,15 @@ class ForgePublisher(Publisher):
         run = RunFolder.of(self._runs, run_id)
         raw = await compare(self._git, run, *_RAW, base.tree, change.tree)
 
+        entries = parse_entries(raw)
+
         def judged() -> GateReport:
             with open_blobs(run) as blobs:
-                entries = parse_entries(raw)
                 return judge(entries, blobs, self._forms, allow, self._catalogue)
 
-        return await asyncio.to_thread(judged)
+        report = await asyncio.to_thread(judged)
+        clashes = await case_clashes(self._git, run, entries, change.tree)
+        return report.model_copy(update={"findings": (*report.findings, *clashes)})
 
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
         check_own_branch(publication.branch, publication.base.branch)

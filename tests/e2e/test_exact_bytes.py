@@ -20,6 +20,8 @@ NAMES = {
     b"back\\slash": b"\\\n",
     b"a:(glob)*?[x]": b"magic\n",
     b"deep/er/and deeper/file": b"deep\n",
+    b"Case.txt": b"large\n",
+    b"case.txt": b"small\n",
 }
 CONTENTS = {
     b"crlf.txt": b"one\r\ntwo\r\n",
