@@ -72,9 +72,10 @@ class SegmentReader:
         found: list[KeptEvent] = []
         for segment in edition.segments:
             if segment.last > after and len(found) < limit:
-                found += await self._read(edition.run.run_id, segment)
-        found += edition.tail
-        return [kept for kept in found if kept.event.seq > after][:limit]
+                events = await self._read(edition.run.run_id, segment)
+                found += [kept for kept in events if kept.event.seq > after]
+        found += [kept for kept in edition.tail if kept.event.seq > after]
+        return found[:limit]
 
     async def _read(self, run_id: str, segment: Segment) -> list[KeptEvent]:
         path = segment_path(run_id, segment.name)

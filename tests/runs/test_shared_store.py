@@ -184,3 +184,15 @@ async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None
     with pytest.raises(RunNotFound):
         await driver.raise_fence(run.run_id)
     assert not any(run.run_id in key for key in shared.tables["changes"].kept)
+
+
+async def test_a_long_log_is_in_several_files_that_are_read_as_one(shared: SharedPlaces) -> None:
+    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    run, _ = await web.create(held_by("driver"), None, lambda _: [])
+    for number in range(12):
+        await append(driver, run, f"{number} " + "x" * 60_000)
+    files = sorted(path.name for path in (shared.root / "runs" / run.run_id / "events").iterdir())
+    assert files == ["00000001-driver.jsonl", "00000006-driver.jsonl", "00000011-driver.jsonl"]
+    told = [event.data["text"].split()[0] for event in await web.events(run.run_id, 0, 100)]
+    assert told == [str(number) for number in range(12)]
+    assert [event.seq for event in await web.events(run.run_id, 4, 3)] == [5, 6, 7]
