@@ -73,9 +73,10 @@ def _told(function: str) -> modal.Secret:
 
 def _project() -> dict[str, Any]:
     """What the project says of itself; a container has only what was told it of this."""
-    if not modal.is_local():
-        return {"version": os.environ["CODING_AGENT_RELEASE"], "dependencies": []}
-    return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+    path = ROOT / "pyproject.toml"
+    if not modal.is_local() or not path.exists():
+        return {"version": os.environ.get("CODING_AGENT_RELEASE", "0"), "dependencies": []}
+    return dict(tomllib.loads(path.read_text(encoding="utf-8"))["project"])
 
 
 project = _project()

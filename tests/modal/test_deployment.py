@@ -1,5 +1,8 @@
 """What `modal deploy deploy.py` asks for, and that the service is closed until it is set up."""
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -9,7 +12,7 @@ from modal_proto import api_pb2 as pb
 
 import deploy
 from api.settings import Settings
-from tests.modal.deployment import APP, Deployment
+from tests.modal.deployment import APP, ROOT, Deployment
 from tests.modal_plane.availability import need_containers
 
 pytestmark = [
@@ -114,3 +117,22 @@ async def test_it_is_closed_until_keys_and_repositories_are_set(
         assert "export CODING_AGENT_API_KEYS=" in hint
         assert "export CODING_AGENT_REPOS=" in hint
         assert "modal deploy deploy.py" in hint
+
+
+async def test_doctor_tries_what_is_deployed(closed: Deployment) -> None:
+    command = [sys.executable, "-c", "from api.cli import main; main()", "doctor", "--modal"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env={**os.environ, **closed.plane.env, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told = (await process.communicate())[0].decode()
+    lines = {line.split()[1]: line for line in told.splitlines() if line[:1] in "✓✗" and line}
+    assert process.returncode == 1, told
+    assert closed.address in lines["deployment"]
+    assert "nobody is let in yet" in lines["keys"]
+    assert "export CODING_AGENT_API_KEYS=" in told
+    assert [lines[name].split()[0] for name in ("Claude", "GitHub")] == ["✓", "✓"]
+    assert "sandbox: mounts" in told
