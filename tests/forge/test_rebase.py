@@ -1,6 +1,5 @@
 """A change put onto a base branch that moved: merged as data, kept as a patch, published there."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +147,10 @@ def half_a_base(root: Path) -> None:
     (root / ".merge-of-a-killed-process").mkdir()
 
 
-@pytest.mark.parametrize("left", [half_a_base, lambda _: None])
-async def test_a_kill_in_the_middle_is_made_good(
-    side: TrustedSide, left: Callable[[Path], object]
-) -> None:
+async def test_a_kill_in_the_middle_is_made_good(side: TrustedSide) -> None:
     base, change = await a_change(side)
     move(side, "one.txt", "1\n")
-    left(side.run().root)
+    half_a_base(side.run().root)
     await gone_over(side, base, change)  # and its result is lost with the process
     move(side, "two.txt", "2\n")
     newer, rebased = await gone_over(side, base, change)
@@ -164,11 +160,10 @@ async def test_a_kill_in_the_middle_is_made_good(
     assert on_forge(side, "show", f"{BRANCH}:two.txt") == "2"
 
 
-@pytest.mark.parametrize("fault", [Fault(502, skip=1), Fault(None, skip=1)])
-async def test_a_lost_answer_is_asked_for_again(side: TrustedSide, fault: Fault) -> None:
+async def test_a_lost_answer_is_asked_for_again(side: TrustedSide) -> None:
     base, change = await a_change(side)
     move(side, "elsewhere.txt", "theirs\n")
-    side.forge.fail("POST", UPLOAD, fault)
+    side.forge.fail("POST", UPLOAD, Fault(None, skip=1))
     await gone_over(side, base, change)
 
 
