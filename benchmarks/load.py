@@ -84,7 +84,7 @@ async def finished_run(address: str, repo_url: str, prompt: str = PROMPT) -> Non
         view = answer.json()
         while view["status"] in ("queued", "running"):
             view = (await http.get(f"/runs/{view['runId']}", params={"wait": 60})).json()
-    if view["status"] not in ("succeeded", "no_changes"):
+    if view["status"] != "succeeded":
         raise SystemExit(f"a run ended {view['status']}: {view['error']}")
 
 
