@@ -100,6 +100,11 @@ class SharedWorkspaces(LocalWorkspaces):
         await self._mount.keep({f"runs/{run_id}/fence": b"%d" % fence})
         return fence
 
+    async def close(self, run_id: str, *, resumable: bool = False) -> None:
+        """One that lost its run to another process leaves that one's sandboxes alone."""
+        if not await self._store.is_anothers(run_id):
+            await super().close(run_id, resumable=resumable)
+
 
 async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str, own: Path) -> None:
     """Drive one run until it ends or waits. `call` names all tries of this call, `own` is a disk.

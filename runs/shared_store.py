@@ -141,6 +141,11 @@ class SharedStore:
         run = await self.transact(run_id, partial(raise_fence, service=self._service))
         return run.fence if run else 0
 
+    async def is_anothers(self, run_id: str) -> bool:
+        """Whether another process drives this run now."""
+        run = await self.get(run_id)
+        return run is not None and not self._holds(run) and run.driven(time.time(), frozenset())
+
     async def get(self, run_id: str) -> Run | None:
         edition = await self._newest(run_id)
         return edition.run if edition else None

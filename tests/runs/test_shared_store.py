@@ -178,6 +178,10 @@ async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None
     driver, other = driver_of(shared), driver_of(shared, "other")
     run, _ = await driver.create(held_by("driver"), None, lambda _: [])
     assert [await driver.raise_fence(run.run_id) for _ in range(2)] == [1, 2]
+    assert (await driver.is_anothers(run.run_id), await other.is_anothers(run.run_id)) == (
+        False,
+        True,
+    )
     with pytest.raises(LeaseLost):
         await other.raise_fence(run.run_id)
     await driver.delete(run.run_id)
