@@ -141,8 +141,8 @@ class Deployment:
 
     async def forget(self) -> None:
         """Let all Dicts and the Queue have expired, and the web containers with what they know."""
-        for name in ("runs", "changes", "live", "ended", "keys"):
-            self.plane.dicts.expire(f"coding-agent-{name}")
+        for name in list(self.plane.dicts.by_name):
+            self.plane.dicts.expire(name)
         self.plane.queues.expire("coding-agent-events")
         for container in self.containers("api"):
             await self.plane.preempt(container.task_id)
