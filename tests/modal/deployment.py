@@ -141,6 +141,7 @@ class Deployment:
 
     async def forget(self) -> None:
         """Let all Dicts and the Queue have expired, and the web containers with what they know."""
+        await until(lambda: not self.busy("run"), within_s=30)
         for name in list(self.plane.dicts.by_name):
             self.plane.dicts.expire(name)
         self.plane.queues.expire("coding-agent-events")
