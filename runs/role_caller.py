@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from graph.errors import CodingAgentError, RoleLost, StoreError, StoreStale
+from graph.errors import CodingAgentError, RoleLost, RoleSuperseded, StoreError, StoreStale
 from graph.events import EVENT, Emit
 from graph.run_folder import RunFolder
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
@@ -26,6 +26,8 @@ _TRIES: Final = 3
 _LOOK_S: Final = 3.0
 _GRACE_S: Final = 3.0
 _LEAVE_S: Final = 6.0
+_STOPPED_S: Final = 10.0
+"""A role that was told to stop may know it before this side, which is stopped meanwhile."""
 _SHOWN_S: Final = 60.0
 _PAUSE_S: Final = 0.25
 
@@ -85,6 +87,8 @@ class RemoteRole(Generic[ResultT]):
                 if event := item.get("event"):
                     emit(EVENT.validate_python(event))
                 elif isinstance(error := item.get("error"), CodingAgentError):
+                    if isinstance(error, RoleSuperseded):
+                        await asyncio.sleep(_STOPPED_S)
                     raise error
                 elif (result := item.get("result")) is not None:
                     return dict(result)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph.errors import ClaudeBilling, CodingAgentError, RoleLost
+from graph.errors import ClaudeBilling, CodingAgentError, RoleLost, RoleSuperseded
 from graph.events import Event
 from graph.tasks import PlannerResult, RoleTask
 from graph.values import Base, Budget, Spend
@@ -75,6 +75,18 @@ async def test_one_that_is_lost_again_and_again_is_an_error(
 async def test_an_error_of_the_role_is_its_own(notes: MemoryTable, tmp_path: Path) -> None:
     with pytest.raises(ClaudeBilling, match="no credit"):
         await called(playing([{"error": ClaudeBilling("no credit")}]), notes, tmp_path)
+
+
+async def test_one_that_must_stop_is_no_error_of_a_run_that_is_stopped_too(
+    notes: MemoryTable, tmp_path: Path
+) -> None:
+    play = playing([TEXT, {"error": RoleSuperseded("cancelled")}])
+    call = asyncio.create_task(called(play, notes, tmp_path))
+    await asyncio.sleep(0.1)
+    assert not call.done()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 @pytest.mark.parametrize("fence", [7, 6])
