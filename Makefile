@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Compiled once, not by each of the processes that tests and the demo start.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test check format audit bench soak serve system clean
 
 demo: $(STAMP) system

@@ -107,24 +107,34 @@ def make_repository(folder: Path) -> None:
 
 
 def _reply(request: dict[str, Any]) -> Answer:
-    """Every fifth run's coder forgets the number; the fixer adds it."""
+    """Every fifth run's coder forgets the number; the fixer adds it.
+
+    A call that was interrupted is made again, as a model would.
+    """
     role = _ROLES.get(_said(request["system"]), "")
     found = _NUMBER.search(_said(request["messages"][0]["content"]))
     number = int(found[1]) if found else 0
     turn = sum(message["role"] == "assistant" for message in request["messages"])
+    done = turn - _interrupted(request["messages"])
     note = f"notes/{number}.txt"
     if role == "planner":
         return _planned(number)
     if role == "reviewer":
         return _answer(verdict="approve", summary="As asked.", findings=[])
-    if role == "coder" and turn == 0:
+    if role == "coder" and done == 0:
         words = "forgotten" if number % 5 == 0 else number
         return _call(f"echo 'note {words}' > {note}", turn)
-    if role == "fixer" and turn == 0:
+    if role == "fixer" and done == 0:
         return _call(f"echo 'note {number}' > {note}", turn)
-    if role == "coder" and turn == 1:
+    if role == "coder" and done == 1:
         return _call(f"cat {note}", turn)
     return _answer(title=f"Add note {number}", summary="It says its number.")
+
+
+def _interrupted(messages: list[dict[str, Any]]) -> int:
+    """How many calls may have run in part."""
+    blocks = (block for message in messages for block in message["content"])
+    return sum(isinstance(block, dict) and bool(block.get("is_error")) for block in blocks)
 
 
 def _planned(number: int) -> Answer:

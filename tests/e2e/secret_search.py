@@ -1,6 +1,7 @@
 """Looks for marked secrets in files, git objects, processes while they run, and what was sent."""
 
 import asyncio
+import os
 import re
 import subprocess
 import threading
@@ -15,7 +16,8 @@ from pydantic import SecretStr
 from forge.secret_forms import SecretForms
 from tests.forge.trusted_side import ENVIRONMENT
 
-_TRANSFER = re.compile(rb"\b(clone|fetch|push|ls-remote|git-remote-https?)\b")
+_TRANSFER = re.compile(rb"\b(clone|fetch|push|ls-remote|remote-https?|index-pack|send-pack)\b")
+"""A transfer, or a part of one whose beginning may be gone already."""
 _LOOSE = re.compile(r"/objects/[0-9a-f]{2}/[0-9a-f]{38}$")
 
 
@@ -41,14 +43,15 @@ class SecretSearch:
 
     def folder(self, folder: Path) -> None:
         """Every file below a folder, and what git keeps deflated there."""
-        for path in folder.rglob("*"):
-            with suppress(OSError):
-                if path.is_symlink():
-                    self.look("link", str(path.readlink()))
-                elif path.is_file():
-                    self._file(path)
-                if (path / "HEAD").is_file() and (path / "objects").is_dir():
-                    self.repository(path)
+        for parent, folders, files in os.walk(folder):  # passes over what goes meanwhile
+            if "HEAD" in files and "objects" in folders:
+                self.repository(Path(parent))
+            for path in (Path(parent) / name for name in (*folders, *files)):
+                with suppress(OSError):
+                    if path.is_symlink():
+                        self.look("link", str(path.readlink()))
+                    elif path.is_file():
+                        self._file(path)
 
     def repository(self, git_dir: Path) -> None:
         """All objects of a repository, inflated."""
