@@ -13,7 +13,7 @@ demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
 
 test: $(STAMP) system
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -14,7 +14,11 @@ _MOST: Final = 512 * 1024 * 1024
 
 
 def binary_pieces(patch: bytes) -> Iterator[bytes]:
-    """The inflated binary parts, in pieces that overlap; of a delta what it inserts is in it."""
+    """The inflated binary parts, in pieces that overlap.
+
+    Of a delta what it inserts is in it, less what at its edges is the same as the old file's bytes
+    there.
+    """
     room = _MOST
     for part in _PART.finditer(patch):
         inflater, end = zlib.decompressobj(), b""

@@ -23,3 +23,19 @@ def data_dir() -> Iterator[Path]:
 def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled catalogue of secrets. Workers of one session have folders side by side."""
     return compiled(tmp_path_factory.getbasetemp().parent)
+
+
+_LONGEST_FIRST = (
+    *("tests/modal/", "tests/test_soak.py", "tests/e2e/", "tests/demo/", "tests/sandbox/"),
+    *("tests/forge/", "tests/api/"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process works on alone at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        places = (at for at, place in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(place))
+        return next(places, len(_LONGEST_FIRST))
+
+    items.sort(key=rank)

@@ -31,7 +31,10 @@ def mark_of(path: Path) -> tuple[int, int, int]:
 
 
 def copy(name: str, source: Path, target: Path) -> None:
-    """Bring `name` from one folder to another; a file appears there whole."""
+    """Bring `name` from one folder to another; a file appears there whole.
+
+    One that its writer has renamed since it was listed is left to the next time.
+    """
     old, new = source / name, target / name
     if old.is_dir() and not old.is_symlink():
         new.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,10 @@ def copy(name: str, source: Path, target: Path) -> None:
     if old.is_symlink():
         arriving.symlink_to(old.readlink())
     else:
-        shutil.copy2(old, arriving)
+        try:
+            shutil.copy2(old, arriving)
+        except FileNotFoundError:
+            return
     arriving.replace(new)
 
 
