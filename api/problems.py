@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from graph import errors
 
@@ -19,6 +20,7 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+_VERBS: Final = frozenset(("get", "put", "post", "delete", "patch"))
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
@@ -226,14 +228,25 @@ async def on_invalid(_: Request, error: Exception) -> Response:
     return problem(422, "invalid_request", "The request does not fit; see `errors`.", fields=fields)
 
 
-async def on_http(_: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses by itself."""
     if not isinstance(error, HTTPException):
         raise error
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = _methods(request)
+        headers = {"Allow": ", ".join(sorted(methods))} if methods else headers
     code, detail = _HTTP_CODES.get(
         error.status_code, ("http_error", f"{HTTPStatus(error.status_code).phrase}.")
     )
-    return problem(error.status_code, code, detail, headers=error.headers)
+    return problem(error.status_code, code, detail, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that an address takes, by our own description: the framework tells its first route's."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    found = (item for path, item in paths.items() if compile_path(path)[0].match(request.url.path))
+    return {name.upper() for item in found for name in item if name in _VERBS}
 
 
 def _pointer(error: errors.CodingAgentError) -> str:

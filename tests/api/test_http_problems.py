@@ -98,9 +98,11 @@ async def test_what_the_framework_refuses_is_a_problem_too() -> None:
     async with client_of(MemoryService()) as client:
         nothing = await client.get("/nothing/<script>")
         method = await client.put("/code", json=CODE)
+        run = await client.put("/runs/01abc")
     assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
     assert "script" not in nothing.text
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
+    assert (method.headers["Allow"], run.headers["Allow"]) == ("POST", "DELETE, GET")
     assert method.headers["Allow"] == "POST"
     assert nothing.json() == {
         "type": "urn:coding-agent:problem:not_found",

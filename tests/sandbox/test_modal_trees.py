@@ -168,7 +168,9 @@ async def test_a_change_to_what_set_up_may_read_has_one_of_its_own(on_modal: Mod
 async def test_a_set_up_reaches_the_named_hosts_alone_and_its_tree_none(
     on_modal: ModalRun,
 ) -> None:
-    other = on_plane(on_modal.plane, on_modal.run, LIMITS, setup_hosts=("index.example", "a.b:8443"))
+    other = on_plane(
+        on_modal.plane, on_modal.run, LIMITS, setup_hosts=("index.example", "a.b:8443")
+    )
     tree = await other.run.open("set-up-4", None, "echo with hosts > made")
     assert await said(tree, "cat made") == "with hosts"
     known = list(on_modal.plane.sandboxes.by_id.values())
