@@ -122,7 +122,8 @@ async def test_the_environment_holds_nothing_of_ours(
 async def test_several_run_at_once(sandbox: Sandbox) -> None:
     started = time.monotonic()
     results = await asyncio.gather(*(sandbox.run(f"sleep 2; echo {n}") for n in range(8)))
-    assert [result.text for result in results] == [f"{n}\n" for n in range(8)]
+    ends = [(result.text, result.exit_code, result.limit) for result in results]
+    assert ends == [(f"{n}\n", 0, None) for n in range(8)]
     assert time.monotonic() - started < 12
 
 

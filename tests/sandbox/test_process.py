@@ -44,9 +44,18 @@ asyncio.run(main())
 """
 
 
+BEFORE: set[int] = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_other_files_started() -> None:
+    """Processes that serve other tests, such as one that containers are forked from, stay."""
+    BEFORE.update(descendants(os.getpid()))
+
+
 def sandboxed() -> list[int]:
-    """The processes that come from this one."""
-    return descendants(os.getpid())[1:]
+    """The processes that these tests started."""
+    return [pid for pid in descendants(os.getpid()) if pid not in BEFORE]
 
 
 def descriptors() -> set[str]:
