@@ -182,7 +182,10 @@ class Execution:
             self._admission.add_done_callback(self._admitted)
 
     def _admitted(self, admission: "asyncio.Future[None]") -> None:
-        if error := admission.exception():
+        error = admission.exception()
+        if isinstance(error, ProcessLookupError):
+            return  # the leader tells why
+        if error:
             self.stop(loss=f"its limits could not be set: {error}")
         else:
             self._open_gate()

@@ -30,15 +30,15 @@ def mark_of(path: Path) -> tuple[int, int, int]:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def copy(name: str, source: Path, target: Path) -> None:
+def copy(name: str, source: Path, target: Path) -> bool:
     """Bring `name` from one folder to another; a file appears there whole.
 
-    One that its writer has renamed since it was listed is left to the next time.
+    One that its writer has renamed since it was listed is left to the next time: False.
     """
     old, new = source / name, target / name
     if old.is_dir() and not old.is_symlink():
         new.mkdir(parents=True, exist_ok=True)
-        return
+        return True
     new.parent.mkdir(parents=True, exist_ok=True)
     arriving = new.with_name(f".{new.name}.arriving")
     if old.is_symlink():
@@ -47,8 +47,9 @@ def copy(name: str, source: Path, target: Path) -> None:
         try:
             shutil.copy2(old, arriving)
         except FileNotFoundError:
-            return
+            return False
     arriving.replace(new)
+    return True
 
 
 def remove(name: str, root: Path) -> None:

@@ -40,8 +40,7 @@ class VolumeCopy:
         """Bring this container's changes to the store; the last writer of a file wins."""
         store, now = self.volume.files, manifest(self.work)
         for name, mark in now.items():
-            if self.base.get(name) != mark:
-                copy(name, self.work, store)
+            if self.base.get(name) != mark and copy(name, self.work, store):
                 self._seen[name] = mark_of(store / name)
         for name in sorted(self.base.keys() - now.keys(), reverse=True):
             remove(name, store)
