@@ -115,7 +115,8 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
 
     from graph.build import build_graph
     from runs.checkpoint_copies import CopiedCheckpoints
-    from runs.driver import CleanUp, Workshop
+    from runs.clean_up import CleanUp
+    from runs.driver import Workshop
     from runs.run_files import LocalRunFiles
     from runs.sole_drive import SoleDrive
 
@@ -125,11 +126,10 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
     workspaces = SharedWorkspaces(mount, store, sandboxes)
     github = open_github(deployment.settings)
     limits = RunLimits(**deployment.settings.run_limits)
+    services = _services(deployment, mount, workspaces, sandboxes, github)
     workshop = Workshop(
         store=store,
-        graph=build_graph(
-            _services(deployment, mount, workspaces, sandboxes, github), limits
-        ).compile(),
+        graph=build_graph(services, limits).compile(),
         files=LocalRunFiles(runs),
         checkpoints=CopiedCheckpoints(mount, own, service),
         limits=limits,

@@ -25,7 +25,6 @@ from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
 from forge.secret_forms import hiding
 from forge.warming import WarmingRepositories
-from graph.build import build_graph
 from graph.errors import CodingAgentError
 from graph.services import Services
 from graph.state import Limits as RunLimits
@@ -34,7 +33,6 @@ from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
-from runs.checkpoints import open_checkpointer
 from runs.service import RunService
 from runs.service_config import ServiceConfig
 from runs.sqlite_store import SqliteStore
@@ -55,6 +53,8 @@ from sandbox.workspace import LocalWorkspaces
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from langgraph.graph.state import CompiledStateGraph
+
+    from runs.driver import Builder
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -140,11 +140,14 @@ class Machine:
             ),
         )
 
+    def graph(self) -> "Builder":
+        from graph.build import build_graph  # brings LangGraph: who only looks at runs needs none
+
+        return build_graph(self.services, self.limits)
+
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
-        await asyncio.gather(
-            self.claude.warm(), self.github.open(), self.sandboxes.chosen(), return_exceptions=True
-        )
+        await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
     async def examine_sandbox(self) -> tuple[TrialResult, ...]:
         """The full trial of the sandbox. Raises SandboxUnavailable."""
@@ -187,12 +190,13 @@ async def open_graph(settings: Settings | None = None) -> AsyncIterator["Compile
 
     `thread_id` is the run's id. Input: `graph.state.RunRequest`.
     """
+    from runs.checkpoints import open_checkpointer
+
     machine = Machine(settings or load_settings())
     machine.make_data_dir()
-    builder = build_graph(machine.services, machine.limits)
     try:
         async with open_checkpointer(machine.settings.data_dir / "threads.db") as checkpointer:
-            yield builder.compile(checkpointer=checkpointer)
+            yield machine.graph().compile(checkpointer=checkpointer)
     finally:
         await machine.close()
 
@@ -203,7 +207,7 @@ async def studio_graph() -> "CompiledStateGraph[Any]":
     The server lets nothing block its event loop, and asks for every run and every read.
     """
     machine = await asyncio.to_thread(_studio_machine)
-    return build_graph(machine.services, machine.limits).compile(name="coding_agent")
+    return machine.graph().compile(name="coding_agent")
 
 
 @cache
@@ -223,7 +227,7 @@ async def open_service(
     machine.make_data_dir()
     service = RunService(
         store=SqliteStore(settings.data_dir / "runs.db"),
-        graph=build_graph(machine.services, machine.limits),
+        graph=machine.graph,
         config=_service_config(machine),
         on_end=lambda run_id: machine.workspaces.close(run_id, resumable=True),
         on_delete=machine.workspaces.close,
@@ -321,8 +325,7 @@ def _full_name(settings: Settings, repo_url: str) -> str:
 async def doctor(settings: Settings) -> list[Finding]:
     """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
     machine = Machine(settings)
-    findings = [python(), await git(), data_dir(settings.data_dir)]
-    findings += await _sandbox(machine)
+    findings = [python(), await git(), data_dir(settings.data_dir), *await _sandbox(machine)]
     reached = await try_hosts(settings.setup_hosts)
     findings.append(Finding("set-up", *reached, mend="Mend CODING_AGENT_SETUP_HOSTS."))
     probes = LocalProbes(machine)

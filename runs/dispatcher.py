@@ -6,20 +6,24 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from graph.errors import RunNotFound, StoreError
 from graph.events import RunStarted
 from runs import transitions
-from runs.checkpoints import LocalCheckpoints
-from runs.driver import Builder, CleanUp, Drive, Workshop
+from runs.clean_up import CleanUp
 from runs.run import Lease, Run
 from runs.run_files import RunFiles
 from runs.service_config import ServiceConfig
 from runs.store import Store
 from runs.transitions import LEASE_S, LeaseLost
 
+if TYPE_CHECKING:
+    from runs.driver import Builder, Drive
+
 log = logging.getLogger(__name__)
+
+NewDrive = Callable[[Run, Lease], "Drive"]
 
 _ALL: Final = 1_000_000
 _ROUND_S: Final = 1.0
@@ -28,13 +32,23 @@ _STOP_S: Final = 5.0
 
 
 class Dispatcher:
-    """The runs that this process drives. With `pick_up` it takes any due run, else only its own."""
+    """The runs that this process drives. With `pick_up` it takes any due run, else only its own.
+
+    `open_graph` gives what makes a drive. It takes long, and is called before the first.
+    """
 
     def __init__(
-        self, workshop: Workshop, *, slots: int, pick_up: bool, started: Callable[[Run], RunStarted]
+        self,
+        store: Store,
+        open_graph: Callable[[], NewDrive],
+        *,
+        slots: int,
+        pick_up: bool,
+        started: Callable[[Run], RunStarted],
     ) -> None:
-        self._workshop = workshop
-        self._store = workshop.store
+        self._store = store
+        self._open_graph = open_graph
+        self._new_drive: NewDrive | None = None
         self._slots = slots
         self._pick_up = pick_up
         self._started = started
@@ -145,7 +159,7 @@ class Dispatcher:
     async def _claim(self, run_id: str, gone: frozenset[str]) -> None:
         if run_id in self._drives:
             return
-        lease = self.new_lease()
+        new_drive, lease = await self._opened(), self.new_lease()
 
         def decide(run: Run) -> transitions.Step | None:
             return transitions.claim(
@@ -158,10 +172,14 @@ class Dispatcher:
             run = None
         self._asked.discard(run_id)
         if run is not None:
-            self._drive(run, lease)
+            self._drive(new_drive(run, lease), run)
 
-    def _drive(self, run: Run, lease: Lease) -> None:
-        drive = Drive(self._workshop, run, lease)
+    async def _opened(self) -> NewDrive:
+        if self._new_drive is None:
+            self._new_drive = await asyncio.to_thread(self._open_graph)
+        return self._new_drive
+
+    def _drive(self, drive: "Drive", run: Run) -> None:
         task = asyncio.create_task(drive.go(), name=f"run {run.run_id}")
         self._drives[run.run_id], self._tasks[run.run_id] = drive, task
         task.add_done_callback(partial(self._done, run.run_id))
@@ -172,7 +190,7 @@ class Dispatcher:
             log.error("lost hold of run %s; it will be picked up", run_id, exc_info=error)
         self.wake()
 
-    async def _renew(self, drive: Drive) -> None:
+    async def _renew(self, drive: "Drive") -> None:
         step = partial(transitions.extend, token=drive.token, now=time.time())
         try:
             await self._store.transact(drive.run_id, step)
@@ -188,7 +206,7 @@ class Dispatcher:
 
 def dispatch_here(
     store: Store,
-    graph: Builder | None,
+    graph: "Callable[[], Builder] | None",
     config: ServiceConfig,
     files: RunFiles,
     clean_up: CleanUp,
@@ -198,15 +216,28 @@ def dispatch_here(
     """Drives runs in this process, by `graph`."""
     if graph is None:
         raise ValueError("runs are driven by a graph here, or dispatched to others")
-    workshop = Workshop(
-        store=store,
-        graph=graph.compile(),
-        files=files,
-        checkpoints=LocalCheckpoints(config.runs),
-        limits=config.limits,
-        clean_up=clean_up,
-        hide=config.hide,
-    )
+
+    def open_graph() -> NewDrive:
+        # LangGraph takes longer to import than all else: who drives nothing does without it.
+        from runs.checkpoints import LocalCheckpoints
+        from runs.driver import Drive, Workshop
+
+        workshop = Workshop(
+            store=store,
+            graph=graph().compile(),
+            files=files,
+            checkpoints=LocalCheckpoints(config.runs),
+            limits=config.limits,
+            clean_up=clean_up,
+            hide=config.hide,
+        )
+        return partial(Drive, workshop)
+
+    new_drive = open_graph() if pick_up else None
     return Dispatcher(
-        workshop, slots=config.max_concurrent, pick_up=pick_up, started=config.started
+        store,
+        lambda: new_drive or open_graph(),
+        slots=config.max_concurrent,
+        pick_up=pick_up,
+        started=config.started,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from graph.state import Limits, RunRequest, RunState
 from graph.tracing import span
 from runs import transitions
 from runs.checkpoints import Checkpoints, LogBarrier
+from runs.clean_up import CleanUp
 from runs.current_run import CURRENT_RUN
 from runs.entry import Entry, hidden
 from runs.recorder import Recorder
@@ -38,20 +39,6 @@ Graph = CompiledStateGraph[RunState, None, RunRequest, RunState]
 Stop = Literal["cancelled", "drained", "failed", "lost"]
 
 _FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
-
-
-@dataclass(frozen=True)
-class CleanUp:
-    """Closes what a stopped attempt may have left open: calls `on_end`."""
-
-    on_end: Callable[[str], Awaitable[None]]
-
-    async def __call__(self, run_id: str) -> None:
-        """The run has its end already, whatever comes of this."""
-        try:
-            await self.on_end(run_id)
-        except Exception:
-            log.exception("run %s left something behind", run_id)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from graph.errors import (
     InvalidRequest,
@@ -18,9 +18,9 @@ from graph.errors import (
 from graph.state import RunRequest
 from graph.values import Approval, Status
 from runs import transitions
+from runs.clean_up import CleanUp
 from runs.dispatch import Dispatch
 from runs.dispatcher import dispatch_here
-from runs.driver import Builder, CleanUp
 from runs.entry import Entry
 from runs.event_log import EventLog
 from runs.figures import Figures
@@ -33,6 +33,9 @@ from runs.run_id import RUN_ID, new_run_id
 from runs.service_config import ServiceConfig, digest_of
 from runs.store import IdempotencyKey, Observer, RunQuery, Store
 from runs.transitions import Entrance
+
+if TYPE_CHECKING:
+    from runs.driver import Builder
 
 __all__ = ["RunService", "ServiceConfig"]
 
@@ -59,7 +62,7 @@ class RunService:
         *,
         store: Store,
         config: ServiceConfig,
-        graph: Builder | None = None,
+        graph: "Callable[[], Builder] | None" = None,
         files: RunFiles | None = None,
         dispatch: Dispatch | None = None,
         on_end: Callable[[str], Awaitable[None]] = _nothing,

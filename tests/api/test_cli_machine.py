@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,18 @@ from api.doctor_report import report
 from tests.standins.command import COMMAND, command, environment
 
 _RUNNING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+
+_ENDS_AND_IMPORTS = """
+import json, sys
+from api.cli import app
+ends = []
+for words in json.loads(sys.argv[1]):
+    try:
+        app(words)
+    except SystemExit as end:
+        ends.append(end.code)
+print(json.dumps([ends, list(sys.modules)]))
+"""
 
 
 @dataclass
@@ -62,6 +75,25 @@ async def test_a_run_that_is_not_here_is_told(tmp_path: Path) -> None:
     ended = await command("show", "01k9zq4c8e7m2v5x3w1t6b0n9d", home=tmp_path)
     assert ended.code == 1
     assert ended.err.startswith("Error: There is no run '01k9zq4c8e7m2v5x3w1t6b0n9d'.")
+
+
+async def test_who_drives_nothing_imports_nothing_that_drives(tmp_path: Path) -> None:
+    run = "01k9zq4c8e7m2v5x3w1t6b0n9d"
+    words = [["runs"], ["message", run, "text"]]
+    words += [[name, run] for name in ("show", "watch", "diff", "approve", "cancel", "rm")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _ENDS_AND_IMPORTS,
+        json.dumps(words),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(tmp_path, {}),
+    )
+    out, _ = await process.communicate()
+    ends, imported = json.loads(out.splitlines()[-1])
+    assert ends == [0] + [1] * 7
+    assert "runs.service" in imported
+    assert not {"langgraph", "langsmith", "anthropic", "github", "git", "fastapi"} & set(imported)
 
 
 async def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path) -> None:

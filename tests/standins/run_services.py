@@ -61,7 +61,7 @@ class House:
 
         service = RunService(
             store=self.store(self.database),
-            graph=build_graph(replace(self.pace.services(self.script), **self.roles)),
+            graph=lambda: build_graph(replace(self.pace.services(self.script), **self.roles)),
             config=config_of(self.folder, **config),
             on_end=on_end,
             pick_up=pick_up,

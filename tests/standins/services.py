@@ -225,7 +225,7 @@ class _Publisher:
             number=1,
             branch=publication.branch,
             draft=publication.draft,
-            created=len(self.script.published) == 1,
+            created=_told(publication) == _told(self.script.published[0]),
             conflicts=self.script.conflicts,
         )
 
@@ -235,3 +235,8 @@ class _Publisher:
         ref = ChangeRef(step=step, role="rebase", digest=f"sha256:rebased-{step}")
         change = publication.change.model_copy(update={"ref": ref, "tree": f"tree-{step}"})
         return Rebased(base=base, change=None if self.script.all_there else change)
+
+
+def _told(publication: Publication) -> Publication:
+    """What a pull request says: told again, it is the one that was opened."""
+    return publication.model_copy(update={"deadline": 0})
