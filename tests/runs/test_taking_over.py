@@ -272,7 +272,7 @@ async def test_a_cancelled_run_whose_process_was_lost_ends_cancelled(house: Hous
     await store.close()
     async with house.open() as service:
         assert story(await log_of(service, run_id))[-1] == "finished:cancelled"
-        await until(lambda: not service._dispatch.driven)
+        await until(lambda: bool(house.closed) and not service._dispatch.driven)
         assert house.closed == [run_id]
 
 
