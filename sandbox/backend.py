@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from sandbox.disks import Disks, NoDisks
 from sandbox.forwarder import Outlet
 from sandbox.sandbox import ExecResult, Limits, Sandbox
 
@@ -37,6 +38,14 @@ class PackingSandbox(Sandbox, Protocol):
     ) -> ExecResult:
         """Run a command that reads `source`, or whose output becomes the new file `target`."""
         ...
+
+
+@runtime_checkable
+class DiskBackend(Protocol):
+    """A backend that may give each tree a disk of its own."""
+
+    @property
+    def disks(self) -> Disks | NoDisks: ...
 
 
 @runtime_checkable

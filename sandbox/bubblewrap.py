@@ -19,6 +19,7 @@ from graph.errors import SandboxUnavailable
 from sandbox import cgroup, seccomp
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.command_line import SYSTEM_PATH, command_line
+from sandbox.disks import Disks, NoDisks
 from sandbox.forwarder import Outlet
 from sandbox.leftovers import end_leftovers
 from sandbox.mending import mend_for
@@ -42,11 +43,13 @@ class Bubblewrap:
         state: Path,
         cgroups: Path = cgroup.ROOT,
         programs: str = SYSTEM_PATH,
+        disks: Disks | NoDisks | None = None,
     ) -> None:
         """`programs` is the PATH on which bubblewrap and setpriv are looked for."""
         self.limits = limits
         self.tool_paths = tool_paths
         self.state = state
+        self.disks = disks or NoDisks("not asked for")
         self.bwrap = _find("bwrap", "bubblewrap", programs)
         self.setpriv = _find("setpriv", "util-linux", programs) if os.geteuid() == 0 else None
         self.state.mkdir(parents=True, exist_ok=True)
@@ -68,6 +71,7 @@ class Bubblewrap:
             state=self.state,
             cgroups=self._cgroups,
             programs=self._programs,
+            disks=self.disks.limited(limits.disk_mb),
         )
 
     @property
@@ -80,6 +84,7 @@ class Bubblewrap:
         return [
             seccomp.VERSION,
             self.grouped,
+            isinstance(self.disks, Disks),
             *map(str, self.tool_paths),
             *(_identity(program) for program in programs if program),
         ]
@@ -102,11 +107,12 @@ class Bubblewrap:
         for path in (folder / "workspace", base_objects, *self.tool_paths):
             if path is not None and owner is not None:
                 _check_passable(path, owner)
+        disk = self.disks.open(folder, owner)
+        tree, before = (disk.tree, disk.enter) if disk else (folder, [])
+        before = [*before, *drop, self.bwrap]
         return BubblewrapSandbox(
-            command_line(
-                self.bwrap, drop, folder, base_objects, self.limits, self.tool_paths, outlet
-            ),
-            TreeSize(folder, self.limits.disk_mb << 20),
+            command_line(before, tree, base_objects, self.limits, self.tool_paths, outlet),
+            disk or TreeSize(folder, self.limits.disk_mb << 20),
             limits=self.limits,
             owner=owner,
             groups=self._groups,

@@ -19,20 +19,20 @@ from sandbox.command_line import (
     output_words,
     rlimits,
 )
+from sandbox.disks import Disk
 from sandbox.files import read_file, write_file
 from sandbox.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
 from sandbox.handover import Handover
 from sandbox.leftovers import MARK, process_name
 from sandbox.output import BothEnds
 from sandbox.process import Execution, Spawned, spawn, start
-from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.refused import Refused
+from sandbox.sandbox import ExecResult, Limits
 from sandbox.shell import NO_COMMAND, NOTHING, shell
 from sandbox.threads import on_worker
 from sandbox.watch import TreeSize, watch_processes, watch_tree, watched
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
-NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
-"""How bash, Python, node and others say that they got no process or thread."""
 
 
 class BubblewrapSandbox:
@@ -41,7 +41,7 @@ class BubblewrapSandbox:
     def __init__(
         self,
         line: CommandLine,
-        size: TreeSize,
+        size: TreeSize | Disk,
         *,
         limits: Limits,
         owner: int | None,
@@ -102,6 +102,8 @@ class BubblewrapSandbox:
             execution.stop(loss="it was closed")
         if self._calls:
             await self._idle.wait()
+        if isinstance(self._size, Disk):
+            await asyncio.to_thread(self._size.close)
 
     async def execute(
         self,
@@ -124,6 +126,8 @@ class BubblewrapSandbox:
             raise SandboxLost("the sandbox is closed")
         with self._counted():
             group = self._groups.new() if self._groups else None
+            own = self._size if isinstance(self._size, Disk) else None
+            was_full = own is not None and own.full
             try:
                 execution = await start(
                     partial(self._spawn, program, stdin, files, environment or {}, source, target),
@@ -133,7 +137,8 @@ class BubblewrapSandbox:
             finally:
                 ending = on_worker(group.end) if group else None
                 usage = await asyncio.shield(ending) if ending else cgroup.Usage()
-        return _result(execution, usage)
+            refused = Refused(usage, own_disk=bool(own), filled=bool(own and own.full > was_full))
+        return _result(execution, refused)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -197,7 +202,8 @@ class BubblewrapSandbox:
     async def _finish(self, execution: Execution, timeout_s: float) -> None:
         """Wait for the end, or a limit."""
         timer = asyncio.get_running_loop().call_later(timeout_s, execution.stop, "time")
-        watchers = [watch_tree(execution, self._size)]
+        size = self._size if isinstance(self._size, TreeSize) else None
+        watchers = [watch_tree(execution, size)] if size else []
         if self._groups is None:
             watchers.append(watch_processes(execution, self._limits))
         self._running.add(execution)
@@ -207,8 +213,8 @@ class BubblewrapSandbox:
         finally:
             self._running.discard(execution)
             timer.cancel()
-        if execution.limit in {None, "disk"} and await self._size.suspect():
-            outgrown = await self._size.outgrown(execution.pid)
+        if size and execution.limit in {None, "disk"} and await size.suspect():
+            outgrown = await size.outgrown(execution.pid)
             execution.limit = "disk" if outgrown else execution.limit
 
 
@@ -218,11 +224,11 @@ def _input(handover: Handover, stdin: bytes, source: Path | None) -> int:
     return handover.data(stdin) if stdin else DEVNULL
 
 
-def _result(execution: Execution, usage: cgroup.Usage) -> ExecResult:
+def _result(execution: Execution, refused: Refused) -> ExecResult:
     """Raises SandboxLost where the command neither ended nor met a limit."""
     limit, code = execution.limit, execution.exit_code
-    if limit is None and code != 0:
-        limit = _kernel_limit(usage, execution.output.kept)
+    if limit is None:
+        limit = refused.limit(execution.output.kept, failed=code != 0)
     if limit is None and code is None:
         raise SandboxLost(f"the sandbox was lost: {execution.loss}")
     return ExecResult(
@@ -232,12 +238,3 @@ def _result(execution: Execution, usage: cgroup.Usage) -> ExecResult:
         duration_ms=execution.duration_ms,
         limit=limit,
     )
-
-
-def _kernel_limit(usage: cgroup.Usage, output: bytes) -> LimitHit | None:
-    """A refused process alone is no reason to fail; that the command says so makes it one."""
-    if usage.memory_kills:
-        return "memory"
-    if usage.pids_refusals and any(sign in output for sign in NO_PROCESS):
-        return "pids"
-    return None

@@ -9,6 +9,7 @@ from typing import Literal
 from graph.errors import SandboxUnavailable
 from sandbox.backend import LocalBackend
 from sandbox.bubblewrap import Bubblewrap
+from sandbox.disks import find
 from sandbox.docker import Docker
 from sandbox.sandbox import Limits
 from sandbox.trial import ensure_holds
@@ -28,7 +29,12 @@ class Wanted:
 
     def bubblewrap(self) -> Bubblewrap:
         """Blocks. Raises SandboxUnavailable."""
-        return Bubblewrap(limits=self.limits, tool_paths=self.tool_paths, state=self.state)
+        return Bubblewrap(
+            limits=self.limits,
+            tool_paths=self.tool_paths,
+            state=self.state,
+            disks=find(self.state, self.limits.disk_mb),
+        )
 
     def docker(self) -> Docker:
         """Blocks. Raises SandboxUnavailable."""

@@ -61,8 +61,7 @@ class CommandLine:
 
 
 def command_line(
-    bwrap: str,
-    drop: Sequence[str],
+    bwrap: Sequence[str],
     tree: Path,
     base_objects: Path | None,
     limits: Limits,
@@ -70,7 +69,7 @@ def command_line(
     outlet: Outlet | None = None,
 ) -> CommandLine:
     """Everything but what differs from start to start; only set-up has an `outlet`."""
-    before = [*drop, bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
+    before = [*bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
     before += ["--die-with-parent", "--uid", UID, "--gid", UID, "--hostname", "sandbox"]
     variables = {**(outlet.environment if outlet else {}), **_environment(tool_paths)}
     for name, value in variables.items():

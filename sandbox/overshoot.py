@@ -1,14 +1,15 @@
-"""By how much a tree outgrows its limit on this machine before the watcher sees it.
+"""By how much a tree outgrows its limit on this machine before that is seen.
 
-No quota of the kernel stands behind the limit of a tree (`docs/security.md` says why), so what a
-watcher misses is measured: with bombs of data and of empty files, in a tree made for it.
+Not at all where each tree has a disk of its own. Else a watcher holds it, and what that misses is
+measured: with bombs of data and of empty files, in a tree made for it.
 """
 
 import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox.backend import LocalBackend
+from sandbox.backend import DiskBackend, LocalBackend
+from sandbox.disks import Disks, NoDisks
 from sandbox.sandbox import ExecResult
 from sandbox.trial import TrialResult, attach, trial_tree
 from sandbox.watch import ENTRY_BYTES, tree_bytes
@@ -33,10 +34,17 @@ async def overshoot(backend: LocalBackend) -> tuple[TrialResult, ...]:
     small = backend.limited(replace(backend.limits, disk_mb=LIMIT_MB))
     data = await _measure(small, DATA_BOMB)
     files = await _measure(small, FILES_BOMB)
+    disks = small.disks if isinstance(small, DiskBackend) else NoDisks("docker is used")
     return (
-        _judge("disk", data, f"{-(-data.over >> 20)} MiB"),
-        _judge("inodes", files, f"{files.over // ENTRY_BYTES} files"),
+        _judge("disk", data, _held(disks, f"{-(-data.over >> 20)} MiB")),
+        _judge("inodes", files, _held(disks, f"{files.over // ENTRY_BYTES} files")),
     )
+
+
+def _held(disks: Disks | NoDisks, over: str) -> str:
+    if isinstance(disks, Disks):
+        return "the kernel takes no more than a limit of {limit}"
+    return f"stopped {over} over a limit of {{limit}} by a watcher: {disks.why}"
 
 
 class _Measured:
@@ -51,10 +59,11 @@ async def _measure(backend: LocalBackend, bomb: str) -> _Measured:
     async with trial_tree(backend) as tree:
         sandbox = await asyncio.to_thread(attach, backend, tree)
         ended = await sandbox.run(bomb, timeout_s=WITHIN_S)
+        await sandbox.close()
         return _Measured(ended, await asyncio.to_thread(tree_bytes, Path(tree)))
 
 
-def _judge(name: str, measured: _Measured, over: str) -> TrialResult:
+def _judge(name: str, measured: _Measured, held: str) -> TrialResult:
     words = measured.ended.text.split()
     limit = f"{LIMIT_MB} MiB" if name == "disk" else f"{LIMIT_MB * 256} files"
     if f"tried-{name}" not in words:
@@ -69,4 +78,4 @@ def _judge(name: str, measured: _Measured, over: str) -> TrialResult:
             detail=f"a tree could outgrow its {limit}",
             mend="Put CODING_AGENT_DATA_DIR on a disk of its own, so that nothing else fills up.",
         )
-    return TrialResult(name, held=True, detail=f"stopped {over} over a limit of {limit}")
+    return TrialResult(name, held=True, detail=held.format(limit=limit))

@@ -2,22 +2,26 @@
 
 import asyncio
 import errno
+import logging
 import os
 import re
 import secrets
 import stat
 from pathlib import Path
 
-from graph.errors import SandboxError, SandboxUnavailable
+from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 from graph.run_folder import RunFolder
-from sandbox.backend import Backend
+from sandbox.backend import Backend, DiskBackend
 from sandbox.counted import CountedSandbox, Counts
+from sandbox.disks import PLACE
 from sandbox.networked_set_up import NetworkedSetUp
 from sandbox.removal import remove_folder
 from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.set_up import run_set_up
 from sandbox.tree_making import PARTS, base_objects, check_out, fill, make_folders
 from sandbox.workspace import load_change
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _UNFILLED = "unfilled"
@@ -50,9 +54,13 @@ class LocalSandboxes(Sandboxes):
         owner = self._backend.owner_of(run_id)
         if owner is not None:
             ensure_readable(base_objects(run.git_of(spec.base)), owner)
-        if not _is_tree(folder, owner):
-            await self._make(run_id, spec, folder, owner)
-        sandbox = await self._attach(run, spec, folder, owner)
+        sandbox = None
+        if _is_tree(folder, owner, self._parts(folder)):
+            try:
+                sandbox = await self._attach(run, spec, folder, owner)
+            except SandboxLost as error:
+                log.warning("A tree is made anew. %s", error.message)
+        sandbox = sandbox or await self._make(run_id, spec, folder, owner)
         if spec.checkout and await asyncio.to_thread((folder / _UNFILLED).exists):
             await check_out(sandbox)
             await asyncio.to_thread((folder / _UNFILLED).unlink, missing_ok=True)
@@ -70,11 +78,16 @@ class LocalSandboxes(Sandboxes):
         await discard_trees(self._runs, run_id, keep=keep)
         await remove_folder(RunFolder.of(self._runs, run_id).setups)
 
+    def _parts(self, folder: Path) -> tuple[str, ...]:
+        """What is in the folder of a tree that this backend made; another's is made anew."""
+        own = isinstance(self._backend, DiskBackend) and self._backend.disks.has(folder)
+        return (PLACE,) if own else PARTS
+
     async def _close(self, run_id: str, name: str) -> None:
         for sandbox in self._open.pop((run_id, name), ()):
             await sandbox.close()
 
-    async def _make(self, run_id: str, spec: TreeSpec, folder: Path, owner: int | None) -> None:
+    async def _make(self, run_id: str, spec: TreeSpec, folder: Path, owner: int | None) -> Sandbox:
         """Make the tree under a temporary name, so that what has the name is complete."""
         patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
         run = RunFolder.of(self._runs, run_id)
@@ -90,9 +103,10 @@ class LocalSandboxes(Sandboxes):
                     await run_set_up(sandbox, spec.setup)
                 elif spec.setup:
                     await self._set_up.apply(new, run, spec, patch, owner)
+                await asyncio.to_thread(_rename, new, folder)
+                return await self._attach(run, spec, folder, owner)
             finally:
                 await sandbox.close()
-            await asyncio.to_thread(_rename, new, folder)
         finally:
             await remove_folder(new)
 
@@ -134,10 +148,10 @@ def _tree_folder(run: RunFolder, name: str) -> Path:
     return run.trees / name
 
 
-def _is_tree(folder: Path, owner: int | None) -> bool:
+def _is_tree(folder: Path, owner: int | None, parts: tuple[str, ...]) -> bool:
     """Whether a complete tree is there that the sandbox's user can use."""
     try:
-        found = [os.lstat(path) for path in (folder, *(folder / part for part in PARTS))]
+        found = [os.lstat(path) for path in (folder, *(folder / part for part in parts))]
     except (FileNotFoundError, NotADirectoryError):
         return False
     folders = all(stat.S_ISDIR(status.st_mode) for status in found)

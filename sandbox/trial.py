@@ -83,6 +83,7 @@ async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> tuple[Trial
                     _try_loop(sandbox, loop_s),
                     _try_bombs(smaller),
                 )
+            await asyncio.gather(sandbox.close(), smaller.close())
         except SandboxError as error:
             told = error.hint != error.default_hint  # the default one sends to `doctor`: here
             mend = error.hint if told else backend.mend(error.message)

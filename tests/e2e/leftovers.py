@@ -1,6 +1,7 @@
-"""What a run must not leave on the machine: processes, trees, control groups."""
+"""What a run must not leave on the machine: processes, trees, mounts, control groups."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ class Leftovers:
         await _empty(lambda: [name for name in self.trees(run_id) if name not in allowed], within_s)
         await _empty(lambda: self.processes(run_id), within_s)
         await _empty(self.groups, within_s)
+        await _empty(self.mounts, within_s)
 
     def trees(self, run_id: str) -> list[str]:
         trees = RunFolder.of(self._runs, run_id).trees
@@ -50,6 +52,14 @@ class Leftovers:
             except OSError:
                 continue
         return found
+
+    def mounts(self) -> list[str]:
+        """Files of the data folder that are mounted, wherever that is seen."""
+        found = []
+        for file in Path("/sys/block").glob("loop*/loop/backing_file"):
+            with contextlib.suppress(OSError):
+                found.append(file.read_text().strip())
+        return [name for name in found if name.startswith(str(self._runs))]
 
     def groups(self) -> list[str]:
         """Control groups that the process made."""
