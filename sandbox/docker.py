@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import SandboxUnavailable
+from sandbox.docker_calls import profile_file
 from sandbox.docker_cli import TOLD, DockerCli
 from sandbox.docker_line import Bind, container_line, tree_binds
 from sandbox.docker_sandbox import DockerSandbox
@@ -35,7 +36,6 @@ class Docker:
     """The backend. Raises SandboxUnavailable where program, daemon or image are not there."""
 
     name = "docker"
-    filters_calls = False
 
     def __init__(
         self,
@@ -62,6 +62,11 @@ class Docker:
         check_tool_paths(tool_paths, state)
         self._daemon = self._ask_daemon()
         self._image_id, self._image_path = self._ask_image()
+
+    @property
+    def filters_calls(self) -> bool:
+        """gVisor answers calls itself, and looks at no filter."""
+        return "runsc" not in str(self._daemon["DefaultRuntime"])
 
     @property
     def told(self) -> str:
@@ -107,6 +112,7 @@ class Docker:
             limits=self.limits,
             binds=[*tree_binds(folder, base_objects), *self._accounts(user)],
             tool_paths=self.tool_paths,
+            calls=profile_file(self.state),
             outlet=outlet,
         )
         size = TreeSize(folder, self.limits.disk_mb << 20)
@@ -119,7 +125,8 @@ class Docker:
         return owner_of(run_id)
 
     def identity(self) -> list[object]:
-        return [self._daemon, self._image_id, *map(str, self.tool_paths)]
+        filtered = profile_file(self.state).name
+        return [self._daemon, self._image_id, filtered, *map(str, self.tool_paths)]
 
     def mend(self, said: str) -> str:
         return docker_mend(said, self.image)

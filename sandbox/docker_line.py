@@ -1,7 +1,7 @@
 """The words with which docker makes a container for one command.
 
-What docker does by itself is left as it is: its system call filter, its AppArmor profile, its masks
-over `/proc` and `/sys`, and the runtime that its daemon has for default (`runsc` is one).
+The system call filter is ours. What docker does else by itself is left as it is: its AppArmor
+profile, its masks over `/proc` and `/sys`, and its daemon's default runtime (`runsc` is one).
 """
 
 import csv
@@ -85,13 +85,16 @@ def container_line(
     limits: Limits,
     binds: Sequence[Bind],
     tool_paths: Sequence[Path],
+    calls: Path,
     outlet: Outlet | None = None,
 ) -> ContainerLine:
-    """Everything but what differs from start to start. `path` is the image's own PATH.
+    """Everything but what differs from start to start.
 
+    `path` is the image's own PATH, `calls` the file that says which system calls are allowed.
     Only set-up has an `outlet`; its container has no network of docker's either.
     """
-    words = [*_CONFINED, f"--user={user[0]}:{user[1]}", "--label", label]
+    words = [*_CONFINED, f"--security-opt=seccomp={calls}"]
+    words += [f"--user={user[0]}:{user[1]}", "--label", label]
     words += _limits(limits)
     for name, value in {**_way_out(outlet), **_environment(path, tool_paths)}.items():
         words += ["--env", f"{name}={value}"]

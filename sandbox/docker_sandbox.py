@@ -9,82 +9,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.docker_cli import DockerCli, end
+from sandbox.attached import Attached, ToFile
+from sandbox.docker_cli import DockerCli
 from sandbox.docker_line import Bind, ContainerLine
 from sandbox.files import read_file, write_file
 from sandbox.output import BothEnds
-from sandbox.sandbox import ExecResult, LimitHit, Limits
+from sandbox.sandbox import ExecResult, Limits
 from sandbox.shell import NO_COMMAND, NOTHING, shell
 from sandbox.watch import TreeSize, watch_tree, watched
 
 T = TypeVar("T")
 
-READ_BYTES = 64 * 1024
-
-
-@dataclass
-class ToFile:
-    """Output that is kept in a file, all of it."""
-
-    file: IO[bytes]
-    total: int = 0
-    kept: bytes = b""
-    dropped: int = 0
-
-    def feed(self, data: bytes) -> None:
-        self.total += len(data)
-        self.file.write(data)
-
-
-class Attached:
-    """A container that runs, seen through the program attached to it."""
-
-    def __init__(
-        self, process: asyncio.subprocess.Process, kept: BothEnds | ToFile, output_bytes: int
-    ) -> None:
-        self._process = process
-        self._output_bytes = output_bytes
-        self._stopped = asyncio.Event()
-        self.output = kept
-        self.limit: LimitHit | None = None
-        self.loss = ""
-
-    @property
-    def pid(self) -> int:
-        """The attached program: the container's own processes are the daemon's, not its."""
-        return self._process.pid
-
-    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
-        """Look no further, at a limit or for another reason; the first one counts."""
-        if not self._stopped.is_set():
-            self.limit, self.loss = limit, loss
-            self._stopped.set()
-
-    async def wait(self) -> None:
-        """Return when the command has ended or was stopped; the container may still be there."""
-        reading = asyncio.create_task(self._read())
-        stopping = asyncio.create_task(self._stopped.wait())
-        try:
-            await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (reading, stopping):
-                task.cancel()
-            await asyncio.wait([reading, stopping])
-            await end(self._process)
-            self._stopped.set()
-
-    async def _read(self) -> None:
-        while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
-            self.output.feed(data)
-            if self.output.total > self._output_bytes:
-                self.stop("output")
-                return
-        await self._process.wait()
+SEEN_AFTER_S = 0.5
+"""Asking the daemon for a container's process is not worth it for shorter commands."""
 
 
 class DockerSandbox:
@@ -183,9 +124,11 @@ class DockerSandbox:
         ):
             line = self._line.build(name, program, seconds=seconds, stdin=told, files=binds)
             try:
-                await to_the_end(self._create(line))
+                container = await to_the_end(self._create(line))
                 started = time.monotonic()
-                attached = await self._start(name, stdin, source, kept, most, environment or {})
+                attached = await self._start(
+                    container, stdin, source, kept, most, environment or {}
+                )
                 await self._finish(attached, seconds)
                 took_ms = round((time.monotonic() - started) * 1000)
             finally:
@@ -193,15 +136,16 @@ class DockerSandbox:
             await self._measure(attached)
         return _result(attached, ended, took_ms)
 
-    async def _create(self, line: list[str]) -> None:
-        """Always to its end: nobody could know a container that was made later."""
-        code, _, complaint = await self._cli.call(*line)
+    async def _create(self, line: list[str]) -> str:
+        """The container's id. Always to its end: nobody could know one that was made later."""
+        code, output, complaint = await self._cli.call(*line)
         if code != 0:
             raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
+        return output.decode().strip()
 
     async def _start(
         self,
-        name: str,
+        container: str,
         stdin: bytes,
         source: Path | None,
         kept: "BothEnds | ToFile",
@@ -209,7 +153,7 @@ class DockerSandbox:
         environment: Mapping[str, str],
     ) -> Attached:
         told = bool(stdin or source)
-        words = ["start", "--attach", *(["--interactive"] if told else []), name]
+        words = ["start", "--attach", *(["--interactive"] if told else []), container]
         with source.open("rb") if source else tempfile.TemporaryFile() as file:
             if stdin:
                 file.write(stdin)
@@ -217,7 +161,7 @@ class DockerSandbox:
             process = await self._cli.attach(
                 *words, stdin=file if told else None, environment=environment
             )
-        return Attached(process, kept, most)
+        return Attached(process, container, kept, most)
 
     async def _finish(self, attached: Attached, seconds: float) -> None:
         """Wait for the end, or a limit."""
@@ -226,11 +170,21 @@ class DockerSandbox:
         if self._closed:
             attached.stop(loss="it was closed")
         try:
-            with watched(attached, [watch_tree(attached, self._size)]):
+            watchers = [watch_tree(attached, self._size), self._see(attached)]
+            with watched(attached, watchers):
                 await attached.wait()
         finally:
             self._running.discard(attached)
             timer.cancel()
+
+    async def _see(self, attached: Attached) -> None:
+        """Find the container's first process: by it deleted files count, and the end is quicker."""
+        pid = 0
+        while not pid:
+            await asyncio.sleep(SEEN_AFTER_S)
+            pid = (await self._told(attached.container)).get("Pid", 0)
+        attached.see(pid)
+        await asyncio.Event().wait()
 
     async def _measure(self, attached: Attached) -> None:
         """The tree's size as the command left it: while its container was there, it could grow."""
@@ -240,10 +194,14 @@ class DockerSandbox:
 
     async def _remove(self, name: str) -> dict[str, Any]:
         """How the container ended, before everything in it is killed and it is gone."""
-        code, output, _ = await self._cli.call("inspect", "--format={{json .State}}", name)
-        ended: dict[str, Any] = json.loads(output) if code == 0 else {}
+        ended = await self._told(name)
         await self._cli.call("rm", "--force", "--volumes", name)
         return ended
+
+    async def _told(self, container: str) -> dict[str, Any]:
+        code, output, _ = await self._cli.call("inspect", "--format={{json .State}}", container)
+        state: dict[str, Any] = json.loads(output) if code == 0 else {}
+        return state
 
     @contextlib.contextmanager
     def _files(self, files: Mapping[str, bytes]) -> Iterator[list[Bind]]:

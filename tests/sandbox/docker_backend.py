@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from sandbox.choice import Wanted
+from sandbox.docker import Docker
 from sandbox.docker_cli import docker_environment
+from sandbox.docker_sandbox import DockerSandbox
 from sandbox.sandbox import Limits
-from tests.sandbox.local_tree import compiled
+from tests.sandbox.local_tree import compiled, make_tree
 from tests.standins import docker
 from tests.standins.docker import IMAGE
 
@@ -32,6 +34,12 @@ def on_daemon(data: Path, limits: Limits) -> Wanted:
     return Wanted(
         limits=limits, state=data / "state", image=REAL_IMAGE, docker_environment=environment
     )
+
+
+def opened(backend: Docker, data: Path, name: str = "tree") -> DockerSandbox:
+    """A new empty tree, and a sandbox on it."""
+    owner = backend.owner_of(name)
+    return backend.attach(make_tree(data / name, owner), None, owner)
 
 
 @cache

@@ -17,12 +17,11 @@ import pytest
 from graph.errors import SandboxUnavailable
 from sandbox.choice import Wanted, choose
 from sandbox.docker import LABEL, Docker
+from sandbox.docker_calls import profile, profile_file
 from sandbox.docker_cli import DockerCli, docker_environment
-from sandbox.docker_sandbox import DockerSandbox
 from sandbox.sandbox import Limits
 from sandbox.trial import trial
-from tests.sandbox.docker_backend import SECRET, no_daemon, on_daemon, on_stand_in
-from tests.sandbox.local_tree import make_tree
+from tests.sandbox.docker_backend import SECRET, no_daemon, on_daemon, on_stand_in, opened
 from tests.standins.docker import calls, containers
 
 pytestmark = pytest.mark.sandbox
@@ -48,15 +47,19 @@ def backend(request: pytest.FixtureRequest, data_dir: Path) -> Docker:
     return made
 
 
-def opened(backend: Docker, data: Path, name: str = "tree") -> DockerSandbox:
-    owner = backend.owner_of(name)
-    return backend.attach(make_tree(data / name, owner), None, owner)
-
-
 async def test_the_trial_holds(backend: Docker) -> None:
     results = await trial(backend, loop_s=0.5)
     assert [result for result in results if not result.held] == []
     assert {"environment", "file", "namespace", "vsock", "network"} <= {r.name for r in results}
+
+
+async def test_files_without_a_name_count(data_dir: Path) -> None:
+    """They are seen through the container's own process."""
+    if reason := no_daemon():
+        pytest.skip(reason)
+    sandbox = opened(on_daemon(data_dir, LIMITS).docker(), data_dir)
+    fill = "for i in {1..9}; do exec {f}>$i; rm $i; head -c 30M /dev/zero >&$f; done; sleep 9"
+    assert (await sandbox.run(fill)).limit == "disk"
 
 
 # --- what the daemon is told, and what is left
@@ -72,7 +75,9 @@ async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Pat
         *("--ipc=private", "--ulimit=core=0:0", f"--ulimit=fsize={64 << 20}:{64 << 20}"),
     }
     assert needed <= set(create)
-    assert not [word for word in create if "seccomp" in word or word == "privileged"]
+    (calls_file,) = (word for word in create if "seccomp" in word)
+    assert calls_file == f"--security-opt=seccomp={profile_file(data_dir / 'state')}"
+    assert "--privileged" not in create
     assert not [word for word in create if "docker.sock" in word or SECRET in word]
     user = next(word for word in create if word.startswith("--user="))
     assert user.partition("=")[2].split(":")[0] not in {"0", ""}
@@ -110,7 +115,9 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
     assert (code, output, complaint) == (0, b"0123\n", "")
     host = asked["HostConfig"]
     assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
-    assert (host["SecurityOpt"], host["Privileged"]) == (["no-new-privileges"], False)
+    opened_up, filtered = host["SecurityOpt"]
+    assert (opened_up, host["Privileged"]) == ("no-new-privileges", False)
+    assert json.loads(filtered.removeprefix("seccomp=")) == json.loads(json.dumps(profile()))
     assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (256 << 20, 256 << 20, 64)
     assert (host["NanoCpus"], host["IpcMode"]) == (2 * 10**9, "private")
     assert {mount["Target"]: mount.get("ReadOnly", False) for mount in host["Mounts"]} == {

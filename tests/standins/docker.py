@@ -84,8 +84,9 @@ def create(words: list[str]) -> int:
         name, equals, value = rest.pop(0).partition("=")
         options.append([name, value if equals or name not in VALUED else rest.pop(0)])
     told = {"options": options, "image": rest[0], "command": rest[1:], "Status": "created"}
-    keep(dict(options)["--name"], told)
-    say("0" * 64)
+    name = dict(options)["--name"]
+    keep(name, told)
+    say(name)
     return 0
 
 
@@ -175,12 +176,9 @@ def inspect(words: list[str]) -> int:
     except FileNotFoundError:
         say(f"Error: No such object: {words[-1]}", file=sys.stderr)
         return 1
-    shown = {"Error": "", "OOMKilled": False, "ExitCode": 0}
-    say(
-        json.dumps(
-            shown | {key: told[key] for key in ("Status", "ExitCode", "OOMKilled") if key in told}
-        )
-    )
+    shown = {"Error": "", "OOMKilled": False, "ExitCode": 0, "Pid": told.get("pid", 0)}
+    known = {key: told[key] for key in ("Status", "ExitCode", "OOMKilled") if key in told}
+    say(json.dumps(shown | known))
     return 0
 
 
