@@ -21,31 +21,31 @@ _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
 
 
-def _service(request: Request) -> RunService:
+async def _service(request: Request) -> RunService:
     return cast("RunService", request.state.service)
 
 
-def _options(request: Request) -> AppOptions:
+async def _options(request: Request) -> AppOptions:
     return cast("AppOptions", request.app.state.options)
 
 
-def _probes(request: Request) -> Probes:
+async def _probes(request: Request) -> Probes:
     return cast("Probes", request.app.state.probes)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     return cast("Metrics", request.app.state.metrics)
 
 
-def _daily_spend(request: Request) -> DailySpend:
+async def _daily_spend(request: Request) -> DailySpend:
     return cast("DailySpend", request.app.state.daily_spend)
 
 
-def _key_readers(request: Request) -> KeyReaders:
+async def _key_readers(request: Request) -> KeyReaders:
     return cast("KeyReaders", request.app.state.key_readers)
 
 
-def _caller(
+async def _caller(
     request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> Caller:
     """Found by the guard; the bearer scheme is named here for the OpenAPI document."""
@@ -64,7 +64,7 @@ TheCaller = Annotated[Caller, Depends(_caller)]
 def query(*names: str) -> Any:
     """Refuses query parameters that are given twice or that nobody reads: a typo is no filter."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         given = [name for name, _ in request.query_params.multi_items()]
         if len(set(given)) < len(given) or not set(given) <= set(names):
             raise InvalidRequest(f"The query takes {', '.join(names)}, each once.")
@@ -91,7 +91,7 @@ async def _run(
 TheRun = Annotated[RunRecord, Depends(_run)]
 
 
-def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa: B006
+async def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa: B006
     """Whether the caller prefers an answer before the run is done."""
     asked = (part.partition(";")[0].strip().lower() for part in ",".join(prefer).split(","))
     return "respond-async" in asked
@@ -121,7 +121,7 @@ ReaderPlace = Depends(_reader)
 ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
 
 
-def _after(
+async def _after(
     last_event_id: Annotated[
         str | None, Header(description="Number of the last event that was read.")
     ] = None,

@@ -12,8 +12,6 @@ import resource
 import sys
 from typing import BinaryIO, Final
 
-from kingfisher_sdk import Rules, Scanner
-
 LENGTH_BYTES: Final = 8
 _MEMORY: Final = 2 * 1024**3
 _CPU_S: Final = 60
@@ -23,6 +21,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    from kingfisher_sdk import Rules, Scanner  # native code, kept out of who starts this program
+
     scanner = Scanner(Rules(confidence="medium", cache_dir=sys.argv[1]), redact=True)
     while (content := _next(sys.stdin.buffer)) is not None:
         found = [

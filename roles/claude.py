@@ -23,6 +23,7 @@ from graph.errors import (
     ContextExceeded,
 )
 from graph.values import Usage
+from roles.lean_import import without
 from roles.secret_forms import holds_secret
 
 if TYPE_CHECKING:
@@ -216,7 +217,8 @@ class Claude:
     def _make(self) -> "anthropic.AsyncAnthropic":
         if self._api_key is None or not self._api_key.get_secret_value():
             raise ClaudeUnauthorized("There is no key for the Messages API.")
-        import anthropic
+        with without("aiohttp"):  # modal has it installed; here it would only take 6 MB
+            import anthropic
         import httpx2
 
         timeout = anthropic.Timeout(self._silence_s, connect=self._connect_s)

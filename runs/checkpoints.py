@@ -33,6 +33,8 @@ def _values_of(module: ModuleType) -> list[tuple[str, str]]:
     ]
 
 
+_CACHE_KIB: Final = 64
+"""Of pages in memory: each run has a connection, and writes to it once a node."""
 ALLOWED: Final = (*_values_of(graph.values), *_values_of(graph.state))
 """The only types, beside plain data, that a checkpoint may bring to life."""
 
@@ -121,6 +123,7 @@ async def open_checkpointer(
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     connection = await aiosqlite.connect(path)
+    await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     saver = LoggedFirstSaver(connection, barrier or LogBarrier(), kept)
     try:
         yield saver
