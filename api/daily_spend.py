@@ -1,6 +1,5 @@
 """What the runs of one key have cost today."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -14,14 +13,12 @@ _PAGE: Final = 100
 class DailySpend:
     """The limit of money for each key and day (UTC), by the day its runs were started.
 
-    0: no limit. A run whose model has no known price counts nothing. A run that is removed counts
-    on until its day is over, or this process.
+    0: no limit. A run whose model has no known price counts nothing; one that is removed counts on.
     """
 
     def __init__(self, max_cost_usd: float) -> None:
         self._max_cost_usd = max_cost_usd
         self._known: dict[tuple[str, int], float] = {}
-        self._removed: dict[str, float] = {}
         self._since = 0.0
 
     async def check(self, service: RunService, caller: Caller) -> None:
@@ -41,22 +38,9 @@ class DailySpend:
             headers={"Retry-After": str(int(wait.total_seconds()) + 1)},
         )
 
-    async def removing(self, service: RunService, record: RunRecord) -> Callable[[], None]:
-        """What is to be called once this run is removed, so that it counts all the same."""
-        since = _midnight(datetime.now(UTC)).timestamp()
-        if not self._max_cost_usd or record.created_at < since:
-            return lambda: None
-        cost = await self._cost(service, Caller(record.owner), record)
-
-        def removed() -> None:
-            self._begin(since)
-            self._removed[record.owner] = self._removed.get(record.owner, 0.0) + cost
-
-        return removed
-
     async def _spent(self, service: RunService, name: str, since: float) -> float:
         self._begin(since)
-        caller, spent, cursor = Caller(name), self._removed.get(name, 0.0), None
+        caller, spent, cursor = Caller(name), 0.0, None
         while True:
             records, cursor = await service.list(
                 caller, status=None, repo=None, limit=_PAGE, cursor=cursor
@@ -65,12 +49,12 @@ class DailySpend:
             for record in today:
                 spent += await self._cost(service, caller, record)
             if cursor is None or len(today) < len(records):
-                return spent
+                return spent + await service.removed_cost(name, since)
 
     def _begin(self, since: float) -> None:
         """A new day forgets the one before."""
         if self._since != since:
-            self._since, self._known, self._removed = since, {}, {}
+            self._since, self._known = since, {}
 
     async def _cost(self, service: RunService, caller: Caller, record: RunRecord) -> float:
         """The cost of an attempt that has ended is read once."""

@@ -14,6 +14,7 @@ _PROBLEMS: Final = {
     404: "There is no such thing for this caller.",
     408: "The body did not arrive in time.",
     409: "The run is in a state that does not allow it; `code` says which.",
+    410: "The run of this Idempotency-Key was removed.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The request does not fit; `errors` says where.",

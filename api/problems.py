@@ -32,6 +32,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.ModelNotAllowed: 422,
     errors.LimitRaised: 422,
     errors.IdempotencyMismatch: 422,
+    errors.RunRemoved: 410,
     errors.RunError: 409,
     errors.RunNotFound: 404,
     errors.RunActive: 409,
@@ -103,6 +104,7 @@ _DETAILS: Final = {
     "model_not_allowed": "model is not one that this service offers.",
     "limit_raised": "A limit is above the operator's.",
     "idempotency_mismatch": "This Idempotency-Key came before, with another request.",
+    "run_removed": "The run that this Idempotency-Key started has been removed.",
     "run_not_found": "There is no such run.",
     "plan_changed": "That plan is not, or no longer, the one that waits.",
 }

@@ -46,7 +46,7 @@ IdempotencyKey = Annotated[
     responses={
         200: STREAM,
         202: of_a_run({"description": "With `Prefer: respond-async`: the run.", "model": RunView}),
-        **problems(404, body=True),
+        **problems(404, 410, body=True),
     },
     response_class=Response,
 )
@@ -63,7 +63,7 @@ async def start_run(
     """Start a run and watch it: its events until its last, or at once the run itself.
 
     The run goes on when the connection does not. A repeat with the same `Idempotency-Key` joins
-    the run that the first request started.
+    the run that the first request started; once that run is removed it is 410 for two days.
     """
     repository_of(body.repo_url, caller, options)
     await spend.check(service, caller)

@@ -166,11 +166,9 @@ async def send_message(
     responses={204: {"description": "It is gone."}, **problems(404, 409, 422)},
     response_class=Response,
 )
-async def delete_run(run: TheRun, service: Service, caller: TheCaller, spend: Spend) -> Response:
+async def delete_run(run: TheRun, service: Service, caller: TheCaller) -> Response:
     """Remove a finished run: its record, events, checkpoint and workspace."""
-    removed = await spend.removing(service, run)
     await service.delete(run.run_id, caller)
-    removed()
     return Response(status_code=204)
 
 

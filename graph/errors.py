@@ -7,7 +7,8 @@ CodingAgentError
 │   ├── RepositoryNotAllowed  outside CODING_AGENT_REPOS (answered as a missing repository)
 │   ├── ModelNotAllowed       outside CODING_AGENT_MODELS
 │   ├── LimitRaised           a request tried to raise an operator's limit
-│   └── IdempotencyMismatch   the same Idempotency-Key with another body
+│   ├── IdempotencyMismatch   the same Idempotency-Key with another body
+│   └── RunRemoved            the same Idempotency-Key after its run was removed
 ├── RunError                what was asked of a run does not fit its state
 │   ├── RunNotFound  RunActive  RunFinished  RunNotWaiting  RunAbandoned  PlanChanged
 │   └── TooManyRuns  TooManyReaders
@@ -98,6 +99,13 @@ class IdempotencyMismatch(RequestError):
 
     code = "idempotency_mismatch"
     default_hint = "Use a new Idempotency-Key for a new request."
+
+
+class RunRemoved(RequestError):
+    """Raised when an Idempotency-Key comes again after the run that it started was removed."""
+
+    code = "run_removed"
+    default_hint = "Its work was done or given up. Use a new Idempotency-Key to start another run."
 
 
 class RunError(CodingAgentError):

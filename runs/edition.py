@@ -51,7 +51,6 @@ class Edition:
     segments: tuple[Segment, ...] = ()
     tail: tuple[KeptEvent, ...] = ()
     marks: tuple[tuple[int, float], ...] = ()
-    idempotency: str = ""
     time: float = field(default_factory=time.time)
 
     @property
@@ -79,7 +78,6 @@ class Edition:
             "segments": [[each.first, each.last, each.name] for each in self.segments],
             "tail": [kept.dump() for kept in self.tail],
             "marks": [list(mark) for mark in self.marks],
-            "idempotency": self.idempotency,
             "time": self.time,
         }
 
@@ -95,7 +93,6 @@ class Edition:
             segments=tuple(Segment(*each) for each in kept["segments"]),
             tail=tuple(KeptEvent.load(run.run_id, each) for each in kept["tail"]),
             marks=tuple((version, at) for version, at in kept["marks"]),
-            idempotency=kept["idempotency"],
             time=kept["time"],
         )
 

@@ -10,6 +10,7 @@ from typing import Final
 from graph.errors import CodingAgentError, RunError
 from runs import transitions
 from runs.records import FINAL
+from runs.removed import KEPT_S
 from runs.run import Lease
 from runs.run_files import RunFiles
 from runs.store import Store
@@ -18,7 +19,6 @@ log = logging.getLogger(__name__)
 
 _DAY_S: Final = 86_400.0
 WAITING_S: Final = 7 * _DAY_S
-_KEYS_S: Final = 2 * _DAY_S
 _ROUND_S: Final = 3_600.0
 
 
@@ -63,7 +63,7 @@ class Janitor:
                 await self._delete(run_id)
             except CodingAgentError as error:
                 log.warning("run %s stays: %s", run_id, error)
-        await self._store.forget_keys(now - _KEYS_S)
+        await self._store.forget(now - KEPT_S)
         await self._remove_strays(now)
         await self._on_round(now)
 

@@ -25,6 +25,7 @@ _NAMES: Final = {
     "live": "coding-agent-live",
     "ended": "coding-agent-ended",
     "keys": "coding-agent-keys",
+    "removed": "coding-agent-removed",
 }
 _QUEUE: Final = "coding-agent-events"
 _BUSY_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)

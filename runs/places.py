@@ -91,5 +91,7 @@ class Places:
     ended: Table
     keys: Table
     """Idempotency keys."""
+    removed: Table
+    """What is still known of removed runs."""
     tail: Tail
     archive: Archive

@@ -40,4 +40,13 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         PRIMARY KEY (owner, key)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE removed (
+        run_id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        cost_usd REAL
+    ) WITHOUT ROWID;
+    CREATE INDEX removed_by_owner ON removed (owner, created_at);
+    """,
 )

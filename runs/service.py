@@ -270,6 +270,10 @@ class RunService:
         await self._seen(run_id, caller)
         await self._delete(run_id)
 
+    async def removed_cost(self, owner: str, since: float) -> float:
+        """What the removed runs of `owner` had cost that were started since then (Unix seconds)."""
+        return await self._store.removed_cost(owner, since)
+
     async def figures(self) -> Figures:
         """How many runs there are, wait and are driven here, and how many readers watch."""
         return Figures(

@@ -7,14 +7,13 @@ drives the run brings it into a file.
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final
 
-from graph.errors import IdempotencyMismatch, RunNotFound, StoreUnavailable
+from graph.errors import RunNotFound, StoreUnavailable
 from graph.values import Status
 from runs.edition import Edition, KeptEvent
 from runs.entry import Entry
@@ -22,17 +21,18 @@ from runs.following import Following, items_of
 from runs.ledger import Ledger, record_path
 from runs.places import Mount, Places
 from runs.records import LoggedEvent
+from runs.removed import Removed
 from runs.run import Run
 from runs.run_index import RunIndex, line_order
 from runs.segments import SegmentReader, SegmentWriter
 from runs.store import Decide, IdempotencyKey, Listener, Observer, RunQuery
 from runs.transitions import Step, raise_fence
+from runs.used_keys import UsedKeys
 
 _TRIES: Final = 20
 _FRESH_S: Final = 0.3
 _OWN_FRESH_S: Final = 15.0
 _ALL: Final = 1_000_000
-_UNSURE_S: Final = 30.0
 _HELD_S: Final = 1.0
 
 
@@ -50,6 +50,7 @@ class SharedStore:
         self._slots = slots
         self._mount = mount
         self._ledger = Ledger(places)
+        self._used = UsedKeys(places, self._ledger)
         self._index = RunIndex(places, self._ledger)
         self._reader = SegmentReader(places.archive)
         self._writer = SegmentWriter(service)
@@ -82,20 +83,17 @@ class SharedStore:
         self._observers.append(observer)
 
     async def create(self, run: Run, key: IdempotencyKey | None, enter: Any) -> tuple[Run, bool]:
-        name = _key_name(key) if key else ""
         if key:
-            run, earlier = await self._joined(run, key, name)
+            run, earlier = await self._used.take(key, run)
             if earlier:
                 return earlier, False
         try:
             entries: Sequence[Entry] = tuple(enter(await self.count_queued()))
         except BaseException:
             if key:
-                await self._places.keys.pop(name)
+                await self._used.give_back(key)
             raise
-        first = Edition(version=0, run=run, idempotency=name).after(
-            Step(run, tuple(entries)), set()
-        )
+        first = Edition(version=0, run=run).after(Step(run, tuple(entries)), set())
         await self._index.note(first)
         added = await self._ledger.add(first)
         if added is None:
@@ -165,13 +163,15 @@ class SharedStore:
         edition = await self._ledger.newest(run_id)
         if edition is None:
             return
+        await self._used.keep(Removed.of(edition.run))
         await self._index.remove(run_id)
-        if edition.idempotency:
-            await self._places.keys.pop(edition.idempotency)
         await self._ledger.remove(edition)
         await self._places.tail.clear(run_id)
         self._own.pop(run_id, None)
         self._tell(run_id)
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        return await self._used.removed_cost(owner, since)
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
@@ -223,10 +223,8 @@ class SharedStore:
     async def probe(self) -> None:
         await self._places.keys.put("probe", {"at": time.time()})
 
-    async def forget_keys(self, before: float) -> None:
-        old = [name async for name, value in self._places.keys.items() if value["at"] < before]
-        for name in old:
-            await self._places.keys.pop(name)
+    async def forget(self, before: float) -> None:
+        await self._used.forget(before)
 
     async def live(self) -> frozenset[str]:
         """The runs that have not ended."""
@@ -309,34 +307,8 @@ class SharedStore:
         for listener in self._listeners:
             listener(run_id)
 
-    async def _joined(self, run: Run, key: IdempotencyKey, name: str) -> tuple[Run, Run | None]:
-        """Take the key for `run`, or find the run that has it.
-
-        A key whose run is not there was taken a moment ago by one that may have died: then the
-        run is entered under that id, by whoever is faster.
-        """
-        mine: dict[str, Any] = {"run_id": run.run_id, "digest": key.digest, "at": time.time()}
-        if await self._places.keys.add(name, mine):
-            return run, None
-        taken = await self._places.keys.get(name) or mine
-        edition = await self._ledger.newest(taken["run_id"])
-        if taken["digest"] != key.digest:
-            if edition or time.time() - taken["at"] < _UNSURE_S:
-                raise IdempotencyMismatch(
-                    f"This Idempotency-Key was used for another request (run {taken['run_id']})."
-                )
-            await self._places.keys.put(name, mine)
-            return run, None
-        if edition:
-            return run, edition.run
-        return run.but(run_id=taken["run_id"]), None
-
     async def _found(self, run_id: str) -> Run:
         edition = await self._ledger.newest(run_id)
         if edition is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
         return edition.run
-
-
-def _key_name(key: IdempotencyKey) -> str:
-    return hashlib.sha256(f"{key.owner}\0{key.key}".encode()).hexdigest()

@@ -5,14 +5,16 @@ import json
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Final, TypeVar
 
-from graph.errors import IdempotencyMismatch, RunNotFound, StoreError
+from graph.errors import RunNotFound, StoreError
 from graph.values import Status
 from runs.database import Connection, Database
 from runs.entry import Entry
 from runs.records import LoggedEvent, encode
+from runs.removed import Removed, mismatch, removed
 from runs.repo_name import repo_name
 from runs.run import Run
 from runs.schema import MIGRATIONS
@@ -106,7 +108,7 @@ class SqliteStore:
             entries = tuple(enter(_count_queued(connection)))
             if key:
                 connection.execute(
-                    "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
                     (key.owner, key.key, key.digest, run.run_id, run.created_at),
                 )
             connection.execute(
@@ -151,12 +153,21 @@ class SqliteStore:
 
     async def delete(self, run_id: str) -> None:
         def delete(connection: Connection) -> None:
+            if run := _run(connection, run_id):
+                connection.execute(
+                    "INSERT INTO removed VALUES (?, ?, ?, ?)", astuple(Removed.of(run))
+                )
             connection.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM requests WHERE run_id = ?", (run_id,))
-            connection.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
         await self._write(run_id, delete)
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        sql = "SELECT total(cost_usd) FROM removed WHERE owner = ? AND created_at >= ?"
+        return await self._reader.read(
+            lambda connection: float(connection.execute(sql, (owner, since)).fetchone()[0])
+        )
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
@@ -215,9 +226,10 @@ class SqliteStore:
 
         await self._writer.write(rewrite, lambda: None)
 
-    async def forget_keys(self, before: float) -> None:
+    async def forget(self, before: float) -> None:
         def forget(connection: Connection) -> None:
             connection.execute("DELETE FROM idempotency WHERE created_at < ?", (before,))
+            connection.execute("DELETE FROM removed WHERE created_at < ?", (before,))
 
         await self._writer.write(forget, lambda: None)
 
@@ -294,15 +306,17 @@ def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
 
 
 def _found(connection: Connection, key: IdempotencyKey) -> Run | None:
-    """The run that `key` was used for, where it is still there."""
+    """The run that `key` was used for."""
     row = connection.execute(
         "SELECT digest, run_id FROM idempotency WHERE owner = ? AND key = ?", (key.owner, key.key)
     ).fetchone()
-    run = _run(connection, row[1]) if row else None
-    if run and row[0] != key.digest:
-        raise IdempotencyMismatch(
-            f"This Idempotency-Key was used for another request (run {run.run_id})."
-        )
+    if row is None:
+        return None
+    run = _run(connection, row[1])
+    if row[0] != key.digest:
+        raise mismatch(row[1])
+    if run is None:
+        raise removed(row[1])
     return run
 
 

@@ -76,7 +76,7 @@ class Store(Protocol):
         """Add a run, or find the one its key was used for (False).
 
         `enter` is given what `count_queued` would say and returns the first events, or raises.
-        Raises IdempotencyMismatch.
+        Raises IdempotencyMismatch, or RunRemoved where the run of its key is gone.
         """
         ...
 
@@ -93,7 +93,14 @@ class Store(Protocol):
     async def find(self, query: RunQuery) -> list[Run]: ...
 
     async def delete(self, run_id: str) -> None:
-        """Remove a run and its events; nothing where there is none."""
+        """Remove a run and its events; nothing where there is none.
+
+        Its key, and what it cost, are known until they are forgotten.
+        """
+        ...
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        """What the removed runs of `owner` had cost, as far as they were started since then."""
         ...
 
     async def events(
@@ -137,6 +144,6 @@ class Store(Protocol):
         """Raise StoreError where nothing can be written."""
         ...
 
-    async def forget_keys(self, before: float) -> None:
-        """Remove the idempotency keys of before then."""
+    async def forget(self, before: float) -> None:
+        """Remove the idempotency keys of before then, and what is known of removed runs."""
         ...

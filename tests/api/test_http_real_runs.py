@@ -175,8 +175,18 @@ async def test_a_repeat_joins_the_run_over_a_restart(house: House) -> None:
     async with client_over(house) as client:
         again = await client.post("/code", json=CODE | {"draft": False}, headers=headers)
         other = await client.post("/code", json=CODE | {"draft": True}, headers=headers)
-    assert first.text == again.text
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+        assert first.text == again.text
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+        await client.delete(first.headers["Location"])
+    async with client_over(house) as client:
+        for changed, answers in (
+            (False, (410, "run_removed")),
+            (True, (422, "idempotency_mismatch")),
+        ):
+            late = await client.post("/code", json=CODE | {"draft": changed}, headers=headers)
+            assert (late.status_code, late.json()["code"]) == answers
+            assert not {"x-run-id", "location"} & set(late.headers)
+        assert (await client.get("/runs")).json()["runs"] == []
 
 
 async def test_a_run_goes_on_in_the_next_server(house: House) -> None:
@@ -229,9 +239,12 @@ async def test_the_days_money_is_what_the_runs_have_cost(house: House) -> None:
     async with client_over(
         house, auth=Auth(KEYS), key=KEYS[0][1], key_max_cost_usd_per_day=0.02
     ) as client:
-        assert (await ended(client, await start(client)))["costUsd"] == pytest.approx(0.03)
-        refused = await client.post("/code", json=CODE)
-        assert (refused.status_code, refused.json()["code"]) == (429, "daily_budget_exhausted")
+        run = await ended(client, await start(client))
+        assert run["costUsd"] == pytest.approx(0.03)
+        for _ in range(2):
+            refused = await client.post("/code", json=CODE)
+            assert (refused.status_code, refused.json()["code"]) == (429, "daily_budget_exhausted")
+            await client.delete(f"/runs/{run['runId']}")
         other = {"Authorization": f"Bearer {KEYS[1][1]}", **ASYNC}
         assert (await client.post("/code", json=CODE, headers=other)).status_code == 202
 

@@ -16,7 +16,7 @@ from tests.runs.test_sqlite_store import (
     run_of,
     test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,
     test_a_change_of_the_request_is_kept,
-    test_a_key_is_free_again_once_its_run_or_its_time_is_gone,
+    test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over,
     test_a_refused_change_leaves_nothing,
     test_a_removed_run_leaves_nothing,
     test_a_run_comes_back_as_it_was_kept,
@@ -27,6 +27,7 @@ from tests.runs.test_sqlite_store import (
     test_runs_are_found_newest_first_by_what_is_asked,
     test_runs_to_be_cancelled_are_told_to_who_holds_them,
     test_runs_unchanged_since_a_time,
+    test_what_removed_runs_had_cost_is_known_until_it_is_forgotten,
     text,
 )
 from tests.standins.polling import until
@@ -35,7 +36,7 @@ from tests.standins.shared_places import FolderMount, SharedPlaces
 __all__ = [
     "test_a_change_begun_is_carried_through_when_its_caller_is_cancelled",
     "test_a_change_of_the_request_is_kept",
-    "test_a_key_is_free_again_once_its_run_or_its_time_is_gone",
+    "test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over",
     "test_a_refused_change_leaves_nothing",
     "test_a_removed_run_leaves_nothing",
     "test_a_run_comes_back_as_it_was_kept",
@@ -46,6 +47,7 @@ __all__ = [
     "test_runs_are_found_newest_first_by_what_is_asked",
     "test_runs_to_be_cancelled_are_told_to_who_holds_them",
     "test_runs_unchanged_since_a_time",
+    "test_what_removed_runs_had_cost_is_known_until_it_is_forgotten",
 ]
 SLOTS = 4
 

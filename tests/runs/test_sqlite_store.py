@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from graph.errors import IdempotencyMismatch, RunNotFound, TooManyRuns, VersionChanged
+from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
+from graph.values import Spend
 from runs.entry import Entry, entry_of
 from runs.run import Lease, Run
 from runs.run_id import new_run_id
@@ -156,16 +157,39 @@ async def test_an_idempotency_key_finds_its_run(store: SqliteStore) -> None:
     assert other.run_id != first.run_id
 
 
-async def test_a_key_is_free_again_once_its_run_or_its_time_is_gone(store: SqliteStore) -> None:
-    key = IdempotencyKey("me", "k", "digest")
+async def test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over(
+    store: SqliteStore,
+) -> None:
+    key, other = (IdempotencyKey("me", "k", digest) for digest in ("digest", "other"))
     first, _ = await store.create(run_of("me"), key, lambda _: [])
-    await store.delete(first.run_id)
-    second, new = await store.create(run_of("me"), key, lambda _: [])
-    assert new
-    await store.forget_keys(second.created_at)
+    await store.forget(first.created_at)
     assert not (await store.create(run_of("me"), key, lambda _: []))[1]
-    await store.forget_keys(second.created_at + 1)
-    assert (await store.create(run_of("me"), key, lambda _: []))[1]
+    await store.delete(first.run_id)
+    await store.delete(first.run_id)
+    await store.forget(first.created_at)
+    with pytest.raises(RunRemoved, match=first.run_id):
+        await store.create(run_of("me"), key, lambda _: [])
+    with pytest.raises(IdempotencyMismatch, match=first.run_id):
+        await store.create(run_of("me"), other, lambda _: [])
+    assert [run.owner for run in await store.find(RunQuery())] == []
+    await store.forget(first.created_at + 1)
+    assert (await store.create(run_of("me"), other, lambda _: []))[1]
+
+
+async def test_what_removed_runs_had_cost_is_known_until_it_is_forgotten(
+    store: SqliteStore,
+) -> None:
+    runs = [
+        await add(store, run_of(owner, spend=Spend(cost_usd=cost)))
+        for owner, cost in (("me", 1.0), ("me", 0.5), ("me", None), ("you", 9.0), ("me", 7.0))
+    ]
+    for run in runs[:-1]:
+        await store.delete(run.run_id)
+    begun = runs[0].created_at
+    assert await store.removed_cost("me", begun) == pytest.approx(1.5)
+    assert await store.removed_cost("me", runs[1].created_at) == pytest.approx(0.5)
+    await store.forget(begun + 60)
+    assert await store.removed_cost("me", begun) == 0
 
 
 async def test_a_removed_run_leaves_nothing(store: SqliteStore) -> None:

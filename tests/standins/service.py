@@ -51,6 +51,7 @@ class MemoryService:
         self._max_readers = max_readers
         self._instant = instant
         self._keys: dict[tuple[str, str], str] = {}
+        self._removed: list[MemoryRun] = []
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -254,7 +255,11 @@ class MemoryService:
     async def delete(self, run_id: str, caller: Caller) -> None:
         if not self._run(run_id, caller).record.final:
             raise RunActive("The run has not ended.")
-        del self.runs[run_id]
+        self._removed.append(self.runs.pop(run_id))
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        runs = (run for run in self._removed if run.record.created_at >= since)
+        return sum(run.cost_usd or 0.0 for run in runs if run.record.owner == owner)
 
     async def figures(self) -> Figures:
         self._fail()

@@ -120,7 +120,8 @@ class SharedPlaces:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.tables = {name: MemoryTable() for name in ("runs", "changes", "live", "ended", "keys")}
+        names = ("runs", "changes", "live", "ended", "keys", "removed")
+        self.tables = {name: MemoryTable() for name in names}
         self.tail = MemoryTail()
         tail, archive = self.tail, FolderArchive(root)
         self.places = Places(**self.tables, tail=tail, archive=archive)
