@@ -12,8 +12,9 @@ from typing import Self
 import httpx
 
 from tests.e2e.world import CLAUDE_KEY, World
-from tests.standins.command import COMMAND, environment
+from tests.standins.command import environment
 from tests.standins.github import TOKEN
+from tests.standins.warm_command import WarmCommand
 
 
 def environment_of(world: World) -> dict[str, str]:
@@ -31,21 +32,28 @@ def environment_of(world: World) -> dict[str, str]:
 class ServerProcess:
     """The process and its address."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | WarmCommand, address: str) -> None:
         self.process = process
         self.address = address
 
     @classmethod
     @asynccontextmanager
     async def started(
-        cls, *command: str | Path, env: Mapping[str, str], cwd: Path, log: Path | None = None
+        cls, *program: Path, env: Mapping[str, str], cwd: Path, log: Path | None = None
     ) -> AsyncIterator[Self]:
-        """Serve by this command; gone at the end in any case. `log`: where it writes what."""
+        """Serve by this program, else by a warm one; gone at the end in any case."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         with (log or Path(os.devnull)).open("ab") as said:
-            process = await asyncio.create_subprocess_exec(
-                *command, "serve", "--port", str(port), env=env, cwd=cwd, stdout=said, stderr=said
+            words = ("serve", "--port", str(port))
+            process = (
+                await asyncio.create_subprocess_exec(
+                    *program, *words, env=env, cwd=cwd, stdout=said, stderr=said
+                )
+                if program
+                else await WarmCommand.started(
+                    *words, env=env, folder=cwd, drives=True, files=(said.fileno(),) * 3
+                )
             )
         server = cls(process, f"http://127.0.0.1:{port}")
         try:
@@ -76,5 +84,5 @@ class ServerProcess:
 async def server_process(world: World) -> AsyncIterator[ServerProcess]:
     """Serve the world's data folder, the settings in the environment."""
     env = environment(world.folder, environment_of(world))
-    async with ServerProcess.started(*COMMAND, env=env, cwd=world.folder) as server:
+    async with ServerProcess.started(env=env, cwd=world.folder) as server:
         yield server

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tests.e2e.server_process import environment_of
 from tests.e2e.world import World
 from tests.forge.trusted_side import git
 from tests.standins.claude import Silence
-from tests.standins.command import COMMAND, Ended, command, environment
+from tests.standins.command import Ended, command, started
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 
@@ -125,14 +124,8 @@ async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None
     repo, silence, prompt = home.checkout("interrupted"), Silence(), "Greet until Ctrl-C."
     script = small_change(coder=[shell(MORNING), silence], reviewer=[])
     home.world.cast.learn(prompt, script)
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *("run", prompt, "--repo", str(repo), "--max-fix-rounds", "0", "--json"),
-        env=environment(home.folder, home.env),
-        cwd=home.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    words = ("run", prompt, "--repo", str(repo), "--max-fix-rounds", "0", "--json")
+    process = await started(*words, home=home.folder, env=home.env)
     await asyncio.wait_for(silence.begun.wait(), 30)
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 10)

@@ -1,7 +1,6 @@
 """The command as a person or a script runs it: a real process, on pipes or on a terminal."""
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import pty
@@ -14,7 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.standins.warm_command import ROOT, WarmCommand
+
 COMMAND = (sys.executable, "-c", "from api.cli import main; main()")
 NOTHING: Mapping[str, str] = {}
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][0-9A-B]|\r")
@@ -43,23 +43,21 @@ async def command(
     *words: str, home: Path, env: Mapping[str, str] = NOTHING, stdin: bytes = b""
 ) -> Ended:
     """Run the command on pipes to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=home,
-        env=environment(home, env),
-    )
+    process = await started(*words, home=home, env=env)
     out, err = await process.communicate(stdin)
     return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def started(*words: str, home: Path, env: Mapping[str, str] = NOTHING) -> WarmCommand:
+    """The command on pipes."""
+    drives = words[0] in ("run", "resume") and "CODING_AGENT_SERVER" not in env
+    return await WarmCommand.started(*words, env=environment(home, env), folder=home, drives=drives)
 
 
 class Terminal:
     """A terminal with the command in it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, screen: int) -> None:
+    def __init__(self, process: WarmCommand, screen: int) -> None:
         self.process = process
         self.raw = ""
         self._screen = screen
@@ -107,18 +105,11 @@ async def terminal(
     """Run the command in a terminal of its own, as its controlling one: Ctrl-C reaches it."""
     screen, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    take = "import fcntl,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        take + COMMAND[2],
+    process = await WarmCommand.started(
         *words,
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        cwd=home,
         env=environment(home, {"TERM": "xterm-256color", **env}),
-        start_new_session=True,
+        folder=home,
+        files=(inside, inside, inside),
     )
     os.close(inside)
     shown = Terminal(process, screen)
@@ -128,7 +119,6 @@ async def terminal(
         yield shown
     finally:
         loop.remove_reader(screen)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         await process.wait()
         os.close(screen)
