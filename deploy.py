@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.machine_checks import Finding
+    from configuration import Configuration
     from functions import Deployment
     from runs.role_caller import Play
-    from sandbox.modal_sandbox import Boxes
     from sandbox.modal_trees import ModalSandboxes
 
 APP: Final = "coding-agent"
 MOUNT: Final = Path("/mnt/workspaces")
 ROOT: Final = Path(__file__).parent
-OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "functions")
+OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "configuration", "functions")
 
 _ALL: Final = ("LOG_FORMAT", "LOG_LEVEL", "MAX_CONCURRENT_RUNS")
 _MODELS: Final = ("MODEL", "MODEL_PLANNER", "MODEL_CODER", "MODEL_REVIEWER", "MODEL_FIXER")
@@ -149,7 +149,7 @@ async def run(run_id: str) -> None:
     """Drive one run until it ends or waits."""
     import functions
 
-    functions.start_log(settings)
+    _configuration().start_log()
     call = modal.current_function_call_id() or "none"
     own = Path(tempfile.gettempdir()) / "checkpoints"
     mount = VolumeMount(volume, MOUNT)
@@ -159,9 +159,7 @@ async def run(run_id: str) -> None:
 @app.function(image=image, secrets=[claude_key, _told("try_claude")], timeout=60, cpu=0.25)
 async def try_claude() -> str:
     """`ok` or an error's code."""
-    import functions
-
-    claude = functions.open_claude(settings)
+    claude = _configuration().claude()
     try:
         return await claude.probe()
     finally:
@@ -171,11 +169,10 @@ async def try_claude() -> str:
 @app.function(image=image, secrets=[github_token, _told("try_github")], timeout=60, cpu=0.25)
 async def try_github(full_name: str = "") -> str:
     """`ok` or an error's code; of a repository `push` or `read` where it can be read at all."""
-    import functions
     from forge.github import ONCE
     from graph.errors import CodingAgentError
 
-    github = functions.open_github(settings)
+    github = _configuration().github()
     try:
         if not full_name:
             return await github.probe()
@@ -194,7 +191,7 @@ def api() -> "FastAPI":
     """The HTTP service. It holds API keys, mounts nothing, and asks the other functions."""
     import functions
 
-    functions.start_log(settings)
+    _configuration().start_log()
     host = urlsplit(api.get_web_url() or "").hostname or ""
     return functions.web(_deployment(), service=_service(), host=host, probes=FunctionProbes())
 
@@ -211,7 +208,7 @@ async def janitor() -> None:
     """Start what nobody drives, and remove what has lain for too long."""
     import functions
 
-    functions.start_log(settings)
+    _configuration().start_log()
     await functions.tidy_up(_deployment(), _service())
 
 
@@ -227,10 +224,8 @@ class FunctionProbes:
             return str(await try_github.remote.aio())
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
-        import functions
-
         with mapped():
-            found = await try_github.remote.aio(functions.full_name(settings, repo_url))
+            found = await try_github.remote.aio(_configuration().full_name(repo_url))
         return found in ("read", "push"), found == "push"
 
 
@@ -239,7 +234,7 @@ async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     from graph.tasks import RoleTask
     from runs.role_desk import DeskFence
 
-    functions.start_log(settings)
+    _configuration().start_log()
     mount = VolumeMount(volume, MOUNT)
     played = functions.play(
         _deployment(),
@@ -259,12 +254,18 @@ def _service() -> str:
 
 
 @cache
+def _configuration() -> "Configuration":
+    from configuration import Configuration
+
+    return Configuration(settings, project["version"])
+
+
+@cache
 def _deployment() -> "Deployment":
     from functions import Deployment
 
     return Deployment(
-        settings=settings,
-        version=project["version"],
+        configuration=_configuration(),
         places=modal_places(volume),
         sandboxes=_sandboxes,
         end_leftovers=_end_leftovers,
@@ -298,24 +299,13 @@ def _player(role: str) -> "Play":
 def _sandboxes(runs: Path) -> "ModalSandboxes":
     from sandbox.modal_trees import ModalSandboxes
 
-    return ModalSandboxes(runs=runs, boxes=_boxes(), setup_hosts=settings.setup_hosts)
-
-
-def _boxes() -> "Boxes":
-    from functions import LEFT_OVER_S, command_limits
-    from sandbox.modal_sandbox import Boxes
-
-    return Boxes(
-        app_name=APP,
-        image=settings.sandbox_image,
-        limits=command_limits(settings),
-        lifetime_s=min(24 * 3600, settings.run_timeout_s + LEFT_OVER_S),
-        idle_s=LEFT_OVER_S,
+    return ModalSandboxes(
+        runs=runs, boxes=_configuration().boxes(APP), setup_hosts=settings.setup_hosts
     )
 
 
 async def _end_leftovers(active: Collection[str]) -> None:
-    from functions import LEFT_OVER_S
+    from configuration import LEFT_OVER_S
 
     await _sandboxes(MOUNT / "runs").end_leftovers(active, older_than_s=LEFT_OVER_S)
 
@@ -334,7 +324,7 @@ async def doctor() -> "list[Finding]":
             await web.hydrate.aio()
     except StoreError as error:
         return [service_checks.not_deployed(error.message)]
-    results = await try_modal(_boxes(), hosts=settings.setup_hosts)
+    results = await try_modal(_configuration().boxes(APP), hosts=settings.setup_hosts)
     return [
         *await service_checks.service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),

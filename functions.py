@@ -5,19 +5,14 @@ The functions share nothing but the store's places and a folder. What they run o
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from api.service_log import log_to_stderr
 from api.settings import Settings
-from api.telemetry import tracing
-from forge.repo_url import is_loopback, parse, web_address
-from forge.secret_forms import hiding
+from configuration import Configuration
 from graph.services import Services
-from graph.state import Limits as RunLimits
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from roles.fence import Fence
 from runs.archive_files import ArchiveFiles
@@ -26,9 +21,7 @@ from runs.places import Mount, Places
 from runs.remote_dispatch import RemoteDispatch
 from runs.role_caller import Play, RemoteRole
 from runs.role_desk import RoleDesk
-from runs.service_config import ServiceConfig
 from runs.shared_store import SharedStore
-from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
 from sandbox.workspace import LocalWorkspaces
 
@@ -45,15 +38,13 @@ STREAM_S: Final = 120.0
 """A stream ends itself before the platform does; its reader goes on with the next."""
 GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
-LEFT_OVER_S: Final = 900
 
 
 @dataclass(frozen=True)
 class Deployment:
     """What every function is told, and how it reaches the others."""
 
-    settings: Settings
-    version: str
+    configuration: Configuration
     places: Places
     sandboxes: Callable[[Path], Sandboxes]
     """Sandboxes over the folder of all runs."""
@@ -65,21 +56,8 @@ class Deployment:
     """Starts the function of a role."""
 
     @property
-    def config(self) -> ServiceConfig:
-        settings = self.settings
-        return ServiceConfig(
-            runs=Path("runs"),
-            limits=RunLimits(**settings.run_limits),
-            max_concurrent=settings.max_concurrent_runs,
-            max_queued=settings.max_queued_runs,
-            max_readers=settings.max_readers,
-            models=settings.role_models,
-            allowed_models=settings.models,
-            allow=settings.allow,
-            version=self.version,
-            keep_days=settings.keep_days,
-            hide=hiding(settings.secrets),
-        )
+    def settings(self) -> Settings:
+        return self.configuration.settings
 
     def store(self, service: str, mount: Mount | None = None) -> SharedStore:
         slots = self.settings.max_concurrent_runs
@@ -124,8 +102,8 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
     service, runs = f"{call}.{secrets.token_hex(4)}", mount.root / "runs"
     store, sandboxes = deployment.store(service, mount), deployment.sandboxes(runs)
     workspaces = SharedWorkspaces(mount, store, sandboxes)
-    github = open_github(deployment.settings)
-    limits = RunLimits(**deployment.settings.run_limits)
+    configuration = deployment.configuration
+    github, limits = configuration.github(), configuration.limits
     services = _services(deployment, mount, workspaces, sandboxes, github)
     workshop = Workshop(
         store=store,
@@ -135,11 +113,13 @@ async def drive(deployment: Deployment, mount: Mount, run_id: str, *, call: str,
         limits=limits,
         clean_up=CleanUp(workspaces.close),
         gather_s=GATHER_S,
-        hide=hiding(deployment.settings.secrets),
+        hide=configuration.hide,
     )
-    sole = SoleDrive(workshop, deployment.config.started, lambda held: held.startswith(f"{call}."))
+    sole = SoleDrive(
+        workshop, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
+    )
     try:
-        with telemetry(deployment):
+        with configuration.telemetry():
             await sole(run_id)
         run = await store.get(run_id)
         if run is None or run.status not in ("queued", "running"):
@@ -162,7 +142,7 @@ async def play(
     """One call of a role: its events, then its result. `call` names all tries of this call."""
     places = deployment.places
     desk = RoleDesk(task, call=call, mount=mount, notes=places.changes, ledger=Ledger(places))
-    claude = open_claude(deployment.settings)
+    claude = deployment.configuration.claude()
     role = _role(deployment, mount, task, claude, fence(desk))
     try:
         async with aclosing(desk.play(role)) as items:  # type: ignore[arg-type]
@@ -174,27 +154,15 @@ async def play(
 
 def web(deployment: Deployment, *, service: str, host: str, probes: "Probes") -> "FastAPI":
     """The HTTP service; `host` is the name it is reached by where none is set."""
-    from api.app import create_app
-    from api.auth import Auth
-    from api.options import AppOptions
     from api.sse import StreamTimes
 
-    settings = deployment.settings
-    keys = [(key.name, key.key.get_secret_value()) for key in settings.api_keys]
-    return create_app(
-        open_service=lambda: open_service(deployment, service),
-        probes=probes,
-        auth=Auth(keys, settings.operators, locked=locked(settings)),
-        options=AppOptions(
-            version=deployment.version,
-            check_repo_url=lambda repo_url: full_name(settings, repo_url),
-            repo_allowed=lambda name, repo: settings.repo_allowed(repo, name),
-            hosts=settings.hosts or (host,),
-            key_rate=settings.key_rate,
-            key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
-            max_key_readers=max(1, settings.max_readers // 2),
-            stream_times=StreamTimes(whole=STREAM_S),
-        ),
+    return deployment.configuration.web(
+        lambda: open_service(deployment, service),
+        probes,
+        hosts=(host,),
+        locked=locked(deployment.settings),
+        shared_store=True,
+        stream_times=StreamTimes(whole=STREAM_S),
     )
 
 
@@ -226,7 +194,7 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
     store = deployment.store(service)
     runs = RunService(
         store=store,
-        config=deployment.config,
+        config=deployment.configuration.service(Path("runs")),
         files=ArchiveFiles(deployment.places, store.known),
         dispatch=RemoteDispatch(service, deployment.spawn),
         on_end=on_end,
@@ -235,40 +203,6 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
     )
     async with runs:
         yield runs
-
-
-def telemetry(deployment: Deployment) -> AbstractContextManager[None]:
-    """Spans of a run go where the settings say, while the block runs."""
-    settings = deployment.settings
-    headers = settings.otel_exporter_otlp_headers
-    return tracing(
-        endpoint=settings.otel_exporter_otlp_endpoint,
-        headers=headers.get_secret_value() if headers else "",
-        version=deployment.version,
-    )
-
-
-def open_claude(settings: Settings) -> "Claude":
-    from roles.claude import Claude
-
-    return Claude(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
-
-
-def open_github(settings: Settings) -> "GitHub":
-    """GitHub asks for a second between writes; a forge on this machine does not."""
-    from forge.github import GitHub
-
-    near = is_loopback(urlsplit(settings.github_api_url).hostname or "")
-    return GitHub(
-        api_url=settings.github_api_url,
-        token=settings.github_token,
-        seconds_between_writes=None if near else 1.0,
-    )
-
-
-def full_name(settings: Settings, repo_url: str) -> str:
-    """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""
-    return parse(repo_url, web_address(settings.github_api_url), allow_local=False).full_name
 
 
 def locked(settings: Settings) -> str:
@@ -281,16 +215,6 @@ def locked(settings: Settings) -> str:
     }
     given = "; ".join(examples[name] for name in settings.missing_in_public)
     return f"Where you deploy: {given}; modal deploy deploy.py"
-
-
-def start_log(settings: Settings) -> None:
-    """Log to standard error from now on, without any secret of the settings."""
-    hide = hiding(settings.secrets)
-    log_to_stderr(hide=hide, format=settings.log_format, level=settings.log_level)
-
-
-def command_limits(settings: Settings) -> CommandLimits:
-    return CommandLimits(**settings.command_limits)
 
 
 def _services(

@@ -12,29 +12,23 @@ from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from api.machine_checks import Finding, credential, data_dir, git, python
-from api.service_log import log_to_stderr
 from api.settings import Settings, load_settings
-from api.telemetry import tracing
+from configuration import Configuration
 from forge.github import ONCE, GitHub
 from forge.kept_base import KeptBases
 from forge.publisher import ForgePublisher
-from forge.repo_url import is_loopback, parse, web_address
 from forge.repository import GitRepositories
-from forge.secret_forms import hiding
 from forge.warming import WarmingRepositories
 from graph.errors import CodingAgentError
 from graph.services import Services
-from graph.state import Limits as RunLimits
 from roles.claude import Claude
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from runs.service import RunService
-from runs.service_config import ServiceConfig
 from runs.sqlite_store import SqliteStore
 from sandbox.checks import SandboxChecks
 from sandbox.choice import Wanted, choose
@@ -44,7 +38,6 @@ from sandbox.examination import examine
 from sandbox.lazy import LazySandboxes
 from sandbox.networked_set_up import networked_set_up
 from sandbox.package_hosts import try_hosts
-from sandbox.sandbox import Limits as CommandLimits
 from sandbox.sandbox import Sandboxes
 from sandbox.trees import LocalSandboxes
 from sandbox.trial import TrialResult
@@ -55,6 +48,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from runs.driver import Builder
+    from sandbox.modal_sandbox import Boxes
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -75,24 +69,16 @@ class Machine:
         return KeptBases(self.settings.data_dir / "bases", runs=self.runs)
 
     @property
-    def limits(self) -> RunLimits:
-        return RunLimits(**self.settings.run_limits)
+    def configuration(self) -> Configuration:
+        return Configuration(self.settings, version(DISTRIBUTION))
 
     @cached_property
     def claude(self) -> Claude:
-        return Claude(
-            api_key=self.settings.anthropic_api_key, base_url=self.settings.anthropic_base_url
-        )
+        return self.configuration.claude()
 
     @cached_property
     def github(self) -> GitHub:
-        """GitHub asks for a second between writes; a forge on this machine does not."""
-        api_url = self.settings.github_api_url
-        return GitHub(
-            api_url=api_url,
-            token=self.settings.github_token,
-            seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
-        )
+        return self.configuration.github()
 
     @cached_property
     def sandbox_counts(self) -> Counts:
@@ -143,7 +129,7 @@ class Machine:
     def graph(self) -> "Builder":
         from graph.build import build_graph  # brings LangGraph: who only looks at runs needs none
 
-        return build_graph(self.services, self.limits)
+        return build_graph(self.services, self.configuration.limits)
 
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
@@ -151,7 +137,11 @@ class Machine:
 
     async def examine_sandbox(self) -> tuple[TrialResult, ...]:
         """The full trial of the sandbox. Raises SandboxUnavailable."""
-        return await examine(self.settings.sandbox, self._wanted)
+        if self.settings.sandbox != "modal":
+            return await examine(self.settings.sandbox, self._wanted)
+        from sandbox.modal_trial import try_modal
+
+        return await try_modal(self._boxes, hosts=self.settings.setup_hosts)
 
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
@@ -165,6 +155,8 @@ class Machine:
             await self.github.close()
 
     async def _choose_sandboxes(self) -> Sandboxes:
+        if self.settings.sandbox == "modal":
+            return await self._on_modal()
         backend = await choose(self.settings.sandbox, self._wanted)
         counts = self.sandbox_counts
         set_up = networked_set_up(
@@ -172,11 +164,25 @@ class Machine:
         )
         return LocalSandboxes(runs=self.runs, backend=backend, counts=counts, set_up=set_up)
 
+    async def _on_modal(self) -> Sandboxes:
+        from sandbox.modal_trees import ModalSandboxes
+
+        boxes, hosts = self._boxes, self.settings.setup_hosts
+        await boxes.reach()
+        return ModalSandboxes(
+            runs=self.runs, boxes=boxes, setup_hosts=hosts, counts=self.sandbox_counts
+        )
+
+    @property
+    def _boxes(self) -> "Boxes":
+        """In an app of their own: a service that is deployed ends those of its app."""
+        return self.configuration.boxes("coding-agent-sandboxes")
+
     @property
     def _wanted(self) -> Wanted:
         settings = self.settings
         return Wanted(
-            limits=CommandLimits(**settings.command_limits),
+            limits=self.configuration.command_limits,
             tool_paths=settings.tool_paths,
             state=settings.data_dir / "sandbox",
             image=settings.sandbox_image,
@@ -228,21 +234,14 @@ async def open_service(
     service = RunService(
         store=SqliteStore(settings.data_dir / "runs.db"),
         graph=machine.graph,
-        config=_service_config(machine),
+        config=machine.configuration.service(machine.runs),
         on_end=lambda run_id: machine.workspaces.close(run_id, resumable=True),
         on_delete=machine.workspaces.close,
         on_round=partial(machine.kept_bases.tidy, keep_days=settings.keep_days),
         pick_up=pick_up,
     )
-    headers = settings.otel_exporter_otlp_headers
-    spans = tracing(
-        endpoint=settings.otel_exporter_otlp_endpoint,
-        headers=headers.get_secret_value() if headers else "",
-        version=version(DISTRIBUTION),
-        hide=hiding(settings.secrets),
-    )
     try:
-        with spans:
+        with machine.configuration.telemetry():
             async with service:
                 yield service
     finally:
@@ -251,26 +250,7 @@ async def open_service(
 
 def start_log(settings: Settings, level: str | None = None) -> None:
     """Log to standard error from now on, without any secret of the settings."""
-    log_to_stderr(
-        hide=hiding(settings.secrets), format=settings.log_format, level=level or settings.log_level
-    )
-
-
-def _service_config(machine: Machine) -> ServiceConfig:
-    settings = machine.settings
-    return ServiceConfig(
-        runs=machine.runs,
-        limits=machine.limits,
-        max_concurrent=settings.max_concurrent_runs,
-        max_queued=settings.max_queued_runs,
-        max_readers=settings.max_readers,
-        models=settings.role_models,
-        allowed_models=settings.models,
-        allow=settings.allow,
-        version=version(DISTRIBUTION),
-        keep_days=settings.keep_days,
-        hide=hiding(settings.secrets),
-    )
+    Machine(settings).configuration.start_log(level)
 
 
 @dataclass(frozen=True)
@@ -286,40 +266,22 @@ class LocalProbes:
         return await self.machine.github.probe()
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
-        full_name = _full_name(self.machine.settings, repo_url)
+        full_name = self.machine.configuration.full_name(repo_url)
         facts = await self.machine.github.repository(full_name, patience=ONCE)
         return True, facts.push
 
 
 def create_local_app(settings: Settings) -> "FastAPI":
     """The HTTP service over this machine."""
-    from api.app import create_app
-    from api.auth import Auth
     from api.guards import LOOPBACK_HOSTS
-    from api.options import AppOptions
 
     machine = Machine(settings)
-    keys = [(key.name, key.key.get_secret_value()) for key in settings.api_keys]
-    return create_app(
-        open_service=lambda: open_service(settings, pick_up=True, machine=machine),
-        probes=LocalProbes(machine),
-        auth=Auth(keys, settings.operators),
-        options=AppOptions(
-            version=version(DISTRIBUTION),
-            check_repo_url=lambda repo_url: _full_name(settings, repo_url),
-            repo_allowed=lambda name, full_name: settings.repo_allowed(full_name, name),
-            hosts=settings.hosts or LOOPBACK_HOSTS,
-            key_rate=settings.key_rate,
-            key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
-            max_key_readers=max(1, settings.max_readers // 2),
-            sandbox_counts=lambda: machine.sandbox_counts,
-        ),
+    return machine.configuration.web(
+        lambda: open_service(settings, pick_up=True, machine=machine),
+        LocalProbes(machine),
+        hosts=LOOPBACK_HOSTS,
+        sandbox_counts=lambda: machine.sandbox_counts,
     )
-
-
-def _full_name(settings: Settings, repo_url: str) -> str:
-    """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""
-    return parse(repo_url, web_address(settings.github_api_url), allow_local=False).full_name
 
 
 async def doctor(settings: Settings) -> list[Finding]:

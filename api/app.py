@@ -40,7 +40,9 @@ def create_app(
     options: AppOptions,
 ) -> FastAPI:
     """The app over one service, which is open while the app is."""
-    metrics = Metrics(version=options.version, sandboxes=options.sandbox_counts)
+    metrics = Metrics(
+        version=options.version, sandboxes=options.sandbox_counts, shared=options.shared_store
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, RunService]]:

@@ -1,34 +1,32 @@
-"""What `/metrics` shows: counters of the events that this process logged, gauges of the store."""
+"""What `/metrics` shows: counters of the events that were logged, gauges of the store."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from graph.values import Status
 from runs.figures import Figures
 from runs.records import FINAL, LoggedEvent
+from runs.tally import LAG_S, NODE_S, Tally
 
-_NODE_S: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600)
-_LAG_S: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _STATUSES: Final[tuple[Status, ...]] = ("queued", "running", "waiting", *sorted(FINAL))
-_KINDS: Final = {
-    "input": "input_tokens",
-    "output": "output_tokens",
-    "cache_write": "cache_creation_input_tokens",
-    "cache_read": "cache_read_input_tokens",
-}
+_COUNTERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    ("run_ends", "Attempts of runs that ended.", ("status",)),
+    ("run_resumes", "Attempts that carried a run on.", ("reason",)),
+    ("model_calls", "Replies of a model.", ("role", "model")),
+    ("tokens", "Tokens as billed.", ("role", "model", "kind")),
+    ("cost_usd", "Money for replies of known price.", ("role", "model")),
+    ("unpriced_calls", "Replies of unknown price.", ("model",)),
+    ("retries", "What was tried again.", ("what",)),
+)
+_DISTRIBUTIONS: Final[tuple[tuple[str, str, tuple[str, ...], tuple[float, ...]], ...]] = (
+    ("node_seconds", "How long nodes took.", ("node", "outcome"), NODE_S),
+    ("event_lag_seconds", "From an event's making to when readers can have it.", (), LAG_S),
+)
 
 
 class SandboxCounts(Protocol):
@@ -42,75 +40,55 @@ class SandboxCounts(Protocol):
 
 
 class Metrics:
-    """The numbers of one process. `sandboxes` gives those that no event tells."""
+    """The numbers of one process; what events add up to is the store's where that is `shared`.
+
+    `sandboxes` gives those that no event tells.
+    """
 
     def __init__(
-        self, *, version: str, sandboxes: Callable[[], SandboxCounts] | None = None
+        self,
+        *,
+        version: str,
+        sandboxes: Callable[[], SandboxCounts] | None = None,
+        shared: bool = False,
     ) -> None:
-        self._counted = CollectorRegistry()
+        self._shared = shared
+        self._process = CollectorRegistry()
         self._state = CollectorRegistry()
-        self._on: dict[str, Callable[[dict[str, Any]], None]] = {
-            "node.finished": self._on_node,
-            "usage": self._on_usage,
-            "retry": self._on_retry,
-            "run.resumed": self._on_resumed,
-            "run.finished": self._on_end,
-        }
-        self._make_counters()
+        self._tally = Tally()
         self._make_gauges()
-        Info("coding_agent_build", "What runs here.", registry=self._counted).info(
+        Info("coding_agent_build", "What runs here.", registry=self._process).info(
             {"version": version}
         )
-        ProcessCollector(registry=self._counted)
+        ProcessCollector(registry=self._process)
         if sandboxes:
-            self._counted.register(_Sandboxes(sandboxes))
+            self._process.register(_Sandboxes(sandboxes))
 
     def observe(self, event: LoggedEvent) -> None:
         """Count one event that this process has logged."""
-        self._lag.observe(max(0.0, time.time() - event.time))
-        if count := self._on.get(event.type):
-            count(event.data)
+        self._tally.lag(time.time() - event.time)
+        self._tally.count(event.data)
 
     def render(self, figures: Figures | None) -> bytes:
         """The text of one scrape; None where the store does not answer."""
         self._store_up.set(figures is not None)
-        counted = generate_latest(self._counted)
+        text = generate_latest(self._process)
+        tally: Tally | None = self._tally
+        if self._shared:
+            tally = figures.tally if figures else None
+        if tally is not None:
+            counted = CollectorRegistry()
+            counted.register(_Counted(tally))
+            text += generate_latest(counted)
         if figures is None:
-            return counted
+            return text
         for status in _STATUSES:
             self._runs.labels(status).set(figures.runs.get(status, 0))
         self._queued.set(figures.queued)
         self._driven.set(figures.driven)
         self._slots.set(figures.slots)
         self._readers.set(figures.readers)
-        return counted + generate_latest(self._state)
-
-    def _make_counters(self) -> None:
-        def counter(name: str, what: str, *labels: str) -> Counter:
-            return Counter(f"coding_agent_{name}", what, labels, registry=self._counted)
-
-        self._ends = counter("run_ends", "Attempts of runs that ended.", "status")
-        for status in FINAL:
-            self._ends.labels(status)
-        self._resumed = counter("run_resumes", "Attempts that carried a run on.", "reason")
-        self._calls = counter("model_calls", "Replies of a model.", "role", "model")
-        self._tokens = counter("tokens", "Tokens as billed.", "role", "model", "kind")
-        self._cost = counter("cost_usd", "Money for replies of known price.", "role", "model")
-        self._unpriced = counter("unpriced_calls", "Replies of unknown price.", "model")
-        self._retries = counter("retries", "What was tried again.", "what")
-        self._nodes = Histogram(
-            "coding_agent_node_seconds",
-            "How long nodes took.",
-            ("node", "outcome"),
-            buckets=_NODE_S,
-            registry=self._counted,
-        )
-        self._lag = Histogram(
-            "coding_agent_event_lag_seconds",
-            "From an event's making to when readers can have it.",
-            buckets=_LAG_S,
-            registry=self._counted,
-        )
+        return text + generate_latest(self._state)
 
     def _make_gauges(self) -> None:
         def gauge(name: str, what: str, *labels: str) -> Gauge:
@@ -122,30 +100,31 @@ class Metrics:
         self._slots = gauge("run_slots", "Runs that this process drives at most.")
         self._readers = gauge("readers", "Readers of event streams.")
         self._store_up = Gauge(
-            "coding_agent_store_up", "Whether the store answers.", registry=self._counted
+            "coding_agent_store_up", "Whether the store answers.", registry=self._process
         )
 
-    def _on_node(self, data: dict[str, Any]) -> None:
-        self._nodes.labels(data["node"], data["outcome"]).observe(data["durationMs"] / 1000)
 
-    def _on_usage(self, data: dict[str, Any]) -> None:
-        role, model = data["role"], data["model"]
-        self._calls.labels(role, model).inc()
-        for kind, field in _KINDS.items():
-            self._tokens.labels(role, model, kind).inc(data.get(field) or 0)
-        if data["costUsd"] is None:
-            self._unpriced.labels(model).inc()
-        else:
-            self._cost.labels(role, model).inc(data["costUsd"])
+class _Counted(Collector):
+    """A tally as counters and distributions."""
 
-    def _on_retry(self, data: dict[str, Any]) -> None:
-        self._retries.labels(data["what"]).inc()
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
 
-    def _on_resumed(self, data: dict[str, Any]) -> None:
-        self._resumed.labels(data["reason"]).inc()
-
-    def _on_end(self, data: dict[str, Any]) -> None:
-        self._ends.labels(data["status"]).inc()
+    def collect(self) -> Iterator[Metric]:
+        for name, what, labels in _COUNTERS:
+            family = CounterMetricFamily(f"coding_agent_{name}", what, labels=labels)
+            found = dict(self._tally.of(name))
+            if name == "run_ends":
+                found = {**{(status,): 0 for status in sorted(FINAL)}, **found}
+            for values, number in found.items():
+                family.add_metric(values, number)
+            yield family
+        for name, what, labels, bounds in _DISTRIBUTIONS:
+            histogram = HistogramMetricFamily(f"coding_agent_{name}", what, labels=labels)
+            for values, total in self._tally.of(f"{name}.sum"):
+                buckets = self._tally.buckets(name, values, bounds)
+                histogram.add_metric(values, buckets, sum_value=total)
+            yield histogram
 
 
 class _Sandboxes(Collector):

@@ -31,4 +31,6 @@ class AppOptions:
     """Streams that one key reads at a time, where there are keys; 0: no limit."""
     max_body_bytes: int = MAX_BODY_BYTES
     sandbox_counts: Callable[[], SandboxCounts] | None = None
+    shared_store: bool = False
+    """Other processes serve the same runs: what events add up to is told by the store."""
     stream_times: StreamTimes = field(default_factory=StreamTimes)

@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.entry import Entry
 from runs.records import LoggedEvent
 from runs.run import Run
+from runs.tally import Tally
 from runs.transitions import Step
 
 
@@ -43,7 +45,8 @@ class Edition:
     """A run as one change left it.
 
     `segments` are the files of its events, `tail` the events after those; `marks` are the versions
-    whose entries are still there, with their times.
+    whose entries are still there, with their times; `tally` is of the events since the run was
+    started, or resumed after an end.
     """
 
     version: int
@@ -51,6 +54,7 @@ class Edition:
     segments: tuple[Segment, ...] = ()
     tail: tuple[KeptEvent, ...] = ()
     marks: tuple[tuple[int, float], ...] = ()
+    tally: Tally = field(default_factory=Tally)
     time: float = field(default_factory=time.time)
 
     @property
@@ -62,6 +66,7 @@ class Edition:
         """The next edition: `step.run`, and those of its entries whose keys are not `known`."""
         run, tail = step.run, list(self.tail)
         seen = set[str]()
+        tally = Tally() if self.run.final and not run.final else self.tally.copy()
         for entry in step.entries:
             if entry.key and (entry.key in known or entry.key in seen):
                 continue
@@ -69,7 +74,22 @@ class Edition:
             kept = _kept(run, run.last_seq + 1, entry)
             run = run.after(entry.data, entry.time).but(last_seq=kept.event.seq)
             tail.append(kept)
-        return replace(self, version=self.version + 1, run=run, tail=tuple(tail), time=time.time())
+            tally.count(entry.data)
+        return replace(
+            self,
+            version=self.version + 1,
+            run=run,
+            tail=tuple(tail),
+            tally=tally,
+            time=time.time(),
+        )
+
+    def told(self, new: Iterable[KeptEvent]) -> "Edition":
+        """The same edition, with how long its `new` events took until now."""
+        tally, now = self.tally.copy(), time.time()
+        for kept in new:
+            tally.lag(now - kept.event.time)
+        return replace(self, tally=tally)
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -78,6 +98,7 @@ class Edition:
             "segments": [[each.first, each.last, each.name] for each in self.segments],
             "tail": [kept.dump() for kept in self.tail],
             "marks": [list(mark) for mark in self.marks],
+            "tally": self.tally.dump(),
             "time": self.time,
         }
 
@@ -93,6 +114,7 @@ class Edition:
             segments=tuple(Segment(*each) for each in kept["segments"]),
             tail=tuple(KeptEvent.load(run.run_id, each) for each in kept["tail"]),
             marks=tuple((version, at) for version, at in kept["marks"]),
+            tally=Tally.load(kept.get("tally", ())),
             time=kept["time"],
         )
 

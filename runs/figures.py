@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graph.values import Status
+from runs.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -17,3 +18,5 @@ class Figures:
     driven: int
     slots: int
     readers: int
+    tally: Tally | None = None
+    """What all events have added up to, where the store keeps it."""

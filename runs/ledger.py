@@ -99,9 +99,13 @@ class Ledger:
         await asyncio.gather(*map(self._places.changes.pop, notes))
 
     async def restore(self, run_id: str) -> Edition | None:
-        """Bring a run back into the tables whose entries have gone."""
+        """The newest edition, brought back into the tables where their entries have gone.
+
+        One that is there is read alone: who removes the run at this moment is not undone.
+        """
+        kept = await self._places.runs.get(run_id)
         edition = await self.newest(run_id)
-        if edition:
+        if edition and (kept is None or kept["version"] < edition.version):
             await self._places.runs.put(run_id, edition.dump())
         return edition
 

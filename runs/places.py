@@ -89,6 +89,9 @@ class Places:
     live: Table
     """A line for each run that has not ended."""
     ended: Table
+    """An entry for each end and removal of a run, until it is folded into a page."""
+    pages: Table
+    """Lines of ended runs, hundreds an entry."""
     keys: Table
     """Idempotency keys."""
     removed: Table

@@ -282,6 +282,7 @@ class RunService:
             driven=self._dispatch.driven,
             slots=self._config.max_concurrent,
             readers=self._readers,
+            tally=await self._store.tally(),
         )
 
     async def tidy(self) -> None:

@@ -26,6 +26,7 @@ from runs.run import Run
 from runs.run_index import RunIndex, line_order
 from runs.segments import SegmentReader, SegmentWriter
 from runs.store import Decide, IdempotencyKey, Listener, Observer, RunQuery
+from runs.tally import Tally
 from runs.transitions import Step, raise_fence
 from runs.used_keys import UsedKeys
 
@@ -94,6 +95,7 @@ class SharedStore:
                 await self._used.give_back(key)
             raise
         first = Edition(version=0, run=run).after(Step(run, tuple(entries)), set())
+        first = first.told(first.tail)
         await self._index.note(first)
         added = await self._ledger.add(first)
         if added is None:
@@ -149,15 +151,7 @@ class SharedStore:
         return edition.run if edition else None
 
     async def find(self, query: RunQuery) -> list[Run]:
-        lines = [line for line in await self._index.all() if line.fits(query)]
-        lines.sort(key=lambda line: line.run_id, reverse=True)
-        found: list[Run] = []
-        while lines and len(found) < query.limit:
-            page, lines = lines[: query.limit], lines[query.limit :]
-            editions = await asyncio.gather(*(self._ledger.newest(each.run_id) for each in page))
-            runs = [edition.run for edition in editions if edition]
-            found += [run for run in runs if query.status in (None, run.status)]
-        return found[: query.limit]
+        return await self._index.find(query)
 
     async def delete(self, run_id: str) -> None:
         edition = await self._ledger.newest(run_id)
@@ -197,10 +191,10 @@ class SharedStore:
         return [run.run_id for run in runs if not run.held(now, gone)][:limit]
 
     async def count_runs(self) -> dict[Status, int]:
-        counts: dict[Status, int] = {}
-        for line in await self._index.all():
-            counts[line.status] = counts.get(line.status, 0) + 1
-        return counts
+        return await self._index.count()
+
+    async def tally(self) -> Tally:
+        return await self._index.tally()
 
     async def count_queued(self) -> int:
         busy = [line for line in await self._index.live() if line.status != "waiting"]
@@ -265,7 +259,7 @@ class SharedStore:
         if mount and (edition.tail or edition.run.status != base.run.status):
             edition, files, opened = self._writer.archived(edition)
             await mount.keep({**files, record_path(run_id, self._service): edition.bytes()})
-        added = await self._ledger.add(edition)
+        added = await self._ledger.add(edition.told(new))
         if added is None:
             return None
         self._writer.settle(run_id, opened)

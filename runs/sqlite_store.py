@@ -192,6 +192,9 @@ class SqliteStore:
 
         return await self._reader.read(count)
 
+    async def tally(self) -> None:
+        """Each process counts what it logs."""
+
     async def count_queued(self) -> int:
         return await self._reader.read(_count_queued)
 

@@ -12,6 +12,7 @@ from graph.values import Status
 from runs.entry import Entry
 from runs.records import LoggedEvent
 from runs.run import Run
+from runs.tally import Tally
 from runs.transitions import Step
 
 Decide = Callable[[Run], Step | None]
@@ -115,6 +116,10 @@ class Store(Protocol):
 
     async def count_runs(self) -> dict[Status, int]:
         """How many runs there are of each status that any has."""
+        ...
+
+    async def tally(self) -> Tally | None:
+        """What the events of all runs have added up to; None where it is not kept."""
         ...
 
     async def count_queued(self) -> int:

@@ -14,7 +14,7 @@ from sandbox.docker import Docker
 from sandbox.sandbox import Limits
 from sandbox.trial import ensure_holds
 
-BackendName = Literal["auto", "bubblewrap", "docker", "modal"]
+BackendName = Literal["auto", "bubblewrap", "docker"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,6 @@ async def choose(name: BackendName, wanted: Wanted) -> LocalBackend:
 
     Raises SandboxUnavailable, which says what to install: nothing ever runs without a sandbox.
     """
-    if name == "modal":
-        raise SandboxUnavailable(
-            "the modal sandbox is not available on this machine",
-            "Set CODING_AGENT_SANDBOX to auto, bubblewrap or docker.",
-        )
     if name == "docker":
         return await _tried(wanted, "docker")
     try:

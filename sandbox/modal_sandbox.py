@@ -45,6 +45,8 @@ _KEPT_S = 7 * 24 * 3600
 """What a set-up installs may have newer versions: after this time it is made anew."""
 _TIMED_OUT = -1
 _PYTHON = "3.12"
+_SIGN_IN = "Sign in to Modal: modal token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET."
+_REACH = "Let this machine reach Modal, or set CODING_AGENT_SANDBOX to auto."
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,14 @@ class Boxes:
         self._idle_s = idle_s
         self._waits_s = waits_s
         self._app: modal.App | None = None
+
+    async def reach(self) -> None:
+        """Raises SandboxUnavailable where Modal does not know whose Sandboxes these would be."""
+        try:
+            with mapped():
+                await self._looked_up()
+        except SandboxLost as error:
+            raise SandboxUnavailable(error.message, _REACH) from error
 
     async def find(self, name: str) -> Box | None:
         """The one of that name, where it runs."""
@@ -291,7 +301,7 @@ def ours(error: BaseException) -> SandboxError:
     said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
     match error:
         case _ if isinstance(error, _REFUSED):
-            return SandboxUnavailable(f"Modal refused a Sandbox: {said}", "Renew Modal's token.")
+            return SandboxUnavailable(f"Modal refused a Sandbox: {said}", _SIGN_IN)
         case ResourceExhaustedError():
             return SandboxUnavailable(
                 f"Modal has no Sandbox left to give: {said}",

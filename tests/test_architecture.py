@@ -18,8 +18,8 @@ ROOMS: dict[str, set[str]] = {
     "runs": {"graph"},
     "api": {"graph", "runs"},
 }
-WIRING = ("local.py", "deploy.py", "functions.py")
-OURS = {*ROOMS, "demo", "local", "deploy", "functions", "tests", "benchmarks"}
+WIRING = ("local.py", "deploy.py", "functions.py", "configuration.py")
+OURS = {*ROOMS, "demo", "local", "deploy", "functions", "configuration", "tests", "benchmarks"}
 SETTINGS_READERS = {*WIRING, "api/cli.py", "demo", "tests", "benchmarks"}
 CLI_ONLY = {"local", "demo", "deploy"}
 

@@ -27,7 +27,9 @@ def without(what: str, folder: Path) -> Path:
     """The product without one of its precautions."""
     for name in PRODUCT:
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("deploy.py", "functions.py", "pyproject.toml", "constraints.txt"):
+    for name in ("deploy.py", "functions.py", "configuration.py"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     for file, changes in ((STORE, OMISSIONS[what]), (CALLER, IMPATIENT)):
         text = (folder / file).read_text()

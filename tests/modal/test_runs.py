@@ -1,9 +1,11 @@
 """Whole runs on Modal, through HTTP: roles in containers of their own, several for the web."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -20,6 +22,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 ROLES = ("planner", "coder", "reviewer")
+RUNS = 'coding_agent_runs{status="succeeded"}'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -53,11 +56,41 @@ async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
         assert run.end["prUrl"] == f"{repo.url}/pull/1"
         assert [name for name in ROLES if not deployment.containers(name)] == []
         assert b"Good morning" in await run.diff()
-        metrics = (await http.get("/metrics")).text
-        assert 'coding_agent_runs{status="succeeded"} 1.0' in metrics
     async with deployment.client(OTHER_KEY) as other:
         assert (await other.get(f"/runs/{run.run_id}")).status_code == 404
         assert (await other.get("/runs")).json()["runs"] == []
+    await check_metrics(deployment, run)
+    deployment.plane.function("api", APP).definition.max_concurrent_inputs = 2
+
+
+async def check_metrics(deployment: Deployment, run: Run) -> None:
+    """The same from each container, before and after the run is folded and removed."""
+    deployment.plane.function("api", APP).definition.max_concurrent_inputs = 100
+    await deployment.plane.scale("api", 2, APP)
+    async with deployment.client() as http:
+        kept = [await scrape(http) for _ in range(2)]
+        assert (await http.delete(f"/runs/{run.run_id}")).status_code == 204
+        await deployment.plane.fire("janitor", APP)
+        removed = [await scrape(http) for _ in range(2)]
+    starts = {each.pop("process_start_time_seconds") for each in (*kept, *removed)}
+    assert len(starts) == 2
+    assert [each.pop(RUNS) for each in kept] == [1, 1]
+    assert [each.pop(RUNS) for each in removed].count(0) > 0  # the other looks once a second
+    assert kept[0] == kept[1] == removed[0] == removed[1]
+    assert deployment.plane.dicts.named("coding-agent-ended").entries == {}
+    assert kept[0]['coding_agent_run_ends_total{status="succeeded"}'] == 1
+    cost = sum(usage["costUsd"] for usage in run.of("usage"))
+    told = sum(each for name, each in kept[0].items() if "cost_usd_total" in name)
+    assert math.isclose(told, cost)
+
+
+async def scrape(http: httpx.AsyncClient) -> dict[str, float]:
+    """What is told of runs; and when the process that tells it began."""
+    lines = (await http.get("/metrics")).text.splitlines()
+    told = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    own = ("process_", "python_", "coding_agent_readers")
+    began = "process_start_time_seconds"
+    return {name: float(n) for name, n in told if name == began or not name.startswith(own)}
 
 
 async def test_two_runs_of_one_repository_and_a_repeated_request(deployment: Deployment) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
+from configuration import Configuration
 from functions import Deployment, tidy_up
 from runs.run import Lease
 from runs.run_id import RunIds
@@ -50,8 +51,7 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         active.append(runs)
 
     deployment = Deployment(
-        settings=Settings(keep_days=30),
-        version="1",
+        configuration=Configuration(Settings(keep_days=30), "1"),
         places=shared.places,
         sandboxes=lambda _: NoSandboxes(),
         end_leftovers=end_leftovers,

@@ -284,9 +284,3 @@ async def test_bubblewrap_is_chosen_once_tried(data_dir: Path, name: BackendName
     assert backend.limits == limits
     assert (data_dir / "a" / "state" / "verdict-bubblewrap.json").exists()
     assert (data_dir / "a" / "state").stat().st_mode & 0o777 == 0o711
-
-
-async def test_what_is_not_on_this_machine_says_so(data_dir: Path) -> None:
-    with pytest.raises(SandboxUnavailable, match="modal sandbox is not available"):
-        await choose("modal", Wanted(limits=Limits(), state=data_dir))
-    assert list(data_dir.iterdir()) == []

@@ -14,14 +14,17 @@ from runs.places import Places
 class MemoryTable:
     """Values are kept as JSON: what is plain data alone comes back. Each call lets others go.
 
-    The next `lost` calls of `add` do what they are asked, and their answer is lost.
+    The next `lost` calls of `add` do what they are asked, and their answer is lost. `read` counts
+    the entries that were asked for.
     """
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
         self.lost = 0
+        self.read = 0
 
     async def get(self, key: str) -> Any:
+        self.read += 1
         await asyncio.sleep(0)
         return json.loads(self.kept[key]) if key in self.kept else None
 
@@ -43,6 +46,7 @@ class MemoryTable:
 
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
         for key, text in list(self.kept.items()):
+            self.read += 1
             await asyncio.sleep(0)
             yield key, json.loads(text)
 
@@ -120,7 +124,7 @@ class SharedPlaces:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        names = ("runs", "changes", "live", "ended", "keys", "removed")
+        names = ("runs", "changes", "live", "ended", "pages", "keys", "removed")
         self.tables = {name: MemoryTable() for name in names}
         self.tail = MemoryTail()
         tail, archive = self.tail, FolderArchive(root)
