@@ -7,13 +7,14 @@ configuration that leaves tests out, or a module that comes before the runner's 
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from graph.values import Base
 from sandbox.file_diff import FileDiff
 from sandbox.inner_git import make_git_dir
 from sandbox.sandbox import Sandbox
-from sandbox.weakening import is_test, steers_checks
+from sandbox.weakening import is_test, shadows_library, steers_checks
 
 _TOLD = 1000
 _NAMES_BYTES = 4 << 20
@@ -21,17 +22,47 @@ _SCRIPT: Final = re.compile(
     r"(?:cd \S+ && )?(?:\w+=\S* )*(?:(?:ba|da|z|k)?sh (?:-\w+ )*|\./|(?=[\w.-]+/))"
     r"(?P<path>[\w./-]+)"
 )
+_WITHIN: Final = re.compile(r"cd (?:\./)?(?P<path>[^\s;&|/][^\s;&|]*?)/? && ")
+_NEW: Final = frozenset(("added", "renamed"))
+
+
+@dataclass(frozen=True)
+class _Commands:
+    """What the checks' commands run and where they start: `scripts` they call, folders they import
+    from."""
+
+    scripts: frozenset[str]
+    roots: frozenset[str]
+
+    @classmethod
+    def of(cls, commands: Sequence[str]) -> "_Commands":
+        scripts = (_SCRIPT.match(command) for command in commands)
+        places = {""} | {f"{found['path']}/" for found in map(_WITHIN.match, commands) if found}
+        return cls(
+            frozenset(match["path"] for match in scripts if match),
+            frozenset(place + inner for place in places for inner in ("", "src/", "lib/")),
+        )
+
+    def steered_by(self, path: str) -> bool:
+        return steers_checks(path) or any(
+            path == script or path.endswith(f"/{script}") for script in self.scripts
+        )
+
+    def steered_by_new(self, path: str) -> bool:
+        return self.steered_by(path) or shadows_library(path, self.roots)
 
 
 class NotRestored(Exception):
     """Raised where a change leaves no way back to the base's tests; says why."""
 
 
-def touches_base_tests(files: Sequence[FileDiff], commands: Iterable[str]) -> bool:
+def touches_base_tests(files: Sequence[FileDiff], commands: Sequence[str]) -> bool:
     """Whether a change alters or removes tests of the base, or anything that steers checks."""
-    scripts = _scripts(commands)
+    told = _Commands.of(commands)
     return touches_tests(files) or any(
-        _steers(path, scripts) for file in files for path in (file.path, file.old_path)
+        told.steered_by(file.old_path)
+        or (told.steered_by_new(file.path) if file.status in _NEW else told.steered_by(file.path))
+        for file in files
     )
 
 
@@ -41,39 +72,24 @@ def touches_tests(files: Sequence[FileDiff]) -> bool:
 
 
 async def restore_base_tests(
-    sandbox: Sandbox, base: Base, files: Sequence[FileDiff], commands: Iterable[str]
+    sandbox: Sandbox, base: Base, files: Sequence[FileDiff], commands: Sequence[str]
 ) -> None:
     """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
-    scripts = _scripts(commands)
+    told = _Commands.of(commands)
     folder = f"/tmp/.base-{secrets.token_hex(8)}"  # noqa: S108 - the sandbox's own
     head = _head(folder, base)
     changed = await _run(sandbox, f"{head}git diff-files --name-only -z")
     paths = [path for path in changed.split(b"\0") if path]
-    back = [path for path in paths if _is_concerned(_text(path), scripts)]
+    names = [(path, path.decode(errors="replace")) for path in paths]
+    back = [path for path, name in names if is_test(name) or told.steered_by(name)]
     gone = [
         file.path.encode()
         for file in files
-        if file.status in {"added", "renamed"} and _is_concerned(file.path, scripts)
+        if file.status in _NEW and (is_test(file.path) or told.steered_by_new(file.path))
     ]
     # First away, then back: a folder may be where the base has a file.
     await _run(sandbox, "xargs -0 -r rm -rf --", _lines(gone))
     await _run(sandbox, f"{head}git checkout-index -q -f -z --stdin", _lines(back))
-
-
-def _is_concerned(path: str, scripts: frozenset[str]) -> bool:
-    return is_test(path) or _steers(path, scripts)
-
-
-def _steers(path: str, scripts: frozenset[str]) -> bool:
-    return steers_checks(path) or any(
-        path == script or path.endswith(f"/{script}") for script in scripts
-    )
-
-
-def _scripts(commands: Iterable[str]) -> frozenset[str]:
-    """Files that the commands themselves run."""
-    found = (_SCRIPT.match(command) for command in commands)
-    return frozenset(match["path"] for match in found if match)
 
 
 def _head(folder: str, base: Base) -> str:
@@ -100,7 +116,3 @@ async def _run(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
 
 def _lines(paths: Iterable[bytes]) -> bytes:
     return b"".join(path + b"\0" for path in paths)
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="replace")

@@ -1,8 +1,10 @@
 """Findings of validation: what a change does to tests and checks, by a run and by patterns."""
 
 import asyncio
+import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +27,8 @@ from sandbox.weakening import hints
 _MOST_HINTS: Final = 30
 _MOST_NAMES: Final = 10
 _LONGEST: Final = 200
+_TESTS: Final = re.compile(r"test|spec|check|verify|jest|mocha|tox|nox|rake")
+"""In the words of commands that may run tests."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,24 @@ def setup_findings(change: ReadChange, setup: tuple[str, ...]) -> tuple[Validati
         )
         for path in read_by_setup(setup, paths)[:_MOST_NAMES]
     )
+
+
+async def silent_findings(
+    passed: Sequence[str], checks: tuple[Check, ...], on_base: BaseRuns, deadline: float
+) -> tuple[ValidationFinding, ...]:
+    """Checks that passed and tell of no test, where they told of some on the base."""
+    found = []
+    planned = {check.command for check in checks if check.source == "plan"}
+    for command in passed:
+        if command not in planned and _TESTS.search(command):
+            base = await on_base.find(command, deadline)
+            if base and base.ran:
+                text = (
+                    f"`{command[:_LONGEST]}` passes, but tells of no test that came to its end;"
+                    " on the base it does"
+                )
+                found.append(ValidationFinding(rule="no_tests", severity="error", message=text))
+    return tuple(found)
 
 
 async def base_test_findings(

@@ -15,8 +15,8 @@ _SHOWN_FAILED, _SHOWN_PASSED = 4000, 500
 class CheckRun(Value):
     """How a check ended.
 
-    `started` is False where what it calls is not there; `compared` says whether its tests ran and
-    those that failed are known by name.
+    `started` is False where what it calls is not there; `ran` says whether it tells of a test that
+    came to its end, `compared` whether those that failed are known by name, too.
     """
 
     command: str
@@ -26,6 +26,7 @@ class CheckRun(Value):
     output: str
     started: bool = True
     failed_tests: tuple[str, ...] = ()
+    ran: bool = False
     compared: bool = False
 
     @property
@@ -45,13 +46,14 @@ async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRu
         duration_ms=result.duration_ms,
         output=cut_middle(result.text, _SHOWN_PASSED if result.exit_code == 0 else _SHOWN_FAILED),
     )
-    if run.passed:
-        return run
     report = await asyncio.to_thread(read_report, result.text)
+    if run.passed:
+        return run.model_copy(update={"ran": report.ran})
     return run.model_copy(
         update={
             "started": await could_start(sandbox, command, result.exit_code),
             "failed_tests": tuple(sorted(report.failed)),
+            "ran": report.ran,
             "compared": report.ran and bool(report.failed) and not result.limit,
         }
     )

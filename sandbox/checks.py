@@ -16,6 +16,7 @@ from sandbox.bent_checks import (
     base_test_findings,
     hint_findings,
     setup_findings,
+    silent_findings,
 )
 from sandbox.blame import Blame, blame
 from sandbox.check_run import CheckRun, run_check
@@ -36,13 +37,14 @@ _BLAMELESS = Blame()
 class _Outcome:
     """What one check came to.
 
-    `told`: it says something of the change, as it passed, or names the tests that fail. `finished`
-    is False where the run's time ended before it.
+    `told`: it says something of the change, as it passed, or names the tests that fail. `silent`:
+    it passed and tells of no test. `finished` is False where the run's time ended before it.
     """
 
     report: CommandReport
     blame: Blame = _BLAMELESS
     told: bool = False
+    silent: bool = False
     finished: bool = True
 
 
@@ -103,8 +105,11 @@ class SandboxChecks(Checks):
         found = await asyncio.to_thread(hint_findings, read)
         found += setup_findings(read, setup)
         try:
-            validation = _validation(await self._run(run_id, tree, checks, on_base, deadline))
+            outcomes = await self._run(run_id, tree, checks, on_base, deadline)
+            validation = _validation(outcomes)
             if validation.status == "passed":
+                silent = [each.report.command for each in outcomes if each.silent]
+                found += await silent_findings(silent, checks, on_base, deadline)
                 found += await base_test_findings(
                     run_id, tree, read, checks, self._sandboxes, on_base, deadline
                 )
@@ -155,7 +160,7 @@ async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: 
         return _Outcome(report, finished=False)
     run = await run_check(sandbox, command, left)
     if run.passed:
-        return _Outcome(_report(run, "passed"), told=True)
+        return _Outcome(_report(run, "passed"), told=True, silent=not run.ran)
     if run.limit == "time" and time.time() >= deadline:
         return _Outcome(_report(run, "unavailable"), finished=False)
     base = await on_base.find(command, deadline)

@@ -1,7 +1,8 @@
 """What a change does to tests and to what steers checks: by names and patterns, so hints alone."""
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Literal
@@ -14,6 +15,7 @@ Rule = Literal[
     "assertions_removed",
     "test_skipped",
     "check_silenced",
+    "runner_reached",
     "check_configuration",
 ]
 
@@ -22,10 +24,12 @@ _TEST_NAME: Final = re.compile(
     r"test_.*|.*_(?:test|spec)\.\w+|.*[.-](?:test|spec)\.\w+|.*Tests?\.\w+|conftest\.py|tests?\.\w+"
 )
 _CHECK_NAMES: Final = frozenset((
-    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", "tox.ini", "tox.toml", "noxfile.py",
-    "setup.cfg", "pyproject.toml", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini", ".flake8",
+    "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini",
+    "tox.toml", "noxfile.py", "setup.cfg", "pyproject.toml", "ruff.toml", ".ruff.toml",
+    "mypy.ini", ".mypy.ini", ".flake8",
     "pyrightconfig.json", ".coveragerc", "package.json", ".npmrc",
     ".yarnrc", ".yarnrc.yml", "tsconfig.json", "Makefile", "makefile", "GNUmakefile", "Rakefile",
+    "bunfig.toml", "deno.json", "deno.jsonc", "phpunit.xml", "phpunit.xml.dist", "justfile",
     ".rspec", ".rubocop.yml", "mvnw", "gradlew",
 ))  # fmt: skip
 # Told of, but not held against the base's: code and dependencies need them, or nothing here does.
@@ -35,13 +39,19 @@ _TOLD_OF: Final = re.compile(
 )
 _CHECK_PATH: Final = re.compile(
     r"(?:^|/)(?:(?:jest|vitest|playwright|karma|babel)\.config\.\w+|\.(?:eslint|mocha)rc[^/]*|eslint\.config\.\w+|[^/]+\.mk|\.cargo/config(?:\.toml)?"
-    r"|gradle/wrapper/[^/]+|node_modules/.*)$"
+    r"|gradle/wrapper/[^/]+|node_modules/.*|[^/]+\.(?:dist|egg)-info/.*)$"
 )
 # In front of the runner's own module, where it is started from the folder that this lies in.
 _SHADOWS: Final = re.compile(
     r"(?:^|/)(?:pytest|_pytest|unittest|pluggy|sitecustomize|usercustomize|tox|nox|mypy|ruff|flake8)"
     r"(?:\.py|/.*)$"
 )
+_MODULE: Final = re.compile(
+    r"(?P<folder>(?:.+?/)??)(?P<name>\w+)(?:/__init__)?\.(?:py|pyc|(?:[^/]+\.)?so)"
+)
+_LIBRARY: Final = sys.stdlib_module_names | {
+    *("iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "colorama", "coverage"),
+}
 # Lines come from the change, so that no pattern may take more than linear time on any of them.
 _TEST: Final = re.compile(
     r"^\s*+(?:async\s++)?def\s++(?P<python>test\w*+)\s*+\("
@@ -61,6 +71,10 @@ _SUPPRESS: Final = re.compile(
     r"#\s*+(?:noqa|type:\s*+ignore|pragma:\s*+no cover|nosec|pylint:\s*+disable)"
     r"|eslint-disable|@ts-(?:ignore|nocheck|expect-error)|//\s*+nolint|#!?\[allow\("
     r"|\|\|\s*+true\b|--exit-zero|--passWithNoTests|continue-on-error"
+)
+_RUNNER: Final = re.compile(
+    r"\bos\._exit\b|\b_pytest\b|\b(?:unittest|pytest)\.\w[\w.]*+\s*+=[^=]"
+    r"|\b(?:process\.exit|process\.reallyExit|os\.Exit|System\.exit|process::exit)\s*+\(\s*+0?\s*+\)"
 )
 _ASSERT: Final = re.compile(
     r"\bassert\w*\b|\bexpect\s*+\(|\bself\.fail\b|\bt\.(?:Error|Fatal)f?\s*+\(|\brequire\.\w+\("
@@ -90,6 +104,14 @@ def steers_checks(path: str) -> bool:
     return name in _CHECK_NAMES or bool(_CHECK_PATH.search(path) or _SHADOWS.search(path))
 
 
+def shadows_library(path: str, roots: Collection[str]) -> bool:
+    """Whether a new file, where imports start, comes before a module that runners import."""
+    match = _MODULE.fullmatch(path)
+    if match is None or match["folder"] not in roots:
+        return False
+    return match["name"] in _LIBRARY or match["name"].startswith("pytest_")
+
+
 def hints(files: Sequence[FileDiff]) -> list[Hint]:
     """All hints: what is gone first, then what is skipped, silenced and steered."""
     tests = [file for file in files if is_test(file.path) or is_test(file.old_path)]
@@ -99,6 +121,7 @@ def hints(files: Sequence[FileDiff]) -> list[Hint]:
         *_fewer_assertions(tests),
         *_marked("test_skipped", "skips or narrows tests", _SKIP, files),
         *_marked("check_silenced", "silences a check", _SUPPRESS, files),
+        *_marked("runner_reached", "ends the process or reaches what runs it", _RUNNER, files),
         *_steering(files),
     ]
 
