@@ -1,8 +1,9 @@
 """Fixtures that several rooms' tests share."""
 
+import gc
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ _LONGEST_FIRST = (
     *("tests/modal/", "tests/test_soak.py", "tests/e2e/", "tests/demo/", "tests/sandbox/"),
     *("tests/forge/", "tests/api/"),
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What collecting imports and makes stays to the end: it is not looked through for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
