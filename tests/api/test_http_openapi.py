@@ -104,6 +104,7 @@ def try_operation(operation: APIOperation[Any, Any, Any], mode: GenerationMode) 
     return tried
 
 
+@pytest.mark.filterwarnings("ignore:Overriding standard format")  # schemathesis' own doing
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_service_does_as_its_document_says(
     openapi: OpenApiSchema, mode: GenerationMode, subtests: pytest.Subtests
