@@ -25,7 +25,7 @@ from graph.values import GateFinding, GateReport
 
 MAX_FILE: Final = 50 * 1024 * 1024
 MAX_SCANNED: Final = 100 * 1024 * 1024
-"""No forge takes a larger file, and none larger is read; no request may let it pass."""
+"""No forge takes a larger file, and none larger is read, new or old; no request may let it pass."""
 MAX_TOTAL: Final = 500 * 1024 * 1024
 _LARGE: Final = 5 * 1024 * 1024
 ALLOWABLE: Final = frozenset(("workflows", "codeowners", "agent_config", "large_files"))
@@ -121,7 +121,7 @@ class _Judge:
         content = self.blobs.read(entry.sha)
         if (position := self.token.position(content)) >= 0:
             yield _finding(entry, _OWN_TOKEN, line_at(content, position))
-        old = self.blobs.read(entry.old_sha) if entry.old_mode in FILES else b""
+        old = self._read_old(entry)
         for kind, line in find_patterns(content, old):
             yield _finding(entry, Verdict("secret_pattern", f"adds what looks like a {kind}"), line)
         for verdict in judge_content(entry, content, old):
@@ -129,6 +129,12 @@ class _Judge:
         if may_hold_secret(content, old) and self._kept + size <= MAX_ASKED:
             self._kept += size
             self._texts.append((entry, content, old))
+
+    def _read_old(self, entry: Entry) -> bytes:
+        """Empty where it is too large to be read: all of the new file then counts as added."""
+        if entry.old_mode not in FILES or self.blobs.size(entry.old_sha) > MAX_SCANNED:
+            return b""
+        return self.blobs.read(entry.old_sha)
 
     def _ask_catalogue(self) -> Iterator[GateFinding]:
         try:

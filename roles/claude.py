@@ -203,9 +203,11 @@ class Claude:
             return self._failed(error).error.code
         return "ok"
 
-    def key_in(self, data: bytes) -> bool:
-        """Whether data holds the key, in any form that could be read back."""
-        return self._api_key is not None and holds_secret(data, self._api_key.get_secret_value())
+    def key_in(self, data: bytes, *, middle: bool = False) -> bool:
+        """Whether data holds the key, or its middle half, in any form that could be read back."""
+        if self._api_key is None:
+            return False
+        return holds_secret(data, self._api_key.get_secret_value(), middle=middle)
 
     async def _opened(self) -> "anthropic.AsyncAnthropic":
         if self._client is None:

@@ -16,8 +16,8 @@ _MOST: Final = 512 * 1024 * 1024
 def binary_pieces(patch: bytes) -> Iterator[bytes]:
     """The inflated binary parts, in pieces that overlap.
 
-    Of a delta what it inserts is in it, less what at its edges is the same as the old file's bytes
-    there.
+    Of a delta what it inserts is in it; what it copies from the old file is not: also bytes at the
+    edges of an insertion, where the old file happens to have the same.
     """
     room = _MOST
     for part in _PART.finditer(patch):

@@ -146,7 +146,11 @@ class ChangingRole(ClaudeRole):
         return await asyncio.to_thread(self._keep, task, patch)
 
     def _holds_key(self, patch: bytes) -> bool:
-        return self._claude.key_in(patch) or any(map(self._claude.key_in, binary_pieces(patch)))
+        """In a delta the key's edges may be copied from the base, so its middle is looked for."""
+        pieces = binary_pieces(patch)
+        return self._claude.key_in(patch) or any(
+            self._claude.key_in(piece, middle=True) for piece in pieces
+        )
 
     def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
         fence = self._fence(task)

@@ -8,14 +8,25 @@ from urllib.parse import quote
 _BROKEN_OVER_LINES: Final = re.compile(rb"[ \t\r]*\n[+ ]?[ \t]*")
 
 
-def holds_secret(data: bytes, secret: str) -> bool:
+_SHORTEST_MIDDLE: Final = 16
+
+
+def holds_secret(data: bytes, secret: str, *, middle: bool = False) -> bool:
     """Whether `data` holds the secret: as it is, in base64, in hex, or encoded for a URL.
 
-    A form may be broken over lines, those of a patch too.
+    A form may be broken over lines, those of a patch too. `middle`: the middle half of a form will
+    do, where that is long enough to be no chance.
     """
     forms = _forms(secret)
+    if middle:
+        forms = set(map(_middle, forms))
     joined = _BROKEN_OVER_LINES.sub(b"", data)
     return any(form in text for text in (data, joined) for form in forms)
+
+
+def _middle(form: bytes) -> bytes:
+    inner = form[len(form) // 4 : -(len(form) // 4) or None]
+    return inner if len(inner) >= _SHORTEST_MIDDLE else form
 
 
 def _forms(secret: str) -> set[bytes]:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from forge import gate
+from forge.gate_rules import Entry
 from forge.secret_catalogue import SecretCatalogue
+from forge.secret_forms import SecretForms
+from forge.trusted_repository import Blobs
 from graph.values import GateReport
 from tests.forge.trusted_side import TrustedSide, git, write_file
 from tests.standins.github import TOKEN
@@ -195,6 +198,23 @@ async def test_only_what_the_change_adds_is_judged(side: TrustedSide) -> None:
     more = await side.change(base, write("keys.txt", f"{old}\nghp_{'a1' * 18}\n"), step=3)
     report = await side.publisher.gate("r1", base, more, ())
     assert [(finding.rule, finding.line) for finding in report.findings] == [("secret_pattern", 2)]
+
+
+class LargeBefore(Blobs):
+    """A file that was too large to be read, and is not any more."""
+
+    def size(self, sha: str) -> int:
+        return gate.MAX_SCANNED + 1 if sha == "old" else len(self.read(sha))
+
+    def read(self, sha: str) -> bytes:
+        assert sha == "new"
+        return f"ghp_{'a1' * 18}\n".encode()
+
+
+def test_what_was_too_large_before_is_not_read(rules_cache: Path) -> None:
+    entry = Entry(b"data", "100644", "new", "100644", "old")
+    report = gate.judge([entry], LargeBefore(), SecretForms(None), (), SecretCatalogue(rules_cache))
+    assert "secret_pattern" in rules(report)
 
 
 async def test_what_is_taken_away_may_go(side: TrustedSide) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import secrets
 import zlib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roles.patch_content import binary_pieces
+from roles.secret_forms import holds_secret
 from tests.forge.trusted_side import git
 
 MARK = b"a secret in the middle"
@@ -41,6 +43,18 @@ def test_what_a_delta_inserts_is_read(tmp_path: Path) -> None:
     patch = patch_of(tmp_path / "x", before, before[:9000] + MARK + before[9000:])
     assert b"\ndelta " in patch
     assert any(MARK in piece for piece in binary_pieces(patch))
+
+
+def test_a_secret_whose_edges_a_delta_copies_is_known_by_its_middle(tmp_path: Path) -> None:
+    secret = "sk-ant-api03-" + secrets.token_hex(40)
+    noise = os.urandom(20_000)
+    before = b"\0" + noise[:9000] + secret[:13].encode() + b"EXAMPLE" + secret[-2:].encode() + noise
+    after = before.replace(secret[:13].encode() + b"EXAMPLE", secret[:-2].encode())
+    assert secret.encode() in after
+    pieces = list(binary_pieces(patch_of(tmp_path / "x", before, after)))
+    assert not any(holds_secret(piece, secret) for piece in pieces)  # the control
+    assert any(holds_secret(piece, secret, middle=True) for piece in pieces)
+    assert not any(holds_secret(piece, secret, middle=True) for piece in (before, b"sk-ant-api03"))
 
 
 def test_a_bomb_is_read_in_pieces() -> None:

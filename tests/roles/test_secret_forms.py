@@ -34,5 +34,10 @@ def test_not_found(data: bytes) -> None:
     assert not holds_secret(data, SECRET)
 
 
+def test_of_a_short_one_the_middle_will_not_do() -> None:
+    assert not holds_secret(SECRET[6:-6].encode(), SECRET, middle=True)
+    assert holds_secret(SECRET.encode(), SECRET, middle=True)
+
+
 def test_empty_secret_is_nowhere() -> None:
     assert not holds_secret(b"anything", "")
