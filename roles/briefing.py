@@ -43,7 +43,9 @@ def setup(commands: tuple[str, ...]) -> str:
         return ""
     told = (
         "These commands made the tree ready. They are run again, with what they need, before the "
-        "change is checked, where it touches what they read (such as a list of dependencies):"
+        "change is checked, where it touches what they read (such as a list of dependencies). A "
+        "dependency that you add is not in this tree: write it where they read it, the lock file "
+        "too, and leave what needs it to that check:"
     )
     return "\n".join([told, *(f"- `{command}`" for command in commands)])
 

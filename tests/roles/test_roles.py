@@ -171,6 +171,7 @@ async def test_fixer_sees_failures_and_findings(
         "fixer",
         step=3,
         plan=PLAN,
+        setup=("true",),
         change=changed(cast.runs),
         validation=Validation(
             status="failed",
@@ -190,6 +191,7 @@ async def test_fixer_sees_failures_and_findings(
     for part in (
         "`make test` failed with exit code 2.", "FAIL: test_add", "tests.test_add",
         "tests.test_old", "error calc.py:2: It multiplies.", "+    return a * b", "<request>",
+        "dependency that you add is not in this tree", "- `true`",
     ):  # fmt: skip
         assert part in told
     assert "make lint` failed" not in told
