@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import SecretStr
 
 from forge.github_refusal import Refusal, Unprocessable
-from forge.retries import Patience, Transient, repeated, unheard
+from forge.retries import Patience, Transient, repeated
 from forge.secret_forms import SecretForms
 from graph.errors import (
     CodingAgentError,
@@ -19,7 +19,7 @@ from graph.errors import (
     GitHubUnauthorized,
     GitHubUnavailable,
 )
-from graph.events import Emit
+from graph.events import Emit, unheard
 
 if TYPE_CHECKING:
     import github as pygithub

@@ -67,7 +67,3 @@ async def repeated(
             )
         await asyncio.sleep(wait)
         number += 1
-
-
-def unheard(_: object) -> None:
-    """An `emit` where nobody watches."""

@@ -257,3 +257,7 @@ Event: TypeAlias = (
 )
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 Emit = Callable[[Event], None]
+
+
+def unheard(_: object) -> None:
+    """An `emit` where nobody listens."""

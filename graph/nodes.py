@@ -143,9 +143,10 @@ class Nodes:
             edges.checks_of(state),
             tuple(state["tree_setup"]),
             deadline,
+            emit := _emit(),
         )
         event = ValidationFinished.model_validate(validation.model_dump())
-        _emit()(event.keyed(f"validate:{change.ref.step}"))
+        emit(event.keyed(f"validate:{change.ref.step}"))
         return {"validation": validation, "review": None}
 
     async def review(self, state: RunState) -> Update:
@@ -218,7 +219,7 @@ class Nodes:
         """The base, and what it asks for of checks and set-up."""
         setup = tuple(state.get("setup") or ())
         asked, only = tuple(state.get("validate") or ()), bool(state.get("validate_only"))
-        found = await self.services.checks.find(run_id, base, asked, only, setup)
+        found = await self.services.checks.find(run_id, base, asked, only, setup, _emit())
         notes = dict.fromkeys((*base.notes, *found.notes))
         return {
             "base": base.model_copy(update={"notes": tuple(notes)}),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from graph.events import Emit
+from graph.events import Emit, unheard
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import (
     Base,
@@ -92,6 +92,7 @@ class Checks(Protocol):
         caller: tuple[str, ...],
         only: bool,
         setup: tuple[str, ...] = (),
+        emit: Emit = unheard,
     ) -> FoundChecks:
         """The caller's checks and, unless `only`, those the base itself names.
 
@@ -107,6 +108,7 @@ class Checks(Protocol):
         checks: tuple[Check, ...],
         setup: tuple[str, ...],
         deadline: float,
+        emit: Emit = unheard,
     ) -> Validation:
         """Run the checks on the change in a fresh tree; what fails is held against the base.
 

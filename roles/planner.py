@@ -70,7 +70,7 @@ class ClaudePlanner(ClaudeRole):
     """Plans in a tree of its own, which is thrown away; the files come while it is asked."""
 
     async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
-        tree = TreeSpec(name=PLAN, base=task.base)
+        tree = TreeSpec(name=PLAN, base=task.base, emit=emit)
         bare = await self._sandboxes.open(task.run_id, replace(tree, checkout=False))
         whole = LaterSandbox(self._sandboxes.open(task.run_id, tree))
         try:

@@ -94,7 +94,11 @@ class ClaudeReviewer(ClaudeRole):
 
     async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult:
         tree = TreeSpec(
-            name=f"review-{task.step}", base=task.base, change=task.change, setup=task.setup
+            name=f"review-{task.step}",
+            base=task.base,
+            change=task.change,
+            setup=task.setup,
+            emit=emit,
         )
         sandbox = await self._sandboxes.open(task.run_id, tree)
         diff = await self._diff(task)

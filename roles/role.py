@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from graph.errors import SecretInChange
-from graph.events import Emit
+from graph.events import Emit, Retry
 from graph.run_folder import RunFolder
 from graph.tasks import ChangeResult, RoleTask
-from graph.values import ChangeRef
+from graph.values import Base, ChangeRef
 from roles.answer import Answer, AnswerT
 from roles.bash_tool import BashTool
 from roles.claude import Claude
@@ -92,6 +92,18 @@ class ChangeAnswer(Answer):
     summary: str
 
 
+class TakenChange:
+    """What a tree had against the base when it was looked at last."""
+
+    def __init__(self, sandbox: Sandbox, base: Base) -> None:
+        self._sandbox = sandbox
+        self._base = base
+        self.patch = b""
+
+    async def take(self) -> None:
+        self.patch = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
+
+
 class ChangingRole(ClaudeRole):
     """A role that works in the live tree and hands the whole change over."""
 
@@ -104,19 +116,24 @@ class ChangingRole(ClaudeRole):
     ) -> ChangeResult:
         live = self._live_change(task)
         name = live_tree(task.base)
-        tree = TreeSpec(name=name, base=task.base, change=task.change, setup=task.setup, saved=live)
+        tree = TreeSpec(
+            name=name,
+            base=task.base,
+            change=task.change,
+            setup=task.setup,
+            saved=live,
+            emit=emit,
+        )
         sandbox = await self._sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
-            end = await self._converse(
-                spec,
-                task,
-                toolbox,
-                lambda: opening(sandbox),
-                emit,
-                TreeView(digest=lambda: tree_digest(sandbox), news=live.take_news),
-            )
-            change = await self._hand_over(task, sandbox)
+            taken = TakenChange(sandbox, task.base)
+            view = TreeView(lambda: tree_digest(sandbox), live.take_news, taken.take)
+            end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit, view)
+            if end.answer is None:
+                await taken.take()
+                _tell_loss(live.take_news(), emit)
+            change = await self._hand_over(task, taken.patch)
         finally:
             await sandbox.close()
         said = end.answer or ChangeAnswer(title="", summary="")
@@ -136,9 +153,8 @@ class ChangingRole(ClaudeRole):
         file = folder.live_patch(task.step, task.role)
         return LiveChange(file, self._fence(task), self._holds_key)
 
-    async def _hand_over(self, task: RoleTask, sandbox: Sandbox) -> ChangeRef | None:
+    async def _hand_over(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
         """Keep what the tree has against the base, finished or not."""
-        patch = await take_change(sandbox, task.base, max_bytes=_MAX_PATCH)
         if not patch:
             return None
         if await asyncio.to_thread(self._holds_key, patch):
@@ -158,6 +174,12 @@ class ChangingRole(ClaudeRole):
         ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
         fence.kept()
         return ref
+
+
+def _tell_loss(news: str, emit: Emit) -> None:
+    """Where the role cannot be told any more, because all is spent, the run's readers are."""
+    if news:
+        emit(Retry(what="sandbox", attempt=2, wait_ms=0, reason=news))
 
 
 def _key_found(where: str) -> SecretInChange:

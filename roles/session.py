@@ -48,6 +48,10 @@ _CUT_CALL = (
 )
 _INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
 _STRAY_CALL = "Not run: the reply ended without asking for it."
+_RESTORED = (
+    " What you changed since then is not in it: look at `git status` and `git diff HEAD`, do again "
+    "what is missing, then answer once more."
+)
 _DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
 _CLOSED = {
     ClaudeRefused.code: "it was broken off",
@@ -251,9 +255,18 @@ class Session(Generic[AnswerT]):
         doubt = self._spec.form.doubt(answer)
         said = [m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage)]
         if not doubt or "doubt" in said:
-            return answer
+            return answer if await self._is_whole(reply) else None
         await self._say("doubt", [*_unanswered(reply, _STRAY_CALL), _text(doubt)])
         return None
+
+    async def _is_whole(self, reply: AssistantMessage) -> bool:
+        """Whether the answer is about the tree whose change is taken now, not one that was lost."""
+        if self._tree is None or self._tree.take is None:
+            return True
+        await self._tree.take()
+        if news := self._tree.news():
+            await self._say("restored", [*_unanswered(reply, _STRAY_CALL), _text(news + _RESTORED)])
+        return not news
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))

@@ -12,7 +12,7 @@ from graph.values import Usage
 from roles.claude import Block
 from roles.fence import Fence
 
-Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt"]
+Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored"]
 
 
 class _Message(BaseModel):

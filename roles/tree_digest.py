@@ -19,10 +19,14 @@ set -e -o pipefail
 
 @dataclass(frozen=True)
 class TreeView:
-    """The tree of a role that is to change it: a digest of it, and what happened to it."""
+    """The tree of a role that is to change it: a digest of it, and what happened to it.
+
+    `take` brings its change out of it, once an answer says that it is done.
+    """
 
     digest: Callable[[], Awaitable[str]]
     news: Callable[[], str]
+    take: Callable[[], Awaitable[object]] | None = None
 
 
 async def tree_digest(sandbox: Sandbox) -> str:

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from graph.run_folder import RunFolder
@@ -116,7 +116,7 @@ async def base_test_findings(
     if not change.cut and not await asyncio.to_thread(touches_base_tests, change.files, commands):
         return ()
     found: list[ValidationFinding | None] = []
-    tree = TreeSpec(f"judge-{secrets.token_hex(4)}", spec.base, spec.change, spec.setup)
+    tree = replace(spec, name=f"judge-{secrets.token_hex(4)}")
     try:
         sandbox = await sandboxes.open(run_id, tree)
         await restore_base_tests(sandbox, spec.base, change.files, commands)

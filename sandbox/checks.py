@@ -3,10 +3,11 @@
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graph.errors import SetupFailed
+from graph.events import Emit, unheard
 from graph.run_folder import RunFolder
 from graph.services import Checks
 from graph.values import Base, ChangeRef, Check, CheckStatus, CommandReport, FoundChecks, Validation
@@ -66,10 +67,11 @@ class SandboxChecks(Checks):
         caller: tuple[str, ...],
         only: bool,
         setup: tuple[str, ...] = (),
+        emit: Emit = unheard,
     ) -> FoundChecks:
         """Reads the base's objects; the tree `plan` of a run's first base stays for the planner."""
         name = f"moved-{base.moved}" if base.moved else PLAN
-        tree = TreeSpec(name=name, base=base, checkout=False)
+        tree = TreeSpec(name=name, base=base, checkout=False, emit=emit)
         sandbox = await self._sandboxes.open(run_id, tree)
         facts = await read_facts(sandbox, base)
         if base.moved:
@@ -82,7 +84,7 @@ class SandboxChecks(Checks):
             checks += [check for check in found if check.command not in asked]
         tried = TriedSetup(own.setup or (), own.notes)
         if self._networked and own.setup is None and not setup:
-            tried = await try_setup(self._sandboxes, run_id, base, found_setup(facts))
+            tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
             tried = TriedSetup(tried.setup, (*own.notes, *tried.notes))
         return FoundChecks(checks=tuple(checks), setup=tried.setup, notes=tried.notes)
 
@@ -94,12 +96,13 @@ class SandboxChecks(Checks):
         checks: tuple[Check, ...],
         setup: tuple[str, ...],
         deadline: float,
+        emit: Emit = unheard,
     ) -> Validation:
         if not checks:
             return Validation(status="unavailable")
         unique = secrets.token_hex(4)
-        tree = TreeSpec(name=f"validate-{unique}", base=base, change=change, setup=setup)
-        untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup)
+        untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup, emit=emit)
+        tree = replace(untouched, name=f"validate-{unique}", change=change)
         on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
         read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
         found = await asyncio.to_thread(hint_findings, read)

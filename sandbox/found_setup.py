@@ -7,7 +7,6 @@ from shlex import quote
 from typing import Final
 
 from graph.errors import SetupFailed
-from graph.values import Base
 from sandbox.facts import Facts, Package
 from sandbox.sandbox import Sandboxes, TreeSpec
 
@@ -48,15 +47,15 @@ def found_setup(facts: Facts) -> tuple[str, ...]:
 
 
 async def try_setup(
-    sandboxes: Sandboxes, run_id: str, base: Base, commands: tuple[str, ...]
+    sandboxes: Sandboxes, run_id: str, tree: TreeSpec, commands: tuple[str, ...]
 ) -> TriedSetup:
-    """What of it holds on the base: nobody asked for it, so that what fails is left out and told.
+    """What of it holds on the tree's base: not asked for, so that what fails is left out and told.
 
     What was made is kept, so that later trees do not wait for it again.
     """
     notes: list[str] = []
     while commands:
-        spec = TreeSpec(f"setup-{len(notes)}", base, None, commands)
+        spec = TreeSpec(f"setup-{len(notes)}", tree.base, None, commands, emit=tree.emit)
         try:
             await sandboxes.open(run_id, spec)
         except SetupFailed as error:

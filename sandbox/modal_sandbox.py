@@ -27,6 +27,7 @@ from modal.exception import (
 )
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
+from graph.events import Emit, Retry, unheard
 from sandbox.sandbox import Limits
 from sandbox.supervised import USER
 
@@ -189,6 +190,7 @@ class Boxes:
         *,
         kept: Kept | None = None,
         hosts: Sequence[str] = (),
+        emit: Emit = unheard,
     ) -> Box | None:
         """A new one, None where the name is taken; without a network, or with `hosts` alone.
 
@@ -196,7 +198,7 @@ class Boxes:
         """
         with mapped():
             image = modal.Image.from_id(kept.image) if kept else self._image
-            for wait in (*self._waits_s, None):
+            for attempt, wait in enumerate((*self._waits_s, None), start=2):
                 making = asyncio.create_task(self._create(name, tags, image, hosts))
                 try:
                     return await asyncio.shield(making)
@@ -209,9 +211,11 @@ class Boxes:
                     if kept:
                         raise ImageGone(kept) from error
                     raise
-                except _PASSING:
+                except _PASSING as error:
                     if wait is None:
                         raise
+                    reason, wait_ms = ours(error).message, round(wait * 1000)
+                    emit(Retry(what="sandbox", attempt=attempt, wait_ms=wait_ms, reason=reason))
                     await asyncio.sleep(wait)
         return None
 

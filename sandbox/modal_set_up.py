@@ -57,7 +57,7 @@ class ModalSetUp:
         name = f"setup-{secrets.token_hex(4)}"
         tags = {"run": run_id, "tree": name}
         hosts = [host.name for host in self._hosts]
-        box = await self._boxes.make(f"{key[:24]}-{name}", tags, hosts=hosts)
+        box = await self._boxes.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
         if box is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")
         try:

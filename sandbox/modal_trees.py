@@ -129,7 +129,7 @@ class ModalSandboxes(Sandboxes):
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
             try:
-                box = await self._boxes.make(name, tags, kept=kept)
+                box = await self._boxes.make(name, tags, kept=kept, emit=spec.emit)
             except ImageGone as gone:
                 await self._boxes.forget(gone.kept)
                 continue

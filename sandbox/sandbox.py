@@ -4,9 +4,10 @@ A sandbox holds one tree at `/workspace` (a git repository of its own whose `HEA
 home and a `/tmp`. Nothing in it can be trusted, nothing of ours is in it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from graph.events import Emit, unheard
 from graph.values import Base, ChangeRef
 from sandbox.output import render
 
@@ -108,7 +109,8 @@ class TreeSpec:
     `name` is `live` for the tree that coder and fixer share, else a name used once, such as
     `validate-3`. `change`, or what was `saved` since, is applied on the base; `setup` commands run
     after it in a new tree. Without `checkout` git's index and objects will do, where that is
-    quicker: the files are there once the same tree was opened with it.
+    quicker: the files are there once the same tree was opened with it. `emit` is told where
+    somebody has to wait for the sandbox.
     """
 
     name: str
@@ -117,6 +119,7 @@ class TreeSpec:
     setup: tuple[str, ...] = ()
     checkout: bool = True
     saved: Saved | None = None
+    emit: Emit = field(default=unheard, compare=False)
 
 
 class Sandboxes(Protocol):

@@ -1,12 +1,25 @@
 """Modal takes machines away in the middle of work, and runs the same input again elsewhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 
-from tests.e2e.script import BREAK, MEND, MORNING, Script, approve, done, plan, shell, small_change
+from demo.messages_server import Answer, Exchange
+from tests.e2e.script import (
+    BREAK,
+    MEND,
+    MORNING,
+    Script,
+    approve,
+    done,
+    plan,
+    shell,
+    small_change,
+    told,
+)
 from tests.e2e.service import Run
 from tests.modal.deployment import Deployment
 from tests.modal_plane.availability import need_containers
@@ -81,16 +94,37 @@ async def test_a_run_goes_on_from_its_checkpoint_while_a_role_still_writes(
         assert [node for node, _ in run.nodes].count("prepare") == 1
 
 
+@dataclass(frozen=True)
+class After:
+    """An answer that comes once something has happened."""
+
+    happen: Callable[[], Awaitable[object]]
+    answer: Answer
+
+    async def send(self, exchange: Exchange) -> None:
+        await self.happen()
+        await self.answer.send(exchange)
+
+
 async def test_a_lost_sandbox_is_opened_again_and_the_role_is_told(deployment: Deployment) -> None:
+    """Under a command; and after the last one, before its change is handed over."""
+
+    async def lose() -> None:
+        (name,) = [name for name in deployment.sandboxes() if name.endswith("-live")]
+        await deployment.plane.lose_sandbox(name)
+
     repo, sleeping = await deployment.host(), "echo asleep; sleep 60"
-    lines = [shell(MORNING), shell(sleeping), shell(MORNING), done()]
+    lines: list[Answer] = [shell(MORNING), shell(sleeping), shell(MORNING)]
+    lines += [After(lose, done()), shell(MORNING), done()]
     async with deployment.client() as http:
         prompt = "Greet in spite of a loss."
         run = await deployment.start(http, prompt, repo, small_change(coder=lines))
         await run.until("tool.started", 2)
-        (name,) = [name for name in deployment.sandboxes(run.run_id) if name.endswith("-live")]
-        await deployment.plane.lose_sandbox(name)
+        await lose()
         await run.ended()
         await deployment.check(run)
         assert run.end["status"] == "succeeded"
+        last = told(deployment.cast.asked(prompt, "coder")[4])
+        assert "Its tree was made again" in last
+        assert "answer once more" in last
         assert "lost" in run.of("tool.finished")[1]["output"]

@@ -2,8 +2,6 @@
 
 import asyncio
 import shlex
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.modal_plane.container_calls import RESTRICTED, ContainerCalls
 from tests.modal_plane.containers import Container
 from tests.modal_plane.dicts import Dicts
 from tests.modal_plane.faults import Faults
+from tests.modal_plane.folder import plane_folder
 from tests.modal_plane.forkserver import PRELOAD
 from tests.modal_plane.functions import Function, Functions
 from tests.modal_plane.images import Images
@@ -243,11 +242,10 @@ async def modal_plane(*preload: str) -> AsyncIterator[Plane]:
     `preload` are libraries that its functions use and that take long to import: their containers
     begin with them. The app's own modules are never among them.
     """
-    root = Path(tempfile.mkdtemp(prefix="modal-plane-", dir="/tmp"))
-    plane = Plane(root, preload)
-    try:
-        await plane.start()
-        yield plane
-    finally:
-        await plane.close()
-        shutil.rmtree(root, ignore_errors=True)
+    with plane_folder() as root:
+        plane = Plane(root, preload)
+        try:
+            await plane.start()
+            yield plane
+        finally:
+            await plane.close()

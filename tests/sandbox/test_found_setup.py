@@ -82,12 +82,12 @@ async def test_what_fails_of_it_is_left_out_and_told(
     bad: tuple[str, ...], left: tuple[str, ...]
 ) -> None:
     sandboxes = Failing(bad)
-    tried = await try_setup(sandboxes, "run", BASE, ("a", "b", "c"))
+    tried = await try_setup(sandboxes, "run", TreeSpec("plan", BASE), ("a", "b", "c"))
     assert tried.setup == left
     assert tried.notes == tuple(f"`{command}` failed and is left out of set-up." for command in bad)
     assert sandboxes.trees == []
 
 
 async def test_a_failure_that_names_no_command_leaves_all_out() -> None:
-    tried = await try_setup(Failing(["a"], named=False), "run", BASE, ("a", "b"))
+    tried = await try_setup(Failing(["a"], named=False), "run", TreeSpec("plan", BASE), ("a", "b"))
     assert (tried.setup, len(tried.notes)) == ((), 1)

@@ -12,6 +12,7 @@ import pytest_asyncio
 from grpclib import Status
 
 from graph.errors import SandboxUnavailable, SetupFailed
+from graph.events import Event, Retry
 from sandbox.modal_sandbox import OURS
 from sandbox.modal_trial import try_modal
 from sandbox.sandbox import FileRefused, Limits, Sandbox, Saved, TreeSpec
@@ -135,7 +136,13 @@ async def test_what_was_not_saved_is_told_as_lost(on_modal: ModalRun) -> None:
 async def test_where_modal_has_none_to_give_it_is_waited_for(on_modal: ModalRun) -> None:
     plane = on_modal.plane
     plane.faults.fail("SandboxCreateV2", Status.RESOURCE_EXHAUSTED, times=1)
-    assert await said(await on_modal.run.open("waited"), "cat hello.txt") == "hello"
+    heard: list[Event] = []
+    waited = TreeSpec("waited", on_modal.run.base, emit=heard.append)
+    assert await said(await on_modal.sandboxes.open(RUN, waited), "cat hello.txt") == "hello"
+    (retry,) = heard
+    assert isinstance(retry, Retry)
+    assert (retry.what, retry.attempt, retry.wait_ms) == ("sandbox", 2, 100)
+    assert "no Sandbox left to give" in retry.reason
     plane.sandboxes.most = 0
     with pytest.raises(SandboxUnavailable, match="no Sandbox left"):
         await on_modal.run.open("never")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from graph.events import Emit, RoleText
+from graph.events import Emit, RoleText, unheard
 from graph.services import Publication, Services
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import (
@@ -182,6 +182,7 @@ class _Checks:
         caller: tuple[str, ...],
         only: bool,
         setup: tuple[str, ...] = (),
+        emit: Emit = unheard,
     ) -> FoundChecks:
         if base.moved and self.script.find_error:
             raise self.script.find_error
@@ -198,6 +199,7 @@ class _Checks:
         checks: tuple[Check, ...],
         setup: tuple[str, ...],
         deadline: float,
+        emit: Emit = unheard,
     ) -> Validation:
         self.script.checks_asked.append(checks)
         self.script.setups_asked.append(setup)
