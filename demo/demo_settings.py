@@ -10,6 +10,7 @@ from api.settings import Settings
 _MACHINE: Final = (
     "sandbox",
     "sandbox_image",
+    "docker_host",
     "tool_paths",
     "command_timeout_s",
     "command_memory_mb",

@@ -204,6 +204,7 @@ def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -
         timeout=100,
     )
     assert ended.returncode == 1
+    assert re.search(r"nobody-listens|docker is not installed", ended.stdout)
     assert re.search(r"sudo (systemctl start docker|apt-get .*install)", ended.stdout)
 
 

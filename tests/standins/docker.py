@@ -6,6 +6,7 @@ Installed as a script: the standard library alone, and its state in its own fold
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -111,12 +112,14 @@ def start(words: list[str]) -> int:
         start_new_session=True,
         cwd="/",
     )
+    told |= {"Status": "running", "leader": leader.pid}
+    keep(name, told)  # at once: who is killed after it leaves nothing that `rm` does not end
     os.close(theirs)
     os.close(shown)
     said = b""
     while not (found := re.search(rb'"child-pid": (\d+),', said)) and (data := os.read(ours, 4096)):
         said += data
-    keep(name, {**told, "Status": "running", "pid": int(found[1]) if found else leader.pid})
+    keep(name, {**told, "pid": int(found[1]) if found else leader.pid})
     starved = False
     while data := os.read(seen, 1 << 16):
         os.write(1, data)
@@ -190,18 +193,17 @@ def remove(words: list[str]) -> int:
             say(f"Error: No such container: {name}", file=sys.stderr)
             return 1
         if told["Status"] == "running":
-            end(told["pid"])
+            end(told["leader"], told.get("pid", told["leader"]))
         (HERE / "containers" / f"{name}.json").unlink()
     return 0
 
 
-def end(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-        while Path(f"/proc/{pid}").exists():
-            time.sleep(0.005)
-    except ProcessLookupError:
-        pass
+def end(leader: int, pid: int) -> None:
+    for kill, whom in ((os.kill, pid), (os.killpg, leader)):
+        with contextlib.suppress(ProcessLookupError):
+            kill(whom, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.005)
 
 
 def ps(words: list[str]) -> int:
