@@ -70,16 +70,11 @@ class Attached:
             os.close(pidfd)
 
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
-        """Look no further, at a limit or for another reason; the first one counts.
-
-        Everything in the container is killed where it is seen: the daemon takes longer.
-        """
+        """Kill everything, at a limit or for another reason; the first one counts."""
         if not self._stopped.is_set():
             self.limit, self.loss = limit, loss
             self._stopped.set()
-            if self._first:
-                with contextlib.suppress(OSError):
-                    signal.pidfd_send_signal(self._first[1], signal.SIGKILL)
+            self._kill()
 
     async def wait(self) -> None:
         """Return when the command has ended or was stopped; the container may still be there."""
@@ -93,8 +88,15 @@ class Attached:
             await asyncio.wait([reading, stopping])
             await end(self._process)
             self._stopped.set()
+            self._kill()
             if self._first:
                 os.close(self._first[1])
+
+    def _kill(self) -> None:
+        """The daemon takes longer, or may be gone."""
+        if self._first:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._first[1], signal.SIGKILL)
 
     async def _read(self) -> None:
         while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
