@@ -36,6 +36,11 @@ def on_daemon(data: Path, limits: Limits) -> Wanted:
     )
 
 
+def any_docker(data: Path, limits: Limits) -> Docker:
+    """On a daemon where there is one, else on the stand-in."""
+    return (on_stand_in if no_daemon() else on_daemon)(data, limits).docker()
+
+
 def opened(backend: Docker, data: Path, name: str = "tree") -> DockerSandbox:
     """A new empty tree, and a sandbox on it."""
     owner = backend.owner_of(name)

@@ -18,7 +18,7 @@ import pytest_asyncio
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
 from sandbox.sandbox import FileRefused, Limits, Sandbox, TreeSpec
 from sandbox.workspace import store_change
-from tests.sandbox.docker_backend import no_daemon, on_daemon, on_stand_in
+from tests.sandbox.docker_backend import any_docker
 from tests.sandbox.modal_trees import modal_run
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -42,8 +42,7 @@ async def run(request: pytest.FixtureRequest, data: Path) -> AsyncIterator[Sampl
     folder = data / request.param
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
-    docker = on_stand_in if no_daemon() else on_daemon
-    backend = docker(folder, LIMITS).docker() if request.param == "docker" else None
+    backend = any_docker(folder, LIMITS) if request.param == "docker" else None
     sample = sample_run(folder, FILES, limits=LIMITS, backend=backend)
     if request.param != "modal":
         yield sample

@@ -39,25 +39,25 @@ def wanted(data: Path, **broken: str) -> Wanted:
     return on_stand_in(data, LIMITS, **broken)
 
 
-@pytest.fixture(params=[on_stand_in, on_daemon], ids=["stand-in", "daemon"])
-def backend(request: pytest.FixtureRequest, data_dir: Path) -> Docker:
-    if request.param is on_daemon and (reason := no_daemon()):
-        pytest.skip(reason)
-    made: Docker = request.param(data_dir, LIMITS).docker()
-    return made
-
-
-async def test_the_trial_holds(backend: Docker) -> None:
-    results = await trial(backend, loop_s=0.5)
-    assert [result for result in results if not result.held] == []
-    assert {"environment", "file", "namespace", "vsock", "network"} <= {r.name for r in results}
-
-
-async def test_files_without_a_name_count(data_dir: Path) -> None:
-    """They are seen through the container's own process."""
+@pytest.fixture
+def daemon(data_dir: Path) -> Docker:
     if reason := no_daemon():
         pytest.skip(reason)
-    sandbox = opened(on_daemon(data_dir, LIMITS).docker(), data_dir)
+    return on_daemon(data_dir, LIMITS).docker()
+
+
+async def test_the_trial_holds(daemon: Docker) -> None:
+    """On the stand-in it is tried where docker is chosen."""
+    results = await trial(daemon, loop_s=0.5)
+    assert [result for result in results if not result.held] == []
+    assert {"environment", "file", "namespace", "vsock", "network", "calls"} <= {
+        r.name for r in results
+    }
+
+
+async def test_files_without_a_name_count(daemon: Docker, data_dir: Path) -> None:
+    """They are seen through the container's own process."""
+    sandbox = opened(daemon, data_dir)
     fill = "for i in {1..9}; do exec {f}>$i; rm $i; head -c 30M /dev/zero >&$f; done; sleep 9"
     assert (await sandbox.run(fill)).limit == "disk"
 

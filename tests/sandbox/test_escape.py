@@ -19,6 +19,8 @@ from typing import Literal
 import pytest
 
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
+from sandbox.sandbox import Limits
+from tests.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree, run_outside
 
 pytestmark = pytest.mark.sandbox
@@ -118,6 +120,10 @@ ATTACKS = (
 )
 
 
+OF_THE_CONTAINER = {"host's /run", "sysfs", "control groups"}
+"""The image's own `/run`; and docker shows its own control groups and `/sys`, masked, to read."""
+
+
 @pytest.fixture
 def outside(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """What lies outside: files, another tree, a process, listening sockets, a memory segment."""
@@ -172,6 +178,25 @@ async def test_no_attack_gets_through(
     result = await sandbox.run(fill(attack, outside), timeout_s=10)
     assert result.text.startswith("tried\n"), result
     assert "through" not in result.text
+
+
+async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Path) -> None:
+    """All in one container; the last kills what runs them."""
+    if reason := no_daemon():
+        pytest.skip(reason)
+    sandbox = opened(on_daemon(data_dir, Limits()).docker(), data_dir)
+    scripts = [
+        fill(attack, outside)
+        .replace("echo tr", f"echo {at} tr")
+        .replace("echo th", f"echo {at} th")
+        for at, attack in enumerate(ATTACKS)
+    ]
+    told = (await sandbox.run("\n".join(scripts))).text.splitlines()
+    assert [line for line in told if "tried" in line] == [
+        f"{at} tried" for at in range(len(ATTACKS))
+    ]
+    through = {ATTACKS[int(line.split()[0])].name for line in told if "through" in line}
+    assert through == OF_THE_CONTAINER
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from sandbox.networked_set_up import networked_set_up
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import make_run_folder
-from tests.sandbox.docker_backend import on_stand_in
+from tests.sandbox.docker_backend import any_docker
 from tests.sandbox.local_tree import make_backend
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.package_index import PackageIndex
@@ -249,8 +249,8 @@ async def test_set_up_reaches_the_named_host_and_nothing_else(
 async def test_in_docker_it_is_the_same(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
-    """On a stand-in for docker's program; containers have no network of docker's."""
-    backend = on_stand_in(data_dir, Limits(timeout_s=60)).docker()
+    """Containers have no network of docker's."""
+    backend = any_docker(data_dir, Limits(timeout_s=60))
     set_up = networked_set_up(backend, (index.host,), data_dir, Counts())
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
     knock = f"! (exec 3<>/dev/tcp/127.0.0.1/{index.port}) 2>&1; echo made > ~/mine"
@@ -260,7 +260,7 @@ async def test_in_docker_it_is_the_same(
         told = "cat fetched ~/mine; env | grep -ic proxy; ls -d /run/setup 2>/dev/null || true"
         assert await said(sandbox, told) == "hello\n\nmade\n0"
     assert index.asked["/docker"] == 1
-    failing = TreeSpec("other", run.base, None, ("curl -sf https://other.example/",))
+    failing = TreeSpec("other", run.base, None, ("python3 fetch.py https://other.example/",))
     with pytest.raises(SetupFailed) as caught:
         await sandboxes.open(RUN, failing)
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint

@@ -1,67 +1,77 @@
 """A `docker` program for tests: what the backend calls, done by bubblewrap, without a daemon.
 
 A container outlives the program that is attached to it, as with a daemon; what ends one is `rm`.
-Installed as a script: the standard library alone, and its state in its own folder.
+A command is five calls: hence next to nothing is imported, which would take most of their time.
 """
 
-from __future__ import annotations
-
-import contextlib
-import json
+import marshal
 import os
-import re
-import signal
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
-HERE = Path(__file__).resolve().parent
 IMAGE = "sandbox-image"
 IMAGE_ID = "sha256:0123456789ab"
 VALUED = {"--name", "--label", "--env", "--mount", "--workdir", "--entrypoint"}
+KILL = 9
+
+PROGRAM = """#!{python} -SI
+import sys
+sys.path.insert(0, {here!r})
+import docker
+sys.exit(docker.main({folder!r}, sys.argv[1:]))
+"""
 
 
-def install(folder: Path, seccomp: bytes, **broken: str) -> Path:
+def install(folder: "Path", seccomp: bytes, **broken: str) -> "Path":
     """Put the program into a folder for a PATH. `broken` are texts that a call fails with."""
-    folder.mkdir()
+    for part in (folder, folder / "containers", folder / "broken"):
+        part.mkdir()
+    here = os.path.dirname(os.path.abspath(__file__))
     program = folder / "docker"
-    program.write_text(f"#!{sys.executable} -SI\n{Path(__file__).read_text()}")
+    program.write_text(PROGRAM.format(python=sys.executable, here=here, folder=str(folder)))
     program.chmod(0o755)
-    (folder / "containers").mkdir()
     (folder / "seccomp.bpf").write_bytes(seccomp)
-    (folder / "broken.json").write_text(json.dumps(broken))
+    for call, said in broken.items():
+        (folder / "broken" / call).write_text(said)
     return folder
 
 
-def calls(folder: Path) -> list[list[str]]:
+def calls(folder: "Path") -> list[list[str]]:
     """The words of every call, in order."""
-    log = folder / "calls.jsonl"
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    log = folder / "calls"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [[bytes.fromhex(word).decode() for word in line.split(" ")] for line in lines]
 
 
-def containers(folder: Path) -> list[str]:
+def containers(folder: "Path") -> list[str]:
     """Those that were not removed."""
-    return sorted(path.stem for path in (folder / "containers").glob("*.json"))
+    return sorted(path.name for path in (folder / "containers").glob("[!.]*"))
 
 
-def say(*words: str, file: Any = None) -> None:
-    (file or sys.stdout).write(" ".join(words) + "\n")
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
 
 
-def main(words: list[str]) -> int:
-    with (HERE / "calls.jsonl").open("a") as log:
-        log.write(json.dumps(words) + "\n")
-    broken = json.loads((HERE / "broken.json").read_text())
-    if words[0] in broken:
-        say(broken[words[0]], file=sys.stderr)
-        return 1
+def fail(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return 1
+
+
+def main(folder: str, words: list[str]) -> int:
+    os.chdir(folder)
+    with open("calls", "a") as log:
+        log.write(" ".join(word.encode().hex() for word in words) + "\n")
+    if os.path.exists(f"broken/{words[0]}"):
+        with open(f"broken/{words[0]}") as said:
+            return fail(said.read())
     verbs = {"create": create, "start": start, "inspect": inspect, "rm": remove, "ps": ps}
     if words[0] == "info":
-        say(json.dumps({"ServerVersion": "28.0", "DefaultRuntime": "runc", "ID": "stand-in"}))
+        say('{"ServerVersion": "28.0", "DefaultRuntime": "runc", "ID": "stand-in"}')
         return 0
     if words[0] == "image":
         return image(words[-1])
@@ -70,10 +80,9 @@ def main(words: list[str]) -> int:
 
 def image(name: str) -> int:
     if name not in (IMAGE, IMAGE_ID):
-        say(f"Error: No such image: {name}", file=sys.stderr)
-        return 1
-    environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
-    say(json.dumps({"Id": IMAGE_ID, "Config": {"Env": environment}}))
+        return fail(f"Error: No such image: {name}")
+    path = "PATH=/usr/local/bin:/usr/bin:/bin"
+    say(f'{{"Id": "{IMAGE_ID}", "Config": {{"Env": ["{path}", "LANG=C.UTF-8"]}}}}')
     return 0
 
 
@@ -85,15 +94,13 @@ def create(words: list[str]) -> int:
         name, equals, value = rest.pop(0).partition("=")
         options.append([name, value if equals or name not in VALUED else rest.pop(0)])
     told = {"options": options, "image": rest[0], "command": rest[1:], "Status": "created"}
-    name = dict(options)["--name"]
-    keep(name, told)
-    say(name)
+    container = dict(options)["--name"]
+    keep(container, told)
+    say(container)
     return 0
 
 
 def start(words: list[str]) -> int:
-    import subprocess  # what is imported is paid for at each call
-
     name = words[-1]
     told = load(name)
     ours, theirs = os.pipe()
@@ -101,50 +108,52 @@ def start(words: list[str]) -> int:
     if os.geteuid() == 0:
         os.fchown(shown, int(dict(told["options"])["--user"].partition(":")[0]), -1)
     line = bubblewrap(told, theirs)
-    with (HERE / "seccomp.bpf").open("rb") as program:
-        os.dup2(program.fileno(), 19)
-    leader = subprocess.Popen(
-        line,
-        stdin=None if "--interactive" in words else subprocess.DEVNULL,
-        stdout=shown,
-        stderr=shown,
-        pass_fds=(theirs, 19),
-        start_new_session=True,
-        cwd="/",
-    )
-    told |= {"Status": "running", "leader": leader.pid}
+    leader = os.fork()
+    if not leader:
+        run(line, theirs, shown, interactive="--interactive" in words)
+    told |= {"Status": "running", "leader": leader}
     keep(name, told)  # at once: who is killed after it leaves nothing that `rm` does not end
     os.close(theirs)
     os.close(shown)
-    said = b""
-    while not (found := re.search(rb'"child-pid": (\d+),', said)) and (data := os.read(ours, 4096)):
-        said += data
-    keep(name, {**told, "pid": int(found[1]) if found else leader.pid})
+    keep(name, {**told, "pid": first_process(ours) or leader})
     starved = False
     while data := os.read(seen, 1 << 16):
         os.write(1, data)
         starved = starved or b"cannot allocate" in data
-    code = leader.wait()
-    if (HERE / "containers" / f"{name}.json").exists():
+    code = os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1])
+    if os.path.exists(f"containers/{name}"):
         keep(name, {**told, "Status": "exited", "ExitCode": code, "OOMKilled": starved})
     return code
 
 
-def bubblewrap(told: dict[str, Any], status: int) -> list[str]:
+def run(line: list[str], status: int, shown: int, *, interactive: bool) -> None:
+    os.setsid()
+    os.dup2(os.open("seccomp.bpf", os.O_RDONLY), 19)
+    if not interactive:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(shown, 1)
+    os.dup2(shown, 2)
+    os.set_inheritable(status, True)  # noqa: FBT003 - positional only
+    os.chdir("/")
+    os.execvp(line[0], line)
+
+
+def first_process(status: int) -> int:
+    """What bubblewrap says of it; 0 where it did not come to that."""
+    said = b""
+    while b"," not in said.partition(b'"child-pid": ')[2] and (data := os.read(status, 4096)):
+        said += data
+    return int(said.partition(b'"child-pid": ')[2].partition(b",")[0] or 0)
+
+
+def bubblewrap(told: "dict[str, Any]", status: int) -> list[str]:
     options = told["options"]
     one = dict(options)
     user, group = one["--user"].split(":")
     line = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--"]
     line = line if os.geteuid() == 0 else []
-    line += [
-        "bwrap",
-        "--as-pid-1",
-        "--unshare-user",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-    ]
-    line += ["--unshare-net"] if one["--network"] == "none" else []
+    line += ["bwrap", "--as-pid-1", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
+    line += ["--unshare-uts", *(["--unshare-net"] if one["--network"] == "none" else [])]
     line += ["--uid", user, "--gid", group, "--cap-drop", one["--cap-drop"], "--clearenv"]
     line += ["--hostname", one["--hostname"], "--json-status-fd", str(status), "--seccomp", "19"]
     for folder in ("/usr", "/etc/alternatives", "/etc/ld.so.cache"):
@@ -160,8 +169,9 @@ def bubblewrap(told: dict[str, Any], status: int) -> list[str]:
             kind = "--ro-bind" if "readonly" in mount else "--bind"
             line += [kind, mount["source"], mount["target"]]
     line += ["--remount-ro", "/"] if "--read-only" in one else []
+    sizes = dict(value.split("=", 1) for name, value in options if name == "--ulimit")
     limits = [
-        f"ulimit -f {int(dict_of(options)['fsize'].partition(':')[0]) // 1024}",
+        f"ulimit -f {int(sizes['fsize'].partition(':')[0]) // 1024}",
         f"ulimit -d {int(one['--memory'].rstrip('m')) * 1024}",
         f"ulimit -u {one['--pids-limit']}",
     ]
@@ -169,19 +179,15 @@ def bubblewrap(told: dict[str, Any], status: int) -> list[str]:
     return [*line, "--chdir", one["--workdir"], "--", *entry, *told["command"]]
 
 
-def dict_of(options: list[list[str]]) -> dict[str, Any]:
-    return dict(value.split("=", 1) for name, value in options if name == "--ulimit")
-
-
 def inspect(words: list[str]) -> int:
     try:
         told = load(words[-1])
     except FileNotFoundError:
-        say(f"Error: No such object: {words[-1]}", file=sys.stderr)
-        return 1
-    shown = {"Error": "", "OOMKilled": False, "ExitCode": 0, "Pid": told.get("pid", 0)}
-    known = {key: told[key] for key in ("Status", "ExitCode", "OOMKilled") if key in told}
-    say(json.dumps(shown | known))
+        return fail(f"Error: No such object: {words[-1]}")
+    starved = str(told.get("OOMKilled", False)).lower()
+    code, pid = told.get("ExitCode", 0), told.get("pid", 0)
+    shown = f'"Status": "{told["Status"]}", "ExitCode": {code}, "Pid": {pid}'
+    say(f'{{"Error": "", "OOMKilled": {starved}, {shown}}}')
     return 0
 
 
@@ -190,43 +196,41 @@ def remove(words: list[str]) -> int:
         try:
             told = load(name)
         except FileNotFoundError:
-            say(f"Error: No such container: {name}", file=sys.stderr)
-            return 1
+            return fail(f"Error: No such container: {name}")
         if told["Status"] == "running":
             end(told["leader"], told.get("pid", told["leader"]))
-        (HERE / "containers" / f"{name}.json").unlink()
+        os.unlink(f"containers/{name}")
     return 0
 
 
 def end(leader: int, pid: int) -> None:
     for kill, whom in ((os.kill, pid), (os.killpg, leader)):
-        with contextlib.suppress(ProcessLookupError):
-            kill(whom, signal.SIGKILL)
-    while Path(f"/proc/{pid}").exists():
+        try:  # noqa: SIM105 - what suppresses it would have to be imported
+            kill(whom, KILL)
+        except ProcessLookupError:
+            pass
+    while os.path.exists(f"/proc/{pid}"):
         time.sleep(0.005)
 
 
 def ps(words: list[str]) -> int:
     wanted = next(word for word in words if word.startswith("--filter=label="))
     label = wanted.removeprefix("--filter=label=")
-    for path in sorted((HERE / "containers").glob("*.json")):
-        values = [value for name, value in load(path.stem)["options"] if name == "--label"]
+    for container in sorted(name for name in os.listdir("containers") if name[0] != "."):
+        values = [value for name, value in load(container)["options"] if name == "--label"]
         for value in values:
             if value.startswith(f"{label}="):
-                say(path.stem, value.partition("=")[2])
+                say(f"{container} {value.partition('=')[2]}")
     return 0
 
 
-def keep(name: str, told: dict[str, Any]) -> None:
-    path = HERE / "containers" / f"{name}.json"
-    path.with_suffix(".new").write_text(json.dumps(told))
-    path.with_suffix(".new").replace(path)
+def keep(name: str, told: "dict[str, Any]") -> None:
+    with open(f"containers/.{name}", "wb") as new:
+        marshal.dump(told, new)
+    os.replace(f"containers/.{name}", f"containers/{name}")
 
 
-def load(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((HERE / "containers" / f"{name}.json").read_text())
+def load(name: str) -> "dict[str, Any]":
+    with open(f"containers/{name}", "rb") as kept:
+        told: dict[str, Any] = marshal.load(kept)
     return told
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
