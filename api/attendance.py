@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -89,7 +90,8 @@ class Attendance:
     async def _stay(self, run_id: str) -> int:
         question = self._question()
         try:
-            status = await follow(self._runs.events(run_id), self._drawing, question)
+            async with aclosing(self._runs.events(run_id)) as events:
+                status = await follow(events, self._drawing, question)
         finally:
             if self._cancelling:
                 await self._cancelling

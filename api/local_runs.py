@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, ClassVar, Final, cast
 
@@ -33,7 +33,7 @@ class LocalRuns:
         record, _ = await self._service.start(request, owner=self._caller.name)
         return record.run_id
 
-    async def events(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
         await self._service.get(run_id, self._caller)
         async with aclosing(self._service.events(run_id)) as events:
             while event := await self._next(run_id, events):

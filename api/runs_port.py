@@ -1,6 +1,6 @@
 """What the commands need of runs, on this machine or on a server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -40,7 +40,7 @@ class Runs(Protocol):
         """Start a run; its id."""
         ...
 
-    def events(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
+    def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """All events from the first, live until the run's end."""
         ...
 

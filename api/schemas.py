@@ -13,12 +13,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from graph.branch import is_branch_name
 from graph.state import RunRequest
 from graph.values import Approval, Plan
 
 MAX_PROMPT: Final = 32_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_BRANCH: Final = re.compile(r"[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*")
 
 
 def _text(value: str) -> str:
@@ -40,7 +40,7 @@ def _line(value: str) -> str:
 
 
 def _branch(value: str) -> str:
-    if not _BRANCH.fullmatch(value):
+    if not is_branch_name(value):
         raise ValueError("must be the name of a branch")
     return value
 
@@ -51,7 +51,7 @@ Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT), 
 Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000), Filled]
 Text = Annotated[str, StringConstraints(max_length=16_000), AfterValidator(_text)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), OneLine]
-Branch = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_branch)]
+Branch = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_branch)]
 RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), OneLine]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200), OneLine]
 Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]

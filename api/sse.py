@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -18,6 +19,8 @@ from runs.records import LoggedEvent
 log = logging.getLogger(__name__)
 
 _GRACE_S: Final = 2.0
+_Frame = partial(ServerSentEvent, sep="\n")
+"""Lines as shells and simple readers split them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class RunStream(EventSourceResponse):
         super().__init__(
             _frames(run_id, events, after, ending, times.whole),
             ping=times.heartbeat,
-            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive"),
+            ping_message_factory=lambda: _Frame(comment="keep-alive"),
             send_timeout=times.send,
             shutdown_event=ending,
             shutdown_grace_period=_GRACE_S,
@@ -77,7 +80,7 @@ async def _frames(
                 break
             after, last = event.seq, event.type
             upcoming = asyncio.ensure_future(anext(events, None))
-            yield ServerSentEvent(event.payload, id=str(after), event=event.type)
+            yield _Frame(event.payload, id=str(after), event=event.type)
     except CodingAgentError:
         log.exception("the stream of run %s broke", run_id)
     finally:
@@ -110,4 +113,4 @@ async def _drop(*waiting: "asyncio.Future[Any]") -> None:
 
 def _stream_end(run_id: str, after: int) -> ServerSentEvent:
     data = {"runId": run_id, "after": after, "url": f"/runs/{run_id}/events?after={after}"}
-    return ServerSentEvent(json.dumps(data, separators=(",", ":")), event="stream.end")
+    return _Frame(json.dumps(data, separators=(",", ":")), event="stream.end")

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ class Stage:
         """Start a run as any client would, and draw it to its end."""
         async with RemoteRuns.open(self.service, None, version="demo") as runs:
             run_id = await runs.start({"repo_url": self.repo_url, "prompt": prompt})
-            return await draw(runs.events(run_id))
+            async with aclosing(runs.events(run_id)) as events:
+                return await draw(events)
 
     async def pull_request(self, number: int, clone: Path) -> PullRequestView:
         """The pull request as the forge tells it; git clones into the new folder `clone`."""

@@ -2,20 +2,16 @@
 
 import re
 
+from graph.branch import is_branch_name
 from graph.errors import InvalidRequest, PushRefused
 
-_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[./]$|^[-/]|^@$")
 _OWN = re.compile(r"agent/[a-z0-9]+(-[a-z0-9]+)+")
 _MAX_BYTES = 200
 
 
 def check_base_branch(name: str) -> None:
     """Raise InvalidRequest unless git would take the name, and not as an option."""
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not 0 < size <= _MAX_BYTES or _REFUSED.search(name) or name.startswith("refs/"):
+    if not is_branch_name(name):
         raise InvalidRequest(
             f"{name[:_MAX_BYTES]!a} is not a name of a branch.",
             "Give the branch as GitHub shows it, such as main.",

@@ -1,11 +1,24 @@
-"""The name of the branch a run publishes to."""
+"""Names of branches: those that a caller may give, and that of the branch a run publishes to."""
 
 import re
 
 _SLUG_LENGTH = 40
 _SHORT_ID = 8
+_MAX_BYTES = 200
+_REFUSED = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[./]$|^[-/]|^@$|^refs/"
+)
 _KEY_LIKE = re.compile(r"(?=.*\d).{16,}")
 """A word that may be a key is not shown to everyone."""
+
+
+def is_branch_name(name: str) -> bool:
+    """Whether git would take the name, and not as an option."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= _MAX_BYTES and not _REFUSED.search(name)
 
 
 def branch_name(prompt: str, run_id: str) -> str:

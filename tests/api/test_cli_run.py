@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.standins.command import command
+from tests.standins.command import COMMAND, command, environment
 from tests.standins.run_events import PR_URL, RUN_ID, finished, started, whole_run
 from tests.standins.run_server import WAITING, RunServer
 from tests.standins.runs_http import Answer, Cut, problem
@@ -176,6 +176,33 @@ async def test_watch_reads_from_the_start_to_the_end(tmp_path: Path) -> None:
     assert ended.code == 1
     assert "Remove it." in ended.out
     assert f"coding-agent resume {RUN_ID}" in ended.out
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+async def test_watch_leaves_without_a_word_when_nobody_reads_on(
+    option: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As behind `head -1`; the run has not ended, and its stream is open."""
+    server = RunServer([])
+    await server.append(*bare(whole_run())[:5])
+    async with serving(server) as env:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *("watch", RUN_ID, *option),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(tmp_path, env),
+        )
+        assert process.stdout
+        assert process.stderr
+        await process.stdout.readline()
+        process.stdout._transport.close()  # type: ignore[attr-defined]
+        for event in bare(whole_run())[5:]:
+            await server.append(event)
+        async with asyncio.timeout(20):
+            told = await process.stderr.read()
+            code = await process.wait()
+    assert (code, told) == (1, b"")
 
 
 async def test_watch_does_not_ask_about_an_old_plan(tmp_path: Path) -> None:

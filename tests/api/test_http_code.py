@@ -40,7 +40,7 @@ async def test_the_answer_is_the_runs_events() -> None:
     assert answer.headers["Location"] == f"/runs/{run_id}"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Accel-Buffering"] == "no"
-    frames = answer.text.replace("\r\n", "\n").strip().split("\n\n")
+    frames = answer.text.strip().split("\n\n")
     assert [frame.splitlines()[0] for frame in frames] == ["id: 1", "id: 2"]
     assert [frame.splitlines()[1] for frame in frames] == [
         "event: run.queued",
@@ -138,7 +138,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"baseBranch": "-x"}, "/baseBranch"),
     ({"baseBranch": "a b"}, "/baseBranch"),
     ({"baseBranch": "a^"}, "/baseBranch"),
-    ({"baseBranch": "x" * 256}, "/baseBranch"),
+    ({"baseBranch": "x" * 201}, "/baseBranch"),
+    ({"baseBranch": "a..b"}, "/baseBranch"),
+    ({"baseBranch": "refs/heads/main"}, "/baseBranch"),
     ({"setup": "make"}, "/setup"),
     ({"setup": ["x"] * 21}, "/setup"),
     ({"setup": ["ok", ""]}, "/setup/1"),

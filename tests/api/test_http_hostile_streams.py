@@ -22,7 +22,7 @@ from tests.standins.http_service import CODE, make_app, running, serving
 from tests.standins.run_services import House, log_of, started
 from tests.standins.services import SPEND
 
-_FRAME = re.compile(rb"id: (\d+)\r\nevent: ([a-z.]+)\r\ndata: ([^\r\n]+)")
+_FRAME = re.compile(rb"id: (\d+)\nevent: ([a-z.]+)\ndata: ([^\r\n]+)")
 _MIB = 1 << 20
 HOSTILE = (
     "one\ntwo\n\nthree",
@@ -73,8 +73,8 @@ async def test_hostile_content_is_one_sound_event_each(house: House) -> None:
         raw, run_id = answer.content, answer.headers["X-Run-Id"]
         async with aconnect_sse(client, "GET", f"/runs/{run_id}/events") as source:
             read = [event async for event in source.aiter_sse() if event.data]
-    assert raw.endswith(b"\r\n\r\n")
-    frames = [frame for frame in raw.split(b"\r\n\r\n") if frame and not frame.startswith(b":")]
+    assert raw.endswith(b"\n\n")
+    frames = [frame for frame in raw.split(b"\n\n") if frame and not frame.startswith(b":")]
     parts = [_FRAME.fullmatch(frame) for frame in frames]
     assert None not in parts
     told = [json.loads(part[3].decode()) for part in parts if part]
@@ -158,12 +158,12 @@ async def test_readers_that_do_not_read_are_dropped_and_may_come_back(house: Hou
         part = await asyncio.to_thread(rest_of, readers[0])
         for reader in readers:
             reader.close()
-        seen = [int(number) for number in re.findall(rb"^id: (\d+)\r\n", part, re.MULTILINE)][:-1]
+        seen = [int(number) for number in re.findall(rb"^id: (\d+)\n", part, re.MULTILINE)][:-1]
         assert seen == list(range(1, len(seen) + 1))
         assert len(seen) < 150
         headers = {"Last-Event-ID": str(seen[-1])}
         answer = await client.get(f"/runs/{run_id}/events", headers=headers)
-        rest = [int(number) for number in re.findall(r"^id: (\d+)\r\n", answer.text, re.MULTILINE)]
+        rest = [int(number) for number in re.findall(r"^id: (\d+)\n", answer.text, re.MULTILINE)]
         whole = (await client.get(f"/runs/{run_id}/events")).text
         assert seen + rest == list(range(1, whole.count("\nevent: ") + 1))
         assert answer.text.rstrip().rpartition("event: ")[2].startswith("run.finished")

@@ -178,7 +178,7 @@ async def test_a_stream_that_the_server_must_end_says_where_to_go_on() -> None:
         assert end == {"runId": run_id, "after": 1, "url": f"/runs/{run_id}/events?after=1"}
         service.finish(run_id)
         answer = await client.get(end["url"])
-        assert "id: 2\r\nevent: run.finished\r\n" in answer.text
+        assert "id: 2\nevent: run.finished\n" in answer.text
         assert "stream.end" not in answer.text
 
 
@@ -188,8 +188,8 @@ async def test_a_stream_end_has_no_id() -> None:
     async with client_of(service, stream_times=StreamTimes(whole=0.02)) as client:
         answer = await client.get(f"/runs/{run_id}/events?after=7")
     assert answer.text == (
-        "event: stream.end\r\n"
-        f'data: {{"runId":"{run_id}","after":7,"url":"/runs/{run_id}/events?after=7"}}\r\n\r\n'
+        "event: stream.end\n"
+        f'data: {{"runId":"{run_id}","after":7,"url":"/runs/{run_id}/events?after=7"}}\n\n'
     )
 
 
