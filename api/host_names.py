@@ -1,4 +1,4 @@
-"""A setting that names hosts."""
+"""Settings that name hosts."""
 
 import re
 from typing import Annotated, Final
@@ -6,18 +6,20 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
+from api.listed import listed
+
 _LABEL: Final = r"[A-Za-z0-9-]{1,63}"
 _HOST: Final = re.compile(
     rf"(?=.{{1,253}}(?::|$)){_LABEL}(?:\.{_LABEL})*(?::(?P<port>[1-9]\d{{0,4}}))?"
 )
 _LAST_PORT: Final = 65_535
+_SERVED: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[1-9]\d{{0,4}})?")
 
 
 def _host_names(value: object) -> object:
     """`NAME` or `NAME:PORT` each, separated by commas; no address."""
-    given = value.split(",") if isinstance(value, str) else value
-    names = [str(name).strip() for name in given] if isinstance(given, list | tuple) else []
-    names = [name for name in names if name]
+    given = listed(value) if isinstance(value, str) else value
+    names = [str(name) for name in given] if isinstance(given, list | tuple) else []
     for name in names:
         found = _HOST.fullmatch(name)
         address = name.replace(".", "").replace(":", "").isdecimal()
@@ -27,3 +29,15 @@ def _host_names(value: object) -> object:
 
 
 HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)]
+
+
+def _served_hosts(value: object) -> object:
+    """As the `Host` header has them."""
+    names = listed(value) if isinstance(value, str) else value
+    for name in names if isinstance(names, list | tuple) else ():
+        if not _SERVED.fullmatch(str(name)):
+            raise ValueError("takes names of hosts such as agent.example, or NAME:PORT")
+    return names
+
+
+ServedHosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_served_hosts)]

@@ -13,6 +13,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from api.model_name import ModelName
 from graph.branch import is_branch_name
 from graph.state import RunRequest
 from graph.values import Approval, Plan
@@ -54,7 +55,6 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), OneLine
 Branch = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_branch)]
 RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), OneLine]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200), OneLine]
-Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")]
 Commands = Annotated[list[Command], Field(max_length=20)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=50), OneLine]
 Reviewer = Annotated[
@@ -127,7 +127,7 @@ class CodeRequest(Sent):
     max_cost_usd: Money | None = None
     max_fix_rounds: Rounds | None = None
     timeout_s: Seconds | None = None
-    model: Model | None = Field(default=None, description="Model of all roles.")
+    model: ModelName | None = Field(default=None, description="Model of all roles.")
 
     def run_request(self) -> RunRequest:
         """The run's input, without what was left out."""

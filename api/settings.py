@@ -1,12 +1,9 @@
 """All settings, read in one place. Rooms get plain values."""
 
-import hashlib
 import ipaddress
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,11 +13,15 @@ import platformdirs
 from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.host_names import HostNames
+from api.api_keys import ApiKeys
+from api.credential import Credential
+from api.host_names import HostNames, ServedHosts
+from api.listed import listed
+from api.model_name import ModelName
+from api.repo_rules import RepoRules
 
 APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
-KEY_LENGTH: Final = 24
 _PREFIX: Final = "CODING_AGENT_"
 _FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
 _SECRETS: Final = (
@@ -30,9 +31,6 @@ _SECRETS: Final = (
     "CODING_AGENT_API_KEY",
     "OTEL_EXPORTER_OTLP_HEADERS",
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable, neither space nor comma
-_GLOB = re.compile(r"[A-Za-z0-9._*?\[\]!-]+/[A-Za-z0-9._*?\[\]!-]+")
 _AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\x00-\x20] <[^<>@\s]+@[^<>@\s]+>")
 
 RoleName = Literal["planner", "coder", "reviewer", "fixer"]
@@ -41,65 +39,6 @@ AllowName = Literal["workflows", "codeowners", "agent_config", "large_files"]
 
 class SettingsError(Exception):
     """Raised when settings are wrong; each line names a variable and what it takes."""
-
-
-@dataclass(frozen=True)
-class ApiKey:
-    """A key that callers present, and the name that owns their runs."""
-
-    name: str
-    key: SecretStr
-
-
-@dataclass(frozen=True)
-class RepoRule:
-    """Repositories that may be worked on, by every key or by the one named."""
-
-    glob: str
-    key_name: str | None = None
-
-    def allows(self, full_name: str, key_name: str | None) -> bool:
-        """`key_name` None asks for any key."""
-        if self.key_name is not None and key_name not in (None, self.key_name):
-            return False
-        if self.glob == "*":
-            return True
-        owner, _, name = full_name.lower().partition("/")
-        owner_glob, _, name_glob = self.glob.lower().partition("/")
-        return fnmatchcase(owner, owner_glob) and fnmatchcase(name, name_glob)
-
-
-def parse_api_keys(text: str) -> tuple[ApiKey, ...]:
-    """`name:key` or `key`, comma-separated. A name may have several keys, a key one name."""
-    keys = tuple(_api_key(part) for part in _split(text))
-    if len({key.key.get_secret_value() for key in keys}) < len(keys):
-        raise ValueError("the same key is given twice")
-    return keys
-
-
-def _api_key(text: str) -> ApiKey:
-    name, colon, key = text.partition(":")
-    if not colon:
-        name, key = hashlib.sha256(text.encode()).hexdigest()[:12], text
-    if not _NAME.fullmatch(name):
-        raise ValueError("a name takes up to 64 letters, digits, '.', '_' and '-'")
-    if len(key) < KEY_LENGTH or not _KEY.fullmatch(key):
-        raise ValueError(f"a key takes at least {KEY_LENGTH} printable characters")
-    return ApiKey(name, SecretStr(key))
-
-
-def parse_repo_rules(text: str) -> tuple[RepoRule, ...]:
-    """`OWNER/REPO` globs, comma-separated, each optionally as `name=glob`."""
-    return tuple(_repo_rule(part) for part in _split(text))
-
-
-def _repo_rule(text: str) -> RepoRule:
-    name, equals, glob = text.rpartition("=")
-    if equals and not _NAME.fullmatch(name):
-        raise ValueError("'name=glob' takes the name of a key before '='")
-    if glob != "*" and not _GLOB.fullmatch(glob):
-        raise ValueError("takes OWNER/REPO globs such as 'octocat/*', or '*'")
-    return RepoRule(glob, name if equals else None)
 
 
 def is_loopback(host: str) -> bool:
@@ -112,20 +51,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _names(value: object) -> object:
-    return _split(value) if isinstance(value, str) else value
-
-
-def _keys(value: object) -> object:
-    return parse_api_keys(value) if isinstance(value, str) else value
-
-
-def _rules(value: object) -> object:
-    return parse_repo_rules(value) if isinstance(value, str) else value
+    return listed(value) if isinstance(value, str) else value
 
 
 def _folder(value: object) -> Path:
@@ -179,6 +106,7 @@ def _variable(field: str) -> str:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, BeforeValidator(_url)]
 GuardedAddress = Annotated[str, BeforeValidator(_guarded_url)]
+Image = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -199,37 +127,37 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    anthropic_api_key: SecretStr | None = None
+    anthropic_api_key: Credential | None = None
     anthropic_base_url: Address | None = None
-    github_token: SecretStr | None = None
+    github_token: Credential | None = None
     github_api_url: GuardedAddress = "https://api.github.com"
 
     data_dir: Annotated[Path, BeforeValidator(_folder)] = Field(default_factory=_data_dir)
-    api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_keys)] = ()
+    api_keys: ApiKeys = ()
     operators: Names = ()
-    repos: Annotated[tuple[RepoRule, ...], NoDecode, BeforeValidator(_rules)] = ()
-    hosts: Names = ()
+    repos: RepoRules = ()
+    hosts: ServedHosts = ()
     key_rate: Count = 60
     key_max_cost_usd_per_day: Money = 0.0
 
     sandbox: Literal["auto", "bubblewrap", "docker", "modal"] = "auto"
     tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
-    sandbox_image: str = "python:3.12-slim-bookworm"
+    sandbox_image: Image = "python:3.12-slim-bookworm"
     docker_host: str | None = None
     command_timeout_s: Positive = 300
     command_memory_mb: Positive = 2048
     command_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2
     command_pids: Positive = 256
     command_disk_mb: Positive = 2048
-    network: str = "none"
+    network: Literal["none"] = "none"
     setup_hosts: HostNames = ()
 
-    model: str = DEFAULT_MODEL
-    model_planner: str | None = None
-    model_coder: str | None = None
-    model_reviewer: str | None = None
-    model_fixer: str | None = None
-    models: Names = ()
+    model: ModelName = DEFAULT_MODEL
+    model_planner: ModelName | None = None
+    model_coder: ModelName | None = None
+    model_reviewer: ModelName | None = None
+    model_fixer: ModelName | None = None
+    models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
     max_cost_usd: Money = 5.0
     max_tokens: Count = 0
     max_fix_rounds: Count = 3
@@ -250,7 +178,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_headers: SecretStr | None = None
 
     server: GuardedAddress | None = None
-    api_key: SecretStr | None = None
+    api_key: Credential | None = None
 
     @property
     def secrets(self) -> tuple[SecretStr | None, ...]:

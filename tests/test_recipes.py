@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from api.settings import ApiKey, Settings
+from api.api_keys import ApiKey
+from api.settings import Settings
 from benchmarks.script import make_repository
 from benchmarks.timed_claude import TimedClaude
 from demo.forge_server import ForgeServer

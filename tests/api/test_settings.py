@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.api_keys import parse_api_keys
+from api.repo_rules import RepoRule, parse_repo_rules
 from api.settings import (
-    RepoRule,
     Settings,
     SettingsError,
     is_loopback,
     load_settings,
-    parse_api_keys,
-    parse_repo_rules,
     read_settings,
 )
 
@@ -161,6 +160,15 @@ def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CODING_AGENT_SETUP_HOSTS", "a.example:65536", "names of hosts"),
         ("CODING_AGENT_SETUP_HOSTS", "a" * 64, "names of hosts"),
         ("CODING_AGENT_SERVER", "http://agent.example", "loopback"),
+        ("CODING_AGENT_HOSTS", "https://agent.example", "names of hosts"),
+        ("CODING_AGENT_HOSTS", "agent.example,*", "names of hosts"),
+        ("CODING_AGENT_NETWORK", "all", "'none'"),
+        ("CODING_AGENT_MODEL", "a model", "pattern"),
+        ("CODING_AGENT_MODELS", "one,-two", "pattern"),
+        ("CODING_AGENT_SANDBOX_IMAGE", "--privileged", "pattern"),
+        ("ANTHROPIC_API_KEY", f"sk-{KEY}\n{KEY}", "printable"),
+        ("GITHUB_TOKEN", f"ghp {KEY}", "printable"),
+        ("CODING_AGENT_API_KEY", "schlüssel", "printable"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(
@@ -184,7 +192,7 @@ def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_secrets_leave_the_environment_and_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
-        "ANTHROPIC_API_KEY": "sk-marked-1",
+        "ANTHROPIC_API_KEY": "sk-marked-1\n",
         "GITHUB_TOKEN": "ghp-marked-2",
         "CODING_AGENT_API_KEYS": f"ann:{KEY}",
         "CODING_AGENT_API_KEY": "marked-3",

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from api.settings import parse_api_keys, parse_repo_rules
+from api.api_keys import parse_api_keys
+from api.repo_rules import parse_repo_rules
 from tests.e2e.script import small_change
 from tests.e2e.world import World
 
