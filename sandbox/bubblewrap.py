@@ -23,7 +23,7 @@ from sandbox.disks import Disks, NoDisks
 from sandbox.forwarder import Outlet
 from sandbox.leftovers import end_leftovers
 from sandbox.mending import mend_for
-from sandbox.owners import owner_of
+from sandbox.owners import owner_of, runs_as
 from sandbox.sandbox import Limits
 from sandbox.tool_paths import check_tool_paths
 from sandbox.watch import TreeSize
@@ -124,16 +124,10 @@ class Bubblewrap:
         return owner_of(run_id)
 
     def _drop(self, owner: int | None) -> list[str]:
+        uid = runs_as(owner)
         if self.setpriv is None:
-            if owner not in {None, os.geteuid()}:
-                raise SandboxUnavailable(f"only root can run commands as uid {owner}")
             return []
-        if not owner:
-            raise SandboxUnavailable(
-                "started by root, a sandbox needs an owner other than root",
-                "Give attach the uid that owner_of names.",
-            )
-        ids = [f"--reuid={owner}", f"--regid={owner}", "--clear-groups"]
+        ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
         return [self.setpriv, *ids, "--inh-caps=-all", "--no-new-privs", "--"]
 
 

@@ -19,7 +19,7 @@ from sandbox.docker_sandbox import DockerSandbox
 from sandbox.forwarder import FILES, Outlet
 from sandbox.leftovers import is_gone, process_name
 from sandbox.mending import docker_mend
-from sandbox.owners import owner_of
+from sandbox.owners import owner_of, runs_as
 from sandbox.sandbox import Limits
 from sandbox.shell import NOTHING
 from sandbox.tool_paths import check_tool_paths
@@ -97,13 +97,9 @@ class Docker:
         owner: int | None,
         outlet: Outlet | None = None,
     ) -> DockerSandbox:
-        """Raises SandboxUnavailable where the commands would run as root."""
-        user = (owner, owner) if owner is not None else (os.geteuid(), os.getegid())
-        if user[0] == 0:
-            raise SandboxUnavailable(
-                "started by root, a sandbox needs an owner other than root",
-                "Give attach the uid that owner_of names.",
-            )
+        """Raises SandboxUnavailable where `owner` does not fit."""
+        uid = runs_as(owner)
+        user = (uid, uid if owner is not None else os.getegid())
         line = container_line(
             image=self._image_id,
             path=self._image_path,

@@ -4,6 +4,8 @@ import os
 import pwd
 import zlib
 
+from graph.errors import SandboxUnavailable
+
 FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
 
@@ -16,6 +18,20 @@ def owner_of(run_id: str) -> int | None:
     while _is_account(uid):
         uid = FIRST_UID + (uid + 1 - FIRST_UID) % (LAST_UID - FIRST_UID + 1)
     return uid
+
+
+def runs_as(owner: int | None) -> int:
+    """The uid of the commands on a tree. Raises SandboxUnavailable where it cannot be had."""
+    own = os.geteuid()
+    user = own if owner is None else owner
+    if own not in {0, user}:
+        raise SandboxUnavailable(f"only root can run commands as uid {user}")
+    if user == 0:
+        raise SandboxUnavailable(
+            "started by root, a sandbox needs an owner other than root",
+            "Give attach the uid that owner_of names.",
+        )
+    return user
 
 
 def _is_account(uid: int) -> bool:

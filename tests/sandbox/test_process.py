@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.bubblewrap_sandbox import ENVIRONMENT, BubblewrapSandbox
+from sandbox.bubblewrap_sandbox import BubblewrapSandbox
+from sandbox.command import Command
 from sandbox.output import BothEnds
 from sandbox.process import Admit, Execution, start
 from sandbox.sandbox import Limits
@@ -201,7 +202,8 @@ async def test_a_command_whose_limits_cannot_be_set_does_not_run(data_dir: Path)
 
 async def started(sandbox: BubblewrapSandbox, *program: str, admit: Admit) -> Execution:
     """A command let in by `admit`, which no limit watches."""
-    spawning = partial(sandbox._spawn, program, b"", {}, ENVIRONMENT)
+    command = Command(program=program, seconds=99)
+    spawning = partial(sandbox._spawn, command)
     return await start(spawning, lambda spawned: Execution(spawned, BothEnds(99), 99, admit))
 
 

@@ -1,0 +1,28 @@
+"""A program to run in a sandbox of this machine, and what it is given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEEP_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    program: Sequence[str]
+    seconds: float
+    keep_bytes: int = KEEP_BYTES
+    stdin: bytes = b""
+    source: Path | None = None
+    """A file of ours to read as standard input."""
+    target: Path | None = None
+    """A file of ours for all of the output."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """What is put into the sandbox for it."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added outside, where it must not be seen from within."""
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether there is anything for its standard input."""
+        return bool(self.stdin or self.source)
