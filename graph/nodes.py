@@ -8,6 +8,7 @@ from typing import Any
 
 from langgraph.config import get_config, get_stream_writer
 from langgraph.types import interrupt
+from pydantic import ValidationError
 
 from graph import edges, publishing
 from graph.branch import branch_name
@@ -23,7 +24,7 @@ from graph.events import (
     ValidationFinished,
 )
 from graph.services import Services
-from graph.state import Limits, RunState
+from graph.state import Limits, RunState, first_fault, request_of
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import (
     Approval,
@@ -72,13 +73,13 @@ class Nodes:
     async def prepare(self, state: RunState) -> Update:
         """Clone, and find the checks."""
         run_id = _run_id()
-        limits = self.limits.lowered_by(state)
-        prompt = state["prompt"]
+        request = request_of(state)
+        limits, prompt = self.limits.lowered_by(request), request["prompt"]
         if not prompt.strip():
             raise InvalidRequest("The prompt is empty.", "Say in a sentence what should change.")
         await self.services.workspaces.open(run_id)
         base = await self.services.repositories.prepare(
-            run_id, state["repo_url"], state.get("base_branch"), _emit()
+            run_id, request["repo_url"], request.get("base_branch"), _emit()
         )
         return {
             **_FRESH,
@@ -109,13 +110,13 @@ class Nodes:
         }
 
     async def approve(self, state: RunState) -> Update:
-        """Wait for the caller's answer; the clock stands while it waits."""
+        """Wait for the caller's answer, until it is one; the clock stands while it waits."""
         plan = state["plan"]
-        question = {
+        question: dict[str, Any] = {
             "planId": state["plan_id"],
             "plan": plan.model_dump(mode="json", by_alias=True) if plan else None,
         }
-        approval: Approval = interrupt(question, response_schema=Approval)
+        approval = _answer_to(question)
         waited = max(0.0, time.time() - state["planned_at"])
         update: Update = {"approval": approval, "deadline": state["deadline"] + waited}
         if approval.decision == "reject":
@@ -291,6 +292,17 @@ def _run_id() -> str:
             "Use 1 to 64 letters, digits, '-' and '_'.",
         )
     return run_id
+
+
+def _answer_to(question: dict[str, Any]) -> Approval:
+    """The answer that resumes the graph; one that is none is told, and the question stays."""
+    while True:
+        try:
+            answer: Approval = interrupt(question, response_schema=Approval)
+        except ValidationError as error:
+            question["error"] = first_fault(error)
+        else:
+            return answer
 
 
 def _deadline(state: RunState) -> float:

@@ -1,10 +1,12 @@
 """The state of the graph: the request's own keys and what the nodes found."""
 
-from typing import NotRequired, Required
+from collections.abc import Mapping
+from typing import Any, NotRequired, Required
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from graph.errors import InvalidRequest
 from graph.values import (
     Approval,
     Base,
@@ -107,4 +109,20 @@ class RunState(RunRequest, total=False):
     failure: Failure | None
 
 
-REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)
+_REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)
+
+
+def request_of(values: Mapping[str, Any]) -> RunRequest:
+    """The request's own keys among the values, each of its type. Raises InvalidRequest."""
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return _REQUEST.validate_python(given)
+    except ValidationError as error:
+        raise InvalidRequest(first_fault(error)) from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where a value does not fit, and why; never the value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}." if where else f"{first['msg']}."

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed
 from graph.events import RunStarted
-from graph.state import REQUEST, Limits, RunRequest
+from graph.state import Limits, RunRequest, request_of
 from graph.values import RoleName
 from runs.run import Run
 
@@ -43,7 +41,7 @@ class ServiceConfig:
 
     def accept(self, request: RunRequest) -> RunRequest:
         """The request with its effective limits. Raises RequestError."""
-        accepted = _validated(request)
+        accepted = request_of(request)
         if not accepted["prompt"].strip():
             raise InvalidRequest("prompt is empty.", "Say in a sentence what should change.")
         self._check_limits(dict(accepted))
@@ -101,15 +99,6 @@ class ServiceConfig:
 
 def digest_of(request: RunRequest) -> str:
     """The same for the same request, however it was written."""
-    given = _validated(request).items()
+    given = request_of(request).items()
     plain = {name: value for name, value in given if value is not False and value not in _ABSENT}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _validated(request: RunRequest) -> RunRequest:
-    try:
-        return REQUEST.validate_python(request)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{where}: {first['msg']}.") from None

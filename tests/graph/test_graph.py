@@ -170,6 +170,33 @@ async def test_the_plan_waits_is_revised_and_approved_with_an_edit() -> None:
     assert [check.command for check in script.checks_asked[0]] == ["make test", "true"]
 
 
+@pytest.mark.parametrize("odd", ["yes please", {"decision": "maybe"}, 5])
+async def test_what_is_no_answer_is_asked_about_again(odd: object) -> None:
+    driven = Driven(Script())
+    await driven.run({**REQUEST, "approve_plan": True})
+    await driven.run(Command(resume=odd))
+    (asked,) = (await driven.graph.aget_state(driven.config)).interrupts
+    assert asked.value["planId"] == "plan-1"
+    assert asked.value["error"]
+    state = await driven.run(Command(resume={"decision": "approve"}))
+    assert state["outcome"].status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"repoUrl": "x", "prompt": "p"}, "repo_url: Field required."),
+        ({**REQUEST, "prompt": None}, "prompt: Field required."),
+        ({**REQUEST, "validate": "make test"}, "validate: Input should be a valid list."),
+        ({**REQUEST, "prompt": " "}, "The prompt is empty."),
+    ],
+)
+async def test_an_odd_input_is_named(request_: Any, told: str) -> None:
+    failure = (await Driven(Script()).run(request_))["failure"]
+    assert failure
+    assert (failure.code, failure.message) == ("invalid_request", told)
+
+
 async def test_a_rejected_plan_ends_the_run() -> None:
     script = Script()
     driven = Driven(script)
