@@ -52,6 +52,7 @@ _RESTORED = (
     " What you changed since then is not in it: look at `git status` and `git diff HEAD`, do again "
     "what is missing, then answer once more."
 )
+_LOOK = "Look at `git status` and `git diff HEAD` before you go on."
 _DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
 _CLOSED = {
     ClaudeRefused.code: "it was broken off",
@@ -141,6 +142,8 @@ class Session(Generic[AnswerT]):
         try:
             if not self._transcript.loaded or self._transcript.closed:
                 await self._open(opening)
+            else:
+                await self._tell_restored()
             answer = await self._come_to_answer(opening)
         except (OutOf, RoleTurnLimit) as end:
             await self._transcript.save()
@@ -258,6 +261,12 @@ class Session(Generic[AnswerT]):
             return answer if await self._is_whole(reply) else None
         await self._say("doubt", [*_unanswered(reply, _STRAY_CALL), _text(doubt)])
         return None
+
+    async def _tell_restored(self) -> None:
+        """Say what befell the tree, where no message of ours will before the next reply."""
+        waits = isinstance(self._transcript.messages[-1], UserMessage)
+        if waits and self._tree and (news := self._tree.news()):
+            await self._say("restored", [_text(f"{news} {_LOOK}")])
 
     async def _is_whole(self, reply: AssistantMessage) -> bool:
         """Whether the answer is about the tree whose change is taken now, not one that was lost."""
