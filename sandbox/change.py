@@ -38,9 +38,10 @@ async def _taken(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> byt
     if result.lost:
         return None
     if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
+        met = f"met the {result.limit} limit when it was taken" if result.limit else "is too large"
         raise PatchTooLarge(
-            f"The change is larger than {max_bytes} bytes.",
-            "Keep generated files out of it by .gitignore.",
+            f"The change {met}: at most {max_bytes} bytes.",
+            "Keep generated files out of it by .gitignore, and remove what fills the tree.",
         )
     if result.exit_code != 0:
         raise PatchUnusable(f"git cannot read the tree: {_reason(result)}")

@@ -25,6 +25,10 @@ from sandbox.tree_making import PARTS
 log = logging.getLogger(__name__)
 
 IMAGE, PLACE = "disk.img", "disk"
+KEPT = "kept-room"
+"""A file beside the parts, where no command gets, that takes up this part of a disk, or less."""
+KEPT_PART, KEPT_MOST = 16, 16 << 20
+
 FILES_PER_MB = 256
 PROGRAMS = f"{SYSTEM_PATH}:/usr/sbin:/sbin"
 
@@ -34,6 +38,10 @@ _MENDED = 1
 _STATE_AT, _CLEAN = 1024 + 0x3A, 1
 _ALMOST = 64 << 10
 _TRIED_MB = 8
+
+
+def _nothing() -> None:
+    pass
 
 
 class Disk:
@@ -50,6 +58,10 @@ class Disk:
         """Whether there is no room for one more file, or next to none for bytes."""
         left = self._file.room()
         return left.f_favail == 0 or left.f_bavail * left.f_frsize < _ALMOST
+
+    def relieve(self) -> None:
+        """Let go of the room that was kept, so that a full tree can still be cleaned and saved."""
+        self._file.remove(KEPT)
 
     def close(self) -> None:
         """Blocks."""
@@ -112,7 +124,7 @@ class Disks:
         image, place = folder / IMAGE, folder / PLACE
         try:
             _copy(self._template(), image)
-            disk = self._mounted(folder, _nothing, partial(_make_parts, place, owner))
+            disk = self._mounted(folder, then=partial(_make_parts, place, owner))
         except OSError:
             image.unlink(missing_ok=True)
             raise
@@ -124,12 +136,12 @@ class Disks:
     def _found(self, folder: Path) -> Disk:
         image = folder / IMAGE
         try:
-            return self._mounted(folder, partial(self._mend, image), _nothing)
+            return self._mounted(folder, partial(self._mend, image))
         except OSError as error:
             image.unlink()
             raise SandboxLost(f"the disk of a tree was damaged: {error}") from error
 
-    def _mounted(self, folder: Path, first: Step, then: Step) -> Disk:
+    def _mounted(self, folder: Path, first: Step = _nothing, then: Step = _nothing) -> Disk:
         """Raises OSError."""
         place = folder / PLACE
         place.mkdir(mode=0o711, exist_ok=True)
@@ -139,6 +151,7 @@ class Disks:
         def mount() -> None:
             _run(line)
             then()
+            _keep_room(place)
 
         file = MountedFile(folder / IMAGE, place, first=first, mount=mount)
         return Disk(place, file, self._program("nsenter"))
@@ -201,6 +214,15 @@ def _make_parts(place: Path, owner: int | None) -> None:
         _own(place / part, owner)
 
 
+def _keep_room(place: Path) -> None:
+    """Where there is plenty; it is taken without being written."""
+    room = os.statvfs(place)
+    size = min(room.f_blocks * room.f_frsize // KEPT_PART, KEPT_MOST)
+    if room.f_bavail * room.f_frsize > 4 * size and not (place / KEPT).exists():
+        with (place / KEPT).open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 def _own(folder: Path, owner: int | None) -> None:
     if owner is not None:
         os.chown(folder, owner, owner)
@@ -233,7 +255,3 @@ def _run(line: Sequence[str | Path], good: tuple[int, ...] = (0,)) -> None:
 def _free(folder: Path) -> int:
     left = os.statvfs(folder)
     return left.f_bavail * left.f_frsize
-
-
-def _nothing() -> None:
-    pass

@@ -5,6 +5,7 @@ all that holds it. The kernel unmounts it when they are closed, and so when this
 however it ends. The host's own mounts, its tools and its backups do not see it.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import logging
@@ -90,6 +91,11 @@ class MountedFile:
     def room(self) -> os.statvfs_result:
         """What is left in it."""
         return os.fstatvfs(self._mount.fds[-1])
+
+    def remove(self, name: str) -> None:
+        """Remove a file at its root, where it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._mount.fds[-1])  # noqa: PTH108 - it has no path here
 
     def entering(self, nsenter: str) -> list[str]:
         """The words before a command line that make it see the mount."""
