@@ -72,6 +72,8 @@ class BubblewrapSandbox(LocalSandbox):
             ending = on_worker(group.end) if group else None
             usage = await asyncio.shield(ending) if ending else cgroup.Usage()
         filled = disk is not None and disk.full > was_full
+        if disk and filled:
+            await on_worker(disk.relieve)
         return _result(execution, Refused(usage, own_disk=disk is not None, filled=filled))
 
     def _spawn(self, command: Command) -> Spawned:

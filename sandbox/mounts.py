@@ -95,7 +95,7 @@ class MountedFile:
     def remove(self, name: str) -> None:
         """Remove a file at its root, where it is there."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._mount.fds[-1])  # noqa: PTH108 - it has no path here
+            os.unlink(name, dir_fd=self._mount.fds[-1])
 
     def entering(self, nsenter: str) -> list[str]:
         """The words before a command line that make it see the mount."""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from graph.errors import SandboxError
+from graph.errors import PatchTooLarge, SandboxError
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.disks import IMAGE, Disks, NoDisks, find
 from sandbox.overshoot import FILES_BOMB, overshoot
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes, discard_trees
+from sandbox.trial import trial
 from sandbox.watch import tree_bytes
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
@@ -46,6 +47,41 @@ async def main(data, base):
     await tree.run("while :; do echo more >> growing; done")
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+SMALL = 'mount -t tmpfs -o size=40m,mode=711 tmpfs "$1" && shift && exec "$@"'
+HOST_IS_FULL = """
+import asyncio, sys
+from pathlib import Path
+from graph.errors import SandboxLost
+from sandbox.bubblewrap import Bubblewrap
+from sandbox.disks import find
+from sandbox.sandbox import Limits
+from tests.sandbox.local_tree import open_tree
+
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(65536)) == 65536:
+                pass
+        except OSError:
+            pass
+
+async def main(data):
+    limits = Limits(timeout_s=30, disk_mb=32)
+    backend = Bubblewrap(limits=limits, state=data / "state", disks=find(data / "state", 32))
+    sandbox = open_tree(backend, data / "tree")
+    fill(data / "filler")
+    result = await sandbox.run("head -c 20M /dev/urandom > large; stat -c %s large")
+    print(result.exit_code, result.text.strip())
+    await sandbox.close()
+    (data / "filler").unlink()
+    try:
+        backend.attach(data / "tree", None, backend.owner_of("tree"))
+    except SandboxLost as error:
+        print(error.message.partition(":")[0])
+
+asyncio.run(main(Path(sys.argv[1])))
 """
 
 
@@ -191,6 +227,43 @@ async def test_a_damaged_disk_and_one_that_this_service_cannot_mount_are_made_an
     await said(await plain.open(RUN, TreeSpec("live", run.base)), "echo watched > watched")
     assert await said(await run.open(), "cat watched") == "watched"
     await run.sandboxes.close_run(RUN)
+
+
+async def test_a_full_tree_can_still_hand_its_change_over(disks: Disks, data_dir: Path) -> None:
+    run = run_on(disks, data_dir)
+    tree = await run.open()
+    fill = "echo 'f*' > .git/info/exclude; echo more >> hello.txt; head -c 64M /dev/zero > f"
+    await said(tree, "echo 'f*' > .gitignore && git add .gitignore")
+    for attempt in ("kept", "gone"):
+        assert (await tree.run(f"{fill}-{attempt}")).limit == "disk"
+        if attempt == "kept":
+            assert b"+more" in await run.take(tree)
+    with pytest.raises(PatchTooLarge, match="met the disk limit"):
+        await run.take(tree)  # the control: what was kept is spent
+    await said(tree, "rm f-*")
+    await run.sandboxes.close_run(RUN, keep=("live",))
+    again = await run.open()
+    assert (await again.run(f"{fill}-again")).limit == "disk"
+    assert b"+more" in await run.take(again)
+    await run.sandboxes.close_run(RUN)
+
+
+async def test_no_attack_gets_through_on_a_disk_either(disks: Disks, data_dir: Path) -> None:
+    assert [result for result in await trial(backend_on(disks, data_dir)) if not result.held] == []
+
+
+async def test_what_the_hosts_disk_did_not_take_is_not_believed(
+    disks: Disks, data_dir: Path
+) -> None:
+    """On a disk of 40 MiB that something else fills."""
+    (data_dir / "small").mkdir()
+    words: list[str | Path] = [*("unshare", "--mount", "sh", "-c", SMALL, "sh"), data_dir / "small"]
+    words += [sys.executable, "-c", HOST_IS_FULL, data_dir / "small"]
+    done = await asyncio.create_subprocess_exec(
+        *words, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    )
+    told, _ = await done.communicate()
+    assert told.decode().splitlines() == ["0 20971520", "the disk of a tree was damaged"]
 
 
 async def test_a_base_larger_than_the_limit_is_told_as_ever(disks: Disks, data_dir: Path) -> None:
