@@ -74,7 +74,8 @@ class BubblewrapSandbox(LocalSandbox):
         filled = disk is not None and disk.full > was_full
         if disk and filled:
             await on_worker(disk.relieve)
-        return _result(execution, Refused(usage, own_disk=disk is not None, filled=filled))
+        short = disk is not None and disk.short
+        return _result(execution, Refused(usage, filled=filled, short=short))
 
     def _spawn(self, command: Command) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""

@@ -59,6 +59,12 @@ class Disk:
         left = self._file.room()
         return left.f_favail == 0 or left.f_bavail * left.f_frsize < _ALMOST
 
+    @property
+    def short(self) -> bool:
+        """Whether half of it is taken: what says that there is no room may well be right."""
+        left = self._file.room()
+        return left.f_bavail < left.f_blocks // 2 or left.f_favail < left.f_files // 2
+
     def relieve(self) -> None:
         """Let go of the room that was kept, so that a full tree can still be cleaned and saved."""
         self._file.remove(KEPT)

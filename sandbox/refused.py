@@ -7,17 +7,20 @@ from sandbox.sandbox import LimitHit
 
 NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread", b"EAGAIN")
 """How bash, Python, node and others say that they got no process or thread."""
-NO_SPACE = (b"No space left on device", b"ENOSPC", b"unable to write file")
+NO_SPACE = (b"o space left on device", b"unable to write file")
 """How they, and git, say that there was no room for more bytes or files."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """What the kernel refused to a command; `filled`: it left a disk full that was not."""
+    """What the kernel refused to a command.
+
+    `filled`: it left the tree's own disk full that was not; `short`: of that half is taken.
+    """
 
     usage: Usage
-    own_disk: bool
     filled: bool
+    short: bool
 
     def limit(self, output: bytes, *, failed: bool) -> LimitHit | None:
         """The limit that a command met.
@@ -28,7 +31,7 @@ class Refused:
             return "memory"
         if failed and self.usage.pids_refusals and _says(output, NO_PROCESS):
             return "pids"
-        said = failed and self.own_disk and _says(output, NO_SPACE)
+        said = failed and self.short and _says(output, NO_SPACE)
         return "disk" if self.filled or said else None
 
 
