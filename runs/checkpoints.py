@@ -123,16 +123,18 @@ async def open_checkpointer(
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     connection = await aiosqlite.connect(path)
-    await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     saver = LoggedFirstSaver(connection, barrier or LogBarrier(), kept)
     try:
+        await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         yield saver
     finally:
         # A cancelled graph leaves writes behind that nobody waits for. One that had begun when the
         # connection closes would keep the file locked for as long as its cursor lives.
         async with saver.lock:
-            await connection.rollback()
-            await connection.close()
+            try:
+                await connection.rollback()
+            finally:
+                await connection.close()
 
 
 class Checkpoints(Protocol):

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
+import os
 import signal
-import sys
+import threading
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,31 +19,32 @@ from runs import transitions
 from runs.run import Lease, Run
 from runs.sqlite_store import SqliteStore
 from runs.transitions import Step
+from tests.standins import run_process
 from tests.standins.polling import until
 from tests.standins.run_services import ME, House, log_of, seen, started, story
-
-ROOT = Path(__file__).parents[2]
+from tests.standins.warm_command import ROOT, WarmCommand
 
 
 @asynccontextmanager
-async def process_of(house: House, **request: Any) -> AsyncIterator[tuple[Process, str]]:
+async def process_of(house: House, **request: Any) -> AsyncIterator[tuple[WarmCommand, str]]:
     """A process that drives a run which it has started, and the run's id."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.standins.run_process",
-        house.folder,
-        json.dumps(request),
-        cwd=ROOT,
-        stdout=PIPE,
-    )
-    assert process.stdout
-    try:
-        yield process, (await process.stdout.readline()).decode().strip()
-    finally:
-        if process.returncode is None:
+    said, saying = os.pipe()
+    with os.fdopen(said) as lines, os.fdopen(saying, "w") as its:
+        process = await WarmCommand.started(
+            str(house.folder),
+            json.dumps(request),
+            code=run_process.CODE,
+            env={"PATH": os.environ["PATH"]},
+            folder=ROOT,
+            drives=True,
+            files=(its.fileno(), its.fileno(), 2),
+        )
+        its.close()
+        try:
+            yield process, (await asyncio.to_thread(lines.readline)).strip()
+        finally:
             process.kill()
-        await process.wait()
+            await process.wait()
 
 
 @pytest.mark.parametrize("node", ["plan", "code", "publish"])
@@ -360,3 +360,8 @@ async def test_a_damaged_checkpoint_ends_the_run_and_is_left_alone(house: House)
         events = await log_of(service, run_id)
         assert events[-1].data["error"]["code"] == "store_damaged"
         assert path.read_bytes() == damage
+        await until(lambda: not service._dispatch.driven)
+    workers = [
+        thread.name for thread in threading.enumerate() if "connection_worker" in thread.name
+    ]
+    assert not workers, "a file that stays open holds the process at its end"

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.standins.warm_command import ROOT, WarmCommand
+from tests.standins.warm_command import MAIN, ROOT, WarmCommand
 
-COMMAND = (sys.executable, "-c", "from api.cli import main; main()")
+COMMAND = (sys.executable, "-c", MAIN)
 NOTHING: Mapping[str, str] = {}
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][0-9A-B]|\r")
 

@@ -1,7 +1,7 @@
-"""The process that runs of the command are forked from, with what they import imported already.
+"""The process that others are forked from, with what the command imports imported already.
 
-Run by its path, on one end of a socket pair: each message there asks for one run of the command,
-and brings its standard files and a socket to report to.
+Run by its path, on one end of a socket pair: each message there asks for one run of some code, as
+`python -c` would run it, and brings its standard files and a socket to report to.
 """
 
 import fcntl
@@ -47,7 +47,7 @@ def prepare(names: tuple[str, ...]) -> None:
 
 
 def start(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
-    """Fork the command, and report its process and its end."""
+    """Fork what is to run, and report its process and its end."""
     *files, report = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     process = os.fork()
@@ -62,7 +62,7 @@ def start(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 
 def become(request: dict[str, Any], files: list[int]) -> NoReturn:
-    """Become what `python -c "from api.cli import main; main()"` would have been."""
+    """Become what `python -c CODE WORDS` would have been."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, descriptor in enumerate(files):
         os.dup2(descriptor, number)
@@ -78,7 +78,7 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False, buffering=1 if shown else -1)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     sys.argv = ["-c", *request["words"]]
-    importlib.import_module("api.cli").main()
+    exec(request["code"], {"__name__": "__main__"})
     sys.exit(0)
 
 

@@ -1,7 +1,4 @@
-"""A process of its own that serves runs until SIGTERM: `python -m tests.standins.run_process DATA`.
-
-With `--start` it starts one run first. It prints `ready`, or the run's id.
-"""
+"""A process that starts a run, prints its id, and serves runs until SIGTERM."""
 
 import asyncio
 import json
@@ -11,16 +8,18 @@ from pathlib import Path
 
 from tests.standins.run_services import House, started
 
+CODE = f"from {__name__} import main; main()"
+"""Its words: the data folder, and what is asked for, in JSON."""
 
-async def main(folder: Path, request: str | None) -> None:
+
+def main() -> None:
+    asyncio.run(serve(Path(sys.argv[1]), json.loads(sys.argv[2])))
+
+
+async def serve(folder: Path, request: dict[str, str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with House(folder).open() as service:
-        told = await started(service, **json.loads(request)) if request else "ready"
-        sys.stdout.write(f"{told}\n")
+        sys.stdout.write(f"{await started(service, **request)}\n")
         sys.stdout.flush()
         await stop.wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None))

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.standins import command_zygote
 
 ROOT = Path(__file__).parents[2]
+MAIN = "from api.cli import main; main()"
 
 
 class WarmCommand:
@@ -33,17 +34,17 @@ class WarmCommand:
         *words: str,
         env: Mapping[str, str],
         folder: Path,
+        code: str = MAIN,
         drives: bool = False,
         files: tuple[int, int, int] | None = None,
     ) -> "WarmCommand":
-        """Start it on pipes, or on `files`. `drives`: it will need what drives runs."""
+        """Start it, or other `code`, on pipes or on `files`; `drives`: with what drives runs."""
         ours, theirs = _pipes() if files is None else ([], list(files))
-        request = {"words": words, "env": dict(env), "folder": str(folder), "drives": drives}
+        request = {"code": code, "words": words, "env": dict(env), "folder": str(folder)}
+        message = json.dumps({**request, "drives": drives}).encode()
         report, reporting = socket.socketpair()
         with reporting:
-            socket.send_fds(
-                _zygote(), [json.dumps(request).encode()], [*theirs, reporting.fileno()]
-            )
+            socket.send_fds(_zygote(), [message], [*theirs, reporting.fileno()])
         for descriptor in theirs if files is None else ():
             os.close(descriptor)
         ends, writer = await asyncio.open_connection(sock=report)
