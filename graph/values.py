@@ -146,14 +146,15 @@ class Finding(Value):
     message: str
 
 
-SEEN_BY_RUNNING = ("base_tests", "set_up", "unread")
+SEEN_BY_RUNNING = ("base_tests", "no_tests", "set_up", "unread")
 """Rules that are facts; every other one is a pattern, which may be mistaken."""
 
 
 class ValidationFinding(Finding):
     """What a change does to tests and checks.
 
-    `base_tests`: with those of the base a check fails that passes with the change's.
+    `base_tests`: with those of the base a check fails that passes with the change's. `no_tests`: a
+    check passes and tells of no test, where on the base it did.
     """
 
     rule: str

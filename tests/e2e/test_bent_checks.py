@@ -49,3 +49,19 @@ async def test_neither_change_nor_role_replaces_a_command(world: World) -> None:
     assert validation["status"] == "failed"  # what was not bent tells
     assert NAME in validation["newFailures"]
     assert run.end["status"] == "incomplete"
+
+
+async def test_code_that_ends_before_its_tests_reaches_reviewer_and_pull_request(
+    world: World,
+) -> None:
+    repo = await world.host()
+    script = small_change(coder=[shell(BREAK, "echo 'import os; os._exit(0)' >> greet.py"), done()])
+    run = await world.run("Greet and leave.", repo, script)
+    validation = run.one("validation.finished")
+    assert validation["status"] == "passed"
+    rules = {finding["rule"]: finding["severity"] for finding in validation["findings"]}
+    assert rules == {"no_tests": "error", "runner_reached": "warning"}
+    (asked,) = world.cast.asked(run.prompt, "reviewer")
+    assert f"`{CHECK}` passes, but tells of no test" in told(asked)
+    assert "ends the process or reaches what runs it: greet.py" in told(asked)
+    assert "passes, but tells of no test" in repo.pull.body
