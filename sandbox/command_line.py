@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.forwarder import PROXY_FOLDER, Outlet
-from sandbox.inner_environment import HOME, OWN_PROGRAMS, VARIABLES
+from sandbox.inner_environment import HOME, with_tools
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
 UID = "1000"
@@ -40,7 +40,6 @@ _NAMESPACES = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshar
 _CONFINED = "--disable-userns --assert-userns-disabled --cap-drop ALL --new-session --clearenv"
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
-SHM_MB = 256
 NPROC_BACKSTOP = 4096
 """For all processes of the sandbox where a group counts them exactly."""
 
@@ -71,7 +70,8 @@ def command_line(
     """Everything but what differs from start to start; only set-up has an `outlet`."""
     before = [*bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
     before += ["--die-with-parent", "--uid", UID, "--gid", UID, "--hostname", "sandbox"]
-    variables = {**(outlet.environment if outlet else {}), **_environment(tool_paths)}
+    variables = {**(outlet.environment if outlet else {}), **with_tools(SYSTEM_PATH, tool_paths)}
+    variables["BASH_ENV"] = RLIMITS
     for name, value in variables.items():
         before += ["--setenv", name, value]
     way_out = ("--ro-bind", str(outlet.folder), PROXY_FOLDER) if outlet else ()
@@ -123,17 +123,6 @@ def _kernel() -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
 
 
-def _environment(tool_paths: Sequence[Path]) -> dict[str, str]:
-    path = [
-        str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
-    ]
-    return {
-        **VARIABLES,
-        "PATH": ":".join([*path, SYSTEM_PATH, OWN_PROGRAMS]),
-        "BASH_ENV": RLIMITS,
-    }
-
-
 def _system(limits: Limits) -> Iterable[str]:
     """The system's programs, our `/etc`, `/proc` and `/dev`."""
     yield from ("--ro-bind", "/usr", "/usr")
@@ -147,8 +136,7 @@ def _system(limits: Limits) -> Iterable[str]:
         if Path(path).exists():
             yield from ("--ro-bind", path, path)
     yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
-    shm = min(SHM_MB, limits.memory_mb // 4) << 20
-    yield from ("--size", str(shm), "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
+    yield from ("--size", str(limits.shm_mb << 20), "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
     yield from ("--remount-ro", "/dev")
 
 

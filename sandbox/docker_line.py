@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.forwarder import BASH_START, PROXY_FOLDER, Outlet
-from sandbox.inner_environment import HOME, OWN_PROGRAMS, VARIABLES
+from sandbox.inner_environment import HOME, with_tools
 from sandbox.sandbox import BASE_OBJECTS, WORKSPACE, Limits
 
-SHM_MB = 256
 GRACE_S = 30
 """A container whose service is gone ends by itself so long after its time."""
 
@@ -96,7 +95,7 @@ def container_line(
     words = [*_CONFINED, f"--security-opt=seccomp={calls}"]
     words += [f"--user={user[0]}:{user[1]}", "--label", label]
     words += _limits(limits)
-    for name, value in {**_way_out(outlet), **_environment(path, tool_paths)}.items():
+    for name, value in {**_way_out(outlet), **with_tools(path, tool_paths)}.items():
         words += ["--env", f"{name}={value}"]
     if outlet:
         words += Bind(outlet.folder, PROXY_FOLDER).words()
@@ -122,7 +121,7 @@ def _limits(limits: Limits) -> list[str]:
         f"--memory-swap={limits.memory_mb}m",
         f"--cpus={limits.cpus:g}",
         f"--pids-limit={limits.pids}",
-        f"--shm-size={min(SHM_MB, max(limits.memory_mb // 4, 1))}m",
+        f"--shm-size={limits.shm_mb}m",
         f"--ulimit=fsize={disk}:{disk}",
         "--ulimit=core=0:0",
         "--ulimit=nofile=4096:4096",
@@ -132,13 +131,3 @@ def _limits(limits: Limits) -> list[str]:
 
 def _way_out(outlet: Outlet | None) -> Mapping[str, str]:
     return {**outlet.environment, "BASH_ENV": BASH_START} if outlet else {}
-
-
-def _environment(path: str, tool_paths: Sequence[Path]) -> Mapping[str, str]:
-    tools = [
-        str(folder) for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()
-    ]
-    return {
-        **VARIABLES,
-        "PATH": ":".join([*tools, path, OWN_PROGRAMS]),
-    }

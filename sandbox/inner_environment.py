@@ -1,6 +1,7 @@
 """What every command finds in its environment, whichever backend runs it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 HOME: Final = "/home/agent"
@@ -16,3 +17,9 @@ VARIABLES: Final[Mapping[str, str]] = {
     "GIT_TERMINAL_PROMPT": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+def with_tools(path: str, tool_paths: Sequence[Path]) -> dict[str, str]:
+    """The variables on this machine; `path` is what the system's own programs are found on."""
+    tools = [folder for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()]
+    return {**VARIABLES, "PATH": ":".join([*map(str, tools), path, OWN_PROGRAMS])}

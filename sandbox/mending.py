@@ -86,7 +86,7 @@ def docker_mend(said: str, image: str) -> str:
         return DOCKER_PATHS
     if _NOT_WRITABLE in said:
         return DOCKER_USERS
-    if "was possible" in said:
+    if "was possible" in said or "seccomp" in said:
         return LEFT_OPEN_DOCKER
     return DOCKER_DAEMON
 

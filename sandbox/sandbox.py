@@ -29,6 +29,11 @@ class Limits:
     output_bytes: int = 4 * 1024 * 1024
     """Read at most; a command that writes more is stopped."""
 
+    @property
+    def shm_mb(self) -> int:
+        """Of `/dev/shm`, which counts as memory too."""
+        return min(256, max(self.memory_mb // 4, 1))
+
 
 @dataclass(frozen=True)
 class ExecResult:

@@ -160,6 +160,7 @@ def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path)
         ("info", "permission denied while trying to connect to docker", "answer", "usermod -aG"),
         ("create", "bind source path does not exist: /x", "cannot make", "File sharing"),
         ("start", 'exec: "timeout": executable file not found', "lost", "docker build"),
+        ("start", "seccomp is not enabled in your kernel", "lost", "Update docker"),
     ],
 )
 async def test_what_is_missing_is_told(
