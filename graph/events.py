@@ -6,7 +6,7 @@ nothing. The log adds `seq`, `runId` and `time`.
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
 
@@ -46,10 +46,13 @@ class EventBase(Value):
     """What every event has; `key` is empty where an event may come any number of times."""
 
     key: str = ""
+    always: ClassVar[tuple[str, ...]] = ()
+    """Fields that are there as null, too."""
 
     def data(self) -> dict[str, Any]:
         """The event's own fields as on the wire: camelCase, without `key` and absent ones."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"key"}, exclude_none=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude={"key"}, exclude_none=True)
+        return data | {name: data.get(name) for name in self.always}
 
     def keyed(self, scope: str) -> "Event":
         """This event with a key of `scope` and its content: the same again adds nothing."""
@@ -64,6 +67,7 @@ class RunQueued(EventBase):
 
 
 class RunStarted(EventBase):
+    always = ("baseBranch",)
     type: Literal["run.started"] = "run.started"
     repo_url: str
     prompt: str
@@ -144,6 +148,12 @@ class ValidationFinished(EventBase):
     known_failures: tuple[str, ...]
     findings: tuple[ValidationFinding, ...] = ()
 
+    def data(self) -> dict[str, Any]:
+        data = super().data()
+        for command in data["commands"]:
+            command.setdefault("exitCode", None)
+        return data
+
 
 class ReviewFinished(EventBase):
     type: Literal["review.finished"] = "review.finished"
@@ -202,6 +212,7 @@ class Retry(EventBase):
 
 
 class PrCreated(EventBase):
+    always = ("url", "number")
     type: Literal["pr.created"] = "pr.created"
     url: str | None
     number: int | None
@@ -210,6 +221,7 @@ class PrCreated(EventBase):
 
 
 class PrUpdated(EventBase):
+    always = ("url", "number")
     type: Literal["pr.updated"] = "pr.updated"
     url: str | None
     number: int | None

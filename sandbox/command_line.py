@@ -35,6 +35,8 @@ _HOST_ETC = (
     "/etc/ssl/openssl.cnf",
     "/etc/pki/ca-trust/extracted",
     "/etc/pki/tls",
+    "/etc/maven/m2.conf",
+    "/etc/maven/logging",  # and not its settings, which may hold passwords
 )
 _NAMESPACES = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
 _CONFINED = "--disable-userns --assert-userns-disabled --cap-drop ALL --new-session --clearenv"

@@ -9,9 +9,19 @@ from hypothesis import strategies as st
 
 from graph import errors
 from graph.branch import branch_name
-from graph.events import EVENT, Event, PlanReady, RunFinished, ToolFinished, UsageReported
+from graph.events import (
+    EVENT,
+    Event,
+    PlanReady,
+    PrCreated,
+    RunFinished,
+    RunStarted,
+    ToolFinished,
+    UsageReported,
+    ValidationFinished,
+)
 from graph.state import Limits, RunRequest
-from graph.values import Failure, Plan, Spend, Usage
+from graph.values import CommandReport, Failure, Plan, Spend, Usage
 
 
 @given(st.text(), st.uuids())
@@ -57,6 +67,18 @@ def test_events_go_on_the_wire_in_camel_case_without_key() -> None:
         "exitCode": 1,
         "durationMs": 5,
     }
+
+
+def test_what_readers_count_on_is_there_as_null_too() -> None:
+    started = RunStarted(repo_url="x", prompt="p", models={}, version="1", attempt=1)
+    assert (started.data()["baseBranch"], "baseSha" in started.data()) == (None, False)
+    local = PrCreated(url=None, number=None, branch="b", draft=False).data()
+    assert (local["url"], local["number"]) == (None, None)
+    absent = CommandReport(command="c", exit_code=None, status="unavailable", duration_ms=1)
+    validated = ValidationFinished(
+        status="unavailable", commands=(absent,), new_failures=(), known_failures=()
+    )
+    assert validated.data()["commands"][0]["exitCode"] is None
 
 
 def test_the_plan_on_the_wire() -> None:

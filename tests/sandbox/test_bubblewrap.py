@@ -69,6 +69,12 @@ async def test_nothing_else_can_be_written(sandbox: BubblewrapSandbox) -> None:
     assert (await sandbox.run("echo x >> /etc/passwd")).exit_code == 1
 
 
+@pytest.mark.skipif(shutil.which("mvn", path="/usr/bin") is None, reason="mvn is not in /usr/bin")
+async def test_the_systems_maven_starts_without_its_settings(sandbox: BubblewrapSandbox) -> None:
+    unseen = "! test -e /etc/maven/settings.xml"
+    assert "Apache Maven" in await said(sandbox, f"mvn --version && {unseen}")
+
+
 async def test_the_base_is_read_only_beside_the_tree(data_dir: Path) -> None:
     objects = data_dir / "base.git" / "objects"
     objects.mkdir(parents=True)
