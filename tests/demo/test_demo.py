@@ -1,5 +1,6 @@
 """The whole job on the sample: real git, HTTP, sandbox and tests; only Claude is replayed."""
 
+import asyncio
 import re
 import shutil
 import signal
@@ -15,10 +16,10 @@ from api.exit_codes import exit_code
 from api.settings import Settings
 from demo.sample import REQUEST, make_sample
 from demo.stage import Stage, open_stage
+from tests.standins.warm_command import ROOT, WarmCommand
 
 Event = dict[str, Any]
 pytestmark = pytest.mark.sandbox
-COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
 
 
 class Drawn:
@@ -183,40 +184,28 @@ def environment(data_dir: Path) -> Iterator[Mapping[str, str]]:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(data_dir),
         "TMPDIR": str(temporary),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(ROOT),
     }
     left = list(temporary.iterdir())
     shutil.rmtree(temporary)
     assert not left
 
 
-def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -> None:
-    ended = subprocess.run(
-        COMMAND,
-        env={
-            **environment,
-            "CODING_AGENT_SANDBOX": "docker",
-            "DOCKER_HOST": f"unix://{environment['TMPDIR']}/nobody-listens",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert ended.returncode == 1
-    assert re.search(r"nobody-listens|docker is not installed", ended.stdout)
-    assert re.search(r"sudo (systemctl start docker|apt-get .*install)", ended.stdout)
+async def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -> None:
+    nobody = f"unix://{environment['TMPDIR']}/nobody-listens"
+    env = {**environment, "CODING_AGENT_SANDBOX": "docker", "DOCKER_HOST": nobody}
+    demo = await WarmCommand.started("demo", env=env, folder=ROOT, drives=True)
+    out, _ = await demo.communicate()
+    assert demo.returncode == 1
+    assert re.search(rb"sudo (systemctl start docker|apt-get .*install)", out)
 
 
-def test_ctrl_c_ends_it_without_a_trace(environment: Mapping[str, str]) -> None:
-    with subprocess.Popen(
-        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as demo:
-        assert demo.stdout is not None
-        for line in demo.stdout:
-            if "prepare" in line:
-                break
+async def test_ctrl_c_ends_it_without_a_trace(environment: Mapping[str, str]) -> None:
+    demo = await WarmCommand.started("demo", env=environment, folder=ROOT, drives=True)
+    async with asyncio.timeout(60):
+        while b"prepare" not in (line := await demo.stdout.readline()):
+            assert line, "it ended before it began"
         demo.send_signal(signal.SIGINT)
-        _, errors = demo.communicate(timeout=60)
+        _, errors = await demo.communicate()
     assert demo.returncode == 130
-    assert errors == ""
+    assert errors == b""

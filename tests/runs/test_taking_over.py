@@ -28,23 +28,19 @@ from tests.standins.warm_command import ROOT, WarmCommand
 @asynccontextmanager
 async def process_of(house: House, **request: Any) -> AsyncIterator[tuple[WarmCommand, str]]:
     """A process that drives a run which it has started, and the run's id."""
-    said, saying = os.pipe()
-    with os.fdopen(said) as lines, os.fdopen(saying, "w") as its:
-        process = await WarmCommand.started(
-            str(house.folder),
-            json.dumps(request),
-            code=run_process.CODE,
-            env={"PATH": os.environ["PATH"]},
-            folder=ROOT,
-            drives=True,
-            files=(its.fileno(), its.fileno(), 2),
-        )
-        its.close()
-        try:
-            yield process, (await asyncio.to_thread(lines.readline)).strip()
-        finally:
-            process.kill()
-            await process.wait()
+    process = await WarmCommand.started(
+        str(house.folder),
+        json.dumps(request),
+        code=run_process.CODE,
+        env={"PATH": os.environ["PATH"]},
+        folder=ROOT,
+        drives=True,
+    )
+    try:
+        yield process, (await process.stdout.readline()).decode().strip()
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize("node", ["plan", "code", "publish"])

@@ -22,10 +22,11 @@ MAIN = "from api.cli import main; main()"
 class WarmCommand:
     """A running command, to be used as a process of asyncio."""
 
-    def __init__(self, pid: int, ends: asyncio.StreamReader, files: list[int]) -> None:
+    def __init__(self, pid: int, ends: asyncio.StreamReader) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._files = files
+        self.stdout = self.stderr = asyncio.StreamReader()
+        self._stdin = -1
         self._ended = asyncio.create_task(self._end(ends))
 
     @classmethod
@@ -48,8 +49,11 @@ class WarmCommand:
         for descriptor in theirs if files is None else ():
             os.close(descriptor)
         ends, writer = await asyncio.open_connection(sock=report)
-        command = cls(int(await ends.readline()), ends, ours)
+        command = cls(int(await ends.readline()), ends)
         command._ended.add_done_callback(lambda _: writer.close())
+        if ours:
+            command._stdin, out, err = ours
+            command.stdout, command.stderr = await _read(out), await _read(err)
         return command
 
     def send_signal(self, number: int) -> None:
@@ -68,11 +72,9 @@ class WarmCommand:
 
     async def communicate(self, stdin: bytes = b"") -> tuple[bytes, bytes]:
         """What it wrote, once it has ended."""
-        given, *written = self._files
-        self._files = []
-        os.write(given, stdin)
-        os.close(given)
-        out, err = await asyncio.gather(*map(_read, written))
+        os.write(self._stdin, stdin)
+        os.close(self._stdin)
+        out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
         await self.wait()
         return out, err
 
@@ -89,17 +91,13 @@ def _pipes() -> tuple[list[int], list[int]]:
     return [ours_in, ours_out, ours_err], [theirs_in, theirs_out, theirs_err]
 
 
-async def _read(descriptor: int) -> bytes:
-    """All that comes until the other side is closed."""
+async def _read(descriptor: int) -> asyncio.StreamReader:
+    """What comes until the other side is closed."""
     reader, loop = asyncio.StreamReader(), asyncio.get_running_loop()
-    with os.fdopen(descriptor, "rb", 0) as pipe:
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), pipe
-        )
-        try:
-            return await reader.read()
-        finally:
-            transport.close()
+    await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    return reader
 
 
 @cache
