@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 
 from graph.errors import SandboxUnavailable
+from sandbox.attached import Attached
 from sandbox.choice import Wanted, choose
 from sandbox.docker import LABEL, Docker
 from sandbox.docker_calls import profile, profile_file
 from sandbox.docker_cli import DockerCli, docker_environment
+from sandbox.output import BothEnds
 from sandbox.sandbox import Limits
 from sandbox.trial import trial
 from tests.sandbox.docker_backend import SECRET, no_daemon, on_daemon, on_stand_in, opened
@@ -60,6 +63,24 @@ async def test_files_without_a_name_count(daemon: Docker, data_dir: Path) -> Non
     sandbox = opened(daemon, data_dir)
     fill = "for i in {1..9}; do exec {f}>$i; rm $i; head -c 30M /dev/zero >&$f; done; sleep 9"
     assert (await sandbox.run(fill)).limit == "disk"
+
+
+async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
+    """A daemon in a virtual machine names its numbers, which are others' here."""
+    words = ("/bin/sleep", "60")
+    program = await asyncio.create_subprocess_exec(
+        *words, stdout=subprocess.PIPE, start_new_session=True
+    )
+    other = await asyncio.create_subprocess_exec(*words)
+    attached = Attached(program, "0" * 64, BothEnds(9), 9)
+    attached.see(other.pid)
+    assert attached.pid == program.pid
+    attached.stop("time")
+    await attached.wait()
+    state = Path(f"/proc/{other.pid}/stat").read_text().split()[2]
+    other.kill()
+    await other.wait()
+    assert (state in "RSD", program.returncode) == (True, -signal.SIGKILL)
 
 
 # --- what the daemon is told, and what is left
