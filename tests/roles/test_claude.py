@@ -222,11 +222,11 @@ async def test_cancelling_leaves_no_request(serve: Serve) -> None:
     silence = standin.Silence()
     async with serve(silence) as (_, claude):
         sending = asyncio.create_task(claude.attempt(body(), Heard()))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(silence.begun.wait(), 60)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        await asyncio.wait_for(silence.left.wait(), 2)
+        await asyncio.wait_for(silence.left.wait(), 20)
 
 
 async def test_nobody_listens(serve: Serve) -> None:
