@@ -9,8 +9,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.e2e.hosted import Hosted
 from tests.e2e.script import MORNING, Script, approve, done, plan, shell, small_change, told
 from tests.e2e.service import Run
+from tests.e2e.test_repositories import EVENING, POLITE
 from tests.modal.deployment import APP, OTHER_KEY, Deployment
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
@@ -36,16 +38,22 @@ async def deployment() -> AsyncIterator[Deployment]:
 
 
 async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
-    """Watched in three containers: from the start, by one who comes late, by one who goes on."""
+    """Watched in three containers: from the start, by one who comes late, by one who goes on.
+
+    The base moves meanwhile: its objects come into the run's folder, and later trees from there.
+    """
     repo = await deployment.host()
+    script = {**small_change(), "fixer": [shell(EVENING), done()]}
+    script["reviewer"] = [approve(), approve()]
     async with deployment.client() as http:
         assert (await http.get("/auth-test", params={"repoUrl": repo.url})).json() == {
             "claude": "ok",
             "github": "ok",
             "repo": {"read": True, "push": True},
         }
-        run = await deployment.start(http, "Say good morning.", repo, small_change())
+        run = await deployment.start(http, "Say good morning.", repo, script)
         await run.until("plan.ready")
+        moved = repo.commit("test_polite.py", POLITE)
         late = Run(http, run.run_id, run.prompt).watch()
         part = Run(http, run.run_id, run.prompt, run.events[:1]).watch()
         await asyncio.gather(run.ended(), late.ended(), part.ended())
@@ -55,12 +63,21 @@ async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
         assert run.end["status"] == "succeeded"
         assert run.end["prUrl"] == f"{repo.url}/pull/1"
         assert [name for name in ROLES if not deployment.containers(name)] == []
-        assert b"Good morning" in await run.diff()
+        assert b"Good evening" in await run.diff()
+        check_base(run, repo, moved)
     async with deployment.client(OTHER_KEY) as other:
         assert (await other.get(f"/runs/{run.run_id}")).status_code == 404
         assert (await other.get("/runs")).json()["runs"] == []
     await check_metrics(deployment, run)
     deployment.plane.function("api", APP).definition.max_concurrent_inputs = 2
+
+
+def check_base(run: Run, repo: Hosted, moved: str) -> None:
+    """The pull request is on the base where it is now, and holds there."""
+    assert [outcome for name, outcome in run.nodes if name == "publish"] == ["revised", "ok"]
+    assert [event.get("baseSha") for event in run.of("change.updated")] == [None, moved, None]
+    assert "test_no_morning_is_spoken_of" in run.of("validation.finished")[1]["newFailures"][0]
+    assert repo.git("rev-parse", f"{repo.pull.head}^").decode().strip() == moved
 
 
 async def check_metrics(deployment: Deployment, run: Run) -> None:
