@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from forge.secret_forms import SecretForms
 from tests.forge.trusted_side import ENVIRONMENT
+from tests.standins.written_pieces import written_pieces
 
 _TRANSFER = re.compile(rb"\b(clone|fetch|push|ls-remote|remote-https?|index-pack|send-pack)\b")
 """A transfer, or a part of one whose beginning may be gone already."""
@@ -60,10 +61,10 @@ class SecretSearch:
         self.look("git object", done.stdout)
 
     def _file(self, path: Path) -> None:
-        data = path.read_bytes()
-        self.look(f"file {path.name}", data)
+        for piece in written_pieces(path):
+            self.look(f"file {path.name}", piece)
         if _LOOSE.search(str(path)):
-            self.look("git object", zlib.decompress(data))
+            self.look("git object", zlib.decompress(path.read_bytes()))
 
     @contextmanager
     def processes(self, root: int) -> Iterator[None]:

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from demo.forge_server import ForgeServer
 from demo.hosted_repository import HostedRepository
+from tests.standins.written_pieces import written_pieces
 
 TOKEN = "ghp_ForTestsOnly0123456789ABCDEFabcdef0123"
 
@@ -133,4 +134,8 @@ def accept_pushes(repository: HostedRepository) -> None:
 def files_that_hold(folder: Path, text: str) -> list[Path]:
     """Every file below `folder` in which `text` stands."""
     wanted = text.encode()
-    return [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes()]
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and any(wanted in piece for piece in written_pieces(path))
+    ]
