@@ -18,19 +18,11 @@ from api.settings import Settings, load_settings
 from configuration import Configuration
 from forge.github import ONCE, GitHub
 from forge.kept_base import KeptBases
-from forge.publisher import ForgePublisher
-from forge.repository import GitRepositories
-from forge.warming import WarmingRepositories
 from graph.errors import CodingAgentError
 from graph.services import Services
 from roles.claude import Claude
-from roles.coder import ClaudeCoder
-from roles.fixer import ClaudeFixer
-from roles.planner import ClaudePlanner
-from roles.reviewer import ClaudeReviewer
 from runs.service import RunService
 from runs.sqlite_store import SqliteStore
-from sandbox.checks import SandboxChecks
 from sandbox.choice import Wanted, choose
 from sandbox.counted import Counts
 from sandbox.docker_cli import docker_environment
@@ -94,6 +86,16 @@ class Machine:
 
     @cached_property
     def services(self) -> Services:
+        # Imported, as LangGraph below, when a run is driven: who only looks at runs needs none.
+        from forge.publisher import ForgePublisher
+        from forge.repository import GitRepositories
+        from forge.warming import WarmingRepositories
+        from roles.coder import ClaudeCoder
+        from roles.fixer import ClaudeFixer
+        from roles.planner import ClaudePlanner
+        from roles.reviewer import ClaudeReviewer
+        from sandbox.checks import SandboxChecks
+
         settings, runs = self.settings, self.runs
         role: dict[str, Any] = {"claude": self.claude, "sandboxes": self.sandboxes, "runs": runs}
         forge: dict[str, Any] = {
@@ -127,7 +129,7 @@ class Machine:
         )
 
     def graph(self) -> "Builder":
-        from graph.build import build_graph  # brings LangGraph: who only looks at runs needs none
+        from graph.build import build_graph
 
         return build_graph(self.services, self.configuration.limits)
 
