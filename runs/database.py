@@ -16,6 +16,8 @@ Connection: TypeAlias = sqlite3.Connection
 T = TypeVar("T")
 
 _LOCKED_TIMEOUT_S: Final = 5.0
+_CACHE_KIB: Final = 512
+"""Of pages in memory, for each connection; the system keeps the file's too."""
 _PRIMARY: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -144,6 +146,7 @@ def _write_ahead(connection: Connection, timeout_s: float) -> None:
     while not _set_write_ahead(connection, last_try=time.monotonic() >= end):
         time.sleep(0.01)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
 
 def _set_write_ahead(connection: Connection, *, last_try: bool) -> bool:
