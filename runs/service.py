@@ -139,7 +139,7 @@ class RunService:
 
         def enter(queued: int) -> tuple[Entry, ...]:
             if lease is None and queued >= self._config.max_queued:
-                raise TooManyRuns(f"{queued} runs are queued already.")
+                raise TooManyRuns(f"As many runs are queued as may be: {queued}.")
             return Entrance.queued(lease, queued).entries
 
         new = False
