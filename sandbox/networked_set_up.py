@@ -84,9 +84,12 @@ class NetworkedSetUp:
         new = await asyncio.to_thread(make_folders, beside, owner)
         try:
             plain = await self._attach(new, run.git_of(spec.base), owner)
-            await fill(CountedSandbox(plain, self._counts), run, spec, patch)
-            await self._run(new, run, spec, owner)
-            packed = await plain.transfer(_PACK, target=target)
+            try:
+                await fill(CountedSandbox(plain, self._counts), run, spec, patch)
+                await self._run(new, run, spec, owner)
+                packed = await plain.transfer(_PACK, target=target)
+            finally:
+                await plain.close()
         finally:
             await remove_folder(new)
         if packed.exit_code != 0:
