@@ -63,14 +63,18 @@ def build_graph(
     return graph
 
 
-def resume_command(state: RunState, pending: tuple[str, ...], limits: Limits) -> Command[Any]:
+def resume_command(
+    state: RunState, pending: tuple[str, ...], limits: Limits, attempt: int
+) -> Command[Any]:
     """The input that carries a run on after an end, with a clock of its own and these limits.
 
-    `state` and `pending` are the values and `next` of the thread's newest checkpoint. A role that
-    was stopped is called again as the same step, so that it goes on in its own transcript.
+    `state` and `pending` are the values and `next` of the thread's newest checkpoint; `attempt`
+    stays in the state, which so says that the command was taken. A role that was stopped is called
+    again as the same step, so that it goes on in its own transcript.
     """
     node = pending[0] if pending else edges.resume_from(state)
     update: dict[str, Any] = {
+        "attempt": attempt,
         "limits": limits,
         **limits.model_dump(),
         "deadline": time.time() + limits.timeout_s,

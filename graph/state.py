@@ -78,6 +78,8 @@ class RunState(RunRequest, total=False):
     """All channels. Nodes return only the keys they change."""
 
     run_id: str
+    attempt: int
+    """The one that the newest resume command began; absent before the first."""
     limits: Limits
     base: Base
     branch: str

@@ -12,9 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-from runs.checkpoints import LogBarrier, open_checkpointer
+from runs.checkpoints import LogBarrier, RunSaver, open_checkpointer
 from runs.database import store_errors
 from runs.places import Mount
 
@@ -30,7 +28,7 @@ class CopiedCheckpoints:
         self._service = service
 
     @asynccontextmanager
-    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[AsyncSqliteSaver]:
+    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
         path = self._own / f"{run_id}.db"
         name = f"{time.time_ns():020d}-{self._service}.db"
 

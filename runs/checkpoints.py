@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -16,6 +17,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 import graph.state
@@ -35,6 +37,8 @@ def _values_of(module: ModuleType) -> list[tuple[str, str]]:
 
 _CACHE_KIB: Final = 64
 """Of pages in memory: each run has a connection, and writes to it once a node."""
+_COMMAND: Final = str(UUID(int=0))
+"""Where LangGraph keeps what a command writes: as of a task that there is not."""
 ALLOWED: Final = (*_values_of(graph.values), *_values_of(graph.state))
 """The only types, beside plain data, that a checkpoint may bring to life."""
 
@@ -69,7 +73,7 @@ class LogBarrier:
         return not self._stopped
 
 
-class LoggedFirstSaver(AsyncSqliteSaver):
+class RunSaver(AsyncSqliteSaver):
     """A checkpointer behind a LogBarrier; `kept` is called after each checkpoint."""
 
     def __init__(
@@ -102,16 +106,39 @@ class LoggedFirstSaver(AsyncSqliteSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Keep a result. Errors and interrupts, which end no node, wait for nothing.
+        """Keep a result. Interrupts, which end no node, wait for nothing.
 
-        LangGraph keeps what a cancelled node had written so far, and would take that for its
-        result: the node is not run again, and where its routing is missing the graph just ends.
+        LangGraph keeps what a failed or cancelled node had written so far, and would take that for
+        its result: the node is not run again, and where its routing is missing the graph just ends.
+        Of the error itself only the text would come back.
         """
-        if any(isinstance(value, asyncio.CancelledError) for _, value in writes):
+        if any(channel == ERROR for channel, _ in writes):
             return
         special = any(channel in WRITES_IDX_MAP for channel, _ in writes)
         if await self._barrier.passed("" if special else task_id):
             await super().aput_writes(config, writes, task_id, task_path)
+
+    async def over(self, config: RunnableConfig) -> set[str]:
+        """The tasks whose results are kept, and not yet a part of a checkpoint.
+
+        LangGraph's own snapshot leaves out the node to which a kept command leads.
+        """
+        found = await self.aget_tuple(config)
+        writes = found.pending_writes or () if found else ()
+        return {task for task, channel, _ in writes if channel not in WRITES_IDX_MAP}
+
+    async def take_back(self, config: RunnableConfig) -> None:
+        """Forget a command whose node has not ended.
+
+        LangGraph keeps it beside the checkpoint until then, and would take the next one in addition
+        to it: two values for one key, and two nodes to go to.
+        """
+        thread = config["configurable"]["thread_id"]
+        async with self.lock:
+            await self.conn.execute(
+                "DELETE FROM writes WHERE thread_id = ? AND task_id = ?", (thread, _COMMAND)
+            )
+            await self.conn.commit()
 
 
 @asynccontextmanager
@@ -119,11 +146,11 @@ async def open_checkpointer(
     path: Path,
     barrier: LogBarrier | None = None,
     kept: Callable[[], Awaitable[None]] | None = None,
-) -> AsyncIterator[AsyncSqliteSaver]:
+) -> AsyncIterator[RunSaver]:
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     connection = await aiosqlite.connect(path)
-    saver = LoggedFirstSaver(connection, barrier or LogBarrier(), kept)
+    saver = RunSaver(connection, barrier or LogBarrier(), kept)
     try:
         await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         yield saver
@@ -140,9 +167,7 @@ async def open_checkpointer(
 class Checkpoints(Protocol):
     """The checkpoints of all runs."""
 
-    def open(
-        self, run_id: str, barrier: LogBarrier
-    ) -> AbstractAsyncContextManager[AsyncSqliteSaver]:
+    def open(self, run_id: str, barrier: LogBarrier) -> AbstractAsyncContextManager[RunSaver]:
         """Those of one run, behind its log's barrier. Raises StoreError."""
         ...
 
@@ -154,7 +179,7 @@ class LocalCheckpoints:
         self._runs = runs
 
     @asynccontextmanager
-    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[AsyncSqliteSaver]:
+    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
         path = RunFolder.of(self._runs, run_id).checkpoint
         with store_errors(path):
             async with open_checkpointer(path, barrier) as saver:

@@ -21,7 +21,7 @@ from graph.errors import StoreError, VersionChanged
 from graph.state import Limits, RunRequest, RunState
 from graph.tracing import span
 from runs import transitions
-from runs.checkpoints import Checkpoints, LogBarrier
+from runs.checkpoints import Checkpoints, LogBarrier, RunSaver
 from runs.clean_up import CleanUp
 from runs.current_run import CURRENT_RUN
 from runs.entry import Entry, hidden
@@ -29,7 +29,7 @@ from runs.recorder import Recorder
 from runs.run import STATE_VERSION, Lease, Run
 from runs.run_files import RunFiles
 from runs.store import Store
-from runs.stream import Interrupted, StreamReader, ending_of, is_node
+from runs.stream import Interrupted, StreamReader, ending_of
 from runs.transitions import Ending, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Drive:
             )
         async with self._workshop.checkpoints.open(self.run_id, self._barrier) as saver:
             graph = self._workshop.graph.copy({"checkpointer": saver})
-            given = await self._first_input(graph)
+            given = await self._first_input(graph, saver)
             while interrupted := await self._stream(graph, given):
                 run = await self._ask(interrupted)
                 if run.cancelling:
@@ -173,17 +173,23 @@ class Drive:
                 given = Command(resume={interrupted.id: approval})
             return ending_of((await graph.aget_state(self._config)).values)
 
-    async def _first_input(self, graph: Graph) -> RunRequest | Command[Any] | None:
-        """The request at the very first, a command after an end, else None: just go on."""
+    async def _first_input(self, graph: Graph, saver: RunSaver) -> RunRequest | Command[Any] | None:
+        """The request at the very first, a command where one is due, else None: just go on.
+
+        Whether the graph has taken a command, its state alone can say: the log may run ahead of it.
+        """
         snapshot = await graph.aget_state(self._config)
         if snapshot.created_at is None:
             return self._run.request
-        self._reader.over = {task.id for task in snapshot.tasks if task.result is not None}
+        self._reader.over = await saver.over(self._config)
+        attempt = self._run.resumed_as
+        if snapshot.values.get("attempt", 0) >= attempt:
+            return None
+        await saver.take_back(self._config)
+        snapshot = await graph.aget_state(self._config)
         pending = tuple(task.name for task in snapshot.tasks)
-        if self._run.carrying_on and all(map(is_node, pending)):
-            limits = self._workshop.limits.lowered_by(self._run.request)
-            return resume_command(cast("RunState", snapshot.values), pending, limits)
-        return None
+        limits = self._workshop.limits.lowered_by(self._run.request)
+        return resume_command(cast("RunState", snapshot.values), pending, limits, attempt)
 
     async def _stream(
         self, graph: Graph, given: RunRequest | Command[Any] | None

@@ -59,8 +59,8 @@ class Run(Value):
     last_seq: int = 0
     begun: bool = False
     """`run.started` is in the log."""
-    carrying_on: bool = False
-    """Resumed by the caller, and the graph has not been told yet."""
+    resumed_as: int = 0
+    """The newest attempt that the caller began by a resume; the graph's state says if it knows."""
     cancelling: bool = False
     lease: Lease | None = None
     plan_id: str | None = None
@@ -114,7 +114,7 @@ class Run(Value):
         if kind == "node.started":
             opened = OpenNode(node=event["node"], visit=event["visit"], since=now)
             visits = {**self.visits, opened.node: opened.visit}
-            return self.but(node=opened.node, open_node=opened, visits=visits, carrying_on=False)
+            return self.but(node=opened.node, open_node=opened, visits=visits)
         if kind == "node.finished":
             idle = self.idle_pickups if event["outcome"] == "stopped" else 0
             return self.but(open_node=None, idle_pickups=idle)

@@ -192,7 +192,7 @@ def resume(
         request=request,
         queued_at=now,
         updated_at=now,
-        carrying_on=True,
+        resumed_as=attempt,
         cancelling=False,
         idle_pickups=0,
         lease=run.lease if run.held(now, gone) else entrance.lease,

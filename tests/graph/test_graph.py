@@ -59,7 +59,7 @@ class Driven:
     async def resume(self, limits: Limits) -> dict[str, Any]:
         snapshot = await self.graph.aget_state(self.config)
         values: Any = snapshot.values
-        return await self.run(resume_command(values, snapshot.next, limits))
+        return await self.run(resume_command(values, snapshot.next, limits, 2))
 
 
 async def test_success_at_first_try() -> None:

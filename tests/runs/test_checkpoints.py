@@ -57,7 +57,7 @@ async def test_a_result_waits_for_its_nodes_events(tmp_path: Path) -> None:
         barrier.started("one")
         barrier.started("two")
         held = [put("plan", "one"), put("plan", "two")]
-        await asyncio.gather(put("__error__", "one"), put("plan", "other"))
+        await asyncio.gather(put("__interrupt__", "one"), put("plan", "other"))
         await asyncio.sleep(0.05)
         assert not any(task.done() for task in held)
         barrier.logged("one")
@@ -72,14 +72,15 @@ async def test_a_result_waits_for_its_nodes_events(tmp_path: Path) -> None:
         assert {task for task, _, _ in found.pending_writes} == {"one", "other"}
 
 
-async def test_half_a_result_of_a_cancelled_node_is_no_result(tmp_path: Path) -> None:
+async def test_half_a_result_of_a_node_that_did_not_end_is_no_result(tmp_path: Path) -> None:
     async with open_checkpointer(tmp_path / "checkpoint.db") as saver:
         config = await saver.aput(CONFIG, empty_checkpoint(), {}, {})
-        half = [("plan", 1), ("__error__", asyncio.CancelledError())]
-        await saver.aput_writes(config, half, "one")
+        for error in (asyncio.CancelledError(), RuntimeError("it failed")):
+            await saver.aput_writes(config, [("plan", 1), ("__error__", error)], "one")
         found = await saver.aget_tuple(config)
         assert found
         assert not found.pending_writes
+        assert not await saver.over(config)
 
 
 class SlowStore(SqliteStore):

@@ -84,17 +84,18 @@ async def test_a_waiting_run_is_cancelled_at_once_and_asks_again(house: House) -
     async with house.open() as service:
         run_id = await started(service, approve_plan=True)
         asked = await seen(service, run_id, "plan.waiting")
-        await asyncio.sleep(0.05)
-        assert await service.cancel(run_id, ME) is True
-        events = await log_of(service, run_id)
-        assert story(events)[-2:] == ["approve:stopped", "finished:cancelled"]
-        assert house.closed == [run_id]
-        await service.resume(run_id, ME)
-        again = await seen(service, run_id, "plan.waiting", after=events[-1].seq)
-        assert again.data == asked.data
+        for times in (1, 2):
+            await asyncio.sleep(0.05)
+            assert await service.cancel(run_id, ME) is True
+            events = await log_of(service, run_id)
+            assert story(events)[-2:] == ["approve:stopped", "finished:cancelled"]
+            assert house.closed == [run_id] * times
+            await service.resume(run_id, ME)
+            again = await seen(service, run_id, "plan.waiting", after=events[-1].seq)
+            assert again.data == asked.data
         await service.answer_plan(run_id, ME, Approval(decision="approve"))
         told = story(await log_of(service, run_id, after=events[-1].seq))
-        assert told[:4] == ["resumed", "approve2", "approve:approved", "code1"]
+        assert told[:4] == ["resumed", "approve3", "approve:approved", "code1"]
 
 
 async def test_only_an_ended_run_can_be_resumed(house: House) -> None:
