@@ -51,9 +51,14 @@ async def test_a_run_is_cancelled_and_resumed_in_one_node_again_and_again(
 
 
 async def cancelled(service: RunService, house: House) -> str:
+    """Twice in one node, so that the next command takes the place of another."""
     house.pace.hold("code")
     run_id = await started(service)
     await house.pace.reached("code")
+    await service.cancel(run_id, ME)
+    await log_of(service, run_id)
+    await service.resume(run_id, ME)
+    await house.pace.reached("code", 2)
     await service.cancel(run_id, ME)
     await log_of(service, run_id)
     house.pace.let_go("code")
