@@ -12,7 +12,7 @@ from sandbox.files import read_file, write_file
 from sandbox.output import BothEnds
 from sandbox.sandbox import ExecResult, Limits, Sandbox
 from sandbox.shell import COMMAND_FILE, NO_COMMAND, shell
-from sandbox.supervised import Order, order_of, pieces_of, read_answer
+from sandbox.supervised import Answer, Order, order_of, pieces_of, read_answer
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
@@ -57,6 +57,7 @@ class RemoteSandbox(Sandbox):
         self._limits = limits
         self._running: set[_Conversation] = set()
         self._closed = False
+        self._tree_bytes = 0
 
     async def run(
         self,
@@ -104,23 +105,27 @@ class RemoteSandbox(Sandbox):
         """Start what the order says, feed it, and wait until all of it has ended."""
         if self._closed:
             raise SandboxLost("the sandbox is closed")
-        conversation = _Conversation(self._container, order, pieces, keep_bytes)
+        known = replace(order, tree_bytes=self._tree_bytes)
+        conversation = _Conversation(self._container, known, pieces, keep_bytes)
         self._running.add(conversation)
         try:
-            result = await conversation.result()
+            answer = await conversation.answer()
         except SandboxLost as error:
             if self._closed:
                 raise SandboxLost("the sandbox is closed") from error
             raise
         finally:
             self._running.discard(conversation)
-        return await self._timed_out(order) if result is None else result
+        if answer is None:
+            return await self._timed_out(order)
+        self._tree_bytes = answer.tree_bytes or self._tree_bytes
+        return answer.result
 
     async def sweep(self) -> bool:
         """End everything that any command runs in it; whether that is so."""
         order = replace(order_of(["/bin/true"], self._limits, timeout_s=5), sweep=True)
         try:
-            return await _Conversation(self._container, order, (), 0).result() is not None
+            return await _Conversation(self._container, order, (), 0).answer() is not None
         except SandboxLost:
             return False
 
@@ -147,12 +152,12 @@ class _Conversation:
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(_heard)
 
-    def stop(self) -> "asyncio.Task[ExecResult | None]":
+    def stop(self) -> "asyncio.Task[Answer | None]":
         """Let everything of it be killed; the task ends when that is so."""
         self._stopped.set()
         return self._task
 
-    async def result(self) -> ExecResult | None:
+    async def answer(self) -> Answer | None:
         """None where its time was over before it answered. Raises SandboxError."""
         try:
             return await asyncio.shield(self._task)
@@ -161,7 +166,7 @@ class _Conversation:
             await asyncio.wait([self._task], timeout=_SLACK_S)
             raise
 
-    async def _run(self) -> ExecResult | None:
+    async def _run(self) -> Answer | None:
         seconds = math.ceil(self._order.patience_s)
         try:
             async with asyncio.timeout(seconds + _SLACK_S):
@@ -169,7 +174,7 @@ class _Conversation:
         except TimeoutError as error:
             raise SandboxLost("the sandbox was lost: nothing is heard of it") from error
 
-    async def _converse(self, seconds: int) -> ExecResult | None:
+    async def _converse(self, seconds: int) -> Answer | None:
         told = BothEnds(_ANSWER_BYTES)
         process = await self._container.start(self._order.words, timeout_s=seconds)
         feeding = asyncio.create_task(self._feed(process))
@@ -197,7 +202,7 @@ class _Conversation:
         await process.end_input()
 
 
-def _heard(task: "asyncio.Task[ExecResult | None]") -> None:
+def _heard(task: "asyncio.Task[Answer | None]") -> None:
     """Who was cancelled does not ask for the error."""
     if not task.cancelled():
         task.exception()

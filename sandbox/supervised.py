@@ -41,6 +41,7 @@ exec(compile(source, "supervisor", "exec"))
 class Order:
     """What the supervisor is told; its fields are read by `sandbox.supervisor`.
 
+    `tree_bytes` is what the last answer told of the tree: only what grows over its limit is ended.
     `give` names folders that are made, and given to the user of commands, before it starts.
     `sweep` says that every other command ends with it.
     """
@@ -51,6 +52,7 @@ class Order:
     memory_mb: int
     pids: int
     disk_mb: int
+    tree_bytes: int = 0
     script_bytes: int = 0
     input_bytes: int = 0
     user: int | None = USER
@@ -101,21 +103,30 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
     return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
 
 
-def read_answer(told: bytes, kept: BothEnds) -> ExecResult:
-    """How the command ended, by the supervisor's answer. Raises SandboxLost: there is none."""
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended, and what its tree then held; 0 where nobody looked."""
+
+    result: ExecResult
+    tree_bytes: int = 0
+
+
+def read_answer(told: bytes, kept: BothEnds) -> Answer:
+    """What the supervisor answered. Raises SandboxLost: nothing."""
     try:
         answer = json.loads(told.strip().splitlines()[-1])
         lost, limit, code = answer["lost"], answer["limit"], answer["exit_code"]
-        took = int(answer["duration_ms"])
+        took, tree_bytes = int(answer["duration_ms"]), int(answer["tree_bytes"])
     except (IndexError, KeyError, TypeError, ValueError) as error:
         said = told[-300:].decode(errors="replace").strip()
         raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
     if lost or (code is None if limit is None else limit not in get_args(LimitHit)):
         raise SandboxLost(f"the sandbox was lost: {lost or 'it told no end'}")
-    return ExecResult(
+    result = ExecResult(
         exit_code=None if limit else int(code),
         output=kept.kept,
         dropped=kept.dropped,
         duration_ms=took,
         limit=limit,
     )
+    return Answer(result, tree_bytes)

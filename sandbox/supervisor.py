@@ -81,7 +81,7 @@ class Command:
             self.wait_for_turn()
         script, given = self.take_input()
         woken = wake_on_children()
-        disk = Disk(self.order["folders"], self.order["disk_mb"] << 20)
+        disk = Disk(self.order["folders"], self.order["disk_mb"] << 20, self.order["tree_bytes"])
         output, theirs = os.pipe()
         started = time.monotonic()
         try:
@@ -101,7 +101,7 @@ class Command:
         if not gone:
             return answer(lost="its processes cannot be ended")
         limit = end.limit or (None if end.lost else self.late_limit(output, disk))
-        return answer(None if limit else self.code, limit, end.lost, took)
+        return answer(None if limit else self.code, limit, end.lost, took, disk.size)
 
     def give_folders(self) -> None:
         for folder in self.order["give"]:
@@ -178,7 +178,7 @@ class Command:
                 raise Ended("time")
             self.scan()
             try:
-                disk.watch()
+                disk.watch(self.mine)
             except Outgrown:
                 raise Ended("disk") from None
 
@@ -300,9 +300,14 @@ def taken(size: int) -> Iterator[bytes]:
 
 
 def answer(
-    code: int | None = None, limit: str | None = None, lost: str = "", took: int = 0
+    code: int | None = None,
+    limit: str | None = None,
+    lost: str = "",
+    took: int = 0,
+    tree_bytes: int = 0,
 ) -> dict[str, Any]:
-    return {"exit_code": code, "limit": limit, "lost": lost, "duration_ms": took}
+    told = {"exit_code": code, "limit": limit, "lost": lost}
+    return {**told, "duration_ms": took, "tree_bytes": tree_bytes}
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ Part of the program of `sandbox.supervisor`, and like it of the standard library
 """
 
 import os
+import stat
 import time
+from collections.abc import Callable, Iterable
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WALK_EVERY_S = 2.0
@@ -23,34 +25,39 @@ class Outgrown(Exception):
 
 
 class Disk:
-    """The size of a tree: walked over now and then, and at the end where its disk lost much."""
+    """The size of a tree: walked over now and then, and at the end where its disk lost much.
 
-    def __init__(self, folders: list[str], limit: int) -> None:
+    `size` is what it was when it was last walked over, in this command or one before; 0: never.
+    """
+
+    def __init__(self, folders: list[str], limit: int, size: int) -> None:
         self.folders = folders
         self.limit = limit
-        self.before: int | None = None
+        self.size = size
+        self.walked = False
         self.free = self.free_now()
         self.walk_at = time.monotonic() + WALK_EVERY_S
 
-    def watch(self) -> None:
+    def watch(self, mine: Callable[[], Iterable[int]]) -> None:
+        """Walk where it is time to; `mine` tells the command's processes."""
         now = time.monotonic()
         if now >= self.walk_at:
-            self.walk()
+            self.walk(mine())
             took = time.monotonic() - now
             self.walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
 
     def look(self) -> None:
         """The last look, a cheap one where little was written."""
-        if self.before is not None or self.free - self.free_now() > self.limit // 2:
-            self.walk()
+        if self.walked or self.free - self.free_now() > self.limit // 2:
+            self.walk(())
 
-    def walk(self) -> None:
+    def walk(self, pids: Iterable[int]) -> None:
         """A tree that was over its limit before may be cleaned up."""
-        size = sum(map(tree_bytes, self.folders))
-        grown = self.before is not None and size > self.before + SLACK_BYTES
-        if size > self.limit and (grown or self.free - self.free_now() > SLACK_BYTES):
+        size = sum(map(tree_bytes, self.folders)) + deleted_bytes(pids)
+        grown = size > self.size + SLACK_BYTES
+        self.size, self.walked = size, True
+        if grown and size > self.limit:
             raise Outgrown
-        self.before = size
 
     def free_now(self) -> int:
         try:
@@ -76,6 +83,24 @@ def tree_bytes(folder: str) -> int:
             except OSError:
                 continue
     return total
+
+
+def deleted_bytes(pids: Iterable[int]) -> int:
+    """Bytes of files that have no name any more, only a process that holds them open."""
+    sizes = {}
+    for pid in pids:
+        try:
+            opened = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for fd in opened:
+            try:
+                info = os.stat(f"/proc/{pid}/fd/{fd}")
+            except OSError:
+                continue
+            if stat.S_ISREG(info.st_mode) and info.st_nlink == 0:
+                sizes[info.st_dev, info.st_ino] = info.st_blocks * 512
+    return sum(sizes.values())
 
 
 def processes() -> Processes:

@@ -82,13 +82,12 @@ class TreeSize:
     async def outgrown(self, leader: int) -> bool:
         """Walk; whether the tree, with deleted files still open, is over its limit and grew.
 
-        One that was over it before may be cleaned up.
+        One that is known to be over it may be cleaned up.
         """
         async with self._walking:
             started = time.monotonic()
             free, size = await asyncio.to_thread(self._measure, leader)
-            lost = free.lost_since(self._free) > 0
-            grown = size > self._size + SLACK_BYTES if self._walked else lost
+            grown = size > self._size + SLACK_BYTES or not self._walked
             self._size, self._free, self._walked = size, free, True
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)

@@ -27,6 +27,10 @@ def run(container: Container, command: str, given: bytes = b"", **how: bool) -> 
     return container.run(order, given, **how)
 
 
+HIDDEN = 'for n in 5 6 7; do eval "exec $n> f; head -c 20M /dev/zero >&$n; rm f"; done;'
+"""Files that have no name any more, and are held open."""
+
+
 @pytest.mark.parametrize(
     ("command", "code", "limit"),
     [
@@ -38,6 +42,7 @@ def run(container: Container, command: str, given: bytes = b"", **how: bool) -> 
         ("for i in $(seq 60); do sleep 60 & done; wait", None, "pids"),
         ("for i in 1 2 3; do head -c 20M /dev/zero > $i; done", None, "disk"),
         ("head -c 40M /dev/zero > one", 153, None),
+        (f"{HIDDEN} sleep 9", None, "disk"),
     ],
 )
 def test_a_command_ends_by_itself_or_at_a_limit(
