@@ -13,6 +13,7 @@ _ENVIRONMENT: Final = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_HEAD: Final = "ref: refs/heads/"
 _CLONE: Final = ("clone", "--quiet", "--bare", "--no-hardlinks", "--template=")
 
 
@@ -104,8 +105,8 @@ async def host(
     await asyncio.to_thread(git_dir.parent.mkdir, parents=True, exist_ok=True)
     if await git(*_CLONE, str(source), str(git_dir)) is None:
         raise RuntimeError(f"{source} cannot be cloned")
-    head = await git(f"--git-dir={git_dir}", "symbolic-ref", "--short", "HEAD") or b"main"
-    branch = head.decode().strip()
+    head = await asyncio.to_thread((git_dir / "HEAD").read_text)
+    branch = head.strip().removeprefix(_HEAD) if head.startswith(_HEAD) else "main"
     return HostedRepository(number, full_name, git_dir, branch, **facts)
 
 

@@ -53,7 +53,12 @@ class Generation:
     @classmethod
     async def begin(cls, git: Git, folder: Path, object_format: str) -> "Generation":
         """An empty one, under a name that is not found."""
-        await _init(git, folder, object_format)
+        await git.output(
+            *("init", "--quiet", "--bare", "--template="),
+            f"--object-format={object_format}",
+            str(folder),
+        )
+        await asyncio.to_thread(_open_to_readers, folder)
         return cls(folder)
 
     def become_newest(self, place: Path) -> "Generation":
@@ -96,10 +101,14 @@ class Generation:
         except FileNotFoundError:
             return self.folder.stat().st_mtime
 
-    async def twin(self, git: Git, folder: Path, object_format: str) -> None:
-        """A repository that borrows from this one and tells the forge what is here."""
-        await _init(git, folder, object_format)
-        await asyncio.to_thread(self._lend, folder)
+    def twin(self, folder: Path) -> None:
+        """Make a repository that borrows from this one and tells the forge what is here."""
+        (folder / "refs").mkdir(parents=True)
+        for name in ("HEAD", "config"):
+            shutil.copyfile(self.folder / name, folder / name)
+        for name in ("info", "pack"):
+            (folder / "objects" / name).mkdir(parents=True)
+        self._lend(folder)
 
     def adopt(self, other: Path, sha: str) -> None:
         """Take over the packs that came into a twin, and with them the commit `sha`.
@@ -138,15 +147,6 @@ class Generation:
             return Contents.model_validate_json((self.folder / "contents.json").read_bytes())
         except (OSError, ValidationError):
             return None
-
-
-async def _init(git: Git, folder: Path, object_format: str) -> None:
-    await git.output(
-        *("init", "--quiet", "--bare", "--template="),
-        f"--object-format={object_format}",
-        str(folder),
-    )
-    await asyncio.to_thread(_open_to_readers, folder)
 
 
 def _open_to_readers(folder: Path) -> None:

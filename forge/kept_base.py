@@ -166,7 +166,7 @@ async def _fetched(place: Path, generation: Generation, origin: Origin, tip: Tip
 async def _fetch(twin: Path, generation: Generation, origin: Origin, tip: Tip) -> Tip:
     """What comes lies in a repository of its own until it is whole."""
     git, full_name = origin.git, origin.address.full_name
-    await generation.twin(git, twin, tip.object_format)
+    await asyncio.to_thread(generation.twin, twin)
     refspec = f"+refs/heads/{tip.branch}:{_NEWEST}"
     result = await git.transfer(*_FETCH, origin.address.clone_url, refspec, git_dir=str(twin))
     if _GONE in result.stderr:

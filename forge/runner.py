@@ -21,8 +21,8 @@ _STDERR_BYTES: Final = 16 * 1024
 _TOLD: Final = 1000
 _MIB: Final = 1024 * 1024
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
-_PRIVATE: Final = ("/bin/sh", "-c", 'umask 077; exec "$@"', "sh")
-"""A mask that every event loop can set: not all of them take it as an option."""
+_PRIVATE: Final = "umask 077 && "
+"""Set by a shell, as every event loop can have it: not all of them take it as an option."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,13 @@ class GitLimits:
     file_mb: int = 1024
     output_bytes: int = 128 * _MIB
 
-    def command(self) -> list[str]:
-        """What sets the kernel's limits in front of a command, where the system has it."""
-        if sys.platform != "linux":
-            return []
-        return [
-            "prlimit",
-            f"--as={self.memory_mb * _MIB}",
-            f"--cpu={self.cpu_s}",
-            f"--fsize={self.file_mb * _MIB}",
-            "--core=0",
-            "--",
-        ]
+    def command(self, *, private: bool) -> list[str]:
+        """A shell that becomes a command, within the kernel's limits where the system has them."""
+        told = _PRIVATE if private else ""
+        if sys.platform == "linux":
+            sizes = f"-v {self.memory_mb * 1024} && ulimit -f {self.file_mb * 2048}"
+            told += f"ulimit {sizes} && ulimit -t {self.cpu_s} && ulimit -c 0 && "
+        return ["/bin/sh", "-c", f'{told}exec "$@"', "sh"]
 
     def hold(self, pid: int) -> None:
         """Set the kernel's limits on a command that was started by others; Linux alone."""
@@ -128,7 +123,7 @@ class Git:
         """
         line = [*options(*configured), *_at(git_dir), *arguments]
         exact = {**ENVIRONMENT, **(environment or {})}
-        start = [*(_PRIVATE if private else ()), *(user.command() if user else ())]
+        start = [*limits.command(private=private), *(user.command() if user else ())]
         return await self._execute(start, line, exact, limits, stdin)
 
     async def output(
@@ -167,7 +162,8 @@ class Git:
         if self._token:
             exact |= sign_in(self._web, self._token)
         line = [*options(option), *_at(git_dir), *arguments]
-        task = asyncio.create_task(self._execute([*_PRIVATE], line, exact, TRANSFER))
+        start = TRANSFER.command(private=True)
+        task = asyncio.create_task(self._execute(start, line, exact, TRANSFER))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -186,7 +182,6 @@ class Git:
     ) -> GitResult:
         process = await asyncio.create_subprocess_exec(
             *start,
-            *limits.command(),
             "git",
             *line,
             stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
