@@ -1,11 +1,14 @@
 """A forge with one repository, and the trusted side over it."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from demo.hosted_repository import HostedRepository
 from tests.forge.trusted_side import TrustedSide, make_repository
 from tests.standins.github import GitHubStandIn
 
@@ -30,13 +33,51 @@ def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_repository(tmp_path_factory.mktemp("made") / "source")
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """A repository as it was first hosted, and what a run over it left in the kept bases."""
+
+    hosted: HostedRepository
+    bases: Path
+
+
+@pytest.fixture(scope="session")
+def earlier(
+    running_forge: GitHubStandIn, first_commit: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Earlier:
+    folder = tmp_path_factory.mktemp("earlier")
+
+    async def run() -> Earlier:
+        hosted = await running_forge.add_repository("octo/sample", first_commit)
+        side = TrustedSide.open(running_forge, hosted, first_commit, folder / "runs")
+        await side.prepare()
+        await side.github.close()
+        return Earlier(hosted, folder / "bases")
+
+    return asyncio.run(run())
+
+
 @pytest.fixture
-async def side(
-    forge: GitHubStandIn, first_commit: Path, tmp_path: Path, rules_cache: Path
+async def opened(
+    earlier: Earlier, forge: GitHubStandIn, first_commit: Path, tmp_path: Path, rules_cache: Path
 ) -> AsyncIterator[TrustedSide]:
-    source = tmp_path / "source"
-    shutil.copytree(first_commit, source)
-    hosted = await forge.add_repository("octo/sample", source)
-    opened = TrustedSide.open(forge, hosted, source, tmp_path / "runs", rules_cache)
-    yield opened
-    await opened.github.close()
+    source = shutil.copytree(first_commit, tmp_path / "source")
+    shutil.copytree(earlier.bases, tmp_path / "bases")
+    hosted = forge.host_again(earlier.hosted)
+    runs = tmp_path / "runs"
+    side = TrustedSide.open(forge, hosted, source, runs, rules_cache, first_commit)
+    yield side
+    await side.github.close()
+
+
+@pytest.fixture
+def side(opened: TrustedSide) -> TrustedSide:
+    """One that has worked on the repository before."""
+    return opened
+
+
+@pytest.fixture
+def new_side(opened: TrustedSide) -> TrustedSide:
+    """One that has no kept base."""
+    shutil.rmtree(opened.runs.parent / "bases")
+    return opened

@@ -34,6 +34,11 @@ REPO = "/repos/octo/sample"
 REFS = ".git/info/refs"
 
 
+@pytest.fixture
+def side(new_side: TrustedSide) -> TrustedSide:
+    return new_side
+
+
 async def test_the_default_branch_is_cloned(side: TrustedSide) -> None:
     base = await side.prepare()
     head = git(side.source, "rev-parse", "HEAD", "HEAD^{tree}").decode().split()

@@ -86,7 +86,6 @@ async def test_no_change_passes(side: TrustedSide) -> None:
         (write(".github/workflows/ci.yml", "on: push\n"), "workflows"),
         (write("CODEOWNERS", "* @me\n"), "codeowners"),
         (write("CLAUDE.md", "be nice\n"), "agent_config"),
-        (write("big", bytes(51 * 1024 * 1024)), "large_files"),
     ],
 )
 async def test_what_may_be_allowed_blocks_unless_it_is(
@@ -135,7 +134,7 @@ async def test_what_always_blocks(side: TrustedSide, edit: Edit, rule: str) -> N
         (write("tool", b"\x7fELF" + bytes(100)), "binary"),
         (write("lib.jar", b"x"), "binary"),
         (write("image.png", b"\x89PNG\r\n\x1a\n\0\0"), "binary"),
-        (write("data.csv", b"1,2\n" * 1_500_000), "large_files"),
+        (write("data.csv", b"1," * 2_700_000), "large_files"),
         (write("go.sum", "x\n"), "lock_file"),
         (write(".npmrc", "registry=https://packages.example\n"), "package_source"),
         (write(".gitattributes", "*.py filter=mine\n"), "attributes"),
@@ -214,6 +213,29 @@ def test_what_was_too_large_before_is_not_read(rules_cache: Path) -> None:
     entry = Entry(b"data", "100644", "new", "100644", "old")
     report = gate.judge([entry], LargeBefore(), SecretForms(None), (), SecretCatalogue(rules_cache))
     assert "secret_pattern" in rules(report)
+
+
+class Large(Blobs):
+    """A file that is too large to pass unless that is allowed."""
+
+    def size(self, sha: str) -> int:
+        return gate.MAX_FILE + 1
+
+    def read(self, sha: str) -> bytes:
+        return b"1\n"
+
+
+@pytest.mark.parametrize(
+    ("allow", "severity"), [("workflows", "error"), ("large_files", "warning")]
+)
+def test_what_is_too_large_blocks_unless_it_is_allowed(
+    rules_cache: Path, allow: str, severity: str
+) -> None:
+    entry = Entry(b"big", "100644", "new", "000000", "")
+    report = gate.judge([entry], Large(), SecretForms(None), (allow,), SecretCatalogue(rules_cache))
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity, finding.path) == ("large_files", severity, "big")
+    assert report.passed is (severity == "warning")
 
 
 async def test_what_is_taken_away_may_go(side: TrustedSide) -> None:

@@ -23,6 +23,11 @@ UPLOAD, REFS = ".git/git-upload-pack", ".git/info/refs"
 DAY_S = 86_400.0
 
 
+@pytest.fixture
+def side(new_side: TrustedSide) -> TrustedSide:
+    return new_side
+
+
 def commit(side: TrustedSide, name: str, text: str = "more\n", branch: str = "main") -> str:
     """A commit of one file on a branch of the forge."""
     (side.source / name).write_text(text)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class TrustedSide:
     repositories: GitRepositories
     publisher: ForgePublisher
     kept: KeptBases
+    first: Path | None = None
+    """A work tree of the first commit, to be copied."""
     events: list[Event] = field(default_factory=list)
 
     @classmethod
@@ -83,6 +86,7 @@ class TrustedSide:
         source: Path,
         runs: Path,
         rules_cache: Path | None = None,
+        first: Path | None = None,
     ) -> "TrustedSide":
         github = open_github(forge)
         kept = KeptBases(runs.parent / "bases", runs=runs)
@@ -103,6 +107,7 @@ class TrustedSide:
                 **common, allow_local=True, allowed=lambda _: True, kept=kept
             ),
             kept=kept,
+            first=first,
             publisher=ForgePublisher(**common, kept=kept, rules_cache=rules_cache),
         )
 
@@ -139,7 +144,10 @@ class TrustedSide:
     ) -> Change:
         """The change that `edit` makes of a checkout of the base."""
         work = self.runs.parent / f"work-{run_id}-{step}"
-        git(self.runs.parent, "clone", "-q", str(self.run(run_id).base_git), str(work))
+        if self.first and base.sha == (self.first / ".git/refs/heads/main").read_text().strip():
+            shutil.copytree(self.first, work)
+        else:
+            git(self.runs.parent, "clone", "-q", str(self.run(run_id).base_git), str(work))
         edit(work)
         ref = self.hand_over(make_patch(work), step, run_id)
         change = await self.repositories.read_change(run_id, base, ref)

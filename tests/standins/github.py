@@ -2,7 +2,8 @@
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,6 +62,15 @@ class GitHubStandIn(ForgeServer):
     def forget_all(self) -> None:
         super().forget_all()
         self._faults.clear()
+
+    def host_again(self, known: HostedRepository) -> HostedRepository:
+        """Host a copy of a repository, as it was first hosted and under the same number."""
+        self._ids += 1
+        git_dir = self._folder / str(self._ids) / f"{known.full_name}.git"
+        shutil.copytree(known.git_dir, git_dir)
+        again = replace(known, git_dir=git_dir, pulls={})
+        self._hosted[known.full_name.lower()] = again
+        return again
 
     def calls(self, method: str, path_end: str) -> int:
         """How many calls of a kind have come."""
