@@ -32,6 +32,12 @@ PRELOAD: Final = (
     *("modal.sandbox", "kingfisher_sdk"),
 )
 """What takes long to import: each container begins with a copy of a process that has it."""
+OWN: Final = (
+    *("functions", "api.app", "forge.publisher", "forge.repository", "graph.build"),
+    *("roles.coder", "roles.fixer", "roles.planner", "roles.reviewer", "runs.clean_up"),
+    *("runs.driver", "sandbox.checks", "sandbox.modal_trees"),
+)
+"""Of what is deployed. `deploy` itself is not among it: it reads its environment at its start."""
 
 
 class Deployment:
@@ -53,7 +59,7 @@ class Deployment:
         async with AsyncExitStack() as opened:
             forge = await opened.enter_async_context(Forge())
             claude = await opened.enter_async_context(MessagesServer(cast, key=CLAUDE_KEY))
-            plane = await opened.enter_async_context(modal_plane(*PRELOAD))
+            plane = await opened.enter_async_context(modal_plane(*PRELOAD, own=OWN))
             deployment = cls(plane, forge, claude, cast)
             plane.secrets.add("anthropic-api-key", {"ANTHROPIC_API_KEY": CLAUDE_KEY})
             plane.secrets.add("github-token", {"GITHUB_TOKEN": TOKEN})

@@ -15,7 +15,7 @@ no network, no image build. It needs bubblewrap and user namespaces;
 
 The plane runs in the test's own event loop: call the client through `.aio` only, or in a process
 of its own with `plane.env`. `modal_plane("langgraph.graph", ...)` names libraries that the
-containers begin with, because a fork is cheaper than an import.
+containers begin with, because a fork is cheaper than an import; `own=` names modules of the app.
 
 What a test can do: `plane.preempt(function or task, hard=)`, `lose_sandbox(name)`,
 `fire(function)` for a schedule, `scale(function, n)` for n containers that take turns,

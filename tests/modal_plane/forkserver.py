@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from tests.modal_plane import zygote
 
@@ -16,17 +17,31 @@ PRELOAD = ("modal._runtime.asgi", "fastapi")
 
 
 class ForkServer:
-    """One such process; it ends with this one."""
+    """One such process, known by its socket: it ends when this is closed."""
 
-    def __init__(self, preload: tuple[str, ...]) -> None:
+    def __init__(self, asked: socket.socket) -> None:
+        self._asked = asked
+
+    @classmethod
+    def start(cls, preload: tuple[str, ...]) -> Self:
+        """Begin with libraries alone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._asked = ours
         command = [sys.executable, "-I", zygote.__file__, str(theirs.fileno()), *preload]
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **FIXED}
-        self._process = subprocess.Popen(
-            command, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
-        theirs.close()
+        with theirs:
+            process = subprocess.Popen(
+                command, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        atexit.register(process.wait)
+        return cls(ours)
+
+    def with_mounted(self, folder: Path, modules: tuple[str, ...]) -> "ForkServer":
+        """One more, which has imported modules of a deployment whose files are in `folder`."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        message = json.dumps({"mounted": str(folder), "modules": modules})
+        with theirs:
+            socket.send_fds(self._asked, [message.encode()], [theirs.fileno()])
+        return ForkServer(ours)
 
     def spawn(self, inside: int, env: Mapping[str, str], folder: str, log: Path) -> socket.socket:
         """Begin an entry point in the container whose first process is `inside`.
@@ -43,7 +58,6 @@ class ForkServer:
 
     def close(self) -> None:
         self._asked.close()
-        self._process.wait()
 
 
 # What every container has in its environment, and the libraries may read as they are imported.
@@ -58,6 +72,6 @@ FIXED = {
 @cache
 def fork_server(preload: tuple[str, ...]) -> ForkServer:
     """One for all planes of this process."""
-    server = ForkServer(preload)
+    server = ForkServer.start(preload)
     atexit.register(server.close)
     return server

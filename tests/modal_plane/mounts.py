@@ -19,26 +19,34 @@ class Mounts:
     def __init__(self, folder: Path, blobs: Blobs) -> None:
         self.files: dict[str, dict[str, str]] = {}
         self._contents: dict[str, bytes] = {}
-        self._written: dict[tuple[str, ...], list[Bind]] = {}
+        self._written: dict[Path, list[Bind]] = {}
+        self._folders: dict[frozenset[tuple[str, str]], Path] = {}
         self._folder = folder
         self._blobs = blobs
 
     def binds(self, mount_ids: Iterable[str]) -> list[Bind]:
         """Where the mounted files are, by each second folder of their paths."""
-        key = tuple(sorted(mount_ids))
-        if key not in self._written:
-            self._written[key] = self._write(key, self._folder / str(len(self._written)))
-        return self._written[key]
+        folder = self.folder(mount_ids)
+        if folder not in self._written:
+            self._written[folder] = self._write(self._together(mount_ids), folder)
+        return self._written[folder]
 
-    def _write(self, mount_ids: tuple[str, ...], root: Path) -> list[Bind]:
+    def folder(self, mount_ids: Iterable[str]) -> Path:
+        """Where the files are that are mounted together: one folder for those that are the same."""
+        key = frozenset(self._together(mount_ids).items())
+        return self._folders.setdefault(key, self._folder / str(len(self._folders)))
+
+    def _together(self, mount_ids: Iterable[str]) -> dict[str, str]:
+        return {name: file for mount_id in mount_ids for name, file in self.files[mount_id].items()}
+
+    def _write(self, files: dict[str, str], root: Path) -> list[Bind]:
         targets: dict[str, Bind] = {}
-        for mount_id in mount_ids:
-            for name, digest in self.files[mount_id].items():
-                path = root / name.lstrip("/")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._contents[digest])
-                target = "/" + "/".join(PurePosixPath(name).parts[1:3])
-                targets[target] = Bind(root / target.lstrip("/"), target)
+        for name, digest in files.items():
+            path = root / name.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._contents[digest])
+            target = "/" + "/".join(PurePosixPath(name).parts[1:3])
+            targets[target] = Bind(root / target.lstrip("/"), target)
         return list(targets.values())
 
     def names(self, mount_ids: Iterable[str]) -> set[str]:

@@ -43,7 +43,9 @@ LINE = 200
 class Plane:
     """A Modal control plane on loopback; `env` is what a client's process needs to find it."""
 
-    def __init__(self, root: Path, preload: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, root: Path, preload: tuple[str, ...] = (), own: tuple[str, ...] = ()
+    ) -> None:
         self.root = root
         self.faults = Faults()
         self.apps = Apps()
@@ -68,6 +70,7 @@ class Plane:
             serve=self._container_server,
             arguments=self._arguments,
             preload=(*PRELOAD, *preload),
+            own=own,
         )
         self.functions.retire = self.scheduler.retire
         self.functions.warm = self.scheduler.fork_server
@@ -236,14 +239,15 @@ class Plane:
 
 
 @asynccontextmanager
-async def modal_plane(*preload: str) -> AsyncIterator[Plane]:
+async def modal_plane(*preload: str, own: tuple[str, ...] = ()) -> AsyncIterator[Plane]:
     """A control plane in a folder of its own, which goes away with it.
 
     `preload` are libraries that its functions use and that take long to import: their containers
-    begin with them. The app's own modules are never among them.
+    begin with them. `own` are modules of the app, which are imported from the deployed files once:
+    nothing in them may depend on the environment as they are imported.
     """
     with plane_folder() as root:
-        plane = Plane(root, preload)
+        plane = Plane(root, preload, own)
         try:
             await plane.start()
             yield plane

@@ -10,7 +10,7 @@ from modal_proto import api_pb2 as pb
 
 from tests.modal_plane.calls import Calls, Input
 from tests.modal_plane.containers import RUN, Container, environment
-from tests.modal_plane.forkserver import fork_server
+from tests.modal_plane.forkserver import ForkServer, fork_server
 from tests.modal_plane.functions import Function
 from tests.modal_plane.ids import new_id
 from tests.modal_plane.images import Images
@@ -40,6 +40,7 @@ class Scheduler:
         serve: Callable[[Container], GrpcServer],
         arguments: Callable[[Container], pb.ContainerArguments],
         preload: tuple[str, ...],
+        own: tuple[str, ...],
     ) -> None:
         self.containers: dict[str, Container] = {}
         self.crashes: list[Container] = []
@@ -53,6 +54,8 @@ class Scheduler:
         self._mounts = mounts
         self._secrets = secrets
         self._volumes = volumes
+        self._own = own
+        self._with_own: dict[Path, ForkServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         calls.runner = self
@@ -92,7 +95,11 @@ class Scheduler:
         env = environment(container.task_id, self._values(function), search_path())
         running = asyncio.create_task(
             container.run(
-                self.fork_server(), self.arguments(container), env, self.serve(container), working
+                self._forks(function),
+                self.arguments(container),
+                env,
+                self.serve(container),
+                working,
             )
         )
         await container.up.wait()
@@ -100,6 +107,16 @@ class Scheduler:
         await running
         await self._ended(container)
         container.gone.set()
+
+    def _forks(self, function: Function) -> ForkServer:
+        """What has imported the function's own modules too, from the files that are mounted."""
+        server = self.fork_server()
+        if not self._own:
+            return server
+        folder = self._mounts.folder(function.definition.mount_ids)
+        if folder not in self._with_own:
+            self._with_own[folder] = server.with_mounted(folder / "root", self._own)
+        return self._with_own[folder]
 
     async def _make(self, function: Function) -> Container:
         definition, task_id = function.definition, new_id("ta")
@@ -240,3 +257,5 @@ class Scheduler:
             container.expected = True
             container.kill()
         await asyncio.gather(*self._tasks)
+        for server in self._with_own.values():
+            server.close()

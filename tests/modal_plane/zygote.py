@@ -1,10 +1,13 @@
 """The process that containers' entry points are forked from, with the libraries already imported.
 
-Run by its path, on one end of a socket pair: each message there asks for one entry point, by the
-first process of a container that is there already, and brings a log and a socket to report to.
+Run by its path, on one end of a socket pair. A message there asks for one entry point, by the first
+process of a container that is there already, and brings a log and a socket to report to; or for one
+more process as this one, with a deployment's own modules imported too, and brings its socket.
 """
 
+import atexit
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -12,6 +15,8 @@ import runpy
 import signal
 import socket
 import sys
+import threading
+from pathlib import Path
 from typing import Any, NoReturn
 
 ENTRY_POINT = "modal._container_entrypoint"
@@ -19,19 +24,27 @@ SPACES = ("user", "mnt", "pid")  # in this order: the first one gives the right 
 LARGEST = 1 << 17
 
 
-def main() -> None:
+def main() -> NoReturn:
+    gc.disable()  # in what is forked, each object that is looked at is a page to copy
     for name in (ENTRY_POINT, *sys.argv[2:]):
         importlib.import_module(name)
     del sys.modules[ENTRY_POINT]  # it is run anew in each container
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     asked = socket.socket(fileno=int(sys.argv[1]))
+    gc.freeze()
     while True:
         message, descriptors, _, _ = socket.recv_fds(asked, LARGEST, 2)
         if not message:
-            return
+            os._exit(0)
         if os.fork() == 0:
             asked.close()
-            start(json.loads(message), *descriptors)
+            request = json.loads(message)
+            if "modules" not in request:
+                start(request, *descriptors)
+            imports = runpy.run_path(str(Path(__file__).with_name("mounted_modules.py")))
+            imports["import_mounted"](request["mounted"], request["modules"])
+            asked = socket.socket(fileno=descriptors.pop())
+            gc.freeze()
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -72,12 +85,22 @@ def become(request: dict[str, Any], log: int) -> NoReturn:
     os.chdir(request["folder"])
     sys.path[:0] = [request["folder"], *request["env"]["PYTHONPATH"].split(":")]
     sys.argv = [ENTRY_POINT]
+    gc.enable()
     try:
         runpy.run_module(ENTRY_POINT, run_name="__main__", alter_sys=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    sys.exit(0)
+    leave()
+
+
+def leave() -> NoReturn:
+    """End in order, but for freeing one by one what goes away with the process."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
