@@ -26,7 +26,8 @@ from tests.standins.service import MemoryService
 PAGE = Path(__file__).parents[2] / "api" / "page"
 KEY = {"Authorization": f"Bearer {KEYS[0][1]}"}
 # A value of the right form may still name nothing that is there.
-MAX_EXAMPLES = 5
+MAX_EXAMPLES = 3
+MORE_EXAMPLES = {"POST /code": 5}  # what it answers hangs on its headers too
 CALLS = {
     "POST /code",
     "GET /runs",
@@ -86,7 +87,7 @@ def try_operation(operation: APIOperation[Any, Any, Any], mode: GenerationMode) 
     excluded = [positive_data_acceptance] if operation.label in NAMES_THINGS else []
 
     @settings(
-        max_examples=MAX_EXAMPLES,
+        max_examples=MORE_EXAMPLES.get(operation.label, MAX_EXAMPLES),
         deadline=None,
         derandomize=True,
         database=None,
