@@ -11,8 +11,10 @@ from sandbox.backend import Backend
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.change import take_change
 from sandbox.sandbox import Limits, Sandbox, Sandboxes, TreeSpec
+from sandbox.seccomp import filter_path
 from sandbox.trees import LocalSandboxes
 from sandbox.workspace import LocalWorkspaces, make_run_folder, store_change
+from tests.sandbox.local_tree import compiled
 
 RUN = "run1"
 NOTHING: Mapping[str, str] = {}
@@ -41,7 +43,7 @@ def git(
 def commit_files(folder: Path, files: Mapping[str, str | bytes], mode: int = 0o644) -> None:
     """Make a repository of these files, with one commit on `main`."""
     folder.mkdir()
-    git(folder, "init", "-q", "-b", "main")
+    git(folder, "init", "-q", "--template=", "-b", "main")
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,12 +54,13 @@ def commit_files(folder: Path, files: Mapping[str, str | bytes], mode: int = 0o6
 
 
 def read_base(repository: Path) -> Base:
+    sha, tree = git(repository, "rev-parse", "HEAD", "HEAD^{tree}").split()
     return Base(
         address=str(repository),
         full_name="ada/sample",
         branch="main",
-        sha=git(repository, "rev-parse", "HEAD"),
-        tree=git(repository, "rev-parse", "HEAD^{tree}"),
+        sha=sha,
+        tree=tree,
     )
 
 
@@ -105,6 +108,12 @@ class SampleRun:
         return sorted(path.name for path in self.folder.trees.iterdir())
 
 
+def _bubblewrap(limits: Limits, state: Path) -> Bubblewrap:
+    backend = Bubblewrap(limits=limits, state=state)
+    filter_path(state).write_bytes(compiled())
+    return backend
+
+
 def sample_run(
     data: Path,
     files: Mapping[str, str | bytes],
@@ -118,9 +127,9 @@ def sample_run(
     runs = data / "runs"
     make_run_folder(runs, RUN)
     base_git = RunFolder.of(runs, RUN).base_git
-    git(data, "clone", "-q", "--bare", str(data / "source"), str(base_git))
+    git(data, "clone", "-q", "--bare", "--template=", str(data / "source"), str(base_git))
     limits = limits or Limits(timeout_s=30)
-    backend = backend or Bubblewrap(limits=limits, state=data / "state")
+    backend = backend or _bubblewrap(limits, data / "state")
     sandboxes = LocalSandboxes(runs=runs, backend=backend)
     return SampleRun(
         runs=runs,
