@@ -1,5 +1,8 @@
 """A change taken out of a tree: whole, exact, and whatever was done to the tree's `.git`."""
 
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +13,31 @@ from hypothesis import strategies as st
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.change import take_change
 from sandbox.sandbox import Limits, Sandbox
-from tests.sandbox.sample_run import SampleRun, git, read_base, sample_run
+from tests.sandbox.sample_run import RUN, SampleRun, git, read_base, sample_run
 
 pytestmark = pytest.mark.sandbox
 TREE_INSIDE = "git add -A && git write-tree"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
+    root.chmod(0o711)
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared(folder: Path) -> SampleRun:
+    """One run for all rows of a table; each has a tree of its own."""
+    files: dict[str, str | bytes] = {"hello.txt": "hello\n", "src/app.py": "1\n", "b": b"\0\1"}
+    return sample_run(folder, files)
+
+
+@pytest.fixture
+async def tree(shared: SampleRun) -> AsyncIterator[Sandbox]:
+    yield await shared.open()
+    await shared.sandboxes.discard(RUN, "live")
 
 
 async def said(sandbox: Sandbox, command: str) -> str:
@@ -45,7 +69,7 @@ CHANGES = {
     "binary": "head -c 100000 /dev/urandom > data.bin; printf 'a\\0b' > hello.txt",
     "renamed": "git mv hello.txt bye.txt && echo x >> bye.txt",
     "executable": "printf '#!/bin/sh\\n' > new.sh; chmod 755 new.sh",
-    "no longer executable": "chmod -x hello.txt",
+    "made executable": "chmod +x hello.txt",
     "symlink": "ln -s hello.txt link; ln -s /etc/passwd absolute; ln -s ../.. up; ln -sf b to-a",
     "file becomes symlink": "rm hello.txt && ln -s src/app.py hello.txt",
     "file becomes folder": "rm hello.txt && mkdir hello.txt && echo x > hello.txt/inner",
@@ -65,16 +89,22 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("command", CHANGES.values(), ids=CHANGES.keys())
-async def test_the_tree_outside_is_the_tree_inside(data_dir: Path, command: str) -> None:
-    run = sample_run(
-        data_dir, {"hello.txt": "hello\n", "src/app.py": "1\n", "b": b"\0\1"}, mode=0o755
-    )
+async def test_the_tree_outside_is_the_tree_inside(
+    shared: SampleRun, tree: Sandbox, command: str
+) -> None:
+    await said(tree, command)
+    patch = await shared.take(tree)
+    inside = await said(tree, TREE_INSIDE)
+    assert shared.tree_outside(patch) == inside
+    assert inside != shared.base.tree
+
+
+async def test_a_mode_that_is_taken_away_travels(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"run.sh": "true\n"}, mode=0o755)
     sandbox = await run.open()
-    await said(sandbox, command)
+    await said(sandbox, "chmod -x run.sh")
     patch = await run.take(sandbox)
-    tree = await said(sandbox, TREE_INSIDE)
-    assert run.tree_outside(patch) == tree
-    assert tree != run.base.tree
+    assert run.tree_outside(patch) == await said(sandbox, TREE_INSIDE) != run.base.tree
 
 
 async def test_a_change_opened_in_a_fresh_tree_is_the_same_change(run: SampleRun) -> None:
@@ -133,14 +163,15 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("command", TAMPERED.values(), ids=TAMPERED.keys())
-async def test_it_does_not_matter_what_was_done_to_git(run: SampleRun, command: str) -> None:
-    sandbox = await run.open()
-    await said(sandbox, "echo more >> hello.txt; echo new > new; chmod +x src/app.py")
-    expected = await run.take(sandbox)
-    await said(sandbox, command)
-    await said(sandbox, "printf 'hello\nmore\n' > hello.txt")
-    assert await run.take(sandbox) == expected
-    assert names(run, expected) == ["hello.txt", "new", "src/app.py"]
+async def test_it_does_not_matter_what_was_done_to_git(
+    shared: SampleRun, tree: Sandbox, command: str
+) -> None:
+    await said(tree, "echo more >> hello.txt; echo new > new; chmod +x src/app.py")
+    expected = await shared.take(tree)
+    await said(tree, command)
+    await said(tree, "printf 'hello\\nmore\\n' > hello.txt")
+    assert await shared.take(tree) == expected
+    assert names(shared, expected) == ["hello.txt", "new", "src/app.py"]
 
 
 PROGRAMS = {
@@ -175,11 +206,12 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("command", PROGRAMS.values(), ids=PROGRAMS.keys())
-async def test_no_program_of_the_trees_configuration_runs(run: SampleRun, command: str) -> None:
-    sandbox = await run.open()
-    await said(sandbox, command + "; rm -f /tmp/fired; echo more >> hello.txt")
-    assert names(run, await run.take(sandbox)) == [".gitattributes", "hello.txt"]
-    assert await said(sandbox, "ls /tmp/fired 2>/dev/null || echo quiet") == "quiet"
+async def test_no_program_of_the_trees_configuration_runs(
+    shared: SampleRun, tree: Sandbox, command: str
+) -> None:
+    await said(tree, command + "; rm -f /tmp/fired; echo more >> hello.txt")
+    assert names(shared, await shared.take(tree)) == [".gitattributes", "hello.txt"]
+    assert await said(tree, "ls /tmp/fired 2>/dev/null || echo quiet") == "quiet"
 
 
 async def test_attributes_change_no_byte(data_dir: Path) -> None:
