@@ -1,7 +1,9 @@
 """Git over HTTP as GitHub serves it: git's own `http-backend`, with sign-in in front of it."""
 
 import asyncio
+import subprocess
 from base64 import b64encode
+from functools import cache
 from typing import Final
 
 from starlette.requests import Request
@@ -42,7 +44,7 @@ def refusal(request: Request, repository: HostedRepository | None, token: str) -
 
 
 async def serve_git(request: Request, repository: HostedRepository, service: str) -> Response:
-    """Hand the request to `git http-backend`."""
+    """Hand the request to git's `http-backend`."""
     body = await request.body()
     headers = request.headers
     environment = {
@@ -59,8 +61,7 @@ async def serve_git(request: Request, repository: HostedRepository, service: str
         "REMOTE_ADDR": "127.0.0.1",
     }
     process = await asyncio.create_subprocess_exec(
-        "git",
-        "http-backend",
+        _backend(),
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -68,6 +69,15 @@ async def serve_git(request: Request, repository: HostedRepository, service: str
     )
     output, _ = await process.communicate(body)
     return _response(output)
+
+
+@cache
+def _backend() -> str:
+    """Its place: by way of `git` each request would start a program more."""
+    told = subprocess.run(
+        ["git", "--exec-path"], env=_ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    return f"{told.stdout.strip()}/git-http-backend"
 
 
 def _response(output: bytes) -> Response:
