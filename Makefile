@@ -12,7 +12,8 @@ export PYTHONDONTWRITEBYTECODE =
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
 
-test: $(STAMP) system
+test: $(STAMP)
+	@sh scripts/system-packages tests
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)

@@ -19,6 +19,7 @@ from benchmarks.timed_claude import TimedClaude
 from demo.forge_server import ForgeServer
 from demo.http_service import serve
 from local import create_local_app
+from tests.standins.programs import needs
 
 RECIPES = (Path(__file__).parents[1] / "docs/recipes.md").read_text()
 BLOCKS = {
@@ -74,6 +75,7 @@ def _recipe(start: str, language: str) -> str:
     return str(found[0])
 
 
+@needs("curl")
 async def test_curl(environment: dict[str, str]) -> None:
     code, out = await _run(environment, "sh", "-c", _recipe("curl", "sh"))
     assert code == 0
@@ -81,7 +83,7 @@ async def test_curl(environment: dict[str, str]) -> None:
     assert '"status":"succeeded"' in out
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="the recipe needs jq")
+@needs("curl", "jq")
 async def test_the_ci_job_asks_once_and_ends_as_the_run(environment: dict[str, str]) -> None:
     for _ in range(2):
         code, out = await _run(environment, "sh", "-c", _recipe("A CI job", "sh"))

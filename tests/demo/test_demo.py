@@ -197,7 +197,7 @@ async def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, s
     demo = await WarmCommand.started("demo", env=env, folder=ROOT, drives=True)
     out, _ = await demo.communicate()
     assert demo.returncode == 1
-    assert re.search(rb"sudo (systemctl start docker|apt-get .*install)", out)
+    assert re.search(rb"sudo (systemctl start docker|apt-get .*install)|Install it: https://", out)
 
 
 async def test_ctrl_c_ends_it_without_a_trace(environment: Mapping[str, str]) -> None:

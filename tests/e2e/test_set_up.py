@@ -11,6 +11,7 @@ from tests.e2e.hosted import GREETER
 from tests.e2e.script import done, shell, small_change, told
 from tests.e2e.world import World
 from tests.standins.package_index import PackageIndex
+from tests.standins.programs import needs
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 NEEDS_TINY = "import tiny\nimport unittest\n\n\n" + GREETER["test_greet.py"].replace(
@@ -38,6 +39,7 @@ def needing(index: PackageIndex) -> dict[str, str]:
     return {**GREETER, "test_greet.py": NEEDS_TINY, "requirements.txt": f"{where}tiny\n"}
 
 
+@needs("pip")
 async def test_what_a_list_names_is_installed_before_tests_run(
     world: World, index: PackageIndex
 ) -> None:
@@ -52,6 +54,7 @@ async def test_what_a_list_names_is_installed_before_tests_run(
     assert set(repo.tree(repo.pull.head)) == set(repo.tree("main"))
 
 
+@needs("curl")
 async def test_a_host_that_is_not_named_ends_the_run_with_a_hint(
     world: World, index: PackageIndex, tmp_path: Path
 ) -> None:

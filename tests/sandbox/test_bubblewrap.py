@@ -14,6 +14,7 @@ from sandbox.bubblewrap import Bubblewrap
 from sandbox.bubblewrap_sandbox import BubblewrapSandbox
 from sandbox.sandbox import Limits
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
+from tests.standins.programs import needs
 
 pytestmark = pytest.mark.sandbox
 as_root = pytest.mark.skipif(not AS_ROOT, reason="needs root")
@@ -69,7 +70,7 @@ async def test_nothing_else_can_be_written(sandbox: BubblewrapSandbox) -> None:
     assert (await sandbox.run("echo x >> /etc/passwd")).exit_code == 1
 
 
-@pytest.mark.skipif(shutil.which("mvn", path="/usr/bin") is None, reason="mvn is not in /usr/bin")
+@needs("mvn")
 async def test_the_systems_maven_starts_without_its_settings(sandbox: BubblewrapSandbox) -> None:
     unseen = "! test -e /etc/maven/settings.xml"
     assert "Apache Maven" in await said(sandbox, f"mvn --version && {unseen}")
@@ -176,7 +177,7 @@ def test_tools_beside_credentials_are_refused(data_dir: Path, tools: Path, secre
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/etc", "/etc/ssl", "/proc", "/root", "/home", "/tmp/x", "/workspace", "/var/lib"]
+    "path", ["/", "/etc", "/etc/ssl", "/proc", "/root", "/home", "/tmp/x", "/workspace"]
 )
 def test_folders_that_hold_more_than_tools_are_refused(data_dir: Path, path: str) -> None:
     with pytest.raises(SandboxUnavailable):

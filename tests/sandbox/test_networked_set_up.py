@@ -26,6 +26,7 @@ from tests.sandbox.docker_backend import any_docker
 from tests.sandbox.local_tree import make_backend
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.package_index import PackageIndex
+from tests.standins.programs import needs
 
 pytestmark = pytest.mark.sandbox
 
@@ -87,6 +88,7 @@ def fetch(index: PackageIndex, path: str) -> str:
     return f"python3 fetch.py {index.url}/{path} > fetched"
 
 
+@needs("pip")
 async def test_a_package_is_installed_once_and_every_tree_has_it(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
@@ -126,6 +128,7 @@ async def test_what_set_up_makes_is_kept_and_tracked_files_stay_as_they_are(
     assert await run.take(sandbox) == b""
 
 
+@needs("pip")
 async def test_a_change_to_what_set_up_reads_has_its_own_and_is_not_shared(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
@@ -225,6 +228,7 @@ ESCAPES = {
 }
 
 
+@needs("curl")
 async def test_set_up_reaches_the_named_host_and_nothing_else(
     run: SampleRun, index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

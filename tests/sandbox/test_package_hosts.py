@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from sandbox.package_hosts import QUESTIONS, proposed_hosts, try_hosts
+from tests.standins.programs import needs
 
 
 async def test_hosts_are_proposed_as_package_managers_name_them() -> None:
@@ -13,6 +14,7 @@ async def test_hosts_are_proposed_as_package_managers_name_them() -> None:
     assert hosts == ("localhost:8443", "packages.invalid", "localhost:443")
 
 
+@needs("pip")
 async def test_pip_is_asked_for_its_own_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.invalid/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://more.invalid:444/simple")

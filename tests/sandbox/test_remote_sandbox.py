@@ -11,8 +11,8 @@ from graph.errors import SandboxLost
 from sandbox.remote_sandbox import RemoteSandbox
 from sandbox.sandbox import Limits
 
-NONSENSE = b'{"exit_code": null, "limit": "mine", "lost": "", "duration_ms": 1}'
-ENDED = {"exit_code": 0, "limit": None, "lost": "", "duration_ms": 1}
+NONSENSE = b'{"exit_code": null, "limit": "mine", "lost": "", "duration_ms": 1, "tree_bytes": 0}'
+ENDED = {"exit_code": 0, "limit": None, "lost": "", "duration_ms": 1, "tree_bytes": 0}
 
 
 @dataclass

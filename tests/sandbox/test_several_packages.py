@@ -1,7 +1,6 @@
 """A repository of several packages: its checks are found, those near a change are run."""
 
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from graph.values import Check, Validation
 from sandbox.checks import SandboxChecks
 from sandbox.listing import read_facts
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
+from tests.standins.programs import needs
 
 pytestmark = pytest.mark.sandbox
 
@@ -81,7 +81,7 @@ async def test_a_package_of_python_is_checked_in_its_folder(packages: SampleRun)
     assert validation.new_failures == ("test_adds (test_app.AddTest.test_adds)",)
 
 
-@pytest.mark.skipif(shutil.which("npm", path="/usr/bin") is None, reason="npm is not in /usr/bin")
+@needs("npm")
 async def test_a_package_of_javascript_is_checked_in_its_folder(packages: SampleRun) -> None:
     validation = await validate(packages, "sed -i 's/a + b/a - b/' web/sum.js", "web/sum.js")
     assert [report.command for report in validation.commands] == [WEB, "make test"]
