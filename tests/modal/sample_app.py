@@ -61,8 +61,8 @@ def fall(message: str) -> None:
 @app.function(image=image, timeout=60)
 def work(name: str) -> int:
     """Take long at the first attempt; tell what happens to it."""
-    events.put("begin", partition=name)
     try:
+        events.put("begin", partition=name)
         if events.len(partition=name) == 1:
             time.sleep(30)
     except BaseException as error:
@@ -74,8 +74,8 @@ def work(name: str) -> int:
 @app.function(image=image, timeout=60)
 async def work_async(name: str) -> int:
     """The same in an event loop."""
-    await events.put.aio("begin", partition=name)
     try:
+        await events.put.aio("begin", partition=name)
         if await events.len.aio(partition=name) == 1:
             await asyncio.sleep(30)
     except BaseException as error:

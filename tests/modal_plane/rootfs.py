@@ -24,11 +24,16 @@ class Bind:
 
 @dataclass
 class RootFs:
-    """What a container sees as `/`: `folder`, and over it the system and `binds`."""
+    """What a container sees as `/`: `folder`, and over it the system and `binds`.
+
+    `packages` has it see those of the running interpreter, which is then the image. They may lie
+    below `/tmp`, where a Sandbox would count them as its own.
+    """
 
     folder: Path
     binds: list[Bind] = field(default_factory=list)
     network: bool = True
+    packages: bool = True
 
     def prepare(self) -> None:
         for name in FOLDERS:
@@ -38,7 +43,7 @@ class RootFs:
         """The bubblewrap command that runs `arguments` in here, and tells its process on `info`."""
         words = ["bwrap", "--die-with-parent", "--unshare-user", "--uid", "0", "--gid", "0"]
         words += ["--unshare-pid", "--bind", str(self.folder), "/", "--proc", "/proc"]
-        words += ["--dev", "/dev", "--info-fd", str(info), *_system(), *_interpreter()]
+        words += ["--dev", "/dev", "--info-fd", str(info), *_system(), *_interpreter(self.packages)]
         for bind in self.binds:
             words += bind.arguments()
         if not self.network:
@@ -57,10 +62,10 @@ def _system() -> list[str]:
     return words
 
 
-def _interpreter() -> list[str]:
-    """The running interpreter is the image: it and its packages, where they are not in /usr."""
+def _interpreter(packages: bool) -> list[str]:
+    """The running interpreter, and its packages, where they are not in /usr."""
     words: list[str] = []
-    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
+    for prefix in dict.fromkeys((sys.base_prefix, *([sys.prefix] if packages else []))):
         if not prefix.startswith(tuple(f"/{name}/" for name in SYSTEM)):
             words += ["--ro-bind", prefix, prefix]
     return words

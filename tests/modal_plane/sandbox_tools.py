@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 PLACE = "__modal/.bin/modal-sandbox-fs-tools"
+PYTHON = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+"""Without packages: a Sandbox has none."""
 PROGRAM = """
 import grp, json, os, pwd, shutil, stat, sys
 
@@ -82,5 +84,5 @@ def put_tools(root: Path) -> None:
     """Write the program where the client looks for it."""
     path = root / PLACE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!{sys.executable} -I\n{PROGRAM}", encoding="utf-8")
+    path.write_text(f"#!{PYTHON} -I\n{PROGRAM}", encoding="utf-8")
     path.chmod(0o755)
