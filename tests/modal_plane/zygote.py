@@ -52,6 +52,7 @@ def main() -> NoReturn:
 def start(request: dict[str, Any], log: int, report: int) -> NoReturn:
     """Fork the entry point into the container, and report its process and its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
     os.dup2(log, 2)
     inside = f"/proc/{request['inside']}/ns"
     for descriptor in [os.open(f"{inside}/{name}", os.O_RDONLY) for name in SPACES]:

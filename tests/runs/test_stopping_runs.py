@@ -50,7 +50,7 @@ async def test_a_run_is_cancelled_in_every_node_and_resumed_there(house: House, 
 
         house.pace.let_go(node)
         record = await service.resume(run_id, ME)
-        assert (record.status, record.attempt) == ("queued", 2)
+        assert (record.status in {"queued", "running"}, record.attempt) == (True, 2)
         later = await log_of(service, run_id, after=events[-1].seq)
         assert story(later)[:3] == [
             "resumed",
