@@ -1,4 +1,4 @@
-"""Importing a library without an optional one, which it would take along wherever that lies."""
+"""Importing a library without an optional part of it."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,10 @@ from typing import cast
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """While the block runs `name` cannot be imported, unless it has been already."""
+    """While the block runs `name` cannot be imported, unless it has been already.
+
+    By no thread: so let it be a module that nothing else imports.
+    """
     ours = sys.modules.setdefault(name, cast("ModuleType", None)) is None
     try:
         yield

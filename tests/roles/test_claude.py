@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -24,6 +27,7 @@ from tests.roles.bench import KEY, MODEL, Serve
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
 
+ROOT = Path(__file__).parents[2]
 REQUEST: dict[str, Any] = {
     "model": MODEL,
     "max_tokens": 1000,
@@ -331,3 +335,21 @@ def test_every_status_has_a_class() -> None:
         failed = failure_of(anthropic.APIStatusError("told", response=response, body=None))
         assert type(failed.error) is not ClaudeError, status
         assert failed.repeatable == (status >= 500 or status in {408, 409, 429, 499}), status
+
+
+def test_the_client_takes_no_aiohttp_along_and_leaves_it_to_others() -> None:
+    """In a process of its own: in this one it is imported long since."""
+    program = """\
+import asyncio, sys
+from pydantic import SecretStr
+from roles.claude import _AIOHTTP, Claude
+from roles.lean_import import without
+asyncio.run(Claude(api_key=SecretStr("key")).warm())
+print("anthropic" in sys.modules, "aiohttp" in sys.modules)
+with without(_AIOHTTP):
+    import aiohttp
+print(_AIOHTTP in sys.modules)
+"""
+    line = [sys.executable, "-c", program]
+    told = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert told.stdout.split() == ["True", "False", "False"], told.stderr
