@@ -175,11 +175,6 @@ def _limit(folder: Path, limits: Limits) -> set[str]:
     return {name.partition(".")[0] for name in there}
 
 
-def _remove_some(folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Those that stay busy."""
-    return tuple(folder for folder in folders if not _try_remove(folder))
-
-
 def _try_remove(folder: Path) -> bool:
     try:
         folder.rmdir()
