@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from graph.errors import RunNotFound, StoreError
@@ -34,7 +34,7 @@ _STOP_S: Final = 5.0
 class Dispatcher:
     """The runs that this process drives. With `pick_up` it takes any due run, else only its own.
 
-    `open_graph` gives what makes a drive. It takes long, and is called before the first.
+    `open_graph` gives what makes a drive: always the same, but it takes long the first time.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._open_graph = open_graph
-        self._new_drive: NewDrive | None = None
         self._slots = slots
         self._pick_up = pick_up
         self._started = started
@@ -159,7 +158,7 @@ class Dispatcher:
     async def _claim(self, run_id: str, gone: frozenset[str]) -> None:
         if run_id in self._drives:
             return
-        new_drive, lease = await self._opened(), self.new_lease()
+        new_drive, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
 
         def decide(run: Run) -> transitions.Step | None:
             return transitions.claim(
@@ -173,11 +172,6 @@ class Dispatcher:
         self._asked.discard(run_id)
         if run is not None:
             self._drive(new_drive(run, lease), run)
-
-    async def _opened(self) -> NewDrive:
-        if self._new_drive is None:
-            self._new_drive = await asyncio.to_thread(self._open_graph)
-        return self._new_drive
 
     def _drive(self, drive: "Drive", run: Run) -> None:
         task = asyncio.create_task(drive.go(), name=f"run {run.run_id}")
@@ -217,6 +211,7 @@ def dispatch_here(
     if graph is None:
         raise ValueError("runs are driven by a graph here, or dispatched to others")
 
+    @cache
     def open_graph() -> NewDrive:
         # LangGraph takes longer to import than all else: who drives nothing does without it.
         from runs.checkpoints import LocalCheckpoints
@@ -233,10 +228,11 @@ def dispatch_here(
         )
         return partial(Drive, workshop)
 
-    new_drive = open_graph() if pick_up else None
+    if pick_up:
+        open_graph()
     return Dispatcher(
         store,
-        lambda: new_drive or open_graph(),
+        open_graph,
         slots=config.max_concurrent,
         pick_up=pick_up,
         started=config.started,
