@@ -12,7 +12,7 @@ from sandbox.backend import DiskBackend, LocalBackend
 from sandbox.disks import Disks, NoDisks
 from sandbox.sandbox import ExecResult
 from sandbox.trial import TrialResult, attach, trial_tree
-from sandbox.watch import ENTRY_BYTES, tree_bytes
+from sandbox.usage import ENTRY_BYTES, tree_bytes
 
 LIMIT_MB = 32
 DATA_MB = 512

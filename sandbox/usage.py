@@ -1,18 +1,23 @@
-"""What a command in a container uses: its processes, their memory, the size of its tree.
+"""What a command uses: its processes, their memory, the size of its tree.
 
 Part of the program of `sandbox.supervisor`, and like it of the standard library alone.
 """
 
+import contextlib
 import os
 import stat
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WALK_EVERY_S = 2.0
 WALK_SHARE = 20
+"""A walk takes at most this part of the time: the longer it took, the later is the next."""
 ENTRY_BYTES = 4096
+"""What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
 SLACK_BYTES = 1 << 20
+"""A tree grows by this much without being written to: disks settle late what a file takes."""
 _SET_IDS = 1 << 6 | 1 << 7
 """The capabilities to become another group and user."""
 
@@ -67,39 +72,44 @@ class Disk:
         return disk.f_bfree * disk.f_frsize
 
 
-def tree_bytes(folder: str) -> int:
-    """Bytes on the disk below a folder; links are not followed, what vanishes counts nothing."""
-    total, left = 0, [folder]
-    while left:
-        try:
-            entries = list(os.scandir(left.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            try:
-                total += max(entry.stat(follow_symlinks=False).st_blocks * 512, ENTRY_BYTES)
-                if entry.is_dir(follow_symlinks=False):
-                    left.append(entry.path)
-            except OSError:
-                continue
+def tree_bytes(folder: "str | os.PathLike[str]") -> int:
+    """Bytes on the disk below a folder, a file with several names once, links not followed."""
+    total = 0
+    linked = set()
+    folders = [os.fspath(folder)]
+    try:
+        while folders:
+            for entry, info in _entries(folders.pop()):
+                if stat.S_ISDIR(info.st_mode):
+                    folders.append(entry.path)
+                elif info.st_nlink > 1:
+                    if info.st_ino in linked:
+                        continue
+                    linked.add(info.st_ino)
+                total += max(info.st_blocks * 512, ENTRY_BYTES)
+    except OSError:
+        return sys.maxsize  # too deep for a path: no honest tree is
     return total
+
+
+def _entries(folder: str) -> Iterator[tuple["os.DirEntry[str]", os.stat_result]]:
+    """What is in a folder: it may vanish or become another thing meanwhile, or not be readable."""
+    gone = (FileNotFoundError, NotADirectoryError, PermissionError)
+    with contextlib.suppress(*gone), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                yield entry, entry.stat(follow_symlinks=False)
 
 
 def deleted_bytes(pids: Iterable[int]) -> int:
     """Bytes of files that have no name any more, only a process that holds them open."""
     sizes = {}
     for pid in pids:
-        try:
-            opened = os.listdir(f"/proc/{pid}/fd")
-        except OSError:
-            continue
-        for fd in opened:
-            try:
+        for fd in list_proc(f"{pid}/fd"):
+            with contextlib.suppress(OSError):
                 info = os.stat(f"/proc/{pid}/fd/{fd}")
-            except OSError:
-                continue
-            if stat.S_ISREG(info.st_mode) and info.st_nlink == 0:
-                sizes[info.st_dev, info.st_ino] = info.st_blocks * 512
+                if stat.S_ISREG(info.st_mode) and info.st_nlink == 0:
+                    sizes[info.st_dev, info.st_ino] = info.st_blocks * 512
     return sum(sizes.values())
 
 
@@ -150,6 +160,14 @@ def can_become(user: int) -> bool:
     held = [line for line in read_proc("self", "status").splitlines() if line[:7] == b"CapEff:"]
     allowed = all(int(line.split()[1], 16) & _SET_IDS == _SET_IDS for line in held)
     return os.getuid() == 0 and (mapped or not lines) and allowed
+
+
+def list_proc(folder: str) -> list[str]:
+    """Empty for a process that is gone."""
+    try:
+        return os.listdir(f"/proc/{folder}")
+    except OSError:
+        return []
 
 
 def read_proc(pid: str, name: str) -> bytes:

@@ -11,9 +11,6 @@ With control groups the kernel counts all of it, at once.
 import asyncio
 import contextlib
 import os
-import re
-import stat
-import sys
 import time
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,23 +21,22 @@ from typing import Protocol
 from graph.errors import SandboxLost
 from sandbox.sandbox import LimitHit, Limits
 from sandbox.threads import on_worker
+from sandbox.usage import (
+    ENTRY_BYTES,
+    PAGE,
+    SLACK_BYTES,
+    WALK_EVERY_S,
+    WALK_SHARE,
+    deleted_bytes,
+    list_proc,
+    proportional,
+    read_proc,
+    tree_bytes,
+)
 
 INTERVAL_S = 0.05
-WALK_EVERY_S = 2.0
-WALK_SHARE = 20
-"""A walk takes at most this part of the time: the longer it took, the later is the next."""
-
-ENTRY_BYTES = 4096
-"""What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
-
 OWN_PROCESSES = 2
 """bubblewrap, outside and inside."""
-
-SLACK_BYTES = 1 << 20
-"""A tree grows by this much without being written to: disks settle late what a file takes."""
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ class TreeSize:
             return grown and size > self._limit
 
     def _measure(self, leader: int) -> tuple[Free, int]:
-        return self._free_now(), tree_bytes(self._folder) + _deleted(leader)
+        return self._free_now(), tree_bytes(self._folder) + deleted_bytes(descendants(leader))
 
     def _free_now(self) -> Free:
         try:
@@ -134,7 +130,7 @@ def _exceeded(leader: int, limits: Limits) -> LimitHit | None:
     if len(pids) > limits.pids + OWN_PROCESSES:
         return "pids"
     memory = limits.memory_mb << 20
-    return "memory" if _resident(pids) > memory and _proportional(pids) > memory else None
+    return "memory" if _resident(pids) > memory and sum(map(proportional, pids)) > memory else None
 
 
 @contextlib.contextmanager
@@ -156,75 +152,12 @@ def descendants(leader: int) -> list[int]:
     """A process and all that come from it."""
     pids = [leader]
     for pid in pids:
-        for task in _names(f"/proc/{pid}/task"):
-            pids += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+        for task in list_proc(f"{pid}/task"):
+            pids += map(int, read_proc(str(pid), f"task/{task}/children").split())
     return pids
 
 
 def _resident(pids: list[int]) -> int:
     """Memory that the processes have mapped; what several share is counted for each."""
-    words = (_read(f"/proc/{pid}/statm").split() for pid in pids)
-    return sum(int(word[1]) * _PAGE for word in words if word)
-
-
-def _proportional(pids: list[int]) -> int:
-    """The same, what is shared counted once: slower to tell."""
-    found = (_PSS.search(_read(f"/proc/{pid}/smaps_rollup")) for pid in pids)
-    return sum(int(pss[1]) * 1024 for pss in found if pss)
-
-
-def tree_bytes(folder: Path) -> int:
-    """Bytes on the disk below a folder, a file with several names once, links not followed."""
-    total = 0
-    linked: set[int] = set()
-    folders = [str(folder)]
-    try:
-        while folders:
-            for entry, info in _entries(folders.pop()):
-                if stat.S_ISDIR(info.st_mode):
-                    folders.append(entry.path)
-                elif info.st_nlink > 1:
-                    if info.st_ino in linked:
-                        continue
-                    linked.add(info.st_ino)
-                total += max(info.st_blocks * 512, ENTRY_BYTES)
-    except OSError:
-        return sys.maxsize  # too deep for a path: no honest tree is
-    return total
-
-
-def _entries(folder: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    """What is in a folder: it may vanish meanwhile, or refuse to be read."""
-    with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                yield entry, entry.stat(follow_symlinks=False)
-
-
-def _deleted(leader: int) -> int:
-    """Bytes of files that have no name any more, only a process that holds them open."""
-    sizes: dict[tuple[int, int], int] = {}
-    for pid in descendants(leader):
-        for fd in _names(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                info = os.stat(f"/proc/{pid}/fd/{fd}")  # noqa: PTH116 - thousands of them
-                if stat.S_ISREG(info.st_mode) and info.st_nlink == 0:
-                    sizes[info.st_dev, info.st_ino] = info.st_blocks * 512
-    return sum(sizes.values())
-
-
-def _names(folder: str) -> list[str]:
-    """Empty for a process that is gone."""
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - thousands of them
-    except OSError:
-        return []
-
-
-def _read(path: str) -> bytes:
-    """Empty for a process that is gone."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - thousands of them
-            return file.read()
-    except OSError:
-        return b""
+    words = (read_proc(str(pid), "statm").split() for pid in pids)
+    return sum(int(word[1]) * PAGE for word in words if word)

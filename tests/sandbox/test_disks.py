@@ -18,7 +18,7 @@ from sandbox.overshoot import FILES_BOMB, overshoot
 from sandbox.sandbox import Limits, Sandbox, TreeSpec
 from sandbox.trees import LocalSandboxes, discard_trees
 from sandbox.trial import trial
-from sandbox.watch import tree_bytes
+from sandbox.usage import tree_bytes
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.overshoot import DATA_BOMB, FILES, FILES_BOMB, LIMIT_MB, overshoot
 from sandbox.sandbox import Limits
-from sandbox.watch import ENTRY_BYTES, tree_bytes
+from sandbox.usage import ENTRY_BYTES, tree_bytes
 from tests.sandbox.local_tree import make_backend, open_tree, run_outside
 
 pytestmark = pytest.mark.sandbox
