@@ -19,7 +19,7 @@ from runs.places import Table
 from runs.tally import Tally
 
 _NEWEST: Final = "contents"
-_LINES: Final = 500
+PAGE_LINES: Final = 500
 _CACHED: Final = 64
 _KEPT: Final = 3
 
@@ -83,8 +83,9 @@ class Contents:
 class Pages:
     """Reads contents and pages, and folds lines into them."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, page_lines: int) -> None:
         self._table = table
+        self._page_lines = page_lines
         self._read: OrderedDict[str, dict[str, Line]] = OrderedDict()
 
     async def contents(self) -> Contents | None:
@@ -160,7 +161,7 @@ class Pages:
                 if run_id not in merged or line.rank > merged[run_id].rank:
                     merged[run_id] = line
             kept = [merged[run_id] for run_id in sorted(merged) if run_id not in gone]
-            for part in _parts(kept):
+            for part in _parts(kept, self._page_lines):
                 made = Page.of(part)
                 await self._table.put(made.name, [_row(line) for line in part])
                 written.append(made.name)
@@ -184,10 +185,10 @@ def _shares(
     return shares
 
 
-def _parts(lines: list[Line]) -> Iterator[list[Line]]:
+def _parts(lines: list[Line], page_lines: int) -> Iterator[list[Line]]:
     """Of equal size, so that one more line does not make a page of one."""
     if lines:
-        size = ceil(len(lines) / max(1, len(lines) // _LINES))
+        size = ceil(len(lines) / max(1, len(lines) // page_lines))
         yield from (lines[start : start + size] for start in range(0, len(lines), size))
 
 

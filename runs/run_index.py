@@ -17,7 +17,7 @@ from graph.values import Status
 from runs.edition import Edition
 from runs.ledger import Ledger
 from runs.line import Line, gone_key, gone_run
-from runs.pages import Contents, Page, Pages
+from runs.pages import PAGE_LINES, Contents, Page, Pages
 from runs.places import Places
 from runs.records import FINAL
 from runs.run import Run
@@ -52,13 +52,22 @@ class _Shelf:
 class RunIndex:
     """The lines of runs that go on, and of those that have ended.
 
-    A line follows its record: between the two it may say what was true a moment ago.
+    A line follows its record: between the two it may say what was true a moment ago. What was read
+    is told again for `fresh_s`.
     """
 
-    def __init__(self, places: Places, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        places: Places,
+        ledger: Ledger,
+        *,
+        page_lines: int = PAGE_LINES,
+        fresh_s: float = _FRESH_S,
+    ) -> None:
+        self._fresh_s = fresh_s
         self._places = places
         self._ledger = ledger
-        self._pages = Pages(places.pages)
+        self._pages = Pages(places.pages, page_lines)
         self._live: tuple[float, list[Line]] = (0.0, [])
         self._shelf: tuple[float, _Shelf] = (0.0, _Shelf())
         self._archived_at = 0.0
@@ -84,7 +93,7 @@ class RunIndex:
     async def live(self) -> list[Line]:
         """The runs that have not ended."""
         read_at, lines = self._live
-        if time.monotonic() - read_at > _FRESH_S:
+        if time.monotonic() - read_at > self._fresh_s:
             lines = [Line.load(value) async for _, value in self._places.live.items()]
             self._live = (time.monotonic(), lines)
         return lines
@@ -229,7 +238,7 @@ class RunIndex:
     async def _ended(self) -> _Shelf:
         """Read after what goes on, so that a run which ends meanwhile is seen once at least."""
         read_at, shelf = self._shelf
-        if read_at < self._live[0] or time.monotonic() - read_at > _FRESH_S:
+        if read_at < self._live[0] or time.monotonic() - read_at > self._fresh_s:
             read_at, ends, gone = time.monotonic(), dict[str, Line](), set[str]()
             async for key, value in self._places.ended.items():
                 if run_id := gone_run(key):

@@ -8,7 +8,7 @@ drives the run brings it into a file.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final
@@ -40,11 +40,17 @@ _HELD_S: Final = 1.0
 class SharedStore:
     """A Store. With `mount` this process keeps the files of the runs that it drives.
 
-    `slots` runs are driven at once by all processes together.
+    `slots` runs are driven at once by all processes together. `index` makes what finds runs.
     """
 
     def __init__(
-        self, places: Places, *, service: str, slots: int, mount: Mount | None = None
+        self,
+        places: Places,
+        *,
+        service: str,
+        slots: int,
+        mount: Mount | None = None,
+        index: Callable[[Places, Ledger], RunIndex] = RunIndex,
     ) -> None:
         self._places = places
         self._service = service
@@ -52,7 +58,7 @@ class SharedStore:
         self._mount = mount
         self._ledger = Ledger(places)
         self._used = UsedKeys(places, self._ledger)
-        self._index = RunIndex(places, self._ledger)
+        self._index = index(places, self._ledger)
         self._reader = SegmentReader(places.archive)
         self._writer = SegmentWriter(service)
         self._following = Following(places.tail, self._tell)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from graph.values import Status
 from runs.entry import Entry, entry_of
 from runs.run import Run
+from runs.run_index import RunIndex
 from runs.shared_store import SharedStore
 from runs.store import RunQuery
 from runs.transitions import Step
@@ -30,12 +32,18 @@ def end(status: str) -> Entry:
     return entry_of("", {"type": "run.finished", "status": status})
 
 
+def store_of(shared: SharedPlaces, service: str) -> SharedStore:
+    """With small pages, and an index that reads anew each time."""
+    index = partial(RunIndex, page_lines=5, fresh_s=-1.0)
+    return SharedStore(shared.places, service=service, slots=9, index=index)
+
+
 class Told:
     """What the runs should come to, kept beside the store."""
 
     def __init__(self, shared: SharedPlaces) -> None:
         self.shared = shared
-        self.stores = [SharedStore(shared.places, service=str(n), slots=9) for n in range(3)]
+        self.stores = [store_of(shared, str(n)) for n in range(3)]
         self.runs: dict[str, Run] = {}
         self.cost = 0.0
         self.ends = Counter[str]()
@@ -109,12 +117,8 @@ class Told:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_folding_changes_nothing_that_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+async def test_folding_changes_nothing_that_is_told(tmp_path: Path, seed: int) -> None:
     """Two janitors at a time, and readers that know nothing yet or what was true before."""
-    monkeypatch.setattr("runs.pages._LINES", 5)
-    monkeypatch.setattr("runs.run_index._FRESH_S", -1.0)
     random.seed(seed)
     shared = SharedPlaces(tmp_path)
     told = Told(shared)
@@ -127,7 +131,7 @@ async def test_folding_changes_nothing_that_is_told(
         await asyncio.gather(*changes, *touches, told.tidy(), told.tidy())
         await told.hold(told.any_store)
         await asyncio.gather(*map(told.remove, some[:2]), told.tidy(), told.tidy())
-        await told.hold(SharedStore(shared.places, service="new", slots=9))
+        await told.hold(store_of(shared, "new"))
 
 
 async def test_the_newest_of_thousands_cost_what_the_newest_of_few_do(tmp_path: Path) -> None:
