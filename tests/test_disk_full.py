@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +9,8 @@ import pytest
 from demo.forge_server import ForgeServer
 from tests.forge.trusted_side import git, make_repository
 from tests.standins.github import TOKEN
+from tests.standins.small_disk import on_a_small_disk
 
-ROOT = Path(__file__).parents[1]
-_SMALL = 'mount -t tmpfs -o size={size}k tmpfs "$1" && shift && exec "$@"'
 _CLONE = """
 import asyncio, sys
 from pathlib import Path
@@ -47,6 +44,7 @@ from graph.tasks import ChangeResult
 from graph.values import Spend
 from sandbox.workspace import store_change
 from tests.standins.run_services import ME, House, log_of, started
+from tests.standins.small_disk import fill
 
 @dataclass
 class Coder:
@@ -65,14 +63,6 @@ class Coder:
             filler.unlink(missing_ok=True)
         return ChangeResult(change=ref, title="t", summary="s", spend=Spend())
 
-def fill(path):
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(65536)) == 65536:
-                pass
-        except OSError:
-            pass
-
 async def main(folder):
     house = House(folder)
     house.roles = {"coder": Coder(folder / "runs")}
@@ -86,25 +76,6 @@ async def main(folder):
 
 asyncio.run(main(Path(sys.argv[1])))
 """
-
-
-def on_a_small_disk(folder: Path, kib: int, script: str, *words: str) -> str:
-    """Run a script whose first word is a folder on a disk of its own."""
-    folder.mkdir()
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    line = ["unshare", *user, "--mount", "sh", "-c", _SMALL.format(size=kib), "sh", str(folder)]
-    done = subprocess.run(
-        [*line, sys.executable, "-c", script, str(folder), *words],
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    if "unshare" in done.stderr or "mount:" in done.stderr:
-        pytest.skip(f"no disk can be made here: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from sandbox.trial import trial
 from sandbox.usage import tree_bytes
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
+from tests.standins.small_disk import on_a_small_disk
 
 pytestmark = pytest.mark.sandbox
 
@@ -49,7 +50,6 @@ async def main(data, base):
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 """
 
-SMALL = 'mount -t tmpfs -o size=40m,mode=711 tmpfs "$1" && shift && exec "$@"'
 HOST_IS_FULL = """
 import asyncio, sys
 from pathlib import Path
@@ -58,14 +58,7 @@ from sandbox.bubblewrap import Bubblewrap
 from sandbox.disks import find
 from sandbox.sandbox import Limits
 from tests.sandbox.local_tree import open_tree
-
-def fill(path):
-    with path.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(65536)) == 65536:
-                pass
-        except OSError:
-            pass
+from tests.standins.small_disk import fill
 
 async def main(data):
     limits = Limits(timeout_s=30, disk_mb=32)
@@ -258,14 +251,8 @@ async def test_what_the_hosts_disk_did_not_take_is_not_believed(
     disks: Disks, data_dir: Path
 ) -> None:
     """On a disk of 40 MiB that something else fills."""
-    (data_dir / "small").mkdir()
-    words: list[str | Path] = [*("unshare", "--mount", "sh", "-c", SMALL, "sh"), data_dir / "small"]
-    words += [sys.executable, "-c", HOST_IS_FULL, data_dir / "small"]
-    done = await asyncio.create_subprocess_exec(
-        *words, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    )
-    told, _ = await done.communicate()
-    assert told.decode().splitlines() == ["0 20971520", "the disk of a tree was damaged"]
+    told = await asyncio.to_thread(on_a_small_disk, data_dir / "small", 40 << 10, HOST_IS_FULL)
+    assert told.splitlines() == ["0 20971520", "the disk of a tree was damaged"]
 
 
 async def test_a_base_larger_than_the_limit_is_told_as_ever(disks: Disks, data_dir: Path) -> None:
