@@ -11,13 +11,16 @@ import pytest
 from tests.standins.secret_rules import compiled
 
 
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
+def _data_dir() -> Iterator[Path]:
     """A data folder whose parents the sandbox's user can pass."""
     root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
     root.chmod(0o711)
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+data_dir = pytest.fixture(_data_dir, name="data_dir")
+module_dir = pytest.fixture(_data_dir, scope="module", name="module_dir")
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,8 @@
 
 import asyncio
 import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,17 +91,9 @@ class Bench:
         return found
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
-    root.chmod(0o711)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bench(folder: Path) -> AsyncIterator[Bench]:
-    run = await asyncio.to_thread(sample_run, folder, FILES)
+async def bench(module_dir: Path) -> AsyncIterator[Bench]:
+    run = await asyncio.to_thread(sample_run, module_dir, FILES)
     watched = Watched(run.sandboxes)
     yield Bench(replace(run, sandboxes=watched), watched)
 

@@ -91,14 +91,6 @@ TRICKS = {
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
-    root.chmod(0o711)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
 def tools() -> Iterator[Path]:
     """The pytest that runs this test, for the sandbox, in a folder that it does not have."""
     root = Path(tempfile.mkdtemp(prefix="tools-", dir="/var/tmp"))
@@ -116,10 +108,10 @@ def tools() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path, tools: Path) -> SampleRun:
+def run(module_dir: Path, tools: Path) -> SampleRun:
     limits = Limits(timeout_s=60)
-    backend = Bubblewrap(limits=limits, state=folder / "state", tool_paths=(tools,))
-    return sample_run(folder, FILES, backend=backend)
+    backend = Bubblewrap(limits=limits, state=module_dir / "state", tool_paths=(tools,))
+    return sample_run(module_dir, FILES, backend=backend)
 
 
 @pytest.fixture(scope="module")

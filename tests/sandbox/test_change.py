@@ -1,8 +1,6 @@
 """A change taken out of a tree: whole, exact, and whatever was done to the tree's `.git`."""
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,18 +18,10 @@ TREE_INSIDE = "git add -A && git write-tree"
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
-    root.chmod(0o711)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def shared(folder: Path) -> SampleRun:
+def shared(module_dir: Path) -> SampleRun:
     """One run for all rows of a table; each has a tree of its own."""
     files: dict[str, str | bytes] = {"hello.txt": "hello\n", "src/app.py": "1\n", "b": b"\0\1"}
-    return sample_run(folder, files)
+    return sample_run(module_dir, files)
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ Without a daemon docker is a stand-in of its program.
 
 import asyncio
 import os
-import shutil
 import socket
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,17 +27,9 @@ LIMITS = Limits(timeout_s=30, memory_mb=256, pids=64, disk_mb=64, output_bytes=1
 FILES = {"hello.txt": "hello\n", "src/app.py": "print('hello')\n", "run.sh": "echo\n"}
 
 
-@pytest.fixture(scope="module")
-def data() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
-    root.chmod(0o711)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
-async def run(request: pytest.FixtureRequest, data: Path) -> AsyncIterator[SampleRun]:
-    folder = data / request.param
+async def run(request: pytest.FixtureRequest, module_dir: Path) -> AsyncIterator[SampleRun]:
+    folder = module_dir / request.param
     folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     backend = any_docker(folder, LIMITS) if request.param == "docker" else None

@@ -1,8 +1,6 @@
 """Trees on Modal: what is asked of it, how they are found, lost and ended."""
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,14 +23,9 @@ LIMITS = Limits(timeout_s=30, memory_mb=256, cpus=2, pids=64, disk_mb=64)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def on_modal() -> AsyncIterator[ModalRun]:
-    root = Path(tempfile.mkdtemp(prefix="coding-agent-", dir="/tmp"))
-    root.chmod(0o711)
-    try:
-        async with modal_run(sample_run(root, {"hello.txt": "hello\n"}), LIMITS) as on_modal:
-            yield on_modal
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+async def on_modal(module_dir: Path) -> AsyncIterator[ModalRun]:
+    async with modal_run(sample_run(module_dir, {"hello.txt": "hello\n"}), LIMITS) as on_modal:
+        yield on_modal
 
 
 class Kept(Saved):
