@@ -17,23 +17,22 @@ from urllib.parse import urlsplit
 
 import modal
 
-from api.settings import Settings, load_settings, read_settings
 from graph.errors import StoreError
-from runs.modal_store import VOLUME, VolumeMount, mapped, modal_places, note_of
+from runs.shared import VOLUME, VolumeMount, mapped, modal_places, note_of
+from wiring import Settings, load_settings, read_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from api.machine_checks import Finding
-    from configuration import Configuration
-    from functions import Deployment
-    from runs.role_caller import Play
-    from sandbox.modal_trees import ModalSandboxes
+    from runs.remote_roles import Play
+    from sandbox.backends.modal import ModalSandboxes
+    from wiring import Configuration, Deployment
+    from wiring.doctor import Finding
 
 APP: Final = "coding-agent"
 MOUNT: Final = Path("/mnt/workspaces")
 ROOT: Final = Path(__file__).parent
-OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "configuration", "functions")
+OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 
 _ALL: Final = ("LOG_FORMAT", "LOG_LEVEL", "MAX_CONCURRENT_RUNS")
 _MODELS: Final = ("MODEL", "MODEL_PLANNER", "MODEL_CODER", "MODEL_REVIEWER", "MODEL_FIXER")
@@ -147,13 +146,13 @@ async def fixer(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
 )
 async def run(run_id: str) -> None:
     """Drive one run until it ends or waits."""
-    import functions
+    from wiring import drive_run
 
     _configuration().start_log()
     call = modal.current_function_call_id() or "none"
     own = Path(tempfile.gettempdir()) / "checkpoints"
     mount = VolumeMount(volume, MOUNT)
-    await functions.drive(_deployment(), mount, run_id, call=call, own=own)
+    await drive_run(_deployment(), mount, run_id, call=call, own=own)
 
 
 @app.function(image=image, secrets=[claude_key, _told("try_claude")], timeout=60, cpu=0.25)
@@ -189,11 +188,11 @@ async def try_github(full_name: str = "") -> str:
 @modal.asgi_app()
 def api() -> "FastAPI":
     """The HTTP service. It holds API keys, mounts nothing, and asks the other functions."""
-    import functions
+    from wiring import web_app
 
     _configuration().start_log()
     host = urlsplit(api.get_web_url() or "").hostname or ""
-    return functions.web(_deployment(), service=_service(), host=host, probes=FunctionProbes())
+    return web_app(_deployment(), service=_service(), host=host, probes=FunctionProbes())
 
 
 @app.function(
@@ -206,10 +205,10 @@ def api() -> "FastAPI":
 )
 async def janitor() -> None:
     """Start what nobody drives, and remove what has lain for too long."""
-    import functions
+    from wiring import tidy_up
 
     _configuration().start_log()
-    await functions.tidy_up(_deployment(), _service())
+    await tidy_up(_deployment(), _service())
 
 
 class FunctionProbes:
@@ -230,13 +229,13 @@ class FunctionProbes:
 
 
 async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-    import functions
-    from graph.tasks import RoleTask
-    from runs.role_desk import DeskFence
+    from graph import RoleTask
+    from runs.remote_roles import DeskFence
+    from wiring import play_role
 
     _configuration().start_log()
     mount = VolumeMount(volume, MOUNT)
-    played = functions.play(
+    played = play_role(
         _deployment(),
         mount,
         RoleTask.model_validate(task),
@@ -255,14 +254,14 @@ def _service() -> str:
 
 @cache
 def _configuration() -> "Configuration":
-    from configuration import Configuration
+    from wiring import Configuration
 
     return Configuration(settings, project["version"])
 
 
 @cache
 def _deployment() -> "Deployment":
-    from functions import Deployment
+    from wiring import Deployment
 
     return Deployment(
         configuration=_configuration(),
@@ -297,7 +296,7 @@ def _player(role: str) -> "Play":
 
 
 def _sandboxes(runs: Path) -> "ModalSandboxes":
-    from sandbox.modal_trees import ModalSandboxes
+    from sandbox.backends.modal import ModalSandboxes
 
     return ModalSandboxes(
         runs=runs, boxes=_configuration().boxes(APP), setup_hosts=settings.setup_hosts
@@ -305,16 +304,15 @@ def _sandboxes(runs: Path) -> "ModalSandboxes":
 
 
 async def _end_leftovers(active: Collection[str]) -> None:
-    from configuration import LEFT_OVER_S
+    from wiring import LEFT_OVER_S
 
     await _sandboxes(MOUNT / "runs").end_leftovers(active, older_than_s=LEFT_OVER_S)
 
 
 async def doctor() -> "list[Finding]":
     """Try what is deployed: that it answers, its credentials, and whether its Sandboxes hold."""
-    from api import service_checks
-    from api.machine_checks import Finding, credential
-    from sandbox.modal_trial import try_modal
+    from sandbox.selftest import try_modal
+    from wiring.doctor import Finding, check_service, credential, not_deployed
 
     web, claude, github = (
         modal.Function.from_name(APP, name) for name in ("api", "try_claude", "try_github")
@@ -323,10 +321,10 @@ async def doctor() -> "list[Finding]":
         with mapped():
             await web.hydrate.aio()
     except StoreError as error:
-        return [service_checks.not_deployed(error.message)]
+        return [not_deployed(error.message)]
     results = await try_modal(_configuration().boxes(APP), hosts=settings.setup_hosts)
     return [
-        *await service_checks.service(await web.get_web_url.aio() or ""),
+        *await check_service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
         await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
         *(Finding(f"sandbox: {one.name}", one.held, one.detail, one.mend) for one in results),

@@ -13,34 +13,30 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from api.machine_checks import Finding, credential, data_dir, git, python
-from api.settings import Settings, load_settings
-from configuration import Configuration
+from forge.base import KeptBases
 from forge.github import ONCE, GitHub
-from forge.kept_base import KeptBases
+from graph import Services
 from graph.errors import CodingAgentError
-from graph.services import Services
 from roles.claude import Claude
-from runs.service import RunService
-from runs.sqlite_store import SqliteStore
-from sandbox.choice import Wanted, choose
-from sandbox.counted import Counts
-from sandbox.docker_cli import docker_environment
-from sandbox.examination import examine
-from sandbox.lazy import LazySandboxes
-from sandbox.networked_set_up import networked_set_up
-from sandbox.package_hosts import try_hosts
-from sandbox.sandbox import Sandboxes
-from sandbox.trees import LocalSandboxes
-from sandbox.trial import TrialResult
-from sandbox.workspace import LocalWorkspaces
+from runs import RunService
+from runs.sqlite import SqliteStore
+from sandbox import Wanted, choose, examine
+from sandbox.backends.docker import docker_environment
+from sandbox.core import Counts, Sandboxes
+from sandbox.egress import try_hosts
+from sandbox.selftest import TrialResult
+from sandbox.setup import networked_set_up
+from sandbox.tree import LocalWorkspaces
+from sandbox.trees import LazySandboxes, LocalSandboxes
+from wiring import Configuration, Settings, load_settings
+from wiring.doctor import Finding, credential, data_dir, git, python
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from langgraph.graph.state import CompiledStateGraph
 
-    from runs.driver import Builder
-    from sandbox.modal_sandbox import Boxes
+    from runs.driving import Builder
+    from sandbox.backends.modal import Boxes
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -87,13 +83,9 @@ class Machine:
     @cached_property
     def services(self) -> Services:
         # Imported, as LangGraph below, when a run is driven: who only looks at runs needs none.
-        from forge.publisher import ForgePublisher
-        from forge.repository import GitRepositories
-        from forge.warming import WarmingRepositories
-        from roles.coder import ClaudeCoder
-        from roles.fixer import ClaudeFixer
-        from roles.planner import ClaudePlanner
-        from roles.reviewer import ClaudeReviewer
+        from forge.base import GitRepositories, WarmingRepositories
+        from forge.publish import ForgePublisher
+        from roles import ClaudeCoder, ClaudeFixer, ClaudePlanner, ClaudeReviewer
         from sandbox.checks import SandboxChecks
 
         settings, runs = self.settings, self.runs
@@ -129,7 +121,7 @@ class Machine:
         )
 
     def graph(self) -> "Builder":
-        from graph.build import build_graph
+        from graph import build_graph
 
         return build_graph(self.services, self.configuration.limits)
 
@@ -141,7 +133,7 @@ class Machine:
         """The full trial of the sandbox. Raises SandboxUnavailable."""
         if self.settings.sandbox != "modal":
             return await examine(self.settings.sandbox, self._wanted)
-        from sandbox.modal_trial import try_modal
+        from sandbox.selftest import try_modal
 
         return await try_modal(self._boxes, hosts=self.settings.setup_hosts)
 
@@ -167,7 +159,7 @@ class Machine:
         return LocalSandboxes(runs=self.runs, backend=backend, counts=counts, set_up=set_up)
 
     async def _on_modal(self) -> Sandboxes:
-        from sandbox.modal_trees import ModalSandboxes
+        from sandbox.backends.modal import ModalSandboxes
 
         boxes, hosts = self._boxes, self.settings.setup_hosts
         await boxes.reach()
@@ -198,7 +190,7 @@ async def open_graph(settings: Settings | None = None) -> AsyncIterator["Compile
 
     `thread_id` is the run's id. Input: `graph.state.RunRequest`.
     """
-    from runs.checkpoints import open_checkpointer
+    from runs.driving import open_checkpointer
 
     machine = Machine(settings or load_settings())
     machine.make_data_dir()
@@ -275,7 +267,7 @@ class LocalProbes:
 
 def create_local_app(settings: Settings) -> "FastAPI":
     """The HTTP service over this machine."""
-    from api.guards import LOOPBACK_HOSTS
+    from api.http.guards import LOOPBACK_HOSTS
 
     machine = Machine(settings)
     return machine.configuration.web(

@@ -16,8 +16,8 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from benchmarks.script import PROMPT
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.sandbox import Limits, Sandbox
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.protocol import Limits, Sandbox
 
 _TOOLS: Any = [{"type": "bash_20250124", "name": "bash"}]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from api.settings import Settings
 from benchmarks.script import PROMPT, make_repository
 from benchmarks.timed_claude import TimedClaude
-from demo.forge_server import ForgeServer
+from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
 from local import create_local_app
+from wiring.settings import Settings
 
 _TOKEN = "ghp_" + "b" * 36
 _NAME = "bench/greet"

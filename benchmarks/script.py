@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from demo.scripted_reply import Block, ScriptedReply, text, tool_use
+from demo.fake_claude.scripted_reply import Block, ScriptedReply, text, tool_use
 
 TURNS: Final = 30
 PROMPT: Final = "Make the greeting configurable."

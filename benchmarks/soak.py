@@ -28,7 +28,7 @@ from benchmarks.soak_checks import (
     open_leases,
 )
 from benchmarks.soak_world import FlakyClaude, FlakyForge, make_repository, prompt_of
-from demo.messages_server import MessagesServer
+from demo.fake_claude.server import MessagesServer
 from tests.standins.github import TOKEN
 
 Event = dict[str, Any]

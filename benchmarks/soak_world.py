@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from demo.messages_server import Answer
-from demo.scripted_reply import ScriptedReply, text, tool_use
+from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
+from demo.fake_claude.server import Answer
 from roles import coder, fixer, planner, reviewer
 from tests.standins.claude import Cut, ErrorEvent, HttpError, Malformed, Reset
 from tests.standins.github import DROPPED, Fault, GitHubStandIn

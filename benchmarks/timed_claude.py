@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.script import TURNS, reply, role_of
-from demo.messages_server import Answer, Exchange, MessagesServer
+from demo.fake_claude.server import Answer, Exchange, MessagesServer
 from graph.values import Usage
 
 READ_PRICE, WRITE_PRICE = 0.1, 1.25

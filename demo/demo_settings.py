@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from api.settings import Settings
+from wiring import Settings
 
 _MACHINE: Final = (
     "sandbox",

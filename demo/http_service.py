@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from api.server import make_server
+from api.http import make_server
 
 
 class _Server(uvicorn.Server):

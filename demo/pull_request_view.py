@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
 
-from api.diff_view import coloured
-from api.terminal_text import clean, clean_line
-from demo.forge_server import ForgeServer
+from api.terminal.report import coloured
+from api.terminal.text import clean, clean_line
+from demo.fake_github.server import ForgeServer
 
 _GIT_ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",

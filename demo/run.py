@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from api.drawings import console_for
-from api.settings import load_settings
-from demo.sample import REQUEST, make_sample
-from demo.stage import Draw, Events, open_stage
+from api.terminal.display import console_for
+from demo.environment import Draw, Events, open_stage
+from demo.script.sample_repository import REQUEST, make_sample
 from demo.temporary_folder import temporary_folder
+from wiring import load_settings
 
 _ABOUT: Final = {
     False: "Git, sandbox, tests and HTTP are real; GitHub is a local forge, and Claude's replies "

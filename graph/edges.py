@@ -4,8 +4,8 @@ from typing import Any, Final, Literal, cast
 
 from langgraph.graph import END
 
+from graph.check_selection import near_checks
 from graph.events import NodeOutcome
-from graph.nearness import near_checks
 from graph.state import RunState
 from graph.values import Check, NodeName, Outcome, PullRequest, Stopped, Validation
 

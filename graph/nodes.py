@@ -11,7 +11,7 @@ from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from graph import edges, publishing
-from graph.branch import branch_name
+from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
 from graph.events import (
     ChangeUpdated,

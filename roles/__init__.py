@@ -1,1 +1,5 @@
 """The four roles on Claude. The only holder of the Claude key."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from graph.events import Emit
-from graph.tasks import ChangeResult, RoleTask
-from roles import briefing
-from roles.answer import Form
-from roles.overview import wishes
-from roles.role import ChangeAnswer, ChangingRole
-from roles.session import RoleSpec
-from sandbox.sandbox import Sandbox
+from graph import ChangeResult, Emit, RoleTask
+from roles.base import ChangeAnswer, ChangingRole
+from roles.briefing import sections as briefing
+from roles.briefing.repository_overview import wishes
+from roles.conversation.session import RoleSpec
+from roles.conversation.structured_answer import Form
+from sandbox.core import Sandbox
 
 PROMPT: Final = """\
 You carry out a plan in the git repository in /workspace, so that it does what the request asks. \

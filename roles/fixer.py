@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-from graph.events import Emit
-from graph.run_folder import RunFolder
-from graph.tasks import ChangeResult, RoleTask
-from roles import briefing
-from roles.answer import Form
-from roles.change_diff import ChangeDiff
-from roles.earlier import earlier_answers
-from roles.fenced import fenced
-from roles.overview import wishes
-from roles.role import ChangeAnswer, ChangingRole
-from roles.session import RoleSpec
-from sandbox.sandbox import Sandbox
+from graph import ChangeResult, Emit, RoleTask, RunFolder
+from roles.base import ChangeAnswer, ChangingRole
+from roles.briefing import sections as briefing
+from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.earlier_answers import earlier_answers
+from roles.briefing.repository_overview import wishes
+from roles.briefing.untrusted_text import fenced
+from roles.conversation.session import RoleSpec
+from roles.conversation.structured_answer import Form
+from sandbox.core import Sandbox
 
 PROMPT: Final = """\
 You mend a change to the git repository in /workspace. The change is already in the work tree \

@@ -5,19 +5,16 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from graph.events import Emit
-from graph.tasks import PlannerResult, RoleTask
-from graph.values import Plan
-from roles import briefing
-from roles.answer import Answer, Form
-from roles.bash_tool import BashTool
-from roles.overview import overview
-from roles.role import ClaudeRole
-from roles.session import RoleSpec
-from roles.tools import Toolbox
+from graph import Emit, Plan, PlannerResult, RoleTask
+from roles.base import ClaudeRole
+from roles.briefing import sections as briefing
+from roles.briefing.repository_overview import overview
+from roles.conversation.session import RoleSpec
+from roles.conversation.structured_answer import Answer, Form
+from roles.tools.bash import BashTool
+from roles.tools.toolbox import Toolbox
 from sandbox.checks import PLAN
-from sandbox.later import LaterSandbox
-from sandbox.sandbox import Sandbox, TreeSpec
+from sandbox.core import LaterSandbox, Sandbox, TreeSpec
 
 PROMPT: Final = """\
 You plan a change to a git repository; a coder who has not read it will carry your plan out. The \

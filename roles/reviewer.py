@@ -4,22 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from graph.events import Emit
-from graph.run_folder import RunFolder
-from graph.tasks import ReviewerResult, RoleTask
-from graph.values import Finding, Review, Severity, Verdict
-from roles import briefing
-from roles.answer import Answer, Form
-from roles.bash_tool import BashTool
-from roles.change_diff import ChangeDiff
-from roles.earlier import earlier_answers
-from roles.facts import facts
-from roles.overview import wishes
-from roles.places import placed
-from roles.role import ClaudeRole
-from roles.session import RoleSpec
-from roles.tools import Toolbox
-from sandbox.sandbox import Sandbox, TreeSpec
+from graph import Emit, Finding, Review, ReviewerResult, RoleTask, RunFolder, Severity, Verdict
+from roles.base import ClaudeRole
+from roles.briefing import sections as briefing
+from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.earlier_answers import earlier_answers
+from roles.briefing.repository_overview import wishes
+from roles.briefing.test_facts import facts
+from roles.conversation.session import RoleSpec
+from roles.conversation.structured_answer import Answer, Form
+from roles.finding_locations import placed
+from roles.tools.bash import BashTool
+from roles.tools.toolbox import Toolbox
+from sandbox.core import Sandbox, TreeSpec
 
 PROMPT: Final = """\
 You review a change to a git repository before it becomes a pull request. The tree in /workspace \

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Final
 
 from graph.errors import CodingAgentError, RunError
-from runs import transitions
-from runs.records import FINAL
-from runs.removed import KEPT_S
-from runs.run import Lease
-from runs.run_files import RunFiles
-from runs.store import Store
+from runs.driving.run_files import RunFiles
+from runs.model import transitions
+from runs.model.removed_run import KEPT_S
+from runs.model.run import Lease
+from runs.model.run_record import FINAL
+from runs.store.protocol import Store
 
 log = logging.getLogger(__name__)
 

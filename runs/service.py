@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from graph import Approval, RunRequest, Status
 from graph.errors import (
     InvalidRequest,
     RunNotFound,
@@ -15,27 +16,25 @@ from graph.errors import (
     TooManyReaders,
     TooManyRuns,
 )
-from graph.state import RunRequest
-from graph.values import Approval, Status
-from runs import transitions
-from runs.clean_up import CleanUp
-from runs.dispatch import Dispatch
-from runs.dispatcher import dispatch_here
-from runs.entry import Entry
-from runs.event_log import EventLog
-from runs.figures import Figures
+from runs.driving.clean_up import CleanUp
+from runs.driving.local_dispatcher import dispatch_here
+from runs.driving.protocol import Dispatch
+from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.janitor import Janitor
-from runs.projection import SHOWN, view
-from runs.records import Caller, LoggedEvent, RunRecord
-from runs.run import Run
-from runs.run_files import LocalRunFiles, RunFiles
-from runs.run_id import RUN_ID, new_run_id
-from runs.service_config import ServiceConfig, digest_of
-from runs.store import IdempotencyKey, Observer, RunQuery, Store
-from runs.transitions import Entrance
+from runs.model import transitions
+from runs.model.log_entry import Entry
+from runs.model.operator_limits import ServiceConfig, digest_of
+from runs.model.run import Run
+from runs.model.run_id import RUN_ID, new_run_id
+from runs.model.run_record import Caller, LoggedEvent, RunRecord
+from runs.model.run_view import SHOWN, view
+from runs.model.service_stats import Figures
+from runs.model.transitions import Entrance
+from runs.store.event_log import EventLog
+from runs.store.protocol import IdempotencyKey, Observer, RunQuery, Store
 
 if TYPE_CHECKING:
-    from runs.driver import Builder
+    from runs.driving.run_driver import Builder
 
 __all__ = ["RunService", "ServiceConfig"]
 

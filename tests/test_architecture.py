@@ -3,7 +3,7 @@
 import ast
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,31 +17,73 @@ ROOMS: dict[str, set[str]] = {
     "roles": {"graph", "sandbox"},
     "runs": {"graph"},
     "api": {"graph", "runs"},
+    "wiring": {"graph", "sandbox", "forge", "roles", "runs", "api"},
+    "demo": {"graph", "sandbox", "forge", "roles", "runs", "api", "wiring", "local"},
 }
-WIRING = ("local.py", "deploy.py", "functions.py", "configuration.py")
-OURS = {*ROOMS, "demo", "local", "deploy", "functions", "configuration", "tests", "benchmarks"}
-SETTINGS_READERS = {*WIRING, "api/cli.py", "demo", "tests", "benchmarks"}
-CLI_ONLY = {"local", "demo", "deploy"}
+"""What a room may import of the others."""
+
+ORDER: dict[str, tuple[str, ...]] = {
+    "graph": (
+        *("values branch_names", "errors", "run_folder events tasks", "state services"),
+        *("tracing check_selection", "edges", "publishing", "nodes", "build"),
+    ),
+    "sandbox": (
+        *("core", "tree", "egress", "host", "backends.base"),
+        *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
+        *("trees", "selftest", "discovery", "reports", "checks", "choose_backend doctor"),
+    ),
+    "forge": (
+        *("core", "secret_scan", "git", "github", "base", "gate", "text", "automation"),
+        "publish",
+    ),
+    "roles": (
+        *("claude", "tools worktree", "conversation", "briefing"),
+        *("base finding_locations", "planner coder reviewer fixer", "prompts"),
+    ),
+    "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
+    "api": ("exit_codes model_name", "terminal client http", "cli"),
+    "wiring": ("setting_types", "settings logging_setup doctor", "configuration modal_functions"),
+}
+"""The sub-rooms and modules of a room from the ground up; a row imports itself and what is above.
+
+Those that share a row do not know each other, but for modules that are no folders.
+"""
+
+ENTRIES = ("local.py", "deploy.py")
+OURS = {*ROOMS, "local", "deploy", "tests", "benchmarks"}
+SETTINGS_READERS = {"wiring", *ENTRIES, "api/cli", "demo", "tests", "benchmarks"}
+CLI_ONLY = {"local", "deploy", "wiring", "demo"}
+"""What the command imports of ours besides its room's, inside its functions."""
 
 # A library and the product files that may import it; a folder stands for its files.
 LIBRARIES: dict[str, set[str]] = {
-    "anthropic": {"roles/claude.py"},
-    "github": {"forge/github.py"},
-    "git": {"forge/trusted_repository.py"},
-    "modal": {"deploy.py", "sandbox/modal_sandbox.py", "runs/modal_store.py"},
-    "kingfisher_sdk": {"forge/secret_scan.py"},
-    "yaml": {"forge/workflow.py"},
-    "langgraph": {"graph", "runs", "local.py", "deploy.py"},
+    "anthropic": {"roles/claude/client.py"},
+    "github": {"forge/github/client.py"},
+    "git": {"forge/git/blobs.py"},
+    "modal": {
+        *("deploy.py", "wiring", "sandbox/backends/modal"),
+        "runs/shared/modal_backend.py",
+    },
+    "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
+    "yaml": {"forge/automation/github_workflow.py"},
+    "langgraph": {"graph", "runs", "wiring", "local.py", "deploy.py"},
 }
 ENVIRONMENT_READERS = {
-    *("api/settings.py", "test_endpoint.py", "deploy.py"),
-    "sandbox/supervisor.py",  # that of a container: it runs there
+    *("wiring/settings.py", "test_endpoint.py", "deploy.py"),
+    "sandbox/backends/container/supervisor.py",  # that of a container: it runs there
 }
 MAX_FILE = 350
 MAX_FUNCTION = 50
-LONG_FILES = {
-    "graph/errors.py": "one drawn tree of every error, a class of a few lines each",
+MAX_FOLDER = 15
+MAX_FOLDER_OF_ONE_KIND = 25
+FOLDERS_OF_ONE_KIND: dict[str, str] = {}
+"""Folders whose files are all of one kind, and the kind that their `__init__` names."""
+
+LONG_FILES: dict[str, str] = {}
+PAST_FACES = {
+    "runs/driving/checkpoints.py": "checkpoints name the classes of these modules",
 }
+"""Files that name another room's modules, and why."""
 
 
 def product_files() -> list[Path]:
@@ -69,11 +111,11 @@ def walked(path: Path) -> list[ast.AST]:
 
 @cache
 def imports(path: Path) -> list[tuple[str, bool]]:
-    """Each imported module's dotted name, and whether it is imported inside a function."""
+    """Each imported module's dotted name, and whether that is late: in a function, or for types."""
     inner = {
         id(node)
         for function in walked(path)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(function)
         for node in ast.walk(function)
     }
     found = []
@@ -85,6 +127,14 @@ def imports(path: Path) -> list[tuple[str, bool]]:
             names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
             found += [(name, id(node) in inner) for name in names]
     return found
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def name_of(path: Path) -> str:
@@ -100,6 +150,19 @@ def faults(check: Callable[[Path], Iterator[str]]) -> list[str]:
     return [f"{name_of(path)}{fault}" for path in FILES for fault in check(path)]
 
 
+def is_within(name: str, places: Iterable[str]) -> bool:
+    """Whether a file is one of these, or lies below one of these folders."""
+    return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+def is_package(module: str) -> bool:
+    return (ROOT / module.replace(".", "/") / "__init__.py").exists()
+
+
+def is_module(module: str) -> bool:
+    return (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
+
+
 def test_a_room_imports_only_what_it_may_know() -> None:
     assert not faults(_forbidden_imports)
 
@@ -112,16 +175,68 @@ def _forbidden_imports(path: Path) -> Iterator[str]:
             continue
         if name == "test_endpoint.py":
             yield f" imports {module}; it takes the standard library only"
-        elif name == "api/cli.py" and top in CLI_ONLY:
+        elif name.startswith("api/cli/") and top in CLI_ONLY:
             if not inside:
                 yield f" imports {module} at its head"
         elif room in ROOMS:
             if top not in ROOMS[room]:
                 yield f" imports {module}"
-        elif room in WIRING:
-            others = {"local", "deploy", "tests", "benchmarks"}
-            if top in (others if room == "deploy.py" else {*others, "functions"}):
-                yield f" imports {module}"
+        elif name in ENTRIES and top in {"demo", "local", "deploy", "tests", "benchmarks"}:
+            yield f" imports {module}"
+
+
+def test_other_rooms_are_known_by_their_faces() -> None:
+    assert not faults(_imports_past_a_face)
+
+
+def _imports_past_a_face(path: Path) -> Iterator[str]:
+    for module, _ in imports(path) if name_of(path) not in PAST_FACES else ():
+        top = module.split(".")[0]
+        if top in ROOMS and top != room_of(path) and is_module(module):
+            yield f" imports {module}; take it from the face of its folder"
+
+
+def test_sub_rooms_keep_their_order() -> None:
+    assert not faults(_upward_imports)
+
+
+def _upward_imports(path: Path) -> Iterator[str]:
+    room = room_of(path)
+    if room not in ORDER or path.name == "__init__.py":
+        return
+    own = _place(room, name_of(path).removesuffix(".py").replace("/", "."))
+    for module, _ in imports(path):
+        if module.split(".")[0] != room or not (is_module(module) or is_package(module)):
+            continue
+        row, place = _place(room, module)
+        beside = row == own[0] and place != own[1] and is_package(f"{room}.{place}")
+        if row > own[0] or beside:
+            yield f" imports {module}, which stands above it"
+
+
+def _place(room: str, module: str) -> tuple[int, str]:
+    """The row that a module stands in, and the sub-room or file there that it is or belongs to."""
+    if module == room:
+        return 0, room
+    for row, places in enumerate(ORDER[room]):
+        for place in places.split():
+            if f"{module}.".startswith(f"{room}.{place}."):
+                return row, place
+    parents = [
+        r
+        for r, places in enumerate(ORDER[room])
+        if f".{module.split('.', 1)[1]}." in "".join(f".{place}" for place in places.split())
+    ]
+    assert parents, f"{module} has no place in the order of {room}"
+    return min(parents), module
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES if path.parent != ROOT}))
+def test_a_folder_can_be_overlooked(folder: Path) -> None:
+    modules = [path for path in FILES if path.parent == folder and path.name != "__init__.py"]
+    kind = FOLDERS_OF_ONE_KIND.get(name_of(folder))
+    assert len(modules) <= (MAX_FOLDER_OF_ONE_KIND if kind else MAX_FOLDER)
+    assert not kind or kind in (folder / "__init__.py").read_text(encoding="utf-8")
 
 
 def test_settings_are_read_by_the_wiring_alone() -> None:
@@ -130,7 +245,7 @@ def test_settings_are_read_by_the_wiring_alone() -> None:
 
 def _settings_imports(path: Path) -> Iterator[str]:
     if name_of(path) not in SETTINGS_READERS and room_of(path) not in SETTINGS_READERS:
-        found = (module for module, _ in imports(path) if module.startswith("api.settings"))
+        found = (module for module, _ in imports(path) if module.startswith("wiring.settings"))
         yield from (f" imports {module}" for module in found)
 
 
@@ -143,10 +258,7 @@ def test_a_library_is_imported_where_its_errors_are_mapped(library: str) -> None
         if module.split(".")[0] == library
     }
     allowed = LIBRARIES[library]
-    strangers = {
-        name for name in importers if name not in allowed and name.split("/")[0] not in allowed
-    }
-    assert not strangers
+    assert not {name for name in importers if not is_within(name, allowed)}
 
 
 def test_the_environment_is_read_by_the_settings_alone() -> None:

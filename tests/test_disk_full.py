@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.forge_server import ForgeServer
+from demo.fake_github.server import ForgeServer
 from tests.forge.trusted_side import git, make_repository
 from tests.standins.github import TOKEN
 from tests.standins.small_disk import on_a_small_disk
@@ -15,10 +15,10 @@ _CLONE = """
 import asyncio, sys
 from pathlib import Path
 from pydantic import SecretStr
-from forge.github import GitHub
-from forge.repository import GitRepositories
+from forge.github.client import GitHub
+from forge.base.service import GitRepositories
 from graph.errors import StoreFull
-from sandbox.workspace import make_run_folder
+from sandbox.tree.run_folder import make_run_folder
 
 async def main(runs, api_url, url, token):
     make_run_folder(runs, "r1")
@@ -42,7 +42,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from graph.tasks import ChangeResult
 from graph.values import Spend
-from sandbox.workspace import store_change
+from sandbox.tree.run_folder import store_change
 from tests.standins.run_services import ME, House, log_of, started
 from tests.standins.small_disk import fill
 

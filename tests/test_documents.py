@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.metrics import Metrics
-from api.settings import Settings
+from api.http.metrics import Metrics
 from graph import errors
-from runs.figures import Figures
-from sandbox.counted import Counts
+from runs.model.service_stats import Figures
+from sandbox.core.metrics import Counts
+from wiring.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 RELIABILITY = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")

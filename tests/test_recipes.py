@@ -12,14 +12,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from api.api_keys import ApiKey
-from api.settings import Settings
 from benchmarks.script import make_repository
 from benchmarks.timed_claude import TimedClaude
-from demo.forge_server import ForgeServer
+from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
 from local import create_local_app
 from tests.standins.programs import needs
+from wiring.setting_types.api_keys import ApiKey
+from wiring.settings import Settings
 
 RECIPES = (Path(__file__).parents[1] / "docs/recipes.md").read_text()
 BLOCKS = {

@@ -17,8 +17,8 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from benchmarks.script import make_repository, reply, role_of
-from demo.messages_server import Answer, MessagesServer
-from demo.scripted_reply import ScriptedReply, text, tool_use
+from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
+from demo.fake_claude.server import Answer, MessagesServer
 from graph.state import RunRequest
 
 ROOT = Path(__file__).parents[1]

@@ -55,7 +55,7 @@ async def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     _, err = await process.communicate()
     imported = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
     heavy = "langgraph anthropic fastapi github git httpx pydantic uvicorn rich.console asyncio"
-    assert "api.cli" in imported
+    assert "api.cli.main" in imported
     assert not imported & {*heavy.split(), "local", "demo"}
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from api.doctor_report import report
+from api.terminal.report.doctor_report import report
 from tests.standins.command import COMMAND, command, environment
 
 _RUNNING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 
 _ENDS_AND_IMPORTS = """
 import json, sys
-from api.cli import app
+from api.cli.main import app
 ends = []
 for words in json.loads(sys.argv[1]):
     try:
@@ -93,7 +93,7 @@ async def test_who_drives_nothing_imports_nothing_that_drives(tmp_path: Path) ->
     ends, imported = json.loads(out.splitlines()[-1])
     assert ends == [0] + [1] * 7
     assert "runs.service" in imported
-    heavy = "langgraph langsmith anthropic github git fastapi roles.role forge.publisher"
+    heavy = "langgraph langsmith anthropic github git fastapi roles.base forge.publish.service"
     assert not set(heavy.split()) & set(imported)
 
 

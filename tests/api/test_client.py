@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.client import Pauses, RemoteRuns
-from api.runs_port import PlanAnswer, RaisedLimits
-from api.server_error import ServerError
+from api.client.remote_runs import Pauses, RemoteRuns
+from api.client.runs_protocol import PlanAnswer, RaisedLimits
+from api.client.server_error import ServerError
 from graph.state import RunRequest
 from tests.standins.run_events import RUN_ID, finished, numbered, started, whole_run
 from tests.standins.runs_http import Answer, Cut, Request, RunsHttp, problem

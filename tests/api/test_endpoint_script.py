@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from api.auth import Auth
 from api.exit_codes import EXIT_CODES
+from api.http.guards.auth import Auth
 from tests.standins.http_service import CODE, KEYS, ScriptedProbes, make_app, serving
 from tests.standins.polling import until
 from tests.standins.run_events import RUN_ID, run, whole_run

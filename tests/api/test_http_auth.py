@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.auth import Auth
-from api.key_rate import KeyRate
+from api.http.guards.auth import Auth
+from api.http.guards.rate_limit import KeyRate
 from tests.standins.http_service import CODE, KEYS, client_of
 from tests.standins.service import MemoryService
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.auth import Auth
+from api.http.guards.auth import Auth
 from tests.standins.http_service import CODE, KEYS, client_of
 from tests.standins.service import MemoryService
 

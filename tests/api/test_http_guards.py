@@ -7,9 +7,9 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.auth import Auth
-from api.guards import BodyGuard
-from api.server import MAX_HEADER_BYTES
+from api.http.guards.auth import Auth
+from api.http.guards.request_guards import BodyGuard
+from api.http.server import MAX_HEADER_BYTES
 from tests.standins.http_service import CODE, KEYS, client_of, make_app, serving
 from tests.standins.service import MemoryService
 

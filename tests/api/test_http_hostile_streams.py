@@ -13,11 +13,11 @@ import psutil
 import pytest
 from httpx_sse import aconnect_sse
 
-from api.sse import StreamTimes
+from api.http.routes.sse import StreamTimes
 from graph.events import Emit, RoleText, ToolFinished, ToolStarted
 from graph.tasks import ChangeResult, RoleTask
-from runs.entry import entry_of
-from runs.transitions import Step
+from runs.model.log_entry import entry_of
+from runs.model.transitions import Step
 from tests.standins.http_service import CODE, make_app, running, serving
 from tests.standins.run_services import House, log_of, started
 from tests.standins.services import SPEND

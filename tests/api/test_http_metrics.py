@@ -7,9 +7,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.auth import Auth
+from api.http.guards.auth import Auth
 from graph.errors import StoreLocked
-from sandbox.counted import Counts
+from sandbox.core.metrics import Counts
 from tests.standins.http_service import CODE, KEYS, client_of, make_app, serving
 from tests.standins.run_services import House
 from tests.standins.service import MemoryService

@@ -18,8 +18,8 @@ from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from api.auth import Auth
-from api.sse import StreamTimes
+from api.http.guards.auth import Auth
+from api.http.routes.sse import StreamTimes
 from tests.standins.http_service import KEYS, client_of, make_app, serving
 from tests.standins.service import MemoryService
 

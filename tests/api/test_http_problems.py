@@ -5,7 +5,7 @@ import inspect
 import pytest
 from starlette.requests import Request
 
-from api.problems import STATUS, on_error, status_of
+from api.http.guards.problems import STATUS, on_error, status_of
 from graph import errors
 from tests.standins.http_service import CODE, client_of
 from tests.standins.service import FAULT, MemoryService

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
-from api.answers import RunView
-from api.auth import Auth
+from api.http.guards.auth import Auth
+from api.http.routes.response_models import RunView
 from graph.run_folder import RunFolder
 from tests.standins.http_service import CODE, KEYS, make_app, serving
 from tests.standins.run_services import House

@@ -9,7 +9,7 @@ import pytest
 
 from graph.errors import ClaudeUnavailable, RepositoryNotFound
 from graph.values import Approval, Plan
-from runs.records import FINAL
+from runs.model.run_record import FINAL
 from tests.standins.http_service import ScriptedProbes, client_of
 from tests.standins.polling import until
 from tests.standins.service import MemoryService

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
-from api.sse import StreamTimes
+from api.http.routes.sse import StreamTimes
 from graph.errors import StoreLocked
 from tests.standins.http_service import CODE, client_of, make_app, running
 from tests.standins.service import MemoryService

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from api.attendance import Attendance
-from api.drawing import Drawing
-from api.local_runs import LocalRuns
-from api.plain_progress import PlainProgress
-from api.run_order import RunOrder
-from api.run_report import report_lines
-from api.runs_port import PlanAnswer, RaisedLimits
-from api.terse_progress import ResultOnly
+from api.cli.run_arguments import RunOrder
+from api.cli.watched_run import Attendance
+from api.client.local_runs import LocalRuns
+from api.client.runs_protocol import PlanAnswer, RaisedLimits
+from api.terminal.display.plain_display import PlainProgress
+from api.terminal.display.run_display import Drawing
+from api.terminal.display.script_display import ResultOnly
+from api.terminal.report.run_report import report_lines
 from graph.errors import (
     CodingAgentError,
     PlanChanged,

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from api.exit_codes import EXIT_CODES, exit_code
-from api.glyphs import UNICODE, glyphs_for
-from api.lines import Line
-from api.narration import Narration
-from api.progress import line_texts
-from api.speech import Speech, wrap
-from runs.records import FINAL
+from api.terminal.display.event_lines import Narration
+from api.terminal.display.live_display import line_texts
+from api.terminal.text.line_wrapper import Speech, wrap
+from api.terminal.text.styled_line import Line
+from api.terminal.text.symbols import UNICODE, glyphs_for
+from runs.model.run_record import FINAL
 from tests.standins.run_events import (
     finished,
     node,

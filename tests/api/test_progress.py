@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from api.drawing import Drawing, draw
 from api.exit_codes import EXIT_CODES
-from api.plain_progress import PlainProgress
-from api.progress import Progress
-from api.terse_progress import JsonLines, ResultOnly
+from api.terminal.display.live_display import Progress
+from api.terminal.display.plain_display import PlainProgress
+from api.terminal.display.run_display import Drawing, draw
+from api.terminal.display.script_display import JsonLines, ResultOnly
 from tests.standins.run_events import (
     PR_URL,
     RUN_ID,

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from api.service_log import JsonLines, TextLines
-from runs.current_run import CURRENT_RUN
+from runs.model.current_run import CURRENT_RUN
 from tests.standins.command import environment
 from tests.standins.run_services import House, log_of, started
+from wiring.logging_setup import JsonLines, TextLines
 
 KEY = "sk-ant-a-key-that-nobody-may-read"
 TOKEN = "ghp_a-token-that-nobody-may-read"
@@ -51,7 +51,11 @@ def raised() -> Any:
 def test_a_line_is_one_object() -> None:
     told = line(record("run %s failed", RUN))
     assert told.pop("time").endswith("+00:00")
-    assert told == {"level": "error", "logger": "runs.driver", "message": f"run {RUN} failed"}
+    assert told == {
+        "level": "error",
+        "logger": "runs.driver",
+        "message": f"run {RUN} failed",
+    }
 
 
 def test_a_line_names_the_run_it_is_about() -> None:
@@ -113,7 +117,7 @@ async def test_all_that_a_drive_logs_names_its_run(
 _UNEXPECTED = """
 import asyncio, base64, logging, sys, threading, warnings
 import local
-from api.settings import load_settings
+from wiring.settings import load_settings
 settings = load_settings()
 local.start_log(settings)
 key, token = (each.get_secret_value() for each in settings.secrets[:2])
@@ -165,9 +169,9 @@ def test_no_unexpected_error_shows_a_secret(tmp_path: Path) -> None:
         "runs.x",
         "foreign.library",
         "py.warnings",
-        "api.service_log",
+        "wiring.logging_setup",
         "asyncio",
-        "api.service_log",
+        "wiring.logging_setup",
     ]
     said = json.dumps(lines)
     for secret in (KEY, TOKEN, API_KEY, base64.b64encode(TOKEN.encode()).decode()[2:-4]):
@@ -182,7 +186,7 @@ def test_no_unexpected_error_shows_a_secret(tmp_path: Path) -> None:
 def test_the_level_and_the_format_are_the_operators(tmp_path: Path) -> None:
     script = """
 import logging, local
-from api.settings import load_settings
+from wiring.settings import load_settings
 local.start_log(load_settings())
 for level in (10, 20, 30):
     logging.getLogger("runs").log(level, "level %s", level)

@@ -11,15 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.api_keys import parse_api_keys
-from api.repo_rules import RepoRule, parse_repo_rules
-from api.settings import (
-    Settings,
-    SettingsError,
-    is_loopback,
-    load_settings,
-    read_settings,
-)
+from wiring.setting_types.api_keys import parse_api_keys
+from wiring.setting_types.repo_rules import RepoRule, parse_repo_rules
+from wiring.settings import Settings, SettingsError, is_loopback, load_settings, read_settings
 
 KEY = "k" * 24
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.fields import Fields
-from api.terminal_text import clean, clean_line
+from api.terminal.text.safe_text import clean, clean_line
+from api.terminal.text.untrusted_fields import Fields
 
 
 @pytest.mark.parametrize(

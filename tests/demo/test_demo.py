@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from api.exit_codes import exit_code
-from api.settings import Settings
-from demo.sample import REQUEST, make_sample
-from demo.stage import Stage, open_stage
+from demo.environment import Stage, open_stage
+from demo.script.sample_repository import REQUEST, make_sample
 from tests.standins.warm_command import ROOT, WarmCommand
+from wiring.settings import Settings
 
 Event = dict[str, Any]
 pytestmark = pytest.mark.sandbox
@@ -171,7 +171,7 @@ def check_complaint(drawn: Drawn, node: str, told: str) -> None:
     assert error["code"] == "claude_rejected"
     assert "The replay no longer fits" in error["message"]
     assert told in error["message"]
-    assert "demo/story.py" in error["message"]
+    assert "demo/script/story.py" in error["message"]
 
 
 @pytest.fixture

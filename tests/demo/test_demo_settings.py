@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from api.settings import Settings
 from demo.demo_settings import demo_settings, replayed
+from wiring.settings import Settings
 
 DATA = Path("/tmp/demo")
 FORGE = "http://127.0.0.1:9/api/v3"

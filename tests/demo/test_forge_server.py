@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.forge_server import ForgeServer
-from demo.hosted_repository import HostedRepository
+from demo.fake_github.repository import HostedRepository
+from demo.fake_github.server import ForgeServer
 from tests.forge.trusted_side import ENVIRONMENT, git, make_repository
 
 TOKEN = "ghp_opens_this_forge_only"

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.messages_server import MessagesServer
-from demo.scripted_reply import Block, ScriptedReply, text, thinking, tool_use
+from demo.fake_claude.scripted_reply import Block, ScriptedReply, text, thinking, tool_use
+from demo.fake_claude.server import MessagesServer
 
 KEY = "sk-test"
 HEADERS = {"authorization": f"Bearer {KEY}", "anthropic-version": "2026-10-21"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from demo.prompt_cache import PromptCache
+from demo.fake_claude.prompt_cache import PromptCache
 from graph.values import Usage
 
 AUTO = {"cache_control": {"type": "ephemeral"}}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from demo.messages_server import Answer, Request
-from demo.replay import Complaint, Replay
-from demo.scene import Scene, Turn, create, shell
-from demo.scripted_reply import ScriptedReply
+from demo.fake_claude.scripted_reply import ScriptedReply
+from demo.fake_claude.server import Answer, Request
+from demo.script.replay import Complaint, Replay
+from demo.script.scene import Scene, Turn, create, shell
 from roles import coder, planner, reviewer
 
 PLAN = Scene(

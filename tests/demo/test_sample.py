@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from demo.sample import BRANCH, make_sample
+from demo.script.sample_repository import BRANCH, make_sample
 
 
 def git(folder: Path, *words: str) -> str:

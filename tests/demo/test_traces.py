@@ -15,11 +15,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from demo.sample import REQUEST
+from demo.script.sample_repository import REQUEST
 from demo.temporary_folder import temporary_folder
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
+COMMAND = [sys.executable, "-c", "from api.cli.main import main; main()", "demo"]
 
 
 @dataclass
@@ -148,8 +148,8 @@ def check_said(collector: Collector) -> None:
 _WITHOUT_EXTRA = """
 import sys
 sys.modules["opentelemetry.sdk"] = None
-from api.service_log import log_to_stderr
-from api.telemetry import tracing
+from wiring.logging_setup import log_to_stderr
+from api.http.telemetry import tracing
 log_to_stderr(hide=str)
 with tracing(endpoint="http://127.0.0.1:9", headers="", version="1"):
     pass
@@ -157,8 +157,8 @@ with tracing(endpoint="http://127.0.0.1:9", headers="", version="1"):
 _UNREACHABLE = """
 import time
 from opentelemetry import trace
-from api.service_log import log_to_stderr
-from api.telemetry import tracing
+from wiring.logging_setup import log_to_stderr
+from api.http.telemetry import tracing
 from graph.tracing import span
 from graph.errors import PushRefused
 log_to_stderr(hide=lambda text: text.replace("secret", "***"), format="json")

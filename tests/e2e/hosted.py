@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo.hosted_repository import HostedPull, HostedRepository
+from demo.fake_github.repository import HostedPull, HostedRepository
 from tests.forge.trusted_side import git
 
 Tree = dict[bytes, tuple[str, bytes]]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from graph.run_folder import RunFolder
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.sandbox import Limits
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.protocol import Limits
 
 _FINISHED: Final = frozenset(("succeeded", "no_changes", "rejected"))
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from demo.messages_server import Answer, Request
+from demo.fake_claude.server import Answer, Request
 from tests.e2e.script import ROLES, text_of
 from tests.standins.claude import answer, calls
 

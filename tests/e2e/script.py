@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from demo.messages_server import Answer, Request
-from demo.scripted_reply import ScriptedReply
+from demo.fake_claude.scripted_reply import ScriptedReply
+from demo.fake_claude.server import Answer, Request
 from roles import coder, fixer, planner, reviewer
 from tests.standins.claude import HttpError, answer, calls
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from forge.secret_forms import SecretForms
+from forge.secret_scan.token_forms import SecretForms
 from tests.forge.trusted_side import ENVIRONMENT
 from tests.standins.written_pieces import written_pieces
 

@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
-from api.settings import read_settings
 from tests.e2e.hosted import GREETER, make_repository
 from tests.e2e.script import small_change
 from tests.e2e.server_process import environment_of
 from tests.e2e.world import World
 from tests.standins.command import environment
+from wiring.settings import read_settings
 
 pytestmark = pytest.mark.sandbox
 COMMAND: Final = Path(sys.executable).parent / "coding-agent"

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from demo.messages_server import MessagesServer
+from demo.fake_claude.server import MessagesServer
 from demo.temporary_folder import temporary_folder
 from tests.e2e.hosted import GREETER, Hosted
 from tests.e2e.obedient import Obedient, dictated, order

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from demo.messages_server import MessagesServer
+from demo.fake_claude.server import MessagesServer
 from demo.temporary_folder import temporary_folder
 from tests.demo.test_traces import Collector, collecting
 from tests.e2e.script import MORNING, Cast, approve, done, plan, shell, small_change

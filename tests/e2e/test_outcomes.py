@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.hosted_repository import HostedPull
+from demo.fake_github.repository import HostedPull
 from tests.e2e.hosted import GREETER, SAID, Hosted
 from tests.e2e.script import (
     BREAK,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from api.api_keys import parse_api_keys
-from api.repo_rules import parse_repo_rules
 from tests.e2e.script import small_change
 from tests.e2e.world import World
+from wiring.setting_types.api_keys import parse_api_keys
+from wiring.setting_types.repo_rules import parse_repo_rules
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 KEYS = {name: f"{name}-key-0123456789-0123456789" for name in ("ann", "bob", "olga")}

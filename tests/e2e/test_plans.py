@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from demo.messages_server import Answer
+from demo.fake_claude.server import Answer
 from tests.e2e.hosted import Hosted
 from tests.e2e.leftovers import Leftovers
 from tests.e2e.script import done, plan, shell, small_change, told

@@ -12,10 +12,9 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from api.exit_codes import exit_code
-from api.settings import Settings
 from demo.demo_settings import demo_settings, replayed
+from demo.fake_claude.server import MessagesServer
 from demo.http_service import serve
-from demo.messages_server import MessagesServer
 from demo.temporary_folder import temporary_folder
 from local import create_local_app
 from tests.e2e.hosted import GREETER, Hosted, make_repository
@@ -23,6 +22,7 @@ from tests.e2e.leftovers import Leftovers
 from tests.e2e.script import Cast, Script
 from tests.e2e.service import EXIT_CODES, Run, Service, check_log
 from tests.standins.github import TOKEN, GitHubStandIn
+from wiring.settings import Settings
 
 CLAUDE_KEY: Final = "sk-ant-for-tests-only-0123456789abcdef"
 

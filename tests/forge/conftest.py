@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.hosted_repository import HostedRepository
+from demo.fake_github.repository import HostedRepository
 from tests.forge.trusted_side import TrustedSide, make_repository
 from tests.standins.github import GitHubStandIn
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from demo.hosted_repository import HostedPull
+from demo.fake_github.repository import HostedPull
 from graph.errors import BranchNotFound, GitHubUnavailable
 from graph.values import Base, Change, PullRequest
 from tests.forge.trusted_side import TrustedSide, git, write_file

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from forge.github import GitHub
-from forge.repository import GitRepositories
-from forge.retries import Patience
+from forge.base.service import GitRepositories
+from forge.core.retry import Patience
+from forge.github.client import GitHub
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,

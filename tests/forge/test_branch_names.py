@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from forge.branch import check_base_branch, check_own_branch
-from graph.branch import branch_name
+from forge.core.branch_names import check_base_branch, check_own_branch
+from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushRefused
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import change_reader
+from forge.git import apply_patch as change_reader
 from graph.errors import PatchTooLarge, PatchUnusable, StoreDamaged
 from graph.values import ChangedFile, ChangeRef
 from tests.forge.trusted_side import TrustedSide, git, make_patch, write_file

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from forge.publisher import ForgePublisher
+from forge.publish.service import ForgePublisher
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,

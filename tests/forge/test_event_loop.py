@@ -8,7 +8,7 @@ import blockbuster
 import pytest
 
 import forge
-from forge.publication_record import PublicationRecord, save
+from forge.publish.record import PublicationRecord, save
 from tests.forge.trusted_side import TrustedSide, make_repository, write_file
 
 

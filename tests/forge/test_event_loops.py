@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forge.runner import Git
+from forge.git.command import Git
 
 uvloop = pytest.importorskip("uvloop")
 

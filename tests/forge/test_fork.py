@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.hosted_repository import HostedPull, HostedRepository
-from forge.publisher import ForgePublisher
+from demo.fake_github.repository import HostedPull, HostedRepository
+from forge.publish.service import ForgePublisher
 from graph.errors import CodingAgentError, GitHubForbidden, GitHubUnavailable, RepositoryNotFound
 from graph.events import Retry
 from graph.values import Base, Change, PullRequest

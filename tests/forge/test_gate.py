@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from forge import gate
-from forge.gate_rules import Entry
-from forge.secret_catalogue import SecretCatalogue
-from forge.secret_forms import SecretForms
-from forge.trusted_repository import Blobs
+from forge.gate import judge as gate
+from forge.gate.path_rules import Entry
+from forge.git.blobs import Blobs
+from forge.secret_scan.kingfisher import SecretCatalogue
+from forge.secret_scan.token_forms import SecretForms
 from graph.values import GateReport
 from tests.forge.trusted_side import TrustedSide, git, write_file
 from tests.standins.github import TOKEN

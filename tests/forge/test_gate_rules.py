@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.gate_rules import Entry, is_git_like, judge_locks, judge_mode, judge_path, leaves_tree
+from forge.gate.path_rules import (
+    Entry,
+    is_git_like,
+    judge_locks,
+    judge_mode,
+    judge_path,
+    leaves_tree,
+)
 
 SHA = "1" * 40
 

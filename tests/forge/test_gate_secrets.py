@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.gate_secrets import find_patterns, hide_patterns
+from forge.secret_scan.patterns import find_patterns, hide_patterns
 
 A36 = "0123456789abcdefghijABCDEFGHIJ012345"
 SECRETS = {

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from forge.github import GitHub
-from forge.github_refusal import SECONDARY_WAIT_S, Refusal, Unprocessable
-from forge.retries import Transient
+from forge.core.retry import Transient
+from forge.github.api_errors import SECONDARY_WAIT_S, Refusal, Unprocessable
+from forge.github.client import GitHub
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,

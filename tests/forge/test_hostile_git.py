@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.hosted_repository import HostedRepository
-from forge.publisher import ForgePublisher
-from forge.repository import GitRepositories
+from demo.fake_github.repository import HostedRepository
+from forge.base.service import GitRepositories
+from forge.publish.service import ForgePublisher
 from graph.errors import RepositoryError
 from graph.run_folder import RunFolder
-from sandbox.change import take_change
-from sandbox.sandbox import TreeSpec
-from sandbox.trees import LocalSandboxes
-from sandbox.workspace import make_run_folder, store_change
+from sandbox.core.protocol import TreeSpec
+from sandbox.tree.run_folder import make_run_folder, store_change
+from sandbox.tree.take_patch import take_change
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.forge.git_plants import PLANTS, Plant
 from tests.forge.hostile_ground import TOKEN, Ground, Proxy, proxy
 from tests.forge.trusted_side import FAST, TrustedSide, git, make_repository

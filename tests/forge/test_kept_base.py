@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from forge.base_repository import borrowed_from
-from forge.file_lock import locked, locked_if_free
-from forge.generation import WORN, Contents, Generation
-from forge.kept_base import KeptBases
-from forge.repository import GitRepositories
+from forge.base.bare_repository import borrowed_from
+from forge.base.cache import KeptBases
+from forge.base.cache_generation import WORN, Contents, Generation
+from forge.base.service import GitRepositories
+from forge.core.file_lock import locked, locked_if_free
 from graph.errors import BranchNotFound, CodingAgentError, GitHubUnauthorized, RepositoryNotFound
 from tests.forge.trusted_side import FAST, TrustedSide, git, make_repository, write_file
 from tests.standins.github import DROPPED, TOKEN, Fault

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.neutral_text import code, cut, line, paragraphs, visible
+from forge.text.sanitize_markdown import code, cut, line, paragraphs, visible
 
 ZERO_WIDTH = "\u200b"
 PIECES = st.sampled_from(

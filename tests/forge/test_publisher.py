@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.hosted_repository import HostedPull
-from forge.publisher import ForgePublisher
+from demo.fake_github.repository import HostedPull
+from forge.publish.service import ForgePublisher
 from graph.errors import (
     CodingAgentError,
     GitHubForbidden,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forge import pull_request
+from forge.text import pull_request
 from graph.services import Publication
 from graph.values import (
     Base,

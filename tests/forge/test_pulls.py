@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from forge.github import Pull, PullText
-from forge.pulls import add_extras, open_pull, update_pull
+from forge.github.client import Pull, PullText
+from forge.github.pull_requests import add_extras, open_pull, update_pull
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,

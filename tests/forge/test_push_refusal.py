@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.push_refusal import push_refusal
+from forge.git.push_rejection import push_refusal
 from graph.errors import PushBlocked, PushRefused
 
 HOOK = "[remote rejected] (pre-receive hook declined)"

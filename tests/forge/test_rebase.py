@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from forge.base_repository import borrowed_from
-from forge.publisher import ForgePublisher
+from forge.base.bare_repository import borrowed_from
+from forge.publish.service import ForgePublisher
 from graph.errors import BranchNotFound
 from graph.values import Base, Change, PullRequest, Rebased
 from tests.forge.test_base_movement import BRANCH, UPLOAD, a_change, move, only_pull

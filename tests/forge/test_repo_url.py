@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.repo_url import is_loopback, parse, web_address
+from forge.core.repository_address import is_loopback, parse, web_address
 from graph.errors import InvalidRepoUrl, InvalidRequest
 
 WEB = "https://github.com"

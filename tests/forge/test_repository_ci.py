@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from forge.publisher import ForgePublisher
+from forge.publish.service import ForgePublisher
 from tests.forge.test_gate import write
 from tests.forge.trusted_side import FAST, TrustedSide, git, write_file
 from tests.standins.github import TOKEN

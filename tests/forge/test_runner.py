@@ -12,9 +12,9 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from forge.git_environment import ENVIRONMENT, OPTIONS
-from forge.runner import LOCAL, Git, GitLimits
-from forge.trusted_repository import open_blobs
+from forge.git.blobs import open_blobs
+from forge.git.command import LOCAL, Git, GitLimits
+from forge.git.environment import ENVIRONMENT, OPTIONS
 from graph.errors import GitFailed
 from tests.forge.trusted_side import TrustedSide, git, make_repository, write_file
 from tests.standins.github import TOKEN

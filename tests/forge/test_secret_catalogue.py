@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forge.secret_catalogue import CatalogueFailed, SecretCatalogue, may_hold_secret
+from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue, may_hold_secret
 
 A36 = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2"
 TOKEN = f"ghp_{A36}"

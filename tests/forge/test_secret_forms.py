@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from forge.secret_forms import SecretForms
+from forge.secret_scan.token_forms import SecretForms
 from tests.standins.github import TOKEN
 
 FORMS = SecretForms(SecretStr(TOKEN))

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from forge.github import GitHub
-from forge.retries import Patience
+from forge.core.retry import Patience
+from forge.github.client import GitHub
 from graph.errors import GitHubUnavailable
 from graph.events import Event, Retry
 from tests.standins.github import TOKEN

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.runner import Git
-from forge.template import fill, read_template
+from forge.git.command import Git
+from forge.text.template import fill, read_template
 from tests.forge.trusted_side import TrustedSide, git, write_file
 
 BRANCH = "agent/add-a-file-0123abcd"

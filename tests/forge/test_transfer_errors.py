@@ -2,9 +2,9 @@
 
 import pytest
 
-from forge.retries import Transient
-from forge.runner import GitResult
-from forge.transfer_errors import transfer_error
+from forge.core.retry import Transient
+from forge.git.command import GitResult
+from forge.git.transfer_errors import transfer_error
 
 
 def failed(stderr: str, over: str = "") -> GitResult:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.workflow import MAX_FILE, Target, told
-from forge.workflow_filter import takes_branch
+from forge.automation.branch_filter import takes_branch
+from forge.automation.github_workflow import MAX_FILE, Target, told
 
 HERE = Target("agent/add-a-file-0123abcd", "main")
 FORK = Target(HERE.branch, "main", fork=True)

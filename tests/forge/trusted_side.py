@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from demo.hosted_repository import HostedRepository
-from forge.github import GitHub
-from forge.kept_base import KeptBases
-from forge.publisher import ForgePublisher
-from forge.repository import GitRepositories
-from forge.retries import Patience
+from demo.fake_github.repository import HostedRepository
+from forge.base.cache import KeptBases
+from forge.base.service import GitRepositories
+from forge.core.retry import Patience
+from forge.github.client import GitHub
+from forge.publish.service import ForgePublisher
 from graph.events import Event
 from graph.run_folder import RunFolder
 from graph.services import Publication

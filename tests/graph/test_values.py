@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import errors
-from graph.branch import branch_name
+from graph.branch_names import branch_name
 from graph.events import (
     EVENT,
     Event,

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from demo.messages_server import MessagesServer
+from demo.fake_claude.server import MessagesServer
 from tests.e2e.hosted import GREETER, Hosted, make_repository
 from tests.e2e.script import Cast, Script
 from tests.e2e.service import Run, Service
@@ -33,9 +33,9 @@ PRELOAD: Final = (
 )
 """What takes long to import: each container begins with a copy of a process that has it."""
 OWN: Final = (
-    *("functions", "api.app", "forge.publisher", "forge.repository", "graph.build"),
-    *("roles.coder", "roles.fixer", "roles.planner", "roles.reviewer", "runs.clean_up"),
-    *("runs.driver", "sandbox.checks", "sandbox.modal_trees"),
+    *("functions", "api.http.app", "forge.publish.service", "forge.base.service", "graph.build"),
+    *("roles.coder", "roles.fixer", "roles.planner", "roles.reviewer", "runs.driving.clean_up"),
+    *("runs.driving.run_driver", "sandbox.checks.service", "sandbox.backends.modal.trees"),
 )
 """Of what is deployed. `deploy` itself is not among it: it reads its environment at its start."""
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 from modal_proto import api_pb2 as pb
 
 import deploy
-from api.settings import Settings
 from tests.modal.deployment import APP, ROOT, Deployment
 from tests.modal_plane.availability import need_containers
+from wiring.settings import Settings
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -120,7 +120,7 @@ async def test_it_is_closed_until_keys_and_repositories_are_set(
 
 
 async def test_doctor_tries_what_is_deployed(closed: Deployment) -> None:
-    command = [sys.executable, "-c", "from api.cli import main; main()", "doctor", "--modal"]
+    command = [sys.executable, "-c", "from api.cli.main import main; main()", "doctor", "--modal"]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,

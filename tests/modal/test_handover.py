@@ -14,7 +14,7 @@ from tests.modal_plane.availability import need_containers
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api")
-STORE, CALLER = Path("runs/modal_store.py"), Path("runs/role_caller.py")
+STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
 LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"
 OMISSIONS = {
     "commit": {LOCKED_COMMIT: "        return\n", "self._volume.commit()\n": "return\n"},
@@ -27,7 +27,7 @@ def without(what: str, folder: Path) -> Path:
     """The product without one of its precautions."""
     for name in PRODUCT:
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("deploy.py", "functions.py", "configuration.py"):
+    for name in ("deploy.py", "wiring/modal_functions.py", "wiring/configuration.py"):
         shutil.copy(ROOT / name, folder / name)
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from demo.messages_server import Answer, Exchange
+from demo.fake_claude.server import Answer, Exchange
 from tests.e2e.script import (
     BREAK,
     MEND,

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from api.settings import Settings
-from configuration import Configuration
-from functions import Deployment, tidy_up
-from runs.run import Lease
-from runs.run_id import RunIds
-from runs.shared_store import SharedStore
-from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from runs.model.run import Lease
+from runs.model.run_id import RunIds
+from runs.shared.store import SharedStore
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from tests.runs.test_sqlite_store import run_of
 from tests.standins.shared_places import SharedPlaces
+from wiring.configuration import Configuration
+from wiring.modal_functions import Deployment, tidy_up
+from wiring.settings import Settings
 
 DAY_S = 86_400.0
 

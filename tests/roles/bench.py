@@ -7,24 +7,24 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
 
-from demo.messages_server import MessagesServer
+from demo.fake_claude.server import MessagesServer
 from graph.events import Event
 from graph.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base, Budget, RoleName, Spend
-from roles.answer import Answer, Form
-from roles.bash_tool import BashTool
-from roles.claude import Claude
-from roles.editor import EditorTool
-from roles.fence import FileFence
-from roles.inbox import Inbox
-from roles.session import RoleSpec, Session, SessionEnd
-from roles.tools import Toolbox
-from roles.transcript import Transcript
-from roles.tree_digest import TreeView
-from roles.turn import Patience
-from roles.watchdog import TreeLook
-from sandbox.sandbox import Sandbox
+from roles.claude.client import Claude
+from roles.conversation.loop_detector import TreeLook
+from roles.conversation.model_turn import Patience
+from roles.conversation.session import RoleSpec, Session, SessionEnd
+from roles.conversation.structured_answer import Answer, Form
+from roles.conversation.transcript import Transcript
+from roles.conversation.user_messages import Inbox
+from roles.tools.bash import BashTool
+from roles.tools.text_editor import EditorTool
+from roles.tools.toolbox import Toolbox
+from roles.worktree.tree_digest import TreeView
+from roles.worktree.write_fence import FileFence
+from sandbox.core.protocol import Sandbox
 from tests.standins.claude import Block, ScriptedReply, says, thinking
 
 KEY = "sk-ant-api03-Zx_4/+tests~only==aa"

@@ -8,10 +8,10 @@ from graph.values import (
     ChangeRef,
     Plan,
 )
-from roles.claude import Claude
-from roles.role import ClaudeRole
-from roles.turn import Patience
-from sandbox.workspace import store_change
+from roles.base import ClaudeRole
+from roles.claude.client import Claude
+from roles.conversation.model_turn import Patience
+from sandbox.tree.run_folder import store_change
 from tests.roles.bench import MODEL, RUN
 from tests.standins.sandbox import DirectorySandboxes
 

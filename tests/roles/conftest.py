@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.messages_server import Answer, MessagesServer
+from demo.fake_claude.server import Answer, MessagesServer
 from graph.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base
-from roles.claude import Claude
-from roles.turn import Patience
-from sandbox.workspace import make_run_folder
+from roles.claude.client import Claude
+from roles.conversation.model_turn import Patience
+from sandbox.tree.run_folder import make_run_folder
 from tests.roles.bench import FILES, KEY, RUN, Bench, Ears, Serve, make_task
 from tests.roles.cast import Cast
 from tests.standins.claude import Script

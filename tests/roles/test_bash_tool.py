@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from roles.bash_tool import BashTool, reads_only
-from sandbox.sandbox import ExecResult, LimitHit
+from roles.tools.bash import BashTool, reads_only
+from sandbox.core.protocol import ExecResult, LimitHit
 from tests.standins.sandbox import DirectorySandbox
 
 

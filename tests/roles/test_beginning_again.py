@@ -7,7 +7,7 @@ import pytest
 
 from graph.errors import ClaudeRefused, ContextExceeded
 from roles.coder import ClaudeCoder
-from sandbox.workspace import load_change
+from sandbox.tree.run_folder import load_change
 from tests.roles.bench import DONE, FILES, RUN, Bench, Ears, Serve, make_task, transcript
 from tests.roles.cast import CODED, MEND, Cast
 from tests.standins.claude import HttpError, answer, calls, says

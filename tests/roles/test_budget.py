@@ -7,8 +7,8 @@ import pytest
 
 from graph.errors import PriceUnknown
 from graph.values import Base, Budget, Spend, Usage
-from roles.allowance import LEAST_REPLY, MAX_REPLY, reply_allowance, require_limit
-from roles.prices import known_model
+from roles.claude.prices import known_model
+from roles.conversation.reply_budget import LEAST_REPLY, MAX_REPLY, reply_allowance, require_limit
 from tests.roles.bench import DONE, MODEL, Bench, Serve, make_task, results
 from tests.standins import claude as standin
 from tests.standins.claude import calls

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from roles.change_diff import ChangeDiff
+from roles.briefing.change_diff import ChangeDiff
 
 
 def git(folder: Path, *words: str) -> str:

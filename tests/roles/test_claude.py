@@ -22,7 +22,7 @@ from graph.errors import (
     ClaudeUnavailable,
     ContextExceeded,
 )
-from roles.claude import AttemptFailed, Claude, failure_of
+from roles.claude.client import AttemptFailed, Claude, failure_of
 from tests.roles.bench import KEY, MODEL, Serve
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
@@ -342,8 +342,8 @@ def test_the_client_takes_no_aiohttp_along_and_leaves_it_to_others() -> None:
     program = """\
 import asyncio, sys
 from pydantic import SecretStr
-from roles.claude import _AIOHTTP, Claude
-from roles.lean_import import without
+from roles.claude.client import _AIOHTTP, Claude
+from roles.claude.import_without import without
 asyncio.run(Claude(api_key=SecretStr("key")).warm())
 print("anthropic" in sys.modules, "aiohttp" in sys.modules)
 with without(_AIOHTTP):

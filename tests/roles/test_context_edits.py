@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from roles.context_edits import cleared_calls, trigger_tokens
-from roles.prices import known_model, prompt_tokens
-from roles.transcript import AssistantMessage, Message, UserMessage
+from roles.claude.prices import known_model, prompt_tokens
+from roles.conversation.context_editing import cleared_calls, trigger_tokens
+from roles.conversation.transcript import AssistantMessage, Message, UserMessage
 from tests.roles.bench import DONE, SPEC, Bench, Ears, Serve, transcript
 from tests.standins.claude import calls
 

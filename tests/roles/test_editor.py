@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from roles.editor import EditorTool
-from roles.tools import ToolResult
+from roles.tools.text_editor import EditorTool
+from roles.tools.toolbox import ToolResult
 from tests.standins.sandbox import DirectorySandbox
 
 POEM = "one\ntwo\nthree\n"

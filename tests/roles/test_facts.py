@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from roles.change_diff import ChangeDiff
-from roles.facts import facts
-from sandbox.weakening import is_test
+from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.test_facts import facts
+from sandbox.checks.tamper_patterns import is_test
 
 
 def diff(path: str, *lines: str, head: str = "") -> str:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from roles.given import Given
-from roles.transcript import AssistantMessage, CallRecord, Message, UserMessage
+from roles.conversation.repeated_results import Given
+from roles.conversation.transcript import AssistantMessage, CallRecord, Message, UserMessage
 from tests.roles.bench import DONE, Bench, Ears, Serve, results
 from tests.standins.claude import Block, ScriptedReply, calls, tool_use
 from tests.standins.sandbox import DirectorySandbox

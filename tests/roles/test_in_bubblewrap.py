@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from graph.values import Base, Finding
+from roles.briefing.repository_overview import overview
 from roles.coder import ClaudeCoder
-from roles.editor import EditorTool
-from roles.overview import overview
-from roles.places import placed
+from roles.conversation.model_turn import Patience
+from roles.finding_locations import placed
 from roles.reviewer import ClaudeReviewer
-from roles.tree_digest import tree_digest
-from roles.turn import Patience
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.sandbox import Limits, Sandboxes, TreeSpec
-from sandbox.trees import LocalSandboxes
-from sandbox.workspace import load_change
+from roles.tools.text_editor import EditorTool
+from roles.worktree.tree_digest import tree_digest
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.protocol import Limits, Sandboxes, TreeSpec
+from sandbox.tree.run_folder import load_change
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.roles.bench import FILES, MODEL, RUN, Ears, Serve, make_task, results
 from tests.sandbox.local_tree import missing
 from tests.standins.claude import ScriptedReply, answer, calls, tool_use

@@ -7,7 +7,7 @@ import pytest
 
 from graph.errors import StoreDamaged
 from graph.values import Base
-from runs.folder import write_message
+from runs.driving.run_folder_files import write_message
 from tests.roles.bench import DONE, RUN, Bench, Serve, make_task
 from tests.standins.claude import Slow, calls
 

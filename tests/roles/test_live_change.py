@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from graph.errors import RoleSuperseded
-from roles.fence import FileFence
-from roles.live_change import LiveChange
-from roles.tree_digest import TreeView
+from roles.worktree.change_backup import LiveChange
+from roles.worktree.tree_digest import TreeView
+from roles.worktree.write_fence import FileFence
 from tests.roles.bench import DONE, Bench, Serve
 from tests.standins.claude import calls
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graph.run_folder import RunFolder
-from roles.overview import overview, terms
+from roles.briefing.repository_overview import overview, terms
 from tests.roles.bench import RUN
 from tests.standins.sandbox import DirectorySandbox, make_run
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roles.patch_content import binary_pieces
-from roles.secret_forms import holds_secret
+from roles.claude.encoded_secrets import holds_secret
+from roles.worktree.binary_patch import binary_pieces
 from tests.forge.trusted_side import git
 
 MARK = b"a secret in the middle"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from graph.values import Finding
-from roles.change_diff import ChangeDiff
-from roles.places import placed
-from sandbox.sandbox import ExecResult
+from roles.briefing.change_diff import ChangeDiff
+from roles.finding_locations import placed
+from sandbox.core.protocol import ExecResult
 from tests.standins.sandbox import DirectorySandbox
 
 DIFF = """\

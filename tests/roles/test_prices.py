@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from graph.values import Usage
-from roles.prices import TABLE, cost_usd, known_model
+from roles.claude.prices import TABLE, cost_usd, known_model
 
 USAGE = Usage(
     input_tokens=1000,

@@ -8,11 +8,11 @@ import pytest
 
 from graph.run_folder import RunFolder
 from roles import coder, fixer, planner, reviewer
-from roles.bash_tool import BashTool
-from roles.editor import EditorTool
-from roles.fenced import fenced
-from roles.overview import overview, wishes
-from roles.session import RoleSpec
+from roles.briefing.repository_overview import overview, wishes
+from roles.briefing.untrusted_text import fenced
+from roles.conversation.session import RoleSpec
+from roles.tools.bash import BashTool
+from roles.tools.text_editor import EditorTool
 from tests.roles.bench import FILES, RUN
 from tests.standins.sandbox import DirectorySandbox, make_run
 

@@ -13,8 +13,8 @@ from graph.errors import (
     ClaudeUnavailable,
 )
 from graph.values import Base
-from roles.claude import AttemptFailed
-from roles.turn import Patience
+from roles.claude.client import AttemptFailed
+from roles.conversation.model_turn import Patience
 from tests.roles.bench import DONE, MODEL, Bench, Serve, make_task, transcript
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, calls

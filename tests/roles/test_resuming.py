@@ -11,7 +11,7 @@ import pytest
 
 from graph.errors import ClaudeUnavailable, RoleSuperseded, StoreDamaged
 from graph.values import Base
-from roles.claude import Claude
+from roles.claude.client import Claude
 from tests.roles.bench import DONE, RUN, Bench, Ears, Serve, make_task, results, transcript
 from tests.standins.claude import Cut, HttpError, ScriptedReply, Silence, calls, tool_use
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from demo.messages_server import Answer
+from demo.fake_claude.server import Answer
 from graph.run_folder import RunFolder
 from graph.values import (
     Base,

@@ -17,11 +17,11 @@ from graph.values import (
     Review,
     Validation,
 )
-from roles.claude import Claude
+from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
-from sandbox.workspace import load_change
+from sandbox.tree.run_folder import load_change
 from tests.roles.bench import FILES, KEY, RUN, Ears, Serve, make_task
 from tests.roles.cast import CODED, MEND, PLAN, PLANNED, Cast, changed, opening
 from tests.standins.claude import HttpError, ScriptedReply, Silence, answer, calls

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from roles.secret_forms import holds_secret
+from roles.claude.encoded_secrets import holds_secret
 
 SECRET = "sk-ant-api03-a/b+c~d_e=f?>"
 

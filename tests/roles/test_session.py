@@ -16,8 +16,8 @@ from graph.errors import (
     RoleTurnLimit,
 )
 from graph.values import Base
-from roles.prices import cost_usd
-from roles.session import RoleSpec
+from roles.claude.prices import cost_usd
+from roles.conversation.session import RoleSpec
 from tests.roles.bench import (
     DONE,
     MODEL,

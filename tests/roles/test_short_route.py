@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from demo.messages_server import Answer, MessagesServer, Request
+from demo.fake_claude.server import Answer, MessagesServer, Request
 from graph.build import build_graph
 from graph.events import Emit
 from graph.run_folder import RunFolder
@@ -25,12 +25,12 @@ from graph.values import (
     Validation,
 )
 from roles import coder, planner, reviewer
-from roles.claude import Claude
+from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
+from roles.conversation.model_turn import Patience
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
-from roles.turn import Patience
-from sandbox.workspace import load_change
+from sandbox.tree.run_folder import load_change
 from tests.roles.bench import KEY, RUN
 from tests.roles.cast import APPROVED, CODED, Cast
 from tests.standins.claude import answer, calls

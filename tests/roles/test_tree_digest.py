@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from graph.run_folder import RunFolder
-from roles.tree_digest import tree_digest
+from roles.worktree.tree_digest import tree_digest
 from tests.roles.bench import FILES, RUN
 from tests.standins.sandbox import DirectorySandbox, make_run
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.messages_server import Answer
+from demo.fake_claude.server import Answer
 from graph.errors import RoleInCircles
-from roles.session import RoleSpec
+from roles.conversation.session import RoleSpec
 from tests.roles.bench import DONE, SPEC, Bench, Ears, Serve
 from tests.standins.claude import calls
 

@@ -11,10 +11,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
 
 from graph.values import Outcome, Plan
-from runs.checkpoints import LogBarrier, open_checkpointer
-from runs.run import Run
-from runs.sqlite_store import SqliteStore
-from runs.store import Decide
+from runs.driving.checkpoints import LogBarrier, open_checkpointer
+from runs.model.run import Run
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import Decide
 from tests.standins.run_services import House, log_of, started
 
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from graph.run_folder import RunFolder
-from runs.run_id import RunIds
+from runs.model.run_id import RunIds
 from tests.standins.run_services import House, log_of, started, story
 
 HOUR_S = 3600.0

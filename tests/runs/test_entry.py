@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.events import RoleText, ToolFinished
-from runs.entry import entry, entry_of
-from runs.records import LoggedEvent
+from runs.model.log_entry import entry, entry_of
+from runs.model.run_record import LoggedEvent
 
 _TEXT = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates too
 _JSON = st.recursive(

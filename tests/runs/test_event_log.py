@@ -11,14 +11,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import transitions
-from runs.entry import Entry, entry_of
-from runs.event_log import EventLog
-from runs.records import LoggedEvent
-from runs.run import Lease, Run
-from runs.run_id import new_run_id
-from runs.sqlite_store import SqliteStore
-from runs.transitions import Ending, Step
+from runs.model import transitions
+from runs.model.log_entry import Entry, entry_of
+from runs.model.run import Lease, Run
+from runs.model.run_id import new_run_id
+from runs.model.run_record import LoggedEvent
+from runs.model.transitions import Ending, Step
+from runs.sqlite.store import SqliteStore
+from runs.store.event_log import EventLog
 from tests.standins.run_services import REQUEST
 
 LEASE = Lease(service="s", token="t", until=1e12)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from graph.values import Approval, Plan
-from runs.projection import view
-from runs.records import LoggedEvent
-from runs.run import Answer, Run
+from runs.model.run import Answer, Run
+from runs.model.run_record import LoggedEvent
+from runs.model.run_view import view
 from tests.standins.run_services import REQUEST
 
 

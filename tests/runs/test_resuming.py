@@ -8,8 +8,8 @@ import pytest
 
 from graph.errors import SandboxLost
 from graph.run_folder import RunFolder
-from runs.checkpoints import open_checkpointer
-from runs.records import LoggedEvent
+from runs.driving.checkpoints import open_checkpointer
+from runs.model.run_record import LoggedEvent
 from runs.service import RunService
 from tests.standins.moments import Moments
 from tests.standins.run_services import ME, House, log_of, started, story

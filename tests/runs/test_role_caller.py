@@ -11,8 +11,8 @@ from graph.errors import ClaudeBilling, CodingAgentError, RoleLost, RoleSupersed
 from graph.events import Event
 from graph.tasks import PlannerResult, RoleTask
 from graph.values import Base, Budget, Spend
-from runs.ledger import result_note
-from runs.role_caller import Play, RemoteRole
+from runs.remote_roles.caller import Play, RemoteRole
+from runs.shared.version_chain import result_note
 from tests.standins.shared_places import FolderMount, MemoryTable
 
 Item = dict[str, Any]
@@ -108,7 +108,7 @@ async def test_a_stream_that_says_nothing_more_keeps_nobody_waiting(
     notes: MemoryTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_LOOK_S", "_GRACE_S"):
-        monkeypatch.setattr(f"runs.role_caller.{name}", 0.05)
+        monkeypatch.setattr(f"runs.remote_roles.caller.{name}", 0.05)
 
     async def play(_: dict[str, Any]) -> AsyncGenerator[Item, None]:
         yield TEXT

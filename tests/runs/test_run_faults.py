@@ -9,11 +9,11 @@ import pytest
 
 from graph.errors import RunNotFound, SandboxError, StoreError, StoreFull, StoreLocked
 from runs.janitor import WAITING_S
-from runs.records import Caller
-from runs.run import Run
-from runs.run_id import new_run_id
-from runs.sqlite_store import SqliteStore
-from runs.store import Decide
+from runs.model.run import Run
+from runs.model.run_id import new_run_id
+from runs.model.run_record import Caller
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import Decide
 from tests.standins.polling import until
 from tests.standins.run_services import ME, REQUEST, House, log_of, seen, started, story
 

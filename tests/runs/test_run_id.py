@@ -1,6 +1,6 @@
 """Ids of runs: their form, and that each sorts after the one before."""
 
-from runs.run_id import RUN_ID, RunIds, new_run_id
+from runs.model.run_id import RUN_ID, RunIds, new_run_id
 
 
 def test_an_id_is_26_lower_case_characters() -> None:

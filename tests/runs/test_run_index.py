@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from graph.values import Status
-from runs.entry import Entry, entry_of
-from runs.run import Run
-from runs.run_index import RunIndex
-from runs.shared_store import SharedStore
-from runs.store import RunQuery
-from runs.transitions import Step
+from runs.model.log_entry import Entry, entry_of
+from runs.model.run import Run
+from runs.model.transitions import Step
+from runs.shared.run_index import RunIndex
+from runs.shared.store import SharedStore
+from runs.store.protocol import RunQuery
 from tests.runs.test_sqlite_store import run_of
 from tests.standins.shared_places import SharedPlaces
 

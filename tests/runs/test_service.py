@@ -20,8 +20,8 @@ from graph.errors import (
 )
 from graph.run_folder import RunFolder
 from graph.values import Approval, Plan
-from runs.records import Caller
-from runs.run_id import new_run_id
+from runs.model.run_id import new_run_id
+from runs.model.run_record import Caller
 from tests.standins.run_services import ME, REQUEST, House, log_of, seen, started, story
 from tests.standins.services import FAILED, PASSED
 

@@ -7,7 +7,7 @@ import pytest
 
 from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed, RequestError
 from graph.state import Limits, RunRequest
-from runs.service_config import digest_of
+from runs.model.operator_limits import digest_of
 from tests.standins.run_services import REQUEST, config_of
 
 LIMITS = Limits(max_cost_usd=5, max_tokens=0, max_fix_rounds=3, timeout_s=3600)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from graph.errors import RunNotFound
-from runs.edition import Edition
-from runs.run import Lease, Run
-from runs.shared_store import SharedStore
-from runs.store import IdempotencyKey, RunQuery
-from runs.transitions import LeaseLost, Step
+from runs.model.run import Lease, Run
+from runs.model.transitions import LeaseLost, Step
+from runs.shared.run_version import Edition
+from runs.shared.store import SharedStore
+from runs.store.protocol import IdempotencyKey, RunQuery
 from tests.runs.test_sqlite_store import (
     run_of,
     test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,

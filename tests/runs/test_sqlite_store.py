@@ -13,13 +13,13 @@ import pytest
 
 from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
 from graph.values import Spend
-from runs.entry import Entry, entry_of
-from runs.run import Lease, Run
-from runs.run_id import new_run_id
-from runs.schema import MIGRATIONS
-from runs.sqlite_store import SqliteStore
-from runs.store import IdempotencyKey, RunQuery
-from runs.transitions import Step
+from runs.model.log_entry import Entry, entry_of
+from runs.model.run import Lease, Run
+from runs.model.run_id import new_run_id
+from runs.model.transitions import Step
+from runs.sqlite.schema import MIGRATIONS
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import IdempotencyKey, RunQuery
 from tests.standins.polling import until
 
 

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 from graph.errors import StoreDamaged, StoreError, StoreLocked
-from runs.database import Connection, Database
-from runs.run import Run
-from runs.run_id import new_run_id
-from runs.sqlite_store import SqliteStore
+from runs.model.run import Run
+from runs.model.run_id import new_run_id
+from runs.sqlite.database import Connection, Database
+from runs.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 _FILL = """
 import asyncio, resource, sys
 from pathlib import Path
 from graph.errors import StoreFull
-from runs.entry import entry_of
-from runs.run import Run
-from runs.run_id import new_run_id
-from runs.sqlite_store import SqliteStore
-from runs.transitions import Step
+from runs.model.log_entry import entry_of
+from runs.model.run import Run
+from runs.model.run_id import new_run_id
+from runs.sqlite.store import SqliteStore
+from runs.model.transitions import Step
 
 async def main(path):
     store = SqliteStore(path)

@@ -15,10 +15,10 @@ import pytest
 from graph.errors import RunActive, RunFinished, RunNotFound
 from graph.run_folder import RunFolder
 from graph.values import Approval
-from runs import transitions
-from runs.run import Lease, Run
-from runs.sqlite_store import SqliteStore
-from runs.transitions import Step
+from runs.model import transitions
+from runs.model.run import Lease, Run
+from runs.model.transitions import Step
+from runs.sqlite.store import SqliteStore
 from tests.standins import run_process
 from tests.standins.polling import until
 from tests.standins.run_services import ME, House, log_of, seen, started, story

@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from graph.errors import PlanChanged, RunActive, RunError, RunFinished, RunNotWaiting
 from graph.events import NodeStarted, RunStarted, UsageReported
 from graph.values import Approval, FinalStatus, Usage
-from runs import transitions
-from runs.entry import entry
-from runs.records import FINAL
-from runs.run import Lease, OpenNode, Run
-from runs.transitions import LEASE_S, Ending, Entrance, LeaseLost, Step
+from runs.model import transitions
+from runs.model.log_entry import entry
+from runs.model.run import Lease, OpenNode, Run
+from runs.model.run_record import FINAL
+from runs.model.transitions import LEASE_S, Ending, Entrance, LeaseLost, Step
 from tests.standins.run_services import REQUEST
 
 STARTED = RunStarted(repo_url="a/b", prompt="p", models={}, version="1", attempt=1)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pyseccomp
 
-from sandbox.sandbox import ExecResult
+from sandbox.core.protocol import ExecResult
 
 PYTHON = "/usr/bin/python3"
 CALLS = """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from tests.sandbox.local_tree import make_backend, missing, open_tree
 from tests.sandbox.sample_run import SampleRun, sample_run
 

@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.sandbox import Limits
-from sandbox.supervised import Order, order_of
+from sandbox.backends.container.wire import Order, order_of
+from sandbox.core.protocol import Limits
 from tests.sandbox.local_tree import AS_ROOT
 
 LIMITS = Limits(timeout_s=20, memory_mb=128, pids=40, disk_mb=32, output_bytes=1 << 20)

@@ -6,11 +6,11 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from sandbox.choice import Wanted
-from sandbox.docker import Docker
-from sandbox.docker_cli import docker_environment
-from sandbox.docker_sandbox import DockerSandbox
-from sandbox.sandbox import Limits
+from sandbox.backends.docker.backend import Docker
+from sandbox.backends.docker.cli import docker_environment
+from sandbox.backends.docker.sandbox import DockerSandbox
+from sandbox.choose_backend import Wanted
+from sandbox.core.protocol import Limits
 from tests.sandbox.local_tree import compiled, make_tree
 from tests.standins import docker
 from tests.standins.docker import IMAGE

@@ -6,11 +6,11 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from sandbox import cgroup
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import Limits
-from sandbox.seccomp import compile_filter, filter_path
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.protocol import Limits
+from sandbox.host import cgroup
+from sandbox.host.seccomp_tables import compile_filter, filter_path
 
 NO_GROUPS = Path("/nonexistent")
 PARTS = ("workspace", "home", "tmp")

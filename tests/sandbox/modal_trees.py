@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from sandbox.modal_sandbox import Boxes
-from sandbox.modal_trees import ModalSandboxes
-from sandbox.sandbox import Limits
+from sandbox.backends.modal.client import Boxes
+from sandbox.backends.modal.trees import ModalSandboxes
+from sandbox.core.protocol import Limits
 from tests.modal_plane import Plane, connected
 from tests.modal_plane import modal_plane as open_plane
 from tests.modal_plane.availability import need_containers

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from graph.run_folder import RunFolder
 from graph.values import Base, ChangeRef
-from sandbox.backend import Backend
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.change import take_change
-from sandbox.sandbox import Limits, Sandbox, Sandboxes, TreeSpec
-from sandbox.seccomp import filter_path
-from sandbox.trees import LocalSandboxes
-from sandbox.workspace import LocalWorkspaces, make_run_folder, store_change
+from sandbox.backends.base.protocols import Backend
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
+from sandbox.host.seccomp_tables import filter_path
+from sandbox.tree.run_folder import LocalWorkspaces, make_run_folder, store_change
+from sandbox.tree.take_patch import take_change
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.sandbox.local_tree import compiled
 
 RUN = "run1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.availability import could_start
+from sandbox.checks.could_start import could_start
 from tests.sandbox.sample_run import SampleRun
 
 pytestmark = pytest.mark.sandbox

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from graph.values import Check, Validation
-from sandbox.base_tests import restore_base_tests, touches_base_tests
-from sandbox.checks import SandboxChecks
-from sandbox.file_diff import file_diffs
-from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
+from sandbox.checks.parse_diff import file_diffs
+from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
+from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.programs import needs
 

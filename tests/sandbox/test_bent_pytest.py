@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 
 from graph.values import Check
-from sandbox.base_tests import restore_base_tests, touches_base_tests
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.checks import SandboxChecks
-from sandbox.command_line import SYSTEM_PATH
-from sandbox.file_diff import file_diffs
-from sandbox.sandbox import ExecResult, Limits, Sandbox
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.checks.parse_diff import file_diffs
+from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
+from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import ExecResult, Limits, Sandbox
+from sandbox.tree.environment import SYSTEM_PATH
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.blame import Blame, blame
-from sandbox.check_run import CheckRun
-from sandbox.sandbox import LimitHit
+from sandbox.checks.new_failures import Blame, blame
+from sandbox.checks.run_check import CheckRun
+from sandbox.core.protocol import LimitHit
 
 
 def failed(*tests: str, limit: LimitHit | None = None, started: bool = True) -> CheckRun:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import Limits
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.protocol import Limits
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 from tests.standins.programs import needs
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroup
-from sandbox.cgroup import HOME, Groups, clear, find
-from sandbox.leftovers import process_name
-from sandbox.sandbox import Limits
+from sandbox.core.protocol import Limits
+from sandbox.host import cgroup
+from sandbox.host.cgroup import HOME, Groups, clear, find
+from sandbox.host.orphans import process_name
 from tests.sandbox.local_tree import make_backend, open_tree
 
 LIMITS = Limits(memory_mb=64, pids=10, cpus=1.5)

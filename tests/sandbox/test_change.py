@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graph.errors import PatchTooLarge, PatchUnusable
-from sandbox.change import take_change
-from sandbox.sandbox import Limits, Sandbox
+from sandbox.core.protocol import Limits, Sandbox
+from sandbox.tree.take_patch import take_change
 from tests.sandbox.sample_run import RUN, SampleRun, git, read_base, sample_run
 
 pytestmark = pytest.mark.sandbox

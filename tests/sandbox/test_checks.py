@@ -8,9 +8,9 @@ import pytest
 
 from graph.errors import PatchUnusable, SandboxLost
 from graph.values import ChangeRef, Check, Validation
-from sandbox.checks import SandboxChecks
-from sandbox.sandbox import Limits
-from sandbox.workspace import store_change
+from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import Limits
+from sandbox.tree.run_folder import store_change
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox

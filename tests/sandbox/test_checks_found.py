@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from graph.values import FoundChecks
-from sandbox.checks import SandboxChecks
+from sandbox.checks.service import SandboxChecks
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
-from sandbox.sandbox import FileRefused, Limits, Sandbox, TreeSpec
-from sandbox.workspace import store_change
+from sandbox.core.protocol import FileRefused, Limits, Sandbox, TreeSpec
+from sandbox.tree.run_folder import store_change
 from tests.sandbox.docker_backend import any_docker
 from tests.sandbox.modal_trees import modal_run
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.counted import CountedSandbox, Counts
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.metrics import CountedSandbox, Counts
 from tests.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from graph.errors import PatchTooLarge, SandboxError
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.disks import IMAGE, Disks, NoDisks, find
-from sandbox.overshoot import FILES_BOMB, overshoot
-from sandbox.sandbox import Limits, Sandbox, TreeSpec
-from sandbox.trees import LocalSandboxes, discard_trees
-from sandbox.trial import trial
-from sandbox.usage import tree_bytes
+from sandbox.backends.base.tree_disk import IMAGE, Disks, NoDisks, find
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.protocol import Limits, Sandbox, TreeSpec
+from sandbox.host.resource_usage import tree_bytes
+from sandbox.selftest.disk_overshoot import FILES_BOMB, overshoot
+from sandbox.selftest.trial import trial
+from sandbox.trees.local_trees import LocalSandboxes, discard_trees
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.small_disk import on_a_small_disk
@@ -32,10 +32,10 @@ FAST = "for i in $(seq 32); do head -c 8M /dev/zero > f$i || exit; done"
 LIVES = """
 import asyncio, sys
 from pathlib import Path
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.disks import find
-from sandbox.sandbox import Limits, TreeSpec
-from sandbox.trees import LocalSandboxes
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.base.tree_disk import find
+from sandbox.core.protocol import Limits, TreeSpec
+from sandbox.trees.local_trees import LocalSandboxes
 from graph.values import Base
 
 async def main(data, base):
@@ -54,9 +54,9 @@ HOST_IS_FULL = """
 import asyncio, sys
 from pathlib import Path
 from graph.errors import SandboxLost
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.disks import find
-from sandbox.sandbox import Limits
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.base.tree_disk import find
+from sandbox.core.protocol import Limits
 from tests.sandbox.local_tree import open_tree
 from tests.standins.small_disk import fill
 

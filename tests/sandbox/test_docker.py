@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from graph.errors import SandboxUnavailable
-from sandbox.attached import Attached
-from sandbox.choice import Wanted, choose
-from sandbox.docker import LABEL, Docker
-from sandbox.docker_calls import profile, profile_file
-from sandbox.docker_cli import DockerCli, docker_environment
-from sandbox.output import BothEnds
-from sandbox.sandbox import Limits
-from sandbox.trial import trial
+from sandbox.backends.docker.attached_container import Attached
+from sandbox.backends.docker.backend import LABEL, Docker
+from sandbox.backends.docker.cli import DockerCli, docker_environment
+from sandbox.backends.docker.seccomp_profile import profile, profile_file
+from sandbox.choose_backend import Wanted, choose
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import Limits
+from sandbox.selftest.trial import trial
 from tests.sandbox.docker_backend import SECRET, no_daemon, on_daemon, on_stand_in, opened
 from tests.standins.docker import calls, containers
 

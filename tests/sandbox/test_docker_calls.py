@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.docker import Docker
-from sandbox.docker_calls import ALLOWED, all_but
-from sandbox.docker_line import ContainerLine
-from sandbox.sandbox import Limits
-from sandbox.seccomp import LOW_HALF, REFUSED, TERMINAL_REQUESTS, UNKNOWN
+from sandbox.backends.docker.argv import ContainerLine
+from sandbox.backends.docker.backend import Docker
+from sandbox.backends.docker.seccomp_profile import ALLOWED, all_but
+from sandbox.core.protocol import Limits
+from sandbox.host.seccomp_tables import LOW_HALF, REFUSED, TERMINAL_REQUESTS, UNKNOWN
 from tests.sandbox.calls import HARMLESS, answers, number
 from tests.sandbox.docker_backend import no_daemon, on_daemon, opened
 

@@ -18,8 +18,8 @@ from typing import Literal
 
 import pytest
 
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import Limits
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.protocol import Limits
 from tests.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree, run_outside
 

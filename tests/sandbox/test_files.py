@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import FileRefused, Limits
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.protocol import FileRefused, Limits
 from tests.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox

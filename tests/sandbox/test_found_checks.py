@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.facts import Facts
-from sandbox.found_checks import MOST_LINTS, MOST_TESTS, found_checks
+from sandbox.discovery.find_checks import MOST_LINTS, MOST_TESTS, found_checks
+from sandbox.discovery.repository_facts import Facts
 
 PYTEST = "python3 -m pytest -q"
 UNITTEST = "python3 -m unittest discover"

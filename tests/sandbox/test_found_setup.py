@@ -7,10 +7,10 @@ import pytest
 
 from graph.errors import SetupFailed
 from graph.values import Base
-from sandbox.facts import Facts
-from sandbox.found_setup import found_setup, try_setup
-from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.setup_reads import needs_own
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.discovery.find_setup import found_setup, try_setup
+from sandbox.discovery.repository_facts import Facts
+from sandbox.setup.invalidation import needs_own
 
 PIP = "python3 -m pip install"
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from graph.errors import RoleSuperseded, SandboxLost
-from sandbox.change import take_change
-from sandbox.lasting_tree import LastingTree
-from sandbox.sandbox import Sandbox, Saved
+from sandbox.backends.modal.autosaved_tree import LastingTree
+from sandbox.core.protocol import Sandbox, Saved
+from sandbox.tree.take_patch import take_change
 from tests.sandbox.sample_run import SampleRun
 
 pytestmark = pytest.mark.sandbox

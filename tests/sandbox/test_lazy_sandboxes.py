@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from graph.run_folder import RunFolder
-from sandbox.lazy import LazySandboxes
-from sandbox.sandbox import Sandboxes
+from sandbox.core.protocol import Sandboxes
+from sandbox.trees.lazy_sandboxes import LazySandboxes
 
 RUN = "0" * 26
 

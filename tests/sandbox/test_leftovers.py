@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.leftovers import MARK, end_leftovers, is_gone, process_name
-from sandbox.watch import descendants
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.host.orphans import MARK, end_leftovers, is_gone, process_name
+from sandbox.host.resource_watch import descendants
 
 
 async def sleeper(service: str) -> asyncio.subprocess.Process:

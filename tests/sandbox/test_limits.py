@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.sandbox import Limits
-from sandbox.watch import TreeSize, descendants
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.protocol import Limits
+from sandbox.host.resource_watch import TreeSize, descendants
 from tests.sandbox.local_tree import make_backend, make_tree, open_tree
 
 pytestmark = pytest.mark.sandbox

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import SandboxError
-from sandbox.facts import Facts
-from sandbox.listing import add_contents, parse_listing, read_facts
+from sandbox.discovery.read_facts import add_contents, parse_listing, read_facts
+from sandbox.discovery.repository_facts import Facts
 from tests.sandbox.sample_run import SampleRun, git, read_base, sample_run
 
 WORKSPACE = {"package.json": "{}\n", "Makefile": "test:\n\t./x\nmanifests\tAAAA\n"}

@@ -4,8 +4,8 @@ import modal.exception
 import pytest
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
-from sandbox.modal_sandbox import FOREIGN, ours
-from sandbox.modal_trees import box_name
+from sandbox.backends.modal.client import FOREIGN, ours
+from sandbox.backends.modal.trees import box_name
 
 
 @pytest.mark.parametrize(

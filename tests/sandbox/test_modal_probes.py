@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.modal_trial import modal_probes
+from sandbox.selftest.modal import modal_probes
 from tests.sandbox.local_tree import AS_ROOT, run_outside
 
 PROBES = {probe.name: probe for probe in modal_probes()}

@@ -11,9 +11,9 @@ from grpclib import Status
 
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.events import Event, Retry
-from sandbox.modal_sandbox import OURS
-from sandbox.modal_trial import try_modal
-from sandbox.sandbox import FileRefused, Limits, Sandbox, Saved, TreeSpec
+from sandbox.backends.modal.client import OURS
+from sandbox.core.protocol import FileRefused, Limits, Sandbox, Saved, TreeSpec
+from sandbox.selftest.modal import try_modal
 from tests.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.sandbox.sample_run import RUN, sample_run
 

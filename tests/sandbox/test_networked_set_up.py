@@ -15,13 +15,13 @@ import pytest
 
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.run_folder import RunFolder
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.counted import Counts
-from sandbox.kept_setups import OLDEST_S, keep, tidy
-from sandbox.networked_set_up import networked_set_up
-from sandbox.sandbox import Limits, Sandbox, TreeSpec
-from sandbox.trees import LocalSandboxes
-from sandbox.workspace import make_run_folder
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.metrics import Counts
+from sandbox.core.protocol import Limits, Sandbox, TreeSpec
+from sandbox.setup.archive_cache import OLDEST_S, keep, tidy
+from sandbox.setup.networked import networked_set_up
+from sandbox.tree.run_folder import make_run_folder
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.sandbox.docker_backend import any_docker
 from tests.sandbox.local_tree import make_backend
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
@@ -175,7 +175,7 @@ async def test_what_is_stopped_in_the_middle_leaves_nothing_half(
 KILLED = """\
 import asyncio, os, signal, sys
 from pathlib import Path
-from sandbox.kept_setups import keep
+from sandbox.setup.archive_cache import keep
 
 async def half(new):
     new.write_bytes(b"half")

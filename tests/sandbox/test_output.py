@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.output import BothEnds, render
+from sandbox.core.output import BothEnds, render
 
 pieces = st.lists(st.binary(max_size=40), max_size=30)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.overshoot import DATA_BOMB, FILES, FILES_BOMB, LIMIT_MB, overshoot
-from sandbox.sandbox import Limits
-from sandbox.usage import ENTRY_BYTES, tree_bytes
+from sandbox.core.protocol import Limits
+from sandbox.host.resource_usage import ENTRY_BYTES, tree_bytes
+from sandbox.selftest.disk_overshoot import DATA_BOMB, FILES, FILES_BOMB, LIMIT_MB, overshoot
 from tests.sandbox.local_tree import make_backend, open_tree, run_outside
 
 pytestmark = pytest.mark.sandbox

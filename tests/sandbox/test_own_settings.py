@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.own_settings import OwnSettings, read_own_settings
+from sandbox.discovery.repository_config import OwnSettings, read_own_settings
 
 
 @pytest.mark.parametrize(

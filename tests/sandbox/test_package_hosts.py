@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sandbox.package_hosts import QUESTIONS, proposed_hosts, try_hosts
+from sandbox.egress.suggest_hosts import QUESTIONS, proposed_hosts, try_hosts
 from tests.standins.programs import needs
 
 

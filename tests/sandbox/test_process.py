@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.command import Command
-from sandbox.output import BothEnds
-from sandbox.process import Admit, Execution, start
-from sandbox.sandbox import Limits
-from sandbox.watch import descendants, watched
+from sandbox.backends.base.command import Command
+from sandbox.backends.bubblewrap.execution import Admit, Execution, start
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import Limits
+from sandbox.host.resource_watch import descendants, watched
 from tests.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox

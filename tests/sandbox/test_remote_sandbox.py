@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from graph.errors import SandboxLost
-from sandbox.remote_sandbox import RemoteSandbox
-from sandbox.sandbox import Limits
+from sandbox.backends.container.sandbox import RemoteSandbox
+from sandbox.core.protocol import Limits
 
 NONSENSE = b'{"exit_code": null, "limit": "mine", "lost": "", "duration_ms": 1, "tree_bytes": 0}'
 ENDED = {"exit_code": 0, "limit": None, "lost": "", "duration_ms": 1, "tree_bytes": 0}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.reports import read_report
+from sandbox.reports.read_report import read_report
 
 OUTPUTS = Path(__file__).parent / "outputs"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.reports import read_report
+from sandbox.reports.read_report import read_report
 
 
 def failed_tests(output: str) -> frozenset[str]:

@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost
-from sandbox.bubblewrap_sandbox import BubblewrapSandbox
-from sandbox.docker_sandbox import DockerSandbox
-from sandbox.sandbox import Limits
-from sandbox.seccomp import NAMESPACE_FLAGS, REFUSED, UNKNOWN, compile_filter, filter_file
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.backends.docker.sandbox import DockerSandbox
+from sandbox.core.protocol import Limits
+from sandbox.host.seccomp_tables import (
+    NAMESPACE_FLAGS,
+    REFUSED,
+    UNKNOWN,
+    compile_filter,
+    filter_file,
+)
 from tests.sandbox.calls import CALLS, HARMLESS, PYTHON, Running, answers, known, number
 from tests.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.sandbox.local_tree import AS_ROOT, make_backend, open_tree, run_outside

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.setup_hosts import SetupHost, find_host
+from sandbox.egress.allowlist import SetupHost, find_host
 
 PRIVATE = [
     "10.1.2.3", "192.168.1.1", "172.16.0.9", "127.0.0.1", "100.64.0.1", "0.0.0.0", "::1", "::",

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.client_hello import NotTls, read_client_hello, server_name
-from sandbox.setup_hosts import SetupHost
-from sandbox.setup_proxy import ProxyLimits, SetupProxy
+from sandbox.egress.allowlist import SetupHost
+from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
+from sandbox.egress.tls_client_hello import NotTls, read_client_hello, server_name
 from tests.standins.package_index import NAME, PackageIndex
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.setup_reads import needs_own
+from sandbox.setup.invalidation import needs_own
 
 INSTALL = "python3 -m pip install -r requirements.txt"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from graph.nearness import near_checks
+from graph.check_selection import near_checks
 from graph.values import Check, Validation
-from sandbox.checks import SandboxChecks
-from sandbox.listing import read_facts
+from sandbox.checks.service import SandboxChecks
+from sandbox.discovery.read_facts import read_facts
 from tests.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.standins.programs import needs
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.supervised import USER
+from sandbox.backends.container.wire import USER
 from tests.sandbox.container import Container, Ended, feed
 from tests.sandbox.local_tree import AS_ROOT
 

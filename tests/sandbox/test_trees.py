@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forge.base_repository import Tip, borrow_base
+from forge.base.bare_repository import Tip, borrow_base
 from graph.errors import (
     PatchUnusable,
     SandboxError,
@@ -18,12 +18,12 @@ from graph.errors import (
     SetupFailed,
     StoreDamaged,
 )
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.later import LaterSandbox
-from sandbox.removal import remove_folder
-from sandbox.sandbox import Limits, Sandbox, TreeSpec
-from sandbox.trees import LocalSandboxes, ensure_readable
-from sandbox.workspace import store_change
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.core.deferred import LaterSandbox
+from sandbox.core.protocol import Limits, Sandbox, TreeSpec
+from sandbox.tree.delete_tree import remove_folder
+from sandbox.tree.run_folder import store_change
+from sandbox.trees.local_trees import LocalSandboxes, ensure_readable
 from tests.sandbox.sample_run import RUN, SampleRun, git, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -333,7 +333,7 @@ def test_without_root_hostile_modes_are_opened_first(data_dir: Path) -> None:
         os.chown(path, 34567, 34567)
     for path in (tree / "a" / "b", tree / "a", tree):
         path.chmod(0)
-    call = "import asyncio, pathlib, sys; from sandbox.removal import remove_folder;"
+    call = "import asyncio, pathlib, sys; from sandbox.tree.delete_tree import remove_folder;"
     call += "asyncio.run(remove_folder(pathlib.Path(sys.argv[1])))"
     drop = ("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups", "--")
     place = Path(__file__).parents[2]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxUnavailable
-from sandbox import mending
-from sandbox.attacks import CANARY, MEMORY_BOMB, fork_bomb, loop_script, probes
-from sandbox.bubblewrap import Bubblewrap
-from sandbox.choice import BackendName, Wanted, choose
-from sandbox.mending import PROFILE, mend_for
-from sandbox.sandbox import ExecResult, Limits
-from sandbox.trial import ensure_holds, judge, machine_state, outside, trial
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.choose_backend import BackendName, Wanted, choose
+from sandbox.core.protocol import ExecResult, Limits
+from sandbox.host import remedies as mending
+from sandbox.host.remedies import PROFILE, mend_for
+from sandbox.selftest.probes import CANARY, MEMORY_BOMB, fork_bomb, loop_script, probes
+from sandbox.selftest.trial import ensure_holds, judge, machine_state, outside, trial
 from tests.sandbox.local_tree import AS_ROOT, make_backend, run_outside
 
 NAMES = (

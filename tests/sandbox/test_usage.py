@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.usage import Disk, Outgrown
+from sandbox.host.resource_usage import Disk, Outgrown
 
 LIMIT = 2 << 20
 

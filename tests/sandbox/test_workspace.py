@@ -9,10 +9,10 @@ import pytest
 from graph.errors import StoreDamaged
 from graph.run_folder import RunFolder
 from graph.values import ChangeRef
-from sandbox.sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.trees import LocalSandboxes
-from sandbox.whole_file import write_whole
-from sandbox.workspace import LocalWorkspaces, load_change, store_change
+from sandbox.core.atomic_file import write_whole
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.tree.run_folder import LocalWorkspaces, load_change, store_change
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.sandbox.sample_run import RUN, SampleRun
 
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.messages_server import Answer, Exchange, Request
-from demo.scripted_reply import Block, ScriptedReply, sse, text, thinking, tool_use
+from demo.fake_claude.scripted_reply import Block, ScriptedReply, sse, text, thinking, tool_use
+from demo.fake_claude.server import Answer, Exchange, Request
 
 __all__ = [
     "Block",

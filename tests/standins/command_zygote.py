@@ -16,8 +16,22 @@ import termios
 from typing import Any, NoReturn
 
 LARGEST = 1 << 17
-ASKS = ("api.cli", "api.attendance", "api.run_actions", "api.client", "api.local_runs", "local")
-DRIVES = ("anthropic", "graph.build", "runs.driver", "runs.checkpoints", "api.app", "api.server")
+ASKS = (
+    "api.cli.main",
+    "api.cli.watched_run",
+    "api.cli.one_shot_commands",
+    "api.client.remote_runs",
+    "api.client.local_runs",
+    "local",
+)
+DRIVES = (
+    "anthropic",
+    "graph.build",
+    "runs.driving.run_driver",
+    "runs.driving.checkpoints",
+    "api.http.app",
+    "api.http.server",
+)
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from api.app import create_app
-from api.auth import Auth
-from api.options import AppOptions
-from api.server import make_server
+from api.http.app import create_app
+from api.http.guards.auth import Auth
+from api.http.options import AppOptions
+from api.http.server import make_server
 from graph.errors import InvalidRepoUrl
 from tests.standins.service import MemoryService
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from graph.build import build_graph
-from runs.checkpoints import LocalCheckpoints, LogBarrier, RunSaver
-from runs.clean_up import CleanUp
-from runs.dispatcher import Dispatcher
-from runs.driver import Drive, Workshop
-from runs.run import Run
-from runs.run_files import LocalRunFiles
+from runs.driving.checkpoints import LocalCheckpoints, LogBarrier, RunSaver
+from runs.driving.clean_up import CleanUp
+from runs.driving.local_dispatcher import Dispatcher
+from runs.driving.run_driver import Drive, Workshop
+from runs.driving.run_files import LocalRunFiles
+from runs.model.run import Run
 from runs.service import RunService
-from runs.sqlite_store import SqliteStore
-from runs.store import Decide
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import Decide
 from tests.standins.run_services import House, config_of
 
 P = ParamSpec("P")

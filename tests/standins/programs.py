@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sandbox.command_line import SYSTEM_PATH
+from sandbox.tree.environment import SYSTEM_PATH
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:

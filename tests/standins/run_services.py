@@ -9,9 +9,9 @@ from typing import Any
 
 from graph.build import build_graph
 from graph.state import Limits, RunRequest
-from runs.records import Caller, LoggedEvent
+from runs.model.run_record import Caller, LoggedEvent
 from runs.service import RunService, ServiceConfig
-from runs.sqlite_store import SqliteStore
+from runs.sqlite.store import SqliteStore
 from tests.standins.paced_services import Pace
 from tests.standins.services import Script
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from graph.run_folder import RunFolder
 from graph.values import Base
-from sandbox.inner_git import make_git_dir
-from sandbox.output import BothEnds
-from sandbox.sandbox import (
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import (
     BASE_OBJECTS,
     WORKSPACE,
     ExecResult,
@@ -19,7 +18,8 @@ from sandbox.sandbox import (
     Sandboxes,
     TreeSpec,
 )
-from sandbox.workspace import load_change, make_run_folder
+from sandbox.tree.git_dir import make_git_dir
+from sandbox.tree.run_folder import load_change, make_run_folder
 
 
 class DirectorySandbox:

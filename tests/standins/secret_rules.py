@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from forge.secret_catalogue import SecretCatalogue
+from forge.secret_scan.kingfisher import SecretCatalogue
 
 
 def compiled(shared: Path) -> Path:

@@ -21,8 +21,8 @@ from graph.errors import (
 )
 from graph.state import RunRequest
 from graph.values import Approval, Status
-from runs.figures import Figures
-from runs.records import Caller, LoggedEvent, RunRecord, rfc3339
+from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
+from runs.model.service_stats import Figures
 
 _TIME = 1_700_000_000.0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import StoreUnavailable
-from runs.places import Places
+from runs.shared.backend import Places
 
 
 class MemoryTable:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.standins import command_zygote
 
 ROOT = Path(__file__).parents[2]
-MAIN = "from api.cli import main; main()"
+MAIN = "from api.cli.main import main; main()"
 
 
 class WarmCommand:

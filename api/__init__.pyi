@@ -1,0 +1,1 @@
+from .model_name import ModelName as ModelName

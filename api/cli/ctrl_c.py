@@ -1,0 +1,41 @@
+"""Ctrl-C in two steps: first the run is cancelled, then the command leaves."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from api.exit_codes import CANCELLED
+from api.terminal.display.run_display import Drawing
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def interruptible(drawing: Drawing, first: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM calls `first`, the next one ends this process at once.
+
+    Nothing is lost by that: what a run did is on disk, and its commands die with this process.
+    """
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def interrupt() -> None:
+        nonlocal asked
+        if asked:
+            drawing.pause()
+            sys.stdout.flush()
+            os._exit(CANCELLED)
+        asked = True
+        first()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,35 @@
+"""How a command ends: with its exit code, and an error in words instead of a stack trace."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+import typer
+
+from api.client.server_error import ServerError
+from api.exit_codes import CANCELLED, FAILED, USAGE
+from api.terminal.text.safe_text import clean
+from graph.errors import CodingAgentError, RequestError
+
+
+def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Do the work and leave with the exit code that it returns."""
+    try:
+        code = asyncio.run(work)
+    except (CodingAgentError, ServerError) as error:
+        wrong_usage = isinstance(error, RequestError) or getattr(error, "status", None) == 422
+        fail(f"{error.message}\n{error.hint}", code=USAGE if wrong_usage else FAILED)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        code = CANCELLED
+    except BrokenPipeError:  # nobody reads on, as behind `head`: typer leaves without a word
+        raise
+    except OSError as error:
+        fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), code=FAILED)
+    raise typer.Exit(code)
+
+
+def fail(text: str, *, code: int) -> NoReturn:
+    """Say what is wrong, its first line as the error, and leave."""
+    first, *others = [line for line in clean(text).splitlines() if line.strip()] or ["unknown"]
+    typer.echo("\n".join([f"Error: {first}", *(f"  {line}" for line in others)]), err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,83 @@
+"""The commands that ask once and print the answer."""
+
+import json as json_format
+import sys
+from typing import Any
+
+from rich.console import Group
+
+from api.client.runs_protocol import Runs
+from api.terminal.display.choose_display import console_for
+from api.terminal.display.live_display import WIDEST, line_texts
+from api.terminal.report.diff_pager import print_diff
+from api.terminal.report.run_report import report_lines
+from api.terminal.report.run_table import print_runs
+from api.terminal.text.safe_text import clean_line
+from api.terminal.text.symbols import glyphs_for
+
+_PAGE = 100
+
+
+async def list_runs(
+    runs: Runs, *, status: str | None, repo: str | None, limit: int, json: bool
+) -> int:
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        size = min(limit - len(found), _PAGE)
+        page, cursor = await runs.list(status=status, repo=repo, limit=size, cursor=cursor)
+        found += page
+        if cursor is None or not page:
+            break
+    if json:
+        _print_json({"runs": found[:limit]})
+    elif found:
+        print_runs(found[:limit], console_for())
+    else:
+        _say("No runs.")
+    return 0
+
+
+async def show_run(runs: Runs, run_id: str, *, json: bool) -> int:
+    view = await runs.view(run_id)
+    if json:
+        _print_json(view)
+        return 0
+    console = console_for()
+    glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
+    rows = [row for line in report_lines(view) for row in line_texts(line, width, glyphs)]
+    console.print(Group(*rows))
+    return 0
+
+
+async def print_run_diff(runs: Runs, run_id: str) -> int:
+    diff = await runs.diff(run_id)
+    if diff:
+        print_diff(diff, console_for())
+    else:
+        sys.stderr.write("There is no change yet.\n")
+    return 0
+
+
+async def cancel_run(runs: Runs, run_id: str) -> int:
+    await runs.cancel(run_id)
+    return _say(f"Run {run_id} is being cancelled.")
+
+
+async def send_message(runs: Runs, run_id: str, text: str) -> int:
+    await runs.message(run_id, text)
+    return _say(f"Sent. Run {run_id} reads it at its next turn.")
+
+
+async def remove_run(runs: Runs, run_id: str) -> int:
+    await runs.delete(run_id)
+    return _say(f"Removed run {run_id}.")
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(clean_line(text) + "\n")
+    return 0
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json_format.dumps(value, indent=2) + "\n")

@@ -1,0 +1,57 @@
+"""What `coding-agent run` was asked to do, checked before anything is started."""
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from api.cli.repo_argument import resolve_repo
+from graph import RunRequest
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """A request, what to say before it starts, and where its diff goes."""
+
+    request: RunRequest
+    note: str
+    output: Path | None
+
+
+def run_order(
+    prompt: str, repo: str, asked: Mapping[str, Any], *, output: Path | None, here: bool
+) -> RunOrder:
+    """`here`: the run is this machine's, so that a local checkout can be worked on.
+
+    Raises typer.BadParameter.
+    """
+    try:
+        place = resolve_repo(repo)
+    except ValueError as error:
+        raise _wrong("--repo", str(error)) from None
+    if place.local and not here:
+        raise _wrong("--repo", "a server cannot reach a checkout of this machine")
+    if output and not output.parent.is_dir():
+        raise _wrong("--output", f"there is no folder {str(output.parent)!r}")
+    if not math.isfinite(asked.get("max_cost_usd") or 0.0):
+        raise _wrong("--max-cost", "takes an amount of US dollars")
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise _wrong("PROMPT", "is empty; say in a sentence what should change")
+    given = {
+        name: value
+        for name, value in asked.items()
+        if value is not None and value is not False and value != []
+    }
+    request = RunRequest(repo_url=place.address, prompt=text, **given)  # type: ignore[typeddict-item]
+    base = given.get("base_branch") or "HEAD"
+    note = f"Starts from {base} of {place.address}; uncommitted changes are not included."
+    return RunOrder(request, note if place.local else "", output)
+
+
+def _wrong(option: str, message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint=option)

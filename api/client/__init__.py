@@ -1,0 +1,5 @@
+"""Runs here or on a server, behind one Protocol."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

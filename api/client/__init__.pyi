@@ -1,0 +1,1 @@
+from .remote_runs import RemoteRuns as RemoteRuns

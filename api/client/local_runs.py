@@ -1,0 +1,118 @@
+"""Runs on this machine, over the service of this process."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, ClassVar, Final, cast
+
+from api.client.runs_protocol import PlanAnswer, RaisedLimits, View
+from graph import Approval, RunRequest, Status
+from graph.errors import RunAbandoned
+from runs import RunService
+from runs.model import Caller, LoggedEvent, RunRecord, rfc3339
+
+_PATIENCE_S: Final = 2.0
+
+
+class LocalRuns:
+    """`Runs` of the data folder; who may run the command sees them all.
+
+    A silent run is looked after every `patience_s`: what nobody drives would be silent for ever.
+    """
+
+    driven_here: ClassVar[bool] = True
+
+    def __init__(self, service: RunService, *, patience_s: float = _PATIENCE_S) -> None:
+        self._service = service
+        self._patience_s = patience_s
+        self._caller = Caller("local", operator=True)
+
+    async def start(self, request: RunRequest) -> str:
+        record, _ = await self._service.start(request, owner=self._caller.name)
+        return record.run_id
+
+    async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        await self._service.get(run_id, self._caller)
+        async with aclosing(self._service.events(run_id)) as events:
+            while event := await self._next(run_id, events):
+                yield json.loads(event.payload)
+
+    async def _next(
+        self, run_id: str, events: AsyncGenerator[LoggedEvent, None]
+    ) -> LoggedEvent | None:
+        """The next event, None at the end. Raises RunAbandoned where none would ever come."""
+        upcoming = asyncio.ensure_future(anext(events, None))
+        missed = 0
+        try:
+            while not (await asyncio.wait((upcoming,), timeout=self._patience_s))[0]:
+                missed = missed + 1 if run_id in await self._service.abandoned() else 0
+                if missed > 1:  # at the first look a server may just be starting again
+                    raise RunAbandoned(
+                        f"Run {run_id} has not ended, and no process drives it.",
+                        f"Carry it on here: coding-agent resume {run_id}\n"
+                        "or start a server, which picks it up: coding-agent serve",
+                    )
+            return upcoming.result()
+        finally:
+            if not upcoming.done():
+                upcoming.cancel()
+                await asyncio.wait((upcoming,))
+
+    async def view(self, run_id: str) -> View:
+        view = await self._service.view(run_id, self._caller)
+        return {**view, "abandoned": run_id in await self._service.abandoned()}
+
+    async def list(
+        self, *, status: str | None, repo: str | None, limit: int, cursor: str | None = None
+    ) -> tuple[list[View], str | None]:
+        asked = cast("Status | None", status)
+        records, following = await self._service.list(
+            self._caller, status=asked, repo=repo, limit=limit, cursor=cursor
+        )
+        abandoned = await self._service.abandoned()
+        return [_row(record, abandoned) for record in records], following
+
+    async def diff(self, run_id: str) -> bytes | None:
+        return await self._service.diff(run_id, self._caller)
+
+    async def cancel(self, run_id: str) -> None:
+        await self._service.cancel(run_id, self._caller)
+
+    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None:
+        approval = Approval.model_validate(
+            {
+                "decision": answer.decision,
+                "plan_id": answer.plan_id,
+                "feedback": answer.feedback,
+            }
+        )
+        await self._service.answer_plan(run_id, self._caller, approval)
+
+    async def resume(self, run_id: str, limits: RaisedLimits) -> None:
+        await self._service.resume(
+            run_id,
+            self._caller,
+            max_cost_usd=limits.max_cost_usd,
+            max_fix_rounds=limits.max_fix_rounds,
+            timeout_s=limits.timeout_s,
+        )
+
+    async def message(self, run_id: str, text: str) -> None:
+        await self._service.message(run_id, self._caller, text)
+
+    async def delete(self, run_id: str) -> None:
+        await self._service.delete(run_id, self._caller)
+
+
+def _row(record: RunRecord, abandoned: frozenset[str]) -> View:
+    return {
+        "runId": record.run_id,
+        "status": record.status,
+        "abandoned": record.run_id in abandoned,
+        "node": record.node,
+        "repoUrl": record.request["repo_url"],
+        "prompt": record.request["prompt"],
+        "createdAt": rfc3339(record.created_at),
+        "updatedAt": rfc3339(record.updated_at),
+    }

@@ -1,0 +1,299 @@
+"""Runs on a server, over its HTTP interface."""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
+from pydantic.alias_generators import to_camel
+
+from api.client.runs_protocol import PlanAnswer, RaisedLimits, View
+from api.client.server_error import ServerError
+from graph import RunRequest
+
+_READ_TIMEOUT_S: Final = 45.0
+"""Three times the pause between a stream's signs of life."""
+_PATIENCE_S: Final = 600.0
+"""How long a stream that broke is asked for again before the client gives up."""
+_START_TRIES: Final = 4
+_TOLD_S: Final = 1.0
+"""Shorter pauses are not worth a word."""
+
+
+@dataclass
+class Pauses:
+    """Growing pauses between tries; progress makes them short again."""
+
+    first_s: float = 0.5
+    longest_s: float = 30.0
+    patience_s: float = _PATIENCE_S
+    _next_s: float = 0.0
+    _waited_s: float = 0.0
+
+    def reset(self) -> None:
+        self._next_s = self._waited_s = 0.0
+
+    def next(self, at_least_s: float | None) -> float | None:
+        """Seconds to wait now, or None when patience is at its end."""
+        if self._waited_s >= self.patience_s:
+            return None
+        self._next_s = min(max(self._next_s * 2, self.first_s), self.longest_s)
+        pause = max(self._next_s * random.uniform(0.75, 1.0), at_least_s or 0.0)  # noqa: S311
+        self._waited_s += pause
+        return pause
+
+
+class RemoteRuns:
+    """`Runs` over HTTP. A stream that breaks is taken up again where it broke."""
+
+    driven_here: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        notice: Callable[[str], None] = lambda _: None,
+        pauses: Callable[[], Pauses] = Pauses,
+    ) -> None:
+        self._client = client
+        self._notice = notice
+        self._pauses = pauses
+        self._reached = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        server: str,
+        api_key: str | None,
+        *,
+        version: str,
+        notice: Callable[[str], None] = lambda _: None,
+        pauses: Callable[[], Pauses] = Pauses,
+        read_timeout_s: float = _READ_TIMEOUT_S,
+    ) -> AsyncIterator[Self]:
+        headers = {"User-Agent": f"coding-agent/{version}"}
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
+        timeout = httpx.Timeout(read_timeout_s, connect=10.0)
+        async with httpx.AsyncClient(
+            base_url=server, headers=headers, timeout=timeout, follow_redirects=False
+        ) as client:
+            yield cls(client, notice=notice, pauses=pauses)
+
+    async def start(self, request: RunRequest) -> str:
+        """Start the run and leave at once: its events are read like anybody's.
+
+        The key makes a repeated start join the run whose answer was lost.
+        """
+        headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid.uuid4())}
+        body = {to_camel(name): value for name, value in request.items() if value is not None}
+        pauses = self._pauses()
+        for left in reversed(range(_START_TRIES)):
+            try:
+                answer = await self._call("POST", "/code", json=body, headers=headers)
+                break
+            except ServerError as error:
+                if error.code == "server_unreachable" or not error.passing or not left:
+                    raise
+                await asyncio.sleep(pauses.next(error.retry_after_s) or 0.0)
+        run_id = answer.headers.get("X-Run-Id") or _object(answer).get("runId")
+        if not isinstance(run_id, str):
+            raise _not_ours(answer)
+        return run_id
+
+    async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """Every event once, in order, over as many connections as it takes."""
+        after, ended, asked_again, pauses = 0, False, False, self._pauses()
+        while True:
+            cause = None
+            try:
+                async with aclosing(self._connection(run_id, after)) as connection:
+                    async for event in connection:
+                        if event["seq"] > after:
+                            after, ended = event["seq"], event["type"] == "run.finished"
+                            asked_again = False
+                            pauses.reset()
+                            yield event
+            except ServerError as error:
+                if not error.passing or not self._reached:
+                    raise
+                cause = error
+            if ended and (cause is None or asked_again):
+                return
+            asked_again = ended
+            await self._pause(pauses, cause or _stream_cut())
+
+    async def view(self, run_id: str) -> View:
+        return _object(await self._call("GET", _path(run_id)))
+
+    async def list(
+        self, *, status: str | None, repo: str | None, limit: int, cursor: str | None = None
+    ) -> tuple[list[View], str | None]:
+        asked = {"status": status, "repo": repo, "limit": limit, "cursor": cursor}
+        query = {name: value for name, value in asked.items() if value is not None}
+        answer = await self._call("GET", "/runs", params=query)
+        page = _object(answer)
+        runs, following = page.get("runs"), page.get("nextCursor")
+        if not isinstance(runs, list):
+            raise _not_ours(answer)
+        return runs, following if isinstance(following, str) else None
+
+    async def diff(self, run_id: str) -> bytes | None:
+        answer = await self._call("GET", _path(run_id, "/diff"))
+        return None if answer.status_code == 204 else answer.content
+
+    async def cancel(self, run_id: str) -> None:
+        await self._call("POST", _path(run_id, "/cancel"))
+
+    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None:
+        body = {"planId": answer.plan_id, "decision": answer.decision}
+        if answer.feedback:
+            body["feedback"] = answer.feedback
+        await self._call("POST", _path(run_id, "/plan"), json=body)
+
+    async def resume(self, run_id: str, limits: RaisedLimits) -> None:
+        asked = {
+            "maxCostUsd": limits.max_cost_usd,
+            "maxFixRounds": limits.max_fix_rounds,
+            "timeoutS": limits.timeout_s,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        await self._call("POST", _path(run_id, "/resume"), json=body)
+
+    async def message(self, run_id: str, text: str) -> None:
+        await self._call("POST", _path(run_id, "/messages"), json={"text": text})
+
+    async def delete(self, run_id: str) -> None:
+        await self._call("DELETE", _path(run_id))
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with _mapped(self._client):
+            answer = await self._client.request(method, path, **options)
+        if not answer.is_success:
+            raise problem_of(answer)
+        self._reached = True
+        return answer
+
+    async def _connection(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
+        """The events after `after` until the server ends the stream or the connection breaks."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if after:
+            headers["Last-Event-ID"] = str(after)
+        path = _path(run_id, "/events")
+        with _mapped(self._client):
+            async with self._client.stream("GET", path, headers=headers) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise problem_of(answer)
+                self._reached = True
+                async with aclosing(EventSource(answer).aiter_sse()) as stream:
+                    async for sent in stream:
+                        if sent.event == "stream.end":
+                            raise _stream_cut()
+                        if (event := _payload(sent)) is not None:
+                            yield event
+
+    async def _pause(self, pauses: Pauses, cause: ServerError) -> None:
+        pause = pauses.next(cause.retry_after_s)
+        if pause is None:
+            raise cause
+        if pause >= _TOLD_S:
+            self._notice(f"Lost the server ({cause.message}); again in {pause:.0f} s.")
+        await asyncio.sleep(pause)
+
+
+def _payload(sent: ServerSentEvent) -> dict[str, Any] | None:
+    """The event in a stream's item; None for signs of life and what is no event of a run."""
+    try:
+        data = json.loads(sent.data) if sent.data else None
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+        return None
+    return data if type(data.get("seq")) is int else None
+
+
+def _stream_cut() -> ServerError:
+    return ServerError("stream_cut", "the server ended the stream early")
+
+
+@contextmanager
+def _mapped(client: httpx.AsyncClient) -> Iterator[None]:
+    """httpx's errors as ours, which name the server and never what was sent."""
+    try:
+        yield
+    except SSEError as error:
+        raise ServerError("not_a_stream", "The answer is no event stream.", status=200) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise ServerError(
+            "server_unreachable",
+            f"{client.base_url} cannot be reached.",
+            "Check the address, and that the server runs (coding-agent serve).",
+        ) from error
+    except httpx.TransportError as error:
+        raise ServerError("connection_lost", "the connection broke") from error
+
+
+def problem_of(answer: httpx.Response) -> ServerError:
+    """A refusal as an error: from its problem document, or from its status alone."""
+    problem = _json(answer)
+    status = answer.status_code
+    fallback = f"The server answered {status} {answer.reason_phrase}."
+    details = [
+        f"{item.get('pointer') or item.get('parameter') or ''} {item.get('message', '')}".strip()
+        for item in problem.get("errors") or ()
+        if isinstance(item, Mapping)
+    ]
+    detail = str(problem.get("detail") or problem.get("title") or fallback)
+    hint = str(problem.get("hint") or "")
+    if status == 401 and not hint:
+        hint = "Set CODING_AGENT_API_KEY to a key of this server."
+    if 300 <= status < 400:
+        hint = "Give --server the address that answers itself; redirects are not followed."
+    return ServerError(
+        str(problem.get("code") or f"http_{status}"),
+        "\n".join([detail, *(text for text in details if text not in detail)]),
+        hint,
+        status=status,
+        retry_after_s=_seconds(answer.headers.get("Retry-After")),
+    )
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        value = answer.json()
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    value = _json(answer)
+    if not value:
+        raise _not_ours(answer)
+    return value
+
+
+def _not_ours(answer: httpx.Response) -> ServerError:
+    return ServerError(
+        "unexpected_answer",
+        f"{answer.request.url} answered something else than a coding-agent server would.",
+        "Check the address given as --server or CODING_AGENT_SERVER.",
+        status=answer.status_code,
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def _path(run_id: str, rest: str = "") -> str:
+    return f"/runs/{quote(run_id, safe='')}{rest}"

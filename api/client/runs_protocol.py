@@ -1,0 +1,65 @@
+"""What the commands need of runs, on this machine or on a server."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from graph import RunRequest
+
+View = dict[str, Any]
+"""A run as `GET /runs/{id}` answers it."""
+
+
+@dataclass(frozen=True)
+class RaisedLimits:
+    """Limits that a resumed run gets; None keeps the old one."""
+
+    max_cost_usd: float | None = None
+    max_fix_rounds: int | None = None
+    timeout_s: int | None = None
+
+
+@dataclass(frozen=True)
+class PlanAnswer:
+    """The answer to the waiting plan `plan_id`."""
+
+    plan_id: str
+    decision: str
+    feedback: str = ""
+
+
+class Runs(Protocol):
+    """Runs, asked by run id. Each call raises CodingAgentError or ServerError.
+
+    `driven_here`: a run that is started or answered here lives in this process.
+    """
+
+    driven_here: ClassVar[bool]
+
+    async def start(self, request: RunRequest) -> str:
+        """Start a run; its id."""
+        ...
+
+    def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """All events from the first, live until the run's end."""
+        ...
+
+    async def view(self, run_id: str) -> View: ...
+
+    async def list(
+        self, *, status: str | None, repo: str | None, limit: int, cursor: str | None = None
+    ) -> tuple[list[View], str | None]:
+        """Runs, newest first, and where the next page begins."""
+        ...
+
+    async def diff(self, run_id: str) -> bytes | None: ...
+
+    async def cancel(self, run_id: str) -> None: ...
+
+    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None: ...
+
+    async def resume(self, run_id: str, limits: RaisedLimits) -> None: ...
+
+    async def message(self, run_id: str, text: str) -> None: ...
+
+    async def delete(self, run_id: str) -> None: ...

@@ -1,0 +1,85 @@
+"""The HTTP service, put together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from api.http.credential_probes import Probes
+from api.http.guards.auth import Auth
+from api.http.guards.daily_budget import DailySpend
+from api.http.guards.problems import HANDLERS
+from api.http.guards.rate_limit import KeyRate
+from api.http.guards.request_guards import BodyGuard, HostGuard, KeyGuard
+from api.http.guards.response_middleware import AccessLog, AnswerHeaders, LastResort
+from api.http.guards.stream_limit import KeyReaders
+from api.http.metrics import Metrics
+from api.http.options import AppOptions
+from api.http.routes import code_routes as routes
+from api.http.routes import run_routes, service_routes
+from api.http.routes.openapi import describe
+from api.http.telemetry import FASTAPI
+from runs import RunService
+
+_DESCRIPTION: Final = """\
+A sentence and a repository in, a reviewed pull request out.
+
+`POST /code` starts a run and streams what happens; a run goes on without its watchers. With keys \
+set, calls need `Authorization: Bearer KEY`. Errors are problem documents (RFC 9457) with a stable \
+`code`.
+"""
+
+
+def create_app(
+    *,
+    open_service: Callable[[], AbstractAsyncContextManager[RunService]],
+    probes: Probes,
+    auth: Auth,
+    options: AppOptions,
+) -> FastAPI:
+    """The app over one service, which is open while the app is."""
+    metrics = Metrics(
+        version=options.version, sandboxes=options.sandbox_counts, shared=options.shared_store
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, RunService]]:
+        async with open_service() as service:
+            service.observe(metrics.observe)
+            yield {"service": service}
+
+    app = FastAPI(
+        title="Coding agent",
+        summary="Four Claude roles that turn a request into a reviewed pull request.",
+        description=_DESCRIPTION,
+        version=options.version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        exception_handlers=HANDLERS,
+        telemetry=FASTAPI,
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(AnswerHeaders),
+            Middleware(LastResort),
+            Middleware(HostGuard, hosts=options.hosts),
+            Middleware(KeyGuard, auth=auth, rate=KeyRate(options.key_rate)),
+            Middleware(BodyGuard, max_bytes=options.max_body_bytes),
+        ],
+    )
+    app.state.options = options
+    app.state.probes = probes
+    app.state.metrics = metrics
+    app.state.key_readers = KeyReaders(options.max_key_readers if auth.required else 0)
+    app.state.daily_spend = DailySpend(options.key_max_cost_usd_per_day)
+    app.include_router(routes.router)
+    app.include_router(run_routes.router)
+    app.include_router(service_routes.router)
+    app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,5 @@
+"""What stands before the routes: keys, limits, origins, problem documents."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

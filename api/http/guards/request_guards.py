@@ -1,0 +1,189 @@
+"""What stands before the routes: each guard answers a request itself or lets it pass."""
+
+import asyncio
+import math
+import re
+from collections.abc import Collection, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.guards.auth import Auth
+from api.http.guards.problems import Refused, problem
+from api.http.guards.rate_limit import KeyRate
+
+LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+MAX_BODY_BYTES: Final = 1024 * 1024
+BODY_TIMEOUT_S: Final = 30.0
+_PUBLIC: Final = frozenset(("/health", "/ready", "/", "/docs", "/openapi.json"))
+_PUBLIC_FOLDER: Final = "/assets/"
+_CLOSE: Final = {"Connection": "close"}
+_BODILESS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class HostGuard:
+    """Answers known `Host` values alone, and no page of another origin."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self.app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host = headers.get("host", "").lower()
+            if len(headers.getlist("host")) != 1 or not self._knows(host):
+                refusal = problem(
+                    400,
+                    "host_not_allowed",
+                    "This service does not answer to this host name.",
+                    hint="Set CODING_AGENT_HOSTS to the names it is reached by.",
+                )
+                return await refusal(scope, receive, send)
+            if any(not _same(origin, host) for origin in headers.getlist("origin")):
+                refusal = problem(
+                    403, "origin_not_allowed", "Pages of another origin may not call this service."
+                )
+                return await refusal(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    def _knows(self, host: str) -> bool:
+        """An entry without a port stands for every port."""
+        return host in self._hosts or _without_port(host) in self._hosts
+
+
+class KeyGuard:
+    """Finds out who calls; all but a few addresses need a key where keys are set."""
+
+    def __init__(self, app: ASGIApp, auth: Auth, rate: KeyRate) -> None:
+        self.app = app
+        self._auth = auth
+        self._rate = rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._judge(scope)):
+            return await refusal(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    def _judge(self, scope: Scope) -> ASGIApp | None:
+        path: str = scope["path"]
+        if self._auth.locked and path != "/health":
+            return _unauthorized("The service is not set up yet.", hint=self._auth.locked)
+        if path in _PUBLIC or path.startswith(_PUBLIC_FOLDER):
+            return None
+        presented = Headers(scope=scope).getlist("authorization")
+        caller = self._auth.caller(presented[0] if len(presented) == 1 else None)
+        if caller is None:
+            return _unauthorized(
+                "A valid API key is needed.",
+                hint="Send 'Authorization: Bearer KEY' with a key of this service.",
+                presented=bool(presented),
+            )
+        if self._auth.required and (wait := self._rate.wait_s(caller.name)):
+            return problem(
+                429,
+                "too_many_requests",
+                "This key calls too often.",
+                hint="Wait as long as `Retry-After` says.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+        scope["state"]["caller"] = caller
+        return None
+
+
+def _unauthorized(detail: str, *, hint: str, presented: bool = False) -> ASGIApp:
+    challenge = 'Bearer realm="coding-agent"' + (', error="invalid_token"' if presented else "")
+    return problem(401, "unauthorized", detail, hint=hint, headers={"WWW-Authenticate": challenge})
+
+
+class BodyGuard:
+    """Reads a body whole before anything acts on it: JSON, of limited size, in limited time."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int = MAX_BODY_BYTES,
+        timeout_s: float = BODY_TIMEOUT_S,
+    ) -> None:
+        self.app = app
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _BODILESS:
+            return await self.app(scope, receive, send)
+        try:
+            body = await self._json(Headers(scope=scope), receive)
+        except ClientDisconnect:
+            return None
+        except Refused as refused:
+            return await refused.answer(scope, receive, send)
+        return await self.app(scope, _replay(body, receive), send)
+
+    async def _json(self, headers: Headers, receive: Receive) -> bytes:
+        """The body, not yet parsed. Raises Refused."""
+        length = headers.get("content-length", "0")
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > self._max_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._read(receive)
+        except TimeoutError:
+            late = "The body did not arrive in time."
+            raise Refused(408, "request_timeout", late, headers=_CLOSE) from None
+        if len(body) > self._max_bytes:
+            raise self._too_large()
+        if body and not _is_json(headers.getlist("content-type")):
+            raise Refused(415, "unsupported_media_type", "A body must be sent as application/json.")
+        return body
+
+    def _too_large(self) -> Refused:
+        detail = f"A body takes at most {self._max_bytes // 1024} KiB."
+        return Refused(413, "body_too_large", detail, headers=_CLOSE)
+
+    async def _read(self, receive: Receive) -> bytes:
+        """The body, or so much of it that it is seen to be too large."""
+        body, more = bytearray(), True
+        while more and len(body) <= self._max_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Hand out the body that was read, then what comes after it."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _is_json(content_types: Sequence[str]) -> bool:
+    if len(content_types) != 1:
+        return False
+    return content_types[0].partition(";")[0].strip().lower() == "application/json"
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def _same(origin: str, host: str) -> bool:
+    """Whether an `Origin` is the host asked for; a default port may be left out."""
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        return False
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if default is None:
+        return False
+    return parts.netloc.removesuffix(default) == host.removesuffix(default)

@@ -1,0 +1,36 @@
+"""What the HTTP service is told by those who wire it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from api.http.guards.request_guards import LOOPBACK_HOSTS, MAX_BODY_BYTES
+from api.http.metrics import SandboxCounts
+from api.http.routes.sse import StreamTimes
+
+
+def _any_repository(_name: str, _full_name: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """Plain values and callables, so that the service knows neither settings nor forge.
+
+    `check_repo_url` gives the full name (OWNER/REPO) of an address, or raises InvalidRepoUrl.
+    `repo_allowed` says whether the caller of this name may work on that full name.
+    """
+
+    version: str
+    check_repo_url: Callable[[str], str]
+    repo_allowed: Callable[[str, str], bool] = _any_repository
+    hosts: tuple[str, ...] = LOOPBACK_HOSTS
+    key_rate: int = 60
+    """Calls a minute and key; 0: no limit."""
+    key_max_cost_usd_per_day: float = 0.0
+    max_key_readers: int = 0
+    """Streams that one key reads at a time, where there are keys; 0: no limit."""
+    max_body_bytes: int = MAX_BODY_BYTES
+    sandbox_counts: Callable[[], SandboxCounts] | None = None
+    shared_store: bool = False
+    """Other processes serve the same runs: what events add up to is told by the store."""
+    stream_times: StreamTimes = field(default_factory=StreamTimes)

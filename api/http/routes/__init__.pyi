@@ -1,0 +1,1 @@
+from .sse import StreamTimes as StreamTimes

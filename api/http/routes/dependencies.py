@@ -1,0 +1,146 @@
+"""What the routes ask for by type."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final, cast
+
+from fastapi import Depends, Header, Path, Query, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.http.credential_probes import Probes
+from api.http.guards.daily_budget import DailySpend
+from api.http.guards.stream_limit import KeyReaders
+from api.http.metrics import Metrics
+from api.http.options import AppOptions
+from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
+from runs import RunService
+from runs.model import RUN_ID, Caller, RunRecord
+
+_SEQ: Final = re.compile(r"[0-9]{1,15}")
+_bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
+
+
+async def _service(request: Request) -> RunService:
+    return cast("RunService", request.state.service)
+
+
+async def _options(request: Request) -> AppOptions:
+    return cast("AppOptions", request.app.state.options)
+
+
+async def _probes(request: Request) -> Probes:
+    return cast("Probes", request.app.state.probes)
+
+
+async def _metrics(request: Request) -> Metrics:
+    return cast("Metrics", request.app.state.metrics)
+
+
+async def _daily_spend(request: Request) -> DailySpend:
+    return cast("DailySpend", request.app.state.daily_spend)
+
+
+async def _key_readers(request: Request) -> KeyReaders:
+    return cast("KeyReaders", request.app.state.key_readers)
+
+
+async def _caller(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> Caller:
+    """Found by the guard; the bearer scheme is named here for the OpenAPI document."""
+    return cast("Caller", request.state.caller)
+
+
+Service = Annotated[RunService, Depends(_service)]
+Options = Annotated[AppOptions, Depends(_options)]
+TheProbes = Annotated[Probes, Depends(_probes)]
+TheMetrics = Annotated[Metrics, Depends(_metrics)]
+Spend = Annotated[DailySpend, Depends(_daily_spend)]
+Readers = Annotated[KeyReaders, Depends(_key_readers)]
+TheCaller = Annotated[Caller, Depends(_caller)]
+
+
+def query(*names: str) -> Any:
+    """Refuses query parameters that are given twice or that nobody reads: a typo is no filter."""
+
+    async def check(request: Request) -> None:
+        given = [name for name, _ in request.query_params.multi_items()]
+        if len(set(given)) < len(given) or not set(given) <= set(names):
+            raise InvalidRequest(f"The query takes {', '.join(names)}, each once.")
+
+    return Depends(check)
+
+
+async def _run(
+    run_id: Annotated[
+        str, Path(description="Id of the run.", json_schema_extra={"pattern": RUN_ID.pattern})
+    ],
+    request: Request,
+    service: Service,
+    caller: TheCaller,
+) -> RunRecord:
+    """The run of this path, if the caller may see it; the answer's headers will name it."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunNotFound("There is no such run.")
+    record = await service.get(run_id, caller)
+    request.state.run_id = record.run_id
+    return record
+
+
+TheRun = Annotated[RunRecord, Depends(_run)]
+
+
+async def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa: B006
+    """Whether the caller prefers an answer before the run is done."""
+    asked = (part.partition(";")[0].strip().lower() for part in ",".join(prefer).split(","))
+    return "respond-async" in asked
+
+
+RespondAsync = Annotated[bool, Depends(_respond_async)]
+
+
+async def _reader(service: Service, keys: Readers, caller: TheCaller) -> AsyncIterator[None]:
+    """A reader's place, held until the stream's end. Raises TooManyReaders."""
+    with keys.place(caller.name), service.readers():
+        yield
+
+
+async def _reader_unless_async(
+    service: Service, keys: Readers, caller: TheCaller, respond_async: RespondAsync
+) -> AsyncIterator[None]:
+    """A reader's place where the answer is a stream."""
+    if respond_async:
+        yield
+        return
+    with keys.place(caller.name), service.readers():
+        yield
+
+
+ReaderPlace = Depends(_reader)
+ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
+
+
+async def _after(
+    last_event_id: Annotated[
+        str | None, Header(description="Number of the last event that was read.")
+    ] = None,
+    after: Annotated[str | None, Query(description="The same, where a header is awkward.")] = None,
+) -> int:
+    """Where to go on reading; the header wins, because a browser reconnects with it."""
+    given = last_event_id if last_event_id is not None else after
+    if given is None:
+        return 0
+    if not _SEQ.fullmatch(given):
+        raise InvalidRequest("Last-Event-ID takes the whole number of an event.")
+    return int(given)
+
+
+After = Annotated[int, Depends(_after)]
+
+
+def repository_of(repo_url: str, caller: Caller, options: AppOptions) -> str:
+    """The full name of a repository that this caller may work on."""
+    full_name = options.check_repo_url(repo_url)
+    if not options.repo_allowed(caller.name, full_name):
+        raise RepositoryNotAllowed(f"{full_name} is outside CODING_AGENT_REPOS.")
+    return full_name

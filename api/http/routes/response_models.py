@@ -1,0 +1,146 @@
+"""What callers get, for the OpenAPI document. Fields may be added; readers ignore new ones."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from graph import (
+    CommandReport,
+    Failure,
+    GateReport,
+    Plan,
+    Review,
+    RoleName,
+    Status,
+    Usage,
+    Validation,
+)
+from runs.model import RunRecord, rfc3339
+
+_RUN_ID = "01k9x4m7q2v8c3n5b6t0r1w2ez"
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+
+class RunSummary(Answer):
+    """A run in a list."""
+
+    run_id: str = Field(examples=[_RUN_ID])
+    status: Status
+    node: str | None = Field(description="Where the run is, or where it stopped.")
+    repo_url: str = Field(examples=["https://github.com/octocat/hello-world"])
+    prompt: str
+    created_at: str = Field(examples=["2026-01-31T12:00:00.000Z"])
+    updated_at: str = Field(examples=["2026-01-31T12:04:31.000Z"])
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "RunSummary":
+        return cls(
+            run_id=record.run_id,
+            status=record.status,
+            node=record.node,
+            repo_url=record.request["repo_url"],
+            prompt=record.request["prompt"],
+            created_at=rfc3339(record.created_at),
+            updated_at=rfc3339(record.updated_at),
+        )
+
+
+class RunList(Answer):
+    """Runs, newest first; `nextCursor` leads to older ones."""
+
+    runs: list[RunSummary]
+    next_cursor: str | None
+
+
+class RolePart(Answer):
+    """What one role used."""
+
+    usage: Usage
+    cost_usd: float | None = Field(description="Null where the model's price is unknown.")
+    turns: int = Field(description="Whole replies.")
+
+
+class CommandView(CommandReport):
+    """One check; without an exit code it could not start or was stopped."""
+
+    exit_code: int | None = None
+
+
+class ValidationView(Validation):
+    """All checks on one change."""
+
+    commands: tuple[CommandView, ...] = ()
+
+
+class PullRequestView(Answer):
+    """Where the change was published; without url and number a local branch."""
+
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+
+
+class RunView(RunSummary):
+    """A run with all that it found."""
+
+    reason: str | None = Field(default=None, description="Why it ended so, as a stable code.")
+    attempt: int = 1
+    plan_id: str | None = Field(default=None, description="The plan that waits for an answer.")
+    plan: Plan | None
+    validations: list[ValidationView]
+    reviews: list[Review]
+    gate: GateReport | None
+    usage: Usage
+    cost_usd: float | None
+    roles: dict[RoleName, RolePart]
+    pr: PullRequestView | None
+    error: Failure | None
+
+
+class Accepted(Answer):
+    """A run to which something will happen."""
+
+    run_id: str = Field(examples=[_RUN_ID])
+    status: Status
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "Accepted":
+        return cls(run_id=record.run_id, status=record.status)
+
+
+class RepositoryRights(Answer):
+    """What the service's token may do in a repository."""
+
+    read: bool
+    push: bool
+
+
+class AuthTest(Answer):
+    """Whether the service's own credentials work: `ok` or an error code."""
+
+    claude: str = Field(examples=["ok"])
+    github: str = Field(examples=["ok", "github_unauthorized"])
+    repo: RepositoryRights | None = Field(description="Null unless `repoUrl` was given.")
+
+
+class Health(Answer):
+    """The process is alive."""
+
+    status: Literal["ok"] = "ok"
+    version: str = Field(examples=["1.0.0"])
+
+
+class Ready(Answer):
+    """New runs are taken."""
+
+    status: Literal["ready"] = "ready"
+
+
+def dump(answer: Answer) -> dict[str, Any]:
+    """An answer as JSON."""
+    return answer.model_dump(mode="json", by_alias=True)

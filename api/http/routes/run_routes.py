@@ -1,0 +1,179 @@
+"""Watching and steering one run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse, Response
+
+from api.http.routes.dependencies import (
+    After,
+    Options,
+    ReaderPlace,
+    Service,
+    Spend,
+    TheCaller,
+    TheRun,
+    query,
+)
+from api.http.routes.openapi import DIFF, STREAM, of_a_run, problems
+from api.http.routes.request_models import MessageRequest, PlanAnswer, ResumeRequest
+from api.http.routes.response_models import Accepted, RunView, dump
+from api.http.routes.sse import RunStream
+from graph.errors import RunFinished
+
+router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
+
+_ACCEPTED = of_a_run({"description": "It will be done.", "model": Accepted})
+
+
+@router.get(
+    "",
+    summary="Show a run",
+    dependencies=[query("wait")],
+    responses={200: of_a_run({"model": RunView}), **problems(404, 422)},
+    response_class=Response,
+)
+async def show_run(
+    run: TheRun,
+    service: Service,
+    caller: TheCaller,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Answer at the run's end, or after these seconds.")
+    ] = 0,
+) -> Response:
+    """The run with all that it found so far."""
+    if wait and not run.final:
+        await service.wait(run.run_id, wait)
+    return JSONResponse(await service.view(run.run_id, caller))
+
+
+@router.get(
+    "/events",
+    summary="Watch a run",
+    dependencies=[query("after"), ReaderPlace],
+    responses={200: STREAM, **problems(404, 422)},
+    response_class=Response,
+)
+async def watch_run(run: TheRun, service: Service, options: Options, after: After) -> Response:
+    """The run's events from the start, or after the one that was read last; live to its end."""
+    return RunStream(run.run_id, service.events(run.run_id, after), after, options.stream_times)
+
+
+@router.get(
+    "/diff",
+    summary="Show the change",
+    responses={
+        200: DIFF,
+        204: of_a_run({"description": "There is no change."}),
+        **problems(404, 422),
+    },
+    response_class=Response,
+)
+async def show_diff(run: TheRun, service: Service, caller: TheCaller) -> Response:
+    """The change so far, as a file."""
+    diff = await service.diff(run.run_id, caller)
+    if not diff:
+        return Response(status_code=204)
+    headers = {
+        "Content-Type": "text/x-diff",
+        "Content-Disposition": f'attachment; filename="{run.run_id}.diff"',
+    }
+    return Response(diff, headers=headers)
+
+
+@router.post(
+    "/cancel",
+    summary="Cancel a run",
+    responses={
+        200: of_a_run({"description": "It was asked for before.", "model": Accepted}),
+        202: _ACCEPTED,
+        **problems(404, 409, body=True),
+    },
+    response_class=Response,
+)
+async def cancel_run(run: TheRun, service: Service, caller: TheCaller) -> Response:
+    """Stop the run and all its processes; nothing more is sent to the forge."""
+    try:
+        newly_asked = await service.cancel(run.run_id, caller)
+    except RunFinished:
+        if (await service.get(run.run_id, caller)).status != "cancelled":
+            raise
+        newly_asked = False
+    return await _accepted(run, service, caller, 202 if newly_asked else 200)
+
+
+@router.post(
+    "/plan",
+    status_code=202,
+    summary="Answer a plan",
+    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
+    response_class=Response,
+)
+async def answer_plan(
+    body: PlanAnswer, run: TheRun, service: Service, caller: TheCaller
+) -> Response:
+    """Approve the waiting plan, have it planned again, or reject it."""
+    await service.answer_plan(run.run_id, caller, body.approval())
+    return await _accepted(run, service, caller)
+
+
+@router.post(
+    "/resume",
+    status_code=202,
+    summary="Carry a run on",
+    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
+    response_class=Response,
+)
+async def resume_run(
+    run: TheRun,
+    service: Service,
+    caller: TheCaller,
+    spend: Spend,
+    body: Annotated[ResumeRequest | None, Body()] = None,
+) -> Response:
+    """Carry a run on that ended before its work was done, from where it stopped."""
+    limits = body or ResumeRequest()
+    await spend.check(service, caller)
+    await service.resume(
+        run.run_id,
+        caller,
+        max_cost_usd=limits.max_cost_usd,
+        max_fix_rounds=limits.max_fix_rounds,
+        timeout_s=limits.timeout_s,
+    )
+    return await _accepted(run, service, caller)
+
+
+@router.post(
+    "/messages",
+    status_code=202,
+    summary="Tell a run something",
+    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
+    response_class=Response,
+)
+async def send_message(
+    body: MessageRequest, run: TheRun, service: Service, caller: TheCaller
+) -> Response:
+    """The working role reads it at its next turn."""
+    await service.message(run.run_id, caller, body.text)
+    return await _accepted(run, service, caller)
+
+
+@router.delete(
+    "",
+    status_code=204,
+    summary="Delete a run",
+    responses={204: {"description": "It is gone."}, **problems(404, 409, 422)},
+    response_class=Response,
+)
+async def delete_run(run: TheRun, service: Service, caller: TheCaller) -> Response:
+    """Remove a finished run: its record, events, checkpoint and workspace."""
+    await service.delete(run.run_id, caller)
+    return Response(status_code=204)
+
+
+async def _accepted(
+    run: TheRun, service: Service, caller: TheCaller, status: int = 202
+) -> Response:
+    record = await service.get(run.run_id, caller)
+    return JSONResponse(dump(Accepted.of(record)), status)

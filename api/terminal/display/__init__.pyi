@@ -1,0 +1,1 @@
+from .choose_display import console_for as console_for

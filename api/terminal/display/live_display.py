@@ -1,0 +1,189 @@
+"""A run drawn live: what happened scrolls by, and a foot of four lines says where it is."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group
+from rich.live import Live
+from rich.style import Style
+from rich.text import Text
+
+from api.terminal.display.event_lines import Narration
+from api.terminal.display.run_display import Event
+from api.terminal.display.run_state import NODES, RunPicture
+from api.terminal.text.human_units import count, duration, money
+from api.terminal.text.line_wrapper import wrap
+from api.terminal.text.safe_text import clean
+from api.terminal.text.styled_line import Line, Tone
+from api.terminal.text.symbols import Glyphs, glyphs_for
+
+WIDEST: Final = 100
+_STYLES: Final[dict[Tone, Style]] = {
+    "plain": Style(),
+    "strong": Style(bold=True),
+    "dim": Style(dim=True),
+    "good": Style(color="green"),
+    "bad": Style(color="red"),
+    "warn": Style(color="yellow"),
+    "now": Style(color="cyan"),
+}
+_MARK_TONES: Final[dict[str, Tone]] = {"good": "good", "bad": "bad", "warn": "warn", "open": "now"}
+_DOING: Final = {
+    "prepare": "cloning the repository and finding its checks",
+    "plan": "the planner starts",
+    "code": "the coder starts",
+    "validate": "running the checks in a fresh tree",
+    "review": "the reviewer starts",
+    "fix": "the fixer starts",
+    "publish": "gate, commit, push, pull request",
+}
+
+
+class Progress:
+    """The drawing for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._glyphs = glyphs_for(console.encoding)
+        self._narration = Narration(self._width)
+        self._frame = 0
+        self._live = self._new_live()
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    @property
+    def _width(self) -> int:
+        """As wide as the terminal is now, and as lines are still good to read."""
+        return min(self._console.width, WIDEST)
+
+    def show(self, event: Event) -> None:
+        self._narration.width = self._width
+        lines = self._narration.tell(event)
+        drawn = [text for line in lines for text in line_texts(line, self._width, self._glyphs)]
+        if drawn:
+            self._console.print(Group(*drawn))
+
+    def tick(self) -> None:
+        self._frame += 1
+        if self._live.is_started:
+            self._live.update(self._foot(), refresh=True)
+
+    def note(self, text: str) -> None:
+        for line in clean(text).splitlines():
+            self._console.print(Text(line, style=_STYLES["warn"]))
+
+    def pause(self) -> None:
+        self._live.stop()
+
+    def go_on(self) -> None:
+        self._live = self._new_live()
+        self._live.start(refresh=True)
+
+    def _new_live(self) -> Live:
+        return Live(
+            self._foot(),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def _foot(self) -> Group:
+        picture, width = self._narration.picture, self._width - 1
+        if not picture.status:
+            return Group(Text("starting", style=_STYLES["dim"]))
+        if picture.final:
+            return Group()
+        tools = duration(picture.tools_elapsed) if picture.tools else ""
+        totals = f"{count(picture.tokens.total)} tokens · {money(picture.cost_usd)}"
+        return Group(
+            Text(),
+            spread(self._now(), Text(tools, style=_STYLES["dim"]), width),
+            rail(picture, self._glyphs, self._frame, width),
+            spread(
+                Text(totals, style=_STYLES["dim"]),
+                Text(duration(picture.elapsed), style=_STYLES["dim"]),
+                width,
+            ),
+        )
+
+    def _now(self) -> Text:
+        """What happens at this moment, in one line."""
+        narration, picture = self._narration, self._narration.picture
+        if picture.waiting:
+            return Text("waiting for an answer to the plan", style=_STYLES["warn"])
+        if picture.tools:
+            first, *others = picture.tools.values()
+            more = f"  (and {len(others)} more)" if others else ""
+            return Text(f"{picture.role}  {first}{more}")
+        if said := narration.saying:
+            tone: Tone = "dim" if picture.thinking else "plain"
+            return Text(f"{picture.role}  {said}", style=_STYLES[tone])
+        doing = f"{picture.role} is at work" if picture.role else _DOING.get(picture.node, "")
+        return Text(doing or picture.status, style=_STYLES["dim"])
+
+
+def rail(picture: RunPicture, glyphs: Glyphs, frame: int, width: int) -> Text:
+    """The eight nodes and where the run is; below 76 columns only where it is."""
+    signs = {"todo": glyphs.todo, "done": glyphs.good, "bad": glyphs.bad, "open": glyphs.warn}
+    tones: dict[str, Tone] = {"todo": "dim", "done": "good", "bad": "bad", "open": "warn"}
+    working = glyphs.working[frame % len(glyphs.working)]
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for number, node in enumerate(NODES, 1):
+        mark = picture.nodes[node]
+        now = mark == "now"
+        if width < 75 and node != picture.node:
+            continue
+        sign = glyphs.warn if now and picture.waiting else working
+        line.append(sign if now else signs[mark], _STYLES["now" if now else tones[mark]])
+        line.append(f" {node}", _STYLES["strong"] if now else _STYLES["dim"])
+        line.append(f"  {number} of {len(NODES)}" if width < 75 else "  ", _STYLES["dim"])
+    line.rstrip()
+    return line
+
+
+def spread(left: Text, right: Text, width: int) -> Text:
+    """One line: `left`, cut where it must be, and `right` at the edge."""
+    room = max(width - right.cell_len - (2 if right.cell_len else 0), 0)
+    left.truncate(room, overflow="ellipsis")
+    left.append(" " * (width - left.cell_len - right.cell_len))
+    left.append_text(right)
+    left.no_wrap = True
+    return left
+
+
+def line_texts(line: Line, width: int, glyphs: Glyphs) -> list[Text]:
+    """A line as the terminal shows it: one row, or more where it may wrap."""
+    sign = glyphs.mark(line.mark)
+    tone = _MARK_TONES.get(line.mark, "dim")
+    indent = " " * line.indent
+    hanging = indent + (" " * (cell_len(sign) + 1) if sign else "")
+    right = Text(line.right, style=_STYLES[line.right_tone])
+    room = max(width - len(hanging) - (right.cell_len + 2 if line.right else 0), 10)
+    pieces = wrap(line.text, room, hang=line.hang) if line.wrap else [_fit(line.text, room)]
+    rows: list[Text] = []
+    for number, piece in enumerate(pieces):
+        row = Text(indent if sign and not number else hanging, no_wrap=True, overflow="ellipsis")
+        if sign and not number:
+            row.append(f"{sign} ", _STYLES[tone])
+        row.append(piece, _STYLES[line.tone])
+        rows.append(row)
+    if line.right:
+        rows[0].append(" " * max(width - rows[0].cell_len - right.cell_len, 2))
+        rows[0].append_text(right)
+    return rows
+
+
+def _fit(text: str, room: int) -> str:
+    return text if cell_len(text) <= room else set_cell_size(text, room - 1).rstrip() + "…"

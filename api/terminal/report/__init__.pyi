@@ -1,0 +1,1 @@
+from .diff_pager import coloured as coloured

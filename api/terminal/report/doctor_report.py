@@ -1,0 +1,49 @@
+"""What `doctor` found, a line each, with how to mend what does not hold."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from rich.console import Group
+
+from api.terminal.display.choose_display import console_for
+from api.terminal.display.live_display import WIDEST, line_texts
+from api.terminal.text.safe_text import clean, clean_line
+from api.terminal.text.styled_line import Line
+from api.terminal.text.symbols import glyphs_for
+
+
+class Result(Protocol):
+    """One thing that was tried."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def held(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def mend(self) -> str: ...
+
+
+def report(results: Iterable[Result]) -> int:
+    """Print the results; 0 where all hold."""
+    tried = list(results)
+    console = console_for()
+    glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
+    column = max((len(result.name) for result in tried), default=0)
+    lines = [line for result in tried for line in _result_lines(result, column)]
+    missing = sum(not result.held for result in tried)
+    end = f"{missing} of {len(tried)} do not hold." if missing else "All is well."
+    lines += [Line(), Line(end, tone="strong")]
+    console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
+    return 1 if missing else 0
+
+
+def _result_lines(result: Result, column: int) -> list[Line]:
+    head = Line(
+        f"{clean_line(result.name):<{column}}  {clean_line(result.detail)}",
+        mark="good" if result.held else "bad",
+        hang=column + 2,
+    )
+    mend = [] if result.held else [text for text in clean(result.mend).splitlines() if text.strip()]
+    return [head, *(Line(text, indent=column + 4, tone="warn") for text in mend)]

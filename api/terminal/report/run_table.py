@@ -1,0 +1,67 @@
+"""Runs as a table: one a line, newest first."""
+
+import time
+from typing import Any, Final
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from api.terminal.text.human_units import age, seconds_of
+from api.terminal.text.untrusted_fields import Fields
+
+_COLOURS: Final = {
+    "succeeded": "green",
+    "no_changes": "green",
+    "failed": "red",
+    "blocked": "red",
+    "interrupted": "red",
+    "abandoned": "red",
+    "queued": "cyan",
+    "running": "cyan",
+}
+_HEAD: Final = ("RUN", "STATUS", "AGE", "REPOSITORY", "REQUEST")
+_REPOSITORY: Final = 3
+_WIDE: Final = 110
+_DIM: Final = Style(dim=True)
+
+
+def print_runs(runs: list[dict[str, Any]], console: Console) -> None:
+    """On a terminal a line is cut at its edge, and without the repository where it is narrow."""
+    rows = [_HEAD, *(_row(Fields(run)) for run in runs)]
+    if console.is_terminal and console.width < _WIDE:
+        rows = [(*row[:_REPOSITORY], *row[_REPOSITORY + 1 :]) for row in rows]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        for column, cell in enumerate(row):
+            line.append(cell, _DIM if row is rows[0] else _style(column, cell))
+            line.append(" " * (widths[column] - cell_len(cell) + 2))
+        line.rstrip()
+        if console.is_terminal:
+            line.truncate(console.width, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
+
+
+def _row(run: Fields) -> tuple[str, ...]:
+    created = seconds_of(run.line("createdAt"))
+    status, node = run.line("status"), run.line("node")
+    repository = run.line("repoUrl").rstrip("/").removesuffix(".git").split("/")[-2:]
+    return (
+        run.line("runId"),
+        "abandoned" if run.flag("abandoned") else _at_a_node(status, node),
+        "" if created is None else age(time.time() - created),
+        "/".join(repository),
+        run.line("prompt"),
+    )
+
+
+def _at_a_node(status: str, node: str) -> str:
+    return f"{status}: {node}" if status == "running" and node else status
+
+
+def _style(column: int, cell: str) -> Style:
+    if column != 1:
+        return _DIM if column == 2 else Style()
+    return Style(color=_COLOURS.get(cell.partition(":")[0], "yellow"))

@@ -1,0 +1,147 @@
+"""A reply known beforehand, sent as the Messages API streams it."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from demo.fake_claude.message_rules import content_digest, signature
+
+if TYPE_CHECKING:
+    from demo.fake_claude.server import Exchange
+
+StopReason = Literal[
+    "end_turn", "tool_use", "max_tokens", "refusal", "pause_turn", "model_context_window_exceeded"
+]
+Block = dict[str, Any]
+
+_PIECE = 240
+
+
+def text(value: str) -> Block:
+    return {"type": "text", "text": value}
+
+
+def thinking(value: str) -> Block:
+    return {"type": "thinking", "thinking": value, "signature": signature(value)}
+
+
+def tool_use(name: str, arguments: dict[str, Any], call_id: str | None = None) -> Block:
+    call_id = call_id or f"toolu_{secrets.token_hex(10)}"
+    return {"type": "tool_use", "id": call_id, "name": name, "input": arguments}
+
+
+@dataclass(frozen=True)
+class ScriptedReply:
+    """Content blocks and why the reply ends; by default `tool_use` where there is a tool call.
+
+    `output_tokens` overrides the count by bytes. A reply of more tokens than the request allows
+    ends with `max_tokens`.
+    """
+
+    content: tuple[Block, ...]
+    stop_reason: StopReason | None = None
+    stop_details: dict[str, Any] | None = None
+    output_tokens: int | None = None
+
+    def reason(self, request: dict[str, Any]) -> StopReason:
+        if self.tokens > request["max_tokens"]:
+            return "max_tokens"
+        calls = any(block["type"] == "tool_use" for block in self.content)
+        return self.stop_reason or ("tool_use" if calls else "end_turn")
+
+    @property
+    def tokens(self) -> int:
+        size = sum(len(json.dumps(block, ensure_ascii=False)) for block in self.content)
+        return self.output_tokens if self.output_tokens is not None else max(1, size // 4)
+
+    async def send(self, exchange: "Exchange") -> None:
+        """Stream the reply, or send it whole where the request does not ask for a stream."""
+        if self.stop_reason == "pause_turn":
+            exchange.paused.add(content_digest(list(self.content)))
+        if not exchange.request.get("stream"):
+            return await exchange.whole(200, self._message(exchange))
+        await exchange.begin()
+        await exchange.body(b"".join(self.events(exchange)))
+        return await exchange.end()
+
+    def events(self, exchange: "Exchange") -> Iterator[bytes]:
+        """The stream's events, encoded."""
+        started = self._message(exchange) | {
+            "content": [],
+            "stop_reason": None,
+            "stop_details": None,
+            "usage": self._usage(exchange) | {"output_tokens": 1},
+        }
+        yield sse("message_start", message=started)
+        for index, block in enumerate(self.content):
+            yield from block_events(index, block)
+        delta = {
+            "stop_reason": self.reason(exchange.request),
+            "stop_sequence": None,
+            "stop_details": self.stop_details,
+        }
+        usage = {"output_tokens": min(self.tokens, exchange.request["max_tokens"])}
+        managed = exchange.context_management
+        more = {} if managed is None else {"context_management": managed}
+        yield sse("message_delta", delta=delta, usage=usage, **more)
+        yield sse("message_stop")
+
+    def _message(self, exchange: "Exchange") -> dict[str, Any]:
+        return {
+            "id": f"msg_{secrets.token_hex(12)}",
+            "type": "message",
+            "role": "assistant",
+            "model": exchange.request["model"],
+            "content": list(self.content),
+            "stop_reason": self.reason(exchange.request),
+            "stop_sequence": None,
+            "stop_details": self.stop_details,
+            "usage": self._usage(exchange),
+        }
+
+    def _usage(self, exchange: "Exchange") -> dict[str, Any]:
+        counts: dict[str, Any] = exchange.usage.model_dump()
+        written = {
+            "ephemeral_5m_input_tokens": exchange.usage.cache_creation_input_tokens,
+            "ephemeral_1h_input_tokens": 0,
+        }
+        tokens = min(self.tokens, exchange.request["max_tokens"])
+        return counts | {"cache_creation": written, "output_tokens": tokens}
+
+
+def sse(event: str, **fields: Any) -> bytes:
+    """One server-sent event of the Messages API."""
+    data = json.dumps({"type": event, **fields}, ensure_ascii=False)
+    return f"event: {event}\ndata: {data}\n\n".encode()
+
+
+def block_events(index: int, block: Block) -> Iterator[bytes]:
+    """Start, pieces and stop of one content block."""
+    kind = block["type"]
+    if kind == "text":
+        yield _start(index, block | {"text": ""})
+        yield from _deltas(index, "text_delta", "text", block["text"])
+    elif kind == "thinking":
+        yield _start(index, block | {"thinking": "", "signature": ""})
+        yield from _deltas(index, "thinking_delta", "thinking", block["thinking"])
+        yield from _deltas(index, "signature_delta", "signature", block["signature"])
+    elif kind == "tool_use":
+        yield _start(index, block | {"input": {}})
+        arguments = json.dumps(block["input"], ensure_ascii=False)
+        yield from _deltas(index, "input_json_delta", "partial_json", arguments)
+    else:
+        yield _start(index, block)
+    yield sse("content_block_stop", index=index)
+
+
+def _start(index: int, block: Block) -> bytes:
+    return sse("content_block_start", index=index, content_block=block)
+
+
+def _deltas(index: int, kind: str, name: str, value: str) -> Iterator[bytes]:
+    size = len(value) if name == "signature" else _PIECE
+    for start in range(0, len(value), max(size, 1)):
+        delta = {"type": kind, name: value[start : start + size]}
+        yield sse("content_block_delta", index=index, delta=delta)

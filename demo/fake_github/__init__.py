@@ -1,0 +1,1 @@
+"""A stand-in for GitHub's API and git server."""

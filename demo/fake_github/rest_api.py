@@ -1,0 +1,263 @@
+"""The calls of GitHub's REST API that a run makes, on repositories hosted here."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from demo.fake_github.payloads import Json, Shapes
+from demo.fake_github.repository import HostedPull, HostedRepository, now
+
+_DOCS = "https://docs.github.com/rest"
+
+
+class Forge(Protocol):
+    """What the calls need of the server."""
+
+    token: str
+    shapes: Shapes
+
+    def find(self, full_name: str) -> HostedRepository | None: ...
+
+    def repositories(self) -> list[HostedRepository]: ...
+
+    async def fork(self, parent: HostedRepository) -> HostedRepository: ...
+
+
+Handler = Callable[[Request, HostedRepository], Awaitable[Response]]
+
+
+class ForgeApi:
+    """The routes below `/api/v3`, and the one mutation of GraphQL that a run needs."""
+
+    def __init__(self, forge: Forge) -> None:
+        self._forge = forge
+
+    def routes(self) -> list[BaseRoute]:
+        repo, pull = (
+            "/api/v3/repos/{owner}/{name}",
+            "/api/v3/repos/{owner}/{name}/pulls/{number:int}",
+        )
+        issue = "/api/v3/repos/{owner}/{name}/issues/{number:int}"
+        return [
+            Route("/api/v3/user", self._user),
+            Route(repo, self._on(self._repository)),
+            Route(f"{repo}/branches/{{branch:path}}", self._on(self._branch)),
+            Route(f"{repo}/git/ref/heads/{{branch:path}}", self._on(self._ref)),
+            Route(f"{repo}/git/refs", self._on(self._create_ref), methods=["POST"]),
+            Route(f"{repo}/forks", self._on(self._fork, readers=True), methods=["POST"]),
+            Route(f"{repo}/pulls", self._on(self._list_pulls), methods=["GET"]),
+            Route(f"{repo}/pulls", self._on(self._create_pull, readers=True), methods=["POST"]),
+            Route(pull, self._on(self._get_pull), methods=["GET"]),
+            Route(pull, self._on(self._edit_pull, readers=True), methods=["PATCH"]),
+            Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
+            Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
+            Route("/api/graphql", self._graphql, methods=["POST"]),
+        ]
+
+    def _on(
+        self, handler: Handler, *, readers: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A handler that is called with the repository, once the caller may see it.
+
+        `readers`: what it writes takes no right to push.
+        """
+
+        async def call(request: Request) -> Response:
+            if refused := self._sign_in(request):
+                return refused
+            names = request.path_params
+            repository = self._forge.find(f"{names['owner']}/{names['name']}")
+            signed_in = "authorization" in request.headers
+            if repository is None or (repository.private and not signed_in):
+                return problem(404, "Not Found")
+            if request.method != "GET":
+                if not signed_in:
+                    return problem(401, "Requires authentication")
+                if repository.archived:
+                    return problem(403, "Repository was archived so is read-only.")
+                if not (repository.push or readers):
+                    return problem(403, "Resource not accessible by personal access token")
+            return await handler(request, repository)
+
+        return call
+
+    def _sign_in(self, request: Request) -> Response | None:
+        sent = request.headers.get("authorization")
+        allowed = (None, f"token {self._forge.token}", f"Bearer {self._forge.token}")
+        return None if sent in allowed else problem(401, "Bad credentials")
+
+    async def _user(self, request: Request) -> Response:
+        if refused := self._sign_in(request):
+            return refused
+        if "authorization" not in request.headers:
+            return problem(401, "Requires authentication")
+        return JSONResponse(self._forge.shapes.account())
+
+    async def _repository(self, _: Request, repository: HostedRepository) -> Response:
+        return JSONResponse(self._forge.shapes.repository(repository))
+
+    async def _branch(self, request: Request, repository: HostedRepository) -> Response:
+        name = request.path_params["branch"]
+        sha = await repository.sha(name)
+        if sha is None:
+            return problem(404, "Branch not found")
+        return JSONResponse({"name": name, "commit": {"sha": sha}, "protected": False})
+
+    async def _ref(self, request: Request, repository: HostedRepository) -> Response:
+        name = request.path_params["branch"]
+        sha = await repository.sha(name)
+        if sha is None:
+            return problem(404, "Not Found")
+        return JSONResponse({"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": sha}})
+
+    async def _create_ref(self, request: Request, repository: HostedRepository) -> Response:
+        asked = await request.json()
+        branch, sha = str(asked["ref"]).removeprefix("refs/heads/"), str(asked["sha"])
+        if await repository.sha(branch) is not None:
+            return problem(422, "Reference already exists")
+        if not await repository.add_branch(branch, sha):
+            return problem(422, "Object does not exist")
+        made = {"type": "commit", "sha": sha, "url": ""}
+        return JSONResponse({"ref": asked["ref"], "node_id": "", "url": "", "object": made}, 201)
+
+    async def _fork(self, _: Request, repository: HostedRepository) -> Response:
+        if not repository.forking:
+            return problem(403, "The repository exists, but forking is disabled.")
+        return JSONResponse(self._forge.shapes.repository(await self._forge.fork(repository)), 202)
+
+    async def _list_pulls(self, request: Request, repository: HostedRepository) -> Response:
+        query = request.query_params
+        state, base = query.get("state", "open"), query.get("base")
+        owner, _, branch = query.get("head", "").rpartition(":")
+        found = [
+            self._forge.shapes.pull(repository, pull)
+            for pull in repository.pulls.values()
+            if state in ("all", pull.state)
+            and base in (None, pull.base)
+            and (not owner or (owner, branch) == (_head(repository, pull).owner, pull.head))
+        ]
+        return JSONResponse(found)
+
+    async def _create_pull(self, request: Request, repository: HostedRepository) -> Response:
+        asked = await request.json()
+        base, (owner, _, head) = str(asked.get("base")), str(asked.get("head")).rpartition(":")
+        source = self._source(repository, owner)
+        base_sha, head_sha = await repository.sha(base), await source.sha(head)
+        if base_sha is None or head_sha is None:
+            return invalid("base" if base_sha is None else "head")
+        fork = source if source is not repository else None
+        if repository.open_pull(base, head, fork):
+            said = f"A pull request already exists for {source.owner}:{head}."
+            return unprocessable(said)
+        if not await source.has_commits_between(base_sha, head_sha):
+            return unprocessable(f"No commits between {base} and {head}")
+        draft = bool(asked.get("draft"))
+        if draft and not repository.drafts:
+            return problem(422, "Draft pull requests are not supported in this repository.")
+        number = len(repository.pulls) + 1
+        pull = HostedPull(
+            number=number,
+            title=str(asked["title"]),
+            body=str(asked.get("body") or ""),
+            base=base,
+            head=head,
+            base_sha=base_sha,
+            head_sha=head_sha,
+            draft=draft,
+            head_repository=fork,
+        )
+        repository.pulls[number] = pull
+        return JSONResponse(self._forge.shapes.pull(repository, pull), 201)
+
+    async def _get_pull(self, request: Request, repository: HostedRepository) -> Response:
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        pull.head_sha = await _head(repository, pull).sha(pull.head) or pull.head_sha
+        return JSONResponse(self._forge.shapes.pull(repository, pull))
+
+    async def _edit_pull(self, request: Request, repository: HostedRepository) -> Response:
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        asked = await request.json()
+        pull.title = str(asked.get("title", pull.title))
+        pull.body = str(asked.get("body", pull.body))
+        pull.state = str(asked.get("state", pull.state))
+        pull.updated_at = now()
+        return JSONResponse(self._forge.shapes.pull(repository, pull))
+
+    async def _add_labels(self, request: Request, repository: HostedRepository) -> Response:
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        asked = await request.json()
+        names = asked["labels"] if isinstance(asked, dict) else asked
+        pull.labels += [name for name in names if name not in pull.labels]
+        return JSONResponse(self._forge.shapes.labels(repository, pull))
+
+    async def _ask_reviewers(self, request: Request, repository: HostedRepository) -> Response:
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        names = (await request.json()).get("reviewers", [])
+        if self._forge.shapes.user()["login"] in names:
+            return unprocessable("Review cannot be requested from pull request author.")
+        pull.reviewers += [name for name in names if name not in pull.reviewers]
+        return JSONResponse(self._forge.shapes.pull(repository, pull), 201)
+
+    async def _graphql(self, request: Request) -> Response:
+        """Take a draft out of its draft state, which REST cannot."""
+        if refused := self._sign_in(request):
+            return refused
+        asked = await request.json()
+        node = asked["variables"]["input"]["pullRequestId"]
+        pull = self._by_node(str(node))
+        if pull is None or "markPullRequestReadyForReview" not in asked["query"]:
+            errors = [{"type": "NOT_FOUND", "message": f"Could not resolve {node}."}]
+            return JSONResponse({"data": None, "errors": errors})
+        pull.draft = False
+        answer: dict[str, Any] = {"clientMutationId": None, "pullRequest": {"isDraft": False}}
+        return JSONResponse({"data": {"markPullRequestReadyForReview": answer}})
+
+    def _source(self, repository: HostedRepository, owner: str) -> HostedRepository:
+        """Where a head lies: in the owner's fork, or in the repository itself."""
+        forks = (fork for fork in self._forge.repositories() if fork.parent is repository)
+        return next((fork for fork in forks if fork.owner == owner), repository)
+
+    def _by_node(self, node: str) -> HostedPull | None:
+        """The pull request `PR_<repository>_<number>`."""
+        for repository in self._forge.repositories():
+            for pull in repository.pulls.values():
+                if self._forge.shapes.pull(repository, pull)["node_id"] == node:
+                    return pull
+        return None
+
+
+def problem(status: int, message: str, **more: Any) -> JSONResponse:
+    """An error as GitHub tells it."""
+    body: Json = {"message": message, **more, "documentation_url": _DOCS, "status": str(status)}
+    return JSONResponse(body, status)
+
+
+def invalid(name: str) -> JSONResponse:
+    """A field of a new pull request that names what is not there."""
+    error = {"resource": "PullRequest", "field": name, "code": "invalid"}
+    return problem(422, "Validation Failed", errors=[error])
+
+
+def unprocessable(message: str) -> JSONResponse:
+    """A rule of pull requests that is told by words."""
+    error = {"resource": "PullRequest", "code": "custom", "message": message}
+    return problem(422, "Validation Failed", errors=[error])
+
+
+def _pull(request: Request, repository: HostedRepository) -> HostedPull | None:
+    return repository.pulls.get(request.path_params["number"])
+
+
+def _head(repository: HostedRepository, pull: HostedPull) -> HostedRepository:
+    return pull.head_repository or repository

@@ -1,0 +1,194 @@
+"""A forge on this machine: git over HTTP and the REST calls a run makes, really served.
+
+It speaks as a GitHub Enterprise does: `GITHUB_API_URL=<address>/api/v3`. Pull requests are kept in
+memory, repositories in a folder that goes away with the server.
+"""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from demo.fake_github.git_http import refusal, serve_git
+from demo.fake_github.payloads import Shapes
+from demo.fake_github.repository import HostedPull, HostedRepository, host, host_fork
+from demo.fake_github.rest_api import ForgeApi
+
+_GIT_ROUTE: Final = "/{owner}/{name}.git/{service:path}"
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request that reached the server; `authorization` is the header's scheme alone."""
+
+    method: str
+    path: str
+    query: str
+    authorization: str
+
+
+class ForgeServer:
+    """Serves from a thread of its own, so that nothing its caller does holds it up."""
+
+    def __init__(self, *, token: str, login: str = "coding-agent", user_id: int = 4711) -> None:
+        self.token = token
+        self.requests: list[LoggedRequest] = []
+        self.fork_delay_s = 0.0
+        """How long a new fork is not there yet."""
+        self._hosted: dict[str, HostedRepository] = {}
+        self._moved: dict[str, str] = {}
+        self._ids = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        # Accepted sockets inherit it. asyncio sets it only where a socket says that it is TCP.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.api_url = f"{self.address}/api/v3"
+        self.shapes = Shapes(self.address, self.api_url, login, user_id)
+        self._app = Starlette(
+            routes=[
+                *ForgeApi(self).routes(),
+                Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
+                Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
+            ]
+        )
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._serve,
+                interface="asgi3",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="forge-server")
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    def start(self) -> None:
+        """Connections are taken from here on; whoever comes early waits for the first answer."""
+        self._folder = Path(tempfile.mkdtemp(prefix="forge-"))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End what runs and remove what was hosted."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
+        self._listener.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def add_repository(self, full_name: str, source: Path, **facts: Any) -> HostedRepository:
+        """Host a copy of a git repository. `facts`: `private`, `archived`, `push`, `drafts`."""
+        self._ids += 1
+        repository = await host(self._ids, full_name, source, self._folder, **facts)
+        self._hosted[full_name.lower()] = repository
+        self._moved.pop(full_name.lower(), None)
+        return repository
+
+    async def fork(self, parent: HostedRepository) -> HostedRepository:
+        """The signed-in account's fork: the one it has, or a new one."""
+        login = str(self.shapes.user()["login"])
+        for repository in self._hosted.values():
+            if repository.parent is parent and repository.owner == login:
+                return repository
+        self._ids += 1
+        name, ready_at = f"{login}/{parent.name}", time.monotonic() + self.fork_delay_s
+        fork = await host_fork(self._ids, name, parent, self._folder, ready_at)
+        self._hosted[name.lower()] = fork
+        return fork
+
+    def forget_all(self) -> None:
+        """Be as if nothing had been hosted or asked."""
+        self._hosted.clear()
+        self._moved.clear()
+        self.requests.clear()
+        self.fork_delay_s = 0.0
+
+    def rename(self, repository: HostedRepository, full_name: str) -> None:
+        """Give a repository another name; the old one leads there by 301."""
+        old = repository.full_name.lower()
+        repository.full_name = full_name
+        self._hosted[full_name.lower()] = self._hosted.pop(old)
+        self._moved[old] = full_name
+
+    def find(self, full_name: str) -> HostedRepository | None:
+        repository = self._hosted.get(full_name.lower())
+        return repository if repository and repository.ready_at <= time.monotonic() else None
+
+    def repositories(self) -> list[HostedRepository]:
+        return list(self._hosted.values())
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        self.requests.append(
+            LoggedRequest(
+                request.method,
+                request.url.path,
+                request.url.query,
+                request.headers.get("authorization", "").partition(" ")[0],
+            )
+        )
+        if moved := self._redirect(request):
+            await moved(scope, receive, send)
+        else:
+            await self.handle(scope, receive, send)
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def _redirect(self, request: Request) -> Response | None:
+        """What leads from a repository's old name to its new one."""
+        for old, new in self._moved.items():
+            for prefix, end in (("/api/v3/repos/", ""), ("/", ".git")):
+                start = f"{prefix}{old}{end}"
+                path = request.url.path
+                if path.lower() == start or path.lower().startswith(f"{start}/"):
+                    place = f"{self.address}{prefix}{new}{end}{path[len(start) :]}"
+                    query = f"?{request.url.query}" if request.url.query else ""
+                    return Response(status_code=301, headers={"Location": place + query})
+        return None
+
+    async def _git(self, request: Request) -> Response:
+        names = request.path_params
+        repository = self.find(f"{names['owner']}/{names['name']}")
+        refused = refusal(request, repository, self.token)
+        if refused or repository is None:
+            return refused or Response(status_code=404)
+        return await serve_git(request, repository, names["service"])
+
+    async def _show_pull(self, request: Request) -> Response:
+        names = request.path_params
+        repository = self.find(f"{names['owner']}/{names['name']}")
+        pull: HostedPull | None = repository.pulls.get(names["number"]) if repository else None
+        if pull is None:
+            return PlainTextResponse("Not Found", 404)
+        return PlainTextResponse(f"{pull.title}\n\n{pull.body}\n")

@@ -1,0 +1,1 @@
+"""The script of the demo: sample repository, story, replayed replies."""

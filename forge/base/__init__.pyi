@@ -1,0 +1,3 @@
+from .cache import KeptBases as KeptBases
+from .prefetch import WarmingRepositories as WarmingRepositories
+from .service import GitRepositories as GitRepositories

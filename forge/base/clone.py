@@ -1,0 +1,104 @@
+"""The clone of a run's base from the forge."""
+
+import asyncio
+from pathlib import Path
+
+from forge.base.bare_repository import Head, Tip, new_repository, put_in_place, read_head
+from forge.core.repository_address import RepoAddress
+from forge.core.retry import Patience, Transient, repeated
+from forge.git.command import Git
+from forge.git.transfer_errors import transfer_error
+from graph import Emit
+from graph.errors import BranchNotFound, CodingAgentError, EmptyRepository
+
+_SYMREF = "ref: "
+_SHALLOW = [
+    "clone",
+    "--quiet",
+    "--bare",
+    "--depth=1",
+    "--single-branch",
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--template=",
+]
+
+
+async def clone(
+    git: Git,
+    address: RepoAddress,
+    branch: str | None,
+    *,
+    base_git: Path,
+    emit: Emit,
+    patience: Patience,
+    cut_at: str = "",
+) -> Head:
+    """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError.
+
+    `cut_at`: further commits before which there is no history, a line each.
+    """
+
+    async def attempt() -> Head:
+        async with new_repository(base_git) as new:
+            named = ("--branch", branch) if branch else ()
+            result = await git.transfer(*_SHALLOW, *named, "--", address.clone_url, str(new))
+            if not result.ok:
+                error = transfer_error(result, address.full_name)
+                if isinstance(error, Transient) or type(error).code != "git_failed":
+                    raise error
+                raise await _why(git, address, branch, error)
+            head = await read_head(git, new, address.full_name)
+            await asyncio.to_thread(put_in_place, new, base_git, cut_at)
+            return head
+
+    return await repeated(attempt, what="git clone", emit=emit, patience=patience)
+
+
+async def tip_of(
+    git: Git, address: RepoAddress, branch: str | None, *, emit: Emit, patience: Patience
+) -> Tip:
+    """The newest commit of a branch, None: of the default one, as the forge has them now.
+
+    Raises RepositoryError or GitHubError.
+    """
+    ref = f"refs/heads/{branch}" if branch else "HEAD"
+
+    async def attempt() -> Tip:
+        asked = ("ls-remote", "--symref", "--", address.clone_url, ref)
+        result = await git.transfer(*asked)
+        if not result.ok:
+            raise transfer_error(result, address.full_name)
+        rows = [row.split("\t") for row in result.stdout.decode("utf-8", "replace").splitlines()]
+        told = {name: value for value, name in rows if not value.startswith(_SYMREF)}
+        links = {name: value for value, name in rows if value.startswith(_SYMREF)}
+        if ref in told:
+            named = branch or links.get(ref, "").removeprefix(f"{_SYMREF}refs/heads/")
+            if not named:
+                raise BranchNotFound(f"{address.full_name} has no default branch; name one.")
+            return Tip(named, told[ref])
+        raise await _why(git, address, branch, _no_commit(address))
+
+    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+
+
+def _no_commit(address: RepoAddress) -> EmptyRepository:
+    return EmptyRepository(f"{address.full_name} has no commit to start from.")
+
+
+async def _why(
+    git: Git, address: RepoAddress, branch: str | None, error: CodingAgentError
+) -> CodingAgentError:
+    """Ask the forge for its branches: none at all, or not the one that was named."""
+    result = await git.transfer("ls-remote", "--heads", "--", address.clone_url)
+    if not result.ok:
+        return error
+    heads = {line.partition(b"\t")[2] for line in result.stdout.splitlines()}
+    if not heads:
+        return _no_commit(address)
+    if branch and f"refs/heads/{branch}".encode() not in heads:
+        return BranchNotFound(
+            f"{address.full_name} has no branch {branch}.",
+            "Give baseBranch as the repository has it, or leave it out for the default branch.",
+        )
+    return error

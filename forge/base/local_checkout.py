@@ -1,0 +1,211 @@
+"""A git checkout on this machine: read without running what it configures, given one branch."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from forge.base.bare_repository import new_repository, put_in_place
+from forge.git.command import Git, GitLimits, GitResult, SystemUser
+from graph.errors import (
+    BranchNotFound,
+    EmptyRepository,
+    PushRefused,
+    RepositoryError,
+    RepositoryNotFound,
+)
+
+_TRUSTED: Final = "safe.directory=*"
+_STATUS_LIMITS: Final = GitLimits(timeout_s=15, output_bytes=64 * 1024 * 1024)
+_FETCH_LIMITS: Final = GitLimits(timeout_s=600, cpu_s=600, memory_mb=4096, file_mb=4096)
+_FETCH: Final = [
+    "fetch",
+    "--quiet",
+    "--depth=1",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+    "--no-show-forced-updates",
+]
+_FIND: Final = ["rev-parse", "--show-object-format", "--is-bare-repository", "--absolute-git-dir"]
+DETACHED: Final = "HEAD"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A user's repository. `folder` is its work tree, or the repository itself where it is bare.
+
+    `owner`: who commands that write to it run as, where we are root and it is another's.
+    """
+
+    folder: Path
+    git_dir: Path
+    bare: bool
+    owner: SystemUser | None
+
+    @classmethod
+    async def find(cls, git: Git, path: Path) -> "Checkout":
+        """The repository that `path` is or lies in. Raises RepositoryNotFound."""
+        if not await asyncio.to_thread(path.is_dir):
+            raise RepositoryNotFound(f"There is no folder {path}.", "Give the path of a checkout.")
+        result = await git.run("-C", str(path), *_FIND, configured=(_TRUSTED,))
+        lines = result.stdout.decode("utf-8", "surrogateescape").splitlines()
+        if not result.ok or len(lines) != 3:
+            raise RepositoryNotFound(
+                f"{path} is not a git checkout.", "Run git init and commit there first."
+            )
+        if lines[0] != "sha1":
+            raise RepositoryError(f"{path} names its objects by {lines[0]}; only sha1 is served.")
+        git_dir, bare, folder = Path(lines[2]), lines[1] == "true", Path(lines[2])
+        if not bare:
+            top = await git.output(
+                "-C", str(path), "rev-parse", "--show-toplevel", configured=(_TRUSTED,)
+            )
+            folder = Path(os.fsdecode(top.rstrip(b"\n")))
+        return cls(folder, git_dir, bare, await asyncio.to_thread(_other_owner, git_dir))
+
+    async def head_branch(self, git: Git) -> str:
+        """The current branch, or `HEAD` where none is checked out."""
+        result = await self._run(git, "symbolic-ref", "--quiet", "--short", "HEAD")
+        return result.stdout.decode("utf-8", "replace").strip() if result.ok else DETACHED
+
+    async def branch_commit(self, git: Git, branch: str) -> str:
+        """The commit that a branch names, empty where there is none."""
+        found = await self._run(git, "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
+        return found.stdout.decode().strip()
+
+    async def fetch_into(self, git: Git, branch: str | None, base_git: Path) -> None:
+        """Make `base_git` of the newest commit of `branch`, or of HEAD."""
+        name = branch or await self.head_branch(git)
+        ref = f"refs/heads/{branch}" if branch else "HEAD"
+        await self._check_commit(git, ref, branch)
+        async with new_repository(base_git) as new:
+            await git.output(
+                "init", "--quiet", "--bare", "--template=", f"--initial-branch={name}", str(new)
+            )
+            config = await asyncio.to_thread(_write_trust, new)
+            result = await git.run(
+                *_FETCH,
+                "--",
+                str(self.git_dir),
+                f"+{ref}:refs/heads/{name}",
+                git_dir=str(new),
+                environment={"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_GLOBAL": str(config)},
+                configured=("protocol.file.allow=always",),
+                limits=_FETCH_LIMITS,
+            )
+            if not result.ok:
+                raise result.failure()
+            await asyncio.to_thread(_finish, config, new, base_git)
+
+    async def has_uncommitted(self, git: Git) -> bool:
+        """Whether the work tree differs from HEAD; True where git cannot tell in time."""
+        if self.bare:
+            return False
+        filters = await self._run(
+            git, "config", "--null", "--name-only", "--get-regexp", r"^filter\."
+        )
+        harmless = _without_filters(filters.stdout)
+        result = await git.run(
+            f"--work-tree={self.folder}",
+            "status",
+            "--porcelain",
+            "--ignore-submodules=all",
+            git_dir=str(self.git_dir),
+            environment=harmless,
+            limits=_STATUS_LIMITS,
+            user=self.owner,
+        )
+        return not result.ok or bool(result.stdout)
+
+    async def add_branch(self, git: Git, branch: str, sha: str, before: str, pack: bytes) -> None:
+        """Put the objects of `pack` there and let `branch` name `sha`; `before` as it must be now.
+
+        Work tree, index, HEAD, config and hooks are neither read nor written.
+        """
+        ref = f"refs/heads/{branch}"
+        now = await self.branch_commit(git, branch)
+        if now == sha:
+            return
+        if now != before:
+            raise PushRefused(f"The checkout has another branch {branch}; it stays as it is.")
+        if before and await self._is_checked_out(git, ref):
+            raise PushRefused(
+                f"The branch {branch} is checked out and stays as it is.",
+                "Check out another branch, then resume the run.",
+            )
+        unpacked = await self._run(git, "unpack-objects", "-q", "--strict", stdin=pack)
+        updated = await self._run(
+            git, "update-ref", "--no-deref", "-m", "coding-agent", ref, sha, before or "0" * 40
+        )
+        for result in (unpacked, updated):
+            if not result.ok:
+                raise result.failure()
+
+    async def identity(self, git: Git) -> str | None:
+        """`Name <email>` of whoever commits there, by the checkout's config or the user's own."""
+        home = await asyncio.to_thread(Path.home)
+        for own in (home / ".gitconfig", home / ".config" / "git" / "config"):
+            environment = {"HOME": str(home), "GIT_CONFIG_GLOBAL": str(own)}
+            name = await self._configured(git, "user.name", environment)
+            email = await self._configured(git, "user.email", environment)
+            if name and email:
+                return f"{name} <{email}>"
+        return None
+
+    async def _configured(self, git: Git, key: str, environment: dict[str, str]) -> str:
+        result = await git.run(
+            "config", "--get", key, git_dir=str(self.git_dir), environment=environment
+        )
+        return result.stdout.decode("utf-8", "replace").strip() if result.ok else ""
+
+    async def _check_commit(self, git: Git, ref: str, branch: str | None) -> None:
+        found = await self._run(git, "rev-parse", "--quiet", "--verify", f"{ref}^{{commit}}")
+        if found.ok:
+            return
+        any_commit = await self._run(git, "rev-list", "--all", "--max-count=1")
+        if branch and any_commit.stdout:
+            raise BranchNotFound(f"{self.folder} has no branch {branch}.")
+        raise EmptyRepository(
+            f"{self.folder} has no commit to start from.", "Make a first commit, then run again."
+        )
+
+    async def _is_checked_out(self, git: Git, ref: str) -> bool:
+        trees = await self._run(git, "worktree", "list", "--porcelain", "-z")
+        return not trees.ok or f"branch {ref}".encode() in trees.stdout.split(b"\0")
+
+    async def _run(self, git: Git, *arguments: str, stdin: bytes = b"") -> GitResult:
+        return await git.run(
+            *arguments, git_dir=str(self.git_dir), stdin=stdin, user=self.owner, private=False
+        )
+
+
+def _other_owner(git_dir: Path) -> SystemUser | None:
+    status = git_dir.stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        return None
+    return SystemUser(status.st_uid, status.st_gid)
+
+
+def _write_trust(new: Path) -> Path:
+    """A config that lets git read a checkout of another user: the caller named it."""
+    config = new / "trust"
+    config.write_text("[safe]\n\tdirectory = *\n")
+    return config
+
+
+def _finish(config: Path, new: Path, base_git: Path) -> None:
+    config.unlink()
+    put_in_place(new, base_git)
+
+
+def _without_filters(names: bytes) -> dict[str, str]:
+    """Settings that take the commands out of every configured filter."""
+    keys = sorted(name for name in os.fsdecode(names).split("\0") if name.startswith("filter."))
+    environment = {"GIT_CONFIG_COUNT": str(len(keys))} if keys else {}
+    for number, key in enumerate(keys):
+        environment[f"GIT_CONFIG_KEY_{number}"] = key
+        environment[f"GIT_CONFIG_VALUE_{number}"] = "false" if key.endswith(".required") else ""
+    return environment

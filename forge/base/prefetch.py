@@ -1,0 +1,27 @@
+"""Repositories that get other things going while git clones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from graph import Base, Change, ChangeRef, Emit, Repositories
+
+
+@dataclass(frozen=True)
+class WarmingRepositories(Repositories):
+    """Warms the other rooms while git clones: a run's first request need not wait for them."""
+
+    inner: Repositories
+    warm: Callable[[], Awaitable[None]]
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        warming = asyncio.ensure_future(self.warm())
+        try:
+            base = await self.inner.prepare(run_id, repo_url, branch, emit)
+            await warming
+        finally:
+            warming.cancel()
+        return base
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        return await self.inner.read_change(run_id, base, ref)

@@ -1,0 +1,190 @@
+"""The base of a run: cloned from the forge or fetched from a checkout, and changes read on it."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from forge.base.bare_repository import Head, Tip, read_head
+from forge.base.cache import KeptBases, Origin, lacks_objects
+from forge.base.clone import clone, tip_of
+from forge.base.local_checkout import DETACHED, Checkout
+from forge.core.branch_names import check_base_branch
+from forge.core.repository_address import RepoAddress, parse, web_address
+from forge.core.retry import Patience
+from forge.git.apply_patch import read_change
+from forge.git.command import Git
+from forge.github.client import GitHub, RepositoryFacts
+from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
+from graph.errors import (
+    GitHubUnauthorized,
+    RepositoryArchived,
+    RepositoryNotAllowed,
+)
+
+T = TypeVar("T")
+
+_UNCOMMITTED = "Uncommitted changes of the checkout are not included."
+
+
+class GitRepositories(Repositories):
+    """Repositories below one address, and with `allow_local` checkouts on this machine.
+
+    `allowed` says whether a full name may be worked on; asked again when it was renamed. `kept`:
+    bases borrow from what is kept of earlier runs; without it each is a clone of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        github: GitHub | None,
+        api_url: str,
+        token: SecretStr | None,
+        allow_local: bool,
+        allowed: Callable[[str], bool],
+        kept: KeptBases | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._runs = runs
+        self._github = github
+        self._web = web_address(api_url)
+        self._token = token
+        self._allow_local = allow_local
+        self._allowed = allowed
+        self._kept = kept
+        self._patience = patience or Patience(tries=3)
+        self._git = Git(web=self._web, token=token, hide=(str(runs),))
+
+    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        address = parse(repo_url, self._web, allow_local=self._allow_local)
+        if branch is not None:
+            check_base_branch(branch)
+        run = RunFolder.of(self._runs, run_id)
+        if address.local:
+            return await self._from_checkout(run, address.local, branch)
+        return await self._from_forge(run, address, branch, emit)
+
+    async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
+        return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)
+
+    async def _from_forge(
+        self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
+    ) -> Base:
+        """Ask GitHub and git at the same time; what GitHub says comes first."""
+        self._check_allowed(address.full_name)
+        github = self._signed_in(address)
+        asked = asyncio.create_task(github.repository(address.full_name, emit))
+        begun = asyncio.create_task(self._begin(run, address, branch, emit))
+        try:
+            facts = await asked
+            present, renamed = self._present_address(address, facts)
+            if renamed:
+                await _stopped(begun)
+                found = await self._begin(run, present, branch, emit)
+            else:
+                found = await begun
+        finally:
+            await _stopped(asked)
+            await _stopped(begun)
+        head = await self._head(run, present, facts, found, emit)
+        return _base(present.address, present.full_name, head, _forge_notes(address, facts, head))
+
+    def _present_address(
+        self, address: RepoAddress, facts: RepositoryFacts
+    ) -> tuple[RepoAddress, bool]:
+        """The address under the repository's present name, and whether that is another."""
+        present = parse(f"{self._web}/{facts.full_name}", self._web, allow_local=False)
+        self._check_allowed(present.full_name)
+        if facts.archived:
+            raise RepositoryArchived(f"{present.full_name} is archived and takes no changes.")
+        return present, present.full_name.lower() != address.full_name.lower()
+
+    async def _begin(
+        self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
+    ) -> Head | Tip:
+        """As far as one comes by the name alone: a base of its own, or what the forge has now."""
+        if await asyncio.to_thread(_has_base, run):
+            return await read_head(self._git, run.base_git, address.full_name)
+        make = tip_of if self._kept else partial(clone, base_git=run.base_git)
+        return await make(self._git, address, branch, emit=emit, patience=self._patience)
+
+    async def _head(
+        self,
+        run: RunFolder,
+        address: RepoAddress,
+        facts: RepositoryFacts,
+        found: Head | Tip,
+        emit: Emit,
+    ) -> Head:
+        if isinstance(found, Head):
+            return found
+        assert self._kept
+        origin = Origin(self._git, address, facts.number, emit, self._patience)
+        await self._kept.make_base(origin, found, run.base_git)
+        return await read_head(self._git, run.base_git, address.full_name)
+
+    async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
+        checkout = await Checkout.find(self._git, path)
+        uncommitted = asyncio.create_task(checkout.has_uncommitted(self._git))
+        try:
+            if not await asyncio.to_thread(run.base_git.exists):
+                await checkout.fetch_into(self._git, branch, run.base_git)
+            head = await read_head(self._git, run.base_git, checkout.folder.name)
+            notes = [_UNCOMMITTED] if await uncommitted else []
+        finally:
+            await _stopped(uncommitted)
+        notes += head.notes
+        return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
+
+    def _signed_in(self, address: RepoAddress) -> GitHub:
+        if self._github is None or self._token is None:
+            raise GitHubUnauthorized(
+                f"There is no GitHub token, so {address.full_name} could not be pushed to.",
+                "Set GITHUB_TOKEN, or give the path of a local checkout.",
+            )
+        return self._github
+
+    def _check_allowed(self, full_name: str) -> None:
+        if not self._allowed(full_name):
+            raise RepositoryNotAllowed(f"{full_name} was not found.")
+
+
+def _has_base(run: RunFolder) -> bool:
+    """One that can no longer be read is removed: nothing was made of it yet."""
+    if run.base_git.exists() and lacks_objects(run.base_git):
+        shutil.rmtree(run.base_git)
+    return run.base_git.exists()
+
+
+async def _stopped(task: "asyncio.Task[T]") -> None:
+    """End a task whose result no longer matters."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _forge_notes(address: RepoAddress, facts: RepositoryFacts, head: Head) -> list[str]:
+    notes = list(head.notes)
+    if facts.full_name.lower() != address.full_name.lower():
+        notes.append(f"The repository {address.full_name} is now {facts.full_name}.")
+    if not facts.push:
+        notes.append(f"The token's account has no right to push to {facts.full_name}.")
+    return notes
+
+
+def _base(
+    address: str, full_name: str, head: Head, notes: list[str], *, local: bool = False
+) -> Base:
+    return Base(
+        address=address,
+        full_name=full_name,
+        branch=head.branch or DETACHED,
+        sha=head.sha,
+        tree=head.tree,
+        local=local,
+        notes=tuple(notes),
+    )

@@ -1,0 +1,26 @@
+"""Names of branches: the caller's, checked before git sees it, and the run's own."""
+
+import re
+
+from graph import is_branch_name
+from graph.errors import InvalidRequest, PushRefused
+
+_OWN = re.compile(r"agent/[a-z0-9]+(-[a-z0-9]+)+")
+_MAX_BYTES = 200
+
+
+def check_base_branch(name: str) -> None:
+    """Raise InvalidRequest unless git would take the name, and not as an option."""
+    if not is_branch_name(name):
+        raise InvalidRequest(
+            f"{name[:_MAX_BYTES]!a} is not a name of a branch.",
+            "Give the branch as GitHub shows it, such as main.",
+        )
+
+
+def check_own_branch(name: str, base: str) -> None:
+    """Raise PushRefused unless the branch is one that only a run makes."""
+    if name == base or len(name) > _MAX_BYTES or not _OWN.fullmatch(name):
+        raise PushRefused(
+            f"{name[:_MAX_BYTES]!a} is not a branch of a run's own; nothing was pushed."
+        )

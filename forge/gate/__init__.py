@@ -1,0 +1,1 @@
+"""The gate: what a change may contain before it is pushed."""

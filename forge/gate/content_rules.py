@@ -1,0 +1,64 @@
+"""What the content of a file says beside secrets: what no reader of a diff would see."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from forge.gate.path_rules import Entry, Verdict, folded_path
+
+_SNIFFED: Final = 8000
+_PROGRAMS: Final = (
+    b"\x7fELF",
+    b"MZ",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\0asm",
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"!<arch>\n",
+    b"7z\xbc\xaf\x27\x1c",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",
+)
+_PROGRAM_NAMES: Final = re.compile(r".*\.(pyc|pyo|class|jar|war|so|dll|exe|dylib|whl|node)")
+_PROGRAM_CALLED: Final = re.compile(
+    rb"(?m)^[^#\n]*\s(?:filter|diff|merge|working-tree-encoding)(?:=|\s|$)[^\n]*"
+)
+_HIDDEN: Final = re.compile(
+    rb"(?m)^[^#\n]*\s(?:-diff|binary|linguist-generated|linguist-vendored)(?:=true|\s|$)[^\n]*"
+)
+_UNSEEN: Final = re.compile(
+    rb"\xe2\x80[\xaa-\xae]"  # U+202A to U+202E turn the direction of what follows
+    rb"|\xe2\x81[\xa6-\xa9]"  # so do U+2066 to U+2069
+    rb"|\xf3\xa0[\x80\x81][\x80-\xbf]"  # tags: letters that a model reads and nobody sees
+)
+
+
+def judge_content(entry: Entry, new: bytes, old: bytes) -> Iterator[Verdict]:
+    """Each is for a reader to look at; none blocks."""
+    name = folded_path(entry.name)
+    if _is_program(name, new):
+        yield Verdict("binary", "is a program or an archive, which no diff shows", "warning")
+    elif b"\0" in new[:_SNIFFED]:
+        yield Verdict("binary", "is a binary file, which no diff shows", "warning")
+    elif _UNSEEN.search(new) and not _UNSEEN.search(old):
+        message = "holds characters that cannot be seen or that turn the direction of text"
+        yield Verdict("hidden_text", message, "warning")
+    if name.rpartition("/")[2] == ".gitattributes":
+        yield from _judge_attributes(new, old)
+
+
+def _is_program(name: str, content: bytes) -> bool:
+    return content.startswith(_PROGRAMS) or bool(_PROGRAM_NAMES.fullmatch(name))
+
+
+def _judge_attributes(new: bytes, old: bytes) -> Iterator[Verdict]:
+    known = set(old.splitlines())
+    for pattern, message in (
+        (_PROGRAM_CALLED, "names a filter or driver that git runs where it is configured"),
+        (_HIDDEN, "keeps files out of the diffs that a reviewer sees"),
+    ):
+        if any(row not in known for row in pattern.findall(new)):
+            yield Verdict("attributes", message, "warning")

@@ -1,0 +1,189 @@
+"""The gate: what of a change may leave this machine, judged by the objects that would be pushed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from forge.gate.content_rules import judge_content
+from forge.gate.path_rules import (
+    FILES,
+    GITLINK,
+    SYMLINK,
+    Entry,
+    Verdict,
+    judge_locks,
+    judge_mode,
+    judge_path,
+    leaves_tree,
+)
+from forge.git.apply_patch import shown_path
+from forge.git.blobs import Blobs
+from forge.secret_scan.kingfisher import (
+    MAX_ASKED,
+    CatalogueFailed,
+    SecretCatalogue,
+    may_hold_secret,
+)
+from forge.secret_scan.patterns import find_patterns, line_at
+from forge.secret_scan.token_forms import SecretForms
+from graph import GateFinding, GateReport
+
+MAX_FILE: Final = 50 * 1024 * 1024
+MAX_SCANNED: Final = 100 * 1024 * 1024
+"""No forge takes a larger file, and none larger is read, new or old; no request may let it pass."""
+MAX_TOTAL: Final = 500 * 1024 * 1024
+_LARGE: Final = 5 * 1024 * 1024
+ALLOWABLE: Final = frozenset(("workflows", "codeowners", "agent_config", "large_files"))
+_MAX_FINDINGS: Final = 50
+_MAX_TARGET: Final = 4096
+_ZERO: Final = "0" * 40
+
+
+def parse_entries(raw: bytes) -> list[Entry]:
+    """Entries of `git diff --raw -z --no-abbrev --no-renames`."""
+    fields = iter(raw.split(b"\0")[:-1])
+    entries = []
+    for meta in fields:
+        old_mode, mode, old_sha, sha, _ = meta.decode("ascii").removeprefix(":").split(" ")
+        entries.append(Entry(next(fields), mode, _known(sha), old_mode, _known(old_sha)))
+    return entries
+
+
+def judge(
+    entries: list[Entry],
+    blobs: Blobs,
+    token: SecretForms,
+    allow: tuple[str, ...],
+    catalogue: SecretCatalogue,
+) -> GateReport:
+    """The gate's report. Reads blobs and asks the catalogue, so it belongs in a thread."""
+    allowed = ALLOWABLE.intersection(allow)
+    findings: list[GateFinding] = []
+    for finding in _Judge(blobs, token, catalogue).findings(entries):
+        if finding.rule in allowed:
+            findings.append(finding.model_copy(update={"severity": "warning"}))
+        else:
+            findings.append(finding)
+    passed = all(finding.severity != "error" for finding in findings)
+    findings.sort(key=lambda finding: finding.severity != "error")
+    return GateReport(passed=passed, findings=tuple(findings[:_MAX_FINDINGS]))
+
+
+@dataclass
+class _Judge:
+    """One look at one change."""
+
+    blobs: Blobs
+    token: SecretForms
+    catalogue: SecretCatalogue
+    _texts: list[tuple[Entry, bytes, bytes]] = field(default_factory=list)
+    _kept: int = 0
+    _total: int = 0
+
+    def findings(self, entries: list[Entry]) -> Iterator[GateFinding]:
+        known = set()
+        for entry in entries:
+            for finding in self._judge(entry):
+                known.add((finding.path, finding.line))
+                yield finding
+        for entry, verdict in judge_locks(entries):
+            yield _finding(entry, verdict)
+        if self._total > MAX_TOTAL:
+            message = (
+                f"all changed files together have {self._total} bytes; at most {MAX_TOTAL} may pass"
+            )
+            yield GateFinding(rule="large_files", severity="error", message=message)
+        yield from (
+            finding
+            for finding in self._ask_catalogue()
+            if (finding.path, finding.line) not in known
+        )
+
+    def _judge(self, entry: Entry) -> Iterator[GateFinding]:
+        for verdict in (*judge_path(entry), *judge_mode(entry)):
+            yield _finding(entry, verdict)
+        if self.token.position(entry.path) >= 0:
+            yield _finding(entry, _OWN_TOKEN, hide=self.token.hide)
+        if entry.removed or entry.mode == GITLINK:
+            return
+        size = self.blobs.size(entry.sha)
+        self._total += size
+        if entry.mode == SYMLINK:
+            yield from _judge_link(entry, size, self.blobs, self.token)
+        elif size > MAX_SCANNED:
+            message = f"has {size} bytes; at most {MAX_SCANNED} can be pushed"
+            yield _finding(entry, Verdict("file_size", message))
+        else:
+            yield from self._judge_file(entry, size)
+
+    def _judge_file(self, entry: Entry, size: int) -> Iterator[GateFinding]:
+        if size > MAX_FILE:
+            message = f"has {size} bytes; at most {MAX_FILE} may pass"
+            yield _finding(entry, Verdict("large_files", message))
+        elif size > _LARGE:
+            message = f"has {size} bytes, which stay in the repository's history"
+            yield _finding(entry, Verdict("large_files", message, "warning"))
+        content = self.blobs.read(entry.sha)
+        if (position := self.token.position(content)) >= 0:
+            yield _finding(entry, _OWN_TOKEN, line_at(content, position))
+        old = self._read_old(entry)
+        for kind, line in find_patterns(content, old):
+            yield _finding(entry, Verdict("secret_pattern", f"adds what looks like a {kind}"), line)
+        for verdict in judge_content(entry, content, old):
+            yield _finding(entry, verdict)
+        if may_hold_secret(content, old) and self._kept + size <= MAX_ASKED:
+            self._kept += size
+            self._texts.append((entry, content, old))
+
+    def _read_old(self, entry: Entry) -> bytes:
+        """Empty where it is too large to be read: all of the new file then counts as added."""
+        if entry.old_mode not in FILES or self.blobs.size(entry.old_sha) > MAX_SCANNED:
+            return b""
+        return self.blobs.read(entry.old_sha)
+
+    def _ask_catalogue(self) -> Iterator[GateFinding]:
+        try:
+            answers = self.catalogue.find([(new, old) for _, new, old in self._texts])
+        except CatalogueFailed as failed:
+            message = f"the change could not be searched for secrets: {failed}"
+            yield GateFinding(rule="secret_scan", severity="error", message=message)
+            return
+        for (entry, new, _), found in zip(self._texts, answers, strict=True):
+            for one in found:
+                rule = "secret_pattern" if one.sure else "secret_suspected"
+                verdict = Verdict(
+                    rule,
+                    f"adds what looks like a secret ({one.rule})",
+                    "error" if one.sure else "warning",
+                )
+                yield _finding(entry, verdict, line_at(new, one.start))
+
+
+def _judge_link(entry: Entry, size: int, blobs: Blobs, token: SecretForms) -> Iterator[GateFinding]:
+    target = blobs.read(entry.sha) if size <= _MAX_TARGET else b"/"
+    if leaves_tree(entry.name, target.decode("utf-8", "surrogateescape")):
+        yield _finding(entry, Verdict("symlink", "is a symbolic link that leads out of the tree"))
+    if token.position(target) >= 0:
+        yield _finding(entry, _OWN_TOKEN)
+
+
+_OWN_TOKEN: Final = Verdict("secret", "holds the GitHub token of this service")
+
+
+def _finding(
+    entry: Entry,
+    verdict: Verdict,
+    line: int | None = None,
+    hide: Callable[[str], str] = lambda text: text,
+) -> GateFinding:
+    return GateFinding(
+        rule=verdict.rule,
+        severity=verdict.severity,
+        path=hide(shown_path(entry.path)),
+        line=line,
+        message=verdict.message,
+    )
+
+
+def _known(sha: str) -> str:
+    return "" if sha == _ZERO else sha

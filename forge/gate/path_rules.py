@@ -1,0 +1,109 @@
+"""Which paths and modes a change may have: what runs elsewhere, and what git itself acts on."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from forge.gate.path_patterns import PATH_KINDS, lock_without_manifest
+from graph import Severity
+
+GITLINK: Final = "160000"
+SYMLINK: Final = "120000"
+FILES: Final = ("100644", "100755")
+_IGNORED: Final = frozenset(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
+_GIT_LIKE: Final = re.compile(r"(\.git|git~\d+)[. ]*(:.*)?", re.DOTALL)
+_ACTED_ON: Final = frozenset((".gitmodules", ".gitattributes", ".gitignore", ".mailmap"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One changed path of a change; `old_*` is empty where the path is new."""
+
+    path: bytes
+    mode: str
+    sha: str
+    old_mode: str
+    old_sha: str
+
+    @property
+    def removed(self) -> bool:
+        return not self.sha
+
+    @property
+    def name(self) -> str:
+        return self.path.decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule says of an entry."""
+
+    rule: str
+    message: str
+    severity: Severity = "error"
+
+
+def judge_path(entry: Entry) -> list[Verdict]:
+    """What the path alone says; a removed file can be of these kinds too."""
+    verdicts = []
+    parts = entry.name.split("/")
+    if not entry.removed and any(is_git_like(part) for part in parts):
+        verdicts.append(Verdict("git_path", "is or lies in a directory that git acts on"))
+    folded = folded_path(entry.name)
+    if folded == ".gitmodules" and not entry.removed:
+        verdicts.append(Verdict("submodules", "says where submodules come from"))
+    kinds = (kind for kind in PATH_KINDS if kind.pattern.fullmatch(folded))
+    return verdicts + [Verdict(kind.rule, kind.message, kind.severity) for kind in kinds]
+
+
+def judge_locks(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Verdict]]:
+    """Lock files that change by themselves: what they name can be exchanged without a trace."""
+    folded = {entry: folded_path(entry.name) for entry in entries}
+    changed = frozenset(folded.values())
+    for entry, path in folded.items():
+        if not entry.removed and lock_without_manifest(path, changed):
+            message = "changes without the manifest that it is made from"
+            yield entry, Verdict("lock_file", message, "warning")
+
+
+def judge_mode(entry: Entry) -> list[Verdict]:
+    """What the entry's kind says."""
+    if entry.removed or entry.mode in FILES:
+        return []
+    if entry.mode == GITLINK:
+        return [Verdict("gitlink", "is a repository in the repository (a submodule)")]
+    if entry.mode != SYMLINK:
+        return [Verdict("mode", f"has the mode {entry.mode}")]
+    if PurePosixPath(folded_path(entry.name)).name in _ACTED_ON:
+        return [Verdict("symlink", "is a symbolic link where git wants a file")]
+    return []
+
+
+def leaves_tree(path: str, target: str) -> bool:
+    """Whether a symbolic link at `path` leads out of the tree, or by an absolute path.
+
+    `..` counts only at the beginning: behind another link it goes up from where that one leads.
+    """
+    if target.startswith("/") or "\0" in target or "\\" in target:
+        return True
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    ups = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    if ups > path.count("/") or ".." in parts[ups:]:
+        return True
+    return any(is_git_like(part) for part in parts)
+
+
+def is_git_like(part: str) -> bool:
+    """Whether some file system takes this name for `.git`."""
+    return bool(_GIT_LIKE.fullmatch(folded_path(part)))
+
+
+def folded_path(path: str) -> str:
+    """The path as a file system that ignores case and invisible characters has it."""
+    visible = "".join(char for char in path if ord(char) not in _IGNORED)
+    return unicodedata.normalize("NFKC", visible).casefold()

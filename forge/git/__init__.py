@@ -1,0 +1,1 @@
+"""Git commands on the trusted side."""

@@ -1,0 +1,146 @@
+"""A handed-over change, read against its base: patch bytes in, a tree and a readable diff out."""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from forge.core.atomic_file import write_whole
+from forge.git.command import Git, GitResult
+from forge.git.environment import run_objects
+from graph import Base, Change, ChangedFile, ChangeRef, RunFolder
+from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged
+
+MAX_PATCH: Final = 64 * 1024 * 1024
+MAX_BINARY: Final = 512 * 1024 * 1024
+MAX_FILES: Final = 10_000
+_DECLARED: Final = re.compile(rb"^(?:literal|delta) (\d{1,19})\r?$", re.MULTILINE)
+_MEMORY_SPENT: Final = ("out of memory", "mmap failed", "file too large")
+_APPLY: Final = ("apply", "--cached", "--binary", "--whitespace=nowarn", "-")
+_COMPARE: Final = [
+    "diff",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--ignore-submodules=none",
+]
+_READABLE_PATHS: Final = ("core.quotePath=false",)
+_TOLD: Final = 500
+
+
+async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> Change:
+    """The change as a tree. Raises PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged."""
+    patch = await asyncio.to_thread(load_patch, run, ref)
+    check_size(patch)
+    await asyncio.to_thread(prepare_objects, run)
+    tree = await _apply(git, run, base, patch) if patch else base.tree
+    numbers, diff = await asyncio.gather(
+        compare(git, run, "--numstat", "-z", "--no-renames", base.tree, tree),
+        compare(git, run, "-M", base.tree, tree),
+    )
+    files = _changed_files(numbers)
+    if len(files) > MAX_FILES:
+        raise PatchTooLarge(f"The change touches {len(files)} files; at most {MAX_FILES} may.")
+    await asyncio.to_thread(write_whole, run.diff(ref.step), diff)
+    return Change(ref=ref, tree=tree, files=files)
+
+
+async def compare(git: Git, run: RunFolder, *arguments: str) -> bytes:
+    """What `git diff` says of two trees of the run."""
+    return await git.output(
+        *_COMPARE,
+        *arguments,
+        git_dir=str(run.base_git),
+        environment=run_objects(str(run.objects)),
+        configured=_READABLE_PATHS,
+    )
+
+
+def load_patch(run: RunFolder, ref: ChangeRef) -> bytes:
+    """The bytes that were handed over under this digest. Raises StoreDamaged."""
+    path = run.patch(ref)
+    try:
+        patch = path.read_bytes()
+    except OSError as error:
+        raise StoreDamaged(f"The change {path.name} cannot be read: {error.strerror}.") from error
+    if f"sha256:{hashlib.sha256(patch).hexdigest()}" != ref.digest:
+        raise StoreDamaged(f"The change {path.name} is not the one with digest {ref.digest}.")
+    return patch
+
+
+def check_size(patch: bytes) -> None:
+    """Raise PatchTooLarge where git would have to read too much; binary parts say their size."""
+    if len(patch) > MAX_PATCH:
+        raise PatchTooLarge(f"The change has {len(patch)} bytes; at most {MAX_PATCH} are read.")
+    declared = sum(int(size) for size in _DECLARED.findall(patch))
+    if declared > MAX_BINARY:
+        raise PatchTooLarge(
+            f"The change's binary files have {declared} bytes; at most {MAX_BINARY} are read."
+        )
+
+
+def keep_patch(run: RunFolder, step: int, patch: bytes) -> ChangeRef:
+    """Keep a change that the run itself put onto a newer base."""
+    digest = f"sha256:{hashlib.sha256(patch).hexdigest()}"
+    ref = ChangeRef(step=step, role="rebase", digest=digest)
+    write_whole(run.patch(ref), patch)
+    return ref
+
+
+def prepare_objects(run: RunFolder) -> None:
+    """Make the run's own folder of objects, which borrows from the bases that are there."""
+    alternates = run.objects / "info" / "alternates"
+    for folder in (run.objects, alternates.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    bases = [run.base_git, *sorted(run.root.glob("base-*.git"))]
+    lines = "".join(f"../{base.name}/objects\n" for base in bases).encode()
+    if not alternates.exists() or alternates.read_bytes() != lines:
+        write_whole(alternates, lines)
+
+
+async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
+    """The tree that the patch makes of the base. No work tree, no filter, no hook meets it."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".index-", dir=run.root))
+    environment = run_objects(str(run.objects), str(folder / "index"))
+    try:
+        await git.output("read-tree", base.tree, git_dir=str(run.base_git), environment=environment)
+        result = await git.run(
+            *_APPLY, git_dir=str(run.base_git), stdin=patch, environment=environment
+        )
+        if not result.ok:
+            raise _refusal(result)
+        tree = await git.output("write-tree", git_dir=str(run.base_git), environment=environment)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    return tree.decode().strip()
+
+
+def _refusal(result: GitResult) -> RepositoryError:
+    """A command that a signal ended met one of its limits."""
+    spent = result.over or result.exit_code < 0
+    if spent or any(sign in result.stderr.lower() for sign in _MEMORY_SPENT):
+        return PatchTooLarge("The change needs more memory or time than git may use.")
+    return PatchUnusable(f"git refuses the change: {result.stderr.strip()[-_TOLD:]}")
+
+
+def _changed_files(numbers: bytes) -> tuple[ChangedFile, ...]:
+    """`added TAB removed TAB path NUL`, with `-` for binary files."""
+    files = []
+    for line in numbers.split(b"\0")[:-1]:
+        added, removed, path = line.split(b"\t", 2)
+        files.append(
+            ChangedFile(path=shown_path(path), added=_count(added), removed=_count(removed))
+        )
+    return tuple(files)
+
+
+def _count(number: bytes) -> int:
+    return 0 if number == b"-" else int(number)
+
+
+def shown_path(path: bytes) -> str:
+    """A path as text; bytes that are no UTF-8 are shown as `\\xNN`."""
+    return path.decode("utf-8", "backslashreplace")

@@ -1,0 +1,289 @@
+"""Trusted git commands: an exact environment, limits, and the token out of every text."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import SecretStr
+
+from forge.git.environment import ENVIRONMENT, network, options, sign_in
+from forge.secret_scan.token_forms import SecretForms
+from graph.errors import GitFailed, StoreFull
+
+_READ_BYTES: Final = 64 * 1024
+_STDERR_BYTES: Final = 16 * 1024
+_TOLD: Final = 1000
+_MIB: Final = 1024 * 1024
+_DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
+_PRIVATE: Final = "umask 077 && "
+"""Set by a shell, as every event loop can have it: not all of them take it as an option."""
+
+
+@dataclass(frozen=True)
+class GitLimits:
+    """Limits of one command: seconds by the clock and of processor, MiB of memory and of a file."""
+
+    timeout_s: float = 60
+    cpu_s: int = 60
+    memory_mb: int = 2048
+    file_mb: int = 1024
+    output_bytes: int = 128 * _MIB
+
+    def command(self, *, private: bool) -> list[str]:
+        """A shell that becomes a command, within the kernel's limits where the system has them."""
+        told = _PRIVATE if private else ""
+        if sys.platform == "linux":
+            sizes = f"-v {self.memory_mb * 1024} && ulimit -f {self.file_mb * 2048}"
+            told += f"ulimit {sizes} && ulimit -t {self.cpu_s} && ulimit -c 0 && "
+        return ["/bin/sh", "-c", f'{told}exec "$@"', "sh"]
+
+    def hold(self, pid: int) -> None:
+        """Set the kernel's limits on a command that was started by others; Linux alone."""
+        for kind, limit in (
+            (resource.RLIMIT_AS, self.memory_mb * _MIB),
+            (resource.RLIMIT_CPU, self.cpu_s),
+            (resource.RLIMIT_FSIZE, self.file_mb * _MIB),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            resource.prlimit(pid, kind, (limit, limit))
+
+
+LOCAL: Final = GitLimits()
+TRANSFER: Final = GitLimits(timeout_s=600, cpu_s=600, memory_mb=4096, file_mb=4096)
+"""For what moves objects over the network."""
+
+
+@dataclass(frozen=True)
+class GitResult:
+    """How a command ended; `stderr` is safe to show. `over`: stopped by time or output."""
+
+    verb: str
+    exit_code: int
+    stdout: bytes
+    stderr: str
+    over: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0 and not self.over
+
+    @property
+    def disk_full(self) -> bool:
+        return any(sign in self.stderr for sign in _DISK_FULL)
+
+    def failure(self) -> GitFailed | StoreFull:
+        """The error where no other fits."""
+        if self.disk_full:
+            return StoreFull("There is no space left on the disk for what git writes.")
+        reason = f"stopped: {self.over}" if self.over else self.stderr.strip()[-_TOLD:]
+        return GitFailed(f"git {self.verb} failed: {reason or f'exit code {self.exit_code}'}")
+
+
+@dataclass(frozen=True)
+class SystemUser:
+    """Whom a command runs as, where we are root and the files are another's."""
+
+    uid: int
+    gid: int
+
+    def command(self) -> list[str]:
+        """What makes a command this user's."""
+        return ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--"]
+
+
+class Git:
+    """Starts git. `hide` are further texts that no message may show, such as host paths."""
+
+    def __init__(self, *, web: str, token: SecretStr | None, hide: tuple[str, ...] = ()) -> None:
+        self._web = web
+        self._token = token
+        self._forms = SecretForms(token)
+        self._hide = hide
+
+    async def run(
+        self,
+        *arguments: str,
+        git_dir: str = "",
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        configured: tuple[str, ...] = (),
+        limits: GitLimits = LOCAL,
+        user: SystemUser | None = None,
+        private: bool = True,
+    ) -> GitResult:
+        """Run one command without network. `configured` are further `-c` options.
+
+        `private`: what it writes is for our user alone; else it has the modes the user's own have.
+        """
+        line = [*options(*configured), *_at(git_dir), *arguments]
+        exact = {**ENVIRONMENT, **(environment or {})}
+        start = [*limits.command(private=private), *(user.command() if user else ())]
+        return await self._execute(start, line, exact, limits, stdin)
+
+    async def output(
+        self,
+        *arguments: str,
+        git_dir: str = "",
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        configured: tuple[str, ...] = (),
+    ) -> bytes:
+        """What one command prints. Raises GitFailed."""
+        result = await self.run(
+            *arguments,
+            git_dir=git_dir,
+            stdin=stdin,
+            environment=environment,
+            configured=configured,
+        )
+        if not result.ok:
+            raise result.failure()
+        return result.stdout
+
+    async def transfer(
+        self,
+        *arguments: str,
+        git_dir: str = "",
+        environment: Mapping[str, str] | None = None,
+        finish_s: float = 0,
+    ) -> GitResult:
+        """Run one command that talks to the configured address, signed in.
+
+        `finish_s`: how long a cancelled command may go on, so that a write comes to its end.
+        """
+        allowed, option = network(self._web)
+        exact = {**ENVIRONMENT, **(environment or {}), **allowed}
+        if self._token:
+            exact |= sign_in(self._web, self._token)
+        line = [*options(option), *_at(git_dir), *arguments]
+        start = TRANSFER.command(private=True)
+        task = asyncio.create_task(self._execute(start, line, exact, TRANSFER))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=finish_s)
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+
+    async def _execute(
+        self,
+        start: list[str],
+        line: list[str],
+        environment: Mapping[str, str],
+        limits: GitLimits,
+        stdin: bytes = b"",
+    ) -> GitResult:
+        process = await asyncio.create_subprocess_exec(
+            *start,
+            "git",
+            *line,
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
+        stdout, stderr, over = b"", b"", ""
+        try:
+            async with asyncio.timeout(limits.timeout_s):
+                stdout, stderr = await _exchange(process, stdin, limits.output_bytes)
+                await process.wait()
+        except TimeoutError:
+            over = f"no end after {limits.timeout_s:g} s"
+        except _OutputTooLong:
+            over = f"more than {limits.output_bytes} bytes of output"
+        finally:
+            await _end(process)
+        code = process.returncode if process.returncode is not None else -signal.SIGKILL
+        return GitResult(_verb(line), code, stdout, self._safe(stderr), over)
+
+    def _safe(self, stderr: bytes) -> str:
+        text = self._forms.hide(stderr.decode("utf-8", "replace"))
+        for hidden in self._hide:
+            text = text.replace(hidden, "…")
+        return text
+
+
+def _at(git_dir: str) -> list[str]:
+    return [f"--git-dir={git_dir}"] if git_dir else []
+
+
+def _verb(line: list[str]) -> str:
+    """The git command of a line: the first word that is neither an option nor its value."""
+    words = iter(line)
+    for word in words:
+        if word in ("-c", "-C"):
+            next(words)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+class _OutputTooLong(Exception):
+    """Raised when a command prints more than it may."""
+
+
+async def _exchange(
+    process: asyncio.subprocess.Process, stdin: bytes, output_bytes: int
+) -> tuple[bytes, bytes]:
+    tasks = [
+        asyncio.create_task(_read(process.stdout, output_bytes)),
+        asyncio.create_task(_read_end(process.stderr)),
+        asyncio.create_task(_feed(process.stdin, stdin)),
+    ]
+    try:
+        stdout, stderr, _ = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    return stdout or b"", stderr or b""
+
+
+async def _read(stream: asyncio.StreamReader | None, limit: int) -> bytes:
+    read = bytearray()
+    while stream and (data := await stream.read(_READ_BYTES)):
+        read += data
+        if len(read) > limit:
+            raise _OutputTooLong
+    return bytes(read)
+
+
+async def _read_end(stream: asyncio.StreamReader | None) -> bytes:
+    end = b""
+    while stream and (data := await stream.read(_READ_BYTES)):
+        end = (end + data)[-_STDERR_BYTES:]
+    return end
+
+
+async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> bytes:
+    if stream:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stream.write(data)
+            await stream.drain()
+        stream.close()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await stream.wait_closed()
+    return b""
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left of the process group, and see the process gone."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    # Before Python 3.12 a process counts as ended only once its pipes are read to their end.
+    await asyncio.gather(_drain(process.stdout), _drain(process.stderr), process.wait())
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> None:
+    while stream and await stream.read(_READ_BYTES):
+        pass

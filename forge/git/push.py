@@ -1,0 +1,93 @@
+"""The push of one commit to one branch: an exact refspec, never forced, looked up when unclear."""
+
+import re
+from typing import Final
+
+from forge.core.repository_address import RepoAddress
+from forge.core.retry import Patience, Transient, repeated
+from forge.git.command import Git, GitResult
+from forge.git.push_rejection import push_refusal
+from forge.git.transfer_errors import transfer_error
+from graph import Emit
+from graph.errors import CodingAgentError, PushRefused
+
+_FINISH_S: Final = 1.5
+_PUSH: Final = ("push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--")
+_REMOTE: Final = re.compile(r"(?m)^remote: ?(.*)$")
+
+
+async def push(
+    git: Git,
+    address: RepoAddress,
+    branch: str,
+    sha: str,
+    *,
+    git_dir: str,
+    objects: dict[str, str],
+    emit: Emit,
+    patience: Patience,
+) -> None:
+    """Bring `sha` to `branch`. Raises PushRefused, GitHubError, RepositoryError."""
+    ref = f"refs/heads/{branch}"
+
+    async def attempt() -> None:
+        result = await git.transfer(
+            *_PUSH,
+            address.clone_url,
+            f"{sha}:{ref}",
+            git_dir=git_dir,
+            environment=objects,
+            finish_s=_FINISH_S,
+        )
+        if result.ok:
+            return
+        error = _push_error(result, address.full_name)
+        if isinstance(error, PushRefused | Transient) and await _is_there(git, address, ref, sha):
+            return
+        raise error
+
+    await repeated(attempt, what="git push", emit=emit, patience=patience)
+
+
+async def branch_head(
+    git: Git, address: RepoAddress, branch: str, emit: Emit, patience: Patience
+) -> str:
+    """The commit that the forge has at the branch, empty where there is none."""
+
+    async def attempt() -> str:
+        return await _head(git, address, f"refs/heads/{branch}")
+
+    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+
+
+async def _head(git: Git, address: RepoAddress, ref: str) -> str:
+    result = await git.transfer("ls-remote", "--", address.clone_url, ref)
+    if not result.ok:
+        raise transfer_error(result, address.full_name)
+    for row in result.stdout.decode("utf-8", "replace").splitlines():
+        sha, _, name = row.partition("\t")
+        if name == ref:
+            return sha
+    return ""
+
+
+async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
+    """Whether an unclear push came through after all."""
+    try:
+        return await _head(git, address, ref) == sha
+    except (CodingAgentError, Transient):
+        return False
+
+
+def _push_error(result: GitResult, full_name: str) -> CodingAgentError | Transient:
+    """Porcelain lines that begin with `!` say that the forge took the push and refused the ref."""
+    refused = [
+        row.partition("\t")[2]
+        for row in result.stdout.decode("utf-8", "replace").splitlines()
+        if row.startswith("!")
+    ]
+    if not refused:
+        return transfer_error(result, full_name)
+    reason = refused[0].partition("\t")[2] or refused[0]
+    said = "\n".join(_REMOTE.findall(result.stderr)).strip()
+    return push_refusal(full_name, reason, said)

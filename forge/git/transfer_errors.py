@@ -1,0 +1,81 @@
+"""What a git command that talked to the forge failed of."""
+
+import re
+from typing import Final
+
+from forge.core.retry import Transient
+from forge.git.command import GitResult
+from graph.errors import (
+    CodingAgentError,
+    GitHubForbidden,
+    GitHubUnauthorized,
+    GitHubUnavailable,
+    RepositoryNotFound,
+    RepositoryTooLarge,
+)
+
+_STATUS: Final = re.compile(r"requested URL returned error: (\d{3})")
+_MOVED: Final = (301, 302, 307, 308)
+_REFUSED_SIGN_IN: Final = (
+    "could not read Username",
+    "could not read Password",
+    "Authentication failed",
+)
+_NOT_FOUND: Final = re.compile(r"repository '[^']*' not found")
+_LIMIT_SIGNALS: Final = re.compile(r"(?i)died of signal (?:24|25)|out of memory|file too large")
+_NO_ANSWER: Final = (
+    "Could not resolve host",
+    "Failed to connect",
+    "Couldn't connect",
+    "Connection re",
+    "Connection timed out",
+    "Operation timed out",
+    "Operation too slow",
+    "Empty reply",
+    "Recv failure",
+    "Send failure",
+    "RPC failed",
+    "early EOF",
+    "hung up unexpectedly",
+    "unexpected disconnect",
+    "transfer closed",
+    "SSL_",
+    "HTTP/2 stream",
+)
+
+
+def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Transient:
+    """The error of a failed clone, fetch or push; Transient where it may go right later."""
+    text = result.stderr
+    found = _STATUS.search(text)
+    status = int(found[1]) if found else 0
+    if result.disk_full:
+        return result.failure()
+    if result.over or _LIMIT_SIGNALS.search(text):
+        why = result.over or "it is larger than this machine's limits allow"
+        return RepositoryTooLarge(f"{full_name} could not be transferred: {why}.")
+    if status == 429 or status >= 500:
+        return _no_answer(full_name, f"HTTP {status}")
+    if not status and any(sign in text for sign in _NO_ANSWER):
+        return _no_answer(full_name, "no whole answer")
+    return _refusal(text, status, full_name) or result.failure()
+
+
+def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
+    if status == 401 or any(sign in text for sign in _REFUSED_SIGN_IN):
+        return GitHubUnauthorized(f"The token was not accepted for {full_name}.")
+    if status == 403:
+        return GitHubForbidden(f"The token may not do this on {full_name}.")
+    if status in _MOVED:
+        return RepositoryNotFound(
+            f"{full_name} has another name since the run began.",
+            "Start a new run with the repository's present address.",
+        )
+    if status in (404, 410, 451) or _NOT_FOUND.search(text):
+        return RepositoryNotFound(f"{full_name} was not found.")
+    return None
+
+
+def _no_answer(full_name: str, reason: str) -> Transient:
+    error = GitHubUnavailable(f"The repository {full_name} could not be reached: {reason}.")
+    return Transient(error, reason=reason)

@@ -1,0 +1,5 @@
+"""GitHub: the client of its API, pull requests, forks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

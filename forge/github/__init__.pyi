@@ -1,0 +1,2 @@
+from .client import ONCE as ONCE
+from .client import GitHub as GitHub

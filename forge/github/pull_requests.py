@@ -1,0 +1,142 @@
+"""One pull request for one branch, however often it is asked for and whatever answers get lost."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from forge.core.retry import Patience, repeated
+from forge.github.api_errors import Unprocessable
+from forge.github.client import GitHub, Pull, PullText
+from graph import Emit
+from graph.errors import CodingAgentError
+
+log = logging.getLogger(__name__)
+
+_WRITE_TRIES: Final = 3
+_EXTRA_S: Final = 90.0
+"""So long is waited for what no run depends on."""
+
+
+async def open_pull(
+    github: GitHub,
+    full_name: str,
+    base: str,
+    head: str,
+    text: PullText,
+    *,
+    draft: bool,
+    emit: Emit,
+) -> Pull:
+    """The open pull request from `head` to `base`: the one that is there, or a new one.
+
+    `head` is a branch, or `OWNER:BRANCH` in a fork.
+    """
+
+    async def attempt() -> Pull:
+        if found := await github.find_pull(full_name, base, head, emit):
+            return found
+        try:
+            return await github.create_pull(full_name, base, head, text, draft=draft)
+        except Unprocessable as refused:
+            if found := await github.find_pull(full_name, base, head, emit):
+                return found
+            if not draft or refused.fields:
+                raise refused.error from None
+        return await _create_marked(github, full_name, base, head, text)
+
+    return await repeated(
+        attempt, what="opening the pull request", emit=emit, patience=_write_patience(github)
+    )
+
+
+async def update_pull(
+    github: GitHub, full_name: str, number: int, text: PullText, *, ready: bool, emit: Emit
+) -> Pull:
+    """Replace title and body; `ready` ends a draft where the repository has drafts."""
+
+    async def attempt() -> Pull:
+        try:
+            return await github.edit_pull(full_name, number, text)
+        except Unprocessable as refused:
+            raise refused.error from None
+
+    pull = await repeated(
+        attempt, what="updating the pull request", emit=emit, patience=_write_patience(github)
+    )
+    if not (ready and pull.draft):
+        return pull
+    done = await _tried(
+        "the draft state", lambda: github.mark_ready(full_name, number), github, emit
+    )
+    return Pull(pull.number, pull.url, draft=not done)
+
+
+async def add_extras(
+    github: GitHub,
+    full_name: str,
+    number: int,
+    labels: tuple[str, ...],
+    reviewers: tuple[str, ...],
+    emit: Emit,
+) -> tuple[str, ...]:
+    """Labels and reviewers; what GitHub refused is left out, and told a word each."""
+    wanted: dict[str, tuple[tuple[str, ...], Callable[[], Awaitable[None]]]] = {
+        "labels": (labels, lambda: github.add_labels(full_name, number, labels)),
+        "reviewers": (reviewers, lambda: github.request_reviewers(full_name, number, reviewers)),
+    }
+    return tuple(
+        [
+            what
+            for what, (names, write) in wanted.items()
+            if names and not await _tried(what, write, github, emit)
+        ]
+    )
+
+
+async def try_to_tell(
+    github: GitHub, full_name: str, number: int, text: PullText, emit: Emit
+) -> bool:
+    """Whether the pull request now has this text, which no run depends on."""
+
+    async def tell() -> None:
+        await github.edit_pull(full_name, number, text)
+
+    return await _tried("the text", tell, github, emit)
+
+
+async def _create_marked(
+    github: GitHub, full_name: str, base: str, head: str, text: PullText
+) -> Pull:
+    """A repository without drafts gets a normal pull request that says what it is."""
+    marked = PullText(f"[Draft] {text.title}", text.body)
+    try:
+        return await github.create_pull(full_name, base, head, marked, draft=False)
+    except Unprocessable as refused:
+        raise refused.error from None
+
+
+async def _tried(
+    what: str, write: Callable[[], Awaitable[None]], github: GitHub, emit: Emit
+) -> bool:
+    """Whether a write that may be made twice came through; it is not waited for at any price."""
+
+    async def attempt() -> None:
+        try:
+            await write()
+        except Unprocessable as refused:
+            raise refused.error from None
+
+    patience = _write_patience(github)
+    brief = replace(patience, total_s=min(patience.total_s, _EXTRA_S))
+    try:
+        await repeated(attempt, what=what, emit=emit, patience=brief)
+    except CodingAgentError as error:
+        log.warning("%s left out: %s", what, error.code)
+        return False
+    return True
+
+
+def _write_patience(github: GitHub) -> Patience:
+    patience = github.patience
+    return Patience(min(patience.tries, _WRITE_TRIES), patience.total_s, patience.first_s)

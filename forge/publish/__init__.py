@@ -1,0 +1,5 @@
+"""Publishing: commit, push, pull request, rebase on a moved base."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

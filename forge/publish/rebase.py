@@ -1,0 +1,211 @@
+"""A base branch that moved while the run worked, and the change put onto where it is now.
+
+The newer commit gets a repository of its own in the run's folder, made as the first one was. The
+merge is one of trees, told the run's base as what both sides come from: the history between is not
+here. What it makes lies with the run's own objects.
+"""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from forge.base.bare_repository import Tip, read_head, read_shallow
+from forge.base.cache import KeptBases, Origin
+from forge.base.clone import clone
+from forge.core.atomic_file import write_whole
+from forge.core.repository_address import RepoAddress
+from forge.core.retry import Patience
+from forge.git.apply_patch import compare, keep_patch, prepare_objects, read_change, shown_path
+from forge.git.command import Git, GitResult
+from forge.git.environment import run_objects
+from forge.git.push import branch_head
+from forge.github.client import GitHub
+from forge.publish.steps import identity
+from graph import Base, Change, Emit, Publication, Rebased, RunFolder
+from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
+
+_MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
+_PATCH: Final = ("--binary", "--no-renames", "--full-index")
+_ATTRIBUTES: Final = b"* -text -ident -filter merge=text !diff !eol -working-tree-encoding\n"
+_NOBODY: Final = identity("")
+_MAX_PATHS: Final = 20
+_CLEAN, _CONFLICT = 0, 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the base branch needs. `kept`: newer bases borrow as the first one does."""
+
+    git: Git
+    github: GitHub
+    kept: KeptBases | None
+    patience: Patience
+    address: RepoAddress
+    run: RunFolder
+    emit: Emit
+
+
+@dataclass(frozen=True)
+class BaseMovement:
+    """Where the base branch is now. `merges` is None where that could not be tried.
+
+    `rebased` is the change there, where the publication asked for it and it fits.
+    """
+
+    sha: str
+    merges: bool | None
+    conflicts: tuple[str, ...] = ()
+    rebased: Rebased | None = None
+
+
+async def base_movement(look: Look, publication: Publication) -> BaseMovement | None:
+    """None where the branch stands as the run took it. Raises BranchNotFound, GitHubError."""
+    base = publication.base
+    head = await branch_head(look.git, look.address, base.branch, look.emit, look.patience)
+    if not head:
+        raise BranchNotFound(
+            f"{base.full_name} has no branch {base.branch} any more; nothing was pushed.",
+            "Restore the branch, then resume the run, or start a new run on another.",
+        )
+    if head == base.sha:
+        return None
+    newer = await _newer_base(look, base, head)
+    movement = None
+    try:
+        movement = await _merged(look, publication, newer)
+    finally:
+        if movement is None or movement.rebased is None:
+            await asyncio.to_thread(_forget, look.run, newer)
+    return movement
+
+
+def told_of_movement(publication: Publication, movement: BaseMovement | None) -> Publication:
+    """The publication with what a reader must know of it; a conflict makes a draft."""
+    if movement is None:
+        return publication
+    base, moved = publication.base, _moved(publication.base, movement.sha)
+    if movement.merges is False:
+        paths = ", ".join(movement.conflicts)
+        left = (*publication.left, f"{moved}, and the change conflicts with it in: {paths}")
+        return publication.model_copy(update={"draft": True, "left": left})
+    fits = "it was not tried whether the change merges into it"
+    if movement.merges:
+        fits = "the change merges into it without a conflict"
+    note = f"{moved}; {fits}. It was validated and reviewed on {base.sha[:10]}."
+    noted = base.model_copy(update={"notes": (*base.notes, note)})
+    return publication.model_copy(update={"base": noted})
+
+
+def _moved(base: Base, sha: str) -> str:
+    return f"{base.branch} moved from {base.sha[:10]} to {sha[:10]} while the run worked"
+
+
+async def _newer_base(look: Look, base: Base, head: str) -> Base:
+    """The newest commit as a base; what an attempt before left in its place is not used."""
+    newer = base.model_copy(update={"moved": base.moved + 1})
+    place = look.run.git_of(newer)
+    await asyncio.to_thread(_forget, look.run, newer)
+    cut_at = await asyncio.to_thread(read_shallow, look.run.git_of(base))
+    if look.kept:
+        facts = await look.github.repository(base.full_name, look.emit)
+        origin = Origin(look.git, look.address, facts.number, look.emit, look.patience)
+        await look.kept.make_base(origin, Tip(base.branch, head), place, cut_at=cut_at)
+    else:
+        await clone(
+            look.git,
+            look.address,
+            base.branch,
+            base_git=place,
+            cut_at=cut_at,
+            emit=look.emit,
+            patience=look.patience,
+        )
+    found = await read_head(look.git, place, base.full_name)
+    note = f"{_moved(base, found.sha)}; the change was put onto it and judged there."
+    notes = tuple(dict.fromkeys((*base.notes, *found.notes, note)))
+    return newer.model_copy(update={"sha": found.sha, "tree": found.tree, "notes": notes})
+
+
+def _forget(run: RunFolder, newer: Base) -> None:
+    """Remove a base that no state of the run names."""
+    place = run.git_of(newer)
+    gone = run.root / f".gone-{secrets.token_hex(6)}"
+    if place.exists():
+        place.rename(gone)
+        prepare_objects(run)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+async def _merged(look: Look, publication: Publication, newer: Base) -> BaseMovement:
+    git, run, base, change = look.git, look.run, publication.base, publication.change
+    await asyncio.to_thread(prepare_objects, run)
+    async with _merging(git, run) as merging:
+        common = await merging.commit(base.tree)
+        theirs = await merging.commit(newer.tree, common)
+        ours = await merging.commit(change.tree, common)
+        merged = await merging.merge(theirs, ours)
+    if merged.over or merged.exit_code not in (_CLEAN, _CONFLICT):
+        return BaseMovement(newer.sha, merges=None)
+    tree, *names = merged.stdout.split(b"\0")
+    if merged.exit_code == _CONFLICT:
+        paths = tuple(dict.fromkeys(shown_path(name) for name in names if name))
+        return BaseMovement(newer.sha, merges=False, conflicts=paths[:_MAX_PATHS])
+    rebased = None
+    if publication.rebase_step is not None:
+        step, sha = publication.rebase_step, tree.decode()
+        rebased = await _rebased(git, run, newer, sha, step, change)
+    return BaseMovement(newer.sha, merges=True, rebased=rebased)
+
+
+async def _rebased(
+    git: Git, run: RunFolder, newer: Base, tree: str, step: int, change: Change
+) -> Rebased | None:
+    """The change as a patch of the newer base, read as one of a role is; None where that fails."""
+    if tree == newer.tree:
+        return Rebased(base=newer, change=None)
+    patch = await compare(git, run, *_PATCH, newer.tree, tree)
+    ref = await asyncio.to_thread(keep_patch, run, step, patch)
+    try:
+        read = await read_change(git, run, newer, ref)
+    except (PatchTooLarge, PatchUnusable):
+        return None
+    told = {"title": change.title, "summary": change.summary}
+    return Rebased(base=newer, change=read.model_copy(update=told)) if read.tree == tree else None
+
+
+@dataclass(frozen=True)
+class _Merging:
+    """A repository that has the run's objects and merges by contents alone."""
+
+    git: Git
+    git_dir: str
+    objects: dict[str, str]
+
+    async def commit(self, tree: str, *parents: str) -> str:
+        words = [word for parent in parents for word in ("-p", parent)]
+        sha = await self.git.output(
+            *("commit-tree", tree, *words, "-m", "trial"),
+            git_dir=self.git_dir,
+            environment={**self.objects, **_NOBODY},
+        )
+        return sha.decode().strip()
+
+    async def merge(self, theirs: str, ours: str) -> GitResult:
+        return await self.git.run(
+            *_MERGE, theirs, ours, git_dir=self.git_dir, environment=self.objects
+        )
+
+
+@asynccontextmanager
+async def _merging(git: Git, run: RunFolder) -> AsyncIterator[_Merging]:
+    place = run.root / f".merge-{secrets.token_hex(6)}"
+    try:
+        await git.output("init", "--quiet", "--bare", "--template=", str(place))
+        await asyncio.to_thread(write_whole, place / "info" / "attributes", _ATTRIBUTES)
+        yield _Merging(git, str(place), run_objects(str(run.objects)))
+    finally:
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""What a run has published so far, kept in its folder so that no step is made twice."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forge.core.atomic_file import write_whole
+from graph import RunFolder, Value
+from graph.errors import StoreDamaged
+
+
+class PublicationRecord(Value):
+    """The newest commit, how far it came, and the pull request.
+
+    `pushed` is the newest commit known to be on the branch; `opened_with` names what the pull
+    request told when it was opened, or the commit that a checkout's branch was made with. `fork`
+    is the full name of the fork that the branch is in, if it is in one; `left_out` what the pull
+    request says GitHub refused of it.
+    """
+
+    commit: str = ""
+    tree: str = ""
+    pushed: str = ""
+    opened_with: str = ""
+    fork: str = ""
+    left_out: tuple[str, ...] = ()
+    number: int | None = None
+    url: str | None = None
+
+    @property
+    def unclear(self) -> bool:
+        """Whether the newest commit may be on the branch or not."""
+        return bool(self.commit) and self.pushed != self.commit
+
+
+def load(run: RunFolder) -> PublicationRecord:
+    """The run's record, empty where nothing was published. Raises StoreDamaged."""
+    path = _path(run)
+    try:
+        return PublicationRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return PublicationRecord()
+    except (OSError, ValidationError) as error:
+        raise StoreDamaged(f"{path.name} of the run cannot be read.") from error
+
+
+def save(run: RunFolder, record: PublicationRecord) -> None:
+    """Keep the record, whole."""
+    write_whole(_path(run), record.model_dump_json().encode())
+
+
+def _path(run: RunFolder) -> Path:
+    return run.root / "publication.json"

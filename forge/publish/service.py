@@ -1,0 +1,213 @@
+"""The only way out: the gate, the commit, the branch, the pull request."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from forge.automation.github_workflow import Target
+from forge.automation.read_automation import read_automation
+from forge.base.cache import KeptBases
+from forge.base.local_checkout import Checkout
+from forge.core.atomic_file import write_whole
+from forge.core.branch_names import check_own_branch
+from forge.core.repository_address import parse, web_address
+from forge.core.retry import Patience
+from forge.gate.case_clashes import case_clashes
+from forge.gate.judge import judge, parse_entries
+from forge.git.apply_patch import compare, load_patch
+from forge.git.blobs import open_blobs
+from forge.git.command import Git
+from forge.git.environment import run_objects
+from forge.github.client import ONCE, GitHub, PullText
+from forge.publish import record as publication_record
+from forge.publish.rebase import Look, base_movement, told_of_movement
+from forge.publish.record import PublicationRecord
+from forge.publish.steps import Progress
+from forge.publish.to_github import Delivery
+from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue
+from forge.secret_scan.patterns import hide_patterns
+from forge.secret_scan.token_forms import SecretForms
+from forge.text import pull_request
+from forge.text.template import read_template
+from graph import (
+    Base,
+    Change,
+    Emit,
+    GateReport,
+    Publication,
+    Publisher,
+    PullRequest,
+    Rebased,
+    RunFolder,
+)
+from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
+
+_RUN_ID: Final = "\0run\0"
+_NOBODY: Final = "coding-agent <coding-agent@localhost>"
+_RAW: Final = ("--raw", "-z", "--no-abbrev", "--no-renames")
+
+
+class ForgePublisher(Publisher):
+    """Publishes to the forge, or for a local checkout into it.
+
+    `author` is `Name <email>`; without it the token's account is asked for, or the checkout's own
+    config where there is no token. `forks`: without the right to push to a public repository the
+    pull request comes from a fork. `kept`: where newer bases borrow from.
+    `rules_cache` keeps the compiled catalogue of secrets.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        github: GitHub | None,
+        api_url: str,
+        token: SecretStr | None,
+        author: str | None = None,
+        forks: bool = False,
+        kept: KeptBases | None = None,
+        patience: Patience | None = None,
+        rules_cache: Path | None = None,
+    ) -> None:
+        self._runs = runs
+        self._github = github
+        self._web = web_address(api_url)
+        self._token = token
+        self._forms = SecretForms(token)
+        self._author = author
+        self._forks = forks
+        self._kept = kept
+        self._patience = patience or Patience(tries=3)
+        self._git = Git(web=self._web, token=token, hide=(str(runs),))
+        self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
+
+    async def gate(
+        self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
+    ) -> GateReport:
+        run = RunFolder.of(self._runs, run_id)
+        raw = await compare(self._git, run, *_RAW, base.tree, change.tree)
+
+        entries = parse_entries(raw)
+
+        def judged() -> GateReport:
+            with open_blobs(run) as blobs:
+                return judge(entries, blobs, self._forms, allow, self._catalogue)
+
+        report = await asyncio.to_thread(judged)
+        clashes = await case_clashes(self._git, run, entries, change.tree)
+        return report.model_copy(update={"findings": (*report.findings, *clashes)})
+
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
+        check_own_branch(publication.branch, publication.base.branch)
+        run = RunFolder.of(self._runs, publication.run_id)
+        record = await asyncio.to_thread(publication_record.load, run)
+        if publication.base.local:
+            return await self._into_checkout(Progress(self._git, run, publication, record))
+        return await self._to_forge(run, record, publication, emit)
+
+    async def _to_forge(
+        self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
+    ) -> PullRequest | Rebased:
+        github = await self._signed_in(publication.base).patient(publication.deadline)
+        address = parse(publication.base.address, self._web, allow_local=False)
+        look = Look(self._git, github, self._kept, self._patience, address, run, emit)
+        movement = await base_movement(look, publication)
+        if movement and movement.rebased:
+            return movement.rebased
+        publication = told_of_movement(publication, movement)
+        progress = Progress(self._git, run, publication, record)
+        template = await read_template(
+            self._git, run.git_of(publication.base), publication.base.tree
+        )
+        author = self._author or (await github.account(emit)).author
+        delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
+        target = await delivery.target()
+        fork = bool(progress.record.fork)
+        goes = Target(publication.branch, publication.base.branch, fork=fork)
+        starts = await read_automation(self._git, run, publication.change.tree, goes)
+        text, message = await self._texts(publication, template, starts)
+        pull_request = await delivery.deliver(target, text, message, author)
+        conflicts = movement.conflicts if movement else ()
+        return pull_request.model_copy(update={"conflicts": conflicts})
+
+    async def _into_checkout(self, progress: Progress) -> PullRequest:
+        """A branch in the checkout, and the change as a patch file in the run's folder."""
+        run, publication = progress.run, progress.publication
+        base, branch = publication.base, publication.branch
+        _, message = await self._texts(publication)
+        checkout = await Checkout.find(self._git, Path(base.address))
+        if progress.superseded:
+            await progress.settle(await checkout.branch_commit(self._git, branch))
+        await progress.commit(message, await self._local_author(checkout))
+        commit = progress.record.commit
+        pack = await self._git.output(
+            "pack-objects",
+            "--revs",
+            "--stdout",
+            "--quiet",
+            git_dir=str(run.base_git),
+            stdin=f"{commit}\n^{base.sha}\n".encode(),
+            environment=run_objects(str(run.objects)),
+        )
+        await checkout.add_branch(self._git, branch, commit, progress.record.pushed, pack)
+        first = progress.record.opened_with or commit
+        await progress.keep(pushed=commit, opened_with=first)
+        patch = run.root / "change.patch"
+        content = await asyncio.to_thread(load_patch, run, publication.change.ref)
+        await asyncio.to_thread(write_whole, patch, content)
+        return PullRequest(
+            url=None,
+            number=None,
+            branch=branch,
+            draft=False,
+            created=first == commit,
+            patch=str(patch),
+        )
+
+    async def _texts(
+        self, publication: Publication, template: str = "", starts: Sequence[str] = ()
+    ) -> tuple[PullText, str]:
+        """What the pull request and the commit say. Raises PushRefused where it is our token."""
+        title = pull_request.title(publication)
+        body = pull_request.body(publication, template, starts)
+        message = pull_request.commit_message(publication)
+        self._refuse_token(title, body, message, publication.branch)
+        texts = [hide_patterns(text) for text in (title, body, message)]
+        title, body, message = await self._hidden(texts, publication.run_id)
+        return PullText(title, body), message
+
+    async def _hidden(self, texts: list[str], run_id: str) -> list[str]:
+        """The texts without what the catalogue takes for a secret; a run's id is none."""
+        marked = [text.replace(run_id, _RUN_ID) for text in texts]
+        try:
+            hidden = await asyncio.to_thread(self._catalogue.hide, marked)
+        except CatalogueFailed as failed:
+            raise PushRefused(
+                f"The text of the pull request could not be searched for secrets: {failed}."
+            ) from None
+        return [text.replace(_RUN_ID, run_id) for text in hidden]
+
+    async def _local_author(self, checkout: Checkout) -> str:
+        if self._author:
+            return self._author
+        if self._github and self._token:
+            try:
+                return (await self._github.account(patience=ONCE)).author
+            except CodingAgentError:
+                return await checkout.identity(self._git) or _NOBODY
+        return await checkout.identity(self._git) or _NOBODY
+
+    def _signed_in(self, base: Base) -> GitHub:
+        if self._github is None or self._token is None:
+            raise GitHubUnauthorized(
+                f"There is no GitHub token to push to {base.full_name} with.",
+                "Set GITHUB_TOKEN, then resume the run.",
+            )
+        return self._github
+
+    def _refuse_token(self, *texts: str) -> None:
+        if any(self._forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):
+            raise PushRefused("The text of the pull request holds the GitHub token.")

@@ -1,0 +1,1 @@
+from .token_forms import hiding as hiding

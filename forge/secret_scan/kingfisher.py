@@ -1,0 +1,122 @@
+"""A maintained catalogue of what secrets look like (Kingfisher's), asked in a process apart."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from forge.secret_scan import kingfisher_worker as secret_scan
+
+_TIMEOUT_S: Final = 90
+MAX_ASKED: Final = 64 * 1024 * 1024
+"""How much the catalogue reads of a change; our own patterns read the rest too."""
+_COMPARED: Final = 8 * 1024 * 1024
+_ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+_OFTEN_EXAMPLES: Final = frozenset(("betterleaks.jwt", "betterleaks.jwt-base64"))
+"""Tests of signing in are full of these, and they end by themselves."""
+_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_.~:@%-]{16,}")
+_LETTERS: Final = re.compile(rb"[A-Za-z]{24}")
+_DIGIT: Final = re.compile(rb"[0-9]")
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Where one rule of the catalogue found something."""
+
+    rule: str
+    sure: bool
+    """The rule knows the secret by a form of its own, not by words around it."""
+    start: int
+    end: int
+
+
+class CatalogueFailed(Exception):
+    """Raised when the catalogue did not come to its end with these contents."""
+
+
+class SecretCatalogue:
+    """Finds secrets of many services. `cache`: a folder of ours, for the compiled rules."""
+
+    def __init__(self, cache: Path) -> None:
+        self._command = (sys.executable, "-I", secret_scan.__file__, str(cache))
+
+    def find(self, contents: Sequence[tuple[bytes, bytes]]) -> list[list[Suspicion]]:
+        """What each new content holds that the old one beside it does not; belongs in a thread.
+
+        Raises CatalogueFailed.
+        """
+        if not contents:
+            return []
+        answers = self._ask([new for new, _ in contents])
+        return [
+            [one for one in found if not _is_old(one, new, old)]
+            for (new, old), found in zip(contents, answers, strict=True)
+        ]
+
+    def hide(self, texts: Sequence[str]) -> list[str]:
+        """The texts without what was found in them. Raises CatalogueFailed."""
+        data = [text.encode("utf-8", "replace") for text in texts]
+        if not any(may_hold_secret(text, b"") for text in data):
+            return list(texts)
+        return [
+            _without(text, found).decode("utf-8", "replace")
+            for text, found in zip(data, self._ask(data), strict=True)
+        ]
+
+    def _ask(self, contents: list[bytes]) -> list[list[Suspicion]]:
+        size = secret_scan.LENGTH_BYTES
+        framed = b"".join(len(content).to_bytes(size, "big") + content for content in contents)
+        try:
+            done = subprocess.run(
+                self._command,
+                input=framed,
+                capture_output=True,
+                check=True,
+                cwd="/",
+                env=_ENVIRONMENT,
+                timeout=_TIMEOUT_S,
+            )
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+        except subprocess.CalledProcessError as error:
+            raise CatalogueFailed(_reason(error)) from None
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            raise CatalogueFailed(type(error).__name__) from None
+        if len(rows) != len(contents):
+            raise CatalogueFailed("an answer is missing")
+        return [[_suspicion(*found) for found in row if found[1] != "low"] for row in rows]
+
+
+def may_hold_secret(new: bytes, old: bytes) -> bool:
+    """Whether something in `new` is not in `old` and long enough to be a secret.
+
+    A token has a digit among its characters, or is a long word; most changes add neither.
+    """
+    known = set(_RUN.findall(old)) if len(old) <= _COMPARED else set()
+    runs = (found[0] for found in _RUN.finditer(new))
+    return any(_DIGIT.search(run) or _LETTERS.search(run) for run in runs if run not in known)
+
+
+def _reason(error: subprocess.CalledProcessError) -> str:
+    """Why the program ended. What it said is not told: it read what must not be shown."""
+    if b"\nModuleNotFoundError: " in error.stderr:
+        return "kingfisher-secret-scanner is not installed"
+    return f"the catalogue's program ended with {error.returncode}"
+
+
+def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:
+    return Suspicion(rule, confidence == "high" and rule not in _OFTEN_EXAMPLES, start, end)
+
+
+def _is_old(found: Suspicion, new: bytes, old: bytes) -> bool:
+    text = new[found.start : found.end]
+    return bool(text) and text in old
+
+
+def _without(data: bytes, found: list[Suspicion]) -> bytes:
+    for one in sorted(found, key=lambda one: one.start, reverse=True):
+        data = data[: one.start] + b"***" + data[one.end :]
+    return data

@@ -1,0 +1,145 @@
+"""What a pull request and its commit say: what and why, how it was validated, what is left."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from forge.text.sanitize_markdown import code, cut, line, paragraphs
+from forge.text.template import fill
+from graph import (
+    SEEN_BY_RUNNING,
+    CommandReport,
+    Finding,
+    GateReport,
+    Plan,
+    Publication,
+    Review,
+    Validation,
+)
+
+MAX_TITLE: Final = 120
+MAX_BODY: Final = 60_000
+_MAX_SUMMARY: Final = 8_000
+_MAX_LINE: Final = 400
+_MAX_CODE: Final = 300
+_MAX_ITEMS: Final = 40
+_STATUS: Final = {
+    "passed": "passed",
+    "failed": "failed",
+    "unavailable": "could not be run",
+}
+
+
+def title(publication: Publication) -> str:
+    """One line: the caller's title, else the change's, else the plan's."""
+    plan = publication.plan
+    texts = (publication.title, publication.change.title, plan.summary if plan else "")
+    return next((made for text in texts if (made := line(text, MAX_TITLE))), "Change of the code")
+
+
+def commit_message(publication: Publication) -> str:
+    """The title, what was done, and whose run it was, as trailers."""
+    summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
+    trailers = [f"Coding-Agent-Run: {line(publication.run_id, _MAX_LINE)}"]
+    if requested_by := line(publication.requested_by, _MAX_LINE):
+        trailers.append(f"Requested-by: {requested_by}")
+    return "\n\n".join(part for part in (title(publication), summary, "\n".join(trailers)) if part)
+
+
+def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:
+    """The pull request's text. Neither the prompt nor any command's output is in it.
+
+    `template` is the repository's own: it comes first but for what is left to do, and takes what
+    it asks for below its headings. `starts`: what the repository's automation will do.
+    """
+    summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
+    validation = _validation(publication.validation)
+    left = _section("What is left", [line(text, _MAX_LINE) for text in publication.left])
+    filled, placed = fill(template, {"summary": summary, "validation": validation})
+    sections = [
+        left if filled else "",
+        filled,
+        "" if "summary" in placed else summary,
+        _plan(publication.plan),
+        "" if "validation" in placed else f"### Validation\n\n{validation}",
+        _review(publication.review),
+        "" if filled else left,
+        _section("What the change does to tests", _on_tests(publication.validation)),
+        _section("Worth a look", _warnings(publication.gate)),
+        _section("What this starts", [line(text, _MAX_LINE) for text in starts]),
+        _section(
+            "About the repository", [line(note, _MAX_LINE) for note in publication.base.notes]
+        ),
+    ]
+    text = "\n\n".join(section for section in sections if section)
+    return f"{cut(text, MAX_BODY)}\n\n---\n{_origin(publication)}"
+
+
+def _plan(plan: Plan | None) -> str:
+    return f"### Plan\n\n{paragraphs(plan.summary, _MAX_SUMMARY)}" if plan and plan.summary else ""
+
+
+def _validation(validation: Validation | None) -> str:
+    if validation is None:
+        return "Not validated."
+    if not validation.commands:
+        return f"Checks: {_STATUS[validation.status]}."
+    items = [_command(report) for report in validation.commands]
+    items += [f"Fails since this change: {_name(name)}" for name in validation.new_failures]
+    items += [f"Failed before this change too: {_name(name)}" for name in validation.known_failures]
+    return _items(items)
+
+
+def _command(report: CommandReport) -> str:
+    exit_code = "" if report.exit_code is None else f", exit code {report.exit_code}"
+    return f"{code(report.command, _MAX_CODE)}: {_STATUS[report.status]}{exit_code}"
+
+
+def _name(text: str) -> str:
+    return code(text, _MAX_CODE)
+
+
+def _review(review: Review | None) -> str:
+    if review is None:
+        return "### Review\n\nNot reviewed."
+    verdict = "Approved" if review.verdict == "approve" else "Changes requested"
+    summary = paragraphs(review.summary, _MAX_SUMMARY)
+    head = f"### Review\n\n{verdict}." + (f"\n\n{summary}" if summary else "")
+    items = _items([f"{finding.severity}: {_finding(finding)}" for finding in review.findings])
+    return f"{head}\n\n{items}" if items else head
+
+
+def _on_tests(validation: Validation | None) -> list[str]:
+    findings = validation.findings if validation else ()
+    by_pattern = " (by a pattern, which may be mistaken)"
+    return [
+        f"{finding.severity}: {_finding(finding)}"
+        f"{'' if finding.rule in SEEN_BY_RUNNING else by_pattern}"
+        for finding in findings
+    ]
+
+
+def _warnings(gate: GateReport) -> list[str]:
+    return [f"{finding.rule}: {_finding(finding)}" for finding in gate.findings]
+
+
+def _finding(finding: Finding) -> str:
+    place = finding.path + (f":{finding.line}" if finding.line else "")
+    message = line(finding.message, _MAX_LINE)
+    return f"{code(place, _MAX_CODE)} {message}" if place else message
+
+
+def _section(heading: str, items: list[str]) -> str:
+    return f"### {heading}\n\n{_items(items)}" if items else ""
+
+
+def _items(items: list[str]) -> str:
+    shown = [f"- {item}" for item in items[:_MAX_ITEMS]]
+    if len(items) > _MAX_ITEMS:
+        shown.append(f"- … and {len(items) - _MAX_ITEMS} more")
+    return "\n".join(shown)
+
+
+def _origin(publication: Publication) -> str:
+    asked = line(publication.requested_by, _MAX_LINE)
+    by = f", requested by {asked}" if asked else ""
+    return f"Made by a coding agent in run {code(publication.run_id, _MAX_CODE)}{by}."

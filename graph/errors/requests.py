@@ -1,0 +1,59 @@
+"""Errors of a request that cannot be carried out as it stands."""
+
+from graph.errors.base import CodingAgentError
+
+
+class RequestError(CodingAgentError):
+    """Raised when a request cannot be carried out as it stands."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """Raised when a field of a request is wrong."""
+
+    code = "invalid_request"
+
+
+class InvalidRepoUrl(RequestError):
+    """Raised when `repoUrl` is not an address of a repository below the configured host."""
+
+    code = "invalid_repo_url"
+    default_hint = (
+        "Give OWNER/REPO below the configured address, such as https://github.com/octocat/hello."
+    )
+
+
+class RepositoryNotAllowed(RequestError):
+    """Raised when a repository is outside CODING_AGENT_REPOS; told as a missing repository."""
+
+    code = "repository_not_found"
+    default_hint = "Check the name, and that CODING_AGENT_REPOS and the token cover it."
+
+
+class ModelNotAllowed(RequestError):
+    """Raised when a request names a model that CODING_AGENT_MODELS does not list."""
+
+    code = "model_not_allowed"
+    default_hint = "Use a model that CODING_AGENT_MODELS lists, or leave it out."
+
+
+class LimitRaised(RequestError):
+    """Raised when a request tries to raise a limit that the operator set."""
+
+    code = "limit_raised"
+    default_hint = "A request may lower an operator's limit, never raise it."
+
+
+class IdempotencyMismatch(RequestError):
+    """Raised when an Idempotency-Key comes again with another body."""
+
+    code = "idempotency_mismatch"
+    default_hint = "Use a new Idempotency-Key for a new request."
+
+
+class RunRemoved(RequestError):
+    """Raised when an Idempotency-Key comes again after the run that it started was removed."""
+
+    code = "run_removed"
+    default_hint = "Its work was done or given up. Use a new Idempotency-Key to start another run."

@@ -1,0 +1,6 @@
+from .base import ClaudeRole as ClaudeRole
+from .coder import ClaudeCoder as ClaudeCoder
+from .fixer import ClaudeFixer as ClaudeFixer
+from .planner import ClaudePlanner as ClaudePlanner
+from .prompts import PROMPTS as PROMPTS
+from .reviewer import ClaudeReviewer as ClaudeReviewer

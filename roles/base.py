@@ -1,0 +1,185 @@
+"""What the four roles have in common: one conversation on one tree, and handing over a change."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from graph import Base, ChangeRef, ChangeResult, Emit, Retry, RoleTask, RunFolder
+from graph.errors import SecretInChange
+from roles.claude.client import Claude
+from roles.conversation.model_turn import Patience
+from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
+from roles.conversation.structured_answer import Answer, AnswerT
+from roles.conversation.transcript import Transcript
+from roles.conversation.user_messages import Inbox
+from roles.tools.bash import BashTool
+from roles.tools.text_editor import EditorTool
+from roles.tools.toolbox import Toolbox
+from roles.worktree.binary_patch import binary_pieces
+from roles.worktree.change_backup import LiveChange
+from roles.worktree.tree_digest import TreeView, tree_digest
+from roles.worktree.write_fence import Fence, FileFence
+from sandbox.core import Sandbox, Sandboxes, TreeSpec
+from sandbox.tree import live_tree, store_change, take_change
+
+_MAX_PATCH = 50 * 1024 * 1024
+_MAX_TITLE = 100
+
+
+class ClaudeRole:
+    """A role played by Claude; `model` is used where the task names none.
+
+    `fences` gives the fence of a call where the file in the run's folder does not serve.
+    """
+
+    def __init__(
+        self,
+        *,
+        claude: Claude,
+        sandboxes: Sandboxes,
+        runs: Path,
+        model: str,
+        patience: Patience | None = None,
+        fences: Callable[[RoleTask], Fence] | None = None,
+    ) -> None:
+        self._claude = claude
+        self._sandboxes = sandboxes
+        self._runs = runs
+        self._model = model
+        self._patience = patience or Patience()
+        self._fences = fences
+
+    async def _converse(
+        self,
+        spec: RoleSpec[AnswerT],
+        task: RoleTask,
+        toolbox: Toolbox,
+        opening: Opening,
+        emit: Emit,
+        tree: TreeView | None = None,
+    ) -> SessionEnd[AnswerT]:
+        folder = RunFolder.of(self._runs, task.run_id)
+        session = Session(
+            spec,
+            task=task,
+            model=task.model or self._model,
+            claude=self._claude,
+            toolbox=toolbox,
+            transcript=await asyncio.to_thread(
+                Transcript, folder.transcript(task.step, task.role), self._fence(task)
+            ),
+            inbox=Inbox(folder.root),
+            emit=emit,
+            patience=self._patience,
+            tree=tree,
+        )
+        return await session.run(opening)
+
+    def _fence(self, task: RoleTask) -> Fence:
+        if self._fences:
+            return self._fences(task)
+        return FileFence(RunFolder.of(self._runs, task.run_id).root, task.fence)
+
+
+class ChangeAnswer(Answer):
+    """What coder and fixer say of their work."""
+
+    title: str
+    summary: str
+
+
+class TakenChange:
+    """What a tree had against the base when it was looked at last."""
+
+    def __init__(self, sandbox: Sandbox, base: Base) -> None:
+        self._sandbox = sandbox
+        self._base = base
+        self.patch = b""
+
+    async def take(self) -> None:
+        self.patch = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
+
+
+class ChangingRole(ClaudeRole):
+    """A role that works in the live tree and hands the whole change over."""
+
+    async def _change(
+        self,
+        spec: RoleSpec[ChangeAnswer],
+        task: RoleTask,
+        opening: Callable[[Sandbox], Awaitable[str]],
+        emit: Emit,
+    ) -> ChangeResult:
+        live = self._live_change(task)
+        name = live_tree(task.base)
+        tree = TreeSpec(
+            name=name,
+            base=task.base,
+            change=task.change,
+            setup=task.setup,
+            saved=live,
+            emit=emit,
+        )
+        sandbox = await self._sandboxes.open(task.run_id, tree)
+        try:
+            toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
+            taken = TakenChange(sandbox, task.base)
+            view = TreeView(lambda: tree_digest(sandbox), live.take_news, taken.take)
+            end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit, view)
+            if end.answer is None:
+                await taken.take()
+                _tell_loss(live.take_news(), emit)
+            change = await self._hand_over(task, taken.patch)
+        finally:
+            await sandbox.close()
+        said = end.answer or ChangeAnswer(title="", summary="")
+        if self._claude.key_in(f"{said.title}\n{said.summary}".encode()):
+            raise _key_found("What the role says of its change")
+        title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
+        return ChangeResult(
+            change=change,
+            title=title,
+            summary=said.summary.strip(),
+            spend=end.spend,
+            stopped=end.stopped,
+        )
+
+    def _live_change(self, task: RoleTask) -> LiveChange:
+        folder = RunFolder.of(self._runs, task.run_id)
+        file = folder.live_patch(task.step, task.role)
+        return LiveChange(file, self._fence(task), self._holds_key)
+
+    async def _hand_over(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
+        """Keep what the tree has against the base, finished or not."""
+        if not patch:
+            return None
+        if await asyncio.to_thread(self._holds_key, patch):
+            raise _key_found("The change")
+        return await asyncio.to_thread(self._keep, task, patch)
+
+    def _holds_key(self, patch: bytes) -> bool:
+        """In a delta the key's edges may be copied from the base, so its middle is looked for."""
+        pieces = binary_pieces(patch)
+        return self._claude.key_in(patch) or any(
+            self._claude.key_in(piece, middle=True) for piece in pieces
+        )
+
+    def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
+        fence = self._fence(task)
+        fence.check()
+        ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
+        fence.kept()
+        return ref
+
+
+def _tell_loss(news: str, emit: Emit) -> None:
+    """Where the role cannot be told any more, because all is spent, the run's readers are."""
+    if news:
+        emit(Retry(what="sandbox", attempt=2, wait_ms=0, reason=news))
+
+
+def _key_found(where: str) -> SecretInChange:
+    return SecretInChange(
+        f"{where} holds the key for the Messages API; it was not kept.",
+        "Renew the key, and find out how it came into reach of the repository.",
+    )

@@ -1,0 +1,1 @@
+"""What a role is told at its start."""

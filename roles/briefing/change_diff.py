@@ -1,0 +1,77 @@
+"""The readable diff of a change, as a role is shown it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from roles.briefing.untrusted_text import fenced
+from sandbox.checks import FileDiff, file_diffs, load_diff
+
+_MAX_LISTED: Final = 200
+
+
+@dataclass(frozen=True)
+class ChangeDiff:
+    """What a change does, in the order of its files."""
+
+    files: tuple[FileDiff, ...]
+    text: str
+    cut: bool = False
+    """There is more of it than was read."""
+
+    @classmethod
+    def read(cls, text: str, *, cut: bool = False) -> "ChangeDiff":
+        """The diff as git writes it; what stands before the first file belongs to none."""
+        return cls(file_diffs(text), text, cut)
+
+    @classmethod
+    async def load(cls, path: Path) -> "ChangeDiff | None":
+        """The diff that the trusted side wrote; None where it wrote none."""
+        try:
+            return await asyncio.to_thread(_load, path)
+        except FileNotFoundError:
+            return None
+
+    def shown(self, most: int) -> str:
+        """All of it, or of too much all files by name and of the large ones both ends."""
+        if len(self.text) <= most or len(self.files) < 2:
+            return fenced("diff", self.text, most)
+        share = _share([len(file.text) for file in self.files], most)
+        parts = [fenced("diff", file.text, share) for file in self.files]
+        kept = [part for part, room in zip(parts, _running(parts), strict=True) if room <= 2 * most]
+        listed = [
+            f"{file.path}: {file.status}, +{len(file.added)} -{len(file.removed)}"
+            for file in self.files[:_MAX_LISTED]
+        ]
+        if more := len(self.files) - len(listed):
+            listed.append(f"and {more} more")
+        if self.cut:
+            listed.append("and what follows: the rest of the diff was not read")
+        note = "The diff is long; of large files both ends are shown. All files of the change:"
+        return "\n".join([note, fenced("files_changed", "\n".join(listed), most), *kept])
+
+
+def _load(path: Path) -> ChangeDiff:
+    text, cut = load_diff(path)
+    return ChangeDiff.read(text, cut=cut)
+
+
+def _share(sizes: Sequence[int], most: int) -> int:
+    """The size up to which each is shown, so that all together come to about `most`."""
+    left, share = most, most
+    for number, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - number)
+        if size > share:
+            break
+        left -= size
+    return max(share, 200)
+
+
+def _running(parts: Sequence[str]) -> list[int]:
+    total, running = 0, []
+    for part in parts:
+        total += len(part)
+        running.append(total)
+    return running

@@ -1,0 +1,118 @@
+"""The parts of a role's first message."""
+
+import asyncio
+
+from graph import SEEN_BY_RUNNING, CommandReport, Finding, Plan, RoleTask, Validation
+from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.untrusted_text import fenced
+
+_MAX_OUTPUT = 8_000
+
+
+def joined(*parts: str) -> str:
+    """The parts that are not empty, a blank line between them."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def request(task: RoleTask) -> str:
+    return f"<request>\n{task.prompt.strip()}\n</request>"
+
+
+def plan(plan: Plan | None) -> str:
+    if plan is None:
+        return ""
+    lines = [plan.summary, *(f"{number}. {step}" for number, step in enumerate(plan.steps, 1))]
+    if plan.files:
+        lines.append(f"Files: {', '.join(plan.files)}")
+    return "<plan>\n" + "\n".join(lines) + "\n</plan>"
+
+
+def checks(commands: tuple[str, ...]) -> str:
+    """The commands that decide whether the change holds."""
+    if not commands:
+        return ""
+    return "\n".join(
+        ["The change will be checked by these commands:", *(f"- `{c}`" for c in commands)]
+    )
+
+
+def setup(commands: tuple[str, ...]) -> str:
+    """What made the tree ready, and that a role cannot repeat it."""
+    if not commands:
+        return ""
+    told = (
+        "These commands made the tree ready. They are run again, with what they need, before the "
+        "change is checked, where it touches what they read (such as a list of dependencies). A "
+        "dependency that you add is not in this tree: write it where they read it, the lock file "
+        "too, and leave what needs it to that check:"
+    )
+    return "\n".join([told, *(f"- `{command}`" for command in commands)])
+
+
+async def diff(change: ChangeDiff | None, most: int) -> str:
+    """The change as the trusted side wrote it."""
+    if change is None:
+        return "See the change with `git diff HEAD`."
+    return await asyncio.to_thread(change.shown, most)
+
+
+def failures(validation: Validation | None) -> str:
+    """What failed, with both ends of its output."""
+    if validation is None:
+        return ""
+    parts = [_failure(report) for report in validation.commands if report.status != "passed"]
+    if validation.new_failures:
+        named = "\n".join(validation.new_failures[:50])
+        parts.append(f"New failures, compared with the base:\n{fenced('failures', named, 4_000)}")
+    if validation.known_failures:
+        named = "\n".join(validation.known_failures[:50])
+        parts.append(
+            "These fail on the untouched base too and are not yours to mend:\n"
+            + fenced("known_failures", named, 4_000)
+        )
+    return joined(*parts)
+
+
+def _failure(report: CommandReport) -> str:
+    ended = "could not be run" if report.status == "unavailable" else "failed"
+    code = f" with exit code {report.exit_code}" if report.exit_code is not None else ""
+    output = fenced("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
+    return f"`{report.command}` {ended}{code}.\n{output}".rstrip()
+
+
+def results(validation: Validation | None) -> str:
+    """How each check ended, a line each."""
+    if validation is None:
+        return "The change was not validated."
+    lines = [f"- `{report.command}`: {report.status}" for report in validation.commands]
+    return joined(
+        "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
+        failures(validation),
+        _against_base(validation),
+    )
+
+
+def _against_base(validation: Validation) -> str:
+    """What showed with the base's own tests; what patterns found is told as facts."""
+    found = tuple(f for f in validation.findings if f.rule in SEEN_BY_RUNNING)
+    if not found:
+        return ""
+    told = fenced("base_tests", findings("", found).strip(), _MAX_OUTPUT)
+    return (
+        "What the change has a say in of its own validation, and how checks end with tests and "
+        "configuration as the base has them. Does the request call for each, or were checks bent "
+        f"to pass?\n{told}"
+    )
+
+
+def findings(title: str, found: tuple[Finding, ...]) -> str:
+    if not found:
+        return ""
+    lines = [f"- {_finding(finding)}" for finding in found]
+    return "\n".join([title, *lines])
+
+
+def _finding(finding: Finding) -> str:
+    line = f":{finding.line}" if finding.line else ""
+    where = f" {finding.path}{line}:" if finding.path else ""
+    return f"{finding.severity}{where} {finding.message}"

@@ -1,0 +1,27 @@
+"""What a change does to tests and checks, told to the reviewer as facts that it can look at."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from roles.briefing.untrusted_text import fenced
+from sandbox.checks import FileDiff, hints, is_test
+
+_MAX_FACTS: Final = 40
+_MAX_FACT: Final = 160
+_MAX_BYTES: Final = 5_000
+
+
+def facts(files: Sequence[FileDiff]) -> str:
+    """The facts as a part of the reviewer's opening."""
+    found = [hint.fact for hint in hints(files)]
+    changed = ", ".join(
+        file.path
+        for file in files
+        if file.status != "deleted" and (is_test(file.path) or is_test(file.old_path))
+    )
+    told = [f"tests changed or added: {changed or 'none'}"[: 4 * _MAX_FACT]]
+    told += [fact[:_MAX_FACT] for fact in found[:_MAX_FACTS]]
+    if len(found) > _MAX_FACTS:
+        told.append(f"and {len(found) - _MAX_FACTS} more")
+    heading = "What the diff does to tests and checks, found by a program; look where it matters:"
+    return f"{heading}\n{fenced('test_facts', chr(10).join(told), _MAX_BYTES)}"

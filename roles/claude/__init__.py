@@ -1,0 +1,5 @@
+"""The Claude client, its prices, and encoded forms of its key."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+"""A role's conversation with Claude: turns, transcript, budget."""

@@ -1,0 +1,60 @@
+"""When the API may leave old tool results out of a long conversation's prompt.
+
+The transcript stays whole and all of it is sent; the API clears the results of the first calls
+before Claude reads them. Which ones follows from the conversation alone. Clearing loses the prompt
+cache from there on, so the place where it ends moves rarely, far, and otherwise stays.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from roles.claude.client import Block
+from roles.claude.prices import Model, prompt_tokens
+from roles.conversation.transcript import AssistantMessage, Message
+
+BETA: Final = "context-management-2025-06-27"
+_MOST_TOKENS: Final = 200_000
+_KEPT_CALLS: Final = 8
+"""Results that Claude has at hand after a step."""
+_BYTES_A_TOKEN: Final = 4
+"""More than most text has; so a step is rather larger than reckoned."""
+
+
+def trigger_tokens(model: Model | None) -> int | None:
+    """The prompt's size from which on results are cleared; None where no window is known."""
+    if model is None:
+        return None
+    most = min(_MOST_TOKENS, model.window // 2)
+    return min(most, model.long_prompt.over * 9 // 10) if model.long_prompt else most
+
+
+def cleared_calls(messages: Sequence[Message], trigger: int | None) -> int:
+    """How many of the conversation's first calls have no result in the next prompt."""
+    if trigger is None:
+        return 0
+    cleared, sizes = 0, list[int]()
+    for message in messages:
+        if not isinstance(message, AssistantMessage):
+            sizes += [_tokens(block) for block in message.content if block["type"] == "tool_result"]
+        elif prompt_tokens(message.usage) > trigger:
+            end = len(sizes) - _KEPT_CALLS
+            if sum(sizes[cleared : max(end, 0)]) >= trigger // 4:
+                cleared = end
+    return cleared
+
+
+def edits(messages: Sequence[Message], trigger: int, cleared: int) -> Block:
+    """The request's field that has the results of the first `cleared` calls cleared."""
+    calls = sum(
+        len(message.tool_calls) for message in messages if isinstance(message, AssistantMessage)
+    )
+    edit = {
+        "type": "clear_tool_uses_20250919",
+        "trigger": {"type": "input_tokens", "value": trigger},
+        "keep": {"type": "tool_uses", "value": calls - cleared},
+    }
+    return {"edits": [edit]}
+
+
+def _tokens(result: Block) -> int:
+    return len(str(result["content"])) // _BYTES_A_TOKEN

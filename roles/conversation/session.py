@@ -1,0 +1,328 @@
+"""One call of a role as a conversation: ask, record, run tools, until there is an answer.
+
+What to do next follows from what is recorded, so that a conversation that was broken off goes on
+from its transcript as if nothing had happened. One that cannot go on is closed; the role begins
+another on the same tree, at once where the first grew too long, else when it is called again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from graph import Emit, Retry, RoleTask, Spend, Stop
+from graph.errors import (
+    ClaudeRefused,
+    ContextExceeded,
+    RoleInCircles,
+    RoleNoAnswer,
+    RoleTurnLimit,
+)
+from roles.claude.client import Block, Claude
+from roles.claude.prices import Effort, known_model
+from roles.conversation.deadline import Deadline
+from roles.conversation.loop_detector import Watchdog
+from roles.conversation.model_request import Requests
+from roles.conversation.model_turn import OutOf, Patience, Turns
+from roles.conversation.repeated_results import Given
+from roles.conversation.reply_budget import require_limit
+from roles.conversation.spend_meter import Ledger
+from roles.conversation.structured_answer import AnswerT, Form, Misfit
+from roles.conversation.tool_calls import ToolCalls
+from roles.conversation.transcript import AssistantMessage, Purpose, Transcript, UserMessage
+from roles.conversation.user_messages import Inbox
+from roles.tools.toolbox import Toolbox
+from roles.worktree.tree_digest import TreeView
+
+Opening = Callable[[], Awaitable[str]]
+
+_MAX_CUTS = 3
+_WORTH_ANOTHER = 4
+"""Messages of a conversation that is not too long because of its opening."""
+_GO_ON = "Your reply was cut off at its length limit. Go on where it stopped, in smaller steps."
+_CUT_CALL = (
+    "Not run: your reply was cut off at its length limit. Call the tool again; write a large file "
+    "in several smaller steps."
+)
+_INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
+_STRAY_CALL = "Not run: the reply ended without asking for it."
+_RESTORED = (
+    " What you changed since then is not in it: look at `git status` and `git diff HEAD`, do again "
+    "what is missing, then answer once more."
+)
+_LOOK = "Look at `git status` and `git diff HEAD` before you go on."
+_DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
+_CLOSED = {
+    ClaudeRefused.code: "it was broken off",
+    ContextExceeded.code: "it grew too long",
+    RoleInCircles.code: "it went in circles, with the same steps again and again",
+}
+_KEPT = (
+    " What it edited is in the work tree, unless that was lost: look at `git status` and "
+    "`git diff HEAD` before you go on."
+)
+
+
+@dataclass(frozen=True)
+class RoleSpec(Generic[AnswerT]):
+    """What makes a role: its prompt, its form of answer, how hard it thinks and how long.
+
+    `changes` says that its work is what it leaves in its tree.
+    """
+
+    system: str
+    form: Form[AnswerT]
+    effort: Effort = "medium"
+    max_turns: int = 100
+    changes: bool = False
+
+
+@dataclass(frozen=True)
+class SessionEnd(Generic[AnswerT]):
+    """`answer` is None where money, tokens or time were spent first: `stopped` says which."""
+
+    answer: AnswerT | None
+    spend: Spend
+    stopped: Stop | None = None
+
+
+class Session(Generic[AnswerT]):
+    """The conversation of one role call."""
+
+    def __init__(
+        self,
+        spec: RoleSpec[AnswerT],
+        *,
+        task: RoleTask,
+        model: str,
+        claude: Claude,
+        toolbox: Toolbox,
+        transcript: Transcript,
+        inbox: Inbox,
+        emit: Emit,
+        patience: Patience,
+        tree: TreeView | None = None,
+    ) -> None:
+        self._spec = spec
+        self._task = task
+        self._model = model
+        self._transcript = transcript
+        self._inbox = inbox
+        deadline = Deadline.before(task.budget.deadline)
+        self._ledger = Ledger(task, emit)
+        self._tools = ToolCalls(toolbox, task, deadline, emit)
+        self._tree = tree
+        self._watchdog = Watchdog(task.role, tree.digest if tree and spec.changes else None)
+        self._emit = emit
+        self._requests = Requests(
+            model=model,
+            system=spec.system,
+            tools=toolbox.definitions,
+            output_format=spec.form.output_format,
+            effort=spec.effort,
+        )
+        self._turns = Turns(
+            claude=claude,
+            requests=self._requests,
+            transcript=transcript,
+            task=task,
+            ledger=self._ledger,
+            deadline=deadline,
+            patience=patience,
+            emit=emit,
+        )
+
+    async def run(self, opening: Opening) -> SessionEnd[AnswerT]:
+        """Converse until the answer; `opening` makes the first message where there is none yet."""
+        require_limit(self._model, known_model(self._model), self._task.budget)
+        if self._transcript.loaded:
+            self._tell_again()
+        try:
+            if not self._transcript.loaded or self._transcript.closed:
+                await self._open(opening)
+            else:
+                await self._tell_restored()
+            answer = await self._come_to_answer(opening)
+        except (OutOf, RoleTurnLimit) as end:
+            await self._transcript.save()
+            if isinstance(end, OutOf):
+                return SessionEnd(None, self._ledger.spend, end.stop)
+            raise
+        return SessionEnd(answer, self._ledger.spend)
+
+    async def _open(self, opening: Opening) -> None:
+        """Begin a conversation, with what is to be known of one before it."""
+        content = [_text(await opening())]
+        if why := self._transcript.closed:
+            before = f"An earlier conversation about this ended without an answer: {_CLOSED[why]}."
+            content.append(_text(before + (_KEPT if self._spec.changes else "")))
+            self._requests.start_over()
+        await self._say("opening", content)
+
+    async def _come_to_answer(self, opening: Opening) -> AnswerT:
+        """Converse; once, begin again where the conversation grew too long."""
+        try:
+            return await self._converse()
+        except ContextExceeded as full:
+            if len(self._transcript.conversation) < _WORTH_ANOTHER:
+                raise
+            self._emit(
+                Retry(
+                    key=f"{self._task.step}.{self._transcript.turn}.anew",
+                    what="claude",
+                    attempt=1,
+                    wait_ms=0,
+                    reason=f"{full.message} The {self._task.role} begins another conversation.",
+                )
+            )
+        await self._open(opening)
+        return await self._converse()
+
+    async def _converse(self) -> AnswerT:
+        """Converse to the end; a dead one is recorded as such."""
+        try:
+            return await self._take_turns()
+        except _DEAD_ENDS as end:
+            await self._transcript.close(end.code)
+            raise
+
+    async def _take_turns(self) -> AnswerT:
+        turns = 0
+        while True:
+            last = self._transcript.messages[-1]
+            if isinstance(last, AssistantMessage) and last.stop_reason != "pause_turn":
+                answer = await self._respond(last)
+                if answer is not None:
+                    return answer
+                continue
+            if turns >= self._spec.max_turns:
+                raise RoleTurnLimit(
+                    f"The {self._task.role} used all its {turns} turns.",
+                    "Resume the run, or split the request.",
+                )
+            turns += 1
+            await self._turns.take()
+
+    async def _respond(self, reply: AssistantMessage) -> AnswerT | None:
+        """Act on a whole reply: return its answer, or say what comes next."""
+        match reply.stop_reason:
+            case "refusal":
+                raise _refused(reply)
+            case "model_context_window_exceeded":
+                raise ContextExceeded(
+                    f"The {self._task.role}'s conversation no longer fits {reply.model}.",
+                    "Split the request, or use a model with a larger window.",
+                )
+            case "tool_use":
+                await self._run_tools(reply)
+            case "max_tokens":
+                await self._go_on(reply)
+            case _:
+                return await self._read_answer(reply)
+        return None
+
+    async def _run_tools(self, reply: AssistantMessage) -> None:
+        key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
+        if len(self._transcript.messages) == self._transcript.loaded:
+            message = self._tools.refuse(reply, key, _INTERRUPTED)
+        else:
+            messages = self._transcript.conversation
+            given = Given.of(messages, self._requests.cleared(messages))
+            message = await self._tools.run(reply, key, given)
+            if note := await self._watchdog.watch(messages, message):
+                message.content.append(_text(note))
+        await self._append(message)
+
+    async def _go_on(self, reply: AssistantMessage) -> None:
+        if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
+            raise RoleNoAnswer(
+                f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
+                "Split the request.",
+            )
+        results = _unanswered(reply, _CUT_CALL)
+        await self._say("go_on", results or [_text(_GO_ON)])
+
+    async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
+        try:
+            answer = self._spec.form.read(reply.content)
+        except Misfit as misfit:
+            if "ask_again" in self._transcript.purposes:
+                raise RoleNoAnswer(
+                    f"The {self._task.role}'s answer does not fit its form: {misfit}."
+                ) from misfit
+            results = _unanswered(reply, _STRAY_CALL)
+            await self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
+            return None
+        doubt = self._spec.form.doubt(answer)
+        said = [m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage)]
+        if not doubt or "doubt" in said:
+            return answer if await self._is_whole(reply) else None
+        await self._say("doubt", [*_unanswered(reply, _STRAY_CALL), _text(doubt)])
+        return None
+
+    async def _tell_restored(self) -> None:
+        """Say what befell the tree, where no message of ours will before the next reply."""
+        waits = isinstance(self._transcript.messages[-1], UserMessage)
+        if waits and self._tree and (news := self._tree.news()):
+            await self._say("restored", [_text(f"{news} {_LOOK}")])
+
+    async def _is_whole(self, reply: AssistantMessage) -> bool:
+        """Whether the answer is about the tree whose change is taken now, not one that was lost."""
+        if self._tree is None or self._tree.take is None:
+            return True
+        await self._tree.take()
+        if news := self._tree.news():
+            await self._say("restored", [*_unanswered(reply, _STRAY_CALL), _text(news + _RESTORED)])
+        return not news
+
+    async def _say(self, purpose: Purpose, content: list[Block]) -> None:
+        await self._append(UserMessage(purpose=purpose, content=content))
+
+    async def _append(self, message: UserMessage) -> None:
+        """Say it, and with it what befell the tree, and what the user has said meanwhile."""
+        news = self._tree.news() if self._tree else ""
+        if news and message.purpose != "opening":
+            message.content.append(_text(news))
+        heard = set() if message.purpose == "opening" else self._transcript.heard
+        unread = await asyncio.to_thread(self._inbox.unread, heard)
+        message.content += unread.values()
+        message.heard = list(unread)
+        await self._transcript.append(message)
+
+    def _tell_again(self) -> None:
+        """Say of the recorded messages what may not have been heard, under the same keys."""
+        turn = 1
+        messages = self._transcript.messages
+        for message, after in zip(messages, [*messages[1:], None], strict=True):
+            for attempt, lost in enumerate(message.attempts, start=1):
+                if lost is not None:
+                    key = f"{self._task.step}.{turn}.{attempt}"
+                    self._ledger.report(key, self._model, lost, replies=0)
+            if isinstance(message, AssistantMessage):
+                key = f"{self._task.step}.{turn}.{message.attempt}"
+                self._ledger.report(key, message.model, message.usage)
+                if isinstance(after, UserMessage) and after.calls:
+                    self._tools.tell_again(message, after, key)
+                turn += 1
+
+
+def _refused(reply: AssistantMessage) -> ClaudeRefused:
+    details: dict[str, Any] = reply.stop_details or {}
+    category = details.get("category") or "no category"
+    explanation = details.get("explanation") or ""
+    return ClaudeRefused(
+        f"Claude refused to go on ({category}). {explanation}".strip()[:500],
+        "Word the request otherwise, or use another model.",
+    )
+
+
+def _unanswered(reply: AssistantMessage, text: str) -> list[Block]:
+    """Results for calls that were not run."""
+    return [
+        {"type": "tool_result", "tool_use_id": call["id"], "content": text, "is_error": True}
+        for call in reply.tool_calls
+    ]
+
+
+def _text(text: str) -> Block:
+    return {"type": "text", "text": text}

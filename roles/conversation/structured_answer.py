@@ -1,0 +1,85 @@
+"""A role's structured answer: its form for the API, and reading it."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from roles.claude.client import Block
+
+
+class Answer(BaseModel):
+    """A form whose every field must be given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+class Misfit(Exception):
+    """Raised when a text is not an answer of the asked form; says why."""
+
+
+class Form(Generic[AnswerT]):
+    """One kind of answer; `doubt` says what in one should be thought over once, or nothing."""
+
+    def __init__(self, kind: type[AnswerT], doubt: Callable[[AnswerT], str] = lambda _: "") -> None:
+        self._kind = kind
+        self.doubt = doubt
+        self.schema = _strict(kind.model_json_schema())
+
+    @property
+    def output_format(self) -> Block:
+        return {"type": "json_schema", "schema": self.schema}
+
+    def read(self, content: list[Block]) -> AnswerT:
+        """The answer in the last text of a reply. Raises Misfit."""
+        texts = [block["text"] for block in content if block["type"] == "text"]
+        text = texts[-1].strip() if texts else ""
+        if not text:
+            raise Misfit("there was no text")
+        text = text.removeprefix("```json").removesuffix("```")
+        try:
+            return self._kind.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise Misfit(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+    def ask_again(self, misfit: Misfit) -> str:
+        """What is said to a reply that does not fit."""
+        form = json.dumps(self.schema, separators=(",", ":"))
+        return (
+            f"Your answer does not fit its form: {misfit}. "
+            f"If the work is done, answer with one JSON object and nothing else, by this schema: "
+            f"{form}"
+        )
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as the API takes it: no titles, no references, nothing optional."""
+    definitions = schema.get("$defs", {})
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, list):
+            return [plain(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if reference := part.get("$ref"):
+            return plain(definitions[reference.rsplit("/", 1)[-1]])
+        kept = {
+            name: value
+            for name, value in part.items()
+            if name not in {"$defs", "title", "default", "description", "properties"}
+        }
+        result = {name: plain(value) for name, value in kept.items()}
+        if "properties" in part:
+            result["properties"] = {
+                name: plain(value) for name, value in part["properties"].items()
+            }
+        return result
+
+    strict: dict[str, Any] = plain(schema)
+    return strict

@@ -1,0 +1,120 @@
+"""The tool calls of one reply: run, told, and answered in one message."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+
+from graph import Emit, RoleTask, ToolFinished, ToolStarted
+from roles.claude.client import Block
+from roles.conversation.deadline import Deadline
+from roles.conversation.repeated_results import Given
+from roles.conversation.transcript import AssistantMessage, CallRecord, UserMessage
+from roles.tools.toolbox import Toolbox, ToolResult
+
+_AT_ONCE = 8
+
+
+class ToolCalls:
+    """Runs calls in their order; neighbours that only read run side by side."""
+
+    def __init__(self, toolbox: Toolbox, task: RoleTask, deadline: Deadline, emit: Emit) -> None:
+        self._toolbox = toolbox
+        self._role = task.role
+        self._deadline = deadline
+        self._emit = emit
+
+    async def run(self, reply: AssistantMessage, key: str, given: Given) -> UserMessage:
+        """Run all calls of a reply and make the message that answers it."""
+        blocks: list[Block] = []
+        records: list[CallRecord] = []
+        for batch in self._batches(reply.tool_calls):
+            calls = [self._run_one(call, f"{key}.call{number}") for number, call in batch]
+            for (_, call), (result, record) in zip(batch, await _together(calls), strict=True):
+                content = given.answer(call, result.content, record)
+                blocks.append(_block(call, content, is_error=result.is_error))
+                records.append(record)
+        return UserMessage(purpose="results", content=blocks, calls=records)
+
+    def refuse(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
+        """Answer all calls of a reply without running them."""
+        blocks, records = [], []
+        for number, call in enumerate(reply.tool_calls):
+            record = CallRecord(ok=False)
+            self._started(call, f"{key}.call{number}")
+            self._finished(call, f"{key}.call{number}", text, record)
+            blocks.append(_block(call, text, is_error=True))
+            records.append(record)
+        return UserMessage(purpose="results", content=blocks, calls=records)
+
+    def tell_again(self, reply: AssistantMessage, answer: UserMessage, key: str) -> None:
+        """Say of recorded calls what was said when they ran."""
+        results = [block for block in answer.content if block["type"] == "tool_result"]
+        calls = zip(reply.tool_calls, results, answer.calls, strict=True)
+        for number, (call, block, record) in enumerate(calls):
+            self._started(call, f"{key}.call{number}")
+            self._finished(call, f"{key}.call{number}", str(block["content"]), record)
+
+    def _batches(self, calls: list[Block]) -> Iterator[list[tuple[int, Block]]]:
+        batch: list[tuple[int, Block]] = []
+        for number, call in enumerate(calls):
+            reads = self._toolbox.reads_only(call)
+            if batch and (not reads or len(batch) == _AT_ONCE):
+                yield batch
+                batch = []
+            batch.append((number, call))
+            if not reads:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    async def _run_one(self, call: Block, key: str) -> tuple[ToolResult, CallRecord]:
+        self._started(call, key)
+        began = time.monotonic()
+        result = await self._toolbox.call(call, self._deadline.left_s)
+        record = CallRecord(
+            ok=result.ok,
+            exit_code=result.exit_code,
+            duration_ms=round((time.monotonic() - began) * 1000),
+        )
+        self._finished(call, key, result.content, record)
+        return result, record
+
+    def _started(self, call: Block, key: str) -> None:
+        event = ToolStarted(
+            key=f"{key}.started",
+            role=self._role,
+            call_id=call["id"],
+            tool=call["name"],
+            input=call["input"],
+        )
+        self._emit(event)
+
+    def _finished(self, call: Block, key: str, output: str, record: CallRecord) -> None:
+        event = ToolFinished(
+            key=f"{key}.finished",
+            role=self._role,
+            call_id=call["id"],
+            ok=record.ok,
+            output=output,
+            exit_code=record.exit_code,
+            duration_ms=record.duration_ms,
+        )
+        self._emit(event)
+
+
+async def _together(
+    calls: Sequence[Coroutine[None, None, tuple[ToolResult, CallRecord]]],
+) -> list[tuple[ToolResult, CallRecord]]:
+    """All results in order; the first error ends the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from several
+    return [task.result() for task in tasks]
+
+
+def _block(call: Block, content: str, *, is_error: bool) -> Block:
+    block = {"type": "tool_result", "tool_use_id": call["id"], "content": content}
+    return block | {"is_error": True} if is_error else block

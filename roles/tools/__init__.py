@@ -1,0 +1,1 @@
+"""Tools that a role may call."""

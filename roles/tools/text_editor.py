@@ -1,0 +1,163 @@
+"""Anthropic's text editor tool on the files of a sandbox."""
+
+import posixpath
+import shlex
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
+
+from roles.claude.client import Block
+from roles.tools.text_file import NotText, TextFile
+from roles.tools.toolbox import MAX_OUTPUT, ToolResult
+from sandbox.core import WORKSPACE, FileRefused, Sandbox, TreeRestored
+
+_MAX_ENTRIES: Final = 400
+
+
+class _View(BaseModel):
+    command: Literal["view"]
+    path: str
+    view_range: tuple[int, int] | None = None
+
+
+class _Create(BaseModel):
+    command: Literal["create"]
+    path: str
+    file_text: str
+
+
+class _Replace(BaseModel):
+    command: Literal["str_replace"]
+    path: str
+    old_str: str = Field(min_length=1)
+    new_str: str = ""
+
+
+class _Insert(BaseModel):
+    command: Literal["insert"]
+    path: str
+    insert_line: int = Field(ge=0)
+    insert_text: str = Field(validation_alias=AliasChoices("insert_text", "new_str"))
+
+
+_Arguments = _View | _Create | _Replace | _Insert
+_ARGUMENTS: TypeAdapter[_Arguments] = TypeAdapter(
+    Annotated[_Arguments, Field(discriminator="command")]
+)
+
+
+class _Wrong(Exception):
+    """Raised when a call cannot be carried out; says why in words for Claude."""
+
+
+class EditorTool:
+    """`text_editor_20250728`, for files below the workspace."""
+
+    usage = (
+        "The commands are view (path, view_range?), create (path, file_text), "
+        "str_replace (path, old_str, new_str), insert (path, insert_line, insert_text)."
+    )
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.definition: Block = {
+            "type": "text_editor_20250728",
+            "name": "str_replace_based_edit_tool",
+        }
+        self._sandbox = sandbox
+
+    async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
+        asked = _ARGUMENTS.validate_python(arguments)
+        try:
+            path = _inside(asked.path)
+            return ToolResult(await self._carry_out(asked, path, time_left_s))
+        except (FileRefused, NotText, _Wrong) as error:
+            return ToolResult(str(error), is_error=True)
+
+    def reads_only(self, arguments: dict[str, Any]) -> bool:
+        return arguments.get("command") == "view"
+
+    async def _carry_out(self, asked: _Arguments, path: str, time_left_s: float) -> str:
+        match asked:
+            case _View():
+                return await self._view(asked, path, time_left_s)
+            case _Create():
+                await self._sandbox.write(path, asked.file_text.encode())
+                return f"Wrote {asked.path}."
+            case _Replace():
+                return await self._replace(asked, path)
+            case _Insert():
+                return await self._insert(asked, path)
+
+    async def _view(self, asked: _View, path: str, time_left_s: float) -> str:
+        try:
+            file = await self._read(path)
+        except TreeRestored:
+            raise
+        except FileRefused as refused:
+            listed = await self._list(path, time_left_s)
+            if listed is None:
+                raise
+            if asked.view_range:
+                raise _Wrong(f"{asked.path} is a folder: view it without view_range.") from refused
+            return listed
+        first, last = asked.view_range or (1, -1)
+        count = len(file.lines)
+        last = count if last == -1 else min(last, count)
+        if not 1 <= first <= max(last, 1):
+            raise _Wrong(f"view_range must lie within 1 and {count}, the lines of {asked.path}.")
+        return file.numbered(first, last, MAX_OUTPUT) or "[the file is empty]"
+
+    async def _list(self, path: str, time_left_s: float) -> str | None:
+        """A folder's entries two levels deep; None where it is no folder."""
+        quoted = shlex.quote(path)
+        command = (
+            f"[ -d {quoted} ] && cd -- {quoted} && find . -mindepth 1 -maxdepth 2 "
+            r"\( -name '.*' -o -name node_modules \) -prune -o -printf '%P\0%y\n' "
+            r"| LC_ALL=C sort | sed 's/\x00d$/\//; s/\x00.$//' "
+            f"| head -n {_MAX_ENTRIES}"
+        )
+        result = await self._sandbox.run(
+            command, timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT
+        )
+        if result.exit_code != 0:
+            return None
+        return result.text.rstrip("\n") or "[the folder is empty]"
+
+    async def _replace(self, asked: _Replace, path: str) -> str:
+        file = await self._read(path)
+        places = file.places(asked.old_str)
+        if not places:
+            raise _Wrong(
+                f"old_str was not found in {asked.path}. View the file and copy it exactly."
+            )
+        if len(places) > 1:
+            lines = ", ".join(str(line) for line in places[:20])
+            raise _Wrong(
+                f"old_str was found {len(places)} times in {asked.path} (lines {lines}). "
+                "Give more of the text around it, so that it is there once."
+            )
+        await self._sandbox.write(path, file.replaced(asked.old_str, asked.new_str).encode())
+        return f"Replaced in {asked.path} at line {places[0]}."
+
+    async def _insert(self, asked: _Insert, path: str) -> str:
+        file = await self._read(path)
+        if asked.insert_line > len(file.lines):
+            raise _Wrong(
+                f"insert_line must be at most {len(file.lines)}, the lines of {asked.path}."
+            )
+        new = file.with_inserted(asked.insert_line, asked.insert_text)
+        await self._sandbox.write(path, new.encode())
+        return f"Inserted into {asked.path} after line {asked.insert_line}."
+
+    async def _read(self, path: str) -> TextFile:
+        return TextFile.decode(path, await self._sandbox.read(path))
+
+
+def _inside(path: str) -> str:
+    """The absolute path below the workspace. What a link there leads to is the sandbox's matter."""
+    full = posixpath.normpath(posixpath.join(WORKSPACE, path))
+    if full != WORKSPACE and not full.startswith(f"{WORKSPACE}/"):
+        raise _Wrong(f"{path} is not below {WORKSPACE}.")
+    if not path or "\0" in path:
+        raise _Wrong("The path is empty or holds a NUL.")
+    return full

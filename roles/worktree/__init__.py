@@ -1,0 +1,5 @@
+"""A role's work tree: backups of the change, digests, write fence."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .write_fence import Fence as Fence

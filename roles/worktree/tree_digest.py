@@ -1,0 +1,35 @@
+"""Whether a work tree is still what it was, told by a digest of what it has against its base."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.core import Sandbox
+
+_TIMEOUT_S: Final = 20.0
+_SCRIPT: Final = """\
+set -e -o pipefail
+{
+  git rev-parse HEAD
+  git diff --binary --no-ext-diff --no-textconv HEAD
+  git ls-files -z --others --exclude-standard | xargs -0 -r sha256sum --
+} | sha256sum
+"""
+
+
+@dataclass(frozen=True)
+class TreeView:
+    """The tree of a role that is to change it: a digest of it, and what happened to it.
+
+    `take` brings its change out of it, once an answer says that it is done.
+    """
+
+    digest: Callable[[], Awaitable[str]]
+    news: Callable[[], str]
+    take: Callable[[], Awaitable[object]] | None = None
+
+
+async def tree_digest(sandbox: Sandbox) -> str:
+    """The digest; empty where it cannot be told."""
+    result = await sandbox.run(_SCRIPT, timeout_s=_TIMEOUT_S, keep_bytes=1_000)
+    return result.text.split(" ")[0][:16] if result.exit_code == 0 else ""

@@ -1,0 +1,185 @@
+"""LangGraph's checkpoints of one run: one SQLite file that holds values of the vocabulary alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+)
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import ERROR
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+import graph.state
+import graph.values
+from graph import RunFolder, Value
+from runs.sqlite.database import private_file, store_errors
+
+
+def _values_of(module: ModuleType) -> list[tuple[str, str]]:
+    return [
+        (module.__name__, name)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Value) and kind.__module__ == module.__name__
+    ]
+
+
+_CACHE_KIB: Final = 64
+"""Of pages in memory: each run has a connection, and writes to it once a node."""
+_COMMAND: Final = str(UUID(int=0))
+"""Where LangGraph keeps what a command writes: as of a task that there is not."""
+ALLOWED: Final = (*_values_of(graph.values), *_values_of(graph.state))
+"""The only types, beside plain data, that a checkpoint may bring to life."""
+
+
+class LogBarrier:
+    """Holds a node's result back until the node's events are in the log.
+
+    Else a process killed between the two would go on after the node, and its events be lost.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, asyncio.Event] = {}
+        self._stopped = False
+
+    def started(self, task_id: str) -> None:
+        self._open[task_id] = asyncio.Event()
+
+    def logged(self, task_id: str) -> None:
+        if event := self._open.pop(task_id, None):
+            event.set()
+
+    def stop(self) -> None:
+        """Let nothing through any more: what a stopped graph writes may be half a result."""
+        self._stopped = True
+        for task_id in list(self._open):
+            self.logged(task_id)
+
+    async def passed(self, task_id: str) -> bool:
+        """True once the task's events are logged, False where they will not be."""
+        if event := self._open.get(task_id):
+            await event.wait()
+        return not self._stopped
+
+
+class RunSaver(AsyncSqliteSaver):
+    """A checkpointer behind a LogBarrier; `kept` is called after each checkpoint."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        barrier: LogBarrier,
+        kept: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        serde = JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
+        super().__init__(connection, serde=serde)
+        self._barrier = barrier
+        self._kept = kept
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        result = await super().aput(config, checkpoint, metadata, new_versions)
+        if self._kept:
+            await self._kept()
+        return result
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Keep a result. Interrupts, which end no node, wait for nothing.
+
+        LangGraph keeps what a failed or cancelled node had written so far, and would take that for
+        its result: the node is not run again, and where its routing is missing the graph just ends.
+        Of the error itself only the text would come back.
+        """
+        if any(channel == ERROR for channel, _ in writes):
+            return
+        special = any(channel in WRITES_IDX_MAP for channel, _ in writes)
+        if await self._barrier.passed("" if special else task_id):
+            await super().aput_writes(config, writes, task_id, task_path)
+
+    async def over(self, config: RunnableConfig) -> set[str]:
+        """The tasks whose results are kept, and not yet a part of a checkpoint.
+
+        LangGraph's own snapshot leaves out the node to which a kept command leads.
+        """
+        found = await self.aget_tuple(config)
+        writes = found.pending_writes or () if found else ()
+        return {task for task, channel, _ in writes if channel not in WRITES_IDX_MAP}
+
+    async def take_back(self, config: RunnableConfig) -> None:
+        """Forget a command whose node has not ended.
+
+        LangGraph keeps it beside the checkpoint until then, and would take the next one in addition
+        to it: two values for one key, and two nodes to go to.
+        """
+        thread = config["configurable"]["thread_id"]
+        async with self.lock:
+            await self.conn.execute(
+                "DELETE FROM writes WHERE thread_id = ? AND task_id = ?", (thread, _COMMAND)
+            )
+            await self.conn.commit()
+
+
+@asynccontextmanager
+async def open_checkpointer(
+    path: Path,
+    barrier: LogBarrier | None = None,
+    kept: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[RunSaver]:
+    """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
+    await asyncio.to_thread(private_file, path)
+    connection = await aiosqlite.connect(path)
+    saver = RunSaver(connection, barrier or LogBarrier(), kept)
+    try:
+        await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        yield saver
+    finally:
+        # A cancelled graph leaves writes behind that nobody waits for. One that had begun when the
+        # connection closes would keep the file locked for as long as its cursor lives.
+        async with saver.lock:
+            try:
+                await connection.rollback()
+            finally:
+                await connection.close()
+
+
+class Checkpoints(Protocol):
+    """The checkpoints of all runs."""
+
+    def open(self, run_id: str, barrier: LogBarrier) -> AbstractAsyncContextManager[RunSaver]:
+        """Those of one run, behind its log's barrier. Raises StoreError."""
+        ...
+
+
+class LocalCheckpoints:
+    """A file in each run's folder."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+
+    @asynccontextmanager
+    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
+        path = RunFolder.of(self._runs, run_id).checkpoint
+        with store_errors(path):
+            async with open_checkpointer(path, barrier) as saver:
+                yield saver

@@ -1,0 +1,77 @@
+"""Checkpoints on this machine's own disk, each copied into the run's shared folder.
+
+SQLite wants a disk of its own: a file that is open in a shared folder keeps it from being reloaded.
+"""
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from runs.driving.checkpoints import LogBarrier, RunSaver, open_checkpointer
+from runs.shared.backend import Mount
+from runs.sqlite.database import store_errors
+
+_SUFFIXES: Final = ("", "-wal", "-shm", "-copy")
+
+
+class CopiedCheckpoints:
+    """Each drive goes on from the newest copy and keeps one of its own, under a later name."""
+
+    def __init__(self, mount: Mount, own: Path, service: str) -> None:
+        self._mount = mount
+        self._own = own
+        self._service = service
+
+    @asynccontextmanager
+    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
+        path = self._own / f"{run_id}.db"
+        name = f"{time.time_ns():020d}-{self._service}.db"
+
+        async def kept() -> None:
+            copy = await asyncio.to_thread(_copy, path)
+            await self._mount.keep({f"{_folder(run_id)}/{name}": copy})
+
+        with store_errors(path):
+            await asyncio.to_thread(_begin, self._mount.root / _folder(run_id), path)
+            try:
+                async with open_checkpointer(path, barrier, kept) as saver:
+                    yield saver
+            finally:
+                await asyncio.to_thread(_remove, path)
+
+
+def _folder(run_id: str) -> str:
+    return f"runs/{run_id}/checkpoints"
+
+
+def _begin(copies: Path, path: Path) -> None:
+    """Put the newest copy where the checkpoints will be, and let older ones go."""
+    _remove(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = sorted(copies.glob("[0-9]*.db"))
+    if found:
+        shutil.copyfile(found[-1], path)
+    for older in found[:-1]:
+        older.unlink(missing_ok=True)
+
+
+def _copy(path: Path) -> bytes:
+    """The checkpoints as one whole file, whatever is being written."""
+    copy = Path(f"{path}-copy")
+    copy.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    finally:
+        connection.close()
+    return copy.read_bytes()
+
+
+def _remove(path: Path) -> None:
+    for suffix in _SUFFIXES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""Brings what one drive reports into the log, in order, many events a transaction."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from runs.model import transitions
+from runs.model.log_entry import Entry
+from runs.store.protocol import Store
+
+_BATCH: Final = 200
+
+
+class Recorder:
+    """Takes entries at once and writes them behind; `failed` is told why it can write no more.
+
+    Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        token: str,
+        failed: Callable[[Exception], None],
+        *,
+        gather_s: float = 0.0,
+    ) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._token = token
+        self._failed = failed
+        self._pending: list[Entry] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._broken = False
+        self._gather_s = gather_s
+        self._wanted = asyncio.Event()
+
+    def put(self, entry: Entry) -> None:
+        self._pending.append(entry)
+        if self._writing is None and not self._broken:
+            self._writing = asyncio.create_task(self._write())
+
+    async def flush(self) -> None:
+        """Return once all that was put is durable, or cannot be."""
+        self._wanted.set()
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
+        self._wanted.clear()
+
+    async def _write(self) -> None:
+        try:
+            while self._pending:
+                await self._gather()
+                batch = self._pending[:_BATCH]
+                step = partial(
+                    transitions.record, token=self._token, now=time.time(), entries=batch
+                )
+                await self._store.transact(self._run_id, step)
+                del self._pending[: len(batch)]
+        except Exception as error:  # noqa: BLE001 - handed on, whatever it is
+            self._broken = True
+            self._failed(error)
+        finally:
+            self._writing = None
+
+    async def _gather(self) -> None:
+        if not self._gather_s:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._gather_s):
+                await self._wanted.wait()

@@ -1,0 +1,239 @@
+"""Claims runs that are due, as slots are free, and keeps what is driven here in hand."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
+
+from graph import RunStarted
+from graph.errors import RunNotFound, StoreError
+from runs.driving.clean_up import CleanUp
+from runs.driving.run_files import RunFiles
+from runs.model import transitions
+from runs.model.operator_limits import ServiceConfig
+from runs.model.run import Lease, Run
+from runs.model.transitions import LEASE_S, LeaseLost
+from runs.store.protocol import Store
+
+if TYPE_CHECKING:
+    from runs.driving.run_driver import Builder, Drive
+
+log = logging.getLogger(__name__)
+
+NewDrive = Callable[[Run, Lease], "Drive"]
+
+_ALL: Final = 1_000_000
+_ROUND_S: Final = 1.0
+_RENEW_S: Final = 5.0
+_STOP_S: Final = 5.0
+
+
+class Dispatcher:
+    """The runs that this process drives. With `pick_up` it takes any due run, else only its own.
+
+    `open_graph` gives what makes a drive: always the same, but it takes long the first time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        open_graph: Callable[[], NewDrive],
+        *,
+        slots: int,
+        pick_up: bool,
+        started: Callable[[Run], RunStarted],
+    ) -> None:
+        self._store = store
+        self._open_graph = open_graph
+        self._slots = slots
+        self._pick_up = pick_up
+        self._started = started
+        self._drives: dict[str, Drive] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked: set[str] = set()
+        self._own: set[str] = set()
+        self._woken = asyncio.Event()
+        self._renewed = time.monotonic()
+        self._store.subscribe(self._changed)
+
+    def reserve(self, run_id: str) -> Lease | None:
+        """A free slot for a run that was asked for here; None where there is none."""
+        if not self._pick_up:
+            self._own.add(run_id)
+        if len(self._drives) + len(self._asked) >= self._slots:
+            return None
+        self._asked.add(run_id)
+        return self.lease()
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The runs that were asked for here, where this process takes no others."""
+        return frozenset(self._own)
+
+    @property
+    def driven(self) -> int:
+        """How many runs are driven here now."""
+        return len(self._drives)
+
+    def give_back(self, run_id: str) -> None:
+        """Let go of a slot that turned out not to be needed."""
+        self._asked.discard(run_id)
+        self._own.discard(run_id)
+
+    def lease(self, token: str = "") -> Lease:
+        """A lease of this process from now on."""
+        return Lease(service=self._store.service, token=token, until=time.time() + LEASE_S)
+
+    def new_lease(self) -> Lease:
+        """The lease of one drive."""
+        return self.lease(secrets.token_hex(8))
+
+    def wake(self) -> None:
+        """Look for due runs at once."""
+        self._woken.set()
+
+    async def begin(self, run_id: str) -> None:  # noqa: ARG002 - it is among those asked for
+        self.wake()
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run that is driven here."""
+        if drive := self._drives.get(run_id):
+            drive.stop("cancelled")
+
+    async def settled(self, run_id: str) -> None:
+        """Return once nothing of this process works on a run."""
+        if task := self._tasks.get(run_id):
+            await asyncio.wait((task,))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                await self._round()
+            except StoreError as error:
+                log.warning("cannot look after runs: %s", error)
+            except Exception:
+                log.exception("cannot look after runs")
+            try:
+                async with asyncio.timeout(_ROUND_S):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def drain(self, within_s: float) -> None:
+        """Stop all drives, between two nodes where one ends in time; their runs go on elsewhere."""
+        tasks = list(self._tasks.values())
+        for drive in self._drives.values():
+            drive.drain()
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        for drive in self._drives.values():
+            drive.stop("drained")
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_S)
+
+    async def _round(self) -> None:
+        for run_id in await self._store.cancelling():
+            self.cancel(run_id)
+        if time.monotonic() - self._renewed >= _RENEW_S:
+            self._renewed = time.monotonic()
+            await asyncio.gather(*map(self._renew, list(self._drives.values())))
+        for run_id in list(self._asked):
+            await self._claim(run_id, frozenset())
+        free = self._slots - len(self._drives) - len(self._asked)
+        if free > 0:
+            await self._claim_due(free)
+
+    async def _claim_due(self, free: int) -> None:
+        """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
+        gone = await self._store.gone()
+        due = await self._store.due(time.time(), gone, free if self._pick_up else _ALL)
+        for run_id in [each for each in due if self._pick_up or each in self._own][:free]:
+            await self._claim(run_id, gone)
+
+    async def _claim(self, run_id: str, gone: frozenset[str]) -> None:
+        if run_id in self._drives:
+            return
+        new_drive, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
+
+        def decide(run: Run) -> transitions.Step | None:
+            return transitions.claim(
+                run, lease=lease, now=time.time(), gone=gone, started=self._started(run)
+            )
+
+        try:
+            run = await self._store.transact(run_id, decide)
+        except RunNotFound:
+            run = None
+        self._asked.discard(run_id)
+        if run is not None:
+            self._drive(new_drive(run, lease), run)
+
+    def _drive(self, drive: "Drive", run: Run) -> None:
+        task = asyncio.create_task(drive.go(), name=f"run {run.run_id}")
+        self._drives[run.run_id], self._tasks[run.run_id] = drive, task
+        task.add_done_callback(partial(self._done, run.run_id))
+
+    def _done(self, run_id: str, task: asyncio.Task[None]) -> None:
+        del self._drives[run_id], self._tasks[run_id]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("lost hold of run %s; it will be picked up", run_id, exc_info=error)
+        self.wake()
+
+    async def _renew(self, drive: "Drive") -> None:
+        step = partial(transitions.extend, token=drive.token, now=time.time())
+        try:
+            await self._store.transact(drive.run_id, step)
+        except (LeaseLost, RunNotFound):
+            drive.stop("lost")
+        except StoreError as error:
+            log.warning("cannot hold run %s: %s", drive.run_id, error)
+
+    def _changed(self, run_id: str | None) -> None:
+        if run_id is None:
+            self.wake()
+
+
+def dispatch_here(
+    store: Store,
+    graph: "Callable[[], Builder] | None",
+    config: ServiceConfig,
+    files: RunFiles,
+    clean_up: CleanUp,
+    *,
+    pick_up: bool,
+) -> Dispatcher:
+    """Drives runs in this process, by `graph`."""
+    if graph is None:
+        raise ValueError("runs are driven by a graph here, or dispatched to others")
+
+    @cache
+    def open_graph() -> NewDrive:
+        # LangGraph takes longer to import than all else: who drives nothing does without it.
+        from runs.driving.checkpoints import LocalCheckpoints
+        from runs.driving.run_driver import Drive, Workshop
+
+        workshop = Workshop(
+            store=store,
+            graph=graph().compile(),
+            files=files,
+            checkpoints=LocalCheckpoints(config.runs),
+            limits=config.limits,
+            clean_up=clean_up,
+            hide=config.hide,
+        )
+        return partial(Drive, workshop)
+
+    if pick_up:
+        open_graph()
+    return Dispatcher(
+        store,
+        open_graph,
+        slots=config.max_concurrent,
+        pick_up=pick_up,
+        started=config.started,
+    )

@@ -1,0 +1,262 @@
+"""Drives one run through the graph: LangGraph's stream in, the run's events out."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphDrained
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl
+from langgraph.types import Command
+
+from graph import RECURSION_LIMIT, Limits, RunRequest, RunState, failure_of, resume_command, span
+from graph.errors import StoreError, VersionChanged
+from runs.driving.checkpoints import Checkpoints, LogBarrier, RunSaver
+from runs.driving.clean_up import CleanUp
+from runs.driving.event_writer import Recorder
+from runs.driving.graph_events import Interrupted, StreamReader, ending_of
+from runs.driving.run_files import RunFiles
+from runs.model import transitions
+from runs.model.current_run import CURRENT_RUN
+from runs.model.log_entry import Entry, hidden
+from runs.model.run import STATE_VERSION, Lease, Run
+from runs.model.transitions import Ending, LeaseLost
+from runs.store.protocol import Store
+
+log = logging.getLogger(__name__)
+
+Builder = StateGraph[RunState, None, RunRequest, RunState]
+Graph = CompiledStateGraph[RunState, None, RunRequest, RunState]
+Stop = Literal["cancelled", "drained", "failed", "lost"]
+
+_FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every drive needs."""
+
+    store: Store
+    graph: Graph
+    files: RunFiles
+    checkpoints: Checkpoints
+    limits: Limits
+    clean_up: CleanUp
+    gather_s: float = 0.0
+    """How long events are gathered before they are written together."""
+    hide: Callable[[str], str] = str
+    """Takes secrets out of a text; nothing should be there to take out."""
+
+
+class Drive:
+    """One process's work on one run, from its claim to its end, its waiting or its release."""
+
+    def __init__(self, workshop: Workshop, run: Run, lease: Lease) -> None:
+        self.run_id = run.run_id
+        self.token = lease.token
+        self._workshop = workshop
+        self._run = run
+        self._barrier = LogBarrier()
+        self._control = RunControl()
+        self._recorder = Recorder(
+            workshop.store, run.run_id, lease.token, self._broke, gather_s=workshop.gather_s
+        )
+        self._reader = StreamReader(run, self._put)
+        self._work: asyncio.Task[Ending | None] | None = None
+        self._stop: Stop | None = None
+        self._error: Exception | None = None
+        self._config: RunnableConfig = {
+            "configurable": {"thread_id": run.run_id},
+            "recursion_limit": RECURSION_LIMIT,
+        }
+
+    def drain(self) -> None:
+        """Stop between two nodes."""
+        self._control.request_drain("shutdown")
+
+    def stop(self, why: Stop) -> None:
+        """Stop now, in the middle of a node; once, so that the node can tidy up in peace."""
+        if self._stop is not None:
+            return
+        self._stop = why
+        self._barrier.stop()
+        if self._work:
+            self._work.cancel()
+
+    async def go(self) -> None:
+        """Carry the run on until it ends, waits, or is stopped; give the lease back."""
+        CURRENT_RUN.set(self.run_id)
+        if self._run.final:  # the claim itself ended it
+            await self._workshop.clean_up(self.run_id)
+            await self._release()
+            return
+        self._work = work = asyncio.create_task(self._attempt())
+        if self._stop:
+            work.cancel()
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:
+            self.stop("drained")
+            await asyncio.wait((work,))
+            raise
+        await self._recorder.flush()
+        ending = self._judge(work)
+        if self._stop == "lost":
+            return
+        if ending is not None:
+            await self._finish(ending)
+        await self._release()
+
+    def _put(self, entry: Entry) -> None:
+        self._recorder.put(hidden(entry, self._workshop.hide))
+
+    async def _release(self) -> None:
+        step = partial(transitions.release, token=self.token)
+        await self._workshop.store.transact(self.run_id, step)
+
+    def _judge(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
+        """How the attempt ended; None where it goes on later."""
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if isinstance(self._error or error, LeaseLost):
+            self._stop = "lost"
+            return None
+        if error is None:
+            return work.result()
+        if self._stop == "cancelled":
+            return self._reader.ending or Ending(status="cancelled")
+        if self._stop in ("drained", "lost") or isinstance(error, GraphDrained):
+            return None
+        error = self._error or error
+        log.error("run %s failed", self.run_id, exc_info=error)
+        return Ending(status="failed", error=failure_of(error, self._reader.node or ""))
+
+    async def _attempt(self) -> Ending | None:
+        if self._run.attempt > 1:
+            await self._tidy()
+        with span("run", run_id=self.run_id, attempt=self._run.attempt) as traced:
+            ending = await self._run_graph()
+            traced.set_attribute("coding_agent.status", ending.status if ending else "waiting")
+            return ending
+
+    async def _tidy(self) -> None:
+        """Remove what the attempt before may have left half written."""
+        try:
+            await self._workshop.files.tidy(self.run_id)
+        except OSError:
+            log.exception("run %s has something left over", self.run_id)
+
+    async def _run_graph(self) -> Ending | None:
+        if self._run.state_version != STATE_VERSION:
+            raise VersionChanged(
+                f"Run {self.run_id} was begun with state version {self._run.state_version}.",
+                f"Resume it with a release of state version {self._run.state_version}.",
+            )
+        async with self._workshop.checkpoints.open(self.run_id, self._barrier) as saver:
+            graph = self._workshop.graph.copy({"checkpointer": saver})
+            given = await self._first_input(graph, saver)
+            while interrupted := await self._stream(graph, given):
+                run = await self._ask(interrupted)
+                if run.cancelling:
+                    return Ending(status="cancelled")
+                if run.status == "waiting" or run.answer is None:
+                    return None
+                approval = run.answer.approval.model_dump(mode="json")
+                given = Command(resume={interrupted.id: approval})
+            return ending_of((await graph.aget_state(self._config)).values)
+
+    async def _first_input(self, graph: Graph, saver: RunSaver) -> RunRequest | Command[Any] | None:
+        """The request at the very first, a command where one is due, else None: just go on.
+
+        Whether the graph has taken a command, its state alone can say: the log may run ahead of it.
+        """
+        snapshot = await graph.aget_state(self._config)
+        if snapshot.created_at is None:
+            return self._run.request
+        self._reader.over = await saver.over(self._config)
+        attempt = self._run.resumed_as
+        if snapshot.values.get("attempt", 0) >= attempt:
+            return None
+        await saver.take_back(self._config)
+        snapshot = await graph.aget_state(self._config)
+        pending = tuple(task.name for task in snapshot.tasks)
+        limits = self._workshop.limits.lowered_by(self._run.request)
+        return resume_command(cast("RunState", snapshot.values), pending, limits, attempt)
+
+    async def _stream(
+        self, graph: Graph, given: RunRequest | Command[Any] | None
+    ) -> Interrupted | None:
+        parts = cast(
+            "AsyncGenerator[dict[str, Any], None]",
+            graph.astream(
+                given,
+                self._config,
+                stream_mode=["tasks", "custom"],
+                version="v2",
+                durability="sync",
+                control=self._control,
+            ),
+        )
+        interrupted = None
+        async with aclosing(parts):
+            try:
+                async for part in parts:
+                    interrupted = await self._take(part) or interrupted
+            except BaseException:
+                self._barrier.stop()  # else closing the graph would wait for what is held back
+                raise
+        return interrupted
+
+    async def _take(self, part: dict[str, Any]) -> Interrupted | None:
+        """Report one part. What ends a node is durable before the graph goes on."""
+        data = part["data"]
+        if part["type"] == "custom":
+            self._reader.custom(data)
+            return None
+        if "triggers" in data:
+            self._barrier.started(data["id"])
+            self._reader.started(data)
+            return None
+        interrupted = self._reader.ended(data)
+        await self._recorder.flush()
+        self._barrier.logged(data["id"])
+        return interrupted
+
+    async def _ask(self, interrupted: Interrupted) -> Run:
+        """Wait for the answer to a plan, unless it is there; the run as it is then."""
+        store = self._workshop.store
+        step = partial(
+            transitions.wait,
+            token=self.token,
+            now=time.time(),
+            plan_id=interrupted.plan_id,
+            plan=interrupted.plan,
+        )
+        run = await store.transact(self.run_id, step) or await store.get(self.run_id)
+        if run is None:
+            raise LeaseLost(f"run {self.run_id} was removed")
+        return run
+
+    async def _finish(self, ending: Ending) -> None:
+        """Log the end, then see to it that nothing of the attempt is left on the machine."""
+        for pause in (*_FINISH_PAUSES_S, None):
+            step = partial(transitions.finish, token=self.token, now=time.time(), ending=ending)
+            try:
+                await self._workshop.store.transact(self.run_id, step)
+                break
+            except StoreError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        if ending.status == "cancelled" or ending.error:
+            await self._workshop.clean_up(self.run_id)
+
+    def _broke(self, error: Exception) -> None:
+        self._error = error
+        self.stop("failed")

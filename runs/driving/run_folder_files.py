@@ -1,0 +1,50 @@
+"""The files of a run that its life needs: the newest diff, messages to its roles, the removal."""
+
+import json
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from graph import RunFolder
+from runs.model.run_record import rfc3339
+
+
+def newest_diff(runs: Path, run_id: str) -> bytes | None:
+    """The diff of the newest change that has one."""
+    diffs = RunFolder.of(runs, run_id).diff(0).parent
+    newest = max(diffs.glob("[0-9]*.diff"), key=lambda path: int(path.stem), default=None)
+    return newest.read_bytes() if newest else None
+
+
+def write_message(runs: Path, run_id: str, number: int, text: str) -> None:
+    """Add a message for the run's roles, as a whole file."""
+    folder = RunFolder.of(runs, run_id).root / "messages"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    message = {"text": text, "time": rfc3339(time.time())}
+    part = folder / f"{number:04d}.json.part"
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(message), encoding="ascii")
+    part.rename(part.with_suffix(""))
+
+
+def tidy(runs: Path, run_id: str) -> None:
+    """Remove what a killed process had not finished; only for who holds the run.
+
+    Names that begin with a dot are temporary. Trees, which untrusted code wrote to, are left alone.
+    """
+    run = RunFolder.of(runs, run_id)
+    for left in run.root.glob(".*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+    for folder in ("changes", "checks", "diffs", "transcripts/*"):
+        for left in run.root.glob(f"{folder}/.*"):
+            left.unlink()
+
+
+def remove(runs: Path, run_id: str) -> None:
+    """Remove a run's folder; its trees, which untrusted code wrote to, are gone before."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(RunFolder.of(runs, run_id).root)

@@ -1,0 +1,118 @@
+"""Drives one run in a process that was started for it, and looks after it meanwhile."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from graph import RunStarted
+from graph.errors import RunNotFound, StoreError
+from runs.driving.run_driver import Drive, Workshop
+from runs.model import transitions
+from runs.model.run import Lease, Run
+from runs.model.transitions import LEASE_S, LeaseLost
+
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 1.5
+_RENEW_S: Final = 5.0
+_RETRY_S: Final = 1.0
+
+
+class SoleDrive:
+    """Claims a run and drives it until it ends, waits, or is another's.
+
+    May be started any number of times for one run: one drives it. `earlier` says whether a service
+    that holds the run was an earlier try of this very call, and is therefore dead.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        started: Callable[[Run], RunStarted],
+        earlier: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._workshop = workshop
+        self._store = workshop.store
+        self._started = started
+        self._earlier = earlier
+
+    async def __call__(self, run_id: str) -> None:
+        claimed = await self._claim(run_id)
+        if claimed is None:
+            return
+        run, lease = claimed
+        drive = Drive(self._workshop, run, lease)
+        going = asyncio.create_task(drive.go(), name=f"run {run_id}")
+        try:
+            await self._attend(drive, going)
+        except asyncio.CancelledError:
+            drive.stop("drained")
+            await asyncio.wait((going,))
+            raise
+        try:
+            await going
+        except LeaseLost as error:
+            log.warning("this process lost hold of its run: %s", error)
+
+    async def _claim(self, run_id: str) -> tuple[Run, Lease] | None:
+        """Take the run; wait where its last driver still tidies up, or may have died."""
+        held_until = None
+        while True:
+            run = await self._store.get(run_id)
+            if run is None or run.status not in ("queued", "running"):
+                return None
+            held = run.lease
+            dead = frozenset({held.service} if held and self._earlier(held.service) else ())
+            if claimed := await self._taken(run_id, dead):
+                return claimed
+            if held_until is not None and held and held.until > held_until:
+                return None  # its driver has just said that it lives
+            held_until = held.until if held and run.status == "running" else None
+            await asyncio.sleep(_RETRY_S)
+
+    async def _taken(self, run_id: str, dead: frozenset[str]) -> tuple[Run, Lease] | None:
+        now = time.time()
+        service, token = self._store.service, secrets.token_hex(8)
+        lease = Lease(service=service, token=token, until=now + LEASE_S)
+
+        def decide(run: Run) -> transitions.Step | None:
+            return transitions.claim(
+                run, lease=lease, now=now, gone=dead, started=self._started(run)
+            )
+
+        try:
+            run = await self._store.transact(run_id, decide)
+        except RunNotFound:
+            return None
+        return (run, lease) if run else None
+
+    async def _attend(self, drive: Drive, going: "asyncio.Task[None]") -> None:
+        """Hold the lease, and stop the drive where the record says so."""
+        renewed = time.monotonic()
+        while not going.done():
+            await asyncio.wait((going,), timeout=_LOOK_S)
+            if going.done():
+                return
+            try:
+                run = await self._store.get(drive.run_id)
+                if run is None or run.lease is None or run.lease.token != drive.token:
+                    if run is None or run.lease is not None:
+                        drive.stop("lost")
+                elif run.cancelling:
+                    drive.stop("cancelled")
+                if time.monotonic() - renewed >= _RENEW_S:
+                    await self._renew(drive)
+                    renewed = time.monotonic()
+            except StoreError as error:
+                log.warning("cannot look after run %s: %s", drive.run_id, error)
+
+    async def _renew(self, drive: Drive) -> None:
+        step = partial(transitions.extend, token=drive.token, now=time.time())
+        try:
+            await self._store.transact(drive.run_id, step)
+        except (LeaseLost, RunNotFound):
+            drive.stop("lost")

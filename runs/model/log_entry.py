@@ -1,0 +1,112 @@
+"""An event on its way into the log: valid JSON of bounded size, whatever it reports."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from graph import EventBase
+from runs.model.run_record import encode
+
+MAX_BYTES: Final = 64 * 1024 - 256
+"""Of an event's own fields; the rest of 64 KiB is for `seq`, `runId` and `time`."""
+_SHORT: Final = 64
+"""A string of this length is never cut: names, codes, digests."""
+_MAX_DEPTH: Final = 32
+_MAX_INT_BITS: Final = 1024
+_CUT: Final = " … "
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What will be one event, if its key is not in the run's log yet. `text` is `data` as JSON."""
+
+    key: str
+    time: float
+    data: dict[str, Any]
+    text: str
+
+    @property
+    def type(self) -> str:
+        return str(self.data["type"])
+
+
+def entry(event: EventBase) -> Entry:
+    """An event of the vocabulary as an entry."""
+    return entry_of(event.key, event.data())
+
+
+def entry_of(key: str, data: dict[str, Any]) -> Entry:
+    """`data`, which names its `type`, made valid JSON; long strings and lists are cut to fit."""
+    fitted, text = _fit(data)
+    return Entry(key=_text(key), time=time.time(), data=fitted, text=text)
+
+
+def hidden(entry: Entry, hide: Callable[[str], str]) -> Entry:
+    """The entry without what `hide` takes out of a text."""
+    text = hide(entry.text)
+    return entry if text == entry.text else replace(entry, text=text, data=json.loads(text))
+
+
+def _fit(data: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    length = MAX_BYTES
+    while length >= _SHORT:
+        cleaner = _Cleaner(length)
+        clean = {name: cleaner.clean(value, 1) for name, value in data.items()}
+        if cleaner.cut:
+            clean["truncated"] = True
+        text = encode(clean)
+        if len(text.encode()) <= MAX_BYTES:
+            return clean, text
+        length //= 2
+    bare = {"type": data["type"], "truncated": True}
+    return bare, encode(bare)
+
+
+class _Cleaner:
+    """Makes JSON of anything; no string is longer than `length`, no list than a part of it."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._items = max(1, length // _SHORT)
+        self.cut = False
+
+    def clean(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._string(value)
+        if value is None or isinstance(value, int | float):
+            return _number(value)
+        if depth > _MAX_DEPTH:
+            self.cut = True
+            return None
+        if isinstance(value, dict):
+            items = list(value.items())[: self._items]
+            self.cut |= len(items) < len(value)
+            return {self._string(str(key)): self.clean(item, depth + 1) for key, item in items}
+        if isinstance(value, list | tuple):
+            self.cut |= len(value) > self._items
+            return [self.clean(item, depth + 1) for item in value[: self._items]]
+        return self._string(str(value))
+
+    def _string(self, value: str) -> str:
+        if len(value) > self._length:
+            self.cut = True
+            half = self._length // 2
+            value = value[:half] + _CUT + value[len(value) - half :]
+        return _text(value)
+
+
+def _number(value: float | None) -> float | None:
+    """None for what JSON, or a reader of it, cannot hold."""
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MAX_INT_BITS else None
+    return value if value is None or math.isfinite(value) else None
+
+
+def _text(value: str) -> str:
+    """Lone surrogates have no place in UTF-8."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)

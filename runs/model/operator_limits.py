@@ -1,0 +1,102 @@
+"""What the service of runs is told by its operator, and what a request may ask for within it."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from graph import Limits, RoleName, RunRequest, RunStarted, request_of
+from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed
+from runs.model.run import Run
+
+_OPEN_LIMITS: Final = {"max_cost_usd": "maxCostUsd", "max_tokens": "maxTokens"}
+_FIRM_LIMITS: Final = {"max_fix_rounds": "maxFixRounds", "timeout_s": "timeoutS"}
+_ABSENT: Final[tuple[Any, ...]] = (None, "", [])
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """Plain values; a request may lower `limits`, never raise them."""
+
+    runs: Path
+    """The folder of all runs."""
+    limits: Limits
+    max_concurrent: int
+    max_queued: int
+    max_readers: int
+    models: Mapping[RoleName, str]
+    allowed_models: tuple[str, ...]
+    """What a request may name; empty: any."""
+    allow: tuple[str, ...]
+    """What a request's `allow` may name."""
+    version: str
+    keep_days: int
+    hide: Callable[[str], str] = str
+    """Takes the service's secrets out of a text."""
+
+    def accept(self, request: RunRequest) -> RunRequest:
+        """The request with its effective limits. Raises RequestError."""
+        accepted = request_of(request)
+        if not accepted["prompt"].strip():
+            raise InvalidRequest("prompt is empty.", "Say in a sentence what should change.")
+        self._check_limits(dict(accepted))
+        model = accepted.get("model")
+        if model and self.allowed_models and model not in self.allowed_models:
+            raise ModelNotAllowed(
+                f"model {model!r} is not one that may be used here.",
+                f"Use one of {', '.join(self.allowed_models)}.",
+            )
+        refused = set(accepted.get("allow") or ()) - set(self.allow)
+        if refused:
+            raise InvalidRequest(
+                f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
+                "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
+            )
+        return self._limited(accepted)
+
+    def lowered(self, request: RunRequest, asked: dict[str, Any]) -> RunRequest:
+        """An accepted request with other limits. Raises RequestError."""
+        self._check_limits(asked)
+        return self._limited({**request, **asked})  # type: ignore[typeddict-item]
+
+    def models_of(self, request: RunRequest) -> dict[RoleName, str]:
+        """The model of each role."""
+        return {role: request.get("model") or model for role, model in self.models.items()}
+
+    def started(self, run: Run) -> RunStarted:
+        """The event that begins the log of a run."""
+        return RunStarted(
+            repo_url=run.request["repo_url"],
+            prompt=run.request["prompt"],
+            base_branch=run.request.get("base_branch"),
+            models=self.models_of(run.request),
+            version=self.version,
+            attempt=run.attempt,
+        )
+
+    def _limited(self, request: RunRequest) -> RunRequest:
+        return {**request, **self.limits.lowered_by(request).model_dump()}  # type: ignore[typeddict-item]
+
+    def _check_limits(self, values: dict[str, Any]) -> None:
+        """0 means no limit for money and tokens, where the operator sets none either."""
+        for field, name in (_OPEN_LIMITS | _FIRM_LIMITS).items():
+            asked, limit = values.get(field), getattr(self.limits, field)
+            if asked is None:
+                continue
+            if not math.isfinite(asked) or asked < (1 if field == "timeout_s" else 0):
+                raise InvalidRequest(f"{name} {asked} is out of range.")
+            raised = asked > limit
+            if field in _OPEN_LIMITS:
+                raised = limit > 0 and (asked == 0 or asked > limit)
+            if raised:
+                raise LimitRaised(f"{name} {asked} is above the operator's {limit}.")
+
+
+def digest_of(request: RunRequest) -> str:
+    """The same for the same request, however it was written."""
+    given = request_of(request).items()
+    plain = {name: value for name, value in given if value is not False and value not in _ABSENT}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""One run as the store keeps it: its record, its lease, and where its log stands."""
+
+import time
+from typing import Any, Final
+
+from pydantic import Field
+
+from graph import (
+    Approval,
+    NodeFinished,
+    NodeName,
+    NodeOutcome,
+    RunRequest,
+    Spend,
+    Status,
+    Usage,
+    Value,
+)
+from runs.model.run_record import FINAL, RunRecord
+
+STATE_VERSION: Final = 1
+"""Of the graph's state in checkpoints; another one's runs cannot be carried on."""
+RESUMABLE: Final[frozenset[Status]] = FINAL - {"succeeded", "no_changes", "rejected"}
+
+
+class Lease(Value):
+    """The right to drive a run. `token` is one drive's; without one, a process has only asked."""
+
+    service: str
+    token: str
+    until: float
+
+
+class Answer(Value):
+    """The caller's answer to one plan, kept until the graph has taken it."""
+
+    plan_id: str
+    approval: Approval
+
+
+class OpenNode(Value):
+    """A node that has started and not finished."""
+
+    node: NodeName
+    visit: int
+    since: float
+
+    def finished(self, outcome: NodeOutcome, now: float) -> NodeFinished:
+        duration_ms = round(max(0.0, now - self.since) * 1000)
+        return NodeFinished(
+            node=self.node, visit=self.visit, outcome=outcome, duration_ms=duration_ms
+        )
+
+
+class Run(Value):
+    """Everything of a run that decisions are made on. Times are Unix seconds."""
+
+    run_id: str
+    owner: str
+    request: RunRequest
+    status: Status = "queued"
+    node: str | None = None
+    attempt: int = 1
+    created_at: float = Field(default_factory=time.time)
+    updated_at: float = Field(default_factory=time.time)
+    queued_at: float = Field(default_factory=time.time)
+    last_seq: int = 0
+    begun: bool = False
+    """`run.started` is in the log."""
+    resumed_as: int = 0
+    """The newest attempt that the caller began by a resume; the graph's state says if it knows."""
+    cancelling: bool = False
+    lease: Lease | None = None
+    plan_id: str | None = None
+    """The plan that waits for an answer."""
+    answer: Answer | None = None
+    open_node: OpenNode | None = None
+    visits: dict[str, int] = Field(default_factory=dict)
+    spend: Spend = Spend()
+    pr_url: str | None = None
+    branch: str | None = None
+    idle_pickups: int = 0
+    """Pick-ups in a row after which nothing was done."""
+    messages: int = 0
+    fence: int = 0
+    """The number of the newest role call, where the run's folder cannot tell at once."""
+    state_version: int = STATE_VERSION
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def record(self) -> RunRecord:
+        return RunRecord(
+            run_id=self.run_id,
+            owner=self.owner,
+            status=self.status,
+            node=self.node,
+            attempt=self.attempt,
+            request=self.request,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+    def held(self, now: float, gone: frozenset[str]) -> bool:
+        """Whether this run is a living process's to drive; `gone` are services that have ended."""
+        lease = self.lease
+        return lease is not None and lease.until > now and lease.service not in gone
+
+    def driven(self, now: float, gone: frozenset[str]) -> bool:
+        """Whether a living process drives this run."""
+        return self.held(now, gone) and bool(self.lease and self.lease.token)
+
+    def but(self, **changes: Any) -> "Run":
+        """A copy with `changes`."""
+        return self.model_copy(update=changes)
+
+    def after(self, event: dict[str, Any], now: float) -> "Run":
+        """This run once `event` is in its log."""
+        kind = event["type"]
+        if kind == "node.started":
+            opened = OpenNode(node=event["node"], visit=event["visit"], since=now)
+            visits = {**self.visits, opened.node: opened.visit}
+            return self.but(node=opened.node, open_node=opened, visits=visits)
+        if kind == "node.finished":
+            idle = self.idle_pickups if event["outcome"] == "stopped" else 0
+            return self.but(open_node=None, idle_pickups=idle)
+        if kind == "usage":
+            return self.but(spend=self.spend + spend_of(event), idle_pickups=0)
+        if kind in ("pr.created", "pr.updated"):
+            return self.but(pr_url=event.get("url"), branch=event["branch"], idle_pickups=0)
+        return self if kind.startswith("run.") else self.but(idle_pickups=0)
+
+
+def spend_of(event: dict[str, Any]) -> Spend:
+    """What a `usage` event adds; a turn is a whole reply."""
+    turns = event.get("replies", 1)
+    return Spend(usage=Usage.model_validate(event), cost_usd=event["costUsd"], turns=turns)

@@ -1,0 +1,86 @@
+"""What the store keeps of a run, and who may see it."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from graph import RunRequest, Status
+
+FINAL: frozenset[Status] = frozenset(
+    (
+        "succeeded",
+        "no_changes",
+        "rejected",
+        "incomplete",
+        "blocked",
+        "budget_exhausted",
+        "timed_out",
+        "failed",
+        "interrupted",
+        "cancelled",
+    )
+)
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks; an operator sees all runs, others their own name's."""
+
+    name: str
+    operator: bool = False
+
+    def sees(self, owner: str) -> bool:
+        return self.operator or self.name == owner
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as the store has it. Times are Unix seconds; `node` is where it is or stopped."""
+
+    run_id: str
+    owner: str
+    status: Status
+    node: str | None
+    attempt: int
+    request: RunRequest
+    created_at: float
+    updated_at: float
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """One event as the log has it; `data` holds `type` and the type's own fields."""
+
+    run_id: str
+    seq: int
+    time: float
+    type: str
+    data: dict[str, Any]
+
+    @cached_property
+    def payload(self) -> str:
+        """The JSON object that readers get, one line."""
+        common = {"seq": self.seq, "runId": self.run_id, "time": rfc3339(self.time)}
+        return encode({**common, **self.data})
+
+
+def encode(value: Any) -> str:
+    """JSON on one line, also for readers to whom U+0085, U+2028 and U+2029 end a line."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text if text.isascii() else text.translate(_LINE_ENDS)
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds."""
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

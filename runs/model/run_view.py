@@ -1,0 +1,83 @@
+"""A run as one JSON object, folded from its record and its log."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from graph import Spend
+from runs.model.run import Run, spend_of
+from runs.model.run_record import LoggedEvent, rfc3339
+
+SHOWN: Final = (
+    "plan.ready",
+    "validation.finished",
+    "review.finished",
+    "gate.finished",
+    "usage",
+    "pr.created",
+    "pr.updated",
+    "run.finished",
+)
+"""Types of the events that the object is made of."""
+
+
+def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
+    """The object that `GET /runs/{id}` answers with; `events` are those of the types in SHOWN."""
+    of_type: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SHOWN}
+    pull_request = None
+    for event in events:
+        fields = {name: value for name, value in event.data.items() if name != "type"}
+        of_type[event.type].append(fields)
+        if event.type in ("pr.created", "pr.updated"):
+            pull_request = {name: fields.get(name) for name in ("url", "number", "branch", "draft")}
+    ends = of_type["run.finished"]
+    return {
+        "runId": run.run_id,
+        "status": run.status,
+        "reason": ends[-1].get("reason") if run.final and ends else None,
+        "node": run.node,
+        "attempt": run.attempt,
+        "repoUrl": run.request["repo_url"],
+        "prompt": run.request["prompt"],
+        "planId": run.plan_id,
+        "plan": _plan(run, of_type["plan.ready"]),
+        "validations": of_type["validation.finished"],
+        "reviews": of_type["review.finished"],
+        "gate": _last(of_type["gate.finished"]),
+        "usage": run.spend.usage.model_dump(),
+        "costUsd": run.spend.cost_usd,
+        "roles": _roles(of_type["usage"]),
+        "pr": pull_request,
+        "error": ends[-1].get("error") if run.final and ends else None,
+        "createdAt": rfc3339(run.created_at),
+        "updatedAt": rfc3339(run.updated_at),
+    }
+
+
+def _plan(run: Run, ready: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The newest plan, or the one that the caller put in its place."""
+    if not ready:
+        return None
+    answer, newest = run.answer, ready[-1]
+    if answer and answer.plan_id == newest["planId"] and answer.approval.plan:
+        return answer.approval.plan.model_dump(mode="json", by_alias=True)
+    plan: dict[str, Any] | None = newest.get("plan")
+    return plan
+
+
+def _roles(usages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    spends: dict[str, Spend] = {}
+    for usage in usages:
+        role = usage["role"]
+        spends[role] = spends.get(role, Spend()) + spend_of(usage)
+    return {
+        role: {
+            "usage": spend.usage.model_dump(),
+            "costUsd": spend.cost_usd,
+            "turns": spend.turns,
+        }
+        for role, spend in spends.items()
+    }
+
+
+def _last(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return items[-1] if items else None

@@ -1,0 +1,267 @@
+"""How a run changes, as pure functions: a run and a wish make the next run and its events.
+
+The store calls one within a transaction; None means that nothing is to be changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graph import (
+    Approval,
+    Failure,
+    FinalStatus,
+    PlanWaiting,
+    RunQueued,
+    RunRequest,
+    RunResumed,
+    RunStarted,
+    Value,
+)
+from graph import RunFinished as RunFinishedEvent
+from graph.errors import PlanChanged, RunActive, RunFinished, RunNotWaiting
+from runs.model.log_entry import Entry, entry
+from runs.model.run import RESUMABLE, Answer, Lease, Run
+
+LEASE_S: Final = 20.0
+MAX_IDLE_PICKUPS: Final = 5
+
+
+class LeaseLost(Exception):
+    """Raised when a drive writes to a run that is no longer its own."""
+
+
+class Ending(Value):
+    """How an attempt ended, beside what the run itself knows."""
+
+    status: FinalStatus
+    reason: str | None = None
+    pr_url: str | None = None
+    branch: str | None = None
+    patch: str | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The run as it will be, before `entries` have been added to its log."""
+
+    run: Run
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """How a run comes to be driven: by the process that asks (`lease`), or through the queue."""
+
+    lease: Lease | None = None
+    position: int | None = None
+
+    @classmethod
+    def queued(cls, lease: Lease | None, waiting: int) -> "Entrance":
+        """By this process, or behind the `waiting` runs that have no slot yet."""
+        return cls(lease, None if lease else max(0, waiting) + 1)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return () if self.position is None else (entry(RunQueued(position=self.position)),)
+
+
+def claim(
+    run: Run, *, lease: Lease, now: float, gone: frozenset[str], started: RunStarted
+) -> Step | None:
+    """Take a run to drive it: one that is due, or one whose process was lost."""
+    asked_here = run.lease and run.lease.service == lease.service and not run.lease.token
+    if run.status not in ("queued", "running") or (run.held(now, gone) and not asked_here):
+        return None
+    taken = run.but(lease=lease, status="running", updated_at=now)
+    if run.status == "running":
+        return _pick_up(taken, now)
+    if run.begun:
+        return Step(taken)
+    return Step(taken.but(begun=True), (entry(started),))
+
+
+def _pick_up(run: Run, now: float) -> Step:
+    """End the attempt whose process was lost, and begin the next in the same transaction."""
+    if run.cancelling:
+        return _finish(run, Ending(status="cancelled"), now)
+    if run.idle_pickups >= MAX_IDLE_PICKUPS:
+        hint = "See the log of the process that drove the run, then resume it."
+        what = f"The run's process was lost {run.idle_pickups + 1} times with nothing done between."
+        error = Failure(code="interrupted", message=what, hint=hint, node=run.node or "")
+        return _finish(run, Ending(status="interrupted", error=error), now)
+    ended = _finish(run, Ending(status="interrupted"), now)
+    attempt = run.attempt + 1
+    resumed = entry(RunResumed(attempt=attempt, reason="picked_up"))
+    next_run = run.but(attempt=attempt, idle_pickups=run.idle_pickups + 1)
+    return Step(next_run, (*ended.entries, resumed))
+
+
+def extend(run: Run, *, token: str, now: float) -> Step:
+    """Hold the lease for longer."""
+    return Step(_mine(run, token, now))
+
+
+def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Step:
+    """Add what a drive reports."""
+    return Step(_mine(run, token, now).but(updated_at=now), tuple(entries))
+
+
+def wait(
+    run: Run, *, token: str, now: float, plan_id: str, plan: dict[str, Any] | None
+) -> Step | None:
+    """Let a run wait for the answer to its plan; not where that was given, nor a cancelled one."""
+    mine = _mine(run, token, now)
+    if run.cancelling or (run.answer and run.answer.plan_id == plan_id):
+        return None
+    event = PlanWaiting.model_validate(
+        {"key": f"plan.waiting:{plan_id}:{run.attempt}", "plan_id": plan_id, "plan": plan or {}}
+    )
+    waiting = mine.but(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
+    return Step(waiting, (entry(event),))
+
+
+def finish(run: Run, *, token: str, now: float, ending: Ending) -> Step:
+    """End an attempt. The lease is held on, until nothing of the run is left on the machine."""
+    return _finish(_mine(run, token, now), ending, now)
+
+
+def release(run: Run, *, token: str) -> Step | None:
+    """Give the lease back."""
+    if run.lease is None or run.lease.token != token:
+        return None
+    return Step(run.but(lease=None))
+
+
+def cancel(
+    run: Run,
+    *,
+    lease: Lease,
+    now: float,
+    gone: frozenset[str],
+) -> Step | None:
+    """Ask a run's driver to stop; one that has none ends at once, `lease` held by the caller."""
+    if run.cancelling and (run.status == "cancelled" or not run.final):
+        return None
+    if run.final:
+        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
+    cancelling = run.but(cancelling=True, updated_at=now)
+    if run.driven(now, gone):
+        return Step(cancelling)
+    return _finish(cancelling.but(lease=lease), Ending(status="cancelled"), now)
+
+
+def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
+    """Cancel a run that has waited for an answer since `before`; `lease` is held by the caller."""
+    if run.status != "waiting" or run.updated_at >= before:
+        return None
+    ending = Ending(status="cancelled", reason="plan_not_answered")
+    return _finish(run.but(lease=lease), ending, now)
+
+
+def answer(run: Run, *, approval: Approval, now: float, entrance: Entrance) -> Step:
+    """Keep the answer to the waiting plan and let the run go on."""
+    if run.status != "waiting" or run.plan_id is None:
+        raise RunNotWaiting(f"Run {run.run_id} does not wait for an answer: {run.status}.")
+    if approval.plan_id is not None and approval.plan_id != run.plan_id:
+        raise PlanChanged(f"Plan {approval.plan_id!r} is not the one that waits: {run.plan_id!r}.")
+    answered = run.but(
+        status="queued",
+        queued_at=now,
+        updated_at=now,
+        plan_id=None,
+        answer=Answer(plan_id=run.plan_id, approval=approval),
+        lease=entrance.lease,
+    )
+    return Step(answered, entrance.entries)
+
+
+def resume(
+    run: Run,
+    *,
+    request: RunRequest,
+    now: float,
+    gone: frozenset[str],
+    entrance: Entrance,
+    attended: bool,
+) -> Step:
+    """Begin another attempt of a run that has ended, under the limits of `request`.
+
+    One that nobody drives ends first, in the same transaction.
+    """
+    ended = _abandoned(run, now, gone, attended=attended)
+    if run.final and run.status not in RESUMABLE:
+        raise RunFinished(f"Run {run.run_id} has ended for good: {run.status}.")
+    attempt = run.attempt + 1
+    resumed = run.but(
+        status="queued",
+        attempt=attempt,
+        request=request,
+        queued_at=now,
+        updated_at=now,
+        resumed_as=attempt,
+        cancelling=False,
+        idle_pickups=0,
+        lease=run.lease if run.held(now, gone) else entrance.lease,
+    )
+    event = entry(RunResumed(attempt=attempt, reason="resumed"))
+    return Step(resumed, (*ended, event, *entrance.entries))
+
+
+def remove(run: Run, *, lease: Lease, now: float, gone: frozenset[str], attended: bool) -> Step:
+    """Hold a run that is about to be removed, so that nobody takes it up meanwhile."""
+    ended = _abandoned(run, now, gone, attended=attended)
+    if run.driven(now, gone):
+        raise RunActive(f"Run {run.run_id} is being tidied up.")
+    status = run.status if run.final else "interrupted"
+    return Step(run.but(lease=lease, status=status, updated_at=now), ended)
+
+
+def number_message(run: Run) -> Step:
+    """Count one more message to the run's roles."""
+    if run.final:
+        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
+    return Step(run.but(messages=run.messages + 1))
+
+
+def raise_fence(run: Run, *, service: str) -> Step:
+    """Number one more role call; only for the process that drives the run."""
+    if run.lease is None or run.lease.service != service:
+        raise LeaseLost(f"another process drives run {run.run_id}")
+    return Step(run.but(fence=run.fence + 1))
+
+
+def _mine(run: Run, token: str, now: float) -> Run:
+    """The run with its lease drawn out, where it is `token`'s."""
+    if run.lease is None or run.lease.token != token:
+        raise LeaseLost(f"another process drives run {run.run_id}")
+    return run.but(lease=run.lease.model_copy(update={"until": now + LEASE_S}))
+
+
+def _abandoned(run: Run, now: float, gone: frozenset[str], *, attended: bool) -> tuple[Entry, ...]:
+    """The end of a run that nobody drives; nothing of one that has ended. Raises RunActive."""
+    if run.final:
+        return ()
+    if run.status == "waiting" or attended or run.held(now, gone):
+        raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
+    return _finish(run, Ending(status="interrupted"), now).entries
+
+
+def _finish(run: Run, ending: Ending, now: float) -> Step:
+    entries = []
+    if run.open_node:
+        entries.append(entry(run.open_node.finished("stopped", now)))
+    finished = RunFinishedEvent(
+        attempt=run.attempt,
+        status=ending.status,
+        reason=ending.reason,
+        pr_url=ending.pr_url or run.pr_url,
+        branch=ending.branch or run.branch,
+        patch=ending.patch,
+        usage=run.spend.usage,
+        cost_usd=run.spend.cost_usd,
+        error=ending.error,
+    )
+    entries.append(entry(finished))
+    return Step(run.but(status=ending.status, plan_id=None, updated_at=now), tuple(entries))

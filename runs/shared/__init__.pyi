@@ -1,0 +1,10 @@
+from .archived_run_files import ArchiveFiles as ArchiveFiles
+from .backend import Mount as Mount
+from .backend import Places as Places
+from .modal_backend import VOLUME as VOLUME
+from .modal_backend import VolumeMount as VolumeMount
+from .modal_backend import mapped as mapped
+from .modal_backend import modal_places as modal_places
+from .modal_backend import note_of as note_of
+from .store import SharedStore as SharedStore
+from .version_chain import Ledger as Ledger

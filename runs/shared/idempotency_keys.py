@@ -1,0 +1,68 @@
+"""The idempotency keys of a shared store, and what it still knows of removed runs."""
+
+import hashlib
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from runs.model.removed_run import Removed, mismatch, removed
+from runs.model.run import Run
+from runs.shared.backend import Places
+from runs.shared.version_chain import Ledger
+from runs.store.protocol import IdempotencyKey
+
+_UNSURE_S: Final = 30.0
+
+
+class UsedKeys:
+    """Which run each key stands for, also once that is removed."""
+
+    def __init__(self, places: Places, ledger: Ledger) -> None:
+        self._keys = places.keys
+        self._removed = places.removed
+        self._ledger = ledger
+
+    async def take(self, key: IdempotencyKey, run: Run) -> tuple[Run, Run | None]:
+        """Take the key for `run`, or find the run that has it.
+
+        A key whose run is not there was taken a moment ago by one that may have died: then the
+        run is entered under that id, by whoever is faster. Raises IdempotencyMismatch, RunRemoved.
+        """
+        name = _name(key)
+        mine: dict[str, Any] = {"run_id": run.run_id, "digest": key.digest, "at": time.time()}
+        if await self._keys.add(name, mine):
+            return run, None
+        taken = await self._keys.get(name) or mine
+        run_id = taken["run_id"]
+        edition = await self._ledger.newest(run_id)
+        gone = edition is None and await self._removed.get(run_id) is not None
+        if taken["digest"] != key.digest:
+            if edition or gone or time.time() - taken["at"] < _UNSURE_S:
+                raise mismatch(run_id)
+            await self._keys.put(name, mine)
+            return run, None
+        if gone:
+            raise removed(run_id)
+        return (run, edition.run) if edition else (run.but(run_id=run_id), None)
+
+    async def give_back(self, key: IdempotencyKey) -> None:
+        """Free a key whose run was not entered."""
+        await self._keys.pop(_name(key))
+
+    async def keep(self, run: Removed) -> None:
+        """Remember a run that is about to be removed."""
+        await self._removed.put(run.run_id, asdict(run))
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        known = [Removed(**value) async for _, value in self._removed.items()]
+        theirs = [run for run in known if run.owner == owner and run.created_at >= since]
+        return sum(run.cost_usd or 0.0 for run in theirs)
+
+    async def forget(self, before: float) -> None:
+        for table, began in ((self._keys, "at"), (self._removed, "created_at")):
+            for name in [name async for name, value in table.items() if value[began] < before]:
+                await table.pop(name)
+
+
+def _name(key: IdempotencyKey) -> str:
+    return hashlib.sha256(f"{key.owner}\0{key.key}".encode()).hexdigest()

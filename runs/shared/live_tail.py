@@ -1,0 +1,113 @@
+"""The runs that somebody in this process watches: what the live tail says of them, kept for all."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graph.errors import StoreError
+from runs.model.run_record import LoggedEvent
+from runs.shared.backend import Tail
+from runs.shared.run_version import Edition, KeptEvent
+
+log = logging.getLogger(__name__)
+
+_SILENT_S: Final = 5.0
+_RING: Final = 2_000
+_ITEM: Final = 128 * 1024
+"""Characters, and as many more as one event has; an item takes 1 MiB."""
+
+
+@dataclass
+class Followed:
+    """One run: its newest events without gaps, how many watch it, and who reads the tail."""
+
+    watchers: int = 0
+    reader: "asyncio.Task[None] | None" = None
+    ring: deque[LoggedEvent] = field(default_factory=lambda: deque(maxlen=_RING))
+    edition: Edition | None = None
+    checked: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def add(self, events: list[LoggedEvent]) -> None:
+        for event in events:
+            last = self.ring[-1].seq if self.ring else None
+            if last is not None and event.seq > last + 1:
+                self.ring.clear()
+            if last is None or event.seq > last:
+                self.ring.append(event)
+
+    def after(self, after: int, limit: int) -> list[LoggedEvent]:
+        """The events after number `after`, where they are all here; else none."""
+        if not self.ring or not self.ring[0].seq <= after + 1 <= self.ring[-1].seq:
+            return []
+        start = after + 1 - self.ring[0].seq
+        return [self.ring[index] for index in range(start, min(len(self.ring), start + limit))]
+
+
+class Following:
+    """Reads the tail of each watched run once, and tells of what comes."""
+
+    def __init__(self, tail: Tail, tell: Callable[[str], None]) -> None:
+        self._tail = tail
+        self._tell = tell
+        self._runs: dict[str, Followed] = {}
+
+    def get(self, run_id: str) -> Followed | None:
+        return self._runs.get(run_id)
+
+    @contextmanager
+    def watch(self, run_id: str) -> Iterator[None]:
+        followed = self._runs.setdefault(run_id, Followed())
+        followed.watchers += 1
+        if followed.reader is None:
+            followed.reader = asyncio.create_task(self._read(run_id, followed))
+        try:
+            yield
+        finally:
+            followed.watchers -= 1
+            if not followed.watchers:
+                followed.reader.cancel()
+                self._runs.pop(run_id, None)
+
+    async def close(self) -> None:
+        readers = [each.reader for each in self._runs.values() if each.reader]
+        for reader in readers:
+            reader.cancel()
+        for reader in readers:
+            with suppress(asyncio.CancelledError):
+                await reader
+
+    async def _read(self, run_id: str, followed: Followed) -> None:
+        """After a silence, and where the tail fails, let the watchers look at the record."""
+        while True:
+            try:
+                async for item in self._tail.follow(run_id, _SILENT_S):
+                    followed.add(loaded(run_id, item))
+                    followed.checked = 0.0
+                    self._tell(run_id)
+            except StoreError as error:
+                log.warning("the tail of run %s cannot be read: %s", run_id, error)
+                await asyncio.sleep(_SILENT_S)
+            followed.checked = 0.0
+            self._tell(run_id)
+
+
+def items_of(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:
+    """Events as items of the tail, none too large for it."""
+    items: list[list[dict[str, Any]]] = []
+    size = _ITEM
+    for kept in events:
+        if size >= _ITEM:
+            items.append([])
+            size = 0
+        items[-1].append(kept.dump())
+        size += len(str(kept.event.data))
+    return items
+
+
+def loaded(run_id: str, item: list[dict[str, Any]]) -> list[LoggedEvent]:
+    return [KeptEvent.load(run_id, kept).event for kept in item]

@@ -1,0 +1,209 @@
+"""Modal's Dicts, Queue and Volume as the places of a store. All their errors are mapped here."""
+
+import asyncio
+import logging
+import os
+import queue
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import modal
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from graph.errors import StoreFull, StoreStale, StoreUnavailable
+from runs.shared.backend import Places
+
+log = logging.getLogger(__name__)
+
+VOLUME: Final = "coding-agent-workspaces"
+_NAMES: Final = {
+    "runs": "coding-agent-runs",
+    "changes": "coding-agent-changes",
+    "live": "coding-agent-live",
+    "ended": "coding-agent-ended",
+    "pages": "coding-agent-pages",
+    "keys": "coding-agent-keys",
+    "removed": "coding-agent-removed",
+}
+_QUEUE: Final = "coding-agent-events"
+_BUSY_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+_FOREIGN: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
+
+
+class DictTable:
+    """A Table in a Modal Dict."""
+
+    def __init__(self, name: str) -> None:
+        self._dict = modal.Dict.from_name(name, create_if_missing=True)
+
+    async def get(self, key: str) -> Any:
+        with mapped():
+            return await self._dict.get.aio(key)
+
+    def get_now(self, key: str) -> Any:
+        """The same for a thread without an event loop."""
+        with mapped():
+            return self._dict.get(key)
+
+    async def put(self, key: str, value: Any) -> None:
+        with mapped():
+            await self._dict.put.aio(key, value)
+
+    async def add(self, key: str, value: Any) -> bool:
+        with mapped():
+            return await self._dict.put.aio(key, value, skip_if_exists=True)
+
+    async def pop(self, key: str) -> None:
+        with mapped():
+            await self._dict.pop.aio(key, None)
+
+    async def items(self) -> AsyncIterator[tuple[str, Any]]:
+        with mapped():
+            async for key, value in self._dict.items.aio():
+                yield key, value
+
+
+class QueueTail:
+    """A Tail in the partitions of a Modal Queue, which keeps 5,000 items of each for a day."""
+
+    def __init__(self, name: str) -> None:
+        self._queue = modal.Queue.from_name(name, create_if_missing=True)
+
+    async def put(self, partition: str, item: Any) -> None:
+        """Put without waiting. A full partition is emptied: readers find the gap in the archive."""
+        with mapped():
+            try:
+                await self._queue.put.aio(item, block=False, partition=partition)
+            except queue.Full:
+                await self._queue.clear.aio(partition=partition)
+                await self._queue.put.aio(item, block=False, partition=partition)
+
+    async def follow(self, partition: str, silent_s: float) -> AsyncGenerator[Any, None]:
+        with mapped():
+            items = self._queue.iterate.aio(partition=partition, item_poll_timeout=silent_s)
+            async with aclosing(items):
+                async for item in items:
+                    yield item
+
+    async def clear(self, partition: str) -> None:
+        with mapped():
+            await self._queue.clear.aio(partition=partition)
+
+
+class VolumeArchive:
+    """An Archive in a Modal Volume, read by its own calls: nothing is mounted."""
+
+    def __init__(self, volume: modal.Volume) -> None:
+        self._volume = volume
+
+    async def read(self, path: str) -> bytes | None:
+        with mapped():
+            try:
+                return b"".join([part async for part in self._volume.read_file.aio(path)])
+            except (FileNotFoundError, modal.exception.NotFoundError):
+                return None
+
+    async def names(self, folder: str) -> dict[str, float]:
+        with mapped():
+            try:
+                entries = await self._volume.listdir.aio(folder)
+            except (FileNotFoundError, modal.exception.NotFoundError):
+                return {}
+        return {entry.path.rsplit("/", 1)[-1]: float(entry.mtime) for entry in entries}
+
+    async def remove(self, path: str) -> None:
+        with mapped():
+            try:
+                await self._volume.remove_file.aio(path, recursive=True)
+            except (FileNotFoundError, modal.exception.NotFoundError):
+                return
+
+
+class VolumeMount:
+    """A Mount of a Modal Volume. While it is reloaded nothing of ours is written."""
+
+    def __init__(self, volume: modal.Volume, root: Path) -> None:
+        self.root = root
+        self._volume = volume
+        self._lock = asyncio.Lock()
+
+    async def keep(self, files: Mapping[str, bytes]) -> None:
+        async with self._lock:
+            await asyncio.to_thread(_write, self.root, files)
+            await self._commit()
+
+    async def commit(self) -> None:
+        async with self._lock:
+            await self._commit()
+
+    def commit_now(self) -> None:
+        """The same for a thread without an event loop."""
+        with mapped():
+            self._volume.commit()
+
+    async def reload(self) -> None:
+        async with self._lock:
+            for pause in (*_BUSY_PAUSES_S, None):
+                try:
+                    with mapped():
+                        await self._volume.reload.aio()  # type: ignore[no-untyped-call]
+                except RuntimeError as error:  # a file is open for a moment more
+                    if pause is None:
+                        raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
+                    await asyncio.sleep(pause)
+                else:
+                    return
+
+    async def _commit(self) -> None:
+        with mapped():
+            try:
+                await self._volume.commit.aio()  # type: ignore[no-untyped-call]
+            except RuntimeError as error:
+                raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
+
+
+def modal_places(volume: modal.Volume) -> Places:
+    """The store's places of this workspace and environment."""
+    return Places(
+        **{field: DictTable(name) for field, name in _NAMES.items()},
+        tail=QueueTail(_QUEUE),
+        archive=VolumeArchive(volume),
+    )
+
+
+def note_of(places: Places, key: str) -> Any:
+    """A note between functions, for a thread without an event loop."""
+    assert isinstance(places.changes, DictTable)
+    return places.changes.get_now(key)
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Modal's errors, and those of the way to it, as StoreError."""
+    try:
+        yield
+    except modal.exception.ResourceExhaustedError as error:
+        raise StoreFull(f"Modal takes no more now: {error}", "Try again in a moment.") from error
+    except _FOREIGN as error:
+        said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
+        raise StoreUnavailable(f"Modal does not answer: {said}") from error
+
+
+def _write(root: Path, files: Mapping[str, bytes]) -> None:
+    """Whole files, under a temporary name first."""
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with open(new, "xb", opener=_private) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

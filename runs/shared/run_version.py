@@ -1,0 +1,123 @@
+"""One version of a run's record, with where its events are. Plain data on the way in and out."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runs.model.event_totals import Tally
+from runs.model.log_entry import Entry
+from runs.model.run import Run
+from runs.model.run_record import LoggedEvent
+from runs.model.transitions import Step
+
+
+@dataclass(frozen=True)
+class KeptEvent:
+    """An event as the log keeps it, with the key that is unique in its run."""
+
+    event: LoggedEvent
+    key: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        event = self.event
+        return {"seq": event.seq, "time": event.time, "key": self.key, "data": event.data}
+
+    @classmethod
+    def load(cls, run_id: str, kept: dict[str, Any]) -> "KeptEvent":
+        data = kept["data"]
+        event = LoggedEvent(run_id, kept["seq"], kept["time"], data["type"], data)
+        return cls(event, kept["key"])
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file of events `first` to `last`; it may go on with events that do not count yet."""
+
+    first: int
+    last: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A run as one change left it.
+
+    `segments` are the files of its events, `tail` the events after those; `marks` are the versions
+    whose entries are still there, with their times; `tally` is of the events since the run was
+    started, or resumed after an end.
+    """
+
+    version: int
+    run: Run
+    segments: tuple[Segment, ...] = ()
+    tail: tuple[KeptEvent, ...] = ()
+    marks: tuple[tuple[int, float], ...] = ()
+    tally: Tally = field(default_factory=Tally)
+    time: float = field(default_factory=time.time)
+
+    @property
+    def archived(self) -> int:
+        """The number of the last event in a file."""
+        return self.segments[-1].last if self.segments else 0
+
+    def after(self, step: Step, known: frozenset[str] | set[str]) -> "Edition":
+        """The next edition: `step.run`, and those of its entries whose keys are not `known`."""
+        run, tail = step.run, list(self.tail)
+        seen = set[str]()
+        tally = Tally() if self.run.final and not run.final else self.tally.copy()
+        for entry in step.entries:
+            if entry.key and (entry.key in known or entry.key in seen):
+                continue
+            seen.add(entry.key)
+            kept = _kept(run, run.last_seq + 1, entry)
+            run = run.after(entry.data, entry.time).but(last_seq=kept.event.seq)
+            tail.append(kept)
+            tally.count(entry.data)
+        return replace(
+            self,
+            version=self.version + 1,
+            run=run,
+            tail=tuple(tail),
+            tally=tally,
+            time=time.time(),
+        )
+
+    def told(self, new: Iterable[KeptEvent]) -> "Edition":
+        """The same edition, with how long its `new` events took until now."""
+        tally, now = self.tally.copy(), time.time()
+        for kept in new:
+            tally.lag(now - kept.event.time)
+        return replace(self, tally=tally)
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "run": self.run.model_dump(mode="json"),
+            "segments": [[each.first, each.last, each.name] for each in self.segments],
+            "tail": [kept.dump() for kept in self.tail],
+            "marks": [list(mark) for mark in self.marks],
+            "tally": self.tally.dump(),
+            "time": self.time,
+        }
+
+    def bytes(self) -> bytes:
+        return json.dumps(self.dump(), separators=(",", ":")).encode()
+
+    @classmethod
+    def load(cls, kept: dict[str, Any]) -> "Edition":
+        run = Run.model_validate(kept["run"])
+        return cls(
+            version=kept["version"],
+            run=run,
+            segments=tuple(Segment(*each) for each in kept["segments"]),
+            tail=tuple(KeptEvent.load(run.run_id, each) for each in kept["tail"]),
+            marks=tuple((version, at) for version, at in kept["marks"]),
+            tally=Tally.load(kept.get("tally", ())),
+            time=kept["time"],
+        )
+
+
+def _kept(run: Run, seq: int, entry: Entry) -> KeptEvent:
+    return KeptEvent(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data), entry.key)

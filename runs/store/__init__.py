@@ -1,0 +1,1 @@
+"""The store Protocol and the event log."""

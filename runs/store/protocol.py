@@ -1,0 +1,154 @@
+"""What keeps runs and their events. Decisions are made by the transitions; a store makes them last.
+
+A change of a run and its events are one: readers see both or neither, and only what will last.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from graph import Status
+from runs.model.event_totals import Tally
+from runs.model.log_entry import Entry
+from runs.model.run import Run
+from runs.model.run_record import LoggedEvent
+from runs.model.transitions import Step
+
+Decide = Callable[[Run], Step | None]
+Listener = Callable[[str | None], None]
+"""Told the id of a run that this process has changed, or None where another process may have."""
+Observer = Callable[[LoggedEvent], None]
+"""Told of each event that this process has added to a log, once."""
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """One caller's key; `digest` is of the request it came with."""
+
+    owner: str
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs to list, newest first; None stands for any, `before` for older than that run."""
+
+    owner: str | None = None
+    status: Status | None = None
+    repo: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class Store(Protocol):
+    """The runs of one data folder. Every method may raise StoreError."""
+
+    @property
+    def service(self) -> str:
+        """The name under which this process holds leases."""
+        ...
+
+    async def open(self, *, picks_up: bool = False) -> None:
+        """Make the store where there is none, and bring an older one up to date.
+
+        `picks_up`: this process takes over runs that others leave.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` in the event loop after each change."""
+        ...
+
+    def watch(self, run_id: str) -> AbstractContextManager[None]:
+        """While the block runs, listeners hear of this run's changes by other processes too."""
+        ...
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` in the event loop with each event, once it is durable."""
+        ...
+
+    async def create(
+        self, run: Run, key: IdempotencyKey | None, enter: Callable[[int], Sequence[Entry]]
+    ) -> tuple[Run, bool]:
+        """Add a run, or find the one its key was used for (False).
+
+        `enter` is given what `count_queued` would say and returns the first events, or raises.
+        Raises IdempotencyMismatch, or RunRemoved where the run of its key is gone.
+        """
+        ...
+
+    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+        """Let `decide` make the run's next state; None where it wants no change.
+
+        An entry whose key is in the run's log already adds nothing. Raises RunNotFound, and what
+        `decide` raises.
+        """
+        ...
+
+    async def get(self, run_id: str) -> Run | None: ...
+
+    async def find(self, query: RunQuery) -> list[Run]: ...
+
+    async def delete(self, run_id: str) -> None:
+        """Remove a run and its events; nothing where there is none.
+
+        Its key, and what it cost, are known until they are forgotten.
+        """
+        ...
+
+    async def removed_cost(self, owner: str, since: float) -> float:
+        """What the removed runs of `owner` had cost, as far as they were started since then."""
+        ...
+
+    async def events(
+        self, run_id: str, after: int, limit: int, types: Collection[str] = ()
+    ) -> list[LoggedEvent]:
+        """Up to `limit` events after number `after`, in order; of `types`, where some are named."""
+        ...
+
+    async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
+        """Ids of queued and running runs that no living process holds, oldest wish first."""
+        ...
+
+    async def count_runs(self) -> dict[Status, int]:
+        """How many runs there are of each status that any has."""
+        ...
+
+    async def tally(self) -> Tally | None:
+        """What the events of all runs have added up to; None where it is not kept."""
+        ...
+
+    async def count_queued(self) -> int:
+        """How many runs wait for whichever process has a free slot.
+
+        Less than 0 where so many slots are known to be free.
+        """
+        ...
+
+    async def cancelling(self) -> list[str]:
+        """Ids of the runs that this process holds and that are to be cancelled."""
+        ...
+
+    async def unchanged_since(self, statuses: Collection[Status], before: float) -> list[str]:
+        """Ids of the runs of these statuses that were last changed before then."""
+        ...
+
+    async def gone(self) -> frozenset[str]:
+        """Services that hold leases and are known to be dead."""
+        ...
+
+    async def attended(self) -> bool:
+        """Whether a living process takes over runs that others leave."""
+        ...
+
+    async def probe(self) -> None:
+        """Raise StoreError where nothing can be written."""
+        ...
+
+    async def forget(self, before: float) -> None:
+        """Remove the idempotency keys of before then, and what is known of removed runs."""
+        ...

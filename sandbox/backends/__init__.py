@@ -1,0 +1,1 @@
+"""Backends that run commands: bubblewrap, docker and Modal."""

@@ -1,0 +1,1 @@
+"""What all backends share: Protocols, commands, the local sandbox."""

@@ -1,0 +1,263 @@
+"""A disk of its own for each tree: the kernel holds it to its bytes and files, at once.
+
+It is an ext4 file system in a sparse file of the tree's folder, mounted where this process and
+its commands alone see it. It has no journal: after a loss of power it is mended, or the tree is
+made anew.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from graph.errors import SandboxLost
+from sandbox.host.private_mount import MountedFile, Step
+from sandbox.tree.checkout import PARTS
+from sandbox.tree.environment import SYSTEM_PATH
+
+log = logging.getLogger(__name__)
+
+IMAGE, PLACE = "disk.img", "disk"
+KEPT = "kept-room"
+"""A file beside the parts, where no command gets, that takes up this part of a disk, or less."""
+KEPT_PART, KEPT_MOST = 16, 16 << 20
+
+FILES_PER_MB = 256
+PROGRAMS = f"{SYSTEM_PATH}:/usr/sbin:/sbin"
+
+_FORMAT = ("-q", "-F", "-O", "^has_journal,^resize_inode", "-b", "4096", "-I", "256", "-m", "0")
+_OPTIONS = "loop,nosuid,nodev,noatime,noinit_itable,barrier=0,errors=remount-ro"
+_MENDED = 1
+_STATE_AT, _CLEAN = 1024 + 0x3A, 1
+_ALMOST = 64 << 10
+_TRIED_MB = 8
+
+
+def _nothing() -> None:
+    pass
+
+
+class Disk:
+    """One use of a tree's disk."""
+
+    def __init__(self, tree: Path, file: MountedFile, nsenter: str) -> None:
+        self.tree = tree
+        """Where the tree's parts are, for a command line that begins with `enter`."""
+        self.enter = file.entering(nsenter)
+        self._file = file
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more file, or next to none for bytes."""
+        left = self._file.room()
+        return left.f_favail == 0 or left.f_bavail * left.f_frsize < _ALMOST
+
+    @property
+    def short(self) -> bool:
+        """Whether half of it is taken: what says that there is no room may well be right."""
+        left = self._file.room()
+        return left.f_bavail < left.f_blocks // 2 or left.f_favail < left.f_files // 2
+
+    def relieve(self) -> None:
+        """Let go of the room that was kept, so that a full tree can still be cleaned and saved."""
+        self._file.remove(KEPT)
+
+    def close(self) -> None:
+        """Blocks."""
+        self._file.close()
+
+
+class NoDisks:
+    """Trees lie on the disk of the data folder, and a watcher holds them to their limit."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def limited(self, _disk_mb: int) -> "NoDisks":
+        return self
+
+    def has(self, _folder: Path) -> bool:
+        return False
+
+    def open(self, _folder: Path, _owner: int | None) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Disks:
+    """Makes disks of one size, and mounts those that are there."""
+
+    state: Path
+    disk_mb: int
+    programs: str = PROGRAMS
+
+    def limited(self, disk_mb: int) -> "Disks":
+        return replace(self, disk_mb=disk_mb)
+
+    def has(self, folder: Path) -> bool:
+        """Whether the tree in a folder is on a disk of its own."""
+        with contextlib.suppress(FileNotFoundError):
+            return stat.S_ISREG((folder / IMAGE).lstat().st_mode)
+        return False
+
+    def open(self, folder: Path, owner: int | None) -> Disk | None:
+        """The disk of a tree, made where its parts are still empty; None where it has none.
+
+        Blocks. Raises SandboxLost: it was damaged.
+        """
+        if self.has(folder):
+            return self._found(folder)
+        if any(any((folder / part).iterdir()) for part in PARTS):
+            return None
+        if _free(folder) < self.disk_mb << 20:
+            log.warning("A tree is held to its limit by a watcher: its disk would not fit here.")
+            return None
+        try:
+            return self.make(folder, owner)
+        except OSError as error:
+            log.warning("A tree is held to its limit by a watcher. %s", error)
+            return None
+
+    def make(self, folder: Path, owner: int | None) -> Disk:
+        """A new disk in place of a tree's empty parts. Blocks. Raises OSError, and leaves them."""
+        image, place = folder / IMAGE, folder / PLACE
+        try:
+            _copy(self._template(), image)
+            disk = self._mounted(folder, then=partial(_make_parts, place, owner))
+        except OSError:
+            image.unlink(missing_ok=True)
+            raise
+        _own(place, owner)
+        for part in PARTS:
+            (folder / part).rmdir()
+        return disk
+
+    def _found(self, folder: Path) -> Disk:
+        image = folder / IMAGE
+        try:
+            return self._mounted(folder, partial(self._mend, image))
+        except OSError as error:
+            image.unlink()
+            raise SandboxLost(f"the disk of a tree was damaged: {error}") from error
+
+    def _mounted(self, folder: Path, first: Step = _nothing, then: Step = _nothing) -> Disk:
+        """Raises OSError."""
+        place = folder / PLACE
+        place.mkdir(mode=0o711, exist_ok=True)
+        ext4 = (self._program("mount"), "-t", "ext4", "-o", _OPTIONS)
+        line: Sequence[str | Path] = [*ext4, folder / IMAGE, place]
+
+        def mount() -> None:
+            _run(line)
+            then()
+            _keep_room(place)
+
+        file = MountedFile(folder / IMAGE, place, first=first, mount=mount)
+        return Disk(place, file, self._program("nsenter"))
+
+    def _mend(self, image: Path) -> None:
+        with image.open("rb") as file:
+            file.seek(_STATE_AT)
+            if file.read(2) == _CLEAN.to_bytes(2, "little"):
+                return
+        _run([self._program("e2fsck"), "-p", image], good=(0, _MENDED))
+
+    def _template(self) -> Path:
+        """An empty disk, made once for each size: to copy it is quicker."""
+        template = self.state / f"disk-{self.disk_mb}.img"
+        if template.exists():
+            return template
+        handle, name = tempfile.mkstemp(prefix=".disk-", dir=self.state)
+        new = Path(name)
+        try:
+            files = self.disk_mb * FILES_PER_MB
+            os.ftruncate(handle, (self.disk_mb << 20) + files * 256)
+            _run([self._program("mkfs.ext4"), *_FORMAT, "-N", str(files), new])
+            new.rename(template)
+        finally:
+            os.close(handle)
+            new.unlink(missing_ok=True)
+        return template
+
+    def _program(self, name: str) -> str:
+        found = shutil.which(name, path=self.programs)
+        if found is None:
+            raise FileNotFoundError(f"{name} is not installed")
+        return found
+
+
+def find(state: Path, disk_mb: int, programs: str = PROGRAMS) -> Disks | NoDisks:
+    """Disks where one can be made, mounted and entered on this machine; else why not. Blocks."""
+    if os.geteuid() != 0:
+        return NoDisks("not started by root")
+    small = Disks(state, _TRIED_MB, programs)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".disk-", dir=state) as name:
+            folder = Path(name)
+            for part in PARTS:
+                (folder / part).mkdir()
+            disk = small.make(folder, None)
+            try:
+                _run([*disk.enter, "/bin/true"])
+            finally:
+                disk.close()
+    except OSError as error:
+        return NoDisks(str(error))
+    return small.limited(disk_mb)
+
+
+def _make_parts(place: Path, owner: int | None) -> None:
+    for part in PARTS:
+        (place / part).mkdir(mode=0o700)
+        _own(place / part, owner)
+
+
+def _keep_room(place: Path) -> None:
+    """Where there is plenty; it is taken without being written."""
+    room = os.statvfs(place)
+    size = min(room.f_blocks * room.f_frsize // KEPT_PART, KEPT_MOST)
+    if room.f_bavail * room.f_frsize > 4 * size and not (place / KEPT).exists():
+        with (place / KEPT).open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _own(folder: Path, owner: int | None) -> None:
+    if owner is not None:
+        os.chown(folder, owner, owner)
+
+
+def _copy(template: Path, image: Path) -> None:
+    """Copy the few blocks that hold something."""
+    with template.open("rb") as source, image.open("xb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        size = os.fstat(source.fileno()).st_size
+        os.ftruncate(target.fileno(), size)
+        at = 0
+        while at < size:
+            try:
+                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return  # no more data
+            end = os.lseek(source.fileno(), at, os.SEEK_HOLE)
+            at += os.copy_file_range(source.fileno(), target.fileno(), end - at, at, at)
+
+
+def _run(line: Sequence[str | Path], good: tuple[int, ...] = (0,)) -> None:
+    """Raises OSError with what the program said."""
+    done = subprocess.run(line, capture_output=True, env={}, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode not in good:
+        said = " ".join((done.stdout + done.stderr).decode(errors="replace").split())
+        raise OSError(f"{Path(line[0]).name}: {said[-300:] or done.returncode}")
+
+
+def _free(folder: Path) -> int:
+    left = os.statvfs(folder)
+    return left.f_bavail * left.f_frsize

@@ -1,0 +1,1 @@
+"""The bubblewrap backend: one bubblewrap process a command."""

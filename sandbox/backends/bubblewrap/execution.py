@@ -1,0 +1,281 @@
+"""One started command: its output, its limits, and the certainty that all of it is gone.
+
+Not asyncio's own subprocesses: those wait for a pipe's end, which a daemon may hold open for
+ever, and before Python 3.12 start a thread for each process. Here the event loop watches the
+leader (bubblewrap outside) and the first process of the sandbox's process namespace by pidfd:
+when the latter has ended, the kernel has ended everything in the namespace.
+
+To join a control group can take the kernel 20 ms, so a thread does it while bubblewrap mounts. A
+gate holds the sandbox until then; where it closes unopened, bash reads no command.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from graph.errors import SandboxLost
+from sandbox.backends.bubblewrap.child_fds import Handover, Pipe
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import LimitHit
+from sandbox.host.executors import on_starter, on_worker
+
+READ_BYTES = 64 * 1024
+GONE_WITHIN_S = 10.0
+"""How long killed processes may take to vanish; one stuck in the kernel can take for ever."""
+
+GATE_OPENS = b"go\n"
+"""bubblewrap takes the first byte, the shell in the sandbox the rest of the line."""
+
+_CHILD_PID = re.compile(rb'"child-pid": (\d+)')
+_EXIT_CODE = re.compile(rb'"exit-code": (\d+)')
+
+Admit = Callable[[int], None]
+"""Puts a process, and what it will start, under the kernel's limits. Raises OSError."""
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A command that was just started: its leader, and this side's descriptors of it."""
+
+    leader: "subprocess.Popen[bytes]"
+    pidfd: int
+    output: int
+    status: int
+    gate: int
+
+
+class Execution:
+    """A command that runs. Await `wait()`; `stop` ends it at any time."""
+
+    def __init__(
+        self, spawned: Spawned, kept: BothEnds, output_bytes: int, admit: Admit | None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spawned = spawned
+        self._started = time.monotonic()
+        self._output_bytes = output_bytes
+        self._admit = admit
+        self._admission: asyncio.Future[None] | None = None
+        self._status = b""
+        self._init_pidfd: int | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self.closed = asyncio.Event()
+        self.duration_ms = 0
+        self.output = kept
+        self.limit: LimitHit | None = None
+        self.loss = ""
+        """Why there is neither an exit code nor a limit."""
+        self._loop.add_reader(spawned.output, self._read_output)
+        self._loop.add_reader(spawned.status, self._read_status)
+        self._loop.add_reader(spawned.pidfd, self._leader_exited)
+
+    @property
+    def pid(self) -> int:
+        """The leader, outside the sandbox: every process of the command descends from it."""
+        return self._spawned.leader.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What bubblewrap says the command exited with; None where it did not come to that."""
+        found = _EXIT_CODE.search(self._status)
+        return int(found[1]) if found else None
+
+    async def wait(self) -> None:
+        """Return when the command has ended and no process is left, cancelled or not.
+
+        Raises SandboxLost where killed processes do not vanish.
+        """
+        try:
+            await asyncio.shield(self._ended)
+        finally:
+            self.stop()
+            await self._vanish()
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
+        """Kill everything, at a limit or for another reason; the first one counts."""
+        if not self._ended.done():
+            self.limit = limit
+            self.loss = loss
+            self._end()
+            self._kill()
+
+    def _end(self) -> None:
+        self.duration_ms = round((time.monotonic() - self._started) * 1000)
+        self._ended.set_result(None)
+
+    async def _vanish(self) -> None:
+        awaited = [self._gone, self._admission] if self._admission else [self._gone]
+        cancelled = False
+        deadline = self._loop.time() + GONE_WITHIN_S
+        while awaited and (left := deadline - self._loop.time()) > 0:
+            try:
+                await asyncio.wait(awaited, timeout=left)
+            except asyncio.CancelledError:
+                cancelled = True
+            awaited = [future for future in awaited if not future.done()]
+        self._close()
+        if cancelled:
+            raise asyncio.CancelledError
+        if awaited:
+            raise SandboxLost(f"killed processes were still there after {GONE_WITHIN_S:.0f} s")
+
+    def _kill(self) -> None:
+        """The leader's group, and the namespace's first process, which takes the rest with it."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._spawned.leader.returncode is None:
+                os.killpg(self._spawned.leader.pid, signal.SIGKILL)
+            if self._init_pidfd is not None:
+                signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
+
+    def _read_output(self) -> None:
+        if self._feed() and self.output.total > self._output_bytes:
+            self._loop.remove_reader(self._spawned.output)
+            self.stop("output")
+
+    def _feed(self) -> bool:
+        """Take one piece of output; False when there is none now, or no more."""
+        try:
+            data = os.read(self._spawned.output, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._spawned.output)
+            return False
+        self.output.feed(data)
+        return True
+
+    def _read_status(self) -> None:
+        """bubblewrap tells its child's pid at the start, the exit code at the end."""
+        try:
+            data = os.read(self._spawned.status, READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(self._spawned.status)
+            return
+        self._status += data
+        found = _CHILD_PID.search(self._status)
+        if found and self._init_pidfd is None:
+            self._child_made(int(found[1]))
+
+    def _child_made(self, pid: int) -> None:
+        try:
+            self._init_pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return  # the leader tells why
+        except OSError as error:
+            self.stop(loss=f"it could not be watched: {error}")
+        if self._ended.done():
+            self._kill()
+        elif self._admit is None:
+            self._open_gate()
+        else:
+            self._admission = on_worker(partial(self._admit, pid))
+            self._admission.add_done_callback(self._admitted)
+
+    def _admitted(self, admission: "asyncio.Future[None]") -> None:
+        error = admission.exception()
+        if isinstance(error, ProcessLookupError):
+            return  # the leader tells why
+        if error:
+            self.stop(loss=f"its limits could not be set: {error}")
+        else:
+            self._open_gate()
+
+    def _open_gate(self) -> None:
+        if not self.closed.is_set():
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._spawned.gate, GATE_OPENS)
+
+    def _leader_exited(self) -> None:
+        """Also the end of what the command left running: nothing outlives it."""
+        self._loop.remove_reader(self._spawned.pidfd)
+        self._read_status()
+        self._kill()
+        self._note_loss(self._spawned.leader.wait())
+        if not self._ended.done():
+            self._end()
+        if self._init_pidfd is None:
+            self._all_gone()
+        else:
+            self._loop.add_reader(self._init_pidfd, self._all_gone)
+
+    def _note_loss(self, code: int) -> None:
+        """Where bubblewrap came to no command, what it says is in the output."""
+        if self.loss or self.exit_code is not None:
+            return
+        said = self.output.kept[-500:].decode(errors="replace").strip()
+        self.loss = f"it was killed from outside (signal {-code})" if code < 0 else said
+
+    def _all_gone(self) -> None:
+        if self._init_pidfd is not None:
+            self._loop.remove_reader(self._init_pidfd)
+        while self.output.total <= self._output_bytes and self._feed():
+            pass
+        self._gone.set_result(None)
+
+    def _close(self) -> None:
+        self.closed.set()
+        ours = self._spawned
+        for fd in (ours.pidfd, ours.output, ours.status, ours.gate, self._init_pidfd):
+            if fd is not None:
+                self._loop.remove_reader(fd)
+                os.close(fd)
+
+
+async def start(spawn: Callable[[], Spawned], attend: Callable[[Spawned], Execution]) -> Execution:
+    """Spawn on the thread for it and attend to it. What is cancelled meanwhile is ended first."""
+    spawned = on_starter(spawn)
+    cancelled = False
+    while not spawned.done():
+        try:
+            await asyncio.wait([spawned])
+        except asyncio.CancelledError:
+            cancelled = True
+    execution = attend(spawned.result())
+    if cancelled:
+        execution.stop()
+        await execution.wait()
+        raise asyncio.CancelledError
+    return execution
+
+
+def spawn(
+    line: Sequence[str],
+    handover: Handover,
+    *,
+    stdin: int,
+    output: Pipe,
+    status: Pipe,
+    gate: Pipe,
+    environment: Mapping[str, str],
+) -> Spawned:
+    """Start a command line in a session of its own, output and errors in one pipe.
+
+    Raises OSError.
+    """
+    leader = subprocess.Popen(
+        line,
+        stdin=stdin,
+        stdout=output.theirs,
+        stderr=output.theirs,
+        pass_fds=[fd for fd in handover.fds if fd not in {stdin, output.theirs}],
+        env=environment,
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        pidfd = os.pidfd_open(leader.pid)
+    except OSError:
+        os.killpg(leader.pid, signal.SIGKILL)
+        leader.wait()
+        raise
+    return Spawned(leader, pidfd, output.ours, status.ours, gate.ours)

@@ -1,0 +1,133 @@
+"""A sandbox whose every command is a bubblewrap of its own."""
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+from subprocess import DEVNULL
+
+from graph.errors import SandboxLost, SandboxUnavailable
+from sandbox.backends.base.command import Command
+from sandbox.backends.base.local_sandbox import LocalSandbox
+from sandbox.backends.base.tree_disk import Disk
+from sandbox.backends.bubblewrap.argv import (
+    ETC,
+    RLIMITS,
+    CommandLine,
+    gate_words,
+    output_words,
+    rlimits,
+)
+from sandbox.backends.bubblewrap.child_fds import Handover
+from sandbox.backends.bubblewrap.execution import Execution, Spawned, spawn, start
+from sandbox.backends.bubblewrap.limit_verdict import Refused
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import ExecResult, Limits
+from sandbox.egress.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
+from sandbox.host import cgroup
+from sandbox.host.executors import on_worker
+from sandbox.host.orphans import MARK, process_name
+from sandbox.host.resource_watch import TreeSize, watch_processes
+from sandbox.tree.environment import SYSTEM_PATH
+
+ENVIRONMENT = {"PATH": SYSTEM_PATH}
+
+
+class BubblewrapSandbox(LocalSandbox):
+    """Every command is a line that bubblewrap carries out."""
+
+    def __init__(
+        self,
+        line: CommandLine,
+        size: TreeSize | Disk,
+        *,
+        limits: Limits,
+        owner: int | None,
+        groups: cgroup.Groups | None,
+        filter_file: Path,
+        outlet: Outlet | None = None,
+    ) -> None:
+        super().__init__(size, limits)
+        self._line = line
+        self._owner = owner
+        self._groups = groups
+        self._filter_file = filter_file
+        self._files = {**ETC, SCRIPT_FILE: SCRIPT.encode()} if outlet else ETC
+        self._start = START if outlet else ""
+        self._rlimits = rlimits(limits, grouped=groups is not None)
+        self._service = process_name(os.getpid())
+
+    async def _carry_out(self, command: Command) -> ExecResult:
+        group = self._groups.new() if self._groups else None
+        disk = self._disk
+        was_full = disk is not None and disk.full
+        try:
+            execution = await start(
+                partial(self._spawn, command), partial(self._attend, group, command.keep_bytes)
+            )
+            watchers = [] if group else [watch_processes(execution, self._limits)]
+            await self._finish(execution, command.seconds, watchers)
+            await self._measure(execution)
+        finally:
+            ending = on_worker(group.end) if group else None
+            usage = await asyncio.shield(ending) if ending else cgroup.Usage()
+        filled = disk is not None and disk.full > was_full
+        if disk and filled:
+            await on_worker(disk.relieve)
+        short = disk is not None and disk.short
+        return _result(execution, Refused(usage, filled=filled, short=short))
+
+    def _spawn(self, command: Command) -> Spawned:
+        """Blocks. Raises SandboxUnavailable."""
+        try:
+            with Handover() as handover:
+                output, status = handover.from_child(self._owner), handover.from_child()
+                gate = handover.to_child()
+                prelude = self._rlimits + gate_words(handover.again(gate.theirs)) + self._start
+                if command.target:
+                    prelude += output_words(handover.writable(command.target))
+                texts = {**self._files, RLIMITS: prelude.encode(), **command.files}
+                line = self._line.build(
+                    files={path: handover.data(text) for path, text in texts.items()},
+                    seccomp=handover.file(self._filter_file),
+                    status=status.theirs,
+                    gate=gate.theirs,
+                )
+                return spawn(
+                    [*line, *command.program],
+                    handover,
+                    stdin=_input(handover, command),
+                    output=output,
+                    status=status,
+                    gate=gate,
+                    environment={**ENVIRONMENT, **command.environment, MARK: self._service},
+                )
+        except OSError as error:
+            raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
+
+    def _attend(self, group: cgroup.Group | None, keep_bytes: int, spawned: Spawned) -> Execution:
+        output_bytes = max(self._limits.output_bytes, keep_bytes)
+        admit = group.admit if group else None
+        return Execution(spawned, BothEnds(keep_bytes), output_bytes, admit)
+
+
+def _input(handover: Handover, command: Command) -> int:
+    if command.source:
+        return handover.file(command.source)
+    return handover.data(command.stdin) if command.stdin else DEVNULL
+
+
+def _result(execution: Execution, refused: Refused) -> ExecResult:
+    """Raises SandboxLost where the command neither ended nor met a limit."""
+    limit, code = execution.limit, execution.exit_code
+    if limit is None:
+        limit = refused.limit(execution.output.kept, failed=code != 0)
+    if limit is None and code is None:
+        raise SandboxLost(f"the sandbox was lost: {execution.loss}")
+    return ExecResult(
+        exit_code=None if limit else code,
+        output=execution.output.kept,
+        dropped=execution.output.dropped,
+        duration_ms=execution.duration_ms,
+        limit=limit,
+    )

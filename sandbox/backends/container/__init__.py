@@ -1,0 +1,1 @@
+"""A sandbox inside a container: supervisor, wire format, sending the base."""

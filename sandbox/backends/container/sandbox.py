@@ -1,0 +1,215 @@
+"""A sandbox in a container that others run: each command is a process there, under a supervisor."""
+
+import asyncio
+import itertools
+import math
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from graph.errors import SandboxLost
+from sandbox.backends.container.wire import Answer, Order, order_of, pieces_of, read_answer
+from sandbox.core.file_access import read_file, write_file
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import ExecResult, Limits, Sandbox
+from sandbox.core.shell_command import COMMAND_FILE, NO_COMMAND, shell
+
+_ANSWER_BYTES = 64 * 1024
+_SLACK_BYTES = 128 * 1024
+_SLACK_S = 15.0
+
+
+class Process(Protocol):
+    """A process in a container. Every call raises SandboxError where it cannot be carried out."""
+
+    def output(self) -> AsyncIterator[bytes]: ...
+
+    def told(self) -> AsyncIterator[bytes]:
+        """What it writes to its standard error."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Give it input."""
+        ...
+
+    async def end_input(self) -> None: ...
+
+    async def wait(self) -> int | None:
+        """Its exit code; None where its time was over before."""
+        ...
+
+
+class Container(Protocol):
+    """Where processes are started. Every call raises SandboxError."""
+
+    async def start(self, words: Sequence[str], *, timeout_s: int) -> Process: ...
+
+    async def end(self) -> None:
+        """Kill everything in it; it is gone."""
+        ...
+
+
+class RemoteSandbox(Sandbox):
+    """One tree in a container."""
+
+    def __init__(self, container: Container, limits: Limits) -> None:
+        self._container = container
+        self._limits = limits
+        self._running: set[_Conversation] = set()
+        self._closed = False
+        self._tree_bytes = 0
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = None,
+        stdin: bytes = b"",
+        keep_bytes: int = 64 * 1024,
+    ) -> ExecResult:
+        told = shell(command)
+        if told is None:
+            return NO_COMMAND
+        script = told.files.get(COMMAND_FILE, b"")
+        program = told.program[:1] if script else told.program
+        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        order = replace(order, script_bytes=len(script), input_bytes=len(stdin))
+        return await self.carry_out(order, pieces_of(script + stdin), keep_bytes)
+
+    async def execute(
+        self,
+        program: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float | None = None,
+        keep_bytes: int = 64 * 1024,
+    ) -> ExecResult:
+        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        order = replace(order, input_bytes=len(stdin))
+        return await self.carry_out(order, pieces_of(stdin), keep_bytes)
+
+    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
+        return await read_file(self.execute, path, max_bytes)
+
+    async def write(self, path: str, data: bytes) -> None:
+        await write_file(self.execute, path, data)
+
+    async def close(self) -> None:
+        """The container stays, for the next who asks for its tree."""
+        self._closed = True
+        ending = [conversation.stop() for conversation in self._running]
+        if ending:
+            await asyncio.wait(ending, timeout=_SLACK_S)
+
+    async def carry_out(self, order: Order, pieces: Iterable[bytes], keep_bytes: int) -> ExecResult:
+        """Start what the order says, feed it, and wait until all of it has ended."""
+        if self._closed:
+            raise SandboxLost("the sandbox is closed")
+        known = replace(order, tree_bytes=self._tree_bytes)
+        conversation = _Conversation(self._container, known, pieces, keep_bytes)
+        self._running.add(conversation)
+        try:
+            answer = await conversation.answer()
+        except SandboxLost as error:
+            if self._closed:
+                raise SandboxLost("the sandbox is closed") from error
+            raise
+        finally:
+            self._running.discard(conversation)
+        if answer is None:
+            return await self._timed_out(order)
+        self._tree_bytes = answer.tree_bytes or self._tree_bytes
+        return answer.result
+
+    async def sweep(self) -> bool:
+        """End everything that any command runs in it; whether that is so."""
+        order = replace(order_of(["/bin/true"], self._limits, timeout_s=5), sweep=True)
+        try:
+            return await _Conversation(self._container, order, (), 0).answer() is not None
+        except SandboxLost:
+            return False
+
+    async def _timed_out(self, order: Order) -> ExecResult:
+        """The result of a command whose supervisor gave no answer in time."""
+        if not await self.sweep():
+            await self._container.end()
+            raise SandboxLost("the sandbox was lost: it does not answer")
+        took = math.ceil(order.patience_s * 1000)
+        return ExecResult(exit_code=None, output=b"", dropped=0, duration_ms=took, limit="time")
+
+
+class _Conversation:
+    """With one process: its input goes in, its output and the supervisor's answer come out."""
+
+    def __init__(
+        self, container: Container, order: Order, pieces: Iterable[bytes], keep_bytes: int
+    ) -> None:
+        self._container = container
+        self._order = order
+        self._pieces = itertools.chain([order.head], pieces)
+        self._kept = BothEnds(keep_bytes)
+        self._stopped = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_heard)
+
+    def stop(self) -> "asyncio.Task[Answer | None]":
+        """Let everything of it be killed; the task ends when that is so."""
+        self._stopped.set()
+        return self._task
+
+    async def answer(self) -> Answer | None:
+        """None where its time was over before it answered. Raises SandboxError."""
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.wait([self._task], timeout=_SLACK_S)
+            raise
+
+    async def _run(self) -> Answer | None:
+        seconds = math.ceil(self._order.patience_s)
+        try:
+            async with asyncio.timeout(seconds + _SLACK_S):
+                return await self._converse(seconds)
+        except TimeoutError as error:
+            raise SandboxLost("the sandbox was lost: nothing is heard of it") from error
+
+    async def _converse(self, seconds: int) -> Answer | None:
+        told = BothEnds(_ANSWER_BYTES)
+        process = await self._container.start(self._order.words, timeout_s=seconds)
+        feeding = asyncio.create_task(self._feed(process))
+        try:
+            await asyncio.gather(
+                _read(process.output(), self._kept, self._order.output_bytes),
+                _read(process.told(), told, _ANSWER_BYTES),
+            )
+            code = await process.wait()
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+        if code is None and not told.total:
+            return None
+        return read_answer(told.kept, self._kept)
+
+    async def _feed(self, process: Process) -> None:
+        """Give it its input; then hold its standard input open as long as it is to live."""
+        while not self._stopped.is_set():
+            piece = await asyncio.to_thread(next, self._pieces, None)
+            if piece is None:
+                await self._stopped.wait()
+                break
+            await process.write(piece)
+        await process.end_input()
+
+
+def _heard(task: "asyncio.Task[Answer | None]") -> None:
+    """Who was cancelled does not ask for the error."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _read(stream: AsyncIterator[bytes], kept: BothEnds, most: int) -> None:
+    async for data in stream:
+        kept.feed(data)
+        if kept.total > most + _SLACK_BYTES:
+            raise SandboxLost("the sandbox was lost: it answers with more than was asked for")

@@ -1,0 +1,43 @@
+"""Making a tree in a container that others run: the base is streamed in as it is kept."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from graph.errors import SandboxError
+from sandbox.backends.container.sandbox import RemoteSandbox
+from sandbox.backends.container.wire import order_of
+from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
+from sandbox.tree.checkout import base_objects
+from sandbox.tree.environment import HOME
+from sandbox.tree.object_stream import BaseObjects
+
+_TIMEOUT_S = 600.0
+_DISK_MB = 32 * 1024
+_TOLD = 1000
+
+# A folder of the container's root: commands can read it and not write to it.
+_UNPACK = f"""\
+set -e
+mkdir -p {BASE_OBJECTS}
+tar -C {BASE_OBJECTS} --no-same-owner -xf -
+chmod -R u=rwX,go=rX {BASE_OBJECTS}
+"""
+
+
+async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> None:
+    """Give a new container the base's objects, and the folders of an empty tree."""
+    base = await asyncio.to_thread(BaseObjects.of, base_objects(git_dir))
+    order = replace(
+        order_of(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
+        timeout_s=_TIMEOUT_S,
+        disk_mb=_DISK_MB,
+        input_bytes=base.size,
+        user=None,
+        folder="/",
+        give=(WORKSPACE, HOME),
+    )
+    result = await sandbox.carry_out(order, base.pieces(), _TOLD)
+    if result.exit_code != 0:
+        reason = f"the {result.limit} limit was reached" if result.limit else result.text
+        raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")

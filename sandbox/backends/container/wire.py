@@ -1,0 +1,133 @@
+"""Commands for containers that others run: the words that start one, and what it answers."""
+
+import inspect
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import get_args
+
+from graph.errors import SandboxLost
+from sandbox.backends.container import supervisor
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import WORKSPACE, ExecResult, LimitHit, Limits
+from sandbox.host import resource_usage as usage
+from sandbox.tree.environment import HOME, OWN_PROGRAMS, VARIABLES
+
+USER = 29_000
+"""The uid that commands run as; far from accounts and from the uids of this machine's trees."""
+
+FOLDERS = (WORKSPACE, HOME, "/tmp")  # noqa: S108 - the sandbox's own
+_PIECE = 1 << 20
+_SLACK_S = 20.0
+_SLOWEST = 256 * 1024
+"""Bytes a second that a link is taken to carry at least."""
+
+_USAGE = f"""\
+import sys, types
+for name in ("sandbox", "sandbox.host", "sandbox.host.resource_usage"):
+    sys.modules[name] = types.ModuleType(name)
+exec({inspect.getsource(usage)!r}, sys.modules["sandbox.host.resource_usage"].__dict__)
+"""
+_SOURCE = (_USAGE + inspect.getsource(supervisor)).encode()
+_BEGIN = """\
+import os, sys
+source = b""
+while len(source) < int(sys.argv[1]):
+    source += os.read(0, int(sys.argv[1]) - len(source)) or sys.exit("no source")
+exec(compile(source, "supervisor", "exec"))
+"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor is told; its fields are read by `sandbox.backends.container.supervisor`.
+
+    `tree_bytes` is what the last answer told of the tree: only what grows over its limit is ended.
+    `give` names folders that are made, and given to the user of commands, before it starts.
+    `sweep` says that every other command ends with it.
+    """
+
+    program: tuple[str, ...]
+    timeout_s: float
+    output_bytes: int
+    memory_mb: int
+    pids: int
+    disk_mb: int
+    tree_bytes: int = 0
+    script_bytes: int = 0
+    input_bytes: int = 0
+    user: int | None = USER
+    folder: str = WORKSPACE
+    folders: tuple[str, ...] = FOLDERS
+    give: tuple[str, ...] = ()
+    sweep: bool = False
+    environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES))
+    more_path: str = OWN_PROGRAMS
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may take until the answer is there, at most."""
+        given = self.script_bytes + self.input_bytes
+        return self.timeout_s + supervisor.GONE_WITHIN_S + _SLACK_S + given / _SLOWEST
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the exec: short, whatever the command is."""
+        return ("python3", "-I", "-S", "-c", _BEGIN, str(len(_SOURCE)), str(len(self._text)))
+
+    @property
+    def head(self) -> bytes:
+        """What goes into its standard input before the command and its input."""
+        return _SOURCE + self._text
+
+    @property
+    def _text(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+def order_of(
+    program: Sequence[str], limits: Limits, *, timeout_s: float | None = None, keep_bytes: int = 0
+) -> Order:
+    """An order within the limits: a caller may shorten the time, never lengthen it."""
+    return Order(
+        program=tuple(program),
+        timeout_s=limits.timeout_s if timeout_s is None else min(timeout_s, limits.timeout_s),
+        output_bytes=max(limits.output_bytes, keep_bytes),
+        memory_mb=limits.memory_mb,
+        pids=limits.pids,
+        disk_mb=limits.disk_mb,
+    )
+
+
+def pieces_of(data: bytes) -> Iterator[bytes]:
+    """Data in pieces that one call carries."""
+    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended, and what its tree then held; 0 where nobody looked."""
+
+    result: ExecResult
+    tree_bytes: int = 0
+
+
+def read_answer(told: bytes, kept: BothEnds) -> Answer:
+    """What the supervisor answered. Raises SandboxLost: nothing."""
+    try:
+        answer = json.loads(told.strip().splitlines()[-1])
+        lost, limit, code = answer["lost"], answer["limit"], answer["exit_code"]
+        took, tree_bytes = int(answer["duration_ms"]), int(answer["tree_bytes"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        said = told[-300:].decode(errors="replace").strip()
+        raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
+    if lost or (code is None if limit is None else limit not in get_args(LimitHit)):
+        raise SandboxLost(f"the sandbox was lost: {lost or 'it told no end'}")
+    result = ExecResult(
+        exit_code=None if limit else int(code),
+        output=kept.kept,
+        dropped=kept.dropped,
+        duration_ms=took,
+        limit=limit,
+    )
+    return Answer(result, tree_bytes)

@@ -1,0 +1,1 @@
+from .cli import docker_environment as docker_environment

@@ -1,0 +1,107 @@
+"""A container that runs, seen through the program attached to it, and as a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sandbox.backends.docker.cli import end
+from sandbox.core.output import BothEnds
+from sandbox.core.protocol import LimitHit
+from sandbox.host.orphans import read_text
+
+READ_BYTES = 64 * 1024
+
+
+@dataclass
+class ToFile:
+    """Output that is kept in a file, all of it."""
+
+    file: IO[bytes]
+    total: int = 0
+    kept: bytes = b""
+    dropped: int = 0
+
+    def feed(self, data: bytes) -> None:
+        self.total += len(data)
+        self.file.write(data)
+
+
+class Attached:
+    """Await `wait()`; `stop` ends it at any time."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        container: str,
+        kept: BothEnds | ToFile,
+        output_bytes: int,
+    ) -> None:
+        """`container` is its id."""
+        self._process = process
+        self.container = container
+        self._output_bytes = output_bytes
+        self._stopped = asyncio.Event()
+        self._first: tuple[int, int] | None = None
+        self.output = kept
+        self.limit: LimitHit | None = None
+        self.loss = ""
+
+    @property
+    def pid(self) -> int:
+        """The container's first process once it is seen, before it the attached program."""
+        return self._first[0] if self._first else self._process.pid
+
+    def see(self, pid: int) -> None:
+        """Its first process, where that is one of this machine: the daemon may run in another."""
+        if sys.platform != "linux" or self._stopped.is_set():
+            return
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return
+        if self.container in read_text(Path(f"/proc/{pid}/cgroup")):
+            self._first = pid, pidfd
+        else:
+            os.close(pidfd)
+
+    def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
+        """Kill everything, at a limit or for another reason; the first one counts."""
+        if not self._stopped.is_set():
+            self.limit, self.loss = limit, loss
+            self._stopped.set()
+            self._kill()
+
+    async def wait(self) -> None:
+        """Return when the command has ended or was stopped; the container may still be there."""
+        reading = asyncio.create_task(self._read())
+        stopping = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.wait([reading, stopping])
+            await end(self._process)
+            self._stopped.set()
+            self._kill()
+            if self._first:
+                os.close(self._first[1])
+
+    def _kill(self) -> None:
+        """The daemon takes longer, or may be gone."""
+        if self._first:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._first[1], signal.SIGKILL)
+
+    async def _read(self) -> None:
+        while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
+            self.output.feed(data)
+            if self.output.total > self._output_bytes:
+                self.stop("output")
+                return
+        await self._process.wait()

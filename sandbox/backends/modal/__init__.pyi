@@ -1,0 +1,2 @@
+from .client import Boxes as Boxes
+from .trees import ModalSandboxes as ModalSandboxes

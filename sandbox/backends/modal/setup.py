@@ -1,0 +1,93 @@
+"""Set-up on Modal: run once in a Sandbox of its own, what it left kept as an image for others.
+
+That Sandbox alone reaches named hosts. What was made from an untouched base is shared by all runs.
+"""
+
+import asyncio
+import secrets
+from dataclasses import replace
+
+from graph import RunFolder
+from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
+from sandbox.backends.container.sandbox import RemoteSandbox
+from sandbox.backends.container.send_base import put_base
+from sandbox.backends.modal.client import Box, Boxes, Kept
+from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.core.protocol import TreeSpec
+from sandbox.egress.allowlist import SetupHost
+from sandbox.setup.cache_key import setup_key
+from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.run_commands import run_set_up
+from sandbox.tree.checkout import fill
+from sandbox.tree.run_folder import digest
+
+_TOLD = 1000
+
+# What git tracks, and git's own folder, are each tree's own.
+_LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -rf .git"
+
+
+class ModalSetUp:
+    """The set-ups of one app."""
+
+    def __init__(self, boxes: Boxes, *, hosts: tuple[str, ...], counts: Counts) -> None:
+        self._boxes = boxes
+        self._hosts = tuple(map(SetupHost.parse, hosts))
+        self._counts = counts
+
+    async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> Kept:
+        """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
+        if patch and needs_own(spec.setup, patch):
+            return await self._kept(run_id, run, spec, patch)
+        shared = await self._kept(run_id, run, spec, b"")
+        if patch and shared.runs_scripts:
+            return await self._kept(run_id, run, spec, patch)
+        return shared
+
+    async def _kept(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> Kept:
+        key = setup_key(
+            spec.base,
+            digest(patch) if patch else "",
+            spec.setup,
+            toolchain=[self._boxes.image_name],
+            hosts=self._hosts,
+        )
+        if kept := await self._boxes.recall(key):
+            return kept
+        name = f"setup-{secrets.token_hex(4)}"
+        tags = {"run": run_id, "tree": name}
+        hosts = [host.name for host in self._hosts]
+        box = await self._boxes.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
+        if box is None:
+            raise SandboxUnavailable(f"There is a Sandbox {name} already.")
+        try:
+            scripts = await self._run(box, run, spec, patch)
+            kept = Kept(key, await box.snapshot(), scripts)
+        finally:
+            await asyncio.shield(box.end())
+        await self._boxes.remember(kept)
+        return kept
+
+    async def _run(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> bool:
+        """Run the commands in a tree of their own; whether they run scripts of the repository."""
+        plain = RemoteSandbox(box, self._boxes.limits)
+        sandbox = CountedSandbox(plain, self._counts)
+        await put_base(plain, run.git_of(spec.base), self._boxes.limits)
+        await fill(sandbox, run, replace(spec, checkout=True), patch)
+        scripts = await has_scripts(sandbox, spec.setup)
+        try:
+            await run_set_up(sandbox, spec.setup)
+        except SetupFailed as error:
+            raise SetupFailed(error.message, self._hint()) from error
+        left = await sandbox.run(_LEAVE_REST)
+        if left.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be kept: {left.text[-_TOLD:]}")
+        return scripts
+
+    def _hint(self) -> str:
+        reach = (
+            "reach the hosts of CODING_AGENT_SETUP_HOSTS alone"
+            if self._hosts
+            else "have no network"
+        )
+        return f"Mend the command. Set-up commands run in the sandbox and {reach}."

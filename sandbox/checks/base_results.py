@@ -1,0 +1,67 @@
+"""Checks on the untouched base: each is run there once, and its result kept with the run."""
+
+import asyncio
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from graph import RunFolder
+from graph.errors import SetupFailed
+from sandbox.checks.run_check import CheckRun, run_check
+from sandbox.core.atomic_file import write_whole
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+
+
+class BaseRuns:
+    """Runs checks in the tree `spec`, which is opened for the first that was not run before."""
+
+    def __init__(self, runs: Path, sandboxes: Sandboxes, run_id: str, spec: TreeSpec) -> None:
+        self._folder = RunFolder.of(runs, run_id).checks
+        self._sandboxes = sandboxes
+        self._run_id = run_id
+        self._spec = spec
+        self._sandbox: Sandbox | None = None
+        self._usable = True
+
+    async def find(self, command: str, deadline: float) -> CheckRun | None:
+        """How the check ends on the base; None where that cannot be known in time."""
+        if kept := self._load(command):
+            return kept
+        sandbox = await self._open()
+        left = deadline - time.time()
+        if sandbox is None or left <= 0:
+            return None
+        run = await run_check(sandbox, command, left)
+        if run.limit == "time" and time.time() >= deadline:
+            return None  # stopped by the end of the run, not by a limit of its own
+        await asyncio.to_thread(self._store, run)
+        return run
+
+    async def discard(self) -> None:
+        await self._sandboxes.discard(self._run_id, self._spec.name)
+
+    async def _open(self) -> Sandbox | None:
+        """None where the base's own set-up fails."""
+        if self._sandbox is None and self._usable:
+            try:
+                self._sandbox = await self._sandboxes.open(self._run_id, self._spec)
+            except SetupFailed:
+                self._usable = False
+        return self._sandbox
+
+    def _load(self, command: str) -> CheckRun | None:
+        try:
+            return CheckRun.model_validate_json(self._file(command).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None  # a damaged file is written anew
+
+    def _store(self, run: CheckRun) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self._file(run.command), run.model_dump_json().encode())
+
+    def _file(self, command: str) -> Path:
+        key = json.dumps([command, self._spec.base.sha, self._spec.setup])
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"

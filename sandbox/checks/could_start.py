@@ -1,0 +1,55 @@
+"""Whether a check could start at all: told by exit codes, and by asking for what it calls."""
+
+import re
+import shlex
+from typing import Final
+
+from sandbox.core.protocol import Sandbox
+
+_CANNOT_START: Final = (126, 127)  # what a shell answers for a program that is not there or not one
+_GEMS_MISSING: Final = 7  # what bundler answers where the gems of a Gemfile are not installed
+_FIND_MODULE: Final = (
+    "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1].split('.')[0]) is None)"
+)
+_WITHIN = re.compile(r"cd (?P<folder>'[^']+'|[^\s'\"\\;&|<>$`()]+) && ")
+_PYTHON = re.compile(r"[\w./-]*python[\d.]*")
+
+
+async def could_start(sandbox: Sandbox, command: str, exit_code: int | None) -> bool:
+    """Whether a check that failed was started."""
+    if exit_code in _CANNOT_START:
+        return False
+    within = _WITHIN.match(command)
+    words = _words(command[within.end() :] if within else command)
+    if words[:1] == ["bundle"] and exit_code == _GEMS_MISSING:
+        return False
+    probe = _probe(words)
+    if exit_code is None or probe is None:
+        return True
+    asked = await sandbox.run((within.group() if within else "") + probe, keep_bytes=2)
+    return asked.exit_code == 0
+
+
+def _words(command: str) -> list[str]:
+    """The words of a plain command, without the variables set before it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    while words and re.fullmatch(r"\w+=.*", words[0], re.DOTALL):
+        words.pop(0)
+    return words
+
+
+def _probe(words: list[str]) -> str | None:
+    """A command that succeeds where Python's module, or npm's tool, is there."""
+    match words:
+        case [python, "-m", module, *_] if _PYTHON.fullmatch(python) and _is_name(module):
+            return f'{python} -c "{_FIND_MODULE}" {module}'
+        case ["npx", "--offline", "--no-install", tool, *_] if _is_name(tool):
+            return f"npx --offline --no-install {tool} --version"
+    return None
+
+
+def _is_name(word: str) -> bool:
+    return re.fullmatch(r"[\w.]+", word) is not None

@@ -1,0 +1,234 @@
+"""The commands that say whether a change holds: found in the base, run on the change."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from graph import (
+    Base,
+    ChangeRef,
+    Check,
+    Checks,
+    CheckStatus,
+    CommandReport,
+    Emit,
+    FoundChecks,
+    RunFolder,
+    Validation,
+    unheard,
+)
+from graph.errors import SetupFailed
+from sandbox.checks.base_results import BaseRuns
+from sandbox.checks.new_failures import Blame, blame
+from sandbox.checks.run_check import CheckRun, run_check
+from sandbox.checks.tamper_findings import (
+    ReadChange,
+    base_test_findings,
+    hint_findings,
+    setup_findings,
+    silent_findings,
+)
+from sandbox.core.output import cut_middle
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.discovery.find_checks import found_checks
+from sandbox.discovery.find_setup import TriedSetup, found_setup, try_setup
+from sandbox.discovery.read_facts import read_facts
+from sandbox.discovery.repository_config import OwnSettings, left_out, read_own_settings
+from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
+
+PLAN = "plan"
+_MOST_NAMES = 50
+_BLAMELESS = Blame()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one check came to.
+
+    `told`: it says something of the change, as it passed, or names the tests that fail. `silent`:
+    it passed and tells of no test. `finished` is False where the run's time ended before it.
+    """
+
+    report: CommandReport
+    blame: Blame = _BLAMELESS
+    told: bool = False
+    silent: bool = False
+    finished: bool = True
+
+
+class SandboxChecks(Checks):
+    """Runs checks in trees of their own, which are gone when it returns.
+
+    `networked`: set-up reaches package hosts, so that what lock files name can be installed.
+    """
+
+    def __init__(self, *, runs: Path, sandboxes: Sandboxes, networked: bool = False) -> None:
+        self._runs = runs
+        self._sandboxes = sandboxes
+        self._networked = networked
+
+    async def find(
+        self,
+        run_id: str,
+        base: Base,
+        caller: tuple[str, ...],
+        only: bool,
+        setup: tuple[str, ...] = (),
+        emit: Emit = unheard,
+    ) -> FoundChecks:
+        """Reads the base's objects; the tree `plan` of a run's first base stays for the planner."""
+        name = f"moved-{base.moved}" if base.moved else PLAN
+        tree = TreeSpec(name=name, base=base, checkout=False, emit=emit)
+        sandbox = await self._sandboxes.open(run_id, tree)
+        facts = await read_facts(sandbox, base)
+        if base.moved:
+            await self._sandboxes.discard(run_id, name)
+        own = _own_settings(facts)
+        asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
+        checks = [Check(command=command, source="caller") for command in asked]
+        if not only:
+            found = await asyncio.to_thread(_checks_of, facts, own)
+            checks += [check for check in found if check.command not in asked]
+        tried = TriedSetup(own.setup or (), own.notes)
+        if self._networked and own.setup is None and not setup:
+            tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
+            tried = TriedSetup(tried.setup, (*own.notes, *tried.notes))
+        return FoundChecks(checks=tuple(checks), setup=tried.setup, notes=tried.notes)
+
+    async def validate(
+        self,
+        run_id: str,
+        base: Base,
+        change: ChangeRef,
+        checks: tuple[Check, ...],
+        setup: tuple[str, ...],
+        deadline: float,
+        emit: Emit = unheard,
+    ) -> Validation:
+        if not checks:
+            return Validation(status="unavailable")
+        unique = secrets.token_hex(4)
+        untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup, emit=emit)
+        tree = replace(untouched, name=f"validate-{unique}", change=change)
+        on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
+        read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
+        found = await asyncio.to_thread(hint_findings, read)
+        found += setup_findings(read, setup)
+        try:
+            outcomes = await self._run(run_id, tree, checks, on_base, deadline)
+            validation = _validation(outcomes)
+            if validation.status == "passed":
+                silent = [each.report.command for each in outcomes if each.silent]
+                found += await silent_findings(silent, checks, on_base, deadline)
+                found += await base_test_findings(
+                    run_id, tree, read, checks, self._sandboxes, on_base, deadline
+                )
+        except SetupFailed as error:
+            validation = _set_up_failed(error)
+        finally:
+            await on_base.discard()
+        return validation.model_copy(update={"findings": found})
+
+    async def _run(
+        self,
+        run_id: str,
+        tree: TreeSpec,
+        checks: tuple[Check, ...],
+        on_base: BaseRuns,
+        deadline: float,
+    ) -> list[_Outcome]:
+        """How each check ends in a tree of its own."""
+        try:
+            sandbox = await self._sandboxes.open(run_id, tree)
+            return [await _outcome(sandbox, check.command, on_base, deadline) for check in checks]
+        finally:
+            await self._sandboxes.discard(run_id, tree.name)
+
+
+def _own_settings(facts: Facts) -> OwnSettings:
+    if OWN_SETTINGS in facts.unread:
+        return left_out("it is too large")
+    return read_own_settings(facts.files.get(OWN_SETTINGS, ""))
+
+
+def _checks_of(facts: Facts, own: OwnSettings) -> tuple[Check, ...]:
+    """What the repository says itself, else what its files tell."""
+    if own.validate is None:
+        return found_checks(facts)
+    commands = dict.fromkeys(own.validate)
+    return tuple(Check(command=command, source="repository") for command in commands)
+
+
+async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: float) -> _Outcome:
+    """Run a check on the change; one that fails is held against the base."""
+    left = deadline - time.time()
+    if left <= 0:
+        text = "Not run: the time of the run was spent."
+        report = CommandReport(
+            command=command, exit_code=None, status="unavailable", duration_ms=0, output=text
+        )
+        return _Outcome(report, finished=False)
+    run = await run_check(sandbox, command, left)
+    if run.passed:
+        return _Outcome(_report(run, "passed"), told=True, silent=not run.ran)
+    if run.limit == "time" and time.time() >= deadline:
+        return _Outcome(_report(run, "unavailable"), finished=False)
+    base = await on_base.find(command, deadline)
+    if not run.started and (base is None or not base.started):
+        return _Outcome(_report(run, "unavailable"))
+    return _Outcome(_report(run, "failed"), blame(run, base), told=run.compared)
+
+
+def _report(run: CheckRun, status: CheckStatus) -> CommandReport:
+    return CommandReport(
+        command=run.command,
+        exit_code=run.exit_code if status != "unavailable" else None,
+        status=status,
+        duration_ms=run.duration_ms,
+        output=run.output,
+    )
+
+
+def _validation(outcomes: list[_Outcome]) -> Validation:
+    new = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.new))
+    known = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.known))
+    return Validation(
+        status=_status(outcomes, bool(new)),
+        commands=tuple(outcome.report for outcome in outcomes),
+        new_failures=_shortened(new),
+        known_failures=_shortened(known),
+    )
+
+
+def _status(outcomes: list[_Outcome], anything_new: bool) -> CheckStatus:
+    """Passed: what could start came to its end, and nothing fails that did not fail before.
+
+    Checks that fail as a whole without the change, too, say nothing of it: where there are no
+    others, it was not validated.
+    """
+    if anything_new:
+        return "failed"
+    finished = all(outcome.finished for outcome in outcomes)
+    told = any(outcome.told for outcome in outcomes)
+    return "passed" if finished and told else "unavailable"
+
+
+def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A list that a state and an event can hold."""
+    if len(names) <= _MOST_NAMES:
+        return names
+    return (*names[:_MOST_NAMES], f"… and {len(names) - _MOST_NAMES} more")
+
+
+def _set_up_failed(error: SetupFailed) -> Validation:
+    """The base was set up before a role changed it: that it fails now is the change's doing."""
+    report = CommandReport(
+        command="set-up",
+        exit_code=None,
+        status="failed",
+        duration_ms=0,
+        output=cut_middle(error.message, 4000),
+    )
+    return Validation(status="failed", commands=(report,), new_failures=(report.command,))

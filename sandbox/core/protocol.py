@@ -1,0 +1,150 @@
+"""The sandbox as the rest of the product sees it: one place where untrusted commands run.
+
+A sandbox holds one tree at `/workspace` (a git repository of its own whose `HEAD` is the base), a
+home and a `/tmp`. Nothing in it can be trusted, nothing of ours is in it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from graph import Base, ChangeRef, Emit, unheard
+from sandbox.core.output import render
+
+LimitHit = Literal["time", "memory", "pids", "disk", "output"]
+
+WORKSPACE = "/workspace"
+BASE_OBJECTS = "/base.git/objects"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one command. Seconds, MiB, cores, processes; `disk_mb` counts the whole tree."""
+
+    timeout_s: float = 300
+    memory_mb: int = 2048
+    cpus: float = 2
+    pids: int = 256
+    disk_mb: int = 2048
+    output_bytes: int = 4 * 1024 * 1024
+    """Read at most; a command that writes more is stopped."""
+
+    @property
+    def shm_mb(self) -> int:
+        """Of `/dev/shm`, which counts as memory too."""
+        return min(256, max(self.memory_mb // 4, 1))
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """How a command ended.
+
+    `exit_code` is the command's own, or None where a limit stopped it (`limit` says which), or
+    where the sandbox was `lost` under it and its tree made again: `output` then says what the tree
+    holds now. Else it is standard output and error together, raw; `dropped` counts bytes left out
+    of its middle.
+    """
+
+    exit_code: int | None
+    output: bytes
+    dropped: int
+    duration_ms: int
+    limit: LimitHit | None = None
+    lost: bool = False
+
+    @property
+    def text(self) -> str:
+        """The output, decoded, without NUL and escape sequences, the cut marked where it is."""
+        return render(self.output, self.dropped)
+
+
+class Sandbox(Protocol):
+    """One open tree. Calls may come at the same time; `close` ends them all."""
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = None,
+        stdin: bytes = b"",
+        keep_bytes: int = 64 * 1024,
+    ) -> ExecResult:
+        """Run a bash command in `/workspace`; the whole process tree is gone when it returns.
+
+        Keeps `keep_bytes` of the output, half from each end. Raises SandboxLost.
+        """
+        ...
+
+    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
+        """A file's bytes, read inside. Raises FileRefused: not a regular file, missing, larger."""
+        ...
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Replace or make a regular file, and the folders above it, inside. Raises FileRefused."""
+        ...
+
+    async def close(self) -> None:
+        """End every process; the tree stays where it is kept."""
+        ...
+
+
+class Saved(Protocol):
+    """Where a tree's change is kept while it is worked on, for when its sandbox is lost.
+
+    Used where a tree lasts no longer than its sandbox.
+    """
+
+    async def newest(self) -> tuple[bytes, float] | None:
+        """The change that was kept last, against the base, and when (Unix seconds)."""
+        ...
+
+    async def save(self, patch: bytes) -> None:
+        """Keep the tree's change. Raises CodingAgentError where it must not be any more."""
+        ...
+
+    def restored(self, told: str) -> None:
+        """The tree was made anew; `told` says what it holds."""
+        ...
+
+
+@dataclass(frozen=True)
+class TreeSpec:
+    """Which tree to open.
+
+    `name` is `live` for the tree that coder and fixer share, else a name used once, such as
+    `validate-3`. `change`, or what was `saved` since, is applied on the base; `setup` commands run
+    after it in a new tree. Without `checkout` git's index and objects will do, where that is
+    quicker: the files are there once the same tree was opened with it. `emit` is told where
+    somebody has to wait for the sandbox.
+    """
+
+    name: str
+    base: Base
+    change: ChangeRef | None = None
+    setup: tuple[str, ...] = ()
+    checkout: bool = True
+    saved: Saved | None = None
+    emit: Emit = field(default=unheard, compare=False)
+
+
+class Sandboxes(Protocol):
+    """Opens trees of runs."""
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        """The tree of that name: found as it was left, or made. Raises SandboxError."""
+        ...
+
+    async def discard(self, run_id: str, name: str) -> None:
+        """End the tree's processes and remove it; nothing happens where there is none."""
+        ...
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        """End every tree of the run and remove all but those named in `keep`."""
+        ...
+
+
+class FileRefused(Exception):
+    """Raised when a path inside a sandbox cannot be read or written as a file; says why."""
+
+
+class TreeRestored(FileRefused):
+    """Raised when the sandbox was lost meanwhile and its tree made again; says what it holds."""

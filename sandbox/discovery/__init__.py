@@ -1,0 +1,1 @@
+"""Discovery: the checks and set-up commands that a repository implies."""

@@ -1,0 +1,1 @@
+from .suggest_hosts import try_hosts as try_hosts

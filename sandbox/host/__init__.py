@@ -1,0 +1,1 @@
+"""What this machine offers: cgroups, users, mounts, system-call filter, resource watching."""

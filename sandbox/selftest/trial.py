@@ -1,0 +1,240 @@
+"""Tries whether the sandbox holds on this machine, before anything untrusted runs in it.
+
+Each probe says that it is about to try, and then whether it got through: one that never tried
+proves nothing and counts as not held. What a probe does when it gets through is harmless.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from graph.errors import SandboxError, SandboxUnavailable
+from sandbox.backends.base.protocols import LocalBackend, OpenSandbox
+from sandbox.core.atomic_file import write_whole
+from sandbox.core.protocol import ExecResult
+from sandbox.host.orphans import process_name, read_text
+from sandbox.selftest import probes as attacks
+from sandbox.selftest.probes import CANARY, MEMORY_MB, Outside, Probe, probes
+from sandbox.tree.delete_tree import remove_folder
+
+LOOP_S = 1.0
+SHORT_LOOP_S = 0.25
+PATIENT_LOOP_S = 5.0
+KEPT_S = 24 * 3600
+LEFT_S = 3600
+"""A write takes less: a hidden name that is older was left by one that was killed."""
+TOLD = 300
+OUTSIDE = "outside"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One probe: whether the sandbox held, what was seen, and how to mend it where it did not."""
+
+    name: str
+    held: bool
+    detail: str
+    mend: str = ""
+
+
+Results = tuple[TrialResult, ...]
+
+
+async def ensure_holds(backend: LocalBackend) -> None:
+    """Try the sandbox, unless it held on this machine within a day. Raises SandboxUnavailable."""
+    verdict = backend.state / f"verdict-{backend.name}.json"
+    for left in await asyncio.to_thread(_left, backend.state):
+        await remove_folder(left)
+    machine = await asyncio.to_thread(machine_state, backend)
+    if await asyncio.to_thread(_is_kept, verdict, machine):
+        return
+    failed = [result for result in await trial(backend, loop_s=SHORT_LOOP_S) if not result.held]
+    if failed:
+        details = "; ".join(f"{result.name}: {result.detail}" for result in failed)
+        raise SandboxUnavailable(f"the sandbox does not hold here: {details}", failed[0].mend)
+    kept = json.dumps({"machine": machine, "at": time.time()}).encode()
+    await asyncio.to_thread(write_whole, verdict, kept)
+
+
+async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> tuple[TrialResult, ...]:
+    """Try each probe in a tree made for it."""
+    small = replace(
+        backend.limits, memory_mb=MEMORY_MB, pids=attacks.PIDS, output_bytes=1024 * 1024
+    )
+    async with trial_tree(backend) as tree:
+        try:
+            sandbox = await asyncio.to_thread(attach, backend, tree)
+            smaller = await asyncio.to_thread(lambda: attach(backend.limited(small), tree))
+            with outside(tree / OUTSIDE) as there:
+                tried = probes(there, calls=backend.filters_calls)
+                found = await _all(
+                    _try_probes(sandbox, tried),
+                    _try_loop(sandbox, loop_s),
+                    _try_bombs(smaller),
+                )
+            await asyncio.gather(sandbox.close(), smaller.close())
+        except SandboxError as error:
+            told = error.hint != error.default_hint  # the default one sends to `doctor`: here
+            mend = error.hint if told else backend.mend(error.message)
+            return (TrialResult("start", held=False, detail=error.message, mend=mend),)
+    judged = [result for results in found for result in results]
+    return tuple(
+        result if result.held or result.mend else replace(result, mend=backend.mend(result.detail))
+        for result in judged
+    )
+
+
+def machine_state(backend: LocalBackend) -> str:
+    """What a verdict holds for: another kernel, boot, uid or program asks for a new trial."""
+    parts = [
+        os.uname().release,
+        read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
+        os.geteuid(),
+        *backend.identity(),
+    ]
+    return sha256(json.dumps(parts).encode()).hexdigest()
+
+
+async def _all(*tries: Coroutine[None, None, Results]) -> list[Results]:
+    """All at once and each to its end, then the first error."""
+    ended = await asyncio.gather(*tries, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if not isinstance(each, BaseException)]
+
+
+async def _try_probes(sandbox: OpenSandbox, tried: tuple[Probe, ...]) -> Results:
+    script = "\n".join([attacks.READY, *(probe.script for probe in tried)])
+    ended = await sandbox.execute(
+        ["/bin/bash", "-c", script], timeout_s=20, environment={CANARY: secrets.token_hex(8)}
+    )
+    return tuple(judge(probe.name, probe.what, ended) for probe in tried)
+
+
+async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, ...]:
+    marker = f"977.{secrets.randbelow(10**9):09}"
+    ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
+    if not ended.output:  # it did not come to its start: a busy machine, or docker
+        seconds = PATIENT_LOOP_S
+        ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
+    stopped = ended.limit == "time" and ended.duration_ms < (seconds + 2) * 1000
+    left = await asyncio.to_thread(_is_running, marker)
+    return (judge("loop", "outliving its time", ended, held=stopped and not left),)
+
+
+async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
+    memory = await sandbox.run(attacks.MEMORY_BOMB, timeout_s=20)
+    forks = await sandbox.run(attacks.fork_bomb(), timeout_s=20)
+    output = await sandbox.run(attacks.OUTPUT_BOMB, timeout_s=20)
+    return (
+        judge("memory", f"taking more than {MEMORY_MB} MiB", memory),
+        judge("forks", f"making more than {attacks.PIDS} processes", forks),
+        judge("output", "endless output", output, held=output.limit == "output"),
+    )
+
+
+def judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> TrialResult:
+    """What came of a probe: `tried-` and `through-` with its name are in the output."""
+    words = ended.text.split()
+    if f"tried-{name}" not in words:
+        return TrialResult(name, held=False, detail=f"not tried: {ended.text[-TOLD:].strip()}")
+    if not held or f"through-{name}" in words:
+        return TrialResult(name, held=False, detail=f"{what} was possible")
+    return TrialResult(name, held=True, detail=f"{what} was refused")
+
+
+@contextlib.asynccontextmanager
+async def trial_tree(backend: LocalBackend) -> AsyncIterator[Path]:
+    """An empty tree, removed afterwards."""
+    tree, lock = await asyncio.to_thread(_make_tree, backend)
+    try:
+        yield tree
+    finally:
+        await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+        os.close(lock)
+
+
+def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
+    """A sandbox on such a tree."""
+    return backend.attach(tree, None, backend.owner_of("trial"))
+
+
+def _left(state: Path) -> list[Path]:
+    """What trials and writes that were killed have left."""
+    before = time.time() - LEFT_S
+    old = [path for path in state.glob(".*") if path.lstat().st_mtime < before]
+    return old + [path for path in state.glob("trial-*") if not _is_locked(path)]
+
+
+def _is_locked(tree: Path) -> bool:
+    """Whether the trial of this tree still lives: its process holds the folder's lock."""
+    try:
+        folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
+
+
+def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
+    """A tree in the state folder, so that the way to it is tried too, a file beside it, a lock."""
+    backend.state.chmod(0o711)
+    new = Path(tempfile.mkdtemp(prefix=".trial-", dir=backend.state))
+    lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    tree = new.rename(new.with_name(new.name.removeprefix(".")))
+    owner = backend.owner_of("trial")
+    tree.chmod(0o711)
+    for name in ("workspace", "home", "tmp"):
+        (tree / name).mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(tree / name, owner, owner)
+    (tree / OUTSIDE).write_text("outside\n")
+    (tree / OUTSIDE).chmod(0o644)
+    return tree, lock
+
+
+@contextlib.contextmanager
+def outside(file: Path) -> Iterator[Outside]:
+    """What probes look for on this machine."""
+    abstract = f"coding-agent-{secrets.token_hex(8)}"
+    pid = os.getpid()
+    started = process_name(pid).rpartition("-")[2]
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        if os.uname().sysname == "Linux":
+            local.bind(f"\0{abstract}")
+            local.listen()
+        yield Outside(file, server.getsockname()[1], abstract, pid, started)
+
+
+def _is_running(marker: str) -> bool:
+    """Whether a process of this machine has the marker among its words."""
+    lines = (read_text(path).split("\0") for path in Path("/proc").glob("[0-9]*/cmdline"))
+    return any(marker in words for words in lines)
+
+
+def _is_kept(verdict: Path, machine: str) -> bool:
+    """Whether the file says that the sandbox held here lately."""
+    try:
+        kept = json.loads(verdict.read_bytes())
+        fresh: bool = 0 <= time.time() - kept["at"] < KEPT_S
+        return fresh and kept["machine"] == machine
+    except (OSError, ValueError, TypeError, KeyError):
+        return False

@@ -1,0 +1,155 @@
+"""Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from graph import RunFolder
+from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
+from sandbox.backends.base.protocols import Backend, PackingSandbox, SetupBackend
+from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.core.protocol import ExecResult, TreeSpec
+from sandbox.egress.allowlist import SetupHost
+from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
+from sandbox.egress.forwarder import Outlet, environment
+from sandbox.setup.archive_cache import keep, tidy
+from sandbox.setup.cache_key import setup_key
+from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.run_commands import run_set_up
+from sandbox.tree.checkout import base_objects, fill, make_folders
+from sandbox.tree.delete_tree import remove_folder
+
+_KEPT_TIMES_DISK = 10
+_TOLD = 1000
+
+# What git does not track, home and /tmp, without what was downloaded to be installed; tracked
+# files and `.git` are each tree's own.
+_PACK = """\
+set -e -o pipefail
+export LC_ALL=C
+{ printf 'home/agent\\0tmp\\0'
+  git ls-files -z --others --directory | sed -z 's|^|workspace/|'
+} | tar -C / --exclude=home/agent/.cache/pip --exclude=home/agent/.cache/uv \\
+  --exclude=home/agent/.npm/_cacache --null --verbatim-files-from --files-from=- -cf -
+"""
+_UNPACK = "LC_ALL=C tar -C / --skip-old-files -xpf -"
+
+
+class NetworkedSetUp:
+    """Set-ups of this machine. Results of untouched bases are shared by runs, others are not."""
+
+    def __init__(
+        self, *, backend: SetupBackend, hosts: tuple[str, ...], shared: Path, counts: Counts
+    ) -> None:
+        self._backend = backend
+        self._hosts = tuple(map(SetupHost.parse, hosts))
+        self._shared = shared
+        self._counts = counts
+        disk = backend.limits.disk_mb << 20
+        self._limits = ProxyLimits(down_bytes=2 * disk)
+        self._most_bytes = _KEPT_TIMES_DISK * disk
+
+    async def apply(
+        self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, owner: int | None
+    ) -> None:
+        """Put the result of the set-up into a filled tree. Raises SetupFailed."""
+        sandbox = await self._attach(folder, run.git_of(spec.base), owner)
+        try:
+            own = bool(patch) and (
+                needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
+            )
+            made_for = spec if own else replace(spec, change=None)
+            home = run.setups if own else self._shared
+            file = home / f"{self._key(made_for)}.tar"
+            kept = await keep(
+                file, partial(self._make, folder, run, made_for, patch if own else b"", owner)
+            )
+            result = await sandbox.transfer(_UNPACK, source=kept)
+        finally:
+            await sandbox.close()
+        if result.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be put into a tree: {_reason(result)}")
+
+    async def _make(
+        self,
+        beside: Path,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        owner: int | None,
+        target: Path,
+    ) -> None:
+        """Run the commands with a network in a tree of their own, and pack what they left."""
+        new = await asyncio.to_thread(make_folders, beside, owner)
+        try:
+            plain = await self._attach(new, run.git_of(spec.base), owner)
+            try:
+                await fill(CountedSandbox(plain, self._counts), run, spec, patch)
+                await self._run(new, run, spec, owner)
+                packed = await plain.transfer(_PACK, target=target)
+            finally:
+                await plain.close()
+        finally:
+            await remove_folder(new)
+        if packed.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be kept: {_reason(packed)}")
+        if self._shared.is_dir():
+            await asyncio.to_thread(tidy, self._shared, self._most_bytes)
+
+    async def _run(self, tree: Path, run: RunFolder, spec: TreeSpec, owner: int | None) -> None:
+        proxy = SetupProxy(self._hosts, self._limits)
+        outlet = Outlet(tree / "outlet", environment(self._hosts))
+        await asyncio.to_thread(_make_passable, outlet.folder)
+        async with proxy.serving(outlet.folder, owner):
+            sandbox = await self._attach(tree, run.git_of(spec.base), owner, outlet)
+            try:
+                await run_set_up(CountedSandbox(sandbox, self._counts), spec.setup)
+            except SetupFailed as error:
+                raise SetupFailed(error.message, _hint(proxy), error.command) from error
+            finally:
+                await sandbox.close()
+
+    async def _attach(
+        self, folder: Path, git_dir: Path, owner: int | None, outlet: Outlet | None = None
+    ) -> PackingSandbox:
+        objects = base_objects(git_dir)
+        return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
+
+    def _key(self, spec: TreeSpec) -> str:
+        change = spec.change.digest if spec.change else ""
+        toolchain, hosts = self._backend.toolchain, self._hosts
+        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
+
+
+def networked_set_up(
+    backend: Backend, hosts: tuple[str, ...], data: Path, counts: Counts
+) -> NetworkedSetUp | None:
+    """With results in the data folder; None where no host is named. Raises SandboxUnavailable."""
+    if not hosts:
+        return None
+    if not isinstance(backend, SetupBackend):
+        raise SandboxUnavailable(
+            "this sandbox cannot lead set-up to CODING_AGENT_SETUP_HOSTS",
+            "Set CODING_AGENT_SANDBOX to bubblewrap, or CODING_AGENT_SETUP_HOSTS to nothing.",
+        )
+    return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", counts=counts)
+
+
+def _make_passable(folder: Path) -> None:
+    folder.mkdir(mode=0o711)
+    folder.chmod(0o711)
+
+
+def _hint(proxy: SetupProxy) -> str:
+    hint = (
+        "Mend the command. Set-up commands run in the sandbox and reach the hosts of"
+        " CODING_AGENT_SETUP_HOSTS alone."
+    )
+    return f"{hint} Refused: {'; '.join(proxy.refused)}." if proxy.refused else hint
+
+
+def _reason(result: ExecResult) -> str:
+    if result.limit:
+        return f"the {result.limit} limit was reached"
+    return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"

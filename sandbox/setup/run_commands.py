@@ -1,0 +1,44 @@
+"""The commands that make a new tree ready."""
+
+from graph.errors import SandboxError, SetupFailed
+from sandbox.core.output import cut_middle
+from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.tree.git_dir import IGNORED_BY_SETUP
+
+_TOLD = 2000
+
+# A name of any bytes as a pattern that matches this path alone; `?` stands for a line break.
+_PATTERN = r"s/[][*?\\]/\\&/g; s/\n/?/g; s/ $/\\ /; s/^/\//"
+_IGNORE_LEFTOVERS = f"""\
+set -e -o pipefail
+export LC_ALL=C
+mkdir -p "${{HOME}}"/.config/git
+git ls-files -z --others --exclude-standard --directory --no-empty-directory |
+  sed -z '{_PATTERN}' | tr '\\0' '\\n' >> {IGNORED_BY_SETUP}
+"""
+
+
+async def run_set_up(sandbox: Sandbox, commands: tuple[str, ...]) -> None:
+    """Run the commands; the untracked files they leave stay out of the change.
+
+    Raises SetupFailed at the first that fails.
+    """
+    for command in commands:
+        result = await sandbox.run(command)
+        if result.exit_code != 0:
+            raise SetupFailed(
+                f"The set-up command `{command}` {_ending(result)}.\n"
+                f"{cut_middle(result.text.strip(), _TOLD)}".rstrip(),
+                "Mend the command. Set-up commands run in the sandbox, without a network.",
+                command,
+            )
+    if commands:
+        result = await sandbox.run(_IGNORE_LEFTOVERS)
+        if result.exit_code != 0:
+            raise SandboxError(f"What set-up made cannot be listed: {result.text[-_TOLD:]}")
+
+
+def _ending(result: ExecResult) -> str:
+    if result.limit:
+        return f"was stopped by its {result.limit} limit"
+    return f"ended with exit code {result.exit_code}"

@@ -1,0 +1,5 @@
+"""Trees: the checkout inside a sandbox, and the patch that leaves it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

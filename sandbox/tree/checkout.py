@@ -1,0 +1,70 @@
+"""A new tree: its folders, the checkout of the base, and the change on it."""
+
+import os
+import secrets
+from pathlib import Path
+
+from graph import RunFolder
+from graph.errors import PatchUnusable, SandboxError
+from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.tree.git_dir import make_git_dir
+
+PARTS = ("workspace", "home", "tmp")
+_CHECKOUT = "git -c checkout.workers=4 -c checkout.thresholdForParallelism=500 reset -q --hard"
+_APPLY_FAILED = 92
+_TOLD = 1000
+
+
+def make_folders(folder: Path, owner: int | None) -> Path:
+    """A tree's empty folders under a temporary name beside `folder`."""
+    folder.parent.mkdir(mode=0o711, exist_ok=True)
+    folder.parent.chmod(0o711)
+    new = folder.with_name(f".new-{secrets.token_hex(8)}")
+    new.mkdir(mode=0o711)
+    new.chmod(0o711)
+    for part in PARTS:
+        (new / part).mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(new / part, owner, owner)
+    return new
+
+
+async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
+    """Check the base out, or only make its index, and apply the change, inside."""
+    shallow = _shallow(run.git_of(spec.base))
+    script = ["set -e", make_git_dir(".git", spec.base)]
+    if shallow:
+        script.append(f"head -c {len(shallow)} > .git/shallow")
+    script.append(_CHECKOUT if spec.checkout else "git read-tree HEAD")
+    if patch:
+        script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
+    result = await sandbox.run("\n".join(script), stdin=shallow + patch)
+    if result.exit_code == _APPLY_FAILED:
+        raise PatchUnusable(f"The change does not apply to the base: {result.text[-_TOLD:]}")
+    if result.exit_code != 0:
+        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
+        raise SandboxError(f"The tree could not be made: {reason}")
+
+
+async def check_out(sandbox: Sandbox) -> None:
+    """Bring the files into a tree that was made without; cut short, it is done again."""
+    result = await sandbox.run(_CHECKOUT)
+    if result.exit_code != 0:
+        raise SandboxError(f"The tree could not be filled: {result.text[-_TOLD:]}")
+
+
+def base_objects(git_dir: Path) -> Path:
+    """Where the objects of a base lie: a base has all of its own, or borrows all from one place."""
+    objects = git_dir / "objects"
+    try:
+        return (objects / (objects / "info" / "alternates").read_text().strip()).resolve()
+    except (FileNotFoundError, NotADirectoryError):
+        return objects
+
+
+def _shallow(git_dir: Path) -> bytes:
+    """Where the base's history was cut, as git keeps it."""
+    try:
+        return (git_dir / "shallow").read_bytes()
+    except FileNotFoundError:
+        return b""

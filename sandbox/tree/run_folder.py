@@ -1,0 +1,88 @@
+"""The folder of a run: its modes, its fence, and the changes that roles hand over."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+from graph import MAX_MOVES, Base, ChangeRef, RoleName, RunFolder, Workspaces
+from graph.errors import StoreDamaged
+from sandbox.core.atomic_file import write_whole
+from sandbox.core.protocol import Sandboxes
+
+_LIVE = "live"
+_LIVES = (_LIVE, *(f"{_LIVE}-{moved}" for moved in range(1, MAX_MOVES + 1)))
+_PASSABLE = 0o711  # on the way to a live tree and to the base's objects
+_PRIVATE = 0o700
+
+
+class LocalWorkspaces(Workspaces):
+    """Folders of runs on this machine's disk, or on a Volume."""
+
+    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
+        self._runs = runs
+        self._sandboxes = sandboxes
+
+    async def open(self, run_id: str) -> None:
+        await asyncio.to_thread(make_run_folder, self._runs, run_id)
+
+    async def next_fence(self, run_id: str) -> int:
+        file = RunFolder.of(self._runs, run_id).root / "fence"
+        return await asyncio.to_thread(_raise_fence, file)
+
+    async def close(self, run_id: str, *, resumable: bool = False) -> None:
+        await self._sandboxes.close_run(run_id, keep=_LIVES if resumable else ())
+
+
+def live_tree(base: Base) -> str:
+    """The name of the tree that coder and fixer share: over a newer base it is another one."""
+    return _LIVES[base.moved]
+
+
+def make_run_folder(runs: Path, run_id: str) -> None:
+    """Make a run's folders with their modes, or set the modes of those that are there."""
+    folder = RunFolder.of(runs, run_id)
+    runs.mkdir(parents=True, exist_ok=True, mode=_PASSABLE)
+    for path in (runs, folder.root, folder.trees):
+        _make_folder(path, _PASSABLE)
+    for path in (folder.changes, folder.checks, folder.transcripts):
+        _make_folder(path, _PRIVATE)
+
+
+def store_change(runs: Path, run_id: str, step: int, role: RoleName, patch: bytes) -> ChangeRef:
+    """Keep a role's change as a whole file and name it by its digest."""
+    ref = ChangeRef(step=step, role=role, digest=digest(patch))
+    write_whole(RunFolder.of(runs, run_id).patch(ref), patch)
+    return ref
+
+
+def load_change(runs: Path, run_id: str, ref: ChangeRef) -> bytes:
+    """The bytes of a kept change. Raises StoreDamaged: missing, or not what was handed over."""
+    path = RunFolder.of(runs, run_id).patch(ref)
+    try:
+        patch = path.read_bytes()
+    except OSError as error:
+        raise StoreDamaged(f"The change {path.name} cannot be read: {error.strerror}.") from error
+    if digest(patch) != ref.digest:
+        raise StoreDamaged(f"The change {path.name} is not the one with digest {ref.digest}.")
+    return patch
+
+
+def digest(data: bytes) -> str:
+    """How a change is named in state."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _make_folder(path: Path, mode: int) -> None:
+    path.mkdir(exist_ok=True, mode=mode)
+    path.chmod(mode)
+
+
+def _raise_fence(file: Path) -> int:
+    try:
+        fence = int(file.read_bytes()) + 1
+    except FileNotFoundError:
+        fence = 1
+    except ValueError as error:
+        raise StoreDamaged(f"The fence of run {file.parent.name} is not a number.") from error
+    write_whole(file, b"%d" % fence)
+    return fence

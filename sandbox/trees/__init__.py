@@ -1,0 +1,5 @@
+"""Opening, keeping and closing the trees of a run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,12 @@
+from .configuration import LEFT_OVER_S as LEFT_OVER_S
+from .configuration import Configuration as Configuration
+from .modal_functions import Deployment as Deployment
+from .modal_functions import drive_run as drive_run
+from .modal_functions import play_role as play_role
+from .modal_functions import tidy_up as tidy_up
+from .modal_functions import web_app as web_app
+from .settings import GuardedAddress as GuardedAddress
+from .settings import Settings as Settings
+from .settings import SettingsError as SettingsError
+from .settings import load_settings as load_settings
+from .settings import read_settings as read_settings

@@ -1,0 +1,153 @@
+"""What the settings make of each room, the same on one machine and on Modal.
+
+What is slow to import is imported when it is made.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from api.http import tracing
+from forge.core import is_loopback, parse, web_address
+from forge.secret_scan import hiding
+from graph import Limits as RunLimits
+from runs.model import ServiceConfig
+from sandbox.core import Limits as CommandLimits
+from wiring.logging_setup import log_to_stderr
+from wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.http import Probes
+    from forge.github import GitHub
+    from roles.claude import Claude
+    from runs import RunService
+    from sandbox.backends.modal import Boxes
+
+LEFT_OVER_S: Final = 900
+"""After this time without a use what nobody ended is ended."""
+_DAY_S: Final = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One set of settings, and the release that they are for."""
+
+    settings: Settings
+    version: str
+
+    @property
+    def limits(self) -> RunLimits:
+        return RunLimits(**self.settings.run_limits)
+
+    @property
+    def command_limits(self) -> CommandLimits:
+        return CommandLimits(**self.settings.command_limits)
+
+    @property
+    def hide(self) -> Callable[[str], str]:
+        """Takes every secret of the settings out of a text."""
+        return hiding(self.settings.secrets)
+
+    def service(self, runs: Path) -> ServiceConfig:
+        """Of the life of runs, over the folder of all runs."""
+        settings = self.settings
+        return ServiceConfig(
+            runs=runs,
+            limits=self.limits,
+            max_concurrent=settings.max_concurrent_runs,
+            max_queued=settings.max_queued_runs,
+            max_readers=settings.max_readers,
+            models=settings.role_models,
+            allowed_models=settings.models,
+            allow=settings.allow,
+            version=self.version,
+            keep_days=settings.keep_days,
+            hide=self.hide,
+        )
+
+    def claude(self) -> "Claude":
+        from roles.claude import Claude
+
+        return Claude(
+            api_key=self.settings.anthropic_api_key, base_url=self.settings.anthropic_base_url
+        )
+
+    def github(self) -> "GitHub":
+        """GitHub asks for a second between writes; a forge on this machine does not."""
+        from forge.github import GitHub
+
+        api_url = self.settings.github_api_url
+        return GitHub(
+            api_url=api_url,
+            token=self.settings.github_token,
+            seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
+        )
+
+    def boxes(self, app_name: str) -> "Boxes":
+        """The Sandboxes of one app of Modal."""
+        from sandbox.backends.modal import Boxes
+
+        return Boxes(
+            app_name=app_name,
+            image=self.settings.sandbox_image,
+            limits=self.command_limits,
+            lifetime_s=min(_DAY_S, self.settings.run_timeout_s + LEFT_OVER_S),
+            idle_s=LEFT_OVER_S,
+        )
+
+    def web(
+        self,
+        open_service: "Callable[[], AbstractAsyncContextManager[RunService]]",
+        probes: "Probes",
+        *,
+        hosts: tuple[str, ...],
+        locked: str = "",
+        **options: Any,
+    ) -> "FastAPI":
+        """The HTTP service; `hosts` are the names it is reached by where none are set."""
+        from api.http import AppOptions, create_app
+        from api.http.guards import Auth
+
+        settings = self.settings
+        keys = [(key.name, key.key.get_secret_value()) for key in settings.api_keys]
+        return create_app(
+            open_service=open_service,
+            probes=probes,
+            auth=Auth(keys, settings.operators, locked=locked),
+            options=AppOptions(
+                version=self.version,
+                check_repo_url=self.full_name,
+                repo_allowed=lambda name, full_name: settings.repo_allowed(full_name, name),
+                hosts=settings.hosts or hosts,
+                key_rate=settings.key_rate,
+                key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+                max_key_readers=max(1, settings.max_readers // 2),
+                **options,
+            ),
+        )
+
+    def full_name(self, repo_url: str) -> str:
+        """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""
+        address = web_address(self.settings.github_api_url)
+        return parse(repo_url, address, allow_local=False).full_name
+
+    def telemetry(self) -> AbstractContextManager[None]:
+        """Spans go where the settings say, while the block runs."""
+        settings = self.settings
+        headers = settings.otel_exporter_otlp_headers
+        return tracing(
+            endpoint=settings.otel_exporter_otlp_endpoint,
+            headers=headers.get_secret_value() if headers else "",
+            version=self.version,
+            hide=self.hide,
+        )
+
+    def start_log(self, level: str | None = None) -> None:
+        """Log to standard error from now on, without any secret of the settings."""
+        settings = self.settings
+        log_to_stderr(hide=self.hide, format=settings.log_format, level=level or settings.log_level)

@@ -1,0 +1,264 @@
+"""What each function of a deployment does: drive a run, play a role, serve the web, tidy up.
+
+The functions share nothing but the store's places and a folder. What they run on is told them.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from graph import ChangeResult, PlannerResult, ReviewerResult, RoleTask, Services
+from roles.worktree import Fence
+from runs.driving import RemoteDispatch
+from runs.remote_roles import Play, RemoteRole, RoleDesk
+from runs.shared import ArchiveFiles, Ledger, Mount, Places, SharedStore
+from sandbox.core import Sandboxes
+from sandbox.tree import LocalWorkspaces
+from wiring.configuration import Configuration
+from wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.http import Probes
+    from forge.github import GitHub
+    from roles import ClaudeRole
+    from roles.claude import Claude
+    from runs import RunService
+
+STREAM_S: Final = 120.0
+"""A stream ends itself before the platform does; its reader goes on with the next."""
+GATHER_S: Final = 1.0
+DUE_S: Final = 300.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every function is told, and how it reaches the others."""
+
+    configuration: Configuration
+    places: Places
+    sandboxes: Callable[[Path], Sandboxes]
+    """Sandboxes over the folder of all runs."""
+    end_leftovers: Callable[[Collection[str]], Awaitable[None]]
+    """Ends the Sandboxes of all but these runs."""
+    spawn: Callable[[str], Awaitable[None]]
+    """Starts the function that drives a run."""
+    play: Callable[[str], Play]
+    """Starts the function of a role."""
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+    def store(self, service: str, mount: Mount | None = None) -> SharedStore:
+        slots = self.settings.max_concurrent_runs
+        return SharedStore(self.places, service=service, slots=slots, mount=mount)
+
+
+class SharedWorkspaces(LocalWorkspaces):
+    """Folders of runs that other functions see; the number of a role call is in the record."""
+
+    def __init__(self, mount: Mount, store: SharedStore, sandboxes: Sandboxes) -> None:
+        super().__init__(runs=mount.root / "runs", sandboxes=sandboxes)
+        self._mount = mount
+        self._store = store
+
+    async def next_fence(self, run_id: str) -> int:
+        """Kept in the folder too: a role that sees it sees all that it was given."""
+        fence = await self._store.raise_fence(run_id)
+        await self._mount.keep({f"runs/{run_id}/fence": b"%d" % fence})
+        return fence
+
+    async def close(self, run_id: str, *, resumable: bool = False) -> None:
+        """One that lost its run to another process leaves that one's sandboxes alone."""
+        if not await self._store.is_anothers(run_id):
+            await super().close(run_id, resumable=resumable)
+
+
+async def drive_run(
+    deployment: Deployment, mount: Mount, run_id: str, *, call: str, own: Path
+) -> None:
+    """Drive one run until it ends or waits. `call` names all tries of this call, `own` is a disk.
+
+    May be called again at any time, for the same run.
+    """
+    import secrets
+
+    from graph import build_graph
+    from runs.driving import CleanUp, CopiedCheckpoints, LocalRunFiles, SoleDrive, Workshop
+
+    await mount.reload()
+    service, runs = f"{call}.{secrets.token_hex(4)}", mount.root / "runs"
+    store, sandboxes = deployment.store(service, mount), deployment.sandboxes(runs)
+    workspaces = SharedWorkspaces(mount, store, sandboxes)
+    configuration = deployment.configuration
+    github, limits = configuration.github(), configuration.limits
+    services = _services(deployment, mount, workspaces, sandboxes, github)
+    workshop = Workshop(
+        store=store,
+        graph=build_graph(services, limits).compile(),
+        files=LocalRunFiles(runs),
+        checkpoints=CopiedCheckpoints(mount, own, service),
+        limits=limits,
+        clean_up=CleanUp(workspaces.close),
+        gather_s=GATHER_S,
+        hide=configuration.hide,
+    )
+    sole = SoleDrive(
+        workshop, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
+    )
+    try:
+        with configuration.telemetry():
+            await sole(run_id)
+        run = await store.get(run_id)
+        if run is None or run.status not in ("queued", "running"):
+            await sandboxes.close_run(run_id)
+            await store.settle(run_id)
+    finally:
+        await mount.commit()
+        await github.close()
+        await store.close()
+
+
+async def play_role(
+    deployment: Deployment,
+    mount: Mount,
+    task: RoleTask,
+    *,
+    call: str,
+    fence: Callable[[RoleDesk], Fence],
+) -> AsyncGenerator[dict[str, Any], None]:
+    """One call of a role: its events, then its result. `call` names all tries of this call."""
+    places = deployment.places
+    desk = RoleDesk(task, call=call, mount=mount, notes=places.changes, ledger=Ledger(places))
+    claude = deployment.configuration.claude()
+    role = _role(deployment, mount, task, claude, fence(desk))
+    try:
+        async with aclosing(desk.play(role)) as items:  # type: ignore[arg-type]
+            async for item in items:
+                yield item
+    finally:
+        await claude.close()
+
+
+def web_app(deployment: Deployment, *, service: str, host: str, probes: "Probes") -> "FastAPI":
+    """The HTTP service; `host` is the name it is reached by where none is set."""
+    from api.http.routes import StreamTimes
+
+    return deployment.configuration.web(
+        lambda: open_service(deployment, service),
+        probes,
+        hosts=(host,),
+        locked=locked(deployment.settings),
+        shared_store=True,
+        stream_times=StreamTimes(whole=STREAM_S),
+    )
+
+
+async def tidy_up(deployment: Deployment, service: str) -> None:
+    """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
+    store = deployment.store(service)
+    await store.refresh()
+    now = time.time()
+    for run_id in await store.due(now, frozenset(), 1000):
+        run = await store.get(run_id)
+        if run and now - run.updated_at > DUE_S:
+            await deployment.spawn(run_id)
+    await deployment.end_leftovers(await store.live())
+    async with open_service(deployment, service) as runs:
+        await runs.tidy()
+
+
+@asynccontextmanager
+async def open_service(deployment: Deployment, service: str) -> AsyncIterator["RunService"]:
+    """The runs of the store; each is driven by a function of its own."""
+    from runs import RunService
+
+    sandboxes = deployment.sandboxes(Path("runs"))
+
+    async def on_end(run_id: str) -> None:
+        await sandboxes.close_run(run_id)
+        await deployment.spawn(run_id)
+
+    store = deployment.store(service)
+    runs = RunService(
+        store=store,
+        config=deployment.configuration.service(Path("runs")),
+        files=ArchiveFiles(deployment.places, store.known),
+        dispatch=RemoteDispatch(service, deployment.spawn),
+        on_end=on_end,
+        on_delete=sandboxes.close_run,
+        pick_up=False,
+    )
+    async with runs:
+        yield runs
+
+
+def locked(settings: Settings) -> str:
+    """Why nobody is let in yet and what mends it; empty where the service is set up."""
+    if not settings.missing_in_public:
+        return ""
+    examples = {
+        "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
+        "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
+    }
+    given = "; ".join(examples[name] for name in settings.missing_in_public)
+    return f"Where you deploy: {given}; modal deploy deploy.py"
+
+
+def _services(
+    deployment: Deployment,
+    mount: Mount,
+    workspaces: SharedWorkspaces,
+    sandboxes: Sandboxes,
+    github: "GitHub",
+) -> Services:
+    from forge.base import GitRepositories
+    from forge.publish import ForgePublisher
+    from sandbox.checks import SandboxChecks
+
+    settings, runs = deployment.settings, mount.root / "runs"
+    role: dict[str, Any] = {"mount": mount, "notes": deployment.places.changes}
+    forge: dict[str, Any] = {
+        "runs": runs,
+        "github": github,
+        "api_url": settings.github_api_url,
+        "token": settings.github_token,
+    }
+    return Services(
+        planner=RemoteRole(deployment.play("planner"), PlannerResult, **role),
+        coder=RemoteRole(deployment.play("coder"), ChangeResult, **role),
+        reviewer=RemoteRole(deployment.play("reviewer"), ReviewerResult, **role),
+        fixer=RemoteRole(deployment.play("fixer"), ChangeResult, **role),
+        repositories=GitRepositories(**forge, allow_local=False, allowed=settings.repo_allowed),
+        workspaces=workspaces,
+        checks=SandboxChecks(runs=runs, sandboxes=sandboxes),
+        publisher=ForgePublisher(
+            **forge, author=settings.git_author, forks=settings.fork == "public"
+        ),
+    )
+
+
+def _role(
+    deployment: Deployment, mount: Mount, task: RoleTask, claude: "Claude", fence: Fence
+) -> "ClaudeRole":
+    from roles import ClaudeCoder, ClaudeFixer, ClaudePlanner, ClaudeReviewer
+
+    runs = mount.root / "runs"
+    made: dict[str, type[ClaudeRole]] = {
+        "planner": ClaudePlanner,
+        "coder": ClaudeCoder,
+        "reviewer": ClaudeReviewer,
+        "fixer": ClaudeFixer,
+    }
+    return made[task.role](
+        claude=claude,
+        sandboxes=deployment.sandboxes(runs),
+        runs=runs,
+        model=deployment.settings.role_models[task.role],
+        fences=lambda _: fence,
+    )

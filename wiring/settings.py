@@ -1,0 +1,278 @@
+"""All settings, read in one place. Rooms get plain values."""
+
+import ipaddress
+import os
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api import ModelName
+from wiring.setting_types.api_keys import ApiKeys
+from wiring.setting_types.comma_list import listed
+from wiring.setting_types.credential import Credential
+from wiring.setting_types.host_names import HostNames, ServedHosts
+from wiring.setting_types.repo_rules import RepoRules
+
+APP_NAME: Final = "coding-agent"
+DEFAULT_MODEL: Final = "claude-opus-5-5"
+_PREFIX: Final = "CODING_AGENT_"
+_FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
+_SECRETS: Final = (
+    "ANTHROPIC_API_KEY",
+    "GITHUB_TOKEN",
+    "CODING_AGENT_API_KEYS",
+    "CODING_AGENT_API_KEY",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+)
+_AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\x00-\x20] <[^<>@\s]+@[^<>@\s]+>")
+
+RoleName = Literal["planner", "coder", "reviewer", "fixer"]
+AllowName = Literal["workflows", "codeowners", "agent_config", "large_files"]
+
+
+class SettingsError(Exception):
+    """Raised when settings are wrong; each line names a variable and what it takes."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that binds to `host` is reached from this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _names(value: object) -> object:
+    return listed(value) if isinstance(value, str) else value
+
+
+def _folder(value: object) -> Path:
+    return Path(os.path.abspath(Path(str(value)).expanduser()))  # noqa: PTH100  # keeps links
+
+
+def _folders(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    folders = [Path(part).expanduser() for part in re.split(r"[,:]", value) if part.strip()]
+    if not all(folder.is_absolute() for folder in folders):
+        raise ValueError("takes absolute folders, separated by commas")
+    return folders
+
+
+def _url(value: object) -> object:
+    """An http(s) address without user, query and trailing slash."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("takes an address such as https://host.example")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("takes an address without user, query and fragment")
+    return str(value).rstrip("/")
+
+
+def _guarded_url(value: object) -> object:
+    """An address that secrets may be sent to: plain http never leaves the machine."""
+    url, parts = _url(value), urlsplit(str(value))
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("takes https; http only for a loopback host")
+    return url
+
+
+def _author(value: object) -> object:
+    if not _AUTHOR.fullmatch(str(value)):
+        raise ValueError("takes 'Name <email>'")
+    return value
+
+
+def _data_dir() -> Path:
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib") / APP_NAME
+    return platformdirs.user_data_path(APP_NAME)
+
+
+def _variable(field: str) -> str:
+    """The environment variable of a field."""
+    return field.upper() if field.startswith(_FOREIGN) else _PREFIX + field.upper()
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Address = Annotated[str, BeforeValidator(_url)]
+GuardedAddress = Annotated[str, BeforeValidator(_guarded_url)]
+Image = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Every setting, frozen. Fields are named as their variables without `CODING_AGENT_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        alias_generator=AliasGenerator(validation_alias=_variable),
+        populate_by_name=True,
+        case_sensitive=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_default=False,
+        hide_input_in_errors=True,
+    )
+
+    anthropic_api_key: Credential | None = None
+    anthropic_base_url: Address | None = None
+    github_token: Credential | None = None
+    github_api_url: GuardedAddress = "https://api.github.com"
+
+    data_dir: Annotated[Path, BeforeValidator(_folder)] = Field(default_factory=_data_dir)
+    api_keys: ApiKeys = ()
+    operators: Names = ()
+    repos: RepoRules = ()
+    hosts: ServedHosts = ()
+    key_rate: Count = 60
+    key_max_cost_usd_per_day: Money = 0.0
+
+    sandbox: Literal["auto", "bubblewrap", "docker", "modal"] = "auto"
+    tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
+    sandbox_image: Image = "python:3.12-slim-bookworm"
+    docker_host: str | None = None
+    command_timeout_s: Positive = 300
+    command_memory_mb: Positive = 2048
+    command_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2
+    command_pids: Positive = 256
+    command_disk_mb: Positive = 2048
+    network: Literal["none"] = "none"
+    setup_hosts: HostNames = ()
+
+    model: ModelName = DEFAULT_MODEL
+    model_planner: ModelName | None = None
+    model_coder: ModelName | None = None
+    model_reviewer: ModelName | None = None
+    model_fixer: ModelName | None = None
+    models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
+    max_cost_usd: Money = 5.0
+    max_tokens: Count = 0
+    max_fix_rounds: Count = 3
+    run_timeout_s: Positive = 3600
+
+    max_concurrent_runs: Positive = 8
+    max_queued_runs: Count = 100
+    max_readers: Positive = 1000
+    keep_days: Positive = 30
+
+    fork: Literal["never", "public"] = "never"
+    allow: Annotated[tuple[AllowName, ...], NoDecode, BeforeValidator(_names)] = ()
+    git_author: Annotated[str, BeforeValidator(_author)] | None = None
+
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel_exporter_otlp_endpoint: Address | None = None
+    otel_exporter_otlp_headers: SecretStr | None = None
+
+    server: GuardedAddress | None = None
+    api_key: Credential | None = None
+
+    @property
+    def secrets(self) -> tuple[SecretStr | None, ...]:
+        """What must not show in a log."""
+        own = (self.anthropic_api_key, self.github_token, self.api_key)
+        return (*own, self.otel_exporter_otlp_headers, *(key.key for key in self.api_keys))
+
+    @property
+    def role_models(self) -> dict[RoleName, str]:
+        """The model of each role: its own, else the general one."""
+        return {
+            "planner": self.model_planner or self.model,
+            "coder": self.model_coder or self.model,
+            "reviewer": self.model_reviewer or self.model,
+            "fixer": self.model_fixer or self.model,
+        }
+
+    @property
+    def run_limits(self) -> dict[str, Any]:
+        """The operator's limits of a run, named as `graph.state.Limits` names them."""
+        return {
+            "max_cost_usd": self.max_cost_usd,
+            "max_tokens": self.max_tokens,
+            "max_fix_rounds": self.max_fix_rounds,
+            "timeout_s": self.run_timeout_s,
+        }
+
+    @property
+    def command_limits(self) -> dict[str, Any]:
+        """The limits of one sandboxed command, named as `sandbox.Limits` names them."""
+        return {
+            "timeout_s": self.command_timeout_s,
+            "memory_mb": self.command_memory_mb,
+            "cpus": self.command_cpus,
+            "pids": self.command_pids,
+            "disk_mb": self.command_disk_mb,
+        }
+
+    @property
+    def missing_in_public(self) -> tuple[str, ...]:
+        """The variables without which a server must not be reached from elsewhere."""
+        needed = {"CODING_AGENT_API_KEYS": self.api_keys, "CODING_AGENT_REPOS": self.repos}
+        return tuple(name for name, value in needed.items() if not value)
+
+    def repo_allowed(self, full_name: str, key_name: str | None = None) -> bool:
+        """Whether `OWNER/REPO` may be worked on, by this key or (None) by any."""
+        return not self.repos or any(rule.allows(full_name, key_name) for rule in self.repos)
+
+    def check_bind(self, host: str) -> None:
+        """Raises SettingsError where serving on `host` would let strangers in."""
+        if is_loopback(host) or not self.missing_in_public:
+            return
+        examples = {
+            "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
+            "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
+        }
+        mend = "\n".join(f"  {examples[name]}" for name in self.missing_in_public)
+        raise SettingsError(
+            f"{host} can be reached from other machines, so {' and '.join(self.missing_in_public)} "
+            f"must be set:\n{mend}\nor bind to 127.0.0.1."
+        )
+
+
+@cache
+def load_settings() -> Settings:
+    """Read environment and env file, once; secrets are then no longer in the environment."""
+    settings = read_settings(_env_file())
+    for name in _SECRETS:
+        os.environ.pop(name, None)
+    return settings
+
+
+def read_settings(env_file: Path | None) -> Settings:
+    """The settings as environment and `env_file` have them now. Raises SettingsError."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        lines = (_line(item["loc"], item["msg"]) for item in problems)
+        raise SettingsError("\n".join(lines)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read: {type(error).__name__}") from None
+
+
+def _line(where: Sequence[int | str], message: str) -> str:
+    return f"{where[0]}: {message.removeprefix('Value error, ')}"
+
+
+def _env_file() -> Path | None:
+    """The named file, which must be there, or the one in the user's config folder."""
+    if named := os.environ.get("CODING_AGENT_ENV_FILE"):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"CODING_AGENT_ENV_FILE: there is no file {named}")
+        return path
+    path = platformdirs.user_config_path(APP_NAME) / "env"
+    return path if path.is_file() else None
