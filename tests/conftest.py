@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.standins.secret_rules import compiled
+from tests.support.compiled_secret_rules import compiled
 
 
 def _data_dir() -> Iterator[Path]:
@@ -30,7 +30,7 @@ def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 _LONGEST_FIRST = (
-    *("tests/modal/", "tests/test_soak.py", "tests/e2e/", "tests/demo/", "tests/sandbox/"),
+    *("tests/modal/", "tests/e2e/runs/test_soak.py", "tests/e2e/", "tests/demo/", "tests/sandbox/"),
     *("tests/forge/", "tests/api/"),
 )
 

@@ -32,7 +32,7 @@ def test_every_error_code_is_explained() -> None:
     ]
     http = {
         code
-        for path in (ROOT / "api").glob("*.py")
+        for path in (ROOT / "api").rglob("*.py")
         for code in _HTTP_CODE.findall(path.read_text(encoding="utf-8"))
     }
     missing = ({kind.code for kind in kinds} | http) - set(CODES)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.world import World
-from tests.sandbox.local_tree import missing
+from tests.support.sandbox.local_tree import missing
+from tests.support.whole_runs.world import World
 
 
 @pytest.fixture(autouse=True)

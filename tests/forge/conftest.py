@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from demo.fake_github.repository import HostedRepository
-from tests.forge.trusted_side import TrustedSide, make_repository
 from tests.standins.github import GitHubStandIn
+from tests.support.trusted_side import TrustedSide, make_repository
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,16 @@ import pytest
 from graph.errors import SandboxLost
 from graph.state import Limits
 from graph.values import MAX_MOVES, PullRequest, Stop
-from tests.graph.test_graph import REQUEST, Driven
-from tests.standins.services import APPROVED, BASE, FAILED, PASSED, REJECTED, UNAVAILABLE, Script
+from tests.graph.test_state_machine import REQUEST, Driven
+from tests.standins.services.scripted_services import (
+    APPROVED,
+    BASE,
+    FAILED,
+    PASSED,
+    REJECTED,
+    UNAVAILABLE,
+    Script,
+)
 
 JUDGED = ["validate", "review", "publish"]
 

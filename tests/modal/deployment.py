@@ -11,15 +11,15 @@ from typing import Any, Final, Self
 import httpx
 
 from demo.fake_claude.server import MessagesServer
-from tests.e2e.hosted import GREETER, Hosted, make_repository
-from tests.e2e.script import Cast, Script
-from tests.e2e.service import Run, Service
-from tests.e2e.world import CLAUDE_KEY, Forge
 from tests.modal_plane.client import deploy
-from tests.modal_plane.containers import Container
+from tests.modal_plane.containers.container import Container
 from tests.modal_plane.plane import Plane, modal_plane
 from tests.standins.github import TOKEN
-from tests.standins.polling import until
+from tests.support.polling import until
+from tests.support.whole_runs.claude_script import Cast, Script
+from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
+from tests.support.whole_runs.service_client import Run, Service
+from tests.support.whole_runs.world import CLAUDE_KEY, Forge
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "k" * 32

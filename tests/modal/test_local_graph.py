@@ -7,13 +7,13 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from tests.e2e.hosted import GREETER, make_repository
-from tests.e2e.script import small_change
-from tests.e2e.server_process import environment_of
-from tests.e2e.world import World
-from tests.forge.trusted_side import git
 from tests.modal_plane import Plane
-from tests.standins.command import command
+from tests.support.command.command_process import command
+from tests.support.trusted_side import git
+from tests.support.whole_runs.claude_script import small_change
+from tests.support.whole_runs.hosted_repository import GREETER, make_repository
+from tests.support.whole_runs.server_process import environment_of
+from tests.support.whole_runs.world import World
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 SIGN_IN: Final = "modal token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET"

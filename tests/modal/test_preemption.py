@@ -8,7 +8,10 @@ import pytest
 import pytest_asyncio
 
 from demo.fake_claude.server import Answer, Exchange
-from tests.e2e.script import (
+from tests.modal.deployment import Deployment
+from tests.modal_plane.availability import need_containers
+from tests.standins.claude import Silence
+from tests.support.whole_runs.claude_script import (
     BREAK,
     MEND,
     MORNING,
@@ -20,10 +23,7 @@ from tests.e2e.script import (
     small_change,
     told,
 )
-from tests.e2e.service import Run
-from tests.modal.deployment import Deployment
-from tests.modal_plane.availability import need_containers
-from tests.standins.claude import Silence
+from tests.support.whole_runs.service_client import Run
 
 ROLES = ("planner", "coder", "fixer", "reviewer")
 pytestmark = [

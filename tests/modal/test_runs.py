@@ -9,14 +9,23 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.e2e.hosted import Hosted
-from tests.e2e.script import MORNING, Script, approve, done, plan, shell, small_change, told
-from tests.e2e.service import Run
-from tests.e2e.test_repositories import EVENING, POLITE
+from tests.e2e.runs.test_unusable_repositories import EVENING, POLITE
 from tests.modal.deployment import APP, OTHER_KEY, Deployment
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
-from tests.standins.polling import until
+from tests.support.polling import until
+from tests.support.whole_runs.claude_script import (
+    MORNING,
+    Script,
+    approve,
+    done,
+    plan,
+    shell,
+    small_change,
+    told,
+)
+from tests.support.whole_runs.hosted_repository import Hosted
+from tests.support.whole_runs.service_client import Run
 
 pytestmark = [
     pytest.mark.sandbox,

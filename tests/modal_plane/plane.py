@@ -11,30 +11,30 @@ from modal._serialization import deserialize_data_format, serialize_data_format
 from modal_proto import api_grpc, task_command_router_grpc
 from modal_proto import api_pb2 as pb
 
-from tests.modal_plane.apps import ENVIRONMENT, Apps
-from tests.modal_plane.blobs import Blobs
-from tests.modal_plane.calls import Calls
-from tests.modal_plane.container_calls import RESTRICTED, ContainerCalls
-from tests.modal_plane.containers import Container
-from tests.modal_plane.dicts import Dicts
-from tests.modal_plane.faults import Faults
+from tests.modal_plane.containers.container import Container
+from tests.modal_plane.containers.container_rpcs import RESTRICTED, ContainerCalls
+from tests.modal_plane.containers.fork_server import PRELOAD
+from tests.modal_plane.containers.images import Images
+from tests.modal_plane.containers.mounts import Mounts
+from tests.modal_plane.containers.secrets import Secrets
 from tests.modal_plane.folder import plane_folder
-from tests.modal_plane.forkserver import PRELOAD
-from tests.modal_plane.functions import Function, Functions
-from tests.modal_plane.images import Images
-from tests.modal_plane.layouts import Layouts
-from tests.modal_plane.listener import GrpcServer
-from tests.modal_plane.logs import Logs
-from tests.modal_plane.mounts import Mounts
-from tests.modal_plane.queues import Queues
-from tests.modal_plane.router import Router
-from tests.modal_plane.rpc import Service
-from tests.modal_plane.sandboxes import Sandboxes
-from tests.modal_plane.scheduler import GRACE, Scheduler
-from tests.modal_plane.secrets import Secrets
-from tests.modal_plane.volume_files import VolumeFiles
-from tests.modal_plane.volumes import Volumes
-from tests.modal_plane.web import WebFront
+from tests.modal_plane.functions.app_layouts import Layouts
+from tests.modal_plane.functions.app_logs import Logs
+from tests.modal_plane.functions.apps import ENVIRONMENT, Apps
+from tests.modal_plane.functions.calls import Calls
+from tests.modal_plane.functions.registry import Function, Functions
+from tests.modal_plane.functions.scheduler import GRACE, Scheduler
+from tests.modal_plane.functions.web_front import WebFront
+from tests.modal_plane.rpc.faults import Faults
+from tests.modal_plane.rpc.listeners import GrpcServer
+from tests.modal_plane.rpc.services import Service
+from tests.modal_plane.sandboxes.command_router import Router
+from tests.modal_plane.sandboxes.registry import Sandboxes
+from tests.modal_plane.storage.blobs import Blobs
+from tests.modal_plane.storage.dicts import Dicts
+from tests.modal_plane.storage.queues import Queues
+from tests.modal_plane.storage.volume_files import VolumeFiles
+from tests.modal_plane.storage.volumes import Volumes
 
 BACKGROUND_LOOK = 0.1
 LINE = 200

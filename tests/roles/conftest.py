@@ -15,10 +15,18 @@ from graph.values import Base
 from roles.claude.client import Claude
 from roles.conversation.model_turn import Patience
 from sandbox.tree.run_folder import make_run_folder
-from tests.roles.bench import FILES, KEY, RUN, Bench, Ears, Serve, make_task
-from tests.roles.cast import Cast
 from tests.standins.claude import Script
-from tests.standins.sandbox import DirectorySandbox
+from tests.standins.directory_sandbox import DirectorySandbox
+from tests.support.roles.four_roles import Cast
+from tests.support.roles.role_bench import (
+    FILES,
+    KEY,
+    RUN,
+    Bench,
+    Ears,
+    Serve,
+    make_task,
+)
 
 
 @pytest.fixture

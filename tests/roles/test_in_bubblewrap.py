@@ -19,10 +19,18 @@ from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandboxes, TreeSpec
 from sandbox.tree.run_folder import load_change
 from sandbox.trees.local_trees import LocalSandboxes
-from tests.roles.bench import FILES, MODEL, RUN, Ears, Serve, make_task, results
-from tests.sandbox.local_tree import missing
 from tests.standins.claude import ScriptedReply, answer, calls, tool_use
-from tests.standins.sandbox import make_run
+from tests.standins.directory_sandbox import make_run
+from tests.support.roles.role_bench import (
+    FILES,
+    MODEL,
+    RUN,
+    Ears,
+    Serve,
+    make_task,
+    results,
+)
+from tests.support.sandbox.local_tree import missing
 
 pytestmark = pytest.mark.sandbox
 

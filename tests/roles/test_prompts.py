@@ -13,8 +13,8 @@ from roles.briefing.untrusted_text import fenced
 from roles.conversation.session import RoleSpec
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
-from tests.roles.bench import FILES, RUN
-from tests.standins.sandbox import DirectorySandbox, make_run
+from tests.standins.directory_sandbox import DirectorySandbox, make_run
+from tests.support.roles.role_bench import FILES, RUN
 
 SPECS: dict[str, RoleSpec[Any]] = {
     "planner": planner.SPEC,

@@ -31,11 +31,11 @@ from roles.conversation.model_turn import Patience
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from sandbox.tree.run_folder import load_change
-from tests.roles.bench import KEY, RUN
-from tests.roles.cast import APPROVED, CODED, Cast
 from tests.standins.claude import answer, calls
-from tests.standins.sandbox import make_run
-from tests.standins.services import Script
+from tests.standins.directory_sandbox import make_run
+from tests.standins.services.scripted_services import Script
+from tests.support.roles.four_roles import APPROVED, CODED, Cast
+from tests.support.roles.role_bench import KEY, RUN
 
 FILES = {
     "greet.py": 'def greet(name):\n    return f"Hello, {name}!"\n',

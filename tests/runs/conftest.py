@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.standins.run_services import House
+from tests.standins.services.run_service import House
 
 
 @pytest.fixture

@@ -22,8 +22,16 @@ from graph.run_folder import RunFolder
 from graph.values import Approval, Plan
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller
-from tests.standins.run_services import ME, REQUEST, House, log_of, seen, started, story
-from tests.standins.services import FAILED, PASSED
+from tests.standins.services.run_service import (
+    ME,
+    REQUEST,
+    House,
+    log_of,
+    seen,
+    started,
+    story,
+)
+from tests.standins.services.scripted_services import FAILED, PASSED
 
 YOU = Caller("you")
 

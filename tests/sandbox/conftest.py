@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from tests.sandbox.local_tree import make_backend, missing, open_tree
-from tests.sandbox.sample_run import SampleRun, sample_run
+from tests.support.sandbox.local_tree import make_backend, missing, open_tree
+from tests.support.sandbox.sample_run import SampleRun, sample_run
 
 
 @pytest.fixture(autouse=True)

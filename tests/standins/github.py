@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from demo.fake_github.repository import HostedRepository
 from demo.fake_github.server import ForgeServer
-from tests.standins.written_pieces import written_pieces
+from tests.support.written_pieces import written_pieces
 
 TOKEN = "ghp_ForTestsOnly0123456789ABCDEFabcdef0123"
 

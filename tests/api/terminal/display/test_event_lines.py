@@ -1,0 +1,206 @@
+"""The story of a run in lines, whatever its events hold."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from api.exit_codes import EXIT_CODES, exit_code
+from api.terminal.display.event_lines import Narration
+from api.terminal.display.live_display import line_texts
+from api.terminal.text.line_wrapper import Speech, wrap
+from api.terminal.text.styled_line import Line
+from api.terminal.text.symbols import UNICODE, glyphs_for
+from runs.model.run_record import FINAL
+from tests.standins.servers.run_events import (
+    finished,
+    node,
+    numbered,
+    run,
+    said,
+    started,
+    tool,
+    usage,
+    whole_run,
+)
+
+
+def told(events: list[dict[str, Any]], width: int = 80) -> list[Line]:
+    narration = Narration(width)
+    return [line for event in events for line in narration.tell(event)]
+
+
+def texts(events: list[dict[str, Any]]) -> list[str]:
+    return [line.text for line in told(events)]
+
+
+def test_the_whole_run_is_told() -> None:
+    lines = texts(whole_run())
+    for text in (
+        "Add a --json flag to the list command and document it",
+        "github.com/octocat/todo · main at 1a2b3c4d",
+        "prepare",
+        "1. Parse --json in todo/cli.py and hand it to the list command",
+        "$ python3 -m unittest -v",
+        "claude: overloaded (529), again in 4.0 s",
+        "3 files changed",
+        "new failure  tests.test_cli.ListTest.test_json",
+        "validate  failed",
+        "fix (2)",
+        "review  changes are asked for",
+        "pull request #7 opened",
+        "Done",
+    ):
+        assert text in lines
+
+
+def test_a_node_with_nothing_to_say_is_one_line() -> None:
+    lines = told(numbered([started(), *node("prepare", "ok", 1240, [])]))
+    assert lines[-1] == Line("prepare", mark="good", right="1.2 s", tone="strong")
+
+
+def test_text_is_told_by_whole_lines_and_ends_with_the_paragraph() -> None:
+    narration = Narration(40)
+    lines = []
+    for event in numbered(list(said("coder", "one two three four five six seven eight nine"))):
+        lines += narration.tell(event)
+    assert [line.text for line in lines] == ["one two three four five six seven"]
+    assert narration.saying == "eight nine"
+    assert [line.text for line in narration.tell(usage("coder", 0.1, 0.1))] == ["eight nine"]
+
+
+def test_a_tool_is_told_with_its_result() -> None:
+    given_ = {"command": "make test\nmake lint"}
+    lines = told(numbered(tool("coder", "c1", "bash", given_, output="a\nb\n\nc\n", ok=True)))
+    assert [line.text for line in lines] == [
+        "$ make test  (+1 lines)",
+        "… 1 more lines above",
+        "b",
+        "c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "given_", "label"),
+    [
+        ("bash", {"restart": True}, "restart the shell"),
+        ("edit", {"command": "create", "path": "/workspace/a b.py"}, "create a b.py"),
+        ("edit", {"command": "insert", "path": "/tmp/x"}, "edit /tmp/x"),
+        ("answer", {"verdict": "approve"}, 'answer {"verdict": "approve"}'),
+        ("odd", None, "odd"),
+        ("bash", {"command": "\n\n  \x1b[2Jls"}, "$ ls"),
+    ],
+)
+def test_tools_are_named_by_what_they_do(name: str, given_: object, label: str) -> None:
+    assert texts(numbered(tool("coder", "c1", name, given_)))[0] == label
+
+
+def test_a_failed_tool_shows_the_end_of_its_output() -> None:
+    output = "\n".join(f"line {number}" for number in range(30))
+    call = tool("coder", "c1", "bash", {"command": "false"}, ok=False, exitCode=2, output=output)
+    lines = told(numbered(call))
+    assert lines[0].right == "exit 2 · 0.1 s"
+    assert lines[1].text == "… 22 more lines above"
+    assert lines[-1].text == "line 29"
+
+
+def test_unknown_events_and_outcomes_are_no_trouble() -> None:
+    events = numbered(
+        [
+            {"type": "from.the.future", "anything": [1, {"a": None}]},
+            {"type": "node.started", "node": "deploy", "visit": 1},
+            {"type": "node.finished", "node": "deploy", "visit": 1, "outcome": "postponed"},
+            {"type": "tool.finished", "role": "coder", "callId": "never started", "ok": True},
+            {"type": "run.finished", "status": "paused"},
+        ]
+    )
+    lines = texts([*events, {}, {"type": 3}])
+    assert "deploy  postponed" in lines
+    assert "paused" in lines
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+_KINDS = st.sampled_from(sorted({event["type"] for event in whole_run()}))
+_NAMES = st.sampled_from(sorted({name for event in whole_run() for name in event} - {"type"}))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(_KINDS, st.dictionaries(_NAMES, _JSON, max_size=6)), max_size=6))
+def test_no_event_whatever_it_holds_ends_the_story(
+    events: list[tuple[str, dict[str, Any]]],
+) -> None:
+    narration = Narration(80)
+    for kind, fields in events:
+        for line in narration.tell({**fields, "type": kind}):
+            for row in line_texts(line, 80, UNICODE):
+                assert "\n" not in row.plain
+                assert "\x1b" not in row.plain
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 100])
+def test_rows_are_never_wider_than_the_terminal(width: int) -> None:
+    long = [*whole_run(), *numbered([started() | {"prompt": "漢字" * 100}])]
+    for line in told(long, width):
+        for row in line_texts(line, width, UNICODE):
+            assert row.cell_len <= max(width, 40)
+
+
+def test_failure_says_what_to_do() -> None:
+    error = {"code": "claude_billing", "message": "No credit.", "hint": "Check the\naccount."}
+    lines = texts(run("failed", error=error))
+    assert lines[-4:-1] == ["No credit.  [claude_billing]", "Check the", "account."]
+
+
+def test_a_local_run_names_branch_and_patch() -> None:
+    lines = texts(run("succeeded", branch="agent/x", patch="/data/x.patch"))
+    assert "branch        agent/x" in lines
+    assert "patch         /data/x.patch" in lines
+
+
+def test_cost_that_is_not_known_is_said_so() -> None:
+    assert (
+        texts(run("succeeded")[:1] + numbered([finished("succeeded", costUsd=None)]))[-1].split(
+            " · "
+        )[1]
+        == "cost unknown"
+    )
+
+
+def test_every_final_status_has_an_exit_code_and_words() -> None:
+    assert set(EXIT_CODES) == FINAL
+    for status in FINAL:
+        assert texts(run(status))[-2] != status
+    assert exit_code(None) == exit_code("from the future") == 1
+
+
+def test_signs_fit_the_encoding() -> None:
+    assert glyphs_for("utf-8").good == "✓"
+    assert glyphs_for("ascii").good == "+"
+    assert glyphs_for("latin-1").good == "+"
+    assert glyphs_for(None).good == "+"
+    assert glyphs_for("no such encoding").good == "+"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=120), st.integers(10, 40), st.integers(0, 20))
+def test_wrapping_loses_no_letter_and_keeps_to_the_width(text: str, width: int, hang: int) -> None:
+    line = " ".join(text.split())
+    lines = wrap(line, width, hang=hang)
+    assert "".join("".join(lines).split()) == "".join(line.split())
+    assert all(cell_len(part) <= width for part in lines)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(alphabet="ab \n", max_size=12), max_size=20))
+def test_speech_in_pieces_is_the_speech_in_one(pieces: list[str]) -> None:
+    in_pieces, at_once = Speech(12), Speech(12)
+    lines = [line for piece in pieces for line in in_pieces.feed(piece)] + in_pieces.flush()
+    assert lines == at_once.feed("".join(pieces)) + at_once.flush()

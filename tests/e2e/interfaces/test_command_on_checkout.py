@@ -1,0 +1,154 @@
+"""`coding-agent run` on a checkout of this machine, and the commands that look at the run after."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.interfaces.dirty_checkout import added, make_checkout, snapshot
+from tests.standins.claude import Silence
+from tests.support.command.command_process import Ended, command, started
+from tests.support.trusted_side import git
+from tests.support.whole_runs.claude_script import (
+    BREAK,
+    MORNING,
+    Script,
+    done,
+    nothing,
+    shell,
+    small_change,
+)
+from tests.support.whole_runs.hosted_repository import GREETER, make_repository, read_tree
+from tests.support.whole_runs.leftovers import Leftovers
+from tests.support.whole_runs.server_process import environment_of
+from tests.support.whole_runs.world import World
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home() -> AsyncIterator["Home"]:
+    """A user's home, with Claude but without GitHub."""
+    async with World.open() as world:
+        yield Home(world)
+
+
+class Home:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.folder = world.folder
+        self.env = environment_of(world)
+        del self.env["GITHUB_TOKEN"], self.env["GITHUB_API_URL"]
+
+    def checkout(self, name: str) -> Path:
+        return make_repository(self.folder / name, GREETER)
+
+    async def run(self, prompt: str, repo: Path, script: Script, *options: str) -> Ended:
+        self.world.cast.learn(prompt, script)
+        return await self.call("run", prompt, "--repo", str(repo), *options)
+
+    async def call(self, *words: str) -> Ended:
+        return await command(*words, home=self.folder, env=self.env)
+
+
+def events_of(ended: Ended) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+async def test_a_checkout_in_the_middle_of_work_stays_as_it_is(home: Home) -> None:
+    marker = home.folder / "trapped"
+    repo = await asyncio.to_thread(make_checkout, home.folder / "mine", marker)
+    before, refs = snapshot(repo), git(repo, "for-each-ref")
+    ended = await home.run("Greet in my checkout.", repo, small_change(), "--json")
+    assert ended.code == 0, ended.err
+    assert "uncommitted changes are not included" in ended.err
+    assert not marker.exists(), marker.read_text()
+    events = events_of(ended)
+    branch = events[-1]["branch"]
+    assert added(before, snapshot(repo)) == {f".git/refs/heads/{branch}", ".git/refs/heads/agent"}
+    (new,) = set(git(repo, "for-each-ref").splitlines()) - set(refs.splitlines())
+    assert new.endswith(f"\trefs/heads/{branch}".encode())
+    check_branch(repo, branch, Path(events[-1]["patch"]), home.folder / "clean")
+    git(repo, "status")
+    assert marker.exists(), "the traps bite whoever is not careful"
+    await check_events(home, events)
+    await check_commands(home, events)
+
+
+def check_branch(repo: Path, branch: str, patch: Path, clean: Path) -> None:
+    """The branch is the base with the change, and the patch makes the same of the base."""
+    morning = GREETER["greet.py"].replace("Hello", "Good morning").encode()
+    base = read_tree(repo / ".git", "HEAD")
+    assert read_tree(repo / ".git", branch) == {**base, b"greet.py": ("100644", morning)}
+    told = git(repo, "show", "--no-patch", "--format=%an <%ae> %cn%n%P", branch).decode()
+    head = git(repo, "rev-parse", "HEAD").decode().strip()
+    assert told.splitlines() == ["Grace <grace@example.org> Grace", head]
+    git(repo.parent, "clone", "-q", str(repo), str(clean))
+    git(clean, "apply", "--index", "-", stdin=patch.read_bytes())
+    assert git(clean, "write-tree") == git(repo, "rev-parse", f"{branch}^{{tree}}")
+
+
+async def check_events(home: Home, events: list[dict[str, Any]]) -> None:
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert (events[0]["type"], events[-1]["type"]) == ("run.started", "run.finished")
+    await Leftovers(home.world.data).none_of(events[0]["runId"], "succeeded")
+
+
+async def check_commands(home: Home, events: list[dict[str, Any]]) -> None:
+    """What looks at the run afterwards, and what removes it."""
+    run_id, branch = events[0]["runId"], events[-1]["branch"]
+    watched, shown, listed, diff = await asyncio.gather(
+        home.call("watch", run_id, "--json"),
+        home.call("show", run_id),
+        home.call("runs"),
+        home.call("diff", run_id),
+    )
+    assert (watched.code, events_of(watched)) == (0, events)
+    assert [ended.code for ended in (shown, listed, diff)] == [0, 0, 0]
+    for text in (run_id, branch, "Greet as asked.", "Greet in my checkout."):
+        assert text in shown.out
+    assert run_id in listed.out
+    assert "succeeded" in listed.out
+    assert "+    return f'Good morning {name}'" in diff.out
+    removed = await home.call("rm", run_id)
+    assert (removed.code, removed.out) == (0, f"Removed run {run_id}.\n")
+    assert not (home.world.data / "runs" / run_id).exists()
+
+
+async def test_nothing_to_do_is_3(home: Home) -> None:
+    repo = home.checkout("nothing")
+    script: Script = {"planner": [nothing("It greets already.")]}
+    ended = await home.run("Greet.", repo, script, "--quiet")
+    assert (ended.code, ended.out) == (3, "no_changes\n")
+    assert git(repo, "branch", "--list", "agent/*") == b""
+
+
+async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None:
+    repo, silence, prompt = home.checkout("interrupted"), Silence(), "Greet until Ctrl-C."
+    script = small_change(coder=[shell(MORNING), silence], reviewer=[])
+    home.world.cast.learn(prompt, script)
+    words = ("run", prompt, "--repo", str(repo), "--max-fix-rounds", "0", "--json")
+    process = await started(*words, home=home.folder, env=home.env)
+    await asyncio.wait_for(silence.begun.wait(), 30)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 130, err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[-1]["status"] == "cancelled"
+    run_id = events[0]["runId"]
+    await Leftovers(home.world.data, process.pid).none_of(run_id, "cancelled")
+    assert f"coding-agent resume {run_id}" in err.decode()
+
+    home.world.cast.add(prompt, {"coder": [shell(BREAK), done()]})
+    resumed = await home.call("resume", run_id)
+    assert resumed.code == 1, resumed.err
+    assert home.world.cast.untold(prompt) == {}
+    assert "test_the_name_is_in_it" in resumed.out
+    branch = git(repo, "branch", "--list", "agent/*").decode().strip()
+    assert branch in resumed.out
+    assert "Good morning {name[1:]}" in git(repo, "show", branch).decode()

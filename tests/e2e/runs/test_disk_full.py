@@ -1,0 +1,103 @@
+"""A disk that fills up under a run: one code, a hint, and nothing half written that stays."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from demo.fake_github.server import ForgeServer
+from tests.standins.github import TOKEN
+from tests.support.small_disk import on_a_small_disk
+from tests.support.trusted_side import git, make_repository
+
+_CLONE = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from forge.github.client import GitHub
+from forge.base.service import GitRepositories
+from graph.errors import StoreFull
+from sandbox.tree.run_folder import make_run_folder
+
+async def main(runs, api_url, url, token):
+    make_run_folder(runs, "r1")
+    github = GitHub(api_url=api_url, token=SecretStr(token))
+    repositories = GitRepositories(
+        runs=runs, github=github, api_url=api_url, token=SecretStr(token),
+        allow_local=False, allowed=lambda _: True,
+    )
+    try:
+        await repositories.prepare("r1", url, None, lambda _: None)
+    except StoreFull as error:
+        left = [path.name for path in (runs / "r1").iterdir() if "base" in path.name]
+        print(error.code, bool(error.hint), left)
+    await github.close()
+
+asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))
+"""
+_RUN = """
+import asyncio, sys
+from dataclasses import dataclass
+from pathlib import Path
+from graph.tasks import ChangeResult
+from graph.values import Spend
+from sandbox.tree.run_folder import store_change
+from tests.standins.services.run_service import ME, House, log_of, started
+from tests.support.small_disk import fill
+
+@dataclass
+class Coder:
+    runs: Path
+    calls: int = 0
+
+    async def __call__(self, task, emit):
+        self.calls += 1
+        filler = self.runs / "filler"
+        (self.runs / task.run_id / "changes").mkdir(parents=True, exist_ok=True)
+        try:
+            if self.calls == 1:
+                fill(filler)
+            ref = store_change(self.runs, task.run_id, task.step, "coder", b"x" * 99999)
+        finally:
+            filler.unlink(missing_ok=True)
+        return ChangeResult(change=ref, title="t", summary="s", spend=Spend())
+
+async def main(folder):
+    house = House(folder)
+    house.roles = {"coder": Coder(folder / "runs")}
+    async with house.open() as service:
+        run_id = await started(service)
+        end = (await log_of(service, run_id))[-1].data
+        left = [path.name for path in (folder / "runs" / run_id / "changes").iterdir()]
+        print(end["status"], end["error"]["code"], bool(end["error"]["hint"]), left)
+        await service.resume(run_id, ME)
+        print((await log_of(service, run_id))[-1].data["status"])
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A repository of more than three MiB that do not compress."""
+    source = make_repository(tmp_path / "source")
+    (source / "large.bin").write_bytes(os.urandom(3 << 20))
+    git(source, "add", "-A")
+    git(source, "commit", "-qm", "Grow")
+    return source
+
+
+@pytest.mark.sandbox
+async def test_while_git_clones(tmp_path: Path, large: Path) -> None:
+    async with ForgeServer(token=TOKEN) as forge:
+        await forge.add_repository("o/r", large)
+        words = (forge.api_url, f"{forge.address}/o/r", TOKEN)
+        said = await asyncio.to_thread(on_a_small_disk, tmp_path / "disk", 2048, _CLONE, *words)
+    assert said == "store_full True []\n"
+
+
+@pytest.mark.sandbox
+def test_while_a_role_hands_its_change_over(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path / "disk", 4096, _RUN)
+    assert said.splitlines() == ["failed store_full True []", "succeeded"]

@@ -1,0 +1,88 @@
+"""The pull request says what the repository's automation does with it, before anyone reads it."""
+
+import pytest
+from pydantic import SecretStr
+
+from forge.publish.service import ForgePublisher
+from tests.forge.gate.test_judge import write
+from tests.standins.github import TOKEN
+from tests.support.trusted_side import (
+    FAST,
+    TrustedSide,
+    git,
+    write_file,
+)
+
+HEADING = "### What this starts\n\n"
+DEPLOY = """\
+on: [push, pull_request]
+permissions: {contents: write}
+jobs:
+  deploy: {runs-on: [self-hosted], steps: [{run: 'x', env: {K: '${{ secrets.DEPLOY }}'}}]}
+"""
+
+
+async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) -> list[str]:
+    for path, text in files.items():
+        write(path, text)(side.source)
+    git(side.source, "add", "-A")
+    git(side.source, "commit", "-qm", "automation", "--allow-empty")
+    hosted = await side.forge.add_repository("octo/automated", side.source, push=not fork)
+    if fork:
+        side.publisher = ForgePublisher(
+            runs=side.runs,
+            github=side.github,
+            api_url=side.forge.api_url,
+            token=SecretStr(TOKEN),
+            patience=FAST,
+            forks=True,
+        )
+    base = await side.prepare(f"{side.forge.address}/octo/automated")
+    change = await side.change(base, write_file)
+    await side.publisher.publish(side.publication(base, change), side.events.append)
+    body = hosted.pulls[1].body
+    assert HEADING in body
+    section: str = body.partition(HEADING)[2].partition("\n\n")[0]
+    return section.splitlines()
+
+
+async def test_what_runs_is_told(side: TrustedSide) -> None:
+    files = {
+        ".github/workflows/deploy.yml": DEPLOY,
+        ".github/workflows/nightly.yaml": "on: schedule\njobs: {}\n",
+        ".github/workflows/README.md": "on: push\n",
+        ".circleci/config.yml": "version: 2.1\n",
+        "Jenkinsfile": "pipeline {}\n",
+    }
+    rows = await told(side, files)
+    assert sorted(rows) == [
+        "- `.circleci` CircleCI may run, with rights that cannot be seen from here.",
+        (
+            "- `.github/workflows/deploy.yml` runs at the push of the branch, before anyone has "
+            "read it; runs for the pull request, with this repository's rights; uses the secrets "
+            "DEPLOY; has a token that may write contents; on self-hosted runners."
+        ),
+        "- `Jenkinsfile` Jenkins may run, with rights that cannot be seen from here.",
+    ]
+
+
+async def test_a_forks_rights_are_others(side: TrustedSide) -> None:
+    (row,) = await told(side, {".github/workflows/deploy.yml": DEPLOY}, fork=True)
+    assert "as a fork's: without secrets" in row
+    assert "at the push" not in row
+
+
+@pytest.mark.parametrize(
+    "name", ["@octocat closes #1.yml", "<img src=x>.yml", "`x` ![a](b).yml", "a\n### b.yml"]
+)
+async def test_what_a_workflow_is_called_has_no_effect(side: TrustedSide, name: str) -> None:
+    text = "on: push\npermissions: {'@octocat <b>': write}\njobs: {}\n"
+    (row,) = await told(side, {f".github/workflows/{name}": text})
+    assert "@o" not in row
+    assert "<b" not in row
+    assert "#1" not in row
+
+
+async def test_nothing_to_run_is_said(side: TrustedSide) -> None:
+    (row,) = await told(side, {})
+    assert row.startswith("- No automation")

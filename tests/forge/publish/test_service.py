@@ -1,0 +1,421 @@
+"""From a change to a pull request on a real forge: once, never forced, by the right author."""
+
+import asyncio
+import re
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from demo.fake_github.repository import HostedPull
+from forge.publish.service import ForgePublisher
+from graph.errors import (
+    CodingAgentError,
+    GitHubForbidden,
+    GitHubRateLimited,
+    GitHubUnauthorized,
+    GitHubUnavailable,
+    PushBlocked,
+    PushRefused,
+    RepositoryNotFound,
+)
+from graph.events import Retry
+from graph.values import Base, Change, PullRequest
+from tests.standins.github import (
+    DROPPED,
+    TOKEN,
+    Fault,
+    accept_pushes,
+    files_that_hold,
+    refuse_pushes,
+)
+from tests.support.polling import until
+from tests.support.trusted_side import (
+    FAST,
+    TrustedSide,
+    git,
+    write_file,
+)
+
+BRANCH = "agent/add-a-file-0123abcd"
+RECEIVE = ".git/git-receive-pack"
+REFS = ".git/info/refs"
+
+
+async def a_change(side: TrustedSide, step: int = 2) -> tuple[Base, Change]:
+    base = await side.prepare()
+    name = f"new-{step}.txt"
+    return base, await side.change(base, lambda work: (work / name).write_text("new\n"), step)
+
+
+async def publish(side: TrustedSide, base: Base, change: Change, **more: Any) -> PullRequest:
+    return await side.publish(side.publication(base, change, **more))
+
+
+def head(side: TrustedSide, ref: str = BRANCH) -> str:
+    return git(side.hosted.git_dir, "rev-parse", ref).decode().strip()
+
+
+def only_pull(side: TrustedSide) -> HostedPull:
+    assert list(side.hosted.pulls) == [1]
+    return side.hosted.pulls[1]
+
+
+async def test_a_change_becomes_a_pull_request(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    done = await publish(side, base, change, labels=("agent",), reviewers=("ada",))
+    assert done == PullRequest(
+        url=f"{side.url}/pull/1", number=1, branch=BRANCH, draft=False, created=True
+    )
+    pull = only_pull(side)
+    assert (pull.title, pull.base, pull.head) == ("Add a file", "main", BRANCH)
+    assert (pull.labels, pull.reviewers, pull.draft) == (["agent"], ["ada"], False)
+    assert head(side, f"{BRANCH}^{{tree}}") == change.tree
+    assert head(side, f"{BRANCH}^") == base.sha
+    assert head(side, "main") == base.sha
+    assert git(side.hosted.git_dir, "tag") == b""
+    git(side.hosted.git_dir, "fsck", "--strict")
+
+
+async def test_the_tokens_account_is_the_author(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change)
+    said = git(side.hosted.git_dir, "log", "-1", "--format=%an <%ae>|%cn <%ce>", BRANCH)
+    author = "octo-agent <583231+octo-agent@users.noreply.github.com>"
+    assert said.decode().strip() == f"{author}|{author}"
+
+
+async def test_a_set_author_is_the_author(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    publisher = ForgePublisher(
+        runs=side.runs,
+        github=side.github,
+        api_url=side.forge.api_url,
+        token=SecretStr(TOKEN),
+        author="Our Bot <bot@example.org>",
+    )
+    await publisher.publish(side.publication(base, change), side.events.append)
+    said = git(side.hosted.git_dir, "log", "-1", "--format=%an <%ae>", BRANCH)
+    assert said == b"Our Bot <bot@example.org>\n"
+    assert side.forge.calls("GET", "/user") == 0
+
+
+async def test_the_commit_says_what_and_whose(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change, requested_by="ada")
+    message = git(side.hosted.git_dir, "log", "-1", "--format=%B", BRANCH).decode()
+    assert message.startswith("Add a file\n\nIt was asked for.\n\n")
+    trailers = git(side.hosted.git_dir, "log", "-1", "--format=%(trailers:only)", BRANCH).decode()
+    assert trailers.split("\n")[:2] == ["Coding-Agent-Run: r1", "Requested-by: ada"]
+
+
+async def test_refused_labels_and_reviewers_are_told_and_never_fail_a_run(
+    side: TrustedSide,
+) -> None:
+    base, change = await a_change(side)
+    wishes: dict[str, Any] = {"labels": ("agent",), "reviewers": ("ada",)}
+    side.forge.fail("POST", "/labels", Fault(403))
+    side.forge.fail("POST", "/requested_reviewers", Fault(422))
+    first = await publish(side, base, change, **wishes)
+    assert "did not take the labels and reviewers that were asked for" in only_pull(side).body
+    assert await publish(side, base, change, **wishes) == first
+    assert "did not take" not in only_pull(side).body
+    assert (only_pull(side).labels, only_pull(side).reviewers) == (["agent"], ["ada"])
+
+
+async def test_repeating_makes_nothing_twice(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    first = await publish(side, base, change)
+    commit = head(side)
+    assert await publish(side, base, change) == first
+    assert head(side) == commit
+    only_pull(side)
+    assert side.forge.calls("POST", RECEIVE) == 1
+    assert side.forge.calls("POST", "/pulls") == 1
+
+
+async def test_a_later_change_goes_on_the_same_pull_request(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change, draft=True, left=("A test is missing.",))
+    first = head(side)
+    assert "A test is missing." in only_pull(side).body
+    _, second = await a_change(side, step=3)
+    done = await publish(side, base, second)
+    assert (done.number, done.created, done.draft) == (1, False, False)
+    assert head(side, f"{BRANCH}^") == first
+    pull = only_pull(side)
+    assert not pull.draft
+    assert "A test is missing." not in pull.body
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        (REFS, Fault(502)),
+        (REFS, DROPPED),
+        (REFS, Fault(502, skip=1)),
+        (REFS, Fault(None, skip=1)),
+        (RECEIVE, Fault(502)),
+        (RECEIVE, DROPPED),
+        (RECEIVE, Fault(502, after=True)),
+        (RECEIVE, Fault(None, after=True)),
+    ],
+)
+async def test_an_unclear_push_is_looked_up(side: TrustedSide, path: str, fault: Fault) -> None:
+    base, change = await a_change(side)
+    side.forge.fail("POST" if path == RECEIVE else "GET", path, fault)
+    await publish(side, base, change)
+    assert head(side, f"{BRANCH}^") == base.sha
+    only_pull(side)
+
+
+async def test_a_forge_that_stays_away_is_unavailable(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.forge.fail("GET", REFS, Fault(503, times=99))
+    with pytest.raises(GitHubUnavailable):
+        await publish(side, base, change)
+    assert [type(event) for event in side.events] == [Retry, Retry]
+    assert side.hosted.pulls == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, GitHubUnauthorized), (403, GitHubForbidden), (404, RepositoryNotFound)],
+)
+async def test_a_refused_push_has_its_error(
+    side: TrustedSide, status: int, error: type[CodingAgentError]
+) -> None:
+    base, change = await a_change(side)
+    side.forge.fail("GET", REFS, Fault(status, times=9))
+    with pytest.raises(error) as raised:
+        await publish(side, base, change)
+    assert TOKEN not in raised.value.message
+    assert side.hosted.pulls == {}
+
+
+async def test_a_repository_renamed_meanwhile_is_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.forge.rename(side.hosted, "octo/renamed")
+    with pytest.raises(RepositoryNotFound) as raised:
+        await publish(side, base, change)
+    assert "present address" in raised.value.hint
+    assert side.hosted.pulls == {}
+
+
+async def test_a_repository_archived_meanwhile_is_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.hosted.archived = True
+    with pytest.raises(GitHubForbidden):
+        await publish(side, base, change)
+
+
+@pytest.mark.parametrize("left_s", [0, 60])
+async def test_a_rate_limit_is_waited_for_where_the_runs_clock_allows(
+    side: TrustedSide, left_s: float
+) -> None:
+    base, change = await a_change(side)
+    side.github.patience = replace(FAST, total_s=0.5)
+    now = time.time()
+    limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(now) + 1)}
+    side.forge.fail("POST", "/pulls", Fault(403, headers=limit))
+    if not left_s:
+        with pytest.raises(GitHubRateLimited):
+            await publish(side, base, change, deadline=now)
+        return
+    assert (await publish(side, base, change, deadline=now + left_s)).number == 1
+    assert [event.reason for event in side.events if isinstance(event, Retry)] == ["rate limit"]
+
+
+async def test_without_the_right_to_push_nothing_is_pushed(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    side.hosted.push = False
+    with pytest.raises(GitHubForbidden):
+        await publish(side, base, change)
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        (["error: GH006: Protected branch update failed for x."], "protected"),
+        (["error: GH013: Repository rule violations", "- Cannot create ref."], "agent/*"),
+        (["some other hook says no"], "rules and hooks"),
+    ],
+)
+async def test_a_hooks_refusal_is_told_with_a_hint(
+    side: TrustedSide, lines: list[str], hint: str
+) -> None:
+    base, change = await a_change(side)
+    refuse_pushes(side.hosted, *lines)
+    with pytest.raises(PushRefused) as raised:
+        await publish(side, base, change)
+    assert not isinstance(raised.value, PushBlocked)
+    assert hint in raised.value.hint
+    for line in lines:
+        assert line in raised.value.message
+    assert side.forge.calls("POST", RECEIVE) == 1
+    accept_pushes(side.hosted)
+    await publish(side, base, change)
+    only_pull(side)
+
+
+@pytest.mark.parametrize(
+    ("lines", "rule"),
+    [
+        (["error: GH001: Large files detected.", "error: File big is 123.00 MB;"], "file_size"),
+        (["error: GH013: x", "- GITHUB PUSH PROTECTION", " path: new-2.txt:1"], "push_protection"),
+    ],
+)
+async def test_what_the_forge_refuses_in_the_change_is_blocked(
+    side: TrustedSide, lines: list[str], rule: str
+) -> None:
+    base, change = await a_change(side)
+    refuse_pushes(side.hosted, *lines)
+    with pytest.raises(PushBlocked) as raised:
+        await publish(side, base, change)
+    assert [finding.rule for finding in raised.value.findings] == [rule]
+    assert git(side.hosted.git_dir, "branch", "--list", "agent/*") == b""
+    accept_pushes(side.hosted)
+    await publish(side, base, change)
+    only_pull(side)
+
+
+async def test_after_a_refused_push_another_change_starts_at_the_base(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    refuse_pushes(side.hosted, "error: GH013: Repository rule violations")
+    with pytest.raises(PushRefused):
+        await publish(side, base, change)
+    accept_pushes(side.hosted)
+    _, second = await a_change(side, step=3)
+    await publish(side, base, second)
+    assert head(side, f"{BRANCH}^") == base.sha
+
+
+async def test_a_cut_push_that_came_through_is_carried_on(side: TrustedSide) -> None:
+    """The push had its effect, but the process died before the record was written."""
+    base, change = await a_change(side)
+    await publish(side, base, change)
+    first = head(side)
+    record = side.run().root / "publication.json"
+    record.write_text(re.sub(r'"pushed":"\w+"', '"pushed":""', record.read_text()))
+    _, second = await a_change(side, step=3)
+    await publish(side, base, second)
+    assert head(side, f"{BRANCH}^") == first
+
+
+async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    tree = head(side, "main^{tree}")
+    other = git(side.hosted.git_dir, "commit-tree", tree, "-p", "main", "-m", "theirs")
+    git(side.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}", other.decode().strip())
+    with pytest.raises(PushRefused) as raised:
+        await publish(side, base, change)
+    assert "never overwritten" in raised.value.hint
+    assert head(side) == other.decode().strip()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_lost_answer_makes_no_second_pull_request(
+    side: TrustedSide,
+    after: bool,
+) -> None:
+    base, change = await a_change(side)
+    side.forge.fail("POST", "/pulls", Fault(502, after=after))
+    assert (await publish(side, base, change)).created
+    only_pull(side)
+
+
+async def test_without_the_right_to_pull_requests_the_branch_stays(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    said = "Resource not accessible by personal access token"
+    side.forge.fail("POST", "/pulls", Fault(403, said))
+    with pytest.raises(GitHubForbidden, match="Resource"):
+        await publish(side, base, change)
+    assert head(side, f"{BRANCH}^") == base.sha
+    assert (await publish(side, base, change)).number == 1
+    assert side.forge.calls("POST", RECEIVE) == 1
+
+
+async def test_without_a_token_the_way_out_is_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    publisher = ForgePublisher(runs=side.runs, github=None, api_url=side.forge.api_url, token=None)
+    with pytest.raises(GitHubUnauthorized) as raised:
+        await publisher.publish(side.publication(base, change), side.events.append)
+    assert "GITHUB_TOKEN" in raised.value.hint
+
+
+@pytest.mark.parametrize("branch", ["main", "agent/x", "+agent/x-1", "agent/x-1:refs/heads/main"])
+async def test_no_other_branch_is_pushed_to(side: TrustedSide, branch: str) -> None:
+    base, change = await a_change(side)
+    with pytest.raises(PushRefused):
+        await publish(side, base, change, branch=branch)
+    assert side.forge.calls("POST", RECEIVE) == 0
+
+
+async def test_a_text_with_the_token_is_not_sent(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    leaking = change.model_copy(update={"summary": f"the token is {TOKEN}"})
+    with pytest.raises(PushRefused) as raised:
+        await publish(side, base, leaking)
+    assert TOKEN not in raised.value.message
+    assert side.forge.calls("POST", RECEIVE) == 0
+
+
+async def test_what_looks_like_a_secret_is_not_told(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    secret = "ghp_" + "a1" * 18
+    leaking = change.model_copy(update={"title": f"Use {secret}", "summary": f"Set {secret}."})
+    await publish(side, base, leaking)
+    pull = only_pull(side)
+    assert (pull.title, pull.body.split("\n")[0]) == ("Use ***", "Set ***.")
+    assert secret not in git(side.hosted.git_dir, "log", "-1", "--format=%B", BRANCH).decode()
+
+
+async def test_the_token_is_nowhere(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change, labels=("x",))
+    for text in (TOKEN, "eC1hY2Nlc3MtdG9rZW4"):
+        assert files_that_hold(side.runs, text) == []
+        assert files_that_hold(side.hosted.git_dir, text) == []
+    assert TOKEN not in str(side.forge.requests)
+    assert TOKEN not in str(side.hosted.pulls)
+    assert not any(request.query.count("token") for request in side.forge.requests)
+
+
+async def test_a_push_under_way_is_finished_when_the_run_is_cancelled(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    task = asyncio.create_task(publish(side, base, change))
+    await until(lambda: side.forge.calls("POST", RECEIVE) > 0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert head(side, f"{BRANCH}^") == base.sha
+    assert side.hosted.pulls == {}
+    assert (await publish(side, base, change)).number == 1
+
+
+async def test_runs_do_not_meet(side: TrustedSide) -> None:
+    async def one(number: int) -> PullRequest:
+        run_id, branch = f"r{number}", f"agent/x-{number}"
+        base = await side.prepare(run_id=run_id)
+        change = await side.change(base, write_file, run_id=run_id)
+        return await publish(side, base, change, run_id=run_id, branch=branch)
+
+    done = await asyncio.gather(*(one(number) for number in range(4)))
+    assert {pull.number for pull in done} == {1, 2, 3, 4}
+
+
+async def test_the_base_repository_is_never_written(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    before = sorted(side.run().base_git.rglob("*"))
+    await side.publisher.gate("r1", base, change, ())
+    await publish(side, base, change)
+    assert sorted(side.run().base_git.rglob("*")) == before
+
+
+async def test_nothing_of_the_run_is_readable_by_others(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change)
+    for name in ("publication.json", "diffs", "objects", "diffs/0002.diff"):
+        assert (side.run().root / name).stat().st_mode & 0o077 == 0, name

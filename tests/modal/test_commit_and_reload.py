@@ -1,0 +1,53 @@
+"""Between containers nothing is seen without a commit and a reload: each omission is an error.
+
+That the same work succeeds with both is what every whole run shows.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.modal.deployment import ROOT, Deployment
+from tests.modal_plane.availability import need_containers
+from tests.support.whole_runs.claude_script import small_change
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api")
+STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
+LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"
+OMISSIONS = {
+    "commit": {LOCKED_COMMIT: "        return\n", "self._volume.commit()\n": "return\n"},
+    "reload": {"await self._volume.reload.aio()": "return"},
+}
+IMPATIENT = {"_SHOWN_S: Final = 60.0": "_SHOWN_S: Final = 1.0"}
+
+
+def without(what: str, folder: Path) -> Path:
+    """The product without one of its precautions."""
+    for name in PRODUCT:
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("deploy.py", "wiring/modal_functions.py", "wiring/configuration.py"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder / name)
+    for file, changes in ((STORE, OMISSIONS[what]), (CALLER, IMPATIENT)):
+        text = (folder / file).read_text()
+        for old, new in changes.items():
+            assert text.count(old) == 1, f"{file} has no such line: {old}"
+            text = text.replace(old, new)
+        (folder / file).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("what", OMISSIONS)
+async def test_an_omission_is_an_error_and_never_old_work(what: str, tmp_path: Path) -> None:
+    need_containers()
+    async with Deployment.open(folder=without(what, tmp_path)) as deployment:
+        repo = await deployment.host()
+        async with deployment.client() as http:
+            prompt = f"Greet without a {what}."
+            run = await (await deployment.start(http, prompt, repo, small_change())).ended()
+        assert (run.end["status"], run.error) == ("failed", "store_stale")
+        assert run.nodes[-1] == ("code", "error")
+        assert repo.branches == []

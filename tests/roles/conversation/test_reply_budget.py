@@ -1,0 +1,142 @@
+"""No request is sent that could cost more than is left; time ends a role in time."""
+
+import asyncio
+import time
+
+import pytest
+
+from graph.errors import PriceUnknown
+from graph.values import Base, Budget, Spend, Usage
+from roles.claude.prices import known_model
+from roles.conversation.reply_budget import LEAST_REPLY, MAX_REPLY, reply_allowance, require_limit
+from tests.standins import claude as standin
+from tests.standins.claude import calls
+from tests.support.roles.role_bench import (
+    DONE,
+    MODEL,
+    Bench,
+    Serve,
+    make_task,
+    results,
+)
+
+OPUS = known_model(MODEL)
+
+
+def budget(max_cost_usd: float | None = 5.0, max_tokens: int | None = None) -> Budget:
+    return Budget(max_cost_usd=max_cost_usd, max_tokens=max_tokens, deadline=time.time() + 99)
+
+
+def spend(cost_usd: float | None = 0.0, tokens: int = 0) -> Spend:
+    return Spend(usage=Usage(input_tokens=tokens), cost_usd=cost_usd)
+
+
+def test_allowance_is_full_at_first() -> None:
+    assert reply_allowance(budget(), spend(), OPUS, 1000) == MAX_REPLY
+
+
+def test_allowance_shrinks_to_the_money_left() -> None:
+    assert OPUS
+    allowed = reply_allowance(budget(1.0), spend(0.8), OPUS, 10_000)
+    cost = 0.8 + allowed * OPUS.output / 1e6 + 10_000 * OPUS.write_5m / 1e6
+    assert LEAST_REPLY < allowed < MAX_REPLY
+    assert cost == pytest.approx(1.0, abs=1e-4)
+    assert cost <= 1.0
+
+
+def test_allowance_shrinks_to_the_tokens_left() -> None:
+    assert reply_allowance(budget(None, 50_000), spend(tokens=30_000), OPUS, 10_000) == 10_000
+
+
+def test_no_limits() -> None:
+    assert reply_allowance(budget(None), spend(99.0), OPUS, 10_000) == MAX_REPLY
+
+
+def test_long_prompts_of_haiku_cost_more() -> None:
+    haiku = known_model("claude-haiku-5-5")
+    short = reply_allowance(budget(0.01), spend(), haiku, 40_000)
+    long = reply_allowance(budget(0.01), spend(), haiku, 110_000)
+    assert short > LEAST_REPLY > long
+
+
+def test_known_model_after_an_unknown_one_needs_tokens() -> None:
+    unknown = Budget(max_cost_usd=5, max_tokens=None, deadline=0, spent=spend(None))
+    with pytest.raises(PriceUnknown):
+        require_limit(MODEL, OPUS, unknown)
+    require_limit(MODEL, OPUS, unknown.model_copy(update={"max_tokens": 1000}))
+    require_limit(MODEL, OPUS, budget())
+    with pytest.raises(PriceUnknown):
+        require_limit("local", None, budget(None))
+
+
+async def test_spent_money_stops_before_any_request(serve: Serve, bench: Bench, base: Base) -> None:
+    task = make_task(base, max_cost_usd=1.0, spent=spend(0.99))
+    async with serve(DONE) as (server, claude):
+        end = await bench.run(claude, task=task)
+    assert (end.answer, end.stopped) == (None, "budget")
+    assert not server.requests
+
+
+async def test_money_stops_in_the_middle_and_is_never_passed(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    task = make_task(base, max_cost_usd=0.5)
+    dear = [standin.ScriptedReply(calls("ls").content, output_tokens=5_000) for _ in range(20)]
+    async with serve(*dear) as (server, claude):
+        end = await bench.run(claude, task=task)
+    assert end.stopped == "budget"
+    assert end.spend.cost_usd
+    assert 0.35 < end.spend.cost_usd <= 0.5
+    limits = [request["max_tokens"] for request in server.requests]
+    assert limits == sorted(limits, reverse=True)
+    assert limits[-1] < limits[0]
+
+
+async def test_tokens_stop(serve: Serve, bench: Bench, base: Base) -> None:
+    task = make_task(base, max_tokens=20_000)
+    dear = [standin.ScriptedReply(calls("ls").content, output_tokens=4_000) for _ in range(20)]
+    async with serve(*dear) as (server, claude):
+        end = await bench.run(claude, task=task)
+    assert end.stopped == "budget"
+    assert end.spend.usage.tokens <= 20_000
+    assert len(server.requests) >= 2
+
+
+async def test_time_that_is_over_stops_before_any_request(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    async with serve(DONE) as (server, claude):
+        end = await bench.run(claude, task=make_task(base, seconds=-1))
+    assert (end.answer, end.stopped) == (None, "time")
+    assert not server.requests
+
+
+async def test_time_ends_a_request(serve: Serve, bench: Bench, base: Base) -> None:
+    silence = standin.Silence()
+    async with serve(silence) as (_, claude):
+        began = time.monotonic()
+        end = await bench.run(claude, task=make_task(base, seconds=1))
+        assert time.monotonic() - began < 1
+        await asyncio.wait_for(silence.left.wait(), 2)
+    assert end.stopped == "time"
+
+
+async def test_time_ends_a_command(serve: Serve, bench: Bench, base: Base) -> None:
+    async with serve(calls("sleep 20"), DONE) as (server, claude):
+        end = await bench.run(claude, task=make_task(base, seconds=1))
+    assert end.stopped == "time"
+    finished = bench.ears.of("tool.finished")[0]
+    assert not finished["ok"]
+    assert "time limit" in finished["output"]
+    assert len(server.requests) == 1
+
+
+async def test_resumed_role_goes_on_with_more_money(serve: Serve, bench: Bench, base: Base) -> None:
+    dear = standin.ScriptedReply(calls("echo hello").content, output_tokens=20_000)
+    async with serve(dear, DONE) as (server, claude):
+        first = await bench.run(claude, task=make_task(base, max_cost_usd=0.43))
+        second = await bench.run(claude, task=make_task(base, max_cost_usd=2.0))
+    assert first.stopped == "budget"
+    assert second.answer
+    assert second.spend.turns == 2
+    assert results(server)[0]["content"] == "hello"

@@ -1,0 +1,58 @@
+"""What a role has changed so far: kept by the newest call alone, and told where it was restored."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from graph.errors import RoleSuperseded
+from roles.worktree.change_backup import LiveChange
+from roles.worktree.tree_digest import TreeView
+from roles.worktree.write_fence import FileFence
+from tests.standins.claude import calls
+from tests.support.roles.role_bench import DONE, Bench, Serve
+
+
+def live_change(root: Path, number: int = 2) -> LiveChange:
+    (root / "fence").write_text("2")
+    return LiveChange(
+        root / "0001-coder-live.patch", FileFence(root, number), lambda patch: b"KEY" in patch
+    )
+
+
+async def test_the_newest_call_s_change_is_found_again(tmp_path: Path) -> None:
+    live = live_change(tmp_path)
+    assert await live.newest() is None
+    await live.save(b"first")
+    await live.save(b"second")
+    found = await live_change(tmp_path).newest()
+    assert found
+    assert found[0] == b"second"
+    assert time.time() - found[1] < 60
+
+
+async def test_an_older_call_keeps_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RoleSuperseded):
+        await live_change(tmp_path, number=1).save(b"older")
+    assert await live_change(tmp_path).newest() is None
+
+
+async def test_a_key_is_not_kept(tmp_path: Path) -> None:
+    await live_change(tmp_path).save(b"a KEY")
+    assert await live_change(tmp_path).newest() is None
+
+
+async def test_what_befell_the_tree_is_told_with_the_next_message(
+    serve: Serve, bench: Bench
+) -> None:
+    news = ["made for the first time", "", "made again as it was at 12:00:00 UTC"]
+    tree = TreeView(digest=_nothing, news=lambda: news.pop(0) if news else "")
+    async with serve(calls("echo one"), calls("echo two"), DONE) as (server, claude):
+        assert (await bench.run(claude, view=tree)).answer
+    said = [str(message["content"]) for message in server.requests[-1]["messages"]]
+    assert "first time" not in "".join(said)
+    assert "made again as it was" in said[4]
+
+
+async def _nothing() -> str:
+    return ""

@@ -1,0 +1,116 @@
+"""A clock that is set back or forward while runs are driven: logs, leases and times stay sound."""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from graph.run_folder import RunFolder
+from runs.model.run_id import RunIds
+from tests.standins.services.run_service import (
+    House,
+    log_of,
+    started,
+    story,
+)
+
+HOUR_S = 3600.0
+
+
+@dataclass
+class Clock:
+    """The machine's clock, `set_by` seconds from what it was."""
+
+    set_by: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._time, self._time_ns = time.time, time.time_ns
+
+    def time(self) -> float:
+        return self._time() + self.set_by
+
+    def time_ns(self) -> int:
+        return self._time_ns() + round(self.set_by * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock.time)
+    monkeypatch.setattr(time, "time_ns", clock.time_ns)
+    return clock
+
+
+@pytest.mark.parametrize("by", [-HOUR_S, -100 * 24 * HOUR_S])
+async def test_set_back_in_the_middle_of_a_run(house: House, clock: Clock, by: float) -> None:
+    house.pace.hold("code")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+        clock.set_by = by
+        house.pace.let_go("code")
+        events = await log_of(service, run_id)
+        record = await service._store.get(run_id)
+    assert story(events)[-1] == "finished:succeeded"
+    assert "resumed" not in story(events)
+    assert all(event.data["durationMs"] >= 0 for event in events if event.type == "node.finished")
+    assert record
+    assert record.updated_at < record.created_at
+
+
+async def test_set_back_no_other_process_takes_a_living_ones_run(
+    house: House, clock: Clock
+) -> None:
+    house.pace.hold("code")
+    async with house.open() as one, house.open():
+        run_id = await started(one)
+        await house.pace.reached("code")
+        clock.set_by = -HOUR_S
+        house.pace.let_go("code")
+        told = story(await log_of(one, run_id))
+    assert told[-1] == "finished:succeeded"
+    assert "resumed" not in told
+
+
+async def test_set_back_a_lost_run_is_still_picked_up(house: House, clock: Clock) -> None:
+    """Its lease seems to last for another hour; its process is known to be gone."""
+    house.pace.hold("code")
+    async with house.open() as one:
+        run_id = await started(one)
+        await house.pace.reached("code")
+    clock.set_by = -HOUR_S
+    house.pace.let_go("code")
+    async with house.open() as other:
+        told = story(await log_of(other, run_id))
+    assert told[-1] == "finished:succeeded"
+    assert told.count("resumed") == 1
+
+
+async def test_set_back_nothing_is_tidied_away(house: House, clock: Clock) -> None:
+    async with house.open(keep_days=1) as service:
+        run_id = await started(service)
+        await log_of(service, run_id)
+        clock.set_by = -HOUR_S
+        await service._janitor.round(time.time())
+        assert await service._store.get(run_id)
+        assert RunFolder.of(house.folder / "runs", run_id).root.exists()
+
+
+def test_set_back_ids_of_runs_still_rise(clock: Clock) -> None:
+    ids = RunIds()
+    first = ids.new()
+    clock.set_by = -HOUR_S
+    assert first < ids.new() < ids.new()
+
+
+async def test_set_back_no_step_gets_more_than_the_whole_time(house: House, clock: Clock) -> None:
+    house.pace.hold("plan")
+    async with house.open() as service:
+        run_id = await started(service, timeout_s=100)
+        await house.pace.reached("plan")
+        clock.set_by = -HOUR_S
+        house.pace.let_go("plan")
+        await log_of(service, run_id)
+    later = [task.budget.deadline for task in house.script.tasks if task.role != "planner"]
+    assert later
+    assert all(deadline <= clock.time() + 100 for deadline in later)

@@ -1,0 +1,204 @@
+"""The store that many processes share: the same contract as SQLite's, and what sharing adds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from graph.errors import RunNotFound
+from runs.model.run import Lease, Run
+from runs.model.transitions import LeaseLost, Step
+from runs.shared.run_version import Edition
+from runs.shared.store import SharedStore
+from runs.store.protocol import IdempotencyKey, RunQuery
+from tests.runs.sqlite.test_store import (
+    run_of,
+    test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,
+    test_a_change_of_the_request_is_kept,
+    test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over,
+    test_a_refused_change_leaves_nothing,
+    test_a_removed_run_leaves_nothing,
+    test_a_run_comes_back_as_it_was_kept,
+    test_an_idempotency_key_finds_its_run,
+    test_due_is_what_no_living_process_holds,
+    test_events_are_numbered_without_gaps_and_keys_add_once,
+    test_events_are_read_in_pages_and_by_type,
+    test_runs_are_found_newest_first_by_what_is_asked,
+    test_runs_to_be_cancelled_are_told_to_who_holds_them,
+    test_runs_unchanged_since_a_time,
+    test_what_removed_runs_had_cost_is_known_until_it_is_forgotten,
+    text,
+)
+from tests.standins.shared_backend import FolderMount, SharedPlaces
+from tests.support.polling import until
+
+__all__ = [
+    "test_a_change_begun_is_carried_through_when_its_caller_is_cancelled",
+    "test_a_change_of_the_request_is_kept",
+    "test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over",
+    "test_a_refused_change_leaves_nothing",
+    "test_a_removed_run_leaves_nothing",
+    "test_a_run_comes_back_as_it_was_kept",
+    "test_an_idempotency_key_finds_its_run",
+    "test_due_is_what_no_living_process_holds",
+    "test_events_are_numbered_without_gaps_and_keys_add_once",
+    "test_events_are_read_in_pages_and_by_type",
+    "test_runs_are_found_newest_first_by_what_is_asked",
+    "test_runs_to_be_cancelled_are_told_to_who_holds_them",
+    "test_runs_unchanged_since_a_time",
+    "test_what_removed_runs_had_cost_is_known_until_it_is_forgotten",
+]
+SLOTS = 4
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> SharedPlaces:
+    return SharedPlaces(tmp_path)
+
+
+@pytest.fixture
+async def store(shared: SharedPlaces) -> AsyncIterator[SharedStore]:
+    opened = SharedStore(shared.places, service="one", slots=SLOTS)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def driver_of(shared: SharedPlaces, service: str = "driver") -> SharedStore:
+    """A process that drives runs: it has the run's folder at hand."""
+    mount = FolderMount(shared.root)
+    return SharedStore(shared.places, service=service, slots=SLOTS, mount=mount)
+
+
+def held_by(service: str) -> Run:
+    lease = Lease(service=service, token="t", until=1e12)
+    return run_of(status="running", lease=lease)
+
+
+async def append(store: SharedStore, run: Run, *words: str) -> None:
+    await store.transact(run.run_id, lambda found: Step(found, tuple(map(text, words))))
+
+
+async def test_of_many_writers_none_overwrites_another(shared: SharedPlaces) -> None:
+    stores = [SharedStore(shared.places, service=str(n), slots=SLOTS) for n in range(4)]
+    run, _ = await stores[0].create(run_of(), None, lambda _: [])
+    await asyncio.gather(
+        *(append(store, run, f"{store.service}.{n}") for store in stores for n in range(3))
+    )
+    events = await stores[3].events(run.run_id, 0, 100)
+    assert [event.seq for event in events] == list(range(1, 13))
+    assert len({event.data["text"] for event in events}) == 12
+
+
+async def test_what_a_driver_tells_outlasts_tables_and_tail(shared: SharedPlaces) -> None:
+    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    run, _ = await web.create(held_by("driver"), None, lambda _: [text("queued")])
+    await append(driver, run, "a", "b")
+    await append(driver, run, "c")
+    await append(driver, run, "end")
+    ended = {"status": "failed", "lease": None}
+    await driver.transact(run.run_id, lambda found: Step(found.but(**ended)))
+    before = await web.events(run.run_id, 0, 10)
+    assert [event.data["text"] for event in before] == ["queued", "a", "b", "c", "end"]
+    shared.expire()
+    later = SharedStore(shared.places, service="later", slots=SLOTS)
+    assert await later.events(run.run_id, 0, 10) == before
+    assert [found.run_id for found in await later.find(RunQuery(status="failed"))] == [run.run_id]
+    assert (await later.count_runs()) == {"failed": 1}
+    await append(later, run, "more")
+    assert [event.seq for event in await later.events(run.run_id, 4, 10)] == [5, 6]
+    await driver_of(shared, "next").settle(run.run_id)
+    shared.expire()
+    assert (await later.events(run.run_id, 5, 10))[0].data == {
+        "type": "role.text",
+        "role": "coder",
+        "text": "more",
+    }
+
+
+async def test_a_writer_that_died_halfway_has_written(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    """Only the entry that decides is there, not the copy for readers."""
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    first = Edition.load(await shared.tables["runs"].get(run.run_id))
+    second = first.after(Step(first.run.but(node="plan"), (text("a"),)), set())
+    await shared.tables["changes"].put(f"{run.run_id}/{second.version}", second.dump())
+    found = await store.get(run.run_id)
+    assert found
+    assert (found.node, found.last_seq) == ("plan", 1)
+    await append(store, run, "b")
+    assert [event.seq for event in await store.events(run.run_id, 0, 10)] == [1, 2]
+
+
+async def test_a_change_whose_answer_is_lost_is_made_once(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    shared.tables["changes"].lost = 1
+    await append(store, run, "a")
+    assert [event.data["text"] for event in await store.events(run.run_id, 0, 10)] == ["a"]
+
+
+async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
+    store: SharedStore, shared: SharedPlaces
+) -> None:
+    """The one that took the key died before its run was there; of two repeats one enters it."""
+    key = IdempotencyKey("me", "k", "digest")
+    lost, _ = await store.create(run_of("me"), key, lambda _: [])
+    for name in ("runs", "changes", "live"):
+        shared.tables[name].kept.clear()
+    other = SharedStore(shared.places, service="two", slots=SLOTS)
+    made = await asyncio.gather(
+        *(each.create(run_of("me"), key, lambda _: []) for each in (store, other))
+    )
+    assert {run.run_id for run, _ in made} == {lost.run_id}
+    assert sorted(new for _, new in made) == [False, True]
+
+
+async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedPlaces) -> None:
+    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    run, _ = await web.create(held_by("driver"), None, lambda _: [])
+    told: list[str | None] = []
+    web.subscribe(told.append)
+    with web.watch(run.run_id):
+        await append(driver, run, "a")
+        await until(lambda: run.run_id in told)
+        assert [event.seq for event in await web.events(run.run_id, 0, 10)] == [1]
+        shared.tail.items.clear()  # what is put now is not heard of
+        await driver.transact(run.run_id, lambda found: Step(found.but(node="plan")))
+        told.clear()
+        await until(lambda: run.run_id in told)
+        found = await web.get(run.run_id)
+        assert found
+        assert found.node == "plan"
+    await web.close()
+
+
+async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None:
+    driver, other = driver_of(shared), driver_of(shared, "other")
+    run, _ = await driver.create(held_by("driver"), None, lambda _: [])
+    assert [await driver.raise_fence(run.run_id) for _ in range(2)] == [1, 2]
+    assert (await driver.is_anothers(run.run_id), await other.is_anothers(run.run_id)) == (
+        False,
+        True,
+    )
+    with pytest.raises(LeaseLost):
+        await other.raise_fence(run.run_id)
+    await driver.delete(run.run_id)
+    with pytest.raises(RunNotFound):
+        await driver.raise_fence(run.run_id)
+    assert not any(run.run_id in key for key in shared.tables["changes"].kept)
+
+
+async def test_a_long_log_is_in_several_files_that_are_read_as_one(shared: SharedPlaces) -> None:
+    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    run, _ = await web.create(held_by("driver"), None, lambda _: [])
+    for number in range(12):
+        await append(driver, run, f"{number} " + "x" * 60_000)
+    files = sorted(path.name for path in (shared.root / "runs" / run.run_id / "events").iterdir())
+    assert files == ["00000001-driver.jsonl", "00000006-driver.jsonl", "00000011-driver.jsonl"]
+    told = [event.data["text"].split()[0] for event in await web.events(run.run_id, 0, 100)]
+    assert told == [str(number) for number in range(12)]
+    assert [event.seq for event in await web.events(run.run_id, 4, 3)] == [5, 6, 7]

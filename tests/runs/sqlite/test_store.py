@@ -1,0 +1,328 @@
+"""The store on a real SQLite file."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
+from graph.values import Spend
+from runs.model.log_entry import Entry, entry_of
+from runs.model.run import Lease, Run
+from runs.model.run_id import new_run_id
+from runs.model.transitions import Step
+from runs.sqlite.schema import MIGRATIONS
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import IdempotencyKey, RunQuery
+from tests.support.polling import until
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "data" / "runs.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def run_of(owner: str = "local", **changes: Any) -> Run:
+    request = {"repo_url": "octocat/hello", "prompt": "p"}
+    return Run.model_validate(
+        {"run_id": new_run_id(), "owner": owner, "request": request, **changes}
+    )
+
+
+def text(words: str, key: str = "") -> Entry:
+    return entry_of(key, {"type": "role.text", "role": "coder", "text": words})
+
+
+async def add(store: SqliteStore, run: Run | None = None) -> Run:
+    added, new = await store.create(run or run_of(), None, lambda _: [])
+    assert new
+    return added
+
+
+async def append(store: SqliteStore, run: Run, *entries: Entry) -> Run:
+    changed = await store.transact(run.run_id, lambda found: Step(found, entries))
+    assert changed
+    return changed
+
+
+async def test_a_run_comes_back_as_it_was_kept(store: SqliteStore) -> None:
+    run = run_of(
+        request={"repo_url": "a/b", "prompt": "é\ud800".encode("utf-8", "replace").decode()},
+        status="waiting",
+        lease={"service": "s", "token": "t", "until": 1.0},
+        plan_id="plan-1",
+        answer={"plan_id": "plan-1", "approval": {"decision": "approve", "plan": {"summary": "s"}}},
+        visits={"code": 2},
+    )
+    assert await add(store, run) == run
+    assert await store.get(run.run_id) == run
+    assert await store.get(new_run_id()) is None
+
+
+async def test_a_change_of_the_request_is_kept(store: SqliteStore) -> None:
+    run = await add(store)
+    wanted = {**run.request, "max_cost_usd": 1.5}
+    await store.transact(run.run_id, lambda found: Step(found.but(request=wanted)))
+    found = await store.get(run.run_id)
+    assert found
+    assert found.request == wanted
+
+
+async def test_events_are_numbered_without_gaps_and_keys_add_once(store: SqliteStore) -> None:
+    run = await add(store)
+    await append(store, run, text("a", "k1"), text("b"), text("again", "k1"), text("c", "k2"))
+    after = await append(store, run, text("again", "k2"), text("d"))
+    events = await store.events(run.run_id, 0, 100)
+    assert [(event.seq, event.data["text"]) for event in events] == [
+        (1, "a"),
+        (2, "b"),
+        (3, "c"),
+        (4, "d"),
+    ]
+    assert after.last_seq == 4
+    other = await add(store)
+    assert (await append(store, other, text("a", "k1"))).last_seq == 1
+
+
+async def test_events_are_read_in_pages_and_by_type(store: SqliteStore) -> None:
+    run = await add(store)
+    opened = entry_of("", {"type": "node.started", "node": "code", "visit": 1})
+    await append(store, run, *[text(str(number)) for number in range(5)], opened)
+    assert [event.seq for event in await store.events(run.run_id, 2, 2)] == [3, 4]
+    assert [event.seq for event in await store.events(run.run_id, 0, 9, ("node.started",))] == [6]
+
+
+async def test_a_refused_change_leaves_nothing(store: SqliteStore) -> None:
+    run = await add(store)
+
+    def refuse(_: Run) -> Step:
+        raise TooManyRuns("no")
+
+    with pytest.raises(TooManyRuns):
+        await store.transact(run.run_id, refuse)
+    with pytest.raises(TooManyRuns):
+        await store.create(run_of(), None, lambda _: refuse(run).entries)
+    broken = Entry("", 0.0, {"type": "node.started"}, "{}")
+    with pytest.raises(KeyError):
+        await store.transact(run.run_id, lambda found: Step(found, (text("a"), broken)))
+    assert await store.events(run.run_id, 0, 10) == []
+    assert await store.get(run.run_id) == run
+    assert len(await store.find(RunQuery())) == 1
+    with pytest.raises(RunNotFound):
+        await store.transact(new_run_id(), lambda _: None)
+
+
+async def test_a_change_begun_is_carried_through_when_its_caller_is_cancelled(
+    store: SqliteStore,
+) -> None:
+    run = await add(store)
+    told: list[str | None] = []
+    store.subscribe(told.append)
+
+    def slowly(found: Run) -> Step:
+        time.sleep(0.2)
+        return Step(found, (text("a"),))
+
+    task = asyncio.create_task(store.transact(run.run_id, slowly))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await append(store, run, text("b"))
+    assert len(await store.events(run.run_id, 0, 10)) == 2
+    assert told == [run.run_id, run.run_id]
+
+
+async def test_an_idempotency_key_finds_its_run(store: SqliteStore) -> None:
+    key = IdempotencyKey("me", "k", "digest")
+    first, new = await store.create(run_of("me"), key, lambda _: [text("a")])
+    assert new
+    again, new = await store.create(run_of("me"), key, lambda _: [text("b")])
+    assert (again.run_id, new) == (first.run_id, False)
+    with pytest.raises(IdempotencyMismatch, match=first.run_id):
+        await store.create(run_of("me"), IdempotencyKey("me", "k", "other"), lambda _: [])
+    other, new = await store.create(
+        run_of("you"), IdempotencyKey("you", "k", "digest"), lambda _: []
+    )
+    assert new
+    assert other.run_id != first.run_id
+
+
+async def test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over(
+    store: SqliteStore,
+) -> None:
+    key, other = (IdempotencyKey("me", "k", digest) for digest in ("digest", "other"))
+    first, _ = await store.create(run_of("me"), key, lambda _: [])
+    await store.forget(first.created_at)
+    assert not (await store.create(run_of("me"), key, lambda _: []))[1]
+    await store.delete(first.run_id)
+    await store.delete(first.run_id)
+    await store.forget(first.created_at)
+    with pytest.raises(RunRemoved, match=first.run_id):
+        await store.create(run_of("me"), key, lambda _: [])
+    with pytest.raises(IdempotencyMismatch, match=first.run_id):
+        await store.create(run_of("me"), other, lambda _: [])
+    assert [run.owner for run in await store.find(RunQuery())] == []
+    await store.forget(first.created_at + 1)
+    assert (await store.create(run_of("me"), other, lambda _: []))[1]
+
+
+async def test_what_removed_runs_had_cost_is_known_until_it_is_forgotten(
+    store: SqliteStore,
+) -> None:
+    runs = [
+        await add(store, run_of(owner, spend=Spend(cost_usd=cost)))
+        for owner, cost in (("me", 1.0), ("me", 0.5), ("me", None), ("you", 9.0), ("me", 7.0))
+    ]
+    for run in runs[:-1]:
+        await store.delete(run.run_id)
+    begun = runs[0].created_at
+    assert await store.removed_cost("me", begun) == pytest.approx(1.5)
+    assert await store.removed_cost("me", runs[1].created_at) == pytest.approx(0.5)
+    await store.forget(begun + 60)
+    assert await store.removed_cost("me", begun) == 0
+
+
+async def test_a_removed_run_leaves_nothing(store: SqliteStore) -> None:
+    run, kept = await add(store), await add(store)
+    await append(store, run, text("a"))
+    await store.delete(run.run_id)
+    await store.delete(run.run_id)
+    assert await store.get(run.run_id) is None
+    assert await store.events(run.run_id, 0, 10) == []
+    assert [found.run_id for found in await store.find(RunQuery())] == [kept.run_id]
+
+
+async def test_runs_are_found_newest_first_by_what_is_asked(store: SqliteStore) -> None:
+    mine = [await add(store, run_of("me")) for _ in range(3)]
+    url = {"repo_url": "https://HOST/OctoCat/Other.git", "prompt": "p"}
+    yours = await add(store, run_of("you", status="failed", request=url))
+
+    async def found(**query: Any) -> list[str]:
+        return [run.run_id for run in await store.find(RunQuery(**query))]
+
+    assert await found() == [yours.run_id, *(run.run_id for run in reversed(mine))]
+    assert await found(owner="me", limit=2) == [mine[2].run_id, mine[1].run_id]
+    assert await found(owner="me", before=mine[1].run_id) == [mine[0].run_id]
+    assert await found(status="failed") == [yours.run_id]
+    assert await found(repo="octocat/other") == [yours.run_id]
+    assert await found(repo="octocat/hello", status="failed") == []
+
+
+async def test_due_is_what_no_living_process_holds(store: SqliteStore) -> None:
+    def lease(service: str, until: float) -> Lease:
+        return Lease(service=service, token="t", until=until)
+
+    due = [
+        run_of(queued_at=3.0),
+        run_of(status="running", queued_at=1.0, lease=lease("gone", 100.0)),
+        run_of(status="running", queued_at=2.0, lease=lease("alive", 50.0)),
+    ]
+    others = [
+        run_of(status="running", lease=lease("alive", 51.0)),
+        run_of(lease=lease("alive", 51.0)),
+        run_of(status="waiting"),
+        run_of(status="failed"),
+    ]
+    for run in (*due, *others):
+        await add(store, run)
+    expected = [due[1].run_id, due[2].run_id, due[0].run_id]
+    assert await store.due(50.0, frozenset({"gone"}), 10) == expected
+    assert await store.due(50.0, frozenset({"gone"}), 1) == expected[:1]
+    assert await store.count_queued() == 1
+
+
+async def test_runs_to_be_cancelled_are_told_to_who_holds_them(store: SqliteStore) -> None:
+    held = Lease(service=store.service, token="t", until=1.0)
+    mine = await add(store, run_of(status="running", cancelling=True, lease=held))
+    await add(store, run_of(status="running", lease=held))
+    other = held.model_copy(update={"service": "other"})
+    await add(store, run_of(status="running", cancelling=True, lease=other))
+    assert await store.cancelling() == [mine.run_id]
+
+
+async def test_runs_unchanged_since_a_time(store: SqliteStore) -> None:
+    old = await add(store, run_of(status="waiting", updated_at=10.0))
+    await add(store, run_of(status="waiting", updated_at=20.0))
+    await add(store, run_of(status="failed", updated_at=10.0))
+    assert await store.unchanged_since({"waiting"}, 20.0) == [old.run_id]
+
+
+async def test_two_processes_share_a_file(store: SqliteStore, tmp_path: Path) -> None:
+    other = SqliteStore(tmp_path / "data" / "runs.db")
+    await other.open()
+    run = await add(store)
+    told: list[str | None] = []
+    other.subscribe(told.append)
+    await append(store, run, text("a"))
+    await until(lambda: bool(told), within_s=2)
+    assert told == [None]
+    held = Lease(service=other.service, token="t", until=1e12)
+    await add(store, run_of(status="running", lease=held))
+    assert await store.gone() == frozenset()
+    await other.close()
+    assert await store.gone() == {other.service}
+
+
+async def test_files_are_for_their_owner_alone(store: SqliteStore, tmp_path: Path) -> None:
+    await append(store, await add(store), text("a"))
+    folder = tmp_path / "data"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"runs.db", "runs.db-wal", "runs.db-shm"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+async def test_a_file_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    path.touch(mode=0o644)
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    older = SqliteStore(path)
+    await older.open()
+    run = await add(older)
+    await older.close()
+    newer = SqliteStore(
+        path, migrations=(*MIGRATIONS, "CREATE TABLE more (a TEXT); CREATE TABLE again (a TEXT)")
+    )
+    await newer.open()
+    assert await newer.get(run.run_id) == run
+    await newer.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
+        assert connection.execute("SELECT count(*) FROM again").fetchone() == (0,)
+    connection.close()
+
+
+async def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    newer = SqliteStore(path, migrations=(*MIGRATIONS, "CREATE TABLE more (a TEXT)"))
+    await newer.open()
+    await newer.close()
+    with pytest.raises(VersionChanged, match="newer version"):
+        await SqliteStore(path).open()
+
+
+async def test_two_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
+    stores = [SqliteStore(tmp_path / "runs.db") for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))
+    for store in stores:
+        await add(store)
+    assert len(await stores[0].find(RunQuery())) == 4
+    await asyncio.gather(*(store.close() for store in stores))
+    assert os.listdir(tmp_path / "services") == []  # noqa: PTH208 - a list to compare

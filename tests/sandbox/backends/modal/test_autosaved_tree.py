@@ -1,0 +1,112 @@
+"""Saving what is done in a tree: when it is quiet, and while something goes on for long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from graph.errors import RoleSuperseded, SandboxLost
+from sandbox.backends.modal.autosaved_tree import LastingTree
+from sandbox.core.protocol import Sandbox, Saved
+from sandbox.tree.take_patch import take_change
+from tests.support.sandbox.sample_run import SampleRun
+
+pytestmark = pytest.mark.sandbox
+
+
+class Kept(Saved):
+    """Every change that was kept; refuses them once it is `stale`."""
+
+    def __init__(self) -> None:
+        self.patches: asyncio.Queue[bytes] = asyncio.Queue()
+        self.stale = False
+
+    async def newest(self) -> tuple[bytes, float] | None:
+        return None
+
+    async def save(self, patch: bytes) -> None:
+        self.patches.put_nowait(patch)
+        if self.stale:
+            raise RoleSuperseded("a newer call took over")
+
+    def restored(self, told: str) -> None:
+        raise AssertionError(told)
+
+    async def next(self) -> bytes:
+        return await asyncio.wait_for(self.patches.get(), 20)
+
+
+@asynccontextmanager
+async def lasting(
+    run: SampleRun, every_s: float, quiet_s: float
+) -> AsyncIterator[tuple[LastingTree, Kept]]:
+    async def never() -> tuple[Sandbox, str]:
+        raise SandboxLost("it is not there")
+
+    kept = Kept()
+    tree = LastingTree(
+        await run.open(), never, base=run.base, saved=kept, every_s=every_s, quiet_s=quiet_s
+    )
+    yield tree, kept
+    await tree.close()
+
+
+async def test_what_was_done_is_saved_once_when_it_is_quiet(run: SampleRun) -> None:
+    async with lasting(run, 60, 0.2) as (tree, kept):
+        await tree.write("work.txt", b"done\n")
+        assert b"+done" in await kept.next()
+        await tree.run("true")
+        await asyncio.sleep(1)
+        await tree.run("echo more >> work.txt")
+        assert b"+more" in await kept.next()
+        assert kept.patches.empty()
+
+
+async def test_it_is_saved_while_a_command_goes_on(run: SampleRun) -> None:
+    async with lasting(run, 0.5, 0.2) as (tree, kept):
+        going_on = asyncio.create_task(tree.run("echo first > a; sleep 3; echo last >> a"))
+        assert b"+first" in await kept.next()
+        assert not going_on.done()
+        await going_on
+        assert b"+last" in await kept.next()
+
+
+async def test_who_takes_the_change_is_not_disturbed_by_saving(run: SampleRun) -> None:
+    async with lasting(run, 0.1, 0.1) as (tree, kept):
+        await tree.run("echo first > a")
+        for number in range(5):
+            await tree.run(f"echo {number} > b")
+            assert f"+{number}".encode() in await take_change(tree, run.base)
+        assert b"+first" in await kept.next()
+
+
+async def test_who_was_superseded_saves_no_more_and_works_on(run: SampleRun) -> None:
+    async with lasting(run, 0.2, 0.2) as (tree, kept):
+        kept.stale = True
+        for number in range(3):
+            assert (await tree.run(f"echo {number} >> a; sleep 0.5")).exit_code == 0
+        assert kept.patches.qsize() == 1
+
+
+async def test_closed_it_opens_nothing_again(run: SampleRun) -> None:
+    async with lasting(run, 60, 60) as (tree, _):
+        await tree.close()
+        with pytest.raises(SandboxLost, match="closed"):
+            await tree.run("true")
+
+
+async def test_a_tree_that_is_lost_again_and_again_is_given_up(run: SampleRun) -> None:
+    async def gone() -> tuple[Sandbox, str]:
+        sandbox = await run.open()
+        await sandbox.close()  # as one whose container is no more answers
+        return sandbox, "Its tree was made again from the base."
+
+    sandbox, _ = await gone()
+    tree = LastingTree(sandbox, gone, base=run.base, saved=None)
+    for _ in range(4):
+        result = await tree.run("true")
+        assert result.lost
+        assert "made again from the base" in result.text
+    with pytest.raises(SandboxLost, match="closed"):
+        await tree.run("true")

@@ -1,0 +1,233 @@
+"""Trees on Modal: what is asked of it, how they are found, lost and ended."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from grpclib import Status
+
+from graph.errors import SandboxUnavailable, SetupFailed
+from graph.events import Event, Retry
+from sandbox.backends.modal.client import OURS
+from sandbox.core.protocol import FileRefused, Limits, Sandbox, Saved, TreeSpec
+from sandbox.selftest.modal import try_modal
+from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
+from tests.support.sandbox.sample_run import RUN, sample_run
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+
+LIMITS = Limits(timeout_s=30, memory_mb=256, cpus=2, pids=64, disk_mb=64)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def on_modal(module_dir: Path) -> AsyncIterator[ModalRun]:
+    async with modal_run(sample_run(module_dir, {"hello.txt": "hello\n"}), LIMITS) as on_modal:
+        yield on_modal
+
+
+class Kept(Saved):
+    """Keeps a change in memory."""
+
+    def __init__(self) -> None:
+        self.patch: tuple[bytes, float] | None = None
+        self.told: list[str] = []
+        self.saved = asyncio.Event()
+
+    async def newest(self) -> tuple[bytes, float] | None:
+        return self.patch
+
+    async def save(self, patch: bytes) -> None:
+        self.patch = (patch, time.time())
+        self.saved.set()
+
+    def restored(self, told: str) -> None:
+        self.told.append(told)
+
+
+async def said(sandbox: Sandbox, command: str) -> str:
+    result = await sandbox.run(command)
+    assert result.exit_code == 0, result.text
+    return result.text.strip()
+
+
+async def test_a_sandbox_is_asked_for_without_secrets_network_or_mounts(on_modal: ModalRun) -> None:
+    await on_modal.run.open("asked")
+    request = on_modal.plane.sandboxes.named(f"{RUN}-asked").request
+    asked = request.definition
+    assert not request.secret_sources
+    assert not asked.secret_ids
+    assert not asked.volume_mounts
+    assert not asked.cloud_bucket_mounts
+    assert not asked.include_oidc_identity_token
+    assert not asked.open_ports.ports
+    assert asked.network_access.network_access_type == asked.network_access.BLOCKED
+    assert (asked.timeout_secs, asked.idle_timeout_secs) == (3600, 600)
+    assert (asked.resources.milli_cpu, asked.resources.milli_cpu_max) == (500, 2000)
+    assert (asked.resources.memory_mb, asked.resources.memory_mb_max) == (256, 512)
+    tags = {tag.tag_name: tag.tag_value for tag in request.tags}
+    assert (tags["run"], tags["tree"], tags[OURS]) == (RUN, "asked", "making")
+
+
+async def test_another_process_finds_the_tree_by_its_name(on_modal: ModalRun) -> None:
+    await said(await on_modal.run.open(), "echo kept > kept")
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
+    assert await said(await other.run.open(), "cat kept") == "kept"
+    assert on_modal.names().count(f"{RUN}-live") == 1
+
+
+async def test_a_tree_that_was_left_half_made_is_made_again(on_modal: ModalRun) -> None:
+    left = await on_modal.boxes.make(f"{RUN}-half", {OURS: "making", "run": RUN})
+    assert left
+    sandbox = await on_modal.run.open("half")
+    assert await said(sandbox, "cat hello.txt") == "hello"
+    assert not await left.runs()
+
+
+async def test_making_a_tree_that_is_given_up_ends_its_sandbox(on_modal: ModalRun) -> None:
+    on_modal.plane.faults.delay("SandboxTagsSetV2", 1)
+    making = asyncio.create_task(on_modal.run.open("given-up"))
+    while f"{RUN}-given-up" not in on_modal.names():  # noqa: ASYNC110 - the plane tells no one
+        await asyncio.sleep(0.05)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert f"{RUN}-given-up" not in on_modal.names()
+    on_modal.plane.faults.clear()
+
+
+async def test_work_is_saved_and_restored_after_a_loss(on_modal: ModalRun) -> None:
+    saved = Kept()
+    tree = await on_modal.sandboxes.open(RUN, TreeSpec("lost", on_modal.run.base, saved=saved))
+    await tree.write("work.txt", b"done\n")
+    await asyncio.wait_for(saved.saved.wait(), 30)
+    running = asyncio.create_task(tree.run("sleep 20"))
+    await asyncio.sleep(0.5)
+    await on_modal.plane.sandboxes.lose(f"{RUN}-lost")
+    result = await running
+    assert (result.exit_code, result.limit, result.lost) == (None, None, True)
+    assert "The sandbox was lost. Its tree was made again as it was at" in result.text
+    assert await said(tree, "cat work.txt; git status --porcelain") == "done\nA  work.txt"
+    assert saved.told[0] == "Its tree was made again from the base."
+    assert "s ago" in saved.told[1]
+
+
+async def test_what_was_not_saved_is_told_as_lost(on_modal: ModalRun) -> None:
+    change = await on_modal.run.make_change("echo asked > asked.txt", step=3)
+    tree = await on_modal.run.open("unsaved", change)
+    await tree.write("work.txt", b"done\n")
+    await on_modal.plane.sandboxes.lose(f"{RUN}-unsaved")
+    with pytest.raises(FileRefused, match="as it was when you were asked"):
+        await tree.read("work.txt")
+    assert await said(tree, "cat asked.txt; test -e work.txt || echo gone") == "asked\ngone"
+    await on_modal.plane.sandboxes.lose(f"{RUN}-unsaved")
+    assert await on_modal.run.take(tree) == on_modal.run.folder.patch(change).read_bytes()
+
+
+async def test_where_modal_has_none_to_give_it_is_waited_for(on_modal: ModalRun) -> None:
+    plane = on_modal.plane
+    plane.faults.fail("SandboxCreateV2", Status.RESOURCE_EXHAUSTED, times=1)
+    heard: list[Event] = []
+    waited = TreeSpec("waited", on_modal.run.base, emit=heard.append)
+    assert await said(await on_modal.sandboxes.open(RUN, waited), "cat hello.txt") == "hello"
+    (retry,) = heard
+    assert isinstance(retry, Retry)
+    assert (retry.what, retry.attempt, retry.wait_ms) == ("sandbox", 2, 100)
+    assert "no Sandbox left to give" in retry.reason
+    plane.sandboxes.most = 0
+    with pytest.raises(SandboxUnavailable, match="no Sandbox left"):
+        await on_modal.run.open("never")
+    plane.sandboxes.most = 100
+
+
+SET_UP = ("echo made >> made; echo home > ~/mine; echo changed >> hello.txt",)
+
+
+async def test_a_set_up_is_run_once_and_trees_begin_with_what_it_left(on_modal: ModalRun) -> None:
+    run, plane = on_modal.run, on_modal.plane
+    first = await run.open("set-up-1", None, *SET_UP)
+    assert await said(first, "cat made ~/mine hello.txt; git status -s") == "made\nhome\nhello"
+    other = on_plane(plane, run, LIMITS)
+    second = await other.run.open("set-up-2", None, *SET_UP)
+    assert await said(second, "cat made ~/mine hello.txt; git status -s") == "made\nhome\nhello"
+    assert len(plane.images.snapshots) == 1
+    assert not [name for name in on_modal.names() if "-setup-" in name]
+
+
+async def test_a_change_to_what_set_up_may_read_has_one_of_its_own(on_modal: ModalRun) -> None:
+    before = len(on_modal.plane.images.snapshots)
+    change = await on_modal.run.make_change("echo new > new; echo more >> hello.txt", step=5)
+    tree = await on_modal.run.open("set-up-3", change, *SET_UP)
+    assert await said(tree, "cat made new hello.txt") == "made\nnew\nhello\nmore"
+    assert on_modal.run.folder.patch(change).read_bytes() == await on_modal.run.take(tree)
+    assert len(on_modal.plane.images.snapshots) == before + 1
+
+
+async def test_a_set_up_reaches_the_named_hosts_alone_and_its_tree_none(
+    on_modal: ModalRun,
+) -> None:
+    other = on_plane(
+        on_modal.plane, on_modal.run, LIMITS, setup_hosts=("index.example", "a.b:8443")
+    )
+    tree = await other.run.open("set-up-4", None, "echo with hosts > made")
+    assert await said(tree, "cat made") == "with hosts"
+    known = list(on_modal.plane.sandboxes.by_id.values())
+    assert [one.allowed_domains for one in known if "-setup-" in one.name][-1] == [
+        "index.example",
+        "a.b",
+    ]
+    assert on_modal.plane.sandboxes.named(f"{RUN}-set-up-4").blocked
+    with pytest.raises(SetupFailed) as failed:
+        await other.run.open("set-up-5", None, "exit 7")
+    assert "CODING_AGENT_SETUP_HOSTS alone" in failed.value.hint
+
+
+async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
+    images = on_modal.plane.images
+    await on_modal.run.open("set-up-6", None, "echo 6 > made")
+    for image in list(images.snapshots):
+        images.forget(image)
+    tree = await on_modal.run.open("set-up-7", None, "echo 6 > made")
+    assert await said(tree, "cat made") == "6"
+    assert len(images.snapshots) == 1
+
+
+async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
+    await other.boxes.make("run2-live", {OURS: "ready", "run": "run2"})
+    await on_modal.run.open("left")
+    await other.run.sandboxes.close_run(RUN, keep=("live",))
+    assert on_modal.names() == ["run2-live"]
+
+
+async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
+    for name, run, made in (("a-live", "a", 100), ("b-live", "b", 100), ("c-live", "c", 9e9)):
+        await other.boxes.make(name, {OURS: "ready", "run": run, "made": str(int(made))})
+    await other.boxes.make("not-ours", {"team": "others"})
+    before = set(on_modal.names())
+    assert await other.sandboxes.end_leftovers({"a"}, older_than_s=600) == ["b"]
+    assert before - set(on_modal.names()) == {"b-live"}
+
+
+async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
+    """The plane's containers know of one user, so that commands are root in them.
+
+    For root the kernel does not count processes, and who does can be late on a busy machine.
+    """
+    found = {result.name: result for result in await try_modal(on_modal.boxes)}
+    not_held = {name for name, result in found.items() if not result.held}
+    as_root = {"root", "capabilities", "supervisor", "base"}
+    assert as_root <= not_held <= {*as_root, "sysctl", "forks"}, found
+    assert found["network"].detail == "reaching the network was refused"
+    assert not [name for name in on_modal.names() if name.startswith("doctor-")]
+
+
+async def test_where_none_can_be_made_the_trial_says_so(on_modal: ModalRun) -> None:
+    on_modal.plane.sandboxes.most = 0
+    (found,) = await try_modal(on_modal.boxes, hosts=("index.example",))
+    on_modal.plane.sandboxes.most = 100
+    assert (found.name, found.held) == ("start", False)
+    assert "raise the workspace's limits" in found.mend

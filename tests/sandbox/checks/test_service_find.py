@@ -1,0 +1,76 @@
+"""Checks asked of a base: the caller's, then what the repository says or what its files tell."""
+
+from pathlib import Path
+
+import pytest
+
+from graph.values import FoundChecks
+from sandbox.checks.service import SandboxChecks
+from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
+
+pytestmark = pytest.mark.sandbox
+
+UNITTEST = "python3 -m unittest discover -s tests -t ."
+SAMPLE: dict[str, str | bytes] = {
+    "tests/__init__.py": "",
+    "tests/test_app.py": "from unittest import TestCase\n",
+}
+
+
+@pytest.fixture
+def sample(data_dir: Path) -> SampleRun:
+    """A run over a repository with a test."""
+    return sample_run(data_dir, SAMPLE)
+
+
+async def find_all(run: SampleRun, *caller: str, only: bool = False) -> FoundChecks:
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    return await checks.find(RUN, run.base, caller, only)
+
+
+async def find(run: SampleRun, *caller: str, only: bool = False) -> list[tuple[str, str]]:
+    found = await find_all(run, *caller, only=only)
+    return [(check.source, check.command) for check in found.checks]
+
+
+async def test_finds_what_the_caller_and_the_repository_name(sample: SampleRun) -> None:
+    assert await find(sample, "make x", "make x", " ") == [
+        ("caller", "make x"),
+        ("repository", UNITTEST),
+    ]
+    assert sample.trees() == ["plan"]
+
+
+async def test_a_found_check_that_the_caller_names_is_the_callers(sample: SampleRun) -> None:
+    assert await find(sample, UNITTEST) == [("caller", UNITTEST)]
+
+
+async def test_only_the_callers_checks(sample: SampleRun) -> None:
+    assert await find(sample, "make x", only=True) == [("caller", "make x")]
+    assert await find(sample, only=True) == []
+
+
+async def test_the_repositorys_own_settings_take_the_place_of_what_is_found(
+    data_dir: Path,
+) -> None:
+    own = "setup = ['a']\nvalidate = ['b', 'c', 'b']\nother = 1\n"
+    run = sample_run(data_dir, {**SAMPLE, ".coding-agent.toml": own})
+    assert await find(run, "c", "d") == [("caller", "c"), ("caller", "d"), ("repository", "b")]
+    assert await find(run, "d", only=True) == [("caller", "d")]
+    found = await find_all(run, only=True)
+    assert found.setup == ("a",)
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("own", [b"setup = [", b"\xff\xfe", b"#" * 70_000])
+async def test_own_settings_that_cannot_be_read_are_told_and_left_out(
+    data_dir: Path, own: bytes
+) -> None:
+    run = sample_run(data_dir, {**SAMPLE, ".coding-agent.toml": own})
+    found = await find_all(run)
+    assert [check.command for check in found.checks] == [UNITTEST]
+    assert "left out" in found.notes[0]
+
+
+async def test_a_repository_without_checks_has_none(run: SampleRun) -> None:
+    assert await find(run) == []

@@ -1,0 +1,174 @@
+"""The system call filter: what it refuses, seen by calling it inside, and how it is kept."""
+
+import errno
+import json
+import platform
+import signal
+from pathlib import Path
+
+import pytest
+
+from graph.errors import SandboxLost
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.backends.docker.sandbox import DockerSandbox
+from sandbox.core.protocol import Limits
+from sandbox.host.seccomp_tables import (
+    NAMESPACE_FLAGS,
+    REFUSED,
+    UNKNOWN,
+    compile_filter,
+    filter_file,
+)
+from tests.support.sandbox.docker_backend import no_daemon, on_daemon, opened
+from tests.support.sandbox.local_tree import (
+    AS_ROOT,
+    make_backend,
+    open_tree,
+    run_outside,
+)
+from tests.support.sandbox.system_calls import (
+    CALLS,
+    HARMLESS,
+    PYTHON,
+    Running,
+    answers,
+    known,
+    number,
+)
+
+pytestmark = pytest.mark.sandbox
+
+if not Path(PYTHON).exists():
+    pytest.skip(f"needs {PYTHON}", allow_module_level=True)
+
+
+@pytest.fixture(params=["bubblewrap", "docker"])
+def sandbox(request: pytest.FixtureRequest, data_dir: Path) -> BubblewrapSandbox | DockerSandbox:
+    """Both have the same rules; a stand-in for docker has no filter of its own."""
+    if request.param == "bubblewrap":
+        return open_tree(make_backend(data_dir), data_dir / "tree")
+    if reason := no_daemon():
+        pytest.skip(reason)
+    return opened(on_daemon(data_dir, Limits()).docker(), data_dir)
+
+
+async def asked(sandbox: Running, calls: dict[str, tuple[str, list[int]]]) -> dict[str, int]:
+    return await answers(
+        sandbox, [(label, number(n), words) for label, (n, words) in calls.items()]
+    )
+
+
+async def test_every_refused_call_is_refused(sandbox: Running) -> None:
+    names = known(REFUSED.split())
+    assert len(names) > 60
+    found = await asked(sandbox, {name: (name, HARMLESS) for name in names})
+    assert found == dict.fromkeys(names, errno.EPERM)
+
+
+async def test_new_calls_are_unknown(sandbox: Running) -> None:
+    found = await asked(sandbox, {name: (name, HARMLESS) for name in UNKNOWN})
+    assert found == dict.fromkeys(UNKNOWN, errno.ENOSYS)
+
+
+async def test_no_namespace_can_be_made_by_clone(sandbox: Running) -> None:
+    calls = {f"{flag:x}": ("clone", [flag | 17, 0, 0, 0, 0]) for flag in NAMESPACE_FLAGS}
+    assert await asked(sandbox, calls) == dict.fromkeys(calls, errno.EPERM)
+
+
+async def test_only_usual_sockets_can_be_made(sandbox: Running) -> None:
+    families = [*range(70), 1 << 20, 2**31 - 1, (1 << 32) + 40, -1]
+    found = await asked(sandbox, {f"{f}": ("socket", [f, 1, 0]) for f in families})
+    refused = {errno.EAFNOSUPPORT, errno.EPERM}
+    made = {family for family, answer in found.items() if answer not in refused}
+    assert made == {"1", "2", "10", "16"}
+
+
+async def test_no_input_can_be_put_into_a_terminal(sandbox: Running) -> None:
+    requests = {0x5412: errno.EPERM, 0x541C: errno.EPERM, (1 << 32) + 0x5412: errno.EPERM}
+    requests[0x5413] = errno.ENOTTY  # another request of terminals
+    found = await asked(sandbox, {f"{r:x}": ("ioctl", [0, r, 0]) for r in requests})
+    assert found == {f"{request:x}": answer for request, answer in requests.items()}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there it has two more sets")
+async def test_calls_of_another_set_end_the_process(sandbox: Running) -> None:
+    """By other numbers the same calls could be made past the filter."""
+    found = await answers(sandbox, [("x32", 0x40000000 + number("getpid"), HARMLESS)])
+    assert found == {"x32": -signal.SIGSYS}
+
+
+def test_outside_the_calls_are_taken(data_dir: Path) -> None:
+    """The control: these answers come from the filter. With no sense in their words, no harm."""
+    names = [*(set(known([*REFUSED.split(), *UNKNOWN])) - {"reboot", "vhangup"})]
+    calls = [(name, number(name), HARMLESS) for name in names]
+    (data_dir / "calls.py").write_text(CALLS)
+    (data_dir / "calls.json").write_text(json.dumps(calls))
+    done = run_outside(f"{PYTHON} calls.py < calls.json", data_dir)
+    found = json.loads(done.stdout)
+    taken = {name for name, answer in found.items() if answer not in {errno.ENOSYS, errno.EPERM}}
+    assert "clone3" in taken
+    if AS_ROOT:
+        assert {"mount", "ptrace", "bpf", "keyctl", "setns", "unshare", "userfaultfd"} <= taken
+        assert len(taken) > 0.8 * len(names), sorted(set(names) - taken)
+
+
+async def test_the_first_process_of_the_sandbox_is_filtered_too(
+    sandbox: Running,
+) -> None:
+    result = await sandbox.run("grep -h Seccomp: /proc/1/status /proc/self/status")
+    assert result.text.split() == ["Seccomp:", "2", "Seccomp:", "2"]
+
+
+async def test_what_programs_need_works(sandbox: Running) -> None:
+    script = """
+import multiprocessing, socket, subprocess, threading, tempfile, mmap, signal
+threading.Thread(target=print, args=("thread",)).start()
+with multiprocessing.Pool(2) as pool:
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+server = socket.create_server(("localhost", 0))
+socket.create_connection(server.getsockname())
+socket.socketpair()
+assert socket.if_nameindex()
+subprocess.run(["true"], check=True, start_new_session=True)
+mmap.mmap(-1, 4096)
+tempfile.NamedTemporaryFile()
+signal.setitimer(signal.ITIMER_REAL, 10)
+"""
+    result = await sandbox.run(f"{PYTHON} -", stdin=script.encode())
+    assert (result.exit_code, result.text) == (0, "thread\n")
+
+
+# --- how it is kept
+
+
+def test_the_filter_is_the_same_each_time() -> None:
+    program = compile_filter()
+    assert program == compile_filter()
+    assert len(program) % 8 == 0
+    assert len(program) // 8 > 100
+
+
+def test_it_is_made_once(data_dir: Path) -> None:
+    path = filter_file(data_dir)
+    made = path.stat()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert filter_file(data_dir) == path
+    assert path.stat().st_mtime_ns == made.st_mtime_ns
+    assert [file.name for file in data_dir.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\0" * 8, b"not a filter"])
+async def test_nothing_runs_with_a_damaged_filter(data_dir: Path, damaged: bytes) -> None:
+    sandbox = open_tree(make_backend(data_dir), data_dir / "tree")
+    filter_file(data_dir / "state").write_bytes(damaged)
+    with pytest.raises(SandboxLost):
+        await sandbox.run("touch ran")
+    assert not (data_dir / "tree" / "workspace" / "ran").exists()
+
+
+async def test_nothing_runs_without_a_filter(data_dir: Path) -> None:
+    sandbox = open_tree(make_backend(data_dir), data_dir / "tree")
+    filter_file(data_dir / "state").unlink()
+    with pytest.raises(Exception, match="No such file"):
+        await sandbox.run("touch ran")
+    assert not (data_dir / "tree" / "workspace" / "ran").exists()

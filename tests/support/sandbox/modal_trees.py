@@ -1,0 +1,50 @@
+"""Trees on a Modal control plane of this machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from sandbox.backends.modal.client import Boxes
+from sandbox.backends.modal.trees import ModalSandboxes
+from sandbox.core.protocol import Limits
+from tests.modal_plane import Plane, connected
+from tests.modal_plane import modal_plane as open_plane
+from tests.modal_plane.availability import need_containers
+from tests.support.sandbox.sample_run import SampleRun
+
+APP = "coding-agent"
+IMAGE = "python:3.12-slim-bookworm"
+
+
+@dataclass(frozen=True)
+class ModalRun:
+    """A run whose trees are on Modal, and the plane that stands for it."""
+
+    run: SampleRun
+    sandboxes: ModalSandboxes
+    boxes: Boxes
+    plane: Plane
+
+    def names(self) -> list[str]:
+        """The Sandboxes that run."""
+        known = self.plane.sandboxes.by_id.values()
+        return sorted(one.name for one in known if one.result is None)
+
+
+@asynccontextmanager
+async def modal_run(sample: SampleRun, limits: Limits) -> AsyncIterator[ModalRun]:
+    need_containers()
+    async with open_plane() as plane, connected(plane):
+        yield on_plane(plane, sample, limits)
+        assert not plane.errors, "\n".join(plane.errors)
+
+
+def on_plane(
+    plane: Plane, sample: SampleRun, limits: Limits, setup_hosts: tuple[str, ...] = ()
+) -> ModalRun:
+    """A process of its own, as it were: it knows nothing of what others opened."""
+    boxes = Boxes(
+        app_name=APP, image=IMAGE, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
+    )
+    sandboxes = ModalSandboxes(runs=sample.runs, boxes=boxes, setup_hosts=setup_hosts)
+    return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, boxes, plane)

@@ -1,0 +1,94 @@
+"""What the scheduled function does with runs that lie about. The places are of this process."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs.model.run import Lease
+from runs.model.run_id import RunIds
+from runs.shared.store import SharedStore
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from tests.runs.sqlite.test_store import run_of
+from tests.standins.shared_backend import SharedPlaces
+from wiring.configuration import Configuration
+from wiring.modal_functions import Deployment, tidy_up
+from wiring.settings import Settings
+
+DAY_S = 86_400.0
+
+
+class NoSandboxes(Sandboxes):
+    """Where no tree was opened."""
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        raise AssertionError("nothing is opened")
+
+    async def discard(self, run_id: str, name: str) -> None: ...
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None: ...
+
+
+def old_id(monkeypatch: pytest.MonkeyPatch, age_s: float) -> str:
+    """An id as it would have been made then."""
+    now = time.time_ns()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: now - int(age_s * 1e9))
+        return RunIds().new()
+
+
+async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, now = SharedPlaces(tmp_path), time.time()
+    spawned: list[str] = []
+    active: list[Collection[str]] = []
+
+    async def spawn(run_id: str) -> None:
+        spawned.append(run_id)
+
+    async def end_leftovers(runs: Collection[str]) -> None:
+        active.append(runs)
+
+    deployment = Deployment(
+        configuration=Configuration(Settings(keep_days=30), "1"),
+        places=shared.places,
+        sandboxes=lambda _: NoSandboxes(),
+        end_leftovers=end_leftovers,
+        spawn=spawn,
+        play=lambda role: pytest.fail(f"the {role} is called"),
+    )
+    store = SharedStore(shared.places, service="test", slots=3)
+
+    async def add(age_s: float, **values: Any) -> str:
+        run_id = old_id(monkeypatch, age_s)
+        await store.create(
+            run_of(run_id=run_id, updated_at=now - age_s, **values), None, lambda _: []
+        )
+        (tmp_path / "runs" / run_id).mkdir(parents=True)
+        return run_id
+
+    dead, living = (Lease(service="s", token="t", until=until) for until in (now - 1, now + 99))
+    lost = await add(400, status="running", lease=dead)
+    never_started = await add(400, status="queued")
+    fresh = await add(1, status="queued")
+    driven = await add(400, status="running", lease=living)
+    unanswered = await add(8 * DAY_S, status="waiting", plan_id="plan-1")
+    answerable = await add(6 * DAY_S, status="waiting", plan_id="plan-1")
+    old, recent = await add(31 * DAY_S, status="failed"), await add(29 * DAY_S, status="failed")
+    stray = old_id(monkeypatch, 2 * DAY_S)
+    (tmp_path / "runs" / stray).mkdir()
+
+    await tidy_up(deployment, "janitor")
+
+    assert {lost, never_started} <= set(spawned)
+    assert {fresh, driven, answerable, old, recent}.isdisjoint(spawned)
+    ended = await store.get(unanswered)
+    assert ended
+    assert ended.status == "cancelled"
+    assert await store.get(old) is None
+    left = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert {old, stray}.isdisjoint(left)
+    assert {recent, answerable, driven, lost} <= left
+    (kept,) = active
+    assert {lost, never_started, fresh, driven, unanswered, answerable} == set(kept)
