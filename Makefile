@@ -3,18 +3,23 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check format audit bench soak serve system clean
+.PHONY: demo test test-slow check format audit bench soak serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
 
 test: $(STAMP)
 	@sh scripts/system-packages tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: $(STAMP)
+	@sh scripts/system-packages tests
+	$(PYTEST) -m slow --timeout 900
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

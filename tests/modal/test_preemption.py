@@ -27,6 +27,7 @@ from tests.support.whole_runs.service_client import Run
 
 ROLES = ("planner", "coder", "fixer", "reviewer")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.sandbox,
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="module"),

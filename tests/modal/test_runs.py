@@ -28,6 +28,7 @@ from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.service_client import Run
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.sandbox,
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="module"),

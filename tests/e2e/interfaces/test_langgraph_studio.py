@@ -21,6 +21,8 @@ from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
 from demo.fake_claude.server import Answer, MessagesServer
 from graph.state import RunRequest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 NODES = ["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
 

@@ -8,6 +8,8 @@ import pytest
 from benchmarks.soak import Plan, soak
 from tests.support.sandbox.local_tree import missing
 
+pytestmark = pytest.mark.slow
+
 SHORT = Plan(
     runs=6,
     concurrency=6,
