@@ -43,7 +43,7 @@ soak: $(STAMP) system
 serve: $(STAMP) system
 	$(BIN)/coding-agent serve
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt bin/coding-agent
 	@sh scripts/venv "$(PYTHON)" "$(VENV)"
 	@touch $@
 

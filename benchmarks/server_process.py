@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-_COMMAND: Final = (sys.executable, "-c", "from api.cli.main import main; main()", "serve", "--port")
+_COMMAND: Final = (sys.executable, "-m", "coding_agent", "serve", "--port")
 _UP_S: Final = 60.0
 
 

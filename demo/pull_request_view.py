@@ -77,6 +77,7 @@ async def _git(*words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         "git",
         *words,
+        cwd="/",
         env=_GIT_ENVIRONMENT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

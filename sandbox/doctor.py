@@ -52,6 +52,6 @@ def _backend(backend: LocalBackend) -> TrialResult:
 
 def _version(program: str) -> tuple[int, ...]:
     said = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=False, env={}
+        [program, "--version"], capture_output=True, text=True, check=False, cwd="/", env={}
     )
     return tuple(map(int, re.findall(r"\d+", said.stdout)[:3]))

@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "api": {"graph", "runs"},
     "wiring": {"graph", "sandbox", "forge", "roles", "runs", "api"},
     "demo": {"graph", "sandbox", "forge", "roles", "runs", "api", "wiring", "local"},
+    "coding_agent": {"api", "local"},
 }
 """What a room may import of the others."""
 
@@ -71,7 +72,21 @@ LIBRARIES: dict[str, set[str]] = {
 ENVIRONMENT_READERS = {
     *("wiring/settings.py", "test_endpoint.py", "deploy.py"),
     "sandbox/backends/container/supervisor.py",  # that of a container: it runs there
+    "coding_agent/__main__.py",  # takes PYTHONPATH out of it
 }
+STARTS: dict[str, set[str]] = {
+    "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
+    "subprocess": {"run", "Popen", "call", "check_call", "check_output"},
+}
+"""What starts a process."""
+INHERITED = {
+    "sandbox/backends/container/supervisor.py": "cwd env",  # a command's own, inside its container
+    "sandbox/tree/delete_tree.py": "cwd",  # rm and chmod, which take nothing from there
+    "sandbox/egress/suggest_hosts.py": "env",  # package managers are configured by it
+    "wiring/doctor/machine_checks.py": "env",  # git of the user's PATH says its version
+    "api/terminal/report/diff_pager.py": "cwd env",  # the user's own pager
+}
+"""What a process that is started takes over from ours, by file."""
 MAX_FILE = 350
 MAX_FUNCTION = 50
 MAX_FOLDER = 15
@@ -82,6 +97,7 @@ FOLDERS_OF_ONE_KIND: dict[str, str] = {}
 LONG_FILES: dict[str, str] = {}
 PAST_FACES = {
     "runs/driving/checkpoints.py": "checkpoints name the classes of these modules",
+    "coding_agent/__main__.py": "the command line is started by its file",
 }
 """Files that name another room's modules, and why."""
 
@@ -273,6 +289,22 @@ def _environment_reads(path: Path) -> Iterator[str]:
             continue
         if node.value.id == "os" and node.attr in ("environ", "getenv", "environb"):
             yield f":{node.lineno} reads the environment"
+
+
+def test_a_process_takes_over_neither_working_directory_nor_environment() -> None:
+    assert not faults(_unsafe_starts)
+
+
+def _unsafe_starts(path: Path) -> Iterator[str]:
+    """A checkout may have filled the one, PYTHONPATH and the like the other, with code."""
+    for node in walked(path):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        module = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        if node.func.attr in STARTS.get(module, ()):
+            named = {keyword.arg for keyword in node.keywords}
+            missing = {"cwd", "env"} - named - {*INHERITED.get(name_of(path), "").split()}
+            yield from (f":{node.lineno} starts a process without {word}=" for word in missing)
 
 
 def test_files_and_functions_stay_small() -> None:

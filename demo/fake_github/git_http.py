@@ -62,6 +62,7 @@ async def serve_git(request: Request, repository: HostedRepository, service: str
     }
     process = await asyncio.create_subprocess_exec(
         _backend(),
+        cwd="/",
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -75,7 +76,12 @@ async def serve_git(request: Request, repository: HostedRepository, service: str
 def _backend() -> str:
     """Its place: by way of `git` each request would start a program more."""
     told = subprocess.run(
-        ["git", "--exec-path"], env=_ENVIRONMENT, capture_output=True, text=True, check=True
+        ["git", "--exec-path"],
+        cwd="/",
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return f"{told.stdout.strip()}/git-http-backend"
 

@@ -125,6 +125,7 @@ async def git(*words: str) -> bytes | None:
     process = await asyncio.create_subprocess_exec(
         "git",
         *words,
+        cwd="/",
         env=_ENVIRONMENT,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -21,7 +21,7 @@ default = [PyPI.simple_url, "https://" + PyPI.file_storage_domain]
 print(*found, *([] if found[0] else default))
 """
 QUESTIONS: Final = (
-    ("python3", "-c", _PIP),
+    ("python3", "-I", "-c", _PIP),
     ("npm", "config", "get", "registry"),
     ("go", "env", "GOPROXY"),
 )
@@ -52,10 +52,15 @@ async def unreachable(hosts: Iterable[str]) -> tuple[str, ...]:
 
 
 async def _ask(question: tuple[str, ...]) -> str:
-    """Empty where the program is not there, or does not answer."""
+    """Empty where the program is not there, or does not answer.
+
+    Asked away from the working directory, which a checkout may have filled: with a `pip` of its
+    own, a `.npmrc`, or a `go.mod` that names another Go.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *question,
+            cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from demo.script.sample_repository import REQUEST
 from demo.temporary_folder import temporary_folder
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from api.cli.main import main; main()", "demo"]
+COMMAND = [sys.executable, "-m", "coding_agent", "demo"]
 
 
 @dataclass

@@ -120,7 +120,7 @@ async def test_it_is_closed_until_keys_and_repositories_are_set(
 
 
 async def test_doctor_tries_what_is_deployed(closed: Deployment) -> None:
-    command = [sys.executable, "-c", "from api.cli.main import main; main()", "doctor", "--modal"]
+    command = [sys.executable, "-m", "coding_agent", "doctor", "--modal"]
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,

@@ -36,7 +36,7 @@ async def git() -> Finding:
     mend = "sudo apt-get install git"
     try:
         process = await asyncio.create_subprocess_exec(
-            "git", "version", stdout=asyncio.subprocess.PIPE
+            "git", "version", cwd="/", stdout=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
         return Finding("git", held=False, detail="not found", mend=mend)

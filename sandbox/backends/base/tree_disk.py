@@ -252,7 +252,9 @@ def _copy(template: Path, image: Path) -> None:
 
 def _run(line: Sequence[str | Path], good: tuple[int, ...] = (0,)) -> None:
     """Raises OSError with what the program said."""
-    done = subprocess.run(line, capture_output=True, env={}, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        line, capture_output=True, cwd="/", env={}, stdin=subprocess.DEVNULL, check=False
+    )
     if done.returncode not in good:
         said = " ".join((done.stdout + done.stderr).decode(errors="replace").split())
         raise OSError(f"{Path(line[0]).name}: {said[-300:] or done.returncode}")

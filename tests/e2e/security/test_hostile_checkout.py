@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.support.command.command_process import environment
+from tests.support.command.planted_code import plant
 from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.hosted_repository import GREETER, make_repository
 from tests.support.whole_runs.server_process import environment_of
@@ -28,11 +29,10 @@ ENV_FILES: Final = (
     ),
     *(".config/coding-agent/env", "config/env", "etc/coding-agent/env"),
 )
-CODE_FILES: Final = ("sitecustomize.py", "usercustomize.py", "api/__init__.py", "local.py", "git")
 
 
-def planted(trap: Path, port: int) -> dict[str, str]:
-    """Settings that lead to the trap, and code that springs it, where a program might look."""
+def planted_settings(trap: Path, port: int) -> dict[str, str]:
+    """Settings that lead to the trap, where a program might look."""
     settings = {
         "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}",
         "ANTHROPIC_API_KEY": "sk-ant-planted-0123456789",
@@ -43,8 +43,7 @@ def planted(trap: Path, port: int) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
     }
     text = "".join(f"{name}={value}\n" for name, value in settings.items())
-    code = f"open({str(trap)!r}, 'a').write(__file__)\n"
-    return {**GREETER, **dict.fromkeys(ENV_FILES, text), **dict.fromkeys(CODE_FILES, code)}
+    return {**GREETER, **dict.fromkeys(ENV_FILES, text)}
 
 
 async def test_settings_and_code_of_a_checkout_are_not_taken() -> None:
@@ -57,11 +56,12 @@ async def test_settings_and_code_of_a_checkout_are_not_taken() -> None:
     listener = await asyncio.start_server(listen, "127.0.0.1", 0)
     async with listener, World.open() as world:
         trap, port = world.folder / "trap", listener.sockets[0].getsockname()[1]
-        repo = make_repository(world.folder / "mine", planted(trap, port))
+        repo = make_repository(world.folder / "mine", planted_settings(trap, port))
+        plant(repo, trap)  # not committed: its own checks run it, in the sandbox, as they may
         world.cast.learn("Greet in spite of it.", small_change())
         process = await asyncio.create_subprocess_exec(
             *(COMMAND, "run", "Greet in spite of it.", "--repo", ".", "--quiet"),
-            env=environment(world.folder, environment_of(world)) | {"PYTHONPATH": ""},
+            env=environment(world.folder, environment_of(world)) | {"PYTHONPATH": ":"},
             cwd=repo,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -73,3 +73,27 @@ async def test_settings_and_code_of_a_checkout_are_not_taken() -> None:
         assert (world.data / "runs.db").exists()
         taken = read_settings(repo / ".env")  # where the user names such a file it is read
         assert (taken.data_dir, taken.sandbox) == (trap, "docker")
+
+
+async def test_doctor_asks_package_managers_away_from_it(tmp_path: Path) -> None:
+    trap, asked = tmp_path / "trap", tmp_path / "asked"
+    checkout = plant(tmp_path / "mine", trap)
+    (checkout / ".npmrc").write_text("registry=https://planted.invalid/\n")
+    npm = tmp_path / "programs" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f'#!/bin/sh\necho "$PWD ${{PYTHONPATH-unset}}" >{asked}\ncat .npmrc; true\n')
+    npm.chmod(0o755)
+    settings = {"GOPROXY": "off", "PIP_INDEX_URL": "https://localhost/simple", "PYTHONPATH": ":"}
+    env = environment(tmp_path, settings)
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "doctor"),
+        env=env | {"PATH": f"{npm.parent}:{env['PATH']}"},
+        cwd=checkout,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told = (await process.communicate())[0].decode()
+    assert "CODING_AGENT_SETUP_HOSTS for this machine:" in " ".join(told.split())
+    assert "planted" not in told
+    assert asked.read_text() == "/ unset\n"
+    assert not trap.exists()

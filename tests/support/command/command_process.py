@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.command.warm_command import MAIN, ROOT, WarmCommand
+from tests.support.command.warm_command import ROOT, WarmCommand
 
-COMMAND = (sys.executable, "-c", MAIN)
+COMMAND = (sys.executable, "-m", "coding_agent")
 NOTHING: Mapping[str, str] = {}
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][0-9A-B]|\r")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.support.command import command_zygote
 
 ROOT = Path(__file__).parents[3]
-MAIN = "from api.cli.main import main; main()"
+MAIN = "from coding_agent.__main__ import main; main()"
 
 
 class WarmCommand:

@@ -1,0 +1,36 @@
+"""The command `coding-agent`, as its launcher or `python -m coding_agent` starts it."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from coding_agent.name_clash import FOR_COMMANDS, NameClash, check_names
+
+_CODE_PATHS: Final = ("PYTHONPATH", "PYTHONHOME")
+"""What leads a Python to other modules than its own."""
+
+
+def main() -> None:
+    """The entry point. No process that is started from here takes code from PYTHONPATH."""
+    for name in _CODE_PATHS:
+        os.environ.pop(name, None)
+    _leave_working_directory()
+    try:
+        check_names(FOR_COMMANDS)
+    except NameClash as clash:
+        sys.exit(str(clash))
+    from api.cli.main import main as command
+
+    command()
+
+
+def _leave_working_directory() -> None:
+    """Of `python -m` without -P: it looks for modules where it is called first, as pip says too."""
+    here = Path(__file__).parents[1]
+    if not sys.flags.safe_path and Path(sys.path[0]) == Path.cwd() != here:
+        del sys.path[0]
+
+
+if __name__ == "__main__":
+    main()
