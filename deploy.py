@@ -267,7 +267,7 @@ def _deployment() -> "Deployment":
         configuration=_configuration(),
         places=modal_places(volume),
         sandboxes=_sandboxes,
-        end_leftovers=_end_leftovers,
+        end_orphans=_end_orphans,
         spawn=_spawn,
         play=_player,
     )
@@ -299,14 +299,14 @@ def _sandboxes(runs: Path) -> "ModalSandboxes":
     from sandbox.backends.modal import ModalSandboxes
 
     return ModalSandboxes(
-        runs=runs, boxes=_configuration().boxes(APP), setup_hosts=settings.setup_hosts
+        runs=runs, client=_configuration().modal_client(APP), setup_hosts=settings.setup_hosts
     )
 
 
-async def _end_leftovers(active: Collection[str]) -> None:
+async def _end_orphans(active: Collection[str]) -> None:
     from wiring import LEFT_OVER_S
 
-    await _sandboxes(MOUNT / "runs").end_leftovers(active, older_than_s=LEFT_OVER_S)
+    await _sandboxes(MOUNT / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)
 
 
 async def doctor() -> "list[Finding]":
@@ -322,10 +322,10 @@ async def doctor() -> "list[Finding]":
             await web.hydrate.aio()
     except StoreError as error:
         return [not_deployed(error.message)]
-    results = await try_modal(_configuration().boxes(APP), hosts=settings.setup_hosts)
+    results = await try_modal(_configuration().modal_client(APP), hosts=settings.setup_hosts)
     return [
         *await check_service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
         await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
-        *(Finding(f"sandbox: {one.name}", one.held, one.detail, one.mend) for one in results),
+        *(Finding(f"sandbox: {one.name}", one.held, one.detail, one.fix) for one in results),
     ]

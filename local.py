@@ -20,9 +20,8 @@ from graph.errors import CodingAgentError
 from roles.claude import Claude
 from runs import RunService
 from runs.sqlite import SqliteStore
-from sandbox import Wanted, choose, examine
+from sandbox import CommandMetrics, Sandboxes, Wanted, choose, examine
 from sandbox.backends.docker import docker_environment
-from sandbox.core import Counts, Sandboxes
 from sandbox.egress import try_hosts
 from sandbox.selftest import TrialResult
 from sandbox.setup import networked_set_up
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from runs.driving import Builder
-    from sandbox.backends.modal import Boxes
+    from sandbox.backends.modal import ModalClient
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -69,8 +68,8 @@ class Machine:
         return self.configuration.github()
 
     @cached_property
-    def sandbox_counts(self) -> Counts:
-        return Counts()
+    def sandbox_counts(self) -> CommandMetrics:
+        return CommandMetrics()
 
     @cached_property
     def sandboxes(self) -> LazySandboxes:
@@ -135,7 +134,7 @@ class Machine:
             return await examine(self.settings.sandbox, self._wanted)
         from sandbox.selftest import try_modal
 
-        return await try_modal(self._boxes, hosts=self.settings.setup_hosts)
+        return await try_modal(self._modal_client, hosts=self.settings.setup_hosts)
 
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
@@ -152,25 +151,25 @@ class Machine:
         if self.settings.sandbox == "modal":
             return await self._on_modal()
         backend = await choose(self.settings.sandbox, self._wanted)
-        counts = self.sandbox_counts
+        metrics = self.sandbox_counts
         set_up = networked_set_up(
-            backend, self.settings.setup_hosts, self.settings.data_dir, counts
+            backend, self.settings.setup_hosts, self.settings.data_dir, metrics
         )
-        return LocalSandboxes(runs=self.runs, backend=backend, counts=counts, set_up=set_up)
+        return LocalSandboxes(runs=self.runs, backend=backend, metrics=metrics, set_up=set_up)
 
     async def _on_modal(self) -> Sandboxes:
         from sandbox.backends.modal import ModalSandboxes
 
-        boxes, hosts = self._boxes, self.settings.setup_hosts
-        await boxes.reach()
+        client, hosts = self._modal_client, self.settings.setup_hosts
+        await client.reach()
         return ModalSandboxes(
-            runs=self.runs, boxes=boxes, setup_hosts=hosts, counts=self.sandbox_counts
+            runs=self.runs, client=client, setup_hosts=hosts, metrics=self.sandbox_counts
         )
 
     @property
-    def _boxes(self) -> "Boxes":
+    def _modal_client(self) -> "ModalClient":
         """In an app of their own: a service that is deployed ends those of its app."""
-        return self.configuration.boxes("coding-agent-sandboxes")
+        return self.configuration.modal_client("coding-agent-sandboxes")
 
     @property
     def _wanted(self) -> Wanted:
@@ -283,7 +282,7 @@ async def doctor(settings: Settings) -> list[Finding]:
     machine = Machine(settings)
     findings = [python(), await git(), data_dir(settings.data_dir), *await _sandbox(machine)]
     reached = await try_hosts(settings.setup_hosts)
-    findings.append(Finding("set-up", *reached, mend="Mend CODING_AGENT_SETUP_HOSTS."))
+    findings.append(Finding("set-up", *reached, fix="Correct CODING_AGENT_SETUP_HOSTS."))
     probes = LocalProbes(machine)
     try:
         findings += [
@@ -299,8 +298,8 @@ async def _sandbox(machine: Machine) -> list[Finding]:
     try:
         results = await machine.examine_sandbox()
     except CodingAgentError as error:
-        return [Finding("sandbox", held=False, detail=error.message, mend=error.hint)]
+        return [Finding("sandbox", held=False, detail=error.message, fix=error.hint)]
     return [
-        Finding(f"sandbox: {result.name}", result.held, result.detail, result.mend)
+        Finding(f"sandbox: {result.name}", result.held, result.detail, result.fix)
         for result in results
     ]

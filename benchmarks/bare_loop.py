@@ -73,11 +73,11 @@ async def _converse(
     clone = ("git", "clone", "-q", repository, str(tree / "workspace"))
     await asyncio.to_thread(subprocess.run, clone, check=True)
     backend = Bubblewrap(limits=Limits(), state=folder / "state")
-    owner = backend.owner_of("bare")
-    if owner is not None:
-        own = ("chown", "-hR", f"{owner}:{owner}", str(tree))
+    uid = backend.uid_for_run("bare")
+    if uid is not None:
+        own = ("chown", "-hR", f"{uid}:{uid}", str(tree))
         await asyncio.to_thread(subprocess.run, own, check=True)
-    sandbox = backend.attach(tree, None, owner)
+    sandbox = backend.attach(tree, None, uid)
     async with AsyncSqliteSaver.from_conn_string(str(tree / "checkpoint.db")) as saver:
         graph = _graph(client, sandbox).compile(checkpointer=saver)
         config = {"configurable": {"thread_id": "bare"}, "recursion_limit": 1000}

@@ -19,7 +19,7 @@ from roles.worktree.binary_patch import binary_pieces
 from roles.worktree.change_backup import LiveChange
 from roles.worktree.tree_digest import TreeView, tree_digest
 from roles.worktree.write_fence import Fence, FileFence
-from sandbox.core import Sandbox, Sandboxes, TreeSpec
+from sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree import live_tree, store_change, take_change
 
 _MAX_PATCH = 50 * 1024 * 1024

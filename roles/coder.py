@@ -8,7 +8,7 @@ from roles.briefing import sections as briefing
 from roles.briefing.repository_overview import wishes
 from roles.conversation.session import RoleSpec
 from roles.conversation.structured_answer import Form
-from sandbox.core import Sandbox
+from sandbox import Sandbox
 
 PROMPT: Final = """\
 You carry out a plan in the git repository in /workspace, so that it does what the request asks. \

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from graph import Finding
+from sandbox import WORKSPACE, Sandbox
 from sandbox.checks import FileDiff
-from sandbox.core import WORKSPACE, Sandbox
 
 _TIMEOUT_S: Final = 30.0
 _WITH_LINE: Final = re.compile(r"(.+?):(\d+)(?:-\d+)?")

@@ -12,7 +12,7 @@ from roles.briefing.repository_overview import wishes
 from roles.briefing.untrusted_text import fenced
 from roles.conversation.session import RoleSpec
 from roles.conversation.structured_answer import Form
-from sandbox.core import Sandbox
+from sandbox import Sandbox
 
 PROMPT: Final = """\
 You mend a change to the git repository in /workspace. The change is already in the work tree \

@@ -13,8 +13,8 @@ from roles.conversation.session import RoleSpec
 from roles.conversation.structured_answer import Answer, Form
 from roles.tools.bash import BashTool
 from roles.tools.toolbox import Toolbox
+from sandbox import DeferredSandbox, Sandbox, TreeSpec
 from sandbox.checks import PLAN
-from sandbox.core import LaterSandbox, Sandbox, TreeSpec
 
 PROMPT: Final = """\
 You plan a change to a git repository; a coder who has not read it will carry your plan out. The \
@@ -69,7 +69,7 @@ class ClaudePlanner(ClaudeRole):
     async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
         tree = TreeSpec(name=PLAN, base=task.base, emit=emit)
         bare = await self._sandboxes.open(task.run_id, replace(tree, checkout=False))
-        whole = LaterSandbox(self._sandboxes.open(task.run_id, tree))
+        whole = DeferredSandbox(self._sandboxes.open(task.run_id, tree))
         try:
             end = await self._converse(
                 SPEC, task, Toolbox(BashTool(whole)), lambda: _opening(task, bare), emit

@@ -16,7 +16,7 @@ from roles.conversation.structured_answer import Answer, Form
 from roles.finding_locations import placed
 from roles.tools.bash import BashTool
 from roles.tools.toolbox import Toolbox
-from sandbox.core import Sandbox, TreeSpec
+from sandbox import Sandbox, TreeSpec
 
 PROMPT: Final = """\
 You review a change to a git repository before it becomes a pull request. The tree in /workspace \

@@ -1,3 +1,14 @@
 from .choose_backend import Wanted as Wanted
 from .choose_backend import choose as choose
+from .core.deferred import DeferredSandbox as DeferredSandbox
+from .core.metrics import CommandMetrics as CommandMetrics
+from .core.protocol import WORKSPACE as WORKSPACE
+from .core.protocol import ExecResult as ExecResult
+from .core.protocol import FileAccessError as FileAccessError
+from .core.protocol import Limits as Limits
+from .core.protocol import Sandbox as Sandbox
+from .core.protocol import Sandboxes as Sandboxes
+from .core.protocol import Saved as Saved
+from .core.protocol import TreeRestored as TreeRestored
+from .core.protocol import TreeSpec as TreeSpec
 from .doctor import examine as examine

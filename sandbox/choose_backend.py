@@ -75,6 +75,6 @@ async def untried(name: BackendName, wanted: Wanted) -> LocalBackend:
 async def _tried(wanted: Wanted, name: Literal["bubblewrap", "docker"]) -> LocalBackend:
     make = wanted.docker if name == "docker" else wanted.bubblewrap
     backend: LocalBackend = await asyncio.to_thread(make)
-    await asyncio.to_thread(backend.end_leftovers)
+    await asyncio.to_thread(backend.end_orphans)
     await ensure_holds(backend)
     return backend

@@ -18,20 +18,20 @@ OLDEST: Final = (0, 8)
 SAFEST: Final = (0, 12)
 _OLDER: Final = (
     "older than 0.12: mount points could be led astray by links (CVE-2026-87766) unless the"
-    " distribution mended it; no mount point here lies where commands write"
+    " distribution fixed it; no mount point here lies where commands write"
 )
 
 
 async def examine(name: BackendName, wanted: Wanted) -> tuple[TrialResult, ...]:
     """Try the backend in full. Raises SandboxUnavailable where it is not there."""
     backend = await untried(name, wanted)
-    await asyncio.to_thread(backend.end_leftovers)
+    await asyncio.to_thread(backend.end_orphans)
     found = [await asyncio.to_thread(_backend, backend), *await trial(backend)]
     if all(result.held for result in found):
         try:
             found += await overshoot(backend)
         except SandboxError as error:
-            found.append(TrialResult("disk", held=False, detail=error.message, mend=error.hint))
+            found.append(TrialResult("disk", held=False, detail=error.message, fix=error.hint))
     return tuple(found)
 
 
@@ -45,7 +45,7 @@ def _backend(backend: LocalBackend) -> TrialResult:
     version = _version(backend.bwrap)
     told = f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {held_by}"
     if version < OLDEST:
-        return TrialResult("backend", held=False, detail=told, mend=UPGRADE)
+        return TrialResult("backend", held=False, detail=told, fix=UPGRADE)
     note = f" ({_OLDER})" if version < SAFEST else ""
     return TrialResult("backend", held=True, detail=told + note)
 

@@ -15,7 +15,7 @@ from forge.core import is_loopback, parse, web_address
 from forge.secret_scan import hiding
 from graph import Limits as RunLimits
 from runs.model import ServiceConfig
-from sandbox.core import Limits as CommandLimits
+from sandbox import Limits as CommandLimits
 from wiring.logging_setup import log_to_stderr
 from wiring.settings import Settings
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from forge.github import GitHub
     from roles.claude import Claude
     from runs import RunService
-    from sandbox.backends.modal import Boxes
+    from sandbox.backends.modal import ModalClient
 
 LEFT_OVER_S: Final = 900
 """After this time without a use what nobody ended is ended."""
@@ -88,11 +88,11 @@ class Configuration:
             seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
         )
 
-    def boxes(self, app_name: str) -> "Boxes":
+    def modal_client(self, app_name: str) -> "ModalClient":
         """The Sandboxes of one app of Modal."""
-        from sandbox.backends.modal import Boxes
+        from sandbox.backends.modal import ModalClient
 
-        return Boxes(
+        return ModalClient(
             app_name=app_name,
             image=self.settings.sandbox_image,
             limits=self.command_limits,

@@ -15,7 +15,7 @@ from roles.worktree import Fence
 from runs.driving import RemoteDispatch
 from runs.remote_roles import Play, RemoteRole, RoleDesk
 from runs.shared import ArchiveFiles, Ledger, Mount, Places, SharedStore
-from sandbox.core import Sandboxes
+from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
 from wiring.configuration import Configuration
 from wiring.settings import Settings
@@ -43,7 +43,7 @@ class Deployment:
     places: Places
     sandboxes: Callable[[Path], Sandboxes]
     """Sandboxes over the folder of all runs."""
-    end_leftovers: Callable[[Collection[str]], Awaitable[None]]
+    end_orphans: Callable[[Collection[str]], Awaitable[None]]
     """Ends the Sandboxes of all but these runs."""
     spawn: Callable[[str], Awaitable[None]]
     """Starts the function that drives a run."""
@@ -168,7 +168,7 @@ async def tidy_up(deployment: Deployment, service: str) -> None:
         run = await store.get(run_id)
         if run and now - run.updated_at > DUE_S:
             await deployment.spawn(run_id)
-    await deployment.end_leftovers(await store.live())
+    await deployment.end_orphans(await store.live())
     async with open_service(deployment, service) as runs:
         await runs.tidy()
 
@@ -199,7 +199,7 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
 
 
 def locked(settings: Settings) -> str:
-    """Why nobody is let in yet and what mends it; empty where the service is set up."""
+    """Why nobody is let in yet and what fixes it; empty where the service is set up."""
     if not settings.missing_in_public:
         return ""
     examples = {

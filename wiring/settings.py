@@ -235,10 +235,10 @@ class Settings(BaseSettings):
             "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
             "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
         }
-        mend = "\n".join(f"  {examples[name]}" for name in self.missing_in_public)
+        fix = "\n".join(f"  {examples[name]}" for name in self.missing_in_public)
         raise SettingsError(
             f"{host} can be reached from other machines, so {' and '.join(self.missing_in_public)} "
-            f"must be set:\n{mend}\nor bind to 127.0.0.1."
+            f"must be set:\n{fix}\nor bind to 127.0.0.1."
         )
 
 

@@ -31,7 +31,7 @@ class SetupFailed(SandboxError):
     """Raised when a set-up command failed; `command` is the one."""
 
     code = "setup_failed"
-    default_hint = "Mend the request's setup commands, or what they need."
+    default_hint = "Fix the request's setup commands, or what they need."
 
     def __init__(self, message: str, hint: str = "", command: str = "") -> None:
         super().__init__(message, hint)

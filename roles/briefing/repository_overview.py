@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from roles.briefing.untrusted_text import fenced
-from sandbox.core import Sandbox
+from sandbox import Sandbox
 
 _MAX_WISHES: Final = 12_000
 _MAX_FILES: Final = 6_000

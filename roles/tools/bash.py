@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from roles.claude.client import Block
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
-from sandbox.core import ExecResult, Sandbox
+from sandbox import ExecResult, Sandbox
 
 _LIMITS = {
     "time": "its time limit",

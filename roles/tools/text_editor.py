@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
 from roles.claude.client import Block
 from roles.tools.text_file import NotText, TextFile
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
-from sandbox.core import WORKSPACE, FileRefused, Sandbox, TreeRestored
+from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
 
@@ -70,7 +70,7 @@ class EditorTool:
         try:
             path = _inside(asked.path)
             return ToolResult(await self._carry_out(asked, path, time_left_s))
-        except (FileRefused, NotText, _Wrong) as error:
+        except (FileAccessError, NotText, _Wrong) as error:
             return ToolResult(str(error), is_error=True)
 
     def reads_only(self, arguments: dict[str, Any]) -> bool:
@@ -93,7 +93,7 @@ class EditorTool:
             file = await self._read(path)
         except TreeRestored:
             raise
-        except FileRefused as refused:
+        except FileAccessError as refused:
             listed = await self._list(path, time_left_s)
             if listed is None:
                 raise

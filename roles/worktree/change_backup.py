@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from roles.worktree.write_fence import Fence
-from sandbox.core import Saved, write_whole
+from sandbox import Saved
+from sandbox.core import write_whole
 
 
 class LiveChange(Saved):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.core import Sandbox
+from sandbox import Sandbox
 
 _TIMEOUT_S: Final = 20.0
 _SCRIPT: Final = """\

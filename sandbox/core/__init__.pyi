@@ -1,11 +1,11 @@
 from .atomic_file import write_whole as write_whole
-from .deferred import LaterSandbox as LaterSandbox
-from .metrics import Counts as Counts
+from .deferred import DeferredSandbox as DeferredSandbox
+from .metrics import CommandMetrics as CommandMetrics
 from .output import BothEnds as BothEnds
 from .output import render as render
 from .protocol import WORKSPACE as WORKSPACE
 from .protocol import ExecResult as ExecResult
-from .protocol import FileRefused as FileRefused
+from .protocol import FileAccessError as FileAccessError
 from .protocol import Limits as Limits
 from .protocol import Sandbox as Sandbox
 from .protocol import Sandboxes as Sandboxes

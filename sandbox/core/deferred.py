@@ -9,7 +9,7 @@ from graph.errors import CodingAgentError
 from sandbox.core.protocol import ExecResult, Sandbox
 
 
-class LaterSandbox(Sandbox):
+class DeferredSandbox(Sandbox):
     """Opening begins at once; calls wait for its end, and raise what it raised."""
 
     def __init__(self, opening: Coroutine[Any, Any, Sandbox]) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from sandbox.core.protocol import ExecResult, FileRefused
+from sandbox.core.protocol import ExecResult, FileAccessError
 
 TIMEOUT_S = 20
 PATH_BYTES = 4095
@@ -44,15 +44,15 @@ class Execute(Protocol):
 
 
 async def read_file(execute: Execute, path: str, max_bytes: int) -> bytes:
-    """The file's bytes. Raises FileRefused."""
+    """The file's bytes. Raises FileAccessError."""
     result = await _script(execute, _READ, path, str(max_bytes + 1), keep_bytes=2 * max_bytes + 2)
     if len(result.output) > max_bytes:
-        raise FileRefused(f"{path!r} cannot be read: it is larger than {max_bytes} bytes")
+        raise FileAccessError(f"{path!r} cannot be read: it is larger than {max_bytes} bytes")
     return result.output
 
 
 async def write_file(execute: Execute, path: str, data: bytes) -> None:
-    """Replace the file's content, or make it and its folders. Raises FileRefused."""
+    """Replace the file's content, or make it and its folders. Raises FileAccessError."""
     await _script(execute, _WRITE, path, stdin=data)
 
 
@@ -68,7 +68,7 @@ async def _script(
     program = ["/bin/sh", "-c", script, "sh", path, *words]
     result = await execute(program, stdin=stdin, timeout_s=TIMEOUT_S, keep_bytes=keep_bytes)
     if result.exit_code != 0:
-        raise FileRefused(f"{path!r} cannot be used: {_reason(result)}")
+        raise FileAccessError(f"{path!r} cannot be used: {_reason(result)}")
     return result
 
 
@@ -79,7 +79,7 @@ def _check(path: str) -> None:
     except UnicodeEncodeError:
         name = b""
     if not name or b"\0" in name or len(name) > PATH_BYTES or name.endswith(b"/"):
-        raise FileRefused(f"{path[:200]!r} is not the path of a file")
+        raise FileAccessError(f"{path[:200]!r} is not the path of a file")
 
 
 def _reason(result: ExecResult) -> str:

@@ -11,7 +11,7 @@ from sandbox.core.protocol import ExecResult, Sandbox
 
 
 @dataclass
-class Counts:
+class CommandMetrics:
     """Since this process began. `killed` is by limit, or `lost`, `cancelled`, `not_started`."""
 
     started: int = 0
@@ -35,12 +35,12 @@ class Counts:
             raise
 
 
-class CountedSandbox(Sandbox):
+class MeteredSandbox(Sandbox):
     """Another sandbox, whose commands are counted; reading and writing a file is one each."""
 
-    def __init__(self, inner: Sandbox, counts: Counts) -> None:
+    def __init__(self, inner: Sandbox, metrics: CommandMetrics) -> None:
         self._inner = inner
-        self._counts = counts
+        self._metrics = metrics
 
     async def run(
         self,
@@ -50,20 +50,20 @@ class CountedSandbox(Sandbox):
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        with self._counts.command():
+        with self._metrics.command():
             result = await self._inner.run(
                 command, timeout_s=timeout_s, stdin=stdin, keep_bytes=keep_bytes
             )
         if result.limit:
-            self._counts.killed[result.limit] += 1
+            self._metrics.killed[result.limit] += 1
         return result
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        with self._counts.command():
+        with self._metrics.command():
             return await self._inner.read(path, max_bytes=max_bytes)
 
     async def write(self, path: str, data: bytes) -> None:
-        with self._counts.command():
+        with self._metrics.command():
             await self._inner.write(path, data)
 
     async def close(self) -> None:

@@ -75,11 +75,11 @@ class Sandbox(Protocol):
         ...
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        """A file's bytes, read inside. Raises FileRefused: not a regular file, missing, larger."""
+        """A file's bytes, read inside. Raises FileAccessError: not a file, missing, larger."""
         ...
 
     async def write(self, path: str, data: bytes) -> None:
-        """Replace or make a regular file, and the folders above it, inside. Raises FileRefused."""
+        """Replace or make a file, and the folders above it, inside. Raises FileAccessError."""
         ...
 
     async def close(self) -> None:
@@ -142,9 +142,9 @@ class Sandboxes(Protocol):
         ...
 
 
-class FileRefused(Exception):
+class FileAccessError(Exception):
     """Raised when a path inside a sandbox cannot be read or written as a file; says why."""
 
 
-class TreeRestored(FileRefused):
+class TreeRestored(FileAccessError):
     """Raised when the sandbox was lost meanwhile and its tree made again; says what it holds."""

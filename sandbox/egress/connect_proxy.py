@@ -49,9 +49,9 @@ class SetupProxy:
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @asynccontextmanager
-    async def serving(self, folder: Path, owner: int | None) -> AsyncIterator[Path]:
-        """The socket in `folder`, for `owner` alone; gone with all connections at the end."""
-        listener = await asyncio.to_thread(_listen, folder, owner)
+    async def serving(self, folder: Path, uid: int | None) -> AsyncIterator[Path]:
+        """The socket in `folder`, for `uid` alone; gone with all connections at the end."""
+        listener = await asyncio.to_thread(_listen, folder, uid)
         server = await asyncio.start_unix_server(self._accept, sock=listener, limit=_LONGEST_HEAD)
         try:
             yield folder / SOCKET
@@ -72,7 +72,7 @@ class SetupProxy:
         with contextlib.closing(writer):
             try:
                 await self._connect(reader, writer)
-            except Refused as refusal:
+            except ProxyDenied as refusal:
                 self._tell(str(refusal))
                 with contextlib.suppress(OSError):
                     writer.write(refusal.answer)
@@ -84,7 +84,7 @@ class SetupProxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) > self.limits.connections:
-            raise Refused(503, f"more than {self.limits.connections} connections at a time")
+            raise ProxyDenied(503, f"more than {self.limits.connections} connections at a time")
         async with asyncio.timeout(self.limits.patience_s):
             host = await self._asked(reader)
             addresses = await resolve(host)
@@ -105,17 +105,17 @@ class SetupProxy:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError as error:
-            raise Refused(431, "a request without an end") from error
+            raise ProxyDenied(431, "a request without an end") from error
         request = _REQUEST.match(head)
         if request is None:
-            raise Refused(400, "what was sent is no HTTP request")
+            raise ProxyDenied(400, "what was sent is no HTTP request")
         asked = _UNSHOWN.sub(b"?", request[2]).decode()
         if request[1] != b"CONNECT":
-            raise Refused(405, f"{asked[:200]}: only TLS is let through")
+            raise ProxyDenied(405, f"{asked[:200]}: only TLS is let through")
         target = _TARGET.fullmatch(asked.lower())
         host = target and find_host(self.hosts, target["name"].rstrip("."), int(target["port"]))
         if host is None:
-            raise Refused(403, f"{asked[:200]} is not in CODING_AGENT_SETUP_HOSTS")
+            raise ProxyDenied(403, f"{asked[:200]} is not in CODING_AGENT_SETUP_HOSTS")
         return host
 
     async def _relay(self, near: "_Stream", far: "_Stream") -> None:
@@ -156,7 +156,7 @@ class SetupProxy:
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Refused(Exception):
+class ProxyDenied(Exception):
     """Raised for what is not let through."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -172,11 +172,11 @@ async def resolve(host: SetupHost) -> list[str]:
     try:
         found = await loop.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Refused(502, f"{host.name} is not known: {error.strerror}") from error
+        raise ProxyDenied(502, f"{host.name} is not known: {error.strerror}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     allowed = [address for address in addresses if host.may_be(address)]
     if not allowed:
-        raise Refused(403, f"{host.name} has no address that set-up may reach")
+        raise ProxyDenied(403, f"{host.name} has no address that set-up may reach")
     return allowed
 
 
@@ -184,10 +184,10 @@ async def _open(host: SetupHost, addresses: list[str]) -> _Stream:
     for address in addresses:
         with contextlib.suppress(OSError):
             return await asyncio.open_connection(address, host.port)
-    raise Refused(502, f"{host.name} does not answer")
+    raise ProxyDenied(502, f"{host.name} does not answer")
 
 
-def _listen(folder: Path, owner: int | None) -> socket.socket:
+def _listen(folder: Path, uid: int | None) -> socket.socket:
     """Bound by the folder's descriptor: a path of any length, and no other socket's place."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -195,7 +195,7 @@ def _listen(folder: Path, owner: int | None) -> socket.socket:
         listener.bind(f"/proc/self/fd/{handle}/{SOCKET}")
     finally:
         os.close(handle)
-    if owner is not None:
-        os.chown(folder / SOCKET, owner, owner)
+    if uid is not None:
+        os.chown(folder / SOCKET, uid, uid)
     (folder / SOCKET).chmod(0o600)
     return listener

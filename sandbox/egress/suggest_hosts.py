@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sandbox.egress.allowlist import TLS_PORT, SetupHost
-from sandbox.egress.connect_proxy import Refused, resolve
+from sandbox.egress.connect_proxy import ProxyDenied, resolve
 
 # pip says what is configured, and what it would use where nothing is.
 _PIP: Final = """\
@@ -96,7 +96,7 @@ async def _has_address(host: SetupHost) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return bool(await resolve(host))
-    except (Refused, TimeoutError):
+    except (ProxyDenied, TimeoutError):
         return False
 
 
@@ -107,7 +107,7 @@ async def _trouble(host: SetupHost) -> str:
             addresses = await resolve(host)
             _, writer = await asyncio.open_connection(addresses[0], host.port)
             writer.close()
-    except Refused as refusal:
+    except ProxyDenied as refusal:
         return str(refusal)
     except (OSError, TimeoutError) as error:
         return f"{host.name}:{host.port} does not answer ({type(error).__name__})"

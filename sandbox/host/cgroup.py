@@ -50,7 +50,7 @@ class Group:
         self._folders = folders
         self._limits = limits
 
-    def admit(self, pid: int) -> None:
+    def join(self, pid: int) -> None:
         """Make the group, with its limits, and put a process in it. Raises OSError."""
         limited = set()
         for folder in self._folders:

@@ -13,7 +13,7 @@ MARK = "CODING_AGENT_SANDBOX_OF"
 """In the environment of bubblewrap itself, not of what it runs: the service that started it."""
 
 
-def end_leftovers() -> None:
+def end_orphans() -> None:
     """Kill the sandboxes of services that are no more. Blocks."""
     for folder in Path("/proc").iterdir():
         service = _service(folder) if folder.name.isdecimal() else ""

@@ -57,8 +57,8 @@ _NOT_WRITABLE = "the tree cannot be written in the sandbox"
 _PARENT = re.compile(r"Can't find source path (/\S+): Permission denied")
 
 
-def mend_for(said: str, proc_sys: Path = Path("/proc/sys")) -> str:
-    """The command that mends it, by what bubblewrap said and how the kernel is set."""
+def bubblewrap_remedy(said: str, proc_sys: Path = Path("/proc/sys")) -> str:
+    """The command that fixes it, by what bubblewrap said and how the kernel is set."""
     if _OLD.search(said):
         return UPGRADE
     if parent := _PARENT.search(said):
@@ -76,7 +76,7 @@ def mend_for(said: str, proc_sys: Path = Path("/proc/sys")) -> str:
     return CONTAINER
 
 
-def docker_mend(said: str, image: str) -> str:
+def docker_remedy(said: str, image: str) -> str:
     """The same for docker, by what its program, its daemon or a container said."""
     if _MISSING.search(said):
         return GIT_IMAGE.format(image=image)

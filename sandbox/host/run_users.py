@@ -10,7 +10,7 @@ FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
 
 
-def owner_of(run_id: str) -> int | None:
+def uid_for_run(run_id: str) -> int | None:
     """A uid without an account for a run's trees; None where this process is not root."""
     if os.geteuid() != 0:
         return None
@@ -20,16 +20,16 @@ def owner_of(run_id: str) -> int | None:
     return uid
 
 
-def runs_as(owner: int | None) -> int:
+def command_uid(uid: int | None) -> int:
     """The uid of the commands on a tree. Raises SandboxUnavailable where it cannot be had."""
     own = os.geteuid()
-    user = own if owner is None else owner
+    user = own if uid is None else uid
     if own not in {0, user}:
         raise SandboxUnavailable(f"only root can run commands as uid {user}")
     if user == 0:
         raise SandboxUnavailable(
-            "started by root, a sandbox needs an owner other than root",
-            "Give attach the uid that owner_of names.",
+            "started by root, a sandbox needs a uid other than root",
+            "Give attach the uid that uid_for_run names.",
         )
     return user
 

@@ -16,7 +16,7 @@ from sandbox.core.atomic_file import write_whole
 VERSION = 1
 """Rises with every change of the tables below: it is part of the cached file's name."""
 
-REFUSED = (
+EPERM_CALLS = (
     "mount umount umount2 pivot_root chroot move_mount open_tree fsopen fsconfig fsmount fspick "
     "mount_setattr setns unshare "
     "ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp "
@@ -28,7 +28,7 @@ REFUSED = (
     "modify_ldt vm86 vm86old vhangup nfsservctl uselib ustat sysfs _sysctl "
     "mbind migrate_pages move_pages set_mempolicy get_mempolicy set_mempolicy_home_node "
 )
-UNKNOWN = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
+ENOSYS_CALLS = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
 NAMESPACE_FLAGS = (
     0x80,  # CLONE_NEWTIME
     0x20000,  # CLONE_NEWNS
@@ -77,7 +77,9 @@ def compile_filter() -> bytes:
 
 
 def _refuse_calls(seccomp: Any, rules: Any) -> None:
-    calls = dict.fromkeys(REFUSED.split(), errno.EPERM) | dict.fromkeys(UNKNOWN, errno.ENOSYS)
+    calls = dict.fromkeys(EPERM_CALLS.split(), errno.EPERM) | dict.fromkeys(
+        ENOSYS_CALLS, errno.ENOSYS
+    )
     for name, code in calls.items():
         try:
             number = seccomp.resolve_syscall(seccomp.system_arch(), name)

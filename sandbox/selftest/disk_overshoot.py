@@ -76,6 +76,6 @@ def _judge(name: str, measured: _Measured, held: str) -> TrialResult:
             name,
             held=False,
             detail=f"a tree could outgrow its {limit}",
-            mend="Put CODING_AGENT_DATA_DIR on a disk of its own, so that nothing else fills up.",
+            fix="Put CODING_AGENT_DATA_DIR on a disk of its own, so that nothing else fills up.",
         )
     return TrialResult(name, held=True, detail=held.format(limit=limit))

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from graph.errors import SandboxError, SandboxUnavailable
 from sandbox.backends.container.sandbox import RemoteSandbox
-from sandbox.backends.container.wire import order_of
-from sandbox.backends.modal.client import Box, Boxes
+from sandbox.backends.container.wire import exec_request
+from sandbox.backends.modal.client import ModalClient, ModalSandbox
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Sandbox
 from sandbox.selftest import probes as attacks
 from sandbox.selftest.probes import DEVICES, MEMORY_MB, PIDS, SYSCTL, Probe
@@ -59,25 +59,25 @@ def modal_probes() -> tuple[Probe, ...]:
     )
 
 
-async def try_modal(boxes: Boxes, *, hosts: tuple[str, ...] = ()) -> Results:
+async def try_modal(client: ModalClient, *, hosts: tuple[str, ...] = ()) -> Results:
     """Try a Sandbox without a network, and one that reaches `hosts` alone where some are named."""
     try:
-        found = await _in_a_box(boxes, ())
-        return (*found, *(await _in_a_box(boxes, hosts))) if hosts else found
+        found = await _in_a_box(client, ())
+        return (*found, *(await _in_a_box(client, hosts))) if hosts else found
     except SandboxError as error:
-        return (TrialResult("start", held=False, detail=error.message, mend=error.hint),)
+        return (TrialResult("start", held=False, detail=error.message, fix=error.hint),)
 
 
-async def _in_a_box(boxes: Boxes, hosts: tuple[str, ...]) -> Results:
+async def _in_a_box(client: ModalClient, hosts: tuple[str, ...]) -> Results:
     name = f"doctor-{secrets.token_hex(4)}"
-    box = await boxes.make(name, {"run": name}, hosts=hosts)
+    box = await client.make(name, {"run": name}, hosts=hosts)
     if box is None:
         raise SandboxUnavailable(f"There is a Sandbox {name} already.")
     try:
-        sandbox = await _empty_tree(box, boxes)
+        sandbox = await _empty_tree(box, client)
         if hosts:
             return await _try_hosts(sandbox, hosts)
-        small = replace(boxes.limits, memory_mb=MEMORY_MB, pids=PIDS, output_bytes=1 << 20)
+        small = replace(client.limits, memory_mb=MEMORY_MB, pids=PIDS, output_bytes=1 << 20)
         return (
             *await _try_probes(sandbox),
             await _try_loop(sandbox),
@@ -87,10 +87,12 @@ async def _in_a_box(boxes: Boxes, hosts: tuple[str, ...]) -> Results:
         await asyncio.shield(box.end())
 
 
-async def _empty_tree(box: Box, boxes: Boxes) -> RemoteSandbox:
-    sandbox = RemoteSandbox(box, boxes.limits)
-    make = order_of(["/bin/mkdir", "-p", BASE_OBJECTS], boxes.limits)
-    await sandbox.carry_out(replace(make, user=None, folder="/", give=(WORKSPACE, HOME)), (), 0)
+async def _empty_tree(box: ModalSandbox, client: ModalClient) -> RemoteSandbox:
+    sandbox = RemoteSandbox(box, client.limits)
+    make = exec_request(["/bin/mkdir", "-p", BASE_OBJECTS], client.limits)
+    await sandbox.carry_out(
+        replace(make, user=None, folder="/", chown_dirs=(WORKSPACE, HOME)), (), 0
+    )
     return sandbox
 
 
@@ -131,7 +133,7 @@ async def _try_hosts(sandbox: Sandbox, hosts: tuple[str, ...]) -> Results:
             f"set-up reaches {hosts[0]}",
             held=reached.exit_code == 0,
             detail="reached" if reached.exit_code == 0 else reached.text.strip()[-200:],
-            mend="" if reached.exit_code == 0 else "See CODING_AGENT_SETUP_HOSTS.",
+            fix="" if reached.exit_code == 0 else "See CODING_AGENT_SETUP_HOSTS.",
         ),
         refused,
     )

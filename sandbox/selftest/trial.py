@@ -40,12 +40,12 @@ OUTSIDE = "outside"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One probe: whether the sandbox held, what was seen, and how to mend it where it did not."""
+    """One probe: whether the sandbox held, what was seen, and how to fix it where it did not."""
 
     name: str
     held: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 Results = tuple[TrialResult, ...]
@@ -62,7 +62,7 @@ async def ensure_holds(backend: LocalBackend) -> None:
     failed = [result for result in await trial(backend, loop_s=SHORT_LOOP_S) if not result.held]
     if failed:
         details = "; ".join(f"{result.name}: {result.detail}" for result in failed)
-        raise SandboxUnavailable(f"the sandbox does not hold here: {details}", failed[0].mend)
+        raise SandboxUnavailable(f"the sandbox does not hold here: {details}", failed[0].fix)
     kept = json.dumps({"machine": machine, "at": time.time()}).encode()
     await asyncio.to_thread(write_whole, verdict, kept)
 
@@ -86,11 +86,11 @@ async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> tuple[Trial
             await asyncio.gather(sandbox.close(), smaller.close())
         except SandboxError as error:
             told = error.hint != error.default_hint  # the default one sends to `doctor`: here
-            mend = error.hint if told else backend.mend(error.message)
-            return (TrialResult("start", held=False, detail=error.message, mend=mend),)
+            fix = error.hint if told else backend.remedy(error.message)
+            return (TrialResult("start", held=False, detail=error.message, fix=fix),)
     judged = [result for results in found for result in results]
     return tuple(
-        result if result.held or result.mend else replace(result, mend=backend.mend(result.detail))
+        result if result.held or result.fix else replace(result, fix=backend.remedy(result.detail))
         for result in judged
     )
 
@@ -168,7 +168,7 @@ async def trial_tree(backend: LocalBackend) -> AsyncIterator[Path]:
 
 def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
     """A sandbox on such a tree."""
-    return backend.attach(tree, None, backend.owner_of("trial"))
+    return backend.attach(tree, None, backend.uid_for_run("trial"))
 
 
 def _left(state: Path) -> list[Path]:
@@ -200,12 +200,12 @@ def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
     lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)
     tree = new.rename(new.with_name(new.name.removeprefix(".")))
-    owner = backend.owner_of("trial")
+    uid = backend.uid_for_run("trial")
     tree.chmod(0o711)
     for name in ("workspace", "home", "tmp"):
         (tree / name).mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(tree / name, owner, owner)
+        if uid is not None:
+            os.chown(tree / name, uid, uid)
     (tree / OUTSIDE).write_text("outside\n")
     (tree / OUTSIDE).chmod(0o644)
     return tree, lock

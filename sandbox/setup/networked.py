@@ -8,7 +8,7 @@ from pathlib import Path
 from graph import RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
 from sandbox.backends.base.protocols import Backend, PackingSandbox, SetupBackend
-from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import ExecResult, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
@@ -40,21 +40,26 @@ class NetworkedSetUp:
     """Set-ups of this machine. Results of untouched bases are shared by runs, others are not."""
 
     def __init__(
-        self, *, backend: SetupBackend, hosts: tuple[str, ...], shared: Path, counts: Counts
+        self,
+        *,
+        backend: SetupBackend,
+        hosts: tuple[str, ...],
+        shared: Path,
+        metrics: CommandMetrics,
     ) -> None:
         self._backend = backend
         self._hosts = tuple(map(SetupHost.parse, hosts))
         self._shared = shared
-        self._counts = counts
+        self._metrics = metrics
         disk = backend.limits.disk_mb << 20
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
 
     async def apply(
-        self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, owner: int | None
+        self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, uid: int | None
     ) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
-        sandbox = await self._attach(folder, run.git_of(spec.base), owner)
+        sandbox = await self._attach(folder, run.git_of(spec.base), uid)
         try:
             own = bool(patch) and (
                 needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
@@ -63,7 +68,7 @@ class NetworkedSetUp:
             home = run.setups if own else self._shared
             file = home / f"{self._key(made_for)}.tar"
             kept = await keep(
-                file, partial(self._make, folder, run, made_for, patch if own else b"", owner)
+                file, partial(self._make, folder, run, made_for, patch if own else b"", uid)
             )
             result = await sandbox.transfer(_UNPACK, source=kept)
         finally:
@@ -77,16 +82,16 @@ class NetworkedSetUp:
         run: RunFolder,
         spec: TreeSpec,
         patch: bytes,
-        owner: int | None,
+        uid: int | None,
         target: Path,
     ) -> None:
         """Run the commands with a network in a tree of their own, and pack what they left."""
-        new = await asyncio.to_thread(make_folders, beside, owner)
+        new = await asyncio.to_thread(make_folders, beside, uid)
         try:
-            plain = await self._attach(new, run.git_of(spec.base), owner)
+            plain = await self._attach(new, run.git_of(spec.base), uid)
             try:
-                await fill(CountedSandbox(plain, self._counts), run, spec, patch)
-                await self._run(new, run, spec, owner)
+                await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
+                await self._run(new, run, spec, uid)
                 packed = await plain.transfer(_PACK, target=target)
             finally:
                 await plain.close()
@@ -97,24 +102,24 @@ class NetworkedSetUp:
         if self._shared.is_dir():
             await asyncio.to_thread(tidy, self._shared, self._most_bytes)
 
-    async def _run(self, tree: Path, run: RunFolder, spec: TreeSpec, owner: int | None) -> None:
+    async def _run(self, tree: Path, run: RunFolder, spec: TreeSpec, uid: int | None) -> None:
         proxy = SetupProxy(self._hosts, self._limits)
         outlet = Outlet(tree / "outlet", environment(self._hosts))
         await asyncio.to_thread(_make_passable, outlet.folder)
-        async with proxy.serving(outlet.folder, owner):
-            sandbox = await self._attach(tree, run.git_of(spec.base), owner, outlet)
+        async with proxy.serving(outlet.folder, uid):
+            sandbox = await self._attach(tree, run.git_of(spec.base), uid, outlet)
             try:
-                await run_set_up(CountedSandbox(sandbox, self._counts), spec.setup)
+                await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.setup)
             except SetupFailed as error:
                 raise SetupFailed(error.message, _hint(proxy), error.command) from error
             finally:
                 await sandbox.close()
 
     async def _attach(
-        self, folder: Path, git_dir: Path, owner: int | None, outlet: Outlet | None = None
+        self, folder: Path, git_dir: Path, uid: int | None, outlet: Outlet | None = None
     ) -> PackingSandbox:
         objects = base_objects(git_dir)
-        return await asyncio.to_thread(self._backend.attach, folder, objects, owner, outlet)
+        return await asyncio.to_thread(self._backend.attach, folder, objects, uid, outlet)
 
     def _key(self, spec: TreeSpec) -> str:
         change = spec.change.digest if spec.change else ""
@@ -123,7 +128,7 @@ class NetworkedSetUp:
 
 
 def networked_set_up(
-    backend: Backend, hosts: tuple[str, ...], data: Path, counts: Counts
+    backend: Backend, hosts: tuple[str, ...], data: Path, metrics: CommandMetrics
 ) -> NetworkedSetUp | None:
     """With results in the data folder; None where no host is named. Raises SandboxUnavailable."""
     if not hosts:
@@ -133,7 +138,7 @@ def networked_set_up(
             "this sandbox cannot lead set-up to CODING_AGENT_SETUP_HOSTS",
             "Set CODING_AGENT_SANDBOX to bubblewrap, or CODING_AGENT_SETUP_HOSTS to nothing.",
         )
-    return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", counts=counts)
+    return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", metrics=metrics)
 
 
 def _make_passable(folder: Path) -> None:
@@ -143,7 +148,7 @@ def _make_passable(folder: Path) -> None:
 
 def _hint(proxy: SetupProxy) -> str:
     hint = (
-        "Mend the command. Set-up commands run in the sandbox and reach the hosts of"
+        "Fix the command. Set-up commands run in the sandbox and reach the hosts of"
         " CODING_AGENT_SETUP_HOSTS alone."
     )
     return f"{hint} Refused: {'; '.join(proxy.refused)}." if proxy.refused else hint

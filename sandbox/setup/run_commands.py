@@ -29,7 +29,7 @@ async def run_set_up(sandbox: Sandbox, commands: tuple[str, ...]) -> None:
             raise SetupFailed(
                 f"The set-up command `{command}` {_ending(result)}.\n"
                 f"{cut_middle(result.text.strip(), _TOLD)}".rstrip(),
-                "Mend the command. Set-up commands run in the sandbox, without a network.",
+                "Fix the command. Set-up commands run in the sandbox, without a network.",
                 command,
             )
     if commands:

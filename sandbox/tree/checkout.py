@@ -15,7 +15,7 @@ _APPLY_FAILED = 92
 _TOLD = 1000
 
 
-def make_folders(folder: Path, owner: int | None) -> Path:
+def make_folders(folder: Path, uid: int | None) -> Path:
     """A tree's empty folders under a temporary name beside `folder`."""
     folder.parent.mkdir(mode=0o711, exist_ok=True)
     folder.parent.chmod(0o711)
@@ -24,8 +24,8 @@ def make_folders(folder: Path, owner: int | None) -> Path:
     new.chmod(0o711)
     for part in PARTS:
         (new / part).mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(new / part, owner, owner)
+        if uid is not None:
+            os.chown(new / part, uid, uid)
     return new
 
 

@@ -4,7 +4,7 @@ import secrets
 
 from graph import Base
 from graph.errors import PatchTooLarge, PatchUnusable
-from sandbox.core.protocol import ExecResult, FileRefused, Sandbox, TreeRestored
+from sandbox.core.protocol import ExecResult, FileAccessError, Sandbox, TreeRestored
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, make_git_dir
 
 MAX_PATCH = 50 * 1024 * 1024
@@ -49,7 +49,7 @@ async def _taken(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> byt
         return await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
     except TreeRestored:
         return None
-    except FileRefused as error:
+    except FileAccessError as error:
         raise PatchUnusable(f"The change cannot be read: {error}") from error
 
 

@@ -13,7 +13,7 @@ from graph import RunFolder
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 from sandbox.backends.base.protocols import Backend, DiskBackend
 from sandbox.backends.base.tree_disk import PLACE
-from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.run_commands import run_set_up
@@ -39,28 +39,28 @@ class LocalSandboxes(Sandboxes):
         *,
         runs: Path,
         backend: Backend,
-        counts: Counts | None = None,
+        metrics: CommandMetrics | None = None,
         set_up: NetworkedSetUp | None = None,
     ) -> None:
         self._runs = runs
         self._backend = backend
-        self._counts = counts or Counts()
+        self._metrics = metrics or CommandMetrics()
         self._set_up = set_up
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         run = RunFolder.of(self._runs, run_id)
         folder = _tree_folder(run, spec.name)
-        owner = self._backend.owner_of(run_id)
-        if owner is not None:
-            ensure_readable(base_objects(run.git_of(spec.base)), owner)
+        uid = self._backend.uid_for_run(run_id)
+        if uid is not None:
+            ensure_readable(base_objects(run.git_of(spec.base)), uid)
         sandbox = None
-        if _is_tree(folder, owner, self._parts(folder)):
+        if _is_tree(folder, uid, self._parts(folder)):
             try:
-                sandbox = await self._attach(run, spec, folder, owner)
+                sandbox = await self._attach(run, spec, folder, uid)
             except SandboxLost as error:
                 log.warning("A tree is made anew. %s", error.message)
-        sandbox = sandbox or await self._make(run_id, spec, folder, owner)
+        sandbox = sandbox or await self._make(run_id, spec, folder, uid)
         if spec.checkout and await asyncio.to_thread((folder / _UNFILLED).exists):
             await check_out(sandbox)
             await asyncio.to_thread((folder / _UNFILLED).unlink, missing_ok=True)
@@ -87,14 +87,14 @@ class LocalSandboxes(Sandboxes):
         for sandbox in self._open.pop((run_id, name), ()):
             await sandbox.close()
 
-    async def _make(self, run_id: str, spec: TreeSpec, folder: Path, owner: int | None) -> Sandbox:
+    async def _make(self, run_id: str, spec: TreeSpec, folder: Path, uid: int | None) -> Sandbox:
         """Make the tree under a temporary name, so that what has the name is complete."""
         patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
         run = RunFolder.of(self._runs, run_id)
         await _discard(folder)
-        new = await asyncio.to_thread(make_folders, folder, owner)
+        new = await asyncio.to_thread(make_folders, folder, uid)
         try:
-            sandbox = await self._attach(run, spec, new, owner)
+            sandbox = await self._attach(run, spec, new, uid)
             try:
                 await fill(sandbox, run, spec, patch)
                 if not spec.checkout:
@@ -102,20 +102,20 @@ class LocalSandboxes(Sandboxes):
                 if self._set_up is None:
                     await run_set_up(sandbox, spec.setup)
                 elif spec.setup:
-                    await self._set_up.apply(new, run, spec, patch, owner)
+                    await self._set_up.apply(new, run, spec, patch, uid)
                 await asyncio.to_thread(_rename, new, folder)
-                return await self._attach(run, spec, folder, owner)
+                return await self._attach(run, spec, folder, uid)
             finally:
                 await sandbox.close()
         finally:
             await remove_folder(new)
 
     async def _attach(
-        self, run: RunFolder, spec: TreeSpec, folder: Path, owner: int | None
+        self, run: RunFolder, spec: TreeSpec, folder: Path, uid: int | None
     ) -> Sandbox:
         objects = base_objects(run.git_of(spec.base))
-        sandbox = await asyncio.to_thread(self._backend.attach, folder, objects, owner)
-        return CountedSandbox(sandbox, self._counts)
+        sandbox = await asyncio.to_thread(self._backend.attach, folder, objects, uid)
+        return MeteredSandbox(sandbox, self._metrics)
 
 
 async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
@@ -148,14 +148,14 @@ def _tree_folder(run: RunFolder, name: str) -> Path:
     return run.trees / name
 
 
-def _is_tree(folder: Path, owner: int | None, parts: tuple[str, ...]) -> bool:
+def _is_tree(folder: Path, uid: int | None, parts: tuple[str, ...]) -> bool:
     """Whether a complete tree is there that the sandbox's user can use."""
     try:
         found = [os.lstat(path) for path in (folder, *(folder / part for part in parts))]
     except (FileNotFoundError, NotADirectoryError):
         return False
     folders = all(stat.S_ISDIR(status.st_mode) for status in found)
-    return folders and (owner is None or all(status.st_uid == owner for status in found[1:]))
+    return folders and (uid is None or all(status.st_uid == uid for status in found[1:]))
 
 
 def _rename(new: Path, folder: Path) -> None:

@@ -191,7 +191,7 @@ def environment(data_dir: Path) -> Iterator[Mapping[str, str]]:
     assert not left
 
 
-async def test_without_a_sandbox_it_says_how_to_mend(environment: Mapping[str, str]) -> None:
+async def test_without_a_sandbox_it_says_how_to_fix(environment: Mapping[str, str]) -> None:
     nobody = f"unix://{environment['TMPDIR']}/nobody-listens"
     env = {**environment, "CODING_AGENT_SANDBOX": "docker", "DOCKER_HOST": nobody}
     demo = await WarmCommand.started("demo", env=env, folder=ROOT, drives=True)

@@ -145,7 +145,7 @@ class Deployment:
         """What is committed."""
         return self.plane.volumes.named("coding-agent-workspaces").files
 
-    async def forget(self) -> None:
+    async def delete_setup_image(self) -> None:
         """Let all Dicts and the Queue have expired, and the web containers with what they know."""
         await until(lambda: not self.busy("run"), within_s=30)
         for name in list(self.plane.dicts.by_name):

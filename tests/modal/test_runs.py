@@ -198,7 +198,7 @@ async def test_a_run_is_the_same_after_dicts_and_queue_have_expired(
         asked = ("", "/events", "/diff")
         before = [(await http.get(f"/runs/{run_id}{path}")).text for path in asked]
         listed = (await http.get("/runs")).json()
-        await deployment.forget()
+        await deployment.delete_setup_image()
         after = [(await http.get(f"/runs/{run_id}{path}")).text for path in asked]
         assert after == before
         assert (await http.get("/runs")).json() == listed

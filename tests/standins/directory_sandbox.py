@@ -12,7 +12,7 @@ from sandbox.core.protocol import (
     BASE_OBJECTS,
     WORKSPACE,
     ExecResult,
-    FileRefused,
+    FileAccessError,
     LimitHit,
     Sandbox,
     Sandboxes,
@@ -69,16 +69,16 @@ class DirectorySandbox:
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
         file = Path(self._here(path))
         if not file.is_file():
-            raise FileRefused(f"{path!r} cannot be used: there is no such file")
+            raise FileAccessError(f"{path!r} cannot be used: there is no such file")
         data = file.read_bytes()
         if len(data) > max_bytes:
-            raise FileRefused(f"{path!r} cannot be read: it is larger than {max_bytes} bytes")
+            raise FileAccessError(f"{path!r} cannot be read: it is larger than {max_bytes} bytes")
         return data
 
     async def write(self, path: str, data: bytes) -> None:
         file = Path(self._here(path))
         if file.is_dir():
-            raise FileRefused(f"{path!r} cannot be used: it is a folder")
+            raise FileAccessError(f"{path!r} cannot be used: it is a folder")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
 

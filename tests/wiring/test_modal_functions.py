@@ -47,14 +47,14 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def spawn(run_id: str) -> None:
         spawned.append(run_id)
 
-    async def end_leftovers(runs: Collection[str]) -> None:
+    async def end_orphans(runs: Collection[str]) -> None:
         active.append(runs)
 
     deployment = Deployment(
         configuration=Configuration(Settings(keep_days=30), "1"),
         places=shared.places,
         sandboxes=lambda _: NoSandboxes(),
-        end_leftovers=end_leftovers,
+        end_orphans=end_orphans,
         spawn=spawn,
         play=lambda role: pytest.fail(f"the {role} is called"),
     )

@@ -19,12 +19,12 @@ SAFEST_GIT: Final = (2, 50, 1)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried: whether it holds, what was seen, and how to mend it."""
+    """One thing that was tried: whether it holds, what was seen, and how to fix it."""
 
     name: str
     held: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def python() -> Finding:
@@ -33,31 +33,31 @@ def python() -> Finding:
 
 
 async def git() -> Finding:
-    mend = "sudo apt-get install git"
+    fix = "sudo apt-get install git"
     try:
         process = await asyncio.create_subprocess_exec(
             "git", "version", cwd="/", stdout=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
-        return Finding("git", held=False, detail="not found", mend=mend)
+        return Finding("git", held=False, detail="not found", fix=fix)
     out, _ = await process.communicate()
     said = out.decode("utf-8", "replace").strip()
     version = tuple(map(int, re.findall(r"\d+", said)[:3]))
     note = ""
     if version < SAFEST_GIT:
         floor = ".".join(map(str, SAFEST_GIT))
-        note = f" (older than {floor}: keep it at your distribution's newest, which mends holes)"
-    return Finding("git", version >= OLDEST_GIT, said + note, mend)
+        note = f" (older than {floor}: keep it at your distribution's newest, which fixes holes)"
+    return Finding("git", version >= OLDEST_GIT, said + note, fix)
 
 
 def data_dir(path: Path) -> Finding:
-    mend = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
+    fix = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o711)
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"tried")
     except OSError as error:
-        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", mend=mend)
+        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", fix=fix)
     free = shutil.disk_usage(path).free >> 20
     return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
 
@@ -66,6 +66,6 @@ async def credential(name: str, variable: str, probe: Callable[[], Awaitable[str
     try:
         code = await probe()
     except CodingAgentError as error:
-        return Finding(name, held=False, detail=error.message, mend=error.hint)
-    mend = f"Set {variable} to a valid value."
-    return Finding(name, code == "ok", code, mend)
+        return Finding(name, held=False, detail=error.message, fix=error.hint)
+    fix = f"Set {variable} to a valid value."
+    return Finding(name, code == "ok", code, fix)

@@ -1,4 +1,4 @@
-"""What `doctor` found, a line each, with how to mend what does not hold."""
+"""What `doctor` found, a line each, with how to fix what does not hold."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -22,7 +22,7 @@ class Result(Protocol):
     @property
     def detail(self) -> str: ...
     @property
-    def mend(self) -> str: ...
+    def fix(self) -> str: ...
 
 
 def report(results: Iterable[Result]) -> int:
@@ -45,5 +45,5 @@ def _result_lines(result: Result, column: int) -> list[Line]:
         mark="good" if result.held else "bad",
         hang=column + 2,
     )
-    mend = [] if result.held else [text for text in clean(result.mend).splitlines() if text.strip()]
-    return [head, *(Line(text, indent=column + 4, tone="warn") for text in mend)]
+    fix = [] if result.held else [text for text in clean(result.fix).splitlines() if text.strip()]
+    return [head, *(Line(text, indent=column + 4, tone="warn") for text in fix)]

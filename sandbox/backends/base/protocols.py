@@ -17,15 +17,15 @@ class Backend(Protocol):
         """Limits of one command, and of the tree's size."""
         ...
 
-    def attach(self, folder: Path, base_objects: Path | None, owner: int | None) -> Sandbox:
+    def attach(self, folder: Path, base_objects: Path | None, uid: int | None) -> Sandbox:
         """A sandbox on `folder`, which holds `workspace`, `home` and `tmp`; nothing is started.
 
-        `owner` is the uid that the three belong to and that commands run as; None where this
+        `uid` is what the three belong to and that commands run as; None where this
         process is not root. `base_objects` appears read-only at `/base.git/objects`.
         """
         ...
 
-    def owner_of(self, run_id: str) -> int | None:
+    def uid_for_run(self, run_id: str) -> int | None:
         """The uid that a run's trees belong to; None where this process is not root."""
         ...
 
@@ -64,7 +64,7 @@ class SetupBackend(Protocol):
         self,
         folder: Path,
         base_objects: Path | None,
-        owner: int | None,
+        uid: int | None,
         outlet: Outlet | None = None,
     ) -> PackingSandbox:
         """As of every backend; with `outlet` its folder is at `/run/setup`, read-only."""
@@ -103,7 +103,7 @@ class LocalBackend(Backend, Protocol):
         """Whether the system call filter is ours, so that all it names must be refused."""
         ...
 
-    def attach(self, folder: Path, base_objects: Path | None, owner: int | None) -> OpenSandbox: ...
+    def attach(self, folder: Path, base_objects: Path | None, uid: int | None) -> OpenSandbox: ...
 
     def limited(self, limits: Limits) -> "LocalBackend":
         """The same backend with other limits."""
@@ -113,10 +113,10 @@ class LocalBackend(Backend, Protocol):
         """What a verdict holds for. Blocks. Raises SandboxUnavailable."""
         ...
 
-    def mend(self, said: str) -> str:
+    def remedy(self, said: str) -> str:
         """What to do where the sandbox cannot be had, told from what it said."""
         ...
 
-    def end_leftovers(self) -> None:
+    def end_orphans(self) -> None:
         """End the sandboxes of services that are no more. Blocks."""
         ...

@@ -1,7 +1,7 @@
 """A disk of its own for each tree: the kernel holds it to its bytes and files, at once.
 
 It is an ext4 file system in a sparse file of the tree's folder, mounted where this process and
-its commands alone see it. It has no journal: after a loss of power it is mended, or the tree is
+its commands alone see it. It has no journal: after a loss of power it is repaired, or the tree is
 made anew.
 """
 
@@ -25,19 +25,19 @@ from sandbox.tree.environment import SYSTEM_PATH
 log = logging.getLogger(__name__)
 
 IMAGE, PLACE = "disk.img", "disk"
-KEPT = "kept-room"
+RESERVE_FILE = "kept-room"
 """A file beside the parts, where no command gets, that takes up this part of a disk, or less."""
-KEPT_PART, KEPT_MOST = 16, 16 << 20
+RESERVE_SHARE, RESERVE_MAX_BYTES = 16, 16 << 20
 
 FILES_PER_MB = 256
 PROGRAMS = f"{SYSTEM_PATH}:/usr/sbin:/sbin"
 
 _FORMAT = ("-q", "-F", "-O", "^has_journal,^resize_inode", "-b", "4096", "-I", "256", "-m", "0")
 _OPTIONS = "loop,nosuid,nodev,noatime,noinit_itable,barrier=0,errors=remount-ro"
-_MENDED = 1
+_REPAIRED = 1
 _STATE_AT, _CLEAN = 1024 + 0x3A, 1
-_ALMOST = 64 << 10
-_TRIED_MB = 8
+_FULL_BELOW_BYTES = 64 << 10
+_TRIAL_MB = 8
 
 
 def _nothing() -> None:
@@ -54,20 +54,20 @@ class Disk:
         self._file = file
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether there is no room for one more file, or next to none for bytes."""
         left = self._file.room()
-        return left.f_favail == 0 or left.f_bavail * left.f_frsize < _ALMOST
+        return left.f_favail == 0 or left.f_bavail * left.f_frsize < _FULL_BELOW_BYTES
 
     @property
-    def short(self) -> bool:
+    def half_full(self) -> bool:
         """Whether half of it is taken: what says that there is no room may well be right."""
         left = self._file.room()
         return left.f_bavail < left.f_blocks // 2 or left.f_favail < left.f_files // 2
 
-    def relieve(self) -> None:
+    def release_reserve(self) -> None:
         """Let go of the room that was kept, so that a full tree can still be cleaned and saved."""
-        self._file.remove(KEPT)
+        self._file.remove(RESERVE_FILE)
 
     def close(self) -> None:
         """Blocks."""
@@ -86,7 +86,7 @@ class NoDisks:
     def has(self, _folder: Path) -> bool:
         return False
 
-    def open(self, _folder: Path, _owner: int | None) -> None:
+    def open(self, _folder: Path, _uid: int | None) -> None:
         return None
 
 
@@ -107,47 +107,47 @@ class Disks:
             return stat.S_ISREG((folder / IMAGE).lstat().st_mode)
         return False
 
-    def open(self, folder: Path, owner: int | None) -> Disk | None:
+    def open(self, folder: Path, uid: int | None) -> Disk | None:
         """The disk of a tree, made where its parts are still empty; None where it has none.
 
         Blocks. Raises SandboxLost: it was damaged.
         """
         if self.has(folder):
-            return self._found(folder)
+            return self._open_existing(folder)
         if any(any((folder / part).iterdir()) for part in PARTS):
             return None
         if _free(folder) < self.disk_mb << 20:
             log.warning("A tree is held to its limit by a watcher: its disk would not fit here.")
             return None
         try:
-            return self.make(folder, owner)
+            return self.make(folder, uid)
         except OSError as error:
             log.warning("A tree is held to its limit by a watcher. %s", error)
             return None
 
-    def make(self, folder: Path, owner: int | None) -> Disk:
+    def make(self, folder: Path, uid: int | None) -> Disk:
         """A new disk in place of a tree's empty parts. Blocks. Raises OSError, and leaves them."""
         image, place = folder / IMAGE, folder / PLACE
         try:
             _copy(self._template(), image)
-            disk = self._mounted(folder, then=partial(_make_parts, place, owner))
+            disk = self._mount(folder, then=partial(_make_parts, place, uid))
         except OSError:
             image.unlink(missing_ok=True)
             raise
-        _own(place, owner)
+        _chown(place, uid)
         for part in PARTS:
             (folder / part).rmdir()
         return disk
 
-    def _found(self, folder: Path) -> Disk:
+    def _open_existing(self, folder: Path) -> Disk:
         image = folder / IMAGE
         try:
-            return self._mounted(folder, partial(self._mend, image))
+            return self._mount(folder, partial(self._repair, image))
         except OSError as error:
             image.unlink()
             raise SandboxLost(f"the disk of a tree was damaged: {error}") from error
 
-    def _mounted(self, folder: Path, first: Step = _nothing, then: Step = _nothing) -> Disk:
+    def _mount(self, folder: Path, first: Step = _nothing, then: Step = _nothing) -> Disk:
         """Raises OSError."""
         place = folder / PLACE
         place.mkdir(mode=0o711, exist_ok=True)
@@ -157,17 +157,17 @@ class Disks:
         def mount() -> None:
             _run(line)
             then()
-            _keep_room(place)
+            _make_reserve(place)
 
         file = MountedFile(folder / IMAGE, place, first=first, mount=mount)
         return Disk(place, file, self._program("nsenter"))
 
-    def _mend(self, image: Path) -> None:
+    def _repair(self, image: Path) -> None:
         with image.open("rb") as file:
             file.seek(_STATE_AT)
             if file.read(2) == _CLEAN.to_bytes(2, "little"):
                 return
-        _run([self._program("e2fsck"), "-p", image], good=(0, _MENDED))
+        _run([self._program("e2fsck"), "-p", image], good=(0, _REPAIRED))
 
     def _template(self) -> Path:
         """An empty disk, made once for each size: to copy it is quicker."""
@@ -197,7 +197,7 @@ def find(state: Path, disk_mb: int, programs: str = PROGRAMS) -> Disks | NoDisks
     """Disks where one can be made, mounted and entered on this machine; else why not. Blocks."""
     if os.geteuid() != 0:
         return NoDisks("not started by root")
-    small = Disks(state, _TRIED_MB, programs)
+    small = Disks(state, _TRIAL_MB, programs)
     try:
         state.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".disk-", dir=state) as name:
@@ -214,24 +214,24 @@ def find(state: Path, disk_mb: int, programs: str = PROGRAMS) -> Disks | NoDisks
     return small.limited(disk_mb)
 
 
-def _make_parts(place: Path, owner: int | None) -> None:
+def _make_parts(place: Path, uid: int | None) -> None:
     for part in PARTS:
         (place / part).mkdir(mode=0o700)
-        _own(place / part, owner)
+        _chown(place / part, uid)
 
 
-def _keep_room(place: Path) -> None:
+def _make_reserve(place: Path) -> None:
     """Where there is plenty; it is taken without being written."""
     room = os.statvfs(place)
-    size = min(room.f_blocks * room.f_frsize // KEPT_PART, KEPT_MOST)
-    if room.f_bavail * room.f_frsize > 4 * size and not (place / KEPT).exists():
-        with (place / KEPT).open("xb") as file:
+    size = min(room.f_blocks * room.f_frsize // RESERVE_SHARE, RESERVE_MAX_BYTES)
+    if room.f_bavail * room.f_frsize > 4 * size and not (place / RESERVE_FILE).exists():
+        with (place / RESERVE_FILE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
 
 
-def _own(folder: Path, owner: int | None) -> None:
-    if owner is not None:
-        os.chown(folder, owner, owner)
+def _chown(folder: Path, uid: int | None) -> None:
+    if uid is not None:
+        os.chown(folder, uid, uid)
 
 
 def _copy(template: Path, image: Path) -> None:

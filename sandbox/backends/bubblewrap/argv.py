@@ -52,8 +52,10 @@ class CommandLine:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
-    def build(self, *, files: Mapping[str, int], seccomp: int, status: int, gate: int) -> list[str]:
-        line = [*self.before, "--json-status-fd", str(status), "--block-fd", str(gate)]
+    def build(
+        self, *, files: Mapping[str, int], seccomp: int, status: int, barrier: int
+    ) -> list[str]:
+        line = [*self.before, "--json-status-fd", str(status), "--block-fd", str(barrier)]
         line += ["--seccomp", str(seccomp)]
         for path, fd in files.items():
             line += ["--perms", "0644", "--file", str(fd), path]
@@ -106,8 +108,8 @@ def rlimits(limits: Limits, *, grouped: bool) -> str:
     return f"ulimit {words} || exit 126; unset BASH_ENV\n"
 
 
-def gate_words(fd: int) -> str:
-    """What bash reads before the command: nothing runs where the gate closed unopened."""
+def barrier_words(fd: int) -> str:
+    """What bash reads before the command: nothing runs where the barrier closed unopened."""
     return f"read -r -u {fd} || exit 125; unset REPLY; exec {fd}<&-\n"
 
 

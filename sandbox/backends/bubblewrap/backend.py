@@ -23,10 +23,10 @@ from sandbox.core.protocol import Limits
 from sandbox.egress.forwarder import Outlet
 from sandbox.host import cgroup
 from sandbox.host import seccomp_tables as seccomp
-from sandbox.host.orphans import end_leftovers
-from sandbox.host.remedies import mend_for
+from sandbox.host.orphans import end_orphans
+from sandbox.host.remedies import bubblewrap_remedy
 from sandbox.host.resource_watch import TreeSize
-from sandbox.host.run_users import owner_of, runs_as
+from sandbox.host.run_users import command_uid, uid_for_run
 from sandbox.host.tool_paths import check_tool_paths
 from sandbox.tree.environment import SYSTEM_PATH
 
@@ -91,42 +91,42 @@ class Bubblewrap:
             *(_identity(program) for program in programs if program),
         ]
 
-    def mend(self, said: str) -> str:
-        return mend_for(said)
+    def remedy(self, said: str) -> str:
+        return bubblewrap_remedy(said)
 
-    def end_leftovers(self) -> None:
-        end_leftovers()
+    def end_orphans(self) -> None:
+        end_orphans()
 
     def attach(
         self,
         folder: Path,
         base_objects: Path | None,
-        owner: int | None,
+        uid: int | None,
         outlet: Outlet | None = None,
     ) -> BubblewrapSandbox:
-        """Raises SandboxUnavailable where `owner` does not fit, or cannot get at a folder."""
-        drop = self._drop(owner)
+        """Raises SandboxUnavailable where `uid` does not fit, or cannot get at a folder."""
+        drop = self._drop(uid)
         for path in (folder / "workspace", base_objects, *self.tool_paths):
-            if path is not None and owner is not None:
-                _check_passable(path, owner)
-        disk = self.disks.open(folder, owner)
+            if path is not None and uid is not None:
+                _check_passable(path, uid)
+        disk = self.disks.open(folder, uid)
         tree, before = (disk.tree, disk.enter) if disk else (folder, [])
         before = [*before, *drop, self.bwrap]
         return BubblewrapSandbox(
             command_line(before, tree, base_objects, self.limits, self.tool_paths, outlet),
             disk or TreeSize(folder, self.limits.disk_mb << 20),
             limits=self.limits,
-            owner=owner,
+            uid=uid,
             groups=self._groups,
             filter_file=seccomp.filter_file(self.state),
             outlet=outlet,
         )
 
-    def owner_of(self, run_id: str) -> int | None:
-        return owner_of(run_id)
+    def uid_for_run(self, run_id: str) -> int | None:
+        return uid_for_run(run_id)
 
-    def _drop(self, owner: int | None) -> list[str]:
-        uid = runs_as(owner)
+    def _drop(self, uid: int | None) -> list[str]:
+        uid = command_uid(uid)
         if self.setpriv is None:
             return []
         ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]

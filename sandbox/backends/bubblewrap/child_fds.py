@@ -14,30 +14,30 @@ class Pipe:
     theirs: int
 
 
-class Handover:
+class ChildFds:
     """Opens what a child gets. The `with` block closes it here, our ends only after an error."""
 
     def __init__(self) -> None:
-        self.fds: list[int] = []
+        self.theirs: list[int] = []
         self._ours: list[int] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        for fd in self.fds + (self._ours if error else []):
+        for fd in self.theirs + (self._ours if error else []):
             os.close(fd)
 
-    def file(self, path: Path) -> int:
+    def open_read(self, path: Path) -> int:
         """A file opened anew: its reader reads from the beginning."""
         return self._give(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
-    def writable(self, path: Path) -> int:
+    def create_write(self, path: Path) -> int:
         """An empty file of ours to write to; its place must be free."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return self._give(os.open(path, flags, 0o600))
 
-    def data(self, data: bytes) -> int:
+    def memfd(self, data: bytes) -> int:
         """Bytes to read, as a file in memory: nobody has to feed it."""
         fd = self._give(os.memfd_create("data", os.MFD_CLOEXEC))
         with open(fd, "wb", closefd=False) as file:
@@ -45,24 +45,24 @@ class Handover:
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
 
-    def from_child(self, owner: int | None = None) -> Pipe:
+    def pipe_from_child(self, uid: int | None = None) -> Pipe:
         """A pipe to read here, without blocking.
 
-        `owner` may open the other end by name: what writes to `/dev/stderr` does.
+        `uid` may open the other end by name: what writes to `/dev/stderr` does.
         """
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
-        if owner is not None:
-            os.fchown(writing, owner, owner)
+        if uid is not None:
+            os.fchown(writing, uid, uid)
         return self._pipe(reading, writing)
 
-    def to_child(self) -> Pipe:
+    def pipe_to_child(self) -> Pipe:
         """A pipe to write to here, without blocking."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(writing, False)
         return self._pipe(writing, reading)
 
-    def again(self, fd: int) -> int:
+    def dup(self, fd: int) -> int:
         """The same open file once more."""
         return self._give(os.dup(fd))
 
@@ -71,5 +71,5 @@ class Handover:
         return Pipe(ours, self._give(theirs))
 
     def _give(self, fd: int) -> int:
-        self.fds.append(fd)
+        self.theirs.append(fd)
         return fd

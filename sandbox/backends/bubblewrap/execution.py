@@ -6,7 +6,7 @@ leader (bubblewrap outside) and the first process of the sandbox's process names
 when the latter has ended, the kernel has ended everything in the namespace.
 
 To join a control group can take the kernel 20 ms, so a thread does it while bubblewrap mounts. A
-gate holds the sandbox until then; where it closes unopened, bash reads no command.
+barrier holds the sandbox until then; where it closes unopened, bash reads no command.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from graph.errors import SandboxLost
-from sandbox.backends.bubblewrap.child_fds import Handover, Pipe
+from sandbox.backends.bubblewrap.child_fds import ChildFds, Pipe
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
 from sandbox.host.executors import on_starter, on_worker
@@ -30,13 +30,13 @@ READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0
 """How long killed processes may take to vanish; one stuck in the kernel can take for ever."""
 
-GATE_OPENS = b"go\n"
+START_SIGNAL = b"go\n"
 """bubblewrap takes the first byte, the shell in the sandbox the rest of the line."""
 
 _CHILD_PID = re.compile(rb'"child-pid": (\d+)')
 _EXIT_CODE = re.compile(rb'"exit-code": (\d+)')
 
-Admit = Callable[[int], None]
+JoinCgroup = Callable[[int], None]
 """Puts a process, and what it will start, under the kernel's limits. Raises OSError."""
 
 
@@ -48,25 +48,25 @@ class Spawned:
     pidfd: int
     output: int
     status: int
-    gate: int
+    barrier: int
 
 
 class Execution:
     """A command that runs. Await `wait()`; `stop` ends it at any time."""
 
     def __init__(
-        self, spawned: Spawned, kept: BothEnds, output_bytes: int, admit: Admit | None
+        self, spawned: Spawned, kept: BothEnds, output_bytes: int, join: JoinCgroup | None
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._spawned = spawned
         self._started = time.monotonic()
         self._output_bytes = output_bytes
-        self._admit = admit
-        self._admission: asyncio.Future[None] | None = None
+        self._join = join
+        self._joining: asyncio.Future[None] | None = None
         self._status = b""
         self._init_pidfd: int | None = None
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._finished: asyncio.Future[None] = self._loop.create_future()
+        self._reaped: asyncio.Future[None] = self._loop.create_future()
         self.closed = asyncio.Event()
         self.duration_ms = 0
         self.output = kept
@@ -94,14 +94,14 @@ class Execution:
         Raises SandboxLost where killed processes do not vanish.
         """
         try:
-            await asyncio.shield(self._ended)
+            await asyncio.shield(self._finished)
         finally:
             self.stop()
-            await self._vanish()
+            await self._wait_until_reaped()
 
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None:
         """Kill everything, at a limit or for another reason; the first one counts."""
-        if not self._ended.done():
+        if not self._finished.done():
             self.limit = limit
             self.loss = loss
             self._end()
@@ -109,10 +109,10 @@ class Execution:
 
     def _end(self) -> None:
         self.duration_ms = round((time.monotonic() - self._started) * 1000)
-        self._ended.set_result(None)
+        self._finished.set_result(None)
 
-    async def _vanish(self) -> None:
-        awaited = [self._gone, self._admission] if self._admission else [self._gone]
+    async def _wait_until_reaped(self) -> None:
+        awaited = [self._reaped, self._joining] if self._joining else [self._reaped]
         cancelled = False
         deadline = self._loop.time() + GONE_WITHIN_S
         while awaited and (left := deadline - self._loop.time()) > 0:
@@ -173,27 +173,27 @@ class Execution:
             return  # the leader tells why
         except OSError as error:
             self.stop(loss=f"it could not be watched: {error}")
-        if self._ended.done():
+        if self._finished.done():
             self._kill()
-        elif self._admit is None:
-            self._open_gate()
+        elif self._join is None:
+            self._release()
         else:
-            self._admission = on_worker(partial(self._admit, pid))
-            self._admission.add_done_callback(self._admitted)
+            self._joining = on_worker(partial(self._join, pid))
+            self._joining.add_done_callback(self._joined)
 
-    def _admitted(self, admission: "asyncio.Future[None]") -> None:
-        error = admission.exception()
+    def _joined(self, joining: "asyncio.Future[None]") -> None:
+        error = joining.exception()
         if isinstance(error, ProcessLookupError):
             return  # the leader tells why
         if error:
             self.stop(loss=f"its limits could not be set: {error}")
         else:
-            self._open_gate()
+            self._release()
 
-    def _open_gate(self) -> None:
+    def _release(self) -> None:
         if not self.closed.is_set():
             with contextlib.suppress(BrokenPipeError):
-                os.write(self._spawned.gate, GATE_OPENS)
+                os.write(self._spawned.barrier, START_SIGNAL)
 
     def _leader_exited(self) -> None:
         """Also the end of what the command left running: nothing outlives it."""
@@ -201,12 +201,12 @@ class Execution:
         self._read_status()
         self._kill()
         self._note_loss(self._spawned.leader.wait())
-        if not self._ended.done():
+        if not self._finished.done():
             self._end()
         if self._init_pidfd is None:
-            self._all_gone()
+            self._all_reaped()
         else:
-            self._loop.add_reader(self._init_pidfd, self._all_gone)
+            self._loop.add_reader(self._init_pidfd, self._all_reaped)
 
     def _note_loss(self, code: int) -> None:
         """Where bubblewrap came to no command, what it says is in the output."""
@@ -215,24 +215,24 @@ class Execution:
         said = self.output.kept[-500:].decode(errors="replace").strip()
         self.loss = f"it was killed from outside (signal {-code})" if code < 0 else said
 
-    def _all_gone(self) -> None:
+    def _all_reaped(self) -> None:
         if self._init_pidfd is not None:
             self._loop.remove_reader(self._init_pidfd)
         while self.output.total <= self._output_bytes and self._feed():
             pass
-        self._gone.set_result(None)
+        self._reaped.set_result(None)
 
     def _close(self) -> None:
         self.closed.set()
         ours = self._spawned
-        for fd in (ours.pidfd, ours.output, ours.status, ours.gate, self._init_pidfd):
+        for fd in (ours.pidfd, ours.output, ours.status, ours.barrier, self._init_pidfd):
             if fd is not None:
                 self._loop.remove_reader(fd)
                 os.close(fd)
 
 
-async def start(spawn: Callable[[], Spawned], attend: Callable[[Spawned], Execution]) -> Execution:
-    """Spawn on the thread for it and attend to it. What is cancelled meanwhile is ended first."""
+async def start(spawn: Callable[[], Spawned], monitor: Callable[[Spawned], Execution]) -> Execution:
+    """Spawn on the thread for it and monitor it. What is cancelled meanwhile is ended first."""
     spawned = on_starter(spawn)
     cancelled = False
     while not spawned.done():
@@ -240,7 +240,7 @@ async def start(spawn: Callable[[], Spawned], attend: Callable[[Spawned], Execut
             await asyncio.wait([spawned])
         except asyncio.CancelledError:
             cancelled = True
-    execution = attend(spawned.result())
+    execution = monitor(spawned.result())
     if cancelled:
         execution.stop()
         await execution.wait()
@@ -250,12 +250,12 @@ async def start(spawn: Callable[[], Spawned], attend: Callable[[Spawned], Execut
 
 def spawn(
     line: Sequence[str],
-    handover: Handover,
+    fds: ChildFds,
     *,
     stdin: int,
     output: Pipe,
     status: Pipe,
-    gate: Pipe,
+    barrier: Pipe,
     environment: Mapping[str, str],
 ) -> Spawned:
     """Start a command line in a session of its own, output and errors in one pipe.
@@ -267,7 +267,7 @@ def spawn(
         stdin=stdin,
         stdout=output.theirs,
         stderr=output.theirs,
-        pass_fds=[fd for fd in handover.fds if fd not in {stdin, output.theirs}],
+        pass_fds=[fd for fd in fds.theirs if fd not in {stdin, output.theirs}],
         env=environment,
         cwd="/",
         start_new_session=True,
@@ -278,4 +278,4 @@ def spawn(
         os.killpg(leader.pid, signal.SIGKILL)
         leader.wait()
         raise
-    return Spawned(leader, pidfd, output.ours, status.ours, gate.ours)
+    return Spawned(leader, pidfd, output.ours, status.ours, barrier.ours)

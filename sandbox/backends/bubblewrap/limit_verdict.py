@@ -12,15 +12,15 @@ NO_SPACE = (b"o space left on device", b"unable to write file")
 
 
 @dataclass(frozen=True)
-class Refused:
+class LimitEvidence:
     """What the kernel refused to a command.
 
-    `filled`: it left the tree's own disk full that was not; `short`: of that half is taken.
+    `filled`: it left the tree's own disk full that was not; `half_full`: of that half is taken.
     """
 
     usage: Usage
     filled: bool
-    short: bool
+    half_full: bool
 
     def limit(self, output: bytes, *, failed: bool) -> LimitHit | None:
         """The limit that a command met.
@@ -31,7 +31,7 @@ class Refused:
             return "memory"
         if failed and self.usage.pids_refusals and _says(output, NO_PROCESS):
             return "pids"
-        said = failed and self.short and _says(output, NO_SPACE)
+        said = failed and self.half_full and _says(output, NO_SPACE)
         return "disk" if self.filled or said else None
 
 

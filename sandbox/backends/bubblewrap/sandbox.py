@@ -14,13 +14,13 @@ from sandbox.backends.bubblewrap.argv import (
     ETC,
     RLIMITS,
     CommandLine,
-    gate_words,
+    barrier_words,
     output_words,
     rlimits,
 )
-from sandbox.backends.bubblewrap.child_fds import Handover
+from sandbox.backends.bubblewrap.child_fds import ChildFds
 from sandbox.backends.bubblewrap.execution import Execution, Spawned, spawn, start
-from sandbox.backends.bubblewrap.limit_verdict import Refused
+from sandbox.backends.bubblewrap.limit_verdict import LimitEvidence
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits
 from sandbox.egress.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
@@ -42,14 +42,14 @@ class BubblewrapSandbox(LocalSandbox):
         size: TreeSize | Disk,
         *,
         limits: Limits,
-        owner: int | None,
+        uid: int | None,
         groups: cgroup.Groups | None,
         filter_file: Path,
         outlet: Outlet | None = None,
     ) -> None:
         super().__init__(size, limits)
         self._line = line
-        self._owner = owner
+        self._uid = uid
         self._groups = groups
         self._filter_file = filter_file
         self._files = {**ETC, SCRIPT_FILE: SCRIPT.encode()} if outlet else ETC
@@ -60,10 +60,10 @@ class BubblewrapSandbox(LocalSandbox):
     async def _carry_out(self, command: Command) -> ExecResult:
         group = self._groups.new() if self._groups else None
         disk = self._disk
-        was_full = disk is not None and disk.full
+        was_full = disk is not None and disk.is_full
         try:
             execution = await start(
-                partial(self._spawn, command), partial(self._attend, group, command.keep_bytes)
+                partial(self._spawn, command), partial(self._monitor, group, command.keep_bytes)
             )
             watchers = [] if group else [watch_processes(execution, self._limits)]
             await self._finish(execution, command.seconds, watchers)
@@ -71,53 +71,53 @@ class BubblewrapSandbox(LocalSandbox):
         finally:
             ending = on_worker(group.end) if group else None
             usage = await asyncio.shield(ending) if ending else cgroup.Usage()
-        filled = disk is not None and disk.full > was_full
+        filled = disk is not None and disk.is_full > was_full
         if disk and filled:
-            await on_worker(disk.relieve)
-        short = disk is not None and disk.short
-        return _result(execution, Refused(usage, filled=filled, short=short))
+            await on_worker(disk.release_reserve)
+        half_full = disk is not None and disk.half_full
+        return _result(execution, LimitEvidence(usage, filled=filled, half_full=half_full))
 
     def _spawn(self, command: Command) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""
         try:
-            with Handover() as handover:
-                output, status = handover.from_child(self._owner), handover.from_child()
-                gate = handover.to_child()
-                prelude = self._rlimits + gate_words(handover.again(gate.theirs)) + self._start
+            with ChildFds() as fds:
+                output, status = fds.pipe_from_child(self._uid), fds.pipe_from_child()
+                barrier = fds.pipe_to_child()
+                prelude = self._rlimits + barrier_words(fds.dup(barrier.theirs)) + self._start
                 if command.target:
-                    prelude += output_words(handover.writable(command.target))
+                    prelude += output_words(fds.create_write(command.target))
                 texts = {**self._files, RLIMITS: prelude.encode(), **command.files}
                 line = self._line.build(
-                    files={path: handover.data(text) for path, text in texts.items()},
-                    seccomp=handover.file(self._filter_file),
+                    files={path: fds.memfd(text) for path, text in texts.items()},
+                    seccomp=fds.open_read(self._filter_file),
                     status=status.theirs,
-                    gate=gate.theirs,
+                    barrier=barrier.theirs,
                 )
                 return spawn(
                     [*line, *command.program],
-                    handover,
-                    stdin=_input(handover, command),
+                    fds,
+                    stdin=_input(fds, command),
                     output=output,
                     status=status,
-                    gate=gate,
+                    barrier=barrier,
                     environment={**ENVIRONMENT, **command.environment, MARK: self._service},
                 )
         except OSError as error:
             raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
 
-    def _attend(self, group: cgroup.Group | None, keep_bytes: int, spawned: Spawned) -> Execution:
+    def _monitor(self, group: cgroup.Group | None, keep_bytes: int, spawned: Spawned) -> Execution:
         output_bytes = max(self._limits.output_bytes, keep_bytes)
-        admit = group.admit if group else None
-        return Execution(spawned, BothEnds(keep_bytes), output_bytes, admit)
+        join = group.join if group else None
+        return Execution(spawned, BothEnds(keep_bytes), output_bytes, join)
 
 
-def _input(handover: Handover, command: Command) -> int:
+def _input(fds: ChildFds, command: Command) -> int:
     if command.source:
-        return handover.file(command.source)
-    return handover.data(command.stdin) if command.stdin else DEVNULL
+        return fds.open_read(command.source)
+    return fds.memfd(command.stdin) if command.stdin else DEVNULL
 
 
-def _result(execution: Execution, refused: Refused) -> ExecResult:
+def _result(execution: Execution, refused: LimitEvidence) -> ExecResult:
     """Raises SandboxLost where the command neither ended nor met a limit."""
     limit, code = execution.limit, execution.exit_code
     if limit is None:

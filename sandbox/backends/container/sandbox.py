@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from graph.errors import SandboxLost
-from sandbox.backends.container.wire import Answer, Order, order_of, pieces_of, read_answer
+from sandbox.backends.container.wire import (
+    ExecAnswer,
+    ExecRequest,
+    exec_request,
+    pieces_of,
+    read_answer,
+)
 from sandbox.core.file_access import read_file, write_file
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits, Sandbox
@@ -42,7 +48,7 @@ class Process(Protocol):
 class Container(Protocol):
     """Where processes are started. Every call raises SandboxError."""
 
-    async def start(self, words: Sequence[str], *, timeout_s: int) -> Process: ...
+    async def start(self, argv: Sequence[str], *, timeout_s: int) -> Process: ...
 
     async def end(self) -> None:
         """Kill everything in it; it is gone."""
@@ -55,7 +61,7 @@ class RemoteSandbox(Sandbox):
     def __init__(self, container: Container, limits: Limits) -> None:
         self._container = container
         self._limits = limits
-        self._running: set[_Conversation] = set()
+        self._running: set[_Exec] = set()
         self._closed = False
         self._tree_bytes = 0
 
@@ -72,9 +78,9 @@ class RemoteSandbox(Sandbox):
             return NO_COMMAND
         script = told.files.get(COMMAND_FILE, b"")
         program = told.program[:1] if script else told.program
-        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        order = replace(order, script_bytes=len(script), input_bytes=len(stdin))
-        return await self.carry_out(order, pieces_of(script + stdin), keep_bytes)
+        request = exec_request(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        request = replace(request, script_bytes=len(script), input_bytes=len(stdin))
+        return await self.carry_out(request, pieces_of(script + stdin), keep_bytes)
 
     async def execute(
         self,
@@ -84,9 +90,9 @@ class RemoteSandbox(Sandbox):
         timeout_s: float | None = None,
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        order = order_of(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        order = replace(order, input_bytes=len(stdin))
-        return await self.carry_out(order, pieces_of(stdin), keep_bytes)
+        request = exec_request(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        request = replace(request, input_bytes=len(stdin))
+        return await self.carry_out(request, pieces_of(stdin), keep_bytes)
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
         return await read_file(self.execute, path, max_bytes)
@@ -97,67 +103,69 @@ class RemoteSandbox(Sandbox):
     async def close(self) -> None:
         """The container stays, for the next who asks for its tree."""
         self._closed = True
-        ending = [conversation.stop() for conversation in self._running]
+        ending = [execution.stop() for execution in self._running]
         if ending:
             await asyncio.wait(ending, timeout=_SLACK_S)
 
-    async def carry_out(self, order: Order, pieces: Iterable[bytes], keep_bytes: int) -> ExecResult:
-        """Start what the order says, feed it, and wait until all of it has ended."""
+    async def carry_out(
+        self, request: ExecRequest, pieces: Iterable[bytes], keep_bytes: int
+    ) -> ExecResult:
+        """Start what the request says, feed it, and wait until all of it has ended."""
         if self._closed:
             raise SandboxLost("the sandbox is closed")
-        known = replace(order, tree_bytes=self._tree_bytes)
-        conversation = _Conversation(self._container, known, pieces, keep_bytes)
-        self._running.add(conversation)
+        known = replace(request, tree_bytes=self._tree_bytes)
+        execution = _Exec(self._container, known, pieces, keep_bytes)
+        self._running.add(execution)
         try:
-            answer = await conversation.answer()
+            answer = await execution.answer()
         except SandboxLost as error:
             if self._closed:
                 raise SandboxLost("the sandbox is closed") from error
             raise
         finally:
-            self._running.discard(conversation)
+            self._running.discard(execution)
         if answer is None:
-            return await self._timed_out(order)
+            return await self._timed_out(request)
         self._tree_bytes = answer.tree_bytes or self._tree_bytes
         return answer.result
 
-    async def sweep(self) -> bool:
+    async def kill_all(self) -> bool:
         """End everything that any command runs in it; whether that is so."""
-        order = replace(order_of(["/bin/true"], self._limits, timeout_s=5), sweep=True)
+        request = replace(exec_request(["/bin/true"], self._limits, timeout_s=5), kill_others=True)
         try:
-            return await _Conversation(self._container, order, (), 0).answer() is not None
+            return await _Exec(self._container, request, (), 0).answer() is not None
         except SandboxLost:
             return False
 
-    async def _timed_out(self, order: Order) -> ExecResult:
+    async def _timed_out(self, request: ExecRequest) -> ExecResult:
         """The result of a command whose supervisor gave no answer in time."""
-        if not await self.sweep():
+        if not await self.kill_all():
             await self._container.end()
             raise SandboxLost("the sandbox was lost: it does not answer")
-        took = math.ceil(order.patience_s * 1000)
+        took = math.ceil(request.answer_within_s * 1000)
         return ExecResult(exit_code=None, output=b"", dropped=0, duration_ms=took, limit="time")
 
 
-class _Conversation:
+class _Exec:
     """With one process: its input goes in, its output and the supervisor's answer come out."""
 
     def __init__(
-        self, container: Container, order: Order, pieces: Iterable[bytes], keep_bytes: int
+        self, container: Container, request: ExecRequest, pieces: Iterable[bytes], keep_bytes: int
     ) -> None:
         self._container = container
-        self._order = order
-        self._pieces = itertools.chain([order.head], pieces)
+        self._request = request
+        self._pieces = itertools.chain([request.stdin_preamble], pieces)
         self._kept = BothEnds(keep_bytes)
         self._stopped = asyncio.Event()
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(_heard)
+        self._task.add_done_callback(_consume_exception)
 
-    def stop(self) -> "asyncio.Task[Answer | None]":
+    def stop(self) -> "asyncio.Task[ExecAnswer | None]":
         """Let everything of it be killed; the task ends when that is so."""
         self._stopped.set()
         return self._task
 
-    async def answer(self) -> Answer | None:
+    async def answer(self) -> ExecAnswer | None:
         """None where its time was over before it answered. Raises SandboxError."""
         try:
             return await asyncio.shield(self._task)
@@ -166,21 +174,21 @@ class _Conversation:
             await asyncio.wait([self._task], timeout=_SLACK_S)
             raise
 
-    async def _run(self) -> Answer | None:
-        seconds = math.ceil(self._order.patience_s)
+    async def _run(self) -> ExecAnswer | None:
+        seconds = math.ceil(self._request.answer_within_s)
         try:
             async with asyncio.timeout(seconds + _SLACK_S):
-                return await self._converse(seconds)
+                return await self._exchange(seconds)
         except TimeoutError as error:
             raise SandboxLost("the sandbox was lost: nothing is heard of it") from error
 
-    async def _converse(self, seconds: int) -> Answer | None:
+    async def _exchange(self, seconds: int) -> ExecAnswer | None:
         told = BothEnds(_ANSWER_BYTES)
-        process = await self._container.start(self._order.words, timeout_s=seconds)
+        process = await self._container.start(self._request.argv, timeout_s=seconds)
         feeding = asyncio.create_task(self._feed(process))
         try:
             await asyncio.gather(
-                _read(process.output(), self._kept, self._order.output_bytes),
+                _read(process.output(), self._kept, self._request.output_bytes),
                 _read(process.told(), told, _ANSWER_BYTES),
             )
             code = await process.wait()
@@ -202,7 +210,7 @@ class _Conversation:
         await process.end_input()
 
 
-def _heard(task: "asyncio.Task[Answer | None]") -> None:
+def _consume_exception(task: "asyncio.Task[ExecAnswer | None]") -> None:
     """Who was cancelled does not ask for the error."""
     if not task.cancelled():
         task.exception()

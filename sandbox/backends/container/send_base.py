@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graph.errors import SandboxError
 from sandbox.backends.container.sandbox import RemoteSandbox
-from sandbox.backends.container.wire import order_of
+from sandbox.backends.container.wire import exec_request
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
 from sandbox.tree.checkout import base_objects
 from sandbox.tree.environment import HOME
@@ -28,16 +28,16 @@ chmod -R u=rwX,go=rX {BASE_OBJECTS}
 async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> None:
     """Give a new container the base's objects, and the folders of an empty tree."""
     base = await asyncio.to_thread(BaseObjects.of, base_objects(git_dir))
-    order = replace(
-        order_of(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
+    request = replace(
+        exec_request(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
         timeout_s=_TIMEOUT_S,
         disk_mb=_DISK_MB,
         input_bytes=base.size,
         user=None,
         folder="/",
-        give=(WORKSPACE, HOME),
+        chown_dirs=(WORKSPACE, HOME),
     )
-    result = await sandbox.carry_out(order, base.pieces(), _TOLD)
+    result = await sandbox.carry_out(request, base.pieces(), _TOLD)
     if result.exit_code != 0:
         reason = f"the {result.limit} limit was reached" if result.limit else result.text
         raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")

@@ -8,9 +8,9 @@ neither stop it nor write its answer. As a subreaper it becomes the parent of wh
 leaves behind: where it has no child any more, nothing of the command is left. Where the kernel has
 no subreapers, commands go one after the other, and each takes with it every process of its user.
 
-Standard input carries this source, the order, a long command, what the command reads, and stays
+Standard input carries this source, the request, a long command, what the command reads, and stays
 open: its end says that nobody waits any more. Standard output carries the command's, standard
-error the answer. The first argument is the length of the source, the second that of the order.
+error the answer. The first argument is the length of the source, the second that of the request.
 """
 
 import ctypes
@@ -60,15 +60,15 @@ class Ended(Exception):
 class Command:
     """One command, and what may be used by it."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self.order = order
-        user = order["user"]
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.request = request
+        user = request["user"]
         self.user: int | None = user if user is not None and can_become(user) else None
         self.crowded = PRCTL(SUBREAPER, 1, 0, 0, 0) == 0
-        self.alone = order["sweep"] or not self.crowded
+        self.alone = request["kill_others"] or not self.crowded
         self.written = 0
         self.code: int | None = None
-        self.memory = order["memory_mb"] << 20
+        self.memory = request["memory_mb"] << 20
         self.scan_at = 0.0
         self.others = 0 if self.user is None else threads_of(owned(processes(), self.user))
 
@@ -76,12 +76,14 @@ class Command:
         """The answer: an exit code or a limit, or why there is neither."""
         if self.alone and self.user is None:
             return answer(lost="this container has no other user, or no subreapers")
-        self.give_folders()
-        if not (self.crowded or self.order["sweep"]):
+        self.chown_folders()
+        if not (self.crowded or self.request["kill_others"]):
             self.wait_for_turn()
         script, given = self.take_input()
         woken = wake_on_children()
-        disk = Disk(self.order["folders"], self.order["disk_mb"] << 20, self.order["tree_bytes"])
+        disk = Disk(
+            self.request["folders"], self.request["disk_mb"] << 20, self.request["tree_bytes"]
+        )
         output, theirs = os.pipe()
         started = time.monotonic()
         try:
@@ -103,8 +105,8 @@ class Command:
         limit = end.limit or (None if end.lost else self.late_limit(output, disk))
         return answer(None if limit else self.code, limit, end.lost, took, disk.size)
 
-    def give_folders(self) -> None:
-        for folder in self.order["give"]:
+    def chown_folders(self) -> None:
+        for folder in self.request["chown_dirs"]:
             os.makedirs(folder, exist_ok=True)
             if self.user is not None:
                 os.chown(folder, self.user, self.user)
@@ -115,23 +117,23 @@ class Command:
 
     def take_input(self) -> tuple[IO[bytes] | None, IO[bytes] | int]:
         """The command as a file, where it is long, and what it reads."""
-        script, given = self.order["script_bytes"], self.order["input_bytes"]
+        script, given = self.request["script_bytes"], self.request["input_bytes"]
         return spool(script) if script else None, spool(given) if given else subprocess.DEVNULL
 
     def start(self, script: IO[bytes] | None, given: IO[bytes] | int, output: int) -> int:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("MODAL_")
         }
-        path = f"{inherited.get('PATH', os.defpath)}:{self.order['more_path']}"
+        path = f"{inherited.get('PATH', os.defpath)}:{self.request['more_path']}"
         more = [f"/proc/self/fd/{script.fileno()}"] if script else []
         self.started = subprocess.Popen(  # kept: as garbage it would bury its process itself
-            [*self.order["program"], *more],
+            [*self.request["program"], *more],
             stdin=given,
             stdout=output,
             stderr=output,
             pass_fds=[script.fileno()] if script else [],
-            cwd=self.order["folder"],
-            env={**inherited, **self.order["environment"], "PATH": path},
+            cwd=self.request["folder"],
+            env={**inherited, **self.request["environment"], "PATH": path},
             start_new_session=True,
             user=self.user,
             group=self.user,
@@ -146,12 +148,12 @@ class Command:
         PRCTL(DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
         limits = {
             resource.RLIMIT_CORE: 0,
-            resource.RLIMIT_FSIZE: self.order["disk_mb"] << 20,
+            resource.RLIMIT_FSIZE: self.request["disk_mb"] << 20,
             resource.RLIMIT_NOFILE: 4096,
             resource.RLIMIT_DATA: 2 * self.memory,
         }
         if self.user is not None:
-            limits[resource.RLIMIT_NPROC] = self.order["pids"] + self.others
+            limits[resource.RLIMIT_NPROC] = self.request["pids"] + self.others
         for kind, most in limits.items():
             hard = resource.getrlimit(kind)[1]
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -159,7 +161,7 @@ class Command:
 
     def attend(self, leader: int, output: int, woken: int, disk: Disk) -> NoReturn:
         """Pass its output on and watch what it uses, until it ended."""
-        deadline = time.monotonic() + self.order["timeout_s"]
+        deadline = time.monotonic() + self.request["timeout_s"]
         os.set_blocking(output, False)
         poll = select.poll()
         for source in (0, output, woken):
@@ -192,7 +194,7 @@ class Command:
         while rest:
             rest = rest[os.write(1, rest) :]
         self.written += len(data)
-        if self.written > self.order["output_bytes"]:
+        if self.written > self.request["output_bytes"]:
             raise Ended("output")
         return bool(data)
 
@@ -216,7 +218,7 @@ class Command:
         if now < self.scan_at:
             return
         mine = self.mine()
-        if threads_of(mine) >= self.order["pids"]:
+        if threads_of(mine) >= self.request["pids"]:
             raise Ended("pids")
         resident = sum(pages for _, _, pages in mine.values()) * PAGE
         if resident > self.memory and sum(map(proportional, mine)) > self.memory:

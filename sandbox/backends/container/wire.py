@@ -39,12 +39,12 @@ exec(compile(source, "supervisor", "exec"))
 
 
 @dataclass(frozen=True)
-class Order:
+class ExecRequest:
     """What the supervisor is told; its fields are read by `sandbox.backends.container.supervisor`.
 
     `tree_bytes` is what the last answer told of the tree: only what grows over its limit is ended.
-    `give` names folders that are made, and given to the user of commands, before it starts.
-    `sweep` says that every other command ends with it.
+    `chown_dirs` names folders that are made, and given to the user of commands, before it starts.
+    `kill_others` says that every other command ends with it.
     """
 
     program: tuple[str, ...]
@@ -59,24 +59,24 @@ class Order:
     user: int | None = USER
     folder: str = WORKSPACE
     folders: tuple[str, ...] = FOLDERS
-    give: tuple[str, ...] = ()
-    sweep: bool = False
+    chown_dirs: tuple[str, ...] = ()
+    kill_others: bool = False
     environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES))
     more_path: str = OWN_PROGRAMS
 
     @property
-    def patience_s(self) -> float:
+    def answer_within_s(self) -> float:
         """How long it may take until the answer is there, at most."""
         given = self.script_bytes + self.input_bytes
         return self.timeout_s + supervisor.GONE_WITHIN_S + _SLACK_S + given / _SLOWEST
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def argv(self) -> tuple[str, ...]:
         """The words of the exec: short, whatever the command is."""
         return ("python3", "-I", "-S", "-c", _BEGIN, str(len(_SOURCE)), str(len(self._text)))
 
     @property
-    def head(self) -> bytes:
+    def stdin_preamble(self) -> bytes:
         """What goes into its standard input before the command and its input."""
         return _SOURCE + self._text
 
@@ -85,11 +85,11 @@ class Order:
         return json.dumps(asdict(self)).encode()
 
 
-def order_of(
+def exec_request(
     program: Sequence[str], limits: Limits, *, timeout_s: float | None = None, keep_bytes: int = 0
-) -> Order:
-    """An order within the limits: a caller may shorten the time, never lengthen it."""
-    return Order(
+) -> ExecRequest:
+    """An request within the limits: a caller may shorten the time, never lengthen it."""
+    return ExecRequest(
         program=tuple(program),
         timeout_s=limits.timeout_s if timeout_s is None else min(timeout_s, limits.timeout_s),
         output_bytes=max(limits.output_bytes, keep_bytes),
@@ -105,14 +105,14 @@ def pieces_of(data: bytes) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExecAnswer:
     """How a command ended, and what its tree then held; 0 where nobody looked."""
 
     result: ExecResult
     tree_bytes: int = 0
 
 
-def read_answer(told: bytes, kept: BothEnds) -> Answer:
+def read_answer(told: bytes, kept: BothEnds) -> ExecAnswer:
     """What the supervisor answered. Raises SandboxLost: nothing."""
     try:
         answer = json.loads(told.strip().splitlines()[-1])
@@ -130,4 +130,4 @@ def read_answer(told: bytes, kept: BothEnds) -> Answer:
         duration_ms=took,
         limit=limit,
     )
-    return Answer(result, tree_bytes)
+    return ExecAnswer(result, tree_bytes)

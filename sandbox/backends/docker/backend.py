@@ -21,9 +21,9 @@ from sandbox.core.protocol import Limits
 from sandbox.core.shell_command import NOTHING
 from sandbox.egress.forwarder import FILES, Outlet
 from sandbox.host.orphans import is_gone, process_name
-from sandbox.host.remedies import docker_mend
+from sandbox.host.remedies import docker_remedy
 from sandbox.host.resource_watch import TreeSize
-from sandbox.host.run_users import owner_of, runs_as
+from sandbox.host.run_users import command_uid, uid_for_run
 from sandbox.host.tool_paths import check_tool_paths
 
 LABEL = "coding-agent.service"
@@ -94,12 +94,12 @@ class Docker:
         self,
         folder: Path,
         base_objects: Path | None,
-        owner: int | None,
+        uid: int | None,
         outlet: Outlet | None = None,
     ) -> DockerSandbox:
-        """Raises SandboxUnavailable where `owner` does not fit."""
-        uid = runs_as(owner)
-        user = (uid, uid if owner is not None else os.getegid())
+        """Raises SandboxUnavailable where `uid` does not fit."""
+        uid = command_uid(uid)
+        user = (uid, uid if uid is not None else os.getegid())
         line = container_line(
             image=self._image_id,
             path=self._image_path,
@@ -117,17 +117,17 @@ class Docker:
             self._cli, line, size, limits=self.limits, state=self.state, always=always
         )
 
-    def owner_of(self, run_id: str) -> int | None:
-        return owner_of(run_id)
+    def uid_for_run(self, run_id: str) -> int | None:
+        return uid_for_run(run_id)
 
     def identity(self) -> list[object]:
         filtered = profile_file(self.state).name
         return [self._daemon, self._image_id, filtered, *map(str, self.tool_paths)]
 
-    def mend(self, said: str) -> str:
-        return docker_mend(said, self.image)
+    def remedy(self, said: str) -> str:
+        return docker_remedy(said, self.image)
 
-    def end_leftovers(self) -> None:
+    def end_orphans(self) -> None:
         """Remove the containers of services that are no more. Blocks."""
         listed = self._cli.ask(
             *("ps", "--all", "--no-trunc", f"--filter=label={LABEL}"),
@@ -144,7 +144,7 @@ class Docker:
         if told.returncode != 0 or not info.get("ServerVersion"):
             said = info.get("ServerErrors") or told.stderr.strip()[-TOLD:]
             raise SandboxUnavailable(
-                f"docker's daemon does not answer: {said}", docker_mend(str(said), self.image)
+                f"docker's daemon does not answer: {said}", docker_remedy(str(said), self.image)
             )
         return {key: info.get(key) for key in ("ServerVersion", "DefaultRuntime", "ID")}
 

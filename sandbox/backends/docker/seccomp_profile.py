@@ -14,12 +14,12 @@ from typing import Any
 
 from sandbox.core.atomic_file import write_whole
 from sandbox.host.seccomp_tables import (
+    ENOSYS_CALLS,
+    EPERM_CALLS,
     LOW_HALF,
     NAMESPACE_FLAGS,
-    REFUSED,
     SOCKET_FAMILIES,
     TERMINAL_REQUESTS,
-    UNKNOWN,
 )
 
 ALLOWED = (
@@ -82,13 +82,13 @@ def profile_file(state: Path) -> Path:
 
 
 def profile() -> dict[str, Any]:
-    allowed = sorted(set(ALLOWED.split()) - set(REFUSED.split()) - set(UNKNOWN))
+    allowed = sorted(set(ALLOWED.split()) - set(EPERM_CALLS.split()) - set(ENOSYS_CALLS))
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "archMap": [{"architecture": f"SCMP_ARCH_{name}"} for name in ARCHITECTURES],
         "syscalls": [
             {"names": allowed, "action": "SCMP_ACT_ALLOW"},
-            {"names": UNKNOWN, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
+            {"names": ENOSYS_CALLS, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
             _where("clone", 0, sum(NAMESPACE_FLAGS), 0),
             *(_where("socket", 0, LOW_HALF, family) for family in SOCKET_FAMILIES),
             *(_where("personality", 0, LOW_HALF, known) for known in PERSONALITIES),

@@ -1,2 +1,2 @@
-from .client import Boxes as Boxes
+from .client import ModalClient as ModalClient
 from .trees import ModalSandboxes as ModalSandboxes

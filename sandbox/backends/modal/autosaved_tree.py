@@ -27,7 +27,7 @@ Reopen = Callable[[], Awaitable[tuple[Sandbox, str]]]
 """Opens the tree again and says what it holds. Raises SandboxError."""
 
 
-class LastingTree(Sandbox):
+class AutosavedTree(Sandbox):
     """One tree, in one sandbox after another."""
 
     def __init__(
@@ -157,7 +157,7 @@ class LastingTree(Sandbox):
         return True
 
 
-def tree_of(at: float) -> str:
+def restored_message(at: float) -> str:
     """Says of when a restored tree is."""
     clock = time.strftime("%H:%M:%S", time.gmtime(at))
     return (

@@ -31,10 +31,10 @@ from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 from sandbox.backends.container.wire import USER
 from sandbox.core.protocol import Limits
 
-OURS, MADE = "coding-agent", "made"
+TAG_STATE, TAG_CREATED = "coding-agent", "made"
 """Tags of every Sandbox of ours: how far the tree in it is made, and when that was begun."""
 
-FOREIGN = (modal.Error, GRPCError, StreamTerminatedError, OSError)
+MODAL_ERRORS = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 _REFUSED = (AuthError, PermissionDeniedError, VersionError)
 _PASSING = (ResourceExhaustedError, ServiceError, InternalError)
 _CPU_RESERVED, _MEMORY_RESERVED_MB = 0.5, 512
@@ -51,7 +51,7 @@ _REACH = "Let this machine reach Modal, or set CODING_AGENT_SANDBOX to auto."
 
 
 @dataclass(frozen=True)
-class Kept:
+class SetupImage:
     """What a set-up left: an image of its files; whether it ran scripts of the repository."""
 
     key: str
@@ -62,12 +62,12 @@ class Kept:
 class ImageGone(Exception):
     """Raised when a kept image is no more: Modal removes it after its time."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: SetupImage) -> None:
         super().__init__(kept)
         self.kept = kept
 
 
-class BoxProcess:
+class ModalProcess:
     """A process in a Sandbox."""
 
     def __init__(self, process: "ContainerProcess[bytes]") -> None:
@@ -80,60 +80,60 @@ class BoxProcess:
         return _mapped_pieces(self._process.stderr)
 
     async def write(self, data: bytes) -> None:
-        with mapped():
+        with mapped_errors():
             self._process.stdin.write(data)
             await self._process.stdin.drain.aio()
 
     async def end_input(self) -> None:
-        with mapped():
+        with mapped_errors():
             self._process.stdin.write_eof()
             await self._process.stdin.drain.aio()
 
     async def wait(self) -> int | None:
-        with mapped():
+        with mapped_errors():
             code = await self._process.wait.aio()
         return None if code == _TIMED_OUT else code
 
 
-class Box:
+class ModalSandbox:
     """One Sandbox of Modal."""
 
     def __init__(self, sandbox: modal.Sandbox) -> None:
         self._sandbox = sandbox
 
-    async def start(self, words: Sequence[str], *, timeout_s: int) -> BoxProcess:
-        with mapped():
-            return BoxProcess(await self._sandbox.exec.aio(*words, timeout=timeout_s, text=False))
+    async def start(self, words: Sequence[str], *, timeout_s: int) -> ModalProcess:
+        with mapped_errors():
+            return ModalProcess(await self._sandbox.exec.aio(*words, timeout=timeout_s, text=False))
 
     async def runs(self) -> bool:
-        with mapped():
+        with mapped_errors():
             return await self._sandbox.poll.aio() is None
 
     async def tags(self) -> dict[str, str]:
-        with mapped():
+        with mapped_errors():
             return dict(await self._sandbox.get_tags.aio())
 
     async def mark(self, tags: Mapping[str, str]) -> None:
         """Give it these tags in place of those it had; what runs in it cannot change them."""
-        with mapped():
+        with mapped_errors():
             await self._sandbox.set_tags.aio(dict(tags))
 
     async def snapshot(self) -> str:
         """The id of an image of its files."""
-        with mapped():
+        with mapped_errors():
             image = await self._sandbox.snapshot_filesystem.aio(_SNAPSHOT_S, ttl=_KEPT_S)
             return image.object_id
 
     async def end(self) -> None:
         """Everything in it is killed, and it is gone; nothing happens where it is already."""
-        with mapped():
+        with mapped_errors():
             try:
                 await self._sandbox.terminate.aio(wait=True)
             except NotFoundError:
                 return
 
 
-class Boxes:
+class ModalClient:
     """The Sandboxes of one app, on a toolchain `image` by the name it has in a registry.
 
     `lifetime_s` and `idle_s` end one that everybody has forgotten. Of the cores and the memory that
@@ -162,41 +162,41 @@ class Boxes:
     async def reach(self) -> None:
         """Raises SandboxUnavailable where Modal does not know whose Sandboxes these would be."""
         try:
-            with mapped():
+            with mapped_errors():
                 await self._looked_up()
         except SandboxLost as error:
             raise SandboxUnavailable(error.message, _REACH) from error
 
-    async def find(self, name: str) -> Box | None:
+    async def find(self, name: str) -> ModalSandbox | None:
         """The one of that name, where it runs."""
-        with mapped():
+        with mapped_errors():
             try:
-                box = Box(await modal.Sandbox.from_name.aio(self._app_name, name))
+                box = ModalSandbox(await modal.Sandbox.from_name.aio(self._app_name, name))
                 return box if await box.runs() else None
             except NotFoundError:
                 return None
 
-    async def tagged(self, tags: Mapping[str, str]) -> list[Box]:
+    async def tagged(self, tags: Mapping[str, str]) -> list[ModalSandbox]:
         """Those that run and have at least these tags."""
-        with mapped():
+        with mapped_errors():
             app = await self._looked_up()
             listed = modal.Sandbox.list.aio(app_id=app.app_id, tags=dict(tags))
-            return [Box(sandbox) async for sandbox in listed]
+            return [ModalSandbox(sandbox) async for sandbox in listed]
 
     async def make(
         self,
         name: str,
         tags: Mapping[str, str],
         *,
-        kept: Kept | None = None,
+        kept: SetupImage | None = None,
         hosts: Sequence[str] = (),
         emit: Emit = unheard,
-    ) -> Box | None:
+    ) -> ModalSandbox | None:
         """A new one, None where the name is taken; without a network, or with `hosts` alone.
 
         Raises ImageGone where it was to begin with what was kept.
         """
-        with mapped():
+        with mapped_errors():
             image = modal.Image.from_id(kept.image) if kept else self._image
             for attempt, wait in enumerate((*self._waits_s, None), start=2):
                 making = asyncio.create_task(self._create(name, tags, image, hosts))
@@ -214,23 +214,23 @@ class Boxes:
                 except _PASSING as error:
                     if wait is None:
                         raise
-                    reason, wait_ms = ours(error).message, round(wait * 1000)
+                    reason, wait_ms = map_error(error).message, round(wait * 1000)
                     emit(Retry(what="sandbox", attempt=attempt, wait_ms=wait_ms, reason=reason))
                     await asyncio.sleep(wait)
         return None
 
-    async def recall(self, key: str) -> Kept | None:
+    async def get_setup_image(self, key: str) -> SetupImage | None:
         """What was kept of a set-up; its image may be gone."""
-        with mapped():
+        with mapped_errors():
             kept = await (await self._set_ups()).get.aio(key)
-        return Kept(**kept) if kept else None
+        return SetupImage(**kept) if kept else None
 
-    async def forget(self, kept: Kept) -> None:
-        with mapped():
+    async def delete_setup_image(self, kept: SetupImage) -> None:
+        with mapped_errors():
             await (await self._set_ups()).pop.aio(kept.key, None)
 
-    async def remember(self, kept: Kept) -> None:
-        with mapped():
+    async def put_setup_image(self, kept: SetupImage) -> None:
+        with mapped_errors():
             await (await self._set_ups()).put.aio(kept.key, asdict(kept))
 
     async def _set_ups(self) -> "modal.Dict":
@@ -240,14 +240,14 @@ class Boxes:
 
     async def _create(
         self, name: str, tags: Mapping[str, str], image: modal.Image, hosts: Sequence[str]
-    ) -> Box:
+    ) -> ModalSandbox:
         cpus, memory = self.limits.cpus, self.limits.memory_mb
         sandbox = await modal.Sandbox.create.aio(
             "sleep",
             "infinity",
             app=await self._looked_up(),
             name=name,
-            tags={OURS: "making", MADE: str(int(time.time())), **tags},
+            tags={TAG_STATE: "making", TAG_CREATED: str(int(time.time())), **tags},
             image=image,
             secrets=[],
             volumes={},
@@ -259,7 +259,7 @@ class Boxes:
             outbound_domain_allowlist=list(hosts) or None,
             include_oidc_identity_token=False,
         )
-        return Box(sandbox)
+        return ModalSandbox(sandbox)
 
     async def _looked_up(self) -> modal.App:
         if self._app is None:
@@ -277,7 +277,7 @@ def toolchain(name: str) -> modal.Image:
     )
 
 
-async def _end_late(making: "asyncio.Task[Box]") -> None:
+async def _end_late(making: "asyncio.Task[ModalSandbox]") -> None:
     """End what comes of a request that nobody waits for; the run's end finds what comes later."""
     done, _ = await asyncio.wait([making], timeout=_LATE_S)
     if done and not making.exception():
@@ -286,21 +286,21 @@ async def _end_late(making: "asyncio.Task[Box]") -> None:
 
 
 async def _mapped_pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    with mapped():
+    with mapped_errors():
         async for piece in stream:
             yield piece
 
 
 @contextmanager
-def mapped() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
     """Modal's errors, and those of the way to it, as ours."""
     try:
         yield
-    except FOREIGN as error:
-        raise ours(error) from error
+    except MODAL_ERRORS as error:
+        raise map_error(error) from error
 
 
-def ours(error: BaseException) -> SandboxError:
+def map_error(error: BaseException) -> SandboxError:
     """What an error of Modal's means here: refused, used up, or lost on the way."""
     said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
     match error:

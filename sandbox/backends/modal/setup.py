@@ -11,8 +11,8 @@ from graph import RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.send_base import put_base
-from sandbox.backends.modal.client import Box, Boxes, Kept
-from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.backends.modal.client import ModalClient, ModalSandbox, SetupImage
+from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
@@ -30,12 +30,14 @@ _LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -r
 class ModalSetUp:
     """The set-ups of one app."""
 
-    def __init__(self, boxes: Boxes, *, hosts: tuple[str, ...], counts: Counts) -> None:
-        self._boxes = boxes
+    def __init__(
+        self, client: ModalClient, *, hosts: tuple[str, ...], metrics: CommandMetrics
+    ) -> None:
+        self._client = client
         self._hosts = tuple(map(SetupHost.parse, hosts))
-        self._counts = counts
+        self._metrics = metrics
 
-    async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> Kept:
+    async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
         if patch and needs_own(spec.setup, patch):
             return await self._kept(run_id, run, spec, patch)
@@ -44,35 +46,35 @@ class ModalSetUp:
             return await self._kept(run_id, run, spec, patch)
         return shared
 
-    async def _kept(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> Kept:
+    async def _kept(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         key = setup_key(
             spec.base,
             digest(patch) if patch else "",
             spec.setup,
-            toolchain=[self._boxes.image_name],
+            toolchain=[self._client.image_name],
             hosts=self._hosts,
         )
-        if kept := await self._boxes.recall(key):
+        if kept := await self._client.get_setup_image(key):
             return kept
         name = f"setup-{secrets.token_hex(4)}"
         tags = {"run": run_id, "tree": name}
         hosts = [host.name for host in self._hosts]
-        box = await self._boxes.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
+        box = await self._client.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
         if box is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")
         try:
             scripts = await self._run(box, run, spec, patch)
-            kept = Kept(key, await box.snapshot(), scripts)
+            kept = SetupImage(key, await box.snapshot(), scripts)
         finally:
             await asyncio.shield(box.end())
-        await self._boxes.remember(kept)
+        await self._client.put_setup_image(kept)
         return kept
 
-    async def _run(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> bool:
+    async def _run(self, box: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> bool:
         """Run the commands in a tree of their own; whether they run scripts of the repository."""
-        plain = RemoteSandbox(box, self._boxes.limits)
-        sandbox = CountedSandbox(plain, self._counts)
-        await put_base(plain, run.git_of(spec.base), self._boxes.limits)
+        plain = RemoteSandbox(box, self._client.limits)
+        sandbox = MeteredSandbox(plain, self._metrics)
+        await put_base(plain, run.git_of(spec.base), self._client.limits)
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
         try:
@@ -90,4 +92,4 @@ class ModalSetUp:
             if self._hosts
             else "have no network"
         )
-        return f"Mend the command. Set-up commands run in the sandbox and {reach}."
+        return f"Fix the command. Set-up commands run in the sandbox and {reach}."

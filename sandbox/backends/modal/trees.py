@@ -12,10 +12,16 @@ from graph import RunFolder
 from graph.errors import SandboxLost
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.send_base import put_base
-from sandbox.backends.modal.autosaved_tree import LastingTree, tree_of
-from sandbox.backends.modal.client import MADE, OURS, Box, Boxes, ImageGone
+from sandbox.backends.modal.autosaved_tree import AutosavedTree, restored_message
+from sandbox.backends.modal.client import (
+    TAG_CREATED,
+    TAG_STATE,
+    ImageGone,
+    ModalClient,
+    ModalSandbox,
+)
 from sandbox.backends.modal.setup import ModalSetUp
-from sandbox.core.metrics import CountedSandbox, Counts
+from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree.checkout import check_out, fill
 from sandbox.tree.run_folder import load_change
@@ -35,19 +41,19 @@ class ModalSandboxes(Sandboxes):
         self,
         *,
         runs: Path,
-        boxes: Boxes,
+        client: ModalClient,
         setup_hosts: tuple[str, ...] = (),
-        counts: Counts | None = None,
+        metrics: CommandMetrics | None = None,
     ) -> None:
         self._runs = runs
-        self._boxes = boxes
-        self._counts = counts or Counts()
-        self._set_up = ModalSetUp(boxes, hosts=setup_hosts, counts=self._counts)
+        self._client = client
+        self._metrics = metrics or CommandMetrics()
+        self._set_up = ModalSetUp(client, hosts=setup_hosts, metrics=self._metrics)
         self._open: dict[tuple[str, str], list[Sandbox]] = {}
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         sandbox, _ = await self._opened(run_id, spec)
-        tree = LastingTree(
+        tree = AutosavedTree(
             sandbox, partial(self._reopened, run_id, spec), base=spec.base, saved=spec.saved
         )
         self._open.setdefault((run_id, spec.name), []).append(tree)
@@ -55,7 +61,7 @@ class ModalSandboxes(Sandboxes):
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._close(run_id, name)
-        if box := await self._boxes.find(box_name(run_id, name)):
+        if box := await self._client.find(sandbox_name(run_id, name)):
             await box.end()
 
     async def close_run(
@@ -71,16 +77,16 @@ class ModalSandboxes(Sandboxes):
         for opened_run, name in list(self._open):
             if opened_run == run_id:
                 await self._close(run_id, name)
-        for box in await self._boxes.tagged({"run": run_id}):
+        for box in await self._client.tagged({"run": run_id}):
             await box.end()
 
-    async def end_leftovers(self, active: Collection[str], *, older_than_s: float) -> list[str]:
+    async def end_orphans(self, active: Collection[str], *, older_than_s: float) -> list[str]:
         """End what runs that are not active left behind; the ids of those runs."""
         ended = []
-        for box in await self._boxes.tagged({}):
+        for box in await self._client.tagged({}):
             tags = await box.tags()
-            run_id, made = tags.get("run"), tags.get(MADE, "0")
-            if OURS not in tags or run_id is None or run_id in active:
+            run_id, made = tags.get("run"), tags.get(TAG_CREATED, "0")
+            if TAG_STATE not in tags or run_id is None or run_id in active:
                 continue
             if time.time() - int(made) > older_than_s:
                 await box.end()
@@ -89,10 +95,10 @@ class ModalSandboxes(Sandboxes):
 
     async def _opened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree, and what is to be said of one that was made now."""
-        name = box_name(run_id, spec.name)
+        name = sandbox_name(run_id, spec.name)
         if found := await self._found(name):
             sandbox = self._attach(found)
-            if spec.checkout and (await found.tags()).get(OURS) == _UNFILLED:
+            if spec.checkout and (await found.tags()).get(TAG_STATE) == _UNFILLED:
                 await check_out(sandbox)
                 await _mark(found, _READY)
             return sandbox, ""
@@ -101,26 +107,26 @@ class ModalSandboxes(Sandboxes):
             spec.saved.restored(holds)
         return self._attach(box), holds
 
-    def _attach(self, box: Box) -> Sandbox:
-        return CountedSandbox(RemoteSandbox(box, self._boxes.limits), self._counts)
+    def _attach(self, box: ModalSandbox) -> Sandbox:
+        return MeteredSandbox(RemoteSandbox(box, self._client.limits), self._metrics)
 
     async def _reopened(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree after a loss: as it is where only the way to it was lost."""
-        box = await self._found(box_name(run_id, spec.name))
-        if box and not await RemoteSandbox(box, self._boxes.limits).sweep():
+        box = await self._found(sandbox_name(run_id, spec.name))
+        if box and not await RemoteSandbox(box, self._client.limits).kill_all():
             await box.end()
         sandbox, holds = await self._opened(run_id, spec)
         return sandbox, holds or "Its tree is as it was, but nothing runs in it any more."
 
-    async def _found(self, name: str) -> Box | None:
+    async def _found(self, name: str) -> ModalSandbox | None:
         """The whole tree of that name; one that was left half made is ended."""
-        box = await self._boxes.find(name)
-        if box is None or (await box.tags()).get(OURS) in {_UNFILLED, _READY}:
+        box = await self._client.find(name)
+        if box is None or (await box.tags()).get(TAG_STATE) in {_UNFILLED, _READY}:
             return box
         await box.end()
         return None
 
-    async def _made(self, run_id: str, spec: TreeSpec, name: str) -> tuple[Box, str]:
+    async def _made(self, run_id: str, spec: TreeSpec, name: str) -> tuple[ModalSandbox, str]:
         """A new tree, and what it holds; made again where its Sandbox goes away meanwhile."""
         patch, holds = await self._change(run_id, spec)
         run = RunFolder.of(self._runs, run_id)
@@ -129,9 +135,9 @@ class ModalSandboxes(Sandboxes):
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
             try:
-                box = await self._boxes.make(name, tags, kept=kept, emit=spec.emit)
+                box = await self._client.make(name, tags, kept=kept, emit=spec.emit)
             except ImageGone as gone:
-                await self._boxes.forget(gone.kept)
+                await self._client.delete_setup_image(gone.kept)
                 continue
             if box is None:
                 if box := await self._found(name):
@@ -154,19 +160,19 @@ class ModalSandboxes(Sandboxes):
         """The newest change that is known of the tree, and what to say of it."""
         if spec.saved and (newest := await spec.saved.newest()):
             patch, at = newest
-            return patch, tree_of(at)
+            return patch, restored_message(at)
         if spec.change is None:
             return b"", "Its tree was made again from the base."
         patch = await asyncio.to_thread(load_change, self._runs, run_id, spec.change)
         return patch, "Its tree was made again as it was when you were asked."
 
-    async def _fill(self, box: Box, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
+    async def _fill(self, box: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Make the tree inside; what set-up left has the base's objects already."""
-        sandbox = RemoteSandbox(box, self._boxes.limits)
+        sandbox = RemoteSandbox(box, self._client.limits)
         try:
             if not spec.setup:
-                await put_base(sandbox, run.git_of(spec.base), self._boxes.limits)
-            await fill(CountedSandbox(sandbox, self._counts), run, spec, patch)
+                await put_base(sandbox, run.git_of(spec.base), self._client.limits)
+            await fill(MeteredSandbox(sandbox, self._metrics), run, spec, patch)
         finally:
             await sandbox.close()
 
@@ -175,11 +181,11 @@ class ModalSandboxes(Sandboxes):
             await sandbox.close()
 
 
-async def _mark(box: Box, state: str) -> None:
-    await box.mark({**await box.tags(), OURS: state})
+async def _mark(box: ModalSandbox, state: str) -> None:
+    await box.mark({**await box.tags(), TAG_STATE: state})
 
 
-def box_name(run_id: str, tree: str) -> str:
+def sandbox_name(run_id: str, tree: str) -> str:
     """The name of a tree's Sandbox: of a run's id that no Sandbox can have, a digest stands."""
     if not _NAME.fullmatch(tree):
         raise ValueError(f"not a name of a tree: {tree!r}")

@@ -143,12 +143,12 @@ class Result:
     name: str
     held: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
-    well = Result("git", held=True, detail="2.39.5", mend="not to be shown")
-    ill = Result("sandbox", held=False, detail="bwrap \x1b[2Jmissing", mend="apt install\nbwrap")
+    well = Result("git", held=True, detail="2.39.5", fix="not to be shown")
+    ill = Result("sandbox", held=False, detail="bwrap \x1b[2Jmissing", fix="apt install\nbwrap")
     assert report([well, ill]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "✓ git      2.39.5",

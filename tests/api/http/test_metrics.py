@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http.guards.auth import Auth
 from graph.errors import StoreLocked
-from sandbox.core.metrics import Counts
+from sandbox.core.metrics import CommandMetrics
 from tests.standins.servers.http_service import (
     CODE,
     KEYS,
@@ -136,7 +136,7 @@ async def test_retries_and_calls_without_a_price_are_counted() -> None:
 
 
 async def test_sandbox_starts_and_kills_are_counted() -> None:
-    counts = Counts(started=5, killed=Counter(memory=2, time=1))
+    counts = CommandMetrics(started=5, killed=Counter(memory=2, time=1))
     async with client_of(MemoryService(), sandbox_counts=lambda: counts) as client:
         seen = await scrape(client)
         assert seen("sandbox_starts_total") == 5

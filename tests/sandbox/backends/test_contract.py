@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
-from sandbox.core.protocol import FileRefused, Limits, Sandbox, TreeSpec
+from sandbox.core.protocol import FileAccessError, Limits, Sandbox, TreeSpec
 from sandbox.tree.run_folder import store_change
 from tests.support.sandbox.docker_backend import any_docker
 from tests.support.sandbox.modal_trees import modal_run
@@ -198,7 +198,7 @@ async def test_a_file_is_written_and_read_byte_for_byte(sandbox: Sandbox) -> Non
 @pytest.mark.parametrize("path", ["src", "missing", "", "a\0b", "big", "pipe"])
 async def test_what_is_no_file_to_read_is_refused(sandbox: Sandbox, path: str) -> None:
     await said(sandbox, "head -c 3M /dev/zero > big; [ -p pipe ] || mkfifo pipe")
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileAccessError):
         await sandbox.read(path)
     await said(sandbox, "rm -f big pipe")
 

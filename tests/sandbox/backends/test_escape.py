@@ -303,9 +303,9 @@ async def test_a_mount_point_where_commands_write_would_be_led_out(data_dir: Pat
     control = await asyncio.create_subprocess_exec(*line, stderr=subprocess.DEVNULL)
     await control.wait()
     if not (data_dir / "planted").exists():
-        pytest.skip("this bubblewrap is mended")
+        pytest.skip("this bubblewrap is fixed")
     backend = make_backend(data_dir)
-    sandbox = backend.attach(data_dir / "tree", None, backend.owner_of("tree"))
+    sandbox = backend.attach(data_dir / "tree", None, backend.uid_for_run("tree"))
     words = sandbox._line.after
     targets = [words[at + 2] for at, word in enumerate(words) if word in {"--bind", "--ro-bind"}]
     writable = ("/workspace/", "/home/agent/", "/tmp/")

@@ -121,7 +121,7 @@ async def test_a_new_failing_test_is_told_from_a_known_one(sample: SampleRun) ->
     assert validation.known_failures == ("test_bad (tests.test_app.SumTest.test_bad)",)
 
 
-async def test_a_mended_test_leaves_nothing(sample: SampleRun) -> None:
+async def test_a_fixed_test_leaves_nothing(sample: SampleRun) -> None:
     change = await sample.make_change("sed -i 's/1 + 1, 3/1 + 1, 2/' tests/test_app.py")
     validation = await validate(sample, change, UNITTEST)
     assert (validation.status, validation.known_failures) == ("passed", ())

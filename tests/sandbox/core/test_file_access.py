@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from sandbox.core.protocol import FileRefused, Limits
+from sandbox.core.protocol import FileAccessError, Limits
 from tests.support.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox
@@ -42,9 +42,9 @@ async def test_a_file_keeps_its_mode_and_its_link(sandbox: BubblewrapSandbox) ->
 async def test_a_link_leads_only_to_more_sandbox(sandbox: BubblewrapSandbox) -> None:
     await sandbox.run("ln -s /etc/passwd passwd; ln -s /etc/shadow shadow")
     assert b"agent" in await sandbox.read("passwd")
-    with pytest.raises(FileRefused, match="no such file"):
+    with pytest.raises(FileAccessError, match="no such file"):
         await sandbox.read("shadow")
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileAccessError):
         await sandbox.write("passwd", b"root::0:0::/:/bin/sh")
 
 
@@ -69,7 +69,7 @@ async def test_what_cannot_be_read_is_refused_at_once(
 ) -> None:
     await sandbox.run(made)
     started = time.monotonic()
-    with pytest.raises(FileRefused, match=reason):
+    with pytest.raises(FileAccessError, match=reason):
         await sandbox.read("x")
     assert time.monotonic() - started < 5
 
@@ -92,7 +92,7 @@ async def test_what_cannot_be_written_is_refused_at_once(
 ) -> None:
     await sandbox.run(made)
     started = time.monotonic()
-    with pytest.raises(FileRefused, match=reason):
+    with pytest.raises(FileAccessError, match=reason):
         await sandbox.write(path, b"data")
     assert time.monotonic() - started < 5
 
@@ -120,7 +120,7 @@ async def test_what_changes_under_the_tool_is_bytes_or_refused_at_once(
             else:
                 assert len(await sandbox.read("x", max_bytes=1000)) <= 1000
             ended.append("done")
-        except FileRefused as error:
+        except FileAccessError as error:
             ended.append(str(error))
         assert time.monotonic() - started < 5, ended[-1]
     await sandbox.write("stop", b"")
@@ -130,16 +130,16 @@ async def test_what_changes_under_the_tool_is_bytes_or_refused_at_once(
 
 @pytest.mark.parametrize("path", ["", "a\0b", "a/", "\ud800", "a" * 5000, "a" * 300])
 async def test_what_is_no_path_is_refused(sandbox: BubblewrapSandbox, path: str) -> None:
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileAccessError):
         await sandbox.read(path)
-    with pytest.raises(FileRefused):
+    with pytest.raises(FileAccessError):
         await sandbox.write(path, b"")
 
 
 async def test_the_size_is_the_limit_to_the_byte(sandbox: BubblewrapSandbox) -> None:
     await sandbox.write("a", b"x" * 1001)
     assert len(await sandbox.read("a", max_bytes=1001)) == 1001
-    with pytest.raises(FileRefused, match="larger than 1000 bytes"):
+    with pytest.raises(FileAccessError, match="larger than 1000 bytes"):
         await sandbox.read("a", max_bytes=1000)
 
 
@@ -152,7 +152,7 @@ async def test_files_larger_than_the_output_of_a_command(sandbox: BubblewrapSand
 async def test_a_full_tree_is_told(data_dir: Path) -> None:
     sandbox = open_tree(make_backend(data_dir, Limits(disk_mb=16)), data_dir / "tree")
     await sandbox.run("head -c 15M /dev/zero > big")
-    with pytest.raises(FileRefused, match="disk limit"):
+    with pytest.raises(FileAccessError, match="disk limit"):
         await sandbox.write("more", b"x" * (80 << 20))
     await sandbox.run("rm big more")
     await sandbox.write("more", b"x")

@@ -45,7 +45,7 @@ async def test_a_process_is_put_in_and_its_limits_are_set() -> None:
     parents = own_parents()
     process = await asyncio.create_subprocess_exec("sleep", "20")
     group = Groups(parents, LIMITS).new()
-    group.admit(process.pid)
+    group.join(process.pid)
     paths = Path(f"/proc/{process.pid}/cgroup").read_text()
     assert HOME in paths
     values = [
@@ -67,7 +67,7 @@ async def test_a_process_that_is_gone_cannot_be_put_in() -> None:
     await process.wait()
     group = Groups(parents, LIMITS).new()
     with pytest.raises(OSError, match="No such process"):
-        group.admit(process.pid)
+        group.join(process.pid)
     group.end()
     assert ours(parents) == []
 
@@ -158,7 +158,7 @@ def test_a_group_that_limits_nothing_lets_nothing_in(tmp_path: Path) -> None:
     groups = find(LIMITS, tmp_path, version_2(tmp_path, service="cpu memory pids"))
     assert groups
     with pytest.raises(OSError, match="can be limited"):
-        groups.new().admit(os.getpid())
+        groups.new().join(os.getpid())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from sandbox.host.orphans import MARK, end_leftovers, is_gone, process_name
+from sandbox.host.orphans import MARK, end_orphans, is_gone, process_name
 from sandbox.host.resource_watch import descendants
 
 
@@ -28,7 +28,7 @@ async def dead_service() -> str:
 
 async def test_what_a_dead_service_left_is_ended() -> None:
     left = await sleeper(await dead_service())
-    await asyncio.to_thread(end_leftovers)
+    await asyncio.to_thread(end_orphans)
     assert await left.wait() == -signal.SIGKILL
 
 
@@ -38,7 +38,7 @@ async def test_the_sandboxes_of_others_go_on(service: str) -> None:
     namespace = living.split("-", maxsplit=1)[0]
     names = {"living": living}
     left = await sleeper(names.get(service, service.format(namespace=namespace)))
-    await asyncio.to_thread(end_leftovers)
+    await asyncio.to_thread(end_orphans)
     assert left.returncode is None
     left.kill()
     await left.wait()

@@ -13,9 +13,9 @@ from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.backends.docker.sandbox import DockerSandbox
 from sandbox.core.protocol import Limits
 from sandbox.host.seccomp_tables import (
+    ENOSYS_CALLS,
+    EPERM_CALLS,
     NAMESPACE_FLAGS,
-    REFUSED,
-    UNKNOWN,
     compile_filter,
     filter_file,
 )
@@ -59,15 +59,15 @@ async def asked(sandbox: Running, calls: dict[str, tuple[str, list[int]]]) -> di
 
 
 async def test_every_refused_call_is_refused(sandbox: Running) -> None:
-    names = known(REFUSED.split())
+    names = known(EPERM_CALLS.split())
     assert len(names) > 60
     found = await asked(sandbox, {name: (name, HARMLESS) for name in names})
     assert found == dict.fromkeys(names, errno.EPERM)
 
 
 async def test_new_calls_are_unknown(sandbox: Running) -> None:
-    found = await asked(sandbox, {name: (name, HARMLESS) for name in UNKNOWN})
-    assert found == dict.fromkeys(UNKNOWN, errno.ENOSYS)
+    found = await asked(sandbox, {name: (name, HARMLESS) for name in ENOSYS_CALLS})
+    assert found == dict.fromkeys(ENOSYS_CALLS, errno.ENOSYS)
 
 
 async def test_no_namespace_can_be_made_by_clone(sandbox: Running) -> None:
@@ -99,7 +99,7 @@ async def test_calls_of_another_set_end_the_process(sandbox: Running) -> None:
 
 def test_outside_the_calls_are_taken(data_dir: Path) -> None:
     """The control: these answers come from the filter. With no sense in their words, no harm."""
-    names = [*(set(known([*REFUSED.split(), *UNKNOWN])) - {"reboot", "vhangup"})]
+    names = [*(set(known([*EPERM_CALLS.split(), *ENOSYS_CALLS])) - {"reboot", "vhangup"})]
     calls = [(name, number(name), HARMLESS) for name in names]
     (data_dir / "calls.py").write_text(CALLS)
     (data_dir / "calls.json").write_text(json.dumps(calls))

@@ -1,4 +1,4 @@
-"""The trial: it holds here and bites elsewhere, its verdict is kept, it says how to mend."""
+"""The trial: it holds here and bites elsewhere, its verdict is kept, it says how to fix."""
 
 import fcntl
 import json
@@ -12,8 +12,8 @@ from graph.errors import SandboxUnavailable
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.choose_backend import BackendName, Wanted, choose
 from sandbox.core.protocol import ExecResult, Limits
-from sandbox.host import remedies as mending
-from sandbox.host.remedies import PROFILE, mend_for
+from sandbox.host import remedies
+from sandbox.host.remedies import PROFILE, bubblewrap_remedy
 from sandbox.selftest.probes import CANARY, MEMORY_BOMB, fork_bomb, loop_script, probes
 from sandbox.selftest.trial import ensure_holds, judge, machine_state, outside, trial
 from tests.support.sandbox.local_tree import AS_ROOT, make_backend, run_outside
@@ -31,7 +31,7 @@ sandboxed = pytest.mark.sandbox
 async def test_everything_holds_here(data_dir: Path, *, grouped: bool) -> None:
     results = await trial(make_backend(data_dir, grouped=grouped), loop_s=0.5)
     assert [result.name for result in results] == list(NAMES)
-    assert [result for result in results if not result.held or result.mend] == []
+    assert [result for result in results if not result.held or result.fix] == []
     assert not list((data_dir / "state").glob("trial-*"))
 
 
@@ -186,17 +186,17 @@ async def test_setpriv_is_missing(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "mend"),
+    ("said", "fix"),
     [
         ("bwrap: Unknown option --disable-userns", "bubblewrap 0.8 or newer"),
         ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "--security-opt"),
         ("something else", "Do not run untrusted code here"),
     ],
 )
-async def test_bubblewrap_refuses(data_dir: Path, said: str, mend: str) -> None:
+async def test_bubblewrap_refuses(data_dir: Path, said: str, fix: str) -> None:
     error = await refusal(data_dir, programs(data_dir, bwrap=f'echo "{said}" >&2; exit 1'))
     assert said in error.message
-    assert mend in error.hint
+    assert fix in error.hint
 
 
 async def test_a_bubblewrap_that_isolates_nothing_is_found_out(data_dir: Path) -> None:
@@ -221,7 +221,7 @@ exit $code
     for name in ("environment", "file", "namespace", "loopback"):
         assert f"{name}: " in error.message
     assert "was possible" in error.message
-    assert error.hint == mending.LEFT_OPEN
+    assert error.hint == remedies.LEFT_OPEN
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="needs root")
@@ -234,7 +234,7 @@ async def test_a_data_folder_behind_a_closed_one_is_refused(data_dir: Path) -> N
     assert f"chmod o+x {closed}" in caught.value.hint
 
 
-# --- how to mend
+# --- how to fix
 
 
 def kernel(folder: Path, **switches: str) -> Path:
@@ -245,32 +245,38 @@ def kernel(folder: Path, **switches: str) -> Path:
     return folder
 
 
-REFUSED = "bwrap: setting up uid map: Permission denied"
+NO_USER_NAMESPACE = "bwrap: setting up uid map: Permission denied"
 
 
 def test_ubuntus_apparmor_is_told_from_the_rest(tmp_path: Path) -> None:
     proc_sys = kernel(tmp_path, kernel__apparmor_restrict_unprivileged_userns="1")
-    assert f"sudo install -m 644 {PROFILE} /etc/apparmor.d/" in mend_for(REFUSED, proc_sys)
-    assert "apparmor_parser -r /etc/apparmor.d/coding-agent-bwrap" in mend_for(REFUSED, proc_sys)
+    assert f"sudo install -m 644 {PROFILE} /etc/apparmor.d/" in bubblewrap_remedy(
+        NO_USER_NAMESPACE, proc_sys
+    )
+    assert "apparmor_parser -r /etc/apparmor.d/coding-agent-bwrap" in bubblewrap_remedy(
+        NO_USER_NAMESPACE, proc_sys
+    )
     profile = PROFILE.read_text()
     assert "profile coding-agent-bwrap /usr/bin/bwrap" in profile
     assert "audit deny capability" in profile.partition("profile coding-agent-sandboxed")[2]
     kernel(tmp_path, kernel__apparmor_restrict_unprivileged_userns="0")
-    assert "--security-opt" in mend_for(REFUSED, proc_sys)
+    assert "--security-opt" in bubblewrap_remedy(NO_USER_NAMESPACE, proc_sys)
 
 
-@pytest.mark.parametrize("said", [REFUSED, "bwrap: No permissions to creating new namespace"])
+@pytest.mark.parametrize(
+    "said", [NO_USER_NAMESPACE, "bwrap: No permissions to creating new namespace"]
+)
 def test_switches_of_the_kernel_are_named(tmp_path: Path, said: str) -> None:
     off = kernel(tmp_path, kernel__unprivileged_userns_clone="0")
-    assert "sysctl -w kernel.unprivileged_userns_clone=1" in mend_for(said, off)
+    assert "sysctl -w kernel.unprivileged_userns_clone=1" in bubblewrap_remedy(said, off)
     kernel(tmp_path, kernel__unprivileged_userns_clone="1", user__max_user_namespaces="0")
-    assert "sysctl -w user.max_user_namespaces=15000" in mend_for(said, off)
+    assert "sysctl -w user.max_user_namespaces=15000" in bubblewrap_remedy(said, off)
 
 
 def test_a_parent_that_cannot_be_read_is_named() -> None:
     said = "bwrap: Can't find source path /srv/x/workspace: Permission denied"
-    assert "chmod o+rx" in mend_for(said)
-    assert "/srv/x/workspace" in mend_for(said)
+    assert "chmod o+rx" in bubblewrap_remedy(said)
+    assert "/srv/x/workspace" in bubblewrap_remedy(said)
 
 
 # --- the choice

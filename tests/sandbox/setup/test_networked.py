@@ -16,7 +16,7 @@ import pytest
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.run_folder import RunFolder
 from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.core.metrics import Counts
+from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.setup.archive_cache import OLDEST_S, keep, tidy
 from sandbox.setup.networked import networked_set_up
@@ -49,7 +49,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
 def networked(run: SampleRun, data: Path, *hosts: str) -> SampleRun:
     """The same run with set-up that reaches `hosts`."""
     backend = Bubblewrap(limits=Limits(timeout_s=60), state=data / "state")
-    set_up = networked_set_up(backend, hosts, data, Counts())
+    set_up = networked_set_up(backend, hosts, data, CommandMetrics())
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
     return replace(run, sandboxes=sandboxes)
 
@@ -107,8 +107,8 @@ async def test_a_package_is_installed_once_and_every_tree_has_it(
     assert index.asked["/tiny-1.0-py3-none-any.whl"] == 1
     assert len(kept(data_dir / "setups")) == 1
     if os.geteuid() == 0:
-        owner = (RunFolder.of(run.runs, OTHER).trees / "live" / "home" / ".local").stat().st_uid
-        assert owner == make_backend(data_dir).owner_of(OTHER)
+        uid = (RunFolder.of(run.runs, OTHER).trees / "live" / "home" / ".local").stat().st_uid
+        assert uid == make_backend(data_dir).uid_for_run(OTHER)
 
 
 async def test_what_set_up_makes_is_kept_and_tracked_files_stay_as_they_are(
@@ -255,7 +255,7 @@ async def test_in_docker_it_is_the_same(
 ) -> None:
     """Containers have no network of docker's."""
     backend = any_docker(data_dir, Limits(timeout_s=60))
-    set_up = networked_set_up(backend, (index.host,), data_dir, Counts())
+    set_up = networked_set_up(backend, (index.host,), data_dir, CommandMetrics())
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
     knock = f"! (exec 3<>/dev/tcp/127.0.0.1/{index.port}) 2>&1; echo made > ~/mine"
     setup = (fetch(index, "docker"), knock)
@@ -274,15 +274,15 @@ async def test_a_sandbox_that_cannot_lead_set_up_to_hosts_says_so(data_dir: Path
     class Plain:
         limits = Limits()
 
-        def attach(self, folder: Path, base_objects: Path | None, owner: int | None) -> Sandbox:
+        def attach(self, folder: Path, base_objects: Path | None, uid: int | None) -> Sandbox:
             raise NotImplementedError
 
-        def owner_of(self, run_id: str) -> int | None:
+        def uid_for_run(self, run_id: str) -> int | None:
             return None
 
-    assert networked_set_up(Plain(), (), data_dir, Counts()) is None
+    assert networked_set_up(Plain(), (), data_dir, CommandMetrics()) is None
     with pytest.raises(SandboxUnavailable, match="CODING_AGENT_SETUP_HOSTS"):
-        networked_set_up(Plain(), ("a.example",), data_dir, Counts())
+        networked_set_up(Plain(), ("a.example",), data_dir, CommandMetrics())
 
 
 def test_what_is_old_left_or_too_much_is_removed(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ async def test_the_folders_on_the_way_to_a_tree_can_be_passed(
         assert mode(path) == 0o700
 
 
-async def test_opening_again_mends_modes_and_keeps_what_is_there(
+async def test_opening_again_corrects_modes_and_keeps_what_is_there(
     workspaces: LocalWorkspaces, tmp_path: Path
 ) -> None:
     await workspaces.open(RUN)

@@ -19,7 +19,7 @@ from graph.errors import (
     StoreDamaged,
 )
 from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.core.deferred import LaterSandbox
+from sandbox.core.deferred import DeferredSandbox
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.tree.delete_tree import remove_folder
 from sandbox.tree.run_folder import store_change
@@ -116,7 +116,7 @@ async def test_files_come_to_a_tree_that_was_made_without_and_then_stay(run: Sam
     assert await said(bare, "ls; git ls-files; git grep --cached -h hello -- '*.txt'") == (
         "hello.txt\nsrc/app.py\nhello"
     )
-    opening = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
+    opening = DeferredSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
     assert await said(opening, "ls && git status --porcelain") == "hello.txt\nsrc"
     await opening.write("/workspace/mine", b"mine\n")
     assert await opening.read("/workspace/mine") == b"mine\n"
@@ -135,11 +135,11 @@ async def test_a_filling_that_was_cut_is_done_again(run: SampleRun) -> None:
 async def test_what_keeps_a_tree_from_opening_is_told_to_who_needs_it(run: SampleRun) -> None:
     (run.folder.trees / "plan").mkdir(parents=True)
     broken = run.base.model_copy(update={"sha": "0" * 40})
-    opening = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", broken)))
+    opening = DeferredSandbox(run.sandboxes.open(RUN, TreeSpec("plan", broken)))
     with pytest.raises(SandboxError, match="could not be made"):
         await opening.run("true")
     await opening.close()
-    given_up = LaterSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
+    given_up = DeferredSandbox(run.sandboxes.open(RUN, TreeSpec("plan", run.base)))
     await given_up.close()
     await run.sandboxes.discard(RUN, "plan")
     assert run.trees() == []

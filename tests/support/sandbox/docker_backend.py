@@ -43,8 +43,8 @@ def any_docker(data: Path, limits: Limits) -> Docker:
 
 def opened(backend: Docker, data: Path, name: str = "tree") -> DockerSandbox:
     """A new empty tree, and a sandbox on it."""
-    owner = backend.owner_of(name)
-    return backend.attach(make_tree(data / name, owner), None, owner)
+    uid = backend.uid_for_run(name)
+    return backend.attach(make_tree(data / name, uid), None, uid)
 
 
 @cache

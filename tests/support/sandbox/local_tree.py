@@ -32,20 +32,20 @@ def compiled() -> bytes:
     return compile_filter()
 
 
-def make_tree(folder: Path, owner: int | None) -> Path:
+def make_tree(folder: Path, uid: int | None) -> Path:
     """The folders of an empty tree."""
     folder.mkdir(mode=0o711)
     for name in PARTS:
         (folder / name).mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(folder / name, owner, owner)
+        if uid is not None:
+            os.chown(folder / name, uid, uid)
     return folder
 
 
 def open_tree(backend: Bubblewrap, folder: Path, base: Path | None = None) -> BubblewrapSandbox:
     """A new empty tree in `folder`, and a sandbox on it."""
-    owner = backend.owner_of(folder.name)
-    return backend.attach(make_tree(folder, owner), base, owner)
+    uid = backend.uid_for_run(folder.name)
+    return backend.attach(make_tree(folder, uid), base, uid)
 
 
 def run_outside(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from sandbox.backends.modal.client import Boxes
+from sandbox.backends.modal.client import ModalClient
 from sandbox.backends.modal.trees import ModalSandboxes
 from sandbox.core.protocol import Limits
 from tests.modal_plane import Plane, connected
@@ -22,7 +22,7 @@ class ModalRun:
 
     run: SampleRun
     sandboxes: ModalSandboxes
-    boxes: Boxes
+    client: ModalClient
     plane: Plane
 
     def names(self) -> list[str]:
@@ -43,8 +43,8 @@ def on_plane(
     plane: Plane, sample: SampleRun, limits: Limits, setup_hosts: tuple[str, ...] = ()
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
-    boxes = Boxes(
+    client = ModalClient(
         app_name=APP, image=IMAGE, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
     )
-    sandboxes = ModalSandboxes(runs=sample.runs, boxes=boxes, setup_hosts=setup_hosts)
-    return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, boxes, plane)
+    sandboxes = ModalSandboxes(runs=sample.runs, client=client, setup_hosts=setup_hosts)
+    return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, client, plane)

@@ -39,14 +39,14 @@ class Leftovers:
 
         A process that has ended and waits for its parent to notice has no command any more.
         """
-        owner = self._backend.owner_of(run_id)
+        uid = self._backend.uid_for_run(run_id)
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 line = (
                     (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 )
-                owned = owner is not None and folder.stat().st_uid == owner
+                owned = uid is not None and folder.stat().st_uid == uid
                 if line and (owned or run_id in line):
                     found.append(f"{folder.name} {line}")
             except OSError:

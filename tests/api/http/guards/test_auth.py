@@ -171,14 +171,14 @@ async def test_a_key_that_calls_too_often_waits() -> None:
 
 
 async def test_a_locked_service_answers_health_alone() -> None:
-    mend = "Run: modal secret create coding-agent CODING_AGENT_API_KEYS=..."
-    auth = Auth(KEYS, locked=mend)
+    fix = "Run: modal secret create coding-agent CODING_AGENT_API_KEYS=..."
+    auth = Auth(KEYS, locked=fix)
     async with client_of(MemoryService(), auth=auth, key=ANN) as client:
         assert (await client.get("/health")).status_code == 200
         for path in ("/ready", "/docs", "/openapi.json", "/runs"):
             answer = await client.get(path)
             assert_unauthorized(answer)
-            assert answer.json()["hint"] == mend
+            assert answer.json()["hint"] == fix
         assert_unauthorized(await client.post("/code", json=CODE))
 
 

@@ -70,7 +70,7 @@ async def main(data):
     await sandbox.close()
     (data / "filler").unlink()
     try:
-        backend.attach(data / "tree", None, backend.owner_of("tree"))
+        backend.attach(data / "tree", None, backend.uid_for_run("tree"))
     except SandboxLost as error:
         print(error.message.partition(":")[0])
 

@@ -17,7 +17,7 @@ import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox.backends.base.command import Command
-from sandbox.backends.bubblewrap.execution import Admit, Execution, start
+from sandbox.backends.bubblewrap.execution import Execution, JoinCgroup, start
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import Limits
@@ -200,11 +200,11 @@ async def test_a_command_whose_limits_cannot_be_set_does_not_run(data_dir: Path)
     assert not (data_dir / "tree" / "workspace" / "ran").exists()
 
 
-async def started(sandbox: BubblewrapSandbox, *program: str, admit: Admit) -> Execution:
-    """A command let in by `admit`, which no limit watches."""
+async def started(sandbox: BubblewrapSandbox, *program: str, join: JoinCgroup) -> Execution:
+    """A command let in by `join`, which no limit watches."""
     command = Command(program=program, seconds=99)
     spawning = partial(sandbox._spawn, command)
-    return await start(spawning, lambda spawned: Execution(spawned, BothEnds(99), 99, admit))
+    return await start(spawning, lambda spawned: Execution(spawned, BothEnds(99), 99, join))
 
 
 async def test_a_gate_that_closes_unopened_lets_nothing_run(
@@ -216,10 +216,10 @@ async def test_a_gate_that_closes_unopened_lets_nothing_run(
         asked.set()
         released.wait(10)
 
-    execution = await started(sandbox, "/bin/bash", "-c", "touch ran", admit=late)
+    execution = await started(sandbox, "/bin/bash", "-c", "touch ran", join=late)
     await until(asked.is_set)
     closed = os.open("/dev/null", os.O_WRONLY)
-    os.dup2(closed, execution._spawned.gate)  # as when this process dies
+    os.dup2(closed, execution._spawned.barrier)  # as when this process dies
     os.close(closed)
     await until(lambda: execution.exit_code is not None)
     released.set()
@@ -243,7 +243,7 @@ async def test_a_command_that_cannot_be_watched_is_stopped(sandbox: BubblewrapSa
     async def broken() -> None:
         raise OSError("the disk is gone")
 
-    execution = await started(sandbox, "/bin/sleep", "15", admit=lambda _: None)
+    execution = await started(sandbox, "/bin/sleep", "15", join=lambda _: None)
     with pytest.raises(SandboxLost, match="the disk is gone"), watched(execution, [broken()]):
         await execution.wait()
     assert sandboxed() == []
@@ -273,7 +273,7 @@ async def test_too_large_a_limit_is_lowered_to_what_may_be_had(data_dir: Path) -
 
 
 async def test_an_execution_says_who_leads_it(sandbox: BubblewrapSandbox) -> None:
-    execution = await started(sandbox, "/bin/true", admit=lambda _: None)
+    execution = await started(sandbox, "/bin/true", join=lambda _: None)
     assert isinstance(execution, Execution)
     assert execution.pid in sandboxed()
     await execution.wait()

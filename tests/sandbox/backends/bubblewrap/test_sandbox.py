@@ -99,20 +99,20 @@ async def test_close_while_a_command_starts(sandbox: BubblewrapSandbox) -> None:
 
 def test_owners_are_uids_without_an_account(data_dir: Path) -> None:
     backend = make_backend(data_dir)
-    owners = {backend.owner_of(f"run-{n}") for n in range(100)}
+    uids = {backend.uid_for_run(f"run-{n}") for n in range(100)}
     if AS_ROOT:
-        assert len(owners) > 90
-        assert all(owner and 30_000 <= owner < 60_000 for owner in owners)
-        assert backend.owner_of("run-1") == backend.owner_of("run-1")
+        assert len(uids) > 90
+        assert all(uid and 30_000 <= uid < 60_000 for uid in uids)
+        assert backend.uid_for_run("run-1") == backend.uid_for_run("run-1")
     else:
-        assert owners == {None}
+        assert uids == {None}
 
 
 @as_root
-@pytest.mark.parametrize("owner", [None, 0])
-def test_root_never_runs_commands_as_root(data_dir: Path, owner: int | None) -> None:
-    with pytest.raises(SandboxUnavailable, match="owner other than root"):
-        make_backend(data_dir).attach(data_dir, None, owner)
+@pytest.mark.parametrize("uid", [None, 0])
+def test_root_never_runs_commands_as_root(data_dir: Path, uid: int | None) -> None:
+    with pytest.raises(SandboxUnavailable, match="uid other than root"):
+        make_backend(data_dir).attach(data_dir, None, uid)
 
 
 @as_root
@@ -130,7 +130,7 @@ def test_a_folder_that_the_owner_cannot_pass_is_named(data_dir: Path) -> None:
 async def test_the_kernel_sees_the_owner(data_dir: Path, sandbox: BubblewrapSandbox) -> None:
     await said(sandbox, "touch made")
     info = (data_dir / "tree" / "workspace" / "made").stat()
-    assert info.st_uid == info.st_gid == make_backend(data_dir).owner_of("tree")
+    assert info.st_uid == info.st_gid == make_backend(data_dir).uid_for_run("tree")
 
 
 async def test_a_tree_that_is_gone_is_told(data_dir: Path) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.backends.container.wire import Order, order_of
+from sandbox.backends.container.wire import ExecRequest, exec_request
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.local_tree import AS_ROOT
 
@@ -37,8 +37,8 @@ class Container:
     folder: Path
     without: str = ""
 
-    def order(self, command: str) -> Order:
-        return order_of(["/bin/bash", "-c", command, "bash"], LIMITS)
+    def request(self, command: str) -> ExecRequest:
+        return exec_request(["/bin/bash", "-c", command, "bash"], LIMITS)
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         line = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-net"]
@@ -60,10 +60,14 @@ class Container:
             env={"PATH": "/usr/bin:/bin", "MODAL_TASK_ID": "ta-1", "TOOLS": "/opt/tools"},
         )
 
-    def run(self, order: Order, given: bytes = b"", *, subreapers: bool = True) -> Ended:
-        """Carry an order out; its input stays open until it has answered."""
-        process = self.start("/usr/bin/python3", *order.words[1:])
-        head = order.head if subreapers else order.head.replace(SUBREAPERS, NO_SUBREAPERS)
+    def run(self, request: ExecRequest, given: bytes = b"", *, subreapers: bool = True) -> Ended:
+        """Carry an request out; its input stays open until it has answered."""
+        process = self.start("/usr/bin/python3", *request.argv[1:])
+        head = (
+            request.stdin_preamble
+            if subreapers
+            else request.stdin_preamble.replace(SUBREAPERS, NO_SUBREAPERS)
+        )
         feed(process, head + given)
         return self.ended(process)
 

@@ -66,7 +66,7 @@ async def test_what_its_time_ended_has_met_its_limit_once_all_is_gone() -> None:
     sandbox, container = sandbox_in(Scripted(code=None, answer=b""), Scripted())
     result = await sandbox.run("sleep 9")
     assert (result.exit_code, result.limit) == (None, "time")
-    assert b'"sweep": true' in container.started[1].given
+    assert b'"kill_others": true' in container.started[1].given
     assert not container.ended
 
 

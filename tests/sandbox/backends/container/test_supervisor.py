@@ -23,8 +23,8 @@ def container(data_dir: Path) -> Container:
 
 
 def run(container: Container, command: str, given: bytes = b"", **how: bool) -> Ended:
-    order = replace(container.order(command), give=GIVEN, input_bytes=len(given))
-    return container.run(order, given, **how)
+    request = replace(container.request(command), chown_dirs=GIVEN, input_bytes=len(given))
+    return container.run(request, given, **how)
 
 
 HIDDEN = 'for n in 5 6 7; do eval "exec $n> f; head -c 20M /dev/zero >&$n; rm f"; done;'
@@ -61,8 +61,8 @@ def test_processes_that_make_processes_come_to_an_end(container: Container) -> N
 
 
 def test_time_ends_it(container: Container) -> None:
-    order = replace(container.order(f"{DAEMONS} sleep 9"), give=GIVEN, timeout_s=0.5)
-    ended = container.run(order)
+    request = replace(container.request(f"{DAEMONS} sleep 9"), chown_dirs=GIVEN, timeout_s=0.5)
+    ended = container.run(request)
     assert (ended.answer["exit_code"], ended.answer["limit"]) == (None, "time")
     assert 500 <= int(str(ended.answer["duration_ms"])) < 5000
     assert ended.left == ""
@@ -85,22 +85,22 @@ def test_without_subreapers_too_nothing_is_left(container: Container) -> None:
 
 def test_it_reads_its_input_and_nothing_after_it(container: Container) -> None:
     data = bytes(range(256)) * 1000
-    order = replace(container.order("cat; cat /dev/stdin | wc -c"), give=GIVEN)
-    ended = container.run(replace(order, input_bytes=len(data)), data + b"more")
+    request = replace(container.request("cat; cat /dev/stdin | wc -c"), chown_dirs=GIVEN)
+    ended = container.run(replace(request, input_bytes=len(data)), data + b"more")
     assert ended.output == data + b"256000\n"
 
 
 def test_a_long_command_is_a_file(container: Container) -> None:
     script = b"x=" + b"a" * 300_000 + b"\necho ${#x}; cat"
-    order = replace(container.order(""), program=("/bin/bash",), give=GIVEN)
-    order = replace(order, script_bytes=len(script), input_bytes=3)
-    assert container.run(order, script + b"fed").output == b"300000\nfed"
+    request = replace(container.request(""), program=("/bin/bash",), chown_dirs=GIVEN)
+    request = replace(request, script_bytes=len(script), input_bytes=3)
+    assert container.run(request, script + b"fed").output == b"300000\nfed"
 
 
 def test_the_end_of_its_input_ends_everything(container: Container) -> None:
-    order = replace(container.order(f"{DAEMONS} echo begun; sleep 9"), give=GIVEN)
-    process = container.start("/usr/bin/python3", *order.words[1:])
-    feed(process, order.head)
+    request = replace(container.request(f"{DAEMONS} echo begun; sleep 9"), chown_dirs=GIVEN)
+    process = container.start("/usr/bin/python3", *request.argv[1:])
+    feed(process, request.stdin_preamble)
     assert process.stdout
     assert process.stdin
     assert process.stdout.readline() == b"begun\n"
@@ -110,9 +110,9 @@ def test_the_end_of_its_input_ends_everything(container: Container) -> None:
 
 
 def test_an_input_that_breaks_off_starts_nothing(container: Container) -> None:
-    order = replace(container.order("touch /workspace/ran"), give=GIVEN, input_bytes=9)
-    process = container.start("/usr/bin/python3", *order.words[1:])
-    feed(process, order.head + b"five.")
+    request = replace(container.request("touch /workspace/ran"), chown_dirs=GIVEN, input_bytes=9)
+    process = container.start("/usr/bin/python3", *request.argv[1:])
+    feed(process, request.stdin_preamble + b"five.")
     assert process.stdin
     process.stdin.close()
     assert container.ended(process).answer["lost"] == "its input broke off"
@@ -120,8 +120,8 @@ def test_an_input_that_breaks_off_starts_nothing(container: Container) -> None:
 
 
 def test_what_cannot_be_started_is_told(container: Container) -> None:
-    order = replace(container.order("true"), folder="/workspace")
-    assert "/workspace" in str(container.run(order).answer["lost"])
+    request = replace(container.request("true"), folder="/workspace")
+    assert "/workspace" in str(container.run(request).answer["lost"])
 
 
 def test_the_image_s_variables_are_there_and_modal_s_are_not(container: Container) -> None:
@@ -158,22 +158,24 @@ def test_where_root_cannot_become_another_commands_are_root(data_dir: Path) -> N
 
 @as_root
 def test_what_root_was_given_is_read_only(container: Container) -> None:
-    order = replace(container.order("mkdir /base.git && touch /base.git/a"), user=None, folder="/")
-    assert container.run(replace(order, give=GIVEN)).answer["exit_code"] == 0
+    request = replace(
+        container.request("mkdir /base.git && touch /base.git/a"), user=None, folder="/"
+    )
+    assert container.run(replace(request, chown_dirs=GIVEN)).answer["exit_code"] == 0
     assert run(container, "touch /base.git/b || rm -f /base.git/a").answer["exit_code"] == 1
     assert run(container, "touch /workspace/b ~/c /tmp/d").answer["exit_code"] == 0
 
 
 @as_root
 def test_a_sweep_ends_what_all_others_run(container: Container) -> None:
-    order = replace(container.order("echo begun; sleep 9"), give=GIVEN)
-    sweep = replace(order, program=("/bin/true",), sweep=True)
+    request = replace(container.request("echo begun; sleep 9"), chown_dirs=GIVEN)
+    sweep = replace(request, program=("/bin/true",), kill_others=True)
     both = (
-        f"import subprocess as s, sys; a = s.Popen({['/usr/bin/python3', *order.words[1:]]!r}, "
-        f"stdin=s.PIPE, stdout=s.PIPE, stderr=s.PIPE); a.stdin.write({order.head!r}); "
+        f"import subprocess as s, sys; a = s.Popen({['/usr/bin/python3', *request.argv[1:]]!r}, "
+        f"stdin=s.PIPE, stdout=s.PIPE, stderr=s.PIPE); a.stdin.write({request.stdin_preamble!r}); "
         "a.stdin.flush(); a.stdout.readline(); "
-        f"b = s.Popen({['/usr/bin/python3', *sweep.words[1:]]!r}, stdin=s.PIPE, stderr=s.DEVNULL); "
-        f"b.stdin.write({sweep.head!r}); b.stdin.flush(); b.wait(); "
+        f"b = s.Popen({['/usr/bin/python3', *sweep.argv[1:]]!r}, stdin=s.PIPE, stderr=s.DEVNULL); "
+        f"b.stdin.write({sweep.stdin_preamble!r}); b.stdin.flush(); b.wait(); "
         "sys.stderr.buffer.write(a.stderr.read())"
     )
     started = time.monotonic()

@@ -176,12 +176,12 @@ def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path)
     for name, service in {"left": f"{namespace}-{2**22}-1", "other": dead}.items():
         words = ["create", "--name", name, "--label", f"{own}={service}", "image"]
         subprocess.run([programs / "docker", *words], check=True, stdout=subprocess.DEVNULL)
-    backend.end_leftovers()
+    backend.end_orphans()
     assert containers(programs) == ["other"]  # of another machine's service nobody here can tell
 
 
 @pytest.mark.parametrize(
-    ("call", "said", "message", "mend"),
+    ("call", "said", "message", "fix"),
     [
         ("info", "Cannot connect to the Docker daemon", "does not answer", "systemctl start"),
         ("info", "permission denied while trying to connect to docker", "answer", "usermod -aG"),
@@ -191,13 +191,13 @@ def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path)
     ],
 )
 async def test_what_is_missing_is_told(
-    data_dir: Path, call: str, said: str, message: str, mend: str
+    data_dir: Path, call: str, said: str, message: str, fix: str
 ) -> None:
     with pytest.raises(SandboxUnavailable) as caught:
         await choose("docker", wanted(data_dir, **{call: said}))
     assert said in caught.value.message
     assert message in caught.value.message
-    assert mend in caught.value.hint
+    assert fix in caught.value.hint
     assert containers(data_dir / "programs") == []
 
 

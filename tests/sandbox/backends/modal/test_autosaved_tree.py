@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from graph.errors import RoleSuperseded, SandboxLost
-from sandbox.backends.modal.autosaved_tree import LastingTree
+from sandbox.backends.modal.autosaved_tree import AutosavedTree
 from sandbox.core.protocol import Sandbox, Saved
 from sandbox.tree.take_patch import take_change
 from tests.support.sandbox.sample_run import SampleRun
@@ -40,12 +40,12 @@ class Kept(Saved):
 @asynccontextmanager
 async def lasting(
     run: SampleRun, every_s: float, quiet_s: float
-) -> AsyncIterator[tuple[LastingTree, Kept]]:
+) -> AsyncIterator[tuple[AutosavedTree, Kept]]:
     async def never() -> tuple[Sandbox, str]:
         raise SandboxLost("it is not there")
 
     kept = Kept()
-    tree = LastingTree(
+    tree = AutosavedTree(
         await run.open(), never, base=run.base, saved=kept, every_s=every_s, quiet_s=quiet_s
     )
     yield tree, kept
@@ -103,7 +103,7 @@ async def test_a_tree_that_is_lost_again_and_again_is_given_up(run: SampleRun) -
         return sandbox, "Its tree was made again from the base."
 
     sandbox, _ = await gone()
-    tree = LastingTree(sandbox, gone, base=run.base, saved=None)
+    tree = AutosavedTree(sandbox, gone, base=run.base, saved=None)
     for _ in range(4):
         result = await tree.run("true")
         assert result.lost

@@ -4,8 +4,8 @@ import modal.exception
 import pytest
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
-from sandbox.backends.modal.client import FOREIGN, ours
-from sandbox.backends.modal.trees import box_name
+from sandbox.backends.modal.client import MODAL_ERRORS, map_error
+from sandbox.backends.modal.trees import sandbox_name
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,17 @@ from sandbox.backends.modal.trees import box_name
     ],
 )
 def test_modal_s_errors_are_ours(error: Exception, expected: type[SandboxError]) -> None:
-    assert isinstance(error, FOREIGN)
-    assert type(ours(error)) is expected
-    assert str(error) in ours(error).message
+    assert isinstance(error, MODAL_ERRORS)
+    assert type(map_error(error)) is expected
+    assert str(error) in map_error(error).message
 
 
 @pytest.mark.parametrize("run_id", ["01k9z3v5c8q2w4e6r8t0y1u3i5", "x" * 60, "a b/c", ""])
 def test_a_name_is_one_that_modal_takes(run_id: str) -> None:
-    name = box_name(run_id, "validate-0123abcd")
+    name = sandbox_name(run_id, "validate-0123abcd")
     assert len(name) < 64
     assert name.endswith("-validate-0123abcd")
-    assert name != box_name(run_id + "1", "validate-0123abcd")
+    assert name != sandbox_name(run_id + "1", "validate-0123abcd")
     assert all(letter.isalnum() or letter in "-_." for letter in name)
     with pytest.raises(ValueError, match="not a name of a tree"):
-        box_name(run_id, "../live")
+        sandbox_name(run_id, "../live")

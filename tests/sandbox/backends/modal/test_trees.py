@@ -11,8 +11,8 @@ from grpclib import Status
 
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.events import Event, Retry
-from sandbox.backends.modal.client import OURS
-from sandbox.core.protocol import FileRefused, Limits, Sandbox, Saved, TreeSpec
+from sandbox.backends.modal.client import TAG_STATE
+from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Saved, TreeSpec
 from sandbox.selftest.modal import try_modal
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, sample_run
@@ -28,7 +28,7 @@ async def on_modal(module_dir: Path) -> AsyncIterator[ModalRun]:
         yield on_modal
 
 
-class Kept(Saved):
+class SetupImage(Saved):
     """Keeps a change in memory."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ async def test_a_sandbox_is_asked_for_without_secrets_network_or_mounts(on_modal
     assert (asked.resources.milli_cpu, asked.resources.milli_cpu_max) == (500, 2000)
     assert (asked.resources.memory_mb, asked.resources.memory_mb_max) == (256, 512)
     tags = {tag.tag_name: tag.tag_value for tag in request.tags}
-    assert (tags["run"], tags["tree"], tags[OURS]) == (RUN, "asked", "making")
+    assert (tags["run"], tags["tree"], tags[TAG_STATE]) == (RUN, "asked", "making")
 
 
 async def test_another_process_finds_the_tree_by_its_name(on_modal: ModalRun) -> None:
@@ -79,7 +79,7 @@ async def test_another_process_finds_the_tree_by_its_name(on_modal: ModalRun) ->
 
 
 async def test_a_tree_that_was_left_half_made_is_made_again(on_modal: ModalRun) -> None:
-    left = await on_modal.boxes.make(f"{RUN}-half", {OURS: "making", "run": RUN})
+    left = await on_modal.client.make(f"{RUN}-half", {TAG_STATE: "making", "run": RUN})
     assert left
     sandbox = await on_modal.run.open("half")
     assert await said(sandbox, "cat hello.txt") == "hello"
@@ -99,7 +99,7 @@ async def test_making_a_tree_that_is_given_up_ends_its_sandbox(on_modal: ModalRu
 
 
 async def test_work_is_saved_and_restored_after_a_loss(on_modal: ModalRun) -> None:
-    saved = Kept()
+    saved = SetupImage()
     tree = await on_modal.sandboxes.open(RUN, TreeSpec("lost", on_modal.run.base, saved=saved))
     await tree.write("work.txt", b"done\n")
     await asyncio.wait_for(saved.saved.wait(), 30)
@@ -119,7 +119,7 @@ async def test_what_was_not_saved_is_told_as_lost(on_modal: ModalRun) -> None:
     tree = await on_modal.run.open("unsaved", change)
     await tree.write("work.txt", b"done\n")
     await on_modal.plane.sandboxes.lose(f"{RUN}-unsaved")
-    with pytest.raises(FileRefused, match="as it was when you were asked"):
+    with pytest.raises(FileAccessError, match="as it was when you were asked"):
         await tree.read("work.txt")
     assert await said(tree, "cat asked.txt; test -e work.txt || echo gone") == "asked\ngone"
     await on_modal.plane.sandboxes.lose(f"{RUN}-unsaved")
@@ -196,7 +196,7 @@ async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
 
 async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
     other = on_plane(on_modal.plane, on_modal.run, LIMITS)
-    await other.boxes.make("run2-live", {OURS: "ready", "run": "run2"})
+    await other.client.make("run2-live", {TAG_STATE: "ready", "run": "run2"})
     await on_modal.run.open("left")
     await other.run.sandboxes.close_run(RUN, keep=("live",))
     assert on_modal.names() == ["run2-live"]
@@ -205,10 +205,10 @@ async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
 async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
     other = on_plane(on_modal.plane, on_modal.run, LIMITS)
     for name, run, made in (("a-live", "a", 100), ("b-live", "b", 100), ("c-live", "c", 9e9)):
-        await other.boxes.make(name, {OURS: "ready", "run": run, "made": str(int(made))})
-    await other.boxes.make("not-ours", {"team": "others"})
+        await other.client.make(name, {TAG_STATE: "ready", "run": run, "made": str(int(made))})
+    await other.client.make("not-ours", {"team": "others"})
     before = set(on_modal.names())
-    assert await other.sandboxes.end_leftovers({"a"}, older_than_s=600) == ["b"]
+    assert await other.sandboxes.end_orphans({"a"}, older_than_s=600) == ["b"]
     assert before - set(on_modal.names()) == {"b-live"}
 
 
@@ -217,7 +217,7 @@ async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
 
     For root the kernel does not count processes, and who does can be late on a busy machine.
     """
-    found = {result.name: result for result in await try_modal(on_modal.boxes)}
+    found = {result.name: result for result in await try_modal(on_modal.client)}
     not_held = {name for name, result in found.items() if not result.held}
     as_root = {"root", "capabilities", "supervisor", "base"}
     assert as_root <= not_held <= {*as_root, "sysctl", "forks"}, found
@@ -227,7 +227,7 @@ async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
 
 async def test_where_none_can_be_made_the_trial_says_so(on_modal: ModalRun) -> None:
     on_modal.plane.sandboxes.most = 0
-    (found,) = await try_modal(on_modal.boxes, hosts=("index.example",))
+    (found,) = await try_modal(on_modal.client, hosts=("index.example",))
     on_modal.plane.sandboxes.most = 100
     assert (found.name, found.held) == ("start", False)
-    assert "raise the workspace's limits" in found.mend
+    assert "raise the workspace's limits" in found.fix
