@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -347,7 +348,7 @@ def test_without_root_hostile_modes_are_opened_first(data_dir: Path) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PATH": "/usr/bin:/bin",
     }
-    python = ("/usr/bin/python3", "-c", call, str(tree))
+    python = (sys.executable, "-c", call, str(tree))
     subprocess.run([*drop, *python], check=True, env=environment, cwd="/")
     assert not tree.exists()
 
