@@ -7,7 +7,7 @@ from pathlib import Path
 from graph import Base, ChangeRef, ChangeResult, Emit, Retry, RoleTask, RunFolder
 from graph.errors import SecretInChange
 from roles.claude.client import Claude
-from roles.conversation.model_turn import Patience
+from roles.conversation.model_turn import RetryPolicy
 from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
 from roles.conversation.structured_answer import Answer, AnswerT
 from roles.conversation.transcript import Transcript
@@ -15,10 +15,10 @@ from roles.conversation.user_messages import Inbox
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
-from roles.worktree.binary_patch import binary_pieces
-from roles.worktree.change_backup import LiveChange
+from roles.worktree.binary_patch import iter_binary_parts
+from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView, tree_digest
-from roles.worktree.write_fence import Fence, FileFence
+from roles.worktree.write_fence import FileWriteFence, WriteFence
 from sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree import live_tree, store_change, take_change
 
@@ -39,14 +39,14 @@ class ClaudeRole:
         sandboxes: Sandboxes,
         runs: Path,
         model: str,
-        patience: Patience | None = None,
-        fences: Callable[[RoleTask], Fence] | None = None,
+        retry_policy: RetryPolicy | None = None,
+        fences: Callable[[RoleTask], WriteFence] | None = None,
     ) -> None:
         self._claude = claude
         self._sandboxes = sandboxes
         self._runs = runs
         self._model = model
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._fences = fences
 
     async def _converse(
@@ -70,15 +70,15 @@ class ClaudeRole:
             ),
             inbox=Inbox(folder.root),
             emit=emit,
-            patience=self._patience,
+            retry_policy=self._retry_policy,
             tree=tree,
         )
         return await session.run(opening)
 
-    def _fence(self, task: RoleTask) -> Fence:
+    def _fence(self, task: RoleTask) -> WriteFence:
         if self._fences:
             return self._fences(task)
-        return FileFence(RunFolder.of(self._runs, task.run_id).root, task.fence)
+        return FileWriteFence(RunFolder.of(self._runs, task.run_id).root, task.fence)
 
 
 class ChangeAnswer(Answer):
@@ -88,7 +88,7 @@ class ChangeAnswer(Answer):
     summary: str
 
 
-class TakenChange:
+class ChangeSnapshot:
     """What a tree had against the base when it was looked at last."""
 
     def __init__(self, sandbox: Sandbox, base: Base) -> None:
@@ -101,7 +101,7 @@ class TakenChange:
 
 
 class ChangingRole(ClaudeRole):
-    """A role that works in the live tree and hands the whole change over."""
+    """A role that works in the backup tree and hands the whole change over."""
 
     async def _change(
         self,
@@ -110,31 +110,31 @@ class ChangingRole(ClaudeRole):
         opening: Callable[[Sandbox], Awaitable[str]],
         emit: Emit,
     ) -> ChangeResult:
-        live = self._live_change(task)
+        backup = self._open_backup(task)
         name = live_tree(task.base)
         tree = TreeSpec(
             name=name,
             base=task.base,
             change=task.change,
             setup=task.setup,
-            saved=live,
+            saved=backup,
             emit=emit,
         )
         sandbox = await self._sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
-            taken = TakenChange(sandbox, task.base)
-            view = TreeView(lambda: tree_digest(sandbox), live.take_news, taken.take)
+            snapshot = ChangeSnapshot(sandbox, task.base)
+            view = TreeView(lambda: tree_digest(sandbox), backup.take_notices, snapshot.take)
             end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit, view)
             if end.answer is None:
-                await taken.take()
-                _tell_loss(live.take_news(), emit)
-            change = await self._hand_over(task, taken.patch)
+                await snapshot.take()
+                _report_loss(backup.take_notices(), emit)
+            change = await self._store_change(task, snapshot.patch)
         finally:
             await sandbox.close()
         said = end.answer or ChangeAnswer(title="", summary="")
-        if self._claude.key_in(f"{said.title}\n{said.summary}".encode()):
-            raise _key_found("What the role says of its change")
+        if self._claude.contains_key(f"{said.title}\n{said.summary}".encode()):
+            raise _key_error("What the role says of its change")
         title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
         return ChangeResult(
             change=change,
@@ -144,27 +144,27 @@ class ChangingRole(ClaudeRole):
             stopped=end.stopped,
         )
 
-    def _live_change(self, task: RoleTask) -> LiveChange:
+    def _open_backup(self, task: RoleTask) -> ChangeBackup:
         folder = RunFolder.of(self._runs, task.run_id)
         file = folder.live_patch(task.step, task.role)
-        return LiveChange(file, self._fence(task), self._holds_key)
+        return ChangeBackup(file, self._fence(task), self._holds_key)
 
-    async def _hand_over(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
+    async def _store_change(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
         """Keep what the tree has against the base, finished or not."""
         if not patch:
             return None
         if await asyncio.to_thread(self._holds_key, patch):
-            raise _key_found("The change")
-        return await asyncio.to_thread(self._keep, task, patch)
+            raise _key_error("The change")
+        return await asyncio.to_thread(self._write_change, task, patch)
 
     def _holds_key(self, patch: bytes) -> bool:
         """In a delta the key's edges may be copied from the base, so its middle is looked for."""
-        pieces = binary_pieces(patch)
-        return self._claude.key_in(patch) or any(
-            self._claude.key_in(piece, middle=True) for piece in pieces
+        pieces = iter_binary_parts(patch)
+        return self._claude.contains_key(patch) or any(
+            self._claude.contains_key(piece, middle=True) for piece in pieces
         )
 
-    def _keep(self, task: RoleTask, patch: bytes) -> ChangeRef:
+    def _write_change(self, task: RoleTask, patch: bytes) -> ChangeRef:
         fence = self._fence(task)
         fence.check()
         ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
@@ -172,13 +172,13 @@ class ChangingRole(ClaudeRole):
         return ref
 
 
-def _tell_loss(news: str, emit: Emit) -> None:
-    """Where the role cannot be told any more, because all is spent, the run's readers are."""
-    if news:
-        emit(Retry(what="sandbox", attempt=2, wait_ms=0, reason=news))
+def _report_loss(notice: str, emit: Emit) -> None:
+    """Emit as an event what the role cannot read any more because a limit was reached."""
+    if notice:
+        emit(Retry(what="sandbox", attempt=2, wait_ms=0, reason=notice))
 
 
-def _key_found(where: str) -> SecretInChange:
+def _key_error(where: str) -> SecretInChange:
     return SecretInChange(
         f"{where} holds the key for the Messages API; it was not kept.",
         "Renew the key, and find out how it came into reach of the repository.",

@@ -20,23 +20,29 @@ done
 """
 
 
-async def placed(
+async def validate_locations(
     findings: Sequence[Finding], files: Sequence[FileDiff], sandbox: Sandbox
 ) -> tuple[Finding, ...]:
     """The findings with paths and lines that exist; others say in their message what was named.
 
     Where the tree cannot be asked they stay as they are.
     """
-    cleaned = [_cleaned(finding) for finding in findings]
+    cleaned = [_clean(finding) for finding in findings]
     changed = [path for file in files for path in (file.path, file.old_path)]
-    paths = {finding.path: _meant(finding.path, changed) for finding in cleaned if finding.path}
+    paths = {
+        finding.path: _match_changed_file(finding.path, changed)
+        for finding in cleaned
+        if finding.path
+    }
     counts = await _line_counts(sorted({*paths, *paths.values()}), sandbox)
     if counts is None:
         return tuple(cleaned)
-    return tuple(_placed(finding, paths, counts, frozenset(changed)) for finding in cleaned)
+    return tuple(
+        _validate_location(finding, paths, counts, frozenset(changed)) for finding in cleaned
+    )
 
 
-def _placed(
+def _validate_location(
     finding: Finding,
     paths: dict[str, str],
     counts: dict[str, int],
@@ -59,7 +65,7 @@ def _placed(
     )
 
 
-def _cleaned(finding: Finding) -> Finding:
+def _clean(finding: Finding) -> Finding:
     """The path below the workspace, and a line that was written behind it as a line."""
     path, line = finding.path.strip().strip("`'\""), finding.line
     if match := _WITH_LINE.fullmatch(path):
@@ -71,7 +77,7 @@ def _cleaned(finding: Finding) -> Finding:
     )
 
 
-def _meant(path: str, changed: Sequence[str]) -> str:
+def _match_changed_file(path: str, changed: Sequence[str]) -> str:
     """The one changed file that a path may stand for: without git's prefix, or as its end."""
     if path in changed:
         return path
@@ -81,7 +87,7 @@ def _meant(path: str, changed: Sequence[str]) -> str:
 
 
 async def _line_counts(paths: Sequence[str], sandbox: Sandbox) -> dict[str, int] | None:
-    """How many lines each path has that is there, a folder none; None where it cannot be told."""
+    """How many lines each path has that is there, a folder none; None where it cannot be read."""
     inside = [path for path in paths if not path.startswith(("/", "..")) and "\0" not in path]
     if not inside:
         return {}
@@ -89,7 +95,7 @@ async def _line_counts(paths: Sequence[str], sandbox: Sandbox) -> dict[str, int]
     result = await sandbox.run(
         _COUNT_LINES, stdin=names, timeout_s=_TIMEOUT_S, keep_bytes=64 * 1024
     )
-    told = result.text.splitlines()
-    if result.exit_code != 0 or len(told) != len(inside):
+    counts = result.text.splitlines()
+    if result.exit_code != 0 or len(counts) != len(inside):
         return None
-    return {path: int(count) for path, count in zip(inside, told, strict=True) if count.isdigit()}
+    return {path: int(count) for path, count in zip(inside, counts, strict=True) if count.isdigit()}

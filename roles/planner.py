@@ -8,9 +8,9 @@ from pydantic import Field
 from graph import Emit, Plan, PlannerResult, RoleTask
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
-from roles.briefing.repository_overview import overview
+from roles.briefing.repository_overview import describe_repository
 from roles.conversation.session import RoleSpec
-from roles.conversation.structured_answer import Answer, Form
+from roles.conversation.structured_answer import Answer, AnswerSchema
 from roles.tools.bash import BashTool
 from roles.tools.toolbox import Toolbox
 from sandbox import DeferredSandbox, Sandbox, TreeSpec
@@ -37,7 +37,7 @@ small fix in one place; it gets a light review. Else "full".
 documentation that goes along. Say what the coder could not know or would have to search for; \
 leave to them how the code is written. One step on the short route.
 - files: paths you expect to change.
-- validate: commands that show that the change holds, besides those that are listed already. Only \
+- validate: commands that show that the change works, besides those that are listed already. Only \
 commands that run in this repository without network and end by themselves; empty where the \
 listed ones suffice.
 
@@ -60,7 +60,7 @@ class PlanAnswer(Answer):
     validate_: list[str] = Field(alias="validate")
 
 
-SPEC: Final = RoleSpec(system=PROMPT, form=Form(PlanAnswer), max_turns=40)
+SPEC: Final = RoleSpec(system=PROMPT, answer_schema=AnswerSchema(PlanAnswer), max_turns=40)
 
 
 class ClaudePlanner(ClaudeRole):
@@ -84,10 +84,10 @@ class ClaudePlanner(ClaudeRole):
 
 
 async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
-    return briefing.joined(
+    return briefing.join(
         briefing.request(task),
         briefing.checks(task.checks),
-        await overview(sandbox, task.prompt),
+        await describe_repository(sandbox, task.prompt),
         _revision(task),
     )
 
@@ -95,7 +95,7 @@ async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
 def _revision(task: RoleTask) -> str:
     if not task.feedback:
         return ""
-    return briefing.joined(
+    return briefing.join(
         "You planned this before:",
         briefing.plan(task.plan),
         f"The user asks you to plan again:\n<feedback>\n{task.feedback.strip()}\n</feedback>",

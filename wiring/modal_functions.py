@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from graph import ChangeResult, PlannerResult, ReviewerResult, RoleTask, Services
-from roles.worktree import Fence
+from roles.worktree import WriteFence
 from runs.driving import RemoteDispatch
 from runs.remote_roles import Play, RemoteRole, RoleDesk
 from runs.shared import ArchiveFiles, Ledger, Mount, Places, SharedStore
@@ -130,7 +130,7 @@ async def play_role(
     task: RoleTask,
     *,
     call: str,
-    fence: Callable[[RoleDesk], Fence],
+    fence: Callable[[RoleDesk], WriteFence],
 ) -> AsyncGenerator[dict[str, Any], None]:
     """One call of a role: its events, then its result. `call` names all tries of this call."""
     places = deployment.places
@@ -244,7 +244,7 @@ def _services(
 
 
 def _role(
-    deployment: Deployment, mount: Mount, task: RoleTask, claude: "Claude", fence: Fence
+    deployment: Deployment, mount: Mount, task: RoleTask, claude: "Claude", fence: WriteFence
 ) -> "ClaudeRole":
     from roles import ClaudeCoder, ClaudeFixer, ClaudePlanner, ClaudeReviewer
 

@@ -1,1 +1,1 @@
-"""What a role is told at its start."""
+"""Briefing: what a role is shown at its start."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from roles.briefing.untrusted_text import fenced
+from roles.briefing.untrusted_text import quote_untrusted
 from sandbox.checks import FileDiff, file_diffs, load_diff
 
 _MAX_LISTED: Final = 200
@@ -37,10 +37,12 @@ class ChangeDiff:
     def shown(self, most: int) -> str:
         """All of it, or of too much all files by name and of the large ones both ends."""
         if len(self.text) <= most or len(self.files) < 2:
-            return fenced("diff", self.text, most)
-        share = _share([len(file.text) for file in self.files], most)
-        parts = [fenced("diff", file.text, share) for file in self.files]
-        kept = [part for part, room in zip(parts, _running(parts), strict=True) if room <= 2 * most]
+            return quote_untrusted("diff", self.text, most)
+        share = _fair_share([len(file.text) for file in self.files], most)
+        parts = [quote_untrusted("diff", file.text, share) for file in self.files]
+        kept = [
+            part for part, room in zip(parts, _cumulate(parts), strict=True) if room <= 2 * most
+        ]
         listed = [
             f"{file.path}: {file.status}, +{len(file.added)} -{len(file.removed)}"
             for file in self.files[:_MAX_LISTED]
@@ -50,7 +52,7 @@ class ChangeDiff:
         if self.cut:
             listed.append("and what follows: the rest of the diff was not read")
         note = "The diff is long; of large files both ends are shown. All files of the change:"
-        return "\n".join([note, fenced("files_changed", "\n".join(listed), most), *kept])
+        return "\n".join([note, quote_untrusted("files_changed", "\n".join(listed), most), *kept])
 
 
 def _load(path: Path) -> ChangeDiff:
@@ -58,7 +60,7 @@ def _load(path: Path) -> ChangeDiff:
     return ChangeDiff.read(text, cut=cut)
 
 
-def _share(sizes: Sequence[int], most: int) -> int:
+def _fair_share(sizes: Sequence[int], most: int) -> int:
     """The size up to which each is shown, so that all together come to about `most`."""
     left, share = most, most
     for number, size in enumerate(sorted(sizes)):
@@ -69,7 +71,7 @@ def _share(sizes: Sequence[int], most: int) -> int:
     return max(share, 200)
 
 
-def _running(parts: Sequence[str]) -> list[int]:
+def _cumulate(parts: Sequence[str]) -> list[int]:
     total, running = 0, []
     for part in parts:
         total += len(part)

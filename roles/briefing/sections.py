@@ -4,12 +4,12 @@ import asyncio
 
 from graph import SEEN_BY_RUNNING, CommandReport, Finding, Plan, RoleTask, Validation
 from roles.briefing.change_diff import ChangeDiff
-from roles.briefing.untrusted_text import fenced
+from roles.briefing.untrusted_text import quote_untrusted
 
 _MAX_OUTPUT = 8_000
 
 
-def joined(*parts: str) -> str:
+def join(*parts: str) -> str:
     """The parts that are not empty, a blank line between them."""
     return "\n\n".join(part for part in parts if part)
 
@@ -28,7 +28,7 @@ def plan(plan: Plan | None) -> str:
 
 
 def checks(commands: tuple[str, ...]) -> str:
-    """The commands that decide whether the change holds."""
+    """The commands that decide whether the change passes."""
     if not commands:
         return ""
     return "\n".join(
@@ -40,13 +40,13 @@ def setup(commands: tuple[str, ...]) -> str:
     """What made the tree ready, and that a role cannot repeat it."""
     if not commands:
         return ""
-    told = (
+    text = (
         "These commands made the tree ready. They are run again, with what they need, before the "
         "change is checked, where it touches what they read (such as a list of dependencies). A "
         "dependency that you add is not in this tree: write it where they read it, the lock file "
         "too, and leave what needs it to that check:"
     )
-    return "\n".join([told, *(f"- `{command}`" for command in commands)])
+    return "\n".join([text, *(f"- `{command}`" for command in commands)])
 
 
 async def diff(change: ChangeDiff | None, most: int) -> str:
@@ -63,20 +63,22 @@ def failures(validation: Validation | None) -> str:
     parts = [_failure(report) for report in validation.commands if report.status != "passed"]
     if validation.new_failures:
         named = "\n".join(validation.new_failures[:50])
-        parts.append(f"New failures, compared with the base:\n{fenced('failures', named, 4_000)}")
+        parts.append(
+            f"New failures, compared with the base:\n{quote_untrusted('failures', named, 4_000)}"
+        )
     if validation.known_failures:
         named = "\n".join(validation.known_failures[:50])
         parts.append(
-            "These fail on the untouched base too and are not yours to mend:\n"
-            + fenced("known_failures", named, 4_000)
+            "These fail on the untouched base too and are not yours to fix:\n"
+            + quote_untrusted("known_failures", named, 4_000)
         )
-    return joined(*parts)
+    return join(*parts)
 
 
 def _failure(report: CommandReport) -> str:
     ended = "could not be run" if report.status == "unavailable" else "failed"
     code = f" with exit code {report.exit_code}" if report.exit_code is not None else ""
-    output = fenced("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
+    output = quote_untrusted("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
     return f"`{report.command}` {ended}{code}.\n{output}".rstrip()
 
 
@@ -85,7 +87,7 @@ def results(validation: Validation | None) -> str:
     if validation is None:
         return "The change was not validated."
     lines = [f"- `{report.command}`: {report.status}" for report in validation.commands]
-    return joined(
+    return join(
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),
         _against_base(validation),
@@ -93,15 +95,15 @@ def results(validation: Validation | None) -> str:
 
 
 def _against_base(validation: Validation) -> str:
-    """What showed with the base's own tests; what patterns found is told as facts."""
+    """What showed with the base's own tests; what patterns found is shown as facts."""
     found = tuple(f for f in validation.findings if f.rule in SEEN_BY_RUNNING)
     if not found:
         return ""
-    told = fenced("base_tests", findings("", found).strip(), _MAX_OUTPUT)
+    text = quote_untrusted("base_tests", findings("", found).strip(), _MAX_OUTPUT)
     return (
         "What the change has a say in of its own validation, and how checks end with tests and "
-        "configuration as the base has them. Does the request call for each, or were checks bent "
-        f"to pass?\n{told}"
+        "configuration as the base has them. Does the request call for each, or were checks "
+        f"weakened to pass?\n{text}"
     )
 
 

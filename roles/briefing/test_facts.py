@@ -1,9 +1,9 @@
-"""What a change does to tests and checks, told to the reviewer as facts that it can look at."""
+"""What a change does to tests and checks, shown to the reviewer as facts that it can look at."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from roles.briefing.untrusted_text import fenced
+from roles.briefing.untrusted_text import quote_untrusted
 from sandbox.checks import FileDiff, hints, is_test
 
 _MAX_FACTS: Final = 40
@@ -11,7 +11,7 @@ _MAX_FACT: Final = 160
 _MAX_BYTES: Final = 5_000
 
 
-def facts(files: Sequence[FileDiff]) -> str:
+def describe_test_changes(files: Sequence[FileDiff]) -> str:
     """The facts as a part of the reviewer's opening."""
     found = [hint.fact for hint in hints(files)]
     changed = ", ".join(
@@ -19,9 +19,9 @@ def facts(files: Sequence[FileDiff]) -> str:
         for file in files
         if file.status != "deleted" and (is_test(file.path) or is_test(file.old_path))
     )
-    told = [f"tests changed or added: {changed or 'none'}"[: 4 * _MAX_FACT]]
-    told += [fact[:_MAX_FACT] for fact in found[:_MAX_FACTS]]
+    lines = [f"tests changed or added: {changed or 'none'}"[: 4 * _MAX_FACT]]
+    lines += [fact[:_MAX_FACT] for fact in found[:_MAX_FACTS]]
     if len(found) > _MAX_FACTS:
-        told.append(f"and {len(found) - _MAX_FACTS} more")
+        lines.append(f"and {len(found) - _MAX_FACTS} more")
     heading = "What the diff does to tests and checks, found by a program; look where it matters:"
-    return f"{heading}\n{fenced('test_facts', chr(10).join(told), _MAX_BYTES)}"
+    return f"{heading}\n{quote_untrusted('test_facts', chr(10).join(lines), _MAX_BYTES)}"

@@ -5,7 +5,7 @@ import re
 from sandbox.core import BothEnds, render
 
 
-def fenced(name: str, text: str, max_bytes: int) -> str:
+def quote_untrusted(name: str, text: str, max_bytes: int) -> str:
     """The text between tags; of too much the two ends are kept."""
     ends = BothEnds(max_bytes)
     ends.feed(text.encode("utf-8", errors="replace"))

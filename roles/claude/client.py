@@ -66,7 +66,7 @@ _LENGTH_WORDS = ("prompt is too long", "exceed context limit", "context window")
 _MAX_MESSAGE = 500
 
 
-class Listener(Protocol):
+class ReplyListener(Protocol):
     """Hears a reply while it comes."""
 
     def begin_block(self) -> None: ...
@@ -132,12 +132,12 @@ class Claude:
         self._turn_s = turn_s
         self._connect_s = connect_s
         self._client: anthropic.AsyncAnthropic | None = None
-        self._opening = asyncio.Lock()
+        self._client_lock = asyncio.Lock()
 
     async def warm(self) -> None:
         """Import the SDK and make the client, away from the event loop; needs no key."""
         if self._api_key is not None:
-            await self._opened()
+            await self._open_client()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -145,13 +145,15 @@ class Claude:
             await self._client.close()
             self._client = None
 
-    async def attempt(self, body: bytes, listener: Listener, betas: Sequence[str] = ()) -> Reply:
+    async def attempt(
+        self, body: bytes, listener: ReplyListener, betas: Sequence[str] = ()
+    ) -> Reply:
         """Send one request, a JSON body that asks for a stream; never repeats.
 
         The body is sent as it is: so the bytes of a history stay the same, and the SDK does not
         walk through all of it each turn. Raises AttemptFailed.
         """
-        client = await self._opened()
+        client = await self._open_client()
         import anthropic
         import httpx2
         from anthropic._base_client import make_request_options
@@ -177,23 +179,23 @@ class Claude:
                 async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
                     async for event in stream:
                         if event.type == "message_start":
-                            reported = _usage(event.message)
+                            reported = _read_usage(event.message)
                         elif event.type == "content_block_start":
                             listener.begin_block()
                         elif event.type == "text":
                             listener.add("text", event.text)
                         elif event.type == "thinking":
                             listener.add("thinking", event.thinking)
-                    return _reply(stream.current_message_snapshot, stream.request_id)
+                    return _read_reply(stream.current_message_snapshot, stream.request_id)
         except (*foreign, *_MALFORMED) as error:
-            failed = self._failed(error)
+            failed = self._map_error(error)
             failed.usage = reported
             raise failed from error
 
     async def probe(self) -> str:
         """Whether the endpoint answers and takes the key: `ok`, or the error's code."""
         try:
-            client = await self._opened()
+            client = await self._open_client()
         except ClaudeError as error:
             return error.code
         import anthropic
@@ -202,23 +204,23 @@ class Claude:
         try:
             await client.models.list(limit=1, timeout=self._connect_s * 2)
         except (anthropic.AnthropicError, httpx2.HTTPError, *_MALFORMED) as error:
-            return self._failed(error).error.code
+            return self._map_error(error).error.code
         return "ok"
 
-    def key_in(self, data: bytes, *, middle: bool = False) -> bool:
+    def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
         """Whether data holds the key, or its middle half, in any form that could be read back."""
         if self._api_key is None:
             return False
         return holds_secret(data, self._api_key.get_secret_value(), middle=middle)
 
-    async def _opened(self) -> "anthropic.AsyncAnthropic":
+    async def _open_client(self) -> "anthropic.AsyncAnthropic":
         if self._client is None:
-            async with self._opening:
+            async with self._client_lock:
                 if self._client is None:
-                    self._client = await asyncio.to_thread(self._make)
+                    self._client = await asyncio.to_thread(self._make_client)
         return self._client
 
-    def _make(self) -> "anthropic.AsyncAnthropic":
+    def _make_client(self) -> "anthropic.AsyncAnthropic":
         if self._api_key is None or not self._api_key.get_secret_value():
             raise ClaudeUnauthorized("There is no key for the Messages API.")
         with without(_AIOHTTP):
@@ -241,9 +243,9 @@ class Claude:
             ) from error
         return client
 
-    def _failed(self, error: BaseException) -> AttemptFailed:
+    def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
-        failed = failure_of(error)
+        failed = map_error(error)
         key = self._api_key.get_secret_value() if self._api_key else ""
         if key and key in failed.error.message:
             message = failed.error.message.replace(key, "***")
@@ -251,7 +253,7 @@ class Claude:
         return failed
 
 
-def failure_of(error: BaseException) -> AttemptFailed:
+def map_error(error: BaseException) -> AttemptFailed:
     """What an exception of the SDK, its HTTP library or the stream's reading means."""
     import anthropic
     import httpx2
@@ -277,33 +279,33 @@ def failure_of(error: BaseException) -> AttemptFailed:
 
 
 def _status_failure(error: "anthropic.APIStatusError") -> AttemptFailed:
-    kind = _kind(error)
+    kind = _error_class(error)
     text = error.api_message or f"Status {error.status_code}."
-    told = f"The Messages API answered {error.type or error.status_code}: {text}"[:_MAX_MESSAGE]
+    message = f"The Messages API answered {error.type or error.status_code}: {text}"[:_MAX_MESSAGE]
     if error.request_id:
-        told += f" (request {error.request_id})"
+        message += f" (request {error.request_id})"
     repeatable = kind in _REPEATABLE
     if error.status_code != 200:
         wish = error.response.headers.get("x-should-retry")
         repeatable = repeatable if wish not in {"true", "false"} else wish == "true"
     return AttemptFailed(
-        kind(told), repeatable=repeatable, retry_after_s=_retry_after(error.response.headers)
+        kind(message), repeatable=repeatable, retry_after_s=_retry_after(error.response.headers)
     )
 
 
-def _kind(error: "anthropic.APIStatusError") -> type[ClaudeError]:
+def _error_class(error: "anthropic.APIStatusError") -> type[ClaudeError]:
     """The class of a status error: by its code, its type, then its status."""
     if "spend_limit" in (error.error_code or ""):
         return ClaudeBilling
     if kind := _BY_TYPE.get(error.type or ""):
         return kind
     if error.status_code == 400 or error.type == "invalid_request_error":
-        return _rejection((error.api_message or "").lower())
+        return _classify_rejection((error.api_message or "").lower())
     otherwise = ClaudeUnavailable if error.status_code >= 500 else ClaudeRejected
     return _BY_STATUS.get(error.status_code, otherwise)
 
 
-def _rejection(message: str) -> type[ClaudeError]:
+def _classify_rejection(message: str) -> type[ClaudeError]:
     """Credit and length have no code of their own; where no words match it is plainly rejected."""
     if any(words in message for words in _BILLING_WORDS):
         return ClaudeBilling
@@ -323,21 +325,21 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
 
 
-def _reply(message: "Message", request_id: str | None) -> Reply:
+def _read_reply(message: "Message", request_id: str | None) -> Reply:
     if message.stop_reason is None:
         raise StreamCut
     details = message.stop_details
     return Reply(
         content=[block.to_dict(mode="json") for block in message.content],
         stop_reason=message.stop_reason,
-        usage=_usage(message),
+        usage=_read_usage(message),
         model=message.model,
         request_id=request_id,
         stop_details=details.to_dict(mode="json") if details else None,
     )
 
 
-def _usage(message: "Message") -> Usage:
+def _read_usage(message: "Message") -> Usage:
     usage = message.usage
     return Usage(
         input_tokens=usage.input_tokens or 0,

@@ -17,7 +17,7 @@ def holds_secret(data: bytes, secret: str, *, middle: bool = False) -> bool:
     A form may be broken over lines, those of a patch too. `middle`: the middle half of a form will
     do, where that is long enough to be no chance.
     """
-    forms = _forms(secret)
+    forms = _encode(secret)
     if middle:
         forms = set(map(_middle, forms))
     joined = _BROKEN_OVER_LINES.sub(b"", data)
@@ -29,7 +29,7 @@ def _middle(form: bytes) -> bytes:
     return inner if len(inner) >= _SHORTEST_MIDDLE else form
 
 
-def _forms(secret: str) -> set[bytes]:
+def _encode(secret: str) -> set[bytes]:
     raw = secret.encode()
     if not raw:
         return set()
@@ -37,11 +37,11 @@ def _forms(secret: str) -> set[bytes]:
     forms = {raw, raw.hex().encode(), raw.hex().upper().encode(), quote(secret, safe="").encode()}
     forms |= {percent.encode(), percent.upper().encode()}
     for offset in range(3):
-        forms |= _base64_forms(raw, offset)
+        forms |= _encode_base64(raw, offset)
     return forms
 
 
-def _base64_forms(raw: bytes, offset: int) -> set[bytes]:
+def _encode_base64(raw: bytes, offset: int) -> set[bytes]:
     """What base64 makes of the secret after `offset` other bytes, without the characters that
     depend on what stands before and behind it."""
     encoded = base64.b64encode(b"\x00" * offset + raw)

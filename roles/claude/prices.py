@@ -73,7 +73,7 @@ TABLE: Final = Table.model_validate(
 )
 
 
-def known_model(name: str) -> Model | None:
+def find_model(name: str) -> Model | None:
     """The model of that id, a dated id too (`-YYYYMMDD`); None where the table lacks it."""
     return TABLE.models.get(re.sub(r"-\d{8}$", "", name))
 
@@ -88,5 +88,5 @@ def cost_usd(model: str, usage: Usage) -> float | None:
 
     Requests of this product ask for the cache's short life only, so all writes are priced so.
     """
-    known = known_model(model)
+    known = find_model(model)
     return known.rates(prompt_tokens(usage)).cost(usage) if known else None

@@ -13,7 +13,7 @@ from roles.claude.prices import Model, prompt_tokens
 from roles.conversation.transcript import AssistantMessage, Message
 
 BETA: Final = "context-management-2025-06-27"
-_MOST_TOKENS: Final = 200_000
+_MAX_TRIGGER_TOKENS: Final = 200_000
 _KEPT_CALLS: Final = 8
 """Results that Claude has at hand after a step."""
 _BYTES_A_TOKEN: Final = 4
@@ -24,18 +24,22 @@ def trigger_tokens(model: Model | None) -> int | None:
     """The prompt's size from which on results are cleared; None where no window is known."""
     if model is None:
         return None
-    most = min(_MOST_TOKENS, model.window // 2)
+    most = min(_MAX_TRIGGER_TOKENS, model.window // 2)
     return min(most, model.long_prompt.over * 9 // 10) if model.long_prompt else most
 
 
-def cleared_calls(messages: Sequence[Message], trigger: int | None) -> int:
+def count_cleared_calls(messages: Sequence[Message], trigger: int | None) -> int:
     """How many of the conversation's first calls have no result in the next prompt."""
     if trigger is None:
         return 0
     cleared, sizes = 0, list[int]()
     for message in messages:
         if not isinstance(message, AssistantMessage):
-            sizes += [_tokens(block) for block in message.content if block["type"] == "tool_result"]
+            sizes += [
+                _estimate_tokens(block)
+                for block in message.content
+                if block["type"] == "tool_result"
+            ]
         elif prompt_tokens(message.usage) > trigger:
             end = len(sizes) - _KEPT_CALLS
             if sum(sizes[cleared : max(end, 0)]) >= trigger // 4:
@@ -43,7 +47,7 @@ def cleared_calls(messages: Sequence[Message], trigger: int | None) -> int:
     return cleared
 
 
-def edits(messages: Sequence[Message], trigger: int, cleared: int) -> Block:
+def context_management(messages: Sequence[Message], trigger: int, cleared: int) -> Block:
     """The request's field that has the results of the first `cleared` calls cleared."""
     calls = sum(
         len(message.tool_calls) for message in messages if isinstance(message, AssistantMessage)
@@ -56,5 +60,5 @@ def edits(messages: Sequence[Message], trigger: int, cleared: int) -> Block:
     return {"edits": [edit]}
 
 
-def _tokens(result: Block) -> int:
+def _estimate_tokens(result: Block) -> int:
     return len(str(result["content"])) // _BYTES_A_TOKEN

@@ -9,67 +9,67 @@ from typing import Final, TypeVar
 from graph.errors import RoleInCircles
 from roles.conversation.transcript import Message, UserMessage
 
-TreeLook = Callable[[], Awaitable[str]]
-"""Gives a digest of what is in the work tree; empty where it cannot be told."""
+TreeDigest = Callable[[], Awaitable[str]]
+"""Gives a digest of what is in the work tree; empty where it cannot be computed."""
 
-_LONGEST_CIRCLE: Final = 3
-_TOLD_AFTER: Final = 3
-_ENDED_AFTER: Final = 6
+_LONGEST_CYCLE: Final = 3
+_WARN_AFTER: Final = 3
+_STOP_AFTER: Final = 6
 """How often the same turns come one after another."""
-_LOOK_EVERY: Final = 20
+_DIGEST_EVERY: Final = 20
 """Turns between looks: each costs as much as a turn's own command."""
-_TOLD_AFTER_LOOKS: Final = 2
-_ENDED_AFTER_LOOKS: Final = 4
+_WARN_AFTER_DIGESTS: Final = 2
+_STOP_AFTER_DIGESTS: Final = 4
 _HINT: Final = "Resume the run: the role begins anew on its tree. Or say more in the request."
 
 _T = TypeVar("_T")
 
 
-class Watchdog:
+class LoopDetector:
     """Watches the conversation of one role call; `tree` where the role is to change its tree."""
 
-    def __init__(self, role: str, tree: TreeLook | None) -> None:
+    def __init__(self, role: str, tree: TreeDigest | None) -> None:
         self._role = role
         self._tree = tree
 
-    async def watch(self, messages: Sequence[Message], newest: UserMessage) -> str:
+    async def check(self, messages: Sequence[Message], newest: UserMessage) -> str:
         """What to say to the role beside the newest results, mostly nothing.
 
         Raises RoleInCircles.
         """
         said = [message for message in messages if isinstance(message, UserMessage)]
         results = [*(message for message in said if message.purpose == "results"), newest]
-        return self._same_turns(results) or await self._same_tree(results)
+        return self._check_turns(results) or await self._check_tree(results)
 
-    def _same_turns(self, results: Sequence[UserMessage]) -> str:
-        turns = [_turn(message) for message in results[-_LONGEST_CIRCLE * _ENDED_AFTER :]]
+    def _check_turns(self, results: Sequence[UserMessage]) -> str:
+        turns = [_digest_turn(message) for message in results[-_LONGEST_CYCLE * _STOP_AFTER :]]
         if not all(asked and got for asked, got in turns[-1]):
             return ""
-        for length in range(1, _LONGEST_CIRCLE + 1):
-            times = _repeats(turns, length)
-            if times >= _ENDED_AFTER:
+        for length in range(1, _LONGEST_CYCLE + 1):
+            times = _count_repeats(turns, length)
+            if times >= _STOP_AFTER:
                 raise RoleInCircles(
                     f"The {self._role} did the same with the same results {times} times in a row.",
                     _HINT,
                 )
-            if times >= _TOLD_AFTER:
+            if times >= _WARN_AFTER:
                 return (
                     f"You have done the same {times} times in a row, with the same results each "
                     "time. Try another way, or answer with what there is."
                 )
         return ""
 
-    async def _same_tree(self, results: Sequence[UserMessage]) -> str:
-        if self._tree is None or len(results) % _LOOK_EVERY:
+    async def _check_tree(self, results: Sequence[UserMessage]) -> str:
+        if self._tree is None or len(results) % _DIGEST_EVERY:
             return ""
         results[-1].tree = await self._tree()
-        same = _repeats([message.tree for message in results if message.tree], 1)
-        turns = (same - 1) * _LOOK_EVERY
-        if same >= _ENDED_AFTER_LOOKS:
+        same = _count_repeats([message.tree for message in results if message.tree], 1)
+        turns = (same - 1) * _DIGEST_EVERY
+        if same >= _STOP_AFTER_DIGESTS:
             raise RoleInCircles(
                 f"The {self._role} did not change its tree in {turns} turns.", _HINT
             )
-        if same >= _TOLD_AFTER_LOOKS:
+        if same >= _WARN_AFTER_DIGESTS:
             return (
                 f"The work tree has not changed for {turns} turns. Where the work is done, answer; "
                 "else make the change now, or say in your answer what stands in its way."
@@ -77,11 +77,11 @@ class Watchdog:
         return ""
 
 
-def _turn(message: UserMessage) -> tuple[tuple[str, str], ...]:
+def _digest_turn(message: UserMessage) -> tuple[tuple[str, str], ...]:
     return tuple((record.asked, record.got) for record in message.calls)
 
 
-def _repeats(items: Sequence[_T], length: int) -> int:
+def _count_repeats(items: Sequence[_T], length: int) -> int:
     """How often the last `length` items come one after another at the end."""
     times, block = 0, items[-length:]
     for end in range(len(items), length - 1, -length):

@@ -6,21 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from roles.claude.client import Block
-from roles.claude.prices import Effort, known_model, prompt_tokens
-from roles.conversation.context_editing import BETA, cleared_calls, edits, trigger_tokens
-from roles.conversation.reply_budget import tokens_at_most
+from roles.claude.prices import Effort, find_model, prompt_tokens
+from roles.conversation.context_editing import (
+    BETA,
+    context_management,
+    count_cleared_calls,
+    trigger_tokens,
+)
+from roles.conversation.reply_budget import tokens_upper_bound
 from roles.conversation.transcript import AssistantMessage, Message
 
 
 @dataclass(frozen=True)
-class Request:
+class ModelRequest:
     """One request: its JSON, and what of the API it needs beside the ordinary."""
 
     body: bytes
     betas: tuple[str, ...] = ()
 
 
-class Requests:
+class RequestBuilder:
     """Builds the bodies; each message is encoded once, when it is new."""
 
     def __init__(
@@ -32,7 +37,7 @@ class Requests:
         output_format: Block,
         effort: Effort,
     ) -> None:
-        known = known_model(model)
+        known = find_model(model)
         output: dict[str, Any] = {"format": output_format}
         if known and effort in known.efforts:
             output["effort"] = effort
@@ -51,51 +56,51 @@ class Requests:
         self._fixed = _encode(fixed).removesuffix(b"}")
         self._encoded: list[bytes] = []
 
-    def start_over(self) -> None:
+    def forget_messages(self) -> None:
         """Make room for another conversation."""
         self._encoded.clear()
 
-    def cleared(self, messages: Sequence[Message]) -> int:
+    def count_cleared(self, messages: Sequence[Message]) -> int:
         """How many of the first calls' results the next prompt lacks."""
-        return cleared_calls(messages, self._trigger)
+        return count_cleared_calls(messages, self._trigger)
 
-    def forgo_edits(self) -> None:
+    def disable_context_editing(self) -> None:
         """Send whole prompts from here on."""
         self._trigger = None
 
-    def make(self, messages: Sequence[Message], max_tokens: int) -> Request:
+    def build(self, messages: Sequence[Message], max_tokens: int) -> ModelRequest:
         """The request that continues a conversation; `messages` only ever grows."""
-        self._take(messages)
+        self._encode_new(messages)
         history = b",".join(data for data in self._encoded if data)
         body = b'%b,"max_tokens":%d,"messages":[%b]' % (self._fixed, max_tokens, history)
-        cleared = self.cleared(messages)
+        cleared = self.count_cleared(messages)
         if not cleared or self._trigger is None:
-            return Request(body + b"}")
-        field = _encode(edits(messages, self._trigger, cleared))
-        return Request(b'%b,"context_management":%b}' % (body, field), (BETA,))
+            return ModelRequest(body + b"}")
+        field = _encode(context_management(messages, self._trigger, cleared))
+        return ModelRequest(b'%b,"context_management":%b}' % (body, field), (BETA,))
 
-    def prompt_at_most(self, messages: Sequence[Message]) -> int:
+    def prompt_tokens_upper_bound(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation's prompt at most: what the API counted, and what is new."""
-        self._take(messages)
+        self._encode_new(messages)
         new = 0
         for message, data in zip(reversed(messages), reversed(self._encoded), strict=True):
             if isinstance(message, AssistantMessage):
                 counted = prompt_tokens(message.usage) + message.usage.output_tokens
-                return counted + tokens_at_most(new)
+                return counted + tokens_upper_bound(new)
             new += len(data)
-        return tokens_at_most(new + len(self._fixed))
+        return tokens_upper_bound(new + len(self._fixed))
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        self._encoded += [_message(message) for message in messages[len(self._encoded) :]]
+    def _encode_new(self, messages: Sequence[Message]) -> None:
+        self._encoded += [_encode_message(message) for message in messages[len(self._encoded) :]]
 
 
-def _message(message: Message) -> bytes:
+def _encode_message(message: Message) -> bytes:
     """A message as it is sent; nothing where nothing of it can be sent back."""
-    content = [block for block in message.content if not _is_remnant(block)]
+    content = [block for block in message.content if not _cannot_be_sent_back(block)]
     return _encode({"role": message.role, "content": content}) if content else b""
 
 
-def _is_remnant(block: Block) -> bool:
+def _cannot_be_sent_back(block: Block) -> bool:
     """Whether the API sends such a block and does not take it back: empty, or cut off."""
     if block["type"] == "text":
         return not block["text"].strip()

@@ -9,16 +9,16 @@ from typing import Literal
 from graph import Emit, Retry, RoleTask, RoleText, RoleThinking, Stop
 from graph.errors import ClaudeRejected
 from roles.claude.client import AttemptFailed, Claude, Reply
-from roles.claude.prices import known_model
+from roles.claude.prices import find_model
 from roles.conversation.deadline import Deadline
-from roles.conversation.model_request import Request, Requests
-from roles.conversation.reply_budget import LEAST_REPLY, reply_allowance
-from roles.conversation.spend_meter import Ledger
-from roles.conversation.text_chunks import Pieces
+from roles.conversation.model_request import ModelRequest, RequestBuilder
+from roles.conversation.reply_budget import MIN_REPLY_TOKENS, reply_allowance
+from roles.conversation.spend_meter import SpendMeter
+from roles.conversation.text_chunks import ChunkBatcher
 from roles.conversation.transcript import AssistantMessage, Transcript
 
 
-class OutOf(Exception):
+class LimitReached(Exception):
     """Raised when money, tokens or time are spent before the role is done."""
 
     def __init__(self, stop: Stop) -> None:
@@ -27,7 +27,7 @@ class OutOf(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often a request is sent, and the growing pauses between; the API's own wish wins."""
 
     attempts: int = 7
@@ -48,76 +48,76 @@ class Turns:
         self,
         *,
         claude: Claude,
-        requests: Requests,
+        requests: RequestBuilder,
         transcript: Transcript,
         task: RoleTask,
-        ledger: Ledger,
+        meter: SpendMeter,
         deadline: Deadline,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         emit: Emit,
     ) -> None:
         self._claude = claude
         self._requests = requests
         self._transcript = transcript
         self._task = task
-        self._ledger = ledger
+        self._meter = meter
         self._deadline = deadline
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._emit = emit
 
     async def take(self) -> None:
-        """Get the next reply into the transcript. Raises OutOf, ClaudeError."""
+        """Get the next reply into the transcript. Raises LimitReached, ClaudeError."""
         turn = self._transcript.turn
         failures = 0
         while True:
             max_tokens = self._max_tokens()
             attempt = await self._transcript.begin_attempt()
             key = f"{self._task.step}.{turn}.{attempt}"
-            request = self._requests.make(self._transcript.conversation, max_tokens)
+            request = self._requests.build(self._transcript.conversation, max_tokens)
             try:
                 reply = await self._attempt(key, request)
             except AttemptFailed as failed:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
-                    self._do_without(key, attempt, failed)
+                    self._retry_without_beta(key, attempt, failed)
                     continue
                 failures += 1
-                await self._wait(key, attempt, failures, failed)
+                await self._wait_or_raise(key, attempt, failures, failed)
                 continue
-            await self._keep(key, attempt, reply)
+            await self._record(key, attempt, reply)
             return
 
     def _max_tokens(self) -> int:
         if self._deadline.left_s <= 0:
-            raise OutOf("time")
-        prompt = self._requests.prompt_at_most(self._transcript.conversation)
-        model = known_model(self._requests.model)
-        allowed = reply_allowance(self._task.budget, self._ledger.run_spend, model, prompt)
-        if allowed < LEAST_REPLY:
-            raise OutOf("budget")
+            raise LimitReached("time")
+        prompt = self._requests.prompt_tokens_upper_bound(self._transcript.conversation)
+        model = find_model(self._requests.model)
+        allowed = reply_allowance(self._task.budget, self._meter.run_spend, model, prompt)
+        if allowed < MIN_REPLY_TOKENS:
+            raise LimitReached("budget")
         return allowed
 
-    async def _attempt(self, key: str, request: Request) -> Reply:
-        pieces = Pieces(self._teller(key))
+    async def _attempt(self, key: str, request: ModelRequest) -> Reply:
+        batcher = ChunkBatcher(self._event_emitter(key))
         try:
             async with asyncio.timeout(self._deadline.left_s):
-                return await self._claude.attempt(request.body, pieces, request.betas)
+                return await self._claude.attempt(request.body, batcher, request.betas)
         except TimeoutError as error:
-            raise OutOf("time") from error
+            raise LimitReached("time") from error
         finally:
-            pieces.flush()
+            batcher.flush()
 
-    def _teller(self, key: str) -> Callable[[Literal["text", "thinking"], str], None]:
-        told = 0
+    def _event_emitter(self, key: str) -> Callable[[Literal["text", "thinking"], str], None]:
+        count = 0
 
-        def tell(kind: Literal["text", "thinking"], text: str) -> None:
-            nonlocal told
-            told += 1
+        def emit(kind: Literal["text", "thinking"], text: str) -> None:
+            nonlocal count
+            count += 1
             event = RoleText if kind == "text" else RoleThinking
-            self._emit(event(key=f"{key}.{told}", role=self._task.role, text=text))
+            self._emit(event(key=f"{key}.{count}", role=self._task.role, text=text))
 
-        return tell
+        return emit
 
-    async def _keep(self, key: str, attempt: int, reply: Reply) -> None:
+    async def _record(self, key: str, attempt: int, reply: Reply) -> None:
         await self._transcript.append(
             AssistantMessage(
                 content=reply.content,
@@ -129,27 +129,29 @@ class Turns:
                 request_id=reply.request_id,
             )
         )
-        self._ledger.report(key, self._requests.model, reply.usage)
+        self._meter.report(key, self._requests.model, reply.usage)
 
-    def _do_without(self, key: str, attempt: int, failed: AttemptFailed) -> None:
+    def _retry_without_beta(self, key: str, attempt: int, failed: AttemptFailed) -> None:
         """Go on as with an endpoint that does not know what was asked of it beside the ordinary."""
-        self._requests.forgo_edits()
+        self._requests.disable_context_editing()
         reason = f"Asked to clear old results from the prompt. {failed.error.message}"
-        self._retry(key, attempt, 0.0, reason)
+        self._emit_retry(key, attempt, 0.0, reason)
 
-    async def _wait(self, key: str, attempt: int, failures: int, failed: AttemptFailed) -> None:
+    async def _wait_or_raise(
+        self, key: str, attempt: int, failures: int, failed: AttemptFailed
+    ) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
             await self._transcript.note_lost(failed.usage)
-            self._ledger.report(key, self._requests.model, failed.usage, replies=0)
-        wait = self._patience.pause(failures, failed)
-        last = failures >= self._patience.attempts or not wait < self._deadline.left_s
+            self._meter.report(key, self._requests.model, failed.usage, replies=0)
+        wait = self._retry_policy.pause(failures, failed)
+        last = failures >= self._retry_policy.attempts or not wait < self._deadline.left_s
         if last or not failed.repeatable:
             raise failed.error from failed
-        self._retry(key, attempt, wait, failed.error.message)
+        self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)
 
-    def _retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
+    def _emit_retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(
             key=f"{key}.retry",
             what="claude",

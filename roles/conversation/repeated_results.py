@@ -12,7 +12,7 @@ _LONG: Final = 1_000
 _MAX_LABEL: Final = 100
 
 
-class Given:
+class SeenResults:
     """The results that Claude has before it, by their digest: each call's number and label."""
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class Given:
         self._count = 0
 
     @classmethod
-    def of(cls, messages: Sequence[Message], cleared: int) -> Self:
+    def from_conversation(cls, messages: Sequence[Message], cleared: int) -> Self:
         """Those of a conversation whose first `cleared` calls have lost their results."""
-        given = cls()
+        seen = cls()
         asked: list[Block] = []
         for message in messages:
             if isinstance(message, AssistantMessage):
@@ -30,11 +30,11 @@ class Given:
             elif isinstance(message, UserMessage):
                 records = message.calls or [CallRecord(ok=False)] * len(asked)
                 for call, record in zip(asked, records, strict=True):
-                    given._note(call, record, known=given._count >= cleared)
+                    seen._note(call, record, known=seen._count >= cleared)
                 asked = []
-        return given
+        return seen
 
-    def answer(self, call: Block, content: str, record: CallRecord) -> str:
+    def refer_or_keep(self, call: Block, content: str, record: CallRecord) -> str:
         """What to answer a call that had this result; notes digests and reference in its record."""
         record.asked = digest(json.dumps([call["name"], call["input"]], sort_keys=True))
         record.got = digest(content)

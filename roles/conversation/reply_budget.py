@@ -6,8 +6,8 @@ from graph import Budget, Spend
 from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
-MAX_REPLY: Final = 32_000
-LEAST_REPLY: Final = 2_000
+MAX_REPLY_TOKENS: Final = 32_000
+MIN_REPLY_TOKENS: Final = 2_000
 """Tokens below which a reply is not worth asking for."""
 
 _BYTES_A_TOKEN = 2
@@ -16,7 +16,7 @@ _FIXED_TOKENS = 1_000
 """What the API adds for tools that it knows."""
 
 
-def tokens_at_most(size: int) -> int:
+def tokens_upper_bound(size: int) -> int:
     """Tokens that so many new bytes of a request can be at most."""
     return size // _BYTES_A_TOKEN + _FIXED_TOKENS
 
@@ -29,12 +29,12 @@ def require_limit(name: str, known: Model | None, budget: Budget) -> None:
 
 
 def reply_allowance(budget: Budget, spent: Spend, model: Model | None, prompt: int) -> int:
-    """Tokens the reply to a prompt of that size may have; below LEAST_REPLY: do not ask.
+    """Tokens the reply to a prompt of that size may have; below MIN_REPLY_TOKENS: do not ask.
 
     `spent` is all of the run. The whole prompt is taken at the price of a cache write, since an
     entry may be gone.
     """
-    allowed = min(MAX_REPLY, model.max_output) if model else MAX_REPLY
+    allowed = min(MAX_REPLY_TOKENS, model.max_output) if model else MAX_REPLY_TOKENS
     if budget.max_tokens is not None:
         allowed = min(allowed, budget.max_tokens - spent.usage.tokens - prompt)
     if budget.max_cost_usd is not None and model and spent.cost_usd is not None:

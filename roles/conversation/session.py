@@ -19,15 +19,15 @@ from graph.errors import (
     RoleTurnLimit,
 )
 from roles.claude.client import Block, Claude
-from roles.claude.prices import Effort, known_model
+from roles.claude.prices import Effort, find_model
 from roles.conversation.deadline import Deadline
-from roles.conversation.loop_detector import Watchdog
-from roles.conversation.model_request import Requests
-from roles.conversation.model_turn import OutOf, Patience, Turns
-from roles.conversation.repeated_results import Given
+from roles.conversation.loop_detector import LoopDetector
+from roles.conversation.model_request import RequestBuilder
+from roles.conversation.model_turn import LimitReached, RetryPolicy, Turns
+from roles.conversation.repeated_results import SeenResults
 from roles.conversation.reply_budget import require_limit
-from roles.conversation.spend_meter import Ledger
-from roles.conversation.structured_answer import AnswerT, Form, Misfit
+from roles.conversation.spend_meter import SpendMeter
+from roles.conversation.structured_answer import AnswerSchema, AnswerT, InvalidAnswer
 from roles.conversation.tool_calls import ToolCalls
 from roles.conversation.transcript import AssistantMessage, Purpose, Transcript, UserMessage
 from roles.conversation.user_messages import Inbox
@@ -65,13 +65,13 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class RoleSpec(Generic[AnswerT]):
-    """What makes a role: its prompt, its form of answer, how hard it thinks and how long.
+    """What makes a role: its prompt, the schema of its answer, how hard it thinks and how long.
 
     `changes` says that its work is what it leaves in its tree.
     """
 
     system: str
-    form: Form[AnswerT]
+    answer_schema: AnswerSchema[AnswerT]
     effort: Effort = "medium"
     max_turns: int = 100
     changes: bool = False
@@ -100,7 +100,7 @@ class Session(Generic[AnswerT]):
         transcript: Transcript,
         inbox: Inbox,
         emit: Emit,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         tree: TreeView | None = None,
     ) -> None:
         self._spec = spec
@@ -109,16 +109,18 @@ class Session(Generic[AnswerT]):
         self._transcript = transcript
         self._inbox = inbox
         deadline = Deadline.before(task.budget.deadline)
-        self._ledger = Ledger(task, emit)
+        self._meter = SpendMeter(task, emit)
         self._tools = ToolCalls(toolbox, task, deadline, emit)
         self._tree = tree
-        self._watchdog = Watchdog(task.role, tree.digest if tree and spec.changes else None)
+        self._loop_detector = LoopDetector(
+            task.role, tree.digest if tree and spec.changes else None
+        )
         self._emit = emit
-        self._requests = Requests(
+        self._requests = RequestBuilder(
             model=model,
             system=spec.system,
             tools=toolbox.definitions,
-            output_format=spec.form.output_format,
+            output_format=spec.answer_schema.output_format,
             effort=spec.effort,
         )
         self._turns = Turns(
@@ -126,40 +128,40 @@ class Session(Generic[AnswerT]):
             requests=self._requests,
             transcript=transcript,
             task=task,
-            ledger=self._ledger,
+            meter=self._meter,
             deadline=deadline,
-            patience=patience,
+            retry_policy=retry_policy,
             emit=emit,
         )
 
     async def run(self, opening: Opening) -> SessionEnd[AnswerT]:
         """Converse until the answer; `opening` makes the first message where there is none yet."""
-        require_limit(self._model, known_model(self._model), self._task.budget)
+        require_limit(self._model, find_model(self._model), self._task.budget)
         if self._transcript.loaded:
-            self._tell_again()
+            self._emit_again()
         try:
             if not self._transcript.loaded or self._transcript.closed:
-                await self._open(opening)
+                await self._begin(opening)
             else:
-                await self._tell_restored()
-            answer = await self._come_to_answer(opening)
-        except (OutOf, RoleTurnLimit) as end:
+                await self._report_restored()
+            answer = await self._reach_answer(opening)
+        except (LimitReached, RoleTurnLimit) as end:
             await self._transcript.save()
-            if isinstance(end, OutOf):
-                return SessionEnd(None, self._ledger.spend, end.stop)
+            if isinstance(end, LimitReached):
+                return SessionEnd(None, self._meter.spend, end.stop)
             raise
-        return SessionEnd(answer, self._ledger.spend)
+        return SessionEnd(answer, self._meter.spend)
 
-    async def _open(self, opening: Opening) -> None:
+    async def _begin(self, opening: Opening) -> None:
         """Begin a conversation, with what is to be known of one before it."""
         content = [_text(await opening())]
         if why := self._transcript.closed:
             before = f"An earlier conversation about this ended without an answer: {_CLOSED[why]}."
             content.append(_text(before + (_KEPT if self._spec.changes else "")))
-            self._requests.start_over()
+            self._requests.forget_messages()
         await self._say("opening", content)
 
-    async def _come_to_answer(self, opening: Opening) -> AnswerT:
+    async def _reach_answer(self, opening: Opening) -> AnswerT:
         """Converse; once, begin again where the conversation grew too long."""
         try:
             return await self._converse()
@@ -175,7 +177,7 @@ class Session(Generic[AnswerT]):
                     reason=f"{full.message} The {self._task.role} begins another conversation.",
                 )
             )
-        await self._open(opening)
+        await self._begin(opening)
         return await self._converse()
 
     async def _converse(self) -> AnswerT:
@@ -207,7 +209,7 @@ class Session(Generic[AnswerT]):
         """Act on a whole reply: return its answer, or say what comes next."""
         match reply.stop_reason:
             case "refusal":
-                raise _refused(reply)
+                raise _refusal(reply)
             case "model_context_window_exceeded":
                 raise ContextExceeded(
                     f"The {self._task.role}'s conversation no longer fits {reply.model}.",
@@ -216,7 +218,7 @@ class Session(Generic[AnswerT]):
             case "tool_use":
                 await self._run_tools(reply)
             case "max_tokens":
-                await self._go_on(reply)
+                await self._ask_to_continue(reply)
             case _:
                 return await self._read_answer(reply)
         return None
@@ -224,72 +226,76 @@ class Session(Generic[AnswerT]):
     async def _run_tools(self, reply: AssistantMessage) -> None:
         key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
         if len(self._transcript.messages) == self._transcript.loaded:
-            message = self._tools.refuse(reply, key, _INTERRUPTED)
+            message = self._tools.answer_unrun(reply, key, _INTERRUPTED)
         else:
             messages = self._transcript.conversation
-            given = Given.of(messages, self._requests.cleared(messages))
-            message = await self._tools.run(reply, key, given)
-            if note := await self._watchdog.watch(messages, message):
+            seen = SeenResults.from_conversation(messages, self._requests.count_cleared(messages))
+            message = await self._tools.run(reply, key, seen)
+            if note := await self._loop_detector.check(messages, message):
                 message.content.append(_text(note))
         await self._append(message)
 
-    async def _go_on(self, reply: AssistantMessage) -> None:
+    async def _ask_to_continue(self, reply: AssistantMessage) -> None:
         if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
             raise RoleNoAnswer(
                 f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
                 "Split the request.",
             )
-        results = _unanswered(reply, _CUT_CALL)
+        results = _answer_unrun(reply, _CUT_CALL)
         await self._say("go_on", results or [_text(_GO_ON)])
 
     async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
         try:
-            answer = self._spec.form.read(reply.content)
-        except Misfit as misfit:
+            answer = self._spec.answer_schema.parse(reply.content)
+        except InvalidAnswer as invalid:
             if "ask_again" in self._transcript.purposes:
                 raise RoleNoAnswer(
-                    f"The {self._task.role}'s answer does not fit its form: {misfit}."
-                ) from misfit
-            results = _unanswered(reply, _STRAY_CALL)
-            await self._say("ask_again", [*results, _text(self._spec.form.ask_again(misfit))])
+                    f"The {self._task.role}'s answer does not fit its form: {invalid}."
+                ) from invalid
+            results = _answer_unrun(reply, _STRAY_CALL)
+            await self._say(
+                "ask_again", [*results, _text(self._spec.answer_schema.retry_prompt(invalid))]
+            )
             return None
-        doubt = self._spec.form.doubt(answer)
+        problem = self._spec.answer_schema.self_check(answer)
         said = [m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage)]
-        if not doubt or "doubt" in said:
-            return answer if await self._is_whole(reply) else None
-        await self._say("doubt", [*_unanswered(reply, _STRAY_CALL), _text(doubt)])
+        if not problem or "doubt" in said:
+            return answer if await self._tree_is_kept(reply) else None
+        await self._say("doubt", [*_answer_unrun(reply, _STRAY_CALL), _text(problem)])
         return None
 
-    async def _tell_restored(self) -> None:
+    async def _report_restored(self) -> None:
         """Say what befell the tree, where no message of ours will before the next reply."""
         waits = isinstance(self._transcript.messages[-1], UserMessage)
-        if waits and self._tree and (news := self._tree.news()):
-            await self._say("restored", [_text(f"{news} {_LOOK}")])
+        if waits and self._tree and (notices := self._tree.notices()):
+            await self._say("restored", [_text(f"{notices} {_LOOK}")])
 
-    async def _is_whole(self, reply: AssistantMessage) -> bool:
+    async def _tree_is_kept(self, reply: AssistantMessage) -> bool:
         """Whether the answer is about the tree whose change is taken now, not one that was lost."""
         if self._tree is None or self._tree.take is None:
             return True
         await self._tree.take()
-        if news := self._tree.news():
-            await self._say("restored", [*_unanswered(reply, _STRAY_CALL), _text(news + _RESTORED)])
-        return not news
+        if notices := self._tree.notices():
+            await self._say(
+                "restored", [*_answer_unrun(reply, _STRAY_CALL), _text(notices + _RESTORED)]
+            )
+        return not notices
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))
 
     async def _append(self, message: UserMessage) -> None:
         """Say it, and with it what befell the tree, and what the user has said meanwhile."""
-        news = self._tree.news() if self._tree else ""
-        if news and message.purpose != "opening":
-            message.content.append(_text(news))
+        notices = self._tree.notices() if self._tree else ""
+        if notices and message.purpose != "opening":
+            message.content.append(_text(notices))
         heard = set() if message.purpose == "opening" else self._transcript.heard
         unread = await asyncio.to_thread(self._inbox.unread, heard)
         message.content += unread.values()
         message.heard = list(unread)
         await self._transcript.append(message)
 
-    def _tell_again(self) -> None:
+    def _emit_again(self) -> None:
         """Say of the recorded messages what may not have been heard, under the same keys."""
         turn = 1
         messages = self._transcript.messages
@@ -297,16 +303,16 @@ class Session(Generic[AnswerT]):
             for attempt, lost in enumerate(message.attempts, start=1):
                 if lost is not None:
                     key = f"{self._task.step}.{turn}.{attempt}"
-                    self._ledger.report(key, self._model, lost, replies=0)
+                    self._meter.report(key, self._model, lost, replies=0)
             if isinstance(message, AssistantMessage):
                 key = f"{self._task.step}.{turn}.{message.attempt}"
-                self._ledger.report(key, message.model, message.usage)
+                self._meter.report(key, message.model, message.usage)
                 if isinstance(after, UserMessage) and after.calls:
-                    self._tools.tell_again(message, after, key)
+                    self._tools.emit_again(message, after, key)
                 turn += 1
 
 
-def _refused(reply: AssistantMessage) -> ClaudeRefused:
+def _refusal(reply: AssistantMessage) -> ClaudeRefused:
     details: dict[str, Any] = reply.stop_details or {}
     category = details.get("category") or "no category"
     explanation = details.get("explanation") or ""
@@ -316,7 +322,7 @@ def _refused(reply: AssistantMessage) -> ClaudeRefused:
     )
 
 
-def _unanswered(reply: AssistantMessage, text: str) -> list[Block]:
+def _answer_unrun(reply: AssistantMessage, text: str) -> list[Block]:
     """Results for calls that were not run."""
     return [
         {"type": "tool_result", "tool_use_id": call["id"], "content": text, "is_error": True}

@@ -1,10 +1,10 @@
-"""What a role call has used so far, told reply by reply."""
+"""What a role call has used so far, reported reply by reply."""
 
 from graph import Emit, RoleTask, Spend, Usage, UsageReported
 from roles.claude.prices import cost_usd
 
 
-class Ledger:
+class SpendMeter:
     """Adds up one role call's requests."""
 
     def __init__(self, task: RoleTask, emit: Emit) -> None:

@@ -18,47 +18,49 @@ class Answer(BaseModel):
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
-class Misfit(Exception):
+class InvalidAnswer(Exception):
     """Raised when a text is not an answer of the asked form; says why."""
 
 
-class Form(Generic[AnswerT]):
-    """One kind of answer; `doubt` says what in one should be thought over once, or nothing."""
+class AnswerSchema(Generic[AnswerT]):
+    """One kind of answer; `self_check` says what in one should be thought over once, or nothing."""
 
-    def __init__(self, kind: type[AnswerT], doubt: Callable[[AnswerT], str] = lambda _: "") -> None:
+    def __init__(
+        self, kind: type[AnswerT], self_check: Callable[[AnswerT], str] = lambda _: ""
+    ) -> None:
         self._kind = kind
-        self.doubt = doubt
-        self.schema = _strict(kind.model_json_schema())
+        self.self_check = self_check
+        self.schema = _to_api_schema(kind.model_json_schema())
 
     @property
     def output_format(self) -> Block:
         return {"type": "json_schema", "schema": self.schema}
 
-    def read(self, content: list[Block]) -> AnswerT:
-        """The answer in the last text of a reply. Raises Misfit."""
+    def parse(self, content: list[Block]) -> AnswerT:
+        """The answer in the last text of a reply. Raises InvalidAnswer."""
         texts = [block["text"] for block in content if block["type"] == "text"]
         text = texts[-1].strip() if texts else ""
         if not text:
-            raise Misfit("there was no text")
+            raise InvalidAnswer("there was no text")
         text = text.removeprefix("```json").removesuffix("```")
         try:
             return self._kind.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise Misfit(f"{where}: {first['msg']}" if where else first["msg"]) from error
+            raise InvalidAnswer(f"{where}: {first['msg']}" if where else first["msg"]) from error
 
-    def ask_again(self, misfit: Misfit) -> str:
+    def retry_prompt(self, invalid: InvalidAnswer) -> str:
         """What is said to a reply that does not fit."""
         form = json.dumps(self.schema, separators=(",", ":"))
         return (
-            f"Your answer does not fit its form: {misfit}. "
+            f"Your answer does not fit its form: {invalid}. "
             f"If the work is done, answer with one JSON object and nothing else, by this schema: "
             f"{form}"
         )
 
 
-def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+def _to_api_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema as the API takes it: no titles, no references, nothing optional."""
     definitions = schema.get("$defs", {})
 

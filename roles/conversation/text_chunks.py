@@ -6,18 +6,18 @@ from typing import Literal
 
 Kind = Literal["text", "thinking"]
 
-_SOON_S = 0.08
-_LARGE = 200
+_FLUSH_AFTER_S = 0.08
+_FLUSH_AT_CHARACTERS = 200
 
 
-class Pieces:
+class ChunkBatcher:
     """Merges tokens until 80 ms have passed, 200 characters are there, or the kind changes.
 
-    A text block that begins with `{` is the structured answer and is not told.
+    A text block that begins with `{` is the structured answer and is not emitted.
     """
 
-    def __init__(self, tell: Callable[[Kind, str], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[Kind, str], None]) -> None:
+        self._emit = emit
         self._kind: Kind = "text"
         self._text = ""
         self._in_answer: bool | None = None
@@ -35,10 +35,10 @@ class Pieces:
         if kind == "text" and self._is_answer(text):
             return
         self._text += text
-        if len(self._text) >= _LARGE:
+        if len(self._text) >= _FLUSH_AT_CHARACTERS:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SOON_S, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self.flush)
 
     def flush(self) -> None:
         """Tell what is there; nothing is pending afterwards."""
@@ -46,7 +46,7 @@ class Pieces:
             self._timer.cancel()
             self._timer = None
         if self._text.strip():
-            self._tell(self._kind, self._text)
+            self._emit(self._kind, self._text)
         self._text = ""
 
     def _is_answer(self, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The tool calls of one reply: run, told, and answered in one message."""
+"""The tool calls of one reply: run, reported as events, and answered in one message."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from graph import Emit, RoleTask, ToolFinished, ToolStarted
 from roles.claude.client import Block
 from roles.conversation.deadline import Deadline
-from roles.conversation.repeated_results import Given
+from roles.conversation.repeated_results import SeenResults
 from roles.conversation.transcript import AssistantMessage, CallRecord, UserMessage
 from roles.tools.toolbox import Toolbox, ToolResult
 
@@ -23,36 +23,36 @@ class ToolCalls:
         self._deadline = deadline
         self._emit = emit
 
-    async def run(self, reply: AssistantMessage, key: str, given: Given) -> UserMessage:
+    async def run(self, reply: AssistantMessage, key: str, seen: SeenResults) -> UserMessage:
         """Run all calls of a reply and make the message that answers it."""
         blocks: list[Block] = []
         records: list[CallRecord] = []
         for batch in self._batches(reply.tool_calls):
             calls = [self._run_one(call, f"{key}.call{number}") for number, call in batch]
-            for (_, call), (result, record) in zip(batch, await _together(calls), strict=True):
-                content = given.answer(call, result.content, record)
+            for (_, call), (result, record) in zip(batch, await _gather(calls), strict=True):
+                content = seen.refer_or_keep(call, result.content, record)
                 blocks.append(_block(call, content, is_error=result.is_error))
                 records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
-    def refuse(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
+    def answer_unrun(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
         """Answer all calls of a reply without running them."""
         blocks, records = [], []
         for number, call in enumerate(reply.tool_calls):
             record = CallRecord(ok=False)
-            self._started(call, f"{key}.call{number}")
-            self._finished(call, f"{key}.call{number}", text, record)
+            self._emit_started(call, f"{key}.call{number}")
+            self._emit_finished(call, f"{key}.call{number}", text, record)
             blocks.append(_block(call, text, is_error=True))
             records.append(record)
         return UserMessage(purpose="results", content=blocks, calls=records)
 
-    def tell_again(self, reply: AssistantMessage, answer: UserMessage, key: str) -> None:
+    def emit_again(self, reply: AssistantMessage, answer: UserMessage, key: str) -> None:
         """Say of recorded calls what was said when they ran."""
         results = [block for block in answer.content if block["type"] == "tool_result"]
         calls = zip(reply.tool_calls, results, answer.calls, strict=True)
         for number, (call, block, record) in enumerate(calls):
-            self._started(call, f"{key}.call{number}")
-            self._finished(call, f"{key}.call{number}", str(block["content"]), record)
+            self._emit_started(call, f"{key}.call{number}")
+            self._emit_finished(call, f"{key}.call{number}", str(block["content"]), record)
 
     def _batches(self, calls: list[Block]) -> Iterator[list[tuple[int, Block]]]:
         batch: list[tuple[int, Block]] = []
@@ -69,7 +69,7 @@ class ToolCalls:
             yield batch
 
     async def _run_one(self, call: Block, key: str) -> tuple[ToolResult, CallRecord]:
-        self._started(call, key)
+        self._emit_started(call, key)
         began = time.monotonic()
         result = await self._toolbox.call(call, self._deadline.left_s)
         record = CallRecord(
@@ -77,10 +77,10 @@ class ToolCalls:
             exit_code=result.exit_code,
             duration_ms=round((time.monotonic() - began) * 1000),
         )
-        self._finished(call, key, result.content, record)
+        self._emit_finished(call, key, result.content, record)
         return result, record
 
-    def _started(self, call: Block, key: str) -> None:
+    def _emit_started(self, call: Block, key: str) -> None:
         event = ToolStarted(
             key=f"{key}.started",
             role=self._role,
@@ -90,7 +90,7 @@ class ToolCalls:
         )
         self._emit(event)
 
-    def _finished(self, call: Block, key: str, output: str, record: CallRecord) -> None:
+    def _emit_finished(self, call: Block, key: str, output: str, record: CallRecord) -> None:
         event = ToolFinished(
             key=f"{key}.finished",
             role=self._role,
@@ -103,7 +103,7 @@ class ToolCalls:
         self._emit(event)
 
 
-async def _together(
+async def _gather(
     calls: Sequence[Coroutine[None, None, tuple[ToolResult, CallRecord]]],
 ) -> list[tuple[ToolResult, CallRecord]]:
     """All results in order; the first error ends the others and is raised as itself."""

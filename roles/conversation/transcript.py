@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from graph import Usage
 from graph.errors import StoreDamaged
 from roles.claude.client import Block
-from roles.worktree.write_fence import Fence
+from roles.worktree.write_fence import WriteFence
 
 Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored"]
 
@@ -79,7 +79,7 @@ class Transcript:
     begins with an opening, and only the last is sent.
     """
 
-    def __init__(self, folder: Path, fence: Fence) -> None:
+    def __init__(self, folder: Path, fence: WriteFence) -> None:
         self._folder = folder
         self._fence = fence
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

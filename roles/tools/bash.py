@@ -55,7 +55,7 @@ class BashTool:
             asked.command, timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT
         )
         broken_off = result.limit is not None or result.lost
-        return ToolResult(_told(result), is_error=broken_off, exit_code=result.exit_code)
+        return ToolResult(_format_result(result), is_error=broken_off, exit_code=result.exit_code)
 
     def reads_only(self, arguments: dict[str, Any]) -> bool:
         command = arguments.get("command")
@@ -97,7 +97,7 @@ def _program_reads(words: list[str]) -> bool:
             return words[0] in _READERS
 
 
-def _told(result: ExecResult) -> str:
+def _format_result(result: ExecResult) -> str:
     text = result.text.rstrip("\n")
     if result.limit:
         note = f"[stopped: the command reached {_LIMITS[result.limit]}]"

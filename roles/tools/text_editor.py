@@ -46,7 +46,7 @@ _ARGUMENTS: TypeAdapter[_Arguments] = TypeAdapter(
 )
 
 
-class _Wrong(Exception):
+class _InvalidCall(Exception):
     """Raised when a call cannot be carried out; says why in words for Claude."""
 
 
@@ -68,9 +68,9 @@ class EditorTool:
     async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
         asked = _ARGUMENTS.validate_python(arguments)
         try:
-            path = _inside(asked.path)
+            path = _resolve(asked.path)
             return ToolResult(await self._carry_out(asked, path, time_left_s))
-        except (FileAccessError, NotText, _Wrong) as error:
+        except (FileAccessError, NotText, _InvalidCall) as error:
             return ToolResult(str(error), is_error=True)
 
     def reads_only(self, arguments: dict[str, Any]) -> bool:
@@ -98,13 +98,17 @@ class EditorTool:
             if listed is None:
                 raise
             if asked.view_range:
-                raise _Wrong(f"{asked.path} is a folder: view it without view_range.") from refused
+                raise _InvalidCall(
+                    f"{asked.path} is a folder: view it without view_range."
+                ) from refused
             return listed
         first, last = asked.view_range or (1, -1)
         count = len(file.lines)
         last = count if last == -1 else min(last, count)
         if not 1 <= first <= max(last, 1):
-            raise _Wrong(f"view_range must lie within 1 and {count}, the lines of {asked.path}.")
+            raise _InvalidCall(
+                f"view_range must lie within 1 and {count}, the lines of {asked.path}."
+            )
         return file.numbered(first, last, MAX_OUTPUT) or "[the file is empty]"
 
     async def _list(self, path: str, time_left_s: float) -> str | None:
@@ -125,24 +129,24 @@ class EditorTool:
 
     async def _replace(self, asked: _Replace, path: str) -> str:
         file = await self._read(path)
-        places = file.places(asked.old_str)
-        if not places:
-            raise _Wrong(
+        lines_found = file.find_lines(asked.old_str)
+        if not lines_found:
+            raise _InvalidCall(
                 f"old_str was not found in {asked.path}. View the file and copy it exactly."
             )
-        if len(places) > 1:
-            lines = ", ".join(str(line) for line in places[:20])
-            raise _Wrong(
-                f"old_str was found {len(places)} times in {asked.path} (lines {lines}). "
+        if len(lines_found) > 1:
+            lines = ", ".join(str(line) for line in lines_found[:20])
+            raise _InvalidCall(
+                f"old_str was found {len(lines_found)} times in {asked.path} (lines {lines}). "
                 "Give more of the text around it, so that it is there once."
             )
-        await self._sandbox.write(path, file.replaced(asked.old_str, asked.new_str).encode())
-        return f"Replaced in {asked.path} at line {places[0]}."
+        await self._sandbox.write(path, file.with_replaced(asked.old_str, asked.new_str).encode())
+        return f"Replaced in {asked.path} at line {lines_found[0]}."
 
     async def _insert(self, asked: _Insert, path: str) -> str:
         file = await self._read(path)
         if asked.insert_line > len(file.lines):
-            raise _Wrong(
+            raise _InvalidCall(
                 f"insert_line must be at most {len(file.lines)}, the lines of {asked.path}."
             )
         new = file.with_inserted(asked.insert_line, asked.insert_text)
@@ -153,11 +157,11 @@ class EditorTool:
         return TextFile.decode(path, await self._sandbox.read(path))
 
 
-def _inside(path: str) -> str:
+def _resolve(path: str) -> str:
     """The absolute path below the workspace. What a link there leads to is the sandbox's matter."""
     full = posixpath.normpath(posixpath.join(WORKSPACE, path))
     if full != WORKSPACE and not full.startswith(f"{WORKSPACE}/"):
-        raise _Wrong(f"{path} is not below {WORKSPACE}.")
+        raise _InvalidCall(f"{path} is not below {WORKSPACE}.")
     if not path or "\0" in path:
-        raise _Wrong("The path is empty or holds a NUL.")
+        raise _InvalidCall("The path is empty or holds a NUL.")
     return full

@@ -34,7 +34,7 @@ class TextFile:
         lines = self.text.split("\n")
         return lines[:-1] if lines[-1] == "" else lines
 
-    def places(self, part: str) -> list[int]:
+    def find_lines(self, part: str) -> list[int]:
         """Numbers of the lines at which `part` begins, overlapping ones too."""
         part = self._normal(part)
         found, at = [], self.text.find(part)
@@ -43,7 +43,7 @@ class TextFile:
             at = self.text.find(part, at + 1)
         return found
 
-    def replaced(self, old: str, new: str) -> Self:
+    def with_replaced(self, old: str, new: str) -> Self:
         return replace(self, text=self.text.replace(self._normal(old), self._normal(new), 1))
 
     def with_inserted(self, after: int, text: str) -> Self:
@@ -60,14 +60,15 @@ class TextFile:
         """Lines with their numbers; where they are too long together the middle is left out."""
         shown = self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         lines = shown.split("\n")
-        told = [
+        numbered = [
             f"{number:{_NUMBER_WIDTH}}\t{line}"
             for number, line in enumerate(lines[first - 1 : last], start=first)
         ]
-        if sum(len(line) + 1 for line in told) <= max_length:
-            return "\n".join(told)
-        head = _fitting(told, max_length // 2)
-        tail = _fitting(told[: len(head) - 1 if head else None : -1], max_length // 2)[::-1]
+        if sum(len(line) + 1 for line in numbered) <= max_length:
+            return "\n".join(numbered)
+        head = _take_fitting(numbered, max_length // 2)
+        rest = numbered[: len(head) - 1 if head else None : -1]
+        tail = _take_fitting(rest, max_length // 2)[::-1]
         left_out = f"[… lines {first + len(head)} to {last - len(tail)}: use view_range …]"
         return "\n".join([*head, left_out, *tail])
 
@@ -75,7 +76,7 @@ class TextFile:
         return text.replace("\r\n", "\n") if self.crlf else text
 
 
-def _fitting(lines: list[str], length: int) -> list[str]:
+def _take_fitting(lines: list[str], length: int) -> list[str]:
     """As many of the first lines as fit; a first line that does not is cut."""
     fitting: list[str] = []
     for line in lines:

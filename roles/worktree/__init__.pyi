@@ -1,1 +1,1 @@
-from .write_fence import Fence as Fence
+from .write_fence import WriteFence as WriteFence

@@ -13,7 +13,7 @@ _MOST: Final = 512 * 1024 * 1024
 """No larger change is taken over by the trusted side."""
 
 
-def binary_pieces(patch: bytes) -> Iterator[bytes]:
+def iter_binary_parts(patch: bytes) -> Iterator[bytes]:
     """The inflated binary parts, in pieces that overlap.
 
     Of a delta what it inserts is in it; what it copies from the old file is not: also bytes at the
@@ -22,7 +22,7 @@ def binary_pieces(patch: bytes) -> Iterator[bytes]:
     room = _MOST
     for part in _PART.finditer(patch):
         inflater, end = zlib.decompressobj(), b""
-        for piece in _inflated(inflater, _decoded(part[1])):
+        for piece in _inflate(inflater, _decode_rows(part[1])):
             room -= len(piece)
             if room < 0:
                 return
@@ -30,7 +30,7 @@ def binary_pieces(patch: bytes) -> Iterator[bytes]:
             end = piece[-_OVERLAP:]
 
 
-def _decoded(rows: bytes) -> bytes:
+def _decode_rows(rows: bytes) -> bytes:
     """Each row begins with a letter that counts its bytes; what is no such row ends the part."""
     data = bytearray()
     for row in rows.splitlines():
@@ -42,7 +42,7 @@ def _decoded(rows: bytes) -> bytes:
     return bytes(data)
 
 
-def _inflated(inflater: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
+def _inflate(inflater: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
     try:
         while data and (piece := inflater.decompress(data, _PIECE)):
             yield piece

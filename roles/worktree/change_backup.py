@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from roles.worktree.write_fence import Fence
+from roles.worktree.write_fence import WriteFence
 from sandbox import Saved
 from sandbox.core import write_whole
 
 
-class LiveChange(Saved):
+class ChangeBackup(Saved):
     """The whole change of one role call, written anew each time; only the newest call writes."""
 
-    def __init__(self, file: Path, fence: Fence, holds_key: Callable[[bytes], bool]) -> None:
+    def __init__(self, file: Path, fence: WriteFence, holds_key: Callable[[bytes], bool]) -> None:
         self._file = file
         self._fence = fence
         self._holds_key = holds_key
-        self._news: list[str] = []
+        self._notices: list[str] = []
 
     async def newest(self) -> tuple[bytes, float] | None:
         return await asyncio.to_thread(self._load)
@@ -26,12 +26,12 @@ class LiveChange(Saved):
             await asyncio.to_thread(self._write, patch)
 
     def restored(self, told: str) -> None:
-        self._news.append(told)
+        self._notices.append(told)
 
-    def take_news(self) -> str:
-        """What happened to the tree that has not been told yet, mostly nothing."""
-        told, self._news = " ".join(self._news), []
-        return told
+    def take_notices(self) -> str:
+        """What happened to the tree that the role has not read yet; mostly empty."""
+        notices, self._notices = " ".join(self._notices), []
+        return notices
 
     def _load(self) -> tuple[bytes, float] | None:
         try:

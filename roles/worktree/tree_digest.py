@@ -1,4 +1,4 @@
-"""Whether a work tree is still what it was, told by a digest of what it has against its base."""
+"""Digest of a work tree: of what it has against its base."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class TreeView:
     """
 
     digest: Callable[[], Awaitable[str]]
-    news: Callable[[], str]
+    notices: Callable[[], str]
     take: Callable[[], Awaitable[object]] | None = None
 
 
 async def tree_digest(sandbox: Sandbox) -> str:
-    """The digest; empty where it cannot be told."""
+    """The digest; empty where it cannot be computed."""
     result = await sandbox.run(_SCRIPT, timeout_s=_TIMEOUT_S, keep_bytes=1_000)
     return result.text.split(" ")[0][:16] if result.exit_code == 0 else ""

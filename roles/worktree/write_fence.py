@@ -6,7 +6,7 @@ from typing import Protocol
 from graph.errors import RoleSuperseded, StoreDamaged
 
 
-class Fence(Protocol):
+class WriteFence(Protocol):
     """Stands between one call of a role and the run's folder. Both may block."""
 
     def check(self) -> None:
@@ -18,7 +18,7 @@ class Fence(Protocol):
         ...
 
 
-class FileFence:
+class FileWriteFence:
     """Holds one call's number against the newest one, which lies in the run's folder."""
 
     def __init__(self, run_root: Path, number: int) -> None:

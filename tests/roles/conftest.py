@@ -13,7 +13,7 @@ from graph.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base
 from roles.claude.client import Claude
-from roles.conversation.model_turn import Patience
+from roles.conversation.model_turn import RetryPolicy
 from sandbox.tree.run_folder import make_run_folder
 from tests.standins.claude import Script
 from tests.standins.directory_sandbox import DirectorySandbox
@@ -51,8 +51,8 @@ def base(runs: Path) -> Base:
 
 
 @pytest.fixture
-def patience() -> Patience:
-    return Patience(attempts=4, first_s=0.01, longest_s=0.02)
+def retry_policy() -> RetryPolicy:
+    return RetryPolicy(attempts=4, first_s=0.01, longest_s=0.02)
 
 
 @pytest.fixture
@@ -93,11 +93,11 @@ def sandbox(base: Base, runs: Path) -> DirectorySandbox:
 
 @pytest.fixture
 def bench(
-    runs: Path, task: RoleTask, sandbox: DirectorySandbox, ears: Ears, patience: Patience
+    runs: Path, task: RoleTask, sandbox: DirectorySandbox, ears: Ears, retry_policy: RetryPolicy
 ) -> Bench:
-    return Bench(runs, task, sandbox, ears, patience)
+    return Bench(runs, task, sandbox, ears, retry_policy)
 
 
 @pytest.fixture
-def cast(runs: Path, patience: Patience) -> Cast:
-    return Cast(runs, patience)
+def cast(runs: Path, retry_policy: RetryPolicy) -> Cast:
+    return Cast(runs, retry_policy)

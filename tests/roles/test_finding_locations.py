@@ -7,7 +7,7 @@ import pytest
 
 from graph.values import Finding
 from roles.briefing.change_diff import ChangeDiff
-from roles.finding_locations import placed
+from roles.finding_locations import validate_locations
 from sandbox.core.protocol import ExecResult
 from tests.standins.directory_sandbox import DirectorySandbox
 
@@ -64,21 +64,21 @@ def found(path: str, line: int | None = None) -> Finding:
 async def test_what_is_there(
     tree: DirectorySandbox, path: str, line: int | None, place: tuple[str, int | None]
 ) -> None:
-    (finding,) = await placed([found(path, line)], ChangeDiff.read(DIFF).files, tree)
+    (finding,) = await validate_locations([found(path, line)], ChangeDiff.read(DIFF).files, tree)
     assert (finding.path, finding.line) == place
     assert finding.message == "Wrong."
 
 
 @pytest.mark.parametrize("path", ["lost.py", "../outside.py", "/etc/passwd", "a\0b", "$(ls)", "-n"])
 async def test_what_is_not_there(tree: DirectorySandbox, path: str) -> None:
-    (finding,) = await placed([found(path, 3)], ChangeDiff.read(DIFF).files, tree)
+    (finding,) = await validate_locations([found(path, 3)], ChangeDiff.read(DIFF).files, tree)
     assert (finding.path, finding.line) == ("", None)
     assert "neither in the change nor in the tree" in finding.message
 
 
 @pytest.mark.parametrize(("path", "line"), [("src/calc.py", 4), ("empty", 1), ("src", 1)])
 async def test_line_that_is_not_there(tree: DirectorySandbox, path: str, line: int) -> None:
-    (finding,) = await placed([found(path, line)], ChangeDiff.read(DIFF).files, tree)
+    (finding,) = await validate_locations([found(path, line)], ChangeDiff.read(DIFF).files, tree)
     assert (finding.path, finding.line) == (path, None)
     assert f"named line {line}" in finding.message
 
@@ -89,5 +89,5 @@ async def test_tree_that_cannot_be_asked(tree: DirectorySandbox) -> None:
             return await super().run("exit 3")
 
     mute = Mute(tree.root, tree.root)
-    (finding,) = await placed([found("lost.py", 9)], ChangeDiff.read(DIFF).files, mute)
+    (finding,) = await validate_locations([found("lost.py", 9)], ChangeDiff.read(DIFF).files, mute)
     assert (finding.path, finding.line) == ("lost.py", 9)

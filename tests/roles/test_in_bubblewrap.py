@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from graph.values import Base, Finding
-from roles.briefing.repository_overview import overview
+from roles.briefing.repository_overview import describe_repository
 from roles.coder import ClaudeCoder
-from roles.conversation.model_turn import Patience
-from roles.finding_locations import placed
+from roles.conversation.model_turn import RetryPolicy
+from roles.finding_locations import validate_locations
 from roles.reviewer import ClaudeReviewer
 from roles.tools.text_editor import EditorTool
 from roles.worktree.tree_digest import tree_digest
@@ -65,7 +65,12 @@ def edit(**arguments: Any) -> ScriptedReply:
 
 
 async def test_coder_then_reviewer(
-    serve: Serve, sandboxes: Sandboxes, runs: Path, base: Base, ears: Ears, patience: Patience
+    serve: Serve,
+    sandboxes: Sandboxes,
+    runs: Path,
+    base: Base,
+    ears: Ears,
+    retry_policy: RetryPolicy,
 ) -> None:
     replies = [
         calls("cat calc.py", "ls -la", "id -u"),
@@ -81,10 +86,10 @@ async def test_coder_then_reviewer(
     ]
     cast: dict[str, Any] = {"sandboxes": sandboxes, "runs": runs, "model": MODEL}
     async with serve(*replies) as (server, claude):
-        coder = ClaudeCoder(claude=claude, patience=patience, **cast)
+        coder = ClaudeCoder(claude=claude, retry_policy=retry_policy, **cast)
         coded = await coder(make_task(base), ears)
         assert coded.change
-        reviewer = ClaudeReviewer(claude=claude, patience=patience, **cast)
+        reviewer = ClaudeReviewer(claude=claude, retry_policy=retry_policy, **cast)
         task = make_task(base, "reviewer", step=2, change=coded.change)
         reviewed = await reviewer(task, ears)
     await sandboxes.close_run(RUN)
@@ -101,7 +106,12 @@ async def test_coder_then_reviewer(
 
 
 async def test_links_lead_to_more_sandbox(
-    serve: Serve, sandboxes: Sandboxes, runs: Path, base: Base, ears: Ears, patience: Patience
+    serve: Serve,
+    sandboxes: Sandboxes,
+    runs: Path,
+    base: Base,
+    ears: Ears,
+    retry_policy: RetryPolicy,
 ) -> None:
     secret = runs / "secret"
     secret.write_text("not yours")
@@ -115,7 +125,7 @@ async def test_links_lead_to_more_sandbox(
     ]
     async with serve(*replies) as (server, claude):
         coder = ClaudeCoder(
-            claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL, patience=patience
+            claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL, retry_policy=retry_policy
         )
         await coder(make_task(base), ears)
     await sandboxes.close_run(RUN)
@@ -126,14 +136,16 @@ async def test_links_lead_to_more_sandbox(
 
 async def test_looks_work_inside(sandboxes: Sandboxes, runs: Path, base: Base) -> None:
     sandbox = await sandboxes.open(RUN, TreeSpec(name="live", base=base))
-    told = await overview(sandbox, "Let `add` really add.")
+    told = await describe_repository(sandbox, "Let `add` really add.")
     assert "<files>\nREADME.md\ncalc.py\n</files>" in told
     assert "calc.py:1:def add(a, b):" in told
     before = await tree_digest(sandbox)
     await sandbox.write("/workspace/new.py", b"1\n2\n")
     assert "" != before != await tree_digest(sandbox) != ""
     finding = Finding(severity="error", path="new.py", line=3, message="x")
-    kept, moved = await placed([finding.model_copy(update={"line": 2}), finding], (), sandbox)
+    kept, moved = await validate_locations(
+        [finding.model_copy(update={"line": 2}), finding], (), sandbox
+    )
     assert (kept.path, kept.line, moved.line) == ("new.py", 2, None)
     await sandbox.close()
 

@@ -8,8 +8,8 @@ import pytest
 
 from graph.run_folder import RunFolder
 from roles import coder, fixer, planner, reviewer
-from roles.briefing.repository_overview import overview, wishes
-from roles.briefing.untrusted_text import fenced
+from roles.briefing.repository_overview import describe_repository, read_instructions
+from roles.briefing.untrusted_text import quote_untrusted
 from roles.conversation.session import RoleSpec
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
@@ -47,7 +47,9 @@ def test_prompt_says_what_it_must(role: str) -> None:
 def test_prompt_and_tools_are_small(role: str, sandbox: DirectorySandbox) -> None:
     spec = SPECS[role]
     tools = [BashTool(sandbox).definition, EditorTool(sandbox).definition]
-    size = len(spec.system.encode()) + len(json.dumps([tools, spec.form.output_format]).encode())
+    size = len(spec.system.encode()) + len(
+        json.dumps([tools, spec.answer_schema.output_format]).encode()
+    )
     assert size < 6_000
 
 
@@ -72,13 +74,13 @@ def test_form_is_strict(role: str) -> None:
         if schema.get("type") == "array":
             check(schema["items"])
 
-    check(SPECS[role].form.schema)
+    check(SPECS[role].answer_schema.schema)
 
 
 async def look(sandbox: DirectorySandbox, **files: str) -> str:
     for name, content in files.items():
         (sandbox.root / f"{name}.md").write_text(content)
-    return await wishes(sandbox)
+    return await read_instructions(sandbox)
 
 
 async def test_wishes_of_the_repository(sandbox: DirectorySandbox) -> None:
@@ -89,7 +91,7 @@ async def test_wishes_of_the_repository(sandbox: DirectorySandbox) -> None:
 
 
 async def test_no_wishes(sandbox: DirectorySandbox) -> None:
-    assert await wishes(sandbox) == ""
+    assert await read_instructions(sandbox) == ""
     assert await look(sandbox, AGENTS="  \n") == ""
 
 
@@ -111,17 +113,19 @@ async def test_wishes_are_bounded(sandbox: DirectorySandbox) -> None:
 async def test_wishes_of_odd_files(sandbox: DirectorySandbox) -> None:
     (sandbox.root / "CLAUDE.md").mkdir()
     (sandbox.root / "AGENTS.md").write_bytes(b"caf\xe9 \x1b[31m\0")
-    assert "caf\ufffd" in await wishes(sandbox)
+    assert "caf\ufffd" in await read_instructions(sandbox)
 
 
 async def test_overview_lists_the_files(runs: Path) -> None:
     make_run(runs, RUN, FILES)
     source = DirectorySandbox(runs / f"{RUN}-source", RunFolder.of(runs, RUN).base_git)
-    assert await overview(source, "Make it add.") == "<files>\nREADME.md\ncalc.py\n</files>"
+    assert (
+        await describe_repository(source, "Make it add.") == "<files>\nREADME.md\ncalc.py\n</files>"
+    )
 
 
 def test_fence_keeps_both_ends() -> None:
-    told = fenced("output", "start" + "x" * 10_000 + "end", 1_000)
+    told = quote_untrusted("output", "start" + "x" * 10_000 + "end", 1_000)
     assert told.startswith("<output>\nstart")
     assert told.endswith("end\n</output>")
     assert "bytes left out" in told

@@ -146,7 +146,7 @@ async def test_later_review_knows_what_was_asked_for(
             await cast.play(ClaudeReviewer, claude)(task, ears)
     first, second, third = (opening(server, number) for number in range(3))
     assert "earlier review" not in first
-    assert "mended since" in second
+    assert "fixed since" in second
     assert "- error calc.py:2: It multiplies." in second
     assert "Nice." not in second
     assert "earlier review" not in third

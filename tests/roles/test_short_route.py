@@ -27,7 +27,7 @@ from graph.values import (
 from roles import coder, planner, reviewer
 from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
-from roles.conversation.model_turn import Patience
+from roles.conversation.model_turn import RetryPolicy
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from sandbox.tree.run_folder import load_change
@@ -108,13 +108,13 @@ class Repositories:
 
 @asynccontextmanager
 async def played(
-    runs: Path, patience: Patience
+    runs: Path, retry_policy: RetryPolicy
 ) -> AsyncIterator[tuple[MessagesServer, Reader, Any]]:
     """The graph with real roles, the rest of it by script."""
     base, reader = make_run(runs, RUN, FILES), Reader()
     async with MessagesServer(reader, key=KEY) as server:
         claude = Claude(api_key=SecretStr(KEY), base_url=server.base_url)
-        cast = Cast(runs, patience)
+        cast = Cast(runs, retry_policy)
         services = replace(
             Script(validations=[Validation(status="passed", commands=(TESTED,))]).services(),
             planner=cast.play(ClaudePlanner, claude),
@@ -128,9 +128,11 @@ async def played(
             await claude.close()
 
 
-async def test_one_line_costs_one_plan_and_one_light_review(runs: Path, patience: Patience) -> None:
+async def test_one_line_costs_one_plan_and_one_light_review(
+    runs: Path, retry_policy: RetryPolicy
+) -> None:
     spent: dict[str, list[int]] = {"planner": [], "coder": [], "reviewer": []}
-    async with played(runs, patience) as (server, reader, graph):
+    async with played(runs, retry_policy) as (server, reader, graph):
         request = {"repo_url": "https://github.com/octocat/hello", "prompt": PROMPT}
         config = {"configurable": {"thread_id": RUN}}
         state: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from graph.errors import (
     ClaudeUnavailable,
     ContextExceeded,
 )
-from roles.claude.client import AttemptFailed, Claude, failure_of
+from roles.claude.client import AttemptFailed, Claude, map_error
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
 from tests.support.roles.role_bench import KEY, MODEL, Serve
@@ -323,7 +323,7 @@ def test_map_is_total(kind: type[Exception]) -> None:
         request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
         response = httpx2.Response(status, request=request, text=json.dumps({}))
         anthropic.APIStatusError.__init__(error, "told", response=response, body={})
-    failed = failure_of(error)
+    failed = map_error(error)
     assert isinstance(failed.error, ClaudeError)
     assert failed.error.message
 
@@ -332,7 +332,7 @@ def test_every_status_has_a_class() -> None:
     request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
     for status in range(400, 600):
         response = httpx2.Response(status, request=request, text="no JSON at all")
-        failed = failure_of(anthropic.APIStatusError("told", response=response, body=None))
+        failed = map_error(anthropic.APIStatusError("told", response=response, body=None))
         assert type(failed.error) is not ClaudeError, status
         assert failed.repeatable == (status >= 500 or status in {408, 409, 429, 499}), status
 

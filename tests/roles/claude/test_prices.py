@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from graph.values import Usage
-from roles.claude.prices import TABLE, cost_usd, known_model
+from roles.claude.prices import TABLE, cost_usd, find_model
 
 USAGE = Usage(
     input_tokens=1000,
@@ -38,10 +38,10 @@ def test_haiku_has_two_levels() -> None:
 
 
 def test_dated_id_is_known() -> None:
-    assert known_model("claude-haiku-4-5-20251001") == known_model("claude-haiku-4-5")
+    assert find_model("claude-haiku-4-5-20251001") == find_model("claude-haiku-4-5")
 
 
 @pytest.mark.parametrize("name", ["", "claude-opus-9", "gpt", "claude-opus-5-5-latest"])
 def test_unknown_model_has_no_cost(name: str) -> None:
-    assert known_model(name) is None
+    assert find_model(name) is None
     assert cost_usd(name, USAGE) is None

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from roles.claude.prices import known_model, prompt_tokens
-from roles.conversation.context_editing import cleared_calls, trigger_tokens
+from roles.claude.prices import find_model, prompt_tokens
+from roles.conversation.context_editing import count_cleared_calls, trigger_tokens
 from roles.conversation.transcript import AssistantMessage, Message, UserMessage
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import (
@@ -72,7 +72,7 @@ async def test_history_stays_whole(serve: Serve, bench: Bench) -> None:
 
 
 async def test_resumed_role_asks_for_the_same(serve: Serve, bench: Bench) -> None:
-    spec = SPEC.__class__(system=SPEC.system, form=SPEC.form, max_turns=8)
+    spec = SPEC.__class__(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=8)
     async with serve(*turns(9), DONE) as (server, claude):
         with pytest.raises(Exception, match="all its 8 turns"):
             await bench.run(claude, model=HAIKU, spec=spec)
@@ -108,7 +108,7 @@ async def test_short_conversations_need_no_beta(serve: Serve, bench: Bench) -> N
     ],
 )
 def test_trigger_by_model(model: str, trigger: int | None) -> None:
-    assert trigger_tokens(known_model(model)) == trigger
+    assert trigger_tokens(find_model(model)) == trigger
 
 
 def conversation(*prompts: int, size: int = 4_000) -> list[Message]:
@@ -128,12 +128,12 @@ def conversation(*prompts: int, size: int = 4_000) -> list[Message]:
 
 def test_what_is_cleared() -> None:
     below, over = [900] * 19, 1_100
-    assert cleared_calls(conversation(*below), 1_000) == 0
-    assert cleared_calls(conversation(*below, over), 1_000) == 11
-    assert cleared_calls(conversation(*below, over, over, over), 1_000) == 13
-    assert cleared_calls(conversation(*below, over), None) == 0
+    assert count_cleared_calls(conversation(*below), 1_000) == 0
+    assert count_cleared_calls(conversation(*below, over), 1_000) == 11
+    assert count_cleared_calls(conversation(*below, over, over, over), 1_000) == 13
+    assert count_cleared_calls(conversation(*below, over), None) == 0
 
 
 def test_what_is_not_worth_it() -> None:
-    assert cleared_calls(conversation(*[1_100] * 20, size=40), 1_000) == 0
-    assert cleared_calls(conversation(*[1_100] * 8), 1_000) == 0
+    assert count_cleared_calls(conversation(*[1_100] * 20, size=40), 1_000) == 0
+    assert count_cleared_calls(conversation(*[1_100] * 8), 1_000) == 0

@@ -16,7 +16,9 @@ from tests.support.roles.role_bench import (
     Serve,
 )
 
-CHANGING = RoleSpec(system=SPEC.system, form=SPEC.form, max_turns=150, changes=True)
+CHANGING = RoleSpec(
+    system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=150, changes=True
+)
 
 
 def last_said(request: dict[str, object]) -> str:
@@ -38,7 +40,7 @@ async def test_same_call_is_noticed_then_ended(serve: Serve, bench: Bench) -> No
 @pytest.mark.parametrize("circle", [["ls", "cat calc.py"], ["ls", "cat calc.py", "pwd"]])
 async def test_longer_circles(serve: Serve, bench: Bench, circle: list[str]) -> None:
     turns: list[Answer] = [calls(command) for _ in range(9) for command in circle]
-    spec = RoleSpec(system=SPEC.system, form=SPEC.form, max_turns=100)
+    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=100)
     async with serve(*turns) as (server, claude):
         with pytest.raises(RoleInCircles):
             await bench.run(claude, spec=spec)
@@ -107,14 +109,16 @@ async def test_tree_that_changes_now_and_then(serve: Serve, bench: Bench) -> Non
 
 
 async def test_role_that_changes_nothing_is_not_held_to_it(serve: Serve, bench: Bench) -> None:
-    spec = RoleSpec(system=SPEC.system, form=SPEC.form, max_turns=40)
+    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=40)
     async with serve(*steps(31), DONE) as (_, claude):
         assert (await bench.run(claude, spec=spec, tree=Tree())).answer
 
 
 async def test_looks_are_remembered(serve: Serve, bench: Bench) -> None:
     tree = Tree(*["one"] * 4)
-    spec = RoleSpec(system=SPEC.system, form=SPEC.form, max_turns=45, changes=True)
+    spec = RoleSpec(
+        system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=45, changes=True
+    )
     async with serve(*steps(90)) as (server, claude):
         with pytest.raises(Exception, match="all its 45 turns"):
             await bench.run(claude, spec=spec, tree=tree)

@@ -14,7 +14,7 @@ from graph.errors import (
 )
 from graph.values import Base
 from roles.claude.client import AttemptFailed
-from roles.conversation.model_turn import Patience
+from roles.conversation.model_turn import RetryPolicy
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, calls
 from tests.support.roles.role_bench import (
@@ -68,8 +68,8 @@ async def test_attempts_are_bounded(serve: Serve, bench: Bench) -> None:
     async with serve(*[HttpError(529, "overloaded_error")] * 9) as (server, claude):
         with pytest.raises(ClaudeUnavailable, match="overloaded"):
             await bench.run(claude)
-    assert len(server.requests) == bench.patience.attempts
-    assert len(bench.ears.of("retry")) == bench.patience.attempts - 1
+    assert len(server.requests) == bench.retry_policy.attempts
+    assert len(bench.ears.of("retry")) == bench.retry_policy.attempts - 1
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ async def test_broken_replies_are_paid_and_told(serve: Serve, bench: Bench) -> N
 
 
 def test_pauses_grow_and_end() -> None:
-    patience = Patience(first_s=1.0, longest_s=30.0)
+    retry_policy = RetryPolicy(first_s=1.0, longest_s=30.0)
     failed = AttemptFailed(ClaudeUnavailable("x"), repeatable=True)
-    pauses = [patience.pause(failures, failed) for failures in range(1, 12)]
+    pauses = [retry_policy.pause(failures, failed) for failures in range(1, 12)]
     assert 0.75 <= pauses[0] <= 1.0
     assert 3.0 <= pauses[2] <= 4.0
     assert max(pauses) <= 30.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roles.conversation.repeated_results import Given
+from roles.conversation.repeated_results import SeenResults
 from roles.conversation.transcript import AssistantMessage, CallRecord, Message, UserMessage
 from tests.standins.claude import Block, ScriptedReply, calls, tool_use
 from tests.standins.directory_sandbox import DirectorySandbox
@@ -70,12 +70,12 @@ async def test_resumed_role_remembers(serve: Serve, bench: Bench) -> None:
 
 
 def said(number: int, content: str) -> list[Message]:
-    """One call whose result was given in full."""
+    """One call whose result was seen in full."""
     call: Block = {
         "type": "tool_use", "id": f"t{number}", "name": "bash", "input": {"command": f"c{number}"},
     }  # fmt: skip
     record = CallRecord(ok=True)
-    Given().answer(call, content, record)
+    SeenResults().refer_or_keep(call, content, record)
     reply = AssistantMessage(
         content=[call],
         attempt=1,
@@ -92,5 +92,5 @@ def test_cleared_result_is_given_again() -> None:
     call: Block = {"type": "tool_use", "id": "t3", "name": "bash", "input": {"command": "c"}}
     for cleared, one, two in ((0, False, False), (1, True, False), (2, True, True)):
         for content, whole in ((LONG, one), (LONG + "more", two)):
-            given = Given.of(messages, cleared)
-            assert (given.answer(call, content, CallRecord(ok=True)) == content) is whole
+            seen = SeenResults.from_conversation(messages, cleared)
+            assert (seen.refer_or_keep(call, content, CallRecord(ok=True)) == content) is whole

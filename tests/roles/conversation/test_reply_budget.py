@@ -7,8 +7,13 @@ import pytest
 
 from graph.errors import PriceUnknown
 from graph.values import Base, Budget, Spend, Usage
-from roles.claude.prices import known_model
-from roles.conversation.reply_budget import LEAST_REPLY, MAX_REPLY, reply_allowance, require_limit
+from roles.claude.prices import find_model
+from roles.conversation.reply_budget import (
+    MAX_REPLY_TOKENS,
+    MIN_REPLY_TOKENS,
+    reply_allowance,
+    require_limit,
+)
 from tests.standins import claude as standin
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import (
@@ -20,7 +25,7 @@ from tests.support.roles.role_bench import (
     results,
 )
 
-OPUS = known_model(MODEL)
+OPUS = find_model(MODEL)
 
 
 def budget(max_cost_usd: float | None = 5.0, max_tokens: int | None = None) -> Budget:
@@ -32,14 +37,14 @@ def spend(cost_usd: float | None = 0.0, tokens: int = 0) -> Spend:
 
 
 def test_allowance_is_full_at_first() -> None:
-    assert reply_allowance(budget(), spend(), OPUS, 1000) == MAX_REPLY
+    assert reply_allowance(budget(), spend(), OPUS, 1000) == MAX_REPLY_TOKENS
 
 
 def test_allowance_shrinks_to_the_money_left() -> None:
     assert OPUS
     allowed = reply_allowance(budget(1.0), spend(0.8), OPUS, 10_000)
     cost = 0.8 + allowed * OPUS.output / 1e6 + 10_000 * OPUS.write_5m / 1e6
-    assert LEAST_REPLY < allowed < MAX_REPLY
+    assert MIN_REPLY_TOKENS < allowed < MAX_REPLY_TOKENS
     assert cost == pytest.approx(1.0, abs=1e-4)
     assert cost <= 1.0
 
@@ -49,14 +54,14 @@ def test_allowance_shrinks_to_the_tokens_left() -> None:
 
 
 def test_no_limits() -> None:
-    assert reply_allowance(budget(None), spend(99.0), OPUS, 10_000) == MAX_REPLY
+    assert reply_allowance(budget(None), spend(99.0), OPUS, 10_000) == MAX_REPLY_TOKENS
 
 
 def test_long_prompts_of_haiku_cost_more() -> None:
-    haiku = known_model("claude-haiku-5-5")
+    haiku = find_model("claude-haiku-5-5")
     short = reply_allowance(budget(0.01), spend(), haiku, 40_000)
     long = reply_allowance(budget(0.01), spend(), haiku, 110_000)
-    assert short > LEAST_REPLY > long
+    assert short > MIN_REPLY_TOKENS > long
 
 
 def test_known_model_after_an_unknown_one_needs_tokens() -> None:

@@ -227,14 +227,14 @@ async def test_second_misfit_is_no_answer(serve: Serve, bench: Bench) -> None:
 
 
 async def test_answer_in_a_code_fence(serve: Serve, bench: Bench) -> None:
-    fenced = says('```json\n{"verdict": "bad", "why": "x"}\n```')
-    async with serve(fenced) as (_, claude):
+    in_fence = says('```json\n{"verdict": "bad", "why": "x"}\n```')
+    async with serve(in_fence) as (_, claude):
         assert (await bench.run(claude)).answer == Verdict(verdict="bad", why="x")
     assert bench.ears.of("role.text") == []
 
 
 async def test_turn_limit(serve: Serve, bench: Bench) -> None:
-    spec = RoleSpec(system=SPEC.system, form=SPEC.form, max_turns=3)
+    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=3)
     async with serve(*[calls("ls") for _ in range(9)]) as (server, claude):
         with pytest.raises(RoleTurnLimit):
             await bench.run(claude, spec=spec)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roles.claude.encoded_secrets import holds_secret
-from roles.worktree.binary_patch import binary_pieces
+from roles.worktree.binary_patch import iter_binary_parts
 from tests.support.trusted_side import git
 
 MARK = b"a secret in the middle"
@@ -35,14 +35,14 @@ def test_what_a_binary_file_holds_is_read(tmp_path: Path, size: int) -> None:
         after = b"\0" + filling + MARK + filling
         patch = patch_of(tmp_path / str(number), b"\0", after)
         assert MARK not in patch
-        assert any(MARK in piece for piece in binary_pieces(patch))
+        assert any(MARK in piece for piece in iter_binary_parts(patch))
 
 
 def test_what_a_delta_inserts_is_read(tmp_path: Path) -> None:
     before = b"\0" + os.urandom(20_000).translate(_OTHER_THAN_MARK)
     patch = patch_of(tmp_path / "x", before, before[:9000] + MARK + before[9000:])
     assert b"\ndelta " in patch
-    assert any(MARK in piece for piece in binary_pieces(patch))
+    assert any(MARK in piece for piece in iter_binary_parts(patch))
 
 
 def test_a_secret_whose_edges_a_delta_copies_is_known_by_its_middle(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_secret_whose_edges_a_delta_copies_is_known_by_its_middle(tmp_path: Pa
     before = b"\0" + noise[:9000] + secret[:13].encode() + b"EXAMPLE" + secret[-2:].encode() + noise
     after = before.replace(secret[:13].encode() + b"EXAMPLE", secret[:-2].encode())
     assert secret.encode() in after
-    pieces = list(binary_pieces(patch_of(tmp_path / "x", before, after)))
+    pieces = list(iter_binary_parts(patch_of(tmp_path / "x", before, after)))
     assert not any(holds_secret(piece, secret) for piece in pieces)  # the control
     assert any(holds_secret(piece, secret, middle=True) for piece in pieces)
     assert not any(holds_secret(piece, secret, middle=True) for piece in (before, b"sk-ant-api03"))
@@ -62,16 +62,16 @@ def test_a_bomb_is_read_in_pieces() -> None:
     rows = [small[start : start + 52].ljust(52, b"\0") for start in range(0, len(small), 52)]
     patch = b"literal 100000000\n" + b"".join(b"z" + base64.b85encode(row) + b"\n" for row in rows)
     assert len(patch) < 200_000
-    sizes = [len(piece) for piece in binary_pieces(patch)]
+    sizes = [len(piece) for piece in iter_binary_parts(patch)]
     assert sum(sizes) >= 100_000_000
     assert max(sizes) < 1_100_000
 
 
 def test_what_is_no_base_85_ends_it() -> None:
-    assert list(binary_pieces(b"literal 1\nAnot base 85 at all\n\n")) == []
+    assert list(iter_binary_parts(b"literal 1\nAnot base 85 at all\n\n")) == []
 
 
 @given(st.binary(max_size=300))
 def test_any_patch_is_read(rows: bytes) -> None:
-    list(binary_pieces(b"literal 9\n" + rows))
-    list(binary_pieces(rows))
+    list(iter_binary_parts(b"literal 9\n" + rows))
+    list(iter_binary_parts(rows))

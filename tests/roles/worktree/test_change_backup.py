@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from graph.errors import RoleSuperseded
-from roles.worktree.change_backup import LiveChange
+from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView
-from roles.worktree.write_fence import FileFence
+from roles.worktree.write_fence import FileWriteFence
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import DONE, Bench, Serve
 
 
-def live_change(root: Path, number: int = 2) -> LiveChange:
+def live_change(root: Path, number: int = 2) -> ChangeBackup:
     (root / "fence").write_text("2")
-    return LiveChange(
-        root / "0001-coder-live.patch", FileFence(root, number), lambda patch: b"KEY" in patch
+    return ChangeBackup(
+        root / "0001-coder-live.patch", FileWriteFence(root, number), lambda patch: b"KEY" in patch
     )
 
 
@@ -46,7 +46,7 @@ async def test_what_befell_the_tree_is_told_with_the_next_message(
     serve: Serve, bench: Bench
 ) -> None:
     news = ["made for the first time", "", "made again as it was at 12:00:00 UTC"]
-    tree = TreeView(digest=_nothing, news=lambda: news.pop(0) if news else "")
+    tree = TreeView(digest=_nothing, notices=lambda: news.pop(0) if news else "")
     async with serve(calls("echo one"), calls("echo two"), DONE) as (server, claude):
         assert (await bench.run(claude, view=tree)).answer
     said = [str(message["content"]) for message in server.requests[-1]["messages"]]

@@ -10,7 +10,7 @@ from graph.values import (
 )
 from roles.base import ClaudeRole
 from roles.claude.client import Claude
-from roles.conversation.model_turn import Patience
+from roles.conversation.model_turn import RetryPolicy
 from sandbox.tree.run_folder import store_change
 from tests.standins.directory_sandbox import DirectorySandboxes
 from tests.support.roles.role_bench import MODEL, RUN
@@ -39,10 +39,10 @@ MEND = "sed -i s/-/+/ calc.py"
 class Cast:
     """Makes roles that share a Claude and the run's trees."""
 
-    def __init__(self, runs: Path, patience: Patience) -> None:
+    def __init__(self, runs: Path, retry_policy: RetryPolicy) -> None:
         self.runs = runs
         self.sandboxes = DirectorySandboxes(runs)
-        self._patience = patience
+        self._patience = retry_policy
 
     def play(self, kind: type[RoleT], claude: Claude) -> RoleT:
         return kind(
@@ -50,7 +50,7 @@ class Cast:
             sandboxes=self.sandboxes,
             runs=self.runs,
             model=MODEL,
-            patience=self._patience,
+            retry_policy=self._patience,
         )
 
 

@@ -13,17 +13,17 @@ from graph.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base, Budget, RoleName, Spend
 from roles.claude.client import Claude
-from roles.conversation.loop_detector import TreeLook
-from roles.conversation.model_turn import Patience
+from roles.conversation.loop_detector import TreeDigest
+from roles.conversation.model_turn import RetryPolicy
 from roles.conversation.session import RoleSpec, Session, SessionEnd
-from roles.conversation.structured_answer import Answer, Form
+from roles.conversation.structured_answer import Answer, AnswerSchema
 from roles.conversation.transcript import Transcript
 from roles.conversation.user_messages import Inbox
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
 from roles.worktree.tree_digest import TreeView
-from roles.worktree.write_fence import FileFence
+from roles.worktree.write_fence import FileWriteFence
 from sandbox.core.protocol import Sandbox
 from tests.standins.claude import Block, ScriptedReply, says, thinking
 
@@ -90,7 +90,7 @@ class Verdict(Answer):
 
 
 DONE = says('{"verdict": "good", "why": "It adds."}')
-SPEC = RoleSpec(system="You judge.", form=Form(Verdict), max_turns=20)
+SPEC = RoleSpec(system="You judge.", answer_schema=AnswerSchema(Verdict), max_turns=20)
 
 
 def think_and(*blocks: Block) -> ScriptedReply:
@@ -99,7 +99,9 @@ def think_and(*blocks: Block) -> ScriptedReply:
 
 def transcript(runs: Path, task: RoleTask) -> Transcript:
     folder = RunFolder.of(runs, RUN)
-    return Transcript(folder.transcript(task.step, task.role), FileFence(folder.root, task.fence))
+    return Transcript(
+        folder.transcript(task.step, task.role), FileWriteFence(folder.root, task.fence)
+    )
 
 
 def results(server: MessagesServer, request: int = -1) -> list[dict[str, Any]]:
@@ -112,10 +114,10 @@ class Bench:
     """Everything that a conversation with the small role needs but Claude."""
 
     def __init__(
-        self, runs: Path, task: RoleTask, sandbox: Sandbox, ears: Ears, patience: Patience
+        self, runs: Path, task: RoleTask, sandbox: Sandbox, ears: Ears, retry_policy: RetryPolicy
     ) -> None:
         self.runs, self.task, self.sandbox = runs, task, sandbox
-        self.ears, self.patience = ears, patience
+        self.ears, self.retry_policy = ears, retry_policy
 
     async def run(
         self,
@@ -125,7 +127,7 @@ class Bench:
         spec: RoleSpec[Verdict] = SPEC,
         model: str = MODEL,
         opening: str = "Judge calc.py.",
-        tree: TreeLook | None = None,
+        tree: TreeDigest | None = None,
         view: TreeView | None = None,
     ) -> SessionEnd[Verdict]:
         """One role call from its transcript, new or found."""
@@ -143,7 +145,7 @@ class Bench:
             transcript=transcript(self.runs, task),
             inbox=Inbox(self.runs / RUN),
             emit=self.ears,
-            patience=self.patience,
-            tree=TreeView(digest=tree, news=lambda: "") if tree else view,
+            retry_policy=self.retry_policy,
+            tree=TreeView(digest=tree, notices=lambda: "") if tree else view,
         )
         return await session.run(say)
