@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import modal
 
 from graph.errors import StoreError
-from runs.shared import VOLUME, VolumeMount, mapped, modal_places, note_of
+from runs.shared import VOLUME, VolumeMount, map_modal_errors, open_modal_backend, read_note
 from wiring import Settings, load_settings, read_settings
 
 if TYPE_CHECKING:
@@ -215,22 +215,22 @@ class FunctionProbes:
     """Has credentials tried by the functions that hold them, for `/auth-test`."""
 
     async def claude(self) -> str:
-        with mapped():
+        with map_modal_errors():
             return str(await try_claude.remote.aio())
 
     async def github(self) -> str:
-        with mapped():
+        with map_modal_errors():
             return str(await try_github.remote.aio())
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
-        with mapped():
+        with map_modal_errors():
             found = await try_github.remote.aio(_configuration().full_name(repo_url))
         return found in ("read", "push"), found == "push"
 
 
 async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     from graph import RoleTask
-    from runs.remote_roles import DeskFence
+    from runs.remote_roles import RoleWorkerFence
     from wiring import play_role
 
     _configuration().start_log()
@@ -240,8 +240,8 @@ async def _play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         mount,
         RoleTask.model_validate(task),
         call=modal.current_input_id() or "none",
-        fence=lambda desk: DeskFence(
-            desk, lambda: note_of(_deployment().places, desk.key), mount.commit_now
+        fence=lambda desk: RoleWorkerFence(
+            desk, lambda: read_note(_deployment().backend, desk.key), mount.commit_now
         ),
     )
     async for item in played:
@@ -265,7 +265,7 @@ def _deployment() -> "Deployment":
 
     return Deployment(
         configuration=_configuration(),
-        places=modal_places(volume),
+        backend=open_modal_backend(volume),
         sandboxes=_sandboxes,
         end_orphans=_end_orphans,
         spawn=_spawn,
@@ -274,7 +274,7 @@ def _deployment() -> "Deployment":
 
 
 async def _spawn(run_id: str) -> None:
-    with mapped():
+    with map_modal_errors():
         await run.spawn.aio(run_id)
 
 
@@ -286,7 +286,7 @@ def _player(role: str) -> "Play":
 
     async def play(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         try:
-            with mapped():
+            with map_modal_errors():
                 async for item in function.remote_gen.aio(task):
                     yield item
         except StoreError as error:
@@ -318,7 +318,7 @@ async def doctor() -> "list[Finding]":
         modal.Function.from_name(APP, name) for name in ("api", "try_claude", "try_github")
     )
     try:
-        with mapped():
+        with map_modal_errors():
             await web.hydrate.aio()
     except StoreError as error:
         return [not_deployed(error.message)]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
 
-from api.terminal.report import coloured
+from api.terminal.report import colour_line
 from api.terminal.text import clean, clean_line
 from demo.fake_github.server import ForgeServer
 
@@ -45,7 +45,7 @@ class PullRequestView:
         console.print(Markdown(body) if console.is_terminal else body, soft_wrap=True)
         console.print()
         for line in clean(self.diff).splitlines():
-            console.print(coloured(line), soft_wrap=True)
+            console.print(colour_line(line), soft_wrap=True)
 
 
 async def fetch_pull_request(

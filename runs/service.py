@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from graph import Approval, RunRequest, Status
@@ -17,8 +16,8 @@ from graph.errors import (
     TooManyRuns,
 )
 from runs.driving.clean_up import CleanUp
-from runs.driving.local_dispatcher import dispatch_here
-from runs.driving.protocol import Dispatch
+from runs.driving.local_dispatcher import make_local_dispatcher
+from runs.driving.protocol import Dispatcher
 from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.janitor import Janitor
 from runs.model import transitions
@@ -28,8 +27,8 @@ from runs.model.run import Run
 from runs.model.run_id import RUN_ID, new_run_id
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.run_view import SHOWN, view
-from runs.model.service_stats import Figures
-from runs.model.transitions import Entrance
+from runs.model.service_stats import ServiceStats
+from runs.model.transitions import Admission
 from runs.store.event_log import EventLog
 from runs.store.protocol import IdempotencyKey, Observer, RunQuery, Store
 
@@ -63,7 +62,7 @@ class RunService:
         config: ServiceConfig,
         graph: "Callable[[], Builder] | None" = None,
         files: RunFiles | None = None,
-        dispatch: Dispatch | None = None,
+        dispatch: Dispatcher | None = None,
         on_end: Callable[[str], Awaitable[None]] = _nothing,
         on_delete: Callable[[str], Awaitable[None]] = _nothing,
         on_round: Callable[[float], Awaitable[None]] = _nothing,
@@ -79,7 +78,7 @@ class RunService:
         self._files = files or LocalRunFiles(config.runs)
         self._clean_up = CleanUp(on_end)
         if dispatch is None:
-            dispatch = dispatch_here(
+            dispatch = make_local_dispatcher(
                 store, graph, config, self._files, self._clean_up, pick_up=pick_up
             )
         self._dispatch = dispatch
@@ -104,12 +103,7 @@ class RunService:
             self._tasks.append(asyncio.create_task(self._janitor.run()))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Take no new runs, stop those driven here so that another process goes on, close."""
         self._stopping = True
         for task in self._tasks:
@@ -136,27 +130,27 @@ class RunService:
         lease = self._dispatch.reserve(run_id)
         fresh = Run(run_id=run_id, owner=owner, request=accepted, lease=lease)
 
-        def enter(queued: int) -> tuple[Entry, ...]:
+        def admit(queued: int) -> tuple[Entry, ...]:
             if lease is None and queued >= self._config.max_queued:
                 raise TooManyRuns(f"As many runs are queued as may be: {queued}.")
-            return Entrance.queued(lease, queued).entries
+            return Admission.queued(lease, queued).entries
 
         new = False
         try:
-            run, new = await self._store.create(fresh, key or None, enter)
+            run, new = await self._store.create(fresh, key or None, admit)
         finally:
             if not new:
-                self._dispatch.give_back(run_id)
+                self._dispatch.release(run_id)
         await self._dispatch.begin(run_id)
         return run.record, new
 
     async def get(self, run_id: str, caller: Caller) -> RunRecord:
         """Raises RunNotFound, for another owner's run too; so do all that take a caller."""
-        return (await self._seen(run_id, caller)).record
+        return (await self._visible_run(run_id, caller)).record
 
     async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
         """The run as one JSON object."""
-        run = await self._seen(run_id, caller)
+        run = await self._visible_run(run_id, caller)
         return view(run, await self._store.events(run_id, 0, _ALL, SHOWN))
 
     async def list(
@@ -205,15 +199,17 @@ class RunService:
 
     async def diff(self, run_id: str, caller: Caller) -> bytes | None:
         """The change so far; None before there is one."""
-        await self._seen(run_id, caller)
+        await self._visible_run(run_id, caller)
         diff = await self._files.newest_diff(run_id)
         return self._config.hide(diff.decode("latin-1")).encode("latin-1") if diff else None
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""
-        await self._seen(run_id, caller)
-        lease, gone = self._dispatch.new_lease(), await self._store.gone()
-        step = partial(transitions.cancel, lease=lease, now=time.time(), gone=gone)
+        await self._visible_run(run_id, caller)
+        lease, dead_services = self._dispatch.new_lease(), await self._store.dead_services()
+        step = partial(
+            transitions.cancel, lease=lease, now=time.time(), dead_services=dead_services
+        )
         run = await self._store.transact(run_id, step)
         self._dispatch.cancel(run_id)
         if run and run.final:
@@ -223,10 +219,10 @@ class RunService:
 
     async def answer_plan(self, run_id: str, caller: Caller, approval: Approval) -> None:
         """Answer the plan a run waits for. Raises RunNotWaiting or PlanChanged."""
-        await self._seen(run_id, caller)
-        entrance = await self._entrance(run_id)
-        step = partial(transitions.answer, approval=approval, now=time.time(), entrance=entrance)
-        await self._enter(run_id, step)
+        await self._visible_run(run_id, caller)
+        admission = await self._admit(run_id)
+        step = partial(transitions.answer, approval=approval, now=time.time(), admission=admission)
+        await self._transact_and_start(run_id, step)
 
     async def resume(
         self,
@@ -241,47 +237,47 @@ class RunService:
 
         Raises RunActive, RunFinished or RequestError.
         """
-        run = await self._seen(run_id, caller)
+        run = await self._visible_run(run_id, caller)
         asked = {
             "max_cost_usd": max_cost_usd,
             "max_fix_rounds": max_fix_rounds,
             "timeout_s": timeout_s,
         }
         given = {name: value for name, value in asked.items() if value is not None}
-        request = self._config.lowered(run.request, given)
+        request = self._config.with_limits(run.request, given)
         holders = await self._holders()
-        entrance = await self._entrance(run_id)
+        admission = await self._admit(run_id)
         step = partial(
-            transitions.resume, request=request, now=time.time(), entrance=entrance, **holders
+            transitions.resume, request=request, now=time.time(), admission=admission, **holders
         )
-        await self._enter(run_id, step)
+        await self._transact_and_start(run_id, step)
         return await self.get(run_id, caller)
 
     async def message(self, run_id: str, caller: Caller, text: str) -> None:
         """Leave a message that a role reads at its next turn. Raises RunFinished."""
-        await self._seen(run_id, caller)
+        await self._visible_run(run_id, caller)
         run = await self._store.transact(run_id, transitions.number_message)
         if run:
             await self._files.write_message(run_id, run.messages, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
-        await self._seen(run_id, caller)
+        await self._visible_run(run_id, caller)
         await self._delete(run_id)
 
     async def removed_cost(self, owner: str, since: float) -> float:
         """What the removed runs of `owner` had cost that were started since then (Unix seconds)."""
         return await self._store.removed_cost(owner, since)
 
-    async def figures(self) -> Figures:
+    async def stats(self) -> ServiceStats:
         """How many runs there are, wait and are driven here, and how many readers watch."""
-        return Figures(
+        return ServiceStats(
             runs=await self._store.count_runs(),
             queued=max(0, await self._store.count_queued()),
             driven=self._dispatch.driven,
             slots=self._config.max_concurrent,
             readers=self._readers,
-            tally=await self._store.tally(),
+            event_totals=await self._store.event_totals(),
         )
 
     async def tidy(self) -> None:
@@ -296,8 +292,8 @@ class RunService:
         """The runs that have not ended and that no process drives or will pick up."""
         if await self._store.attended():
             return frozenset()
-        due = await self._store.due(time.time(), await self._store.gone(), _ALL)
-        return frozenset(due) - self._dispatch.own
+        due = await self._store.due(time.time(), await self._store.dead_services(), _ALL)
+        return frozenset(due) - self._dispatch.own_runs
 
     async def ready(self) -> str | None:
         """None where runs can be started, else a code."""
@@ -309,29 +305,31 @@ class RunService:
             return error.code
         return None
 
-    async def _seen(self, run_id: str, caller: Caller) -> Run:
+    async def _visible_run(self, run_id: str, caller: Caller) -> Run:
         run = await self._store.get(run_id)
         if run is None or not caller.sees(run.owner):
             raise RunNotFound(f"There is no run {run_id[:80]!r}.")
         return run
 
-    async def _entrance(self, run_id: str) -> Entrance:
+    async def _admit(self, run_id: str) -> Admission:
         lease = self._dispatch.reserve(run_id)
-        return Entrance.queued(lease, 0 if lease else await self._store.count_queued())
+        return Admission.queued(lease, 0 if lease else await self._store.count_queued())
 
-    async def _enter(self, run_id: str, step: Callable[[Run], transitions.Step]) -> None:
+    async def _transact_and_start(
+        self, run_id: str, step: Callable[[Run], transitions.Step]
+    ) -> None:
         """Let a run that had stopped go on."""
         try:
             await self._store.transact(run_id, step)
         except BaseException:
-            self._dispatch.give_back(run_id)
+            self._dispatch.release(run_id)
             raise
         await self._dispatch.begin(run_id)
 
     async def _delete(self, run_id: str) -> None:
         run = await self._store.get(run_id)
         if run and run.final:
-            await self._dispatch.settled(run_id)
+            await self._dispatch.wait_settled(run_id)
         lease, holders = self._dispatch.new_lease(), await self._holders()
         step = partial(transitions.remove, lease=lease, now=time.time(), **holders)
         await self._store.transact(run_id, step)
@@ -345,4 +343,7 @@ class RunService:
 
     async def _holders(self) -> dict[str, Any]:
         """What decides whether anybody drives a run."""
-        return {"gone": await self._store.gone(), "attended": await self._store.attended()}
+        return {
+            "dead_services": await self._store.dead_services(),
+            "attended": await self._store.attended(),
+        }

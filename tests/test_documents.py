@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http.metrics import Metrics
 from graph import errors
-from runs.model.service_stats import Figures
+from runs.model.service_stats import ServiceStats
 from sandbox.core.metrics import CommandMetrics
 from wiring.settings import Settings
 
@@ -69,7 +69,7 @@ def test_every_promise_names_a_test() -> None:
 
 def test_metrics_are_named_as_they_are() -> None:
     metrics = Metrics(version="1", sandboxes=lambda: CommandMetrics(started=1))
-    text = metrics.render(Figures({}, 0, 0, 1, 0)).decode()
+    text = metrics.render(ServiceStats({}, 0, 0, 1, 0)).decode()
     families = {family.name for family in text_string_to_metric_families(text)}
     named = re.findall(r"`(coding_agent_[a-z_]+)", OPERATIONS)
     assert len(named) > 15

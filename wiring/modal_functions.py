@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graph import ChangeResult, PlannerResult, ReviewerResult, RoleTask, Services
 from roles.worktree import WriteFence
-from runs.driving import RemoteDispatch
-from runs.remote_roles import Play, RemoteRole, RoleDesk
-from runs.shared import ArchiveFiles, Ledger, Mount, Places, SharedStore
+from runs.driving import RemoteDispatcher
+from runs.remote_roles import Play, RemoteRole, RoleWorker
+from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, VersionChain
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
 from wiring.configuration import Configuration
@@ -40,7 +40,7 @@ class Deployment:
     """What every function is told, and how it reaches the others."""
 
     configuration: Configuration
-    places: Places
+    backend: StorageBackend
     sandboxes: Callable[[Path], Sandboxes]
     """Sandboxes over the folder of all runs."""
     end_orphans: Callable[[Collection[str]], Awaitable[None]]
@@ -56,7 +56,7 @@ class Deployment:
 
     def store(self, service: str, mount: Mount | None = None) -> SharedStore:
         slots = self.settings.max_concurrent_runs
-        return SharedStore(self.places, service=service, slots=slots, mount=mount)
+        return SharedStore(self.backend, service=service, slots=slots, mount=mount)
 
 
 class SharedWorkspaces(LocalWorkspaces):
@@ -75,7 +75,7 @@ class SharedWorkspaces(LocalWorkspaces):
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         """One that lost its run to another process leaves that one's sandboxes alone."""
-        if not await self._store.is_anothers(run_id):
+        if not await self._store.is_driven_elsewhere(run_id):
             await super().close(run_id, resumable=resumable)
 
 
@@ -89,7 +89,13 @@ async def drive_run(
     import secrets
 
     from graph import build_graph
-    from runs.driving import CleanUp, CopiedCheckpoints, LocalRunFiles, SoleDrive, Workshop
+    from runs.driving import (
+        CleanUp,
+        CopiedCheckpoints,
+        DriveContext,
+        LocalRunFiles,
+        SingleRunWorker,
+    )
 
     await mount.reload()
     service, runs = f"{call}.{secrets.token_hex(4)}", mount.root / "runs"
@@ -98,7 +104,7 @@ async def drive_run(
     configuration = deployment.configuration
     github, limits = configuration.github(), configuration.limits
     services = _services(deployment, mount, workspaces, sandboxes, github)
-    workshop = Workshop(
+    context = DriveContext(
         store=store,
         graph=build_graph(services, limits).compile(),
         files=LocalRunFiles(runs),
@@ -108,16 +114,16 @@ async def drive_run(
         gather_s=GATHER_S,
         hide=configuration.hide,
     )
-    sole = SoleDrive(
-        workshop, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
+    worker = SingleRunWorker(
+        context, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
     )
     try:
         with configuration.telemetry():
-            await sole(run_id)
+            await worker(run_id)
         run = await store.get(run_id)
         if run is None or run.status not in ("queued", "running"):
             await sandboxes.close_run(run_id)
-            await store.settle(run_id)
+            await store.archive_tail(run_id)
     finally:
         await mount.commit()
         await github.close()
@@ -130,15 +136,17 @@ async def play_role(
     task: RoleTask,
     *,
     call: str,
-    fence: Callable[[RoleDesk], WriteFence],
+    fence: Callable[[RoleWorker], WriteFence],
 ) -> AsyncGenerator[dict[str, Any], None]:
     """One call of a role: its events, then its result. `call` names all tries of this call."""
-    places = deployment.places
-    desk = RoleDesk(task, call=call, mount=mount, notes=places.changes, ledger=Ledger(places))
+    backend = deployment.backend
+    worker = RoleWorker(
+        task, call=call, mount=mount, notes=backend.changes, chain=VersionChain(backend)
+    )
     claude = deployment.configuration.claude()
-    role = _role(deployment, mount, task, claude, fence(desk))
+    role = _role(deployment, mount, task, claude, fence(worker))
     try:
-        async with aclosing(desk.play(role)) as items:  # type: ignore[arg-type]
+        async with aclosing(worker.run(role)) as items:  # type: ignore[arg-type]
             async for item in items:
                 yield item
     finally:
@@ -188,8 +196,8 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
     runs = RunService(
         store=store,
         config=deployment.configuration.service(Path("runs")),
-        files=ArchiveFiles(deployment.places, store.known),
-        dispatch=RemoteDispatch(service, deployment.spawn),
+        files=ArchivedRunFiles(deployment.backend, store.known),
+        dispatch=RemoteDispatcher(service, deployment.spawn),
         on_end=on_end,
         on_delete=sandboxes.close_run,
         pick_up=False,
@@ -222,7 +230,7 @@ def _services(
     from sandbox.checks import SandboxChecks
 
     settings, runs = deployment.settings, mount.root / "runs"
-    role: dict[str, Any] = {"mount": mount, "notes": deployment.places.changes}
+    role: dict[str, Any] = {"mount": mount, "notes": deployment.backend.changes}
     forge: dict[str, Any] = {
         "runs": runs,
         "github": github,

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from api.exit_codes import CANCELLED
-from api.terminal.display.run_display import Drawing
+from api.terminal.display.run_display import RunDisplay
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def interruptible(drawing: Drawing, first: Callable[[], None]) -> Iterator[None]:
+def interruptible(display: RunDisplay, first: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT or SIGTERM calls `first`, the next one ends this process at once.
 
     Nothing is lost by that: what a run did is on disk, and its commands die with this process.
@@ -26,7 +26,7 @@ def interruptible(drawing: Drawing, first: Callable[[], None]) -> Iterator[None]
     def interrupt() -> None:
         nonlocal asked
         if asked:
-            drawing.pause()
+            display.pause()
             sys.stdout.flush()
             os._exit(CANCELLED)
         asked = True

@@ -1,17 +1,16 @@
 """The command `coding-agent`. What a command needs is imported when it runs: help comes at once."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from api.cli import options as given
+from api.cli import options
 from api.exit_codes import FAILED, USAGE
 
 if TYPE_CHECKING:
-    from api.cli.watched_run import Attendance
+    from api.cli.watched_run import WatchedRun
     from api.client.runs_protocol import Runs
     from wiring import Settings
 
@@ -32,34 +31,36 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def top(version: given.Version = False) -> None:
+def top(version: options.Version = False) -> None:
     if version:
-        typer.echo(_version())
+        from api.cli.open_runs import release
+
+        typer.echo(release())
         raise typer.Exit
 
 
 @app.command()
 def run(
-    prompt: given.Prompt,
-    repo: given.Repo,
-    base: given.Base = None,
-    setup: given.Setup = None,
-    validate: given.Validate = None,
-    validate_only: given.ValidateOnly = False,
-    approve_plan: given.ApprovePlan = False,
-    draft: given.Draft = False,
-    title: given.Title = None,
-    label: given.Labels = None,
-    reviewer: given.Reviewers = None,
-    allow: given.Allow = None,
-    max_cost: given.MaxCost = None,
-    max_fix_rounds: given.MaxFixRounds = None,
-    timeout: given.Timeout = None,
-    model: given.Model = None,
-    json: given.EventJson = False,
-    quiet: given.Quiet = False,
-    output: given.Output = None,
-    server: given.Server = None,
+    prompt: options.Prompt,
+    repo: options.Repo,
+    base: options.Base = None,
+    setup: options.Setup = None,
+    validate: options.Validate = None,
+    validate_only: options.ValidateOnly = False,
+    approve_plan: options.ApprovePlan = False,
+    draft: options.Draft = False,
+    title: options.Title = None,
+    label: options.Labels = None,
+    reviewer: options.Reviewers = None,
+    allow: options.Allow = None,
+    max_cost: options.MaxCost = None,
+    max_fix_rounds: options.MaxFixRounds = None,
+    timeout: options.Timeout = None,
+    model: options.Model = None,
+    json: options.EventJson = False,
+    quiet: options.Quiet = False,
+    output: options.Output = None,
+    server: options.Server = None,
 ) -> None:
     """Carry out one request and stay to its end.
 
@@ -86,11 +87,11 @@ def run(
         "model": model,
     }
     order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
-    _attend(settings, lambda seat: seat.run(order), json=json, quiet=quiet)
+    _watch_run(settings, lambda watched: watched.run(order), json=json, quiet=quiet)
 
 
 @app.command()
-def serve(host: given.Host = "127.0.0.1", port: given.Port = 8000) -> None:
+def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
     """Serve the HTTP interface; its docs are at /docs.
 
     Only this machine reaches it, unless --host says otherwise; then keys must be set.
@@ -113,66 +114,68 @@ def serve(host: given.Host = "127.0.0.1", port: given.Port = 8000) -> None:
 
 
 @app.command()
-def demo(live: given.Live = False) -> None:
+def demo(live: options.Live = False) -> None:
     """Watch the whole job on a bundled sample, offline.
 
     Real git, real sandbox, real tests, real HTTP; only Claude's replies are replayed.
     """
-    from api.terminal.display.choose_display import drawing_for
+    from api.terminal.display.choose_display import choose_display
     from api.terminal.display.run_display import draw
     from demo import run_demo
 
     _settings(None)  # wrong ones are told before anything is started
-    _finish(run_demo(live=live, draw=lambda events: draw(events, drawing_for())))
+    _finish(run_demo(live=live, draw=lambda events: draw(events, choose_display())))
 
 
 @app.command()
 def runs(
-    status: given.Status = None,
-    repo: given.RepoUrl = None,
-    limit: given.Limit = 20,
-    json: given.Json = False,
-    server: given.Server = None,
+    status: options.Status = None,
+    repo: options.RepoUrl = None,
+    limit: options.Limit = 20,
+    json: options.Json = False,
+    server: options.Server = None,
 ) -> None:
     """List runs, newest first."""
     from api.cli.one_shot_commands import list_runs
 
-    _ask(server, lambda runs: list_runs(runs, status=status, repo=repo, limit=limit, json=json))
+    _call_runs(
+        server, lambda runs: list_runs(runs, status=status, repo=repo, limit=limit, json=json)
+    )
 
 
 @app.command()
-def show(run: given.RunId, json: given.Json = False, server: given.Server = None) -> None:
+def show(run: options.RunId, json: options.Json = False, server: options.Server = None) -> None:
     """Print a run's whole record."""
     from api.cli.one_shot_commands import show_run
 
-    _ask(server, lambda runs: show_run(runs, run, json=json))
+    _call_runs(server, lambda runs: show_run(runs, run, json=json))
 
 
 @app.command()
 def watch(
-    run: given.RunId,
-    json: given.EventJson = False,
-    quiet: given.Quiet = False,
-    server: given.Server = None,
+    run: options.RunId,
+    json: options.EventJson = False,
+    quiet: options.Quiet = False,
+    server: options.Server = None,
 ) -> None:
     """Look on from a run's start to its end. Ctrl-C only looks away."""
-    _attend(_settings(server), lambda seat: seat.watch(run), json=json, quiet=quiet)
+    _watch_run(_settings(server), lambda watched: watched.watch(run), json=json, quiet=quiet)
 
 
 @app.command()
-def diff(run: given.RunId, server: given.Server = None) -> None:
+def diff(run: options.RunId, server: options.Server = None) -> None:
     """Print the change that a run has made so far."""
     from api.cli.one_shot_commands import print_run_diff
 
-    _ask(server, lambda runs: print_run_diff(runs, run))
+    _call_runs(server, lambda runs: print_run_diff(runs, run))
 
 
 @app.command()
 def approve(
-    run: given.RunId,
-    revise: given.Revise = None,
-    reject: given.Reject = False,
-    server: given.Server = None,
+    run: options.RunId,
+    revise: options.Revise = None,
+    reject: options.Reject = False,
+    server: options.Server = None,
 ) -> None:
     """Answer a plan that waits for it.
 
@@ -185,26 +188,26 @@ def approve(
         raise typer.BadParameter("says what to plan otherwise", param_hint="--revise")
     decision = "reject" if reject else "approve" if revise is None else "revise"
     settings = _settings(server)
-    _attend(settings, lambda seat: seat.answer(run, decision, revise or ""))
+    _watch_run(settings, lambda watched: watched.answer(run, decision, revise or ""))
 
 
 @app.command()
-def cancel(run: given.RunId, server: given.Server = None) -> None:
+def cancel(run: options.RunId, server: options.Server = None) -> None:
     """Stop a run; its patch is kept, nothing is published."""
     from api.cli.one_shot_commands import cancel_run
 
-    _ask(server, lambda runs: cancel_run(runs, run))
+    _call_runs(server, lambda runs: cancel_run(runs, run))
 
 
 @app.command()
 def resume(
-    run: given.RunId,
-    max_cost: given.MaxCost = None,
-    max_fix_rounds: given.MaxFixRounds = None,
-    timeout: given.Timeout = None,
-    json: given.EventJson = False,
-    quiet: given.Quiet = False,
-    server: given.Server = None,
+    run: options.RunId,
+    max_cost: options.MaxCost = None,
+    max_fix_rounds: options.MaxFixRounds = None,
+    timeout: options.Timeout = None,
+    json: options.EventJson = False,
+    quiet: options.Quiet = False,
+    server: options.Server = None,
 ) -> None:
     """Carry on a run that stopped early.
 
@@ -213,27 +216,29 @@ def resume(
     from api.client.runs_protocol import RaisedLimits
 
     limits = RaisedLimits(max_cost, max_fix_rounds, timeout)
-    _attend(_settings(server), lambda seat: seat.resume(run, limits), json=json, quiet=quiet)
+    _watch_run(
+        _settings(server), lambda watched: watched.resume(run, limits), json=json, quiet=quiet
+    )
 
 
 @app.command()
-def message(run: given.RunId, text: given.Text, server: given.Server = None) -> None:
+def message(run: options.RunId, text: options.Text, server: options.Server = None) -> None:
     """Tell a working run something, for its next turn."""
     from api.cli.one_shot_commands import send_message
 
-    _ask(server, lambda runs: send_message(runs, run, text))
+    _call_runs(server, lambda runs: send_message(runs, run, text))
 
 
 @app.command()
-def rm(run: given.RunId, server: given.Server = None) -> None:
+def rm(run: options.RunId, server: options.Server = None) -> None:
     """Remove a run that has ended: record, events, workspace."""
     from api.cli.one_shot_commands import remove_run
 
-    _ask(server, lambda runs: remove_run(runs, run))
+    _call_runs(server, lambda runs: remove_run(runs, run))
 
 
 @app.command()
-def doctor(modal: given.Modal = False) -> None:
+def doctor(modal: options.Modal = False) -> None:
     """Try what runs need of this machine; say how to mend it."""
     from api.terminal.report.doctor_report import report
 
@@ -251,62 +256,43 @@ def doctor(modal: given.Modal = False) -> None:
     _finish(examine())
 
 
-def _attend(
+def _watch_run(
     settings: "Settings",
-    act: "Callable[[Attendance], Awaitable[int]]",
+    act: "Callable[[WatchedRun], Awaitable[int]]",
     *,
     json: bool = False,
     quiet: bool = False,
 ) -> NoReturn:
     """Stay in front of a run until it ends."""
-    from api.cli.watched_run import Attendance
-    from api.terminal.display.choose_display import drawing_for
+    from api.cli.open_runs import open_runs
+    from api.cli.watched_run import WatchedRun
+    from api.terminal.display.choose_display import choose_display
 
     if json and quiet:
         raise typer.BadParameter("goes without --json", param_hint="--quiet")
-    drawing = drawing_for(json=json, quiet=quiet)
+    display = choose_display(json=json, quiet=quiet)
     asks = not json and not quiet and sys.stdin.isatty() and sys.stdout.isatty()
     suffix = f" --server {settings.server}" if settings.server else ""
 
     async def work() -> int:
-        with drawing:
-            async with _open_runs(settings, drawing.note) as runs:
-                return await act(Attendance(runs, drawing, suffix=suffix, asks=asks))
+        with display:
+            async with open_runs(settings, display.note) as runs:
+                return await act(WatchedRun(runs, display, suffix=suffix, asks=asks))
 
     _finish(work())
 
 
-def _ask(server: str | None, act: "Callable[[Runs], Awaitable[int]]") -> NoReturn:
-    """Ask the runs once."""
+def _call_runs(server: str | None, act: "Callable[[Runs], Awaitable[int]]") -> NoReturn:
+    """Call the runs once."""
+    from api.cli.open_runs import open_runs
+
     settings = _settings(server)
 
     async def work() -> int:
-        async with _open_runs(settings) as runs:
+        async with open_runs(settings) as runs:
             return await act(runs)
 
     _finish(work())
-
-
-@asynccontextmanager
-async def _open_runs(
-    settings: "Settings", notice: Callable[[str], None] = lambda _: None
-) -> "AsyncIterator[Runs]":
-    """The runs of the server, or of this machine."""
-    if settings.server:
-        from api.client.remote_runs import RemoteRuns
-
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        async with RemoteRuns.open(
-            settings.server, key, version=_version(), notice=notice
-        ) as remote:
-            yield remote
-        return
-    import local
-    from api.client.local_runs import LocalRuns
-
-    local.start_log(settings, "warning")
-    async with local.open_service(settings) as service:
-        yield LocalRuns(service)
 
 
 def _finish(work: "Coroutine[Any, Any, int]") -> NoReturn:
@@ -339,12 +325,3 @@ def _settings(server: str | None) -> "Settings":
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise typer.BadParameter(message, param_hint="--server") from None
     return settings.model_copy(update={"server": address})
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("modal-coding-agent")
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        return "0"

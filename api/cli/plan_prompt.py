@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from api.client.runs_protocol import PlanAnswer, Runs
 from api.client.server_error import ServerError
-from api.terminal.display.run_display import Drawing, Event
+from api.terminal.display.run_display import Event, RunDisplay
 from graph.errors import CodingAgentError
 
 _SETTLED_S: Final = 0.2
@@ -32,8 +32,8 @@ _FEEDBACK: Final = "What should be different?   > "
 class PlanHint:
     """Says how a waiting plan is answered from elsewhere."""
 
-    def __init__(self, drawing: Drawing, how: Callable[[str], str]) -> None:
-        self._drawing = drawing
+    def __init__(self, display: RunDisplay, how: Callable[[str], str]) -> None:
+        self._display = display
         self._how = how
         self._task: asyncio.Task[None] | None = None
 
@@ -55,7 +55,7 @@ class PlanHint:
         await self._ask(str(event.get("runId")), str(event.get("planId")))
 
     async def _ask(self, run_id: str, plan_id: str) -> None:  # noqa: ARG002  # PlanQuestion's
-        self._drawing.note(self._how(run_id))
+        self._display.note(self._how(run_id))
 
 
 class PlanQuestion(PlanHint):
@@ -63,31 +63,31 @@ class PlanQuestion(PlanHint):
 
     def __init__(
         self,
-        drawing: Drawing,
+        display: RunDisplay,
         how: Callable[[str], str],
         *,
         runs: Runs,
         keys: TextIO,
         screen: TextIO,
     ) -> None:
-        super().__init__(drawing, how)
+        super().__init__(display, how)
         self._runs = runs
         self._keys = keys
         self._screen = screen
 
     async def _ask(self, run_id: str, plan_id: str) -> None:
-        self._drawing.pause()
+        self._display.pause()
         try:
             async with contextlib.aclosing(_typed_lines(self._keys.fileno())) as typed:
                 answer = await self._answer(plan_id, typed)
             if answer is None:
-                self._drawing.note(self._how(run_id))
+                self._display.note(self._how(run_id))
                 return
             await self._runs.answer_plan(run_id, answer)
         except (CodingAgentError, ServerError) as error:
-            self._drawing.note(f"{error.message}\n{error.hint}".strip())
+            self._display.note(f"{error.message}\n{error.hint}".strip())
         finally:
-            self._drawing.go_on()
+            self._display.go_on()
 
     async def _answer(self, plan_id: str, typed: AsyncIterator[str]) -> PlanAnswer | None:
         """What the person wants, or None at the end of the input."""

@@ -13,7 +13,7 @@ from api.cli.run_arguments import RunOrder
 from api.client.runs_protocol import PlanAnswer, RaisedLimits, Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
-from api.terminal.display.run_display import Drawing, follow
+from api.terminal.display.run_display import RunDisplay, follow
 from graph.errors import CodingAgentError, RunNotWaiting
 
 _RESUMABLE: Final = frozenset(
@@ -29,12 +29,12 @@ _RESUMABLE: Final = frozenset(
 )
 
 
-class Attendance:
+class WatchedRun:
     """`runs` drawn by `drawing`; `suffix` is what a command needs to find the same runs again."""
 
-    def __init__(self, runs: Runs, drawing: Drawing, *, suffix: str, asks: bool) -> None:
+    def __init__(self, runs: Runs, display: RunDisplay, *, suffix: str, asks: bool) -> None:
         self._runs = runs
-        self._drawing = drawing
+        self._display = display
         self._suffix = suffix
         self._asks = asks
         self._run_id: str | None = None
@@ -43,20 +43,20 @@ class Attendance:
     async def run(self, order: RunOrder) -> int:
         """Start a run and stay to its end; Ctrl-C cancels it."""
         if order.note:
-            self._drawing.note(order.note)
-        with interruptible(self._drawing, self._cancel_or(_ending_of_this_task())):
+            self._display.note(order.note)
+        with interruptible(self._display, self._cancel_or(_ending_of_this_task())):
             self._run_id = await self._runs.start(order.request)
-            code = await self._stay(self._run_id)
+            code = await self._follow_to_end(self._run_id)
         if order.output:
             await self._write_diff(self._run_id, order.output)
         return code
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> int:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""
-        with interruptible(self._drawing, self._cancel_or(_ending_of_this_task())):
+        with interruptible(self._display, self._cancel_or(_ending_of_this_task())):
             await self._runs.resume(run_id, limits)
             self._run_id = run_id
-            return await self._stay(run_id)
+            return await self._follow_to_end(run_id)
 
     async def answer(self, run_id: str, decision: str, feedback: str) -> int:
         """Answer the plan that waits."""
@@ -66,52 +66,52 @@ class Attendance:
             raise RunNotWaiting(f"Run {run_id} does not wait for an answer: {view.get('status')}.")
         answer = PlanAnswer(plan_id, decision, feedback)
         if self._runs.driven_here:
-            return await self._look_on(run_id, self._runs.answer_plan(run_id, answer))
+            return await self._watch_until_left(run_id, self._runs.answer_plan(run_id, answer))
         await self._runs.answer_plan(run_id, answer)
-        self._drawing.note(f"Answered. Look on: {self._command('watch', run_id)}")
+        self._display.note(f"Answered. Look on: {self._command('watch', run_id)}")
         return 0
 
     async def watch(self, run_id: str) -> int:
         """Look on to the run's end; Ctrl-C only looks away."""
-        return await self._look_on(run_id)
+        return await self._watch_until_left(run_id)
 
-    async def _look_on(self, run_id: str, first: Awaitable[None] | None = None) -> int:
+    async def _watch_until_left(self, run_id: str, first: Awaitable[None] | None = None) -> int:
         leave = _ending_of_this_task()
 
         def look_away() -> None:
-            self._drawing.note(f"Left. Look again: {self._command('watch', run_id)}")
+            self._display.note(f"Left. Look again: {self._command('watch', run_id)}")
             leave()
 
-        with interruptible(self._drawing, look_away):
+        with interruptible(self._display, look_away):
             if first:
                 await first
-            return await self._stay(run_id)
+            return await self._follow_to_end(run_id)
 
-    async def _stay(self, run_id: str) -> int:
+    async def _follow_to_end(self, run_id: str) -> int:
         question = self._question()
         try:
             async with aclosing(self._runs.events(run_id)) as events:
-                status = await follow(events, self._drawing, question)
+                status = await follow(events, self._display, question)
         finally:
             if self._cancelling:
                 await self._cancelling
         if status in _RESUMABLE:
-            self._drawing.note(f"Carry it on: {self._command('resume', run_id)}")
+            self._display.note(f"Carry it on: {self._command('resume', run_id)}")
         return exit_code(status)
 
     async def _write_diff(self, run_id: str, output: Path) -> None:
         diff = await self._runs.diff(run_id)
         if diff is None:
-            self._drawing.note(f"There is no change to write to {output}.")
+            self._display.note(f"There is no change to write to {output}.")
             return
         await asyncio.to_thread(output.write_bytes, diff)
-        self._drawing.note(f"The diff is in {output}.")
+        self._display.note(f"The diff is in {output}.")
 
     def _question(self) -> PlanHint:
         if not self._asks:
-            return PlanHint(self._drawing, self._how_to_answer)
+            return PlanHint(self._display, self._how_to_answer)
         return PlanQuestion(
-            self._drawing,
+            self._display,
             self._how_to_answer,
             runs=self._runs,
             keys=sys.stdin,
@@ -132,7 +132,7 @@ class Attendance:
             if self._run_id is None:
                 leave()
                 return
-            self._drawing.note("Cancelling the run. Ctrl-C again leaves at once.")
+            self._display.note("Cancelling the run. Ctrl-C again leaves at once.")
             self._cancelling = asyncio.create_task(self._cancel(self._run_id))
 
         return interrupt
@@ -142,7 +142,7 @@ class Attendance:
             await self._runs.cancel(run_id)
         except (CodingAgentError, ServerError) as error:
             if error.code != "run_finished":
-                self._drawing.note(f"It could not be cancelled: {error.message}")
+                self._display.note(f"It could not be cancelled: {error.message}")
 
 
 def _ending_of_this_task() -> Callable[[], None]:

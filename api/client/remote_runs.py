@@ -106,7 +106,7 @@ class RemoteRuns:
                 await asyncio.sleep(pauses.next(error.retry_after_s) or 0.0)
         run_id = answer.headers.get("X-Run-Id") or _object(answer).get("runId")
         if not isinstance(run_id, str):
-            raise _not_ours(answer)
+            raise _unexpected_answer(answer)
         return run_id
 
     async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
@@ -143,7 +143,7 @@ class RemoteRuns:
         page = _object(answer)
         runs, following = page.get("runs"), page.get("nextCursor")
         if not isinstance(runs, list):
-            raise _not_ours(answer)
+            raise _unexpected_answer(answer)
         return runs, following if isinstance(following, str) else None
 
     async def diff(self, run_id: str) -> bytes | None:
@@ -175,7 +175,7 @@ class RemoteRuns:
         await self._call("DELETE", _path(run_id))
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with _mapped(self._client):
+        with _map_http_errors(self._client):
             answer = await self._client.request(method, path, **options)
         if not answer.is_success:
             raise problem_of(answer)
@@ -188,7 +188,7 @@ class RemoteRuns:
         if after:
             headers["Last-Event-ID"] = str(after)
         path = _path(run_id, "/events")
-        with _mapped(self._client):
+        with _map_http_errors(self._client):
             async with self._client.stream("GET", path, headers=headers) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -226,7 +226,7 @@ def _stream_cut() -> ServerError:
 
 
 @contextmanager
-def _mapped(client: httpx.AsyncClient) -> Iterator[None]:
+def _map_http_errors(client: httpx.AsyncClient) -> Iterator[None]:
     """httpx's errors as ours, which name the server and never what was sent."""
     try:
         yield
@@ -278,11 +278,11 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 def _object(answer: httpx.Response) -> dict[str, Any]:
     value = _json(answer)
     if not value:
-        raise _not_ours(answer)
+        raise _unexpected_answer(answer)
     return value
 
 
-def _not_ours(answer: httpx.Response) -> ServerError:
+def _unexpected_answer(answer: httpx.Response) -> ServerError:
     return ServerError(
         "unexpected_answer",
         f"{answer.request.url} answered something else than a coding-agent server would.",

@@ -10,12 +10,16 @@ from starlette.middleware import Middleware
 
 from api.http.credential_probes import Probes
 from api.http.guards.auth import Auth
-from api.http.guards.daily_budget import DailySpend
+from api.http.guards.daily_budget import DailyBudget
 from api.http.guards.problems import HANDLERS
-from api.http.guards.rate_limit import KeyRate
+from api.http.guards.rate_limit import KeyRateLimit
 from api.http.guards.request_guards import BodyGuard, HostGuard, KeyGuard
-from api.http.guards.response_middleware import AccessLog, AnswerHeaders, LastResort
-from api.http.guards.stream_limit import KeyReaders
+from api.http.guards.response_middleware import (
+    AccessLogMiddleware,
+    SecurityHeadersMiddleware,
+    UnhandledErrorMiddleware,
+)
+from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
 from api.http.routes import code_routes as routes
@@ -64,19 +68,19 @@ def create_app(
         exception_handlers=HANDLERS,
         telemetry=FASTAPI,
         middleware=[
-            Middleware(AccessLog),
-            Middleware(AnswerHeaders),
-            Middleware(LastResort),
+            Middleware(AccessLogMiddleware),
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(UnhandledErrorMiddleware),
             Middleware(HostGuard, hosts=options.hosts),
-            Middleware(KeyGuard, auth=auth, rate=KeyRate(options.key_rate)),
+            Middleware(KeyGuard, auth=auth, rate=KeyRateLimit(options.key_rate)),
             Middleware(BodyGuard, max_bytes=options.max_body_bytes),
         ],
     )
     app.state.options = options
     app.state.probes = probes
     app.state.metrics = metrics
-    app.state.key_readers = KeyReaders(options.max_key_readers if auth.required else 0)
-    app.state.daily_spend = DailySpend(options.key_max_cost_usd_per_day)
+    app.state.key_readers = KeyStreamLimit(options.max_key_readers if auth.required else 0)
+    app.state.daily_spend = DailyBudget(options.key_max_cost_usd_per_day)
     app.include_router(routes.router)
     app.include_router(run_routes.router)
     app.include_router(service_routes.router)

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from graph import Status
-from runs.model import FINAL, LAG_S, NODE_S, Figures, LoggedEvent, Tally
+from runs.model import FINAL, LAG_S, NODE_S, EventTotals, LoggedEvent, ServiceStats
 
 _STATUSES: Final[tuple[Status, ...]] = ("queued", "running", "waiting", *sorted(FINAL))
 _COUNTERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
@@ -53,39 +53,39 @@ class Metrics:
         self._shared = shared
         self._process = CollectorRegistry()
         self._state = CollectorRegistry()
-        self._tally = Tally()
+        self._totals = EventTotals()
         self._make_gauges()
         Info("coding_agent_build", "What runs here.", registry=self._process).info(
             {"version": version}
         )
         ProcessCollector(registry=self._process)
         if sandboxes:
-            self._process.register(_Sandboxes(sandboxes))
+            self._process.register(_SandboxCollector(sandboxes))
 
     def observe(self, event: LoggedEvent) -> None:
         """Count one event that this process has logged."""
-        self._tally.lag(time.time() - event.time)
-        self._tally.count(event.data)
+        self._totals.count_lag(time.time() - event.time)
+        self._totals.count(event.data)
 
-    def render(self, figures: Figures | None) -> bytes:
+    def render(self, stats: ServiceStats | None) -> bytes:
         """The text of one scrape; None where the store does not answer."""
-        self._store_up.set(figures is not None)
+        self._store_up.set(stats is not None)
         text = generate_latest(self._process)
-        tally: Tally | None = self._tally
+        totals: EventTotals | None = self._totals
         if self._shared:
-            tally = figures.tally if figures else None
-        if tally is not None:
+            totals = stats.event_totals if stats else None
+        if totals is not None:
             counted = CollectorRegistry()
-            counted.register(_Counted(tally))
+            counted.register(_EventCollector(totals))
             text += generate_latest(counted)
-        if figures is None:
+        if stats is None:
             return text
         for status in _STATUSES:
-            self._runs.labels(status).set(figures.runs.get(status, 0))
-        self._queued.set(figures.queued)
-        self._driven.set(figures.driven)
-        self._slots.set(figures.slots)
-        self._readers.set(figures.readers)
+            self._runs.labels(status).set(stats.runs.get(status, 0))
+        self._queued.set(stats.queued)
+        self._driven.set(stats.driven)
+        self._slots.set(stats.slots)
+        self._readers.set(stats.readers)
         return text + generate_latest(self._state)
 
     def _make_gauges(self) -> None:
@@ -102,16 +102,16 @@ class Metrics:
         )
 
 
-class _Counted(Collector):
-    """A tally as counters and distributions."""
+class _EventCollector(Collector):
+    """Event totals as counters and distributions."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, totals: EventTotals) -> None:
+        self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
         for name, what, labels in _COUNTERS:
             family = CounterMetricFamily(f"coding_agent_{name}", what, labels=labels)
-            found = dict(self._tally.of(name))
+            found = dict(self._totals.by_name(name))
             if name == "run_ends":
                 found = {**{(status,): 0 for status in sorted(FINAL)}, **found}
             for values, number in found.items():
@@ -119,13 +119,13 @@ class _Counted(Collector):
             yield family
         for name, what, labels, bounds in _DISTRIBUTIONS:
             histogram = HistogramMetricFamily(f"coding_agent_{name}", what, labels=labels)
-            for values, total in self._tally.of(f"{name}.sum"):
-                buckets = self._tally.buckets(name, values, bounds)
+            for values, total in self._totals.by_name(f"{name}.sum"):
+                buckets = self._totals.buckets(name, values, bounds)
                 histogram.add_metric(values, buckets, sum_value=total)
             yield histogram
 
 
-class _Sandboxes(Collector):
+class _SandboxCollector(Collector):
     """Counts that are kept elsewhere, read when they are asked for."""
 
     def __init__(self, read: Callable[[], SandboxCounts]) -> None:

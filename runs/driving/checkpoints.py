@@ -52,10 +52,10 @@ class LogBarrier:
         self._open: dict[str, asyncio.Event] = {}
         self._stopped = False
 
-    def started(self, task_id: str) -> None:
+    def hold(self, task_id: str) -> None:
         self._open[task_id] = asyncio.Event()
 
-    def logged(self, task_id: str) -> None:
+    def release(self, task_id: str) -> None:
         if event := self._open.pop(task_id, None):
             event.set()
 
@@ -63,9 +63,9 @@ class LogBarrier:
         """Let nothing through any more: what a stopped graph writes may be half a result."""
         self._stopped = True
         for task_id in list(self._open):
-            self.logged(task_id)
+            self.release(task_id)
 
-    async def passed(self, task_id: str) -> bool:
+    async def wait_logged(self, task_id: str) -> bool:
         """True once the task's events are logged, False where they will not be."""
         if event := self._open.get(task_id):
             await event.wait()
@@ -79,12 +79,12 @@ class RunSaver(AsyncSqliteSaver):
         self,
         connection: aiosqlite.Connection,
         barrier: LogBarrier,
-        kept: Callable[[], Awaitable[None]] | None = None,
+        on_checkpoint: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         serde = JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
         super().__init__(connection, serde=serde)
         self._barrier = barrier
-        self._kept = kept
+        self._on_checkpoint = on_checkpoint
 
     async def aput(
         self,
@@ -94,8 +94,8 @@ class RunSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         result = await super().aput(config, checkpoint, metadata, new_versions)
-        if self._kept:
-            await self._kept()
+        if self._on_checkpoint:
+            await self._on_checkpoint()
         return result
 
     async def aput_writes(
@@ -114,10 +114,10 @@ class RunSaver(AsyncSqliteSaver):
         if any(channel == ERROR for channel, _ in writes):
             return
         special = any(channel in WRITES_IDX_MAP for channel, _ in writes)
-        if await self._barrier.passed("" if special else task_id):
+        if await self._barrier.wait_logged("" if special else task_id):
             await super().aput_writes(config, writes, task_id, task_path)
 
-    async def over(self, config: RunnableConfig) -> set[str]:
+    async def ended_tasks(self, config: RunnableConfig) -> set[str]:
         """The tasks whose results are kept, and not yet a part of a checkpoint.
 
         LangGraph's own snapshot leaves out the node to which a kept command leads.
@@ -126,7 +126,7 @@ class RunSaver(AsyncSqliteSaver):
         writes = found.pending_writes or () if found else ()
         return {task for task, channel, _ in writes if channel not in WRITES_IDX_MAP}
 
-    async def take_back(self, config: RunnableConfig) -> None:
+    async def discard_command(self, config: RunnableConfig) -> None:
         """Forget a command whose node has not ended.
 
         LangGraph keeps it beside the checkpoint until then, and would take the next one in addition
@@ -144,12 +144,12 @@ class RunSaver(AsyncSqliteSaver):
 async def open_checkpointer(
     path: Path,
     barrier: LogBarrier | None = None,
-    kept: Callable[[], Awaitable[None]] | None = None,
+    on_checkpoint: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[RunSaver]:
     """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
     await asyncio.to_thread(private_file, path)
     connection = await aiosqlite.connect(path)
-    saver = RunSaver(connection, barrier or LogBarrier(), kept)
+    saver = RunSaver(connection, barrier or LogBarrier(), on_checkpoint)
     try:
         await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         yield saver

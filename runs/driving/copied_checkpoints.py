@@ -32,14 +32,14 @@ class CopiedCheckpoints:
         path = self._own / f"{run_id}.db"
         name = f"{time.time_ns():020d}-{self._service}.db"
 
-        async def kept() -> None:
-            copy = await asyncio.to_thread(_copy, path)
+        async def keep_copy() -> None:
+            copy = await asyncio.to_thread(_make_copy, path)
             await self._mount.keep({f"{_folder(run_id)}/{name}": copy})
 
         with store_errors(path):
-            await asyncio.to_thread(_begin, self._mount.root / _folder(run_id), path)
+            await asyncio.to_thread(_restore_newest, self._mount.root / _folder(run_id), path)
             try:
-                async with open_checkpointer(path, barrier, kept) as saver:
+                async with open_checkpointer(path, barrier, keep_copy) as saver:
                     yield saver
             finally:
                 await asyncio.to_thread(_remove, path)
@@ -49,7 +49,7 @@ def _folder(run_id: str) -> str:
     return f"runs/{run_id}/checkpoints"
 
 
-def _begin(copies: Path, path: Path) -> None:
+def _restore_newest(copies: Path, path: Path) -> None:
     """Put the newest copy where the checkpoints will be, and let older ones go."""
     _remove(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _begin(copies: Path, path: Path) -> None:
         older.unlink(missing_ok=True)
 
 
-def _copy(path: Path) -> bytes:
+def _make_copy(path: Path) -> bytes:
     """The checkpoints as one whole file, whatever is being written."""
     copy = Path(f"{path}-copy")
     copy.unlink(missing_ok=True)

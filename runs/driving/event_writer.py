@@ -14,7 +14,7 @@ from runs.store.protocol import Store
 _BATCH: Final = 200
 
 
-class Recorder:
+class EventWriter:
     """Takes entries at once and writes them behind; `failed` is told why it can write no more.
 
     Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called.
@@ -25,30 +25,30 @@ class Recorder:
         store: Store,
         run_id: str,
         token: str,
-        failed: Callable[[Exception], None],
+        on_failure: Callable[[Exception], None],
         *,
         gather_s: float = 0.0,
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._token = token
-        self._failed = failed
+        self._on_failure = on_failure
         self._pending: list[Entry] = []
-        self._writing: asyncio.Task[None] | None = None
-        self._broken = False
+        self._task: asyncio.Task[None] | None = None
+        self._is_broken = False
         self._gather_s = gather_s
         self._wanted = asyncio.Event()
 
     def put(self, entry: Entry) -> None:
         self._pending.append(entry)
-        if self._writing is None and not self._broken:
-            self._writing = asyncio.create_task(self._write())
+        if self._task is None and not self._is_broken:
+            self._task = asyncio.create_task(self._write())
 
     async def flush(self) -> None:
         """Return once all that was put is durable, or cannot be."""
         self._wanted.set()
-        while self._writing is not None:
-            await asyncio.shield(self._writing)
+        while self._task is not None:
+            await asyncio.shield(self._task)
         self._wanted.clear()
 
     async def _write(self) -> None:
@@ -62,10 +62,10 @@ class Recorder:
                 await self._store.transact(self._run_id, step)
                 del self._pending[: len(batch)]
         except Exception as error:  # noqa: BLE001 - handed on, whatever it is
-            self._broken = True
-            self._failed(error)
+            self._is_broken = True
+            self._on_failure(error)
         finally:
-            self._writing = None
+            self._task = None
 
     async def _gather(self) -> None:
         if not self._gather_s:

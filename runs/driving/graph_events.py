@@ -19,7 +19,7 @@ def is_node(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class PlanQuestion:
     """A node that waits: LangGraph's id of its question, and the plan it asks about."""
 
     id: str
@@ -27,7 +27,7 @@ class Interrupted:
     plan: dict[str, Any] | None
 
 
-class StreamReader:
+class GraphEventReader:
     """Turns stream parts into entries; knows which node is open and how often each was begun."""
 
     def __init__(self, run: Run, put: Callable[[Entry], None]) -> None:
@@ -35,47 +35,47 @@ class StreamReader:
         self._visits = dict(run.visits)
         self._put = put
         self.node = run.node
-        self.over: set[str] = set()
+        self.ended_tasks: set[str] = set()
         """Tasks that were over before this drive: LangGraph says again that they begin, no more."""
         self.ending: Ending | None = None
         """Set by the node that ends the run."""
 
-    def custom(self, part: Any) -> None:
+    def read_custom(self, part: Any) -> None:
         """An event that a node or a role has written; what is none is left out."""
         if isinstance(part, dict) and isinstance(part.get("type"), str):
             data = {name: value for name, value in part.items() if name != "key"}
             self._put(entry_of(str(part.get("key") or ""), data))
 
-    def started(self, part: Mapping[str, Any]) -> None:
+    def read_start(self, part: Mapping[str, Any]) -> None:
         """A task begins. A node that had only waited for an answer has begun before."""
         name = part["name"]
         waited = self._open is not None and self._open.node == name
-        if waited or not is_node(name) or part["id"] in self.over:
+        if waited or not is_node(name) or part["id"] in self.ended_tasks:
             return
         visit = self._visits[name] = self._visits.get(name, 0) + 1
         self._open = OpenNode(node=name, visit=visit, since=time.time())
         self.node = name
         self._put(entry(NodeStarted(node=name, visit=visit)))
 
-    def ended(self, part: Mapping[str, Any]) -> Interrupted | None:
+    def read_end(self, part: Mapping[str, Any]) -> PlanQuestion | None:
         """A task ends, or waits for an answer."""
         if not is_node(part["name"]):
             return None
         if interrupts := part["interrupts"]:
             question = interrupts[0]["value"]
-            return Interrupted(interrupts[0]["id"], question["planId"], question["plan"])
+            return PlanQuestion(interrupts[0]["id"], question["planId"], question["plan"])
         outcome: NodeOutcome = "error"
         if part["error"] is None:
             outcome = node_outcome(part["name"], part["result"])
             if part["result"].get("outcome"):
-                self.ending = ending_of(part["result"])
+                self.ending = make_ending(part["result"])
         if self._open:
             self._put(entry(self._open.finished(outcome, time.time())))
             self._open = None
         return None
 
 
-def ending_of(state: Mapping[str, Any]) -> Ending:
+def make_ending(state: Mapping[str, Any]) -> Ending:
     """How a run ended whose graph has come to its end."""
     outcome, pull_request = state.get("outcome"), state.get("pull_request")
     if outcome is None:

@@ -19,11 +19,11 @@ from runs.model.transitions import LEASE_S, LeaseLost
 from runs.store.protocol import Store
 
 if TYPE_CHECKING:
-    from runs.driving.run_driver import Builder, Drive
+    from runs.driving.run_driver import Builder, RunDriver
 
 log = logging.getLogger(__name__)
 
-NewDrive = Callable[[Run, Lease], "Drive"]
+NewDriver = Callable[[Run, Lease], "RunDriver"]
 
 _ALL: Final = 1_000_000
 _ROUND_S: Final = 1.0
@@ -31,7 +31,7 @@ _RENEW_S: Final = 5.0
 _STOP_S: Final = 5.0
 
 
-class Dispatcher:
+class LocalDispatcher:
     """The runs that this process drives. With `pick_up` it takes any due run, else only its own.
 
     `open_graph` gives what makes a drive: always the same, but it takes long the first time.
@@ -40,7 +40,7 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        open_graph: Callable[[], NewDrive],
+        open_graph: Callable[[], NewDriver],
         *,
         slots: int,
         pick_up: bool,
@@ -51,36 +51,36 @@ class Dispatcher:
         self._slots = slots
         self._pick_up = pick_up
         self._started = started
-        self._drives: dict[str, Drive] = {}
+        self._drivers: dict[str, RunDriver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._asked: set[str] = set()
+        self._reserved: set[str] = set()
         self._own: set[str] = set()
         self._woken = asyncio.Event()
         self._renewed = time.monotonic()
-        self._store.subscribe(self._changed)
+        self._store.subscribe(self._on_change)
 
     def reserve(self, run_id: str) -> Lease | None:
         """A free slot for a run that was asked for here; None where there is none."""
         if not self._pick_up:
             self._own.add(run_id)
-        if len(self._drives) + len(self._asked) >= self._slots:
+        if len(self._drivers) + len(self._reserved) >= self._slots:
             return None
-        self._asked.add(run_id)
+        self._reserved.add(run_id)
         return self.lease()
 
     @property
-    def own(self) -> frozenset[str]:
+    def own_runs(self) -> frozenset[str]:
         """The runs that were asked for here, where this process takes no others."""
         return frozenset(self._own)
 
     @property
     def driven(self) -> int:
         """How many runs are driven here now."""
-        return len(self._drives)
+        return len(self._drivers)
 
-    def give_back(self, run_id: str) -> None:
+    def release(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
-        self._asked.discard(run_id)
+        self._reserved.discard(run_id)
         self._own.discard(run_id)
 
     def lease(self, token: str = "") -> Lease:
@@ -100,10 +100,10 @@ class Dispatcher:
 
     def cancel(self, run_id: str) -> None:
         """Stop a run that is driven here."""
-        if drive := self._drives.get(run_id):
-            drive.stop("cancelled")
+        if driver := self._drivers.get(run_id):
+            driver.stop("cancelled")
 
-    async def settled(self, run_id: str) -> None:
+    async def wait_settled(self, run_id: str) -> None:
         """Return once nothing of this process works on a run."""
         if task := self._tasks.get(run_id):
             await asyncio.wait((task,))
@@ -127,12 +127,12 @@ class Dispatcher:
     async def drain(self, within_s: float) -> None:
         """Stop all drives, between two nodes where one ends in time; their runs go on elsewhere."""
         tasks = list(self._tasks.values())
-        for drive in self._drives.values():
-            drive.drain()
+        for driver in self._drivers.values():
+            driver.drain()
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
-        for drive in self._drives.values():
-            drive.stop("drained")
+        for driver in self._drivers.values():
+            driver.stop("drained")
         if tasks:
             await asyncio.wait(tasks, timeout=_STOP_S)
 
@@ -141,64 +141,68 @@ class Dispatcher:
             self.cancel(run_id)
         if time.monotonic() - self._renewed >= _RENEW_S:
             self._renewed = time.monotonic()
-            await asyncio.gather(*map(self._renew, list(self._drives.values())))
-        for run_id in list(self._asked):
+            await asyncio.gather(*map(self._renew, list(self._drivers.values())))
+        for run_id in list(self._reserved):
             await self._claim(run_id, frozenset())
-        free = self._slots - len(self._drives) - len(self._asked)
+        free = self._slots - len(self._drivers) - len(self._reserved)
         if free > 0:
             await self._claim_due(free)
 
     async def _claim_due(self, free: int) -> None:
         """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
-        gone = await self._store.gone()
-        due = await self._store.due(time.time(), gone, free if self._pick_up else _ALL)
+        dead_services = await self._store.dead_services()
+        due = await self._store.due(time.time(), dead_services, free if self._pick_up else _ALL)
         for run_id in [each for each in due if self._pick_up or each in self._own][:free]:
-            await self._claim(run_id, gone)
+            await self._claim(run_id, dead_services)
 
-    async def _claim(self, run_id: str, gone: frozenset[str]) -> None:
-        if run_id in self._drives:
+    async def _claim(self, run_id: str, dead_services: frozenset[str]) -> None:
+        if run_id in self._drivers:
             return
-        new_drive, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
+        new_driver, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
 
         def decide(run: Run) -> transitions.Step | None:
             return transitions.claim(
-                run, lease=lease, now=time.time(), gone=gone, started=self._started(run)
+                run,
+                lease=lease,
+                now=time.time(),
+                dead_services=dead_services,
+                started=self._started(run),
             )
 
         try:
             run = await self._store.transact(run_id, decide)
         except RunNotFound:
             run = None
-        self._asked.discard(run_id)
+        self._reserved.discard(run_id)
         if run is not None:
-            self._drive(new_drive(run, lease), run)
+            self._start(new_driver(run, lease), run)
 
-    def _drive(self, drive: "Drive", run: Run) -> None:
-        task = asyncio.create_task(drive.go(), name=f"run {run.run_id}")
-        self._drives[run.run_id], self._tasks[run.run_id] = drive, task
-        task.add_done_callback(partial(self._done, run.run_id))
+    def _start(self, driver: "RunDriver", run: Run) -> None:
+        task = asyncio.create_task(driver.run(), name=f"run {run.run_id}")
+        self._drivers[run.run_id], self._tasks[run.run_id] = driver, task
+        task.add_done_callback(partial(self._on_done, run.run_id))
 
-    def _done(self, run_id: str, task: asyncio.Task[None]) -> None:
-        del self._drives[run_id], self._tasks[run_id]
+    def _on_done(self, run_id: str, task: asyncio.Task[None]) -> None:
+        del self._drivers[run_id], self._tasks[run_id]
         if not task.cancelled() and (error := task.exception()):
             log.error("lost hold of run %s; it will be picked up", run_id, exc_info=error)
         self.wake()
 
-    async def _renew(self, drive: "Drive") -> None:
-        step = partial(transitions.extend, token=drive.token, now=time.time())
+    async def _renew(self, driver: "RunDriver") -> None:
+        step = partial(transitions.extend, token=driver.token, now=time.time())
         try:
-            await self._store.transact(drive.run_id, step)
+            await self._store.transact(driver.run_id, step)
         except (LeaseLost, RunNotFound):
-            drive.stop("lost")
+            driver.stop("lost")
         except StoreError as error:
-            log.warning("cannot hold run %s: %s", drive.run_id, error)
+            log.warning("cannot hold run %s: %s", driver.run_id, error)
 
-    def _changed(self, run_id: str | None) -> None:
+    def _on_change(self, run_id: str | None) -> None:
         if run_id is None:
             self.wake()
 
 
-def dispatch_here(
+def make_local_dispatcher(
     store: Store,
     graph: "Callable[[], Builder] | None",
     config: ServiceConfig,
@@ -206,18 +210,18 @@ def dispatch_here(
     clean_up: CleanUp,
     *,
     pick_up: bool,
-) -> Dispatcher:
+) -> LocalDispatcher:
     """Drives runs in this process, by `graph`."""
     if graph is None:
         raise ValueError("runs are driven by a graph here, or dispatched to others")
 
     @cache
-    def open_graph() -> NewDrive:
+    def open_graph() -> NewDriver:
         # LangGraph takes longer to import than all else: who drives nothing does without it.
         from runs.driving.checkpoints import LocalCheckpoints
-        from runs.driving.run_driver import Drive, Workshop
+        from runs.driving.run_driver import DriveContext, RunDriver
 
-        workshop = Workshop(
+        context = DriveContext(
             store=store,
             graph=graph().compile(),
             files=files,
@@ -226,11 +230,11 @@ def dispatch_here(
             clean_up=clean_up,
             hide=config.hide,
         )
-        return partial(Drive, workshop)
+        return partial(RunDriver, context)
 
     if pick_up:
         open_graph()
-    return Dispatcher(
+    return LocalDispatcher(
         store,
         open_graph,
         slots=config.max_concurrent,

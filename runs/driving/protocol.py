@@ -5,11 +5,11 @@ from typing import Protocol
 from runs.model.run import Lease
 
 
-class Dispatch(Protocol):
+class Dispatcher(Protocol):
     """What the service of runs asks of it."""
 
     @property
-    def own(self) -> frozenset[str]:
+    def own_runs(self) -> frozenset[str]:
         """The runs that were asked for here, where this process takes no others."""
         ...
 
@@ -22,7 +22,7 @@ class Dispatch(Protocol):
         """A free slot for a run that was asked for here; None where there is none."""
         ...
 
-    def give_back(self, run_id: str) -> None:
+    def release(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
         ...
 
@@ -38,7 +38,7 @@ class Dispatch(Protocol):
         """Stop a run that is driven here."""
         ...
 
-    async def settled(self, run_id: str) -> None:
+    async def wait_settled(self, run_id: str) -> None:
         """Return once nothing of this process works on a run."""
         ...
 

@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 _PAUSES_S: Final = (0.5, 2.0)
 
 
-class RemoteDispatch:
+class RemoteDispatcher:
     """A Dispatch that drives nothing here. `spawn` starts what looks after one run and returns."""
 
-    own: frozenset[str] = frozenset()
+    own_runs: frozenset[str] = frozenset()
     driven = 0
 
     def __init__(self, service: str, spawn: Callable[[str], Awaitable[None]]) -> None:
@@ -29,7 +29,7 @@ class RemoteDispatch:
     def reserve(self, run_id: str) -> Lease | None:  # noqa: ARG002 - no slot is here
         return None
 
-    def give_back(self, run_id: str) -> None:
+    def release(self, run_id: str) -> None:
         """Nothing is reserved here."""
 
     def new_lease(self) -> Lease:
@@ -50,7 +50,7 @@ class RemoteDispatch:
     def cancel(self, run_id: str) -> None:
         """Who drives the run sees it in its record."""
 
-    async def settled(self, run_id: str) -> None:
+    async def wait_settled(self, run_id: str) -> None:
         """Nothing of this process works on a run."""
 
     async def run(self) -> None:

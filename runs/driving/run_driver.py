@@ -20,12 +20,12 @@ from graph import RECURSION_LIMIT, Limits, RunRequest, RunState, failure_of, res
 from graph.errors import StoreError, VersionChanged
 from runs.driving.checkpoints import Checkpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
-from runs.driving.event_writer import Recorder
-from runs.driving.graph_events import Interrupted, StreamReader, ending_of
+from runs.driving.event_writer import EventWriter
+from runs.driving.graph_events import GraphEventReader, PlanQuestion, make_ending
 from runs.driving.run_files import RunFiles
 from runs.model import transitions
 from runs.model.current_run import CURRENT_RUN
-from runs.model.log_entry import Entry, hidden
+from runs.model.log_entry import Entry, hide_secrets
 from runs.model.run import STATE_VERSION, Lease, Run
 from runs.model.transitions import Ending, LeaseLost
 from runs.store.protocol import Store
@@ -40,7 +40,7 @@ _FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
-class Workshop:
+class DriveContext:
     """What every drive needs."""
 
     store: Store
@@ -55,20 +55,24 @@ class Workshop:
     """Takes secrets out of a text; nothing should be there to take out."""
 
 
-class Drive:
+class RunDriver:
     """One process's work on one run, from its claim to its end, its waiting or its release."""
 
-    def __init__(self, workshop: Workshop, run: Run, lease: Lease) -> None:
+    def __init__(self, context: DriveContext, run: Run, lease: Lease) -> None:
         self.run_id = run.run_id
         self.token = lease.token
-        self._workshop = workshop
+        self._context = context
         self._run = run
         self._barrier = LogBarrier()
         self._control = RunControl()
-        self._recorder = Recorder(
-            workshop.store, run.run_id, lease.token, self._broke, gather_s=workshop.gather_s
+        self._writer = EventWriter(
+            context.store,
+            run.run_id,
+            lease.token,
+            self._on_write_failure,
+            gather_s=context.gather_s,
         )
-        self._reader = StreamReader(run, self._put)
+        self._reader = GraphEventReader(run, self._put)
         self._work: asyncio.Task[Ending | None] | None = None
         self._stop: Stop | None = None
         self._error: Exception | None = None
@@ -90,11 +94,11 @@ class Drive:
         if self._work:
             self._work.cancel()
 
-    async def go(self) -> None:
+    async def run(self) -> None:
         """Carry the run on until it ends, waits, or is stopped; give the lease back."""
         CURRENT_RUN.set(self.run_id)
         if self._run.final:  # the claim itself ended it
-            await self._workshop.clean_up(self.run_id)
+            await self._context.clean_up(self.run_id)
             await self._release()
             return
         self._work = work = asyncio.create_task(self._attempt())
@@ -106,8 +110,8 @@ class Drive:
             self.stop("drained")
             await asyncio.wait((work,))
             raise
-        await self._recorder.flush()
-        ending = self._judge(work)
+        await self._writer.flush()
+        ending = self._decide_ending(work)
         if self._stop == "lost":
             return
         if ending is not None:
@@ -115,13 +119,13 @@ class Drive:
         await self._release()
 
     def _put(self, entry: Entry) -> None:
-        self._recorder.put(hidden(entry, self._workshop.hide))
+        self._writer.put(hide_secrets(entry, self._context.hide))
 
     async def _release(self) -> None:
         step = partial(transitions.release, token=self.token)
-        await self._workshop.store.transact(self.run_id, step)
+        await self._context.store.transact(self.run_id, step)
 
-    def _judge(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
+    def _decide_ending(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
         """How the attempt ended; None where it goes on later."""
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
         if isinstance(self._error or error, LeaseLost):
@@ -139,16 +143,16 @@ class Drive:
 
     async def _attempt(self) -> Ending | None:
         if self._run.attempt > 1:
-            await self._tidy()
+            await self._remove_leftovers()
         with span("run", run_id=self.run_id, attempt=self._run.attempt) as traced:
             ending = await self._run_graph()
             traced.set_attribute("coding_agent.status", ending.status if ending else "waiting")
             return ending
 
-    async def _tidy(self) -> None:
+    async def _remove_leftovers(self) -> None:
         """Remove what the attempt before may have left half written."""
         try:
-            await self._workshop.files.tidy(self.run_id)
+            await self._context.files.remove_leftovers(self.run_id)
         except OSError:
             log.exception("run %s has something left over", self.run_id)
 
@@ -158,18 +162,18 @@ class Drive:
                 f"Run {self.run_id} was begun with state version {self._run.state_version}.",
                 f"Resume it with a release of state version {self._run.state_version}.",
             )
-        async with self._workshop.checkpoints.open(self.run_id, self._barrier) as saver:
-            graph = self._workshop.graph.copy({"checkpointer": saver})
-            given = await self._first_input(graph, saver)
-            while interrupted := await self._stream(graph, given):
-                run = await self._ask(interrupted)
+        async with self._context.checkpoints.open(self.run_id, self._barrier) as saver:
+            graph = self._context.graph.copy({"checkpointer": saver})
+            graph_input = await self._first_input(graph, saver)
+            while question := await self._stream(graph, graph_input):
+                run = await self._wait_for_answer(question)
                 if run.cancelling:
                     return Ending(status="cancelled")
                 if run.status == "waiting" or run.answer is None:
                     return None
                 approval = run.answer.approval.model_dump(mode="json")
-                given = Command(resume={interrupted.id: approval})
-            return ending_of((await graph.aget_state(self._config)).values)
+                graph_input = Command(resume={question.id: approval})
+            return make_ending((await graph.aget_state(self._config)).values)
 
     async def _first_input(self, graph: Graph, saver: RunSaver) -> RunRequest | Command[Any] | None:
         """The request at the very first, a command where one is due, else None: just go on.
@@ -179,23 +183,23 @@ class Drive:
         snapshot = await graph.aget_state(self._config)
         if snapshot.created_at is None:
             return self._run.request
-        self._reader.over = await saver.over(self._config)
+        self._reader.ended_tasks = await saver.ended_tasks(self._config)
         attempt = self._run.resumed_as
         if snapshot.values.get("attempt", 0) >= attempt:
             return None
-        await saver.take_back(self._config)
+        await saver.discard_command(self._config)
         snapshot = await graph.aget_state(self._config)
         pending = tuple(task.name for task in snapshot.tasks)
-        limits = self._workshop.limits.lowered_by(self._run.request)
+        limits = self._context.limits.lowered_by(self._run.request)
         return resume_command(cast("RunState", snapshot.values), pending, limits, attempt)
 
     async def _stream(
-        self, graph: Graph, given: RunRequest | Command[Any] | None
-    ) -> Interrupted | None:
+        self, graph: Graph, graph_input: RunRequest | Command[Any] | None
+    ) -> PlanQuestion | None:
         parts = cast(
             "AsyncGenerator[dict[str, Any], None]",
             graph.astream(
-                given,
+                graph_input,
                 self._config,
                 stream_mode=["tasks", "custom"],
                 version="v2",
@@ -203,40 +207,40 @@ class Drive:
                 control=self._control,
             ),
         )
-        interrupted = None
+        question = None
         async with aclosing(parts):
             try:
                 async for part in parts:
-                    interrupted = await self._take(part) or interrupted
+                    question = await self._handle_part(part) or question
             except BaseException:
                 self._barrier.stop()  # else closing the graph would wait for what is held back
                 raise
-        return interrupted
+        return question
 
-    async def _take(self, part: dict[str, Any]) -> Interrupted | None:
+    async def _handle_part(self, part: dict[str, Any]) -> PlanQuestion | None:
         """Report one part. What ends a node is durable before the graph goes on."""
         data = part["data"]
         if part["type"] == "custom":
-            self._reader.custom(data)
+            self._reader.read_custom(data)
             return None
         if "triggers" in data:
-            self._barrier.started(data["id"])
-            self._reader.started(data)
+            self._barrier.hold(data["id"])
+            self._reader.read_start(data)
             return None
-        interrupted = self._reader.ended(data)
-        await self._recorder.flush()
-        self._barrier.logged(data["id"])
-        return interrupted
+        question = self._reader.read_end(data)
+        await self._writer.flush()
+        self._barrier.release(data["id"])
+        return question
 
-    async def _ask(self, interrupted: Interrupted) -> Run:
+    async def _wait_for_answer(self, question: PlanQuestion) -> Run:
         """Wait for the answer to a plan, unless it is there; the run as it is then."""
-        store = self._workshop.store
+        store = self._context.store
         step = partial(
             transitions.wait,
             token=self.token,
             now=time.time(),
-            plan_id=interrupted.plan_id,
-            plan=interrupted.plan,
+            plan_id=question.plan_id,
+            plan=question.plan,
         )
         run = await store.transact(self.run_id, step) or await store.get(self.run_id)
         if run is None:
@@ -248,15 +252,15 @@ class Drive:
         for pause in (*_FINISH_PAUSES_S, None):
             step = partial(transitions.finish, token=self.token, now=time.time(), ending=ending)
             try:
-                await self._workshop.store.transact(self.run_id, step)
+                await self._context.store.transact(self.run_id, step)
                 break
             except StoreError:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
         if ending.status == "cancelled" or ending.error:
-            await self._workshop.clean_up(self.run_id)
+            await self._context.clean_up(self.run_id)
 
-    def _broke(self, error: Exception) -> None:
+    def _on_write_failure(self, error: Exception) -> None:
         self._error = error
         self.stop("failed")

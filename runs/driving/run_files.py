@@ -19,7 +19,7 @@ class RunFiles(Protocol):
         """Leave a message for the run's roles."""
         ...
 
-    async def tidy(self, run_id: str) -> None:
+    async def remove_leftovers(self, run_id: str) -> None:
         """Remove what a killed process had not finished; only for who holds the run."""
         ...
 
@@ -44,17 +44,17 @@ class LocalRunFiles:
     async def write_message(self, run_id: str, number: int, text: str) -> None:
         await asyncio.to_thread(folder.write_message, self._runs, run_id, number, text)
 
-    async def tidy(self, run_id: str) -> None:
-        await asyncio.to_thread(folder.tidy, self._runs, run_id)
+    async def remove_leftovers(self, run_id: str) -> None:
+        await asyncio.to_thread(folder.remove_leftovers, self._runs, run_id)
 
     async def remove(self, run_id: str) -> None:
         await asyncio.to_thread(folder.remove, self._runs, run_id)
 
     async def unchanged_since(self, before: float) -> list[str]:
-        return await asyncio.to_thread(_old_folders, self._runs, before)
+        return await asyncio.to_thread(_find_old_folders, self._runs, before)
 
 
-def _old_folders(runs: Path, before: float) -> list[str]:
+def _find_old_folders(runs: Path, before: float) -> list[str]:
     if not runs.is_dir():
         return []
     return [

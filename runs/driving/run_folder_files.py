@@ -28,7 +28,7 @@ def write_message(runs: Path, run_id: str, number: int, text: str) -> None:
     part.rename(part.with_suffix(""))
 
 
-def tidy(runs: Path, run_id: str) -> None:
+def remove_leftovers(runs: Path, run_id: str) -> None:
     """Remove what a killed process had not finished; only for who holds the run.
 
     Names that begin with a dot are temporary. Trees, which untrusted code wrote to, are left alone.

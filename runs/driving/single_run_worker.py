@@ -10,7 +10,7 @@ from typing import Final
 
 from graph import RunStarted
 from graph.errors import RunNotFound, StoreError
-from runs.driving.run_driver import Drive, Workshop
+from runs.driving.run_driver import DriveContext, RunDriver
 from runs.model import transitions
 from runs.model.run import Lease, Run
 from runs.model.transitions import LEASE_S, LeaseLost
@@ -22,7 +22,7 @@ _RENEW_S: Final = 5.0
 _RETRY_S: Final = 1.0
 
 
-class SoleDrive:
+class SingleRunWorker:
     """Claims a run and drives it until it ends, waits, or is another's.
 
     May be started any number of times for one run: one drives it. `earlier` says whether a service
@@ -31,12 +31,12 @@ class SoleDrive:
 
     def __init__(
         self,
-        workshop: Workshop,
+        context: DriveContext,
         started: Callable[[Run], RunStarted],
         earlier: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._workshop = workshop
-        self._store = workshop.store
+        self._context = context
+        self._store = context.store
         self._started = started
         self._earlier = earlier
 
@@ -45,16 +45,16 @@ class SoleDrive:
         if claimed is None:
             return
         run, lease = claimed
-        drive = Drive(self._workshop, run, lease)
-        going = asyncio.create_task(drive.go(), name=f"run {run_id}")
+        drive = RunDriver(self._context, run, lease)
+        work = asyncio.create_task(drive.run(), name=f"run {run_id}")
         try:
-            await self._attend(drive, going)
+            await self._watch_over(drive, work)
         except asyncio.CancelledError:
             drive.stop("drained")
-            await asyncio.wait((going,))
+            await asyncio.wait((work,))
             raise
         try:
-            await going
+            await work
         except LeaseLost as error:
             log.warning("this process lost hold of its run: %s", error)
 
@@ -65,23 +65,25 @@ class SoleDrive:
             run = await self._store.get(run_id)
             if run is None or run.status not in ("queued", "running"):
                 return None
-            held = run.lease
-            dead = frozenset({held.service} if held and self._earlier(held.service) else ())
-            if claimed := await self._taken(run_id, dead):
+            is_held = run.lease
+            dead = frozenset(
+                {is_held.service} if is_held and self._earlier(is_held.service) else ()
+            )
+            if claimed := await self._try_claim(run_id, dead):
                 return claimed
-            if held_until is not None and held and held.until > held_until:
+            if held_until is not None and is_held and is_held.until > held_until:
                 return None  # its driver has just said that it lives
-            held_until = held.until if held and run.status == "running" else None
+            held_until = is_held.until if is_held and run.status == "running" else None
             await asyncio.sleep(_RETRY_S)
 
-    async def _taken(self, run_id: str, dead: frozenset[str]) -> tuple[Run, Lease] | None:
+    async def _try_claim(self, run_id: str, dead: frozenset[str]) -> tuple[Run, Lease] | None:
         now = time.time()
         service, token = self._store.service, secrets.token_hex(8)
         lease = Lease(service=service, token=token, until=now + LEASE_S)
 
         def decide(run: Run) -> transitions.Step | None:
             return transitions.claim(
-                run, lease=lease, now=now, gone=dead, started=self._started(run)
+                run, lease=lease, now=now, dead_services=dead, started=self._started(run)
             )
 
         try:
@@ -90,12 +92,12 @@ class SoleDrive:
             return None
         return (run, lease) if run else None
 
-    async def _attend(self, drive: Drive, going: "asyncio.Task[None]") -> None:
+    async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
         """Hold the lease, and stop the drive where the record says so."""
         renewed = time.monotonic()
-        while not going.done():
-            await asyncio.wait((going,), timeout=_LOOK_S)
-            if going.done():
+        while not work.done():
+            await asyncio.wait((work,), timeout=_LOOK_S)
+            if work.done():
                 return
             try:
                 run = await self._store.get(drive.run_id)
@@ -110,7 +112,7 @@ class SoleDrive:
             except StoreError as error:
                 log.warning("cannot look after run %s: %s", drive.run_id, error)
 
-    async def _renew(self, drive: Drive) -> None:
+    async def _renew(self, drive: RunDriver) -> None:
         step = partial(transitions.extend, token=drive.token, now=time.time())
         try:
             await self._store.transact(drive.run_id, step)

@@ -1,7 +1,7 @@
 from .current_run import CURRENT_RUN as CURRENT_RUN
 from .event_totals import LAG_S as LAG_S
 from .event_totals import NODE_S as NODE_S
-from .event_totals import Tally as Tally
+from .event_totals import EventTotals as EventTotals
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run_id import RUN_ID as RUN_ID
 from .run_record import FINAL as FINAL
@@ -9,4 +9,4 @@ from .run_record import Caller as Caller
 from .run_record import LoggedEvent as LoggedEvent
 from .run_record import RunRecord as RunRecord
 from .run_record import rfc3339 as rfc3339
-from .service_stats import Figures as Figures
+from .service_stats import ServiceStats as ServiceStats

@@ -12,10 +12,10 @@ _KINDS: Final = {
     "cache_write": "cache_creation_input_tokens",
     "cache_read": "cache_read_input_tokens",
 }
-_OVER: Final = "+Inf"
+_INF: Final = "+Inf"
 
 
-class Tally:
+class EventTotals:
     """Numbers by a name and its labels; two are added number by number.
 
     Of a distribution there are the `sum` and how many values fell into each `bucket` alone.
@@ -27,14 +27,14 @@ class Tally:
     def __bool__(self) -> bool:
         return bool(self._numbers)
 
-    def copy(self) -> "Tally":
-        return Tally(self._numbers)
+    def copy(self) -> "EventTotals":
+        return EventTotals(self._numbers)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "EventTotals") -> None:
         for *key, number in other.dump():
             self._add(number, *key)
 
-    def of(self, name: str) -> Iterator[tuple[tuple[str, ...], float]]:
+    def by_name(self, name: str) -> Iterator[tuple[tuple[str, ...], float]]:
         """The labels and the number of each of that name, in order."""
         for key, number in sorted(self._numbers.items()):
             if key[0] == name:
@@ -45,7 +45,7 @@ class Tally:
     ) -> list[tuple[str, float]]:
         """How many values were at most each of the bounds, and how many there were."""
         found, below = [], 0.0
-        for bound in (*map(str, bounds), _OVER):
+        for bound in (*map(str, bounds), _INF):
             below += self._numbers.get((f"{name}.bucket", *labels, bound), 0.0)
             found.append((bound, below))
         return found
@@ -65,7 +65,7 @@ class Tally:
             case "run.finished":
                 self._add(1, "run_ends", event["status"])
 
-    def lag(self, seconds: float) -> None:
+    def count_lag(self, seconds: float) -> None:
         """Add how long an event took until readers can have it."""
         self._observe(max(0.0, seconds), LAG_S, "event_lag_seconds")
 
@@ -88,7 +88,7 @@ class Tally:
 
     def _observe(self, value: float, bounds: tuple[float, ...], name: str, *labels: str) -> None:
         place = bisect_left(bounds, value)
-        bound = str(bounds[place]) if place < len(bounds) else _OVER
+        bound = str(bounds[place]) if place < len(bounds) else _INF
         self._add(1, f"{name}.bucket", *labels, bound)
         self._add(value, f"{name}.sum", *labels)
 

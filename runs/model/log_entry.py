@@ -46,7 +46,7 @@ def entry_of(key: str, data: dict[str, Any]) -> Entry:
     return Entry(key=_text(key), time=time.time(), data=fitted, text=text)
 
 
-def hidden(entry: Entry, hide: Callable[[str], str]) -> Entry:
+def hide_secrets(entry: Entry, hide: Callable[[str], str]) -> Entry:
     """The entry without what `hide` takes out of a text."""
     text = hide(entry.text)
     return entry if text == entry.text else replace(entry, text=text, data=json.loads(text))

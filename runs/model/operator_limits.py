@@ -55,12 +55,12 @@ class ServiceConfig:
                 f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
                 "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
             )
-        return self._limited(accepted)
+        return self._lower_limits(accepted)
 
-    def lowered(self, request: RunRequest, asked: dict[str, Any]) -> RunRequest:
+    def with_limits(self, request: RunRequest, asked: dict[str, Any]) -> RunRequest:
         """An accepted request with other limits. Raises RequestError."""
         self._check_limits(asked)
-        return self._limited({**request, **asked})  # type: ignore[typeddict-item]
+        return self._lower_limits({**request, **asked})  # type: ignore[typeddict-item]
 
     def models_of(self, request: RunRequest) -> dict[RoleName, str]:
         """The model of each role."""
@@ -77,7 +77,7 @@ class ServiceConfig:
             attempt=run.attempt,
         )
 
-    def _limited(self, request: RunRequest) -> RunRequest:
+    def _lower_limits(self, request: RunRequest) -> RunRequest:
         return {**request, **self.limits.lowered_by(request).model_dump()}  # type: ignore[typeddict-item]
 
     def _check_limits(self, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ KEPT_S = 2 * 86_400.0
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedRun:
     """Whose it was, when it was started, and what it had cost (None: unknown)."""
 
     run_id: str
@@ -19,15 +19,15 @@ class Removed:
     cost_usd: float | None
 
     @classmethod
-    def of(cls, run: Run) -> "Removed":
+    def of(cls, run: Run) -> "RemovedRun":
         return cls(run.run_id, run.owner, run.created_at, run.spend.cost_usd)
 
 
-def mismatch(run_id: str) -> IdempotencyMismatch:
+def mismatch_error(run_id: str) -> IdempotencyMismatch:
     """Another body came with the key of this run, which may be removed."""
     return IdempotencyMismatch(f"This Idempotency-Key was used for another request (run {run_id}).")
 
 
-def removed(run_id: str) -> RunRemoved:
+def removed_error(run_id: str) -> RunRemoved:
     """The same request came again after its run was removed."""
     return RunRemoved(f"Run {run_id}, which this Idempotency-Key started, was removed.")

@@ -103,16 +103,16 @@ class Run(Value):
             updated_at=self.updated_at,
         )
 
-    def held(self, now: float, gone: frozenset[str]) -> bool:
+    def is_held(self, now: float, dead_services: frozenset[str]) -> bool:
         """Whether this run is a living process's to drive; `gone` are services that have ended."""
         lease = self.lease
-        return lease is not None and lease.until > now and lease.service not in gone
+        return lease is not None and lease.until > now and lease.service not in dead_services
 
-    def driven(self, now: float, gone: frozenset[str]) -> bool:
+    def is_driven(self, now: float, dead_services: frozenset[str]) -> bool:
         """Whether a living process drives this run."""
-        return self.held(now, gone) and bool(self.lease and self.lease.token)
+        return self.is_held(now, dead_services) and bool(self.lease and self.lease.token)
 
-    def but(self, **changes: Any) -> "Run":
+    def replace(self, **changes: Any) -> "Run":
         """A copy with `changes`."""
         return self.model_copy(update=changes)
 
@@ -122,15 +122,15 @@ class Run(Value):
         if kind == "node.started":
             opened = OpenNode(node=event["node"], visit=event["visit"], since=now)
             visits = {**self.visits, opened.node: opened.visit}
-            return self.but(node=opened.node, open_node=opened, visits=visits)
+            return self.replace(node=opened.node, open_node=opened, visits=visits)
         if kind == "node.finished":
             idle = self.idle_pickups if event["outcome"] == "stopped" else 0
-            return self.but(open_node=None, idle_pickups=idle)
+            return self.replace(open_node=None, idle_pickups=idle)
         if kind == "usage":
-            return self.but(spend=self.spend + spend_of(event), idle_pickups=0)
+            return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
         if kind in ("pr.created", "pr.updated"):
-            return self.but(pr_url=event.get("url"), branch=event["branch"], idle_pickups=0)
-        return self if kind.startswith("run.") else self.but(idle_pickups=0)
+            return self.replace(pr_url=event.get("url"), branch=event["branch"], idle_pickups=0)
+        return self if kind.startswith("run.") else self.replace(idle_pickups=0)
 
 
 def spend_of(event: dict[str, Any]) -> Spend:

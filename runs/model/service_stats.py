@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graph import Status
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 
 
 @dataclass(frozen=True)
-class Figures:
+class ServiceStats:
     """`driven` of `slots` runs are driven in this process; the rest is of the whole store."""
 
     runs: Mapping[Status, int]
@@ -18,5 +18,5 @@ class Figures:
     driven: int
     slots: int
     readers: int
-    tally: Tally | None = None
+    event_totals: EventTotals | None = None
     """What all events have added up to, where the store keeps it."""

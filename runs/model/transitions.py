@@ -51,14 +51,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Entrance:
+class Admission:
     """How a run comes to be driven: by the process that asks (`lease`), or through the queue."""
 
     lease: Lease | None = None
     position: int | None = None
 
     @classmethod
-    def queued(cls, lease: Lease | None, waiting: int) -> "Entrance":
+    def queued(cls, lease: Lease | None, waiting: int) -> "Admission":
         """By this process, or behind the `waiting` runs that have no slot yet."""
         return cls(lease, None if lease else max(0, waiting) + 1)
 
@@ -68,18 +68,20 @@ class Entrance:
 
 
 def claim(
-    run: Run, *, lease: Lease, now: float, gone: frozenset[str], started: RunStarted
+    run: Run, *, lease: Lease, now: float, dead_services: frozenset[str], started: RunStarted
 ) -> Step | None:
     """Take a run to drive it: one that is due, or one whose process was lost."""
     asked_here = run.lease and run.lease.service == lease.service and not run.lease.token
-    if run.status not in ("queued", "running") or (run.held(now, gone) and not asked_here):
+    if run.status not in ("queued", "running") or (
+        run.is_held(now, dead_services) and not asked_here
+    ):
         return None
-    taken = run.but(lease=lease, status="running", updated_at=now)
+    taken = run.replace(lease=lease, status="running", updated_at=now)
     if run.status == "running":
         return _pick_up(taken, now)
     if run.begun:
         return Step(taken)
-    return Step(taken.but(begun=True), (entry(started),))
+    return Step(taken.replace(begun=True), (entry(started),))
 
 
 def _pick_up(run: Run, now: float) -> Step:
@@ -94,44 +96,44 @@ def _pick_up(run: Run, now: float) -> Step:
     ended = _finish(run, Ending(status="interrupted"), now)
     attempt = run.attempt + 1
     resumed = entry(RunResumed(attempt=attempt, reason="picked_up"))
-    next_run = run.but(attempt=attempt, idle_pickups=run.idle_pickups + 1)
+    next_run = run.replace(attempt=attempt, idle_pickups=run.idle_pickups + 1)
     return Step(next_run, (*ended.entries, resumed))
 
 
 def extend(run: Run, *, token: str, now: float) -> Step:
     """Hold the lease for longer."""
-    return Step(_mine(run, token, now))
+    return Step(_renewed(run, token, now))
 
 
 def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Step:
     """Add what a drive reports."""
-    return Step(_mine(run, token, now).but(updated_at=now), tuple(entries))
+    return Step(_renewed(run, token, now).replace(updated_at=now), tuple(entries))
 
 
 def wait(
     run: Run, *, token: str, now: float, plan_id: str, plan: dict[str, Any] | None
 ) -> Step | None:
     """Let a run wait for the answer to its plan; not where that was given, nor a cancelled one."""
-    mine = _mine(run, token, now)
+    mine = _renewed(run, token, now)
     if run.cancelling or (run.answer and run.answer.plan_id == plan_id):
         return None
     event = PlanWaiting.model_validate(
         {"key": f"plan.waiting:{plan_id}:{run.attempt}", "plan_id": plan_id, "plan": plan or {}}
     )
-    waiting = mine.but(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
+    waiting = mine.replace(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
     return Step(waiting, (entry(event),))
 
 
 def finish(run: Run, *, token: str, now: float, ending: Ending) -> Step:
     """End an attempt. The lease is held on, until nothing of the run is left on the machine."""
-    return _finish(_mine(run, token, now), ending, now)
+    return _finish(_renewed(run, token, now), ending, now)
 
 
 def release(run: Run, *, token: str) -> Step | None:
     """Give the lease back."""
     if run.lease is None or run.lease.token != token:
         return None
-    return Step(run.but(lease=None))
+    return Step(run.replace(lease=None))
 
 
 def cancel(
@@ -139,17 +141,17 @@ def cancel(
     *,
     lease: Lease,
     now: float,
-    gone: frozenset[str],
+    dead_services: frozenset[str],
 ) -> Step | None:
     """Ask a run's driver to stop; one that has none ends at once, `lease` held by the caller."""
     if run.cancelling and (run.status == "cancelled" or not run.final):
         return None
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
-    cancelling = run.but(cancelling=True, updated_at=now)
-    if run.driven(now, gone):
+    cancelling = run.replace(cancelling=True, updated_at=now)
+    if run.is_driven(now, dead_services):
         return Step(cancelling)
-    return _finish(cancelling.but(lease=lease), Ending(status="cancelled"), now)
+    return _finish(cancelling.replace(lease=lease), Ending(status="cancelled"), now)
 
 
 def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
@@ -157,24 +159,24 @@ def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
     if run.status != "waiting" or run.updated_at >= before:
         return None
     ending = Ending(status="cancelled", reason="plan_not_answered")
-    return _finish(run.but(lease=lease), ending, now)
+    return _finish(run.replace(lease=lease), ending, now)
 
 
-def answer(run: Run, *, approval: Approval, now: float, entrance: Entrance) -> Step:
+def answer(run: Run, *, approval: Approval, now: float, admission: Admission) -> Step:
     """Keep the answer to the waiting plan and let the run go on."""
     if run.status != "waiting" or run.plan_id is None:
         raise RunNotWaiting(f"Run {run.run_id} does not wait for an answer: {run.status}.")
     if approval.plan_id is not None and approval.plan_id != run.plan_id:
         raise PlanChanged(f"Plan {approval.plan_id!r} is not the one that waits: {run.plan_id!r}.")
-    answered = run.but(
+    answered = run.replace(
         status="queued",
         queued_at=now,
         updated_at=now,
         plan_id=None,
         answer=Answer(plan_id=run.plan_id, approval=approval),
-        lease=entrance.lease,
+        lease=admission.lease,
     )
-    return Step(answered, entrance.entries)
+    return Step(answered, admission.entries)
 
 
 def resume(
@@ -182,19 +184,19 @@ def resume(
     *,
     request: RunRequest,
     now: float,
-    gone: frozenset[str],
-    entrance: Entrance,
+    dead_services: frozenset[str],
+    admission: Admission,
     attended: bool,
 ) -> Step:
     """Begin another attempt of a run that has ended, under the limits of `request`.
 
     One that nobody drives ends first, in the same transaction.
     """
-    ended = _abandoned(run, now, gone, attended=attended)
+    ended = _end_abandoned(run, now, dead_services, attended=attended)
     if run.final and run.status not in RESUMABLE:
         raise RunFinished(f"Run {run.run_id} has ended for good: {run.status}.")
     attempt = run.attempt + 1
-    resumed = run.but(
+    resumed = run.replace(
         status="queued",
         attempt=attempt,
         request=request,
@@ -203,47 +205,51 @@ def resume(
         resumed_as=attempt,
         cancelling=False,
         idle_pickups=0,
-        lease=run.lease if run.held(now, gone) else entrance.lease,
+        lease=run.lease if run.is_held(now, dead_services) else admission.lease,
     )
     event = entry(RunResumed(attempt=attempt, reason="resumed"))
-    return Step(resumed, (*ended, event, *entrance.entries))
+    return Step(resumed, (*ended, event, *admission.entries))
 
 
-def remove(run: Run, *, lease: Lease, now: float, gone: frozenset[str], attended: bool) -> Step:
+def remove(
+    run: Run, *, lease: Lease, now: float, dead_services: frozenset[str], attended: bool
+) -> Step:
     """Hold a run that is about to be removed, so that nobody takes it up meanwhile."""
-    ended = _abandoned(run, now, gone, attended=attended)
-    if run.driven(now, gone):
+    ended = _end_abandoned(run, now, dead_services, attended=attended)
+    if run.is_driven(now, dead_services):
         raise RunActive(f"Run {run.run_id} is being tidied up.")
     status = run.status if run.final else "interrupted"
-    return Step(run.but(lease=lease, status=status, updated_at=now), ended)
+    return Step(run.replace(lease=lease, status=status, updated_at=now), ended)
 
 
 def number_message(run: Run) -> Step:
     """Count one more message to the run's roles."""
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
-    return Step(run.but(messages=run.messages + 1))
+    return Step(run.replace(messages=run.messages + 1))
 
 
 def raise_fence(run: Run, *, service: str) -> Step:
     """Number one more role call; only for the process that drives the run."""
     if run.lease is None or run.lease.service != service:
         raise LeaseLost(f"another process drives run {run.run_id}")
-    return Step(run.but(fence=run.fence + 1))
+    return Step(run.replace(fence=run.fence + 1))
 
 
-def _mine(run: Run, token: str, now: float) -> Run:
+def _renewed(run: Run, token: str, now: float) -> Run:
     """The run with its lease drawn out, where it is `token`'s."""
     if run.lease is None or run.lease.token != token:
         raise LeaseLost(f"another process drives run {run.run_id}")
-    return run.but(lease=run.lease.model_copy(update={"until": now + LEASE_S}))
+    return run.replace(lease=run.lease.model_copy(update={"until": now + LEASE_S}))
 
 
-def _abandoned(run: Run, now: float, gone: frozenset[str], *, attended: bool) -> tuple[Entry, ...]:
+def _end_abandoned(
+    run: Run, now: float, dead_services: frozenset[str], *, attended: bool
+) -> tuple[Entry, ...]:
     """The end of a run that nobody drives; nothing of one that has ended. Raises RunActive."""
     if run.final:
         return ()
-    if run.status == "waiting" or attended or run.held(now, gone):
+    if run.status == "waiting" or attended or run.is_held(now, dead_services):
         raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
     return _finish(run, Ending(status="interrupted"), now).entries
 
@@ -264,4 +270,4 @@ def _finish(run: Run, ending: Ending, now: float) -> Step:
         error=ending.error,
     )
     entries.append(entry(finished))
-    return Step(run.but(status=ending.status, plan_id=None, updated_at=now), tuple(entries))
+    return Step(run.replace(status=ending.status, plan_id=None, updated_at=now), tuple(entries))

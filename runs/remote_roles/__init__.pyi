@@ -1,4 +1,4 @@
 from .caller import Play as Play
 from .caller import RemoteRole as RemoteRole
-from .worker import DeskFence as DeskFence
-from .worker import RoleDesk as RoleDesk
+from .worker import RoleWorker as RoleWorker
+from .worker import RoleWorkerFence as RoleWorkerFence

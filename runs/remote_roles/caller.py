@@ -49,28 +49,30 @@ class RemoteRole(Generic[ResultT]):
 
     async def __call__(self, task: RoleTask, emit: Emit) -> ResultT:
         await self._mount.commit()
-        result = self._result.model_validate(await self._answer(task, emit))
+        result = self._result.model_validate(await self._call(task, emit))
         change = result.change if isinstance(result, ChangeResult) else None
         if change:
-            await shown(self._mount, lambda: _patch_is_there(self._mount.root, task.run_id, change))
+            await wait_visible(
+                self._mount, lambda: _patch_is_there(self._mount.root, task.run_id, change)
+            )
         await self._notes.pop(result_note(task.run_id, task.step))
         return result
 
-    async def _answer(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
+    async def _call(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
         """The result. A call that was lost is made again: it goes on in its transcript."""
         for tried in range(1, _TRIES + 1):
             try:
-                return await self._one_answer(task, emit)
+                return await self._call_once(task, emit)
             except RoleLost as error:
                 if tried == _TRIES:
                     raise
                 log.warning("the %s of run %s was lost: %s", task.role, task.run_id, error)
             except asyncio.CancelledError:
-                await self._left(task)
+                await self._wait_for_release(task)
                 raise
         raise RoleLost(f"The {task.role} did not answer.")
 
-    async def _one_answer(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
+    async def _call_once(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
         """Listen; and look for the result, too, in case that what is listened to has broken off."""
         listening = asyncio.create_task(self._listen(task, emit))
         try:
@@ -78,9 +80,9 @@ class RemoteRole(Generic[ResultT]):
                 await asyncio.wait((listening,), timeout=_LOOK_S)
                 if listening.done():
                     return listening.result()
-                if kept := await self._kept(task):
+                if found := await self._find_result(task):
                     await asyncio.wait((listening,), timeout=_GRACE_S)
-                    return listening.result() if listening.done() else kept
+                    return listening.result() if listening.done() else found
         finally:
             listening.cancel()
             await asyncio.wait((listening,))
@@ -98,18 +100,18 @@ class RemoteRole(Generic[ResultT]):
                     raise error
                 elif (result := item.get("result")) is not None:
                     return dict(result)
-        if kept := await self._kept(task):
-            return kept
+        if found := await self._find_result(task):
+            return found
         raise RoleLost(f"The function of the {task.role} ended without an answer.")
 
-    async def _left(self, task: RoleTask) -> None:
+    async def _wait_for_release(self, task: RoleTask) -> None:
         """Wait a little until the role, which sees for itself that it must stop, has saved."""
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
                 while await self._notes.get(role_note(task.run_id)):  # noqa: ASYNC110 - a table
                     await asyncio.sleep(_PAUSE_S)
 
-    async def _kept(self, task: RoleTask) -> dict[str, Any] | None:
+    async def _find_result(self, task: RoleTask) -> dict[str, Any] | None:
         try:
             note = await self._notes.get(result_note(task.run_id, task.step))
         except StoreError as error:
@@ -118,12 +120,12 @@ class RemoteRole(Generic[ResultT]):
         return dict(note["result"]) if note and note["fence"] == task.fence else None
 
 
-async def shown(mount: Mount, there: Callable[[], bool]) -> None:
+async def wait_visible(mount: Mount, is_there: Callable[[], bool]) -> None:
     """Reload until what was handed over is there. Raises StoreStale where it does not come."""
     waited = 0.0
     while True:
         await mount.reload()
-        if await asyncio.to_thread(there):
+        if await asyncio.to_thread(is_there):
             return
         if waited >= _SHOWN_S:
             raise StoreStale(f"What was handed over is not there after {waited:.0f} s.")

@@ -1,10 +1,10 @@
-from .archived_run_files import ArchiveFiles as ArchiveFiles
+from .archived_run_files import ArchivedRunFiles as ArchivedRunFiles
 from .backend import Mount as Mount
-from .backend import Places as Places
+from .backend import StorageBackend as StorageBackend
 from .modal_backend import VOLUME as VOLUME
 from .modal_backend import VolumeMount as VolumeMount
-from .modal_backend import mapped as mapped
-from .modal_backend import modal_places as modal_places
-from .modal_backend import note_of as note_of
+from .modal_backend import map_modal_errors as map_modal_errors
+from .modal_backend import open_modal_backend as open_modal_backend
+from .modal_backend import read_note as read_note
 from .store import SharedStore as SharedStore
-from .version_chain import Ledger as Ledger
+from .version_chain import VersionChain as VersionChain

@@ -79,19 +79,19 @@ class Mount(Protocol):
 
 
 @dataclass(frozen=True)
-class Places:
+class StorageBackend:
     """All that a store is made of."""
 
     runs: Table
-    """The newest edition of each run."""
+    """The newest version of each run."""
     changes: Table
-    """An entry for each edition, which only one can add; and notes between functions."""
+    """An entry for each version, which only one can add; and notes between functions."""
     live: Table
-    """A line for each run that has not ended."""
+    """A row for each run that has not ended."""
     ended: Table
-    """An entry for each end and removal of a run, until it is folded into a page."""
+    """An entry for each end and removal of a run, until it is compacted into a page."""
     pages: Table
-    """Lines of ended runs, hundreds an entry."""
+    """Rows of ended runs, hundreds an entry."""
     keys: Table
     """Idempotency keys."""
     removed: Table

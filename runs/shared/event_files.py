@@ -9,7 +9,7 @@ from typing import Final
 from graph.errors import StoreDamaged
 from runs.model.run_record import encode
 from runs.shared.backend import Archive
-from runs.shared.run_version import Edition, KeptEvent, Segment
+from runs.shared.run_version import KeptEvent, RunVersion, Segment
 
 _FULL: Final = 256 * 1024
 _CACHED: Final = 64 * 1024 * 1024
@@ -23,26 +23,28 @@ def segment_path(run_id: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class OpenSegment:
-    """The file that this process adds to, as it was when the last edition was made."""
+    """The file that this process adds to, as it was when the last version was made."""
 
     segment: Segment
     content: bytes
 
 
 class SegmentWriter:
-    """Moves the tail of a run's editions into files. No two processes write the same file."""
+    """Moves the tail of a run's versions into files. No two processes write the same file."""
 
     def __init__(self, writer: str) -> None:
         self._writer = writer
         self._open: dict[str, OpenSegment] = {}
 
-    def archived(self, edition: Edition) -> tuple[Edition, dict[str, bytes], OpenSegment | None]:
-        """The edition with its tail in a file, and that file; `settle` once it is the newest."""
-        if not edition.tail:
-            return edition, {}, None
-        run_id, first, last = edition.run.run_id, edition.tail[0].event.seq, edition.run.last_seq
-        lines = "".join(f"{encode(kept.dump())}\n" for kept in edition.tail).encode()
-        earlier, current = edition.segments, self._open.get(run_id)
+    def archive(
+        self, version: RunVersion
+    ) -> tuple[RunVersion, dict[str, bytes], OpenSegment | None]:
+        """The version with its tail in a file, and that file; `settle` once it is the newest."""
+        if not version.tail:
+            return version, {}, None
+        run_id, first, last = version.run.run_id, version.tail[0].event.seq, version.run.last_seq
+        lines = "".join(f"{encode(kept.dump())}\n" for kept in version.tail).encode()
+        earlier, current = version.segments, self._open.get(run_id)
         if current and earlier and earlier[-1] == current.segment and len(current.content) < _FULL:
             segment = replace(current.segment, last=last)
             opened = OpenSegment(segment, current.content + lines)
@@ -51,10 +53,10 @@ class SegmentWriter:
             segment = Segment(first, last, f"{first:08d}-{self._writer}.jsonl")
             opened = OpenSegment(segment, lines)
         files = {segment_path(run_id, segment.name): opened.content}
-        return replace(edition, segments=(*earlier, segment), tail=()), files, opened
+        return replace(version, segments=(*earlier, segment), tail=()), files, opened
 
-    def settle(self, run_id: str, opened: OpenSegment | None) -> None:
-        """What was archived has become part of the newest edition."""
+    def accept(self, run_id: str, opened: OpenSegment | None) -> None:
+        """What was archived has become part of the newest version."""
         if opened:
             self._open[run_id] = opened
 
@@ -67,14 +69,14 @@ class SegmentReader:
         self._kept: OrderedDict[str, tuple[list[KeptEvent], int]] = OrderedDict()
         self._size = 0
 
-    async def events(self, edition: Edition, after: int, limit: int) -> list[KeptEvent]:
+    async def events(self, version: RunVersion, after: int, limit: int) -> list[KeptEvent]:
         """Up to `limit` events of a run after number `after`."""
         found: list[KeptEvent] = []
-        for segment in edition.segments:
+        for segment in version.segments:
             if segment.last > after and len(found) < limit:
-                events = await self._read(edition.run.run_id, segment)
+                events = await self._read(version.run.run_id, segment)
                 found += [kept for kept in events if kept.event.seq > after]
-        found += [kept for kept in edition.tail if kept.event.seq > after]
+        found += [kept for kept in version.tail if kept.event.seq > after]
         return found[:limit]
 
     async def _read(self, run_id: str, segment: Segment) -> list[KeptEvent]:
@@ -88,11 +90,11 @@ class SegmentReader:
                 await asyncio.sleep(_PAUSE_S)
             waited += _PAUSE_S
             if data := await self._archive.read(path):
-                events = self._loaded(run_id, path, data)
+                events = self._load(run_id, path, data)
         self._kept.move_to_end(path)
         return events[: segment.last - segment.first + 1]
 
-    def _loaded(self, run_id: str, path: str, data: bytes) -> list[KeptEvent]:
+    def _load(self, run_id: str, path: str, data: bytes) -> list[KeptEvent]:
         try:
             events = [KeptEvent.load(run_id, json.loads(line)) for line in data.splitlines()]
         except (ValueError, LookupError, TypeError) as error:

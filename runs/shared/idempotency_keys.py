@@ -5,24 +5,24 @@ import time
 from dataclasses import asdict
 from typing import Any, Final
 
-from runs.model.removed_run import Removed, mismatch, removed
+from runs.model.removed_run import RemovedRun, mismatch_error, removed_error
 from runs.model.run import Run
-from runs.shared.backend import Places
-from runs.shared.version_chain import Ledger
+from runs.shared.backend import StorageBackend
+from runs.shared.version_chain import VersionChain
 from runs.store.protocol import IdempotencyKey
 
 _UNSURE_S: Final = 30.0
 
 
-class UsedKeys:
+class IdempotencyKeys:
     """Which run each key stands for, also once that is removed."""
 
-    def __init__(self, places: Places, ledger: Ledger) -> None:
-        self._keys = places.keys
-        self._removed = places.removed
-        self._ledger = ledger
+    def __init__(self, backend: StorageBackend, chain: VersionChain) -> None:
+        self._keys = backend.keys
+        self._removed_runs = backend.removed
+        self._chain = chain
 
-    async def take(self, key: IdempotencyKey, run: Run) -> tuple[Run, Run | None]:
+    async def acquire(self, key: IdempotencyKey, run: Run) -> tuple[Run, Run | None]:
         """Take the key for `run`, or find the run that has it.
 
         A key whose run is not there was taken a moment ago by one that may have died: then the
@@ -34,32 +34,32 @@ class UsedKeys:
             return run, None
         taken = await self._keys.get(name) or mine
         run_id = taken["run_id"]
-        edition = await self._ledger.newest(run_id)
-        gone = edition is None and await self._removed.get(run_id) is not None
+        version = await self._chain.newest(run_id)
+        gone = version is None and await self._removed_runs.get(run_id) is not None
         if taken["digest"] != key.digest:
-            if edition or gone or time.time() - taken["at"] < _UNSURE_S:
-                raise mismatch(run_id)
+            if version or gone or time.time() - taken["at"] < _UNSURE_S:
+                raise mismatch_error(run_id)
             await self._keys.put(name, mine)
             return run, None
         if gone:
-            raise removed(run_id)
-        return (run, edition.run) if edition else (run.but(run_id=run_id), None)
+            raise removed_error(run_id)
+        return (run, version.run) if version else (run.replace(run_id=run_id), None)
 
-    async def give_back(self, key: IdempotencyKey) -> None:
+    async def release(self, key: IdempotencyKey) -> None:
         """Free a key whose run was not entered."""
         await self._keys.pop(_name(key))
 
-    async def keep(self, run: Removed) -> None:
+    async def remember_removed(self, run: RemovedRun) -> None:
         """Remember a run that is about to be removed."""
-        await self._removed.put(run.run_id, asdict(run))
+        await self._removed_runs.put(run.run_id, asdict(run))
 
     async def removed_cost(self, owner: str, since: float) -> float:
-        known = [Removed(**value) async for _, value in self._removed.items()]
+        known = [RemovedRun(**value) async for _, value in self._removed_runs.items()]
         theirs = [run for run in known if run.owner == owner and run.created_at >= since]
         return sum(run.cost_usd or 0.0 for run in theirs)
 
     async def forget(self, before: float) -> None:
-        for table, began in ((self._keys, "at"), (self._removed, "created_at")):
+        for table, began in ((self._keys, "at"), (self._removed_runs, "created_at")):
             for name in [name async for name, value in table.items() if value[began] < before]:
                 await table.pop(name)
 

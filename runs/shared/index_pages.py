@@ -1,8 +1,8 @@
-"""The ended runs in pages: some hundred lines an entry, and one entry that says what is where.
+"""The ended runs in pages: some hundred rows an entry, and one entry that says what is where.
 
 A run's end is first an entry of its own, so that no two processes write the same one. The janitor
-folds these into pages. A page is never changed: another takes its place in the next contents.
-Of those who would write the next contents one does, as of the editions of a run.
+compacts these into pages. A page is never changed: another takes its place in the next contents.
+Of those who would write the next contents one does, as of the versions of a run.
 """
 
 import secrets
@@ -14,19 +14,19 @@ from math import ceil
 from typing import Any, Final
 
 from graph import Status
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 from runs.shared.backend import Table
-from runs.shared.index_row import Line
+from runs.shared.index_row import IndexRow
 
 _NEWEST: Final = "contents"
-PAGE_LINES: Final = 500
+PAGE_ROWS: Final = 500
 _CACHED: Final = 64
 _KEPT: Final = 3
 
 
 @dataclass(frozen=True)
 class Page:
-    """Lines of one stretch of run ids, by the name of their entry."""
+    """Rows of one stretch of run ids, by the name of their entry."""
 
     name: str
     first: str
@@ -34,28 +34,28 @@ class Page:
     statuses: dict[Status, int]
 
     @classmethod
-    def of(cls, lines: list[Line]) -> "Page":
-        statuses = Counter[Status](line.status for line in lines)
+    def of(cls, rows: list[IndexRow]) -> "Page":
+        statuses = Counter[Status](row.status for row in rows)
         name = f"page/{secrets.token_hex(8)}"
-        return cls(name, lines[0].run_id, lines[-1].run_id, statuses)
+        return cls(name, rows[0].run_id, rows[-1].run_id, statuses)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The pages in order. `tally` is of all that were ever folded, removed runs too.
+    """The pages in order. `totals` are of all that were ever compacted, removed runs too.
 
-    `folded` are the keys of the entries that were folded last, which may still be there; `retired`
+    `compacted` are the keys of the entries compacted last, which may still be there; `retired`
     the pages that only readers of earlier contents look for.
     """
 
     version: int = 0
     pages: tuple[Page, ...] = ()
-    tally: Tally = field(default_factory=Tally)
-    folded: frozenset[str] = frozenset()
+    totals: EventTotals = field(default_factory=EventTotals)
+    compacted: frozenset[str] = frozenset()
     retired: tuple[str, ...] = ()
 
     def page_of(self, run_id: str) -> Page | None:
-        """The only page that may have the run's line."""
+        """The only page that may have the run's row."""
         place = bisect_right([page.first for page in self.pages], run_id) - 1
         return self.pages[place] if place >= 0 and run_id <= self.pages[place].last else None
 
@@ -64,8 +64,8 @@ class Contents:
         return {
             "version": self.version,
             "pages": pages,
-            "tally": self.tally.dump(),
-            "folded": sorted(self.folded),
+            "tally": self.totals.dump(),
+            "folded": sorted(self.compacted),
             "retired": list(self.retired),
         }
 
@@ -74,22 +74,22 @@ class Contents:
         return cls(
             version=kept["version"],
             pages=tuple(Page(*each) for each in kept["pages"]),
-            tally=Tally.load(kept["tally"]),
-            folded=frozenset(kept["folded"]),
+            totals=EventTotals.load(kept["tally"]),
+            compacted=frozenset(kept["folded"]),
             retired=tuple(kept["retired"]),
         )
 
 
 class Pages:
-    """Reads contents and pages, and folds lines into them."""
+    """Reads contents and pages, and compacts rows into them."""
 
-    def __init__(self, table: Table, page_lines: int) -> None:
+    def __init__(self, table: Table, page_rows: int) -> None:
         self._table = table
-        self._page_lines = page_lines
-        self._read: OrderedDict[str, dict[str, Line]] = OrderedDict()
+        self._page_rows = page_rows
+        self._read: OrderedDict[str, dict[str, IndexRow]] = OrderedDict()
 
     async def contents(self) -> Contents | None:
-        """The newest; None where nothing was folded yet, or all has gone from the table."""
+        """The newest; None where nothing was compacted yet, or all has gone from the table."""
         kept = await self._table.get(_NEWEST)
         while kept:
             following = await self._table.get(_entry(kept["version"] + 1))
@@ -98,41 +98,41 @@ class Pages:
             kept = following
         return None
 
-    async def lines(self, page: Page) -> dict[str, Line] | None:
+    async def rows(self, page: Page) -> dict[str, IndexRow] | None:
         """By run, in order; None where the page is there no more."""
         if page.name not in self._read:
             kept = await self._table.get(page.name)
             if kept is None:
                 return None
-            self._read[page.name] = {line[0]: Line(*line) for line in kept}
+            self._read[page.name] = {row[0]: IndexRow(*row) for row in kept}
             if len(self._read) > _CACHED:
                 self._read.popitem(last=False)
         self._read.move_to_end(page.name)
         return self._read[page.name]
 
-    async def fold(
+    async def compact(
         self,
         contents: Contents,
         *,
-        ended: Mapping[str, Line],
+        ended: Mapping[str, IndexRow],
         gone: frozenset[str],
         keys: frozenset[str],
     ) -> bool:
         """Make the next contents; False where another did.
 
-        `ended` are new lines by key, `gone` the ids of removed runs, `keys` all that may go then.
+        `ended` are new rows by key, `gone` the ids of removed runs, `keys` all that may go then.
         """
-        newest: dict[str, Line] = {}
-        tally = contents.tally.copy()
-        for line in sorted(ended.values(), key=lambda line: line.rank):
-            newest[line.run_id] = line
-            tally.add(line.tally)
-        pages, retired, written = await self._changed(contents, newest, gone)
+        newest: dict[str, IndexRow] = {}
+        totals = contents.totals.copy()
+        for row in sorted(ended.values(), key=lambda row: row.precedence):
+            newest[row.run_id] = row
+            totals.add(row.totals)
+        pages, retired, written = await self._changed_pages(contents, newest, gone)
         following = Contents(
             version=contents.version + 1,
             pages=pages,
-            tally=tally,
-            folded=keys,
+            totals=totals,
+            compacted=keys,
             retired=retired,
         )
         if not await self._table.add(_entry(following.version), following.dump()):
@@ -145,25 +145,25 @@ class Pages:
             await self._table.pop(name)
         return True
 
-    async def _changed(
-        self, contents: Contents, newest: Mapping[str, Line], gone: frozenset[str]
+    async def _changed_pages(
+        self, contents: Contents, newest: Mapping[str, IndexRow], gone: frozenset[str]
     ) -> tuple[tuple[Page, ...], tuple[str, ...], list[str]]:
         """The next pages, those that they take the place of, and the names of the new ones."""
         pages: list[Page] = []
         retired: list[str] = []
         written: list[str] = []
-        for page, lines in _shares(contents.pages, newest, gone):
-            if page and not lines and not any(page.first <= each <= page.last for each in gone):
+        for page, rows in _rows_by_page(contents.pages, newest, gone):
+            if page and not rows and not any(page.first <= each <= page.last for each in gone):
                 pages.append(page)
                 continue
-            merged = dict(await self.lines(page) or {}) if page else {}
-            for run_id, line in lines.items():
-                if run_id not in merged or line.rank > merged[run_id].rank:
-                    merged[run_id] = line
+            merged = dict(await self.rows(page) or {}) if page else {}
+            for run_id, row in rows.items():
+                if run_id not in merged or row.precedence > merged[run_id].precedence:
+                    merged[run_id] = row
             kept = [merged[run_id] for run_id in sorted(merged) if run_id not in gone]
-            for part in _parts(kept, self._page_lines):
+            for part in _split_into_pages(kept, self._page_rows):
                 made = Page.of(part)
-                await self._table.put(made.name, [_row(line) for line in part])
+                await self._table.put(made.name, [_dump_row(row) for row in part])
                 written.append(made.name)
                 pages.append(made)
             if page:
@@ -171,30 +171,30 @@ class Pages:
         return tuple(pages), tuple(retired), written
 
 
-def _shares(
-    pages: tuple[Page, ...], newest: Mapping[str, Line], gone: frozenset[str]
-) -> list[tuple[Page | None, dict[str, Line]]]:
-    """Each page with the lines that belong to it: those up to the next page's first."""
-    lines = {run_id: newest[run_id] for run_id in sorted(newest) if run_id not in gone}
+def _rows_by_page(
+    pages: tuple[Page, ...], newest: Mapping[str, IndexRow], gone: frozenset[str]
+) -> list[tuple[Page | None, dict[str, IndexRow]]]:
+    """Each page with the rows that belong to it: those up to the next page's first."""
+    rows = {run_id: newest[run_id] for run_id in sorted(newest) if run_id not in gone}
     if not pages:
-        return [(None, lines)]
-    shares: list[tuple[Page | None, dict[str, Line]]] = [(page, {}) for page in pages]
+        return [(None, rows)]
+    shares: list[tuple[Page | None, dict[str, IndexRow]]] = [(page, {}) for page in pages]
     firsts = [page.first for page in pages]
-    for run_id, line in lines.items():
-        shares[max(0, bisect_right(firsts, run_id) - 1)][1][run_id] = line
+    for run_id, row in rows.items():
+        shares[max(0, bisect_right(firsts, run_id) - 1)][1][run_id] = row
     return shares
 
 
-def _parts(lines: list[Line], page_lines: int) -> Iterator[list[Line]]:
-    """Of equal size, so that one more line does not make a page of one."""
-    if lines:
-        size = ceil(len(lines) / max(1, len(lines) // page_lines))
-        yield from (lines[start : start + size] for start in range(0, len(lines), size))
+def _split_into_pages(rows: list[IndexRow], page_rows: int) -> Iterator[list[IndexRow]]:
+    """Of equal size, so that one more row does not make a page of one."""
+    if rows:
+        size = ceil(len(rows) / max(1, len(rows) // page_rows))
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def _row(line: Line) -> list[Any]:
-    """Without its tally, which is in that of the contents."""
-    return [getattr(line, name) for name in list(Line.__dataclass_fields__)[:-1]]
+def _dump_row(row: IndexRow) -> list[Any]:
+    """Without its totals, which is in that of the contents."""
+    return [getattr(row, name) for name in list(IndexRow.__dataclass_fields__)[:-1]]
 
 
 def _entry(version: int) -> str:

@@ -1,21 +1,21 @@
-"""A line for each run: what runs are chosen by, and what its events added up to."""
+"""A row for each run: what runs are chosen by, and what its events added up to."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graph import Status
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 from runs.model.repo_name import repo_name
 from runs.model.run_record import FINAL
-from runs.shared.run_version import Edition
+from runs.shared.run_version import RunVersion
 from runs.store.protocol import RunQuery
 
-_GONE: Final = "gone"
+_REMOVED: Final = "gone"
 
 
 @dataclass(frozen=True)
-class Line:
-    """Of two lines of a run the one of the later attempt counts, then the one that ended it."""
+class IndexRow:
+    """Of two rows of a run the one of the later attempt counts, then the one that ended it."""
 
     run_id: str
     owner: str
@@ -24,12 +24,12 @@ class Line:
     queued_at: float
     updated_at: float
     attempt: int = 0
-    tally: Tally = field(default_factory=Tally, compare=False)
+    totals: EventTotals = field(default_factory=EventTotals, compare=False)
     """Of the attempts since the run was started or resumed, where they have ended."""
 
     @classmethod
-    def of(cls, edition: Edition) -> "Line":
-        run = edition.run
+    def of(cls, version: RunVersion) -> "IndexRow":
+        run = version.run
         return cls(
             run_id=run.run_id,
             owner=run.owner,
@@ -38,7 +38,7 @@ class Line:
             queued_at=run.queued_at,
             updated_at=run.updated_at,
             attempt=run.attempt,
-            tally=edition.tally if run.final else Tally(),
+            totals=version.totals if run.final else EventTotals(),
         )
 
     @property
@@ -51,30 +51,31 @@ class Line:
         return f"{self.run_id}/{self.attempt}"
 
     @property
-    def rank(self) -> tuple[int, bool]:
+    def precedence(self) -> tuple[int, bool]:
         return self.attempt, self.final
 
-    def fits(self, query: RunQuery) -> bool:
+    def matches(self, query: RunQuery) -> bool:
         wanted = (query.owner, query.status, query.repo and repo_name(query.repo))
         has = (self.owner, self.status, self.repo)
         named = all(want is None or want == value for want, value in zip(wanted, has, strict=True))
         return named and (query.before is None or self.run_id < query.before)
 
     def dump(self) -> dict[str, Any]:
-        return {**self.__dict__, "tally": self.tally.dump()}
+        kept = {name: value for name, value in self.__dict__.items() if name != "totals"}
+        return {**kept, "tally": self.totals.dump()}
 
     @classmethod
-    def load(cls, kept: dict[str, Any]) -> "Line":
+    def load(cls, kept: dict[str, Any]) -> "IndexRow":
         known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
-        return cls(**{**known, "tally": Tally.load(kept.get("tally", ()))})
+        return cls(**known, totals=EventTotals.load(kept.get("tally", ())))
 
 
-def gone_key(run_id: str) -> str:
+def removal_key(run_id: str) -> str:
     """Under which it is kept that a run was removed."""
-    return f"{run_id}/{_GONE}"
+    return f"{run_id}/{_REMOVED}"
 
 
-def gone_run(key: str) -> str | None:
+def removed_run_of(key: str) -> str | None:
     """The run that was removed, of such a key."""
     run_id, _, end = key.partition("/")
-    return run_id if end == _GONE else None
+    return run_id if end == _REMOVED else None

@@ -11,7 +11,7 @@ from typing import Any, Final
 from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.shared.backend import Tail
-from runs.shared.run_version import Edition, KeptEvent
+from runs.shared.run_version import KeptEvent, RunVersion
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +22,13 @@ _ITEM: Final = 128 * 1024
 
 
 @dataclass
-class Followed:
+class FollowedRun:
     """One run: its newest events without gaps, how many watch it, and who reads the tail."""
 
     watchers: int = 0
     reader: "asyncio.Task[None] | None" = None
     ring: deque[LoggedEvent] = field(default_factory=lambda: deque(maxlen=_RING))
-    edition: Edition | None = None
+    version: RunVersion | None = None
     checked: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -48,23 +48,23 @@ class Followed:
         return [self.ring[index] for index in range(start, min(len(self.ring), start + limit))]
 
 
-class Following:
+class TailFollower:
     """Reads the tail of each watched run once, and tells of what comes."""
 
-    def __init__(self, tail: Tail, tell: Callable[[str], None]) -> None:
+    def __init__(self, tail: Tail, notify: Callable[[str], None]) -> None:
         self._tail = tail
-        self._tell = tell
-        self._runs: dict[str, Followed] = {}
+        self._notify = notify
+        self._runs: dict[str, FollowedRun] = {}
 
-    def get(self, run_id: str) -> Followed | None:
+    def get(self, run_id: str) -> FollowedRun | None:
         return self._runs.get(run_id)
 
     @contextmanager
     def watch(self, run_id: str) -> Iterator[None]:
-        followed = self._runs.setdefault(run_id, Followed())
+        followed = self._runs.setdefault(run_id, FollowedRun())
         followed.watchers += 1
         if followed.reader is None:
-            followed.reader = asyncio.create_task(self._read(run_id, followed))
+            followed.reader = asyncio.create_task(self._follow(run_id, followed))
         try:
             yield
         finally:
@@ -81,22 +81,22 @@ class Following:
             with suppress(asyncio.CancelledError):
                 await reader
 
-    async def _read(self, run_id: str, followed: Followed) -> None:
+    async def _follow(self, run_id: str, followed: FollowedRun) -> None:
         """After a silence, and where the tail fails, let the watchers look at the record."""
         while True:
             try:
                 async for item in self._tail.follow(run_id, _SILENT_S):
-                    followed.add(loaded(run_id, item))
+                    followed.add(load_item(run_id, item))
                     followed.checked = 0.0
-                    self._tell(run_id)
+                    self._notify(run_id)
             except StoreError as error:
                 log.warning("the tail of run %s cannot be read: %s", run_id, error)
                 await asyncio.sleep(_SILENT_S)
             followed.checked = 0.0
-            self._tell(run_id)
+            self._notify(run_id)
 
 
-def items_of(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:
+def tail_items(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:
     """Events as items of the tail, none too large for it."""
     items: list[list[dict[str, Any]]] = []
     size = _ITEM
@@ -109,5 +109,5 @@ def items_of(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:
     return items
 
 
-def loaded(run_id: str, item: list[dict[str, Any]]) -> list[LoggedEvent]:
+def load_item(run_id: str, item: list[dict[str, Any]]) -> list[LoggedEvent]:
     return [KeptEvent.load(run_id, kept).event for kept in item]

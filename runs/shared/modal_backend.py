@@ -1,4 +1,4 @@
-"""Modal's Dicts, Queue and Volume as the places of a store. All their errors are mapped here."""
+"""Modal's Dicts, Queue and Volume as the backend of a store. All their errors are mapped here."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
-from runs.shared.backend import Places
+from runs.shared.backend import StorageBackend
 
 log = logging.getLogger(__name__)
 
@@ -40,28 +40,28 @@ class DictTable:
         self._dict = modal.Dict.from_name(name, create_if_missing=True)
 
     async def get(self, key: str) -> Any:
-        with mapped():
+        with map_modal_errors():
             return await self._dict.get.aio(key)
 
     def get_now(self, key: str) -> Any:
         """The same for a thread without an event loop."""
-        with mapped():
+        with map_modal_errors():
             return self._dict.get(key)
 
     async def put(self, key: str, value: Any) -> None:
-        with mapped():
+        with map_modal_errors():
             await self._dict.put.aio(key, value)
 
     async def add(self, key: str, value: Any) -> bool:
-        with mapped():
+        with map_modal_errors():
             return await self._dict.put.aio(key, value, skip_if_exists=True)
 
     async def pop(self, key: str) -> None:
-        with mapped():
+        with map_modal_errors():
             await self._dict.pop.aio(key, None)
 
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
-        with mapped():
+        with map_modal_errors():
             async for key, value in self._dict.items.aio():
                 yield key, value
 
@@ -74,7 +74,7 @@ class QueueTail:
 
     async def put(self, partition: str, item: Any) -> None:
         """Put without waiting. A full partition is emptied: readers find the gap in the archive."""
-        with mapped():
+        with map_modal_errors():
             try:
                 await self._queue.put.aio(item, block=False, partition=partition)
             except queue.Full:
@@ -82,14 +82,14 @@ class QueueTail:
                 await self._queue.put.aio(item, block=False, partition=partition)
 
     async def follow(self, partition: str, silent_s: float) -> AsyncGenerator[Any, None]:
-        with mapped():
+        with map_modal_errors():
             items = self._queue.iterate.aio(partition=partition, item_poll_timeout=silent_s)
             async with aclosing(items):
                 async for item in items:
                     yield item
 
     async def clear(self, partition: str) -> None:
-        with mapped():
+        with map_modal_errors():
             await self._queue.clear.aio(partition=partition)
 
 
@@ -100,14 +100,14 @@ class VolumeArchive:
         self._volume = volume
 
     async def read(self, path: str) -> bytes | None:
-        with mapped():
+        with map_modal_errors():
             try:
                 return b"".join([part async for part in self._volume.read_file.aio(path)])
             except (FileNotFoundError, modal.exception.NotFoundError):
                 return None
 
     async def names(self, folder: str) -> dict[str, float]:
-        with mapped():
+        with map_modal_errors():
             try:
                 entries = await self._volume.listdir.aio(folder)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -115,7 +115,7 @@ class VolumeArchive:
         return {entry.path.rsplit("/", 1)[-1]: float(entry.mtime) for entry in entries}
 
     async def remove(self, path: str) -> None:
-        with mapped():
+        with map_modal_errors():
             try:
                 await self._volume.remove_file.aio(path, recursive=True)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -141,14 +141,14 @@ class VolumeMount:
 
     def commit_now(self) -> None:
         """The same for a thread without an event loop."""
-        with mapped():
+        with map_modal_errors():
             self._volume.commit()
 
     async def reload(self) -> None:
         async with self._lock:
             for pause in (*_BUSY_PAUSES_S, None):
                 try:
-                    with mapped():
+                    with map_modal_errors():
                         await self._volume.reload.aio()  # type: ignore[no-untyped-call]
                 except RuntimeError as error:  # a file is open for a moment more
                     if pause is None:
@@ -158,30 +158,30 @@ class VolumeMount:
                     return
 
     async def _commit(self) -> None:
-        with mapped():
+        with map_modal_errors():
             try:
                 await self._volume.commit.aio()  # type: ignore[no-untyped-call]
             except RuntimeError as error:
                 raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
 
 
-def modal_places(volume: modal.Volume) -> Places:
-    """The store's places of this workspace and environment."""
-    return Places(
+def open_modal_backend(volume: modal.Volume) -> StorageBackend:
+    """The storage backend of this workspace and environment."""
+    return StorageBackend(
         **{field: DictTable(name) for field, name in _NAMES.items()},
         tail=QueueTail(_QUEUE),
         archive=VolumeArchive(volume),
     )
 
 
-def note_of(places: Places, key: str) -> Any:
+def read_note(backend: StorageBackend, key: str) -> Any:
     """A note between functions, for a thread without an event loop."""
-    assert isinstance(places.changes, DictTable)
-    return places.changes.get_now(key)
+    assert isinstance(backend.changes, DictTable)
+    return backend.changes.get_now(key)
 
 
 @contextmanager
-def mapped() -> Iterator[None]:
+def map_modal_errors() -> Iterator[None]:
     """Modal's errors, and those of the way to it, as StoreError."""
     try:
         yield

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
@@ -41,64 +41,59 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Edition:
-    """A run as one change left it.
+class RunVersion:
+    """Version `number` of a run's record, with where its events are stored.
 
-    `segments` are the files of its events, `tail` the events after those; `marks` are the versions
-    whose entries are still there, with their times; `tally` is of the events since the run was
-    started, or resumed after an end.
+    `segments` are the files of its events, `tail` the events after those. `entries` are (number,
+    Unix seconds) of the versions whose table entries are still there. `totals` are of the events
+    since the run was started, or resumed after an end.
     """
 
-    version: int
+    number: int
     run: Run
     segments: tuple[Segment, ...] = ()
     tail: tuple[KeptEvent, ...] = ()
-    marks: tuple[tuple[int, float], ...] = ()
-    tally: Tally = field(default_factory=Tally)
+    entries: tuple[tuple[int, float], ...] = ()
+    totals: EventTotals = field(default_factory=EventTotals)
     time: float = field(default_factory=time.time)
 
-    @property
-    def archived(self) -> int:
-        """The number of the last event in a file."""
-        return self.segments[-1].last if self.segments else 0
-
-    def after(self, step: Step, known: frozenset[str] | set[str]) -> "Edition":
-        """The next edition: `step.run`, and those of its entries whose keys are not `known`."""
+    def after(self, step: Step, known: frozenset[str] | set[str]) -> "RunVersion":
+        """The next version: `step.run`, and those of its entries whose keys are not `known`."""
         run, tail = step.run, list(self.tail)
         seen = set[str]()
-        tally = Tally() if self.run.final and not run.final else self.tally.copy()
+        totals = EventTotals() if self.run.final and not run.final else self.totals.copy()
         for entry in step.entries:
             if entry.key and (entry.key in known or entry.key in seen):
                 continue
             seen.add(entry.key)
             kept = _kept(run, run.last_seq + 1, entry)
-            run = run.after(entry.data, entry.time).but(last_seq=kept.event.seq)
+            run = run.after(entry.data, entry.time).replace(last_seq=kept.event.seq)
             tail.append(kept)
-            tally.count(entry.data)
+            totals.count(entry.data)
         return replace(
             self,
-            version=self.version + 1,
+            number=self.number + 1,
             run=run,
             tail=tuple(tail),
-            tally=tally,
+            totals=totals,
             time=time.time(),
         )
 
-    def told(self, new: Iterable[KeptEvent]) -> "Edition":
-        """The same edition, with how long its `new` events took until now."""
-        tally, now = self.tally.copy(), time.time()
+    def with_lag(self, new: Iterable[KeptEvent]) -> "RunVersion":
+        """The same version, with how long its `new` events took until now."""
+        totals, now = self.totals.copy(), time.time()
         for kept in new:
-            tally.lag(now - kept.event.time)
-        return replace(self, tally=tally)
+            totals.count_lag(now - kept.event.time)
+        return replace(self, totals=totals)
 
     def dump(self) -> dict[str, Any]:
         return {
-            "version": self.version,
+            "version": self.number,
             "run": self.run.model_dump(mode="json"),
             "segments": [[each.first, each.last, each.name] for each in self.segments],
             "tail": [kept.dump() for kept in self.tail],
-            "marks": [list(mark) for mark in self.marks],
-            "tally": self.tally.dump(),
+            "marks": [list(entry) for entry in self.entries],
+            "tally": self.totals.dump(),
             "time": self.time,
         }
 
@@ -106,15 +101,15 @@ class Edition:
         return json.dumps(self.dump(), separators=(",", ":")).encode()
 
     @classmethod
-    def load(cls, kept: dict[str, Any]) -> "Edition":
+    def load(cls, kept: dict[str, Any]) -> "RunVersion":
         run = Run.model_validate(kept["run"])
         return cls(
-            version=kept["version"],
+            number=kept["version"],
             run=run,
             segments=tuple(Segment(*each) for each in kept["segments"]),
             tail=tuple(KeptEvent.load(run.run_id, each) for each in kept["tail"]),
-            marks=tuple((version, at) for version, at in kept["marks"]),
-            tally=Tally.load(kept.get("tally", ())),
+            entries=tuple((number, at) for number, at in kept["marks"]),
+            totals=EventTotals.load(kept.get("tally", ())),
             time=kept["time"],
         )
 

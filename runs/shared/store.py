@@ -1,9 +1,9 @@
 """A store that any number of processes on any number of machines share, each with its own copy.
 
-A change is decided by the ledger. The process that drives a run first brings the events into a file
-of the run and commits it, then adds the edition, then tells readers by the tail; what other
-processes add (a run's start, an answer, a cancellation) is part of the edition until the next who
-drives the run brings it into a file.
+The version chain decides on a change. The process that drives a run first writes the events to a
+file of the run and commits it, then adds the version, then informs readers by the tail. What other
+processes add (a run's start, an answer, a cancellation) is part of the version until the next
+process that drives the run writes it to a file.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from typing import Any, Final
 
 from graph import Status
 from graph.errors import RunNotFound, StoreUnavailable
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
-from runs.model.removed_run import Removed
+from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
 from runs.model.transitions import Step, raise_fence
-from runs.shared.backend import Mount, Places
+from runs.shared.backend import Mount, StorageBackend
 from runs.shared.event_files import SegmentReader, SegmentWriter
-from runs.shared.idempotency_keys import UsedKeys
-from runs.shared.live_tail import Following, items_of
-from runs.shared.run_index import RunIndex, line_order
-from runs.shared.run_version import Edition, KeptEvent
-from runs.shared.version_chain import Ledger, record_path
+from runs.shared.idempotency_keys import IdempotencyKeys
+from runs.shared.live_tail import TailFollower, tail_items
+from runs.shared.run_index import RunIndex, by_waiting_time
+from runs.shared.run_version import KeptEvent, RunVersion
+from runs.shared.version_chain import VersionChain, record_path
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, RunQuery
 
 _TRIES: Final = 20
@@ -45,24 +45,24 @@ class SharedStore:
 
     def __init__(
         self,
-        places: Places,
+        backend: StorageBackend,
         *,
         service: str,
         slots: int,
         mount: Mount | None = None,
-        index: Callable[[Places, Ledger], RunIndex] = RunIndex,
+        index: Callable[[StorageBackend, VersionChain], RunIndex] = RunIndex,
     ) -> None:
-        self._places = places
+        self._backend = backend
         self._service = service
         self._slots = slots
         self._mount = mount
-        self._ledger = Ledger(places)
-        self._used = UsedKeys(places, self._ledger)
-        self._index = index(places, self._ledger)
-        self._reader = SegmentReader(places.archive)
+        self._chain = VersionChain(backend)
+        self._idempotency = IdempotencyKeys(backend, self._chain)
+        self._index = index(backend, self._chain)
+        self._reader = SegmentReader(backend.archive)
         self._writer = SegmentWriter(service)
-        self._following = Following(places.tail, self._tell)
-        self._own: dict[str, tuple[float, Edition]] = {}
+        self._following = TailFollower(backend.tail, self._notify)
+        self._own: dict[str, tuple[float, RunVersion]] = {}
         self._keys: dict[str, set[str]] = {}
         self._work: set[asyncio.Task[Run | None]] = set()
         self._listeners: list[Listener] = []
@@ -73,7 +73,7 @@ class SharedStore:
         return self._service
 
     async def open(self, *, picks_up: bool = False) -> None:
-        """Nothing is to be made: the places are made when they are first used."""
+        """Nothing is to be made: the tables are made when they are first used."""
 
     async def close(self) -> None:
         if self._work:
@@ -91,24 +91,24 @@ class SharedStore:
 
     async def create(self, run: Run, key: IdempotencyKey | None, enter: Any) -> tuple[Run, bool]:
         if key:
-            run, earlier = await self._used.take(key, run)
+            run, earlier = await self._idempotency.acquire(key, run)
             if earlier:
                 return earlier, False
         try:
             entries: Sequence[Entry] = tuple(enter(await self.count_queued()))
         except BaseException:
             if key:
-                await self._used.give_back(key)
+                await self._idempotency.release(key)
             raise
-        first = Edition(version=0, run=run).after(Step(run, tuple(entries)), set())
-        first = first.told(first.tail)
-        await self._index.note(first)
-        added = await self._ledger.add(first)
+        first = RunVersion(number=0, run=run).after(Step(run, tuple(entries)), set())
+        first = first.with_lag(first.tail)
+        await self._index.record(first)
+        added = await self._chain.add(first)
         if added is None:
-            return await self._found(run.run_id), False
+            return await self._get_existing(run.run_id), False
         if self._holds(added.run):
             self._own[run.run_id] = (time.monotonic(), added)
-        await self._told(added, list(added.tail))
+        await self._notify_readers(added, list(added.tail))
         return added.run, True
 
     async def transact(self, run_id: str, decide: Decide) -> Run | None:
@@ -120,26 +120,26 @@ class SharedStore:
 
     async def _transact(self, run_id: str, decide: Decide) -> Run | None:
         for _ in range(_TRIES):
-            edition = await self._base(run_id)
-            if edition is None:
+            version = await self._latest_known(run_id)
+            if version is None:
                 raise RunNotFound(f"There is no run {run_id!r}.")
-            step = decide(edition.run)
+            step = decide(version.run)
             if step is None:
                 return None
-            if added := await self._add(edition, step):
+            if added := await self._add(version, step):
                 return added.run
             self._own.pop(run_id, None)
         raise StoreUnavailable(f"Run {run_id} is changed by others all the time.")
 
-    async def settle(self, run_id: str) -> None:
+    async def archive_tail(self, run_id: str) -> None:
         """Bring into files what other processes have added to a run that nobody drives."""
         for _ in range(_TRIES):
-            edition = await self._ledger.newest(run_id)
-            if edition is None or not edition.tail:
+            version = await self._chain.newest(run_id)
+            if version is None or not version.tail:
                 return
-            if edition.run.held(time.time(), frozenset()):
+            if version.run.is_held(time.time(), frozenset()):
                 await asyncio.sleep(_HELD_S)
-            elif await self._add(edition, Step(edition.run), archive=True):
+            elif await self._add(version, Step(version.run), archive=True):
                 return
 
     async def raise_fence(self, run_id: str) -> int:
@@ -147,63 +147,63 @@ class SharedStore:
         run = await self.transact(run_id, partial(raise_fence, service=self._service))
         return run.fence if run else 0
 
-    async def is_anothers(self, run_id: str) -> bool:
+    async def is_driven_elsewhere(self, run_id: str) -> bool:
         """Whether another process drives this run now."""
         run = await self.get(run_id)
-        return run is not None and not self._holds(run) and run.driven(time.time(), frozenset())
+        return run is not None and not self._holds(run) and run.is_driven(time.time(), frozenset())
 
     async def get(self, run_id: str) -> Run | None:
-        edition = await self._newest(run_id)
-        return edition.run if edition else None
+        version = await self._newest_shared(run_id)
+        return version.run if version else None
 
     async def find(self, query: RunQuery) -> list[Run]:
         return await self._index.find(query)
 
     async def delete(self, run_id: str) -> None:
-        edition = await self._ledger.newest(run_id)
-        if edition is None:
+        version = await self._chain.newest(run_id)
+        if version is None:
             return
-        await self._used.keep(Removed.of(edition.run))
+        await self._idempotency.remember_removed(RemovedRun.of(version.run))
         await self._index.remove(run_id)
-        await self._ledger.remove(edition)
-        await self._places.tail.clear(run_id)
+        await self._chain.remove(version)
+        await self._backend.tail.clear(run_id)
         self._own.pop(run_id, None)
-        self._tell(run_id)
+        self._notify(run_id)
 
     async def removed_cost(self, owner: str, since: float) -> float:
-        return await self._used.removed_cost(owner, since)
+        return await self._idempotency.removed_cost(owner, since)
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
     ) -> list[LoggedEvent]:
         followed = self._following.get(run_id)
-        if followed and not types and (held := followed.after(after, limit)):
-            return held
-        edition = await self._newest(run_id)
-        if edition is None or edition.run.last_seq <= after:
+        if followed and not types and (is_held := followed.after(after, limit)):
+            return is_held
+        version = await self._newest_shared(run_id)
+        if version is None or version.run.last_seq <= after:
             return []
-        kept = await self._reader.events(edition, after, _ALL if types else limit)
+        kept = await self._reader.events(version, after, _ALL if types else limit)
         events = [each.event for each in kept]
         if types:
             return [event for event in events if event.type in types][:limit]
         return events
 
-    async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
+    async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
         waiting = [each for each in await self._index.live() if each.status != "waiting"]
-        editions = await asyncio.gather(
-            *(self._ledger.newest(line.run_id) for line in sorted(waiting, key=line_order))
+        versions = await asyncio.gather(
+            *(self._chain.newest(row.run_id) for row in sorted(waiting, key=by_waiting_time))
         )
-        runs = [each.run for each in editions if each and each.run.status in ("queued", "running")]
-        return [run.run_id for run in runs if not run.held(now, gone)][:limit]
+        runs = [each.run for each in versions if each and each.run.status in ("queued", "running")]
+        return [run.run_id for run in runs if not run.is_held(now, dead_services)][:limit]
 
     async def count_runs(self) -> dict[Status, int]:
         return await self._index.count()
 
-    async def tally(self) -> Tally:
-        return await self._index.tally()
+    async def event_totals(self) -> EventTotals:
+        return await self._index.totals()
 
     async def count_queued(self) -> int:
-        busy = [line for line in await self._index.live() if line.status != "waiting"]
+        busy = [row for row in await self._index.live() if row.status != "waiting"]
         return len(busy) - self._slots
 
     async def cancelling(self) -> list[str]:
@@ -211,72 +211,74 @@ class SharedStore:
         return [each.run_id for each in own if each and each.cancelling and self._holds(each)]
 
     async def unchanged_since(self, statuses: Collection[Status], before: float) -> list[str]:
-        lines = await self._index.of_status(statuses)
-        return [line.run_id for line in lines if line.updated_at < before]
+        rows = await self._index.of_status(statuses)
+        return [row.run_id for row in rows if row.updated_at < before]
 
-    async def gone(self) -> frozenset[str]:
+    async def dead_services(self) -> frozenset[str]:
         return frozenset()
 
     async def attended(self) -> bool:
         return True
 
     async def probe(self) -> None:
-        await self._places.keys.put("probe", {"at": time.time()})
+        await self._backend.keys.put("probe", {"at": time.time()})
 
     async def forget(self, before: float) -> None:
-        await self._used.forget(before)
+        await self._idempotency.forget(before)
 
     async def live(self) -> frozenset[str]:
         """The runs that have not ended."""
-        return frozenset(line.run_id for line in await self._index.live())
+        return frozenset(row.run_id for row in await self._index.live())
 
     async def known(self) -> frozenset[str]:
         """All runs that have a record."""
-        return frozenset(line.run_id for line in await self._index.all())
+        return frozenset(row.run_id for row in await self._index.all())
 
     async def refresh(self) -> None:
         """Let what runs are found by say what their records say."""
         await self._index.refresh(time.time())
 
-    async def _base(self, run_id: str) -> Edition | None:
-        """What the next edition follows: this process's own last one, while that is new."""
+    async def _latest_known(self, run_id: str) -> RunVersion | None:
+        """What the next version follows: this process's own last one, while that is new."""
         at, own = self._own.get(run_id, (0.0, None))
         if own and time.monotonic() - at < _OWN_FRESH_S:
             return own
-        return await self._ledger.newest(run_id)
+        return await self._chain.newest(run_id)
 
-    async def _newest(self, run_id: str) -> Edition | None:
-        """The newest edition; of a watched run, one that all its watchers share for a moment."""
+    async def _newest_shared(self, run_id: str) -> RunVersion | None:
+        """The newest version; of a watched run, one that all its watchers share for a moment."""
         followed = self._following.get(run_id)
         if followed is None:
-            return await self._ledger.newest(run_id)
+            return await self._chain.newest(run_id)
         async with followed.lock:
             if time.monotonic() - followed.checked > _FRESH_S:
-                followed.edition = await self._ledger.newest(run_id)
+                followed.version = await self._chain.newest(run_id)
                 followed.checked = time.monotonic()
-            return followed.edition
+            return followed.version
 
-    async def _add(self, base: Edition, step: Step, *, archive: bool = False) -> Edition | None:
+    async def _add(
+        self, base: RunVersion, step: Step, *, archive: bool = False
+    ) -> RunVersion | None:
         """Add what follows `base`; None where it is no longer the newest."""
         run_id, opened = base.run.run_id, None
-        edition = base.after(step, await self._known(base, step))
-        new = edition.tail[len(base.tail) :]
+        version = base.after(step, await self._known_keys(base, step))
+        new = version.tail[len(base.tail) :]
         mount = self._mount if archive or self._holds(base.run, step.run) else None
-        if mount and (edition.tail or edition.run.status != base.run.status):
-            edition, files, opened = self._writer.archived(edition)
-            await mount.keep({**files, record_path(run_id, self._service): edition.bytes()})
-        added = await self._ledger.add(edition.told(new))
+        if mount and (version.tail or version.run.status != base.run.status):
+            version, files, opened = self._writer.archive(version)
+            await mount.keep({**files, record_path(run_id, self._service): version.bytes()})
+        added = await self._chain.add(version.with_lag(new))
         if added is None:
             return None
-        self._writer.settle(run_id, opened)
+        self._writer.accept(run_id, opened)
         if self._holds(added.run):
             self._own[run_id] = (time.monotonic(), added)
         self._keys.setdefault(run_id, set()).update(kept.key for kept in new if kept.key)
-        await self._index.note(added, base)
-        await self._told(added, list(new))
+        await self._index.record(added, base)
+        await self._notify_readers(added, list(new))
         return added
 
-    async def _known(self, base: Edition, step: Step) -> set[str]:
+    async def _known_keys(self, base: RunVersion, step: Step) -> set[str]:
         """The keys in a run's log, where they matter."""
         run_id = base.run.run_id
         if not any(entry.key for entry in step.entries):
@@ -286,15 +288,15 @@ class SharedStore:
             self._keys[run_id] = {each.key for each in kept if each.key}
         return self._keys[run_id]
 
-    async def _told(self, edition: Edition, new: list[KeptEvent]) -> None:
+    async def _notify_readers(self, version: RunVersion, new: list[KeptEvent]) -> None:
         """Tell the readers: those elsewhere by the tail, those here at once."""
-        run_id = edition.run.run_id
+        run_id = version.run.run_id
         if followed := self._following.get(run_id):
             followed.add([kept.event for kept in new])
-            followed.edition, followed.checked = edition, time.monotonic()
-        for item in items_of(new):
-            await self._places.tail.put(run_id, item)
-        self._tell(run_id)
+            followed.version, followed.checked = version, time.monotonic()
+        for item in tail_items(new):
+            await self._backend.tail.put(run_id, item)
+        self._notify(run_id)
         for observer in self._observers:
             for kept in new:
                 observer(kept.event)
@@ -303,12 +305,12 @@ class SharedStore:
         """Whether this process holds one of these states of a run."""
         return any(run.lease is not None and run.lease.service == self._service for run in runs)
 
-    def _tell(self, run_id: str) -> None:
+    def _notify(self, run_id: str) -> None:
         for listener in self._listeners:
             listener(run_id)
 
-    async def _found(self, run_id: str) -> Run:
-        edition = await self._ledger.newest(run_id)
-        if edition is None:
+    async def _get_existing(self, run_id: str) -> Run:
+        version = await self._chain.newest(run_id)
+        if version is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
-        return edition.run
+        return version.run

@@ -36,10 +36,10 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _mapped(error, path) from error
+        raise _map_error(error, path) from error
 
 
-def _mapped(error: sqlite3.Error, path: Path) -> StoreError:
+def _map_error(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code & _PRIMARY in _LOCKED:
         return StoreLocked(

@@ -19,7 +19,7 @@ class ServiceLock:
         self.service = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._descriptor: int | None = None
 
-    def take(self, *, picks_up: bool) -> None:
+    def acquire(self, *, picks_up: bool) -> None:
         """Hold the lock from now on, and remove the files of processes that have ended.
 
         `picks_up` says to others that this process takes over what they leave.
@@ -36,21 +36,21 @@ class ServiceLock:
                 os.close(descriptor)
         for left in self._folder.glob("*.lock"):
             if left != path:
-                with _free(left) as free:
+                with _is_free(left) as free:
                     if free:
                         left.unlink(missing_ok=True)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if self._descriptor is not None:
             self._path(self.service).unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 
-    def is_gone(self, service: str) -> bool:
+    def is_dead(self, service: str) -> bool:
         """Whether the process that held leases as `service` has ended."""
         if service == self.service:
             return False
-        with _free(self._path(service)) as free:
+        with _is_free(self._path(service)) as free:
             return free
 
     def someone_picks_up(self) -> bool:
@@ -62,12 +62,12 @@ class ServiceLock:
 
 
 def _picks_up(path: Path) -> bool:
-    with _free(path) as free:
+    with _is_free(path) as free:
         return not free and path.read_bytes() == _PICKS_UP
 
 
 @contextmanager
-def _free(path: Path) -> Iterator[bool]:
+def _is_free(path: Path) -> Iterator[bool]:
     """Whether no process holds the lock of `path`; held here while the block runs."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from graph import Status
 from graph.errors import RunNotFound, StoreError
 from runs.model.log_entry import Entry
-from runs.model.removed_run import Removed, mismatch, removed
+from runs.model.removed_run import RemovedRun, mismatch_error, removed_error
 from runs.model.repo_name import repo_name
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent, encode
@@ -71,7 +71,7 @@ class SqliteStore:
         try:
             await self._writer.open(self._migrations)
             await self._reader.open()
-            await asyncio.to_thread(self._lock.take, picks_up=picks_up)
+            await asyncio.to_thread(self._lock.acquire, picks_up=picks_up)
             version = await self._writer.read(_version)
         except BaseException:
             await self.close()
@@ -85,7 +85,7 @@ class SqliteStore:
                 await self._poller
         await self._writer.close()
         await self._reader.close()
-        self._lock.give_back()
+        self._lock.release()
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -102,7 +102,7 @@ class SqliteStore:
         added: list[LoggedEvent] = []
 
         def create(connection: Connection) -> tuple[Run, bool]:
-            earlier = _found(connection, key) if key else None
+            earlier = _find_by_key(connection, key) if key else None
             if earlier:
                 return earlier, False
             entries = tuple(enter(_count_queued(connection)))
@@ -147,7 +147,7 @@ class SqliteStore:
             rows = connection.execute(
                 _FIND, (query.owner, query.status, repo, query.before, query.limit)
             )
-            return [_loaded(*row) for row in rows]
+            return [_load(*row) for row in rows]
 
         return await self._reader.read(select)
 
@@ -155,7 +155,7 @@ class SqliteStore:
         def delete(connection: Connection) -> None:
             if run := _run(connection, run_id):
                 connection.execute(
-                    "INSERT INTO removed VALUES (?, ?, ?, ?)", astuple(Removed.of(run))
+                    "INSERT INTO removed VALUES (?, ?, ?, ?)", astuple(RemovedRun.of(run))
                 )
             connection.execute("DELETE FROM events WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM requests WHERE run_id = ?", (run_id,))
@@ -183,8 +183,8 @@ class SqliteStore:
 
         return await self._reader.read(select)
 
-    async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
-        return await self._ids(_DUE, (now, _array(gone), limit))
+    async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
+        return await self._ids(_DUE, (now, _array(dead_services), limit))
 
     async def count_runs(self) -> dict[Status, int]:
         def count(connection: Connection) -> dict[Status, int]:
@@ -192,7 +192,7 @@ class SqliteStore:
 
         return await self._reader.read(count)
 
-    async def tally(self) -> None:
+    async def event_totals(self) -> None:
         """Each process counts what it logs."""
 
     async def count_queued(self) -> int:
@@ -211,13 +211,13 @@ class SqliteStore:
             (_array(statuses), before),
         )
 
-    async def gone(self) -> frozenset[str]:
+    async def dead_services(self) -> frozenset[str]:
         holders = await self._ids(
             "SELECT DISTINCT lease_service FROM runs"
             " WHERE lease_service IS NOT NULL AND lease_service <> ?",
             (self.service,),
         )
-        return frozenset(filter(self._lock.is_gone, holders))
+        return frozenset(filter(self._lock.is_dead, holders))
 
     async def attended(self) -> bool:
         return await asyncio.to_thread(self._lock.someone_picks_up)
@@ -250,11 +250,11 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
 
         def done() -> None:
-            loop.call_soon_threadsafe(self._tell, run_id, added)
+            loop.call_soon_threadsafe(self._notify, run_id, added)
 
         return await self._writer.write(function, done)
 
-    def _tell(self, run_id: str | None, added: Sequence[LoggedEvent] = ()) -> None:
+    def _notify(self, run_id: str | None, added: Sequence[LoggedEvent] = ()) -> None:
         for listener in self._listeners:
             listener(run_id)
         for observer in self._observers:
@@ -272,7 +272,7 @@ class SqliteStore:
                 continue
             if version != known:
                 known = version
-                self._tell(None)
+                self._notify(None)
 
 
 def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
@@ -288,7 +288,7 @@ def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
             seq += 1
             run = run.after(entry.data, entry.time)
             added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
-    run = run.but(last_seq=seq)
+    run = run.replace(last_seq=seq)
     lease = run.lease
     connection.execute(
         "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -308,7 +308,7 @@ def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
     return run
 
 
-def _found(connection: Connection, key: IdempotencyKey) -> Run | None:
+def _find_by_key(connection: Connection, key: IdempotencyKey) -> Run | None:
     """The run that `key` was used for."""
     row = connection.execute(
         "SELECT digest, run_id FROM idempotency WHERE owner = ? AND key = ?", (key.owner, key.key)
@@ -317,18 +317,18 @@ def _found(connection: Connection, key: IdempotencyKey) -> Run | None:
         return None
     run = _run(connection, row[1])
     if row[0] != key.digest:
-        raise mismatch(row[1])
+        raise mismatch_error(row[1])
     if run is None:
-        raise removed(row[1])
+        raise removed_error(row[1])
     return run
 
 
 def _run(connection: Connection, run_id: str) -> Run | None:
     row = connection.execute(_RUN, (run_id,)).fetchone()
-    return _loaded(*row) if row else None
+    return _load(*row) if row else None
 
 
-def _loaded(doc: str, request: str) -> Run:
+def _load(doc: str, request: str) -> Run:
     return Run.model_validate({**json.loads(doc), "request": json.loads(request)})
 
 

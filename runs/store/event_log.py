@@ -16,7 +16,7 @@ _LOOK_AGAIN_S: Final = 0.1
 """Who waits for a run's end does not look at each of its events."""
 
 
-class Newest:
+class RecentEvents:
     """The newest events of a run that somebody reads, so that its readers need not ask the store.
 
     The store tells of a change before it tells of the change's events: a change without any, or
@@ -25,18 +25,18 @@ class Newest:
 
     def __init__(self) -> None:
         self._events: deque[LoggedEvent] = deque(maxlen=_PAGE)
-        self.sure = False
+        self.is_current = False
 
     def add(self, event: LoggedEvent) -> None:
         if self._events and event.seq != self._events[-1].seq + 1:
             self._events.clear()
         self._events.append(event)
-        self.sure = True
+        self.is_current = True
 
     def after(self, seq: int) -> list[LoggedEvent] | None:
         """All events after number `seq`; None where only the store can tell."""
         events = self._events
-        if not self.sure or not events[0].seq - 1 <= seq <= events[-1].seq:
+        if not self.is_current or not events[0].seq - 1 <= seq <= events[-1].seq:
             return None
         if seq == events[-1].seq:
             return None if events[-1].type == "run.finished" else []
@@ -49,19 +49,19 @@ class EventLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changes: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-        self._newest: WeakValueDictionary[str, Newest] = WeakValueDictionary()
+        self._newest: WeakValueDictionary[str, RecentEvents] = WeakValueDictionary()
         self._closed = False
-        store.subscribe(self._wake)
-        store.observe(self._keep)
+        store.subscribe(self._on_change)
+        store.observe(self._on_event)
 
     def close(self) -> None:
         """End all readers, also those whose runs go on."""
         self._closed = True
-        self._wake(None)
+        self._on_change(None)
 
     async def tail(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`; ends with the run, its removal, or the log's close."""
-        newest = self._newest.setdefault(run_id, Newest())
+        newest = self._newest.setdefault(run_id, RecentEvents())
         with self._store.watch(run_id):
             while not self._closed:
                 change = self._change(run_id)  # before reading: what comes after it wakes
@@ -106,15 +106,15 @@ class EventLog:
             change = self._changes[run_id] = asyncio.Event()
         return change
 
-    def _keep(self, event: LoggedEvent) -> None:
+    def _on_event(self, event: LoggedEvent) -> None:
         if newest := self._newest.get(event.run_id):
             newest.add(event)
 
-    def _wake(self, run_id: str | None) -> None:
+    def _on_change(self, run_id: str | None) -> None:
         """Of one run, or of any, as other processes may have changed it."""
         for each in list(self._newest) if run_id is None else [run_id]:
             if newest := self._newest.get(each):
-                newest.sure = False
+                newest.is_current = False
         for each in list(self._changes) if run_id is None else [run_id]:
             if change := self._changes.pop(each, None):
                 change.set()

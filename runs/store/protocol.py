@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from graph import Status
-from runs.model.event_totals import Tally
+from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
@@ -110,7 +110,7 @@ class Store(Protocol):
         """Up to `limit` events after number `after`, in order; of `types`, where some are named."""
         ...
 
-    async def due(self, now: float, gone: frozenset[str], limit: int) -> list[str]:
+    async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
         """Ids of queued and running runs that no living process holds, oldest wish first."""
         ...
 
@@ -118,7 +118,7 @@ class Store(Protocol):
         """How many runs there are of each status that any has."""
         ...
 
-    async def tally(self) -> Tally | None:
+    async def event_totals(self) -> EventTotals | None:
         """What the events of all runs have added up to; None where it is not kept."""
         ...
 
@@ -137,7 +137,7 @@ class Store(Protocol):
         """Ids of the runs of these statuses that were last changed before then."""
         ...
 
-    async def gone(self) -> frozenset[str]:
+    async def dead_services(self) -> frozenset[str]:
         """Services that hold leases and are known to be dead."""
         ...
 

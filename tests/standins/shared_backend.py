@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import StoreUnavailable
-from runs.shared.backend import Places
+from runs.shared.backend import StorageBackend
 
 
 class MemoryTable:
@@ -128,7 +128,7 @@ class SharedPlaces:
         self.tables = {name: MemoryTable() for name in names}
         self.tail = MemoryTail()
         tail, archive = self.tail, FolderArchive(root)
-        self.places = Places(**self.tables, tail=tail, archive=archive)
+        self.backend = StorageBackend(**self.tables, tail=tail, archive=archive)
 
     def expire(self) -> None:
         """All that tables and tail hold goes, as after a week without use."""

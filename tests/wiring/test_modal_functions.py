@@ -52,13 +52,13 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     deployment = Deployment(
         configuration=Configuration(Settings(keep_days=30), "1"),
-        places=shared.places,
+        backend=shared.backend,
         sandboxes=lambda _: NoSandboxes(),
         end_orphans=end_orphans,
         spawn=spawn,
         play=lambda role: pytest.fail(f"the {role} is called"),
     )
-    store = SharedStore(shared.places, service="test", slots=3)
+    store = SharedStore(shared.backend, service="test", slots=3)
 
     async def add(age_s: float, **values: Any) -> str:
         run_id = old_id(monkeypatch, age_s)

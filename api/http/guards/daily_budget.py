@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from api.http.guards.problems import Refused
+from api.http.guards.problems import ProblemError
 from runs import RunService
 from runs.model import Caller, RunRecord
 
 _PAGE: Final = 100
 
 
-class DailySpend:
+class DailyBudget:
     """The limit of money for each key and day (UTC), by the day its runs were started.
 
     0: no limit. A run whose model has no known price counts nothing; one that is removed counts on.
@@ -30,7 +30,7 @@ class DailySpend:
         if await self._spent(service, caller.name, midnight.timestamp()) < self._max_cost_usd:
             return
         wait = midnight + timedelta(days=1) - now
-        raise Refused(
+        raise ProblemError(
             429,
             "daily_budget_exhausted",
             "The runs of this key have cost today what they may.",

@@ -167,7 +167,7 @@ def problem(
     )
 
 
-class Refused(Exception):
+class ProblemError(Exception):
     """Raised when a request is refused for a reason that is HTTP's own."""
 
     def __init__(
@@ -183,7 +183,7 @@ class Refused(Exception):
         self.answer = problem(status, code, detail, hint=hint, headers=headers)
 
 
-def unexpected() -> JSONResponse:
+def unexpected_problem() -> JSONResponse:
     """What a caller learns of an error nobody expected."""
     return problem(
         500,
@@ -217,7 +217,7 @@ async def on_error(_: Request, error: Exception) -> Response:
 
 async def on_refused(_: Request, error: Exception) -> Response:
     """Answer with the problem that was prepared."""
-    if not isinstance(error, Refused):
+    if not isinstance(error, ProblemError):
         raise error
     return error.answer
 
@@ -277,7 +277,7 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
 
 HANDLERS: Final[dict[int | type[Exception], Handler]] = {
     errors.CodingAgentError: on_error,
-    Refused: on_refused,
+    ProblemError: on_refused,
     RequestValidationError: on_invalid,
     HTTPException: on_http,
 }

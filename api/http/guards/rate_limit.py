@@ -11,7 +11,7 @@ class _Bucket:
     filled_at: float
 
 
-class KeyRate:
+class KeyRateLimit:
     """A bucket of calls for each key, filled at an even pace. 0 a minute: no limit."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.guards.auth import Auth
-from api.http.guards.problems import Refused, problem
-from api.http.guards.rate_limit import KeyRate
+from api.http.guards.problems import ProblemError, problem
+from api.http.guards.rate_limit import KeyRateLimit
 
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -35,7 +35,7 @@ class HostGuard:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host = headers.get("host", "").lower()
-            if len(headers.getlist("host")) != 1 or not self._knows(host):
+            if len(headers.getlist("host")) != 1 or not self._is_known(host):
                 refusal = problem(
                     400,
                     "host_not_allowed",
@@ -43,14 +43,14 @@ class HostGuard:
                     hint="Set CODING_AGENT_HOSTS to the names it is reached by.",
                 )
                 return await refusal(scope, receive, send)
-            if any(not _same(origin, host) for origin in headers.getlist("origin")):
+            if any(not _is_same_origin(origin, host) for origin in headers.getlist("origin")):
                 refusal = problem(
                     403, "origin_not_allowed", "Pages of another origin may not call this service."
                 )
                 return await refusal(scope, receive, send)
         return await self.app(scope, receive, send)
 
-    def _knows(self, host: str) -> bool:
+    def _is_known(self, host: str) -> bool:
         """An entry without a port stands for every port."""
         return host in self._hosts or _without_port(host) in self._hosts
 
@@ -58,17 +58,17 @@ class HostGuard:
 class KeyGuard:
     """Finds out who calls; all but a few addresses need a key where keys are set."""
 
-    def __init__(self, app: ASGIApp, auth: Auth, rate: KeyRate) -> None:
+    def __init__(self, app: ASGIApp, auth: Auth, rate: KeyRateLimit) -> None:
         self.app = app
         self._auth = auth
         self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := self._judge(scope)):
+        if scope["type"] == "http" and (refusal := self._refusal_for(scope)):
             return await refusal(scope, receive, send)
         return await self.app(scope, receive, send)
 
-    def _judge(self, scope: Scope) -> ASGIApp | None:
+    def _refusal_for(self, scope: Scope) -> ASGIApp | None:
         path: str = scope["path"]
         if self._auth.locked and path != "/health":
             return _unauthorized("The service is not set up yet.", hint=self._auth.locked)
@@ -119,7 +119,7 @@ class BodyGuard:
             body = await self._json(Headers(scope=scope), receive)
         except ClientDisconnect:
             return None
-        except Refused as refused:
+        except ProblemError as refused:
             return await refused.answer(scope, receive, send)
         return await self.app(scope, _replay(body, receive), send)
 
@@ -133,16 +133,18 @@ class BodyGuard:
                 body = await self._read(receive)
         except TimeoutError:
             late = "The body did not arrive in time."
-            raise Refused(408, "request_timeout", late, headers=_CLOSE) from None
+            raise ProblemError(408, "request_timeout", late, headers=_CLOSE) from None
         if len(body) > self._max_bytes:
             raise self._too_large()
         if body and not _is_json(headers.getlist("content-type")):
-            raise Refused(415, "unsupported_media_type", "A body must be sent as application/json.")
+            raise ProblemError(
+                415, "unsupported_media_type", "A body must be sent as application/json."
+            )
         return body
 
-    def _too_large(self) -> Refused:
+    def _too_large(self) -> ProblemError:
         detail = f"A body takes at most {self._max_bytes // 1024} KiB."
-        return Refused(413, "body_too_large", detail, headers=_CLOSE)
+        return ProblemError(413, "body_too_large", detail, headers=_CLOSE)
 
     async def _read(self, receive: Receive) -> bytes:
         """The body, or so much of it that it is seen to be too large."""
@@ -177,7 +179,7 @@ def _without_port(host: str) -> str:
     return name if colon and port.isdigit() else host
 
 
-def _same(origin: str, host: str) -> bool:
+def _is_same_origin(origin: str, host: str) -> bool:
     """Whether an `Origin` is the host asked for; a default port may be left out."""
     try:
         parts = urlsplit(origin.lower())

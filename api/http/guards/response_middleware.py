@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.guards.problems import unexpected
+from api.http.guards.problems import unexpected_problem
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("api.access")
@@ -29,7 +29,7 @@ SECURITY_HEADERS: Final = {
 _LOGGED_PATH: Final = 200
 
 
-class LastResort:
+class UnhandledErrorMiddleware:
     """Answers an error nobody expected; it is logged, and nothing of it is told."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -45,16 +45,16 @@ class LastResort:
             started = True
 
         try:
-            await self.app(scope, receive, _watching(send, on_start))
+            await self.app(scope, receive, _with_start_hook(send, on_start))
         except Exception:
             if started:
                 raise
-            log.exception("%s %s failed", scope["method"], _shown(scope))
-            await unexpected()(scope, receive, send)
+            log.exception("%s %s failed", scope["method"], _printable_path(scope))
+            await unexpected_problem()(scope, receive, send)
         return None
 
 
-class AnswerHeaders:
+class SecurityHeadersMiddleware:
     """Security headers on every answer, and which run an answer is about."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -74,10 +74,10 @@ class AnswerHeaders:
                 headers["X-Run-Id"] = run_id
                 headers["Location"] = f"/runs/{run_id}"
 
-        return await self.app(scope, receive, _watching(send, add))
+        return await self.app(scope, receive, _with_start_hook(send, add))
 
 
-class AccessLog:
+class AccessLogMiddleware:
     """One line a request: no query, no header, no body."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -93,13 +93,13 @@ class AccessLog:
             status = message["status"]
 
         try:
-            await self.app(scope, receive, _watching(send, on_start))
+            await self.app(scope, receive, _with_start_hook(send, on_start))
         finally:
             caller = scope.get("state", {}).get("caller")
             access.info(
                 "%s %s %s %.1f ms %s",
                 scope["method"],
-                _shown(scope),
+                _printable_path(scope),
                 status or "-",
                 (time.perf_counter() - start) * 1000,
                 caller.name if caller else "-",
@@ -107,7 +107,7 @@ class AccessLog:
             )
 
 
-def _watching(send: Send, on_start: Callable[[Message], None]) -> Send:
+def _with_start_hook(send: Send, on_start: Callable[[Message], None]) -> Send:
     """A `send` that lets `on_start` see, or change, the start of the answer."""
 
     async def watching(message: Message) -> None:
@@ -118,6 +118,6 @@ def _watching(send: Send, on_start: Callable[[Message], None]) -> Send:
     return watching
 
 
-def _shown(scope: Scope) -> str:
+def _printable_path(scope: Scope) -> str:
     """The path as one printable word."""
     return quote(scope["path"], safe="/-._~")[:_LOGGED_PATH]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from graph.errors import TooManyReaders
 
 
-class KeyReaders:
+class KeyStreamLimit:
     """Places for each key, so that one does not take those of all. 0: no limit."""
 
     def __init__(self, most: int) -> None:

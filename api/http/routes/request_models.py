@@ -45,16 +45,16 @@ def _branch(value: str) -> str:
 
 
 Filled = AfterValidator(_filled)
-OneLine = AfterValidator(_line)
+NoControlCharacters = AfterValidator(_line)
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT), Filled]
 Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000), Filled]
 Text = Annotated[str, StringConstraints(max_length=16_000), AfterValidator(_text)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), OneLine]
+OneLineText = Annotated[str, StringConstraints(min_length=1, max_length=1_000), NoControlCharacters]
 Branch = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_branch)]
-RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), OneLine]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200), OneLine]
+RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), NoControlCharacters]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200), NoControlCharacters]
 Commands = Annotated[list[Command], Field(max_length=20)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=50), OneLine]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=50), NoControlCharacters]
 Reviewer = Annotated[
     str, StringConstraints(max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9_.-]+)?$")
 ]
@@ -64,7 +64,7 @@ Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
 Allowed = Literal["workflows", "codeowners", "agent_config", "large_files"]
 
 
-class Sent(BaseModel):
+class RequestModel(BaseModel):
     """A request body: unknown fields and values of another type are refused."""
 
     model_config = ConfigDict(
@@ -76,7 +76,7 @@ class Sent(BaseModel):
     )
 
 
-class CodeRequest(Sent):
+class CodeRequest(RequestModel):
     """What to change in which repository, and how. A request lowers limits, never raises them."""
 
     model_config = ConfigDict(
@@ -137,17 +137,17 @@ class CodeRequest(Sent):
         return cast("RunRequest", given)
 
 
-class PlanSent(Sent):
+class PlanSent(RequestModel):
     """A plan of the caller's own."""
 
     summary: Command
     route: Literal["short", "full"] = "full"
-    steps: list[Line] = Field(default=[], max_length=50)
-    files: list[Line] = Field(default=[], max_length=200)
+    steps: list[OneLineText] = Field(default=[], max_length=50)
+    files: list[OneLineText] = Field(default=[], max_length=200)
     validate_: Commands = Field(default=[], alias="validate")
 
 
-class PlanAnswer(Sent):
+class PlanAnswer(RequestModel):
     """`approve` (with `plan`: that plan instead), `revise` (with `feedback`) or `reject`."""
 
     model_config = ConfigDict(
@@ -159,7 +159,7 @@ class PlanAnswer(Sent):
         }
     )
 
-    plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
+    plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100), NoControlCharacters]
     decision: Literal["approve", "revise", "reject"]
     plan: PlanSent | None = Field(default=None, description="With `approve` alone.")
     feedback: Text = Field(default="", description="What to plan otherwise; needed by `revise`.")
@@ -180,7 +180,7 @@ class PlanAnswer(Sent):
         )
 
 
-class ResumeRequest(Sent):
+class ResumeRequest(RequestModel):
     """Limits of the run from here on, up to the operator's."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"maxCostUsd": 5}]})
@@ -190,7 +190,7 @@ class ResumeRequest(Sent):
     timeout_s: Seconds | None = None
 
 
-class MessageRequest(Sent):
+class MessageRequest(RequestModel):
     """Something the working role should know; it reads it at its next turn."""
 
     model_config = ConfigDict(

@@ -21,11 +21,11 @@ from runs.model import RunRecord, rfc3339
 _RUN_ID = "01k9x4m7q2v8c3n5b6t0r1w2ez"
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
 
-class RunSummary(Answer):
+class RunSummary(ResponseModel):
     """A run in a list."""
 
     run_id: str = Field(examples=[_RUN_ID])
@@ -49,14 +49,14 @@ class RunSummary(Answer):
         )
 
 
-class RunList(Answer):
+class RunList(ResponseModel):
     """Runs, newest first; `nextCursor` leads to older ones."""
 
     runs: list[RunSummary]
     next_cursor: str | None
 
 
-class RolePart(Answer):
+class RolePart(ResponseModel):
     """What one role used."""
 
     usage: Usage
@@ -76,7 +76,7 @@ class ValidationView(Validation):
     commands: tuple[CommandView, ...] = ()
 
 
-class PullRequestView(Answer):
+class PullRequestView(ResponseModel):
     """Where the change was published; without url and number a local branch."""
 
     url: str | None
@@ -102,7 +102,7 @@ class RunView(RunSummary):
     error: Failure | None
 
 
-class Accepted(Answer):
+class Accepted(ResponseModel):
     """A run to which something will happen."""
 
     run_id: str = Field(examples=[_RUN_ID])
@@ -113,14 +113,14 @@ class Accepted(Answer):
         return cls(run_id=record.run_id, status=record.status)
 
 
-class RepositoryRights(Answer):
+class RepositoryRights(ResponseModel):
     """What the service's token may do in a repository."""
 
     read: bool
     push: bool
 
 
-class AuthTest(Answer):
+class AuthTest(ResponseModel):
     """Whether the service's own credentials work: `ok` or an error code."""
 
     claude: str = Field(examples=["ok"])
@@ -128,19 +128,19 @@ class AuthTest(Answer):
     repo: RepositoryRights | None = Field(description="Null unless `repoUrl` was given.")
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """The process is alive."""
 
     status: Literal["ok"] = "ok"
     version: str = Field(examples=["1.0.0"])
 
 
-class Ready(Answer):
+class Ready(ResponseModel):
     """New runs are taken."""
 
     status: Literal["ready"] = "ready"
 
 
-def dump(answer: Answer) -> dict[str, Any]:
+def dump(answer: ResponseModel) -> dict[str, Any]:
     """An answer as JSON."""
     return answer.model_dump(mode="json", by_alias=True)

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from api.http.guards.problems import Refused
+from api.http.guards.problems import ProblemError
 from api.http.routes.dependencies import Options, Service, TheCaller, TheMetrics
 from api.http.routes.openapi import METRICS, problems
 from api.http.routes.response_models import Health, Ready, dump
@@ -33,7 +33,7 @@ async def health(options: Options) -> Response:
 async def ready(service: Service) -> Response:
     """Runs can be started; else 503 with a code."""
     if code := await service.ready():
-        raise Refused(503, code, "The service cannot start runs now.")
+        raise ProblemError(503, code, "The service cannot start runs now.")
     return JSONResponse(dump(Ready()))
 
 
@@ -46,11 +46,11 @@ async def ready(service: Service) -> Response:
 async def metrics(service: Service, metrics: TheMetrics, _: TheCaller) -> Response:
     """What this process counted since its start and how the store stands, for Prometheus."""
     try:
-        figures = await service.figures()
+        stats = await service.stats()
     except StoreError as error:
         log.warning("metrics without the store: %s", error.message)
-        figures = None
-    return Response(metrics.render(figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        stats = None
+    return Response(metrics.render(stats), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @router.get("/docs", include_in_schema=False)

@@ -73,7 +73,7 @@ async def _frames(
     upcoming = asyncio.ensure_future(anext(events, None))
     last = "run.finished"
     try:
-        while await _comes(upcoming, ended, until):
+        while await _wait_for_event(upcoming, ended, until):
             if (event := upcoming.result()) is None:
                 if last == "run.finished":
                     return
@@ -84,13 +84,13 @@ async def _frames(
     except CodingAgentError:
         log.exception("the stream of run %s broke", run_id)
     finally:
-        await _drop(ended, upcoming)
+        await _cancel_all(ended, upcoming)
         if isinstance(events, AsyncGenerator):
             await events.aclose()
     yield _stream_end(run_id, after)
 
 
-async def _comes(
+async def _wait_for_event(
     upcoming: "asyncio.Future[LoggedEvent | None]",
     ended: "asyncio.Future[None]",
     until: float | None,
@@ -101,7 +101,7 @@ async def _comes(
     return upcoming.done() and not ended.done()
 
 
-async def _drop(*waiting: "asyncio.Future[Any]") -> None:
+async def _cancel_all(*waiting: "asyncio.Future[Any]") -> None:
     """End what is waited for no longer."""
     for future in waiting:
         future.cancel()

@@ -4,10 +4,10 @@ import sys
 
 from rich.console import Console
 
-from api.terminal.display.live_display import Progress
-from api.terminal.display.plain_display import PlainProgress
-from api.terminal.display.run_display import Drawing
-from api.terminal.display.script_display import JsonLines, ResultOnly
+from api.terminal.display.live_display import LiveDisplay
+from api.terminal.display.plain_display import PlainDisplay
+from api.terminal.display.run_display import RunDisplay
+from api.terminal.display.script_display import JsonDisplay, ResultDisplay
 
 
 def console_for(out: object = None) -> Console:
@@ -15,12 +15,12 @@ def console_for(out: object = None) -> Console:
     return Console(file=out or sys.stdout, markup=False, highlight=False, emoji=False)  # type: ignore[arg-type]
 
 
-def drawing_for(*, json: bool = False, quiet: bool = False) -> Drawing:
+def choose_display(*, json: bool = False, quiet: bool = False) -> RunDisplay:
     """Live on a terminal, plain lines elsewhere, terse where asked."""
     if json:
-        return JsonLines(sys.stdout)
+        return JsonDisplay(sys.stdout)
     if quiet:
-        return ResultOnly(sys.stdout)
+        return ResultDisplay(sys.stdout)
     console = console_for()
     draws = sys.stdout.isatty() and console.is_interactive and not console.is_dumb_terminal
-    return Progress(console) if draws else PlainProgress(sys.stdout)
+    return LiveDisplay(console) if draws else PlainDisplay(sys.stdout)

@@ -12,10 +12,10 @@ from api.terminal.display.result_lines import (
     review_lines,
     validation_lines,
 )
-from api.terminal.display.run_state import RunPicture
+from api.terminal.display.run_state import DisplayState
 from api.terminal.display.tool_label import tool_label
 from api.terminal.text.human_units import duration, plural
-from api.terminal.text.line_wrapper import Speech
+from api.terminal.text.line_wrapper import StreamingLineWrapper
 from api.terminal.text.styled_line import BLANK, Line, Mark, tail
 from api.terminal.text.untrusted_fields import Fields
 
@@ -34,7 +34,7 @@ _NODE_MARKS: Final[dict[str, Mark]] = {
 _SAID: Final = {"ok": "", "request_changes": "changes are asked for", "no_changes": "nothing to do"}
 
 
-class Narration:
+class EventLines:
     """Folds a run's events into lines; `picture` is the newest state, `width` the lines' width.
 
     Lines below a node stand under its name, which is told with the first of them: a node that had
@@ -42,15 +42,15 @@ class Narration:
     """
 
     def __init__(self, width: int) -> None:
-        self.picture = RunPicture()
+        self.state = DisplayState()
         self.width = width
-        self._speech = Speech(width - _INDENT)
-        self._thought = Speech(width - _INDENT)
-        self._speaker = ""
-        self._heading: Line | None = None
+        self._text_wrapper = StreamingLineWrapper(width - _INDENT)
+        self._thinking_wrapper = StreamingLineWrapper(width - _INDENT)
+        self._speaking_role = ""
+        self._node_line: Line | None = None
         self._calls: dict[str, Fields] = {}
         self._last: Literal["nothing", "line", "block"] = "nothing"
-        self._tellers: dict[str, Callable[[Fields], list[Line]]] = {
+        self._renderers: dict[str, Callable[[Fields], list[Line]]] = {
             "run.queued": self._queued,
             "run.started": self._started,
             "run.resumed": self._resumed,
@@ -63,52 +63,52 @@ class Narration:
             "tool.finished": self._tool_finished,
         }
 
-    def tell(self, data: object) -> list[Line]:
+    def render(self, data: object) -> list[Line]:
         """The lines of one event; an unknown type has none."""
         event = Fields(data)
         kind = event.line("type")
-        self._speech.width = self._thought.width = self.width - _INDENT
-        lines = [] if kind == "role.text" else self._paragraph()
+        self._text_wrapper.width = self._thinking_wrapper.width = self.width - _INDENT
+        lines = [] if kind == "role.text" else self._flush_text()
         if kind != "role.thinking":
-            self._thought.flush()
-        self.picture.apply(event)
-        if teller := self._tellers.get(kind):
-            return lines + teller(event)
+            self._thinking_wrapper.flush()
+        self.state.apply(event)
+        if renderer := self._renderers.get(kind):
+            return lines + renderer(event)
         if result := _RESULTS.get(kind):
-            return lines + self._below(result(event))
+            return lines + self._indent_under_node(result(event))
         return lines
 
     @property
     def saying(self) -> str:
         """The unfinished line of what the role says or thinks now."""
-        return (self._thought if self.picture.thinking else self._speech).rest.strip()
+        return (self._thinking_wrapper if self.state.thinking else self._text_wrapper).rest.strip()
 
     def _queued(self, event: Fields) -> list[Line]:
         position = event.whole("position")
         text = f"queued, position {position}" if position else "queued"
-        return self._told([Line(text, tone="dim")])
+        return self._note_line([Line(text, tone="dim")])
 
     def _started(self, event: Fields) -> list[Line]:
         again = (event.whole("attempt") or 1) > 1
         if again:
             return []
-        title = self._apart(_title(event))
+        title = self._with_blank_line(_title(event))
         self._last = "block"
         return title
 
     def _resumed(self, event: Fields) -> list[Line]:
-        self._heading = None
+        self._node_line = None
         parts = ("resumed", event.line("reason"), f"attempt {event.whole('attempt') or '?'}")
-        return self._apart([Line(" · ".join(part for part in parts if part), tone="dim")])
+        return self._with_blank_line([Line(" · ".join(part for part in parts if part), tone="dim")])
 
     def _finished(self, event: Fields) -> list[Line]:
-        self._heading = None
-        picture = self.picture
-        return self._apart(end_lines(event, picture.tokens, picture.elapsed))
+        self._node_line = None
+        state = self.state
+        return self._with_blank_line(end_lines(event, state.tokens, state.elapsed))
 
     def _node_started(self, event: Fields) -> list[Line]:
         self._calls.clear()
-        self._heading = Line(_node_name(event), mark="open", tone="strong")
+        self._node_line = Line(_node_name(event), mark="open", tone="strong")
         return []
 
     def _node_finished(self, event: Fields) -> list[Line]:
@@ -116,21 +116,25 @@ class Narration:
         said = _SAID.get(outcome, outcome.replace("_", " "))
         text = "  ".join(part for part in (_node_name(event), said) if part)
         mark = _NODE_MARKS.get(outcome, "warn")
-        line = Line(text, mark=mark, right=_took(event), tone="strong")
-        if self._heading:
-            self._heading = None
-            return self._apart([line]) if self._last == "block" else self._told([line])
+        line = Line(text, mark=mark, right=_duration_of(event), tone="strong")
+        if self._node_line:
+            self._node_line = None
+            return (
+                self._with_blank_line([line]) if self._last == "block" else self._note_line([line])
+            )
         self._last = "block"
         return [line]
 
     def _text(self, event: Fields) -> list[Line]:
         role = event.line("role")
-        lines = self._paragraph() if role != self._speaker else []
-        self._speaker = role
-        return lines + self._below(_said(self._speech.feed(event.text("text"))))
+        lines = self._flush_text() if role != self._speaking_role else []
+        self._speaking_role = role
+        return lines + self._indent_under_node(
+            _spoken_lines(self._text_wrapper.feed(event.text("text")))
+        )
 
     def _thinking(self, event: Fields) -> list[Line]:
-        self._thought.feed(event.text("text"))
+        self._thinking_wrapper.feed(event.text("text"))
         return []
 
     def _tool_started(self, event: Fields) -> list[Line]:
@@ -144,42 +148,42 @@ class Narration:
         head = Line(
             tool_label(call),
             indent=2,
-            right=f"{bad} · {_took(event)}" if bad else _took(event),
+            right=f"{bad} · {_duration_of(event)}" if bad else _duration_of(event),
             tone="dim",
             right_tone="warn" if bad else "dim",
             wrap=False,
         )
         output = event.text("output")
         if bad:
-            return self._below([head, *tail(output, _BAD_OUTPUT, 4)])
+            return self._indent_under_node([head, *tail(output, _BAD_OUTPUT, 4)])
         shell = call.line("tool") == "bash"
-        return self._below([head, *(tail(output, _OK_OUTPUT, 4) if shell else [])])
+        return self._indent_under_node([head, *(tail(output, _OK_OUTPUT, 4) if shell else [])])
 
-    def _paragraph(self) -> list[Line]:
+    def _flush_text(self) -> list[Line]:
         """What was said and not yet shown, because its line was not full."""
-        return self._below(_said(self._speech.flush()))
+        return self._indent_under_node(_spoken_lines(self._text_wrapper.flush()))
 
-    def _below(self, lines: list[Line]) -> list[Line]:
+    def _indent_under_node(self, lines: list[Line]) -> list[Line]:
         """Lines of the node that works now, under its name."""
-        if not lines or not self._heading:
+        if not lines or not self._node_line:
             return lines
-        heading, self._heading = self._heading, None
-        return self._apart([heading, *lines])
+        node_line, self._node_line = self._node_line, None
+        return self._with_blank_line([node_line, *lines])
 
-    def _apart(self, lines: list[Line]) -> list[Line]:
+    def _with_blank_line(self, lines: list[Line]) -> list[Line]:
         """Lines below an empty one."""
-        return self._told(lines if self._last == "nothing" else [BLANK, *lines])
+        return self._note_line(lines if self._last == "nothing" else [BLANK, *lines])
 
-    def _told(self, lines: list[Line]) -> list[Line]:
+    def _note_line(self, lines: list[Line]) -> list[Line]:
         self._last = "line"
         return lines
 
 
-def _said(lines: list[str]) -> list[Line]:
+def _spoken_lines(lines: list[str]) -> list[Line]:
     return [Line(line, indent=2, wrap=False) for line in lines]
 
 
-def _took(event: Fields) -> str:
+def _duration_of(event: Fields) -> str:
     return duration((event.number("durationMs") or 0) / 1000)
 
 

@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.style import Style
 from rich.text import Text
 
-from api.terminal.display.event_lines import Narration
+from api.terminal.display.event_lines import EventLines
 from api.terminal.display.run_display import Event
-from api.terminal.display.run_state import NODES, RunPicture
+from api.terminal.display.run_state import NODES, DisplayState
 from api.terminal.text.human_units import count, duration, money
 from api.terminal.text.line_wrapper import wrap
 from api.terminal.text.safe_text import clean
@@ -40,13 +40,13 @@ _DOING: Final = {
 }
 
 
-class Progress:
+class LiveDisplay:
     """The drawing for a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._glyphs = glyphs_for(console.encoding)
-        self._narration = Narration(self._width)
+        self._lines = EventLines(self._width)
         self._frame = 0
         self._live = self._new_live()
 
@@ -68,8 +68,8 @@ class Progress:
         return min(self._console.width, WIDEST)
 
     def show(self, event: Event) -> None:
-        self._narration.width = self._width
-        lines = self._narration.tell(event)
+        self._lines.width = self._width
+        lines = self._lines.render(event)
         drawn = [text for line in lines for text in line_texts(line, self._width, self._glyphs)]
         if drawn:
             self._console.print(Group(*drawn))
@@ -100,52 +100,52 @@ class Progress:
         )
 
     def _foot(self) -> Group:
-        picture, width = self._narration.picture, self._width - 1
-        if not picture.status:
+        state, width = self._lines.state, self._width - 1
+        if not state.status:
             return Group(Text("starting", style=_STYLES["dim"]))
-        if picture.final:
+        if state.final:
             return Group()
-        tools = duration(picture.tools_elapsed) if picture.tools else ""
-        totals = f"{count(picture.tokens.total)} tokens · {money(picture.cost_usd)}"
+        tools = duration(state.tools_elapsed) if state.tools else ""
+        totals = f"{count(state.tokens.total)} tokens · {money(state.cost_usd)}"
         return Group(
             Text(),
             spread(self._now(), Text(tools, style=_STYLES["dim"]), width),
-            rail(picture, self._glyphs, self._frame, width),
+            rail(state, self._glyphs, self._frame, width),
             spread(
                 Text(totals, style=_STYLES["dim"]),
-                Text(duration(picture.elapsed), style=_STYLES["dim"]),
+                Text(duration(state.elapsed), style=_STYLES["dim"]),
                 width,
             ),
         )
 
     def _now(self) -> Text:
         """What happens at this moment, in one line."""
-        narration, picture = self._narration, self._narration.picture
-        if picture.waiting:
+        lines, state = self._lines, self._lines.state
+        if state.waiting:
             return Text("waiting for an answer to the plan", style=_STYLES["warn"])
-        if picture.tools:
-            first, *others = picture.tools.values()
+        if state.tools:
+            first, *others = state.tools.values()
             more = f"  (and {len(others)} more)" if others else ""
-            return Text(f"{picture.role}  {first}{more}")
-        if said := narration.saying:
-            tone: Tone = "dim" if picture.thinking else "plain"
-            return Text(f"{picture.role}  {said}", style=_STYLES[tone])
-        doing = f"{picture.role} is at work" if picture.role else _DOING.get(picture.node, "")
-        return Text(doing or picture.status, style=_STYLES["dim"])
+            return Text(f"{state.role}  {first}{more}")
+        if said := lines.saying:
+            tone: Tone = "dim" if state.thinking else "plain"
+            return Text(f"{state.role}  {said}", style=_STYLES[tone])
+        doing = f"{state.role} is at work" if state.role else _DOING.get(state.node, "")
+        return Text(doing or state.status, style=_STYLES["dim"])
 
 
-def rail(picture: RunPicture, glyphs: Glyphs, frame: int, width: int) -> Text:
+def rail(state: DisplayState, glyphs: Glyphs, frame: int, width: int) -> Text:
     """The eight nodes and where the run is; below 76 columns only where it is."""
     signs = {"todo": glyphs.todo, "done": glyphs.good, "bad": glyphs.bad, "open": glyphs.warn}
     tones: dict[str, Tone] = {"todo": "dim", "done": "good", "bad": "bad", "open": "warn"}
     working = glyphs.working[frame % len(glyphs.working)]
     line = Text(no_wrap=True, overflow="ellipsis")
     for number, node in enumerate(NODES, 1):
-        mark = picture.nodes[node]
+        mark = state.nodes[node]
         now = mark == "now"
-        if width < 75 and node != picture.node:
+        if width < 75 and node != state.node:
             continue
-        sign = glyphs.warn if now and picture.waiting else working
+        sign = glyphs.warn if now and state.waiting else working
         line.append(sign if now else signs[mark], _STYLES["now" if now else tones[mark]])
         line.append(f" {node}", _STYLES["strong"] if now else _STYLES["dim"])
         line.append(f"  {number} of {len(NODES)}" if width < 75 else "  ", _STYLES["dim"])

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Final, Self, TextIO
 
-from api.terminal.display.event_lines import Narration
+from api.terminal.display.event_lines import EventLines
 from api.terminal.display.run_display import Event
 from api.terminal.text.human_units import duration
 from api.terminal.text.safe_text import clean
@@ -14,14 +14,14 @@ _LONGEST: Final = 2000
 _CUT: Final = 200
 
 
-class PlainProgress:
+class PlainDisplay:
     """Writes each line with the run's time before it, and nothing twice."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._encoding = out.encoding or "utf-8"  # a stream without one takes all letters
         self._glyphs = glyphs_for(self._encoding)
-        self._narration = Narration(_LONGEST)
+        self._lines = EventLines(_LONGEST)
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +35,7 @@ class PlainProgress:
         self._out.flush()
 
     def show(self, event: Event) -> None:
-        lines = [line for line in self._narration.tell(event) if line.text]
+        lines = [line for line in self._lines.render(event) if line.text]
         for line in lines:
             self._write(self._row(line))
         if lines:
@@ -60,7 +60,7 @@ class PlainProgress:
         text = line.text if line.wrap or len(line.text) <= _CUT else line.text[: _CUT - 1] + "…"
         mark = f"{sign} " if sign else ""
         right = f"  ({line.right})" if line.right else ""
-        elapsed = duration(self._narration.picture.elapsed)
+        elapsed = duration(self._lines.state.elapsed)
         return f"{elapsed:>7}  {' ' * line.indent}{mark}{text}{right}"
 
     def _write(self, row: str) -> None:

@@ -70,8 +70,8 @@ def change_lines(change: Fields, indent: int = 2) -> list[Line]:
     ]
     moved = change.line("baseSha")[:10]
     over = f"the base branch moved: the change now stands on {moved}"
-    told = [Line(over, indent, mark="warn", tone="warn")] if moved else []
-    return [*told, head, *cut(rows, _MAX_FILES, "files")]
+    warning = [Line(over, indent, mark="warn", tone="warn")] if moved else []
+    return [*warning, head, *cut(rows, _MAX_FILES, "files")]
 
 
 def validation_lines(validation: Fields, indent: int = 2) -> list[Line]:

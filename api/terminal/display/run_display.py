@@ -12,7 +12,7 @@ Event = Mapping[str, Any]
 _TICK_S = 0.125
 
 
-class Drawing(Protocol):
+class RunDisplay(Protocol):
     """Shows a run while it is entered."""
 
     def __enter__(self) -> Self: ...
@@ -52,25 +52,25 @@ class Watcher(Protocol):
     async def close(self) -> None: ...
 
 
-async def draw(events: AsyncIterator[dict[str, Any]], drawing: Drawing) -> int:
+async def draw(events: AsyncIterator[dict[str, Any]], display: RunDisplay) -> int:
     """Show a run to the end of its events; the exit code of its last `run.finished`."""
-    with drawing:
-        return exit_code(await follow(events, drawing))
+    with display:
+        return exit_code(await follow(events, display))
 
 
 async def follow(
-    events: AsyncIterator[dict[str, Any]], drawing: Drawing, watcher: Watcher | None = None
+    events: AsyncIterator[dict[str, Any]], display: RunDisplay, watcher: Watcher | None = None
 ) -> str | None:
     """Feed a drawing that is entered already; the last end's status. `watcher` is told all too."""
     status: str | None = None
-    ticking = asyncio.create_task(_tick(drawing))
+    ticking = asyncio.create_task(_tick(display))
     try:
         async for event in events:
             if watcher:
                 await watcher.on_event(event)
             if event.get("type") == "run.finished":
                 status = str(event.get("status"))
-            drawing.show(event)
+            display.show(event)
     finally:
         if watcher:
             await watcher.close()
@@ -80,7 +80,7 @@ async def follow(
     return status
 
 
-async def _tick(drawing: Drawing) -> None:
+async def _tick(display: RunDisplay) -> None:
     while True:
         await asyncio.sleep(_TICK_S)
-        drawing.tick()
+        display.tick()

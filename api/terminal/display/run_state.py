@@ -23,7 +23,7 @@ _MARKS: Final[dict[str, NodeMark]] = {
 
 
 @dataclass
-class RunPicture:
+class DisplayState:
     """The newest known state of one run."""
 
     run_id: str = ""

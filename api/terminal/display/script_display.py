@@ -11,7 +11,7 @@ from api.terminal.text.safe_text import clean
 from api.terminal.text.untrusted_fields import Fields
 
 
-class _Silent:
+class _ScriptDisplay:
     """What the drawings for programs have in common: our own words go to standard error."""
 
     def __init__(self, out: TextIO) -> None:
@@ -42,7 +42,7 @@ class _Silent:
         sys.stderr.flush()
 
 
-class JsonLines(_Silent):
+class JsonDisplay(_ScriptDisplay):
     """Each event as the server sends it, one a line; on a terminal with escapes alone."""
 
     def show(self, event: Event) -> None:
@@ -55,7 +55,7 @@ class JsonLines(_Silent):
         self._out.flush()
 
 
-class ResultOnly(_Silent):
+class ResultDisplay(_ScriptDisplay):
     """One line at the end of each attempt of the run."""
 
     def __init__(self, out: TextIO) -> None:

@@ -1,1 +1,1 @@
-from .diff_pager import coloured as coloured
+from .diff_pager import colour_line as colour_line

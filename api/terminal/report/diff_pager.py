@@ -25,21 +25,21 @@ def print_diff(diff: bytes, console: Console) -> None:
         sys.stdout.buffer.write(diff)
         sys.stdout.buffer.flush()
         return
-    lines = [coloured(line) for line in clean(diff.decode("utf-8", "replace")).splitlines()]
-    if len(lines) >= console.height and _paged(lines, console):
+    lines = [colour_line(line) for line in clean(diff.decode("utf-8", "replace")).splitlines()]
+    if len(lines) >= console.height and _show_in_pager(lines, console):
         return
     for line in lines:
         console.print(line, soft_wrap=True)
 
 
-def coloured(line: str) -> Text:
+def colour_line(line: str) -> Text:
     for starts, style in _STYLES:
         if line.startswith(starts):
             return Text(line, style=style)
     return Text(line)
 
 
-def _paged(lines: list[Text], console: Console) -> bool:
+def _show_in_pager(lines: list[Text], console: Console) -> bool:
     """Whether the user's pager, or `less`, took the lines."""
     with console.capture() as capture:
         for line in lines:

@@ -5,12 +5,12 @@ from rich.cells import cell_len, chop_cells
 _NARROWEST = 10
 
 
-class Speech:
+class StreamingLineWrapper:
     """Breaks streamed text at `width` cells; what is not yet a whole line stays in `rest`."""
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self._said = False
+        self._spoken_lines = False
         self._wrapped = False
         self.rest = ""
 
@@ -23,26 +23,26 @@ class Speech:
         *whole, self.rest = (self.rest + text).split("\n")
         lines: list[str] = []
         for line in whole:
-            lines += self._kept(wrap(line, max(self.width, _NARROWEST)))
+            lines += self._merge_blank_lines(wrap(line, max(self.width, _NARROWEST)))
         *broken, self.rest = wrap(self.rest, max(self.width, _NARROWEST), keep_end=True)
         self._wrapped = bool(broken) and not self.rest
-        return lines + self._kept(broken)
+        return lines + self._merge_blank_lines(broken)
 
     def flush(self) -> list[str]:
         """What is left, at the end of a paragraph."""
-        lines = self._kept([self.rest.rstrip()] if self.rest.strip() else [])
-        self.rest, self._said, self._wrapped = "", False, False
+        lines = self._merge_blank_lines([self.rest.rstrip()] if self.rest.strip() else [])
+        self.rest, self._spoken_lines, self._wrapped = "", False, False
         return lines
 
-    def _kept(self, lines: list[str]) -> list[str]:
+    def _merge_blank_lines(self, lines: list[str]) -> list[str]:
         kept: list[str] = []
         for line in lines:
             if line.strip():
                 kept.append(line.rstrip())
-                self._said = True
-            elif self._said:
+                self._spoken_lines = True
+            elif self._spoken_lines:
                 kept.append("")
-                self._said = False
+                self._spoken_lines = False
         return kept
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from api.cli.run_arguments import RunOrder
-from api.cli.watched_run import Attendance
+from api.cli.watched_run import WatchedRun
 from api.client.local_runs import LocalRuns
 from api.client.runs_protocol import PlanAnswer, RaisedLimits
-from api.terminal.display.plain_display import PlainProgress
-from api.terminal.display.run_display import Drawing
-from api.terminal.display.script_display import ResultOnly
+from api.terminal.display.plain_display import PlainDisplay
+from api.terminal.display.run_display import RunDisplay
+from api.terminal.display.script_display import ResultDisplay
 from api.terminal.report.run_report import report_lines
 from graph.errors import (
     CodingAgentError,
@@ -46,8 +46,8 @@ async def local(house: House) -> AsyncIterator[LocalRuns]:
         yield LocalRuns(service, patience_s=0.1)
 
 
-def seat(runs: LocalRuns, drawing: Drawing) -> Attendance:
-    return Attendance(runs, drawing, suffix="", asks=False)
+def watched(runs: LocalRuns, display: RunDisplay) -> WatchedRun:
+    return WatchedRun(runs, display, suffix="", asks=False)
 
 
 async def started(runs: LocalRuns, **more: object) -> str:
@@ -62,9 +62,9 @@ async def ended(runs: LocalRuns, run_id: str) -> list[str]:
 async def test_a_run_goes_to_its_end_in_this_process(house: House) -> None:
     out = io.StringIO()
     async with local(house) as runs:
-        with ResultOnly(out) as quiet:
+        with ResultDisplay(out) as quiet:
             order = RunOrder(REQUEST, "Starts from HEAD.", None)
-            assert await seat(runs, quiet).run(order) == 0
+            assert await watched(runs, quiet).run(order) == 0
     assert out.getvalue().startswith("succeeded  ")
 
 
@@ -95,12 +95,12 @@ async def test_a_plan_answered_by_another_command_goes_on_there(house: House) ->
     out, other_out = io.StringIO(), io.StringIO()
     async with local(house) as runs:
         run_id = await started(runs, approve_plan=True)
-        with PlainProgress(out) as drawing:
-            watching = asyncio.create_task(seat(runs, drawing).watch(run_id))
+        with PlainDisplay(out) as display:
+            watching = asyncio.create_task(watched(runs, display).watch(run_id))
             await until(lambda: "coding-agent approve" in out.getvalue())
             async with local(house) as others:
-                with PlainProgress(other_out) as other:
-                    assert await seat(others, other).answer(run_id, "approve", "") == 0
+                with PlainDisplay(other_out) as other:
+                    assert await watched(others, other).answer(run_id, "approve", "") == 0
             assert await watching == 0
     assert f"coding-agent approve {run_id}\n" in out.getvalue()
     assert "✓ approve  approved" in out.getvalue()
@@ -119,7 +119,7 @@ async def test_a_stale_answer_is_refused(house: House) -> None:
         assert (await ended(runs, run_id))[-1] == "run.finished"
         assert (await runs.view(run_id))["status"] == "rejected"
         with pytest.raises(CodingAgentError) as caught:
-            await seat(runs, ResultOnly(io.StringIO())).answer(run_id, "approve", "")
+            await watched(runs, ResultDisplay(io.StringIO())).answer(run_id, "approve", "")
     assert caught.value.code == "run_not_waiting"
 
 
@@ -127,9 +127,9 @@ async def test_an_interrupt_cancels_the_run_and_waits_for_its_end(house: House) 
     house.pace.hold("code")
     out = io.StringIO()
     async with local(house) as runs:
-        with PlainProgress(out) as drawing:
+        with PlainDisplay(out) as display:
             order = RunOrder(REQUEST, "", None)
-            running = asyncio.create_task(seat(runs, drawing).run(order))
+            running = asyncio.create_task(watched(runs, display).run(order))
             await house.pace.reached("code")
             os.kill(os.getpid(), signal.SIGINT)
             async with asyncio.timeout(10):
@@ -154,8 +154,8 @@ async def test_a_cancelled_run_is_resumed_to_its_end(house: House) -> None:
     house.pace.let_go("code")
     out = io.StringIO()
     async with local(house) as runs:
-        with ResultOnly(out) as quiet:
-            assert await seat(runs, quiet).resume(run_id, RaisedLimits()) == 0
+        with ResultDisplay(out) as quiet:
+            assert await watched(runs, quiet).resume(run_id, RaisedLimits()) == 0
         with pytest.raises(RunFinished):
             await runs.cancel(run_id)
     assert out.getvalue().startswith("succeeded")
@@ -226,8 +226,8 @@ async def test_watching_a_run_that_nobody_drives_ends_with_what_to_do(house: Hou
     run_id = await left_behind(house, "code")
     out = io.StringIO()
     async with local(house) as runs, asyncio.timeout(10):
-        with PlainProgress(out) as drawing, pytest.raises(RunAbandoned) as raised:
-            await seat(runs, drawing).watch(run_id)
+        with PlainDisplay(out) as display, pytest.raises(RunAbandoned) as raised:
+            await watched(runs, display).watch(run_id)
     assert f"coding-agent resume {run_id}" in raised.value.hint
     assert "plan" in out.getvalue()
 
@@ -246,8 +246,8 @@ async def test_a_watcher_stays_while_a_server_comes_back(house: House) -> None:
 async def test_a_run_that_nobody_drives_is_resumed_here(house: House) -> None:
     run_id = await left_behind(house, "code")
     async with local(house) as runs:
-        with ResultOnly(io.StringIO()) as quiet:
-            assert await seat(runs, quiet).resume(run_id, RaisedLimits(max_cost_usd=2.0)) == 0
+        with ResultDisplay(io.StringIO()) as quiet:
+            assert await watched(runs, quiet).resume(run_id, RaisedLimits(max_cost_usd=2.0)) == 0
         events = [event async for event in runs.events(run_id)]
     kinds = [event["type"] for event in events]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))

@@ -54,17 +54,17 @@ async def test_a_result_waits_for_its_nodes_events(tmp_path: Path) -> None:
         def put(channel: str, task_id: str) -> "asyncio.Task[None]":
             return asyncio.create_task(saver.aput_writes(config, [(channel, 1)], task_id))
 
-        barrier.started("one")
-        barrier.started("two")
-        held = [put("plan", "one"), put("plan", "two")]
+        barrier.hold("one")
+        barrier.hold("two")
+        is_held = [put("plan", "one"), put("plan", "two")]
         await asyncio.gather(put("__interrupt__", "one"), put("plan", "other"))
         await asyncio.sleep(0.05)
-        assert not any(task.done() for task in held)
-        barrier.logged("one")
-        await held[0]
-        assert not held[1].done()
+        assert not any(task.done() for task in is_held)
+        barrier.release("one")
+        await is_held[0]
+        assert not is_held[1].done()
         barrier.stop()
-        await held[1]
+        await is_held[1]
         await put("plan", "late")
         found = await saver.aget_tuple(config)
         assert found
@@ -80,7 +80,7 @@ async def test_half_a_result_of_a_node_that_did_not_end_is_no_result(tmp_path: P
         found = await saver.aget_tuple(config)
         assert found
         assert not found.pending_writes
-        assert not await saver.over(config)
+        assert not await saver.ended_tasks(config)
 
 
 class SlowStore(SqliteStore):

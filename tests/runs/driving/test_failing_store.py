@@ -153,19 +153,19 @@ async def test_old_runs_and_folders_of_none_are_removed(house: House) -> None:
 
 async def test_what_untrusted_code_wrote_goes_first(house: House) -> None:
     """A folder of no run is handed to whoever knows trees before it is removed."""
-    gone: list[str] = []
+    dead_services: list[str] = []
     stray = house.folder / "runs" / new_run_id()
     stray.mkdir(parents=True)
     os.utime(stray, (0, 0))
 
     async def on_delete(run_id: str) -> None:
         assert stray.exists()
-        gone.append(run_id)
+        dead_services.append(run_id)
 
     async with house.open(pick_up=False) as service:
         service._janitor._on_delete = on_delete
         await service._janitor.round(time.time())
-    assert gone == [stray.name]
+    assert dead_services == [stray.name]
     assert not stray.exists()
 
 

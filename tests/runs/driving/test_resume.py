@@ -87,7 +87,7 @@ async def test_a_command_that_was_not_kept_is_given_again(house: House) -> None:
         await service.resume(run_id, ME, max_fix_rounds=3)
         await house.pace.reached("fix")
     async with open_checkpointer(RunFolder.of(house.folder / "runs", run_id).checkpoint) as saver:
-        await saver.take_back({"configurable": {"thread_id": run_id}})
+        await saver.discard_command({"configurable": {"thread_id": run_id}})
     house.pace.let_go("fix")
     async with house.open() as service:
         assert done(await log_of(service, run_id)) == [4, 2, 2, 1, 2, 1, 1]
@@ -113,7 +113,7 @@ async def test_a_resumed_run_that_is_stopped_at_any_moment_does_nothing_twice(
     moments = Moments(house, tmp_path_factory.mktemp("moments"))
     async with moments.open() as service:
         run_id = await ended(service, house)
-        await service._dispatch.settled(run_id)
+        await service._dispatch.wait_settled(run_id)
         moments.watching = True
         await service.resume(run_id, ME, max_fix_rounds=3)
         expected = done(await log_of(service, run_id))

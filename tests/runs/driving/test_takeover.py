@@ -219,7 +219,7 @@ async def test_a_run_asked_for_in_a_process_is_driven_there(house: House) -> Non
 
 
 async def change(store: SqliteStore, run_id: str, **changes: Any) -> None:
-    await store.transact(run_id, lambda run: Step(run.but(**changes)))
+    await store.transact(run_id, lambda run: Step(run.replace(**changes)))
 
 
 async def test_a_drive_that_lost_its_lease_writes_no_more(house: House) -> None:
@@ -293,9 +293,9 @@ async def test_an_answer_that_came_before_the_crash_is_not_asked_for_again(house
             run,
             approval=Approval(decision="approve"),
             now=time.time(),
-            entrance=transitions.Entrance(),
+            admission=transitions.Admission(),
         )
-        return Step(step.run.but(status="running"), step.entries)
+        return Step(step.run.replace(status="running"), step.entries)
 
     await store.transact(run_id, answered)
     await store.close()

@@ -72,12 +72,12 @@ def test_without_an_operators_limit_any_may_be_set(tmp_path: Path) -> None:
 def test_other_limits_for_another_attempt(tmp_path: Path) -> None:
     config = config_of(tmp_path, limits=LIMITS)
     accepted = config.accept(request(max_cost_usd=1))
-    assert config.lowered(accepted, {})["max_cost_usd"] == 1
-    assert config.lowered(accepted, {"max_cost_usd": 3})["max_cost_usd"] == 3
+    assert config.with_limits(accepted, {})["max_cost_usd"] == 1
+    assert config.with_limits(accepted, {"max_cost_usd": 3})["max_cost_usd"] == 3
     with pytest.raises(LimitRaised):
-        config.lowered(accepted, {"max_cost_usd": 6})
+        config.with_limits(accepted, {"max_cost_usd": 6})
     stricter = config_of(tmp_path, limits=LIMITS.model_copy(update={"max_cost_usd": 0.5}))
-    assert stricter.lowered(accepted, {})["max_cost_usd"] == 0.5
+    assert stricter.with_limits(accepted, {})["max_cost_usd"] == 0.5
 
 
 def test_the_model_of_each_role(tmp_path: Path) -> None:

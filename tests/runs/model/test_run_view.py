@@ -10,7 +10,7 @@ from tests.standins.services.run_service import REQUEST
 
 
 def run_of(**changes: Any) -> Run:
-    return Run(run_id="r", owner="o", request=REQUEST, created_at=0.0, updated_at=1.5).but(
+    return Run(run_id="r", owner="o", request=REQUEST, created_at=0.0, updated_at=1.5).replace(
         **changes
     )
 

@@ -16,7 +16,7 @@ from runs.model import transitions
 from runs.model.log_entry import entry
 from runs.model.run import Lease, OpenNode, Run
 from runs.model.run_record import FINAL
-from runs.model.transitions import LEASE_S, Ending, Entrance, LeaseLost, Step
+from runs.model.transitions import LEASE_S, Admission, Ending, LeaseLost, Step
 from tests.standins.services.run_service import REQUEST
 
 STARTED = RunStarted(repo_url="a/b", prompt="p", models={}, version="1", attempt=1)
@@ -24,7 +24,7 @@ NOBODY: frozenset[str] = frozenset()
 
 
 def run_of(**changes: Any) -> Run:
-    return Run(run_id="r", owner="o", request=REQUEST).but(**changes)
+    return Run(run_id="r", owner="o", request=REQUEST).replace(**changes)
 
 
 def lease_of(token: str, now: float, service: str = "s") -> Lease:
@@ -68,12 +68,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(service=st.sampled_from(["one", "two"]), dead=st.sampled_from(["", "one", "two"]))
     def claim(self, service: str, dead: str) -> None:
         lease, story = self.lease(service), self.story
-        gone = frozenset({dead} - {service})
-        held = story.run.held(story.now, gone)
+        dead_services = frozenset({dead} - {service})
+        is_held = story.run.is_held(story.now, dead_services)
         asked = story.run.lease is not None and not story.run.lease.token
-        step = transitions.claim(story.run, lease=lease, now=story.now, gone=gone, started=STARTED)
+        step = transitions.claim(
+            story.run, lease=lease, now=story.now, dead_services=dead_services, started=STARTED
+        )
         if story.take(step):
-            assert not held or asked
+            assert not is_held or asked
             self.tokens[service] = lease.token
 
     @rule(service=st.sampled_from(["one", "two"]), node=st.sampled_from(["plan", "code"]))
@@ -131,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
     def cancel(self, service: str) -> None:
         try:
             step = transitions.cancel(
-                self.story.run, lease=self.lease(service), now=self.story.now, gone=NOBODY
+                self.story.run, lease=self.lease(service), now=self.story.now, dead_services=NOBODY
             )
         except RunFinished:
             assert self.story.run.final
@@ -140,20 +142,20 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(reserved=st.booleans(), attended=st.booleans())
     def resume(self, reserved: bool, attended: bool) -> None:
-        held = self.story.run.held(self.story.now, NOBODY)
-        entrance = Entrance(lease_of("", self.story.now, "one") if reserved else None)
+        is_held = self.story.run.is_held(self.story.now, NOBODY)
+        admission = Admission(lease_of("", self.story.now, "one") if reserved else None)
         try:
             step = transitions.resume(
                 self.story.run,
                 request=REQUEST,
                 now=self.story.now,
-                gone=NOBODY,
-                entrance=entrance,
+                dead_services=NOBODY,
+                admission=admission,
                 attended=attended,
             )
         except RunError:
             assert self.story.run.status not in ("failed", "cancelled", "interrupted")
-            assert self.story.run.final or self.story.run.status == "waiting" or held or attended
+            assert self.story.run.final or self.story.run.status == "waiting" or is_held or attended
         else:
             self.story.take(step)
 
@@ -163,7 +165,7 @@ class AnyOrder(RuleBasedStateMachine):
         approval = Approval(decision="approve", plan_id="plan-1")
         self.story.take(
             transitions.answer(
-                self.story.run, approval=approval, now=self.story.now, entrance=Entrance()
+                self.story.run, approval=approval, now=self.story.now, admission=Admission()
             )
         )
 
@@ -250,7 +252,7 @@ def test_only_a_waiting_run_takes_an_answer(status: Any) -> None:
             run_of(status=status, plan_id="p"),
             approval=Approval(decision="approve"),
             now=0.0,
-            entrance=Entrance(),
+            admission=Admission(),
         )
 
 
@@ -261,20 +263,20 @@ def test_an_answer_to_another_plan_is_refused() -> None:
             run,
             approval=Approval(decision="approve", plan_id="plan-1"),
             now=0.0,
-            entrance=Entrance(),
+            admission=Admission(),
         )
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))
 def test_which_ends_can_be_resumed(status: Any) -> None:
-    run, entrance = run_of(status=status, attempt=3), Entrance(position=2)
+    run, admission = run_of(status=status, attempt=3), Admission(position=2)
     resume = partial(
         transitions.resume,
         run,
         request=REQUEST,
         now=0.0,
-        gone=NOBODY,
-        entrance=entrance,
+        dead_services=NOBODY,
+        admission=admission,
         attended=True,
     )
     if status in ("succeeded", "no_changes", "rejected"):
@@ -301,8 +303,8 @@ def test_a_run_that_somebody_will_carry_on_is_left_alone(
     status: Any, lease: Lease | None, attended: bool
 ) -> None:
     run = run_of(status=status, lease=lease)
-    given: Any = {"now": 0.0, "gone": NOBODY, "attended": attended}
-    resume = partial(transitions.resume, run, request=REQUEST, entrance=Entrance(), **given)
+    given: Any = {"now": 0.0, "dead_services": NOBODY, "attended": attended}
+    resume = partial(transitions.resume, run, request=REQUEST, admission=Admission(), **given)
     remove = partial(transitions.remove, run, lease=lease_of("mine", 0.0), **given)
     if attended or lease or status == "waiting":
         for act in (resume, remove):
@@ -320,5 +322,5 @@ def test_a_run_whose_end_is_tidied_up_is_not_removed() -> None:
     run = run_of(status="failed", lease=HELD)
     remove = partial(transitions.remove, run, lease=lease_of("mine", 0.0), attended=True)
     with pytest.raises(RunActive):
-        remove(now=0.0, gone=NOBODY)
-    assert remove(now=0.0, gone=frozenset({"s"})).run.held(1.0, NOBODY)
+        remove(now=0.0, dead_services=NOBODY)
+    assert remove(now=0.0, dead_services=frozenset({"s"})).run.is_held(1.0, NOBODY)

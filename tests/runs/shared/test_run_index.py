@@ -34,8 +34,8 @@ def end(status: str) -> Entry:
 
 def store_of(shared: SharedPlaces, service: str) -> SharedStore:
     """With small pages, and an index that reads anew each time."""
-    index = partial(RunIndex, page_lines=5, fresh_s=-1.0)
-    return SharedStore(shared.places, service=service, slots=9, index=index)
+    index = partial(RunIndex, page_rows=5, fresh_s=-1.0)
+    return SharedStore(shared.backend, service=service, slots=9, index=index)
 
 
 class Told:
@@ -63,21 +63,21 @@ class Told:
         line = await live.get(run_id)
         if before.final:
             entries: tuple[Entry, ...] = ()
-            after = before.but(status="running", attempt=before.attempt + 1)
+            after = before.replace(status="running", attempt=before.attempt + 1)
         else:
-            after = before.but(status=random.choice(ENDS))
+            after = before.replace(status=random.choice(ENDS))
             entries = (usage(0.5), end(after.status))
             self.cost += 0.5
             self.ends[after.status] += 1
         wanted = {"status": after.status, "attempt": after.attempt}
-        await self.any_store.transact(run_id, lambda found: Step(found.but(**wanted), entries))
+        await self.any_store.transact(run_id, lambda found: Step(found.replace(**wanted), entries))
         self.runs[run_id] = after
         if after.final and random.random() < 0.3:
             await live.put(run_id, line)  # by one that was held up
 
     async def touch(self, run_id: str) -> None:
         """Change what no line says."""
-        await self.any_store.transact(run_id, lambda found: Step(found.but(node="code")))
+        await self.any_store.transact(run_id, lambda found: Step(found.replace(node="code")))
 
     async def tidy(self) -> None:
         """A janitor that may end before it is done."""
@@ -97,9 +97,11 @@ class Told:
     async def hold(self, store: SharedStore) -> None:
         statuses = Counter(run.status for run in self.runs.values())
         assert await store.count_runs() == dict(statuses)
-        tally = await store.tally()
-        assert dict(tally.of("cost_usd")) == {("coder", "m"): pytest.approx(self.cost)}
-        assert dict(tally.of("run_ends")) == {(name,): n for name, n in self.ends.items()}
+        event_totals = await store.event_totals()
+        assert dict(event_totals.by_name("cost_usd")) == {("coder", "m"): pytest.approx(self.cost)}
+        assert dict(event_totals.by_name("run_ends")) == {
+            (name,): n for name, n in self.ends.items()
+        }
         assert await self.listed(store) == sorted(self.runs, reverse=True)
         failed = [each for each in self.runs.values() if each.status == "failed"]
         newest = sorted((run.run_id for run in failed), reverse=True)
@@ -136,11 +138,11 @@ async def test_folding_changes_nothing_that_is_told(tmp_path: Path, seed: int) -
 
 async def test_the_newest_of_thousands_cost_what_the_newest_of_few_do(tmp_path: Path) -> None:
     shared = SharedPlaces(tmp_path)
-    store = SharedStore(shared.places, service="one", slots=9)
+    store = SharedStore(shared.backend, service="one", slots=9)
     for _ in range(2_000):
         await store.create(run_of(status="failed"), None, lambda _: [])
     await store.refresh()
-    reader = SharedStore(shared.places, service="two", slots=9)
+    reader = SharedStore(shared.backend, service="two", slots=9)
     for table in shared.tables.values():
         table.read = 0
     began = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from graph.errors import RunNotFound
 from runs.model.run import Lease, Run
 from runs.model.transitions import LeaseLost, Step
-from runs.shared.run_version import Edition
+from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
 from runs.store.protocol import IdempotencyKey, RunQuery
 from tests.runs.sqlite.test_store import (
@@ -59,7 +59,7 @@ def shared(tmp_path: Path) -> SharedPlaces:
 
 @pytest.fixture
 async def store(shared: SharedPlaces) -> AsyncIterator[SharedStore]:
-    opened = SharedStore(shared.places, service="one", slots=SLOTS)
+    opened = SharedStore(shared.backend, service="one", slots=SLOTS)
     await opened.open()
     yield opened
     await opened.close()
@@ -68,7 +68,7 @@ async def store(shared: SharedPlaces) -> AsyncIterator[SharedStore]:
 def driver_of(shared: SharedPlaces, service: str = "driver") -> SharedStore:
     """A process that drives runs: it has the run's folder at hand."""
     mount = FolderMount(shared.root)
-    return SharedStore(shared.places, service=service, slots=SLOTS, mount=mount)
+    return SharedStore(shared.backend, service=service, slots=SLOTS, mount=mount)
 
 
 def held_by(service: str) -> Run:
@@ -81,7 +81,7 @@ async def append(store: SharedStore, run: Run, *words: str) -> None:
 
 
 async def test_of_many_writers_none_overwrites_another(shared: SharedPlaces) -> None:
-    stores = [SharedStore(shared.places, service=str(n), slots=SLOTS) for n in range(4)]
+    stores = [SharedStore(shared.backend, service=str(n), slots=SLOTS) for n in range(4)]
     run, _ = await stores[0].create(run_of(), None, lambda _: [])
     await asyncio.gather(
         *(append(store, run, f"{store.service}.{n}") for store in stores for n in range(3))
@@ -92,23 +92,23 @@ async def test_of_many_writers_none_overwrites_another(shared: SharedPlaces) -> 
 
 
 async def test_what_a_driver_tells_outlasts_tables_and_tail(shared: SharedPlaces) -> None:
-    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    driver, web = driver_of(shared), SharedStore(shared.backend, service="web", slots=SLOTS)
     run, _ = await web.create(held_by("driver"), None, lambda _: [text("queued")])
     await append(driver, run, "a", "b")
     await append(driver, run, "c")
     await append(driver, run, "end")
     ended = {"status": "failed", "lease": None}
-    await driver.transact(run.run_id, lambda found: Step(found.but(**ended)))
+    await driver.transact(run.run_id, lambda found: Step(found.replace(**ended)))
     before = await web.events(run.run_id, 0, 10)
     assert [event.data["text"] for event in before] == ["queued", "a", "b", "c", "end"]
     shared.expire()
-    later = SharedStore(shared.places, service="later", slots=SLOTS)
+    later = SharedStore(shared.backend, service="later", slots=SLOTS)
     assert await later.events(run.run_id, 0, 10) == before
     assert [found.run_id for found in await later.find(RunQuery(status="failed"))] == [run.run_id]
     assert (await later.count_runs()) == {"failed": 1}
     await append(later, run, "more")
     assert [event.seq for event in await later.events(run.run_id, 4, 10)] == [5, 6]
-    await driver_of(shared, "next").settle(run.run_id)
+    await driver_of(shared, "next").archive_tail(run.run_id)
     shared.expire()
     assert (await later.events(run.run_id, 5, 10))[0].data == {
         "type": "role.text",
@@ -122,9 +122,9 @@ async def test_a_writer_that_died_halfway_has_written(
 ) -> None:
     """Only the entry that decides is there, not the copy for readers."""
     run, _ = await store.create(run_of(), None, lambda _: [])
-    first = Edition.load(await shared.tables["runs"].get(run.run_id))
-    second = first.after(Step(first.run.but(node="plan"), (text("a"),)), set())
-    await shared.tables["changes"].put(f"{run.run_id}/{second.version}", second.dump())
+    first = RunVersion.load(await shared.tables["runs"].get(run.run_id))
+    second = first.after(Step(first.run.replace(node="plan"), (text("a"),)), set())
+    await shared.tables["changes"].put(f"{run.run_id}/{second.number}", second.dump())
     found = await store.get(run.run_id)
     assert found
     assert (found.node, found.last_seq) == ("plan", 1)
@@ -149,7 +149,7 @@ async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     lost, _ = await store.create(run_of("me"), key, lambda _: [])
     for name in ("runs", "changes", "live"):
         shared.tables[name].kept.clear()
-    other = SharedStore(shared.places, service="two", slots=SLOTS)
+    other = SharedStore(shared.backend, service="two", slots=SLOTS)
     made = await asyncio.gather(
         *(each.create(run_of("me"), key, lambda _: []) for each in (store, other))
     )
@@ -158,7 +158,7 @@ async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
 
 
 async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedPlaces) -> None:
-    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    driver, web = driver_of(shared), SharedStore(shared.backend, service="web", slots=SLOTS)
     run, _ = await web.create(held_by("driver"), None, lambda _: [])
     told: list[str | None] = []
     web.subscribe(told.append)
@@ -167,7 +167,7 @@ async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedP
         await until(lambda: run.run_id in told)
         assert [event.seq for event in await web.events(run.run_id, 0, 10)] == [1]
         shared.tail.items.clear()  # what is put now is not heard of
-        await driver.transact(run.run_id, lambda found: Step(found.but(node="plan")))
+        await driver.transact(run.run_id, lambda found: Step(found.replace(node="plan")))
         told.clear()
         await until(lambda: run.run_id in told)
         found = await web.get(run.run_id)
@@ -180,7 +180,10 @@ async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None
     driver, other = driver_of(shared), driver_of(shared, "other")
     run, _ = await driver.create(held_by("driver"), None, lambda _: [])
     assert [await driver.raise_fence(run.run_id) for _ in range(2)] == [1, 2]
-    assert (await driver.is_anothers(run.run_id), await other.is_anothers(run.run_id)) == (
+    assert (
+        await driver.is_driven_elsewhere(run.run_id),
+        await other.is_driven_elsewhere(run.run_id),
+    ) == (
         False,
         True,
     )
@@ -193,7 +196,7 @@ async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None
 
 
 async def test_a_long_log_is_in_several_files_that_are_read_as_one(shared: SharedPlaces) -> None:
-    driver, web = driver_of(shared), SharedStore(shared.places, service="web", slots=SLOTS)
+    driver, web = driver_of(shared), SharedStore(shared.backend, service="web", slots=SLOTS)
     run, _ = await web.create(held_by("driver"), None, lambda _: [])
     for number in range(12):
         await append(driver, run, f"{number} " + "x" * 60_000)

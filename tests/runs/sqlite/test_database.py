@@ -125,7 +125,7 @@ async def test_a_file_damaged_in_the_middle(path: Path) -> None:
     with pytest.raises(StoreDamaged):
         await damaged.get(run.run_id)
     with pytest.raises(StoreDamaged):
-        await damaged.create(run.but(run_id=new_run_id()), None, lambda _: [])
+        await damaged.create(run.replace(run_id=new_run_id()), None, lambda _: [])
     await damaged.close()
     assert path.read_bytes()[4096:] == content[4096:]
 

@@ -71,7 +71,7 @@ async def test_a_run_comes_back_as_it_was_kept(store: SqliteStore) -> None:
 async def test_a_change_of_the_request_is_kept(store: SqliteStore) -> None:
     run = await add(store)
     wanted = {**run.request, "max_cost_usd": 1.5}
-    await store.transact(run.run_id, lambda found: Step(found.but(request=wanted)))
+    await store.transact(run.run_id, lambda found: Step(found.replace(request=wanted)))
     found = await store.get(run.run_id)
     assert found
     assert found.request == wanted
@@ -242,10 +242,10 @@ async def test_due_is_what_no_living_process_holds(store: SqliteStore) -> None:
 
 
 async def test_runs_to_be_cancelled_are_told_to_who_holds_them(store: SqliteStore) -> None:
-    held = Lease(service=store.service, token="t", until=1.0)
-    mine = await add(store, run_of(status="running", cancelling=True, lease=held))
-    await add(store, run_of(status="running", lease=held))
-    other = held.model_copy(update={"service": "other"})
+    is_held = Lease(service=store.service, token="t", until=1.0)
+    mine = await add(store, run_of(status="running", cancelling=True, lease=is_held))
+    await add(store, run_of(status="running", lease=is_held))
+    other = is_held.model_copy(update={"service": "other"})
     await add(store, run_of(status="running", cancelling=True, lease=other))
     assert await store.cancelling() == [mine.run_id]
 
@@ -266,11 +266,11 @@ async def test_two_processes_share_a_file(store: SqliteStore, tmp_path: Path) ->
     await append(store, run, text("a"))
     await until(lambda: bool(told), within_s=2)
     assert told == [None]
-    held = Lease(service=other.service, token="t", until=1e12)
-    await add(store, run_of(status="running", lease=held))
-    assert await store.gone() == frozenset()
+    is_held = Lease(service=other.service, token="t", until=1e12)
+    await add(store, run_of(status="running", lease=is_held))
+    assert await store.dead_services() == frozenset()
     await other.close()
-    assert await store.gone() == {other.service}
+    assert await store.dead_services() == {other.service}
 
 
 async def test_files_are_for_their_owner_alone(store: SqliteStore, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ async def test_a_reader_goes_on_over_an_attempts_end(tmp_path: Path) -> None:
         await finish(store, run)
         resumed = entry_of("", {"type": "run.resumed", "attempt": 2, "reason": "resumed"})
         await store.transact(
-            run.run_id, lambda found: Step(found.but(status="running"), (resumed,))
+            run.run_id, lambda found: Step(found.replace(status="running"), (resumed,))
         )
         tail = asyncio.create_task(read(log, run))
         await asyncio.sleep(0.05)

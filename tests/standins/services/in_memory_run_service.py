@@ -22,7 +22,7 @@ from graph.errors import (
 from graph.state import RunRequest
 from graph.values import Approval, Status
 from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
-from runs.model.service_stats import Figures
+from runs.model.service_stats import ServiceStats
 
 _TIME = 1_700_000_000.0
 
@@ -261,10 +261,10 @@ class MemoryService:
         runs = (run for run in self._removed if run.record.created_at >= since)
         return sum(run.cost_usd or 0.0 for run in runs if run.record.owner == owner)
 
-    async def figures(self) -> Figures:
+    async def stats(self) -> ServiceStats:
         self._fail()
         statuses = Counter(run.record.status for run in self.runs.values())
-        return Figures(dict(statuses), statuses["queued"], 0, 8, self.reading)
+        return ServiceStats(dict(statuses), statuses["queued"], 0, 8, self.reading)
 
     def observe(self, observer: Callable[[LoggedEvent], None]) -> None:
         self._observers.append(observer)

@@ -13,8 +13,8 @@ from typing import ParamSpec, TypeVar
 from graph.build import build_graph
 from runs.driving.checkpoints import LocalCheckpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
-from runs.driving.local_dispatcher import Dispatcher
-from runs.driving.run_driver import Drive, Workshop
+from runs.driving.local_dispatcher import LocalDispatcher
+from runs.driving.run_driver import DriveContext, RunDriver
 from runs.driving.run_files import LocalRunFiles
 from runs.model.run import Run
 from runs.service import RunService
@@ -61,7 +61,7 @@ class Moments:
         """The house's service, watched."""
         config = config_of(self.house.folder)
         store, files = _Store(self), LocalRunFiles(config.runs)
-        workshop = Workshop(
+        context = DriveContext(
             store=store,
             graph=build_graph(self.house.pace.services(self.house.script)).compile(),
             files=files,
@@ -69,9 +69,9 @@ class Moments:
             limits=config.limits,
             clean_up=CleanUp(self._ended),
         )
-        dispatch = Dispatcher(
+        dispatch = LocalDispatcher(
             store,
-            lambda: partial(Drive, workshop),
+            lambda: partial(RunDriver, context),
             slots=config.max_concurrent,
             pick_up=True,
             started=config.started,
@@ -100,6 +100,6 @@ class _Checkpoints(LocalCheckpoints):
     @asynccontextmanager
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
         async with super().open(run_id, barrier) as saver:
-            for name in ("aput", "aput_writes", "take_back"):
+            for name in ("aput", "aput_writes", "discard_command"):
                 setattr(saver, name, self._moments.then(getattr(saver, name)))
             yield saver

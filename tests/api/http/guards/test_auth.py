@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.http.guards.auth import Auth
-from api.http.guards.rate_limit import KeyRate
+from api.http.guards.rate_limit import KeyRateLimit
 from tests.standins.servers.http_service import CODE, KEYS, client_of
 from tests.standins.services.in_memory_run_service import MemoryService
 
@@ -76,7 +76,7 @@ def test_keys_are_kept_as_digests() -> None:
 
 def test_a_key_has_so_many_calls_a_minute() -> None:
     now = 0.0
-    rate = KeyRate(60, clock=lambda: now)
+    rate = KeyRateLimit(60, clock=lambda: now)
     assert [rate.wait_s("ann") for _ in range(60)] == [0.0] * 60
     assert rate.wait_s("ann") == pytest.approx(1)
     assert rate.wait_s("bob") == 0
@@ -89,7 +89,7 @@ def test_a_key_has_so_many_calls_a_minute() -> None:
 
 
 def test_no_rate_is_no_limit() -> None:
-    rate = KeyRate(0)
+    rate = KeyRateLimit(0)
     assert {rate.wait_s("ann") for _ in range(1000)} == {0.0}
 
 

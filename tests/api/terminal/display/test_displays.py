@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from api.exit_codes import EXIT_CODES
-from api.terminal.display.live_display import Progress
-from api.terminal.display.plain_display import PlainProgress
-from api.terminal.display.run_display import Drawing, draw
-from api.terminal.display.script_display import JsonLines, ResultOnly
+from api.terminal.display.live_display import LiveDisplay
+from api.terminal.display.plain_display import PlainDisplay
+from api.terminal.display.run_display import RunDisplay, draw
+from api.terminal.display.script_display import JsonDisplay, ResultDisplay
 from tests.standins.servers.run_events import (
     PR_URL,
     RUN_ID,
@@ -54,7 +54,7 @@ def console(width: int = 80, **more: Any) -> tuple[Console, io.StringIO]:
 def drawn(events: list[dict[str, Any]], width: int = 80) -> str:
     """What a terminal of `width` got, with a tick after each event."""
     kept, out = console(width)
-    with Progress(kept) as progress:
+    with LiveDisplay(kept) as progress:
         for event in events:
             progress.show(event)
             progress.tick()
@@ -67,18 +67,18 @@ def plain(text: str) -> str:
 
 async def test_drawing_to_the_end_gives_the_exit_code() -> None:
     kept, out = console()
-    assert await draw(stream(whole_run()), Progress(kept)) == 0
+    assert await draw(stream(whole_run()), LiveDisplay(kept)) == 0
     assert PR_URL in out.getvalue()
-    assert await draw(stream(run("timed_out")), Progress(console()[0])) == 4
+    assert await draw(stream(run("timed_out")), LiveDisplay(console()[0])) == 4
 
 
 @pytest.mark.parametrize(("status", "code"), EXIT_CODES.items())
 async def test_every_status_has_its_exit_code(status: str, code: int) -> None:
-    assert await draw(stream(run(status)), ResultOnly(io.StringIO())) == code
+    assert await draw(stream(run(status)), ResultDisplay(io.StringIO())) == code
 
 
 async def test_a_stream_that_ends_without_an_end_failed() -> None:
-    assert await draw(stream(numbered([started()])), Progress(console()[0])) == 1
+    assert await draw(stream(numbered([started()])), LiveDisplay(console()[0])) == 1
 
 
 def test_the_foot_shows_nodes_role_tool_tokens_and_cost() -> None:
@@ -128,7 +128,7 @@ def test_hostile_texts_draw_nothing_but_text() -> None:
     assert "owned" not in left
     assert "[red]x[/red] :smile:" in left
     out = io.StringIO()
-    with PlainProgress(out) as lines:
+    with PlainDisplay(out) as lines:
         for event in events:
             lines.show(event)
     assert "\x1b" not in out.getvalue()
@@ -148,7 +148,7 @@ def test_text_flows_line_by_line_and_each_line_once() -> None:
 
 def test_text_after_the_terminal_was_resized_fits_it() -> None:
     kept, out = console(80)
-    with Progress(kept) as progress:
+    with LiveDisplay(kept) as progress:
         progress.show(numbered([started()])[0])
         kept.width = 40
         for event in numbered(list(said("coder", "some words of text " * 20))):
@@ -178,7 +178,7 @@ def test_waiting_is_said_in_the_foot() -> None:
 
 def test_no_colour_where_none_is_wanted() -> None:
     kept, out = console(no_color=True)
-    with Progress(kept) as progress:
+    with LiveDisplay(kept) as progress:
         for event in whole_run():
             progress.show(event)
     codes = {code for code, name in _SEQUENCE.findall(out.getvalue()) if name == "m"}
@@ -187,7 +187,7 @@ def test_no_colour_where_none_is_wanted() -> None:
 
 def test_plain_lines_have_the_time_before_them_and_nothing_to_act_on() -> None:
     out = io.StringIO()
-    with PlainProgress(out) as lines:
+    with PlainDisplay(out) as lines:
         for event in whole_run():
             lines.show(event)
             lines.tick()
@@ -203,7 +203,7 @@ def test_plain_lines_have_the_time_before_them_and_nothing_to_act_on() -> None:
 def test_plain_lines_fit_an_ascii_stream() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
-    with PlainProgress(out) as lines:
+    with PlainDisplay(out) as lines:
         for event in numbered([{**started(), "prompt": "Füge 漢字 hinzu"}]):
             lines.show(event)
     out.flush()
@@ -214,7 +214,7 @@ def test_json_lines_are_the_payloads() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="utf-8")
     events = [*whole_run(), {"type": "from.the.future", "text": "é \u2028 \x1b"}]
-    with JsonLines(out) as lines:
+    with JsonDisplay(out) as lines:
         for event in events:
             lines.show(event)
     sent = raw.getvalue().decode()
@@ -226,7 +226,7 @@ def test_json_lines_are_the_payloads() -> None:
 def test_json_lines_say_a_lone_surrogate_by_an_escape() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="utf-8")
-    with JsonLines(out) as lines:
+    with JsonDisplay(out) as lines:
         lines.show({"text": "\ud800"})
     assert json.loads(raw.getvalue()) == {"text": "\ud800"}
 
@@ -245,7 +245,7 @@ def test_json_lines_say_a_lone_surrogate_by_an_escape() -> None:
 )
 def test_quiet_is_the_result_alone(events: list[dict[str, Any]], line: str) -> None:
     out = io.StringIO()
-    quiet: Drawing = ResultOnly(out)
+    quiet: RunDisplay = ResultDisplay(out)
     with quiet:
         for event in events:
             quiet.show(event)
@@ -255,7 +255,7 @@ def test_quiet_is_the_result_alone(events: list[dict[str, Any]], line: str) -> N
 
 def test_quiet_forgets_an_end_that_was_none() -> None:
     out = io.StringIO()
-    with ResultOnly(out) as quiet:
+    with ResultDisplay(out) as quiet:
         for event in run("interrupted"):
             quiet.show(event)
         quiet.show({"type": "run.resumed", "runId": RUN_ID, "attempt": 2})

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from api.exit_codes import EXIT_CODES, exit_code
-from api.terminal.display.event_lines import Narration
+from api.terminal.display.event_lines import EventLines
 from api.terminal.display.live_display import line_texts
-from api.terminal.text.line_wrapper import Speech, wrap
+from api.terminal.text.line_wrapper import StreamingLineWrapper, wrap
 from api.terminal.text.styled_line import Line
 from api.terminal.text.symbols import UNICODE, glyphs_for
 from runs.model.run_record import FINAL
@@ -27,13 +27,13 @@ from tests.standins.servers.run_events import (
 )
 
 
-def told(events: list[dict[str, Any]], width: int = 80) -> list[Line]:
-    narration = Narration(width)
-    return [line for event in events for line in narration.tell(event)]
+def warning(events: list[dict[str, Any]], width: int = 80) -> list[Line]:
+    lines = EventLines(width)
+    return [line for event in events for line in lines.render(event)]
 
 
 def texts(events: list[dict[str, Any]]) -> list[str]:
-    return [line.text for line in told(events)]
+    return [line.text for line in warning(events)]
 
 
 def test_the_whole_run_is_told() -> None:
@@ -57,23 +57,23 @@ def test_the_whole_run_is_told() -> None:
 
 
 def test_a_node_with_nothing_to_say_is_one_line() -> None:
-    lines = told(numbered([started(), *node("prepare", "ok", 1240, [])]))
+    lines = warning(numbered([started(), *node("prepare", "ok", 1240, [])]))
     assert lines[-1] == Line("prepare", mark="good", right="1.2 s", tone="strong")
 
 
 def test_text_is_told_by_whole_lines_and_ends_with_the_paragraph() -> None:
-    narration = Narration(40)
+    event_lines = EventLines(40)
     lines = []
     for event in numbered(list(said("coder", "one two three four five six seven eight nine"))):
-        lines += narration.tell(event)
+        lines += event_lines.render(event)
     assert [line.text for line in lines] == ["one two three four five six seven"]
-    assert narration.saying == "eight nine"
-    assert [line.text for line in narration.tell(usage("coder", 0.1, 0.1))] == ["eight nine"]
+    assert event_lines.saying == "eight nine"
+    assert [line.text for line in event_lines.render(usage("coder", 0.1, 0.1))] == ["eight nine"]
 
 
 def test_a_tool_is_told_with_its_result() -> None:
     given_ = {"command": "make test\nmake lint"}
-    lines = told(numbered(tool("coder", "c1", "bash", given_, output="a\nb\n\nc\n", ok=True)))
+    lines = warning(numbered(tool("coder", "c1", "bash", given_, output="a\nb\n\nc\n", ok=True)))
     assert [line.text for line in lines] == [
         "$ make test  (+1 lines)",
         "… 1 more lines above",
@@ -100,7 +100,7 @@ def test_tools_are_named_by_what_they_do(name: str, given_: object, label: str) 
 def test_a_failed_tool_shows_the_end_of_its_output() -> None:
     output = "\n".join(f"line {number}" for number in range(30))
     call = tool("coder", "c1", "bash", {"command": "false"}, ok=False, exitCode=2, output=output)
-    lines = told(numbered(call))
+    lines = warning(numbered(call))
     assert lines[0].right == "exit 2 · 0.1 s"
     assert lines[1].text == "… 22 more lines above"
     assert lines[-1].text == "line 29"
@@ -137,9 +137,9 @@ _NAMES = st.sampled_from(sorted({name for event in whole_run() for name in event
 def test_no_event_whatever_it_holds_ends_the_story(
     events: list[tuple[str, dict[str, Any]]],
 ) -> None:
-    narration = Narration(80)
+    lines = EventLines(80)
     for kind, fields in events:
-        for line in narration.tell({**fields, "type": kind}):
+        for line in lines.render({**fields, "type": kind}):
             for row in line_texts(line, 80, UNICODE):
                 assert "\n" not in row.plain
                 assert "\x1b" not in row.plain
@@ -148,7 +148,7 @@ def test_no_event_whatever_it_holds_ends_the_story(
 @pytest.mark.parametrize("width", [20, 40, 80, 100])
 def test_rows_are_never_wider_than_the_terminal(width: int) -> None:
     long = [*whole_run(), *numbered([started() | {"prompt": "漢字" * 100}])]
-    for line in told(long, width):
+    for line in warning(long, width):
         for row in line_texts(line, width, UNICODE):
             assert row.cell_len <= max(width, 40)
 
@@ -201,6 +201,6 @@ def test_wrapping_loses_no_letter_and_keeps_to_the_width(text: str, width: int, 
 @settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab \n", max_size=12), max_size=20))
 def test_speech_in_pieces_is_the_speech_in_one(pieces: list[str]) -> None:
-    in_pieces, at_once = Speech(12), Speech(12)
+    in_pieces, at_once = StreamingLineWrapper(12), StreamingLineWrapper(12)
     lines = [line for piece in pieces for line in in_pieces.feed(piece)] + in_pieces.flush()
     assert lines == at_once.feed("".join(pieces)) + at_once.flush()
