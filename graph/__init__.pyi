@@ -24,6 +24,8 @@ from .events import ToolStarted as ToolStarted
 from .events import UsageReported as UsageReported
 from .events import unheard as unheard
 from .run_folder import RunFolder as RunFolder
+from .run_request import RunRequest as RunRequest
+from .run_request import request_of as request_of
 from .services import Checks as Checks
 from .services import Publication as Publication
 from .services import Publisher as Publisher
@@ -31,9 +33,7 @@ from .services import Repositories as Repositories
 from .services import Services as Services
 from .services import Workspaces as Workspaces
 from .state import Limits as Limits
-from .state import RunRequest as RunRequest
 from .state import RunState as RunState
-from .state import request_of as request_of
 from .tasks import ChangeResult as ChangeResult
 from .tasks import PlannerResult as PlannerResult
 from .tasks import ReviewerResult as ReviewerResult

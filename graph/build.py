@@ -3,17 +3,19 @@
 import errno
 import logging
 import time
+from functools import partial
 from typing import Any, Final, Protocol
 
-from langgraph.errors import NodeError
-from langgraph.graph import END, START, StateGraph
+from langgraph.errors import GraphBubbleUp
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from graph import edges
 from graph.errors import CodingAgentError, StoreFull
 from graph.nodes import Nodes, Update
+from graph.run_request import RunRequest
 from graph.services import Services, Workspaces
-from graph.state import Limits, RunRequest, RunState
+from graph.state import Limits, RunState
 from graph.tracing import span
 from graph.values import Failure, NodeName, Outcome
 
@@ -41,6 +43,7 @@ def build_graph(
 
     def add(name: NodeName, node: Node) -> None:
         graph.add_node(name, _whole(name, node, services.workspaces))
+        graph.add_conditional_edges(name, partial(edges.route, name), edges.ROUTES[name])
 
     add("prepare", nodes.prepare)
     add("plan", nodes.plan)
@@ -50,16 +53,7 @@ def build_graph(
     add("review", nodes.review)
     add("fix", nodes.fix)
     add("publish", nodes.publish)
-    graph.set_node_defaults(error_handler=_failing(services.workspaces))
     graph.add_edge(START, "prepare")
-    graph.add_edge("prepare", "plan")
-    graph.add_conditional_edges("plan", edges.after_plan)
-    graph.add_conditional_edges("approve", edges.after_approve)
-    graph.add_conditional_edges("code", edges.after_change)
-    graph.add_conditional_edges("validate", edges.after_validate)
-    graph.add_conditional_edges("review", edges.after_review)
-    graph.add_conditional_edges("fix", edges.after_change)
-    graph.add_conditional_edges("publish", edges.after_publish)
     return graph
 
 
@@ -91,32 +85,34 @@ def resume_command(
 
 
 def _whole(name: NodeName, node: Node, workspaces: Workspaces) -> Node:
-    """A node in a span of its own; one that ends the run leaves no sandbox behind."""
+    """A node in a span of its own. Its exceptions become the run's failure.
+
+    A node that ends the run leaves no sandbox behind; the state keeps where the run stopped.
+    """
 
     async def whole(state: RunState) -> Update:
-        with span(f"node {name}", node=name) as traced:
-            update = await node(state)
-            traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
-        if outcome := update.get("outcome"):
+        try:
+            with span(f"node {name}", node=name) as traced:
+                update = await node(state)
+                traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
+        except GraphBubbleUp:  # a node that waits for an answer
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever ends a node is told, and can be resumed
+            update = _failed(error, name, state.get("run_id"))
+        run_id = update.get("run_id") or state.get("run_id")
+        if run_id and (outcome := update.get("outcome")):
             resumable = outcome.status not in ("succeeded", "no_changes", "rejected")
-            await workspaces.close(update.get("run_id") or state["run_id"], resumable=resumable)
+            await workspaces.close(run_id, resumable=resumable)
         return update
 
     return whole
 
 
-def _failing(workspaces: Workspaces) -> Any:
-    """Every exception of a node becomes the run's failure; the state keeps where it stopped."""
-
-    async def failing(state: RunState, error: NodeError) -> Command[Any]:
-        failure, run_id = failure_of(error.error, error.node), state.get("run_id")
-        if failure.code == CodingAgentError.code:
-            log.error("node %s of run %s failed", error.node, run_id, exc_info=error.error)
-        if run_id:
-            await workspaces.close(run_id, resumable=True)
-        return Command(goto=END, update={"failure": failure, "outcome": Outcome(status="failed")})
-
-    return failing
+def _failed(error: Exception, node: NodeName, run_id: str | None) -> Update:
+    failure = failure_of(error, node)
+    if failure.code == CodingAgentError.code:
+        log.error("node %s of run %s failed", node, run_id, exc_info=error)
+    return {"failure": failure, "outcome": Outcome(status="failed")}
 
 
 def failure_of(error: BaseException, node: str) -> Failure:

@@ -1,6 +1,7 @@
 """Routing and judgement as pure functions of the state: where a run goes next and how it ended."""
 
-from typing import Any, Final, Literal, cast
+from collections.abc import Callable, Hashable
+from typing import Any, Final, cast
 
 from langgraph.graph import END
 
@@ -14,56 +15,91 @@ _DECISIONS: dict[str, NodeOutcome] = {
     "revise": "revised",
     "reject": "rejected",
 }
-End = Literal["__end__"]
-_END: Final[End] = "__end__"
-if END != _END:  # pragma: no cover
-    raise ImportError("langgraph names its end node otherwise than expected")
+_ENDS: Final[dict[str, NodeOutcome]] = {"failed": "error", "no_changes": "no_changes"}
+ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
+    "prepare": {"ready": "plan", "ended": END},
+    "plan": {"planned": "code", "approval asked": "approve", "ended": END},
+    "approve": {"approved": "code", "revised": "plan", "ended": END},
+    "code": {"changed": "validate", "time spent": "publish", "ended": END},
+    "validate": {
+        "passed": "review",
+        "failed": "fix",
+        "rounds or time spent": "publish",
+        "ended": END,
+    },
+    "review": {
+        "approved": "publish",
+        "changes requested": "fix",
+        "rounds or budget spent": "publish",
+        "ended": END,
+    },
+    "fix": {"changed": "validate", "time spent": "publish", "ended": END},
+    "publish": {"base moved": "validate", "ended": END},
+}
+"""Where a run goes after each node, by the word that `route` answers; the words are drawn."""
 
 
-def after_plan(state: RunState) -> Literal["approve", "code", "__end__"]:
+def route(node: NodeName, state: RunState) -> str:
+    """The word of `ROUTES` by which the run goes on. A run that has an outcome ends."""
+    return "ended" if state.get("outcome") else _ROUTERS[node](state)
+
+
+def _after_prepare(_: RunState) -> str:
+    return "ready"
+
+
+def _after_plan(state: RunState) -> str:
     """A plan is approved first where the request asks for it."""
-    if state.get("outcome"):
-        return _END
-    return "approve" if state.get("approve_plan") else "code"
+    return "approval asked" if state.get("approve_plan") else "planned"
 
 
-def after_approve(state: RunState) -> Literal["plan", "code", "__end__"]:
+def _after_approve(state: RunState) -> str:
     """An approved plan is carried out, a revised one planned again."""
-    if state.get("outcome"):
-        return _END
     approval = state.get("approval")
-    return "plan" if approval and approval.decision == "revise" else "code"
+    return "revised" if approval and approval.decision == "revise" else "approved"
 
 
-def after_change(state: RunState) -> Literal["validate", "publish", "__end__"]:
+def _after_change(state: RunState) -> str:
     """Validation costs no money: it is left out only when the time is spent."""
-    if state.get("outcome"):
-        return _END
     stopped = state.get("stopped")
-    return "publish" if stopped and stopped.why == "time" else "validate"
+    return "time spent" if stopped and stopped.why == "time" else "changed"
 
 
-def after_validate(state: RunState) -> Literal["review", "fix", "publish"]:
+def _after_validate(state: RunState) -> str:
     """Failures go to the fixer while rounds are left; an unavailable check is still reviewed."""
     validation = state.get("validation")
     if state.get("stopped"):
-        return "publish"
+        return "rounds or time spent"
     if validation and validation.status == "failed":
-        return "fix" if rounds_left(state) else "publish"
-    return "review"
+        return "failed" if rounds_left(state) else "rounds or time spent"
+    return "passed"
 
 
-def after_review(state: RunState) -> Literal["fix", "publish"]:
-    """An approved change is published, another is mended while rounds are left."""
+def _after_review(state: RunState) -> str:
+    """An approved change is published, another is fixed while rounds are left."""
     review = state.get("review")
-    if state.get("stopped") or review is None or review.verdict == "approve":
-        return "publish"
-    return "fix" if rounds_left(state) else "publish"
+    if review and review.verdict == "approve":
+        return "approved"
+    if state.get("stopped") or review is None or not rounds_left(state):
+        return "rounds or budget spent"
+    return "changes requested"
 
 
-def after_publish(state: RunState) -> Literal["validate", "__end__"]:
-    """A change that went over to a newer base is judged again; else this was the end."""
-    return _END if state.get("outcome") else "validate"
+def _after_publish(_: RunState) -> str:
+    """A change that went over to a newer base is judged again."""
+    return "base moved"
+
+
+_ROUTERS: Final[dict[NodeName, Callable[[RunState], str]]] = {
+    "prepare": _after_prepare,
+    "plan": _after_plan,
+    "approve": _after_approve,
+    "code": _after_change,
+    "validate": _after_validate,
+    "review": _after_review,
+    "fix": _after_change,
+    "publish": _after_publish,
+}
 
 
 def rounds_left(state: RunState) -> bool:
@@ -147,8 +183,8 @@ def checks_of(state: RunState) -> tuple[Check, ...]:
 def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:
     """What `node.finished` says of a node that returned `update`."""
     outcome = update.get("outcome")
-    if outcome and outcome.status == "no_changes":
-        return "no_changes"
+    if outcome and outcome.status in _ENDS:
+        return _ENDS[outcome.status]
     if node == "publish":
         return _publish_outcome(update)
     if update.get("stopped"):

@@ -23,8 +23,9 @@ from graph.events import (
     ReviewFinished,
     ValidationFinished,
 )
+from graph.run_request import first_fault, request_of
 from graph.services import Services
-from graph.state import Limits, RunState, first_fault, request_of
+from graph.state import Limits, RunState
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import (
     Approval,
@@ -102,12 +103,8 @@ class Nodes:
             return update | {"outcome": Outcome(status="no_changes", reason="nothing_to_do")}
         plan_id = f"plan-{task.step}"
         emit(PlanReady(plan_id=plan_id, plan=result.plan).keyed(plan_id))
-        return update | {
-            "plan": result.plan,
-            "plan_id": plan_id,
-            "planned_at": time.time(),
-            "approval": None,
-        }
+        planned = {"plan": result.plan, "plan_id": plan_id, "planned_at": time.time()}
+        return update | planned | {"approval": None}
 
     async def approve(self, state: RunState) -> Update:
         """Wait for the caller's answer, until it is one; the clock stands while it waits."""
@@ -115,6 +112,7 @@ class Nodes:
         question: dict[str, Any] = {
             "planId": state["plan_id"],
             "plan": plan.model_dump(mode="json", by_alias=True) if plan else None,
+            "expects": Approval.EXPECTED,
         }
         approval = _answer_to(question)
         waited = max(0.0, time.time() - state["planned_at"])
@@ -167,7 +165,7 @@ class Nodes:
         return update
 
     async def fix(self, state: RunState) -> Update:
-        """Let the fixer mend what validation or review found."""
+        """Let the fixer fix what validation or review found."""
         task = await self._task(state, "fixer")
         result = await self.services.fixer(task, _emit())
         update = await self._changed(state, task, result)

@@ -1,12 +1,10 @@
 """The state of the graph: the request's own keys and what the nodes found."""
 
-from collections.abc import Mapping
-from typing import Any, NotRequired, Required
+from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import Field
 
-from graph.errors import InvalidRequest
+from graph.run_request import RunRequest
 from graph.values import (
     Approval,
     Base,
@@ -24,32 +22,6 @@ from graph.values import (
     Validation,
     Value,
 )
-
-
-class RunRequest(TypedDict):
-    """The graph's input. `repo_url` is an address below the configured host, or here a local path.
-
-    `max_cost_usd` in US dollars, `timeout_s` in seconds; both lower the configured limits.
-    """
-
-    repo_url: Required[str]
-    prompt: Required[str]
-    base_branch: NotRequired[str | None]
-    setup: NotRequired[list[str]]
-    validate: NotRequired[list[str]]
-    validate_only: NotRequired[bool]
-    approve_plan: NotRequired[bool]
-    draft: NotRequired[bool]
-    title: NotRequired[str | None]
-    labels: NotRequired[list[str]]
-    reviewers: NotRequired[list[str]]
-    allow: NotRequired[list[str]]
-    max_cost_usd: NotRequired[float | None]
-    max_tokens: NotRequired[int | None]
-    max_fix_rounds: NotRequired[int | None]
-    timeout_s: NotRequired[int | None]
-    model: NotRequired[str | None]
-    requested_by: NotRequired[str]
 
 
 class Limits(Value):
@@ -77,54 +49,126 @@ class Limits(Value):
 class RunState(RunRequest, total=False):
     """All channels. Nodes return only the keys they change."""
 
-    run_id: str
-    attempt: int
-    """The one that the newest resume command began; absent before the first."""
-    limits: Limits
-    base: Base
-    branch: str
-    checks: list[Check]
-    """All that were found; `checks_of` picks those that are near the change."""
-    tree_setup: list[str]
-    """What makes a new tree ready: the request's commands, then the repository's own."""
-    deadline: float
-    """Unix seconds; moved on by the time a plan waited."""
-    planned_at: float
-    plan: Plan | None
-    plan_id: str
-    approval: Approval | None
-    step: int
-    """Number of the newest role call that came back."""
-    change: Change | None
-    validation: Validation | None
-    review: Review | None
-    gate: GateReport | None
-    settled: Settled | None
-    """What may be published of before the newest move of the base, where there is no more time."""
-    rounds: int
-    spent: Spend
-    spent_before: Spend
-    """What was spent before the newest role call: a resumed call counts its own replies again."""
-    stopped: Stopped | None
-    pull_request: PullRequest | None
-    outcome: Outcome | None
-    failure: Failure | None
-
-
-_REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)
-
-
-def request_of(values: Mapping[str, Any]) -> RunRequest:
-    """The request's own keys among the values, each of its type. Raises InvalidRequest."""
-    given = {name: value for name, value in values.items() if value is not None}
-    try:
-        return _REQUEST.validate_python(given)
-    except ValidationError as error:
-        raise InvalidRequest(first_fault(error)) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where a value does not fit, and why; never the value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    run_id: Annotated[
+        str,
+        Field(title="Run", description="Id of the run: the id of the thread."),
+    ]
+    attempt: Annotated[
+        int,
+        Field(
+            title="Attempt",
+            description="Attempt that the newest resume command began; absent before the first.",
+        ),
+    ]
+    limits: Annotated[
+        Limits,
+        Field(title="Limits", description="What the run may use."),
+    ]
+    base: Annotated[
+        Base,
+        Field(title="Base", description="Commit that the change starts from."),
+    ]
+    branch: Annotated[
+        str,
+        Field(title="Branch", description="Branch that the change is published on."),
+    ]
+    checks: Annotated[
+        list[Check],
+        Field(
+            title="Checks", description="All checks that were found; those near the change are run."
+        ),
+    ]
+    tree_setup: Annotated[
+        list[str],
+        Field(
+            title="Set-up",
+            description=(
+                "What makes a new tree ready: commands of the request, then of the repository."
+            ),
+        ),
+    ]
+    deadline: Annotated[
+        float,
+        Field(
+            title="Deadline", description="Unix seconds; moved on by the time that a plan waited."
+        ),
+    ]
+    planned_at: Annotated[
+        float,
+        Field(title="Planned at", description="Unix seconds."),
+    ]
+    plan: Annotated[
+        Plan | None,
+        Field(title="Plan", description="What the planner proposes."),
+    ]
+    plan_id: Annotated[
+        str,
+        Field(title="Plan id", description="Id that an answer to the plan names."),
+    ]
+    approval: Annotated[
+        Approval | None,
+        Field(title="Answer", description="The caller's answer to the plan."),
+    ]
+    step: Annotated[
+        int,
+        Field(title="Step", description="Number of the newest role call that came back."),
+    ]
+    change: Annotated[
+        Change | None,
+        Field(
+            title="Change", description="The whole change against the base, named by its digest."
+        ),
+    ]
+    validation: Annotated[
+        Validation | None,
+        Field(title="Validation", description="How the checks ended on the change."),
+    ]
+    review: Annotated[
+        Review | None,
+        Field(title="Review", description="The reviewer's verdict and findings."),
+    ]
+    gate: Annotated[
+        GateReport | None,
+        Field(title="Gate", description="What the push policy says of the change."),
+    ]
+    settled: Annotated[
+        Settled | None,
+        Field(
+            title="Judged on the older base",
+            description="What may be published of the change as it was before the base moved.",
+        ),
+    ]
+    rounds: Annotated[
+        int,
+        Field(title="Fix rounds", description="How often the fixer was called."),
+    ]
+    spent: Annotated[
+        Spend,
+        Field(title="Spent", description="Money and tokens spent so far."),
+    ]
+    spent_before: Annotated[
+        Spend,
+        Field(
+            title="Spent before",
+            description=(
+                "What was spent before the newest role call, which counts its own replies "
+                "again when resumed."
+            ),
+        ),
+    ]
+    stopped: Annotated[
+        Stopped | None,
+        Field(title="Stopped", description="What ran out, and in which node."),
+    ]
+    pull_request: Annotated[
+        PullRequest | None,
+        Field(title="Pull request", description="Where the change was published."),
+    ]
+    outcome: Annotated[
+        Outcome | None,
+        Field(title="Outcome", description="How the run ended."),
+    ]
+    failure: Annotated[
+        Failure | None,
+        Field(title="Failure", description="The error that ended the run."),
+    ]

@@ -1,6 +1,6 @@
 """What a run knows: small frozen values, safe to checkpoint, to send on and to show."""
 
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -93,6 +93,11 @@ class Plan(Value):
 
 class Approval(Value):
     """The caller's answer to a waiting plan; `plan` replaces the plan that is approved."""
+
+    EXPECTED: ClassVar[str] = (
+        'A JSON object: {"decision": "approve"}, {"decision": "revise", "feedback": "…"} or'
+        ' {"decision": "reject"}. A "plan" beside "approve" takes the place of this one.'
+    )
 
     decision: Literal["approve", "revise", "reject"]
     plan_id: str | None = None

@@ -8,7 +8,8 @@ from langgraph.types import Command
 
 from graph.build import build_graph, resume_command
 from graph.errors import BranchNotFound, PushBlocked, PushRefused
-from graph.state import Limits, RunRequest
+from graph.run_request import RunRequest
+from graph.state import Limits
 from graph.values import GateFinding, GateReport, Plan
 from tests.standins.services.scripted_services import (
     APPROVED,

@@ -20,7 +20,8 @@ from graph.events import (
     UsageReported,
     ValidationFinished,
 )
-from graph.state import Limits, RunRequest
+from graph.run_request import RunRequest
+from graph.state import Limits
 from graph.values import CommandReport, Failure, Plan, Spend, Usage
 
 

@@ -26,7 +26,7 @@ from graph.errors import (
     RunFinished,
     RunNotFound,
 )
-from graph.state import RunRequest
+from graph.run_request import RunRequest
 from tests.standins.services.run_service import House
 from tests.standins.services.scripted_services import FAILED
 from tests.support.polling import until

@@ -11,7 +11,7 @@ import pytest
 from api.client.remote_runs import Pauses, RemoteRuns
 from api.client.runs_protocol import PlanAnswer, RaisedLimits
 from api.client.server_error import ServerError
-from graph.state import RunRequest
+from graph.run_request import RunRequest
 from tests.standins.servers.one_run_server import (
     Answer,
     Cut,

@@ -19,7 +19,7 @@ from langgraph_sdk.client import LangGraphClient
 from benchmarks.script import make_repository, reply, role_of
 from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
 from demo.fake_claude.server import Answer, MessagesServer
-from graph.state import RunRequest
+from graph.run_request import RunRequest
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
-from graph.state import RunRequest
+from graph.run_request import RunRequest
 from graph.values import Outcome, PullRequest
 from local import open_graph
 from tests.support.sandbox.local_tree import missing

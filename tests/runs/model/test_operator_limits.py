@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed, RequestError
-from graph.state import Limits, RunRequest
+from graph.run_request import RunRequest
+from graph.state import Limits
 from runs.model.operator_limits import digest_of
 from tests.standins.services.run_service import REQUEST, config_of
 

@@ -19,7 +19,7 @@ from graph.errors import (
     RunNotWaiting,
     TooManyReaders,
 )
-from graph.state import RunRequest
+from graph.run_request import RunRequest
 from graph.values import Approval, Status
 from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
 from runs.model.service_stats import ServiceStats

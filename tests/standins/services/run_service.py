@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from graph.build import build_graph
-from graph.state import Limits, RunRequest
+from graph.run_request import RunRequest
+from graph.state import Limits
 from runs.model.run_record import Caller, LoggedEvent
 from runs.service import RunService, ServiceConfig
 from runs.sqlite.store import SqliteStore
