@@ -27,7 +27,7 @@ CODES = {code: (meaning, mend) for code, meaning, mend in _CODE_ROW.findall(RELI
 def test_every_error_code_is_explained() -> None:
     kinds = [
         kind
-        for kind in (getattr(errors, name) for name in errors.__all__)
+        for kind in (getattr(errors, name) for name in dir(errors))
         if inspect.isclass(kind) and issubclass(kind, errors.CodingAgentError)
     ]
     http = {
