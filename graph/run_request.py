@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired, Required
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
 from graph.errors import InvalidRequest
@@ -183,7 +184,9 @@ def request_of(values: Mapping[str, Any]) -> RunRequest:
     try:
         return _REQUEST.validate_python(given)
     except ValidationError as error:
-        raise InvalidRequest(first_fault(error)) from None
+        where = error.errors(include_url=False, include_input=False)[0]["loc"]
+        field = to_camel(str(where[0])) if where else ""
+        raise InvalidRequest(first_fault(error), field=field) from None
 
 
 def first_fault(error: ValidationError) -> str:

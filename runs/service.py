@@ -30,7 +30,7 @@ from runs.model.run_view import SHOWN, view
 from runs.model.service_stats import ServiceStats
 from runs.model.transitions import Admission
 from runs.store.event_log import EventLog
-from runs.store.protocol import IdempotencyKey, Observer, RunQuery, Store
+from runs.store.protocol import IdempotencyKey, Observer, QueueState, RunQuery, Store
 
 if TYPE_CHECKING:
     from runs.driving.run_driver import Builder
@@ -130,10 +130,11 @@ class RunService:
         lease = self._dispatch.reserve(run_id)
         fresh = Run(run_id=run_id, owner=owner, request=accepted, lease=lease)
 
-        def admit(queued: int) -> tuple[Entry, ...]:
-            if lease is None and queued >= self._config.max_queued:
-                raise TooManyRuns(f"As many runs are queued as may be: {queued}.")
-            return Admission.queued(lease, queued).entries
+        def admit(queue: QueueState) -> tuple[Entry, ...]:
+            full = queue.waiting >= self._config.max_queued and not queue.free_slots
+            if lease is None and full:
+                raise TooManyRuns(f"As many runs are queued as may be: {queue.waiting}.")
+            return Admission.queued(lease, queue.waiting).entries
 
         new = False
         try:
@@ -265,15 +266,15 @@ class RunService:
         await self._visible_run(run_id, caller)
         await self._delete(run_id)
 
-    async def removed_cost(self, owner: str, since: float) -> float:
-        """What the removed runs of `owner` had cost that were started since then (Unix seconds)."""
-        return await self._store.removed_cost(owner, since)
+    async def cost_since(self, owner: str, since: float) -> float:
+        """US dollars that runs of `owner` have cost which started since then (Unix seconds)."""
+        return await self._store.cost_since(owner, since)
 
     async def stats(self) -> ServiceStats:
         """How many runs there are, wait and are driven here, and how many readers watch."""
         return ServiceStats(
             runs=await self._store.count_runs(),
-            queued=max(0, await self._store.count_queued()),
+            queued=(await self._store.queue_state()).waiting,
             driven=self._dispatch.driven,
             slots=self._config.max_concurrent,
             readers=self._readers,
@@ -313,7 +314,8 @@ class RunService:
 
     async def _admit(self, run_id: str) -> Admission:
         lease = self._dispatch.reserve(run_id)
-        return Admission.queued(lease, 0 if lease else await self._store.count_queued())
+        waiting = 0 if lease else (await self._store.queue_state()).waiting
+        return Admission.queued(lease, waiting)
 
     async def _transact_and_start(
         self, run_id: str, step: Callable[[Run], transitions.Step]
@@ -343,7 +345,5 @@ class RunService:
 
     async def _holders(self) -> dict[str, Any]:
         """What decides whether anybody drives a run."""
-        return {
-            "dead_services": await self._store.dead_services(),
-            "attended": await self._store.attended(),
-        }
+        dead_services, attended = await self._store.dead_services(), await self._store.attended()
+        return {"dead_services": dead_services, "attended": attended}

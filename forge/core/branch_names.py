@@ -15,6 +15,7 @@ def check_base_branch(name: str) -> None:
         raise InvalidRequest(
             f"{name[:_MAX_BYTES]!a} is not a name of a branch.",
             "Give the branch as GitHub shows it, such as main.",
+            field="baseBranch",
         )
 
 

@@ -1,12 +1,25 @@
 """Errors of a request that cannot be carried out as it stands."""
 
+from typing import Any
+
 from graph.errors.base import CodingAgentError
 
 
 class RequestError(CodingAgentError):
-    """Raised when a request cannot be carried out as it stands."""
+    """Raised when a request cannot be carried out as it stands.
+
+    `field` is the wrong field as callers write it (`repoUrl`); empty where no single one is wrong.
+    """
 
     code = "invalid_request"
+    field: str = ""
+
+    def __init__(self, message: str, hint: str = "", *, field: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field or self.field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"field": self.field})
 
 
 class InvalidRequest(RequestError):
@@ -19,6 +32,7 @@ class InvalidRepoUrl(RequestError):
     """Raised when `repoUrl` is not an address of a repository below the configured host."""
 
     code = "invalid_repo_url"
+    field = "repoUrl"
     default_hint = (
         "Give OWNER/REPO below the configured address, such as https://github.com/octocat/hello."
     )
@@ -35,6 +49,7 @@ class ModelNotAllowed(RequestError):
     """Raised when a request names a model that CODING_AGENT_MODELS does not list."""
 
     code = "model_not_allowed"
+    field = "model"
     default_hint = "Use a model that CODING_AGENT_MODELS lists, or leave it out."
 
 

@@ -41,7 +41,9 @@ class ServiceConfig:
         """The request with its effective limits. Raises RequestError."""
         accepted = request_of(request)
         if not accepted["prompt"].strip():
-            raise InvalidRequest("prompt is empty.", "Say in a sentence what should change.")
+            raise InvalidRequest(
+                "prompt is empty.", "Say in a sentence what should change.", field="prompt"
+            )
         self._check_limits(dict(accepted))
         model = accepted.get("model")
         if model and self.allowed_models and model not in self.allowed_models:
@@ -54,6 +56,7 @@ class ServiceConfig:
             raise InvalidRequest(
                 f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
                 "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
+                field="allow",
             )
         return self._lower_limits(accepted)
 
@@ -87,12 +90,12 @@ class ServiceConfig:
             if asked is None:
                 continue
             if not math.isfinite(asked) or asked < (1 if field == "timeout_s" else 0):
-                raise InvalidRequest(f"{name} {asked} is out of range.")
+                raise InvalidRequest(f"{name} {asked} is out of range.", field=name)
             raised = asked > limit
             if field in _OPEN_LIMITS:
                 raised = limit > 0 and (asked == 0 or asked > limit)
             if raised:
-                raise LimitRaised(f"{name} {asked} is above the operator's {limit}.")
+                raise LimitRaised(f"{name} {asked} is above the operator's {limit}.", field=name)
 
 
 def digest_of(request: RunRequest) -> str:

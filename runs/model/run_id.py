@@ -47,4 +47,9 @@ def made_at(run_id: str) -> float:
     return (number >> _RANDOM_BITS) / 1000
 
 
+def first_id_at(seconds: float) -> str:
+    """The smallest id of that time (Unix seconds): no run that started later has a smaller one."""
+    return _encode(int(seconds * 1000) * _MILLISECOND)
+
+
 new_run_id: Final = RunIds().new

@@ -60,7 +60,7 @@ class Admission:
     @classmethod
     def queued(cls, lease: Lease | None, waiting: int) -> "Admission":
         """By this process, or behind the `waiting` runs that have no slot yet."""
-        return cls(lease, None if lease else max(0, waiting) + 1)
+        return cls(lease, None if lease else waiting + 1)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -16,7 +16,7 @@ from zlib import crc32
 from graph import Status
 from runs.model.event_totals import EventTotals
 from runs.model.run import Run
-from runs.model.run_id import RUN_ID, made_at
+from runs.model.run_id import RUN_ID, first_id_at, made_at
 from runs.model.run_record import FINAL
 from runs.shared.backend import StorageBackend
 from runs.shared.index_pages import PAGE_ROWS, Contents, Page, Pages
@@ -139,6 +139,16 @@ class RunIndex:
 
     async def all(self) -> list[IndexRow]:
         return [row async for row in self._matching_rows(RunQuery())]
+
+    async def started_since(self, owner: str, since: float) -> list[IndexRow]:
+        """The rows of runs that `owner` started since then (Unix seconds)."""
+        found = []
+        async with aclosing(self._matching_rows(RunQuery(owner=owner))) as rows:
+            async for row in rows:
+                if row.run_id < first_id_at(since):
+                    break
+                found.append(row)
+        return found
 
     async def of_status(self, statuses: Collection[Status]) -> list[IndexRow]:
         rows = await (self.all() if FINAL & set(statuses) else self.live())

@@ -28,7 +28,7 @@ from runs.shared.live_tail import TailFollower, tail_items
 from runs.shared.run_index import RunIndex, by_waiting_time
 from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
-from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, RunQuery
+from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 _TRIES: Final = 20
 _FRESH_S: Final = 0.3
@@ -89,13 +89,13 @@ class SharedStore:
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
-    async def create(self, run: Run, key: IdempotencyKey | None, enter: Any) -> tuple[Run, bool]:
+    async def create(self, run: Run, key: IdempotencyKey | None, admit: Any) -> tuple[Run, bool]:
         if key:
             run, earlier = await self._idempotency.acquire(key, run)
             if earlier:
                 return earlier, False
         try:
-            entries: Sequence[Entry] = tuple(enter(await self.count_queued()))
+            entries: Sequence[Entry] = tuple(admit(await self.queue_state()))
         except BaseException:
             if key:
                 await self._idempotency.release(key)
@@ -170,8 +170,12 @@ class SharedStore:
         self._own.pop(run_id, None)
         self._notify(run_id)
 
-    async def removed_cost(self, owner: str, since: float) -> float:
-        return await self._idempotency.removed_cost(owner, since)
+    async def cost_since(self, owner: str, since: float) -> float:
+        rows = await self._index.started_since(owner, since)
+        versions = await asyncio.gather(*(self._chain.newest(row.run_id) for row in rows))
+        runs = [each.run for each in versions if each and each.run.created_at >= since]
+        spent = sum(run.spend.cost_usd or 0.0 for run in runs)
+        return spent + await self._idempotency.removed_cost(owner, since)
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
@@ -202,9 +206,9 @@ class SharedStore:
     async def event_totals(self) -> EventTotals:
         return await self._index.totals()
 
-    async def count_queued(self) -> int:
-        busy = [row for row in await self._index.live() if row.status != "waiting"]
-        return len(busy) - self._slots
+    async def queue_state(self) -> QueueState:
+        busy = sum(row.status != "waiting" for row in await self._index.live())
+        return QueueState(max(0, busy - self._slots), max(0, self._slots - busy))
 
     async def cancelling(self) -> list[str]:
         own = [await self.get(run_id) for run_id in list(self._own)]

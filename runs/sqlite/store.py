@@ -12,22 +12,31 @@ from typing import Final, TypeVar
 from graph import Status
 from graph.errors import RunNotFound, StoreError
 from runs.model.log_entry import Entry
-from runs.model.removed_run import RemovedRun, mismatch_error, removed_error
+from runs.model.removed_run import RemovedRun
 from runs.model.repo_name import repo_name
 from runs.model.run import Run
+from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
 from runs.model.transitions import Step
 from runs.sqlite.database import Connection, Database
 from runs.sqlite.process_locks import ServiceLock
+from runs.sqlite.run_rows import (
+    data_version,
+    find_by_key,
+    json_array,
+    load_run,
+    parse_run,
+    read_queue_state,
+    save_run,
+)
 from runs.sqlite.schema import MIGRATIONS
-from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, RunQuery
+from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
-_RUN: Final = "SELECT doc, request FROM runs JOIN requests USING (run_id) WHERE run_id = ?"
 _FIND: Final = """
     SELECT doc, request FROM runs JOIN requests USING (run_id)
     WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR status = ?2)
@@ -39,6 +48,13 @@ _DUE: Final = """
     AND (lease_until IS NULL OR lease_until <= ?
          OR lease_service IN (SELECT value FROM json_each(?)))
     ORDER BY queued_at, run_id LIMIT ?
+"""
+_COST: Final = """
+    SELECT total(cost_usd) FROM (
+        SELECT json_extract(doc, '$.spend.cost_usd') AS cost_usd FROM runs
+        WHERE owner = ?1 AND run_id >= ?3 AND json_extract(doc, '$.created_at') >= ?2
+        UNION ALL SELECT cost_usd FROM removed WHERE owner = ?1 AND created_at >= ?2
+    )
 """
 _EVENTS: Final = """
     SELECT seq, time, type, data FROM events
@@ -72,7 +88,7 @@ class SqliteStore:
             await self._writer.open(self._migrations)
             await self._reader.open()
             await asyncio.to_thread(self._lock.acquire, picks_up=picks_up)
-            version = await self._writer.read(_version)
+            version = await self._writer.read(data_version)
         except BaseException:
             await self.close()
             raise
@@ -97,15 +113,15 @@ class SqliteStore:
         self._observers.append(observer)
 
     async def create(
-        self, run: Run, key: IdempotencyKey | None, enter: Callable[[int], Sequence[Entry]]
+        self, run: Run, key: IdempotencyKey | None, admit: Callable[[QueueState], Sequence[Entry]]
     ) -> tuple[Run, bool]:
         added: list[LoggedEvent] = []
 
         def create(connection: Connection) -> tuple[Run, bool]:
-            earlier = _find_by_key(connection, key) if key else None
+            earlier = find_by_key(connection, key) if key else None
             if earlier:
                 return earlier, False
-            entries = tuple(enter(_count_queued(connection)))
+            entries = tuple(admit(read_queue_state(connection)))
             if key:
                 connection.execute(
                     "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
@@ -114,7 +130,7 @@ class SqliteStore:
             connection.execute(
                 "INSERT INTO requests VALUES (?, ?)", (run.run_id, encode(run.request))
             )
-            return _save(connection, Step(run, entries), added), True
+            return save_run(connection, Step(run, entries), added), True
 
         return await self._write(run.run_id, create, added)
 
@@ -122,7 +138,7 @@ class SqliteStore:
         added: list[LoggedEvent] = []
 
         def transact(connection: Connection) -> Run | None:
-            run = _run(connection, run_id)
+            run = load_run(connection, run_id)
             if run is None:
                 raise RunNotFound(f"There is no run {run_id!r}.")
             step = decide(run)
@@ -133,12 +149,12 @@ class SqliteStore:
                     "UPDATE requests SET request = ? WHERE run_id = ?",
                     (encode(step.run.request), run_id),
                 )
-            return _save(connection, step, added)
+            return save_run(connection, step, added)
 
         return await self._write(run_id, transact, added)
 
     async def get(self, run_id: str) -> Run | None:
-        return await self._reader.read(lambda connection: _run(connection, run_id))
+        return await self._reader.read(lambda connection: load_run(connection, run_id))
 
     async def find(self, query: RunQuery) -> list[Run]:
         repo = None if query.repo is None else repo_name(query.repo)
@@ -147,13 +163,13 @@ class SqliteStore:
             rows = connection.execute(
                 _FIND, (query.owner, query.status, repo, query.before, query.limit)
             )
-            return [_load(*row) for row in rows]
+            return [parse_run(*row) for row in rows]
 
         return await self._reader.read(select)
 
     async def delete(self, run_id: str) -> None:
         def delete(connection: Connection) -> None:
-            if run := _run(connection, run_id):
+            if run := load_run(connection, run_id):
                 connection.execute(
                     "INSERT INTO removed VALUES (?, ?, ?, ?)", astuple(RemovedRun.of(run))
                 )
@@ -163,17 +179,17 @@ class SqliteStore:
 
         await self._write(run_id, delete)
 
-    async def removed_cost(self, owner: str, since: float) -> float:
-        sql = "SELECT total(cost_usd) FROM removed WHERE owner = ? AND created_at >= ?"
+    async def cost_since(self, owner: str, since: float) -> float:
+        values = (owner, since, first_id_at(since))
         return await self._reader.read(
-            lambda connection: float(connection.execute(sql, (owner, since)).fetchone()[0])
+            lambda connection: float(connection.execute(_COST, values).fetchone()[0])
         )
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
     ) -> list[LoggedEvent]:
         sql = _EVENTS_OF_TYPES if types else _EVENTS
-        values = (run_id, after, limit, *([_array(types)] if types else []))
+        values = (run_id, after, limit, *([json_array(types)] if types else []))
 
         def select(connection: Connection) -> list[LoggedEvent]:
             return [
@@ -184,7 +200,7 @@ class SqliteStore:
         return await self._reader.read(select)
 
     async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
-        return await self._ids(_DUE, (now, _array(dead_services), limit))
+        return await self._ids(_DUE, (now, json_array(dead_services), limit))
 
     async def count_runs(self) -> dict[Status, int]:
         def count(connection: Connection) -> dict[Status, int]:
@@ -195,8 +211,8 @@ class SqliteStore:
     async def event_totals(self) -> None:
         """Each process counts what it logs."""
 
-    async def count_queued(self) -> int:
-        return await self._reader.read(_count_queued)
+    async def queue_state(self) -> QueueState:
+        return await self._reader.read(read_queue_state)
 
     async def cancelling(self) -> list[str]:
         return await self._ids(
@@ -208,7 +224,7 @@ class SqliteStore:
         return await self._ids(
             "SELECT run_id FROM runs"
             " WHERE status IN (SELECT value FROM json_each(?)) AND updated_at < ?",
-            (_array(statuses), before),
+            (json_array(statuses), before),
         )
 
     async def dead_services(self) -> frozenset[str]:
@@ -266,83 +282,10 @@ class SqliteStore:
         while True:
             await asyncio.sleep(_POLL_S)
             try:
-                version = await self._writer.read(_version)
+                version = await self._writer.read(data_version)
             except StoreError as error:
                 log.warning("cannot look for changes of other processes: %s", error)
                 continue
             if version != known:
                 known = version
                 self._notify(None)
-
-
-def _save(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
-    """Add the entries whose keys are new, then the run as it is after them."""
-    run, seq = step.run, step.run.last_seq
-    for entry in step.entries:
-        inserted = connection.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (run_id, key) WHERE key IS NOT NULL DO NOTHING",
-            (run.run_id, seq + 1, entry.time, entry.type, entry.key or None, entry.text),
-        )
-        if inserted.rowcount:
-            seq += 1
-            run = run.after(entry.data, entry.time)
-            added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
-    run = run.replace(last_seq=seq)
-    lease = run.lease
-    connection.execute(
-        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run.run_id,
-            run.owner,
-            run.status,
-            repo_name(run.request["repo_url"]),
-            run.queued_at,
-            run.updated_at,
-            lease.service if lease else None,
-            lease.until if lease else None,
-            run.cancelling,
-            run.model_dump_json(exclude={"request"}),
-        ),
-    )
-    return run
-
-
-def _find_by_key(connection: Connection, key: IdempotencyKey) -> Run | None:
-    """The run that `key` was used for."""
-    row = connection.execute(
-        "SELECT digest, run_id FROM idempotency WHERE owner = ? AND key = ?", (key.owner, key.key)
-    ).fetchone()
-    if row is None:
-        return None
-    run = _run(connection, row[1])
-    if row[0] != key.digest:
-        raise mismatch_error(row[1])
-    if run is None:
-        raise removed_error(row[1])
-    return run
-
-
-def _run(connection: Connection, run_id: str) -> Run | None:
-    row = connection.execute(_RUN, (run_id,)).fetchone()
-    return _load(*row) if row else None
-
-
-def _load(doc: str, request: str) -> Run:
-    return Run.model_validate({**json.loads(doc), "request": json.loads(request)})
-
-
-def _count_queued(connection: Connection) -> int:
-    row = connection.execute(
-        "SELECT count(*) FROM runs WHERE status = 'queued' AND lease_service IS NULL"
-    ).fetchone()
-    return int(row[0])
-
-
-def _version(connection: Connection) -> int:
-    """A number that changes with each commit of another connection."""
-    return int(connection.execute("PRAGMA data_version").fetchone()[0])
-
-
-def _array(values: Collection[str]) -> str:
-    return json.dumps(list(values))

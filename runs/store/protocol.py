@@ -32,6 +32,14 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True)
+class QueueState:
+    """Runs that wait for a slot of any process, and slots that are known to be free elsewhere."""
+
+    waiting: int
+    free_slots: int = 0
+
+
+@dataclass(frozen=True)
 class RunQuery:
     """Which runs to list, newest first; None stands for any, `before` for older than that run."""
 
@@ -72,11 +80,11 @@ class Store(Protocol):
         ...
 
     async def create(
-        self, run: Run, key: IdempotencyKey | None, enter: Callable[[int], Sequence[Entry]]
+        self, run: Run, key: IdempotencyKey | None, admit: Callable[[QueueState], Sequence[Entry]]
     ) -> tuple[Run, bool]:
         """Add a run, or find the one its key was used for (False).
 
-        `enter` is given what `count_queued` would say and returns the first events, or raises.
+        `admit` is given the queue and returns the first events, or raises.
         Raises IdempotencyMismatch, or RunRemoved where the run of its key is gone.
         """
         ...
@@ -100,8 +108,11 @@ class Store(Protocol):
         """
         ...
 
-    async def removed_cost(self, owner: str, since: float) -> float:
-        """What the removed runs of `owner` had cost, as far as they were started since then."""
+    async def cost_since(self, owner: str, since: float) -> float:
+        """US dollars that runs of `owner` have cost which started since then (Unix seconds).
+
+        Removed runs count too. A run of unknown price counts nothing.
+        """
         ...
 
     async def events(
@@ -122,12 +133,7 @@ class Store(Protocol):
         """What the events of all runs have added up to; None where it is not kept."""
         ...
 
-    async def count_queued(self) -> int:
-        """How many runs wait for whichever process has a free slot.
-
-        Less than 0 where so many slots are known to be free.
-        """
-        ...
+    async def queue_state(self) -> QueueState: ...
 
     async def cancelling(self) -> list[str]:
         """Ids of the runs that this process holds and that are to be cancelled."""

@@ -94,9 +94,6 @@ _RETRY_AFTER_S: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.StoreUnavailable: 5,
     errors.StoreStale: 5,
 }
-_FIELDS: Final = frozenset(
-    ("repoUrl", "prompt", "allow", "model", "maxCostUsd", "maxFixRounds", "timeoutS")
-)
 _DETAILS: Final = {
     # Errors whose own message repeats what was sent, or must not tell one cause from another.
     "repository_not_found": "There is no such repository that this service may work on.",
@@ -209,7 +206,9 @@ async def on_error(_: Request, error: Exception) -> Response:
     else:
         detail = _DETAILS.get(error.code, error.message)
         hint = _HINTS.get(error.code, error.hint)
-    fields = [FieldError(pointer=_pointer(error), message=detail)] if status == 422 else []
+    field = error.field if isinstance(error, errors.RequestError) else ""
+    pointer = f"/{field}" if field else ""
+    fields = [FieldError(pointer=pointer, message=detail)] if status == 422 else []
     wait = _RETRY_AFTER_S.get(type(error))
     headers = {"Retry-After": str(wait)} if wait else None
     return problem(status, error.code, detail, hint=hint, fields=fields, headers=headers)
@@ -249,14 +248,6 @@ def _methods(request: Request) -> set[str]:
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     found = (item for path, item in paths.items() if compile_path(path)[0].match(request.url.path))
     return {name.upper() for item in found for name in item if name in _VERBS}
-
-
-def _pointer(error: errors.CodingAgentError) -> str:
-    """The field that an error of a request names first."""
-    if isinstance(error, errors.InvalidRepoUrl):
-        return "/repoUrl"
-    name = error.message.partition(" ")[0].rstrip(":,")
-    return f"/{name}" if name in _FIELDS else ""
 
 
 def _title(code: str) -> str:

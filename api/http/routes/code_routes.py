@@ -66,7 +66,7 @@ async def start_run(
     the run that the first request started; once that run is removed it is 410 for two days.
     """
     repository_of(body.repo_url, caller, options)
-    await spend.check(service, caller)
+    await spend.check(service, caller.name)
     record, _ = await service.start(
         body.run_request(), owner=caller.name, idempotency_key=idempotency_key
     )

@@ -133,7 +133,7 @@ async def resume_run(
 ) -> Response:
     """Carry a run on that ended before its work was done, from where it stopped."""
     limits = body or ResumeRequest()
-    await spend.check(service, caller)
+    await spend.check(service, caller.name)
     await service.resume(
         run.run_id,
         caller,

@@ -27,7 +27,7 @@ from tests.runs.sqlite.test_store import (
     test_runs_are_found_newest_first_by_what_is_asked,
     test_runs_to_be_cancelled_are_told_to_who_holds_them,
     test_runs_unchanged_since_a_time,
-    test_what_removed_runs_had_cost_is_known_until_it_is_forgotten,
+    test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten,
     text,
 )
 from tests.standins.shared_backend import FolderMount, SharedPlaces
@@ -47,7 +47,7 @@ __all__ = [
     "test_runs_are_found_newest_first_by_what_is_asked",
     "test_runs_to_be_cancelled_are_told_to_who_holds_them",
     "test_runs_unchanged_since_a_time",
-    "test_what_removed_runs_had_cost_is_known_until_it_is_forgotten",
+    "test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten",
 ]
 SLOTS = 4
 

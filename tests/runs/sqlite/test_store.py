@@ -176,20 +176,22 @@ async def test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_o
     assert (await store.create(run_of("me"), other, lambda _: []))[1]
 
 
-async def test_what_removed_runs_had_cost_is_known_until_it_is_forgotten(
+async def test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten(
     store: SqliteStore,
 ) -> None:
     runs = [
         await add(store, run_of(owner, spend=Spend(cost_usd=cost)))
         for owner, cost in (("me", 1.0), ("me", 0.5), ("me", None), ("you", 9.0), ("me", 7.0))
     ]
+    begun = runs[0].created_at
+    assert await store.cost_since("me", begun) == pytest.approx(8.5)
     for run in runs[:-1]:
         await store.delete(run.run_id)
-    begun = runs[0].created_at
-    assert await store.removed_cost("me", begun) == pytest.approx(1.5)
-    assert await store.removed_cost("me", runs[1].created_at) == pytest.approx(0.5)
+    assert await store.cost_since("me", begun) == pytest.approx(8.5)
+    assert await store.cost_since("me", runs[1].created_at) == pytest.approx(7.5)
     await store.forget(begun + 60)
-    assert await store.removed_cost("me", begun) == 0
+    assert await store.cost_since("me", begun) == pytest.approx(7.0)
+    assert await store.cost_since("me", runs[-1].created_at + 1) == 0
 
 
 async def test_a_removed_run_leaves_nothing(store: SqliteStore) -> None:
@@ -238,7 +240,7 @@ async def test_due_is_what_no_living_process_holds(store: SqliteStore) -> None:
     expected = [due[1].run_id, due[2].run_id, due[0].run_id]
     assert await store.due(50.0, frozenset({"gone"}), 10) == expected
     assert await store.due(50.0, frozenset({"gone"}), 1) == expected[:1]
-    assert await store.count_queued() == 1
+    assert (await store.queue_state()).waiting == 1
 
 
 async def test_runs_to_be_cancelled_are_told_to_who_holds_them(store: SqliteStore) -> None:

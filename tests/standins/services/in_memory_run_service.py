@@ -257,8 +257,9 @@ class MemoryService:
             raise RunActive("The run has not ended.")
         self._removed.append(self.runs.pop(run_id))
 
-    async def removed_cost(self, owner: str, since: float) -> float:
-        runs = (run for run in self._removed if run.record.created_at >= since)
+    async def cost_since(self, owner: str, since: float) -> float:
+        known = (*self.runs.values(), *self._removed)
+        runs = (run for run in known if run.record.created_at >= since)
         return sum(run.cost_usd or 0.0 for run in runs if run.record.owner == owner)
 
     async def stats(self) -> ServiceStats:

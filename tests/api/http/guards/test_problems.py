@@ -1,6 +1,8 @@
 """Errors as problem documents: the map is total, and nothing inside is told."""
 
 import inspect
+import json
+import pickle
 
 import pytest
 from starlette.requests import Request
@@ -36,6 +38,24 @@ async def test_every_error_becomes_a_problem(kind: type[errors.CodingAgentError]
         assert '"errors":[{"pointer"' in body
     if answer.status_code == 429:
         assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "pointer"),
+    [
+        (errors.InvalidRequest("prompt is one word of many."), ""),
+        (errors.InvalidRequest("What was sent is odd.", field="prompt"), "/prompt"),
+        (errors.LimitRaised("Too much.", field="maxCostUsd"), "/maxCostUsd"),
+        (errors.InvalidRepoUrl("x is no address."), "/repoUrl"),
+        (errors.BranchNotFound("main is missing."), ""),
+    ],
+)
+async def test_the_field_of_an_error_is_its_own_and_not_read_from_its_words(
+    error: errors.CodingAgentError, pointer: str
+) -> None:
+    sent = pickle.loads(pickle.dumps(error))
+    answer = json.loads(bytes((await on_error(REQUEST, sent)).body))
+    assert [item["pointer"] for item in answer["errors"]] == [pointer]
 
 
 def test_a_later_error_takes_the_status_of_its_kind() -> None:
