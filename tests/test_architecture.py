@@ -96,7 +96,7 @@ FOLDERS_OF_ONE_KIND: dict[str, str] = {}
 
 LONG_FILES: dict[str, str] = {}
 PAST_FACES = {
-    "runs/driving/checkpoints.py": "checkpoints name the classes of these modules",
+    "runs/driving/checkpoint_serializer.py": "checkpoints name the classes of these modules",
     "coding_agent/__main__.py": "the command line is started by its file",
 }
 """Files that name another room's modules, and why."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -16,30 +15,17 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
 )
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-import graph.state
-import graph.values
-from graph import RunFolder, Value
+from graph import RunFolder
+from runs.driving.checkpoint_serializer import CheckpointSerializer
 from runs.sqlite.database import private_file, store_errors
-
-
-def _values_of(module: ModuleType) -> list[tuple[str, str]]:
-    return [
-        (module.__name__, name)
-        for name, kind in vars(module).items()
-        if isinstance(kind, type) and issubclass(kind, Value) and kind.__module__ == module.__name__
-    ]
-
 
 _CACHE_KIB: Final = 64
 """Of pages in memory: each run has a connection, and writes to it once a node."""
 _COMMAND: Final = str(UUID(int=0))
 """Where LangGraph keeps what a command writes: as of a task that there is not."""
-ALLOWED: Final = (*_values_of(graph.values), *_values_of(graph.state))
-"""The only types, beside plain data, that a checkpoint may bring to life."""
 
 
 class LogBarrier:
@@ -81,8 +67,7 @@ class RunSaver(AsyncSqliteSaver):
         barrier: LogBarrier,
         on_checkpoint: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        serde = JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
-        super().__init__(connection, serde=serde)
+        super().__init__(connection, serde=CheckpointSerializer())
         self._barrier = barrier
         self._on_checkpoint = on_checkpoint
 

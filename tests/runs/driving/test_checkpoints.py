@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
 
+from graph.errors import VersionChanged
 from graph.values import Outcome, Plan
 from runs.driving.checkpoints import LogBarrier, open_checkpointer
 from runs.model.run import Run
@@ -43,7 +45,8 @@ async def test_values_of_the_vocabulary_come_back(tmp_path: Path) -> None:
 
 
 async def test_no_other_type_is_brought_to_life(tmp_path: Path) -> None:
-    assert not isinstance(await written(tmp_path, Stranger(summary="s")), Plan)
+    with pytest.raises(VersionChanged, match="Stranger"):
+        await written(tmp_path, Stranger(summary="s"))
 
 
 async def test_a_result_waits_for_its_nodes_events(tmp_path: Path) -> None:
