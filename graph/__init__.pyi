@@ -39,8 +39,13 @@ from .tasks import PlannerResult as PlannerResult
 from .tasks import ReviewerResult as ReviewerResult
 from .tasks import RoleTask as RoleTask
 from .tracing import span as span
+from .values import FINAL_STATUSES as FINAL_STATUSES
 from .values import MAX_MOVES as MAX_MOVES
+from .values import NODE_NAMES as NODE_NAMES
+from .values import NODE_OF_ROLE as NODE_OF_ROLE
+from .values import ROLE_NAMES as ROLE_NAMES
 from .values import SEEN_BY_RUNNING as SEEN_BY_RUNNING
+from .values import AllowName as AllowName
 from .values import Approval as Approval
 from .values import Base as Base
 from .values import Budget as Budget
@@ -50,6 +55,7 @@ from .values import ChangeRef as ChangeRef
 from .values import Check as Check
 from .values import CheckStatus as CheckStatus
 from .values import CommandReport as CommandReport
+from .values import Decision as Decision
 from .values import Failure as Failure
 from .values import FinalStatus as FinalStatus
 from .values import Finding as Finding

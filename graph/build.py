@@ -17,13 +17,12 @@ from graph.run_request import RunRequest
 from graph.services import Services, Workspaces
 from graph.state import Limits, RunState
 from graph.tracing import span
-from graph.values import Failure, NodeName, Outcome
+from graph.values import NODE_NAMES, NODE_OF_ROLE, Failure, NodeName, Outcome
 
 log = logging.getLogger(__name__)
 
 
 RECURSION_LIMIT: Final = 100
-ROLE_NODES: Final = frozenset(("plan", "code", "review", "fix"))
 _DEFAULT_LIMITS = Limits()
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -40,19 +39,9 @@ def build_graph(
     """The graph over these services, not yet compiled; `limits` are the operator's."""
     nodes = Nodes(services, limits)
     graph = StateGraph(RunState, input_schema=RunRequest)
-
-    def add(name: NodeName, node: Node) -> None:
-        graph.add_node(name, _whole(name, node, services.workspaces))
+    for name in NODE_NAMES:
+        graph.add_node(name, _whole(name, getattr(nodes, name), services.workspaces))
         graph.add_conditional_edges(name, partial(edges.route, name), edges.ROUTES[name])
-
-    add("prepare", nodes.prepare)
-    add("plan", nodes.plan)
-    add("approve", nodes.approve)
-    add("code", nodes.code)
-    add("validate", nodes.validate)
-    add("review", nodes.review)
-    add("fix", nodes.fix)
-    add("publish", nodes.publish)
     graph.add_edge(START, "prepare")
     return graph
 
@@ -77,7 +66,7 @@ def resume_command(
         "failure": None,
         "stopped": None,
     }
-    if state.get("stopped") and node in ROLE_NODES:
+    if state.get("stopped") and node in NODE_OF_ROLE.values():
         update |= {"step": state["step"] - 1, "spent": state["spent_before"]}
     if node == "fix":
         update["rounds"] = 0

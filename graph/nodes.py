@@ -26,8 +26,9 @@ from graph.events import (
 from graph.run_request import first_fault, request_of
 from graph.services import Services
 from graph.state import Limits, RunState
-from graph.tasks import ChangeResult, RoleTask
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import (
+    NODE_OF_ROLE,
     Approval,
     Base,
     Budget,
@@ -95,10 +96,9 @@ class Nodes:
         """Let the planner say what to do, or that there is nothing to do."""
         task = await self._task(state, "planner")
         result = await self.services.planner(task, emit := _emit())
-        update = _spent(state, task, result.spend)
-        if result.stopped:
-            stopped = Stopped(why=result.stopped, node="plan")
-            return update | {"stopped": stopped, "outcome": edges.stop_outcome(stopped)}
+        update = _spent(state, task, result)
+        if stopped := update.get("stopped"):
+            return update | {"outcome": edges.stop_outcome(stopped)}
         if result.plan is None:
             return update | {"outcome": Outcome(status="no_changes", reason="nothing_to_do")}
         plan_id = f"plan-{task.step}"
@@ -156,9 +156,7 @@ class Nodes:
         )
         task = await self._task(state, "reviewer", gate.findings)
         result = await self.services.reviewer(task, emit := _emit())
-        update = _spent(state, task, result.spend) | {"review": result.review}
-        if result.stopped:
-            update["stopped"] = Stopped(why=result.stopped, node="review")
+        update = _spent(state, task, result) | {"review": result.review}
         if result.review:
             event = ReviewFinished.model_validate(result.review.model_dump())
             emit(event.keyed(f"review:{task.step}"))
@@ -257,10 +255,7 @@ class Nodes:
 
     async def _changed(self, state: RunState, task: RoleTask, result: ChangeResult) -> Update:
         """Read what a role handed over; an empty change ends the run."""
-        update = _spent(state, task, result.spend)
-        if result.stopped:
-            node = "code" if task.role == "coder" else "fix"
-            update["stopped"] = Stopped(why=result.stopped, node=node)
+        update = _spent(state, task, result)
         change = None
         if result.change:
             change = await self.services.repositories.read_change(
@@ -336,8 +331,14 @@ def _change(state: RunState) -> Change:
     return change
 
 
-def _spent(state: RunState, task: RoleTask, spend: Spend) -> Update:
-    return {"step": task.step, "spent": state["spent"] + spend, "spent_before": state["spent"]}
+def _spent(
+    state: RunState, task: RoleTask, result: PlannerResult | ChangeResult | ReviewerResult
+) -> Update:
+    """What every role call changes: the step, the money, and where a limit stopped it."""
+    update = {"step": task.step, "spent": state["spent"] + result.spend}
+    if result.stopped:
+        update["stopped"] = Stopped(why=result.stopped, node=NODE_OF_ROLE[task.role])
+    return update | {"spent_before": state["spent"]}
 
 
 def _named(change: Change, before: Change | None, result: ChangeResult) -> Change:

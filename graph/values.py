@@ -1,20 +1,31 @@
 """What a run knows: small frozen values, safe to checkpoint, to send on and to show."""
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 RoleName = Literal["planner", "coder", "reviewer", "fixer"]
+ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 MAX_MOVES: Final = 2
 """So often a run goes over to a newer commit of its base branch; then it is let move."""
 ChangeMaker = RoleName | Literal["rebase"]
 """Who made a change: a role, or the run when it put one onto a newer base."""
 NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
+NODE_NAMES: Final[tuple[NodeName, ...]] = get_args(NodeName)
+NODE_OF_ROLE: Final[dict[RoleName, NodeName]] = {
+    "planner": "plan",
+    "coder": "code",
+    "reviewer": "review",
+    "fixer": "fix",
+}
 Stop = Literal["budget", "time"]
 Severity = Literal["error", "warning", "info"]
 CheckStatus = Literal["passed", "failed", "unavailable"]
+Decision = Literal["approve", "revise", "reject"]
 Verdict = Literal["approve", "request_changes"]
+AllowName = Literal["workflows", "codeowners", "agent_config", "large_files"]
+"""Rules of the gate that a request may let pass."""
 FinalStatus = Literal[
     "succeeded",
     "no_changes",
@@ -27,6 +38,7 @@ FinalStatus = Literal[
     "interrupted",
     "cancelled",
 ]
+FINAL_STATUSES: Final[frozenset[FinalStatus]] = frozenset(get_args(FinalStatus))
 Status = Literal["queued", "running", "waiting"] | FinalStatus
 
 
@@ -99,7 +111,7 @@ class Approval(Value):
         ' {"decision": "reject"}. A "plan" beside "approve" takes the place of this one.'
     )
 
-    decision: Literal["approve", "revise", "reject"]
+    decision: Decision
     plan_id: str | None = None
     plan: Plan | None = None
     feedback: str = ""

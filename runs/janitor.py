@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from graph import FINAL_STATUSES
 from graph.errors import CodingAgentError, RunError
 from runs.driving.run_files import RunFiles
 from runs.model import transitions
 from runs.model.removed_run import KEPT_S
 from runs.model.run import Lease
-from runs.model.run_record import FINAL
 from runs.store.protocol import Store
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Janitor:
     async def round(self, now: float) -> None:
         for run_id in await self._store.unchanged_since({"waiting"}, now - WAITING_S):
             await self._give_up(run_id, now)
-        for run_id in await self._store.unchanged_since(FINAL, now - self._keep_s):
+        for run_id in await self._store.unchanged_since(FINAL_STATUSES, now - self._keep_s):
             try:
                 await self._delete(run_id)
             except CodingAgentError as error:

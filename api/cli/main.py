@@ -12,6 +12,7 @@ from api.exit_codes import FAILED, USAGE
 if TYPE_CHECKING:
     from api.cli.watched_run import WatchedRun
     from api.client.runs_protocol import Runs
+    from graph import Decision
     from wiring import Settings
 
 app = typer.Typer(
@@ -186,7 +187,7 @@ def approve(
         raise typer.BadParameter("goes without --reject", param_hint="--revise")
     if revise is not None and not revise.strip():
         raise typer.BadParameter("says what to plan otherwise", param_hint="--revise")
-    decision = "reject" if reject else "approve" if revise is None else "revise"
+    decision: Decision = "reject" if reject else "approve" if revise is None else "revise"
     settings = _settings(server)
     _watch_run(settings, lambda watched: watched.answer(run, decision, revise or ""))
 

@@ -6,14 +6,15 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final, TextIO
 
-from api.client.runs_protocol import PlanAnswer, Runs
+from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.terminal.display.run_display import Event, RunDisplay
+from graph import Approval, Decision
 from graph.errors import CodingAgentError
 
 _SETTLED_S: Final = 0.2
 """A plan that still waits after this is no old news from the log."""
-_ANSWERS: Final = {
+_ANSWERS: Final[dict[str, Decision]] = {
     "a": "approve",
     "approve": "approve",
     "y": "approve",
@@ -89,7 +90,7 @@ class PlanQuestion(PlanHint):
         finally:
             self._display.go_on()
 
-    async def _answer(self, plan_id: str, typed: AsyncIterator[str]) -> PlanAnswer | None:
+    async def _answer(self, plan_id: str, typed: AsyncIterator[str]) -> Approval | None:
         """What the person wants, or None at the end of the input."""
         self._say(f"\n{_QUESTION}")
         async for line in typed:
@@ -98,9 +99,9 @@ class PlanQuestion(PlanHint):
             if decision == "revise":
                 feedback = rest.strip() or await self._feedback(typed)
                 if feedback:
-                    return PlanAnswer(plan_id, decision, feedback)
+                    return Approval(decision=decision, plan_id=plan_id, feedback=feedback)
             elif decision and not rest:
-                return PlanAnswer(plan_id, decision)
+                return Approval(decision=decision, plan_id=plan_id)
             self._say(_QUESTION)
         self._say("\n")
         return None

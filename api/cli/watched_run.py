@@ -5,28 +5,17 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final
 
 from api.cli.ctrl_c import interruptible
 from api.cli.plan_prompt import PlanHint, PlanQuestion
 from api.cli.run_arguments import RunOrder
-from api.client.runs_protocol import PlanAnswer, RaisedLimits, Runs
+from api.client.runs_protocol import RaisedLimits, Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
+from graph import Approval, Decision
 from graph.errors import CodingAgentError, RunNotWaiting
-
-_RESUMABLE: Final = frozenset(
-    (
-        "failed",
-        "cancelled",
-        "interrupted",
-        "blocked",
-        "budget_exhausted",
-        "timed_out",
-        "incomplete",
-    )
-)
+from runs.model import RESUMABLE
 
 
 class WatchedRun:
@@ -58,13 +47,13 @@ class WatchedRun:
             self._run_id = run_id
             return await self._follow_to_end(run_id)
 
-    async def answer(self, run_id: str, decision: str, feedback: str) -> int:
+    async def answer(self, run_id: str, decision: Decision, feedback: str) -> int:
         """Answer the plan that waits."""
         view = await self._runs.view(run_id)
         plan_id = view.get("planId")
         if not isinstance(plan_id, str):
             raise RunNotWaiting(f"Run {run_id} does not wait for an answer: {view.get('status')}.")
-        answer = PlanAnswer(plan_id, decision, feedback)
+        answer = Approval(decision=decision, plan_id=plan_id, feedback=feedback)
         if self._runs.driven_here:
             return await self._watch_until_left(run_id, self._runs.answer_plan(run_id, answer))
         await self._runs.answer_plan(run_id, answer)
@@ -95,7 +84,7 @@ class WatchedRun:
         finally:
             if self._cancelling:
                 await self._cancelling
-        if status in _RESUMABLE:
+        if status in RESUMABLE:
             self._display.note(f"Carry it on: {self._command('resume', run_id)}")
         return exit_code(status)
 

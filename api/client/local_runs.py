@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, ClassVar, Final, cast
 
-from api.client.runs_protocol import PlanAnswer, RaisedLimits, View
+from api.client.runs_protocol import RaisedLimits, View
 from graph import Approval, RunRequest, Status
 from graph.errors import RunAbandoned
 from runs import RunService
@@ -79,15 +79,8 @@ class LocalRuns:
     async def cancel(self, run_id: str) -> None:
         await self._service.cancel(run_id, self._caller)
 
-    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None:
-        approval = Approval.model_validate(
-            {
-                "decision": answer.decision,
-                "plan_id": answer.plan_id,
-                "feedback": answer.feedback,
-            }
-        )
-        await self._service.answer_plan(run_id, self._caller, approval)
+    async def answer_plan(self, run_id: str, answer: Approval) -> None:
+        await self._service.answer_plan(run_id, self._caller, answer)
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> None:
         await self._service.resume(

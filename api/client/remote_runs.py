@@ -14,9 +14,9 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 from pydantic.alias_generators import to_camel
 
-from api.client.runs_protocol import PlanAnswer, RaisedLimits, View
+from api.client.runs_protocol import RaisedLimits, View
 from api.client.server_error import ServerError
-from graph import RunRequest
+from graph import Approval, RunRequest
 
 _READ_TIMEOUT_S: Final = 45.0
 """Three times the pause between a stream's signs of life."""
@@ -153,7 +153,7 @@ class RemoteRuns:
     async def cancel(self, run_id: str) -> None:
         await self._call("POST", _path(run_id, "/cancel"))
 
-    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None:
+    async def answer_plan(self, run_id: str, answer: Approval) -> None:
         body = {"planId": answer.plan_id, "decision": answer.decision}
         if answer.feedback:
             body["feedback"] = answer.feedback

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from graph import RunRequest
+from graph import Approval, RunRequest
 
 View = dict[str, Any]
 """A run as `GET /runs/{id}` answers it."""
@@ -17,15 +17,6 @@ class RaisedLimits:
     max_cost_usd: float | None = None
     max_fix_rounds: int | None = None
     timeout_s: int | None = None
-
-
-@dataclass(frozen=True)
-class PlanAnswer:
-    """The answer to the waiting plan `plan_id`."""
-
-    plan_id: str
-    decision: str
-    feedback: str = ""
 
 
 class Runs(Protocol):
@@ -56,7 +47,7 @@ class Runs(Protocol):
 
     async def cancel(self, run_id: str) -> None: ...
 
-    async def answer_plan(self, run_id: str, answer: PlanAnswer) -> None: ...
+    async def answer_plan(self, run_id: str, answer: Approval) -> None: ...
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> None: ...
 

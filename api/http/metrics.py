@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector, 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from graph import Status
-from runs.model import FINAL, LAG_S, NODE_S, EventTotals, LoggedEvent, ServiceStats
+from graph import FINAL_STATUSES, Status
+from runs.model import LAG_S, NODE_S, EventTotals, LoggedEvent, ServiceStats
 
-_STATUSES: Final[tuple[Status, ...]] = ("queued", "running", "waiting", *sorted(FINAL))
+_STATUSES: Final[tuple[Status, ...]] = ("queued", "running", "waiting", *sorted(FINAL_STATUSES))
 _COUNTERS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("run_ends", "Attempts of runs that ended.", ("status",)),
     ("run_resumes", "Attempts that carried a run on.", ("reason",)),
@@ -113,7 +113,7 @@ class _EventCollector(Collector):
             family = CounterMetricFamily(f"coding_agent_{name}", what, labels=labels)
             found = dict(self._totals.by_name(name))
             if name == "run_ends":
-                found = {**{(status,): 0 for status in sorted(FINAL)}, **found}
+                found = {**{(status,): 0 for status in sorted(FINAL_STATUSES)}, **found}
             for values, number in found.items():
                 family.add_metric(values, number)
             yield family

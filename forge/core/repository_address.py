@@ -67,11 +67,11 @@ def parse(repo_url: str, web: str, *, allow_local: bool) -> RepoAddress:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
-    if host == "localhost":
+    """Whether a host name or address, one in brackets too, is this machine itself."""
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 

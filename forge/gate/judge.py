@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
 
 from forge.gate.content_rules import judge_content
 from forge.gate.path_rules import (
@@ -26,14 +26,14 @@ from forge.secret_scan.kingfisher import (
 )
 from forge.secret_scan.patterns import find_patterns, line_at
 from forge.secret_scan.token_forms import SecretForms
-from graph import GateFinding, GateReport
+from graph import AllowName, GateFinding, GateReport
 
 MAX_FILE: Final = 50 * 1024 * 1024
 MAX_SCANNED: Final = 100 * 1024 * 1024
 """No forge takes a larger file, and none larger is read, new or old; no request may let it pass."""
 MAX_TOTAL: Final = 500 * 1024 * 1024
 _LARGE: Final = 5 * 1024 * 1024
-ALLOWABLE: Final = frozenset(("workflows", "codeowners", "agent_config", "large_files"))
+ALLOWABLE: Final[frozenset[str]] = frozenset(get_args(AllowName))
 _MAX_FINDINGS: Final = 50
 _MAX_TARGET: Final = 4096
 _ZERO: Final = "0" * 40

@@ -3,8 +3,8 @@ from .event_totals import LAG_S as LAG_S
 from .event_totals import NODE_S as NODE_S
 from .event_totals import EventTotals as EventTotals
 from .operator_limits import ServiceConfig as ServiceConfig
+from .run import RESUMABLE as RESUMABLE
 from .run_id import RUN_ID as RUN_ID
-from .run_record import FINAL as FINAL
 from .run_record import Caller as Caller
 from .run_record import LoggedEvent as LoggedEvent
 from .run_record import RunRecord as RunRecord

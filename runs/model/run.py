@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from graph import (
+    FINAL_STATUSES,
     Approval,
     NodeFinished,
     NodeName,
@@ -16,11 +17,11 @@ from graph import (
     Usage,
     Value,
 )
-from runs.model.run_record import FINAL, RunRecord
+from runs.model.run_record import RunRecord
 
 STATE_VERSION: Final = 1
 """Of the graph's state in checkpoints; another one's runs cannot be carried on."""
-RESUMABLE: Final[frozenset[Status]] = FINAL - {"succeeded", "no_changes", "rejected"}
+RESUMABLE: Final[frozenset[Status]] = FINAL_STATUSES - {"succeeded", "no_changes", "rejected"}
 
 
 class Lease(Value):
@@ -88,7 +89,7 @@ class Run(Value):
 
     @property
     def final(self) -> bool:
-        return self.status in FINAL
+        return self.status in FINAL_STATUSES
 
     @property
     def record(self) -> RunRecord:

@@ -6,22 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from graph import RunRequest, Status
+from graph import FINAL_STATUSES, RunRequest, Status
 
-FINAL: frozenset[Status] = frozenset(
-    (
-        "succeeded",
-        "no_changes",
-        "rejected",
-        "incomplete",
-        "blocked",
-        "budget_exhausted",
-        "timed_out",
-        "failed",
-        "interrupted",
-        "cancelled",
-    )
-)
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
@@ -51,7 +37,7 @@ class RunRecord:
 
     @property
     def final(self) -> bool:
-        return self.status in FINAL
+        return self.status in FINAL_STATUSES
 
 
 @dataclass(frozen=True)

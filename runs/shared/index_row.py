@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graph import Status
+from graph import FINAL_STATUSES, Status
 from runs.model.event_totals import EventTotals
 from runs.model.repo_name import repo_name
-from runs.model.run_record import FINAL
 from runs.shared.run_version import RunVersion
 from runs.store.protocol import RunQuery
 
@@ -43,7 +42,7 @@ class IndexRow:
 
     @property
     def final(self) -> bool:
-        return self.status in FINAL
+        return self.status in FINAL_STATUSES
 
     @property
     def key(self) -> str:

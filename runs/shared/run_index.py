@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from zlib import crc32
 
-from graph import Status
+from graph import FINAL_STATUSES, Status
 from runs.model.event_totals import EventTotals
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID, first_id_at, made_at
-from runs.model.run_record import FINAL
 from runs.shared.backend import StorageBackend
 from runs.shared.index_pages import PAGE_ROWS, Contents, Page, Pages
 from runs.shared.index_row import IndexRow, removal_key, removed_run_of
@@ -151,7 +150,7 @@ class RunIndex:
         return found
 
     async def of_status(self, statuses: Collection[Status]) -> list[IndexRow]:
-        rows = await (self.all() if FINAL & set(statuses) else self.live())
+        rows = await (self.all() if FINAL_STATUSES & set(statuses) else self.live())
         return [row for row in rows if row.status in statuses]
 
     async def count(self) -> dict[Status, int]:

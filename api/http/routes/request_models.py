@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from api.model_name import ModelName
-from graph import Approval, Plan, RunRequest, is_branch_name
+from graph import AllowName, Approval, Decision, Plan, RunRequest, is_branch_name
 
 MAX_PROMPT: Final = 32_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,7 +61,6 @@ Reviewer = Annotated[
 Money = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Rounds = Annotated[int, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
-Allowed = Literal["workflows", "codeowners", "agent_config", "large_files"]
 
 
 class RequestModel(BaseModel):
@@ -119,7 +118,7 @@ class CodeRequest(RequestModel):
     reviewers: list[Reviewer] = Field(
         default=[], max_length=15, description="Logins, or teams as ORG/TEAM."
     )
-    allow: list[Allowed] = Field(
+    allow: list[AllowName] = Field(
         default=[], max_length=4, description="Rules of the gate that may pass."
     )
     max_cost_usd: Money | None = None
@@ -160,7 +159,7 @@ class PlanAnswer(RequestModel):
     )
 
     plan_id: Annotated[str, StringConstraints(min_length=1, max_length=100), NoControlCharacters]
-    decision: Literal["approve", "revise", "reject"]
+    decision: Decision
     plan: PlanSent | None = Field(default=None, description="With `approve` alone.")
     feedback: Text = Field(default="", description="What to plan otherwise; needed by `revise`.")
 

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from api.terminal.display.event_lines import EventLines
 from api.terminal.display.run_display import Event
-from api.terminal.display.run_state import NODES, DisplayState
+from api.terminal.display.run_state import DisplayState
 from api.terminal.text.human_units import count, duration, money
 from api.terminal.text.line_wrapper import wrap
 from api.terminal.text.safe_text import clean
 from api.terminal.text.styled_line import Line, Tone
 from api.terminal.text.symbols import Glyphs, glyphs_for
+from graph import NODE_NAMES, NODE_OF_ROLE
 
 WIDEST: Final = 100
 _STYLES: Final[dict[Tone, Style]] = {
@@ -29,14 +30,11 @@ _STYLES: Final[dict[Tone, Style]] = {
     "now": Style(color="cyan"),
 }
 _MARK_TONES: Final[dict[str, Tone]] = {"good": "good", "bad": "bad", "warn": "warn", "open": "now"}
-_DOING: Final = {
+_DOING: Final[dict[str, str]] = {
     "prepare": "cloning the repository and finding its checks",
-    "plan": "the planner starts",
-    "code": "the coder starts",
     "validate": "running the checks in a fresh tree",
-    "review": "the reviewer starts",
-    "fix": "the fixer starts",
     "publish": "gate, commit, push, pull request",
+    **{node: f"the {role} starts" for role, node in NODE_OF_ROLE.items()},
 }
 
 
@@ -135,12 +133,12 @@ class LiveDisplay:
 
 
 def rail(state: DisplayState, glyphs: Glyphs, frame: int, width: int) -> Text:
-    """The eight nodes and where the run is; below 76 columns only where it is."""
+    """The nodes and where the run is; below 76 columns only where it is."""
     signs = {"todo": glyphs.todo, "done": glyphs.good, "bad": glyphs.bad, "open": glyphs.warn}
     tones: dict[str, Tone] = {"todo": "dim", "done": "good", "bad": "bad", "open": "warn"}
     working = glyphs.working[frame % len(glyphs.working)]
     line = Text(no_wrap=True, overflow="ellipsis")
-    for number, node in enumerate(NODES, 1):
+    for number, node in enumerate(NODE_NAMES, 1):
         mark = state.nodes[node]
         now = mark == "now"
         if width < 75 and node != state.node:
@@ -148,7 +146,7 @@ def rail(state: DisplayState, glyphs: Glyphs, frame: int, width: int) -> Text:
         sign = glyphs.warn if now and state.waiting else working
         line.append(sign if now else signs[mark], _STYLES["now" if now else tones[mark]])
         line.append(f" {node}", _STYLES["strong"] if now else _STYLES["dim"])
-        line.append(f"  {number} of {len(NODES)}" if width < 75 else "  ", _STYLES["dim"])
+        line.append(f"  {number} of {len(NODE_NAMES)}" if width < 75 else "  ", _STYLES["dim"])
     line.rstrip()
     return line
 

@@ -8,9 +8,9 @@ from api.terminal.display.tool_label import tool_label
 from api.terminal.text.human_units import seconds_of
 from api.terminal.text.token_counts import Tokens
 from api.terminal.text.untrusted_fields import Fields
+from graph import NODE_NAMES
 
 NodeMark = Literal["todo", "now", "done", "bad", "open"]
-NODES: Final = ("prepare", "plan", "approve", "code", "validate", "review", "fix", "publish")
 _MARKS: Final[dict[str, NodeMark]] = {
     "failed": "bad",
     "error": "bad",
@@ -28,7 +28,7 @@ class DisplayState:
 
     run_id: str = ""
     status: str = ""
-    nodes: dict[str, NodeMark] = field(default_factory=lambda: dict.fromkeys(NODES, "todo"))
+    nodes: dict[str, NodeMark] = field(default_factory=lambda: dict.fromkeys(NODE_NAMES, "todo"))
     node: str = ""
     visit: int = 0
     role: str = ""

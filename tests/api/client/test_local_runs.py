@@ -13,7 +13,7 @@ import pytest
 from api.cli.run_arguments import RunOrder
 from api.cli.watched_run import WatchedRun
 from api.client.local_runs import LocalRuns
-from api.client.runs_protocol import PlanAnswer, RaisedLimits
+from api.client.runs_protocol import RaisedLimits
 from api.terminal.display.plain_display import PlainDisplay
 from api.terminal.display.run_display import RunDisplay
 from api.terminal.display.script_display import ResultDisplay
@@ -27,6 +27,7 @@ from graph.errors import (
     RunNotFound,
 )
 from graph.run_request import RunRequest
+from graph.values import Approval
 from tests.standins.services.run_service import House
 from tests.standins.services.scripted_services import FAILED
 from tests.support.polling import until
@@ -114,8 +115,8 @@ async def test_a_stale_answer_is_refused(house: House) -> None:
             if event["type"] == "plan.waiting":
                 break
         with pytest.raises(PlanChanged):
-            await runs.answer_plan(run_id, PlanAnswer("plan-0", "approve"))
-        await runs.answer_plan(run_id, PlanAnswer("plan-1", "reject"))
+            await runs.answer_plan(run_id, Approval(plan_id="plan-0", decision="approve"))
+        await runs.answer_plan(run_id, Approval(plan_id="plan-1", decision="reject"))
         assert (await ended(runs, run_id))[-1] == "run.finished"
         assert (await runs.view(run_id))["status"] == "rejected"
         with pytest.raises(CodingAgentError) as caught:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from api.client.remote_runs import Pauses, RemoteRuns
-from api.client.runs_protocol import PlanAnswer, RaisedLimits
+from api.client.runs_protocol import RaisedLimits
 from api.client.server_error import ServerError
 from graph.run_request import RunRequest
+from graph.values import Approval
 from tests.standins.servers.one_run_server import (
     Answer,
     Cut,
@@ -297,7 +298,9 @@ async def test_every_call_goes_where_the_contract_says() -> None:
         assert await runs.list(status="failed", repo=None, limit=7) == ([ok], "c")
         assert await runs.diff(RUN_ID) == b"\x00diff\xff"
         await runs.cancel(RUN_ID)
-        await runs.answer_plan(RUN_ID, PlanAnswer("plan-1", "revise", "smaller"))
+        await runs.answer_plan(
+            RUN_ID, Approval(plan_id="plan-1", decision="revise", feedback="smaller")
+        )
         await runs.resume(RUN_ID, RaisedLimits(max_cost_usd=9))
         await runs.message(RUN_ID, "hello")
         await runs.delete(RUN_ID)

@@ -9,13 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from graph import FINAL_STATUSES
 from graph.errors import PlanChanged, RunActive, RunError, RunFinished, RunNotWaiting
 from graph.events import NodeStarted, RunStarted, UsageReported
 from graph.values import Approval, FinalStatus, Usage
 from runs.model import transitions
 from runs.model.log_entry import entry
 from runs.model.run import Lease, OpenNode, Run
-from runs.model.run_record import FINAL
 from runs.model.transitions import LEASE_S, Admission, Ending, LeaseLost, Step
 from tests.standins.services.run_service import REQUEST
 
@@ -267,7 +267,7 @@ def test_an_answer_to_another_plan_is_refused() -> None:
         )
 
 
-@pytest.mark.parametrize("status", sorted(FINAL))
+@pytest.mark.parametrize("status", sorted(FINAL_STATUSES))
 def test_which_ends_can_be_resumed(status: Any) -> None:
     run, admission = run_of(status=status, attempt=3), Admission(position=2)
     resume = partial(

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from graph import FINAL_STATUSES
 from graph.errors import ClaudeUnavailable, RepositoryNotFound
 from graph.values import Approval, Plan
-from runs.model.run_record import FINAL
 from tests.standins.servers.http_service import ScriptedProbes, client_of
 from tests.standins.services.in_memory_run_service import MemoryService
 from tests.support.polling import until
@@ -194,7 +194,7 @@ async def test_a_plan_that_cannot_be_answered() -> None:
     assert not service.runs[run_id].approvals
 
 
-@pytest.mark.parametrize("status", sorted(FINAL))
+@pytest.mark.parametrize("status", sorted(FINAL_STATUSES))
 async def test_a_run_is_carried_on(status: Any) -> None:
     service = MemoryService()
     run_id = service.add(status=status)

@@ -13,7 +13,7 @@ from api.terminal.display.live_display import line_texts
 from api.terminal.text.line_wrapper import StreamingLineWrapper, wrap
 from api.terminal.text.styled_line import Line
 from api.terminal.text.symbols import UNICODE, glyphs_for
-from runs.model.run_record import FINAL
+from graph import FINAL_STATUSES
 from tests.standins.servers.run_events import (
     finished,
     node,
@@ -175,8 +175,8 @@ def test_cost_that_is_not_known_is_said_so() -> None:
 
 
 def test_every_final_status_has_an_exit_code_and_words() -> None:
-    assert set(EXIT_CODES) == FINAL
-    for status in FINAL:
+    assert set(EXIT_CODES) == FINAL_STATUSES
+    for status in FINAL_STATUSES:
         assert texts(run(status))[-2] != status
     assert exit_code(None) == exit_code("from the future") == 1
 
