@@ -14,6 +14,8 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
 )
 from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -26,6 +28,11 @@ _CACHE_KIB: Final = 64
 """Of pages in memory: each run has a connection, and writes to it once a node."""
 _COMMAND: Final = str(UUID(int=0))
 """Where LangGraph keeps what a command writes: as of a task that there is not."""
+_NEWEST: Final = """
+    SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?
+    ORDER BY rowid DESC LIMIT 1
+"""
+"""SQLite numbers rows as they are added."""
 
 
 class LogBarrier:
@@ -70,6 +77,24 @@ class RunSaver(AsyncSqliteSaver):
         super().__init__(connection, serde=CheckpointSerializer())
         self._barrier = barrier
         self._on_checkpoint = on_checkpoint
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that `config` names, else the one that was added last.
+
+        LangGraph takes the greatest id for the newest. Ids follow the wall clock, so that one that
+        was set back would lead a later process to an old checkpoint.
+        """
+        if get_checkpoint_id(config):
+            return await super().aget_tuple(config)
+        await self.setup()
+        thread = str(config["configurable"]["thread_id"])
+        namespace = config["configurable"].get("checkpoint_ns", "")
+        async with self.lock, self.conn.execute(_NEWEST, (thread, namespace)) as rows:
+            newest = await rows.fetchone()
+        if newest is None:
+            return None
+        place = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": newest[0]}
+        return await super().aget_tuple({"configurable": place})
 
     async def aput(
         self,

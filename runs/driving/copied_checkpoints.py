@@ -20,7 +20,7 @@ _SUFFIXES: Final = ("", "-wal", "-shm", "-copy")
 
 
 class CopiedCheckpoints:
-    """Each drive goes on from the newest copy and keeps one of its own, under a later name."""
+    """Each drive goes on from the newest copy and keeps one of its own, under the next number."""
 
     def __init__(self, mount: Mount, own: Path, service: str) -> None:
         self._mount = mount
@@ -30,14 +30,16 @@ class CopiedCheckpoints:
     @asynccontextmanager
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
         path = self._own / f"{run_id}.db"
-        name = f"{time.time_ns():020d}-{self._service}.db"
 
         async def keep_copy() -> None:
             copy = await asyncio.to_thread(_make_copy, path)
+            name = f"{number:020d}-{self._service}.db"
             await self._mount.keep({f"{_folder(run_id)}/{name}": copy})
 
         with store_errors(path):
-            await asyncio.to_thread(_restore_newest, self._mount.root / _folder(run_id), path)
+            copies = self._mount.root / _folder(run_id)
+            last = await asyncio.to_thread(_restore_newest, copies, path)
+            number = max(last + 1, time.time_ns())  # a clock may be set back, and machines differ
             try:
                 async with open_checkpointer(path, barrier, keep_copy) as saver:
                     yield saver
@@ -49,8 +51,8 @@ def _folder(run_id: str) -> str:
     return f"runs/{run_id}/checkpoints"
 
 
-def _restore_newest(copies: Path, path: Path) -> None:
-    """Put the newest copy where the checkpoints will be, and let older ones go."""
+def _restore_newest(copies: Path, path: Path) -> int:
+    """Put the newest copy where the checkpoints will be, remove older ones; the copy's number."""
     _remove(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = sorted(copies.glob("[0-9]*.db"))
@@ -58,6 +60,7 @@ def _restore_newest(copies: Path, path: Path) -> None:
         shutil.copyfile(found[-1], path)
     for older in found[:-1]:
         older.unlink(missing_ok=True)
+    return int(found[-1].name.partition("-")[0]) if found else 0
 
 
 def _make_copy(path: Path) -> bytes:

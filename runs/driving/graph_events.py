@@ -32,6 +32,8 @@ class GraphEventReader:
 
     def __init__(self, run: Run, put: Callable[[Entry], None]) -> None:
         self._open: OpenNode | None = run.open_node
+        self._begun_at: float | None = None
+        """By the monotonic clock; None where another drive began the open node."""
         self._visits = dict(run.visits)
         self._put = put
         self.node = run.node
@@ -54,6 +56,7 @@ class GraphEventReader:
             return
         visit = self._visits[name] = self._visits.get(name, 0) + 1
         self._open = OpenNode(node=name, visit=visit, since=time.time())
+        self._begun_at = time.monotonic()
         self.node = name
         self._put(entry(NodeStarted(node=name, visit=visit)))
 
@@ -69,10 +72,18 @@ class GraphEventReader:
             outcome = node_outcome(part["name"], part["result"])
             if part["result"].get("outcome"):
                 self.ending = make_ending(part["result"])
-        if self._open:
-            self._put(entry(self._open.finished(outcome, time.time())))
+        if node := self.open_node:
+            self._put(entry(node.finished(outcome, time.time())))
             self._open = None
         return None
+
+    @property
+    def open_node(self) -> OpenNode | None:
+        """The node that works now, with how long it has."""
+        if self._open is None or self._begun_at is None:
+            return self._open
+        worked_s = time.monotonic() - self._begun_at
+        return self._open.model_copy(update={"worked_s": worked_s})
 
 
 def make_ending(state: Mapping[str, Any]) -> Ending:

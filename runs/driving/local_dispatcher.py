@@ -189,9 +189,8 @@ class LocalDispatcher:
         self.wake()
 
     async def _renew(self, driver: "RunDriver") -> None:
-        step = partial(transitions.extend, token=driver.token, now=time.time())
         try:
-            await self._store.transact(driver.run_id, step)
+            await driver.renew()
         except (LeaseLost, RunNotFound):
             driver.stop("lost")
         except StoreError as error:

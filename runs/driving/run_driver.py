@@ -81,6 +81,13 @@ class RunDriver:
             "recursion_limit": RECURSION_LIMIT,
         }
 
+    async def renew(self) -> None:
+        """Hold the lease for longer. Raises LeaseLost, RunNotFound or StoreError."""
+        step = partial(
+            transitions.extend, token=self.token, now=time.time(), node=self._reader.open_node
+        )
+        await self._context.store.transact(self.run_id, step)
+
     def drain(self) -> None:
         """Stop between two nodes."""
         self._control.request_drain("shutdown")
@@ -250,7 +257,13 @@ class RunDriver:
     async def _finish(self, ending: Ending) -> None:
         """Log the end, then see to it that nothing of the attempt is left on the machine."""
         for pause in (*_FINISH_PAUSES_S, None):
-            step = partial(transitions.finish, token=self.token, now=time.time(), ending=ending)
+            step = partial(
+                transitions.finish,
+                token=self.token,
+                now=time.time(),
+                ending=ending,
+                node=self._reader.open_node,
+            )
             try:
                 await self._context.store.transact(self.run_id, step)
                 break

@@ -5,7 +5,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from graph import RunStarted
@@ -113,8 +112,7 @@ class SingleRunWorker:
                 log.warning("cannot look after run %s: %s", drive.run_id, error)
 
     async def _renew(self, drive: RunDriver) -> None:
-        step = partial(transitions.extend, token=drive.token, now=time.time())
         try:
-            await self._store.transact(drive.run_id, step)
+            await drive.renew()
         except (LeaseLost, RunNotFound):
             drive.stop("lost")

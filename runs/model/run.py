@@ -45,11 +45,13 @@ class OpenNode(Value):
     node: NodeName
     visit: int
     since: float
+    worked_s: float | None = None
+    """Seconds by the monotonic clock of its driver, as that last said; a wall clock may be set."""
 
     def finished(self, outcome: NodeOutcome, now: float) -> NodeFinished:
-        duration_ms = round(max(0.0, now - self.since) * 1000)
+        seconds = max(0.0, now - self.since) if self.worked_s is None else self.worked_s
         return NodeFinished(
-            node=self.node, visit=self.visit, outcome=outcome, duration_ms=duration_ms
+            node=self.node, visit=self.visit, outcome=outcome, duration_ms=round(seconds * 1000)
         )
 
 

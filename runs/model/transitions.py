@@ -21,7 +21,7 @@ from graph import (
 from graph import RunFinished as RunFinishedEvent
 from graph.errors import PlanChanged, RunActive, RunFinished, RunNotWaiting
 from runs.model.log_entry import Entry, entry
-from runs.model.run import RESUMABLE, Answer, Lease, Run
+from runs.model.run import RESUMABLE, Answer, Lease, OpenNode, Run
 
 LEASE_S: Final = 20.0
 MAX_IDLE_PICKUPS: Final = 5
@@ -78,31 +78,31 @@ def claim(
         return None
     taken = run.replace(lease=lease, status="running", updated_at=now)
     if run.status == "running":
-        return _pick_up(taken, now)
+        return _pick_up(taken, now, _last_seen(run, now))
     if run.begun:
         return Step(taken)
     return Step(taken.replace(begun=True), (entry(started),))
 
 
-def _pick_up(run: Run, now: float) -> Step:
+def _pick_up(run: Run, now: float, last_seen: float) -> Step:
     """End the attempt whose process was lost, and begin the next in the same transaction."""
     if run.cancelling:
-        return _finish(run, Ending(status="cancelled"), now)
+        return _finish(run, Ending(status="cancelled"), now, last_seen)
     if run.idle_pickups >= MAX_IDLE_PICKUPS:
         hint = "See the log of the process that drove the run, then resume it."
         what = f"The run's process was lost {run.idle_pickups + 1} times with nothing done between."
         error = Failure(code="interrupted", message=what, hint=hint, node=run.node or "")
-        return _finish(run, Ending(status="interrupted", error=error), now)
-    ended = _finish(run, Ending(status="interrupted"), now)
+        return _finish(run, Ending(status="interrupted", error=error), now, last_seen)
+    ended = _finish(run, Ending(status="interrupted"), now, last_seen)
     attempt = run.attempt + 1
     resumed = entry(RunResumed(attempt=attempt, reason="picked_up"))
     next_run = run.replace(attempt=attempt, idle_pickups=run.idle_pickups + 1)
     return Step(next_run, (*ended.entries, resumed))
 
 
-def extend(run: Run, *, token: str, now: float) -> Step:
-    """Hold the lease for longer."""
-    return Step(_renewed(run, token, now))
+def extend(run: Run, *, token: str, now: float, node: OpenNode | None = None) -> Step:
+    """Hold the lease for longer; `node` is the open node as its driver has it."""
+    return Step(_with_node(_renewed(run, token, now), node))
 
 
 def record(run: Run, *, token: str, now: float, entries: Sequence[Entry]) -> Step:
@@ -120,13 +120,18 @@ def wait(
     event = PlanWaiting.model_validate(
         {"key": f"plan.waiting:{plan_id}:{run.attempt}", "plan_id": plan_id, "plan": plan or {}}
     )
-    waiting = mine.replace(status="waiting", plan_id=plan_id, lease=None, updated_at=now)
+    node = run.open_node and run.open_node.model_copy(update={"worked_s": None})
+    waiting = mine.replace(
+        status="waiting", plan_id=plan_id, lease=None, updated_at=now, open_node=node
+    )
     return Step(waiting, (entry(event),))
 
 
-def finish(run: Run, *, token: str, now: float, ending: Ending) -> Step:
+def finish(
+    run: Run, *, token: str, now: float, ending: Ending, node: OpenNode | None = None
+) -> Step:
     """End an attempt. The lease is held on, until nothing of the run is left on the machine."""
-    return _finish(_renewed(run, token, now), ending, now)
+    return _finish(_with_node(_renewed(run, token, now), node), ending, now)
 
 
 def release(run: Run, *, token: str) -> Step | None:
@@ -236,6 +241,14 @@ def raise_fence(run: Run, *, service: str) -> Step:
     return Step(run.replace(fence=run.fence + 1))
 
 
+def _with_node(run: Run, node: OpenNode | None) -> Run:
+    """The run with its open node as its driver has it."""
+    current = run.open_node
+    if node is None or current is None or (node.node, node.visit) != (current.node, current.visit):
+        return run
+    return run.replace(open_node=node)
+
+
 def _renewed(run: Run, token: str, now: float) -> Run:
     """The run with its lease drawn out, where it is `token`'s."""
     if run.lease is None or run.lease.token != token:
@@ -251,13 +264,19 @@ def _end_abandoned(
         return ()
     if run.status == "waiting" or attended or run.is_held(now, dead_services):
         raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
-    return _finish(run, Ending(status="interrupted"), now).entries
+    return _finish(run, Ending(status="interrupted"), now, _last_seen(run, now)).entries
 
 
-def _finish(run: Run, ending: Ending, now: float) -> Step:
+def _last_seen(run: Run, now: float) -> float:
+    """When the process that held a run was heard of last: what came after is no work."""
+    return min(now, run.lease.until - LEASE_S) if run.lease else now
+
+
+def _finish(run: Run, ending: Ending, now: float, worked_until: float | None = None) -> Step:
     entries = []
     if run.open_node:
-        entries.append(entry(run.open_node.finished("stopped", now)))
+        end = now if worked_until is None else worked_until
+        entries.append(entry(run.open_node.finished("stopped", end)))
     finished = RunFinishedEvent(
         attempt=run.attempt,
         status=ending.status,

@@ -7,7 +7,9 @@ import pytest
 
 from graph.run_folder import RunFolder
 from runs.model.run_id import RunIds
+from tests.standins.services.other_process import process_of
 from tests.standins.services.run_service import (
+    ME,
     House,
     log_of,
     started,
@@ -84,6 +86,81 @@ async def test_set_back_a_lost_run_is_still_picked_up(house: House, clock: Clock
         told = story(await log_of(other, run_id))
     assert told[-1] == "finished:succeeded"
     assert told.count("resumed") == 1
+
+
+@pytest.mark.parametrize("node", ["code", "publish"])
+async def test_set_back_before_a_restart_a_run_goes_on_where_it_was(
+    house: House, node: str
+) -> None:
+    """Ids of checkpoints follow the clock: the ones that come now are smaller than those there."""
+    house.pace.hold(node)
+    async with process_of(house, clock_s=HOUR_S) as (process, run_id):
+        await house.pace.reached(node)
+        process.kill()
+        await process.wait()
+    house.pace.let_go(node)
+    async with house.open() as service:
+        events = await log_of(service, run_id)
+        told = story(events)
+        assert told[-1] == "finished:succeeded", events[-1].data
+        assert (told.count("plan1"), told.count("plan2")) == (1, 0)
+    async with house.open() as service:
+        assert (await service.get(run_id, ME)).status == "succeeded"
+
+
+async def test_a_stopped_run_is_resumed_after_the_clock_was_set_back(house: House) -> None:
+    house.pace.hold("code")
+    async with process_of(house, clock_s=HOUR_S) as (process, run_id):
+        await house.pace.reached("code")
+        async with house.open(pick_up=False) as other:
+            await other.cancel(run_id, ME)
+            await log_of(other, run_id)
+        process.kill()
+        await process.wait()
+    house.pace.let_go("code")
+    async with house.open() as service:
+        for _ in range(2):
+            await service.resume(run_id, ME)
+            told = story(await log_of(service, run_id))
+            if told[-1] == "finished:succeeded":
+                break
+    assert told[-1] == "finished:succeeded"
+    assert told.count("resumed") == 1
+
+
+@pytest.mark.parametrize("by", [-HOUR_S, HOUR_S])
+async def test_durations_follow_the_monotonic_clock(house: House, clock: Clock, by: float) -> None:
+    house.pace.hold("code")
+    begun = time.monotonic()
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+        clock.set_by = by
+        house.pace.let_go("code")
+        events = await log_of(service, run_id)
+    most_ms = (time.monotonic() - begun) * 1000
+    spans = [event.data["durationMs"] for event in events if event.type == "node.finished"]
+    assert max(spans) <= most_ms
+    assert sum(spans) > 0
+
+
+async def test_a_lost_nodes_duration_leaves_out_the_time_after_its_process(
+    house: House, clock: Clock
+) -> None:
+    house.pace.hold("code")
+    begun = time.monotonic()
+    async with process_of(house) as (process, run_id):
+        await house.pace.reached("code")
+        process.kill()
+        await process.wait()
+    most_ms = (time.monotonic() - begun) * 1000 + 1
+    clock.set_by = HOUR_S / 2
+    house.pace.let_go("code")
+    async with house.open() as service:
+        events = await log_of(service, run_id)
+    lost = [e for e in events if e.type == "node.finished" and e.data["outcome"] == "stopped"]
+    assert [event.data["node"] for event in lost] == ["code"]
+    assert lost[0].data["durationMs"] <= most_ms
 
 
 async def test_set_back_nothing_is_tidied_away(house: House, clock: Clock) -> None:

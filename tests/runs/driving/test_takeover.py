@@ -1,13 +1,10 @@
 """Several processes on one store: one drives a run, any may watch and steer, another takes over."""
 
 import asyncio
-import json
-import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,7 +16,7 @@ from runs.model import transitions
 from runs.model.run import Lease, Run
 from runs.model.transitions import Step
 from runs.sqlite.store import SqliteStore
-from tests.standins.services import run_process
+from tests.standins.services.other_process import process_of
 from tests.standins.services.run_service import (
     ME,
     House,
@@ -28,26 +25,7 @@ from tests.standins.services.run_service import (
     started,
     story,
 )
-from tests.support.command.warm_command import ROOT, WarmCommand
 from tests.support.polling import until
-
-
-@asynccontextmanager
-async def process_of(house: House, **request: Any) -> AsyncIterator[tuple[WarmCommand, str]]:
-    """A process that drives a run which it has started, and the run's id."""
-    process = await WarmCommand.started(
-        str(house.folder),
-        json.dumps(request),
-        code=run_process.CODE,
-        env={"PATH": os.environ["PATH"]},
-        folder=ROOT,
-        drives=True,
-    )
-    try:
-        yield process, (await process.stdout.readline()).decode().strip()
-    finally:
-        process.kill()
-        await process.communicate()
 
 
 @pytest.mark.parametrize("node", ["plan", "code", "publish"])
