@@ -175,7 +175,7 @@ async def try_github(full_name: str = "") -> str:
     try:
         if not full_name:
             return await github.probe()
-        facts = await github.repository(full_name, patience=ONCE)
+        facts = await github.repository(full_name, retry_policy=ONCE)
     except CodingAgentError as error:
         return error.code
     finally:

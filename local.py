@@ -260,7 +260,7 @@ class LocalProbes:
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
         full_name = self.machine.configuration.full_name(repo_url)
-        facts = await self.machine.github.repository(full_name, patience=ONCE)
+        facts = await self.machine.github.repository(full_name, retry_policy=ONCE)
         return True, facts.push
 
 

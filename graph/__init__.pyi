@@ -4,6 +4,7 @@ from .build import build_graph as build_graph
 from .build import failure_of as failure_of
 from .build import resume_command as resume_command
 from .edges import node_outcome as node_outcome
+from .errors.validation_faults import describe_faults as describe_faults
 from .events import EVENT as EVENT
 from .events import Emit as Emit
 from .events import Event as Event
@@ -23,9 +24,15 @@ from .events import ToolFinished as ToolFinished
 from .events import ToolStarted as ToolStarted
 from .events import UsageReported as UsageReported
 from .events import unheard as unheard
-from .run_folder import RunFolder as RunFolder
+from .files import RunFolder as RunFolder
+from .retry_policy import Pauses as Pauses
+from .retry_policy import RetryPolicy as RetryPolicy
+from .retry_policy import retry as retry
 from .run_request import RunRequest as RunRequest
 from .run_request import request_of as request_of
+from .secret_forms import SHORTEST_SECRET as SHORTEST_SECRET
+from .secret_forms import SecretForms as SecretForms
+from .secret_forms import redactor as redactor
 from .services import Checks as Checks
 from .services import Publication as Publication
 from .services import Publisher as Publisher

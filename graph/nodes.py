@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from graph import edges, publishing
 from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
+from graph.errors.validation_faults import describe_faults
 from graph.events import (
     ChangeUpdated,
     Emit,
@@ -23,7 +24,7 @@ from graph.events import (
     ReviewFinished,
     ValidationFinished,
 )
-from graph.run_request import first_fault, request_of
+from graph.run_request import request_of
 from graph.services import Services
 from graph.state import Limits, RunState
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
@@ -293,7 +294,7 @@ def _answer_to(question: dict[str, Any]) -> Approval:
         try:
             answer: Approval = interrupt(question, response_schema=Approval)
         except ValidationError as error:
-            question["error"] = first_fault(error)
+            question["error"] = f"{describe_faults(error)[0]}."
         else:
             return answer
 

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
 from graph.errors import InvalidRequest
+from graph.errors.validation_faults import describe_faults
 
 
 class RunRequest(TypedDict):
@@ -186,11 +187,4 @@ def request_of(values: Mapping[str, Any]) -> RunRequest:
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]["loc"]
         field = to_camel(str(where[0])) if where else ""
-        raise InvalidRequest(first_fault(error), field=field) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where a value does not fit, and why; never the value."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+        raise InvalidRequest(f"{describe_faults(error)[0]}.", field=field) from None

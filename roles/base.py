@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import Path
 
-from graph import Base, ChangeRef, ChangeResult, Emit, Retry, RoleTask, RunFolder
+from graph import Base, ChangeRef, ChangeResult, Emit, Retry, RetryPolicy, RoleTask, RunFolder
 from graph.errors import SecretInChange
 from roles.claude.client import Claude
-from roles.conversation.model_turn import RetryPolicy
 from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
 from roles.conversation.structured_answer import Answer, AnswerT
 from roles.conversation.transcript import Transcript
@@ -24,6 +24,8 @@ from sandbox.tree import live_tree, store_change, take_change
 
 _MAX_PATCH = 50 * 1024 * 1024
 _MAX_TITLE = 100
+_RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
+"""Of requests to Claude; what is left of the run limits the waiting."""
 
 
 class ClaudeRole:
@@ -46,7 +48,7 @@ class ClaudeRole:
         self._sandboxes = sandboxes
         self._runs = runs
         self._model = model
-        self._retry_policy = retry_policy or RetryPolicy()
+        self._retry_policy = retry_policy or _RETRY_POLICY
         self._fences = fences
 
     async def _converse(

@@ -25,7 +25,8 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values branch_names", "errors", "run_folder events tasks run_request", "state services"),
+        *("values branch_names retry_policy secret_forms", "errors"),
+        *("files events tasks run_request", "state services"),
         *("tracing check_selection", "edges", "publishing", "nodes", "build"),
     ),
     "sandbox": (

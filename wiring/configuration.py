@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from api.http import tracing
 from forge.core import is_loopback, parse, web_address
-from forge.secret_scan import hiding
 from graph import Limits as RunLimits
+from graph import redactor
 from runs.model import ServiceConfig
 from sandbox import Limits as CommandLimits
 from wiring.logging_setup import log_to_stderr
@@ -51,7 +51,7 @@ class Configuration:
     @property
     def hide(self) -> Callable[[str], str]:
         """Takes every secret of the settings out of a text."""
-        return hiding(self.settings.secrets)
+        return redactor(self.settings.secrets)
 
     def service(self, runs: Path) -> ServiceConfig:
         """Of the life of runs, over the folder of all runs."""

@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -14,6 +13,7 @@ from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import ModelName
+from graph import describe_faults
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import listed
 from wiring.setting_types.credential import Credential
@@ -256,15 +256,9 @@ def read_settings(env_file: Path | None) -> Settings:
     try:
         return Settings(_env_file=env_file)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        lines = (_line(item["loc"], item["msg"]) for item in problems)
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(describe_faults(error))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {type(error).__name__}") from None
-
-
-def _line(where: Sequence[int | str], message: str) -> str:
-    return f"{where[0]}: {message.removeprefix('Value error, ')}"
 
 
 def _env_file() -> Path | None:

@@ -312,6 +312,7 @@ def _settings(server: str | None) -> "Settings":
     """The settings; `server` wins over CODING_AGENT_SERVER, and is this machine where empty."""
     from pydantic import TypeAdapter, ValidationError
 
+    from graph import describe_faults
     from wiring import GuardedAddress, SettingsError, load_settings
 
     try:
@@ -323,6 +324,5 @@ def _settings(server: str | None) -> "Settings":
     try:
         address = TypeAdapter(GuardedAddress).validate_python(server) if server else None
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(message, param_hint="--server") from None
+        raise typer.BadParameter(describe_faults(error)[0], param_hint="--server") from None
     return settings.model_copy(update={"server": address})

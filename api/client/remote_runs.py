@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-import random
+import sys
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote
 
@@ -16,38 +17,15 @@ from pydantic.alias_generators import to_camel
 
 from api.client.runs_protocol import RaisedLimits, View
 from api.client.server_error import ServerError
-from graph import Approval, RunRequest
+from graph import Approval, Pauses, RetryPolicy, RunRequest, retry
 
 _READ_TIMEOUT_S: Final = 45.0
 """Three times the pause between a stream's signs of life."""
-_PATIENCE_S: Final = 600.0
-"""How long a stream that broke is asked for again before the client gives up."""
-_START_TRIES: Final = 4
+_RETRY_POLICY: Final = RetryPolicy(attempts=sys.maxsize, first_s=0.5, longest_s=30, total_s=600)
+"""Of streams that broke."""
+_START_ATTEMPTS: Final = 4
 _TOLD_S: Final = 1.0
 """Shorter pauses are not worth a word."""
-
-
-@dataclass
-class Pauses:
-    """Growing pauses between tries; progress makes them short again."""
-
-    first_s: float = 0.5
-    longest_s: float = 30.0
-    patience_s: float = _PATIENCE_S
-    _next_s: float = 0.0
-    _waited_s: float = 0.0
-
-    def reset(self) -> None:
-        self._next_s = self._waited_s = 0.0
-
-    def next(self, at_least_s: float | None) -> float | None:
-        """Seconds to wait now, or None when patience is at its end."""
-        if self._waited_s >= self.patience_s:
-            return None
-        self._next_s = min(max(self._next_s * 2, self.first_s), self.longest_s)
-        pause = max(self._next_s * random.uniform(0.75, 1.0), at_least_s or 0.0)  # noqa: S311
-        self._waited_s += pause
-        return pause
 
 
 class RemoteRuns:
@@ -60,11 +38,11 @@ class RemoteRuns:
         client: httpx.AsyncClient,
         *,
         notice: Callable[[str], None] = lambda _: None,
-        pauses: Callable[[], Pauses] = Pauses,
+        retry_policy: RetryPolicy = _RETRY_POLICY,
     ) -> None:
         self._client = client
         self._notice = notice
-        self._pauses = pauses
+        self._retry_policy = retry_policy
         self._reached = False
 
     @classmethod
@@ -76,7 +54,7 @@ class RemoteRuns:
         *,
         version: str,
         notice: Callable[[str], None] = lambda _: None,
-        pauses: Callable[[], Pauses] = Pauses,
+        retry_policy: RetryPolicy = _RETRY_POLICY,
         read_timeout_s: float = _READ_TIMEOUT_S,
     ) -> AsyncIterator[Self]:
         headers = {"User-Agent": f"coding-agent/{version}"}
@@ -86,7 +64,7 @@ class RemoteRuns:
         async with httpx.AsyncClient(
             base_url=server, headers=headers, timeout=timeout, follow_redirects=False
         ) as client:
-            yield cls(client, notice=notice, pauses=pauses)
+            yield cls(client, notice=notice, retry_policy=retry_policy)
 
     async def start(self, request: RunRequest) -> str:
         """Start the run and leave at once: its events are read like anybody's.
@@ -95,15 +73,13 @@ class RemoteRuns:
         """
         headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid.uuid4())}
         body = {to_camel(name): value for name, value in request.items() if value is not None}
-        pauses = self._pauses()
-        for left in reversed(range(_START_TRIES)):
-            try:
-                answer = await self._call("POST", "/code", json=body, headers=headers)
-                break
-            except ServerError as error:
-                if error.code == "server_unreachable" or not error.passing or not left:
-                    raise
-                await asyncio.sleep(pauses.next(error.retry_after_s) or 0.0)
+        answer = await retry(
+            partial(self._call, "POST", "/code", json=body, headers=headers),
+            replace(self._retry_policy, attempts=_START_ATTEMPTS),
+            on=ServerError,
+            asked_s=lambda error: error.retry_after_s,
+            when=lambda error: error.passing and error.code != "server_unreachable",
+        )
         run_id = answer.headers.get("X-Run-Id") or _object(answer).get("runId")
         if not isinstance(run_id, str):
             raise _unexpected_answer(answer)
@@ -111,7 +87,7 @@ class RemoteRuns:
 
     async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """Every event once, in order, over as many connections as it takes."""
-        after, ended, asked_again, pauses = 0, False, False, self._pauses()
+        after, ended, asked_again, pauses = 0, False, False, self._retry_policy.pauses()
         while True:
             cause = None
             try:

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from forge.core.atomic_file import write_whole
 from forge.git.command import Git
 from forge.git.environment import ATTRIBUTES
 from graph.errors import BranchNotFound, EmptyRepository
+from graph.files import write_whole
 
 _SHA256_DIGITS = 64
 _PASSABLE = 0o711

@@ -17,13 +17,13 @@ from typing import Final
 
 from forge.base.bare_repository import Tip, borrow_base, borrowed_from
 from forge.base.cache_generation import Generation
-from forge.core.file_lock import locked, locked_if_free
 from forge.core.repository_address import RepoAddress
-from forge.core.retry import Patience, repeated
+from forge.core.retry import retry_transient
 from forge.git.command import Git
 from forge.git.transfer_errors import transfer_error
-from graph import Emit
+from graph import Emit, RetryPolicy
 from graph.errors import BranchNotFound, GitFailed
+from graph.files import locked, locked_if_free
 
 _PASSABLE: Final = 0o711
 _DAY_S: Final = 86_400.0
@@ -46,7 +46,7 @@ class Origin:
     address: RepoAddress
     number: int
     emit: Emit
-    patience: Patience
+    retry_policy: RetryPolicy
 
 
 class KeptBases:
@@ -77,7 +77,7 @@ class KeptBases:
     async def tidy(self, now: float, keep_days: int) -> None:
         """Remove the generations that no run borrows from: older ones, and all after disuse."""
         for lock in await asyncio.to_thread(lambda: list(self._folder.glob("*.lock"))):
-            async with locked_if_free(lock) as held:
+            with locked_if_free(lock) as held:
                 if held:
                     place, before = lock.with_suffix(""), now - keep_days * _DAY_S
                     await asyncio.to_thread(self._tidy, place, before)
@@ -160,7 +160,9 @@ async def _fetched(place: Path, generation: Generation, origin: Origin, tip: Tip
         finally:
             await asyncio.to_thread(shutil.rmtree, twin, ignore_errors=True)
 
-    return await repeated(attempt, what="git fetch", emit=origin.emit, patience=origin.patience)
+    return await retry_transient(
+        attempt, what="git fetch", emit=origin.emit, policy=origin.retry_policy
+    )
 
 
 async def _fetch(twin: Path, generation: Generation, origin: Origin, tip: Tip) -> Tip:

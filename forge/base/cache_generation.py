@@ -10,9 +10,9 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from forge.base.bare_repository import read_shallow
-from forge.core.atomic_file import write_whole
 from forge.git.command import Git
 from graph import Value
+from graph.files import write_whole
 
 WORN: Final = 64
 """So many packs are looked through for every object; then a new generation is better."""

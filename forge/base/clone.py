@@ -5,10 +5,10 @@ from pathlib import Path
 
 from forge.base.bare_repository import Head, Tip, new_repository, put_in_place, read_head
 from forge.core.repository_address import RepoAddress
-from forge.core.retry import Patience, Transient, repeated
+from forge.core.retry import TransientError, retry_transient
 from forge.git.command import Git
 from forge.git.transfer_errors import transfer_error
-from graph import Emit
+from graph import Emit, RetryPolicy
 from graph.errors import BranchNotFound, CodingAgentError, EmptyRepository
 
 _SYMREF = "ref: "
@@ -31,7 +31,7 @@ async def clone(
     *,
     base_git: Path,
     emit: Emit,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     cut_at: str = "",
 ) -> Head:
     """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError.
@@ -45,18 +45,18 @@ async def clone(
             result = await git.transfer(*_SHALLOW, *named, "--", address.clone_url, str(new))
             if not result.ok:
                 error = transfer_error(result, address.full_name)
-                if isinstance(error, Transient) or type(error).code != "git_failed":
+                if isinstance(error, TransientError) or type(error).code != "git_failed":
                     raise error
                 raise await _why(git, address, branch, error)
             head = await read_head(git, new, address.full_name)
             await asyncio.to_thread(put_in_place, new, base_git, cut_at)
             return head
 
-    return await repeated(attempt, what="git clone", emit=emit, patience=patience)
+    return await retry_transient(attempt, what="git clone", emit=emit, policy=retry_policy)
 
 
 async def tip_of(
-    git: Git, address: RepoAddress, branch: str | None, *, emit: Emit, patience: Patience
+    git: Git, address: RepoAddress, branch: str | None, *, emit: Emit, retry_policy: RetryPolicy
 ) -> Tip:
     """The newest commit of a branch, None: of the default one, as the forge has them now.
 
@@ -79,7 +79,7 @@ async def tip_of(
             return Tip(named, told[ref])
         raise await _why(git, address, branch, _no_commit(address))
 
-    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+    return await retry_transient(attempt, what="git ls-remote", emit=emit, policy=retry_policy)
 
 
 def _no_commit(address: RepoAddress) -> EmptyRepository:

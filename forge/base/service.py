@@ -15,11 +15,10 @@ from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
 from forge.core.branch_names import check_base_branch
 from forge.core.repository_address import RepoAddress, parse, web_address
-from forge.core.retry import Patience
 from forge.git.apply_patch import read_change
 from forge.git.command import Git
 from forge.github.client import GitHub, RepositoryFacts
-from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
+from graph import Base, Change, ChangeRef, Emit, Repositories, RetryPolicy, RunFolder
 from graph.errors import (
     GitHubUnauthorized,
     RepositoryArchived,
@@ -48,7 +47,7 @@ class GitRepositories(Repositories):
         allow_local: bool,
         allowed: Callable[[str], bool],
         kept: KeptBases | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._runs = runs
         self._github = github
@@ -57,7 +56,7 @@ class GitRepositories(Repositories):
         self._allow_local = allow_local
         self._allowed = allowed
         self._kept = kept
-        self._patience = patience or Patience(tries=3)
+        self._retry_policy = retry_policy or RetryPolicy(attempts=3)
         self._git = Git(web=self._web, token=token, hide=(str(runs),))
 
     async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
@@ -111,7 +110,7 @@ class GitRepositories(Repositories):
         if await asyncio.to_thread(_has_base, run):
             return await read_head(self._git, run.base_git, address.full_name)
         make = tip_of if self._kept else partial(clone, base_git=run.base_git)
-        return await make(self._git, address, branch, emit=emit, patience=self._patience)
+        return await make(self._git, address, branch, emit=emit, retry_policy=self._retry_policy)
 
     async def _head(
         self,
@@ -124,7 +123,7 @@ class GitRepositories(Repositories):
         if isinstance(found, Head):
             return found
         assert self._kept
-        origin = Origin(self._git, address, facts.number, emit, self._patience)
+        origin = Origin(self._git, address, facts.number, emit, self._retry_policy)
         await self._kept.make_base(origin, found, run.base_git)
         return await read_head(self._git, run.base_git, address.full_name)
 

@@ -25,8 +25,7 @@ from forge.secret_scan.kingfisher import (
     may_hold_secret,
 )
 from forge.secret_scan.patterns import find_patterns, line_at
-from forge.secret_scan.token_forms import SecretForms
-from graph import AllowName, GateFinding, GateReport
+from graph import AllowName, GateFinding, GateReport, SecretForms
 
 MAX_FILE: Final = 50 * 1024 * 1024
 MAX_SCANNED: Final = 100 * 1024 * 1024

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from forge.core.atomic_file import write_whole
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from graph import Base, Change, ChangedFile, ChangeRef, RunFolder
 from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged
+from graph.files import write_whole
 
 MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024

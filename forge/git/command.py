@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
-from forge.secret_scan.token_forms import SecretForms
+from graph import SecretForms
 from graph.errors import GitFailed, StoreFull
 
 _READ_BYTES: Final = 64 * 1024

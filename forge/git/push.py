@@ -4,11 +4,11 @@ import re
 from typing import Final
 
 from forge.core.repository_address import RepoAddress
-from forge.core.retry import Patience, Transient, repeated
+from forge.core.retry import TransientError, retry_transient
 from forge.git.command import Git, GitResult
 from forge.git.push_rejection import push_refusal
 from forge.git.transfer_errors import transfer_error
-from graph import Emit
+from graph import Emit, RetryPolicy
 from graph.errors import CodingAgentError, PushRefused
 
 _FINISH_S: Final = 1.5
@@ -25,7 +25,7 @@ async def push(
     git_dir: str,
     objects: dict[str, str],
     emit: Emit,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 ) -> None:
     """Bring `sha` to `branch`. Raises PushRefused, GitHubError, RepositoryError."""
     ref = f"refs/heads/{branch}"
@@ -42,22 +42,24 @@ async def push(
         if result.ok:
             return
         error = _push_error(result, address.full_name)
-        if isinstance(error, PushRefused | Transient) and await _is_there(git, address, ref, sha):
+        if isinstance(error, PushRefused | TransientError) and await _is_there(
+            git, address, ref, sha
+        ):
             return
         raise error
 
-    await repeated(attempt, what="git push", emit=emit, patience=patience)
+    await retry_transient(attempt, what="git push", emit=emit, policy=retry_policy)
 
 
 async def branch_head(
-    git: Git, address: RepoAddress, branch: str, emit: Emit, patience: Patience
+    git: Git, address: RepoAddress, branch: str, emit: Emit, retry_policy: RetryPolicy
 ) -> str:
     """The commit that the forge has at the branch, empty where there is none."""
 
     async def attempt() -> str:
         return await _head(git, address, f"refs/heads/{branch}")
 
-    return await repeated(attempt, what="git ls-remote", emit=emit, patience=patience)
+    return await retry_transient(attempt, what="git ls-remote", emit=emit, policy=retry_policy)
 
 
 async def _head(git: Git, address: RepoAddress, ref: str) -> str:
@@ -75,11 +77,11 @@ async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
     """Whether an unclear push came through after all."""
     try:
         return await _head(git, address, ref) == sha
-    except (CodingAgentError, Transient):
+    except (CodingAgentError, TransientError):
         return False
 
 
-def _push_error(result: GitResult, full_name: str) -> CodingAgentError | Transient:
+def _push_error(result: GitResult, full_name: str) -> CodingAgentError | TransientError:
     """Porcelain lines that begin with `!` say that the forge took the push and refused the ref."""
     refused = [
         row.partition("\t")[2]

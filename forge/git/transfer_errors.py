@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from forge.core.retry import Transient
+from forge.core.retry import TransientError
 from forge.git.command import GitResult
 from graph.errors import (
     CodingAgentError,
@@ -44,8 +44,8 @@ _NO_ANSWER: Final = (
 )
 
 
-def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Transient:
-    """The error of a failed clone, fetch or push; Transient where it may go right later."""
+def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | TransientError:
+    """The error of a failed clone, fetch or push; TransientError where it may go right later."""
     text = result.stderr
     found = _STATUS.search(text)
     status = int(found[1]) if found else 0
@@ -76,6 +76,6 @@ def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
     return None
 
 
-def _no_answer(full_name: str, reason: str) -> Transient:
+def _no_answer(full_name: str, reason: str) -> TransientError:
     error = GitHubUnavailable(f"The repository {full_name} could not be reached: {reason}.")
-    return Transient(error, reason=reason)
+    return TransientError(error, reason=reason)

@@ -3,17 +3,17 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import SecretStr
 
-from forge.core.retry import Patience, Transient, repeated
+from forge.core.retry import TransientError, retry_transient
 from forge.github.api_errors import Refusal, Unprocessable
-from forge.secret_scan.token_forms import SecretForms
-from graph import Emit, unheard
+from graph import Emit, RetryPolicy, SecretForms, unheard
 from graph.errors import (
     CodingAgentError,
     GitHubRejected,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 API_VERSION: Final = "2022-11-28"
-ONCE: Final = Patience(tries=1)
+ONCE: Final = RetryPolicy(attempts=1)
 _FINISH_S: Final = 1.5
 """How long a write that is under way may go on after its run was cancelled."""
 
@@ -74,7 +74,7 @@ class PullText:
 class GitHub:
     """One account's view of GitHub. Every failure is one of `graph.errors`.
 
-    Reads are repeated. Writes are made once and raise Transient or Unprocessable where their
+    Reads are repeated. Writes are made once and raise TransientError or Unprocessable where their
     caller can go on: see `forge.github.pull_requests`.
     """
 
@@ -83,14 +83,14 @@ class GitHub:
         *,
         api_url: str,
         token: SecretStr | None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         timeout_s: int = 15,
         seconds_between_writes: float | None = 1.0,
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._token = token
         self._forms = SecretForms(token)
-        self.patience = patience or Patience()
+        self.retry_policy = retry_policy or RetryPolicy()
         self._timeout_s = timeout_s
         self._between_writes = seconds_between_writes
         self._opening = threading.Lock()
@@ -105,7 +105,8 @@ class GitHub:
         """The same account, which waits for what GitHub asks to wait for until `deadline`."""
         await self.open()
         twin = copy(self)
-        twin.patience = self.patience.until(deadline)
+        left_s = max(self.retry_policy.total_s, deadline - time.time())
+        twin.retry_policy = replace(self.retry_policy, total_s=left_s)
         return twin
 
     async def close(self) -> None:
@@ -123,21 +124,23 @@ class GitHub:
             return error.code
         return "ok"
 
-    async def account(self, emit: Emit = unheard, patience: Patience | None = None) -> Account:
+    async def account(
+        self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+    ) -> Account:
         """Whose token this is; asked once."""
         if self._account is None:
-            self._account = await self._read("the account", self._get_account, emit, patience)
+            self._account = await self._read("the account", self._get_account, emit, retry_policy)
         return self._account
 
     async def repository(
-        self, full_name: str, emit: Emit = unheard, patience: Patience | None = None
+        self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
     ) -> RepositoryFacts:
         """The repository, under its present name. Raises RepositoryNotFound, GitHubError."""
 
         def get() -> RepositoryFacts:
             return _facts(self._named(full_name))
 
-        return await self._read(full_name, get, emit, patience)
+        return await self._read(full_name, get, emit, retry_policy)
 
     async def find_pull(
         self, full_name: str, base: str, head: str, emit: Emit = unheard
@@ -250,7 +253,7 @@ class GitHub:
         return Account(str(user.login), int(user.id))
 
     async def _read(
-        self, what: str, call: Callable[[], T], emit: Emit, patience: Patience | None = None
+        self, what: str, call: Callable[[], T], emit: Emit, retry_policy: RetryPolicy | None = None
     ) -> T:
         async def attempt() -> T:
             try:
@@ -258,7 +261,9 @@ class GitHub:
             except Unprocessable as refused:
                 raise refused.error from None
 
-        return await repeated(attempt, what="GitHub", emit=emit, patience=patience or self.patience)
+        return await retry_transient(
+            attempt, what="GitHub", emit=emit, policy=retry_policy or self.retry_policy
+        )
 
     async def _write(self, what: str, call: Callable[[], T]) -> T:
         """One write, which goes on to its end for a moment where the run is cancelled."""
@@ -291,7 +296,7 @@ class GitHub:
         error = refusal.error(what)
         error = type(error)(self._forms.hide(error.message), error.hint)
         if refusal.transient:
-            return Transient(error, reason=refusal.reason, wait_s=refusal.wait_s)
+            return TransientError(error, reason=refusal.reason, asked_s=refusal.wait_s)
         return Unprocessable(error, refusal.fields) if refusal.status == 422 else error
 
 
@@ -301,7 +306,7 @@ def _unanswered(what: str, error: Exception) -> Exception:
         return _misfit(what, error)
     name = type(error).__name__
     ours = GitHubUnavailable(f"GitHub gave no whole answer when asked for {what} ({name}).")
-    return Transient(ours, reason=name)
+    return TransientError(ours, reason=name)
 
 
 def _misfit(what: str, error: Exception) -> GitHubRejected:

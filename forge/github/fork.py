@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from forge.core.repository_address import RepoAddress
-from forge.core.retry import Transient, repeated
+from forge.core.retry import TransientError, retry_transient
 from forge.git.command import Git
 from forge.git.push import branch_head
 from forge.github.api_errors import Unprocessable
@@ -12,7 +12,7 @@ from forge.github.client import ONCE, GitHub
 from graph import Emit
 from graph.errors import CodingAgentError, GitHubRejected, GitHubUnavailable, RepositoryNotFound
 
-_READY_TRIES: Final = 9
+_READY_ATTEMPTS: Final = 9
 """A fork is made in the background; the pauses grow, so this is some minutes."""
 
 
@@ -25,8 +25,8 @@ async def fork_of(github: GitHub, full_name: str, emit: Emit) -> str:
         except Unprocessable as refused:
             raise refused.error from None
 
-    return await repeated(
-        attempt, what=f"the fork of {full_name}", emit=emit, patience=github.patience
+    return await retry_transient(
+        attempt, what=f"the fork of {full_name}", emit=emit, policy=github.retry_policy
     )
 
 
@@ -48,9 +48,10 @@ async def begin_branch(
         except (RepositoryNotFound, GitHubRejected, GitHubUnavailable) as error:
             raise _not_ready(error) from None
 
-    patience = replace(github.patience, tries=max(github.patience.tries, _READY_TRIES))
-    await repeated(attempt, what=f"the fork {fork.full_name}", emit=emit, patience=patience)
+    attempts = max(github.retry_policy.attempts, _READY_ATTEMPTS)
+    policy = replace(github.retry_policy, attempts=attempts)
+    await retry_transient(attempt, what=f"the fork {fork.full_name}", emit=emit, policy=policy)
 
 
-def _not_ready(error: CodingAgentError) -> Transient:
-    return Transient(error, reason="the fork is not ready")
+def _not_ready(error: CodingAgentError) -> TransientError:
+    return TransientError(error, reason="the fork is not ready")

@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from forge.core.retry import Patience, repeated
+from forge.core.retry import retry_transient
 from forge.github.api_errors import Unprocessable
 from forge.github.client import GitHub, Pull, PullText
-from graph import Emit
+from graph import Emit, RetryPolicy
 from graph.errors import CodingAgentError
 
 log = logging.getLogger(__name__)
 
-_WRITE_TRIES: Final = 3
+_WRITE_ATTEMPTS: Final = 3
 _EXTRA_S: Final = 90.0
 """So long is waited for what no run depends on."""
 
@@ -45,8 +45,8 @@ async def open_pull(
                 raise refused.error from None
         return await _create_marked(github, full_name, base, head, text)
 
-    return await repeated(
-        attempt, what="opening the pull request", emit=emit, patience=_write_patience(github)
+    return await retry_transient(
+        attempt, what="opening the pull request", emit=emit, policy=_write_policy(github)
     )
 
 
@@ -61,8 +61,8 @@ async def update_pull(
         except Unprocessable as refused:
             raise refused.error from None
 
-    pull = await repeated(
-        attempt, what="updating the pull request", emit=emit, patience=_write_patience(github)
+    pull = await retry_transient(
+        attempt, what="updating the pull request", emit=emit, policy=_write_policy(github)
     )
     if not (ready and pull.draft):
         return pull
@@ -127,16 +127,16 @@ async def _tried(
         except Unprocessable as refused:
             raise refused.error from None
 
-    patience = _write_patience(github)
-    brief = replace(patience, total_s=min(patience.total_s, _EXTRA_S))
+    policy = _write_policy(github)
+    brief = replace(policy, total_s=min(policy.total_s, _EXTRA_S))
     try:
-        await repeated(attempt, what=what, emit=emit, patience=brief)
+        await retry_transient(attempt, what=what, emit=emit, policy=brief)
     except CodingAgentError as error:
         log.warning("%s left out: %s", what, error.code)
         return False
     return True
 
 
-def _write_patience(github: GitHub) -> Patience:
-    patience = github.patience
-    return Patience(min(patience.tries, _WRITE_TRIES), patience.total_s, patience.first_s)
+def _write_policy(github: GitHub) -> RetryPolicy:
+    policy = github.retry_policy
+    return replace(policy, attempts=min(policy.attempts, _WRITE_ATTEMPTS))

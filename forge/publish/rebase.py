@@ -16,17 +16,16 @@ from typing import Final
 from forge.base.bare_repository import Tip, read_head, read_shallow
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone
-from forge.core.atomic_file import write_whole
 from forge.core.repository_address import RepoAddress
-from forge.core.retry import Patience
 from forge.git.apply_patch import compare, keep_patch, prepare_objects, read_change, shown_path
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from forge.git.push import branch_head
 from forge.github.client import GitHub
 from forge.publish.steps import identity
-from graph import Base, Change, Emit, Publication, Rebased, RunFolder
+from graph import Base, Change, Emit, Publication, Rebased, RetryPolicy, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
+from graph.files import write_whole
 
 _MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
 _PATCH: Final = ("--binary", "--no-renames", "--full-index")
@@ -43,7 +42,7 @@ class Look:
     git: Git
     github: GitHub
     kept: KeptBases | None
-    patience: Patience
+    retry_policy: RetryPolicy
     address: RepoAddress
     run: RunFolder
     emit: Emit
@@ -65,7 +64,7 @@ class BaseMovement:
 async def base_movement(look: Look, publication: Publication) -> BaseMovement | None:
     """None where the branch stands as the run took it. Raises BranchNotFound, GitHubError."""
     base = publication.base
-    head = await branch_head(look.git, look.address, base.branch, look.emit, look.patience)
+    head = await branch_head(look.git, look.address, base.branch, look.emit, look.retry_policy)
     if not head:
         raise BranchNotFound(
             f"{base.full_name} has no branch {base.branch} any more; nothing was pushed.",
@@ -112,7 +111,7 @@ async def _newer_base(look: Look, base: Base, head: str) -> Base:
     cut_at = await asyncio.to_thread(read_shallow, look.run.git_of(base))
     if look.kept:
         facts = await look.github.repository(base.full_name, look.emit)
-        origin = Origin(look.git, look.address, facts.number, look.emit, look.patience)
+        origin = Origin(look.git, look.address, facts.number, look.emit, look.retry_policy)
         await look.kept.make_base(origin, Tip(base.branch, head), place, cut_at=cut_at)
     else:
         await clone(
@@ -122,7 +121,7 @@ async def _newer_base(look: Look, base: Base, head: str) -> Base:
             base_git=place,
             cut_at=cut_at,
             emit=look.emit,
-            patience=look.patience,
+            retry_policy=look.retry_policy,
         )
     found = await read_head(look.git, place, base.full_name)
     note = f"{_moved(base, found.sha)}; the change was put onto it and judged there."

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from forge.core.atomic_file import write_whole
 from graph import RunFolder, Value
 from graph.errors import StoreDamaged
+from graph.files import write_whole
 
 
 class PublicationRecord(Value):

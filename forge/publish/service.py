@@ -11,10 +11,8 @@ from forge.automation.github_workflow import Target
 from forge.automation.read_automation import read_automation
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
-from forge.core.atomic_file import write_whole
 from forge.core.branch_names import check_own_branch
 from forge.core.repository_address import parse, web_address
-from forge.core.retry import Patience
 from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import judge, parse_entries
 from forge.git.apply_patch import compare, load_patch
@@ -29,7 +27,6 @@ from forge.publish.steps import Progress
 from forge.publish.to_github import Delivery
 from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue
 from forge.secret_scan.patterns import hide_patterns
-from forge.secret_scan.token_forms import SecretForms
 from forge.text import pull_request
 from forge.text.template import read_template
 from graph import (
@@ -41,9 +38,12 @@ from graph import (
     Publisher,
     PullRequest,
     Rebased,
+    RetryPolicy,
     RunFolder,
+    SecretForms,
 )
 from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
+from graph.files import write_whole
 
 _RUN_ID: Final = "\0run\0"
 _NOBODY: Final = "coding-agent <coding-agent@localhost>"
@@ -69,7 +69,7 @@ class ForgePublisher(Publisher):
         author: str | None = None,
         forks: bool = False,
         kept: KeptBases | None = None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         rules_cache: Path | None = None,
     ) -> None:
         self._runs = runs
@@ -80,7 +80,7 @@ class ForgePublisher(Publisher):
         self._author = author
         self._forks = forks
         self._kept = kept
-        self._patience = patience or Patience(tries=3)
+        self._retry_policy = retry_policy or RetryPolicy(attempts=3)
         self._git = Git(web=self._web, token=token, hide=(str(runs),))
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
 
@@ -113,7 +113,7 @@ class ForgePublisher(Publisher):
     ) -> PullRequest | Rebased:
         github = await self._signed_in(publication.base).patient(publication.deadline)
         address = parse(publication.base.address, self._web, allow_local=False)
-        look = Look(self._git, github, self._kept, self._patience, address, run, emit)
+        look = Look(self._git, github, self._kept, self._retry_policy, address, run, emit)
         movement = await base_movement(look, publication)
         if movement and movement.rebased:
             return movement.rebased
@@ -123,7 +123,7 @@ class ForgePublisher(Publisher):
             self._git, run.git_of(publication.base), publication.base.tree
         )
         author = self._author or (await github.account(emit)).author
-        delivery = Delivery(progress, github, self._web, self._forks, self._patience, emit)
+        delivery = Delivery(progress, github, self._web, self._forks, self._retry_policy, emit)
         target = await delivery.target()
         fork = bool(progress.record.fork)
         goes = Target(publication.branch, publication.base.branch, fork=fork)
@@ -195,7 +195,7 @@ class ForgePublisher(Publisher):
             return self._author
         if self._github and self._token:
             try:
-                return (await self._github.account(patience=ONCE)).author
+                return (await self._github.account(retry_policy=ONCE)).author
             except CodingAgentError:
                 return await checkout.identity(self._git) or _NOBODY
         return await checkout.identity(self._git) or _NOBODY

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from forge.core.repository_address import RepoAddress, parse
-from forge.core.retry import Patience
 from forge.git.environment import run_objects
 from forge.git.push import branch_head, push
 from forge.github.client import GitHub, Pull, PullText
 from forge.github.fork import begin_branch, fork_of
 from forge.github.pull_requests import add_extras, open_pull, try_to_tell, update_pull
 from forge.publish.steps import Progress
-from graph import Emit, PullRequest
+from graph import Emit, PullRequest, RetryPolicy
 
 _LEFT_OUT: Final = "GitHub did not take the {} that were asked for."
 
@@ -25,7 +24,7 @@ class Delivery:
     github: GitHub
     web: str
     forks: bool
-    patience: Patience
+    retry_policy: RetryPolicy
     emit: Emit
 
     async def deliver(
@@ -61,7 +60,7 @@ class Delivery:
     async def _push(self, target: RepoAddress, message: str, author: str) -> None:
         progress, branch = self.progress, self.progress.publication.branch
         if progress.superseded:
-            head = await branch_head(progress.git, target, branch, self.emit, self.patience)
+            head = await branch_head(progress.git, target, branch, self.emit, self.retry_policy)
             await progress.settle(head)
         await progress.commit(message, author)
         if not progress.record.unclear:
@@ -77,7 +76,7 @@ class Delivery:
             git_dir=str(progress.run.git_of(progress.publication.base)),
             objects=run_objects(str(progress.run.objects)),
             emit=self.emit,
-            patience=self.patience,
+            retry_policy=self.retry_policy,
         )
         await progress.keep(pushed=progress.record.commit)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pydantic import SecretStr
 
-from graph import Usage
+from graph import SecretForms, Usage
 from graph.errors import (
     ClaudeBilling,
     ClaudeError,
@@ -23,7 +23,6 @@ from graph.errors import (
     ClaudeUnavailable,
     ContextExceeded,
 )
-from roles.claude.encoded_secrets import holds_secret
 from roles.claude.import_without import without
 
 if TYPE_CHECKING:
@@ -127,6 +126,7 @@ class Claude:
         connect_s: float = 10.0,
     ) -> None:
         self._api_key = api_key
+        self._key_forms = SecretForms(api_key)
         self._base_url = base_url or DEFAULT_BASE_URL
         self._silence_s = silence_s
         self._turn_s = turn_s
@@ -209,9 +209,7 @@ class Claude:
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
         """Whether data holds the key, or its middle half, in any form that could be read back."""
-        if self._api_key is None:
-            return False
-        return holds_secret(data, self._api_key.get_secret_value(), middle=middle)
+        return self._key_forms.found_in(data, middle=middle)
 
     async def _open_client(self) -> "anthropic.AsyncAnthropic":
         if self._client is None:
@@ -246,9 +244,8 @@ class Claude:
     def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
         failed = map_error(error)
-        key = self._api_key.get_secret_value() if self._api_key else ""
-        if key and key in failed.error.message:
-            message = failed.error.message.replace(key, "***")
+        message = self._key_forms.hide(failed.error.message)
+        if message != failed.error.message:
             failed.error = type(failed.error)(message, failed.error.hint)
         return failed
 

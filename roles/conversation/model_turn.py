@@ -1,12 +1,10 @@
 """One turn: a request within what is left of the run, repeated where that can help."""
 
 import asyncio
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
-from graph import Emit, Retry, RoleTask, RoleText, RoleThinking, Stop
+from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop
 from graph.errors import ClaudeRejected
 from roles.claude.client import AttemptFailed, Claude, Reply
 from roles.claude.prices import find_model
@@ -24,21 +22,6 @@ class LimitReached(Exception):
     def __init__(self, stop: Stop) -> None:
         super().__init__(stop)
         self.stop = stop
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often a request is sent, and the growing pauses between; the API's own wish wins."""
-
-    attempts: int = 7
-    first_s: float = 1.0
-    longest_s: float = 60.0
-
-    def pause(self, failures: int, failed: AttemptFailed) -> float:
-        if failed.retry_after_s is not None:
-            return failed.retry_after_s
-        grown = min(self.longest_s, self.first_s * 2.0 ** (failures - 1))
-        return grown * random.uniform(0.75, 1.0)  # noqa: S311 - spreads clients, no secret
 
 
 class Turns:
@@ -68,7 +51,7 @@ class Turns:
     async def take(self) -> None:
         """Get the next reply into the transcript. Raises LimitReached, ClaudeError."""
         turn = self._transcript.turn
-        failures = 0
+        pauses = self._retry_policy.pauses()
         while True:
             max_tokens = self._max_tokens()
             attempt = await self._transcript.begin_attempt()
@@ -80,8 +63,7 @@ class Turns:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
                     self._retry_without_beta(key, attempt, failed)
                     continue
-                failures += 1
-                await self._wait_or_raise(key, attempt, failures, failed)
+                await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
             await self._record(key, attempt, reply)
             return
@@ -138,15 +120,14 @@ class Turns:
         self._emit_retry(key, attempt, 0.0, reason)
 
     async def _wait_or_raise(
-        self, key: str, attempt: int, failures: int, failed: AttemptFailed
+        self, key: str, attempt: int, pauses: Pauses, failed: AttemptFailed
     ) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
             await self._transcript.note_lost(failed.usage)
             self._meter.report(key, self._requests.model, failed.usage, replies=0)
-        wait = self._retry_policy.pause(failures, failed)
-        last = failures >= self._retry_policy.attempts or not wait < self._deadline.left_s
-        if last or not failed.repeatable:
+        wait = pauses.next(failed.retry_after_s)
+        if wait is None or wait >= self._deadline.left_s or not failed.repeatable:
             raise failed.error from failed
         self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)

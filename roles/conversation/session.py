@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from graph import Emit, Retry, RoleTask, Spend, Stop
+from graph import Emit, Retry, RetryPolicy, RoleTask, Spend, Stop
 from graph.errors import (
     ClaudeRefused,
     ContextExceeded,
@@ -23,7 +23,7 @@ from roles.claude.prices import Effort, find_model
 from roles.conversation.deadline import Deadline
 from roles.conversation.loop_detector import LoopDetector
 from roles.conversation.model_request import RequestBuilder
-from roles.conversation.model_turn import LimitReached, RetryPolicy, Turns
+from roles.conversation.model_turn import LimitReached, Turns
 from roles.conversation.repeated_results import SeenResults
 from roles.conversation.reply_budget import require_limit
 from roles.conversation.spend_meter import SpendMeter

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from graph import describe_faults
 from roles.claude.client import Block
 
 
@@ -46,9 +47,7 @@ class AnswerSchema(Generic[AnswerT]):
         try:
             return self._kind.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidAnswer(f"{where}: {first['msg']}" if where else first["msg"]) from error
+            raise InvalidAnswer(describe_faults(error)[0]) from error
 
     def retry_prompt(self, invalid: InvalidAnswer) -> str:
         """What is said to a reply that does not fit."""

@@ -1,7 +1,6 @@
 """What was said between a role and Claude: one file a message, written before it is acted on."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from graph import Usage
 from graph.errors import StoreDamaged
+from graph.files import write_whole
 from roles.claude.client import Block
 from roles.worktree.write_fence import WriteFence
 
@@ -157,10 +157,7 @@ class Transcript:
         """Replace one file whole. It survives the end of this process; one that a power cut
         damages is the last and is left out when loading."""
         self._fence.check()
-        new = self._folder / f".{number:04d}.{os.getpid()}"
-        with open(new, "wb", opener=_private) as file:
-            file.write(data)
-        new.replace(self._path(number))
+        write_whole(self._path(number), data)
         self._fence.kept()
 
     def _path(self, number: int) -> Path:
@@ -191,7 +188,3 @@ def last_message(folder: Path) -> Message | None:
 
 def _is_opening(message: Message) -> bool:
     return isinstance(message, UserMessage) and message.purpose == "opening"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

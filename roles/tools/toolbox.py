@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
+from graph import describe_faults
 from roles.claude.client import Block
 
 MAX_OUTPUT: Final = 16_000
@@ -64,7 +65,5 @@ class Toolbox:
         try:
             return await tool.call(call["input"], time_left_s)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            problem = f"{where}: {first['msg']}" if where else first["msg"]
+            problem = describe_faults(error)[0]
             return ToolResult(f"The arguments do not fit ({problem}). {tool.usage}", is_error=True)

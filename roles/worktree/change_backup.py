@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from graph.files import write_whole
 from roles.worktree.write_fence import WriteFence
 from sandbox import Saved
-from sandbox.core import write_whole
 
 
 class ChangeBackup(Saved):

@@ -1,19 +1,20 @@
 """Has runs driven elsewhere: each by a function of its own that is called when there is work."""
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
+from graph import RetryPolicy, retry
 from graph.errors import StoreError
 from runs.model.run import Lease
 from runs.model.transitions import LEASE_S
 
 log = logging.getLogger(__name__)
 
-_PAUSES_S: Final = (0.5, 2.0)
+_RETRY_POLICY: Final = RetryPolicy(attempts=3, first_s=0.7)
 
 
 class RemoteDispatcher:
@@ -38,14 +39,10 @@ class RemoteDispatcher:
 
     async def begin(self, run_id: str) -> None:
         """Start what drives the run. A run that cannot be started now waits in the store."""
-        for pause in (*_PAUSES_S, None):
-            try:
-                return await self._spawn(run_id)
-            except StoreError as error:
-                log.warning("run %s cannot be started now: %s", run_id, error)
-                if pause is not None:
-                    await asyncio.sleep(pause)
-        return None
+        try:
+            await retry(partial(self._spawn, run_id), _RETRY_POLICY, on=StoreError)
+        except StoreError as error:
+            log.warning("run %s cannot be started now: %s", run_id, error)
 
     def cancel(self, run_id: str) -> None:
         """Who drives the run sees it in its record."""

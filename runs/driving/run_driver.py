@@ -16,7 +16,17 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 from langgraph.types import Command
 
-from graph import RECURSION_LIMIT, Limits, RunRequest, RunState, failure_of, resume_command, span
+from graph import (
+    RECURSION_LIMIT,
+    Limits,
+    RetryPolicy,
+    RunRequest,
+    RunState,
+    failure_of,
+    resume_command,
+    retry,
+    span,
+)
 from graph.errors import StoreError, VersionChanged
 from runs.driving.checkpoints import Checkpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
@@ -36,7 +46,7 @@ Builder = StateGraph[RunState, None, RunRequest, RunState]
 Graph = CompiledStateGraph[RunState, None, RunRequest, RunState]
 Stop = Literal["cancelled", "drained", "failed", "lost"]
 
-_FINISH_PAUSES_S: Final = (0.2, 1.0, 3.0)
+_FINISH_POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -256,7 +266,8 @@ class RunDriver:
 
     async def _finish(self, ending: Ending) -> None:
         """Log the end, then see to it that nothing of the attempt is left on the machine."""
-        for pause in (*_FINISH_PAUSES_S, None):
+
+        async def finish() -> None:
             step = partial(
                 transitions.finish,
                 token=self.token,
@@ -264,13 +275,9 @@ class RunDriver:
                 ending=ending,
                 node=self._reader.open_node,
             )
-            try:
-                await self._context.store.transact(self.run_id, step)
-                break
-            except StoreError:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
+            await self._context.store.transact(self.run_id, step)
+
+        await retry(finish, _FINISH_POLICY, on=StoreError)
         if ending.status == "cancelled" or ending.error:
             await self._context.clean_up(self.run_id)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from graph import RunFolder
+from graph.files import write_whole
 from runs.model.run_record import rfc3339
 
 
@@ -19,13 +20,9 @@ def newest_diff(runs: Path, run_id: str) -> bytes | None:
 
 def write_message(runs: Path, run_id: str, number: int, text: str) -> None:
     """Add a message for the run's roles, as a whole file."""
-    folder = RunFolder.of(runs, run_id).root / "messages"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     message = {"text": text, "time": rfc3339(time.time())}
-    part = folder / f"{number:04d}.json.part"
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(message), encoding="ascii")
-    part.rename(part.with_suffix(""))
+    file = RunFolder.of(runs, run_id).root / "messages" / f"{number:04d}.json"
+    write_whole(file, json.dumps(message).encode())
 
 
 def remove_leftovers(runs: Path, run_id: str) -> None:
@@ -39,7 +36,7 @@ def remove_leftovers(runs: Path, run_id: str) -> None:
             shutil.rmtree(left)
         else:
             left.unlink()
-    for folder in ("changes", "checks", "diffs", "transcripts/*"):
+    for folder in ("changes", "checks", "diffs", "messages", "transcripts/*"):
         for left in run.root.glob(f"{folder}/.*"):
             left.unlink()
 

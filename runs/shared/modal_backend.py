@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 import queue
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -13,7 +11,9 @@ from typing import Any, Final
 import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
+from graph import RetryPolicy, retry
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
+from graph.files import write_whole
 from runs.shared.backend import StorageBackend
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _NAMES: Final = {
     "removed": "coding-agent-removed",
 }
 _QUEUE: Final = "coding-agent-events"
-_BUSY_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+_BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)
 _FOREIGN: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 
 
@@ -146,16 +146,14 @@ class VolumeMount:
 
     async def reload(self) -> None:
         async with self._lock:
-            for pause in (*_BUSY_PAUSES_S, None):
-                try:
-                    with map_modal_errors():
-                        await self._volume.reload.aio()  # type: ignore[no-untyped-call]
-                except RuntimeError as error:  # a file is open for a moment more
-                    if pause is None:
-                        raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
-                    await asyncio.sleep(pause)
-                else:
-                    return
+            try:  # a file may be open for a moment more
+                await retry(self._reload, _BUSY_POLICY, on=RuntimeError)
+            except RuntimeError as error:
+                raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
+
+    async def _reload(self) -> None:
+        with map_modal_errors():
+            await self._volume.reload.aio()  # type: ignore[no-untyped-call]
 
     async def _commit(self) -> None:
         with map_modal_errors():
@@ -193,17 +191,5 @@ def map_modal_errors() -> Iterator[None]:
 
 
 def _write(root: Path, files: Mapping[str, bytes]) -> None:
-    """Whole files, under a temporary name first."""
     for name, data in files.items():
-        path = root / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with open(new, "xb", opener=_private) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        write_whole(root / name, data)

@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
+from graph import RetryPolicy, retry
 from graph.errors import StoreDamaged, StoreError, StoreUnavailable
 from runs.shared.backend import StorageBackend
 from runs.shared.run_version import RunVersion
@@ -21,7 +22,7 @@ from runs.shared.run_version import RunVersion
 log = logging.getLogger(__name__)
 
 _KEPT_S: Final = 60.0
-_PAUSES_S: Final = (0.5, 2.0, 5.0)
+_RETRY_POLICY: Final = RetryPolicy(attempts=4)
 _WRITE_S: Final = 20.0
 _RECORDS: Final = "runs/{run_id}/records"
 
@@ -65,18 +66,18 @@ class VersionChain:
     async def _is_first(self, key: str, kept: dict[str, Any]) -> bool:
         """Add the entry that decides. One whose answer was lost may be there all the same."""
         table, unsure = self._backend.changes, False
-        for pause in (*_PAUSES_S, None):
-            try:
-                if await table.add(key, kept):
-                    return True
-                return unsure and (await table.get(key) or {}).get("token") == kept["token"]
-            except StoreError as error:
-                if pause is None:
-                    raise
-                log.warning("an entry is added once more: %s", error)
+
+        async def add() -> bool:
+            if await table.add(key, kept):
+                return True
+            return unsure and (await table.get(key) or {}).get("token") == kept["token"]
+
+        def tell(error: StoreError, *_: float) -> None:
+            nonlocal unsure
             unsure = True
-            await asyncio.sleep(pause)
-        return False
+            log.warning("an entry is added once more: %s", error)
+
+        return await retry(add, _RETRY_POLICY, on=StoreError, tell=tell)
 
     async def _copy(self, run_id: str, kept: dict[str, Any], old: list[int]) -> None:
         """The copy for readers, who do without where it is late; and entries that have had it."""

@@ -1,12 +1,11 @@
 """Which processes of this machine that hold leases still live: each holds the lock of a file."""
 
-import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from graph.files import locked_if_free, try_lock
 
 _PICKS_UP: Final = b"picks up\n"
 
@@ -26,17 +25,14 @@ class ServiceLock:
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(self.service)
-        while self._descriptor is None:
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists():
-                os.write(descriptor, _PICKS_UP if picks_up else b"")
-                self._descriptor = descriptor
-            else:  # another process took the file for a left one before the lock was held
-                os.close(descriptor)
+        new = path.with_suffix(".new")  # nobody takes it for one that was left
+        self._descriptor = os.open(new, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try_lock(self._descriptor)
+        os.write(self._descriptor, _PICKS_UP if picks_up else b"")
+        new.rename(path)
         for left in self._folder.glob("*.lock"):
             if left != path:
-                with _is_free(left) as free:
+                with locked_if_free(left) as free:
                     if free:
                         left.unlink(missing_ok=True)
 
@@ -50,7 +46,7 @@ class ServiceLock:
         """Whether the process that held leases as `service` has ended."""
         if service == self.service:
             return False
-        with _is_free(self._path(service)) as free:
+        with locked_if_free(self._path(service), shared=True) as free:
             return free
 
     def someone_picks_up(self) -> bool:
@@ -62,23 +58,5 @@ class ServiceLock:
 
 
 def _picks_up(path: Path) -> bool:
-    with _is_free(path) as free:
+    with locked_if_free(path, shared=True) as free:
         return not free and path.read_bytes() == _PICKS_UP
-
-
-@contextmanager
-def _is_free(path: Path) -> Iterator[bool]:
-    """Whether no process holds the lock of `path`; held here while the block runs."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield True
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from graph import RunFolder
 from graph.errors import SetupFailed
+from graph.files import write_whole
 from sandbox.checks.run_check import CheckRun, run_check
-from sandbox.core.atomic_file import write_whole
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 
 

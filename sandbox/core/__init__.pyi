@@ -1,4 +1,3 @@
-from .atomic_file import write_whole as write_whole
 from .deferred import DeferredSandbox as DeferredSandbox
 from .metrics import CommandMetrics as CommandMetrics
 from .output import BothEnds as BothEnds

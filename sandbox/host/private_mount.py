@@ -7,7 +7,6 @@ however it ends. The host's own mounts, its tools and its backups do not see it.
 
 import contextlib
 import ctypes
-import fcntl
 import logging
 import os
 import threading
@@ -18,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from graph.errors import SandboxUnavailable
+from graph.files import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class _Mount:
     def make(self, file: Path, place: Path, first: Step, mount: Step) -> None:
         handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         try:
-            _await(lambda: _locked(handle))
+            _await(lambda: try_lock(handle))
             _await(lambda: not _is_mounted(file))
             first()
             with ThreadPoolExecutor(1) as thread:  # used once: it cannot come back
@@ -138,14 +138,6 @@ def _await(reached: Callable[[], bool]) -> None:
                 "another process uses this tree", "End that process, then resume the run."
             )
         time.sleep(_POLL_S)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_mounted(file: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import SandboxUnavailable
-from sandbox.core.atomic_file import write_whole
+from graph.files import write_whole
 
 VERSION = 1
 """Rises with every change of the tables below: it is part of the cached file's name."""

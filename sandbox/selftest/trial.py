@@ -6,7 +6,6 @@ proves nothing and counts as not held. What a probe does when it gets through is
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -20,8 +19,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable
+from graph.files import try_lock, write_whole
 from sandbox.backends.base.protocols import LocalBackend, OpenSandbox
-from sandbox.core.atomic_file import write_whole
 from sandbox.core.protocol import ExecResult
 from sandbox.host.orphans import process_name, read_text
 from sandbox.selftest import probes as attacks
@@ -185,12 +184,9 @@ def _is_locked(tree: Path) -> bool:
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(folder)
     finally:
         os.close(folder)
-    return False
 
 
 def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
@@ -198,7 +194,7 @@ def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
     backend.state.chmod(0o711)
     new = Path(tempfile.mkdtemp(prefix=".trial-", dir=backend.state))
     lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    try_lock(lock)
     tree = new.rename(new.with_name(new.name.removeprefix(".")))
     uid = backend.uid_for_run("trial")
     tree.chmod(0o711)

@@ -2,25 +2,24 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
+
+from graph.files import locked, locked_if_free
 
 OLDEST_S: Final = 7 * 86_400.0
 """What a set-up installs may have newer versions: after this time it is made anew."""
 _IN_USE_S: Final = 3_600.0
-_POLL_S: Final = 0.1
 
 
 async def keep(file: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
     """The file, made once: who asks meanwhile, in another process too, waits for the same one."""
     await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-    async with _alone(file.with_suffix(".lock")):
+    async with locked(file.with_suffix(".lock")):
         if await asyncio.to_thread(_is_fresh, file):
             return file
         new = file.with_name(f".new-{secrets.token_hex(8)}")
@@ -40,7 +39,7 @@ def tidy(folder: Path, most_bytes: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             info = path.stat()
             if now - info.st_mtime > OLDEST_S and now - info.st_atime > _IN_USE_S:
-                path.unlink()
+                _remove(path)
             elif path.suffix == ".tar":
                 kept.append((info.st_atime, info.st_size, path))
             elif path.name.startswith(".new-") and now - info.st_mtime > _IN_USE_S:
@@ -50,6 +49,18 @@ def tidy(folder: Path, most_bytes: int) -> None:
         if total > most_bytes and now - used > _IN_USE_S:
             path.unlink(missing_ok=True)
             total -= size
+
+
+def _remove(path: Path) -> None:
+    """Remove what is old, but for a lock that somebody holds: its times never change."""
+    keeper = (
+        locked_if_free(path)
+        if path.suffix == ".lock"
+        else contextlib.nullcontext(enter_result=True)
+    )
+    with keeper as free:
+        if free:
+            path.unlink()
 
 
 def _is_fresh(file: Path) -> bool:
@@ -70,23 +81,3 @@ def _finish(new: Path, file: Path) -> None:
     finally:
         os.close(handle)
     new.replace(file)
-
-
-@asynccontextmanager
-async def _alone(lock: Path) -> AsyncIterator[None]:
-    """The kernel gives the lock back however its holder ends."""
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while not _take(handle):  # noqa: ASYNC110 - another process may hold it
-            await asyncio.sleep(_POLL_S)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _take(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

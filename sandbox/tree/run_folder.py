@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graph import MAX_MOVES, Base, ChangeRef, RoleName, RunFolder, Workspaces
 from graph.errors import StoreDamaged
-from sandbox.core.atomic_file import write_whole
+from graph.files import write_whole
 from sandbox.core.protocol import Sandboxes
 
 _LIVE = "live"

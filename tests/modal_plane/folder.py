@@ -1,12 +1,13 @@
 """The folder of a plane, which goes away with it; those of planes that were killed go here."""
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from graph.files import try_lock
 
 NAME = "local-modal-"
 
@@ -38,9 +39,7 @@ def _remove_dead(parent: Path) -> None:
 def _locked(folder: Path) -> int | None:
     """None where a living process has it."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+    if try_lock(lock):
+        return lock
+    os.close(lock)
+    return None

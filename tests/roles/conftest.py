@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from demo.fake_claude.server import Answer, MessagesServer
-from graph.run_folder import RunFolder
+from graph import RetryPolicy
+from graph.files.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base
 from roles.claude.client import Claude
-from roles.conversation.model_turn import RetryPolicy
 from sandbox.tree.run_folder import make_run_folder
 from tests.standins.claude import Script
 from tests.standins.directory_sandbox import DirectorySandbox

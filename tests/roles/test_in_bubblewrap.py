@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from graph import RetryPolicy
 from graph.values import Base, Finding
 from roles.briefing.repository_overview import describe_repository
 from roles.coder import ClaudeCoder
-from roles.conversation.model_turn import RetryPolicy
 from roles.finding_locations import validate_locations
 from roles.reviewer import ClaudeReviewer
 from roles.tools.text_editor import EditorTool

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from graph.errors import ClaudeRejected, RoleSuperseded, SecretInChange
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import (
     Base,
     CommandReport,

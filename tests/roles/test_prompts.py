@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from roles import coder, fixer, planner, reviewer
 from roles.briefing.repository_overview import describe_repository, read_instructions
 from roles.briefing.untrusted_text import quote_untrusted

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from demo.fake_claude.server import Answer
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import (
     Base,
     CommandReport,

@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from demo.fake_claude.server import Answer, MessagesServer, Request
+from graph import RetryPolicy
 from graph.build import build_graph
 from graph.events import Emit
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import (
     Base,
     Change,
@@ -27,7 +28,6 @@ from graph.values import (
 from roles import coder, planner, reviewer
 from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
-from roles.conversation.model_turn import RetryPolicy
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from sandbox.tree.run_folder import load_change

@@ -18,7 +18,7 @@ from graph.errors import (
     TooManyReaders,
     TooManyRuns,
 )
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import Approval, Plan
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller

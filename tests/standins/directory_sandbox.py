@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import Base
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import (

@@ -14,11 +14,11 @@ from pydantic import SecretStr
 from demo.fake_github.repository import HostedRepository
 from forge.base.cache import KeptBases
 from forge.base.service import GitRepositories
-from forge.core.retry import Patience
 from forge.github.client import GitHub
 from forge.publish.service import ForgePublisher
+from graph import RetryPolicy
 from graph.events import Event
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.services import Publication
 from graph.values import Base, Change, ChangeRef, GateReport, PullRequest
 from tests.standins.github import TOKEN, GitHubStandIn
@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Ada",
     "GIT_COMMITTER_EMAIL": "ada@example.org",
 }
-FAST = Patience(tries=3, total_s=5, first_s=0.01)
+FAST = RetryPolicy(attempts=3, total_s=5, first_s=0.01)
 
 
 def git(folder: Path, *words: str, stdin: bytes = b"") -> bytes:
@@ -95,7 +95,7 @@ class TrustedSide:
             "github": github,
             "api_url": forge.api_url,
             "token": SecretStr(TOKEN),
-            "patience": FAST,
+            "retry_policy": FAST,
         }
         return cls(
             forge=forge,
@@ -174,6 +174,6 @@ def write_file(work: Path) -> None:
 
 
 def open_github(forge: GitHubStandIn, **more: Any) -> GitHub:
-    told: dict[str, Any] = {"token": SecretStr(TOKEN), "patience": FAST}
+    told: dict[str, Any] = {"token": SecretStr(TOKEN), "retry_policy": FAST}
     told |= {"seconds_between_writes": None}
     return GitHub(api_url=forge.api_url, **(told | more))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import SandboxUnavailable
+from graph.files import write_whole
 from sandbox.backends.docker.argv import Bind, container_line, tree_binds
 from sandbox.backends.docker.cli import TOLD, DockerCli
 from sandbox.backends.docker.sandbox import DockerSandbox
 from sandbox.backends.docker.seccomp_profile import profile_file
-from sandbox.core.atomic_file import write_whole
 from sandbox.core.protocol import Limits
 from sandbox.core.shell_command import NOTHING
 from sandbox.egress.forwarder import FILES, Outlet

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sandbox.core.atomic_file import write_whole
+from graph.files import write_whole
 from sandbox.host.seccomp_tables import (
     ENOSYS_CALLS,
     EPERM_CALLS,

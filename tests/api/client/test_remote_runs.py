@@ -2,15 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from api.client.remote_runs import Pauses, RemoteRuns
+from api.client.remote_runs import RemoteRuns
 from api.client.runs_protocol import RaisedLimits
 from api.client.server_error import ServerError
+from graph import RetryPolicy
 from graph.run_request import RunRequest
 from graph.values import Approval
 from tests.standins.servers.one_run_server import (
@@ -29,8 +30,8 @@ from tests.standins.servers.run_events import (
 )
 
 
-def short_pauses(patience_s: float = 5.0) -> Callable[[], Pauses]:
-    return lambda: Pauses(first_s=0.005, longest_s=0.02, patience_s=patience_s)
+def short_pauses(total_s: float = 5.0) -> RetryPolicy:
+    return RetryPolicy(attempts=1000, first_s=0.005, longest_s=0.02, total_s=total_s)
 
 
 @asynccontextmanager
@@ -39,7 +40,7 @@ async def connected(
     *,
     api_key: str | None = None,
     read_timeout_s: float = 5.0,
-    patience_s: float = 5.0,
+    total_s: float = 5.0,
     notices: list[str] | None = None,
 ) -> AsyncIterator[RemoteRuns]:
     async with (
@@ -49,7 +50,7 @@ async def connected(
             api_key,
             version="1.0.0",
             notice=(notices if notices is not None else []).append,
-            pauses=short_pauses(patience_s),
+            retry_policy=short_pauses(total_s),
             read_timeout_s=read_timeout_s,
         ) as runs,
     ):
@@ -155,7 +156,7 @@ async def test_patience_has_an_end_and_the_person_hears_of_it() -> None:
     server = RunsHttp(RUN_ID, numbered([started()]))
     server.cuts = [Cut("close", 1), *[Cut("status", status=503, retry_after="1")] * 3]
     notices: list[str] = []
-    async with connected(server, patience_s=0.5, notices=notices) as runs:
+    async with connected(server, total_s=1.5, notices=notices) as runs:
         with pytest.raises(ServerError) as caught:
             await collected(runs)
     assert caught.value.code == "try_later"
@@ -177,7 +178,7 @@ async def test_a_server_that_is_not_there_is_an_error_at_once() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with RemoteRuns.open(address, None, version="1", pauses=short_pauses()) as runs:
+        async with RemoteRuns.open(address, None, version="1", retry_policy=short_pauses()) as runs:
             with pytest.raises(ServerError) as caught:
                 await runs.view(RUN_ID)
             assert caught.value.code == "server_unreachable"

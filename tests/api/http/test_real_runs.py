@@ -13,7 +13,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from api.http.guards.auth import Auth
 from api.http.routes.response_models import RunView
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from tests.standins.servers.http_service import (
     CODE,
     KEYS,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from forge.secret_scan.token_forms import SecretForms
+from graph import SecretForms
 from tests.support.trusted_side import ENVIRONMENT
 from tests.support.written_pieces import written_pieces
 

@@ -34,7 +34,7 @@ async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) 
             github=side.github,
             api_url=side.forge.api_url,
             token=SecretStr(TOKEN),
-            patience=FAST,
+            retry_policy=FAST,
             forks=True,
         )
     base = await side.prepare(f"{side.forge.address}/octo/automated")

@@ -14,7 +14,6 @@ from forge.base.bare_repository import borrowed_from
 from forge.base.cache import KeptBases
 from forge.base.cache_generation import WORN, Contents, Generation
 from forge.base.service import GitRepositories
-from forge.core.file_lock import locked, locked_if_free
 from graph.errors import BranchNotFound, CodingAgentError, GitHubUnauthorized, RepositoryNotFound
 from tests.standins.github import DROPPED, TOKEN, Fault
 from tests.support.trusted_side import (
@@ -227,7 +226,7 @@ async def test_runs_of_two_processes_at_once_fetch_once(side: TrustedSide) -> No
         allow_local=False,
         allowed=lambda _: True,
         kept=KeptBases(side.runs.parent / "bases", runs=side.runs),
-        patience=FAST,
+        retry_policy=FAST,
     )
     names = [f"r{number}" for number in range(6)]
     for name in names:
@@ -242,22 +241,6 @@ async def test_runs_of_two_processes_at_once_fetch_once(side: TrustedSide) -> No
     assert len({generation(side, name).folder for name in names}) == 1
     assert len(list((generation(side, "r1").objects / "pack").glob("*.pack"))) == 1
     assert generation(side, "r1").folder.name == "000001.git"
-
-
-async def test_a_lock_is_held_by_one_or_shared_and_waited_for(tmp_path: Path) -> None:
-    lock = tmp_path / "a.lock"
-    async with locked(lock, shared=True), locked(lock, shared=True), locked_if_free(lock) as held:
-        assert not held
-    async with locked(lock):
-        waiting = asyncio.ensure_future(_take(lock))
-        await asyncio.sleep(0.1)
-        assert not waiting.done()
-    assert await waiting
-
-
-async def _take(lock: Path) -> bool:
-    async with locked(lock):
-        return True
 
 
 async def test_what_runs_borrow_from_stays_and_goes_with_them(side: TrustedSide) -> None:
@@ -313,7 +296,7 @@ async def test_without_kept_bases_a_base_has_its_own_objects(side: TrustedSide) 
         token=SecretStr(TOKEN),
         allow_local=False,
         allowed=lambda _: True,
-        patience=FAST,
+        retry_policy=FAST,
     )
     side.run()
     base = await repositories.prepare("r1", side.url, None, side.events.append)

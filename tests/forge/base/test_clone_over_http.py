@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from forge.base.service import GitRepositories
-from forge.core.retry import Patience
 from forge.github.client import GitHub
+from graph import RetryPolicy
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
@@ -316,12 +316,12 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     api_url = "http://127.0.0.1:9/api/v3"
     repositories = GitRepositories(
         runs=tmp_path,
-        github=GitHub(api_url=api_url, token=SecretStr(TOKEN), patience=FAST),
+        github=GitHub(api_url=api_url, token=SecretStr(TOKEN), retry_policy=FAST),
         api_url=api_url,
         token=SecretStr(TOKEN),
         allow_local=False,
         allowed=lambda _: True,
-        patience=Patience(tries=1),
+        retry_policy=RetryPolicy(attempts=1),
     )
     (tmp_path / "r1").mkdir()
     with pytest.raises(GitHubUnavailable):

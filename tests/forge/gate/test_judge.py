@@ -11,7 +11,7 @@ from forge.gate import judge as gate
 from forge.gate.path_rules import Entry
 from forge.git.blobs import Blobs
 from forge.secret_scan.kingfisher import SecretCatalogue
-from forge.secret_scan.token_forms import SecretForms
+from graph import SecretForms
 from graph.values import GateReport
 from tests.standins.github import TOKEN
 from tests.support.trusted_side import TrustedSide, git, write_file

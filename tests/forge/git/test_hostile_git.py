@@ -16,7 +16,7 @@ from demo.fake_github.repository import HostedRepository
 from forge.base.service import GitRepositories
 from forge.publish.service import ForgePublisher
 from graph.errors import RepositoryError
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from sandbox.core.protocol import TreeSpec
 from sandbox.tree.run_folder import make_run_folder, store_change
 from sandbox.tree.take_patch import take_change
@@ -99,7 +99,7 @@ async def test_a_checkout_fires_nothing(
         "github": None,
         "api_url": "https://api.github.com",
         "token": SecretStr(TOKEN),
-        "patience": FAST,
+        "retry_policy": FAST,
     }
     make_run_folder(data_dir / "runs", "r1")
     repositories = GitRepositories(**common, allow_local=True, allowed=lambda _: True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge.core.retry import Transient
+from forge.core.retry import TransientError
 from forge.git.command import GitResult
 from forge.git.transfer_errors import transfer_error
 
@@ -26,7 +26,7 @@ def failed(stderr: str, over: str = "") -> GitResult:
 )
 def test_what_may_go_right_later_is_tried_again(said: str) -> None:
     error = transfer_error(failed(said), "o/r")
-    assert isinstance(error, Transient)
+    assert isinstance(error, TransientError)
     assert error.error.code == "github_unavailable"
 
 
@@ -47,6 +47,6 @@ def test_what_may_go_right_later_is_tried_again(said: str) -> None:
 )
 def test_what_will_not_has_its_code_and_a_hint(said: str, over: str, code: str) -> None:
     error = transfer_error(failed(said, over), "o/r")
-    assert not isinstance(error, Transient)
+    assert not isinstance(error, TransientError)
     assert error.code == code
     assert error.hint

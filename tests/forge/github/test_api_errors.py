@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from forge.core.retry import Transient
+from forge.core.retry import TransientError
 from forge.github.api_errors import SECONDARY_WAIT_S, Refusal, Unprocessable
 from forge.github.client import GitHub
 from graph.errors import (
@@ -65,10 +65,10 @@ def test_every_foreign_error_becomes_ours(kind: type[Exception]) -> None:
     def call() -> None:
         raise made(kind)
 
-    with pytest.raises((CodingAgentError, Transient, Unprocessable)) as raised:
+    with pytest.raises((CodingAgentError, TransientError, Unprocessable)) as raised:
         client()._mapped("the account", call)
     error = raised.value
-    ours = error.error if isinstance(error, Transient | Unprocessable) else error
+    ours = error.error if isinstance(error, TransientError | Unprocessable) else error
     assert isinstance(ours, CodingAgentError)
     assert type(ours).code != "internal"
     assert TOKEN not in f"{ours.message} {ours.hint} {error}"

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from forge.core.retry import Patience
 from forge.github.client import GitHub
+from graph import RetryPolicy
 from graph.errors import GitHubUnavailable
 from graph.events import Event, Retry
 from tests.standins.github import TOKEN
@@ -32,7 +32,7 @@ async def slow(begins: bytes) -> AsyncIterator[tuple[GitHub, list[Event]]]:
     github = GitHub(
         api_url=f"http://127.0.0.1:{port}/api/v3",
         token=SecretStr(TOKEN),
-        patience=Patience(tries=2, first_s=0.01),
+        retry_policy=RetryPolicy(attempts=2, first_s=0.01),
         timeout_s=1,
     )
     try:

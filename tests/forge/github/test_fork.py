@@ -32,7 +32,7 @@ async def reader(side: TrustedSide) -> TrustedSide:
         github=side.github,
         api_url=side.forge.api_url,
         token=SecretStr(TOKEN),
-        patience=FAST,
+        retry_policy=FAST,
         forks=True,
     )
     return side
@@ -163,7 +163,7 @@ async def test_without_the_setting_there_is_no_fork(reader: TrustedSide) -> None
         github=reader.github,
         api_url=reader.forge.api_url,
         token=SecretStr(TOKEN),
-        patience=FAST,
+        retry_policy=FAST,
     )
     with pytest.raises(GitHubForbidden):
         await publisher.publish(reader.publication(base, change), reader.events.append)

@@ -183,7 +183,7 @@ async def test_a_branch_that_goes_meanwhile_is_told(side: TrustedSide) -> None:
 
 
 async def test_without_kept_bases_the_newer_one_has_its_own_objects(side: TrustedSide) -> None:
-    common: dict[str, Any] = {"runs": side.runs, "github": side.github, "patience": FAST}
+    common: dict[str, Any] = {"runs": side.runs, "github": side.github, "retry_policy": FAST}
     common |= {"api_url": side.forge.api_url, "token": SecretStr(TOKEN)}
     side.publisher = ForgePublisher(**common)
     base, change = await a_change(side)

@@ -216,7 +216,7 @@ async def test_a_rate_limit_is_waited_for_where_the_runs_clock_allows(
     side: TrustedSide, left_s: float
 ) -> None:
     base, change = await a_change(side)
-    side.github.patience = replace(FAST, total_s=0.5)
+    side.github.retry_policy = replace(FAST, total_s=0.5)
     now = time.time()
     limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(now) + 1)}
     side.forge.fail("POST", "/pulls", Fault(403, headers=limit))

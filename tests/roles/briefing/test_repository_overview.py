@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from roles.briefing.repository_overview import describe_repository, extract_terms
 from tests.standins.directory_sandbox import DirectorySandbox, make_run
 from tests.support.roles.role_bench import RUN

@@ -13,8 +13,6 @@ from graph.errors import (
     ClaudeUnavailable,
 )
 from graph.values import Base
-from roles.claude.client import AttemptFailed
-from roles.conversation.model_turn import RetryPolicy
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, calls
 from tests.support.roles.role_bench import (
@@ -120,15 +118,6 @@ async def test_broken_replies_are_paid_and_told(serve: Serve, bench: Bench) -> N
     assert end.spend.cost_usd == pytest.approx(lost["costUsd"] + kept["costUsd"])
     attempts = transcript(bench.runs, bench.task).messages[0].attempts
     assert [usage is not None for usage in attempts] == [True, False]
-
-
-def test_pauses_grow_and_end() -> None:
-    retry_policy = RetryPolicy(first_s=1.0, longest_s=30.0)
-    failed = AttemptFailed(ClaudeUnavailable("x"), repeatable=True)
-    pauses = [retry_policy.pause(failures, failed) for failures in range(1, 12)]
-    assert 0.75 <= pauses[0] <= 1.0
-    assert 3.0 <= pauses[2] <= 4.0
-    assert max(pauses) <= 30.0
 
 
 async def test_model_is_told(serve: Serve, bench: Bench) -> None:

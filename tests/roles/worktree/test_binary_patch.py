@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from roles.claude.encoded_secrets import holds_secret
+from graph import SecretForms
 from roles.worktree.binary_patch import iter_binary_parts
 from tests.support.trusted_side import git
 
@@ -47,14 +48,15 @@ def test_what_a_delta_inserts_is_read(tmp_path: Path) -> None:
 
 def test_a_secret_whose_edges_a_delta_copies_is_known_by_its_middle(tmp_path: Path) -> None:
     secret = "sk-ant-api03-" + secrets.token_hex(40)
+    forms = SecretForms(SecretStr(secret))
     noise = os.urandom(20_000)
     before = b"\0" + noise[:9000] + secret[:13].encode() + b"EXAMPLE" + secret[-2:].encode() + noise
     after = before.replace(secret[:13].encode() + b"EXAMPLE", secret[:-2].encode())
     assert secret.encode() in after
     pieces = list(iter_binary_parts(patch_of(tmp_path / "x", before, after)))
-    assert not any(holds_secret(piece, secret) for piece in pieces)  # the control
-    assert any(holds_secret(piece, secret, middle=True) for piece in pieces)
-    assert not any(holds_secret(piece, secret, middle=True) for piece in (before, b"sk-ant-api03"))
+    assert not any(forms.found_in(piece) for piece in pieces)  # the control
+    assert any(forms.found_in(piece, middle=True) for piece in pieces)
+    assert not any(forms.found_in(piece, middle=True) for piece in (before, b"sk-ant-api03"))
 
 
 def test_a_bomb_is_read_in_pieces() -> None:

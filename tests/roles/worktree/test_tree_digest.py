@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from roles.worktree.tree_digest import tree_digest
 from tests.standins.directory_sandbox import DirectorySandbox, make_run
 from tests.support.roles.role_bench import FILES, RUN

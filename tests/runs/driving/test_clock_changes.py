@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from runs.model.run_id import RunIds
 from tests.standins.services.other_process import process_of
 from tests.standins.services.run_service import (

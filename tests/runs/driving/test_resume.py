@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graph.errors import SandboxLost
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from runs.driving.checkpoints import open_checkpointer
 from runs.model.run_record import LoggedEvent
 from runs.service import RunService

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graph.errors import RunActive, RunFinished, RunNotFound
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import Approval
 from runs.model import transitions
 from runs.model.run import Lease, Run

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxUnavailable, SetupFailed
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec

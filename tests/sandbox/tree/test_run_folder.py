@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from graph.errors import StoreDamaged
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef
-from sandbox.core.atomic_file import write_whole
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree.run_folder import LocalWorkspaces, load_change, store_change
 from sandbox.trees.local_trees import LocalSandboxes
@@ -148,10 +147,3 @@ async def test_a_missing_change_is_told(workspaces: LocalWorkspaces, tmp_path: P
     ref = ChangeRef(step=1, role="coder", digest="sha256:00")
     with pytest.raises(StoreDamaged, match=r"0001-coder\.patch"):
         load_change(tmp_path / "data" / "runs", RUN, ref)
-
-
-def test_a_file_that_cannot_take_its_place_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "place" / "full").mkdir(parents=True)
-    with pytest.raises(OSError, match="place"):
-        write_whole(tmp_path / "place", b"data")
-    assert [path.name for path in tmp_path.iterdir()] == ["place"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from sandbox.core.protocol import Sandboxes
 from sandbox.trees.lazy_sandboxes import LazySandboxes
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from graph.run_folder import RunFolder
+from graph import RetryPolicy
+from graph.files.run_folder import RunFolder
 from graph.values import (
     ChangeRef,
     Plan,
 )
 from roles.base import ClaudeRole
 from roles.claude.client import Claude
-from roles.conversation.model_turn import RetryPolicy
 from sandbox.tree.run_folder import store_change
 from tests.standins.directory_sandbox import DirectorySandboxes
 from tests.support.roles.role_bench import MODEL, RUN
@@ -42,7 +42,7 @@ class Cast:
     def __init__(self, runs: Path, retry_policy: RetryPolicy) -> None:
         self.runs = runs
         self.sandboxes = DirectorySandboxes(runs)
-        self._patience = retry_policy
+        self._retry_policy = retry_policy
 
     def play(self, kind: type[RoleT], claude: Claude) -> RoleT:
         return kind(
@@ -50,7 +50,7 @@ class Cast:
             sandboxes=self.sandboxes,
             runs=self.runs,
             model=MODEL,
-            retry_policy=self._patience,
+            retry_policy=self._retry_policy,
         )
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from demo.fake_claude.server import MessagesServer
+from graph import RetryPolicy
 from graph.events import Event
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base, Budget, RoleName, Spend
 from roles.claude.client import Claude
 from roles.conversation.loop_detector import TreeDigest
-from roles.conversation.model_turn import RetryPolicy
 from roles.conversation.session import RoleSpec, Session, SessionEnd
 from roles.conversation.structured_answer import Answer, AnswerSchema
 from roles.conversation.transcript import Transcript

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from graph.values import Base, ChangeRef
 from sandbox.backends.base.protocols import Backend
 from sandbox.backends.bubblewrap.backend import Bubblewrap

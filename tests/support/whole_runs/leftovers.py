@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from graph.run_folder import RunFolder
+from graph.files.run_folder import RunFolder
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits
 

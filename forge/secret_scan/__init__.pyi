@@ -1,1 +1,0 @@
-from .token_forms import hiding as hiding
