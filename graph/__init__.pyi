@@ -66,6 +66,7 @@ from .values import Decision as Decision
 from .values import Failure as Failure
 from .values import FinalStatus as FinalStatus
 from .values import Finding as Finding
+from .values import FolderCommand as FolderCommand
 from .values import FoundChecks as FoundChecks
 from .values import GateFinding as GateFinding
 from .values import GateReport as GateReport
@@ -84,3 +85,4 @@ from .values import Validation as Validation
 from .values import ValidationFinding as ValidationFinding
 from .values import Value as Value
 from .values import Verdict as Verdict
+from .values import commands_of as commands_of

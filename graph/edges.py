@@ -8,7 +8,16 @@ from langgraph.graph import END
 from graph.check_selection import near_checks
 from graph.events import NodeOutcome
 from graph.state import RunState
-from graph.values import Check, NodeName, Outcome, PullRequest, Stopped, Validation
+from graph.values import (
+    Check,
+    FolderCommand,
+    NodeName,
+    Outcome,
+    PullRequest,
+    Stopped,
+    Validation,
+    commands_of,
+)
 
 _DECISIONS: dict[str, NodeOutcome] = {
     "approve": "approved",
@@ -174,10 +183,16 @@ def checks_of(state: RunState) -> tuple[Check, ...]:
     found = [check for check in state["checks"] if check.source == "repository"]
     checks += near_checks(found, paths)
     if plan and not state.get("validate_only"):
-        known = {check.command for check in checks}
-        added = [command for command in dict.fromkeys(plan.validate_) if command not in known]
-        checks += [Check(command=command, source="plan") for command in added]
-    return tuple(checks)
+        checks += [Check(command=command, source="plan") for command in plan.validate_]
+    distinct: dict[str, Check] = {}
+    for check in checks:
+        distinct.setdefault(check.shell, check)
+    return tuple(distinct.values())
+
+
+def setup_of(state: RunState) -> tuple[FolderCommand, ...]:
+    """What makes a new tree ready; older checkpoints hold texts."""
+    return commands_of(state["tree_setup"])
 
 
 def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:

@@ -42,6 +42,7 @@ from graph.values import (
     RoleName,
     Spend,
     Stopped,
+    commands_of,
 )
 
 Update = dict[str, Any]
@@ -141,7 +142,7 @@ class Nodes:
             state["base"],
             change.ref,
             edges.checks_of(state),
-            tuple(state["tree_setup"]),
+            edges.setup_of(state),
             deadline,
             emit := _emit(),
         )
@@ -222,7 +223,7 @@ class Nodes:
         return {
             "base": base.model_copy(update={"notes": tuple(notes)}),
             "checks": list(found.checks),
-            "tree_setup": [*setup, *found.setup],
+            "tree_setup": [*commands_of(setup), *found.setup],
         }
 
     async def _task(
@@ -247,8 +248,8 @@ class Nodes:
             plan=state.get("plan"),
             feedback=approval.feedback if approval and role == "planner" else "",
             change=change.ref if change else None,
-            checks=tuple(check.command for check in edges.checks_of(state)),
-            setup=tuple(state["tree_setup"]),
+            checks=tuple(check.shell for check in edges.checks_of(state)),
+            setup=edges.setup_of(state),
             validation=state.get("validation"),
             review=state.get("review"),
             gate=gate,
@@ -345,6 +346,5 @@ def _spent(
 def _named(change: Change, before: Change | None, result: ChangeResult) -> Change:
     """The first title stays the change's title; each later role adds to the summary."""
     title = before.title if before and before.title else result.title
-    summaries = [before.summary if before else "", result.summary]
-    summary = "\n\n".join(text for text in summaries if text)
+    summary = "\n\n".join(filter(None, (before.summary if before else "", result.summary)))
     return change.model_copy(update={"title": title, "summary": summary})

@@ -10,6 +10,7 @@ from graph.values import (
     Change,
     ChangeRef,
     Check,
+    FolderCommand,
     FoundChecks,
     GateReport,
     Plan,
@@ -106,7 +107,7 @@ class Checks(Protocol):
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[str, ...],
+        setup: tuple[FolderCommand, ...],
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:

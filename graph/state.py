@@ -11,6 +11,7 @@ from graph.values import (
     Change,
     Check,
     Failure,
+    FolderCommand,
     GateReport,
     Outcome,
     Plan,
@@ -79,7 +80,7 @@ class RunState(RunRequest, total=False):
         ),
     ]
     tree_setup: Annotated[
-        list[str],
+        list[FolderCommand],
         Field(
             title="Set-up",
             description=(

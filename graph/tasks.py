@@ -4,6 +4,7 @@ from graph.values import (
     Base,
     Budget,
     ChangeRef,
+    FolderCommand,
     GateFinding,
     Plan,
     Review,
@@ -36,7 +37,7 @@ class RoleTask(Value):
     change: ChangeRef | None = None
     """The newest change, None before the first."""
     checks: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
+    setup: tuple[FolderCommand, ...] = ()
     validation: Validation | None = None
     review: Review | None = None
     gate: tuple[GateFinding, ...] = ()

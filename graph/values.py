@@ -1,8 +1,12 @@
 """What a run knows: small frozen values, safe to checkpoint, to send on and to show."""
 
-from typing import ClassVar, Final, Literal, get_args
+import re
+import shlex
+from collections.abc import Iterable
+from posixpath import join, normpath
+from typing import Any, ClassVar, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 RoleName = Literal["planner", "coder", "reviewer", "fixer"]
@@ -69,17 +73,52 @@ class Base(Value):
     notes: tuple[str, ...] = ()
 
 
-class Check(Value):
-    """A command whose exit code says whether the change holds, and who asked for it.
+_WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""
+_CHANGE_FOLDER: Final = re.compile(rf"\s*cd\s+({_WORD})\s*&&\s*(\S.*)", re.DOTALL)
 
-    `folder` is that of the package it checks, without a slash at its end; empty: the whole
-    repository.
+
+class FolderCommand(Value):
+    """A shell command and the folder it starts in.
+
+    `folder` is seen from the top of the repository, without a slash at its end; empty: the top.
+    A text that begins with `cd FOLDER &&` is taken apart.
     """
 
     command: str
+    folder: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_apart(cls, data: Any) -> Any:
+        """Also what was kept while a command held the `cd` to its folder."""
+        fields = {"command": data} if isinstance(data, str) else data
+        if not isinstance(fields, dict) or not isinstance(text := fields.get("command"), str):
+            return data
+        if folder := fields.get("folder"):
+            return {**fields, "command": text.removeprefix(f"cd {shlex.quote(str(folder))} && ")}
+        while match := _CHANGE_FOLDER.fullmatch(text):
+            inner = normpath(join(folder or "", *shlex.split(match[1])))
+            if inner.startswith(("/", "..", "-")):
+                break
+            folder, text = "" if inner == "." else inner, match[2]
+        return {**fields, "command": text, "folder": folder or ""}
+
+    @property
+    def shell(self) -> str:
+        """The command as it is run from the top of the repository."""
+        return f"cd {shlex.quote(self.folder)} && {self.command}" if self.folder else self.command
+
+
+def commands_of(texts: Iterable[FolderCommand | str]) -> tuple[FolderCommand, ...]:
+    """The commands as people wrote them, or as they were kept."""
+    return tuple(map(FolderCommand.model_validate, texts))
+
+
+class Check(FolderCommand):
+    """A command whose exit code says whether the change holds, and who asked for it."""
+
     source: Literal["caller", "repository", "plan"]
     kind: Literal["test", "lint"] = "test"
-    folder: str = ""
 
 
 class FoundChecks(Value):
@@ -89,7 +128,7 @@ class FoundChecks(Value):
     """
 
     checks: tuple[Check, ...] = ()
-    setup: tuple[str, ...] = ()
+    setup: tuple[FolderCommand, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -144,10 +183,9 @@ class Change(Value):
     summary: str = ""
 
 
-class CommandReport(Value):
+class CommandReport(FolderCommand):
     """One check on the change; `exit_code` is None where it could not start or was stopped."""
 
-    command: str
     exit_code: int | None
     status: CheckStatus
     duration_ms: int

@@ -91,7 +91,7 @@ def _validation(validation: Validation | None) -> str:
 
 def _command(report: CommandReport) -> str:
     exit_code = "" if report.exit_code is None else f", exit code {report.exit_code}"
-    return f"{code(report.command, _MAX_CODE)}: {_STATUS[report.status]}{exit_code}"
+    return f"{code(report.shell, _MAX_CODE)}: {_STATUS[report.status]}{exit_code}"
 
 
 def _name(text: str) -> str:

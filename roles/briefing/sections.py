@@ -2,7 +2,7 @@
 
 import asyncio
 
-from graph import SEEN_BY_RUNNING, CommandReport, Finding, Plan, RoleTask, Validation
+from graph import SEEN_BY_RUNNING, CommandReport, Finding, FolderCommand, Plan, RoleTask, Validation
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.untrusted_text import quote_untrusted
 
@@ -36,7 +36,7 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
-def setup(commands: tuple[str, ...]) -> str:
+def setup(commands: tuple[FolderCommand, ...]) -> str:
     """What made the tree ready, and that a role cannot repeat it."""
     if not commands:
         return ""
@@ -46,7 +46,7 @@ def setup(commands: tuple[str, ...]) -> str:
         "dependency that you add is not in this tree: write it where they read it, the lock file "
         "too, and leave what needs it to that check:"
     )
-    return "\n".join([text, *(f"- `{command}`" for command in commands)])
+    return "\n".join([text, *(f"- `{command.shell}`" for command in commands)])
 
 
 async def diff(change: ChangeDiff | None, most: int) -> str:
@@ -79,14 +79,14 @@ def _failure(report: CommandReport) -> str:
     ended = "could not be run" if report.status == "unavailable" else "failed"
     code = f" with exit code {report.exit_code}" if report.exit_code is not None else ""
     output = quote_untrusted("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
-    return f"`{report.command}` {ended}{code}.\n{output}".rstrip()
+    return f"`{report.shell}` {ended}{code}.\n{output}".rstrip()
 
 
 def results(validation: Validation | None) -> str:
     """How each check ended, a line each."""
     if validation is None:
         return "The change was not validated."
-    lines = [f"- `{report.command}`: {report.status}" for report in validation.commands]
+    lines = [f"- `{report.shell}`: {report.status}" for report in validation.commands]
     return join(
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph import RunFolder
+from graph import FolderCommand, RunFolder
 from graph.errors import SetupFailed
 from graph.files import write_whole
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 
 
-class BaseRuns:
+class BaseResults:
     """Runs checks in the tree `spec`, which is opened for the first that was not run before."""
 
     def __init__(self, runs: Path, sandboxes: Sandboxes, run_id: str, spec: TreeSpec) -> None:
@@ -26,18 +26,18 @@ class BaseRuns:
         self._sandbox: Sandbox | None = None
         self._usable = True
 
-    async def find(self, command: str, deadline: float) -> CheckRun | None:
+    async def find(self, check: FolderCommand, deadline: float) -> CheckRun | None:
         """How the check ends on the base; None where that cannot be known in time."""
-        if kept := self._load(command):
+        if kept := self._load(check):
             return kept
         sandbox = await self._open()
         left = deadline - time.time()
         if sandbox is None or left <= 0:
             return None
-        run = await run_check(sandbox, command, left)
+        run = await run_check(sandbox, check, left)
         if run.limit == "time" and time.time() >= deadline:
             return None  # stopped by the end of the run, not by a limit of its own
-        await asyncio.to_thread(self._store, run)
+        await asyncio.to_thread(self._store, check, run)
         return run
 
     async def discard(self) -> None:
@@ -52,16 +52,17 @@ class BaseRuns:
                 self._usable = False
         return self._sandbox
 
-    def _load(self, command: str) -> CheckRun | None:
+    def _load(self, check: FolderCommand) -> CheckRun | None:
         try:
-            return CheckRun.model_validate_json(self._file(command).read_bytes())
+            return CheckRun.model_validate_json(self._file(check).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None  # a damaged file is written anew
 
-    def _store(self, run: CheckRun) -> None:
+    def _store(self, check: FolderCommand, run: CheckRun) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._file(run.command), run.model_dump_json().encode())
+        write_whole(self._file(check), run.model_dump_json().encode())
 
-    def _file(self, command: str) -> Path:
-        key = json.dumps([command, self._spec.base.sha, self._spec.setup])
+    def _file(self, check: FolderCommand) -> Path:
+        setup = [command.shell for command in self._spec.setup]
+        key = json.dumps([check.shell, self._spec.base.sha, setup])
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"

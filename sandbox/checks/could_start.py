@@ -4,6 +4,7 @@ import re
 import shlex
 from typing import Final
 
+from graph import FolderCommand
 from sandbox.core.protocol import Sandbox
 
 _CANNOT_START: Final = (126, 127)  # what a shell answers for a program that is not there or not one
@@ -11,30 +12,30 @@ _GEMS_MISSING: Final = 7  # what bundler answers where the gems of a Gemfile are
 _FIND_MODULE: Final = (
     "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1].split('.')[0]) is None)"
 )
-_WITHIN = re.compile(r"cd (?P<folder>'[^']+'|[^\s'\"\\;&|<>$`()]+) && ")
 _PYTHON = re.compile(r"[\w./-]*python[\d.]*")
 
 
-async def could_start(sandbox: Sandbox, command: str, exit_code: int | None) -> bool:
+async def could_start(sandbox: Sandbox, check: FolderCommand, exit_code: int | None) -> bool:
     """Whether a check that failed was started."""
     if exit_code in _CANNOT_START:
         return False
-    within = _WITHIN.match(command)
-    words = _words(command[within.end() :] if within else command)
+    words = words_of(check.command)
     if words[:1] == ["bundle"] and exit_code == _GEMS_MISSING:
         return False
     probe = _probe(words)
     if exit_code is None or probe is None:
         return True
-    asked = await sandbox.run((within.group() if within else "") + probe, keep_bytes=2)
-    return asked.exit_code == 0
+    probe_there = FolderCommand(command=probe, folder=check.folder)
+    return (await sandbox.run(probe_there.shell, keep_bytes=2)).exit_code == 0
 
 
-def _words(command: str) -> list[str]:
-    """The words of a plain command, without the variables set before it."""
+def words_of(command: str) -> list[str]:
+    """The words of a plain command, without the variables set before it; none where it is none."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        words = shlex.split(command)
-    except ValueError:
+        words = list(lexer)
+    except ValueError:  # a quote without its end
         return []
     while words and re.fullmatch(r"\w+=.*", words[0], re.DOTALL):
         words.pop(0)

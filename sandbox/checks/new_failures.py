@@ -6,14 +6,14 @@ from sandbox.checks.run_check import CheckRun
 
 
 @dataclass(frozen=True)
-class Blame:
-    """New and known failures, by test, or by command where tests cannot be told apart."""
+class Failures:
+    """Failures by test, or by command where tests cannot be told apart."""
 
     new: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
+    preexisting: tuple[str, ...] = ()
 
 
-def blame(run: CheckRun, base: CheckRun | None) -> Blame:
+def compare_with_base(run: CheckRun, base: CheckRun | None) -> Failures:
     """Hold a failed run against the base's; where there is none, what failed counts as new.
 
     Doubt goes against the change: a test that the base's output does not name is new, and so is a
@@ -21,13 +21,14 @@ def blame(run: CheckRun, base: CheckRun | None) -> Blame:
     """
     tests = run.failed_tests
     if base is None or base.passed or not base.started:
-        return Blame(new=tests or (run.command,))
-    known = tuple(test for test in tests if test in base.failed_tests)
-    new = tuple(test for test in tests if test not in base.failed_tests)
+        return Failures(new=tests or (run.command,))
+    before = frozenset(base.failed_tests)
+    preexisting = tuple(test for test in tests if test in before)
+    new = tuple(test for test in tests if test not in before)
     if run.limit and not base.limit:
-        return Blame(new=(run.command, *new), known=known)
+        return Failures(new=(run.command, *new), preexisting=preexisting)
     if tests:
-        return Blame(new=new, known=known)
+        return Failures(new=new, preexisting=preexisting)
     if base.failed_tests or not run.started:
-        return Blame(new=(run.command,))
-    return Blame(known=(run.command,))
+        return Failures(new=(run.command,))
+    return Failures(preexisting=(run.command,))

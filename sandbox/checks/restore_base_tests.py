@@ -1,67 +1,71 @@
 """Tests and check configuration as the base has them, put back into a tree with the change.
 
-What passes there, too, was not talked over: by a test that was bent, a script that was replaced, a
-configuration that leaves tests out, or a module that comes before the runner's own.
+What passes there, too, does not pass by a weakened test, a replaced script, a configuration that
+leaves tests out, or a module that is loaded in place of the runner's own.
 """
 
 import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from posixpath import join, normpath
 from typing import Final
 
-from graph import Base
+from graph import Base, FolderCommand
+from sandbox.checks.could_start import words_of
 from sandbox.checks.parse_diff import FileDiff
 from sandbox.checks.tamper_patterns import is_test, shadows_library, steers_checks
 from sandbox.core.protocol import Sandbox
 from sandbox.tree.git_dir import make_git_dir
 
-_TOLD = 1000
+_LONGEST_REASON = 1000
 _NAMES_BYTES = 4 << 20
-_SCRIPT: Final = re.compile(
-    r"(?:cd \S+ && )?(?:\w+=\S* )*(?:(?:ba|da|z|k)?sh (?:-\w+ )*|\./|(?=[\w.-]+/))"
-    r"(?P<path>[\w./-]+)"
-)
-_WITHIN: Final = re.compile(r"cd (?:\./)?(?P<path>[^\s;&|/][^\s;&|]*?)/? && ")
+_INTERPRETER: Final = re.compile(r"(?:.*/)?(?:(?:ba|da|z|k)?sh|python[\d.]*|node|perl|ruby)")
 _NEW: Final = frozenset(("added", "renamed"))
 
 
 @dataclass(frozen=True)
-class _Commands:
-    """What the checks' commands run and where they start: `scripts` they call, folders they import
-    from."""
+class _Steering:
+    """What steers the checks: `scripts` that they call, `roots` where what they import begins."""
 
     scripts: frozenset[str]
     roots: frozenset[str]
 
     @classmethod
-    def of(cls, commands: Sequence[str]) -> "_Commands":
-        scripts = (_SCRIPT.match(command) for command in commands)
-        places = {""} | {f"{found['path']}/" for found in map(_WITHIN.match, commands) if found}
+    def of(cls, checks: Sequence[FolderCommand]) -> "_Steering":
+        folders = {""} | {f"{check.folder}/" for check in checks if check.folder}
         return cls(
-            frozenset(match["path"] for match in scripts if match),
-            frozenset(place + inner for place in places for inner in ("", "src/", "lib/")),
+            frozenset(script for check in checks if (script := _script(check))),
+            frozenset(folder + inner for folder in folders for inner in ("", "src/", "lib/")),
         )
 
-    def steered_by(self, path: str) -> bool:
-        return steers_checks(path) or any(
-            path == script or path.endswith(f"/{script}") for script in self.scripts
+    def includes(self, path: str, *, new: bool = False) -> bool:
+        return (
+            steers_checks(path)
+            or path in self.scripts
+            or (new and shadows_library(path, self.roots))
         )
 
-    def steered_by_new(self, path: str) -> bool:
-        return self.steered_by(path) or shadows_library(path, self.roots)
+
+def _script(check: FolderCommand) -> str:
+    """The path of the file of the repository that a command runs, or nothing."""
+    program, *words = words_of(check.command) or [""]
+    if _INTERPRETER.fullmatch(program):
+        program = next((word for word in words if not word.startswith("-")), "")
+    elif "/" not in program:
+        return ""
+    return normpath(join(check.folder, program)) if program else ""
 
 
 class NotRestored(Exception):
     """Raised where a change leaves no way back to the base's tests; says why."""
 
 
-def touches_base_tests(files: Sequence[FileDiff], commands: Sequence[str]) -> bool:
+def touches_base_tests(files: Sequence[FileDiff], checks: Sequence[FolderCommand]) -> bool:
     """Whether a change alters or removes tests of the base, or anything that steers checks."""
-    told = _Commands.of(commands)
+    steering = _Steering.of(checks)
     return touches_tests(files) or any(
-        told.steered_by(file.old_path)
-        or (told.steered_by_new(file.path) if file.status in _NEW else told.steered_by(file.path))
+        steering.includes(file.old_path) or steering.includes(file.path, new=file.status in _NEW)
         for file in files
     )
 
@@ -72,20 +76,20 @@ def touches_tests(files: Sequence[FileDiff]) -> bool:
 
 
 async def restore_base_tests(
-    sandbox: Sandbox, base: Base, files: Sequence[FileDiff], commands: Sequence[str]
+    sandbox: Sandbox, base: Base, files: Sequence[FileDiff], checks: Sequence[FolderCommand]
 ) -> None:
     """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
-    told = _Commands.of(commands)
+    steering = _Steering.of(checks)
     folder = f"/tmp/.base-{secrets.token_hex(8)}"  # noqa: S108 - the sandbox's own
     head = _head(folder, base)
     changed = await _run(sandbox, f"{head}git diff-files --name-only -z")
     paths = [path for path in changed.split(b"\0") if path]
     names = [(path, path.decode(errors="replace")) for path in paths]
-    back = [path for path, name in names if is_test(name) or told.steered_by(name)]
+    back = [path for path, name in names if is_test(name) or steering.includes(name)]
     gone = [
         file.path.encode()
         for file in files
-        if file.status in _NEW and (is_test(file.path) or told.steered_by_new(file.path))
+        if file.status in _NEW and (is_test(file.path) or steering.includes(file.path, new=True))
     ]
     # First away, then back: a folder may be where the base has a file.
     await _run(sandbox, "xargs -0 -r rm -rf --", _lines(gone))
@@ -109,7 +113,11 @@ fi
 async def _run(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
     result = await sandbox.run(command, stdin=stdin, keep_bytes=_NAMES_BYTES)
     if result.exit_code != 0 or result.dropped:
-        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
+        reason = (
+            f"the {result.limit} limit was reached"
+            if result.limit
+            else result.text[-_LONGEST_REASON:]
+        )
         raise NotRestored(reason.strip())
     return result.output
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from graph import Value
+from graph import FolderCommand, Value
 from sandbox.checks.could_start import could_start
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import LimitHit, Sandbox
@@ -34,13 +34,13 @@ class CheckRun(Value):
         return self.exit_code == 0
 
 
-async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRun:
+async def run_check(sandbox: Sandbox, check: FolderCommand, timeout_s: float) -> CheckRun:
     """Run a check for at most `timeout_s` seconds. Raises SandboxLost."""
-    result = await sandbox.run(command, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
+    result = await sandbox.run(check.shell, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
     while result.lost:  # in the new tree
-        result = await sandbox.run(command, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
+        result = await sandbox.run(check.shell, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
     run = CheckRun(
-        command=command,
+        command=check.shell,
         exit_code=result.exit_code,
         limit=result.limit,
         duration_ms=result.duration_ms,
@@ -51,7 +51,7 @@ async def run_check(sandbox: Sandbox, command: str, timeout_s: float) -> CheckRu
         return run.model_copy(update={"ran": report.ran})
     return run.model_copy(
         update={
-            "started": await could_start(sandbox, command, result.exit_code),
+            "started": await could_start(sandbox, check, result.exit_code),
             "failed_tests": tuple(sorted(report.failed)),
             "ran": report.ran,
             "compared": report.ran and bool(report.failed) and not result.limit,

@@ -14,14 +14,16 @@ from graph import (
     CheckStatus,
     CommandReport,
     Emit,
+    FolderCommand,
     FoundChecks,
     RunFolder,
     Validation,
+    commands_of,
     unheard,
 )
 from graph.errors import SetupFailed
-from sandbox.checks.base_results import BaseRuns
-from sandbox.checks.new_failures import Blame, blame
+from sandbox.checks.base_results import BaseResults
+from sandbox.checks.new_failures import Failures, compare_with_base
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.checks.tamper_findings import (
     ReadChange,
@@ -40,20 +42,21 @@ from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
 
 PLAN = "plan"
 _MOST_NAMES = 50
-_BLAMELESS = Blame()
+_NO_FAILURES = Failures()
 
 
 @dataclass(frozen=True)
 class _Outcome:
     """What one check came to.
 
-    `told`: it says something of the change, as it passed, or names the tests that fail. `silent`:
-    it passed and tells of no test. `finished` is False where the run's time ended before it.
+    `conclusive`: it says something of the change, as it passed, or names the tests that fail.
+    `silent`: it passed and reports no test. `finished` is False where the run's time ended before.
     """
 
+    check: Check
     report: CommandReport
-    blame: Blame = _BLAMELESS
-    told: bool = False
+    failures: Failures = _NO_FAILURES
+    conclusive: bool = False
     silent: bool = False
     finished: bool = True
 
@@ -86,12 +89,13 @@ class SandboxChecks(Checks):
         if base.moved:
             await self._sandboxes.discard(run_id, name)
         own = _own_settings(facts)
-        asked = tuple(dict.fromkeys(command for command in caller if command.strip()))
+        asked = dict.fromkeys(command for command in caller if command.strip())
         checks = [Check(command=command, source="caller") for command in asked]
         if not only:
+            named = {check.shell for check in checks}
             found = await asyncio.to_thread(_checks_of, facts, own)
-            checks += [check for check in found if check.command not in asked]
-        tried = TriedSetup(own.setup or (), own.notes)
+            checks += [check for check in found if check.shell not in named]
+        tried = TriedSetup(commands_of(own.setup or ()), own.notes)
         if self._networked and own.setup is None and not setup:
             tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
             tried = TriedSetup(tried.setup, (*own.notes, *tried.notes))
@@ -103,7 +107,7 @@ class SandboxChecks(Checks):
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[str, ...],
+        setup: tuple[FolderCommand, ...],
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:
@@ -112,7 +116,7 @@ class SandboxChecks(Checks):
         unique = secrets.token_hex(4)
         untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
-        on_base = BaseRuns(self._runs, self._sandboxes, run_id, untouched)
+        on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched)
         read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
         found = await asyncio.to_thread(hint_findings, read)
         found += setup_findings(read, setup)
@@ -120,8 +124,8 @@ class SandboxChecks(Checks):
             outcomes = await self._run(run_id, tree, checks, on_base, deadline)
             validation = _validation(outcomes)
             if validation.status == "passed":
-                silent = [each.report.command for each in outcomes if each.silent]
-                found += await silent_findings(silent, checks, on_base, deadline)
+                silent = [outcome.check for outcome in outcomes if outcome.silent]
+                found += await silent_findings(silent, on_base, deadline)
                 found += await base_test_findings(
                     run_id, tree, read, checks, self._sandboxes, on_base, deadline
                 )
@@ -136,13 +140,13 @@ class SandboxChecks(Checks):
         run_id: str,
         tree: TreeSpec,
         checks: tuple[Check, ...],
-        on_base: BaseRuns,
+        on_base: BaseResults,
         deadline: float,
     ) -> list[_Outcome]:
         """How each check ends in a tree of its own."""
         try:
             sandbox = await self._sandboxes.open(run_id, tree)
-            return [await _outcome(sandbox, check.command, on_base, deadline) for check in checks]
+            return [await _outcome(sandbox, check, on_base, deadline) for check in checks]
         finally:
             await self._sandboxes.discard(run_id, tree.name)
 
@@ -161,39 +165,44 @@ def _checks_of(facts: Facts, own: OwnSettings) -> tuple[Check, ...]:
     return tuple(Check(command=command, source="repository") for command in commands)
 
 
-async def _outcome(sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: float) -> _Outcome:
-    """Run a check on the change; one that fails is held against the base."""
+async def _outcome(
+    sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float
+) -> _Outcome:
+    """Run a check on the change; one that fails is compared with the base."""
     left = deadline - time.time()
     if left <= 0:
-        text = "Not run: the time of the run was spent."
-        report = CommandReport(
-            command=command, exit_code=None, status="unavailable", duration_ms=0, output=text
-        )
-        return _Outcome(report, finished=False)
-    run = await run_check(sandbox, command, left)
+        report = _report(check, "unavailable", output="Not run: the time of the run was spent.")
+        return _Outcome(check, report, finished=False)
+    run = await run_check(sandbox, check, left)
     if run.passed:
-        return _Outcome(_report(run, "passed"), told=True, silent=not run.ran)
+        return _Outcome(check, _report(check, "passed", run), conclusive=True, silent=not run.ran)
     if run.limit == "time" and time.time() >= deadline:
-        return _Outcome(_report(run, "unavailable"), finished=False)
-    base = await on_base.find(command, deadline)
+        return _Outcome(check, _report(check, "unavailable", run), finished=False)
+    base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):
-        return _Outcome(_report(run, "unavailable"))
-    return _Outcome(_report(run, "failed"), blame(run, base), told=run.compared)
+        return _Outcome(check, _report(check, "unavailable", run))
+    failures = compare_with_base(run, base)
+    return _Outcome(check, _report(check, "failed", run), failures, conclusive=run.compared)
 
 
-def _report(run: CheckRun, status: CheckStatus) -> CommandReport:
+def _report(
+    check: FolderCommand, status: CheckStatus, run: CheckRun | None = None, output: str = ""
+) -> CommandReport:
     return CommandReport(
-        command=run.command,
-        exit_code=run.exit_code if status != "unavailable" else None,
+        command=check.command,
+        folder=check.folder,
+        exit_code=run.exit_code if run and status != "unavailable" else None,
         status=status,
-        duration_ms=run.duration_ms,
-        output=run.output,
+        duration_ms=run.duration_ms if run else 0,
+        output=run.output if run else output,
     )
 
 
 def _validation(outcomes: list[_Outcome]) -> Validation:
-    new = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.new))
-    known = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.blame.known))
+    new = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.failures.new))
+    known = tuple(
+        dict.fromkeys(name for outcome in outcomes for name in outcome.failures.preexisting)
+    )
     return Validation(
         status=_status(outcomes, bool(new)),
         commands=tuple(outcome.report for outcome in outcomes),
@@ -211,8 +220,8 @@ def _status(outcomes: list[_Outcome], anything_new: bool) -> CheckStatus:
     if anything_new:
         return "failed"
     finished = all(outcome.finished for outcome in outcomes)
-    told = any(outcome.told for outcome in outcomes)
-    return "passed" if finished and told else "unavailable"
+    conclusive = any(outcome.conclusive for outcome in outcomes)
+    return "passed" if finished and conclusive else "unavailable"
 
 
 def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,11 +233,6 @@ def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _set_up_failed(error: SetupFailed) -> Validation:
     """The base was set up before a role changed it: that it fails now is the change's doing."""
-    report = CommandReport(
-        command="set-up",
-        exit_code=None,
-        status="failed",
-        duration_ms=0,
-        output=cut_middle(error.message, 4000),
-    )
+    output = cut_middle(error.message, 4000)
+    report = _report(FolderCommand(command="set-up"), "failed", output=output)
     return Validation(status="failed", commands=(report,), new_failures=(report.command,))

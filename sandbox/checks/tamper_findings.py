@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from graph import Check, RunFolder, ValidationFinding
-from sandbox.checks.base_results import BaseRuns
-from sandbox.checks.new_failures import blame
+from graph import Check, FolderCommand, RunFolder, Severity, ValidationFinding
+from sandbox.checks.base_results import BaseResults
+from sandbox.checks.new_failures import compare_with_base
 from sandbox.checks.parse_diff import FileDiff, file_diffs, load_diff
 from sandbox.checks.restore_base_tests import (
     NotRestored,
@@ -67,8 +67,10 @@ def hint_findings(change: ReadChange) -> tuple[ValidationFinding, ...]:
     return tuple(told)
 
 
-def setup_findings(change: ReadChange, setup: tuple[str, ...]) -> tuple[ValidationFinding, ...]:
-    """What of set-up the change has a say in: installed code can bend any runner."""
+def setup_findings(
+    change: ReadChange, setup: tuple[FolderCommand, ...]
+) -> tuple[ValidationFinding, ...]:
+    """What of set-up the change has a say in: installed code can manipulate any runner."""
     paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
     return tuple(
         ValidationFinding(
@@ -82,17 +84,16 @@ def setup_findings(change: ReadChange, setup: tuple[str, ...]) -> tuple[Validati
 
 
 async def silent_findings(
-    passed: Sequence[str], checks: tuple[Check, ...], on_base: BaseRuns, deadline: float
+    passed: Sequence[Check], on_base: BaseResults, deadline: float
 ) -> tuple[ValidationFinding, ...]:
-    """Checks that passed and tell of no test, where they told of some on the base."""
+    """Checks that passed and report no test, where they reported some on the base."""
     found = []
-    planned = {check.command for check in checks if check.source == "plan"}
-    for command in passed:
-        if command not in planned and _TESTS.search(command):
-            base = await on_base.find(command, deadline)
+    for check in passed:
+        if check.source != "plan" and _TESTS.search(check.command):
+            base = await on_base.find(check, deadline)
             if base and base.ran:
                 text = (
-                    f"`{command[:_LONGEST]}` passes, but tells of no test that came to its end;"
+                    f"`{check.shell[:_LONGEST]}` passes, but reports no test that came to its end;"
                     " on the base it does"
                 )
                 found.append(ValidationFinding(rule="no_tests", severity="error", message=text))
@@ -105,23 +106,26 @@ async def base_test_findings(
     change: ReadChange,
     checks: tuple[Check, ...],
     sandboxes: Sandboxes,
-    on_base: BaseRuns,
+    on_base: BaseResults,
     deadline: float,
 ) -> tuple[ValidationFinding, ...]:
     """Checks that passed, run again with the base's tests; costs nothing where none is touched."""
-    commands = [check.command for check in checks if check.source != "plan"]
-    if not commands:
+    asked = [check for check in checks if check.source != "plan"]
+    if not asked:
         return ()
-    if not change.cut and not await asyncio.to_thread(touches_base_tests, change.files, commands):
+    if not change.cut and not await asyncio.to_thread(touches_base_tests, change.files, asked):
         return ()
     found: list[ValidationFinding | None] = []
     tree = replace(spec, name=f"judge-{secrets.token_hex(4)}")
     try:
         sandbox = await sandboxes.open(run_id, tree)
-        await restore_base_tests(sandbox, spec.base, change.files, commands)
+        await restore_base_tests(sandbox, spec.base, change.files, asked)
         # Whoever changes tests may well mean to; who changes how they run alone has to say why.
-        bent = not change.cut and not touches_tests(change.files)
-        found += [await _difference(sandbox, c, on_base, deadline, bent=bent) for c in commands]
+        alone = not change.cut and not touches_tests(change.files)
+        found += [
+            await _difference(sandbox, check, on_base, deadline, only_configuration_changed=alone)
+            for check in asked
+        ]
     except NotRestored as error:
         text = f"the base's tests cannot be put back over the change: {str(error)[:_LONGEST]}"
         found.append(ValidationFinding(rule="base_tests", severity="error", message=text))
@@ -131,28 +135,32 @@ async def base_test_findings(
 
 
 async def _difference(
-    sandbox: Sandbox, command: str, on_base: BaseRuns, deadline: float, *, bent: bool
+    sandbox: Sandbox,
+    check: Check,
+    on_base: BaseResults,
+    deadline: float,
+    *,
+    only_configuration_changed: bool,
 ) -> ValidationFinding | None:
     """How a check ends with the base's tests, where it fails more there than on the base."""
     left = deadline - time.time()
-    run = await run_check(sandbox, command, left) if left > 0 else None
+    run = await run_check(sandbox, check, left) if left > 0 else None
     if run is None or (run.limit == "time" and time.time() >= deadline):
-        text = f"`{command[:_LONGEST]}` was not run with the base's tests: the time was spent"
+        text = f"`{check.shell[:_LONGEST]}` was not run with the base's tests: the time was spent"
         return _finding("base_tests", text)
     if run.passed:
         return None
-    new = blame(run, await on_base.find(command, deadline)).new
+    new = compare_with_base(run, await on_base.find(check, deadline)).new
     if not new:
         return None
     names = ", ".join(name[:_LONGEST] for name in new[:_MOST_NAMES])
     more = f" and {len(new) - _MOST_NAMES} more" if len(new) > _MOST_NAMES else ""
     text = (
-        f"`{command[:_LONGEST]}` passes with the change's tests and check configuration; with"
+        f"`{check.shell[:_LONGEST]}` passes with the change's tests and check configuration; with"
         f" those of the base it fails: {names}{more}"
     )
-    return ValidationFinding(
-        rule="base_tests", severity="error" if bent else "warning", message=text
-    )
+    severity: Severity = "error" if only_configuration_changed else "warning"
+    return ValidationFinding(rule="base_tests", severity=severity, message=text)
 
 
 def _finding(rule: str, message: str) -> ValidationFinding:

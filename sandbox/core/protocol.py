@@ -7,7 +7,7 @@ home and a `/tmp`. Nothing in it can be trusted, nothing of ours is in it.
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from graph import Base, ChangeRef, Emit, unheard
+from graph import Base, ChangeRef, Emit, FolderCommand, unheard
 from sandbox.core.output import render
 
 LimitHit = Literal["time", "memory", "pids", "disk", "output"]
@@ -120,7 +120,7 @@ class TreeSpec:
     name: str
     base: Base
     change: ChangeRef | None = None
-    setup: tuple[str, ...] = ()
+    setup: tuple[FolderCommand, ...] = ()
     checkout: bool = True
     saved: Saved | None = None
     emit: Emit = field(default=unheard, compare=False)

@@ -1,7 +1,6 @@
 """The checks a repository names itself, found from its files without running any of them."""
 
 from collections.abc import Iterable, Iterator
-from shlex import quote
 from typing import Final, Literal
 
 from graph import Check
@@ -47,9 +46,8 @@ def _lints(package: Package) -> Iterator[Check]:
 
 
 def _check(package: Package, command: str, kind: Literal["test", "lint"]) -> Check:
-    within = f"cd {quote(package.folder)} && {command}" if package.folder else command
-    return Check(command=within, source="repository", kind=kind, folder=package.folder)
+    return Check(command=command, source="repository", kind=kind, folder=package.folder)
 
 
 def _distinct(checks: Iterable[Check]) -> list[Check]:
-    return list({check.command: check for check in checks}.values())
+    return list({check.shell: check for check in checks}.values())

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from shlex import quote
 from typing import Final
 
+from graph import FolderCommand
 from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.repository_facts import Facts, Package
@@ -32,22 +32,22 @@ log = logging.getLogger(__name__)
 class TriedSetup:
     """Commands, and what a reader should know of them."""
 
-    setup: tuple[str, ...] = ()
+    setup: tuple[FolderCommand, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def found_setup(facts: Facts) -> tuple[str, ...]:
+def found_setup(facts: Facts) -> tuple[FolderCommand, ...]:
     """Commands that install what the repository has fixed, of outer folders first."""
     found = [
-        f"cd {quote(package.folder)} && {command}" if package.folder else command
+        FolderCommand(command=command, folder=package.folder)
         for package in facts.packages()
         for command in _commands(package)
     ]
-    return tuple(dict.fromkeys(found))[:_MOST]
+    return tuple(found[:_MOST])
 
 
 async def try_setup(
-    sandboxes: Sandboxes, run_id: str, tree: TreeSpec, commands: tuple[str, ...]
+    sandboxes: Sandboxes, run_id: str, tree: TreeSpec, commands: tuple[FolderCommand, ...]
 ) -> TriedSetup:
     """What of it holds on the tree's base: not asked for, so that what fails is left out and told.
 
@@ -62,7 +62,7 @@ async def try_setup(
             log.warning("left out of set-up: %s %s", error.message, error.hint)
             what = f"`{error.command}`" if error.command else "What lock files name"
             notes.append(f"{what} failed and is left out of set-up.")
-            left = tuple(command for command in commands if command != error.command)
+            left = tuple(command for command in commands if command.shell != error.command)
             commands = left if len(left) < len(commands) else ()
         else:
             break

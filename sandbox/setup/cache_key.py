@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from graph import Base
+from graph import Base, FolderCommand
 from sandbox.egress.allowlist import SetupHost
 
 _FORM = 1
@@ -13,7 +13,7 @@ _FORM = 1
 def setup_key(
     base: Base,
     change: str,
-    commands: Sequence[str],
+    commands: Sequence[FolderCommand],
     *,
     toolchain: object,
     hosts: Iterable[SetupHost],
@@ -24,7 +24,7 @@ def setup_key(
         base.address,
         base.sha,
         change,
-        list(commands),
+        [command.shell for command in commands],
         toolchain,
         [str(host) for host in hosts],
     ]

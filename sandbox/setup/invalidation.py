@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
+from graph import FolderCommand
 from sandbox.core.protocol import Sandbox
 
 _INSTALLS: Final = tuple(
@@ -38,24 +39,24 @@ _LIFECYCLE: Final = r'"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
 """A script of a package.json that installing runs: it may read every file."""
 
 
-def needs_own(commands: tuple[str, ...], patch: bytes) -> bool:
+def needs_own(commands: tuple[FolderCommand, ...], patch: bytes) -> bool:
     """Whether this change may make a difference to what the commands make."""
-    parts = [part.strip() for command in commands for part in command.split("&&")]
+    parts = [part.strip() for command in commands for part in command.command.split("&&")]
     if not all(_installs(part) for part in parts):
         return True
     named = {word.encode() for part in parts for word in _paths(part)}
     return any(_touches(line, named) for line in _FILE.findall(patch))
 
 
-def read_by_setup(commands: tuple[str, ...], paths: Iterable[str]) -> list[str]:
+def read_by_setup(commands: tuple[FolderCommand, ...], paths: Iterable[str]) -> list[str]:
     """Those of the paths that set-up reads: manifests, lock files, and files that it names."""
-    named = {word.encode() for command in commands for word in _paths(command)}
+    named = {word.encode() for command in commands for word in _paths(command.command)}
     return [path for path in paths if commands and _is_read(path.encode(), named)]
 
 
-async def has_scripts(sandbox: Sandbox, commands: tuple[str, ...]) -> bool:
+async def has_scripts(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> bool:
     """Whether installing also runs scripts of the repository's own packages."""
-    if not any(re.search(r"\b(?:npm|pnpm|yarn|bun)\b", command) for command in commands):
+    if not any(re.search(r"\b(?:npm|pnpm|yarn|bun)\b", command.command) for command in commands):
         return False
     found = await sandbox.run(f"git grep -qE '{_LIFECYCLE}' -- package.json '*/package.json'")
     return found.exit_code != 1

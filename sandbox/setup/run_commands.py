@@ -1,5 +1,6 @@
 """The commands that make a new tree ready."""
 
+from graph import FolderCommand
 from graph.errors import SandboxError, SetupFailed
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import ExecResult, Sandbox
@@ -18,19 +19,19 @@ git ls-files -z --others --exclude-standard --directory --no-empty-directory |
 """
 
 
-async def run_set_up(sandbox: Sandbox, commands: tuple[str, ...]) -> None:
+async def run_set_up(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> None:
     """Run the commands; the untracked files they leave stay out of the change.
 
     Raises SetupFailed at the first that fails.
     """
     for command in commands:
-        result = await sandbox.run(command)
+        result = await sandbox.run(command.shell)
         if result.exit_code != 0:
             raise SetupFailed(
-                f"The set-up command `{command}` {_ending(result)}.\n"
+                f"The set-up command `{command.shell}` {_ending(result)}.\n"
                 f"{cut_middle(result.text.strip(), _TOLD)}".rstrip(),
                 "Fix the command. Set-up commands run in the sandbox, without a network.",
-                command,
+                command.shell,
             )
     if commands:
         result = await sandbox.run(_IGNORE_LEFTOVERS)

@@ -10,7 +10,7 @@ from graph.build import build_graph, resume_command
 from graph.errors import BranchNotFound, PushBlocked, PushRefused
 from graph.run_request import RunRequest
 from graph.state import Limits
-from graph.values import GateFinding, GateReport, Plan
+from graph.values import GateFinding, GateReport, Plan, commands_of
 from tests.standins.services.scripted_services import (
     APPROVED,
     FAILED,
@@ -216,8 +216,8 @@ async def test_only_the_callers_checks() -> None:
 async def test_the_repositorys_set_up_comes_after_the_callers_and_its_notes_are_told() -> None:
     script = Script(setup=("own",), notes=("It has a file of settings.",))
     await Driven(script).run({**REQUEST, "setup": ["asked"]})
-    assert {task.setup for task in script.tasks} == {("asked", "own")}
-    assert script.setups_asked == [("asked", "own")]
+    assert {task.setup for task in script.tasks} == {commands_of(("asked", "own"))}
+    assert script.setups_asked == [commands_of(("asked", "own"))]
     assert script.published[0].base.notes == ("It has a file of settings.",)
 
 

@@ -93,7 +93,7 @@ def validation_lines(validation: Fields, indent: int = 2) -> list[Line]:
 def _check_lines(check: Fields, indent: int) -> list[Line]:
     status, code = check.line("status"), check.whole("exitCode")
     took = duration((check.number("durationMs") or 0) / 1000)
-    label = f"$ {check.line('command')}"
+    label = f"{check.line('folder')}$ {check.line('command')}"
     if status == "passed":
         return [Line(label, indent=indent, mark="good", right=took, wrap=False)]
     ended = "could not run" if status == "unavailable" else "stopped"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from graph.values import commands_of
 from sandbox.checks.could_start import could_start
 from tests.support.sandbox.sample_run import SampleRun
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.sandbox
         ("cd src && python3 -m no_such", 1, False),
         ("cd 'a b' && python3 -m inner", 1, True),
         ("python3 -m inner", 1, False),
+        ("cd a\\ b && python3 -m inner", 1, True),
         ("cd $(touch made) && python3 -m inner", 1, True),
         ("python3 -m 'no;such'", 1, True),
         ("python3 -m no_such", None, True),
@@ -36,5 +38,6 @@ async def test_what_is_not_there_could_not_start(
 ) -> None:
     sandbox = await run.open()
     await sandbox.run("mkdir 'a b'; touch 'a b/inner.py'")
-    assert await could_start(sandbox, command, exit_code) is started
+    (check,) = commands_of([command])
+    assert await could_start(sandbox, check, exit_code) is started
     assert (await sandbox.run("[ ! -e made ]")).exit_code == 0

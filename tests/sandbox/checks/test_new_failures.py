@@ -1,10 +1,10 @@
-"""Whose doing a failure is."""
+"""Failures that are new, and those that were there before."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks.new_failures import Blame, blame
+from sandbox.checks.new_failures import Failures, compare_with_base
 from sandbox.checks.run_check import CheckRun
 from sandbox.core.protocol import LimitHit
 
@@ -22,24 +22,24 @@ def failed(*tests: str, limit: LimitHit | None = None, started: bool = True) -> 
 
 
 PASSED = CheckRun(command="check", exit_code=0, limit=None, duration_ms=1, output="")
-WHOLE = Blame(new=("check",))
-KNOWN = Blame(known=("check",))
+WHOLE = Failures(new=("check",))
+KNOWN = Failures(preexisting=("check",))
 
 
 @pytest.mark.parametrize(
     ("run", "base", "expected"),
     [
         (failed(), PASSED, WHOLE),
-        (failed("a"), PASSED, Blame(new=("a",))),
+        (failed("a"), PASSED, Failures(new=("a",))),
         (failed(), None, WHOLE),
-        (failed("a"), None, Blame(new=("a",))),
+        (failed("a"), None, Failures(new=("a",))),
         (failed(), failed(), KNOWN),
-        (failed("a", "b"), failed("b", "c"), Blame(new=("a",), known=("b",))),
-        (failed("a"), failed("a"), Blame(known=("a",))),
-        (failed("a"), failed(), Blame(new=("a",))),
+        (failed("a", "b"), failed("b", "c"), Failures(new=("a",), preexisting=("b",))),
+        (failed("a"), failed("a"), Failures(preexisting=("a",))),
+        (failed("a"), failed(), Failures(new=("a",))),
         (failed(), failed("a"), WHOLE),
         (failed(limit="time"), failed(), WHOLE),
-        (failed("a", limit="memory"), failed("a"), Blame(new=("check",), known=("a",))),
+        (failed("a", limit="memory"), failed("a"), Failures(new=("check",), preexisting=("a",))),
         (failed(limit="time"), failed(limit="time"), KNOWN),
         (failed(), failed(limit="time"), KNOWN),
         (failed(started=False), PASSED, WHOLE),
@@ -47,10 +47,10 @@ KNOWN = Blame(known=("check",))
         (failed(), failed(started=False), WHOLE),
     ],
 )
-def test_a_failure_is_held_against_the_base(
-    run: CheckRun, base: CheckRun | None, expected: Blame
+def test_a_failure_is_compared_with_the_base(
+    run: CheckRun, base: CheckRun | None, expected: Failures
 ) -> None:
-    assert blame(run, base) == expected
+    assert compare_with_base(run, base) == expected
 
 
 TESTS = st.sets(st.sampled_from("abcdef")).map(sorted)
@@ -58,8 +58,8 @@ TESTS = st.sets(st.sampled_from("abcdef")).map(sorted)
 
 @given(TESTS, TESTS)
 def test_no_failed_test_is_lost_and_none_is_both(now: list[str], before: list[str]) -> None:
-    found = blame(failed(*now), failed(*before))
-    assert found.new or found.known
-    assert not set(found.new) & set(found.known)
-    assert set(now) <= set(found.new) | set(found.known)
-    assert set(found.known) <= {*before, "check"}
+    found = compare_with_base(failed(*now), failed(*before))
+    assert found.new or found.preexisting
+    assert not set(found.new) & set(found.preexisting)
+    assert set(now) <= set(found.new) | set(found.preexisting)
+    assert set(found.preexisting) <= {*before, "check"}

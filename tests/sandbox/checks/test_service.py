@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graph.errors import PatchUnusable, SandboxLost
-from graph.values import ChangeRef, Check, Validation
+from graph.values import ChangeRef, Check, Validation, commands_of
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
 from sandbox.tree.run_folder import store_change
@@ -49,7 +49,9 @@ async def validate(
 ) -> Validation:
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     asked = tuple(Check(command=command, source="caller") for command in commands)
-    validation = await checks.validate(RUN, run.base, change, asked, setup, time.time() + seconds)
+    validation = await checks.validate(
+        RUN, run.base, change, asked, commands_of(setup), time.time() + seconds
+    )
     assert run.trees() == []
     return validation
 

@@ -67,7 +67,7 @@ async def validate(run: SampleRun, command: str, *paths: str) -> Validation:
 
 
 async def test_the_check_of_the_package_that_is_changed_comes_first(packages: SampleRun) -> None:
-    asked = [[check.command for check in await near(packages, path)] for path in ("api/x", "y")]
+    asked = [[check.shell for check in await near(packages, path)] for path in ("api/x", "y")]
     assert asked == [[API, "make test"], ["make test"]]
     facts = await read_facts(await packages.open("plan"), packages.base)
     assert [package.folder for package in facts.packages()] == ["", "api", "web"]
@@ -84,7 +84,7 @@ async def test_a_package_of_python_is_checked_in_its_folder(packages: SampleRun)
 @needs("npm")
 async def test_a_package_of_javascript_is_checked_in_its_folder(packages: SampleRun) -> None:
     validation = await validate(packages, "sed -i 's/a + b/a - b/' web/sum.js", "web/sum.js")
-    assert [report.command for report in validation.commands] == [WEB, "make test"]
+    assert [report.shell for report in validation.commands] == [WEB, "make test"]
     assert (validation.status, len(validation.new_failures)) == ("failed", 1)
     assert "adds" in validation.new_failures[0]
     assert len(validation.known_failures) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from graph.values import Check, Validation
+from graph.values import Check, Validation, commands_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
@@ -86,7 +86,7 @@ class Bench:
         asked = tuple(Check.model_validate({"command": c, "source": source}) for c in commands)
         checks = SandboxChecks(runs=self.run.runs, sandboxes=self.watched)
         base, deadline = self.run.base, time.time() + 60
-        found = await checks.validate(RUN, base, change, asked, setup, deadline)
+        found = await checks.validate(RUN, base, change, asked, commands_of(setup), deadline)
         assert self.run.trees() == []
         return found
 
@@ -217,7 +217,7 @@ async def test_all_of_tests_and_configuration_is_as_in_the_base(bench: Bench) ->
     change = await bench.run.make_change(bend, 900)
     diff = file_diffs(bench.run.folder.patch(change).read_text())
     sandbox = await bench.run.open("restored", change)
-    await restore_base_tests(sandbox, bench.run.base, diff, ("sh ci/check.sh",))
+    await restore_base_tests(sandbox, bench.run.base, diff, commands_of(["sh ci/check.sh"]))
     told = await sandbox.run("git add -A; git diff --cached --name-status HEAD")
     await bench.run.sandboxes.discard(RUN, "restored")
     assert told.text.split() == ["M", "app.py", "A", "other.py", "A", "src.py"]
@@ -230,10 +230,17 @@ async def test_all_of_tests_and_configuration_is_as_in_the_base(bench: Bench) ->
         (".github/workflows/ci.yml", False), ("sub/conftest.py", True), ("pytest.ini", True),
         ("web/package.json", True), ("build.mk", True), ("node_modules/.bin/jest", True),
         ("pytest.py", True), ("src/unittest/__init__.py", True), ("ci/check.sh", True),
-        ("tools/run", True), (".npmrc", True), (".cargo/config.toml", True), ("gradlew", True),
+        ("tools/run", True), ("my pkg/json.py", True), ("my pkg/src/json.py", True),
+        ("pkg/json.py", False), ("my pkg/run-tests", True), ("run-tests", False),
+        ("my tools/all", True), ("ci/lint.py", True),
+        (".npmrc", True), (".cargo/config.toml", True), ("gradlew", True),
     ],
 )  # fmt: skip
 async def test_added_files_that_steer_checks(path: str, touched: bool) -> None:
     head = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n"
-    commands = ("bash -e ci/check.sh", "tools/run --all", "grep -q x app.py", "./gradlew test")
-    assert touches_base_tests(file_diffs(head), commands) is touched
+    commands = [
+        *("bash -e ci/check.sh", "tools/run --all", "grep -q x app.py", "./gradlew test"),
+        *("cd 'my pkg' && python3 -m pytest -q", "cd 'my pkg' && ./run-tests"),
+        *("A=1 'my tools/all'; true", "python3 -B ci/lint.py"),
+    ]
+    assert touches_base_tests(file_diffs(head), commands_of(commands)) is touched

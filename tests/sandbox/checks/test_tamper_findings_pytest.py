@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from graph.values import Check
+from graph.values import Check, commands_of
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
@@ -154,8 +154,8 @@ async def test_what_talks_pytest_over_is_put_back(
     fooled = await ended(sandbox, command)
     assert fooled.exit_code == 0, fooled.text  # the control: plain pytest believes it
     files = file_diffs(patch.decode())
-    assert touches_base_tests(files, [command])
-    await restore_base_tests(sandbox, run.base, files, [command])
+    assert touches_base_tests(files, commands_of([command]))
+    await restore_base_tests(sandbox, run.base, files, commands_of([command]))
     left = (await sandbox.run("git status --porcelain --untracked-files=all")).text
     if left != BROKEN_ALONE:  # else it is the tree of the test above, and needs no second run
         judged = await ended(sandbox, command)
@@ -182,7 +182,7 @@ async def test_code_that_ends_the_process_before_its_tests_is_found(
     shutil.copy(run.folder.patch(change), diff)
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     asked, until = (Check(command=IN_SRC, source="repository"),), time.time() + 60
-    validation = await checks.validate(RUN, run.base, change, asked, (install,), until)
+    validation = await checks.validate(RUN, run.base, change, asked, commands_of([install]), until)
     assert validation.status == "passed"  # the control: by its exit code alone
     told = {finding.rule: finding.severity for finding in validation.findings}
     assert told == {"runner_reached": "warning"} | found

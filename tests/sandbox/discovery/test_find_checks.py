@@ -15,7 +15,7 @@ NPX = "npx --offline --no-install"
 
 
 def commands(facts: Facts) -> tuple[str, ...]:
-    return tuple(check.command for check in found_checks(facts))
+    return tuple(check.shell for check in found_checks(facts))
 
 
 def package(**scripts: str) -> str:
@@ -186,7 +186,7 @@ def test_each_package_has_checks_of_its_own() -> None:
         pytest=("services/api/tests/test_a.py",),
         unittest=("tools/test_b.py",),
     )
-    assert [(check.folder, check.kind, check.command) for check in found_checks(facts)] == [
+    assert [(check.folder, check.kind, check.shell) for check in found_checks(facts)] == [
         ("", "test", f"{UNITTEST} -s tools"),
         ("", "test", "CI=true pnpm test"),
         ("packages/it's", "test", """cd 'packages/it'"'"'s' && CI=true pnpm test"""),

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from graph.errors import SetupFailed
-from graph.values import Base
+from graph.values import Base, commands_of
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.discovery.find_setup import found_setup, try_setup
 from sandbox.discovery.repository_facts import Facts
@@ -38,16 +38,16 @@ PIP = "python3 -m pip install"
     ],
 )
 def test_what_is_locked_is_installed(files: tuple[str, ...], found: tuple[str, ...]) -> None:
-    assert found_setup(Facts(dict.fromkeys(files, ""))) == found
+    assert found_setup(Facts(dict.fromkeys(files, ""))) == commands_of(found)
 
 
 @pytest.mark.parametrize(("lock", "tool"), [("uv.lock", "uv"), ("poetry.lock", "poetry")])
 def test_a_lock_file_of_python_wins_over_a_list(lock: str, tool: str) -> None:
     files = {"pyproject.toml": "", "requirements.txt": "", lock: ""}
     (command,) = found_setup(Facts(files))
-    assert command.startswith(f"{PIP} --target /tmp/locker {tool}")
+    assert command.command.startswith(f"{PIP} --target /tmp/locker {tool}")
     assert not needs_own((command,), b"")
-    assert command.endswith(f"{PIP} -r /tmp/locked.txt")
+    assert command.command.endswith(f"{PIP} -r /tmp/locked.txt")
 
 
 class Failing(Sandboxes):
@@ -61,8 +61,8 @@ class Failing(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         self.trees.append(spec.name)
         for command in spec.setup:
-            if command in self._bad:
-                raise SetupFailed("It failed.", command=command if self._named else "")
+            if command.shell in self._bad:
+                raise SetupFailed("It failed.", command=command.shell if self._named else "")
         return cast("Sandbox", None)
 
     async def discard(self, run_id: str, name: str) -> None:
@@ -82,12 +82,13 @@ async def test_what_fails_of_it_is_left_out_and_told(
     bad: tuple[str, ...], left: tuple[str, ...]
 ) -> None:
     sandboxes = Failing(bad)
-    tried = await try_setup(sandboxes, "run", TreeSpec("plan", BASE), ("a", "b", "c"))
-    assert tried.setup == left
+    tried = await try_setup(sandboxes, "run", TreeSpec("plan", BASE), commands_of("abc"))
+    assert tried.setup == commands_of(left)
     assert tried.notes == tuple(f"`{command}` failed and is left out of set-up." for command in bad)
     assert sandboxes.trees == []
 
 
 async def test_a_failure_that_names_no_command_leaves_all_out() -> None:
-    tried = await try_setup(Failing(["a"], named=False), "run", TreeSpec("plan", BASE), ("a", "b"))
+    spec = TreeSpec("plan", BASE)
+    tried = await try_setup(Failing(["a"], named=False), "run", spec, commands_of("ab"))
     assert (tried.setup, len(tried.notes)) == ((), 1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from graph.values import commands_of
 from sandbox.setup.invalidation import needs_own
 
 INSTALL = "python3 -m pip install -r requirements.txt"
@@ -27,21 +28,23 @@ CODE = patch("src/app.py", "tests/test_app.py", "README.md", "setup.md", "tests/
         "pnpm install --frozen-lockfile",
         "cargo fetch --locked",
         "go mod download && npm install",
+        "cd sub && npm ci",
+        "cd 'my sub' && cd deep && pip install -r requirements.txt",
     ],
 )
 def test_installing_reads_manifests_alone(command: str) -> None:
-    assert needs_own((command,), CODE) == (">" in command)
-    assert needs_own((INSTALL, command), patch("package.json", "pyproject.toml"))
+    assert needs_own(commands_of((command,)), CODE) == (">" in command)
+    assert needs_own(commands_of((INSTALL, command)), patch("package.json", "pyproject.toml"))
 
 
 @pytest.mark.parametrize(
     "command",
     ["make", "npm run build", "pip install .", "pip install ./lib", "pip install .[test]",
-     "npm ci && npm run build", "npm ci; make", "pip install $(cat x)", "cd sub && npm ci",
+     "npm ci && npm run build", "npm ci; make", "pip install $(cat x)", "cd $(x) && npm ci",
      "./setup.sh", "pip install 'tiny", "pip install -r requirements.txt | tee log"],
 )  # fmt: skip
 def test_any_other_command_may_read_every_file(command: str) -> None:
-    assert needs_own((INSTALL, command), CODE)
+    assert needs_own(commands_of((INSTALL, command)), CODE)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +54,9 @@ def test_any_other_command_may_read_every_file(command: str) -> None:
      '"requirements\\056txt"'],
 )  # fmt: skip
 def test_a_manifest_or_lock_file_that_is_touched_asks_for_its_own(path: str) -> None:
-    assert needs_own((INSTALL,), CODE + patch(path))
+    assert needs_own(commands_of((INSTALL,)), CODE + patch(path))
 
 
 def test_a_file_that_a_command_names_is_read_too() -> None:
-    assert needs_own(("pip install -r deps.list",), patch("deps.list"))
-    assert not needs_own(("pip install -r deps.list",), patch("other.list"))
+    assert needs_own(commands_of(("pip install -r deps.list",)), patch("deps.list"))
+    assert not needs_own(commands_of(("pip install -r deps.list",)), patch("other.list"))

@@ -13,6 +13,7 @@ from graph.values import (
     ChangeRef,
     Check,
     Finding,
+    FolderCommand,
     FoundChecks,
     GateReport,
     Plan,
@@ -23,6 +24,7 @@ from graph.values import (
     Stop,
     Usage,
     Validation,
+    commands_of,
 )
 
 Answer = TypeVar("Answer")
@@ -70,7 +72,7 @@ class Script:
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
-    setups_asked: list[tuple[str, ...]] = field(default_factory=list)
+    setups_asked: list[tuple[FolderCommand, ...]] = field(default_factory=list)
     closed: list[tuple[str, bool]] = field(default_factory=list)
 
     def services(self) -> Services:
@@ -189,7 +191,9 @@ class _Checks:
         asked = tuple(Check(command=command, source="caller") for command in caller)
         command = "make test" if not base.moved else "make check"
         named = () if only else (Check(command=command, source="repository"),)
-        return FoundChecks(checks=asked + named, setup=self.script.setup, notes=self.script.notes)
+        return FoundChecks(
+            checks=asked + named, setup=commands_of(self.script.setup), notes=self.script.notes
+        )
 
     async def validate(
         self,
@@ -197,7 +201,7 @@ class _Checks:
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[str, ...],
+        setup: tuple[FolderCommand, ...],
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph.files.run_folder import RunFolder
-from graph.values import Base, ChangeRef
+from graph.values import Base, ChangeRef, commands_of
 from sandbox.backends.base.protocols import Backend
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
@@ -80,7 +80,7 @@ class SampleRun:
     async def open(
         self, name: str = "live", change: ChangeRef | None = None, *setup: str
     ) -> Sandbox:
-        return await self.sandboxes.open(RUN, TreeSpec(name, self.base, change, setup))
+        return await self.sandboxes.open(RUN, TreeSpec(name, self.base, change, commands_of(setup)))
 
     async def take(self, sandbox: Sandbox) -> bytes:
         return await take_change(sandbox, self.base)
