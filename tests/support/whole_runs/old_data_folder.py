@@ -32,7 +32,9 @@ class OldDataFolder:
     def unpack(cls, folder: Path) -> Self:
         """With owners, modes, and times to the nanosecond: a kept pack is known by its time."""
         with lzma.open(ARCHIVE) as packed, tarfile.open(fileobj=packed) as tar:
-            tar.extractall(folder, numeric_owner=True, filter="fully_trusted")
+            # As an attribute: the argument `filter` is not in every release of Python 3.11.
+            tar.extraction_filter = _as_it_is
+            tar.extractall(folder, numeric_owner=True)
             for member in tar:
                 if changed := member.pax_headers.get("mtime"):
                     at = int(Decimal(changed) * 10**9)
@@ -77,6 +79,10 @@ class OldDataFolder:
         (setups / f"{old}.lock").rename(setups / f"{new}.lock")
         file = (setups / f"{old}.tar").rename(setups / f"{new}.tar")
         os.utime(file, times=(now := int(time.time()), now))
+
+
+def _as_it_is(member: tarfile.TarInfo, _: str) -> tarfile.TarInfo:
+    return member
 
 
 def _place(web: str, full_name: str, number: int) -> str:
