@@ -170,6 +170,8 @@ class RemoteRuns:
                     await answer.aread()
                     raise problem_of(answer)
                 self._reached = True
+                if answer.status_code == 204:  # the run has ended, and all was read
+                    return
                 async with aclosing(EventSource(answer).aiter_sse()) as stream:
                     async for sent in stream:
                         if sent.event == "stream.end":

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from api.http.credential_probes import Probes
 from api.http.guards.auth import Auth
 from api.http.guards.daily_budget import DailyBudget
+from api.http.guards.methods import MethodMiddleware
 from api.http.guards.problems import HANDLERS
 from api.http.guards.rate_limit import KeyRateLimit
 from api.http.guards.request_guards import BodyGuard, HostGuard, KeyGuard
@@ -67,14 +68,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         exception_handlers=HANDLERS,
         telemetry=FASTAPI,
-        middleware=[
-            Middleware(AccessLogMiddleware),
-            Middleware(SecurityHeadersMiddleware),
-            Middleware(UnhandledErrorMiddleware),
-            Middleware(HostGuard, hosts=options.hosts),
-            Middleware(KeyGuard, auth=auth, rate=KeyRateLimit(options.key_rate)),
-            Middleware(BodyGuard, max_bytes=options.max_body_bytes),
-        ],
+        middleware=_middleware(auth, options),
     )
     app.state.options = options
     app.state.probes = probes
@@ -87,3 +81,16 @@ def create_app(
     app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app
+
+
+def _middleware(auth: Auth, options: AppOptions) -> list[Middleware]:
+    """From the outermost to the one before the routes."""
+    return [
+        Middleware(AccessLogMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(UnhandledErrorMiddleware),
+        Middleware(HostGuard, hosts=options.hosts),
+        Middleware(KeyGuard, auth=auth, rate=KeyRateLimit(options.key_rate)),
+        Middleware(BodyGuard, max_bytes=options.max_body_bytes),
+        Middleware(MethodMiddleware),
+    ]

@@ -104,6 +104,7 @@ class Run(Value):
             request=self.request,
             created_at=self.created_at,
             updated_at=self.updated_at,
+            last_seq=self.last_seq,
         )
 
     def is_held(self, now: float, dead_services: frozenset[str]) -> bool:

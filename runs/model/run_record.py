@@ -34,6 +34,8 @@ class RunRecord:
     request: RunRequest
     created_at: float
     updated_at: float
+    last_seq: int
+    """Number of the newest event."""
 
     @property
     def final(self) -> bool:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import compile_path
 
+from api.http.guards.methods import allowed_methods
 from graph import errors
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
@@ -20,7 +20,6 @@ Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-_VERBS: Final = frozenset(("get", "put", "post", "delete", "patch"))
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
@@ -235,19 +234,11 @@ async def on_http(request: Request, error: Exception) -> Response:
         raise error
     headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods = _methods(request)
-        headers = {"Allow": ", ".join(sorted(methods))} if methods else headers
+        headers = {"Allow": allowed_methods(request.scope)}
     code, detail = _HTTP_CODES.get(
         error.status_code, ("http_error", f"{HTTPStatus(error.status_code).phrase}.")
     )
     return problem(error.status_code, code, detail, headers=headers)
-
-
-def _methods(request: Request) -> set[str]:
-    """All that an address takes, by our own description: the framework tells its first route's."""
-    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    found = (item for path, item in paths.items() if compile_path(path)[0].match(request.url.path))
-    return {name.upper() for item in found for name in item if name in _VERBS}
 
 
 def _title(code: str) -> str:

@@ -51,11 +51,20 @@ async def show_run(
     "/events",
     summary="Watch a run",
     dependencies=[query("after"), ReaderPlace],
-    responses={200: STREAM, **problems(404, 422)},
+    responses={
+        200: STREAM,
+        204: of_a_run({"description": "The run has ended, and nothing is left to read."}),
+        **problems(404, 422),
+    },
     response_class=Response,
 )
 async def watch_run(run: TheRun, service: Service, options: Options, after: After) -> Response:
-    """The run's events from the start, or after the one that was read last; live to its end."""
+    """The run's events from the start, or after the one that was read last; live to its end.
+
+    204 where the run has ended and its last event was read: a browser then asks no more.
+    """
+    if run.final and after >= run.last_seq:
+        return Response(status_code=204)
     return RunStream(run.run_id, service.events(run.run_id, after), after, options.stream_times)
 
 

@@ -62,6 +62,8 @@ async def events(
         asyncio.timeout(20),
         aconnect_sse(client, "GET", f"/runs/{run_id}/events", headers=headers) as source,
     ):
+        if source.response.status_code == 204:
+            return []
         async for event in source.aiter_sse():
             received.append(event)
             if event.event == until:

@@ -74,16 +74,19 @@ class MemoryService:
             request=given | request,
             created_at=time.time(),
             updated_at=time.time(),
+            last_seq=0,
         )
         self.runs[run_id] = MemoryRun(record)
         return run_id
 
     def emit(self, run_id: str, kind: str, **data: Any) -> None:
-        events = self.runs[run_id].events
+        run = self.runs[run_id]
+        events = run.events
         event = LoggedEvent(
             run_id, len(events) + 1, _TIME + len(events), kind, {"type": kind, **data}
         )
         events.append(event)
+        run.record = replace(run.record, last_seq=event.seq)
         for observer in self._observers:
             observer(event)
         self.wake()

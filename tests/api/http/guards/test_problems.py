@@ -122,8 +122,8 @@ async def test_what_the_framework_refuses_is_a_problem_too() -> None:
     assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
     assert "script" not in nothing.text
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
-    assert (method.headers["Allow"], run.headers["Allow"]) == ("POST", "DELETE, GET")
-    assert method.headers["Allow"] == "POST"
+    assert method.headers["Allow"] == "OPTIONS, POST"
+    assert run.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS"
     assert nothing.json() == {
         "type": "urn:coding-agent:problem:not_found",
         "title": "Not found",

@@ -303,3 +303,20 @@ async def test_the_first_event_comes_at_once() -> None:
                 assert await anext(stream.aiter_lines()) == "id: 1"
             times.append(loop.time() - start)
     assert sorted(times)[2] < 0.1  # not held back for a delayed acknowledgement
+
+
+async def test_who_comes_back_after_the_end_is_told_that_nothing_is_left() -> None:
+    """A browser's EventSource asks again for ever, unless it is answered 204."""
+    service = MemoryService()
+    run_id, going = three_events(service), service.add()
+    service.emit(going, "run.queued", position=0)
+    async with client_of(service) as client:
+        again = await client.get(f"/runs/{run_id}/events", headers={"Last-Event-ID": "3"})
+        asked = await client.get(f"/runs/{run_id}/events?after=4")
+        async with events_of(client, run_id, headers={"Last-Event-ID": "2"}) as events:
+            assert await seen(events) == [("3", "run.finished")]
+        async with events_of(client, going, headers={"Last-Event-ID": "1"}) as events:
+            service.finish(going)
+            assert await seen(events) == [("2", "run.finished")]
+    assert (again.status_code, again.content, again.headers["X-Run-Id"]) == (204, b"", run_id)
+    assert asked.status_code == 204

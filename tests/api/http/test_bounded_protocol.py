@@ -1,0 +1,167 @@
+"""Connections that say nothing, or half of something, on a real server."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import httpx
+import pytest
+
+from api.http.bounded_protocol import ConnectionBounds, _peer
+from api.http.server import make_server
+from tests.standins.servers.http_service import PromptServer, make_app
+from tests.standins.services.in_memory_run_service import MemoryService
+
+HALF = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "
+WHOLE = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LONG_S = 3600.0
+
+
+@asynccontextmanager
+async def server_of(bounds: ConnectionBounds, service: MemoryService) -> AsyncIterator[int]:
+    """The port of a server within these bounds."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        made = make_server(make_app(service.open), host="127.0.0.1", port=0, bounds=bounds)
+        server = PromptServer(made.config)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.ready.wait()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.stop.set()
+            await task
+
+
+class Connection:
+    """A client's end of one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self) -> bytes:
+        """The first line of the answer; nothing where the server has closed."""
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), 30)
+        except ConnectionError:
+            return b""
+        length = 0
+        while head := (await self._reader.readline()).strip():
+            if head.lower().startswith(b"content-length:"):
+                length = int(head.partition(b":")[2])
+        await self._reader.readexactly(length)
+        return line.strip()
+
+    async def closed(self) -> None:
+        """Return once the server has closed."""
+        assert await self.answer() == b""
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def connect(opened: AsyncExitStack, port: int, data: bytes = b"") -> Connection:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    opened.callback(writer.close)
+    connection = Connection(reader, writer)
+    await connection.send(data)
+    return connection
+
+
+@pytest.mark.parametrize("data", [b"", HALF])
+async def test_a_head_that_does_not_end_is_dropped(opened: AsyncExitStack, data: bytes) -> None:
+    async with server_of(ConnectionBounds(head_s=0.2), MemoryService()) as port:
+        await (await connect(opened, port, data)).closed()
+
+
+async def test_dripping_on_does_not_make_the_time_longer(opened: AsyncExitStack) -> None:
+    async with server_of(ConnectionBounds(head_s=0.5), MemoryService()) as port:
+        connection = await connect(opened, port, HALF)
+        closed = asyncio.create_task(connection.closed())
+        while not closed.done():
+            with suppress(ConnectionError):
+                await connection.send(b"x")
+            await asyncio.sleep(0.02)
+        await closed
+
+
+async def test_a_half_head_after_a_whole_request_is_dropped_too(opened: AsyncExitStack) -> None:
+    async with server_of(ConnectionBounds(head_s=0.3), MemoryService()) as port:
+        connection = await connect(opened, port, WHOLE)
+        assert await connection.answer() == b"HTTP/1.1 200 OK"
+        await asyncio.sleep(0.6)  # nothing is due: the connection is only kept alive
+        await connection.send(WHOLE)
+        assert await connection.answer() == b"HTTP/1.1 200 OK"
+        await connection.send(HALF)
+        await connection.closed()
+
+
+async def test_a_stream_is_no_half_head(opened: AsyncExitStack) -> None:
+    service = MemoryService()
+    run_id = service.add()
+    service.emit(run_id, "run.queued", position=0)
+    async with server_of(ConnectionBounds(head_s=0.2), service) as port:
+        address = f"http://127.0.0.1:{port}/runs/{run_id}/events"
+        async with httpx.AsyncClient() as client, client.stream("GET", address) as answer:
+            lines = answer.aiter_lines()
+            await anext(lines)
+            await asyncio.sleep(0.6)
+            service.finish(run_id)
+            assert [line async for line in lines if line.startswith("event: run.finished")]
+
+
+async def test_half_heads_make_room_for_honest_calls(opened: AsyncExitStack) -> None:
+    bounds = ConnectionBounds(in_all=40, head_s=LONG_S)
+    async with server_of(bounds, MemoryService()) as port:
+        halves = [await connect(opened, port, HALF) for _ in range(200)]
+        honest = await connect(opened, port, WHOLE)
+        assert await honest.answer() == b"HTTP/1.1 200 OK"
+        await asyncio.gather(*(half.closed() for half in halves[:160]))
+        await halves[-1].send(b"whole\r\n\r\n")
+        assert await halves[-1].answer() == b"HTTP/1.1 200 OK"
+
+
+async def test_what_works_is_not_dropped_for_another(opened: AsyncExitStack) -> None:
+    bounds = ConnectionBounds(in_all=3, head_s=LONG_S)
+    async with server_of(bounds, MemoryService()) as port:
+        known = [await connect(opened, port, WHOLE) for _ in range(3)]
+        assert [await each.answer() for each in known] == [b"HTTP/1.1 200 OK"] * 3
+        service_calls = [each.send(b"POST /code HTTP/1.1\r\nHost: localhost\r\n"
+                                   b"Content-Type: application/json\r\n"
+                                   b"Content-Length: 2\r\n\r\n{") for each in known]  # fmt: skip
+        await asyncio.gather(*service_calls)
+        await asyncio.sleep(0.1)
+        await (await connect(opened, port, WHOLE)).closed()
+        await asyncio.gather(*(each.send(b"}") for each in known))
+        answers = [await each.answer() for each in known]
+        assert all(answer.startswith(b"HTTP/1.1 422") for answer in answers)
+
+
+async def test_one_peer_does_not_take_the_places_of_others(opened: AsyncExitStack) -> None:
+    bounds = ConnectionBounds(in_all=50, of_a_peer=4, head_s=LONG_S, loopback_is_a_peer=True)
+    async with server_of(bounds, MemoryService()) as port:
+        halves = [await connect(opened, port, HALF) for _ in range(6)]
+        await asyncio.gather(*(half.closed() for half in halves[:2]))
+        busy = [await connect(opened, port, WHOLE) for _ in range(4)]
+        assert [await each.answer() for each in busy] == [b"HTTP/1.1 200 OK"] * 4
+        other = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+        with other:
+            other.sendall(WHOLE)
+            assert (await asyncio.to_thread(other.recv, 15)) == b"HTTP/1.1 200 OK"
+
+
+def test_peers_are_addresses_or_networks() -> None:
+    assert _peer(("192.0.2.7", 1), loopback=False) == "192.0.2.7"
+    assert _peer(("2001:db8:1:2:3::4", 1), loopback=False) == "2001:db8:1:2::/64"
+    assert _peer(("::ffff:192.0.2.7", 1), loopback=False) == "192.0.2.7"
+    assert _peer(("fe80::1%eth0", 1), loopback=False) == "fe80::/64"
+    for local in (("127.0.0.9", 1), ("::1", 1), ("", 0), None):
+        assert _peer(local, loopback=False) == ""
+    assert _peer(("127.0.0.9", 1), loopback=True) == "127.0.0.9"
