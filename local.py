@@ -1,7 +1,7 @@
 """The wiring for one machine: settings in; the graph, the run service and the web app out.
 
-`open_graph` gives the compiled graph to Python, `studio_graph` the same graph to LangGraph Studio,
-`open_service` the life of runs to the command and the server.
+`open_graph` gives the compiled graph to Python, `open_services` what its nodes call, `studio_graph`
+the same graph to LangGraph Studio, `open_service` the life of runs to the command and the server.
 """
 
 import asyncio
@@ -119,10 +119,11 @@ class Machine:
             ),
         )
 
-    def graph(self) -> "Builder":
+    def graph(self, services: Services | None = None) -> "Builder":
+        """The graph within the operator's limits, over this machine's services or others."""
         from graph import build_graph
 
-        return build_graph(self.services, self.configuration.limits)
+        return build_graph(services or self.services, self.configuration.limits)
 
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
@@ -184,10 +185,13 @@ class Machine:
 
 
 @asynccontextmanager
-async def open_graph(settings: Settings | None = None) -> AsyncIterator["CompiledStateGraph[Any]"]:
-    """The compiled graph with this machine's services and checkpoints in the data folder.
+async def open_graph(
+    settings: Settings | None = None, *, services: Services | None = None
+) -> AsyncIterator["CompiledStateGraph[Any]"]:
+    """The compiled graph with checkpoints in the data folder.
 
-    `thread_id` is the run's id. Input: `graph.state.RunRequest`.
+    `services` are those of `open_services`, changed; without them the graph has this machine's.
+    `thread_id` is the run's id. Input: `graph.RunRequest`. Raises SettingsError.
     """
     from runs.driving import open_checkpointer
 
@@ -195,7 +199,18 @@ async def open_graph(settings: Settings | None = None) -> AsyncIterator["Compile
     machine.make_data_dir()
     try:
         async with open_checkpointer(machine.settings.data_dir / "threads.db") as checkpointer:
-            yield machine.graph().compile(checkpointer=checkpointer)
+            yield machine.graph(services).compile(checkpointer=checkpointer)
+    finally:
+        await machine.close()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings | None = None) -> AsyncIterator[Services]:
+    """This machine's services, to be replaced in part (`dataclasses.replace`). Raises SettingsError."""
+    machine = Machine(settings or load_settings())
+    machine.make_data_dir()
+    try:
+        yield machine.services
     finally:
         await machine.close()
 

@@ -19,7 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "api": {"graph", "runs"},
     "wiring": {"graph", "sandbox", "forge", "roles", "runs", "api"},
     "demo": {"graph", "sandbox", "forge", "roles", "runs", "api", "wiring", "local"},
-    "coding_agent": {"api", "local"},
+    "coding_agent": {"api", "local", "wiring"},
 }
 """What a room may import of the others."""
 

@@ -46,12 +46,17 @@ async def studio(data_dir: Path) -> AsyncIterator[LangGraphClient]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with MessagesServer(_reply) as claude:
+        settings = {
+            "ANTHROPIC_API_KEY": "studio-key-studio-key-studio",
+            "ANTHROPIC_BASE_URL": claude.base_url,
+            "CODING_AGENT_DATA_DIR": data_dir / "data",
+        }
+        env_file = data_dir / ".config" / "coding-agent" / "env"
+        env_file.parent.mkdir(parents=True)
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(data_dir),
-            "ANTHROPIC_API_KEY": "studio-key-studio-key-studio",
-            "ANTHROPIC_BASE_URL": claude.base_url,
-            "CODING_AGENT_DATA_DIR": str(data_dir / "data"),
             "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
             "LANGSMITH_TRACING": "false",
         }
