@@ -206,7 +206,7 @@ async def open_graph(
 
 @asynccontextmanager
 async def open_services(settings: Settings | None = None) -> AsyncIterator[Services]:
-    """This machine's services, to be replaced in part (`dataclasses.replace`). Raises SettingsError."""
+    """This machine's services; `dataclasses.replace` puts others in. Raises SettingsError."""
     machine = Machine(settings or load_settings())
     machine.make_data_dir()
     try:

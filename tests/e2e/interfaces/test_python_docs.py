@@ -76,9 +76,7 @@ EXPECTED: Final[dict[str, Told]] = {
         r"Greet as asked\.\n- Change the greeting\nrejected 0\.\d+\n",
         pulls=0,
     ),
-    "Replace a role": Told(
-        "Greet by the checks", UNREVIEWED, r"succeeded - The checks decide\.\n"
-    ),
+    "Replace a role": Told("Greet by the checks", UNREVIEWED, r"succeeded - The checks decide\.\n"),
     "Replace a node": Told("Greet in secret", small_change(), r"greet\.py\nsucceeded\n", pulls=0),
     "Another endpoint": Told(
         "Greet through the gateway", small_change(), r"succeeded [1-9]\d* None\n"
@@ -121,8 +119,9 @@ async def gateway(world: World) -> AsyncIterator[str]:
                 background=BackgroundTask(answer.aclose),
             )
 
-        async with serve(Starlette(routes=[Route("/v1/messages", pass_on, methods=["POST"])])) as at:
-            yield at
+        route = Route("/v1/messages", pass_on, methods=["POST"])
+        async with serve(Starlette(routes=[route])) as address:
+            yield address
 
 
 async def run(code: str, world: World, **env: str) -> str:
