@@ -1,5 +1,6 @@
 """The Python of README and docs/python.md, each block run as the script that it is."""
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
@@ -19,8 +20,16 @@ from starlette.routing import Route
 
 from demo.http_service import serve
 from graph import Approval
+from tests.standins.claude import Silence
 from tests.support.command.warm_command import WarmCommand
-from tests.support.whole_runs.claude_script import Script, plan, small_change
+from tests.support.whole_runs.claude_script import (
+    MORNING,
+    Script,
+    done,
+    plan,
+    shell,
+    small_change,
+)
 from tests.support.whole_runs.hosted_repository import GREETER, make_repository
 from tests.support.whole_runs.server_process import environment_of
 from tests.support.whole_runs.world import CLAUDE_KEY, World
@@ -76,6 +85,7 @@ EXPECTED: Final[dict[str, Told]] = {
         r"Greet as asked\.\n- Change the greeting\nrejected 0\.\d+\n",
         pulls=0,
     ),
+    "Go on after a crash": Told("Greet at dawn", small_change(coder=[]), r"succeeded\n"),
     "Replace a role": Told("Greet by the checks", UNREVIEWED, r"succeeded - The checks decide\.\n"),
     "Replace a node": Told("Greet in secret", small_change(), r"greet\.py\nsucceeded\n", pulls=0),
     "Another endpoint": Told(
@@ -124,12 +134,17 @@ async def gateway(world: World) -> AsyncIterator[str]:
             yield address
 
 
-async def run(code: str, world: World, **env: str) -> str:
-    """What a script prints; it ends well and complains of nothing."""
+async def start(code: str, world: World, **env: str) -> WarmCommand:
+    """Start a script, in a folder without modules and with no other environment."""
     home = {"PATH": os.environ["PATH"], "HOME": str(world.folder), "LANG": "C.UTF-8"}
-    script = await WarmCommand.started(
+    return await WarmCommand.started(
         env={**home, **env}, folder=world.folder, code=code, drives=True
     )
+
+
+async def run(code: str, world: World, **env: str) -> str:
+    """What a script prints; it ends well and complains of nothing."""
+    script = await start(code, world, **env)
     out, err = await script.communicate()
     assert (script.returncode, err.decode()) == (0, ""), out.decode()
     return out.decode()
@@ -140,11 +155,24 @@ async def test_every_block_is_tried() -> None:
     assert set(README) == {"Python"}
 
 
+async def kill_in_the_middle(world: World, told: Told, env: dict[str, str]) -> None:
+    """Run the page's first block for another run, and kill it while the coder waits for Claude."""
+    silence = Silence()
+    world.cast.add(told.prompt, {"coder": [shell(MORNING), silence, done()]})
+    code = PAGE["Run"].replace("Greet in the morning", told.prompt).replace("morning-1", "dawn-1")
+    script = await start(code, world, **env)
+    await asyncio.wait_for(silence.begun.wait(), 30)
+    script.kill()
+    await script.wait()
+
+
 @pytest.mark.parametrize("title", PAGE)
 async def test_a_block_of_the_page(world: World, title: str) -> None:
     told, repo = EXPECTED[title], await world.host()
     world.cast.learn(told.prompt, told.script)
     env = environment_of(world) | {"REPO": repo.url}
+    if title == "Go on after a crash":
+        await kill_in_the_middle(world, told, env)
     async with gateway(world) as address:
         if title == "Another endpoint":
             del env["ANTHROPIC_BASE_URL"], env["ANTHROPIC_API_KEY"]
