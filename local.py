@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from forge.base import KeptBases
 from forge.github import ONCE, GitHub
-from graph import Services
+from graph import Preparation, Services
 from graph.errors import CodingAgentError
 from roles.claude import Claude
 from runs import RunService
@@ -86,6 +86,7 @@ class Machine:
         from forge.publish import ForgePublisher
         from roles import ClaudeCoder, ClaudeFixer, ClaudePlanner, ClaudeReviewer
         from sandbox.checks import SandboxChecks
+        from sandbox.environments import SandboxEnvironments
 
         settings, runs = self.settings, self.runs
         role: dict[str, Any] = {"claude": self.claude, "sandboxes": self.sandboxes, "runs": runs}
@@ -96,6 +97,10 @@ class Machine:
             "token": settings.github_token,
         }
         models = settings.role_models
+        checks = SandboxChecks(runs=runs, sandboxes=self.sandboxes)
+        environments = SandboxEnvironments(
+            sandboxes=self.sandboxes, networked=bool(settings.setup_hosts)
+        )
         return Services(
             planner=ClaudePlanner(**role, model=models["planner"]),
             coder=ClaudeCoder(**role, model=models["coder"]),
@@ -108,9 +113,8 @@ class Machine:
                 self.warm,
             ),
             workspaces=self.workspaces,
-            checks=SandboxChecks(
-                runs=runs, sandboxes=self.sandboxes, networked=bool(settings.setup_hosts)
-            ),
+            preparation=Preparation(environments, checks),
+            checks=checks,
             publisher=ForgePublisher(
                 **forge,
                 author=settings.git_author,
@@ -141,8 +145,17 @@ class Machine:
         """The data folder; the sandbox's user passes it on the way to its tree."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
 
+    async def close_run(self, run_id: str) -> None:
+        """End all of a run that is stopped; what a resumed one needs stays."""
+        if "services" in self.__dict__:
+            await self.services.close_run(run_id, resumable=True)
+        else:
+            await self.workspaces.close(run_id, resumable=True)
+
     async def close(self) -> None:
         """End what was opened."""
+        if "services" in self.__dict__:
+            await self.services.preparation.close()
         if "claude" in self.__dict__:
             await self.claude.close()
         if "github" in self.__dict__:
@@ -243,7 +256,7 @@ async def open_service(
         store=SqliteStore(settings.data_dir / "runs.db"),
         graph=machine.graph,
         config=machine.configuration.service(machine.runs),
-        on_end=lambda run_id: machine.workspaces.close(run_id, resumable=True),
+        on_end=machine.close_run,
         on_delete=machine.workspaces.close,
         on_round=partial(machine.kept_bases.tidy, keep_days=settings.keep_days),
         pick_up=pick_up,

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from graph.environment import EnvironmentCommand, LeftOut
+from graph.spending import Usage
 from graph.values import (
     ChangedFile,
     CheckStatus,
@@ -20,8 +22,8 @@ from graph.values import (
     GateFinding,
     NodeName,
     Plan,
+    ProofTest,
     RoleName,
-    Usage,
     ValidationFinding,
     Value,
     Verdict,
@@ -140,12 +142,23 @@ class PlanWaiting(EventBase):
     plan: Plan
 
 
-class ValidationFinished(EventBase):
-    type: Literal["validation.finished"] = "validation.finished"
+class EnvironmentReady(EventBase):
+    """What makes the trees of a run ready; `kept`: it was there from before."""
+
+    type: Literal["environment.ready"] = "environment.ready"
+    commands: tuple[EnvironmentCommand, ...]
+    left_out: tuple[LeftOut, ...]
+    tools: dict[str, str]
+    kept: bool
+    maker: str = ""
+
+
+class _ChecksFinished(EventBase):
     status: CheckStatus
     commands: tuple[CommandReport, ...]
     new_failures: tuple[str, ...]
     known_failures: tuple[str, ...]
+    flaky: tuple[str, ...] = ()
     findings: tuple[ValidationFinding, ...] = ()
 
     def data(self) -> dict[str, Any]:
@@ -153,6 +166,24 @@ class ValidationFinished(EventBase):
         for command in data["commands"]:
             command.setdefault("exitCode", None)
         return data
+
+
+class ValidationFinished(_ChecksFinished):
+    type: Literal["validation.finished"] = "validation.finished"
+
+
+class BaselineFinished(_ChecksFinished):
+    """The checks on the untouched base."""
+
+    type: Literal["baseline.finished"] = "baseline.finished"
+
+
+class ProofFinished(EventBase):
+    """The tests that a change adds or edits, over the base's sources and over the change's."""
+
+    type: Literal["proof.finished"] = "proof.finished"
+    tests: tuple[ProofTest, ...]
+    shown: bool
 
 
 class ReviewFinished(EventBase):
@@ -257,7 +288,10 @@ Event: TypeAlias = (
     | ToolFinished
     | PlanReady
     | PlanWaiting
+    | EnvironmentReady
+    | BaselineFinished
     | ValidationFinished
+    | ProofFinished
     | ReviewFinished
     | ChangeUpdated
     | GateFinished

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from graph.environment import Environment
 from graph.events import Emit, unheard
+from graph.preparation import Baselines, Preparation
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import (
     Base,
     Change,
     ChangeRef,
     Check,
-    FolderCommand,
     FoundChecks,
     GateReport,
     Plan,
@@ -83,7 +84,7 @@ class Workspaces(Protocol):
         ...
 
 
-class Checks(Protocol):
+class Checks(Baselines, Protocol):
     """The commands that say whether a change holds."""
 
     async def find(
@@ -92,13 +93,9 @@ class Checks(Protocol):
         base: Base,
         caller: tuple[str, ...],
         only: bool,
-        setup: tuple[str, ...] = (),
         emit: Emit = unheard,
     ) -> FoundChecks:
-        """The caller's checks and, unless `only`, those the base itself names.
-
-        Its set-up, too; where neither it nor the caller (`setup`) names any, one may be found.
-        """
+        """The caller's checks and, unless `only`, those the base itself names."""
         ...
 
     async def validate(
@@ -107,7 +104,7 @@ class Checks(Protocol):
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[FolderCommand, ...],
+        environment: Environment,
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:
@@ -132,6 +129,8 @@ class Publication(Value):
     draft: bool
     left: tuple[str, ...]
     """What is not done or not known, a sentence each."""
+    environment: Environment | None = None
+    baseline: Validation | None = None
     title: str = ""
     """The caller's title; else the change's own."""
     labels: tuple[str, ...] = ()
@@ -172,5 +171,11 @@ class Services:
     fixer: Fixer
     repositories: Repositories
     workspaces: Workspaces
+    preparation: Preparation
     checks: Checks
     publisher: Publisher
+
+    async def close_run(self, run_id: str, *, resumable: bool = False) -> None:
+        """End all that is under way of a run; `resumable` keeps what a resumed one needs."""
+        await self.preparation.end(run_id)
+        await self.workspaces.close(run_id, resumable=resumable)

@@ -4,21 +4,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from graph.environment import Environment
 from graph.run_request import RunRequest
+from graph.spending import Spend
 from graph.values import (
     Approval,
     Base,
     Change,
     Check,
     Failure,
-    FolderCommand,
     GateReport,
     Outcome,
     Plan,
     PullRequest,
     Review,
     Settled,
-    Spend,
     Stopped,
     Validation,
     Value,
@@ -79,14 +79,13 @@ class RunState(RunRequest, total=False):
             title="Checks", description="All checks that were found; those near the change are run."
         ),
     ]
-    tree_setup: Annotated[
-        list[FolderCommand],
-        Field(
-            title="Set-up",
-            description=(
-                "What makes a new tree ready: commands of the request, then of the repository."
-            ),
-        ),
+    environment: Annotated[
+        Environment | None,
+        Field(title="Environment", description="What makes a new tree of the base ready."),
+    ]
+    baseline: Annotated[
+        Validation | None,
+        Field(title="Baseline", description="How the checks end on the untouched base."),
     ]
     deadline: Annotated[
         float,

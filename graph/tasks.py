@@ -1,15 +1,14 @@
 """What a role is given and what it hands back: plain JSON, so that a role can run anywhere."""
 
+from graph.environment import Environment
+from graph.spending import Budget, Spend
 from graph.values import (
     Base,
-    Budget,
     ChangeRef,
-    FolderCommand,
     GateFinding,
     Plan,
     Review,
     RoleName,
-    Spend,
     Stop,
     Validation,
     Value,
@@ -37,7 +36,10 @@ class RoleTask(Value):
     change: ChangeRef | None = None
     """The newest change, None before the first."""
     checks: tuple[str, ...] = ()
-    setup: tuple[FolderCommand, ...] = ()
+    environment: Environment | None = None
+    """What the role's tree has; None while it is not there."""
+    baseline: Validation | None = None
+    """How the checks end on the untouched base; None while that is not known."""
     validation: Validation | None = None
     review: Review | None = None
     gate: tuple[GateFinding, ...] = ()

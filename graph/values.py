@@ -26,6 +26,7 @@ NODE_OF_ROLE: Final[dict[RoleName, NodeName]] = {
 Stop = Literal["budget", "time"]
 Severity = Literal["error", "warning", "info"]
 CheckStatus = Literal["passed", "failed", "unavailable"]
+ReportStatus = CheckStatus | Literal["stopped"]
 Decision = Literal["approve", "revise", "reject"]
 Verdict = Literal["approve", "request_changes"]
 AllowName = Literal["workflows", "codeowners", "agent_config", "large_files"]
@@ -115,20 +116,23 @@ def commands_of(texts: Iterable[FolderCommand | str]) -> tuple[FolderCommand, ..
 
 
 class Check(FolderCommand):
-    """A command whose exit code says whether the change holds, and who asked for it."""
+    """A command whose exit code says whether the change holds, and who asked for it.
+
+    `main`: the test command of the root, or of the only package; by it an environment is judged.
+    """
 
     source: Literal["caller", "repository", "plan"]
     kind: Literal["test", "lint"] = "test"
+    main: bool = False
 
 
 class FoundChecks(Value):
     """What the base was found to ask for.
 
-    `setup` comes after the caller's own; `notes` are what a reader should know, a sentence each.
+    `notes` are what a reader should know, a sentence each.
     """
 
     checks: tuple[Check, ...] = ()
-    setup: tuple[FolderCommand, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -184,12 +188,16 @@ class Change(Value):
 
 
 class CommandReport(FolderCommand):
-    """One check on the change; `exit_code` is None where it could not start or was stopped."""
+    """One check on a tree; `exit_code` is None where it could not start or was stopped.
+
+    `counts` is what its own report says, such as `1451 passed`, as far as it came.
+    """
 
     exit_code: int | None
-    status: CheckStatus
+    status: ReportStatus
     duration_ms: int
     output: str = ""
+    counts: str = ""
 
 
 class Finding(Value):
@@ -215,18 +223,38 @@ class ValidationFinding(Finding):
     rule: str
 
 
+TestStatus = Literal["passed", "failed", "not_importable", "missing", "stopped"]
+
+
+class ProofTest(Value):
+    """A test that a change adds or edits, over the sources of the base and over the change's."""
+
+    id: str
+    without_change: TestStatus
+    with_change: TestStatus
+
+
+class Proof(Value):
+    """What the change's own tests show: `shown` where one ran without it, and failed there."""
+
+    tests: tuple[ProofTest, ...] = ()
+    shown: bool = False
+
+
 class Validation(Value):
     """All checks on one change, compared with the untouched base.
 
     `new_failures` and `known_failures` name tests where the check's output could be parsed, else
-    commands. `known_failures` fail on the base too.
+    commands. `known_failures` fail on the base too; `flaky` failed once and passed when run again.
     """
 
     status: CheckStatus
     commands: tuple[CommandReport, ...] = ()
     new_failures: tuple[str, ...] = ()
     known_failures: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
     findings: tuple[ValidationFinding, ...] = ()
+    proof: Proof | None = None
 
 
 class Review(Value):
@@ -278,52 +306,6 @@ class Settled(Value):
     change: Change
     validation: Validation | None
     review: Review | None
-
-
-class Usage(Value):
-    """Tokens as the Messages API counts them, added up."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=None)
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    cache_read_input_tokens: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            **{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields}
-        )
-
-    @property
-    def tokens(self) -> int:
-        """All tokens, read from cache or not."""
-        return sum(getattr(self, name) for name in Usage.model_fields)
-
-
-class Spend(Value):
-    """What replies have cost so far; `cost_usd` is None once a model without a known price ran."""
-
-    usage: Usage = Usage()
-    cost_usd: float | None = 0.0
-    turns: int = 0
-
-    def __add__(self, other: "Spend") -> "Spend":
-        known = self.cost_usd is not None and other.cost_usd is not None
-        cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
-        return Spend(usage=self.usage + other.usage, cost_usd=cost, turns=self.turns + other.turns)
-
-
-class Budget(Value):
-    """The run's one pot: limits of the whole run, what earlier steps spent, and the wall clock.
-
-    `max_cost_usd` and `max_tokens` are None without a limit; `deadline` is Unix seconds.
-    """
-
-    max_cost_usd: float | None
-    max_tokens: int | None
-    deadline: float
-    spent: Spend = Spend()
 
 
 class Failure(Value):

@@ -5,7 +5,17 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
 
-from graph import Base, ChangeRef, ChangeResult, Emit, Retry, RetryPolicy, RoleTask, RunFolder
+from graph import (
+    NO_ENVIRONMENT,
+    Base,
+    ChangeRef,
+    ChangeResult,
+    Emit,
+    Retry,
+    RetryPolicy,
+    RoleTask,
+    RunFolder,
+)
 from graph.errors import SecretInChange
 from roles.claude.client import Claude
 from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
@@ -118,7 +128,7 @@ class ChangingRole(ClaudeRole):
             name=name,
             base=task.base,
             change=task.change,
-            setup=task.setup,
+            environment=task.environment or NO_ENVIRONMENT,
             saved=backup,
             emit=emit,
         )

@@ -56,6 +56,6 @@ async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
         briefing.request(task),
         briefing.plan(task.plan),
         briefing.checks(task.checks),
-        briefing.setup(task.setup),
+        briefing.setup(task),
         await read_instructions(sandbox),
     )

@@ -65,7 +65,7 @@ class ClaudeFixer(ChangingRole):
             briefing.request(task),
             briefing.plan(task.plan),
             briefing.checks(task.checks),
-            briefing.setup(task.setup),
+            briefing.setup(task),
             await read_instructions(sandbox),
             await briefing.diff(diff, _MAX_DIFF) if task.change else "",
             _earlier(await load_earlier_answers(folder, "fixer", task.step, SPEC.answer_schema)),

@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from graph import Emit, Finding, Review, ReviewerResult, RoleTask, RunFolder, Severity, Verdict
+from graph import (
+    NO_ENVIRONMENT,
+    Emit,
+    Finding,
+    Review,
+    ReviewerResult,
+    RoleTask,
+    RunFolder,
+    Severity,
+    Verdict,
+)
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
 from roles.briefing.change_diff import ChangeDiff
@@ -94,7 +104,7 @@ class ClaudeReviewer(ClaudeRole):
             name=f"review-{task.step}",
             base=task.base,
             change=task.change,
-            setup=task.setup,
+            environment=task.environment or NO_ENVIRONMENT,
             emit=emit,
         )
         sandbox = await self._sandboxes.open(task.run_id, tree)

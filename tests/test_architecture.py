@@ -25,14 +25,15 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values branch_names retry_policy secret_forms", "errors"),
-        *("files events tasks run_request", "state services"),
-        *("tracing check_selection", "edges", "publishing", "nodes", "build"),
+        *("values", "branch_names environment retry_policy secret_forms spending", "errors"),
+        *("files events tasks run_request", "preparation", "state services"),
+        *("tracing", "machine"),
     ),
     "sandbox": (
         *("core", "tree", "egress", "host", "backends.base"),
         *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
-        *("trees", "selftest", "discovery", "reports", "checks", "choose_backend doctor"),
+        *("trees", "selftest", "discovery", "reports", "checks environments"),
+        "choose_backend doctor",
     ),
     "forge": (
         *("core", "secret_scan", "git", "github", "base", "gate", "text", "automation"),

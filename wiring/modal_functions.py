@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import ChangeResult, PlannerResult, ReviewerResult, RoleTask, Services
+from graph import ChangeResult, PlannerResult, Preparation, ReviewerResult, RoleTask, Services
 from roles.worktree import WriteFence
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import Play, RemoteRole, RoleWorker
@@ -110,7 +110,7 @@ async def drive_run(
         files=LocalRunFiles(runs),
         checkpoints=CopiedCheckpoints(mount, own, service),
         limits=limits,
-        clean_up=CleanUp(workspaces.close),
+        clean_up=CleanUp(services.close_run),
         gather_s=GATHER_S,
         hide=configuration.hide,
     )
@@ -125,6 +125,7 @@ async def drive_run(
             await sandboxes.close_run(run_id)
             await store.archive_tail(run_id)
     finally:
+        await services.preparation.close()
         await mount.commit()
         await github.close()
         await store.close()
@@ -228,6 +229,7 @@ def _services(
     from forge.base import GitRepositories
     from forge.publish import ForgePublisher
     from sandbox.checks import SandboxChecks
+    from sandbox.environments import SandboxEnvironments
 
     settings, runs = deployment.settings, mount.root / "runs"
     role: dict[str, Any] = {"mount": mount, "notes": deployment.backend.changes}
@@ -237,6 +239,8 @@ def _services(
         "api_url": settings.github_api_url,
         "token": settings.github_token,
     }
+    checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
+    environments = SandboxEnvironments(sandboxes=sandboxes, networked=bool(settings.setup_hosts))
     return Services(
         planner=RemoteRole(deployment.play("planner"), PlannerResult, **role),
         coder=RemoteRole(deployment.play("coder"), ChangeResult, **role),
@@ -244,7 +248,8 @@ def _services(
         fixer=RemoteRole(deployment.play("fixer"), ChangeResult, **role),
         repositories=GitRepositories(**forge, allow_local=False, allowed=settings.repo_allowed),
         workspaces=workspaces,
-        checks=SandboxChecks(runs=runs, sandboxes=sandboxes),
+        preparation=Preparation(environments, checks),
+        checks=checks,
         publisher=ForgePublisher(
             **forge, author=settings.git_author, forks=settings.fork == "public"
         ),

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from graph import SEEN_BY_RUNNING, CommandReport, Finding, FolderCommand, Plan, RoleTask, Validation
+from graph import SEEN_BY_RUNNING, CommandReport, Finding, Plan, RoleTask, Validation
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.untrusted_text import quote_untrusted
 
@@ -36,8 +36,9 @@ def checks(commands: tuple[str, ...]) -> str:
     )
 
 
-def setup(commands: tuple[FolderCommand, ...]) -> str:
+def setup(task: RoleTask) -> str:
     """What made the tree ready, and that a role cannot repeat it."""
+    commands = task.environment.setup if task.environment else ()
     if not commands:
         return ""
     text = (

@@ -8,6 +8,8 @@ import ormsgpack
 from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSerializer
 from pydantic import ValidationError
 
+import graph.environment
+import graph.spending
 import graph.state
 import graph.values
 from graph import Value
@@ -25,9 +27,12 @@ def _classes_of(module: ModuleType) -> dict[Name, type[Value]]:
     }
 
 
-CLASSES: Final = _classes_of(graph.values) | _classes_of(graph.state)
+_MODULES: Final = (graph.values, graph.spending, graph.environment, graph.state)
+CLASSES: Final = {name: kind for module in _MODULES for name, kind in _classes_of(module).items()}
 """The only classes, beside plain data, that a checkpoint may bring to life."""
-RENAMED: Final[Mapping[Name, type[Value]]] = {}
+RENAMED: Final[Mapping[Name, type[Value]]] = {
+    ("graph.values", name): kind for (_, name), kind in _classes_of(graph.spending).items()
+}
 """Classes by the names that they had in earlier releases, whose checkpoints still hold them.
 
 Whoever gives a class another name or module adds the old one here. A field that gets another name

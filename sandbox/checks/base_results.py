@@ -4,15 +4,51 @@ import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph import FolderCommand, RunFolder
+from graph import (
+    Check,
+    CheckStatus,
+    CommandReport,
+    FolderCommand,
+    ReportStatus,
+    RunFolder,
+    Validation,
+)
 from graph.errors import SetupFailed
 from graph.files import write_whole
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+
+_MOST_NAMES = 50
+
+
+def baseline_of(runs: Sequence[tuple[Check, CheckRun | None]]) -> Validation:
+    """What the runs on the untouched base say; what fails there is known, and nothing is new."""
+    reports = tuple(_report(check, run) for check, run in runs if run)
+    known = [name for _, run in runs if run and not run.passed for name in run.failed_tests]
+    ended = {report.status for report in reports}
+    status: CheckStatus = "passed" if ended == {"passed"} else "failed"
+    return Validation(
+        status=status if ended & {"passed", "failed"} else "unavailable",
+        commands=reports,
+        known_failures=tuple(dict.fromkeys(known))[:_MOST_NAMES],
+    )
+
+
+def _report(check: Check, run: CheckRun) -> CommandReport:
+    status: ReportStatus = "passed" if run.passed else "failed" if run.started else "unavailable"
+    return CommandReport(
+        command=check.command,
+        folder=check.folder,
+        exit_code=run.exit_code,
+        status="stopped" if run.limit == "time" else status,
+        duration_ms=run.duration_ms,
+        output=run.output,
+    )
 
 
 class BaseResults:

@@ -14,15 +14,15 @@ from graph import (
     CheckStatus,
     CommandReport,
     Emit,
+    Environment,
     FolderCommand,
     FoundChecks,
     RunFolder,
     Validation,
-    commands_of,
     unheard,
 )
 from graph.errors import SetupFailed
-from sandbox.checks.base_results import BaseResults
+from sandbox.checks.base_results import BaseResults, baseline_of
 from sandbox.checks.new_failures import Failures, compare_with_base
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.checks.tamper_findings import (
@@ -35,7 +35,6 @@ from sandbox.checks.tamper_findings import (
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.discovery.find_checks import found_checks
-from sandbox.discovery.find_setup import TriedSetup, found_setup, try_setup
 from sandbox.discovery.read_facts import read_facts
 from sandbox.discovery.repository_config import OwnSettings, left_out, read_own_settings
 from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
@@ -62,15 +61,11 @@ class _Outcome:
 
 
 class SandboxChecks(Checks):
-    """Runs checks in trees of their own, which are gone when it returns.
+    """Runs checks in trees of their own, which are gone when it returns."""
 
-    `networked`: set-up reaches package hosts, so that what lock files name can be installed.
-    """
-
-    def __init__(self, *, runs: Path, sandboxes: Sandboxes, networked: bool = False) -> None:
+    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
         self._runs = runs
         self._sandboxes = sandboxes
-        self._networked = networked
 
     async def find(
         self,
@@ -78,7 +73,6 @@ class SandboxChecks(Checks):
         base: Base,
         caller: tuple[str, ...],
         only: bool,
-        setup: tuple[str, ...] = (),
         emit: Emit = unheard,
     ) -> FoundChecks:
         """Reads the base's objects; the tree `plan` of a run's first base stays for the planner."""
@@ -95,11 +89,26 @@ class SandboxChecks(Checks):
             named = {check.shell for check in checks}
             found = await asyncio.to_thread(_checks_of, facts, own)
             checks += [check for check in found if check.shell not in named]
-        tried = TriedSetup(commands_of(own.setup or ()), own.notes)
-        if self._networked and own.setup is None and not setup:
-            tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
-            tried = TriedSetup(tried.setup, (*own.notes, *tried.notes))
-        return FoundChecks(checks=tuple(checks), setup=tried.setup, notes=tried.notes)
+        return FoundChecks(checks=tuple(checks), notes=own.notes)
+
+    async def baseline(
+        self,
+        run_id: str,
+        base: Base,
+        environment: Environment,
+        checks: tuple[Check, ...],
+        deadline: float,
+        emit: Emit = unheard,
+    ) -> Validation:
+        tree = TreeSpec(
+            name=f"baseline-{base.moved}", base=base, environment=environment, emit=emit
+        )
+        on_base = BaseResults(self._runs, self._sandboxes, run_id, tree)
+        try:
+            runs = [(check, await on_base.find(check, deadline)) for check in checks]
+        finally:
+            await on_base.discard()
+        return baseline_of(runs)
 
     async def validate(
         self,
@@ -107,19 +116,19 @@ class SandboxChecks(Checks):
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[FolderCommand, ...],
+        environment: Environment,
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:
         if not checks:
             return Validation(status="unavailable")
         unique = secrets.token_hex(4)
-        untouched = TreeSpec(name=f"base-{unique}", base=base, setup=setup, emit=emit)
+        untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched)
         read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
         found = await asyncio.to_thread(hint_findings, read)
-        found += setup_findings(read, setup)
+        found += setup_findings(read, environment.setup)
         try:
             outcomes = await self._run(run_id, tree, checks, on_base, deadline)
             validation = _validation(outcomes)

@@ -7,7 +7,7 @@ home and a `/tmp`. Nothing in it can be trusted, nothing of ours is in it.
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from graph import Base, ChangeRef, Emit, FolderCommand, unheard
+from graph import NO_ENVIRONMENT, Base, ChangeRef, Emit, Environment, FolderCommand, unheard
 from sandbox.core.output import render
 
 LimitHit = Literal["time", "memory", "pids", "disk", "output"]
@@ -111,19 +111,24 @@ class TreeSpec:
     """Which tree to open.
 
     `name` is `live` for the tree that coder and fixer share, else a name used once, such as
-    `validate-3`. `change`, or what was `saved` since, is applied on the base; `setup` commands run
-    after it in a new tree. Without `checkout` git's index and objects will do, where that is
-    quicker: the files are there once the same tree was opened with it. `emit` is told where
-    somebody has to wait for the sandbox.
+    `validate-3`. `change`, or what was `saved` since, is applied on the base; `environment` makes
+    a new tree ready, and is what its commands find. Without `checkout` git's index and objects
+    will do, where that is quicker: the files are there once the same tree was opened with it.
+    `emit` is told where somebody has to wait for the sandbox.
     """
 
     name: str
     base: Base
     change: ChangeRef | None = None
-    setup: tuple[FolderCommand, ...] = ()
+    environment: Environment = NO_ENVIRONMENT
     checkout: bool = True
     saved: Saved | None = None
     emit: Emit = field(default=unheard, compare=False)
+
+    @property
+    def setup(self) -> tuple[FolderCommand, ...]:
+        """The commands that make the tree ready."""
+        return self.environment.setup
 
 
 class Sandboxes(Protocol):

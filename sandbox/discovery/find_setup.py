@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from graph import FolderCommand
+from graph import FolderCommand, environment_of
 from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.repository_facts import Facts, Package
@@ -55,7 +55,9 @@ async def try_setup(
     """
     notes: list[str] = []
     while commands:
-        spec = TreeSpec(f"setup-{len(notes)}", tree.base, None, commands, emit=tree.emit)
+        spec = TreeSpec(
+            f"setup-{len(notes)}", tree.base, None, environment_of(commands), emit=tree.emit
+        )
         try:
             await sandboxes.open(run_id, spec)
         except SetupFailed as error:

@@ -109,7 +109,7 @@ class NetworkedSetUp:
         async with proxy.serving(outlet.folder, uid):
             sandbox = await self._attach(tree, run.git_of(spec.base), uid, outlet)
             try:
-                await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.setup)
+                await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.environment)
             except SetupFailed as error:
                 raise SetupFailed(error.message, _hint(proxy), error.command) from error
             finally:

@@ -1,8 +1,9 @@
 """The commands that make a new tree ready."""
 
-from graph import FolderCommand
+from graph import Environment
 from graph.errors import SandboxError, SetupFailed
 from sandbox.core.output import cut_middle
+from sandbox.core.prepared_sandbox import prepare_command
 from sandbox.core.protocol import ExecResult, Sandbox
 from sandbox.tree.git_dir import IGNORED_BY_SETUP
 
@@ -19,13 +20,13 @@ git ls-files -z --others --exclude-standard --directory --no-empty-directory |
 """
 
 
-async def run_set_up(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> None:
+async def run_set_up(sandbox: Sandbox, environment: Environment) -> None:
     """Run the commands; the untracked files they leave stay out of the change.
 
     Raises SetupFailed at the first that fails.
     """
-    for command in commands:
-        result = await sandbox.run(command.shell)
+    for command in environment.setup:
+        result = await sandbox.run(prepare_command(command.shell, environment))
         if result.exit_code != 0:
             raise SetupFailed(
                 f"The set-up command `{command.shell}` {_ending(result)}.\n"
@@ -33,7 +34,7 @@ async def run_set_up(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> N
                 "Fix the command. Set-up commands run in the sandbox, without a network.",
                 command.shell,
             )
-    if commands:
+    if environment.setup:
         result = await sandbox.run(_IGNORE_LEFTOVERS)
         if result.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be listed: {result.text[-_TOLD:]}")

@@ -14,6 +14,7 @@ from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 from sandbox.backends.base.protocols import Backend, DiskBackend
 from sandbox.backends.base.tree_disk import PLACE
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
+from sandbox.core.prepared_sandbox import PreparedSandbox
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.run_commands import run_set_up
@@ -65,7 +66,7 @@ class LocalSandboxes(Sandboxes):
             await check_out(sandbox)
             await asyncio.to_thread((folder / _UNFILLED).unlink, missing_ok=True)
         self._open.setdefault((run_id, spec.name), []).append(sandbox)
-        return sandbox
+        return PreparedSandbox(sandbox, spec.environment)
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._close(run_id, name)
@@ -100,7 +101,7 @@ class LocalSandboxes(Sandboxes):
                 if not spec.checkout:
                     await asyncio.to_thread((new / _UNFILLED).touch)
                 if self._set_up is None:
-                    await run_set_up(sandbox, spec.setup)
+                    await run_set_up(sandbox, spec.environment)
                 elif spec.setup:
                     await self._set_up.apply(new, run, spec, patch, uid)
                 await asyncio.to_thread(_rename, new, folder)

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 from langgraph.graph.state import CompiledStateGraph
 
-from graph.build import build_graph
+from graph.machine.build import build_graph
 from graph.values import NodeName
 from tests.standins.services.scripted_services import Script
 

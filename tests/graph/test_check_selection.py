@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.check_selection import MOST_LINTS, MOST_TESTS, near_checks
+from graph.machine.check_selection import MOST_LINTS, MOST_TESTS, near_checks
 from graph.values import Check
 
 

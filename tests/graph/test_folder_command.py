@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.edges import checks_of, setup_of
+from graph.machine.edges import checks_of
 from graph.values import Check, FolderCommand, Plan, commands_of
 
 
@@ -79,11 +79,6 @@ def test_what_was_kept_with_the_folder_in_the_command_is_read(folder: str) -> No
     assert (check.folder, check.command) == (folder, "npm test")
     report = Check.model_validate({"command": "npm test", "source": "caller"})
     assert report.folder == ""
-
-
-def test_set_up_that_was_kept_as_texts_is_read() -> None:
-    kept: Any = {"tree_setup": ["cd web && npm ci", "make"]}
-    assert [command.folder for command in setup_of(kept)] == ["web", ""]
 
 
 def test_a_planned_check_that_is_there_already_is_not_added() -> None:

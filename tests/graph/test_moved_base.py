@@ -5,7 +5,6 @@ import pytest
 from graph.errors import SandboxLost
 from graph.state import Limits
 from graph.values import MAX_MOVES, PullRequest, Stop
-from tests.graph.test_state_machine import REQUEST, Driven
 from tests.standins.services.scripted_services import (
     APPROVED,
     BASE,
@@ -17,6 +16,7 @@ from tests.standins.services.scripted_services import (
 )
 
 JUDGED = ["validate", "review", "publish"]
+from tests.support.graph.driven import REQUEST, Driven
 
 
 async def test_the_change_is_validated_and_reviewed_again_on_the_newer_base() -> None:

@@ -3,12 +3,9 @@
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from graph.build import build_graph, resume_command
 from graph.errors import BranchNotFound, PushBlocked, PushRefused
-from graph.run_request import RunRequest
 from graph.state import Limits
 from graph.values import GateFinding, GateReport, Plan, commands_of
 from tests.standins.services.scripted_services import (
@@ -20,47 +17,7 @@ from tests.standins.services.scripted_services import (
     UNAVAILABLE,
     Script,
 )
-
-REQUEST: RunRequest = {"repo_url": "https://github.com/octocat/hello", "prompt": "Say hello twice"}
-
-
-class Driven:
-    """A graph over a script on a thread of its own, and what its nodes said."""
-
-    def __init__(self, script: Script, limits: Limits | None = None) -> None:
-        self.graph = build_graph(script.services(), limits or Limits()).compile(
-            checkpointer=InMemorySaver()
-        )
-        self.config: Any = {"configurable": {"thread_id": "run-00000001"}}
-        self.events: list[dict[str, Any]] = []
-        self.nodes: list[str] = []
-        self.state: dict[str, Any] = {}
-
-    async def run(self, given: Any = None) -> dict[str, Any]:
-        parts = self.graph.astream(
-            given if given is not None else REQUEST,
-            self.config,
-            stream_mode=["tasks", "custom"],
-            version="v2",
-            durability="sync",
-        )
-        async for part in parts:
-            data: Any = part["data"]
-            if part["type"] == "custom":
-                self.events.append(data)
-            elif "triggers" in data:
-                self.nodes.append(data["name"])
-        snapshot = await self.graph.aget_state(self.config)
-        self.state = snapshot.values
-        return self.state
-
-    def said(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["type"] == kind]
-
-    async def resume(self, limits: Limits) -> dict[str, Any]:
-        snapshot = await self.graph.aget_state(self.config)
-        values: Any = snapshot.values
-        return await self.run(resume_command(values, snapshot.next, limits, 2))
+from tests.support.graph.driven import REQUEST, Driven
 
 
 async def test_success_at_first_try() -> None:
@@ -70,7 +27,8 @@ async def test_success_at_first_try() -> None:
     assert driven.nodes == ["prepare", "plan", "code", "validate", "review", "publish"]
     assert state["outcome"].status == "succeeded"
     assert state["spent"].usage.tokens == 3 * SPEND.usage.tokens
-    assert [event["type"] for event in driven.events] == [
+    beside = ("environment.ready", "baseline.finished")
+    assert [event["type"] for event in driven.events if event["type"] not in beside] == [
         "role.text",
         "plan.ready",
         "role.text",
@@ -216,7 +174,8 @@ async def test_only_the_callers_checks() -> None:
 async def test_the_repositorys_set_up_comes_after_the_callers_and_its_notes_are_told() -> None:
     script = Script(setup=("own",), notes=("It has a file of settings.",))
     await Driven(script).run({**REQUEST, "setup": ["asked"]})
-    assert {task.setup for task in script.tasks} == {commands_of(("asked", "own"))}
+    ready = [task.environment for task in script.tasks if task.role != "planner"]
+    assert [made.setup for made in ready if made] == [commands_of(("asked", "own"))] * 2
     assert script.setups_asked == [commands_of(("asked", "own"))]
     assert script.published[0].base.notes == ("It has a file of settings.",)
 

@@ -22,8 +22,9 @@ from graph.events import (
     ValidationFinished,
 )
 from graph.run_request import RunRequest
+from graph.spending import Spend, Usage
 from graph.state import Limits
-from graph.values import CommandReport, Failure, Plan, Spend, Usage
+from graph.values import CommandReport, Failure, Plan
 
 
 @given(st.text(), st.uuids())

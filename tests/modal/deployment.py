@@ -33,7 +33,13 @@ PRELOAD: Final = (
 )
 """What takes long to import: each container begins with a copy of a process that has it."""
 OWN: Final = (
-    *("functions", "api.http.app", "forge.publish.service", "forge.base.service", "graph.build"),
+    *(
+        "functions",
+        "api.http.app",
+        "forge.publish.service",
+        "forge.base.service",
+        "graph.machine.build",
+    ),
     *("roles.coder", "roles.fixer", "roles.planner", "roles.reviewer", "runs.driving.clean_up"),
     *("runs.driving.run_driver", "sandbox.checks.service", "sandbox.backends.modal.trees"),
 )

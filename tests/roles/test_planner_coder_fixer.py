@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from graph.environment import environment_of
 from graph.errors import ClaudeRejected, RoleSuperseded, SecretInChange
 from graph.files.run_folder import RunFolder
 from graph.values import (
@@ -186,7 +187,7 @@ async def test_fixer_sees_failures_and_findings(
         "fixer",
         step=3,
         plan=PLAN,
-        setup=("true",),
+        environment=environment_of(("true",)),
         change=changed(cast.runs),
         validation=Validation(
             status="failed",

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from demo.fake_claude.server import Answer, MessagesServer, Request
 from graph import RetryPolicy
-from graph.build import build_graph
 from graph.events import Emit
 from graph.files.run_folder import RunFolder
+from graph.machine.build import build_graph
 from graph.values import (
     Base,
     Change,

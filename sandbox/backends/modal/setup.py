@@ -78,7 +78,7 @@ class ModalSetUp:
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
         try:
-            await run_set_up(sandbox, spec.setup)
+            await run_set_up(sandbox, spec.environment)
         except SetupFailed as error:
             raise SetupFailed(error.message, self._hint()) from error
         left = await sandbox.run(_LEAVE_REST)

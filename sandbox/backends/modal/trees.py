@@ -22,6 +22,7 @@ from sandbox.backends.modal.client import (
 )
 from sandbox.backends.modal.setup import ModalSetUp
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
+from sandbox.core.prepared_sandbox import PreparedSandbox
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree.checkout import check_out, fill
 from sandbox.tree.run_folder import load_change
@@ -57,7 +58,7 @@ class ModalSandboxes(Sandboxes):
             sandbox, partial(self._reopened, run_id, spec), base=spec.base, saved=spec.saved
         )
         self._open.setdefault((run_id, spec.name), []).append(tree)
-        return tree
+        return PreparedSandbox(tree, spec.environment)
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._close(run_id, name)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from demo.fake_claude.prompt_cache import PromptCache
-from graph.values import Usage
+from graph.spending import Usage
 
 AUTO = {"cache_control": {"type": "ephemeral"}}
 

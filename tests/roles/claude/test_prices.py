@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from graph.values import Usage
+from graph.spending import Usage
 from roles.claude.prices import TABLE, cost_usd, find_model
 
 USAGE = Usage(

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from graph.errors import PriceUnknown
-from graph.values import Base, Budget, Spend, Usage
+from graph.spending import Budget, Spend, Usage
+from graph.values import Base
 from roles.claude.prices import find_model
 from roles.conversation.reply_budget import (
     MAX_REPLY_TOKENS,

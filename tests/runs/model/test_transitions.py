@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from graph import FINAL_STATUSES
 from graph.errors import PlanChanged, RunActive, RunError, RunFinished, RunNotWaiting
 from graph.events import NodeStarted, RunStarted, UsageReported
-from graph.values import Approval, FinalStatus, Usage
+from graph.spending import Usage
+from graph.values import Approval, FinalStatus
 from runs.model import transitions
 from runs.model.log_entry import entry
 from runs.model.run import Lease, OpenNode, Run

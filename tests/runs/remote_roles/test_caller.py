@@ -9,8 +9,9 @@ import pytest
 
 from graph.errors import ClaudeBilling, CodingAgentError, RoleLost, RoleSuperseded
 from graph.events import Event
+from graph.spending import Budget, Spend
 from graph.tasks import PlannerResult, RoleTask
-from graph.values import Base, Budget, Spend
+from graph.values import Base
 from runs.remote_roles.caller import Play, RemoteRole
 from runs.shared.version_chain import result_note
 from tests.standins.shared_backend import FolderMount, MemoryTable

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
-from graph.values import Spend
+from graph.spending import Spend
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from graph.environment import environment_of
 from graph.errors import PatchUnusable, SandboxLost
-from graph.values import ChangeRef, Check, Validation, commands_of
+from graph.values import ChangeRef, Check, Validation
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
 from sandbox.tree.run_folder import store_change
@@ -50,7 +51,7 @@ async def validate(
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     asked = tuple(Check(command=command, source="caller") for command in commands)
     validation = await checks.validate(
-        RUN, run.base, change, asked, commands_of(setup), time.time() + seconds
+        RUN, run.base, change, asked, environment_of(setup), time.time() + seconds
     )
     assert run.trees() == []
     return validation

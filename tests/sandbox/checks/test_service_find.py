@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.values import FoundChecks, commands_of
+from graph.values import FoundChecks
 from sandbox.checks.service import SandboxChecks
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -58,7 +58,6 @@ async def test_the_repositorys_own_settings_take_the_place_of_what_is_found(
     assert await find(run, "c", "d") == [("caller", "c"), ("caller", "d"), ("repository", "b")]
     assert await find(run, "d", only=True) == [("caller", "d")]
     found = await find_all(run, only=True)
-    assert found.setup == commands_of("a")
     assert len(found.notes) == 1
 
 

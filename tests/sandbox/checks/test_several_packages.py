@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from graph.check_selection import near_checks
+from graph.environment import NO_ENVIRONMENT
+from graph.machine.check_selection import near_checks
 from graph.values import Check, Validation
 from sandbox.checks.service import SandboxChecks
 from sandbox.discovery.read_facts import read_facts
@@ -63,7 +64,7 @@ async def validate(run: SampleRun, command: str, *paths: str) -> Validation:
     change = await run.make_change(command)
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     asked = await near(run, *paths)
-    return await checks.validate(RUN, run.base, change, asked, (), time.time() + 60)
+    return await checks.validate(RUN, run.base, change, asked, NO_ENVIRONMENT, time.time() + 60)
 
 
 async def test_the_check_of_the_package_that_is_changed_comes_first(packages: SampleRun) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from graph.environment import environment_of
 from graph.values import Check, Validation, commands_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
@@ -86,7 +87,7 @@ class Bench:
         asked = tuple(Check.model_validate({"command": c, "source": source}) for c in commands)
         checks = SandboxChecks(runs=self.run.runs, sandboxes=self.watched)
         base, deadline = self.run.base, time.time() + 60
-        found = await checks.validate(RUN, base, change, asked, commands_of(setup), deadline)
+        found = await checks.validate(RUN, base, change, asked, environment_of(setup), deadline)
         assert self.run.trees() == []
         return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from graph.environment import environment_of
 from graph.values import Check, commands_of
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.parse_diff import file_diffs
@@ -182,7 +183,9 @@ async def test_code_that_ends_the_process_before_its_tests_is_found(
     shutil.copy(run.folder.patch(change), diff)
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     asked, until = (Check(command=IN_SRC, source="repository"),), time.time() + 60
-    validation = await checks.validate(RUN, run.base, change, asked, commands_of([install]), until)
+    validation = await checks.validate(
+        RUN, run.base, change, asked, environment_of([install]), until
+    )
     assert validation.status == "passed"  # the control: by its exit code alone
     told = {finding.rule: finding.severity for finding in validation.findings}
     assert told == {"runner_reached": "warning"} | found

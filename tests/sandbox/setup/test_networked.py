@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from graph.environment import environment_of
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.files.run_folder import RunFolder
-from graph.values import commands_of
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
@@ -99,7 +99,7 @@ async def test_a_package_is_installed_once_and_every_tree_has_it(
     live = await run.open("live", None, setup)
     change = await run.make_change("echo 'print(1)' > app.py; echo new > new.py")
     validate = await run.open("validate-1", change, setup)
-    spec = TreeSpec("live", run.base, None, commands_of([setup]))
+    spec = TreeSpec("live", run.base, None, environment_of([setup]))
     elsewhere = await second(run).sandboxes.open(OTHER, spec)
     for sandbox in (live, validate, elsewhere):
         assert await said(sandbox, "python3 -c 'import tiny; print(tiny.ANSWER)'") == "42"
@@ -153,7 +153,7 @@ async def test_runs_at_the_same_time_make_it_once(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
     again = networked(second(run), data_dir, index.host)  # as another process has it
-    spec = TreeSpec("live", run.base, None, commands_of([fetch(index, "once")]))
+    spec = TreeSpec("live", run.base, None, environment_of([fetch(index, "once")]))
     await asyncio.gather(run.sandboxes.open(RUN, spec), again.sandboxes.open(OTHER, spec))
     assert index.asked["/once"] == 1
     assert len(kept(data_dir / "setups")) == 1
@@ -206,12 +206,12 @@ async def test_another_repository_hosts_or_commands_share_nothing(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
     setup = (fetch(index, "private"),)
-    await run.sandboxes.open(RUN, TreeSpec("a", run.base, None, commands_of(setup)))
+    await run.sandboxes.open(RUN, TreeSpec("a", run.base, None, environment_of(setup)))
     other = run.base.model_copy(update={"address": "https://localhost/ada/other"})
-    await run.sandboxes.open(RUN, TreeSpec("b", other, None, commands_of(setup)))
+    await run.sandboxes.open(RUN, TreeSpec("b", other, None, environment_of(setup)))
     wider = networked(run, data_dir, index.host, "more.example")
-    await wider.sandboxes.open(RUN, TreeSpec("c", run.base, None, commands_of(setup)))
-    await run.sandboxes.open(RUN, TreeSpec("d", run.base, None, commands_of([*setup, "true"])))
+    await wider.sandboxes.open(RUN, TreeSpec("c", run.base, None, environment_of(setup)))
+    await run.sandboxes.open(RUN, TreeSpec("d", run.base, None, environment_of([*setup, "true"])))
     assert index.asked["/private"] == 4
     assert len(kept(data_dir / "setups")) == 4
 
@@ -261,12 +261,12 @@ async def test_in_docker_it_is_the_same(
     knock = f"! (exec 3<>/dev/tcp/127.0.0.1/{index.port}) 2>&1; echo made > ~/mine"
     setup = (fetch(index, "docker"), knock)
     for name in ("live", "validate-1"):
-        sandbox = await sandboxes.open(RUN, TreeSpec(name, run.base, None, commands_of(setup)))
+        sandbox = await sandboxes.open(RUN, TreeSpec(name, run.base, None, environment_of(setup)))
         told = "cat fetched ~/mine; env | grep -ic proxy; ls -d /run/setup 2>/dev/null || true"
         assert await said(sandbox, told) == "hello\n\nmade\n0"
     assert index.asked["/docker"] == 1
     failing = TreeSpec(
-        "other", run.base, None, commands_of(["python3 fetch.py https://other.example/"])
+        "other", run.base, None, environment_of(["python3 fetch.py https://other.example/"])
     )
     with pytest.raises(SetupFailed) as caught:
         await sandboxes.open(RUN, failing)

@@ -10,7 +10,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from graph.build import build_graph
+from graph.machine.build import build_graph
 from runs.driving.checkpoints import LocalCheckpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
 from runs.driving.local_dispatcher import LocalDispatcher

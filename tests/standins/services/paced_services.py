@@ -17,8 +17,9 @@ from graph.services import (
     Reviewer,
     Services,
 )
+from graph.spending import Usage
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
-from graph.values import Base, Change, GateReport, PullRequest, Rebased, Usage
+from graph.values import Base, Change, GateReport, PullRequest, Rebased
 from tests.standins.services.scripted_services import Script
 from tests.support.polling import until
 

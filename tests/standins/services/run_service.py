@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graph.build import build_graph
+from graph.machine.build import build_graph
 from graph.run_request import RunRequest
 from graph.state import Limits
 from runs.model.run_record import Caller, LoggedEvent

@@ -1,10 +1,14 @@
 """Services that answer by a script, so that the graph's routing is seen without the world."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from graph.environment import Environment, LeftOut, environment_of
 from graph.events import Emit, RoleText, unheard
+from graph.preparation import Preparation
 from graph.services import Publication, Services
+from graph.spending import Spend, Usage
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import (
     Base,
@@ -20,11 +24,8 @@ from graph.values import (
     PullRequest,
     Rebased,
     Review,
-    Spend,
     Stop,
-    Usage,
     Validation,
-    commands_of,
 )
 
 Answer = TypeVar("Answer")
@@ -60,6 +61,17 @@ class Script:
     gates: list[GateReport | Exception] = field(default_factory=lambda: [GateReport(passed=True)])
     setup: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    setup_error: Exception | None = None
+    setup_s: float = 0
+    """So long set-up takes; `baseline_s` the checks on the base."""
+    baseline: Validation = PASSED
+    baseline_s: float = 0
+    baseline_error: Exception | None = None
+    baselines_open: int = 0
+    prepared: list[str] = field(default_factory=list)
+    """The commits whose environments were made."""
+    prepare_s: float = 0
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
     conflicts: tuple[str, ...] = ()
@@ -83,7 +95,8 @@ class Script:
             fixer=_Changer(self),
             repositories=_Repositories(self),
             workspaces=_Workspaces(self),
-            checks=_Checks(self),
+            preparation=Preparation(_Environments(self), checks := _Checks(self)),
+            checks=checks,
             publisher=_Publisher(self),
         )
 
@@ -147,6 +160,7 @@ class _Repositories:
     script: Script
 
     async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+        await asyncio.sleep(self.script.prepare_s)
         if self.script.prepare_error:
             raise self.script.prepare_error
         return BASE
@@ -174,6 +188,21 @@ class _Workspaces:
 
 
 @dataclass
+class _Environments:
+    script: Script
+
+    async def prepare(
+        self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
+    ) -> Environment:
+        self.script.prepared.append(base.sha)
+        await asyncio.sleep(self.script.setup_s)
+        if self.script.setup_error:
+            raise self.script.setup_error
+        made = environment_of((*setup, *self.script.setup))
+        return made.model_copy(update={"left_out": self.script.left_out})
+
+
+@dataclass
 class _Checks:
     script: Script
 
@@ -183,7 +212,6 @@ class _Checks:
         base: Base,
         caller: tuple[str, ...],
         only: bool,
-        setup: tuple[str, ...] = (),
         emit: Emit = unheard,
     ) -> FoundChecks:
         if base.moved and self.script.find_error:
@@ -191,9 +219,25 @@ class _Checks:
         asked = tuple(Check(command=command, source="caller") for command in caller)
         command = "make test" if not base.moved else "make check"
         named = () if only else (Check(command=command, source="repository"),)
-        return FoundChecks(
-            checks=asked + named, setup=commands_of(self.script.setup), notes=self.script.notes
-        )
+        return FoundChecks(checks=asked + named, notes=self.script.notes)
+
+    async def baseline(
+        self,
+        run_id: str,
+        base: Base,
+        environment: Environment,
+        checks: tuple[Check, ...],
+        deadline: float,
+        emit: Emit = unheard,
+    ) -> Validation:
+        self.script.baselines_open += 1
+        try:
+            await asyncio.sleep(self.script.baseline_s)
+        finally:
+            self.script.baselines_open -= 1
+        if self.script.baseline_error:
+            raise self.script.baseline_error
+        return self.script.baseline
 
     async def validate(
         self,
@@ -201,12 +245,12 @@ class _Checks:
         base: Base,
         change: ChangeRef,
         checks: tuple[Check, ...],
-        setup: tuple[FolderCommand, ...],
+        environment: Environment,
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:
         self.script.checks_asked.append(checks)
-        self.script.setups_asked.append(setup)
+        self.script.setups_asked.append(environment.setup)
         return take(self.script.validations)
 
 

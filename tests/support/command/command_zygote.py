@@ -26,7 +26,7 @@ ASKS = (
 )
 DRIVES = (
     "anthropic",
-    "graph.build",
+    "graph.machine.build",
     "runs.driving.run_driver",
     "runs.driving.checkpoints",
     "api.http.app",

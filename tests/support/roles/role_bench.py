@@ -11,8 +11,9 @@ from demo.fake_claude.server import MessagesServer
 from graph import RetryPolicy
 from graph.events import Event
 from graph.files.run_folder import RunFolder
+from graph.spending import Budget, Spend
 from graph.tasks import RoleTask
-from graph.values import Base, Budget, RoleName, Spend
+from graph.values import Base, RoleName
 from roles.claude.client import Claude
 from roles.conversation.loop_detector import TreeDigest
 from roles.conversation.session import RoleSpec, Session, SessionEnd

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from graph.environment import environment_of
 from graph.files.run_folder import RunFolder
-from graph.values import Base, ChangeRef, commands_of
+from graph.values import Base, ChangeRef
 from sandbox.backends.base.protocols import Backend
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
@@ -80,7 +81,9 @@ class SampleRun:
     async def open(
         self, name: str = "live", change: ChangeRef | None = None, *setup: str
     ) -> Sandbox:
-        return await self.sandboxes.open(RUN, TreeSpec(name, self.base, change, commands_of(setup)))
+        return await self.sandboxes.open(
+            RUN, TreeSpec(name, self.base, change, environment_of(setup))
+        )
 
     async def take(self, sandbox: Sandbox) -> bytes:
         return await take_change(sandbox, self.base)

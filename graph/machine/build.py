@@ -3,6 +3,7 @@
 import errno
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -10,11 +11,11 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from graph import edges
 from graph.errors import CodingAgentError, StoreFull
-from graph.nodes import Nodes, Update
+from graph.machine import edges
+from graph.machine.nodes import Nodes, Update, emit_of_node
 from graph.run_request import RunRequest
-from graph.services import Services, Workspaces
+from graph.services import Services
 from graph.state import Limits, RunState
 from graph.tracing import span
 from graph.values import NODE_NAMES, NODE_OF_ROLE, Failure, NodeName, Outcome
@@ -40,7 +41,7 @@ def build_graph(
     nodes = Nodes(services, limits)
     graph = StateGraph(RunState, input_schema=RunRequest)
     for name in NODE_NAMES:
-        graph.add_node(name, _whole(name, getattr(nodes, name), services.workspaces))
+        graph.add_node(name, _whole(name, getattr(nodes, name), services))
         graph.add_conditional_edges(name, partial(edges.route, name), edges.ROUTES[name])
     graph.add_edge(START, "prepare")
     return graph
@@ -73,7 +74,7 @@ def resume_command(
     return Command(goto=node, update=update)
 
 
-def _whole(name: NodeName, node: Node, workspaces: Workspaces) -> Node:
+def _whole(name: NodeName, node: Node, services: Services) -> Node:
     """A node in a span of its own. Its exceptions become the run's failure.
 
     A node that ends the run leaves no sandbox behind; the state keeps where the run stopped.
@@ -81,20 +82,28 @@ def _whole(name: NodeName, node: Node, workspaces: Workspaces) -> Node:
 
     async def whole(state: RunState) -> Update:
         try:
-            with span(f"node {name}", node=name) as traced:
+            with span(f"node {name}", node=name) as traced, _heard(services, state):
                 update = await node(state)
                 traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
-        except GraphBubbleUp:  # a node that waits for an answer
+        except GraphBubbleUp:  # a node that waits for an answer; the run holds nothing meanwhile
+            await services.preparation.end(state["run_id"])
             raise
         except Exception as error:  # noqa: BLE001 - whatever ends a node is told, and can be resumed
             update = _failed(error, name, state.get("run_id"))
         run_id = update.get("run_id") or state.get("run_id")
         if run_id and (outcome := update.get("outcome")):
             resumable = outcome.status not in ("succeeded", "no_changes", "rejected")
-            await workspaces.close(run_id, resumable=resumable)
+            await services.close_run(run_id, resumable=resumable)
         return update
 
     return whole
+
+
+def _heard(services: Services, state: RunState) -> AbstractContextManager[None]:
+    """While a node is at work, what is made ready beside it speaks to the run's log."""
+    if not (run_id := state.get("run_id")):
+        return nullcontext()
+    return services.preparation.heard_by(run_id, emit_of_node())
 
 
 def _failed(error: Exception, node: NodeName, run_id: str | None) -> Update:

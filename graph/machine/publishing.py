@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from graph import edges
+from graph.machine import edges
 from graph.services import Publication
 from graph.state import RunState
 from graph.values import (
@@ -51,6 +51,8 @@ def publication_of(
         change=change,
         plan=state.get("plan"),
         validation=state.get("validation"),
+        environment=state.get("environment"),
+        baseline=state.get("baseline"),
         review=state.get("review"),
         gate=gate,
         draft=bool(state.get("draft")) or outcome.status != "succeeded",
@@ -80,6 +82,8 @@ def gone_over(state: RunState, rebased: Change) -> dict[str, Any]:
         "change": rebased,
         "step": state["step"] + 1,
         "spent_before": state["spent"],
+        "environment": None,
+        "baseline": None,
         "validation": None,
         "review": None,
         "settled": settled,

@@ -5,18 +5,16 @@ from typing import Any, Final, cast
 
 from langgraph.graph import END
 
-from graph.check_selection import near_checks
 from graph.events import NodeOutcome
+from graph.machine.check_selection import near_checks
 from graph.state import RunState
 from graph.values import (
     Check,
-    FolderCommand,
     NodeName,
     Outcome,
     PullRequest,
     Stopped,
     Validation,
-    commands_of,
 )
 
 _DECISIONS: dict[str, NodeOutcome] = {
@@ -188,11 +186,6 @@ def checks_of(state: RunState) -> tuple[Check, ...]:
     for check in checks:
         distinct.setdefault(check.shell, check)
     return tuple(distinct.values())
-
-
-def setup_of(state: RunState) -> tuple[FolderCommand, ...]:
-    """What makes a new tree ready; older checkpoints hold texts."""
-    return commands_of(state["tree_setup"])
 
 
 def node_outcome(node: str, update: dict[str, Any]) -> NodeOutcome:

@@ -1,5 +1,6 @@
 """The eight nodes: each calls the services, says what happened, and returns the keys it changed."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -10,7 +11,6 @@ from langgraph.config import get_config, get_stream_writer
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
-from graph import edges, publishing
 from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
 from graph.errors.validation_faults import describe_faults
@@ -20,19 +20,20 @@ from graph.events import (
     GateFinished,
     PlanReady,
     PrCreated,
+    ProofFinished,
     PrUpdated,
     ReviewFinished,
     ValidationFinished,
 )
+from graph.machine import edges, publishing, role_tasks
 from graph.run_request import request_of
 from graph.services import Services
+from graph.spending import Spend
 from graph.state import Limits, RunState
-from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.tasks import ChangeResult, RoleTask
 from graph.values import (
-    NODE_OF_ROLE,
     Approval,
     Base,
-    Budget,
     Change,
     GateFinding,
     GateReport,
@@ -40,9 +41,7 @@ from graph.values import (
     PullRequest,
     Rebased,
     RoleName,
-    Spend,
     Stopped,
-    commands_of,
 )
 
 Update = dict[str, Any]
@@ -50,6 +49,8 @@ _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _FRESH: Update = {
     "plan": None,
     "approval": None,
+    "environment": None,
+    "baseline": None,
     "step": 0,
     "change": None,
     "validation": None,
@@ -64,7 +65,6 @@ _FRESH: Update = {
     "outcome": None,
     "failure": None,
 }
-_PUBLISH_RESERVE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -75,30 +75,42 @@ class Nodes:
     limits: Limits
 
     async def prepare(self, state: RunState) -> Update:
-        """Clone, and find the checks."""
+        """Clone, find the checks, and begin what makes the base ready."""
         run_id = _run_id()
         request = request_of(state)
         limits, prompt = self.limits.lowered_by(request), request["prompt"]
+        deadline = time.time() + limits.timeout_s
         if not prompt.strip():
             raise InvalidRequest("The prompt is empty.", "Say in a sentence what should change.")
-        await self.services.workspaces.open(run_id)
-        base = await self.services.repositories.prepare(
-            run_id, request["repo_url"], request.get("base_branch"), _emit()
-        )
-        return {
+        begun: Update = {
             **_FRESH,
             "run_id": run_id,
             "limits": limits,
-            **await self._on_base(state, run_id, base),
             "branch": branch_name(prompt, run_id),
-            "deadline": time.time() + limits.timeout_s,
+            "deadline": deadline,
         }
+        try:
+            async with asyncio.timeout(limits.timeout_s) as clock:
+                await self.services.workspaces.open(run_id)
+                base = await self.services.repositories.prepare(
+                    run_id, request["repo_url"], request.get("base_branch"), emit_of_node()
+                )
+                begun |= await self._on_base(state, run_id, base)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            stopped = Stopped(why="time", node="prepare")
+            return begun | {"stopped": stopped, "outcome": edges.stop_outcome(stopped)}
+        self.services.preparation.begin(role_tasks.wanted_by(_with(state, begun)))
+        return begun
 
     async def plan(self, state: RunState) -> Update:
         """Let the planner say what to do, or that there is nothing to do."""
-        task = await self._task(state, "planner")
-        result = await self.services.planner(task, emit := _emit())
-        update = _spent(state, task, result)
+        self.services.preparation.begin(role_tasks.wanted_by(state))
+        known = self._known(state)
+        task = await self._task(_with(state, known), "planner")
+        result = await self.services.planner(task, emit := emit_of_node())
+        update = known | role_tasks.spent(state, task, result)
         if stopped := update.get("stopped"):
             return update | {"outcome": edges.stop_outcome(stopped)}
         if result.plan is None:
@@ -126,29 +138,38 @@ class Nodes:
         return update
 
     async def code(self, state: RunState) -> Update:
-        """Let the coder make the change."""
-        task = await self._task(state, "coder")
-        result = await self.services.coder(task, _emit())
-        return await self._changed(state, task, result)
+        """Let the coder make the change, in a tree that is ready."""
+        ready = await self._ready(state)
+        if stopped := ready.get("stopped"):
+            return ready | {"outcome": edges.stop_outcome(stopped)}
+        task = await self._task(state := _with(state, ready), "coder")
+        result = await self.services.coder(task, emit_of_node())
+        return ready | await self._changed(state, task, result) | self._known(state)
 
     async def validate(self, state: RunState) -> Update:
         """Run the checks on the change in a fresh tree."""
         change = _change(state)
-        deadline = _deadline(state)
+        deadline = role_tasks.deadline_of(state)
         if time.time() >= deadline:
             return {"stopped": Stopped(why="time", node="validate")}
+        ready = await self._ready(state)
+        if ready.get("stopped"):
+            return ready
         validation = await self.services.checks.validate(
             state["run_id"],
             state["base"],
             change.ref,
             edges.checks_of(state),
-            edges.setup_of(state),
+            ready["environment"],
             deadline,
-            emit := _emit(),
+            emit := emit_of_node(),
         )
         event = ValidationFinished.model_validate(validation.model_dump())
         emit(event.keyed(f"validate:{change.ref.step}"))
-        return {"validation": validation, "review": None}
+        if proof := validation.proof:
+            proven = ProofFinished(tests=proof.tests, shown=proof.shown)
+            emit(proven.keyed(f"proof:{change.ref.step}"))
+        return {**ready, **self._known(state), "validation": validation, "review": None}
 
     async def review(self, state: RunState) -> Update:
         """Let the reviewer judge the validated change, with what the gate would say of it."""
@@ -157,8 +178,8 @@ class Nodes:
             state["run_id"], state["base"], change, tuple(state.get("allow") or ())
         )
         task = await self._task(state, "reviewer", gate.findings)
-        result = await self.services.reviewer(task, emit := _emit())
-        update = _spent(state, task, result) | {"review": result.review}
+        result = await self.services.reviewer(task, emit := emit_of_node())
+        update = role_tasks.spent(state, task, result) | {"review": result.review}
         if result.review:
             event = ReviewFinished.model_validate(result.review.model_dump())
             emit(event.keyed(f"review:{task.step}"))
@@ -167,14 +188,14 @@ class Nodes:
     async def fix(self, state: RunState) -> Update:
         """Let the fixer fix what validation or review found."""
         task = await self._task(state, "fixer")
-        result = await self.services.fixer(task, _emit())
+        result = await self.services.fixer(task, emit_of_node())
         update = await self._changed(state, task, result)
         return update | {"rounds": state["rounds"] + 1}
 
     async def publish(self, state: RunState) -> Update:
         """Hold the change against the gate; what passes becomes a pull request or a branch."""
         newest, state = state, publishing.to_publish(state)
-        run_id, base, change, emit = state["run_id"], state["base"], _change(state), _emit()
+        run_id, base, change, emit = state["run_id"], state["base"], _change(state), emit_of_node()
         gate = await self.services.publisher.gate(
             run_id, base, change, tuple(state.get("allow") or ())
         )
@@ -185,7 +206,7 @@ class Nodes:
             _tell_gate(gate, emit, f"gate:{change.ref.step}")
         outcome = edges.verdict(state)
         publication = publishing.publication_of(
-            state, gate, outcome, _deadline(state), follows=state is newest
+            state, gate, outcome, role_tasks.deadline_of(state), follows=state is newest
         )
         try:
             published = await self.services.publisher.publish(publication, emit)
@@ -210,54 +231,48 @@ class Nodes:
         event = ChangeUpdated(
             digest=change.ref.digest, files=change.files, base_sha=rebased.base.sha
         )
-        _emit()(event.keyed(f"change:{change.ref.step}"))
+        emit_of_node()(event.keyed(f"change:{change.ref.step}"))
         found = await self._on_base(state, state["run_id"], rebased.base)
         return publishing.gone_over(state, change) | found
 
     async def _on_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, and what it asks for of checks and set-up."""
-        setup = tuple(state.get("setup") or ())
         asked, only = tuple(state.get("validate") or ()), bool(state.get("validate_only"))
-        found = await self.services.checks.find(run_id, base, asked, only, setup, _emit())
+        found = await self.services.checks.find(run_id, base, asked, only, emit_of_node())
         notes = dict.fromkeys((*base.notes, *found.notes))
         return {
             "base": base.model_copy(update={"notes": tuple(notes)}),
             "checks": list(found.checks),
-            "tree_setup": [*commands_of(setup), *found.setup],
         }
+
+    async def _ready(self, state: RunState) -> Update:
+        """The environment of the base, waited for as long as the run has time."""
+        wanted = role_tasks.wanted_by(state)
+        try:
+            async with asyncio.timeout(wanted.deadline - time.time()) as clock:
+                environment = await self.services.preparation.environment(wanted)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            node = "validate" if state.get("change") else "code"
+            return {"stopped": Stopped(why="time", node=node)}
+        return {"environment": environment}
+
+    def _known(self, state: RunState) -> Update:
+        """What is known of the base by now, where the state does not hold it yet."""
+        environment, baseline = self.services.preparation.ready(state["run_id"])
+        known: Update = {"environment": environment, "baseline": baseline}
+        return {name: value for name, value in known.items() if value}
 
     async def _task(
         self, state: RunState, role: RoleName, gate: tuple[GateFinding, ...] = ()
     ) -> RoleTask:
-        limits, change, approval = state["limits"], state.get("change"), state.get("approval")
-        reserve = min(_PUBLISH_RESERVE_S, limits.timeout_s * 0.1)
-        return RoleTask(
-            run_id=state["run_id"],
-            role=role,
-            step=state["step"] + 1,
-            fence=await self.services.workspaces.next_fence(state["run_id"]),
-            prompt=state["prompt"],
-            base=state["base"],
-            budget=Budget(
-                max_cost_usd=limits.max_cost_usd or None,
-                max_tokens=limits.max_tokens or None,
-                deadline=_deadline(state) - reserve,
-                spent=state["spent"],
-            ),
-            model=state.get("model"),
-            plan=state.get("plan"),
-            feedback=approval.feedback if approval and role == "planner" else "",
-            change=change.ref if change else None,
-            checks=tuple(check.shell for check in edges.checks_of(state)),
-            setup=edges.setup_of(state),
-            validation=state.get("validation"),
-            review=state.get("review"),
-            gate=gate,
-        )
+        fence = await self.services.workspaces.next_fence(state["run_id"])
+        return role_tasks.task_of(state, role, fence, gate)
 
     async def _changed(self, state: RunState, task: RoleTask, result: ChangeResult) -> Update:
         """Read what a role handed over; an empty change ends the run."""
-        update = _spent(state, task, result)
+        update = role_tasks.spent(state, task, result)
         change = None
         if result.change:
             change = await self.services.repositories.read_change(
@@ -272,8 +287,8 @@ class Nodes:
             )
             return update | {"change": None, "outcome": outcome}
         event = ChangeUpdated(digest=change.ref.digest, files=change.files)
-        _emit()(event.keyed(f"change:{task.step}"))
-        named = _named(change, state.get("change"), result)
+        emit_of_node()(event.keyed(f"change:{task.step}"))
+        named = role_tasks.named_change(change, state.get("change"), result)
         return update | {"change": named, "validation": None, "review": None}
 
 
@@ -300,12 +315,11 @@ def _answer_to(question: dict[str, Any]) -> Approval:
             return answer
 
 
-def _deadline(state: RunState) -> float:
-    """When the run's time ends; a clock that was set back gives no step more than all of it."""
-    return min(state["deadline"], time.time() + state["limits"].timeout_s)
+def _with(state: RunState, update: Update) -> RunState:
+    return {**state, **update}  # type: ignore[typeddict-item]
 
 
-def _emit() -> Emit:
+def emit_of_node() -> Emit:
     writer = get_stream_writer()
     return lambda event: writer({"key": event.key, **event.data()})
 
@@ -331,20 +345,3 @@ def _change(state: RunState) -> Change:
     if change is None:
         raise InvalidRequest("There is no change to go on with.", "Start a new run.")
     return change
-
-
-def _spent(
-    state: RunState, task: RoleTask, result: PlannerResult | ChangeResult | ReviewerResult
-) -> Update:
-    """What every role call changes: the step, the money, and where a limit stopped it."""
-    update = {"step": task.step, "spent": state["spent"] + result.spend}
-    if result.stopped:
-        update["stopped"] = Stopped(why=result.stopped, node=NODE_OF_ROLE[task.role])
-    return update | {"spent_before": state["spent"]}
-
-
-def _named(change: Change, before: Change | None, result: ChangeResult) -> Change:
-    """The first title stays the change's title; each later role adds to the summary."""
-    title = before.title if before and before.title else result.title
-    summary = "\n\n".join(filter(None, (before.summary if before else "", result.summary)))
-    return change.model_copy(update={"title": title, "summary": summary})

@@ -1,0 +1,79 @@
+"""What a base's trees need before its checks can run, and what of it could be had."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from graph.values import FolderCommand, Value, commands_of
+
+SetupSource = Literal["caller", "repository", "rule", "model"]
+SetupStatus = Literal["ok", "failed", "left_out", "skipped"]
+VENVS: Final = "/home/agent/venvs/"
+"""Where set-up makes Python environments, outside of the repository."""
+
+
+class EnvironmentCommand(FolderCommand):
+    """One command of set-up and how it ended; `output` holds its last lines where it failed."""
+
+    source: SetupSource = "rule"
+    status: SetupStatus = "ok"
+    duration_ms: int = 0
+    output: str = ""
+
+
+class LeftOut(Value):
+    """A part of set-up that could not be had, and why: a sentence, or the last lines of a tool."""
+
+    what: str
+    why: str
+
+
+class Environment(Value):
+    """What makes a new tree of a base ready.
+
+    `tools` are versions by name. `paths` go before `PATH` for commands in a folder and below it
+    (empty: the top), `variables` to every command. `key` names what is kept of it, of all that
+    set-up may have read; `kept`: it was there from before. `maker` is the run whose model turn
+    found the commands, or empty.
+    """
+
+    commands: tuple[EnvironmentCommand, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    tools: Mapping[str, str] = {}
+    paths: Mapping[str, tuple[str, ...]] = {}
+    variables: Mapping[str, str] = {}
+    kept: bool = False
+    key: str = ""
+    maker: str = ""
+
+    @property
+    def setup(self) -> tuple[FolderCommand, ...]:
+        """The commands that make a tree ready, in their order."""
+        return tuple(
+            FolderCommand(command=command.command, folder=command.folder)
+            for command in self.commands
+            if command.status == "ok"
+        )
+
+    def paths_in(self, folder: str) -> tuple[str, ...]:
+        """What goes before `PATH` in a folder: its own, else of the nearest above that has any."""
+        while folder not in self.paths and folder:
+            folder = folder.rpartition("/")[0]
+        return self.paths.get(folder, ())
+
+    def venvs_in(self, folder: str) -> list[str]:
+        """The Python environments whose programs a folder's commands find."""
+        found = [path for path in self.paths_in(folder) if path.startswith(VENVS)]
+        return [path.removesuffix("/bin") for path in found]
+
+
+NO_ENVIRONMENT: Final = Environment()
+
+
+def environment_of(commands: Iterable[FolderCommand | str]) -> Environment:
+    """An environment that these commands make."""
+    return Environment(
+        commands=tuple(
+            EnvironmentCommand(command=made.command, folder=made.folder, source="caller")
+            for made in commands_of(commands)
+        )
+    )

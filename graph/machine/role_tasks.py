@@ -1,0 +1,78 @@
+"""What a role is called with, by the state of its run, and what its answer changes there."""
+
+import time
+from typing import Any, Final
+
+from graph.machine import edges
+from graph.preparation import Wanted
+from graph.spending import Budget
+from graph.state import RunState
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.values import NODE_OF_ROLE, Change, GateFinding, RoleName, Stopped
+
+_PUBLISH_RESERVE_S: Final = 60.0
+
+
+def task_of(
+    state: RunState, role: RoleName, fence: int, gate: tuple[GateFinding, ...] = ()
+) -> RoleTask:
+    """One call of a role."""
+    limits, change, approval = state["limits"], state.get("change"), state.get("approval")
+    reserve = min(_PUBLISH_RESERVE_S, limits.timeout_s * 0.1)
+    return RoleTask(
+        run_id=state["run_id"],
+        role=role,
+        step=state["step"] + 1,
+        fence=fence,
+        prompt=state["prompt"],
+        base=state["base"],
+        budget=Budget(
+            max_cost_usd=limits.max_cost_usd or None,
+            max_tokens=limits.max_tokens or None,
+            deadline=deadline_of(state) - reserve,
+            spent=state["spent"],
+        ),
+        model=state.get("model"),
+        plan=state.get("plan"),
+        feedback=approval.feedback if approval and role == "planner" else "",
+        change=change.ref if change else None,
+        checks=tuple(check.shell for check in edges.checks_of(state)),
+        environment=state.get("environment"),
+        baseline=state.get("baseline"),
+        validation=state.get("validation"),
+        review=state.get("review"),
+        gate=gate,
+    )
+
+
+def wanted_by(state: RunState) -> Wanted:
+    """What a run wants to be ready before its change is made and judged."""
+    return Wanted(
+        run_id=state["run_id"],
+        base=state["base"],
+        setup=tuple(state.get("setup") or ()),
+        checks=tuple(check for check in state["checks"] if check.source != "plan"),
+        deadline=deadline_of(state),
+    )
+
+
+def deadline_of(state: RunState) -> float:
+    """When the run's time ends; a clock that was set back gives no step more than all of it."""
+    return min(state["deadline"], time.time() + state["limits"].timeout_s)
+
+
+def spent(
+    state: RunState, task: RoleTask, result: PlannerResult | ChangeResult | ReviewerResult
+) -> dict[str, Any]:
+    """What every role call changes: the step, the money, and where a limit stopped it."""
+    update = {"step": task.step, "spent": state["spent"] + result.spend}
+    if result.stopped:
+        update["stopped"] = Stopped(why=result.stopped, node=NODE_OF_ROLE[task.role])
+    return update | {"spent_before": state["spent"]}
+
+
+def named_change(change: Change, before: Change | None, result: ChangeResult) -> Change:
+    """The first title stays the change's title; each later role adds to the summary."""
+    title = before.title if before and before.title else result.title
+    summary = "\n\n".join(filter(None, (before.summary if before else "", result.summary)))
+    return change.model_copy(update={"title": title, "summary": summary})

@@ -1,0 +1,51 @@
+"""Tokens and money: what replies cost, and what a run may still spend."""
+
+from pydantic import ConfigDict
+
+from graph.values import Value
+
+
+class Usage(Value):
+    """Tokens as the Messages API counts them, added up."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=None)
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            **{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields}
+        )
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, read from cache or not."""
+        return sum(getattr(self, name) for name in Usage.model_fields)
+
+
+class Spend(Value):
+    """What replies have cost so far; `cost_usd` is None once a model without a known price ran."""
+
+    usage: Usage = Usage()
+    cost_usd: float | None = 0.0
+    turns: int = 0
+
+    def __add__(self, other: "Spend") -> "Spend":
+        known = self.cost_usd is not None and other.cost_usd is not None
+        cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
+        return Spend(usage=self.usage + other.usage, cost_usd=cost, turns=self.turns + other.turns)
+
+
+class Budget(Value):
+    """The run's one pot: limits of the whole run, what earlier steps spent, and the wall clock.
+
+    `max_cost_usd` and `max_tokens` are None without a limit; `deadline` is Unix seconds.
+    """
+
+    max_cost_usd: float | None
+    max_tokens: int | None
+    deadline: float
+    spent: Spend = Spend()

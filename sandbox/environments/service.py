@@ -1,0 +1,68 @@
+"""The environment of a base: its commands are found, run, and what they leave is kept."""
+
+import asyncio
+import time
+
+from graph import (
+    Base,
+    Emit,
+    Environment,
+    EnvironmentCommand,
+    Environments,
+    LeftOut,
+    commands_of,
+    unheard,
+)
+from sandbox.core.protocol import Sandboxes, TreeSpec
+from sandbox.discovery.find_setup import found_setup, try_setup
+from sandbox.discovery.read_facts import read_facts
+from sandbox.discovery.repository_config import read_own_settings
+from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
+
+
+class SandboxEnvironments(Environments):
+    """Makes environments in trees of their own, which are gone when it returns.
+
+    `networked`: set-up reaches package hosts, so that what lock files name can be installed.
+    """
+
+    def __init__(self, *, sandboxes: Sandboxes, networked: bool) -> None:
+        self._sandboxes = sandboxes
+        self._networked = networked
+
+    async def prepare(
+        self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
+    ) -> Environment:
+        async with asyncio.timeout(deadline - time.time()):
+            return await self._prepare(run_id, base, setup, emit)
+
+    async def _prepare(
+        self, run_id: str, base: Base, setup: tuple[str, ...], emit: Emit
+    ) -> Environment:
+        tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
+        try:
+            sandbox = await self._sandboxes.open(run_id, tree)
+            facts = await read_facts(sandbox, base)
+        finally:
+            await self._sandboxes.discard(run_id, tree.name)
+        asked = await asyncio.to_thread(_asked, facts, setup)
+        if asked or not self._networked:
+            return Environment(commands=asked)
+        tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
+        return Environment(
+            commands=tuple(
+                EnvironmentCommand(command=command.command, folder=command.folder)
+                for command in tried.setup
+            ),
+            left_out=tuple(LeftOut(what="set-up", why=note) for note in tried.notes),
+        )
+
+
+def _asked(facts: Facts, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:
+    """What the caller asks for, then what the repository says itself."""
+    own = read_own_settings(facts.files.get(OWN_SETTINGS, "")).setup or ()
+    return tuple(
+        EnvironmentCommand(command=made.command, folder=made.folder, source=source)
+        for source, texts in (("caller", setup), ("repository", own))
+        for made in commands_of(texts)
+    )
