@@ -81,3 +81,11 @@ def test_settings_are_named_as_they_are() -> None:
     known = fields | {f"CODING_AGENT_{name}" for name in fields}
     named = set(re.findall(r"\b(?:CODING_AGENT|OTEL)_[A-Z_]+[A-Z]\b", OPERATIONS + RELIABILITY))
     assert named - known == set()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_path_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rooms = "graph|sandbox|forge|roles|runs|api|wiring|demo|tests|benchmarks|coding_agent"
+    named = set(re.findall(rf"`((?:{rooms})/[\w./-]*)`", text))
+    assert {path for path in named if not (ROOT / path).exists()} == set()
