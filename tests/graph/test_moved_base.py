@@ -14,9 +14,9 @@ from tests.standins.services.scripted_services import (
     UNAVAILABLE,
     Script,
 )
+from tests.support.graph.driven import REQUEST, Driven
 
 JUDGED = ["validate", "review", "publish"]
-from tests.support.graph.driven import REQUEST, Driven
 
 
 async def test_the_change_is_validated_and_reviewed_again_on_the_newer_base() -> None:
