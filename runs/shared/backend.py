@@ -89,9 +89,9 @@ class StorageBackend:
     live: Table
     """A row for each run that has not ended."""
     ended: Table
-    """An entry for each end and removal of a run, until it is compacted into a page."""
-    pages: Table
-    """Rows of ended runs, hundreds an entry."""
+    """An entry for each end of an attempt, and for each removal until it is counted."""
+    totals: Table
+    """What the events of removed runs added up to, a version an entry."""
     keys: Table
     """Idempotency keys."""
     removed: Table

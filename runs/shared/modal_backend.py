@@ -24,7 +24,7 @@ _NAMES: Final = {
     "changes": "coding-agent-changes",
     "live": "coding-agent-live",
     "ended": "coding-agent-ended",
-    "pages": "coding-agent-pages",
+    "totals": "coding-agent-totals",
     "keys": "coding-agent-keys",
     "removed": "coding-agent-removed",
 }

@@ -1,16 +1,15 @@
 """Which runs there are, found and counted without reading their records.
 
-What goes on has a row of its own, and so has each end of an attempt until the janitor compacts it
-into a page. Reading goes from live rows over ends to pages, the way that a row takes.
+A run that goes on has a row, and so has each end of an attempt. A listing reads all rows.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
 from zlib import crc32
 
 from graph import FINAL_STATUSES, Status
@@ -18,7 +17,6 @@ from runs.model.event_totals import EventTotals
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID, first_id_at, made_at
 from runs.shared.backend import StorageBackend
-from runs.shared.index_pages import PAGE_ROWS, Contents, Page, Pages
 from runs.shared.index_row import IndexRow, removal_key, removed_run_of
 from runs.shared.run_version import RunVersion
 from runs.shared.version_chain import VersionChain
@@ -32,41 +30,59 @@ _AT_ONCE: Final = 50
 _ROUND_S: Final = 600.0
 _ROUNDS: Final = 144
 """As many as a day has."""
+_NEWEST: Final = "newest"
+_KEPT: Final = 3
+
+
+@dataclass(frozen=True)
+class RemovedTotals:
+    """What the events of removed runs added up to. `keys` were counted last and may still be there.
+
+    Of those who would write the next version one does, as of the versions of a run.
+    """
+
+    version: int = 0
+    totals: EventTotals = field(default_factory=EventTotals)
+    keys: frozenset[str] = frozenset()
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "totals": self.totals.dump(),
+            "keys": sorted(self.keys),
+        }
+
+    @classmethod
+    def load(cls, kept: dict[str, Any]) -> "RemovedTotals":
+        return cls(kept["version"], EventTotals.load(kept["totals"]), frozenset(kept["keys"]))
 
 
 @dataclass(frozen=True)
 class _EndedRuns:
-    """What was read of ended runs: ends by key, and the pages. Rows of `runs` count, or `gone`."""
+    """Ends by key, the ids of removed runs, and what those added up to that are counted already."""
 
     ends: dict[str, IndexRow] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
-    contents: Contents | None = None
+    removed: RemovedTotals = field(default_factory=RemovedTotals)
 
     @property
-    def not_compacted(self) -> dict[str, IndexRow]:
-        compacted = self.contents.compacted if self.contents else frozenset[str]()
-        return {key: row for key, row in self.ends.items() if key not in compacted}
+    def not_counted(self) -> dict[str, IndexRow]:
+        return {key: row for key, row in self.ends.items() if key not in self.removed.keys}
 
 
 class RunIndex:
     """The rows of runs that go on, and of those that have ended.
 
     A row follows its record: between the two it may say what was true a moment ago. What was read
-    is told again for `fresh_s`.
+    is answered again for `fresh_s` seconds.
     """
 
     def __init__(
-        self,
-        backend: StorageBackend,
-        chain: VersionChain,
-        *,
-        page_rows: int = PAGE_ROWS,
-        fresh_s: float = _FRESH_S,
+        self, backend: StorageBackend, chain: VersionChain, *, fresh_s: float = _FRESH_S
     ) -> None:
         self._fresh_s = fresh_s
         self._backend = backend
         self._chain = chain
-        self._pages = Pages(backend.pages, page_rows)
         self._live: tuple[float, list[IndexRow]] = (0.0, [])
         self._ended: tuple[float, _EndedRuns] = (0.0, _EndedRuns())
         self._archived_at = 0.0
@@ -84,7 +100,7 @@ class RunIndex:
         self._forget_read()
 
     async def remove(self, run_id: str) -> None:
-        """Its end stays, until what it adds up to is compacted."""
+        """Its ends stay, until what they add up to is counted among removed runs."""
         await self._backend.ended.put(removal_key(run_id), {})
         await self._backend.live.pop(run_id)
         self._forget_read()
@@ -97,57 +113,29 @@ class RunIndex:
             self._live = (time.monotonic(), rows)
         return rows
 
+    async def all(self) -> list[IndexRow]:
+        """The row of each run, newest first."""
+        live = await self.live()
+        ended = await self._read_ended()
+        if not ended.ends and await self._restore():
+            live, ended = await self.live(), await self._read_ended()
+        rows = _newest_rows((*live, *ended.not_counted.values()))
+        return [rows[run_id] for run_id in sorted(rows, reverse=True) if run_id not in ended.gone]
+
     async def find(self, query: RunQuery) -> list[Run]:
         """The runs that a query asks for, newest first."""
+        rows = (row.run_id for row in await self.all() if row.matches(query))
         found: list[Run] = []
-        async with aclosing(self._matching_rows(query)) as rows:
-            while len(found) < query.limit:
-                some = [row.run_id async for row in _take(rows, query.limit - len(found))]
-                versions = await asyncio.gather(*map(self._chain.newest, some))
-                runs = [version.run for version in versions if version]
-                found += [run for run in runs if query.status in (None, run.status)]
-                if not some:
-                    break
+        while some := list(islice(rows, query.limit - len(found))):
+            versions = await asyncio.gather(*map(self._chain.newest, some))
+            runs = [version.run for version in versions if version]
+            found += [run for run in runs if query.status in (None, run.status)]
         return found
-
-    async def _matching_rows(self, query: RunQuery) -> AsyncGenerator[IndexRow, None]:
-        """The rows that a query asks for, newest first; pages are read as far as it goes on."""
-        fresh, gone, contents = await self._read_state()
-        stack = sorted(
-            (row for row in fresh.values() if row.matches(query)), key=lambda row: row.run_id
-        )
-        for page in reversed(contents.pages):
-            if (query.before and page.first >= query.before) or (
-                query.status and query.status not in page.statuses
-            ):
-                continue
-            while stack and stack[-1].run_id > page.last:
-                yield stack.pop()
-            rows = await self._rows_of(page)
-            older = [
-                row
-                for run_id, row in rows.items()
-                if run_id not in fresh and run_id not in gone and row.matches(query)
-            ]
-            while stack and stack[-1].run_id >= page.first:
-                older.append(stack.pop())
-            for row in sorted(older, key=lambda row: row.run_id, reverse=True):
-                yield row
-        while stack:
-            yield stack.pop()
-
-    async def all(self) -> list[IndexRow]:
-        return [row async for row in self._matching_rows(RunQuery())]
 
     async def started_since(self, owner: str, since: float) -> list[IndexRow]:
         """The rows of runs that `owner` started since then (Unix seconds)."""
-        found = []
-        async with aclosing(self._matching_rows(RunQuery(owner=owner))) as rows:
-            async for row in rows:
-                if row.run_id < first_id_at(since):
-                    break
-                found.append(row)
-        return found
+        first = first_id_at(since)
+        return [row for row in await self.all() if row.owner == owner and row.run_id >= first]
 
     async def of_status(self, statuses: Collection[Status]) -> list[IndexRow]:
         rows = await (self.all() if FINAL_STATUSES & set(statuses) else self.live())
@@ -155,32 +143,26 @@ class RunIndex:
 
     async def count(self) -> dict[Status, int]:
         """How many runs there are of each status."""
-        fresh, gone, contents = await self._read_state()
-        counts = Counter(row.status for row in fresh.values())
-        for page in contents.pages:
-            counts.update(page.statuses)
-        for run_id in {*fresh, *gone}:
-            if compacted := await self._compacted_row(contents, run_id):
-                counts[compacted.status] -= 1
-        return {status: number for status, number in counts.items() if number > 0}
+        return dict(Counter(row.status for row in await self.all()))
 
     async def totals(self) -> EventTotals:
         """What the events of all runs have added up to, of removed ones too."""
         live = await self.live()
         versions = await asyncio.gather(*(self._chain.newest(row.run_id) for row in live))
-        ended_runs = await self._read_ended()
-        total = (ended_runs.contents or Contents()).totals.copy()
-        for row in ended_runs.not_compacted.values():
+        ended = await self._read_ended()
+        total = ended.removed.totals.copy()
+        for row in ended.not_counted.values():
             total.add(row.totals)
+        counted = {*ended.ends, *ended.removed.keys}
         for version in versions:
-            if version and not await self._is_counted(IndexRow.of(version), ended_runs):
+            if version and not (version.run.final and IndexRow.of(version).key in counted):
                 total.add(version.totals)
         return total
 
     async def refresh(self, now: float) -> None:
-        """Let rows say what the records say, and keep both from expiring; compact ends into pages.
+        """Let rows say what the records say, keep both from expiring, and count removed runs.
 
-        Those of runs that go on each time, each of the others once a day.
+        Rows of runs that go on each time, each of the others once a day.
         """
         await self._restore()
         for row in await self.live():
@@ -189,7 +171,7 @@ class RunIndex:
         for row in await self.all():
             if row.final and crc32(row.run_id.encode()) % _ROUNDS == share:
                 await self._renew(row)
-        await self._compact()
+        await self._count_removed()
 
     async def _renew(self, row: IndexRow) -> None:
         """Correct a row that says other than its record."""
@@ -197,58 +179,40 @@ class RunIndex:
         if version is None:
             if made_at(row.run_id) < time.time() - _ENTERED_S:
                 await self.remove(row.run_id)
-        elif await self._is_counted(IndexRow.of(version), await self._read_ended()):
-            if not row.final:
+        elif (true := IndexRow.of(version)) != row:
+            if true.final and true.key in (await self._read_ended()).ends:
                 await self._backend.live.pop(row.run_id)
-        elif IndexRow.of(version) != row:
-            await self.record(version)
+            else:
+                await self.record(version)
 
-    async def _compact(self) -> None:
+    async def _count_removed(self) -> None:
+        """Put what removed runs added up to into one entry, and remove theirs."""
         self._forget_read()
-        ended_runs = await self._read_ended()
-        keys = {*ended_runs.ends, *map(removal_key, ended_runs.gone)}
-        done = keys & (ended_runs.contents.compacted if ended_runs.contents else set())
-        if keys - done or ended_runs.contents is None:
-            gone = frozenset(
-                [run_id for run_id in ended_runs.gone if await self._chain.newest(run_id) is None]
-            )
-            compacted = await self._pages.compact(
-                ended_runs.contents or Contents(),
-                ended=ended_runs.not_compacted,
-                gone=gone,
-                keys=frozenset(keys),
-            )
-            if not compacted:
+        ended = await self._read_ended()
+        gone = {each for each in ended.gone if await self._chain.newest(each) is None}
+        keys = {key for key, row in ended.ends.items() if row.run_id in gone}
+        keys |= {removal_key(run_id) for run_id in gone}
+        if keys - ended.removed.keys:
+            totals = ended.removed.totals.copy()
+            for key in keys & ended.not_counted.keys():
+                totals.add(ended.ends[key].totals)
+            following = RemovedTotals(ended.removed.version + 1, totals, frozenset(keys))
+            if not await self._backend.totals.add(_entry(following.version), following.dump()):
                 return
+            await self._backend.totals.put(_NEWEST, following.dump())
+            await self._backend.totals.pop(_entry(following.version - _KEPT))
         await self._pop(keys)
         self._forget_read()
 
     async def _pop(self, keys: Collection[str]) -> None:
         """Some at a time: there may be thousands."""
-        left = list(keys)
-        while some := left[:_AT_ONCE]:
+        left = iter(keys)
+        while some := list(islice(left, _AT_ONCE)):
             await asyncio.gather(*map(self._backend.ended.pop, some))
-            left = left[_AT_ONCE:]
-
-    async def _read_state(self) -> tuple[dict[str, IndexRow], frozenset[str], Contents]:
-        """The rows that stand beside the pages, or for rows in them; removed runs; the pages."""
-        live = await self.live()
-        ended_runs = await self._read_ended()
-        if ended_runs.contents is None and await self._restore():
-            live, ended_runs = await self.live(), await self._read_ended()
-        fresh = _newest_rows((*live, *ended_runs.not_compacted.values()))
-        contents = ended_runs.contents or Contents()
-        for row in list(fresh.values()):
-            compacted = await self._compacted_row(contents, row.run_id)
-            if row.run_id in ended_runs.gone or (
-                compacted and compacted.precedence >= row.precedence
-            ):
-                del fresh[row.run_id]
-        return fresh, ended_runs.gone, contents
 
     async def _read_ended(self) -> _EndedRuns:
         """Read after what goes on, so that a run which ends meanwhile is seen once at least."""
-        read_at, ended_runs = self._ended
+        read_at, ended = self._ended
         if read_at < self._live[0] or time.monotonic() - read_at > self._fresh_s:
             read_at, ends, gone = time.monotonic(), dict[str, IndexRow](), set[str]()
             async for key, value in self._backend.ended.items():
@@ -256,60 +220,34 @@ class RunIndex:
                     gone.add(run_id)
                 else:
                     ends[key] = IndexRow.load(value)
-            ended_runs = _EndedRuns(ends, frozenset(gone), await self._pages.contents())
-            self._ended = (read_at, ended_runs)
-        return ended_runs
+            ended = _EndedRuns(ends, frozenset(gone), await self._removed_totals())
+            self._ended = (read_at, ended)
+        return ended
 
-    async def _rows_of(self, page: Page) -> dict[str, IndexRow]:
-        """A page's rows; where it has gone, the contents are read again the next time."""
-        rows = await self._pages.rows(page)
-        if rows is None:
-            self._forget_read()
-        return rows or {}
+    async def _removed_totals(self) -> RemovedTotals:
+        kept = await self._backend.totals.get(_NEWEST)
+        while kept and (following := await self._backend.totals.get(_entry(kept["version"] + 1))):
+            kept = following
+        return RemovedTotals.load(kept) if kept else RemovedTotals()
 
     async def _restore(self) -> bool:
         """Note the runs that only the archive knows; whether there were any."""
         if time.monotonic() - self._archived_at < _ARCHIVE_FRESH_S:
             return False
         self._archived_at = time.monotonic()
-        known = {row.run_id for row in await self.all()}
-        ended_runs = await self._read_ended()
+        live, ended = await self.live(), await self._read_ended()
+        known = {row.run_id for row in (*live, *ended.ends.values())} | ended.gone
         found = False
         for run_id in await self._backend.archive.names("runs"):
-            if not RUN_ID.fullmatch(run_id) or run_id in known or run_id in ended_runs.gone:
+            if not RUN_ID.fullmatch(run_id) or run_id in known:
                 continue
             if version := await self._chain.restore(run_id):
-                counted = ended_runs.contents is not None and version.run.final
-                await self.record(replace(version, totals=EventTotals()) if counted else version)
+                await self.record(version)
                 found = True
         return found
 
-    async def _is_counted(self, row: IndexRow, ended_runs: _EndedRuns) -> bool:
-        """Whether what an end adds up to is counted among the ended."""
-        if not row.final:
-            return False
-        contents = ended_runs.contents or Contents()
-        compacted = await self._compacted_row(contents, row.run_id)
-        return row.key in {*ended_runs.ends, *contents.compacted} or bool(
-            compacted and compacted.precedence >= row.precedence
-        )
-
-    async def _compacted_row(self, contents: Contents, run_id: str) -> IndexRow | None:
-        """The run's row in a page."""
-        page = contents.page_of(run_id)
-        return (await self._rows_of(page)).get(run_id) if page else None
-
     def _forget_read(self) -> None:
         self._live, self._ended = (0.0, []), (0.0, _EndedRuns())
-
-
-async def _take(rows: AsyncIterator[IndexRow], most: int) -> AsyncIterator[IndexRow]:
-    """As many as are asked for; the rest can be read on."""
-    for _ in range(most):
-        try:
-            yield await anext(rows)
-        except StopAsyncIteration:
-            return
 
 
 def by_waiting_time(row: IndexRow) -> tuple[float, str]:
@@ -332,3 +270,7 @@ def _finds_the_same(one: IndexRow, other: IndexRow) -> bool:
         return other.final and one.attempt == other.attempt
     moved = one.status == "waiting" or one.queued_at != other.queued_at
     return one.status == other.status and not moved
+
+
+def _entry(version: int) -> str:
+    return f"{_NEWEST}/{version}"
