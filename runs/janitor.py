@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from graph import FINAL_STATUSES
-from graph.errors import CodingAgentError, RunError
+from graph.errors import RunError
 from runs.driving.run_files import RunFiles
 from runs.model import transitions
 from runs.model.removed_run import KEPT_S
@@ -49,23 +49,25 @@ class Janitor:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            try:
-                await self.round(time.time())
-            except (CodingAgentError, OSError):
-                log.exception("cannot tidy up")
+            await self.round(time.time())
             await asyncio.sleep(_ROUND_S)
 
     async def round(self, now: float) -> None:
+        """Do all that is due at `now` (Unix seconds). What cannot be done keeps nothing else."""
+        for step in (self._expire, self._remove_old, self._forget, self._remove_strays):
+            await _log_failure(step(now), "cannot tidy up")
+        await _log_failure(self._on_round(now), "cannot tidy up")
+
+    async def _expire(self, now: float) -> None:
         for run_id in await self._store.unchanged_since({"waiting"}, now - WAITING_S):
-            await self._give_up(run_id, now)
+            await _log_failure(self._give_up(run_id, now), f"run {run_id} still waits")
+
+    async def _remove_old(self, now: float) -> None:
         for run_id in await self._store.unchanged_since(FINAL_STATUSES, now - self._keep_s):
-            try:
-                await self._delete(run_id)
-            except CodingAgentError as error:
-                log.warning("run %s stays: %s", run_id, error)
+            await _log_failure(self._delete(run_id), f"run {run_id} stays")
+
+    async def _forget(self, now: float) -> None:
         await self._store.forget(now - KEPT_S)
-        await self._remove_strays(now)
-        await self._on_round(now)
 
     async def _give_up(self, run_id: str, now: float) -> None:
         lease = self._lease()
@@ -82,5 +84,16 @@ class Janitor:
         for run_id in await self._files.unchanged_since(now - _DAY_S):
             if await self._store.get(run_id) is None:
                 log.info("removing the folder %s, which belongs to no run", run_id)
-                await self._on_delete(run_id)
-                await self._files.remove(run_id)
+                await _log_failure(self._remove_stray(run_id), f"the folder {run_id} stays")
+
+    async def _remove_stray(self, run_id: str) -> None:
+        await self._on_delete(run_id)
+        await self._files.remove(run_id)
+
+
+async def _log_failure(work: Awaitable[None], what: str) -> None:
+    """Whatever goes wrong is logged; it is tried again in the next round."""
+    try:
+        await work
+    except Exception:
+        log.exception("%s", what)

@@ -22,7 +22,7 @@ from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.janitor import Janitor
 from runs.model import transitions
 from runs.model.log_entry import Entry
-from runs.model.operator_limits import ServiceConfig, digest_of
+from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, digest_of
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID, new_run_id
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
@@ -31,6 +31,7 @@ from runs.model.service_stats import ServiceStats
 from runs.model.transitions import Admission
 from runs.store.event_log import EventLog
 from runs.store.protocol import IdempotencyKey, Observer, QueueState, RunQuery, Store
+from runs.store.supervise import supervise
 
 if TYPE_CHECKING:
     from runs.driving.run_driver import Builder
@@ -98,9 +99,10 @@ class RunService:
 
     async def __aenter__(self) -> Self:
         await self._store.open(picks_up=self._pick_up)
-        self._tasks.append(asyncio.create_task(self._dispatch.run()))
+        work = {"the dispatcher of runs": self._dispatch.run}
         if self._pick_up:
-            self._tasks.append(asyncio.create_task(self._janitor.run()))
+            work["the janitor"] = self._janitor.run
+        self._tasks += [asyncio.create_task(supervise(*each)) for each in work.items()]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -229,23 +231,14 @@ class RunService:
         self,
         run_id: str,
         caller: Caller,
-        *,
-        max_cost_usd: float | None = None,
-        max_fix_rounds: int | None = None,
-        timeout_s: int | None = None,
+        limits: RaisedLimits = NO_RAISE,
     ) -> RunRecord:
         """Carry a run on after an end, or one that nobody drives.
 
         Raises RunActive, RunFinished or RequestError.
         """
         run = await self._visible_run(run_id, caller)
-        asked = {
-            "max_cost_usd": max_cost_usd,
-            "max_fix_rounds": max_fix_rounds,
-            "timeout_s": timeout_s,
-        }
-        given = {name: value for name, value in asked.items() if value is not None}
-        request = self._config.with_limits(run.request, given)
+        request = self._config.with_limits(run.request, limits.given())
         holders = await self._holders()
         admission = await self._admit(run_id)
         step = partial(

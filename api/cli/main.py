@@ -214,7 +214,7 @@ def resume(
 
     It goes on from where it stopped, and the command stays to its end. Ctrl-C cancels the run.
     """
-    from api.client.runs_protocol import RaisedLimits
+    from runs.model import RaisedLimits
 
     limits = RaisedLimits(max_cost, max_fix_rounds, timeout)
     _watch_run(

@@ -9,13 +9,13 @@ from pathlib import Path
 from api.cli.ctrl_c import interruptible
 from api.cli.plan_prompt import PlanHint, PlanQuestion
 from api.cli.run_arguments import RunOrder
-from api.client.runs_protocol import RaisedLimits, Runs
+from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
 from graph import Approval, Decision
 from graph.errors import CodingAgentError, RunNotWaiting
-from runs.model import RESUMABLE
+from runs.model import RESUMABLE, RaisedLimits
 
 
 class WatchedRun:

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, ClassVar, Final, cast
 
-from api.client.runs_protocol import RaisedLimits, View
+from api.client.runs_protocol import View
 from graph import Approval, RunRequest, Status
-from graph.errors import RunAbandoned
+from graph.errors import RunAbandoned, StoreError
 from runs import RunService
-from runs.model import Caller, LoggedEvent, RunRecord, rfc3339
+from runs.model import Caller, LoggedEvent, RaisedLimits, RunRecord, rfc3339
 
 _PATIENCE_S: Final = 2.0
 
@@ -46,7 +46,7 @@ class LocalRuns:
         missed = 0
         try:
             while not (await asyncio.wait((upcoming,), timeout=self._patience_s))[0]:
-                missed = missed + 1 if run_id in await self._service.abandoned() else 0
+                missed = missed + 1 if await self._is_abandoned(run_id) else 0
                 if missed > 1:  # at the first look a server may just be starting again
                     raise RunAbandoned(
                         f"Run {run_id} has not ended, and no process drives it.",
@@ -58,6 +58,13 @@ class LocalRuns:
             if not upcoming.done():
                 upcoming.cancel()
                 await asyncio.wait((upcoming,))
+
+    async def _is_abandoned(self, run_id: str) -> bool:
+        """A store that does not answer now says nothing of that."""
+        try:
+            return run_id in await self._service.abandoned()
+        except StoreError:
+            return False
 
     async def view(self, run_id: str) -> View:
         view = await self._service.view(run_id, self._caller)
@@ -83,13 +90,7 @@ class LocalRuns:
         await self._service.answer_plan(run_id, self._caller, answer)
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> None:
-        await self._service.resume(
-            run_id,
-            self._caller,
-            max_cost_usd=limits.max_cost_usd,
-            max_fix_rounds=limits.max_fix_rounds,
-            timeout_s=limits.timeout_s,
-        )
+        await self._service.resume(run_id, self._caller, limits)
 
     async def message(self, run_id: str, text: str) -> None:
         await self._service.message(run_id, self._caller, text)

@@ -15,9 +15,10 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 from pydantic.alias_generators import to_camel
 
-from api.client.runs_protocol import RaisedLimits, View
+from api.client.runs_protocol import View
 from api.client.server_error import ServerError
 from graph import Approval, Pauses, RetryPolicy, RunRequest, retry
+from runs.model import RaisedLimits
 
 _READ_TIMEOUT_S: Final = 45.0
 """Three times the pause between a stream's signs of life."""
@@ -136,12 +137,7 @@ class RemoteRuns:
         await self._call("POST", _path(run_id, "/plan"), json=body)
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> None:
-        asked = {
-            "maxCostUsd": limits.max_cost_usd,
-            "maxFixRounds": limits.max_fix_rounds,
-            "timeoutS": limits.timeout_s,
-        }
-        body = {name: value for name, value in asked.items() if value is not None}
+        body = {to_camel(name): value for name, value in limits.given().items()}
         await self._call("POST", _path(run_id, "/resume"), json=body)
 
     async def message(self, run_id: str, text: str) -> None:

@@ -1,22 +1,13 @@
 """What the commands need of runs, on this machine or on a server."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from graph import Approval, RunRequest
+from runs.model import RaisedLimits
 
 View = dict[str, Any]
 """A run as `GET /runs/{id}` answers it."""
-
-
-@dataclass(frozen=True)
-class RaisedLimits:
-    """Limits that a resumed run gets; None keeps the old one."""
-
-    max_cost_usd: float | None = None
-    max_fix_rounds: int | None = None
-    timeout_s: int | None = None
 
 
 class Runs(Protocol):

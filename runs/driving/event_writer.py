@@ -4,11 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
+from graph import Retry, RetryPolicy
+from graph.errors import StoreError
 from runs.model import transitions
-from runs.model.log_entry import Entry
+from runs.model.log_entry import Entry, entry
+from runs.model.run import Run
+from runs.store.patience import STORE_POLICY, when_available
 from runs.store.protocol import Store
 
 _BATCH: Final = 200
@@ -17,7 +20,8 @@ _BATCH: Final = 200
 class EventWriter:
     """Takes entries at once and writes them behind; `failed` is told why it can write no more.
 
-    Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called.
+    Where each writing costs much, it waits for `gather_s` for more, unless `flush` is called. A
+    store that cannot be written is waited for by `policy`; the log says then how long that took.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class EventWriter:
         on_failure: Callable[[Exception], None],
         *,
         gather_s: float = 0.0,
+        policy: RetryPolicy = STORE_POLICY,
     ) -> None:
         self._store = store
         self._run_id = run_id
@@ -37,6 +42,7 @@ class EventWriter:
         self._task: asyncio.Task[None] | None = None
         self._is_broken = False
         self._gather_s = gather_s
+        self._policy = policy
         self._wanted = asyncio.Event()
 
     def put(self, entry: Entry) -> None:
@@ -56,16 +62,41 @@ class EventWriter:
             while self._pending:
                 await self._gather()
                 batch = self._pending[:_BATCH]
-                step = partial(
-                    transitions.record, token=self._token, now=time.time(), entries=batch
-                )
-                await self._store.transact(self._run_id, step)
+                await self._record(batch)
                 del self._pending[: len(batch)]
         except Exception as error:  # noqa: BLE001 - handed on, whatever it is
             self._is_broken = True
             self._on_failure(error)
         finally:
             self._task = None
+
+    async def _record(self, batch: list[Entry]) -> None:
+        begun, failures = time.monotonic(), list[StoreError]()
+
+        def record(run: Run) -> transitions.Step:
+            told = self._waited(failures, time.monotonic() - begun) if failures else ()
+            entries = (*batch, *told)
+            return transitions.record(run, token=self._token, now=time.time(), entries=entries)
+
+        async def transact() -> None:
+            try:
+                await self._store.transact(self._run_id, record)
+            except StoreError as error:
+                failures.append(error)
+                raise
+
+        await when_available(transact, self._policy, what=f"the log of run {self._run_id}")
+
+    @staticmethod
+    def _waited(failures: list[StoreError], seconds: float) -> tuple[Entry, ...]:
+        """The event that tells of a wait that is over."""
+        event = Retry(
+            what="store",
+            attempt=len(failures) + 1,
+            wait_ms=round(seconds * 1000),
+            reason=failures[0].code,
+        )
+        return (entry(event),)
 
     async def _gather(self) -> None:
         if not self._gather_s:

@@ -16,6 +16,7 @@ from runs.model import transitions
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Lease, Run
 from runs.model.transitions import LEASE_S, LeaseLost
+from runs.store.patience import outlast
 from runs.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def make_local_dispatcher(
             limits=config.limits,
             clean_up=clean_up,
             hide=config.hide,
+            store_policy=outlast(config.store_wait_s),
         )
         return partial(RunDriver, context)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, cast
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
@@ -24,10 +24,9 @@ from graph import (
     RunState,
     failure_of,
     resume_command,
-    retry,
     span,
 )
-from graph.errors import StoreError, VersionChanged
+from graph.errors import VersionChanged
 from runs.driving.checkpoints import Checkpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
 from runs.driving.event_writer import EventWriter
@@ -38,15 +37,14 @@ from runs.model.current_run import CURRENT_RUN
 from runs.model.log_entry import Entry, hide_secrets
 from runs.model.run import STATE_VERSION, Lease, Run
 from runs.model.transitions import Ending, LeaseLost
-from runs.store.protocol import Store
+from runs.store.patience import STORE_POLICY, when_available
+from runs.store.protocol import Decide, Store
 
 log = logging.getLogger(__name__)
 
 Builder = StateGraph[RunState, None, RunRequest, RunState]
 Graph = CompiledStateGraph[RunState, None, RunRequest, RunState]
 Stop = Literal["cancelled", "drained", "failed", "lost"]
-
-_FINISH_POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class DriveContext:
     clean_up: CleanUp
     gather_s: float = 0.0
     """How long events are gathered before they are written together."""
+    store_policy: RetryPolicy = STORE_POLICY
+    """How long a store that cannot be written is waited for."""
     hide: Callable[[str], str] = str
     """Takes secrets out of a text; nothing should be there to take out."""
 
@@ -81,6 +81,7 @@ class RunDriver:
             lease.token,
             self._on_write_failure,
             gather_s=context.gather_s,
+            policy=context.store_policy,
         )
         self._reader = GraphEventReader(run, self._put)
         self._work: asyncio.Task[Ending | None] | None = None
@@ -139,8 +140,12 @@ class RunDriver:
         self._writer.put(hide_secrets(entry, self._context.hide))
 
     async def _release(self) -> None:
-        step = partial(transitions.release, token=self.token)
-        await self._context.store.transact(self.run_id, step)
+        await self._transact(partial(transitions.release, token=self.token))
+
+    async def _transact(self, decide: Decide) -> Run | None:
+        transact = partial(self._context.store.transact, self.run_id, decide)
+        what = f"run {self.run_id}"
+        return await when_available(transact, self._context.store_policy, what=what)
 
     def _decide_ending(self, work: "asyncio.Task[Ending | None]") -> Ending | None:
         """How the attempt ended; None where it goes on later."""
@@ -251,15 +256,17 @@ class RunDriver:
 
     async def _wait_for_answer(self, question: PlanQuestion) -> Run:
         """Wait for the answer to a plan, unless it is there; the run as it is then."""
-        store = self._context.store
-        step = partial(
-            transitions.wait,
-            token=self.token,
-            now=time.time(),
-            plan_id=question.plan_id,
-            plan=question.plan,
-        )
-        run = await store.transact(self.run_id, step) or await store.get(self.run_id)
+
+        def wait(run: Run) -> transitions.Step | None:
+            return transitions.wait(
+                run,
+                token=self.token,
+                now=time.time(),
+                plan_id=question.plan_id,
+                plan=question.plan,
+            )
+
+        run = await self._transact(wait) or await self._context.store.get(self.run_id)
         if run is None:
             raise LeaseLost(f"run {self.run_id} was removed")
         return run
@@ -267,17 +274,14 @@ class RunDriver:
     async def _finish(self, ending: Ending) -> None:
         """Log the end, then see to it that nothing of the attempt is left on the machine."""
 
-        async def finish() -> None:
-            step = partial(
-                transitions.finish,
-                token=self.token,
-                now=time.time(),
-                ending=ending,
-                node=self._reader.open_node,
-            )
-            await self._context.store.transact(self.run_id, step)
+        node = self._reader.open_node
 
-        await retry(finish, _FINISH_POLICY, on=StoreError)
+        def finish(run: Run) -> transitions.Step:
+            return transitions.finish(
+                run, token=self.token, now=time.time(), ending=ending, node=node
+            )
+
+        await self._transact(finish)
         if ending.status == "cancelled" or ending.error:
             await self._context.clean_up(self.run_id)
 

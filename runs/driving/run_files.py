@@ -60,5 +60,13 @@ def _find_old_folders(runs: Path, before: float) -> list[str]:
     return [
         path.name
         for path in runs.iterdir()
-        if RUN_ID.fullmatch(path.name) and path.stat().st_mtime < before
+        if RUN_ID.fullmatch(path.name) and _is_older(path, before)
     ]
+
+
+def _is_older(path: Path, before: float) -> bool:
+    """One that has gone meanwhile is not."""
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False

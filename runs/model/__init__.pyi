@@ -2,6 +2,7 @@ from .current_run import CURRENT_RUN as CURRENT_RUN
 from .event_totals import LAG_S as LAG_S
 from .event_totals import NODE_S as NODE_S
 from .event_totals import EventTotals as EventTotals
+from .operator_limits import RaisedLimits as RaisedLimits
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run import RESUMABLE as RESUMABLE
 from .run_id import RUN_ID as RUN_ID

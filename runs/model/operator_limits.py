@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,21 @@ from runs.model.run import Run
 _OPEN_LIMITS: Final = {"max_cost_usd": "maxCostUsd", "max_tokens": "maxTokens"}
 _FIRM_LIMITS: Final = {"max_fix_rounds": "maxFixRounds", "timeout_s": "timeoutS"}
 _ABSENT: Final[tuple[Any, ...]] = (None, "", [])
+
+
+@dataclass(frozen=True)
+class RaisedLimits:
+    """Limits that a resumed run gets; None keeps the old one."""
+
+    max_cost_usd: float | None = None
+    max_fix_rounds: int | None = None
+    timeout_s: int | None = None
+
+    def given(self) -> dict[str, float]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+NO_RAISE: Final = RaisedLimits()
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,8 @@ class ServiceConfig:
     """What a request's `allow` may name."""
     version: str
     keep_days: int
+    store_wait_s: float = 900.0
+    """How long a drive waits for a store that cannot be written."""
     hide: Callable[[str], str] = str
     """Takes the service's secrets out of a text."""
 

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.shared.backend import Tail
 from runs.shared.run_version import KeptEvent, RunVersion
+from runs.store.supervise import supervise
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,8 @@ class TailFollower:
         followed = self._runs.setdefault(run_id, FollowedRun())
         followed.watchers += 1
         if followed.reader is None:
-            followed.reader = asyncio.create_task(self._follow(run_id, followed))
+            follow = partial(self._follow, run_id, followed)
+            followed.reader = asyncio.create_task(supervise(f"the tail of run {run_id}", follow))
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ from graph.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, Versi
 Connection: TypeAlias = sqlite3.Connection
 T = TypeVar("T")
 
-_LOCKED_TIMEOUT_S: Final = 5.0
+LOCKED_S: Final = 5.0
 _CACHE_KIB: Final = 512
 """Of pages in memory, for each connection; the system keeps the file's too."""
 _PRIMARY: Final = 0xFF
@@ -66,7 +66,7 @@ def private_file(path: Path) -> None:
 class Database:
     """A connection. A function that was begun is carried through, whoever still waits for it."""
 
-    def __init__(self, path: Path, timeout_s: float = _LOCKED_TIMEOUT_S) -> None:
+    def __init__(self, path: Path, timeout_s: float = LOCKED_S) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")

@@ -18,7 +18,7 @@ from runs.model.run import Run
 from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
 from runs.model.transitions import Step
-from runs.sqlite.database import Connection, Database
+from runs.sqlite.database import LOCKED_S, Connection, Database
 from runs.sqlite.process_locks import ServiceLock
 from runs.sqlite.run_rows import (
     data_version,
@@ -31,6 +31,7 @@ from runs.sqlite.run_rows import (
 )
 from runs.sqlite.schema import MIGRATIONS
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
+from runs.store.supervise import supervise
 
 T = TypeVar("T")
 
@@ -70,14 +71,18 @@ _EVENTS_OF_TYPES: Final = """
 class SqliteStore:
     """A Store. Writes and reads have a connection each, so that neither waits for the other."""
 
-    def __init__(self, path: Path, *, migrations: Sequence[str] = MIGRATIONS) -> None:
+    def __init__(
+        self, path: Path, *, migrations: Sequence[str] = MIGRATIONS, timeout_s: float = LOCKED_S
+    ) -> None:
+        """`timeout_s`: how long one call waits where another process holds the store."""
         self._migrations = migrations
-        self._writer = Database(path)
-        self._reader = Database(path)
+        self._writer = Database(path, timeout_s)
+        self._reader = Database(path, timeout_s)
         self._lock = ServiceLock(path.parent / "services")
         self._listeners: list[Listener] = []
         self._observers: list[Observer] = []
         self._poller: asyncio.Task[None] | None = None
+        self._known_version = 0
 
     @property
     def service(self) -> str:
@@ -92,7 +97,8 @@ class SqliteStore:
         except BaseException:
             await self.close()
             raise
-        self._poller = asyncio.create_task(self._poll(version))
+        self._known_version = version
+        self._poller = asyncio.create_task(supervise("the look at other processes", self._poll))
 
     async def close(self) -> None:
         if self._poller:
@@ -277,7 +283,7 @@ class SqliteStore:
             for event in added:
                 observer(event)
 
-    async def _poll(self, known: int) -> None:
+    async def _poll(self) -> None:
         """Tell of what other processes have changed."""
         while True:
             await asyncio.sleep(_POLL_S)
@@ -286,6 +292,6 @@ class SqliteStore:
             except StoreError as error:
                 log.warning("cannot look for changes of other processes: %s", error)
                 continue
-            if version != known:
-                known = version
+            if version != self._known_version:
+                self._known_version = version
                 self._notify(None)

@@ -3,11 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
+from runs.store.patience import when_available
 from runs.store.protocol import Store
 
 _PAGE: Final = 64
@@ -66,7 +68,7 @@ class EventLog:
             while not self._closed:
                 change = self._change(run_id)  # before reading: what comes after it wakes
                 known = newest.after(after)
-                events = await self._store.events(run_id, after, _PAGE) if known is None else known
+                events = await self._read(run_id, after) if known is None else known
                 for event in events:
                     after = event.seq
                     yield event
@@ -75,7 +77,7 @@ class EventLog:
                 if known is not None:
                     await change.wait()
                     continue
-                run = await self._store.get(run_id)
+                run = await self._get(run_id)
                 if run is None or (run.final and after >= run.last_seq):
                     return
                 if after >= run.last_seq:
@@ -88,7 +90,7 @@ class EventLog:
         with self._store.watch(run_id):
             while True:
                 change = self._change(run_id)
-                run = await self._store.get(run_id)
+                run = await self._get(run_id)
                 left = end - loop.time()
                 if run is None or run.final or left <= 0 or self._closed:
                     return run
@@ -98,6 +100,15 @@ class EventLog:
                         await asyncio.sleep(_LOOK_AGAIN_S)
                 except TimeoutError:
                     continue
+
+    async def _read(self, run_id: str, after: int) -> list[LoggedEvent]:
+        read = partial(self._store.events, run_id, after, _PAGE)
+        return await when_available(read, what=f"a reader of run {run_id}")
+
+    async def _get(self, run_id: str) -> Run | None:
+        return await when_available(
+            partial(self._store.get, run_id), what=f"a reader of run {run_id}"
+        )
 
     def _change(self, run_id: str) -> asyncio.Event:
         """What the next change of a run sets; shared by all who wait for it."""

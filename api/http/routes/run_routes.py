@@ -20,6 +20,7 @@ from api.http.routes.request_models import MessageRequest, PlanAnswer, ResumeReq
 from api.http.routes.response_models import Accepted, RunView, dump
 from api.http.routes.sse import RunStream
 from graph.errors import RunFinished
+from runs.model import RaisedLimits
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 
@@ -141,15 +142,9 @@ async def resume_run(
     body: Annotated[ResumeRequest | None, Body()] = None,
 ) -> Response:
     """Carry a run on that ended before its work was done, from where it stopped."""
-    limits = body or ResumeRequest()
     await spend.check(service, caller.name)
-    await service.resume(
-        run.run_id,
-        caller,
-        max_cost_usd=limits.max_cost_usd,
-        max_fix_rounds=limits.max_fix_rounds,
-        timeout_s=limits.timeout_s,
-    )
+    limits = RaisedLimits(**(body or ResumeRequest()).model_dump())
+    await service.resume(run.run_id, caller, limits)
     return await _accepted(run, service, caller)
 
 

@@ -13,7 +13,6 @@ import pytest
 from api.cli.run_arguments import RunOrder
 from api.cli.watched_run import WatchedRun
 from api.client.local_runs import LocalRuns
-from api.client.runs_protocol import RaisedLimits
 from api.terminal.display.plain_display import PlainDisplay
 from api.terminal.display.run_display import RunDisplay
 from api.terminal.display.script_display import ResultDisplay
@@ -28,6 +27,7 @@ from graph.errors import (
 )
 from graph.run_request import RunRequest
 from graph.values import Approval
+from runs.model import RaisedLimits
 from tests.standins.services.run_service import House
 from tests.standins.services.scripted_services import FAILED
 from tests.support.polling import until

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from api.client.remote_runs import RemoteRuns
-from api.client.runs_protocol import RaisedLimits
 from api.client.server_error import ServerError
 from graph import RetryPolicy
 from graph.run_request import RunRequest
 from graph.values import Approval
+from runs.model import RaisedLimits
 from tests.standins.servers.one_run_server import (
     Answer,
     Cut,

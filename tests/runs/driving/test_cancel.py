@@ -25,6 +25,7 @@ from graph.errors import (
 from graph.events import Emit
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import Approval, GateReport
+from runs.model.operator_limits import RaisedLimits
 from tests.standins.services.run_service import (
     ME,
     House,
@@ -148,8 +149,8 @@ async def test_a_run_goes_on_where_it_stopped(
             setattr(house.script, name, sound[name])
         house.script.changes, house.script.reviews = ["other"], sound["reviews"]
         with pytest.raises(LimitRaised):
-            await service.resume(run_id, ME, max_cost_usd=6)
-        record = await service.resume(run_id, ME, max_cost_usd=2)
+            await service.resume(run_id, ME, RaisedLimits(max_cost_usd=6))
+        record = await service.resume(run_id, ME, RaisedLimits(max_cost_usd=2))
         assert record.request["max_cost_usd"] == 2
         later = await log_of(service, run_id, after=events[-1].seq)
         assert story(later)[1].startswith(node), story(later)

@@ -2,18 +2,32 @@
 
 import asyncio
 import os
+import sqlite3
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from graph.errors import RunNotFound, SandboxError, StoreError, StoreFull, StoreLocked
+from graph import RetryPolicy
+from graph.errors import (
+    RunNotFound,
+    SandboxError,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreUnavailable,
+)
 from runs.janitor import WAITING_S
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
-from runs.model.run_record import Caller
+from runs.model.run_record import Caller, LoggedEvent
 from runs.sqlite.store import SqliteStore
 from runs.store.protocol import Decide
+from runs.store.supervise import supervise
 from tests.standins.services.run_service import (
     ME,
     REQUEST,
@@ -32,31 +46,97 @@ class FailingStore(SqliteStore):
     """Raises what a test sets, while it is set."""
 
     fault: StoreError | None = None
+    failures = sys.maxsize
+    """How often it is raised."""
 
     async def transact(self, run_id: str, decide: Decide) -> Run | None:
-        if FailingStore.fault:
+        if FailingStore.fault and FailingStore.failures:
+            FailingStore.failures -= 1
             raise FailingStore.fault
         return await super().transact(run_id, decide)
+
+
+class ImpatientStore(SqliteStore):
+    """One whose calls do not wait for others for long."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, timeout_s=0.1)
 
 
 @pytest.fixture(autouse=True)
 def _sound() -> None:
     FailingStore.fault = None
+    FailingStore.failures = sys.maxsize
 
 
-async def test_a_store_that_recovers_soon_ends_the_run_with_its_code(house: House) -> None:
+PASSING = [StoreFull("It is full."), StoreLocked("It is locked."), StoreUnavailable("It is away.")]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_recording_waits_for_a_store_that_recovers_and_tells(
+    house: House, fault: StoreError, caplog: pytest.LogCaptureFixture
+) -> None:
     house.store = FailingStore
     house.pace.hold("code")
     async with house.open() as service:
         run_id = await started(service)
         await house.pace.reached("code")
-        FailingStore.fault = StoreFull("The store is full.")
+        FailingStore.fault = fault
         house.pace.let_go("code")
+        await until(lambda: f"the log of run {run_id} waits" in caplog.text)
         await asyncio.sleep(0.5)
+        assert story(await service._store.events(run_id, 0, 1000))[-1] == "code1"
         FailingStore.fault = None
         events = await log_of(service, run_id)
+        assert story(events)[-1] == "finished:succeeded"
+        assert "resumed" not in story(events)
+    waits = [event.data for event in events if event.type == "retry"]
+    assert [(wait["what"], wait["reason"]) for wait in waits] == [("store", fault.code)]
+    assert waits[0]["waitMs"] >= 500
+
+
+async def test_a_backup_that_locks_the_store_ends_no_run(house: House) -> None:
+    """A real lock, which a call of the store does not outlast."""
+    house.store = ImpatientStore
+    house.pace.hold("code")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+        with closing(sqlite3.connect(house.database, isolation_level=None)) as backup:
+            backup.execute("BEGIN EXCLUSIVE")
+            house.pace.let_go("code")
+            await asyncio.sleep(1.5)
+            backup.execute("ROLLBACK")
+        events = await log_of(service, run_id)
+    assert story(events)[-1] == "finished:succeeded"
+    assert [event.data["reason"] for event in events if event.type == "retry"] == ["store_locked"]
+
+
+async def test_a_plan_that_waits_outlasts_a_locked_store(house: House) -> None:
+    house.store = FailingStore
+    house.pace.hold("plan")
+    async with house.open() as service:
+        run_id = await started(service, approve_plan=True)
+        await house.pace.reached("plan")
+        FailingStore.fault = StoreLocked("The store is locked.")
+        house.pace.let_go("plan")
+        await asyncio.sleep(0.5)
+        FailingStore.fault = None
+        await seen(service, run_id, "plan.waiting")
+
+
+async def test_a_damaged_store_ends_the_run_with_its_code(house: House) -> None:
+    house.store = FailingStore
+    house.pace.hold("code")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+        FailingStore.fault = StoreDamaged("The store is damaged.")
+        FailingStore.failures = 1
+        house.pace.let_go("code")
+        events = await log_of(service, run_id)
         assert story(events)[-2:] == ["code:stopped", "finished:failed"]
-        assert events[-1].data["error"]["code"] == "store_full"
+        assert events[-1].data["error"]["code"] == "store_damaged"
         assert events[-1].data["error"]["hint"]
         await service.resume(run_id, ME)
         assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
@@ -67,7 +147,7 @@ async def test_a_store_that_stays_away_lets_the_run_be_picked_up(
 ) -> None:
     house.store = FailingStore
     house.pace.hold("code")
-    async with house.open() as service:
+    async with house.open(store_wait_s=0.3) as service:
         run_id = await started(service)
         await house.pace.reached("code")
         FailingStore.fault = StoreLocked("The store is locked.")
@@ -80,6 +160,27 @@ async def test_a_store_that_stays_away_lets_the_run_be_picked_up(
     told = story(events)
     assert told[-1] == "finished:succeeded", events[-1].data
     assert "finished:interrupted" in told
+
+
+async def test_a_reader_waits_for_a_store_that_cannot_be_read(house: House) -> None:
+    class UnreadableStore(SqliteStore):
+        fault: StoreError | None = None
+
+        async def events(self, *asked: Any, **more: Any) -> list[LoggedEvent]:
+            if UnreadableStore.fault:
+                raise UnreadableStore.fault
+            return await super().events(*asked, **more)
+
+    house.store = UnreadableStore
+    async with house.open() as service:
+        run_id = await started(service)
+        await log_of(service, run_id)
+        UnreadableStore.fault = StoreLocked("The store is locked.")
+        reading = asyncio.create_task(log_of(service, run_id))
+        await asyncio.sleep(0.4)
+        assert not reading.done()
+        UnreadableStore.fault = None
+        assert story(await reading)[-1] == "finished:succeeded"
 
 
 async def test_a_service_that_cannot_write_is_not_ready(house: House) -> None:
@@ -189,6 +290,62 @@ async def test_one_run_that_cannot_be_removed_keeps_no_other(house: House) -> No
         await service._janitor.round(time.time() + 3 * DAY_S)
         with pytest.raises(RunNotFound):
             await service.get(ids[0], ME)
+
+
+async def test_the_janitor_outlasts_what_nobody_expected(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of what is due each piece is tried, and all of it again in the next round."""
+
+    class OddStore(SqliteStore):
+        async def forget(self, before: float) -> None:
+            raise ZeroDivisionError(before)
+
+    house.store = OddStore
+    async with house.open(keep_days=2) as service:
+        run_id = await started(service)
+        await log_of(service, run_id)
+        await until(lambda: not service._dispatch.driven)
+        await until(lambda: "ZeroDivisionError" in caplog.text)
+        stray = house.folder / "runs" / new_run_id()
+        stray.mkdir()
+        os.utime(stray, (0, 0))
+        await service._janitor.round(time.time() + 3 * DAY_S)
+        assert await _names(house.folder / "runs") == set()
+        assert not any(task.done() for task in service._tasks)
+
+
+async def test_work_in_the_background_begins_again(caplog: pytest.LogCaptureFixture) -> None:
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise KeyError(f"fault {begun}")
+
+    policy = RetryPolicy(attempts=sys.maxsize, first_s=0.01, total_s=float("inf"))
+    await supervise("the work", work, policy)
+    assert begun == 3
+    assert [record.getMessage()[:28] for record in caplog.records] == [
+        "the work ended by an error; "
+    ] * 2
+    assert "fault 2" in caplog.text
+
+
+async def test_the_look_at_other_processes_outlasts_what_nobody_expected(house: House) -> None:
+    async with house.open() as one, house.open() as other:
+        faults = ["once"]
+
+        def listen(_: str | None) -> None:
+            if faults:
+                raise ValueError(faults.pop())
+
+        other._store.subscribe(listen)
+        await log_of(one, await started(one))
+        await until(lambda: not faults)
+        run_id = await started(one)
+        assert story(await log_of(other, run_id))[-1] == "finished:succeeded"
 
 
 async def test_the_next_attempt_removes_what_a_killed_one_had_half_written(house: House) -> None:

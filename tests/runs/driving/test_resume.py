@@ -9,6 +9,7 @@ import pytest
 from graph.errors import SandboxLost
 from graph.files.run_folder import RunFolder
 from runs.driving.checkpoints import open_checkpointer
+from runs.model.operator_limits import RaisedLimits
 from runs.model.run_record import LoggedEvent
 from runs.service import RunService
 from tests.standins.services.kill_moments import Moments
@@ -84,7 +85,7 @@ async def test_a_command_that_was_not_kept_is_given_again(house: House) -> None:
     async with house.open() as service:
         run_id = await incomplete(service, house)
         house.pace.hold("fix")
-        await service.resume(run_id, ME, max_fix_rounds=3)
+        await service.resume(run_id, ME, RaisedLimits(max_fix_rounds=3))
         await house.pace.reached("fix")
     async with open_checkpointer(RunFolder.of(house.folder / "runs", run_id).checkpoint) as saver:
         await saver.discard_command({"configurable": {"thread_id": run_id}})
@@ -115,7 +116,7 @@ async def test_a_resumed_run_that_is_stopped_at_any_moment_does_nothing_twice(
         run_id = await ended(service, house)
         await service._dispatch.wait_settled(run_id)
         moments.watching = True
-        await service.resume(run_id, ME, max_fix_rounds=3)
+        await service.resume(run_id, ME, RaisedLimits(max_fix_rounds=3))
         expected = done(await log_of(service, run_id))
         moments.watching = False
 

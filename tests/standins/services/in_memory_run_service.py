@@ -21,6 +21,7 @@ from graph.errors import (
 )
 from graph.run_request import RunRequest
 from graph.values import Approval, Status
+from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
 from runs.model.service_stats import ServiceStats
 
@@ -229,23 +230,14 @@ class MemoryService:
         self,
         run_id: str,
         caller: Caller,
-        *,
-        max_cost_usd: float | None = None,
-        max_fix_rounds: int | None = None,
-        timeout_s: int | None = None,
+        limits: RaisedLimits = NO_RAISE,
     ) -> RunRecord:
         run = self._run(run_id, caller)
         if not run.record.final:
             raise RunActive("The run has not ended.")
         if run.record.status in ("succeeded", "no_changes", "rejected"):
             raise RunFinished("The run is done.")
-        given = {
-            "max_cost_usd": max_cost_usd,
-            "max_fix_rounds": max_fix_rounds,
-            "timeout_s": timeout_s,
-        }
-        raised = {name: value for name, value in given.items() if value is not None}
-        request: Any = {**run.record.request, **raised}
+        request: Any = {**run.record.request, **limits.given()}
         run.record = replace(run.record, status="queued", attempt=2, request=request)
         return run.record
 
