@@ -30,7 +30,7 @@ from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView, tree_digest
 from roles.worktree.write_fence import FileWriteFence, WriteFence
 from sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.tree import live_tree, store_change, take_change
+from sandbox.tree import TakenChange, live_tree, store_change, take_change
 
 _MAX_PATCH = 50 * 1024 * 1024
 _MAX_TITLE = 100
@@ -101,15 +101,23 @@ class ChangeAnswer(Answer):
 
 
 class ChangeSnapshot:
-    """What a tree had against the base when it was looked at last."""
+    """What a tree had against the base when it was looked at last, and what was left in it."""
 
     def __init__(self, sandbox: Sandbox, base: Base) -> None:
         self._sandbox = sandbox
         self._base = base
-        self.patch = b""
+        self._taken = TakenChange()
+
+    @property
+    def patch(self) -> bytes:
+        return self._taken.patch
 
     async def take(self) -> None:
-        self.patch = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
+        self._taken = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
+
+    def left_behind(self) -> str:
+        """What is not in the change, for whoever takes it to be; mostly empty."""
+        return ", ".join(map(str, self._taken.left_behind))
 
 
 class ChangingRole(ClaudeRole):
@@ -136,7 +144,12 @@ class ChangingRole(ClaudeRole):
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
             snapshot = ChangeSnapshot(sandbox, task.base)
-            view = TreeView(lambda: tree_digest(sandbox), backup.take_notices, snapshot.take)
+            view = TreeView(
+                lambda: tree_digest(sandbox),
+                backup.take_notices,
+                snapshot.take,
+                snapshot.left_behind,
+            )
             end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit, view)
             if end.answer is None:
                 await snapshot.take()
@@ -151,7 +164,7 @@ class ChangingRole(ClaudeRole):
         return ChangeResult(
             change=change,
             title=title,
-            summary=said.summary.strip(),
+            summary=_told_of_rest(said.summary.strip(), snapshot.left_behind()),
             spend=end.spend,
             stopped=end.stopped,
         )
@@ -182,6 +195,12 @@ class ChangingRole(ClaudeRole):
         ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
         fence.kept()
         return ref
+
+
+def _told_of_rest(summary: str, left_behind: str) -> str:
+    """The summary, and below it what a reader may look for in vain."""
+    note = f"Left in the work tree, not part of the change: {left_behind}." if left_behind else ""
+    return "\n\n".join(filter(None, (summary, note)))
 
 
 def _report_loss(notice: str, emit: Emit) -> None:

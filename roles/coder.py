@@ -26,8 +26,8 @@ at.
 - Bring documentation that describes what you change along with it.
 - Run the checks yourself before you end, and fix what you broke. A check that failed before you \
 came is not yours; one that cannot run here you leave and name.
-- Leave no scratch files, debug output or build results. Do not commit; the work tree is what is \
-handed over.
+- Leave no scratch files, debug output or build results; caches of tools, such as `__pycache__`, \
+are left out for you. Do not commit; the work tree is what is handed over.
 
 Where several calls do not depend on each other, make them in one reply.
 

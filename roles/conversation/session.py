@@ -50,6 +50,12 @@ _RESTORED = (
     " What you changed since then is not in it: look at `git status` and `git diff HEAD`, do again "
     "what is missing, then answer once more."
 )
+_LEFT_BEHIND = (
+    "Not part of the change, though it is in your tree: {left}. Where the work needs some of it, "
+    "make it part: remove a `.git` that you made, put files elsewhere than into a submodule, or "
+    "take a file back by a line with `!` in `.gitignore`. Then answer once more, and claim nothing "
+    "that is not in the change."
+)
 _LOOK = "Look at `git status` and `git diff HEAD` before you go on."
 _DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
 _CLOSED = {
@@ -258,8 +264,7 @@ class Session(Generic[AnswerT]):
             )
             return None
         problem = self._spec.answer_schema.self_check(answer)
-        said = [m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage)]
-        if not problem or "doubt" in said:
+        if not problem or self._has_said("doubt"):
             return answer if await self._tree_is_kept(reply) else None
         await self._say("doubt", [*_answer_unrun(reply, _STRAY_CALL), _text(problem)])
         return None
@@ -271,7 +276,7 @@ class Session(Generic[AnswerT]):
             await self._say("restored", [_text(f"{notices} {_LOOK}")])
 
     async def _tree_is_kept(self, reply: AssistantMessage) -> bool:
-        """Whether the answer is about the tree whose change is taken now, not one that was lost."""
+        """Whether the answer is about the change that is taken now: all of it, of no lost tree."""
         if self._tree is None or self._tree.take is None:
             return True
         await self._tree.take()
@@ -279,7 +284,17 @@ class Session(Generic[AnswerT]):
             await self._say(
                 "restored", [*_answer_unrun(reply, _STRAY_CALL), _text(notices + _RESTORED)]
             )
-        return not notices
+            return False
+        left = self._tree.left_behind()
+        if left and not self._has_said("left_behind"):
+            text = _LEFT_BEHIND.format(left=left)
+            await self._say("left_behind", [*_answer_unrun(reply, _STRAY_CALL), _text(text)])
+            return False
+        return True
+
+    def _has_said(self, purpose: Purpose) -> bool:
+        said = (m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage))
+        return purpose in said
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))

@@ -12,7 +12,7 @@ from graph.files import write_whole
 from roles.claude.client import Block
 from roles.worktree.write_fence import WriteFence
 
-Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored"]
+Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored", "left_behind"]
 
 
 class _Message(BaseModel):

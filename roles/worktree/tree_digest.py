@@ -21,12 +21,14 @@ set -e -o pipefail
 class TreeView:
     """The tree of a role that is to change it: a digest of it, and what happened to it.
 
-    `take` brings its change out of it, once an answer says that it is done.
+    `take` brings its change out of it, once an answer says that it is done; `left_behind` says what
+    of the tree was not in the change that was taken last.
     """
 
     digest: Callable[[], Awaitable[str]]
     notices: Callable[[], str]
     take: Callable[[], Awaitable[object]] | None = None
+    left_behind: Callable[[], str] = str
 
 
 async def tree_digest(sandbox: Sandbox) -> str:

@@ -5,18 +5,16 @@ from graph.errors import SandboxError, SetupFailed
 from sandbox.core.output import cut_middle
 from sandbox.core.prepared_sandbox import prepare_command
 from sandbox.core.protocol import ExecResult, Sandbox
-from sandbox.tree.git_dir import IGNORED_BY_SETUP
+from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN
 
 _TOLD = 2000
 
-# A name of any bytes as a pattern that matches this path alone; `?` stands for a line break.
-_PATTERN = r"s/[][*?\\]/\\&/g; s/\n/?/g; s/ $/\\ /; s/^/\//"
 _IGNORE_LEFTOVERS = f"""\
 set -e -o pipefail
 export LC_ALL=C
 mkdir -p "${{HOME}}"/.config/git
 git ls-files -z --others --exclude-standard --directory --no-empty-directory |
-  sed -z '{_PATTERN}' | tr '\\0' '\\n' >> {IGNORED_BY_SETUP}
+  sed -z '{NAME_AS_PATTERN}' | tr '\\0' '\\n' >> {IGNORED_BY_SETUP}
 """
 
 

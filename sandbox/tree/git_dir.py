@@ -8,6 +8,10 @@ from sandbox.core.protocol import BASE_OBJECTS
 IGNORED_BY_SETUP = '"$HOME"/.config/git/ignore'
 """Where git looks for ignored names outside a repository: what set-up made is listed there."""
 
+# `?` stands for a line break.
+NAME_AS_PATTERN = r"s/[][*?\\]/\\&/g; s/\n/?/g; s/ $/\\ /; s/^/\//"
+"""For `sed -z`: a name of any bytes becomes a pattern of git that matches this path alone."""
+
 # What is in a work tree is byte for byte what is in git, whatever the repository's attributes say.
 _ATTRIBUTES = "* -text -ident -filter -merge !diff !eol -working-tree-encoding"
 _CONFIG = """\

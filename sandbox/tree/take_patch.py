@@ -1,35 +1,84 @@
-"""The change in a tree, taken out of it as data."""
+"""The change in a tree, taken out of it as data, and what of the tree is not in it."""
 
 import secrets
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from shlex import quote
+from typing import Final
 
 from graph import Base
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.core.protocol import ExecResult, FileAccessError, Sandbox, TreeRestored
-from sandbox.tree.git_dir import IGNORED_BY_SETUP, make_git_dir
+from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN, make_git_dir
 
 MAX_PATCH = 50 * 1024 * 1024
 
 _TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
 _TOO_LARGE = 75
 _TOLD = 1000
+_LEFT_BYTES: Final = 64 * 1024
+_MOST_LEFT: Final = 20
+_CACHES: Final = (
+    *("__pycache__/", "*.py[co]", "*.sw[op]", ".DS_Store", ".pytest_cache/", ".mypy_cache/"),
+    *(".ruff_cache/", ".hypothesis/", ".tox/", ".nox/", ".eggs/", "*.egg-info/", ".coverage"),
+    *(".gradle/", "*.tsbuildinfo"),
+)
+"""What tools leave wherever they run and nobody hands over, as patterns of git."""
+_MADE: Final = (
+    *("node_modules/", "build/lib/", "build/bdist.*/", "dist/*.whl", "dist/*.tar.gz", ".next/"),
+    *("*.class", "*.o"),
+)
+"""What package managers and compilers make."""
+_MARKS: Final = r"(^|/)(pyvenv\.cfg|CACHEDIR\.TAG)$"
+"""Files by which tools mark a folder as one that they made."""
+_BY_TOOL: Final = "made by a tool, such as a package manager or a compiler"
+_REASONS: Final = {
+    b"r": "a git repository of its own",
+    b"s": "files in the folder of a submodule",
+    b"t": _BY_TOOL,
+    b"m": _BY_TOOL,
+}
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """A path of the tree that is no part of the change, and why; a folder ends with a slash."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"`{self.path}` ({self.why})"
+
+
+@dataclass(frozen=True)
+class TakenChange:
+    """The difference between a tree and its base as a patch (b"" for none), and what is not in it.
+
+    `left_behind` names what whoever made the tree may think is part of it.
+    """
+
+    patch: bytes = b""
+    left_behind: tuple[LeftBehind, ...] = ()
 
 
 async def take_change(
     sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATCH, name: str = "change"
-) -> bytes:
-    """The whole difference between the work tree and the base as a patch; b"" for none.
+) -> TakenChange:
+    """The whole difference between the work tree and the base.
 
-    Ignored files, empty folders and nested repositories stay behind. The tree's own `.git` is not
-    looked at, so it does not matter what was done to it. Where the tree is made again meanwhile,
-    the change is that of the new one. Who takes it beside another takes it by another `name`.
-    Raises PatchTooLarge or PatchUnusable.
+    Ignored files, empty folders, nested repositories, what lies in a submodule's folder, and new
+    files that tools make stay behind; what a `.gitignore` takes back with `!` does not. The tree's
+    own `.git` is not looked at, so it does not matter what was done to it. Where the tree is made
+    again meanwhile, the change is that of the new one. Who takes it beside another takes it by
+    another `name`. Raises PatchTooLarge or PatchUnusable.
     """
-    while (patch := await _taken(sandbox, base, max_bytes, name)) is None:
+    while (taken := await _take(sandbox, base, max_bytes, name)) is None:
         continue
-    return patch
+    return taken
 
 
-async def _taken(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> bytes | None:
+async def _take(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> TakenChange | None:
     """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
     others = f"{_TEMPORARY}/.{name}-"
     folder = f"{others}{secrets.token_hex(8)}"
@@ -46,11 +95,29 @@ async def _taken(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> byt
     if result.exit_code != 0:
         raise PatchUnusable(f"git cannot read the tree: {_reason(result)}")
     try:
-        return await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
+        patch = await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
+        left = await sandbox.read(f"{folder}/left", max_bytes=_LEFT_BYTES)
     except TreeRestored:
         return None
     except FileAccessError as error:
         raise PatchUnusable(f"The change cannot be read: {error}") from error
+    return TakenChange(patch, _left_behind(left))
+
+
+def _left_behind(listed: bytes) -> tuple[LeftBehind, ...]:
+    """Each is a letter of `_REASONS` and a path, with NUL at its end; what has none was cut off."""
+    entries = [
+        (entry[:1], entry[1:].decode(errors="replace")) for entry in listed.split(b"\0")[:-1]
+    ]
+    found = [
+        LeftBehind(path, _REASONS[kind])
+        for kind, path in dict.fromkeys(entries)
+        if kind in _REASONS and (kind != b"m" or _is_made(path))
+    ]
+    if more := len(found) - _MOST_LEFT:
+        rest = [LeftBehind("…", f"and {more} more")] if more > 0 else []
+        return (*found[:_MOST_LEFT], *rest)
+    return tuple(found)
 
 
 def _script(folder: str, base: Base, max_bytes: int) -> str:
@@ -60,18 +127,31 @@ set -e -o pipefail
 export LC_ALL=C
 mkdir {folder}
 {make_git_dir(folder, base)}
-[ ! -f {IGNORED_BY_SETUP} ] || cat {IGNORED_BY_SETUP} > {folder}/info/exclude
+ignored={folder}/info/exclude left={folder}/left
+: > $left
+printf '%s\\n' {_words(_MADE)} > {folder}/made
+printf '%s\\n' {_words(_CACHES)} | cat - {folder}/made > $ignored
+[ ! -f {IGNORED_BY_SETUP} ] || cat {IGNORED_BY_SETUP} >> $ignored  # what decides comes last
 export GIT_DIR={folder} GIT_WORK_TREE=/workspace HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent
 export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
 export GIT_NO_REPLACE_OBJECTS=1 GIT_LITERAL_PATHSPECS=1
+{_leave_what_tools_made(folder)}
 stage() {{
   git read-tree {base.sha} || return
   git update-index -q --refresh >/dev/null  # else `add` writes every unchanged file as an object
-  git add -u && git ls-files -z --others --exclude-standard |
-    while IFS= read -r -d '' name; do [[ $name == */ ]] || printf '%s\\0' "$name"; done |
-    git update-index -z --add --stdin
+  git add -u && leave_what_tools_made && others --exclude-standard |
+    while IFS= read -r -d '' name; do
+      if [[ $name == */ ]]; then printf 'r%s\\0' "$name" >> $left; else printf '%s\\0' "$name"; fi
+    done | git update-index -z --add --stdin
 }}
-stage || {{ chmod -R u+rwX /workspace; stage; }}
+stage || {{ chmod -R u+rwX /workspace; : > $left; stage; }}
+git ls-tree -r -z --full-tree {base.sha} | {{ grep -z '^160000 ' || true; }} |
+  while IFS=$'\\t' read -r -d '' _ name; do
+    [ -d "/workspace/$name" ] && [ ! -e "/workspace/$name/.git" ] || continue
+    [ -z "$(find "/workspace/$name" -mindepth 1 -type f -print -quit)" ] ||
+      printf 's%s/\\0' "$name" >> $left
+  done
+truncate -s '<{_LEFT_BYTES}' $left
 set +e +o pipefail
 git diff --cached --binary --no-renames --full-index --no-ext-diff --no-textconv {base.sha} |
   head -c {max_bytes + 1} > {folder}/patch
@@ -80,6 +160,36 @@ rm -rf {folder}/objects
 [ "$(stat -c %s {folder}/patch)" -le {max_bytes} ] || exit {_TOO_LARGE}
 exit "$ended"
 """
+
+
+def _leave_what_tools_made(folder: str) -> str:
+    """Functions of the script: by patterns, and by the files with which tools mark a folder."""
+    return f"""\
+others() {{ git ls-files -z --others "$@"; }}
+leave() {{ head -c {_LEFT_BYTES // 4} | sed -z "s/^/$1/" >> $left; }}
+leave_what_tools_made() {{
+  others --ignored --directory --exclude-from={folder}/made | sed -z 's|^|./|' |
+    {{ env -u GIT_LITERAL_PATHSPECS git check-ignore -z --stdin -v || true; }} |
+    while IFS= read -r -d '' by && read -r -d '' && IFS= read -r -d '' pattern &&
+      IFS= read -r -d '' name; do
+      [ "$by" != $ignored ] || ! grep -qxFe "$pattern" {folder}/made ||
+        printf '%s\\0' "${{name#./}}"
+    done | leave m
+  others --exclude-standard | {{ grep -zE '{_MARKS}' || true; }} |
+    sed -z 's|[^/]*$||' | {{ grep -z . || true; }} > {folder}/marked
+  sed -z '{NAME_AS_PATTERN}' {folder}/marked | tr '\\0' '\\n' >> $ignored
+  leave t < {folder}/marked
+}}
+"""
+
+
+def _words(patterns: tuple[str, ...]) -> str:
+    return " ".join(map(quote, patterns))
+
+
+def _is_made(path: str) -> bool:
+    """Git also lists folders that merely hold what tools made."""
+    return any(fnmatch(path, pattern) or fnmatch(path, f"*/{pattern}") for pattern in _MADE)
 
 
 def _reason(result: ExecResult) -> str:

@@ -186,3 +186,29 @@ async def test_whatever_lies_at_a_path_the_editor_says_so_at_once(
             assert 5 < len(result.content) < 1000, (command, path, result.content)
             assert time.monotonic() - started < 15, (command, path)
     await sandbox.close()
+
+
+async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
+    serve: Serve, runs: Path, base: Base, sandboxes: Sandboxes, ears: Ears
+) -> None:
+    make = "mkdir lib v; git init -q lib; echo x > lib/x; echo y > y; touch v/pyvenv.cfg"
+    script = (
+        calls(make),
+        answer(title="Add lib", summary="Adds lib/x and y."),
+        calls("rm -rf lib/.git"),
+        answer(title="Add lib", summary="Adds lib/x and y, as files."),
+    )
+    async with serve(*script) as (server, claude):
+        coder = ClaudeCoder(claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL)
+        result = await coder(make_task(base), ears)
+    heard = server.requests[2]["messages"][-1]["content"][-1]["text"]
+    assert "`lib/` (a git repository of its own)" in heard
+    assert "`v/` (made by a tool" in heard
+    assert result.change
+    patch = load_change(runs, RUN, result.change)
+    assert b"+++ b/lib/x" in patch
+    assert b"v/pyvenv.cfg" not in patch
+    assert result.summary.startswith("Adds lib/x and y, as files.")
+    assert result.summary.endswith(
+        "not part of the change: `v/` (made by a tool, such as a package manager or a compiler)."
+    )

@@ -144,7 +144,7 @@ class AutosavedTree(Sandbox):
         self._unsaved = self._busy > 0
         self._last_saved = time.monotonic()
         try:
-            patch = await take_change(self._sandbox, self._base, name="saved")
+            patch = (await take_change(self._sandbox, self._base, name="saved")).patch
             digest = hashlib.sha256(patch).digest()
             if digest != self._digest:
                 await saved.save(patch)

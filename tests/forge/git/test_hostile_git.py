@@ -147,7 +147,7 @@ async def test_a_change_out_of_such_a_tree_fires_nothing(
     tree = await sandboxes.open("r1", TreeSpec("live", base))
     replace_workspace(side.run(), ground)
     assert (await tree.run("echo new > new.txt")).exit_code == 0
-    ref = side.hand_over(await take_change(tree, base))
+    ref = side.hand_over((await take_change(tree, base)).patch)
     change = await side.repositories.read_change("r1", base, ref)
     change = change.model_copy(update={"title": "Add", "summary": "Asked for."})
     assert "new.txt" in {file.path for file in change.files}

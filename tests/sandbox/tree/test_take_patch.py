@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.core.protocol import Limits, Sandbox
-from sandbox.tree.take_patch import take_change
+from sandbox.tree.take_patch import TakenChange, take_change
 from tests.support.sandbox.sample_run import (
     RUN,
     SampleRun,
@@ -233,7 +233,9 @@ async def test_a_submodule_of_the_base_stays_as_it_is(run: SampleRun) -> None:
     sandbox = await run.open()
     assert await run.take(sandbox) == b""
     await said(sandbox, "touch sub/file; echo new > new")
-    assert names(run, await run.take(sandbox)) == ["new"]
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["new"]
+    assert told(taken) == {"sub/": "submodule"}
 
 
 async def test_a_nested_repository_stays_behind_and_hinders_nothing(run: SampleRun) -> None:
@@ -244,7 +246,75 @@ async def test_a_nested_repository_stays_behind_and_hinders_nothing(run: SampleR
         "cd born && echo x > deep/x && git add -A && git commit -qm x; cd ..; echo new > new;"
         "git init -q src; echo changed > src/app.py",
     )
-    assert names(run, await run.take(sandbox)) == ["new", "src/app.py"]
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["new", "src/app.py"]
+    assert told(taken) == {"unborn/": "repository", "born/": "repository"}
+
+
+def told(taken: TakenChange) -> dict[str, str]:
+    """What is said to be left behind, with the last word of why."""
+    return {left.path: left.why.split()[-1].rstrip(".") for left in taken.left_behind} | {
+        left.path: "repository"
+        for left in taken.left_behind
+        if left.why.startswith("a git repository")
+    }
+
+
+CACHES = (
+    "mkdir -p src/__pycache__ .pytest_cache/v demo.egg-info; echo x > src/__pycache__/app.pyc;"
+    " echo x > .pytest_cache/v/x; echo x > demo.egg-info/PKG-INFO; echo x > src/.app.py.swp;"
+)
+
+
+async def test_what_tools_make_stays_behind_without_a_gitignore(run: SampleRun) -> None:
+    sandbox = await run.open()
+    await said(
+        sandbox,
+        f"{CACHES} mkdir -p 'new app/venv/bin' front/node_modules/left-pad target/debug; "
+        "touch 'new app/venv/pyvenv.cfg' 'new app/venv/bin/python' target/debug/app;"
+        "echo 'Signature: 8a477f597d28d172789f06886806bc55' > target/CACHEDIR.TAG;"
+        "echo x > front/node_modules/left-pad/index.js; echo x > front/app.js; echo x > Sum.class;"
+        "echo x > 'new app/main.py'",
+    )
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["front/app.js", "new app/main.py"]
+    left = {left.path for left in taken.left_behind if "tool" in left.why}
+    assert left == {"new app/venv/", "front/node_modules/", "target/", "Sum.class"}
+    assert len(taken.left_behind) == 4
+
+
+async def test_what_the_repository_ignores_or_takes_back_is_its_own_word(run: SampleRun) -> None:
+    sandbox = await run.open()
+    await said(
+        sandbox,
+        "printf 'node_modules/\\n!fixtures/node_modules/\\n!keep.class\\n' > .gitignore;"
+        "mkdir -p node_modules/a fixtures/node_modules/a; echo x > node_modules/a/x;"
+        "echo x > fixtures/node_modules/a/x; echo x > keep.class; echo x > lost.class",
+    )
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == [".gitignore", "fixtures/node_modules/a/x", "keep.class"]
+    assert [left.path for left in taken.left_behind] == ["lost.class"]
+
+
+async def test_files_of_the_base_are_no_leftovers_whatever_their_name(data_dir: Path) -> None:
+    files: dict[str, str | bytes] = {"node_modules/a/x": "1\n", "venv/pyvenv.cfg": "", "a.o": "1\n"}
+    run = sample_run(data_dir, files)
+    sandbox = await run.open()
+    await said(sandbox, "echo 2 > node_modules/a/x; echo 2 > a.o; rm venv/pyvenv.cfg")
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["a.o", "node_modules/a/x", "venv/pyvenv.cfg"]
+    assert taken.left_behind == ()
+
+
+async def test_too_many_leftovers_are_counted(run: SampleRun) -> None:
+    sandbox = await run.open()
+    await said(
+        sandbox, "for n in $(seq 3000); do touch a-rather-long-name-of-a-file-$n.class; done"
+    )
+    taken = await take_change(sandbox, run.base)
+    assert taken.patch == b""
+    assert len(taken.left_behind) == 21
+    assert taken.left_behind[-1].why.endswith(" more")
 
 
 async def test_what_is_no_file_stays_behind(run: SampleRun) -> None:
@@ -275,7 +345,7 @@ async def test_a_change_over_the_limit_is_refused(run: SampleRun) -> None:
         await take_change(sandbox, run.base, max_bytes=20_000)
     await said(sandbox, "rm big; echo small > small")
     patch = await run.take(sandbox)
-    assert await take_change(sandbox, run.base, max_bytes=len(patch)) == patch
+    assert (await take_change(sandbox, run.base, max_bytes=len(patch))).patch == patch
 
 
 async def test_a_tree_that_takes_too_long_to_read_is_told(data_dir: Path) -> None:

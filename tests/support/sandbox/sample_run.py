@@ -86,7 +86,7 @@ class SampleRun:
         )
 
     async def take(self, sandbox: Sandbox) -> bytes:
-        return await take_change(sandbox, self.base)
+        return (await take_change(sandbox, self.base)).patch
 
     async def make_change(self, command: str, step: int = 1) -> ChangeRef:
         """The change that a command makes in a tree of its own."""

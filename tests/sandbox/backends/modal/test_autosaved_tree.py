@@ -77,7 +77,7 @@ async def test_who_takes_the_change_is_not_disturbed_by_saving(run: SampleRun) -
         await tree.run("echo first > a")
         for number in range(5):
             await tree.run(f"echo {number} > b")
-            assert f"+{number}".encode() in await take_change(tree, run.base)
+            assert f"+{number}".encode() in (await take_change(tree, run.base)).patch
         assert b"+first" in await kept.next()
 
 
