@@ -10,16 +10,11 @@ from typing import Any, Final
 
 from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
 from demo.fake_claude.server import Answer
-from roles import coder, fixer, planner, reviewer
+from roles import ROLES
 from tests.standins.claude import Cut, ErrorEvent, HttpError, Malformed, Reset
 from tests.standins.github import DROPPED, Fault, GitHubStandIn
 
-_ROLES: Final = {
-    planner.PROMPT: "planner",
-    coder.PROMPT: "coder",
-    reviewer.PROMPT: "reviewer",
-    fixer.PROMPT: "fixer",
-}
+_ROLES: Final = {role.spec.system: name for name, role in ROLES.items()}
 _NUMBER: Final = re.compile(r"Add note (\d+)\.")
 _TEST: Final = """\
 import pathlib

@@ -44,6 +44,7 @@ from .services import Checks as Checks
 from .services import Publication as Publication
 from .services import Publisher as Publisher
 from .services import Repositories as Repositories
+from .services import Role as Role
 from .services import Services as Services
 from .services import Workspaces as Workspaces
 from .spending import Budget as Budget
@@ -54,6 +55,7 @@ from .state import RunState as RunState
 from .tasks import ChangeResult as ChangeResult
 from .tasks import PlannerResult as PlannerResult
 from .tasks import ReviewerResult as ReviewerResult
+from .tasks import RoleResult as RoleResult
 from .tasks import RoleTask as RoleTask
 from .tracing import span as span
 from .values import FINAL_STATUSES as FINAL_STATUSES

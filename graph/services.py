@@ -1,12 +1,12 @@
 """What the nodes need from the world, as Protocols. `build_graph` closes over one set of them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from graph.environment import Environment
 from graph.events import Emit, unheard
 from graph.preparation import Baselines, Preparation
-from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleResult, RoleTask
 from graph.values import (
     Base,
     Change,
@@ -22,29 +22,16 @@ from graph.values import (
     Value,
 )
 
-
-class Planner(Protocol):
-    """Reads the repository and says what to do."""
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult: ...
+ResultT_co = TypeVar("ResultT_co", bound=RoleResult, covariant=True)
 
 
-class Coder(Protocol):
-    """Changes the live tree by the plan and hands the change over."""
+class Role(Protocol[ResultT_co]):
+    """One role: does its task, emits events meanwhile, hands back its own kind of result.
 
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult: ...
+    It may run anywhere: a task is plain JSON. Raises RoleError, ClaudeError, SandboxError.
+    """
 
-
-class Reviewer(Protocol):
-    """Judges a validated change in a fresh tree."""
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult: ...
-
-
-class Fixer(Protocol):
-    """Mends what validation or review found and hands the change over."""
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult: ...
+    async def __call__(self, task: RoleTask, emit: Emit) -> ResultT_co: ...
 
 
 class Repositories(Protocol):
@@ -165,10 +152,10 @@ class Publisher(Protocol):
 class Services:
     """One set of everything the nodes call."""
 
-    planner: Planner
-    coder: Coder
-    reviewer: Reviewer
-    fixer: Fixer
+    planner: Role[PlannerResult]
+    coder: Role[ChangeResult]
+    reviewer: Role[ReviewerResult]
+    fixer: Role[ChangeResult]
     repositories: Repositories
     workspaces: Workspaces
     preparation: Preparation

@@ -71,3 +71,6 @@ class ReviewerResult(Value):
     review: Review | None
     spend: Spend
     stopped: Stop | None = None
+
+
+RoleResult = PlannerResult | ChangeResult | ReviewerResult

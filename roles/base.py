@@ -1,9 +1,11 @@
 """What the four roles have in common: one conversation on one tree, and handing over a change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
+from typing import Any, ClassVar
 
 from graph import (
     NO_ENVIRONMENT,
@@ -13,6 +15,7 @@ from graph import (
     Emit,
     Retry,
     RetryPolicy,
+    RoleResult,
     RoleTask,
     RunFolder,
 )
@@ -38,11 +41,14 @@ _RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
 """Of requests to Claude; what is left of the run limits the waiting."""
 
 
-class ClaudeRole:
+class ClaudeRole(ABC):
     """A role played by Claude; `model` is used where the task names none.
 
     `fences` gives the fence of a call where the file in the run's folder does not serve.
     """
+
+    spec: ClassVar[RoleSpec[Any]]
+    result: ClassVar[type[RoleResult]]
 
     def __init__(
         self,
@@ -60,6 +66,10 @@ class ClaudeRole:
         self._model = model
         self._retry_policy = retry_policy or _RETRY_POLICY
         self._fences = fences
+
+    @abstractmethod
+    async def __call__(self, task: RoleTask, emit: Emit) -> RoleResult:
+        """Do the task. Raises RoleError, ClaudeError, SandboxError."""
 
     async def _converse(
         self,
@@ -121,15 +131,15 @@ class ChangeSnapshot:
 
 
 class ChangingRole(ClaudeRole):
-    """A role that works in the backup tree and hands the whole change over."""
+    """A role that works in the live tree and hands the whole change over."""
 
-    async def _change(
-        self,
-        spec: RoleSpec[ChangeAnswer],
-        task: RoleTask,
-        opening: Callable[[Sandbox], Awaitable[str]],
-        emit: Emit,
-    ) -> ChangeResult:
+    result = ChangeResult
+
+    @abstractmethod
+    async def _opening(self, task: RoleTask, sandbox: Sandbox) -> str:
+        """The first message."""
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
         backup = self._open_backup(task)
         name = live_tree(task.base)
         tree = TreeSpec(
@@ -150,7 +160,9 @@ class ChangingRole(ClaudeRole):
                 snapshot.take,
                 snapshot.left_behind,
             )
-            end = await self._converse(spec, task, toolbox, lambda: opening(sandbox), emit, view)
+            end = await self._converse(
+                self.spec, task, toolbox, lambda: self._opening(task, sandbox), emit, view
+            )
             if end.answer is None:
                 await snapshot.take()
                 _report_loss(backup.take_notices(), emit)

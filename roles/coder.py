@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from graph import ChangeResult, Emit, RoleTask
+from graph import RoleTask
 from roles.base import ChangeAnswer, ChangingRole
 from roles.briefing import sections as briefing
 from roles.briefing.repository_overview import read_instructions
@@ -47,15 +47,13 @@ SPEC: Final = RoleSpec(
 class ClaudeCoder(ChangingRole):
     """Codes in the live tree."""
 
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
-        return await self._change(SPEC, task, lambda sandbox: _opening(task, sandbox), emit)
+    spec = SPEC
 
-
-async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
-    return briefing.join(
-        briefing.request(task),
-        briefing.plan(task.plan),
-        briefing.checks(task.checks),
-        briefing.setup(task),
-        await read_instructions(sandbox),
-    )
+    async def _opening(self, task: RoleTask, sandbox: Sandbox) -> str:
+        return briefing.join(
+            briefing.request(task),
+            briefing.plan(task.plan),
+            briefing.checks(task.checks),
+            briefing.setup(task),
+            await read_instructions(sandbox),
+        )

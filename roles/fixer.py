@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from graph import ChangeResult, Emit, RoleTask, RunFolder
+from graph import RoleTask, RunFolder
 from roles.base import ChangeAnswer, ChangingRole
 from roles.briefing import sections as briefing
 from roles.briefing.change_diff import ChangeDiff
@@ -53,8 +53,7 @@ _MAX_LINE: Final = 400
 class ClaudeFixer(ChangingRole):
     """Fixes the change in the live tree."""
 
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
-        return await self._change(SPEC, task, lambda sandbox: self._opening(task, sandbox), emit)
+    spec = SPEC
 
     async def _opening(self, task: RoleTask, sandbox: Sandbox) -> str:
         folder = RunFolder.of(self._runs, task.run_id)

@@ -99,6 +99,9 @@ LIGHT: Final = RoleSpec(system=PROMPT, answer_schema=_ANSWER, effort="low", max_
 class ClaudeReviewer(ClaudeRole):
     """Reviews in a fresh tree, which is thrown away."""
 
+    spec = SPEC
+    result = ReviewerResult
+
     async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult:
         tree = TreeSpec(
             name=f"review-{task.step}",

@@ -41,7 +41,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "roles": (
         *("claude", "tools worktree", "conversation", "briefing"),
-        *("base finding_locations", "planner coder reviewer fixer", "prompts"),
+        *("base finding_locations", "planner coder reviewer fixer", "registry"),
     ),
     "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
     "api": ("exit_codes model_name", "terminal client http", "cli"),

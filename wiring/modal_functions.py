@@ -147,7 +147,7 @@ async def play_role(
     claude = deployment.configuration.claude()
     role = _role(deployment, mount, task, claude, fence(worker))
     try:
-        async with aclosing(worker.run(role)) as items:  # type: ignore[arg-type]
+        async with aclosing(worker.run(role)) as items:
             async for item in items:
                 yield item
     finally:

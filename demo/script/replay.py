@@ -9,9 +9,9 @@ from typing import Any, Final
 from demo.fake_claude.server import Answer, Exchange, Request
 from demo.script.scene import Call, Scene, Turn
 from graph import RoleName
-from roles import PROMPTS
+from roles import ROLES
 
-_ROLES: Final[dict[str, RoleName]] = {prompt: role for role, prompt in PROMPTS.items()}
+_ROLES: Final[dict[str, RoleName]] = {role.spec.system: name for name, role in ROLES.items()}
 _EXIT_CODE: Final = re.compile(r"\[exit code \d+\]$")
 _SHOWN: Final = 110
 _MEND: Final = (

@@ -13,10 +13,9 @@ from graph import (
     ChangeRef,
     ChangeResult,
     Emit,
-    PlannerResult,
-    ReviewerResult,
     RoleTask,
     RunFolder,
+    Value,
 )
 from graph.errors import CodingAgentError, RoleLost, RoleSuperseded, StoreError, StoreStale
 from runs.shared.backend import Mount, Table
@@ -24,7 +23,7 @@ from runs.shared.version_chain import result_note, role_note
 
 log = logging.getLogger(__name__)
 
-ResultT = TypeVar("ResultT", PlannerResult, ChangeResult, ReviewerResult)
+ResultT = TypeVar("ResultT", bound=Value)
 Play = Callable[[dict[str, Any]], AsyncGenerator[dict[str, Any], None]]
 """Starts the function with a task; its events, then its result or its error, a dict each."""
 
@@ -50,8 +49,7 @@ class RemoteRole(Generic[ResultT]):
     async def __call__(self, task: RoleTask, emit: Emit) -> ResultT:
         await self._mount.commit()
         result = self._result.model_validate(await self._call(task, emit))
-        change = result.change if isinstance(result, ChangeResult) else None
-        if change:
+        if change := _change_of(result):
             await wait_visible(
                 self._mount, lambda: _patch_is_there(self._mount.root, task.run_id, change)
             )
@@ -131,6 +129,10 @@ async def wait_visible(mount: Mount, is_there: Callable[[], bool]) -> None:
             raise StoreStale(f"What was handed over is not there after {waited:.0f} s.")
         await asyncio.sleep(_PAUSE_S)
         waited += _PAUSE_S
+
+
+def _change_of(result: Value) -> ChangeRef | None:
+    return result.change if isinstance(result, ChangeResult) else None
 
 
 def _patch_is_there(root: Path, run_id: str, ref: ChangeRef) -> bool:

@@ -9,11 +9,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from graph import ChangeResult, Emit, Event, PlannerResult, ReviewerResult, RoleTask, RunFolder
+from graph import Event, Role, RoleResult, RoleTask, RunFolder
 from graph.errors import CodingAgentError, RoleSuperseded, StoreError
 from runs.driving import run_folder_files as folder
 from runs.model.run import Run
@@ -22,8 +22,6 @@ from runs.shared.backend import Mount, Table
 from runs.shared.version_chain import VersionChain, message_note, result_note, role_note
 
 log = logging.getLogger(__name__)
-
-Role = Callable[[RoleTask, Emit], Awaitable[PlannerResult | ChangeResult | ReviewerResult]]
 
 _LOOK_S: Final = 1.5
 _SILENT_S: Final = 10.0
@@ -47,7 +45,7 @@ class RoleWorker:
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._messages = 0
 
-    async def run(self, role: Role) -> AsyncGenerator[dict[str, Any], None]:
+    async def run(self, role: Role[RoleResult]) -> AsyncGenerator[dict[str, Any], None]:
         """The call's events as they come, then its result or its error."""
         work = asyncio.create_task(self._work(role))
         try:
@@ -72,7 +70,7 @@ class RoleWorker:
             f"Another call of this run has taken over from call {self._task.fence}."
         )
 
-    async def _work(self, role: Role) -> dict[str, Any]:
+    async def _work(self, role: Role[RoleResult]) -> dict[str, Any]:
         """The last item: all that was made is committed before."""
         task = self._task
         try:
@@ -117,7 +115,7 @@ class RoleWorker:
         except (OSError, ValueError):
             return False
 
-    async def _run_while_wanted(self, role: Role) -> PlannerResult | ChangeResult | ReviewerResult:
+    async def _run_while_wanted(self, role: Role[RoleResult]) -> RoleResult:
         """Play the role as long as it is this call's turn."""
         playing = asyncio.ensure_future(role(self._task, self._emit))
         watching = asyncio.create_task(self._watch())

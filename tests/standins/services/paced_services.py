@@ -6,22 +6,17 @@ The files work across processes: `hold-NAME` makes the service of that name wait
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from graph.events import Emit, UsageReported
-from graph.services import (
-    Coder,
-    Fixer,
-    Planner,
-    Publication,
-    Publisher,
-    Reviewer,
-    Services,
-)
+from graph.services import Publication, Publisher, Role, Services
 from graph.spending import Usage
-from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.tasks import RoleResult, RoleTask
 from graph.values import Base, Change, GateReport, PullRequest, Rebased
 from tests.standins.services.scripted_services import Script
 from tests.support.polling import until
+
+ResultT = TypeVar("ResultT", bound=RoleResult)
 
 
 @dataclass(frozen=True)
@@ -57,10 +52,10 @@ class Pace:
         scripted = script.services()
         return replace(
             scripted,
-            planner=_PacedPlanner(self, scripted.planner),
-            coder=_PacedChanger(self, "code", scripted.coder),
-            fixer=_PacedChanger(self, "fix", scripted.fixer),
-            reviewer=_PacedReviewer(self, scripted.reviewer),
+            planner=_PacedRole(self, "plan", scripted.planner),
+            coder=_PacedRole(self, "code", scripted.coder),
+            fixer=_PacedRole(self, "fix", scripted.fixer),
+            reviewer=_PacedRole(self, "review", scripted.reviewer),
             publisher=_PacedPublisher(self, scripted.publisher),
         )
 
@@ -87,36 +82,14 @@ def usage(task: RoleTask) -> UsageReported:
 
 
 @dataclass
-class _PacedPlanner:
-    pace: Pace
-    inner: Planner
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
-        emit(usage(task))
-        await self.pace.at("plan")
-        return await self.inner(task, emit)
-
-
-@dataclass
-class _PacedChanger:
+class _PacedRole(Generic[ResultT]):
     pace: Pace
     name: str
-    inner: Coder | Fixer
+    inner: Role[ResultT]
 
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
+    async def __call__(self, task: RoleTask, emit: Emit) -> ResultT:
         emit(usage(task))
         await self.pace.at(self.name)
-        return await self.inner(task, emit)
-
-
-@dataclass
-class _PacedReviewer:
-    pace: Pace
-    inner: Reviewer
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> ReviewerResult:
-        emit(usage(task))
-        await self.pace.at("review")
         return await self.inner(task, emit)
 
 
