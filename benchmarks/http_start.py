@@ -14,7 +14,7 @@ from benchmarks.script import PROMPT, make_repository
 from benchmarks.timed_claude import TimedClaude
 from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
-from local import create_local_app
+from wiring import create_local_app
 from wiring.settings import Settings
 
 _TOKEN = "ghp_" + "b" * 36

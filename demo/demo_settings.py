@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from graph import ROLE_NAMES
 from wiring import Settings
 
 _MACHINE: Final = (
@@ -26,10 +27,7 @@ _CLAUDE: Final = (
     "anthropic_api_key",
     "anthropic_base_url",
     "model",
-    "model_planner",
-    "model_coder",
-    "model_reviewer",
-    "model_fixer",
+    *(f"model_{role}" for role in ROLE_NAMES),
     "max_cost_usd",
     "max_tokens",
     "max_fix_rounds",

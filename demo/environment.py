@@ -16,8 +16,7 @@ from demo.pull_request_view import PullRequestView, fetch_pull_request
 from demo.script.replay import Replay
 from demo.script.sample_repository import NAME
 from demo.script.story import STORY
-from local import create_local_app
-from wiring import Settings
+from wiring import Settings, create_local_app
 
 Events = AsyncIterator[dict[str, Any]]
 Draw = Callable[[Events], Awaitable[int]]

@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "runs": {"graph"},
     "api": {"graph", "runs"},
     "wiring": {"graph", "sandbox", "forge", "roles", "runs", "api"},
-    "demo": {"graph", "sandbox", "forge", "roles", "runs", "api", "wiring", "local"},
+    "demo": {"graph", "sandbox", "forge", "roles", "runs", "api", "wiring"},
     "coding_agent": {"api", "local", "wiring"},
 }
 """What a room may import of the others."""
@@ -45,7 +45,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
     "api": ("exit_codes model_name", "terminal client http", "cli"),
-    "wiring": ("setting_types", "settings logging_setup doctor", "configuration modal_functions"),
+    "wiring": (
+        *("setting_types", "settings", "logging_setup", "configuration", "services"),
+        *("machine modal_functions", "modal_platform", "doctor"),
+    ),
 }
 """The sub-rooms and modules of a room from the ground up; a row imports itself and what is above.
 
@@ -69,7 +72,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
     "yaml": {"forge/automation/github_workflow.py"},
-    "langgraph": {"graph", "runs", "wiring", "local.py", "deploy.py"},
+    "langgraph": {"graph", "runs", "wiring", "local.py"},
 }
 ENVIRONMENT_READERS = {
     *("wiring/settings.py", "test_endpoint.py", "deploy.py"),

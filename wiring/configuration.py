@@ -16,7 +16,6 @@ from graph import Limits as RunLimits
 from graph import redactor
 from runs.model import ServiceConfig
 from sandbox import Limits as CommandLimits
-from wiring.logging_setup import log_to_stderr
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,11 +41,24 @@ class Configuration:
 
     @property
     def limits(self) -> RunLimits:
-        return RunLimits(**self.settings.run_limits)
+        settings = self.settings
+        return RunLimits(
+            max_cost_usd=settings.max_cost_usd,
+            max_tokens=settings.max_tokens,
+            max_fix_rounds=settings.max_fix_rounds,
+            timeout_s=settings.run_timeout_s,
+        )
 
     @property
     def command_limits(self) -> CommandLimits:
-        return CommandLimits(**self.settings.command_limits)
+        settings = self.settings
+        return CommandLimits(
+            timeout_s=settings.command_timeout_s,
+            memory_mb=settings.command_memory_mb,
+            cpus=settings.command_cpus,
+            pids=settings.command_pids,
+            disk_mb=settings.command_disk_mb,
+        )
 
     @property
     def hide(self) -> Callable[[str], str]:
@@ -146,8 +158,3 @@ class Configuration:
             version=self.version,
             hide=self.hide,
         )
-
-    def start_log(self, level: str | None = None) -> None:
-        """Log to standard error from now on, without any secret of the settings."""
-        settings = self.settings
-        log_to_stderr(hide=self.hide, format=settings.log_format, level=level or settings.log_level)

@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 from api.terminal.text import clean
+from graph import redactor
 from runs.model import CURRENT_RUN
+from wiring.settings import Settings
 
 Format = Literal["auto", "json", "text"]
 Hide = Callable[[str], str]
 
-_OURS: Final = ("api", "forge", "graph", "local", "roles", "runs", "sandbox", "uvicorn")
+_OURS: Final = ("api", "forge", "graph", "roles", "runs", "sandbox", "wiring", "uvicorn")
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _MAX: Final = 16_000
 """Characters of one message, and of one traceback, whose end tells most."""
@@ -37,6 +39,15 @@ def log_to_stderr(*, hide: Hide, format: Format = "auto", level: str = "info") -
     logging.captureWarnings(True)  # noqa: FBT003
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
+
+
+def start_log(settings: Settings, level: str | None = None) -> None:
+    """Log to standard error from now on, without any secret of the settings."""
+    log_to_stderr(
+        hide=redactor(settings.secrets),
+        format=settings.log_format,
+        level=level or settings.log_level,
+    )
 
 
 class JsonLines(logging.Formatter):

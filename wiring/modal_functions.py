@@ -3,6 +3,7 @@
 The functions share nothing but the store's places and a folder. What they run on is told them.
 """
 
+import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import ChangeResult, PlannerResult, Preparation, ReviewerResult, RoleTask, Services
+from graph import RoleTask, Services
 from roles.worktree import WriteFence
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import Play, RemoteRole, RoleWorker
@@ -18,6 +19,7 @@ from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, Ve
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
 from wiring.configuration import Configuration
+from wiring.services import make_role, make_services
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
     from api.http import Probes
     from forge.github import GitHub
-    from roles import ClaudeRole
-    from roles.claude import Claude
     from runs import RunService
 
 STREAM_S: Final = 120.0
@@ -86,8 +86,6 @@ async def drive_run(
 
     May be called again at any time, for the same run.
     """
-    import secrets
-
     from graph import build_graph
     from runs.driving import (
         CleanUp,
@@ -103,7 +101,7 @@ async def drive_run(
     workspaces = SharedWorkspaces(mount, store, sandboxes)
     configuration = deployment.configuration
     github, limits = configuration.github(), configuration.limits
-    services = _services(deployment, mount, workspaces, sandboxes, github)
+    services = _make_services(deployment, mount, sandboxes, workspaces, github)
     context = DriveContext(
         store=store,
         graph=build_graph(services, limits).compile(),
@@ -131,6 +129,31 @@ async def drive_run(
         await store.close()
 
 
+def _make_services(
+    deployment: Deployment,
+    mount: Mount,
+    sandboxes: Sandboxes,
+    workspaces: SharedWorkspaces,
+    github: "GitHub",
+) -> Services:
+    """The graph's services; each role is played by a function of its own."""
+    from roles import ROLES
+
+    return make_services(
+        deployment.configuration,
+        role=lambda name: RemoteRole(
+            deployment.play(name),
+            ROLES[name].result,
+            mount=mount,
+            notes=deployment.backend.changes,
+        ),
+        runs=mount.root / "runs",
+        sandboxes=sandboxes,
+        workspaces=workspaces,
+        github=github,
+    )
+
+
 async def play_role(
     deployment: Deployment,
     mount: Mount,
@@ -144,8 +167,16 @@ async def play_role(
     worker = RoleWorker(
         task, call=call, mount=mount, notes=backend.changes, chain=VersionChain(backend)
     )
-    claude = deployment.configuration.claude()
-    role = _role(deployment, mount, task, claude, fence(worker))
+    configuration, runs = deployment.configuration, mount.root / "runs"
+    claude, write_fence = configuration.claude(), fence(worker)
+    role = make_role(
+        configuration,
+        task.role,
+        claude=claude,
+        sandboxes=deployment.sandboxes(runs),
+        runs=runs,
+        fences=lambda _: write_fence,
+    )
     try:
         async with aclosing(worker.run(role)) as items:
             async for item in items:
@@ -158,11 +189,12 @@ def web_app(deployment: Deployment, *, service: str, host: str, probes: "Probes"
     """The HTTP service; `host` is the name it is reached by where none is set."""
     from api.http.routes import StreamTimes
 
+    missing = "; ".join(deployment.settings.missing_in_public.values())
     return deployment.configuration.web(
         lambda: open_service(deployment, service),
         probes,
         hosts=(host,),
-        locked=locked(deployment.settings),
+        locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
         shared_store=True,
         stream_times=StreamTimes(whole=STREAM_S),
     )
@@ -205,73 +237,3 @@ async def open_service(deployment: Deployment, service: str) -> AsyncIterator["R
     )
     async with runs:
         yield runs
-
-
-def locked(settings: Settings) -> str:
-    """Why nobody is let in yet and what fixes it; empty where the service is set up."""
-    if not settings.missing_in_public:
-        return ""
-    examples = {
-        "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
-        "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
-    }
-    given = "; ".join(examples[name] for name in settings.missing_in_public)
-    return f"Where you deploy: {given}; modal deploy deploy.py"
-
-
-def _services(
-    deployment: Deployment,
-    mount: Mount,
-    workspaces: SharedWorkspaces,
-    sandboxes: Sandboxes,
-    github: "GitHub",
-) -> Services:
-    from forge.base import GitRepositories
-    from forge.publish import ForgePublisher
-    from sandbox.checks import SandboxChecks
-    from sandbox.environments import SandboxEnvironments
-
-    settings, runs = deployment.settings, mount.root / "runs"
-    role: dict[str, Any] = {"mount": mount, "notes": deployment.backend.changes}
-    forge: dict[str, Any] = {
-        "runs": runs,
-        "github": github,
-        "api_url": settings.github_api_url,
-        "token": settings.github_token,
-    }
-    checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
-    environments = SandboxEnvironments(sandboxes=sandboxes, networked=bool(settings.setup_hosts))
-    return Services(
-        planner=RemoteRole(deployment.play("planner"), PlannerResult, **role),
-        coder=RemoteRole(deployment.play("coder"), ChangeResult, **role),
-        reviewer=RemoteRole(deployment.play("reviewer"), ReviewerResult, **role),
-        fixer=RemoteRole(deployment.play("fixer"), ChangeResult, **role),
-        repositories=GitRepositories(**forge, allow_local=False, allowed=settings.repo_allowed),
-        workspaces=workspaces,
-        preparation=Preparation(environments, checks),
-        checks=checks,
-        publisher=ForgePublisher(
-            **forge, author=settings.git_author, forks=settings.fork == "public"
-        ),
-    )
-
-
-def _role(
-    deployment: Deployment, mount: Mount, task: RoleTask, claude: "Claude", fence: WriteFence
-) -> "ClaudeRole":
-    from roles import ClaudeCoder, ClaudeFixer, ClaudePlanner, ClaudeReviewer
-
-    runs = mount.root / "runs"
-    made: dict[str, type[ClaudeRole]] = {
-        "planner": ClaudePlanner,
-        "coder": ClaudeCoder,
-        "reviewer": ClaudeReviewer,
-        "fixer": ClaudeFixer,
-    }
-    return made[task.role](
-        claude=claude,
-        sandboxes=deployment.sandboxes(runs),
-        runs=runs,
-        model=deployment.settings.role_models[task.role],
-        fences=lambda _: fence,
-    )

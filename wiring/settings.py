@@ -1,19 +1,26 @@
 """All settings, read in one place. Rooms get plain values."""
 
-import ipaddress
 import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasGenerator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import ModelName
-from graph import describe_faults
+from forge.core import is_loopback
+from graph import ROLE_NAMES, AllowName, RoleName, describe_faults
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import listed
 from wiring.setting_types.credential import Credential
@@ -25,30 +32,24 @@ DEFAULT_MODEL: Final = "claude-opus-5-5"
 _PREFIX: Final = "CODING_AGENT_"
 _FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
 _SECRETS: Final = (
-    "ANTHROPIC_API_KEY",
-    "GITHUB_TOKEN",
-    "CODING_AGENT_API_KEYS",
-    "CODING_AGENT_API_KEY",
-    "OTEL_EXPORTER_OTLP_HEADERS",
+    *("anthropic_api_key", "github_token", "api_keys", "api_key"),
+    "otel_exporter_otlp_headers",
 )
+_MACHINE_ONLY: Final = frozenset(
+    ("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key")
+)
+_SECRETS_OF: Final = {"api": ("api_keys",), "run": ("otel_exporter_otlp_headers",)}
+"""Functions of Modal that get secrets among their settings; the two credentials are apart."""
+_COMMANDS: Final = {
+    "api_keys": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
+    "repos": "export CODING_AGENT_REPOS='OWNER/*'",
+}
+"""Settings without which a server must not be reached from elsewhere, and how to set each."""
 _AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\x00-\x20] <[^<>@\s]+@[^<>@\s]+>")
-
-RoleName = Literal["planner", "coder", "reviewer", "fixer"]
-AllowName = Literal["workflows", "codeowners", "agent_config", "large_files"]
 
 
 class SettingsError(Exception):
     """Raised when settings are wrong; each line names a variable and what it takes."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server that binds to `host` is reached from this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _names(value: object) -> object:
@@ -112,7 +113,18 @@ Positive = Annotated[int, Field(ge=1)]
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
+if TYPE_CHECKING:
+
+    class _RoleSettings(BaseSettings): ...
+else:
+    _RoleSettings = create_model(
+        "_RoleSettings",
+        __base__=BaseSettings,
+        **{f"model_{role}": (ModelName | None, None) for role in ROLE_NAMES},
+    )
+
+
+class Settings(_RoleSettings):
     """Every setting, frozen. Fields are named as their variables without `CODING_AGENT_`."""
 
     model_config = SettingsConfigDict(
@@ -150,13 +162,10 @@ class Settings(BaseSettings):
     command_pids: Positive = 256
     command_disk_mb: Positive = 2048
     network: Literal["none"] = "none"
+    """No other value was ever safe, and none is taken."""
     setup_hosts: HostNames = ()
 
     model: ModelName = DEFAULT_MODEL
-    model_planner: ModelName | None = None
-    model_coder: ModelName | None = None
-    model_reviewer: ModelName | None = None
-    model_fixer: ModelName | None = None
     models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
     max_cost_usd: Money = 5.0
     max_tokens: Count = 0
@@ -189,39 +198,16 @@ class Settings(BaseSettings):
     @property
     def role_models(self) -> dict[RoleName, str]:
         """The model of each role: its own, else the general one."""
-        return {
-            "planner": self.model_planner or self.model,
-            "coder": self.model_coder or self.model,
-            "reviewer": self.model_reviewer or self.model,
-            "fixer": self.model_fixer or self.model,
-        }
+        return {role: getattr(self, f"model_{role}") or self.model for role in ROLE_NAMES}
 
     @property
-    def run_limits(self) -> dict[str, Any]:
-        """The operator's limits of a run, named as `graph.state.Limits` names them."""
+    def missing_in_public(self) -> dict[str, str]:
+        """What a server that others reach lacks: variables, and the command that sets each."""
         return {
-            "max_cost_usd": self.max_cost_usd,
-            "max_tokens": self.max_tokens,
-            "max_fix_rounds": self.max_fix_rounds,
-            "timeout_s": self.run_timeout_s,
+            _variable(field): command
+            for field, command in _COMMANDS.items()
+            if not getattr(self, field)
         }
-
-    @property
-    def command_limits(self) -> dict[str, Any]:
-        """The limits of one sandboxed command, named as `sandbox.Limits` names them."""
-        return {
-            "timeout_s": self.command_timeout_s,
-            "memory_mb": self.command_memory_mb,
-            "cpus": self.command_cpus,
-            "pids": self.command_pids,
-            "disk_mb": self.command_disk_mb,
-        }
-
-    @property
-    def missing_in_public(self) -> tuple[str, ...]:
-        """The variables without which a server must not be reached from elsewhere."""
-        needed = {"CODING_AGENT_API_KEYS": self.api_keys, "CODING_AGENT_REPOS": self.repos}
-        return tuple(name for name, value in needed.items() if not value)
 
     def repo_allowed(self, full_name: str, key_name: str | None = None) -> bool:
         """Whether `OWNER/REPO` may be worked on, by this key or (None) by any."""
@@ -231,11 +217,7 @@ class Settings(BaseSettings):
         """Raises SettingsError where serving on `host` would let strangers in."""
         if is_loopback(host) or not self.missing_in_public:
             return
-        examples = {
-            "CODING_AGENT_API_KEYS": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
-            "CODING_AGENT_REPOS": "export CODING_AGENT_REPOS='OWNER/*'",
-        }
-        fix = "\n".join(f"  {examples[name]}" for name in self.missing_in_public)
+        fix = "\n".join(f"  {command}" for command in self.missing_in_public.values())
         raise SettingsError(
             f"{host} can be reached from other machines, so {' and '.join(self.missing_in_public)} "
             f"must be set:\n{fix}\nor bind to 127.0.0.1."
@@ -246,9 +228,16 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read environment and env file, once; secrets are then no longer in the environment."""
     settings = read_settings(_env_file())
-    for name in _SECRETS:
-        os.environ.pop(name, None)
+    for field in _SECRETS:
+        os.environ.pop(_variable(field), None)
     return settings
+
+
+def deployed_environment(function: str) -> dict[str, str | None]:
+    """The settings that a function of Modal gets: all that are no secrets, and its own secrets."""
+    withheld = {*_MACHINE_ONLY, *_SECRETS} - {*_SECRETS_OF.get(function, ())}
+    names = (_variable(field) for field in Settings.model_fields if field not in withheld)
+    return {name: os.environ.get(name, "") for name in names}
 
 
 def read_settings(env_file: Path | None) -> Settings:

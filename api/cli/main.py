@@ -104,11 +104,11 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
         settings.check_bind(host)
     except SettingsError as error:
         _fail(error)
-    import local
     from api.http.server import make_server
+    from wiring import create_local_app, start_log
 
-    local.start_log(settings)
-    server = make_server(local.create_local_app(settings), host=host, port=port)
+    start_log(settings)
+    server = make_server(create_local_app(settings), host=host, port=port)
     server.run()
     if not server.started:
         raise typer.Exit(FAILED)
@@ -240,19 +240,15 @@ def rm(run: options.RunId, server: options.Server = None) -> None:
 
 @app.command()
 def doctor(modal: options.Modal = False) -> None:
-    """Try what runs need of this machine; say how to mend it."""
+    """Try what runs need of this machine; say how to fix it."""
     from api.terminal.report.doctor_report import report
 
     settings = _settings(None)
 
     async def examine() -> int:
-        if modal:
-            import deploy
+        from wiring.doctor import check_deployment, check_machine
 
-            return report(await deploy.doctor())
-        import local
-
-        return report(await local.doctor(settings))
+        return report(await (check_deployment if modal else check_machine)(settings))
 
     _finish(examine())
 

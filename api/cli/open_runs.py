@@ -24,11 +24,11 @@ async def open_runs(
         ) as remote:
             yield remote
         return
-    import local
     from api.client.local_runs import LocalRuns
+    from wiring import open_service, start_log
 
-    local.start_log(settings, "warning")
-    async with local.open_service(settings) as service:
+    start_log(settings, "warning")
+    async with open_service(settings) as service:
         yield LocalRuns(service)
 
 

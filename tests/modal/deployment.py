@@ -33,15 +33,9 @@ PRELOAD: Final = (
 )
 """What takes long to import: each container begins with a copy of a process that has it."""
 OWN: Final = (
-    *(
-        "functions",
-        "api.http.app",
-        "forge.publish.service",
-        "forge.base.service",
-        "graph.machine.build",
-    ),
-    *("roles.coder", "roles.fixer", "roles.planner", "roles.reviewer", "runs.driving.clean_up"),
-    *("runs.driving.run_driver", "sandbox.checks.service", "sandbox.backends.modal.trees"),
+    *("wiring.modal_platform", "api.http.app", "forge.publish.service", "forge.base.service"),
+    *("graph.machine.build", "roles.registry", "runs.driving.clean_up", "runs.driving.run_driver"),
+    *("sandbox.checks.service", "sandbox.backends.modal.trees"),
 )
 """Of what is deployed. `deploy` itself is not among it: it reads its environment at its start."""
 

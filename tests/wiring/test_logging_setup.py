@@ -116,10 +116,10 @@ async def test_all_that_a_drive_logs_names_its_run(
 
 _UNEXPECTED = """
 import asyncio, base64, logging, sys, threading, warnings
-import local
+from wiring.logging_setup import start_log
 from wiring.settings import load_settings
 settings = load_settings()
-local.start_log(settings)
+start_log(settings)
 key, token = (each.get_secret_value() for each in settings.secrets[:2])
 pair = base64.b64encode(f"x-access-token:{token}".encode()).decode()
 def fail(text):
@@ -185,9 +185,10 @@ def test_no_unexpected_error_shows_a_secret(tmp_path: Path) -> None:
 
 def test_the_level_and_the_format_are_the_operators(tmp_path: Path) -> None:
     script = """
-import logging, local
+import logging
+from wiring.logging_setup import start_log
 from wiring.settings import load_settings
-local.start_log(load_settings())
+start_log(load_settings())
 for level in (10, 20, 30):
     logging.getLogger("runs").log(level, "level %s", level)
 """

@@ -12,9 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forge.core.repository_address import is_loopback
+from graph.state import Limits as RunLimits
+from graph.values import ROLE_NAMES
+from sandbox.core.protocol import Limits as CommandLimits
+from wiring.configuration import Configuration
 from wiring.setting_types.api_keys import parse_api_keys
 from wiring.setting_types.repo_rules import RepoRule, parse_repo_rules
-from wiring.settings import Settings, SettingsError, is_loopback, load_settings, read_settings
+from wiring.settings import (
+    Settings,
+    SettingsError,
+    deployed_environment,
+    load_settings,
+    read_settings,
+)
 
 KEY = "k" * 24
 
@@ -38,19 +49,13 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.api_keys, settings.operators, settings.repos, settings.hosts) == ((),) * 4
     assert settings.sandbox == "auto"
     assert settings.network == "none"
-    assert settings.command_limits == {
-        "timeout_s": 300,
-        "memory_mb": 2048,
-        "cpus": 2,
-        "pids": 256,
-        "disk_mb": 2048,
-    }
-    assert settings.run_limits == {
-        "max_cost_usd": 5,
-        "max_tokens": 0,
-        "max_fix_rounds": 3,
-        "timeout_s": 3600,
-    }
+    configuration = Configuration(settings, "1")
+    assert configuration.command_limits == CommandLimits(
+        timeout_s=300, memory_mb=2048, cpus=2, pids=256, disk_mb=2048
+    )
+    assert configuration.limits == RunLimits(
+        max_cost_usd=5, max_tokens=0, max_fix_rounds=3, timeout_s=3600
+    )
     assert set(settings.role_models.values()) == {"claude-opus-5-5"}
     assert settings.max_concurrent_runs == 8
     assert settings.max_queued_runs == 100
@@ -330,3 +335,43 @@ def test_elsewhere_keys_and_repositories_must_be_set(host: str) -> None:
     with pytest.raises(SettingsError, match="CODING_AGENT_REPOS must be set"):
         Settings(api_keys=keys).check_bind(host)
     Settings(api_keys=keys, repos=parse_repo_rules("octo/*")).check_bind(host)
+
+
+FUNCTIONS = (*ROLE_NAMES, "run", "api", "janitor", "try_claude", "try_github")
+OF_ONE_MACHINE = {
+    *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
+    *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK"),
+}
+SECRETS = {
+    "ANTHROPIC_API_KEY": set[str](),
+    "GITHUB_TOKEN": set[str](),
+    "CODING_AGENT_API_KEYS": {"api"},
+    "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
+}
+"""Settings that are secrets, and the functions that get them beside the credentials of Modal."""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_of_modal_gets_every_setting_that_is_no_secret(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
+    for variable in named:
+        monkeypatch.setenv(variable, f"of {variable}")
+    own = {name for name, holders in SECRETS.items() if function in holders}
+    expected = (set(named) - OF_ONE_MACHINE - set(SECRETS)) | own
+    assert deployed_environment(function) == {name: f"of {name}" for name in expected}
+
+
+def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed as a secret leaves the environment, and is hidden in logs."""
+    typed = {
+        str(field.validation_alias): f"secret-{name}-of-24-characters".replace("_", "-")
+        for name, field in Settings.model_fields.items()
+        if "Secret" in repr(field.annotation) or "ApiKey" in repr(field.annotation)
+    }
+    for variable, secret in typed.items():
+        monkeypatch.setenv(variable, secret)
+    settings = load_settings()
+    assert {secret.get_secret_value() for secret in settings.secrets if secret} == {*typed.values()}
+    assert not set(typed) & set(os.environ)

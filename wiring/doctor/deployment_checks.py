@@ -3,15 +3,37 @@
 from typing import Final
 
 import httpx
+import modal
 
-from wiring.doctor.machine_checks import Finding
+from graph.errors import StoreError
+from runs.shared import map_modal_errors
+from sandbox.selftest import try_modal
+from wiring.configuration import Configuration
+from wiring.doctor.machine_checks import Finding, credential, trial_findings
+from wiring.settings import APP_NAME, Settings
 
 _TIMEOUT_S: Final = 60.0
 _DEPLOY: Final = "modal deploy deploy.py"
 
 
-def not_deployed(why: str) -> Finding:
-    return Finding("deployment", held=False, detail=why, fix=_DEPLOY)
+async def check_deployment(settings: Settings) -> list[Finding]:
+    """Try what is deployed: that it answers, its credentials, and whether its Sandboxes hold."""
+    web, claude, github = (
+        modal.Function.from_name(APP_NAME, name) for name in ("api", "try_claude", "try_github")
+    )
+    try:
+        with map_modal_errors():
+            await web.hydrate.aio()
+    except StoreError as error:
+        return [Finding("deployment", held=False, detail=error.message, fix=_DEPLOY)]
+    client = Configuration(settings, "").modal_client(APP_NAME)
+    results = await try_modal(client, hosts=settings.setup_hosts)
+    return [
+        *await check_service(await web.get_web_url.aio() or ""),
+        await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
+        await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
+        *trial_findings(results),
+    ]
 
 
 async def check_service(url: str) -> list[Finding]:

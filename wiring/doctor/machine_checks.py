@@ -6,12 +6,16 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from graph.errors import CodingAgentError
+from sandbox.egress import try_hosts
+from sandbox.selftest import TrialResult
+from wiring.machine import LocalProbes, Machine
+from wiring.settings import Settings
 
 OLDEST_GIT: Final = (2, 39)
 SAFEST_GIT: Final = (2, 50, 1)
@@ -69,3 +73,31 @@ async def credential(name: str, variable: str, probe: Callable[[], Awaitable[str
         return Finding(name, held=False, detail=error.message, fix=error.hint)
     fix = f"Set {variable} to a valid value."
     return Finding(name, code == "ok", code, fix)
+
+
+async def check_machine(settings: Settings) -> list[Finding]:
+    """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
+    machine = Machine(settings)
+    findings = [python(), await git(), data_dir(settings.data_dir), *await _sandbox(machine)]
+    reached = await try_hosts(settings.setup_hosts)
+    findings.append(Finding("set-up", *reached, fix="Correct CODING_AGENT_SETUP_HOSTS."))
+    probes = LocalProbes(machine)
+    try:
+        findings += [
+            await credential("Claude", "ANTHROPIC_API_KEY", probes.claude),
+            await credential("GitHub", "GITHUB_TOKEN", probes.github),
+        ]
+    finally:
+        await machine.close()
+    return findings
+
+
+async def _sandbox(machine: Machine) -> list[Finding]:
+    try:
+        return trial_findings(await machine.examine_sandbox())
+    except CodingAgentError as error:
+        return [Finding("sandbox", held=False, detail=error.message, fix=error.hint)]
+
+
+def trial_findings(results: Iterable[TrialResult]) -> list[Finding]:
+    return [Finding(f"sandbox: {one.name}", one.held, one.detail, one.fix) for one in results]

@@ -16,8 +16,8 @@ from benchmarks.script import make_repository
 from benchmarks.timed_claude import TimedClaude
 from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
-from local import create_local_app
 from tests.support.needed_programs import needs
+from wiring import create_local_app
 from wiring.setting_types.api_keys import ApiKey
 from wiring.settings import Settings
 

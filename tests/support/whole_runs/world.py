@@ -16,7 +16,6 @@ from demo.demo_settings import demo_settings, replayed
 from demo.fake_claude.server import MessagesServer
 from demo.http_service import serve
 from demo.temporary_folder import temporary_folder
-from local import create_local_app
 from tests.standins.github import TOKEN, GitHubStandIn
 from tests.support.whole_runs.claude_script import Cast, Script
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
@@ -27,6 +26,7 @@ from tests.support.whole_runs.service_client import (
     Service,
     check_log,
 )
+from wiring import create_local_app
 from wiring.settings import Settings
 
 CLAUDE_KEY: Final = "sk-ant-for-tests-only-0123456789abcdef"

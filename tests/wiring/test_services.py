@@ -1,0 +1,74 @@
+"""The services are the same on one machine and on Modal, but for who plays the roles."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from graph.services import Services
+from graph.values import ROLE_NAMES
+from roles.registry import ROLES
+from runs.remote_roles.caller import RemoteRole
+from sandbox.environments.service import SandboxEnvironments
+from tests.standins.directory_sandbox import DirectorySandboxes
+from tests.standins.shared_backend import FolderMount, SharedPlaces
+from wiring.configuration import Configuration
+from wiring.machine import Machine
+from wiring.modal_functions import Deployment, SharedWorkspaces, _make_services
+from wiring.settings import Settings
+
+
+def of_a_machine(settings: Settings) -> Services:
+    return Machine(settings).services
+
+
+def of_modal(settings: Settings) -> Services:
+    places = SharedPlaces(settings.data_dir)
+    mount = FolderMount(settings.data_dir)
+    sandboxes = DirectorySandboxes(settings.data_dir / "runs")
+
+    async def nothing(_: object) -> None: ...
+
+    configuration = Configuration(settings, "1")
+    deployment = Deployment(
+        configuration=configuration,
+        backend=places.backend,
+        sandboxes=lambda _: sandboxes,
+        end_orphans=nothing,
+        spawn=nothing,
+        play=lambda _: lambda task: pytest.fail(f"{task} is played"),
+    )
+    workspaces = SharedWorkspaces(mount, deployment.store("test"), sandboxes)
+    return _make_services(deployment, mount, sandboxes, workspaces, configuration.github())
+
+
+WIRINGS: Final = pytest.mark.parametrize("wired", [of_a_machine, of_modal])
+
+
+@WIRINGS
+@pytest.mark.parametrize("hosts", [(), ("index.example",)])
+def test_set_up_is_found_from_lock_files_where_hosts_are_set(
+    wired: Callable[[Settings], Services], hosts: tuple[str, ...], tmp_path: Path
+) -> None:
+    services = wired(Settings(data_dir=tmp_path, setup_hosts=hosts))
+    environments = services.preparation._environments
+    assert isinstance(environments, SandboxEnvironments)
+    assert environments._networked is bool(hosts)
+
+
+@WIRINGS
+def test_every_role_of_the_registry_is_played(
+    wired: Callable[[Settings], Services], tmp_path: Path
+) -> None:
+    services = wired(Settings(data_dir=tmp_path))
+    assert tuple(ROLES) == ROLE_NAMES
+    for name, role in ROLES.items():
+        assert isinstance(getattr(services, name), role | RemoteRole)
+
+
+def test_a_role_has_its_own_model(tmp_path: Path) -> None:
+    models: dict[str, Any] = {f"model_{name}": f"model-of-{name}" for name in ROLE_NAMES}
+    services = of_a_machine(Settings(data_dir=tmp_path, model="general", **models))
+    for name in ROLE_NAMES:
+        assert getattr(services, name)._model == f"model-of-{name}"

@@ -1,0 +1,237 @@
+"""This machine's services over one set of settings: the graph, the runs and the web app."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from forge.base import KeptBases
+from forge.github import ONCE, GitHub
+from graph import Services
+from roles.claude import Claude
+from runs import RunService
+from runs.sqlite import SqliteStore
+from sandbox import CommandMetrics, Sandboxes, Wanted, choose, examine
+from sandbox.backends.docker import docker_environment
+from sandbox.selftest import TrialResult
+from sandbox.setup import networked_set_up
+from sandbox.tree import LocalWorkspaces
+from sandbox.trees import LazySandboxes, LocalSandboxes
+from wiring.configuration import Configuration
+from wiring.services import make_role, make_services
+from wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from runs.driving import Builder
+    from sandbox.backends.modal import ModalClient
+
+DISTRIBUTION: Final = "modal-coding-agent"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """This machine's services over one set of settings, each made when it is first asked for."""
+
+    settings: Settings
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.settings.data_dir / "runs"
+
+    @cached_property
+    def kept_bases(self) -> KeptBases:
+        return KeptBases(self.settings.data_dir / "bases", runs=self.runs)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        return Configuration(self.settings, version(DISTRIBUTION))
+
+    @cached_property
+    def claude(self) -> Claude:
+        return self.configuration.claude()
+
+    @cached_property
+    def github(self) -> GitHub:
+        return self.configuration.github()
+
+    @cached_property
+    def sandbox_counts(self) -> CommandMetrics:
+        return CommandMetrics()
+
+    @cached_property
+    def sandboxes(self) -> LazySandboxes:
+        return LazySandboxes(self._choose_sandboxes, runs=self.runs)
+
+    @cached_property
+    def workspaces(self) -> LocalWorkspaces:
+        return LocalWorkspaces(runs=self.runs, sandboxes=self.sandboxes)
+
+    @cached_property
+    def services(self) -> Services:
+        # Imported, as LangGraph below, when a run is driven: who only looks at runs needs none.
+        from forge.base import WarmingRepositories
+
+        role = partial(
+            make_role,
+            self.configuration,
+            claude=self.claude,
+            sandboxes=self.sandboxes,
+            runs=self.runs,
+        )
+        made = make_services(
+            self.configuration,
+            role=role,
+            runs=self.runs,
+            sandboxes=self.sandboxes,
+            workspaces=self.workspaces,
+            github=self.github,
+            kept_bases=self.kept_bases,
+            allow_local=True,
+        )
+        return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))
+
+    def graph(self, services: Services | None = None) -> "Builder":
+        """The graph within the operator's limits, over this machine's services or others."""
+        from graph import build_graph
+
+        return build_graph(services or self.services, self.configuration.limits)
+
+    def open_checkpointer(self) -> "AbstractAsyncContextManager[BaseCheckpointSaver[Any]]":
+        """Checkpoints of graphs that are called from Python."""
+        from runs.driving import open_checkpointer
+
+        return open_checkpointer(self.settings.data_dir / "threads.db")
+
+    async def warm(self) -> None:
+        """Import what is slow to import and try the sandbox; who needs them meets their errors."""
+        await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
+
+    async def examine_sandbox(self) -> tuple[TrialResult, ...]:
+        """The full trial of the sandbox. Raises SandboxUnavailable."""
+        if self.settings.sandbox != "modal":
+            return await examine(self.settings.sandbox, self._wanted)
+        from sandbox.selftest import try_modal
+
+        return await try_modal(self._modal_client, hosts=self.settings.setup_hosts)
+
+    def make_data_dir(self) -> None:
+        """The data folder; the sandbox's user passes it on the way to its tree."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.make_data_dir)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close_run(self, run_id: str) -> None:
+        """End all of a run that is stopped; what a resumed one needs stays."""
+        if "services" in self.__dict__:
+            await self.services.close_run(run_id, resumable=True)
+        else:
+            await self.workspaces.close(run_id, resumable=True)
+
+    async def close(self) -> None:
+        """End what was opened."""
+        if "services" in self.__dict__:
+            await self.services.preparation.close()
+        if "claude" in self.__dict__:
+            await self.claude.close()
+        if "github" in self.__dict__:
+            await self.github.close()
+
+    async def _choose_sandboxes(self) -> Sandboxes:
+        if self.settings.sandbox == "modal":
+            return await self._on_modal()
+        backend = await choose(self.settings.sandbox, self._wanted)
+        metrics = self.sandbox_counts
+        set_up = networked_set_up(
+            backend, self.settings.setup_hosts, self.settings.data_dir, metrics
+        )
+        return LocalSandboxes(runs=self.runs, backend=backend, metrics=metrics, set_up=set_up)
+
+    async def _on_modal(self) -> Sandboxes:
+        from sandbox.backends.modal import ModalSandboxes
+
+        client, hosts = self._modal_client, self.settings.setup_hosts
+        await client.reach()
+        return ModalSandboxes(
+            runs=self.runs, client=client, setup_hosts=hosts, metrics=self.sandbox_counts
+        )
+
+    @property
+    def _modal_client(self) -> "ModalClient":
+        """In an app of their own: a service that is deployed ends those of its app."""
+        return self.configuration.modal_client("coding-agent-sandboxes")
+
+    @property
+    def _wanted(self) -> Wanted:
+        settings = self.settings
+        return Wanted(
+            limits=self.configuration.command_limits,
+            tool_paths=settings.tool_paths,
+            state=settings.data_dir / "sandbox",
+            image=settings.sandbox_image,
+            docker_environment=docker_environment(settings.docker_host),
+        )
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, pick_up: bool = False, machine: Machine | None = None
+) -> AsyncIterator[RunService]:
+    """The runs of this machine's data folder; `pick_up` goes on with those left by others."""
+    machine = machine or Machine(settings)
+    service = RunService(
+        store=SqliteStore(settings.data_dir / "runs.db"),
+        graph=machine.graph,
+        config=machine.configuration.service(machine.runs),
+        on_end=machine.close_run,
+        on_delete=machine.workspaces.close,
+        on_round=partial(machine.kept_bases.tidy, keep_days=settings.keep_days),
+        pick_up=pick_up,
+    )
+    async with machine:
+        with machine.configuration.telemetry():
+            async with service:
+                yield service
+
+
+@dataclass(frozen=True)
+class LocalProbes:
+    """Tries this machine's credentials for `/auth-test`."""
+
+    machine: Machine
+
+    async def claude(self) -> str:
+        return await self.machine.claude.probe()
+
+    async def github(self) -> str:
+        return await self.machine.github.probe()
+
+    async def repository(self, repo_url: str) -> tuple[bool, bool]:
+        full_name = self.machine.configuration.full_name(repo_url)
+        facts = await self.machine.github.repository(full_name, retry_policy=ONCE)
+        return True, facts.push
+
+
+def create_local_app(settings: Settings) -> "FastAPI":
+    """The HTTP service over this machine."""
+    from api.http.guards import LOOPBACK_HOSTS
+
+    machine = Machine(settings)
+    return machine.configuration.web(
+        lambda: open_service(settings, pick_up=True, machine=machine),
+        LocalProbes(machine),
+        hosts=LOOPBACK_HOSTS,
+        sandbox_counts=lambda: machine.sandbox_counts,
+    )

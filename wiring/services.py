@@ -1,0 +1,84 @@
+"""The graph's services and roles, made in one place for one machine and for Modal alike.
+
+What is slow to import is imported when it is made.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forge.base import KeptBases
+from forge.github import GitHub
+from graph import ROLE_NAMES, Preparation, RoleName, RoleTask, Services, Workspaces
+from sandbox import Sandboxes
+from wiring.configuration import Configuration
+
+if TYPE_CHECKING:
+    from roles import ClaudeRole
+    from roles.claude import Claude
+    from roles.worktree import WriteFence
+
+
+def make_role(
+    configuration: Configuration,
+    name: RoleName,
+    *,
+    claude: "Claude",
+    sandboxes: Sandboxes,
+    runs: Path,
+    fences: "Callable[[RoleTask], WriteFence] | None" = None,
+) -> "ClaudeRole":
+    """A role that is played in this process; `runs` is the folder of all runs."""
+    from roles import ROLES
+
+    return ROLES[name](
+        claude=claude,
+        sandboxes=sandboxes,
+        runs=runs,
+        model=configuration.settings.role_models[name],
+        fences=fences,
+    )
+
+
+def make_services(
+    configuration: Configuration,
+    *,
+    role: Callable[[RoleName], Any],
+    runs: Path,
+    sandboxes: Sandboxes,
+    workspaces: Workspaces,
+    github: GitHub,
+    kept_bases: KeptBases | None = None,
+    allow_local: bool = False,
+) -> Services:
+    """All services; `role` gives each role, which is played here or elsewhere.
+
+    `kept_bases` and `allow_local` (checkouts as repositories) go with a disk of one's own.
+    """
+    from forge.base import GitRepositories
+    from forge.publish import ForgePublisher
+    from sandbox.checks import SandboxChecks
+    from sandbox.environments import SandboxEnvironments
+
+    settings = configuration.settings
+    forge: dict[str, Any] = {
+        "runs": runs,
+        "github": github,
+        "api_url": settings.github_api_url,
+        "token": settings.github_token,
+        "kept": kept_bases,
+    }
+    checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
+    environments = SandboxEnvironments(sandboxes=sandboxes, networked=bool(settings.setup_hosts))
+    return Services(
+        **{str(name): role(name) for name in ROLE_NAMES},
+        repositories=GitRepositories(
+            **forge, allow_local=allow_local, allowed=settings.repo_allowed
+        ),
+        workspaces=workspaces,
+        preparation=Preparation(environments, checks),
+        checks=checks,
+        publisher=ForgePublisher(
+            **forge, author=settings.git_author, forks=settings.fork == "public"
+        ),
+    )
