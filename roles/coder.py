@@ -53,7 +53,7 @@ class ClaudeCoder(ChangingRole):
         return briefing.join(
             briefing.request(task),
             briefing.plan(task.plan),
-            briefing.checks(task.checks),
+            briefing.checks(task),
             briefing.setup(task),
             await read_instructions(sandbox),
         )

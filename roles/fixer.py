@@ -63,7 +63,7 @@ class ClaudeFixer(ChangingRole):
         return briefing.join(
             briefing.request(task),
             briefing.plan(task.plan),
-            briefing.checks(task.checks),
+            briefing.checks(task),
             briefing.setup(task),
             await read_instructions(sandbox),
             await briefing.diff(diff, _MAX_DIFF) if task.change else "",

@@ -89,7 +89,7 @@ class ClaudePlanner(ClaudeRole):
 async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
     return briefing.join(
         briefing.request(task),
-        briefing.checks(task.checks),
+        briefing.checks(task),
         await describe_repository(sandbox, task.prompt),
         _revision(task),
     )

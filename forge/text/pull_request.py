@@ -8,6 +8,7 @@ from forge.text.template import fill
 from graph import (
     SEEN_BY_RUNNING,
     CommandReport,
+    Environment,
     Finding,
     GateReport,
     Plan,
@@ -25,6 +26,7 @@ _MAX_ITEMS: Final = 40
 _STATUS: Final = {
     "passed": "passed",
     "failed": "failed",
+    "stopped": "stopped",
     "unavailable": "could not be run",
 }
 
@@ -65,6 +67,7 @@ def body(publication: Publication, template: str = "", starts: Sequence[str] = (
         "" if filled else left,
         _section("What the change does to tests", _on_tests(publication.validation)),
         _section("Worth a look", _warnings(publication.gate)),
+        _section("Set-up", _set_up(publication.environment)),
         _section("What this starts", [line(text, _MAX_LINE) for text in starts]),
         _section(
             "About the repository", [line(note, _MAX_LINE) for note in publication.base.notes]
@@ -116,6 +119,20 @@ def _on_tests(validation: Validation | None) -> list[str]:
         f"{'' if finding.rule in SEEN_BY_RUNNING else by_pattern}"
         for finding in findings
     ]
+
+
+def _set_up(environment: Environment | None) -> list[str]:
+    """What made the trees ready, and what of it could not be had."""
+    if environment is None:
+        return []
+    items = [f"Ran {code(command.shell, _MAX_CODE)}." for command in environment.setup]
+    items += [
+        f"Left out: {line(part.what, _MAX_LINE)}: {line(part.why, _MAX_LINE)}"
+        for part in environment.left_out
+    ]
+    if maker := line(environment.maker, _MAX_LINE):
+        items.append(f"The commands were found by the model in run {code(maker, _MAX_CODE)}.")
+    return items
 
 
 def _warnings(gate: GateReport) -> list[str]:

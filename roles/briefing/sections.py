@@ -2,11 +2,21 @@
 
 import asyncio
 
-from graph import SEEN_BY_RUNNING, CommandReport, Finding, Plan, RoleTask, Validation
+from graph import (
+    NO_ENVIRONMENT,
+    SEEN_BY_RUNNING,
+    CommandReport,
+    Environment,
+    Finding,
+    Plan,
+    RoleTask,
+    Validation,
+)
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.untrusted_text import quote_untrusted
 
 _MAX_OUTPUT = 8_000
+_MAX_LEFT_OUT = 2_000
 
 
 def join(*parts: str) -> str:
@@ -27,18 +37,64 @@ def plan(plan: Plan | None) -> str:
     return "<plan>\n" + "\n".join(lines) + "\n</plan>"
 
 
-def checks(commands: tuple[str, ...]) -> str:
-    """The commands that decide whether the change passes."""
-    if not commands:
+def checks(task: RoleTask) -> str:
+    """The commands that decide whether the change passes, and what is known of each."""
+    on_base = {report.shell: report for report in task.baseline.commands} if task.baseline else {}
+    lacking = [name for name in task.checks if _cannot_start(on_base.get(name))]
+    ready = [name for name in task.checks if name not in lacking]
+    lines = [f"- `{name}`{_known_of(on_base.get(name))}" for name in ready]
+    parts = ["\n".join(["The change will be checked by these commands:", *lines])] if ready else []
+    if lacking:
+        named = "\n".join(f"- `{name}`" for name in lacking)
+        parts.append(
+            "These checks cannot start here: what they call is not installed, and cannot be. Do "
+            f"not try to run them, and do not write a stand-in for what is missing:\n{named}"
+        )
+    return join(*parts)
+
+
+def _cannot_start(report: CommandReport | None) -> bool:
+    return report is not None and report.status == "unavailable"
+
+
+def _known_of(report: CommandReport | None) -> str:
+    """How a check ends on the untouched base, and how long it takes."""
+    if report is None:
         return ""
-    return "\n".join(
-        ["The change will be checked by these commands:", *(f"- `{c}`" for c in commands)]
-    )
+    counts = f", {report.counts}" if report.counts else ""
+    seconds = f"{report.duration_ms / 1000:.0f} s"
+    ended = {
+        "passed": f"passes on the untouched base in {seconds}{counts}",
+        "failed": f"fails on the untouched base too, after {seconds}{counts}",
+        "stopped": f"is stopped by its limit on the untouched base, after {seconds}{counts}",
+    }
+    return f": {ended[report.status]}" if report.status in ended else ""
 
 
 def setup(task: RoleTask) -> str:
-    """What made the tree ready, and that a role cannot repeat it."""
-    commands = task.environment.setup if task.environment else ()
+    """What made the tree ready, what of it is missing, and that a role cannot repeat it."""
+    environment = task.environment or NO_ENVIRONMENT
+    return join(_commands(environment), _tools(environment), _left_out(environment))
+
+
+def _tools(environment: Environment) -> str:
+    if not environment.tools:
+        return ""
+    told = ", ".join(f"{name} {version}" for name, version in environment.tools.items())
+    return f"Installed: {told}."
+
+
+def _left_out(environment: Environment) -> str:
+    if not environment.left_out:
+        return ""
+    parts = "\n".join(f"{part.what}: {part.why}" for part in environment.left_out)
+    return "Set-up left these parts out; what needs them cannot run here:\n" + quote_untrusted(
+        "left_out", parts, _MAX_LEFT_OUT
+    )
+
+
+def _commands(environment: Environment) -> str:
+    commands = environment.setup
     if not commands:
         return ""
     text = (

@@ -8,6 +8,8 @@ from runs.model.run import Run, spend_of
 from runs.model.run_record import LoggedEvent, rfc3339
 
 SHOWN: Final = (
+    "environment.ready",
+    "baseline.finished",
     "plan.ready",
     "validation.finished",
     "review.finished",
@@ -38,6 +40,8 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "attempt": run.attempt,
         "repoUrl": run.request["repo_url"],
         "prompt": run.request["prompt"],
+        "environment": _last(of_type["environment.ready"]),
+        "baseline": _last(of_type["baseline.finished"]),
         "planId": run.plan_id,
         "plan": _plan(run, of_type["plan.ready"]),
         "validations": of_type["validation.finished"],

@@ -7,8 +7,10 @@ from pydantic.alias_generators import to_camel
 
 from graph import (
     CommandReport,
+    EnvironmentCommand,
     Failure,
     GateReport,
+    LeftOut,
     Plan,
     Review,
     RoleName,
@@ -76,6 +78,16 @@ class ValidationView(Validation):
     commands: tuple[CommandView, ...] = ()
 
 
+class EnvironmentView(ResponseModel):
+    """What makes the trees of a run ready; `kept`: it was there from before."""
+
+    commands: tuple[EnvironmentCommand, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    tools: dict[str, str] = {}
+    kept: bool = False
+    maker: str = Field(default="", description="Run whose model found the commands, if any.")
+
+
 class PullRequestView(ResponseModel):
     """Where the change was published; without url and number a local branch."""
 
@@ -90,6 +102,10 @@ class RunView(RunSummary):
 
     reason: str | None = Field(default=None, description="Why it ended so, as a stable code.")
     attempt: int = 1
+    environment: EnvironmentView | None = None
+    baseline: ValidationView | None = Field(
+        default=None, description="How the checks end on the untouched base."
+    )
     plan_id: str | None = Field(default=None, description="The plan that waits for an answer.")
     plan: Plan | None
     validations: list[ValidationView]

@@ -3,6 +3,11 @@
 from collections.abc import Callable
 from typing import Final, Literal
 
+from api.terminal.display.environment_lines import (
+    baseline_lines,
+    environment_lines,
+    proof_lines,
+)
 from api.terminal.display.result_lines import (
     change_lines,
     end_lines,
@@ -219,6 +224,9 @@ def _retry(event: Fields) -> list[Line]:
 _RESULTS: Final[dict[str, Callable[[Fields], list[Line]]]] = {
     "plan.ready": lambda event: plan_lines(event.inner("plan")),
     "plan.waiting": _plan_waiting,
+    "environment.ready": environment_lines,
+    "baseline.finished": baseline_lines,
+    "proof.finished": proof_lines,
     "change.updated": change_lines,
     "validation.finished": validation_lines,
     "review.finished": review_lines,

@@ -86,6 +86,11 @@ def validation_lines(validation: Fields, indent: int = 2) -> list[Line]:
         Line(f"fails on the base too  {name}", indent=indent, mark="warn", tone="dim", wrap=False)
         for name in validation.lines("knownFailures")
     ]
+    flaky = [
+        Line(f"failed once, passed again  {name}", indent=indent, mark="warn", tone="dim")
+        for name in validation.lines("flaky")
+    ]
+    lines += [*cut(flaky, _MAX_NAMES, "of these")]
     lines += [*cut(new, _MAX_NAMES, "new failures"), *cut(known, _MAX_NAMES, "of these")]
     return [*lines, *finding_lines(validation, indent)]
 
@@ -97,13 +102,13 @@ def _check_lines(check: Fields, indent: int) -> list[Line]:
     if status == "passed":
         return [Line(label, indent=indent, mark="good", right=took, wrap=False)]
     ended = "could not run" if status == "unavailable" else "stopped"
-    mark: Mark = "warn" if status == "unavailable" else "bad"
+    mark: Mark = "warn" if status in ("unavailable", "stopped") else "bad"
     head = Line(
         label,
         indent=indent,
         mark=mark,
         right=f"{ended if code is None else f'exit {code}'} · {took}",
-        right_tone="warn" if status == "unavailable" else "bad",
+        right_tone="bad" if mark == "bad" else "warn",
         wrap=False,
     )
     return [head, *tail(check.text("output"), _OUTPUT, indent + 2)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge.text import pull_request
+from graph.environment import Environment, EnvironmentCommand, LeftOut
 from graph.services import Publication
 from graph.values import (
     Base,
@@ -223,3 +224,16 @@ def test_no_text_of_others_has_an_effect(one: str, two: str, three: str, four: s
     assert not re.search(r"@[\w-]|#\d|<[A-Za-z/!?]|!\[", whole)
     assert "\n" not in pull_request.title(told)
     whole.encode()
+
+
+def test_set_up_is_told_with_what_was_left_out() -> None:
+    environment = Environment(
+        commands=(EnvironmentCommand(command="uv sync"),),
+        left_out=(LeftOut(what="group docs", why="no *wheel*\nof it"),),
+        maker="run7",
+    )
+    text = pull_request.body(publication(environment=environment))
+    section = text.partition("### Set-up")[2].partition("###")[0]
+    assert "- Ran `uv sync`." in section
+    assert "- Left out: group docs: no" in section
+    assert "found by the model in run `run7`" in section

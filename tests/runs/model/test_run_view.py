@@ -33,6 +33,8 @@ def test_a_run_that_has_just_been_made() -> None:
         "attempt": 1,
         "repoUrl": REQUEST["repo_url"],
         "prompt": REQUEST["prompt"],
+        "environment": None,
+        "baseline": None,
         "planId": None,
         "plan": None,
         "validations": [],

@@ -1,0 +1,81 @@
+"""What was made ready for a run, and how the checks end without and with its change, as lines."""
+
+from typing import Final
+
+from api.terminal.text.human_units import duration
+from api.terminal.text.styled_line import Line, Mark, cut, tail
+from api.terminal.text.untrusted_fields import Fields
+
+_MAX_COMMANDS: Final = 8
+_MAX_LEFT_OUT: Final = 8
+_MAX_TESTS: Final = 8
+_MAX_TOOLS: Final = 6
+_OUTPUT: Final = 6
+_ON_BASE: Final[dict[str, tuple[str, Mark]]] = {
+    "passed": ("passes on the base", "good"),
+    "failed": ("fails on the base", "warn"),
+    "stopped": ("stopped on the base", "warn"),
+    "unavailable": ("cannot run here", "warn"),
+}
+
+
+def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
+    """What set-up ran, what it made, and what it left out."""
+    commands = environment.each("commands")
+    took = sum(command.number("durationMs") or 0 for command in commands) / 1000
+    right = "kept from before" if environment.flag("kept") else duration(took) if commands else ""
+    tools = environment.inner("tools")
+    versions = [f"{name} {tools.line(name)}" for name in tools.names()[:_MAX_TOOLS]]
+    said = "ready" if commands or versions else "nothing to set up"
+    head = Line("  ".join((said, *versions)), indent=indent, mark="good", right=right)
+    rows = [line for command in commands for line in _command_lines(command, indent + 2)]
+    left_out = [
+        Line(f"left out  {part.line('what')}: {part.line('why')}", indent=indent + 2, mark="warn")
+        for part in environment.each("leftOut")
+    ]
+    lines = [head, *cut(rows, _MAX_COMMANDS, "commands"), *cut(left_out, _MAX_LEFT_OUT, "parts")]
+    if maker := environment.line("maker"):
+        lines.append(Line(f"found by the model in run {maker}", indent=indent + 2, tone="dim"))
+    return lines
+
+
+def _command_lines(command: Fields, indent: int) -> list[Line]:
+    took = duration((command.number("durationMs") or 0) / 1000)
+    label = f"{command.line('folder')}$ {command.line('command')}"
+    status = command.line("status")
+    if status == "ok":
+        return [Line(label, indent=indent, right=took, tone="dim", wrap=False)]
+    right = status.replace("_", " ")
+    head = Line(label, indent=indent, mark="warn", right=right, right_tone="warn", wrap=False)
+    return [head, *tail(command.text("output"), _OUTPUT, indent + 2)]
+
+
+def baseline_lines(baseline: Fields, indent: int = 2) -> list[Line]:
+    """How each check ends on the untouched base."""
+    lines = []
+    for check in baseline.each("commands"):
+        said, mark = _ON_BASE.get(check.line("status"), (check.line("status"), "warn"))
+        took = duration((check.number("durationMs") or 0) / 1000)
+        counts = check.line("counts")
+        label = f"{check.line('folder')}$ {check.line('command')}"
+        right = " · ".join(part for part in (said, counts, took) if part)
+        lines.append(Line(label, indent=indent, mark=mark, right=right, wrap=False))
+    return lines or [Line("no check was found", indent=indent, mark="warn")]
+
+
+def proof_lines(proof: Fields, indent: int = 2) -> list[Line]:
+    """What the change's own tests show."""
+    if not proof.flag("shown"):
+        text = "no test shows this change"
+        return [Line(text, indent=indent, mark="warn", tone="warn")]
+    shown = [
+        Line(
+            f"{test.line('id')} fails without this change, passes with it",
+            indent=indent,
+            mark="good",
+            wrap=False,
+        )
+        for test in proof.each("tests")
+        if (test.line("withoutChange"), test.line("withChange")) == ("failed", "passed")
+    ]
+    return cut(shown, _MAX_TESTS, "tests")
