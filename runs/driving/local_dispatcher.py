@@ -56,6 +56,7 @@ class LocalDispatcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reserved: set[str] = set()
         self._own: set[str] = set()
+        self._suspects: set[str] = set()
         self._woken = asyncio.Event()
         self._renewed = time.monotonic()
         self._store.subscribe(self._on_change)
@@ -152,13 +153,24 @@ class LocalDispatcher:
     async def _claim_due(self, free: int) -> None:
         """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
         dead_services = await self._store.dead_services()
-        due = await self._store.due(time.time(), dead_services, free if self._pick_up else _ALL)
-        for run_id in [each for each in due if self._pick_up or each in self._own][:free]:
-            await self._claim(run_id, dead_services)
+        due = await self._store.due(time.time(), dead_services, _ALL)
+        for run_id in [each for each in due if self._pick_up or each in self._own]:
+            if await self._claim(run_id, dead_services):
+                free -= 1
+            if not free:
+                break
 
-    async def _claim(self, run_id: str, dead_services: frozenset[str]) -> None:
+    async def _drives_suspect(self) -> bool:
+        """Whether a run is driven here that may end this process: such ones are driven alone."""
+        runs = [await self._store.get(run_id) for run_id in self._suspects & self._drivers.keys()]
+        self._suspects = {run.run_id for run in runs if run and run.is_suspect}
+        return bool(self._suspects)
+
+    async def _claim(self, run_id: str, dead_services: frozenset[str]) -> bool:
+        """Whether the run is driven here from now on."""
         if run_id in self._drivers:
-            return
+            return False
+        suspects = not await self._drives_suspect()
         new_driver, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
 
         def decide(run: Run) -> transitions.Step | None:
@@ -168,6 +180,7 @@ class LocalDispatcher:
                 now=time.time(),
                 dead_services=dead_services,
                 started=self._started(run),
+                suspects=suspects,
             )
 
         try:
@@ -175,8 +188,12 @@ class LocalDispatcher:
         except RunNotFound:
             run = None
         self._reserved.discard(run_id)
-        if run is not None:
-            self._start(new_driver(run, lease), run)
+        if run is None or run.lease != lease:
+            return False
+        if run.is_suspect:
+            self._suspects.add(run_id)
+        self._start(new_driver(run, lease), run)
+        return True
 
     def _start(self, driver: "RunDriver", run: Run) -> None:
         task = asyncio.create_task(driver.run(), name=f"run {run.run_id}")

@@ -89,7 +89,7 @@ class SingleRunWorker:
             run = await self._store.transact(run_id, decide)
         except RunNotFound:
             return None
-        return (run, lease) if run else None
+        return (run, lease) if run and run.lease == lease else None
 
     async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
         """Hold the lease, and stop the drive where the record says so."""

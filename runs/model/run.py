@@ -19,6 +19,11 @@ from graph import (
 )
 from runs.model.run_record import RunRecord
 
+FREE_PICKUPS: Final = 2
+"""Pick-ups in a row without gain that come at once."""
+LONGEST_PAUSE_S: Final = 3600.0
+PICK_UP: Final = "pick-up"
+"""What a `retry` event says was tried again."""
 STATE_VERSION: Final = 1
 """Of the graph's state in checkpoints; another one's runs cannot be carried on."""
 RESUMABLE: Final[frozenset[Status]] = FINAL_STATUSES - {"succeeded", "no_changes", "rejected"}
@@ -84,10 +89,21 @@ class Run(Value):
     branch: str | None = None
     idle_pickups: int = 0
     """Pick-ups in a row after which nothing was done."""
+    not_before: float = 0.0
+    """Until then nobody picks it up: it may be what its processes were lost of."""
     messages: int = 0
     fence: int = 0
     """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether this run may be what its processes were lost of."""
+        return self.idle_pickups > FREE_PICKUPS
+
+    def is_postponed(self, now: float) -> bool:
+        """Whether it is not to be picked up yet; a clock that was set back postpones nothing."""
+        return 0 < self.not_before - now <= LONGEST_PAUSE_S
 
     @property
     def final(self) -> bool:
@@ -134,7 +150,8 @@ class Run(Value):
             return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
         if kind in ("pr.created", "pr.updated"):
             return self.replace(pr_url=event.get("url"), branch=event["branch"], idle_pickups=0)
-        return self if kind.startswith("run.") else self.replace(idle_pickups=0)
+        idle = kind.startswith("run.") or (kind == "retry" and event["what"] == PICK_UP)
+        return self if idle else self.replace(idle_pickups=0)
 
 
 def spend_of(event: dict[str, Any]) -> Spend:

@@ -12,6 +12,7 @@ from graph import (
     Failure,
     FinalStatus,
     PlanWaiting,
+    Retry,
     RunQueued,
     RunRequest,
     RunResumed,
@@ -21,10 +22,21 @@ from graph import (
 from graph import RunFinished as RunFinishedEvent
 from graph.errors import PlanChanged, RunActive, RunFinished, RunNotWaiting
 from runs.model.log_entry import Entry, entry
-from runs.model.run import RESUMABLE, Answer, Lease, OpenNode, Run
+from runs.model.run import (
+    FREE_PICKUPS,
+    LONGEST_PAUSE_S,
+    PICK_UP,
+    RESUMABLE,
+    Answer,
+    Lease,
+    OpenNode,
+    Run,
+)
 
 LEASE_S: Final = 20.0
-MAX_IDLE_PICKUPS: Final = 5
+_FIRST_PAUSE_S: Final = 10.0
+MAX_IDLE_PICKUPS: Final = 16
+"""Pick-ups without gain before a run is given up: with their pauses, more than six hours."""
 
 
 class LeaseLost(Exception):
@@ -68,9 +80,21 @@ class Admission:
 
 
 def claim(
-    run: Run, *, lease: Lease, now: float, dead_services: frozenset[str], started: RunStarted
+    run: Run,
+    *,
+    lease: Lease,
+    now: float,
+    dead_services: frozenset[str],
+    started: RunStarted,
+    suspects: bool = True,
 ) -> Step | None:
-    """Take a run to drive it: one that is due, or one whose process was lost."""
+    """Take a run to drive it: one that is due, or one whose process was lost.
+
+    One whose process was lost again and again is left without a lease, for a pause that grows.
+    Without `suspects` such runs are not taken.
+    """
+    if run.is_postponed(now) or (run.is_suspect and not suspects):
+        return None
     asked_here = run.lease and run.lease.service == lease.service and not run.lease.token
     if run.status not in ("queued", "running") or (
         run.is_held(now, dead_services) and not asked_here
@@ -78,14 +102,18 @@ def claim(
         return None
     taken = run.replace(lease=lease, status="running", updated_at=now)
     if run.status == "running":
-        return _pick_up(taken, now, _last_seen(run, now))
+        return _pick_up(taken, now, run.lease)
     if run.begun:
         return Step(taken)
     return Step(taken.replace(begun=True), (entry(started),))
 
 
-def _pick_up(run: Run, now: float, last_seen: float) -> Step:
-    """End the attempt whose process was lost, and begin the next in the same transaction."""
+def _pick_up(run: Run, now: float, lost: Lease | None) -> Step:
+    """End the attempt before, and begin the next in the same transaction.
+
+    `lost` is the lease of a process that did not give it back.
+    """
+    last_seen = _last_seen(lost, now)
     if run.cancelling:
         return _finish(run, Ending(status="cancelled"), now, last_seen)
     if run.idle_pickups >= MAX_IDLE_PICKUPS:
@@ -96,8 +124,25 @@ def _pick_up(run: Run, now: float, last_seen: float) -> Step:
     ended = _finish(run, Ending(status="interrupted"), now, last_seen)
     attempt = run.attempt + 1
     resumed = entry(RunResumed(attempt=attempt, reason="picked_up"))
-    next_run = run.replace(attempt=attempt, idle_pickups=run.idle_pickups + 1)
-    return Step(next_run, (*ended.entries, resumed))
+    next_run = run.replace(attempt=attempt, idle_pickups=run.idle_pickups + bool(lost))
+    entries = (*ended.entries, resumed)
+    return _postpone(next_run, entries, now) if next_run.is_suspect else Step(next_run, entries)
+
+
+def _postpone(run: Run, entries: tuple[Entry, ...], now: float) -> Step:
+    """Let a run wait that may be what its processes were lost of, and tell for how long."""
+    earlier = run.idle_pickups - FREE_PICKUPS - 1
+    pause_s = min(LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**earlier)
+    told = Retry(
+        what=PICK_UP,
+        attempt=run.attempt,
+        wait_ms=round(pause_s * 1000),
+        reason=f"the process was lost {run.idle_pickups} times with nothing done between",
+    )
+    waiting = run.replace(
+        status="queued", lease=None, open_node=None, queued_at=now, not_before=now + pause_s
+    )
+    return Step(waiting, (*entries, entry(told)))
 
 
 def extend(run: Run, *, token: str, now: float, node: OpenNode | None = None) -> Step:
@@ -210,6 +255,7 @@ def resume(
         resumed_as=attempt,
         cancelling=False,
         idle_pickups=0,
+        not_before=0.0,
         lease=run.lease if run.is_held(now, dead_services) else admission.lease,
     )
     event = entry(RunResumed(attempt=attempt, reason="resumed"))
@@ -264,12 +310,12 @@ def _end_abandoned(
         return ()
     if run.status == "waiting" or attended or run.is_held(now, dead_services):
         raise RunActive(f"Run {run.run_id} has not ended: {run.status}.")
-    return _finish(run, Ending(status="interrupted"), now, _last_seen(run, now)).entries
+    return _finish(run, Ending(status="interrupted"), now, _last_seen(run.lease, now)).entries
 
 
-def _last_seen(run: Run, now: float) -> float:
-    """When the process that held a run was heard of last: what came after is no work."""
-    return min(now, run.lease.until - LEASE_S) if run.lease else now
+def _last_seen(lease: Lease | None, now: float) -> float:
+    """When the process that held this lease was heard of last: what came after is no work."""
+    return min(now, lease.until - LEASE_S) if lease else now
 
 
 def _finish(run: Run, ending: Ending, now: float, worked_until: float | None = None) -> Step:

@@ -198,7 +198,8 @@ class SharedStore:
             *(self._chain.newest(row.run_id) for row in sorted(waiting, key=by_waiting_time))
         )
         runs = [each.run for each in versions if each and each.run.status in ("queued", "running")]
-        return [run.run_id for run in runs if not run.is_held(now, dead_services)][:limit]
+        free = [run for run in runs if not run.is_held(now, dead_services)]
+        return [run.run_id for run in free if not run.is_postponed(now)][:limit]
 
     async def count_runs(self) -> dict[Status, int]:
         return await self._index.count()

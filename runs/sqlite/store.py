@@ -14,7 +14,7 @@ from graph.errors import RunNotFound, StoreError
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.repo_name import repo_name
-from runs.model.run import Run
+from runs.model.run import LONGEST_PAUSE_S, Run
 from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
 from runs.model.transitions import Step
@@ -46,9 +46,10 @@ _FIND: Final = """
 """
 _DUE: Final = """
     SELECT run_id FROM runs WHERE status IN ('queued', 'running')
-    AND (lease_until IS NULL OR lease_until <= ?
-         OR lease_service IN (SELECT value FROM json_each(?)))
-    ORDER BY queued_at, run_id LIMIT ?
+    AND (lease_until IS NULL OR lease_until <= ?1
+         OR lease_service IN (SELECT value FROM json_each(?2)))
+    AND coalesce(json_extract(doc, '$.not_before'), 0) - ?1 NOT BETWEEN 1e-9 AND ?4
+    ORDER BY queued_at, run_id LIMIT ?3
 """
 _COST: Final = """
     SELECT total(cost_usd) FROM (
@@ -206,7 +207,7 @@ class SqliteStore:
         return await self._reader.read(select)
 
     async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
-        return await self._ids(_DUE, (now, json_array(dead_services), limit))
+        return await self._ids(_DUE, (now, json_array(dead_services), limit, LONGEST_PAUSE_S))
 
     async def count_runs(self) -> dict[Status, int]:
         def count(connection: Connection) -> dict[Status, int]:

@@ -122,7 +122,10 @@ class Store(Protocol):
         ...
 
     async def due(self, now: float, dead_services: frozenset[str], limit: int) -> list[str]:
-        """Ids of queued and running runs that no living process holds, oldest wish first."""
+        """Ids of queued and running runs that no living process holds, oldest wish first.
+
+        Those whose pick-up is postponed are left out.
+        """
         ...
 
     async def count_runs(self) -> dict[Status, int]:

@@ -231,7 +231,8 @@ async def test_a_run_that_ends_its_process_each_time_is_given_up(house: House) -
         await house.pace.reached("code")
     store = SqliteStore(house.database)
     await store.open()
-    await change(store, run_id, idle_pickups=transitions.MAX_IDLE_PICKUPS)
+    lost = Lease(service="lost", token="its", until=0.0)
+    await change(store, run_id, idle_pickups=transitions.MAX_IDLE_PICKUPS, lease=lost)
     await store.close()
     async with house.open() as service:
         events = await log_of(service, run_id)
@@ -240,6 +241,61 @@ async def test_a_run_that_ends_its_process_each_time_is_given_up(house: House) -
         house.pace.let_go("code")
         await service.resume(run_id, ME)
         assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
+
+
+async def test_a_run_whose_processes_are_killed_goes_on_after_a_pause_that_is_told(
+    house: House,
+) -> None:
+    house.pace.hold("code")
+    async with process_of(house) as (process, run_id):
+        await house.pace.reached("code")
+        process.kill()
+        await process.wait()
+    store = SqliteStore(house.database)
+    await store.open()
+    for attempt in (2, 3, 4):  # each process gets no further than the one before
+        async with house.open():
+            run = await attempt_of(store, run_id, attempt)
+        if run.status == "running":
+            await change(store, run_id, lease=Lease(service="lost", token="its", until=0.0))
+    events = await store.events(run_id, 0, 1000)
+    pauses = [event.data for event in events if event.type == "retry"]
+    assert [(pause["what"], pause["waitMs"]) for pause in pauses] == [("pick-up", 10_000)]
+    assert (await store.due(time.time(), frozenset(), 10), run.status) == ([], "queued")
+    await change(store, run_id, not_before=time.time())
+    await store.close()
+    house.pace.let_go("code")
+    async with house.open() as service:
+        assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
+
+
+async def attempt_of(store: SqliteStore, run_id: str, attempt: int) -> Run:
+    """The run once it was picked up for this attempt."""
+    async with asyncio.timeout(60):
+        while True:
+            run = await store.get(run_id)
+            if run and run.attempt == attempt:
+                return run
+            await asyncio.sleep(0.01)
+
+
+async def test_runs_that_may_end_their_process_are_driven_one_at_a_time(house: House) -> None:
+    house.pace.hold("code")
+    async with house.open(pick_up=False) as service:
+        ids = [await started(service) for _ in range(3)]
+        await house.pace.reached("code", 3)
+    store = SqliteStore(house.database)
+    await store.open()
+    for run_id in ids[:2]:
+        await change(store, run_id, status="queued", lease=None, idle_pickups=3)
+    async with house.open() as service:
+        await house.pace.reached("code", 5)  # one of the two, and the one that is above suspicion
+        await asyncio.sleep(1.5)
+        assert (service._dispatch.driven, house.pace.calls("code")) == (2, 5)
+        house.pace.let_go("code")
+        for run_id in ids:
+            assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
+    await store.close()
 
 
 async def test_a_cancelled_run_whose_process_was_lost_ends_cancelled(house: House) -> None:

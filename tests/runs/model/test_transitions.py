@@ -241,6 +241,60 @@ def test_an_unknown_price_makes_the_cost_unknown() -> None:
     assert run.spend.cost_usd is None
 
 
+def lost_again(run: Run, now: float) -> tuple[Run, list[dict[str, Any]]]:
+    """The run after its next pick-up, whose process then dies without having done anything."""
+    lease = lease_of(f"at {now}", now)
+    step = transitions.claim(run, lease=lease, now=now, dead_services=NOBODY, started=STARTED)
+    assert step
+    after = step.run
+    for each in step.entries:
+        after = after.after(each.data, now)
+    return after, [each.data for each in step.entries if each.type == "retry"]
+
+
+def test_a_run_whose_process_is_lost_again_and_again_is_tried_for_hours() -> None:
+    run, now, pauses = run_of(status="running", lease=lease_of("first", -30.0)), 0.0, list[float]()
+    while not run.final:
+        run, told = lost_again(run, now)
+        if told:
+            assert run.lease is None
+            pauses.append(told[0]["waitMs"] / 1000)
+            early = transitions.claim(
+                run,
+                lease=lease_of("early", now),
+                now=now + pauses[-1] - 1,
+                dead_services=NOBODY,
+                started=STARTED,
+            )
+            assert early is None
+            now += pauses[-1]
+            run, none = lost_again(run, now)
+            assert not none
+            assert run.lease
+        now += 30
+    assert pauses[:4] == [10, 20, 40, 80]
+    assert pauses == sorted(pauses)
+    assert sum(pauses) > 6 * 3600
+    assert run.status == "interrupted"
+
+
+def test_a_pick_up_that_gains_or_was_handed_on_is_above_suspicion() -> None:
+    run = run_of(status="running", lease=lease_of("first", -30.0), idle_pickups=2)
+    picked_up, _ = lost_again(run, 0.0)
+    assert picked_up.is_suspect
+    assert not picked_up.after({"type": "role.text"}, 1.0).is_suspect
+    handed_on, told = lost_again(run.replace(lease=None), 0.0)
+    assert not handed_on.is_suspect
+    assert not told
+
+
+def test_a_clock_that_was_set_back_postpones_nothing() -> None:
+    run = run_of(status="queued", not_before=7200.0)
+    assert run.is_postponed(7199.0)
+    assert not run.is_postponed(7200.0)
+    assert not run.is_postponed(0.0)
+
+
 def test_a_node_that_took_negative_time_took_none() -> None:
     opened = OpenNode(node="code", visit=1, since=2000.0)
     assert opened.finished("ok", 1000.0).duration_ms == 0  # the clock went backwards
