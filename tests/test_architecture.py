@@ -30,7 +30,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("tracing", "machine"),
     ),
     "sandbox": (
-        *("core", "tree", "egress", "host", "backends.base"),
+        *("core", "ecosystems", "tree", "egress", "host", "backends.base"),
         *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
         *("trees", "selftest", "discovery", "reports", "checks environments"),
         "choose_backend doctor",

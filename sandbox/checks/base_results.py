@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,12 +66,9 @@ class BaseResults:
         if kept := self._load(check):
             return kept
         sandbox = await self._open()
-        left = deadline - time.time()
-        if sandbox is None or left <= 0:
+        run = await run_check(sandbox, check, deadline) if sandbox else None
+        if run is None or run.too_late:
             return None
-        run = await run_check(sandbox, check, left)
-        if run.limit == "time" and time.time() >= deadline:
-            return None  # stopped by the end of the run, not by a limit of its own
         await asyncio.to_thread(self._store, check, run)
         return run
 

@@ -26,24 +26,23 @@ _NEW: Final = frozenset(("added", "renamed"))
 
 @dataclass(frozen=True)
 class _Steering:
-    """What steers the checks: `scripts` that they call, `roots` where what they import begins."""
+    """What steers the checks: `scripts` that they call, folders in which they start."""
 
     scripts: frozenset[str]
-    roots: frozenset[str]
+    starts: frozenset[str]
 
     @classmethod
     def of(cls, checks: Sequence[FolderCommand]) -> "_Steering":
-        folders = {""} | {f"{check.folder}/" for check in checks if check.folder}
         return cls(
             frozenset(script for check in checks if (script := _script(check))),
-            frozenset(folder + inner for folder in folders for inner in ("", "src/", "lib/")),
+            frozenset({"", *(f"{check.folder}/" for check in checks if check.folder)}),
         )
 
     def includes(self, path: str, *, new: bool = False) -> bool:
         return (
             steers_checks(path)
             or path in self.scripts
-            or (new and shadows_library(path, self.roots))
+            or (new and shadows_library(path, self.starts))
         )
 
 

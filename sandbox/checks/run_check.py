@@ -1,6 +1,7 @@
 """One run of one check: how it ended and which tests failed."""
 
 import asyncio
+import time
 
 from graph import FolderCommand, Value
 from sandbox.checks.could_start import could_start
@@ -16,44 +17,45 @@ class CheckRun(Value):
     """How a check ended.
 
     `started` is False where what it calls is not there; `ran` says whether it tells of a test that
-    came to its end, `compared` whether those that failed are known by name, too.
+    came to its end, `compared` whether those that failed are known by name, too. `too_late`: the
+    run's time ended before the check did.
     """
 
     command: str
-    exit_code: int | None
-    limit: LimitHit | None
-    duration_ms: int
-    output: str
+    exit_code: int | None = None
+    limit: LimitHit | None = None
+    duration_ms: int = 0
+    output: str = "Not run: the time of the run was spent."
     started: bool = True
     failed_tests: tuple[str, ...] = ()
     ran: bool = False
     compared: bool = False
+    too_late: bool = False
 
     @property
     def passed(self) -> bool:
         return self.exit_code == 0
 
 
-async def run_check(sandbox: Sandbox, check: FolderCommand, timeout_s: float) -> CheckRun:
-    """Run a check for at most `timeout_s` seconds. Raises SandboxLost."""
-    result = await sandbox.run(check.shell, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
-    while result.lost:  # in the new tree
-        result = await sandbox.run(check.shell, timeout_s=timeout_s, keep_bytes=_KEPT_BYTES)
-    run = CheckRun(
+async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> CheckRun:
+    """Run a check until `deadline` (Unix seconds) at most. Raises SandboxLost."""
+    lost = True
+    while lost:  # then once more, in the new tree
+        if (left := deadline - time.time()) <= 0:
+            return CheckRun(command=check.shell, too_late=True)
+        result = await sandbox.run(check.shell, timeout_s=left, keep_bytes=_KEPT_BYTES)
+        lost = result.lost
+    passed = result.exit_code == 0
+    report = await asyncio.to_thread(read_report, result.text)
+    return CheckRun(
         command=check.shell,
         exit_code=result.exit_code,
         limit=result.limit,
         duration_ms=result.duration_ms,
-        output=cut_middle(result.text, _SHOWN_PASSED if result.exit_code == 0 else _SHOWN_FAILED),
-    )
-    report = await asyncio.to_thread(read_report, result.text)
-    if run.passed:
-        return run.model_copy(update={"ran": report.ran})
-    return run.model_copy(
-        update={
-            "started": await could_start(sandbox, check, result.exit_code),
-            "failed_tests": tuple(sorted(report.failed)),
-            "ran": report.ran,
-            "compared": report.ran and bool(report.failed) and not result.limit,
-        }
+        output=cut_middle(result.text, _SHOWN_PASSED if passed else _SHOWN_FAILED),
+        started=passed or await could_start(sandbox, check, result.exit_code),
+        failed_tests=() if passed else tuple(sorted(report.failed)),
+        ran=report.ran,
+        compared=report.ran and bool(report.failed) and not passed and not result.limit,
+        too_late=result.limit == "time" and time.time() >= deadline,
     )

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from graph import (
     CommandReport,
     Emit,
     Environment,
-    FolderCommand,
     FoundChecks,
     RunFolder,
     Validation,
@@ -31,13 +31,14 @@ from sandbox.checks.tamper_findings import (
     hint_findings,
     setup_findings,
     silent_findings,
+    without_known_suppressions,
 )
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-from sandbox.discovery.find_checks import found_checks
-from sandbox.discovery.read_facts import read_facts
-from sandbox.discovery.repository_config import OwnSettings, left_out, read_own_settings
-from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
+from sandbox.discovery.find_checks import find_checks
+from sandbox.discovery.read_repository import read_repository
+from sandbox.discovery.repository_config import RepositoryConfig, config_of
+from sandbox.ecosystems.project import RepositoryFiles
 
 PLAN = "plan"
 _MOST_NAMES = 50
@@ -79,17 +80,17 @@ class SandboxChecks(Checks):
         name = f"moved-{base.moved}" if base.moved else PLAN
         tree = TreeSpec(name=name, base=base, checkout=False, emit=emit)
         sandbox = await self._sandboxes.open(run_id, tree)
-        facts = await read_facts(sandbox, base)
+        repository = await read_repository(sandbox, base)
         if base.moved:
             await self._sandboxes.discard(run_id, name)
-        own = _own_settings(facts)
+        config = config_of(repository)
         asked = dict.fromkeys(command for command in caller if command.strip())
         checks = [Check(command=command, source="caller") for command in asked]
         if not only:
             named = {check.shell for check in checks}
-            found = await asyncio.to_thread(_checks_of, facts, own)
+            found = await asyncio.to_thread(_checks_of, repository, config)
             checks += [check for check in found if check.shell not in named]
-        return FoundChecks(checks=tuple(checks), notes=own.notes)
+        return FoundChecks(checks=tuple(checks), notes=config.notes)
 
     async def baseline(
         self,
@@ -130,7 +131,9 @@ class SandboxChecks(Checks):
         found = await asyncio.to_thread(hint_findings, read)
         found += setup_findings(read, environment.setup)
         try:
-            outcomes = await self._run(run_id, tree, checks, on_base, deadline)
+            async with self._open(run_id, tree) as sandbox:
+                found = await without_known_suppressions(found, read, sandbox)
+                outcomes = [await _outcome(sandbox, check, on_base, deadline) for check in checks]
             validation = _validation(outcomes)
             if validation.status == "passed":
                 silent = [outcome.check for outcome in outcomes if outcome.silent]
@@ -144,33 +147,20 @@ class SandboxChecks(Checks):
             await on_base.discard()
         return validation.model_copy(update={"findings": found})
 
-    async def _run(
-        self,
-        run_id: str,
-        tree: TreeSpec,
-        checks: tuple[Check, ...],
-        on_base: BaseResults,
-        deadline: float,
-    ) -> list[_Outcome]:
-        """How each check ends in a tree of its own."""
+    @asynccontextmanager
+    async def _open(self, run_id: str, tree: TreeSpec) -> AsyncIterator[Sandbox]:
+        """A tree that is gone afterwards."""
         try:
-            sandbox = await self._sandboxes.open(run_id, tree)
-            return [await _outcome(sandbox, check, on_base, deadline) for check in checks]
+            yield await self._sandboxes.open(run_id, tree)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
 
 
-def _own_settings(facts: Facts) -> OwnSettings:
-    if OWN_SETTINGS in facts.unread:
-        return left_out("it is too large")
-    return read_own_settings(facts.files.get(OWN_SETTINGS, ""))
-
-
-def _checks_of(facts: Facts, own: OwnSettings) -> tuple[Check, ...]:
+def _checks_of(repository: RepositoryFiles, config: RepositoryConfig) -> tuple[Check, ...]:
     """What the repository says itself, else what its files tell."""
-    if own.validate is None:
-        return found_checks(facts)
-    commands = dict.fromkeys(own.validate)
+    if config.validate is None:
+        return find_checks(repository)
+    commands = dict.fromkeys(config.validate)
     return tuple(Check(command=command, source="repository") for command in commands)
 
 
@@ -178,14 +168,10 @@ async def _outcome(
     sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float
 ) -> _Outcome:
     """Run a check on the change; one that fails is compared with the base."""
-    left = deadline - time.time()
-    if left <= 0:
-        report = _report(check, "unavailable", output="Not run: the time of the run was spent.")
-        return _Outcome(check, report, finished=False)
-    run = await run_check(sandbox, check, left)
+    run = await run_check(sandbox, check, deadline)
     if run.passed:
         return _Outcome(check, _report(check, "passed", run), conclusive=True, silent=not run.ran)
-    if run.limit == "time" and time.time() >= deadline:
+    if run.too_late:
         return _Outcome(check, _report(check, "unavailable", run), finished=False)
     base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):
@@ -194,16 +180,14 @@ async def _outcome(
     return _Outcome(check, _report(check, "failed", run), failures, conclusive=run.compared)
 
 
-def _report(
-    check: FolderCommand, status: CheckStatus, run: CheckRun | None = None, output: str = ""
-) -> CommandReport:
+def _report(check: Check, status: CheckStatus, run: CheckRun) -> CommandReport:
     return CommandReport(
         command=check.command,
         folder=check.folder,
-        exit_code=run.exit_code if run and status != "unavailable" else None,
+        exit_code=run.exit_code if status != "unavailable" else None,
         status=status,
-        duration_ms=run.duration_ms if run else 0,
-        output=run.output if run else output,
+        duration_ms=run.duration_ms,
+        output=run.output,
     )
 
 
@@ -242,6 +226,11 @@ def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _set_up_failed(error: SetupFailed) -> Validation:
     """The base was set up before a role changed it: that it fails now is the change's doing."""
-    output = cut_middle(error.message, 4000)
-    report = _report(FolderCommand(command="set-up"), "failed", output=output)
+    report = CommandReport(
+        command="set-up",
+        exit_code=None,
+        status="failed",
+        duration_ms=0,
+        output=cut_middle(error.message, 4000),
+    )
     return Validation(status="failed", commands=(report,), new_failures=(report.command,))

@@ -1,11 +1,11 @@
 """Findings of validation: what a change does to tests and checks, by a run and by patterns."""
 
 import asyncio
-import re
 import secrets
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from graph import Check, FolderCommand, RunFolder, Severity, ValidationFinding
@@ -19,15 +19,14 @@ from sandbox.checks.restore_base_tests import (
     touches_tests,
 )
 from sandbox.checks.run_check import run_check
-from sandbox.checks.tamper_patterns import hints
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.checks.tamper_patterns import hints, suppressions
+from sandbox.core.protocol import FileAccessError, Sandbox, Sandboxes, TreeSpec
+from sandbox.ecosystems.registry import may_run_tests
 from sandbox.setup.invalidation import read_by_setup
 
 _MOST_HINTS: Final = 30
 _MOST_NAMES: Final = 10
 _LONGEST: Final = 200
-_TESTS: Final = re.compile(r"test|spec|check|verify|jest|mocha|tox|nox|rake")
-"""In the words of commands that may run tests."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,39 @@ class ReadChange:
 
 def hint_findings(change: ReadChange) -> tuple[ValidationFinding, ...]:
     """What patterns find; how checks are configured is no finding of its own."""
-    found = [hint for hint in hints(change.files) if hint.rule != "check_configuration"]
-    told = [
-        ValidationFinding(
-            rule=hint.rule,
-            severity="warning",
-            path=hint.path,
-            line=hint.line,
-            message=hint.message[:_LONGEST],
-        )
-        for hint in found[:_MOST_HINTS]
+    found = (hint for hint in hints(change.files) if hint.rule != "check_configuration")
+    shown = [
+        _finding(hint.rule, hint.message[:_LONGEST], path=hint.path, line=hint.line)
+        for hint in islice(found, _MOST_HINTS)
     ]
-    if len(found) > _MOST_HINTS:
-        told.append(_finding("more", f"and {len(found) - _MOST_HINTS} more of these"))
+    if next(found, None):
+        shown.append(_finding("more", "and more of these"))
     if change.cut:
-        told.append(_finding("unread", "the change is too long to be searched whole"))
-    return tuple(told)
+        shown.append(_finding("unread", "the change is too long to be searched whole"))
+    return tuple(shown)
+
+
+async def without_known_suppressions(
+    findings: tuple[ValidationFinding, ...], change: ReadChange, sandbox: Sandbox
+) -> tuple[ValidationFinding, ...]:
+    """Without checks silenced in a way that the file has elsewhere, too: it is the project's own.
+
+    `sandbox` holds the change.
+    """
+    suspects = {finding.path for finding in findings if finding.rule == "check_silenced"}
+    known: set[tuple[str, str]] = set()
+    for file in change.files:
+        if file.path in suspects:
+            with suppress(FileAccessError):
+                text = (await sandbox.read(file.path)).decode(errors="replace")
+                every = await asyncio.to_thread(suppressions, text.split("\n"))
+                before = every - suppressions(line for _, line in file.added)
+                known |= {(file.path, suppression) for suppression in before}
+    return tuple(
+        finding
+        for finding in findings
+        if not known & {(finding.path, each) for each in suppressions([finding.message])}
+    )
 
 
 def setup_findings(
@@ -72,15 +88,9 @@ def setup_findings(
 ) -> tuple[ValidationFinding, ...]:
     """What of set-up the change has a say in: installed code can manipulate any runner."""
     paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
-    return tuple(
-        ValidationFinding(
-            rule="set_up",
-            severity="warning",
-            path=path,
-            message="set-up reads this file: what it installed for the checks is the change's own",
-        )
-        for path in read_by_setup(setup, paths)[:_MOST_NAMES]
-    )
+    text = "set-up reads this file: what it installed for the checks is the change's own"
+    read = read_by_setup(setup, paths)[:_MOST_NAMES]
+    return tuple(_finding("set_up", text, path=path) for path in read)
 
 
 async def silent_findings(
@@ -89,14 +99,11 @@ async def silent_findings(
     """Checks that passed and report no test, where they reported some on the base."""
     found = []
     for check in passed:
-        if check.source != "plan" and _TESTS.search(check.command):
+        if check.source != "plan" and check.kind == "test" and may_run_tests(check.command):
             base = await on_base.find(check, deadline)
             if base and base.ran:
-                text = (
-                    f"`{check.shell[:_LONGEST]}` passes, but reports no test that came to its end;"
-                    " on the base it does"
-                )
-                found.append(ValidationFinding(rule="no_tests", severity="error", message=text))
+                text = "passes, but reports no test that came to its end; on the base it does"
+                found.append(_finding("no_tests", f"{_shown(check)} {text}", severity="error"))
     return tuple(found)
 
 
@@ -121,33 +128,25 @@ async def base_test_findings(
         sandbox = await sandboxes.open(run_id, tree)
         await restore_base_tests(sandbox, spec.base, change.files, asked)
         # Whoever changes tests may well mean to; who changes how they run alone has to say why.
-        alone = not change.cut and not touches_tests(change.files)
-        found += [
-            await _difference(sandbox, check, on_base, deadline, only_configuration_changed=alone)
-            for check in asked
-        ]
+        only_configuration_changed = not change.cut and not touches_tests(change.files)
+        severity: Severity = "error" if only_configuration_changed else "warning"
+        found += [await _difference(sandbox, each, on_base, deadline, severity) for each in asked]
     except NotRestored as error:
         text = f"the base's tests cannot be put back over the change: {str(error)[:_LONGEST]}"
-        found.append(ValidationFinding(rule="base_tests", severity="error", message=text))
+        found.append(_finding("base_tests", text, severity="error"))
     finally:
         await sandboxes.discard(run_id, tree.name)
     return tuple(finding for finding in found if finding)
 
 
 async def _difference(
-    sandbox: Sandbox,
-    check: Check,
-    on_base: BaseResults,
-    deadline: float,
-    *,
-    only_configuration_changed: bool,
+    sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float, severity: Severity
 ) -> ValidationFinding | None:
     """How a check ends with the base's tests, where it fails more there than on the base."""
-    left = deadline - time.time()
-    run = await run_check(sandbox, check, left) if left > 0 else None
-    if run is None or (run.limit == "time" and time.time() >= deadline):
-        text = f"`{check.shell[:_LONGEST]}` was not run with the base's tests: the time was spent"
-        return _finding("base_tests", text)
+    run = await run_check(sandbox, check, deadline)
+    if run.too_late:
+        text = "was not run with the base's tests: the time was spent"
+        return _finding("base_tests", f"{_shown(check)} {text}")
     if run.passed:
         return None
     new = compare_with_base(run, await on_base.find(check, deadline)).new
@@ -156,12 +155,22 @@ async def _difference(
     names = ", ".join(name[:_LONGEST] for name in new[:_MOST_NAMES])
     more = f" and {len(new) - _MOST_NAMES} more" if len(new) > _MOST_NAMES else ""
     text = (
-        f"`{check.shell[:_LONGEST]}` passes with the change's tests and check configuration; with"
-        f" those of the base it fails: {names}{more}"
+        "passes with the change's tests and check configuration; with those of the base it fails:"
+        f" {names}{more}"
     )
-    severity: Severity = "error" if only_configuration_changed else "warning"
-    return ValidationFinding(rule="base_tests", severity=severity, message=text)
+    return _finding("base_tests", f"{_shown(check)} {text}", severity=severity)
 
 
-def _finding(rule: str, message: str) -> ValidationFinding:
-    return ValidationFinding(rule=rule, severity="warning", message=message)
+def _shown(check: Check) -> str:
+    return f"`{check.shell[:_LONGEST]}`"
+
+
+def _finding(
+    rule: str,
+    message: str,
+    *,
+    path: str = "",
+    line: int | None = None,
+    severity: Severity = "warning",
+) -> ValidationFinding:
+    return ValidationFinding(rule=rule, severity=severity, path=path, line=line, message=message)

@@ -4,8 +4,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.discovery.repository_facts import OWN_SETTINGS
+from sandbox.ecosystems.project import RepositoryFiles
 
+CONFIG_FILE: Final = ".coding-agent.toml"
 _MOST_COMMANDS: Final = 20
 _LONGEST_COMMAND: Final = 4000
 _KEYS: Final = ("setup", "validate")
@@ -13,7 +14,7 @@ _LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
-class OwnSettings:
+class RepositoryConfig:
     """What the file does not say is None; `notes` say what of it is left out."""
 
     setup: tuple[str, ...] | None = None
@@ -21,14 +22,21 @@ class OwnSettings:
     notes: tuple[str, ...] = ()
 
 
-def read_own_settings(text: str) -> OwnSettings:
-    """What the file says; what cannot be used of it is told of and left out."""
+def config_of(repository: RepositoryFiles) -> RepositoryConfig:
+    """What the repository's file says, if it has one."""
+    if CONFIG_FILE in repository.unread:
+        return _without_config("it is too large")
+    return read_config(repository.files.get(CONFIG_FILE, ""))
+
+
+def read_config(text: str) -> RepositoryConfig:
+    """What the file says; what cannot be used of it is left out, with a note."""
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return left_out(f"it is not TOML ({str(error)[:_LONGEST_REASON]})")
+        return _without_config(f"it is not TOML ({str(error)[:_LONGEST_REASON]})")
     notes = [
-        f"`{OWN_SETTINGS}`: `{ascii(key[:80])[1:-1]}` is no setting; it has `setup` and `validate`."
+        f"`{CONFIG_FILE}`: `{ascii(key[:80])[1:-1]}` is no setting; it has `setup` and `validate`."
         for key in table
         if key not in _KEYS
     ]
@@ -39,14 +47,14 @@ def read_own_settings(text: str) -> OwnSettings:
             lists[key] = commands
         elif key in table:
             notes.append(
-                f"`{OWN_SETTINGS}`: `{key}` is left out: it must be a list of at most"
+                f"`{CONFIG_FILE}`: `{key}` is left out: it must be a list of at most"
                 f" {_MOST_COMMANDS} commands."
             )
-    return OwnSettings(lists.get("setup"), lists.get("validate"), tuple(notes[:5]))
+    return RepositoryConfig(lists.get("setup"), lists.get("validate"), tuple(notes[:5]))
 
 
-def left_out(reason: str) -> OwnSettings:
-    return OwnSettings(notes=(f"`{OWN_SETTINGS}` is left out: {reason}.",))
+def _without_config(reason: str) -> RepositoryConfig:
+    return RepositoryConfig(notes=(f"`{CONFIG_FILE}` is left out: {reason}.",))
 
 
 def _commands(value: object) -> tuple[str, ...] | None:

@@ -14,10 +14,10 @@ from graph import (
     unheard,
 )
 from sandbox.core.protocol import Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import found_setup, try_setup
-from sandbox.discovery.read_facts import read_facts
-from sandbox.discovery.repository_config import read_own_settings
-from sandbox.discovery.repository_facts import OWN_SETTINGS, Facts
+from sandbox.discovery.find_setup import find_setup, try_setup
+from sandbox.discovery.read_repository import read_repository
+from sandbox.discovery.repository_config import config_of
+from sandbox.ecosystems.project import RepositoryFiles
 
 
 class SandboxEnvironments(Environments):
@@ -42,13 +42,13 @@ class SandboxEnvironments(Environments):
         tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
         try:
             sandbox = await self._sandboxes.open(run_id, tree)
-            facts = await read_facts(sandbox, base)
+            repository = await read_repository(sandbox, base)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
-        asked = await asyncio.to_thread(_asked, facts, setup)
+        asked = await asyncio.to_thread(_asked, repository, setup)
         if asked or not self._networked:
             return Environment(commands=asked)
-        tried = await try_setup(self._sandboxes, run_id, tree, found_setup(facts))
+        tried = await try_setup(self._sandboxes, run_id, tree, find_setup(repository))
         return Environment(
             commands=tuple(
                 EnvironmentCommand(command=command.command, folder=command.folder)
@@ -58,9 +58,9 @@ class SandboxEnvironments(Environments):
         )
 
 
-def _asked(facts: Facts, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:
+def _asked(repository: RepositoryFiles, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:
     """What the caller asks for, then what the repository says itself."""
-    own = read_own_settings(facts.files.get(OWN_SETTINGS, "")).setup or ()
+    own = config_of(repository).setup or ()
     return tuple(
         EnvironmentCommand(command=made.command, folder=made.folder, source=source)
         for source, texts in (("caller", setup), ("repository", own))

@@ -37,8 +37,8 @@ def _problems(lines: list[str]) -> Iterator[str]:
         if match := _ONE_LINE.fullmatch(line) or _FORMAT.fullmatch(line):
             yield _problem(match["file"], match["message"])
         elif match := _PLACE.fullmatch(line):
-            if told := _HEADING.fullmatch(above):
-                yield _problem(match["file"], told["message"])
+            if problem := _HEADING.fullmatch(above):
+                yield _problem(match["file"], problem["message"])
         elif heading and (match := _ESLINT.fullmatch(line)):
             yield _problem(heading, match["message"])
         if line[:1].strip():

@@ -166,8 +166,8 @@ async def test_reviewer_is_told_what_happened_to_tests(
     async with serve(answer(**APPROVED)) as (server, claude):
         await cast.play(ClaudeReviewer, claude)(task, ears)
     told = opening(server)
-    assert "removed or renamed in tests: test_add in test_calc.py" in told
-    assert "skips or narrows tests: test_calc.py:1 @pytest.mark.skip" in told
+    assert "test_calc.py: a test is removed or renamed: test_add" in told
+    assert "test_calc.py:1: skips or narrows tests: @pytest.mark.skip" in told
 
 
 async def test_stopped_reviewer_has_no_verdict(

@@ -10,7 +10,8 @@ from graph.environment import NO_ENVIRONMENT
 from graph.machine.check_selection import near_checks
 from graph.values import Check, Validation
 from sandbox.checks.service import SandboxChecks
-from sandbox.discovery.read_facts import read_facts
+from sandbox.discovery.read_repository import read_repository
+from sandbox.ecosystems.registry import MANIFESTS
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -70,8 +71,8 @@ async def validate(run: SampleRun, command: str, *paths: str) -> Validation:
 async def test_the_check_of_the_package_that_is_changed_comes_first(packages: SampleRun) -> None:
     asked = [[check.shell for check in await near(packages, path)] for path in ("api/x", "y")]
     assert asked == [[API, "make test"], ["make test"]]
-    facts = await read_facts(await packages.open("plan"), packages.base)
-    assert [package.folder for package in facts.packages()] == ["", "api", "web"]
+    repository = await read_repository(await packages.open("plan"), packages.base)
+    assert [project.folder for project in repository.projects(MANIFESTS)] == ["", "api", "web"]
 
 
 async def test_a_package_of_python_is_checked_in_its_folder(packages: SampleRun) -> None:

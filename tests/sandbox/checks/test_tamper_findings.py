@@ -44,6 +44,7 @@ FILES: dict[str, str | bytes] = {
     "pyproject.toml": "[tool.pytest.ini_options]\n",
     "conftest.py": "",
     "ci/prepare.sh": "true\n",
+    "imports.py": "import app  # noqa: F401\n" + "x = 1\n" * 20,
 }
 BREAK = "sed -i 's/a + b/a - b/' app.py"
 ADDS = "test_adds (tests.test_app.AddTest.test_adds)"
@@ -149,6 +150,14 @@ async def test_weakened_tests_are_found_by_patterns(bench: Bench, bend: str, rul
     found = await bench.validate(bend, "true")
     (finding,) = [each for each in found.findings if each.rule == rule]
     assert (finding.severity, finding.path[-3:]) == ("warning", ".py")
+
+
+@pytest.mark.parametrize(("code", "rules"), [("F401", []), ("F811", ["check_silenced"])])
+async def test_a_check_silenced_as_elsewhere_in_the_file_is_no_finding(
+    bench: Bench, code: str, rules: list[str]
+) -> None:
+    found = await bench.validate(f"echo 'import app  # noqa: {code}' >> imports.py", "true")
+    assert [finding.rule for finding in found.findings] == rules
 
 
 async def test_a_say_in_set_up_is_told(bench: Bench) -> None:

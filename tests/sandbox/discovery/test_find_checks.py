@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.discovery.find_checks import MOST_LINTS, MOST_TESTS, found_checks
-from sandbox.discovery.repository_facts import Facts
+from sandbox.discovery.find_checks import MOST_LINTS, MOST_TESTS, find_checks
+from sandbox.ecosystems.project import RepositoryFiles
+from tests.support.sandbox.listed_files import listed
 
 PYTEST = "python3 -m pytest -q"
 UNITTEST = "python3 -m unittest discover"
 NPX = "npx --offline --no-install"
 
 
-def commands(facts: Facts) -> tuple[str, ...]:
-    return tuple(check.shell for check in found_checks(facts))
+def commands(repository: RepositoryFiles) -> tuple[str, ...]:
+    return tuple(check.shell for check in find_checks(repository))
 
 
 def package(**scripts: str) -> str:
@@ -138,7 +139,8 @@ MAKE = [
     ("files", "expected"), [*PYTHON, *JAVASCRIPT, *COMPILED, *RUBY, *MAKE], ids=str
 )
 def test_commands_follow_the_files(files: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert commands(Facts(files)) == expected
+    assert commands(RepositoryFiles(files)) == expected
+    assert commands(listed(files)) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,17 +166,17 @@ def test_commands_follow_the_files(files: dict[str, str], expected: tuple[str, .
 def test_unittest_is_run_where_its_tests_are(
     python: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    assert commands(Facts(dict.fromkeys(python, ""), unittest=python)) == expected
+    assert commands(RepositoryFiles(dict.fromkeys(python, ""), {"unittest": python})) == expected
 
 
 def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     tests = ("tests/test_a.py", "tests/test_b.py")
-    assert commands(Facts(unittest=tests, pytest=tests[1:])) == (PYTEST,)
-    assert commands(Facts({"tests/conftest.py": ""})) == (PYTEST,)
+    assert commands(RepositoryFiles(marked={"unittest": tests, "pytest": tests[1:]})) == (PYTEST,)
+    assert commands(RepositoryFiles({"tests/conftest.py": ""})) == (PYTEST,)
 
 
 def test_each_package_has_checks_of_its_own() -> None:
-    facts = Facts(
+    repository = RepositoryFiles(
         {
             "package.json": scripts("pnpm@9", test="turbo test"),
             "packages/web/package.json": package(test="vitest run", lint="eslint ."),
@@ -183,10 +185,9 @@ def test_each_package_has_checks_of_its_own() -> None:
             "services/api/src/api/__init__.py": "",
             "services/go/go.mod": "",
         },
-        pytest=("services/api/tests/test_a.py",),
-        unittest=("tools/test_b.py",),
+        {"pytest": ("services/api/tests/test_a.py",), "unittest": ("tools/test_b.py",)},
     )
-    assert [(check.folder, check.kind, check.shell) for check in found_checks(facts)] == [
+    assert [(check.folder, check.kind, check.shell) for check in find_checks(repository)] == [
         ("", "test", f"{UNITTEST} -s tools"),
         ("", "test", "CI=true pnpm test"),
         ("packages/it's", "test", """cd 'packages/it'"'"'s' && CI=true pnpm test"""),
@@ -221,7 +222,7 @@ def test_each_package_has_checks_of_its_own() -> None:
 def test_a_part_is_covered_by_what_runs_around_it(
     files: dict[str, str], expected: tuple[str, ...]
 ) -> None:
-    assert commands(Facts(files)) == expected
+    assert commands(RepositoryFiles(files)) == expected
 
 
 @pytest.mark.parametrize(
@@ -229,23 +230,23 @@ def test_a_part_is_covered_by_what_runs_around_it(
     ["node_modules/x", "a/vendor/b", "testdata", "-x", "a\nb", "latin-\ufffd", "tests/fixtures/y"],
 )
 def test_what_is_not_of_the_repository_or_not_to_be_named_is_no_package(folder: str) -> None:
-    assert commands(Facts({f"{folder}/package.json": package(test="a")})) == ()
+    assert commands(RepositoryFiles({f"{folder}/package.json": package(test="a")})) == ()
 
 
 def test_tests_come_before_lint_and_all_is_bounded() -> None:
     many = {f"p{number}/package.json": package(test="a", lint="b") for number in range(200)}
-    kinds = [check.kind for check in found_checks(Facts(many))]
+    kinds = [check.kind for check in find_checks(RepositoryFiles(many))]
     assert kinds == ["test"] * MOST_TESTS + ["lint"] * MOST_LINTS
     files = {"package.json": package(test="a", lint="b"), "go.mod": "", "Makefile": "lint:\n\tx\n"}
     expected = ("CI=true npm test", "go test ./...", "npm run lint", "make lint")
-    assert commands(Facts(files)) == expected
+    assert commands(RepositoryFiles(files)) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"scripts": []}', '{"scripts": {"test": 1}}', "[" * 9999]
 )
 def test_a_damaged_package_names_no_check(text: str) -> None:
-    assert found_checks(Facts({"package.json": text})) == ()
+    assert find_checks(RepositoryFiles({"package.json": text})) == ()
 
 
 MANIFESTS = ["package.json", "Makefile", "tox.ini", "pyproject.toml", "Cargo.toml", "Gemfile"]
@@ -253,16 +254,16 @@ MANIFESTS = ["package.json", "Makefile", "tox.ini", "pyproject.toml", "Cargo.tom
 
 @given(st.dictionaries(st.sampled_from([*MANIFESTS, "a/package.json", "a b/go.mod"]), st.text()))
 def test_any_content_is_read(files: dict[str, str]) -> None:
-    for command in commands(Facts(files)):
+    for command in commands(RepositoryFiles(files)):
         assert "\n" not in command
 
 
 def test_long_hostile_lines_take_no_long_time() -> None:
     for line in (" " * 65536, "a " * 32768, "a:" * 32768, "\t" * 65536, "[" * 65536, "\n" * 65536):
-        found_checks(Facts(dict.fromkeys(MANIFESTS, line)))
+        find_checks(RepositoryFiles(dict.fromkeys(MANIFESTS, line)))
 
 
 def test_a_large_repository_takes_no_long_time() -> None:
     files = {f"p{number}/src/m{part}.py": "" for number in range(200) for part in range(50)}
     files |= {f"p{number}/pyproject.toml": "[tool.pytest]\n" for number in range(200)}
-    assert len(found_checks(Facts(files))) == MOST_TESTS
+    assert len(find_checks(RepositoryFiles(files))) == MOST_TESTS

@@ -8,9 +8,10 @@ import pytest
 from graph.errors import SetupFailed
 from graph.values import Base, commands_of
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import found_setup, try_setup
-from sandbox.discovery.repository_facts import Facts
+from sandbox.discovery.find_setup import find_setup, try_setup
+from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.setup.invalidation import needs_own
+from tests.support.sandbox.listed_files import listed
 
 PIP = "python3 -m pip install"
 
@@ -38,13 +39,14 @@ PIP = "python3 -m pip install"
     ],
 )
 def test_what_is_locked_is_installed(files: tuple[str, ...], found: tuple[str, ...]) -> None:
-    assert found_setup(Facts(dict.fromkeys(files, ""))) == commands_of(found)
+    repository = listed(dict.fromkeys(files, ""))
+    assert find_setup(repository) == commands_of(found)
 
 
 @pytest.mark.parametrize(("lock", "tool"), [("uv.lock", "uv"), ("poetry.lock", "poetry")])
 def test_a_lock_file_of_python_wins_over_a_list(lock: str, tool: str) -> None:
     files = {"pyproject.toml": "", "requirements.txt": "", lock: ""}
-    (command,) = found_setup(Facts(files))
+    (command,) = find_setup(RepositoryFiles(files))
     assert command.command.startswith(f"{PIP} --target /tmp/locker {tool}")
     assert not needs_own((command,), b"")
     assert command.command.endswith(f"{PIP} -r /tmp/locked.txt")

@@ -4,22 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.discovery.repository_config import OwnSettings, read_own_settings
+from sandbox.discovery.repository_config import RepositoryConfig, read_config
 
 
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
-        ("", OwnSettings()),
-        ("# nothing\n", OwnSettings()),
-        ("setup = ['a', 'b']\n", OwnSettings(setup=("a", "b"))),
-        ("validate = ['make it']\r\n", OwnSettings(validate=("make it",))),
-        ("validate = []\n", OwnSettings(validate=())),
-        ("setup = []\nvalidate = ['''a\nb''']\n", OwnSettings((), ("a\nb",))),
+        ("", RepositoryConfig()),
+        ("# nothing\n", RepositoryConfig()),
+        ("setup = ['a', 'b']\n", RepositoryConfig(setup=("a", "b"))),
+        ("validate = ['make it']\r\n", RepositoryConfig(validate=("make it",))),
+        ("validate = []\n", RepositoryConfig(validate=())),
+        ("setup = []\nvalidate = ['''a\nb''']\n", RepositoryConfig((), ("a\nb",))),
     ],
 )
-def test_commands_are_read(text: str, settings: OwnSettings) -> None:
-    assert read_own_settings(text) == settings
+def test_commands_are_read(text: str, settings: RepositoryConfig) -> None:
+    assert read_config(text) == settings
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_commands_are_read(text: str, settings: OwnSettings) -> None:
     ],
 )
 def test_what_cannot_be_used_is_told_and_left_out(text: str, part: str) -> None:
-    settings = read_own_settings(text)
+    settings = read_config(text)
     assert (settings.setup, settings.validate) == (None, None)
     (note,) = settings.notes
     assert part in note
@@ -51,17 +51,17 @@ def test_what_cannot_be_used_is_told_and_left_out(text: str, part: str) -> None:
 
 
 def test_one_bad_setting_does_not_take_the_other_along() -> None:
-    settings = read_own_settings("setup = 1\nvalidate = ['x']\nmore = 1\n")
+    settings = read_config("setup = 1\nvalidate = ['x']\nmore = 1\n")
     assert settings.validate == ("x",)
     assert len(settings.notes) == 2
 
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    assert read_own_settings(text).setup is None
+    assert read_config(text).setup is None
 
 
 @given(st.dictionaries(st.text("abc"), st.integers(), min_size=10))
 def test_not_too_much_is_told(table: dict[str, int]) -> None:
     text = "\n".join(f'"{key}" = {value}' for key, value in table.items())
-    assert len(read_own_settings(text).notes) == 5
+    assert len(read_config(text).notes) == 5

@@ -48,18 +48,6 @@ Ran 3 tests in 0.001s
 
 FAILED (failures=1, errors=1)
 """
-GO = """\
---- FAIL: TestAdd (0.00s)
-    --- FAIL: TestAdd/negative_numbers (0.00s)
-        sum_test.go:9: got 1
-FAIL
-FAIL\texample.com/sum\t0.003s
-ok  \texample.com/fine\t0.001s
-# example.com/broken
-broken.go:3:1: syntax error
-FAIL\texample.com/broken [build failed]
-FAIL
-"""
 CARGO = """\
      Running unittests src/lib.rs (target/debug/deps/sum-0123)
 
@@ -122,14 +110,6 @@ AssertionError: expected 3 to be 4
             },
         ),
         (
-            GO,
-            {
-                "example.com/sum TestAdd",
-                "example.com/sum TestAdd/negative_numbers",
-                "example.com/broken",
-            },
-        ),
-        (
             CARGO,
             {
                 "sum tests::adds",
@@ -149,7 +129,7 @@ AssertionError: expected 3 to be 4
             {"src/sum.test.ts > sum > adds", "src/gone.test.ts [ src/gone.test.ts ]"},
         ),
     ],
-    ids=["pytest", "unittest", "go", "cargo", "jest", "vitest"],
+    ids=["pytest", "unittest", "cargo", "jest", "vitest"],
 )
 def test_reads_the_failed_tests_of_a_runner(output: str, failed: set[str]) -> None:
     assert failed_tests(output) == failed
@@ -211,8 +191,8 @@ def test_reads_what_an_installed_runner_writes(
 
 
 def test_reads_several_runners_in_one_output() -> None:
-    both = failed_tests(PYTEST + GO)
-    assert both == failed_tests(PYTEST) | failed_tests(GO)
+    both = failed_tests(PYTEST + CARGO)
+    assert both == failed_tests(PYTEST) | failed_tests(CARGO)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,18 @@ TESTS = {
         "whole whole",
         "sum src/lib.rs - add",
     },
+    "deno": {
+        "adds in ./src/sum_test.ts",
+        "steps ... second step ... inner in ./src/sum_test.ts",
+        "prints in ./src/sum_test.ts",
+        "./src/throw_test.ts",
+        "sum ... adds numbers in ext:deno_node/testing.ts",
+    },
+    "go_test": {
+        "example.com/sum TestAdd",
+        "example.com/sum TestAdd/negative_numbers",
+        "example.com/broken",
+    },
     "gradle": {
         "demo.SumTest > adds()",
         "SumTest > Inner > deep()",
@@ -56,6 +68,13 @@ TESTS = {
     },
     "node_spec": {"a.test.js > adds", "a.test.js > inner"},
     "node_tap": {"adds", "suite > inner", "suite"},
+    "pytest": {
+        "tests/test_gone.py",
+        "tests/test_more.py::test_fixture",
+        "tests/test_more.py::test_text[a - b]",
+        "tests/test_more.py::test_text[c[d]]",
+        *(f"tests/test_sum.py::SumTest::test_{name}" for name in ("breaks", "fails", "parts")),
+    },
     "rails": {"UserTest#test_has_a_name"},
     "rspec": {
         "./spec/gone_spec.rb",
@@ -70,6 +89,12 @@ TESTS = {
     },
     "surefire_old": {"adds(demo.OldTest)", "breaks(demo.OldTest)"},
     "test_unit": {"test_adds(SumTest)", "test_breaks(SumTest)"},
+    "unittest": {
+        "tests.test_gone (unittest.loader._FailedTest.tests.test_gone)",
+        "test_breaks (tests.test_sum.SumTest.test_breaks)",
+        "test_fails (tests.test_sum.SumTest.test_fails)",
+        "test_parts (tests.test_sum.SumTest.test_parts) (part=2)",
+    },
     "vitest": {
         "src/gone.test.ts [ src/gone.test.ts ]",
         "src/hook.test.ts > hooked",
@@ -86,7 +111,19 @@ UNDEFINED = "a.py: F821 Undefined name `undefined`"
 UNUSED = {f"a.py: F401 [*] `{name}` imported but unused" for name in ("os", "sys")}
 UNSORTED = "a.py: I001 [*] Import block is un-sorted or un-formatted"
 SYMBOL = "/workspace/src/test/java/demo/Broken.java: cannot find symbol"
+DENO_LINT = {
+    "bad.ts: error[no-explicit-any]: `any` type is not allowed": 2,
+    "bad.ts: error[no-unused-vars]: `b` is never used": 2,
+    "bad.ts: error[prefer-const]: `b` is never reassigned": 2,
+    "sum_test.ts: error[no-unused-vars]: `describe` is never used": 1,
+    "sum_test.ts: error[no-unused-vars]: `it` is never used": 1,
+}
 PROBLEMS = {
+    "deno_lint": {
+        f"/workspace/src/{place}{again}"
+        for place, repeats in DENO_LINT.items()
+        for again in ("", " (2)")[:repeats]
+    },
     "eslint": {
         "/workspace/a.js: 'a' is assigned a value but never used no-unused-vars",
         "/workspace/a.js: Missing semicolon semi",

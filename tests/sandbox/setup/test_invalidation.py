@@ -22,6 +22,8 @@ CODE = patch("src/app.py", "tests/test_app.py", "README.md", "setup.md", "tests/
         "pip install -e . -r requirements-dev.txt",
         "pip3 install -e '.[test]' pytest>=8",
         "python3 -m venv .venv && .venv/bin/pip install tiny",
+        "/usr/bin/python3 -m pip install tiny",
+        "deno install --frozen",
         "npm ci",
         "npm ci --no-audit",
         "yarn",
@@ -41,6 +43,8 @@ def test_installing_reads_manifests_alone(command: str) -> None:
     "command",
     ["make", "npm run build", "pip install .", "pip install ./lib", "pip install .[test]",
      "npm ci && npm run build", "npm ci; make", "pip install $(cat x)", "cd $(x) && npm ci",
+     "./tools/pip install x", "tools/python3 -m pip install x", ".venv/bin/pip install x",
+     "cd sub && python3 -m venv v && cd .. && v/bin/pip install x", "pip install -e . .",
      "./setup.sh", "pip install 'tiny", "pip install -r requirements.txt | tee log"],
 )  # fmt: skip
 def test_any_other_command_may_read_every_file(command: str) -> None:

@@ -1,6 +1,6 @@
-"""What is known of a repository: told by commands in its tree, parsed on this side."""
+"""What is known of a repository: listed by commands in its tree, parsed on this side."""
 
-import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import SandboxError
-from sandbox.discovery.read_facts import add_contents, parse_listing, read_facts
-from sandbox.discovery.repository_facts import Facts
+from sandbox.discovery.read_repository import add_contents, parse_listing, read_repository
+from sandbox.ecosystems.project import RepositoryFiles
 from tests.support.sandbox.sample_run import (
     SampleRun,
     git,
@@ -18,12 +18,17 @@ from tests.support.sandbox.sample_run import (
     sample_run,
 )
 
-WORKSPACE = {"package.json": "{}\n", "Makefile": "test:\n\t./x\nmanifests\tAAAA\n"}
+WORKSPACE = {"package.json": "{}\n", "Makefile": "test:\n\t./x\n"}
+END = b"\0//\0"
 
 
-def told(name: str, *entries: str) -> bytes:
-    content = "".join(f"{entry}\0" for entry in entries).encode()
-    return f"{name}\t{base64.b64encode(content).decode()}\n".encode()
+def entry(path: str, blob: str) -> str:
+    return f"100644 blob {blob}\t{path}"
+
+
+def answer(*lists: Sequence[str]) -> bytes:
+    """Lists of names: files, layout, then those of each mark."""
+    return b"".join("".join(f"{name}\0" for name in names).encode() + END for names in lists)
 
 
 def blob(name: str, content: bytes) -> bytes:
@@ -39,43 +44,45 @@ PATHS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=
 CONTENTS = st.dictionaries(st.text("0123456789abcdef", min_size=40, max_size=40), st.text())
 
 
-@given(st.lists(PATHS), CONTENTS)
-def test_facts_come_back_as_they_were_told(names: list[str], contents: dict[str, str]) -> None:
+@given(st.lists(PATHS.filter(lambda path: path != "//")), CONTENTS)
+def test_what_was_listed_comes_back(names: list[str], contents: dict[str, str]) -> None:
     paths = {key: f"p{number}/package.json" for number, key in enumerate(contents)}
-    entries = (f"100644 blob {key}\t{path}" for key, path in paths.items())
-    imports = "".join(f"{name}\0unittest.TestCase\n{name}\0from pytest\n" for name in names)
-    matches = b"imports\t" + base64.b64encode(imports.encode() + b"cut\0from pyt") + b"\n"
-    listing = parse_listing(told("manifests", *entries) + matches)
-    assert listing.facts.unittest == listing.facts.pytest == tuple(dict.fromkeys(names))
+    listing = parse_listing(answer([entry(paths[key], key) for key in paths], [], names, names))
+    marked = {"pytest": names, "unittest": names} if names else {}
+    assert listing.repository.marked == marked
     output = b"".join(blob(key, text.encode("utf-8-sig")) for key, text in contents.items())
-    facts = add_contents(listing, output)
-    assert facts.files == {paths[key]: text for key, text in contents.items()}
-    assert facts.unread == frozenset()
+    repository = add_contents(listing, output)
+    assert repository.files == {paths[key]: text for key, text in contents.items()}
+    assert repository.unread == frozenset()
 
 
 def test_what_was_cut_off_is_told_to_be_unread() -> None:
-    entries = [f"100644 blob {number:040x}\tp{number}/package.json" for number in range(3)]
-    listing = parse_listing(told("manifests", *entries))
+    entries = [entry(f"p{number}/package.json", f"{number:040x}") for number in range(3)]
+    listing = parse_listing(answer(entries))
     output = b"".join(blob(f"{number:040x}", b"{}") for number in range(3))
-    facts = add_contents(listing, output[:-4])
-    assert facts.files == {"p0/package.json": "{}", "p1/package.json": "{}", "p2/package.json": ""}
-    assert facts.unread == {"p2/package.json"}
+    repository = add_contents(listing, output[:-4])
+    assert repository.files == {
+        "p0/package.json": "{}",
+        "p1/package.json": "{}",
+        "p2/package.json": "",
+    }
+    assert repository.unread == {"p2/package.json"}
 
 
 def test_the_outer_manifests_are_read_where_there_are_too_many() -> None:
-    entries = [f"100644 blob {number:040x}\ta/{number}/package.json" for number in range(500)]
-    listing = parse_listing(told("manifests", *entries, f"100644 blob {'f' * 40}\tpackage.json"))
+    entries = [entry(f"a/{number}/package.json", f"{number:040x}") for number in range(500)]
+    listing = parse_listing(answer([*entries, entry("package.json", "f" * 40)]))
     assert len(listing.wanted) == 200
     assert next(iter(listing.wanted)) == "package.json"
-    assert len(listing.facts.files) == 501
+    assert len(listing.repository.files) == 501
 
 
-async def facts_of(run: SampleRun) -> Facts:
-    return await read_facts(await run.open("plan"), run.base)
+async def facts_of(run: SampleRun) -> RepositoryFiles:
+    return await read_repository(await run.open("plan"), run.base)
 
 
 @pytest.mark.sandbox
-async def test_facts_are_read_in_the_tree(data_dir: Path) -> None:
+async def test_files_are_read_in_the_tree(data_dir: Path) -> None:
     run = sample_run(
         data_dir,
         {
@@ -94,8 +101,8 @@ async def test_facts_are_read_in_the_tree(data_dir: Path) -> None:
             "a.py": "",
         },
     )
-    facts = await facts_of(run)
-    assert facts.files == {
+    repository = await facts_of(run)
+    assert repository.files == {
         **WORKSPACE,
         "yarn.lock": "",
         "packages/a b/package.json": "{}\r\n",
@@ -106,9 +113,9 @@ async def test_facts_are_read_in_the_tree(data_dir: Path) -> None:
         "large/package.json": "",
         ".github/workflows/ci.yml": "run: go vet\n",
     }
-    assert facts.unread == {"large/package.json"}
-    assert facts.unittest == ("tests/test_a.py",)
-    assert facts.pytest == ("tests/test 'b'\n.py",)
+    assert repository.unread == {"large/package.json"}
+    assert repository.marked["unittest"] == ["tests/test_a.py"]
+    assert repository.marked["pytest"] == ["tests/test 'b'\n.py"]
 
 
 @pytest.mark.sandbox
@@ -118,8 +125,8 @@ async def test_what_was_done_to_the_tree_is_not_read(data_dir: Path) -> None:
     await sandbox.run(
         "echo bad > .coding-agent.toml; echo > Makefile; git add -A; git commit -qm x"
     )
-    facts = await read_facts(sandbox, run.base)
-    assert facts.files == {".coding-agent.toml": "setup = []\n"}
+    repository = await read_repository(sandbox, run.base)
+    assert repository.files == {".coding-agent.toml": "setup = []\n"}
 
 
 @pytest.mark.sandbox
@@ -131,14 +138,14 @@ async def test_links_and_submodules_are_no_manifests(data_dir: Path) -> None:
     git(source, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},go.mod")
     git(source, "commit", "-qm", "More")
     git(run.folder.base_git, "fetch", "-q", str(source), "main")
-    facts = await facts_of(replace(run, base=read_base(source)))
-    assert facts.files == {"a/package.json": "{}"}
+    repository = await facts_of(replace(run, base=read_base(source)))
+    assert repository.files == {"a/package.json": "{}"}
 
 
 @pytest.mark.sandbox
 async def test_a_tree_that_cannot_be_read_is_an_error(run: SampleRun) -> None:
     sandbox = await run.open("plan")
     await sandbox.run("rm -rf .git/objects")
-    facts = read_facts(sandbox, run.base.model_copy(update={"sha": "1" * 40}))
+    repository = read_repository(sandbox, run.base.model_copy(update={"sha": "1" * 40}))
     with pytest.raises(SandboxError):
-        await facts
+        await repository

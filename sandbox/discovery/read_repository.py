@@ -1,0 +1,128 @@
+"""Reading a repository's files from the objects of its base, in a tree of it.
+
+Two commands: the first lists names, the second prints the contents of those that are worth it.
+No file of the work tree is needed, and what was done to it before does not matter.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from shlex import quote
+from typing import Final
+
+from graph import Base
+from graph.errors import SandboxError
+from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.ecosystems.base import paths_like
+from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.ecosystems.registry import ECOSYSTEMS
+
+_OUTPUT_BYTES: Final = 3_500_000
+_MOST_BYTES = 1 << 20
+_MOST_READ = 200
+_LONGEST_FILE = 65536
+_LONGEST_REASON = 1000
+
+READ: Final = [p for each in ECOSYSTEMS for p in (each.manifests, each.read) if p]
+SEEN: Final = [p for each in ECOSYSTEMS for p in (each.locks, each.seen) if p]
+LAYOUT: Final = [each.layout for each in ECOSYSTEMS if each.layout]
+_MARKS = [mark for each in ECOSYSTEMS for mark in each.marks]
+_WANTED = paths_like(READ)
+_BLOB = re.compile(rb"(?P<id>[0-9a-f]+) blob (?P<size>[0-9]{1,9})\n")
+
+# Names end in NUL, and lists of names in what no name can be, so that none is taken for another.
+_END: Final = b"\0//\0"
+_LIST = """\
+export LC_ALL=C
+git cat-file -e "$sha" || exit 1
+list() {{ head -c {most}; printf '\\0//\\0'; }}
+names() {{ git ls-tree -r -z --full-tree "$sha" | grep -zE "[/\t]($1)\\$" | list; }}
+names {files}
+names {layout}
+{marks}
+""".format(
+    most=_MOST_BYTES,
+    files=quote("|".join(READ + SEEN)),
+    layout=quote("|".join(LAYOUT)),
+    marks="\n".join(
+        f"git grep --cached -lzIE -e {quote(mark.pattern)} -- {quote(mark.files)} | list"
+        for mark in _MARKS
+    ),
+)
+_READ_FILES = f"""\
+git cat-file --batch-check | while read -r id type size; do
+  if [ "$type" = blob ] && [ "$size" -le {_LONGEST_FILE} ]; then echo "$id"; fi
+done | git cat-file --batch | head -c {_OUTPUT_BYTES}
+"""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The answer to the first command: what there is, and what to ask the second for."""
+
+    repository: RepositoryFiles
+    wanted: Mapping[str, str]
+    """Ids of blobs by their paths."""
+
+
+async def read_repository(sandbox: Sandbox, base: Base) -> RepositoryFiles:
+    """What is known of the base. Raises SandboxError."""
+    listing = parse_listing(await _output(sandbox, f"sha={base.sha}\n{_LIST}"))
+    ids = "".join(f"{blob}\n" for blob in dict.fromkeys(listing.wanted.values()))
+    output = await _output(sandbox, _READ_FILES, ids.encode()) if ids else b""
+    return add_contents(listing, output)
+
+
+def parse_listing(output: bytes) -> Listing:
+    """Reads what the first command printed; what is none of it is left out."""
+    names, layout, *marked = (
+        [name for name in part.decode(errors="replace").split("\0") if name]
+        for part in (output + _END).split(_END)
+    )
+    files: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    for entry in layout + names:
+        head, _, path = entry.partition("\t")
+        mode, _, blob = head.partition(" blob ")
+        if path and mode.startswith("100"):  # neither a link nor a submodule
+            files[path] = ""
+            if _WANTED.fullmatch(path):
+                wanted[path] = blob
+    first = sorted(wanted, key=lambda path: (path.count("/"), path))[:_MOST_READ]
+    marks = {mark.kind: paths for mark, paths in zip(_MARKS, marked, strict=False) if paths}
+    return Listing(RepositoryFiles(files, marks), {path: wanted[path] for path in first})
+
+
+def add_contents(listing: Listing, output: bytes) -> RepositoryFiles:
+    """The files with the contents that the second command printed."""
+    contents = dict(_blobs(output))
+    read = {path: contents[blob] for path, blob in listing.wanted.items() if blob in contents}
+    files = {**listing.repository.files, **read}
+    return replace(listing.repository, files=files, unread=frozenset(listing.wanted) - set(read))
+
+
+async def _output(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
+    result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
+    while result.lost:  # in the new tree
+        result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
+    if result.exit_code != 0:
+        raise SandboxError(f"The base cannot be searched for checks: {_reason(result)}")
+    return result.output
+
+
+def _reason(result: ExecResult) -> str:
+    if result.limit:
+        return f"the {result.limit} limit was reached"
+    return result.text.strip()[-_LONGEST_REASON:] or f"exit code {result.exit_code}"
+
+
+def _blobs(output: bytes) -> Iterator[tuple[str, str]]:
+    """Pairs of id and content; the last may have been cut off, and is left out then."""
+    position = 0
+    while head := _BLOB.match(output, position):
+        end = head.end() + int(head["size"])
+        if end > len(output):
+            return
+        content = output[head.end() : end]
+        yield head["id"].decode(), content.decode("utf-8-sig", errors="replace")
+        position = end + 1

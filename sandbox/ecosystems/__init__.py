@@ -1,0 +1,1 @@
+"""Ecosystems: what is known of each language's projects, a file each."""

@@ -1,0 +1,15 @@
+"""What holds for a repository whatever its language."""
+
+from sandbox.ecosystems.base import Ecosystem
+
+ANY_LANGUAGE = Ecosystem(
+    name="any language",
+    read=r"\.gitlab-ci\.yml|\.pre-commit-config\.yaml|\.coding-agent\.toml|workflows/[^/]*\.ya?ml",
+    test_calls="test|spec|check|verify",
+    test_files=r"(?:tests?|specs?|testing|e2e)/.*|test_[^/]*|[^/]*_(?:test|spec)\.\w+"
+    r"|[^/]*[.-](?:test|spec)\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",
+    config=r"phpunit\.xml(?:\.dist)?",
+    mixed_config=r"\.coding-agent\.toml|\.pre-commit-config\.yaml|\.github/workflows/.*",
+    assertion=r"\bassert\w*\b|\bexpect\s*+\(|\bshould\b",
+    suppression=r"\|\|\s*+true\b|--exit-zero|continue-on-error",
+)

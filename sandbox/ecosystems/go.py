@@ -1,0 +1,57 @@
+"""Go: its own tests, vet and modules; golangci-lint."""
+
+import re
+from collections.abc import Iterator
+
+from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, any_line, only, where
+from sandbox.ecosystems.project import Project
+
+_TEST = re.compile(r"\s*--- FAIL: (?P<id>.+?)(?: \([\d.]+s\))?")
+_PACKAGE = re.compile(r"(?:FAIL|ok  )\t(?P<package>\S+)")
+
+
+def _lints(project: Project) -> Iterator[str]:
+    """Of those that are configured, or that the repository's own automation runs."""
+    if project.has("go.mod"):
+        if any(name.startswith(".golangci.") for name in project.names):
+            yield "golangci-lint run"
+        if project.is_run("go vet"):
+            yield "go vet ./..."
+
+
+def _failed(lines: Lines) -> Iterator[str]:
+    """Tests as `--- FAIL: TestA/sub (0.00s)`, their package after them: `FAIL\\tpackage\\t0.1s`."""
+    pending: list[str] = []
+    for line in lines:
+        if match := _TEST.fullmatch(line):
+            pending.append(match["id"])
+        elif match := _PACKAGE.match(line):
+            yield from (f"{match['package']} {test}" for test in pending)
+            if line.startswith("FAIL") and not pending:
+                yield match["package"]
+            pending = []
+    yield from pending
+
+
+GO = Ecosystem(
+    name="go",
+    manifests=r"go\.mod",
+    locks=r"go\.sum|go\.work\.sum",
+    seen=r"\.golangci\.(ya?ml|toml|json)",
+    tests=where("go.mod", "go test ./..."),
+    lints=_lints,
+    test_calls=r"\bgo test\b",
+    lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
+    reports=(ReportReader("go test", _failed, any_line(r" *--- FAIL: |ok  \t")),),
+    install=where("go.sum", "go mod download"),
+    installs_only=only("go mod download"),
+    install_reads=r"go\.(?:mod|work)",
+    test_files=r"[^/]*_test\.go",
+    config=r"\.golangci\.(?:ya?ml|toml|json)",
+    mixed_config=r"go\.(?:mod|work)",
+    test_definition=r"func\s++((?:Test|Fuzz|Example)\w*+)\s*+\(",
+    assertion=r"\bt\.(?:Error|Fatal)f?\s*+\(|\brequire\.\w+\(",
+    skip=r"\bt\.Skip(?:f|Now)?\s*+\(",
+    suppression=r"//\s*+nolint",
+    runner_access=r"\bos\.Exit\s*+\(\s*+0?\s*+\)",
+)

@@ -1,0 +1,224 @@
+"""JavaScript and TypeScript: the scripts of package.json, else the runner that is depended on."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    Lines,
+    Mark,
+    ReportReader,
+    any_line,
+    failures_like,
+    only,
+)
+from sandbox.ecosystems.project import Project
+
+_LOCKS = {
+    "package-lock.json": "npm",
+    "npm-shrinkwrap.json": "npm",
+    "yarn.lock": "yarn",
+    "pnpm-lock.yaml": "pnpm",
+    "bun.lock": "bun",
+    "bun.lockb": "bun",
+}
+_MANAGERS = ("npm", "yarn", "pnpm", "bun")
+_RUNNERS = {"vitest": "vitest run", "jest": "jest", "mocha": "mocha"}
+_TYPES = ("typecheck", "type-check", "check-types", "types:check", "tsc")
+_ESLINT_CONFIG = re.compile(r"eslint\.config\.[cm]?[jt]s|\.eslintrc(?:\.[a-z]+)?")
+_INSTALLED = ("npx", "--offline", "--no-install")
+_NPX = " ".join(_INSTALLED)
+_ONCE = "CI=true "  # else some runners wait for changes of the files
+
+Manifest = dict[str, object]
+
+
+def _tests(project: Project) -> Iterator[str]:
+    """The script `test`, or the runner among the dependencies."""
+    manifest = _manifest(project)
+    if _script(manifest, "test"):
+        # `bun test` is bun's own runner, whatever the script says
+        manager = _manager(project)
+        yield f"{_ONCE}{manager} {'run ' if manager == 'bun' else ''}test"
+    elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
+        yield f"{_ONCE}{_NPX} {_RUNNERS[runner]}"
+
+
+def _lints(project: Project) -> Iterator[str]:
+    """The scripts for it, or the tools that are configured without one."""
+    manifest, manager = _manifest(project), _manager(project)
+    if _script(manifest, "lint"):
+        yield f"{manager} run lint"
+    elif "eslintConfig" in manifest or any(map(_ESLINT_CONFIG.fullmatch, project.names)):
+        yield f"{_NPX} eslint ."
+    if types := next((name for name in _TYPES if _script(manifest, name)), None):
+        yield f"{manager} run {types}"
+    elif _is_checked_by_tsc(project, manifest):
+        yield f"{_NPX} tsc --noEmit"
+
+
+def _is_checked_by_tsc(project: Project, manifest: Manifest) -> bool:
+    """A configuration of references alone checks nothing."""
+    config = project.text("tsconfig.json")
+    return bool(config) and '"references"' not in config and "typescript" in _dependencies(manifest)
+
+
+def _script(manifest: Manifest, name: str) -> bool:
+    body = _table(manifest, "scripts").get(name)
+    return isinstance(body, str) and bool(body.strip()) and "no test specified" not in body
+
+
+def _dependencies(manifest: Manifest) -> set[str]:
+    return {*_table(manifest, "dependencies"), *_table(manifest, "devDependencies")}
+
+
+def _manager(project: Project) -> str:
+    """As the project or the nearest folder around it declares, or by its lock file."""
+    for folder in (project, *project.outer()):
+        name = str(_manifest(folder).get("packageManager", "")).split("@", 1)[0]
+        if name in _MANAGERS:
+            return name
+        for lock, manager in _LOCKS.items():
+            if folder.has(lock):
+                return manager
+    return "npm"
+
+
+def _manifest(project: Project) -> Manifest:
+    try:
+        value = json.loads(project.text("package.json"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _table(manifest: Manifest, key: str) -> Manifest:
+    table = manifest.get(key)
+    return table if isinstance(table, dict) else {}
+
+
+def _install(project: Project) -> Iterator[str]:
+    if project.has("package-lock.json", "npm-shrinkwrap.json"):
+        yield "npm ci"
+    elif project.has("pnpm-lock.yaml"):
+        yield "pnpm install --frozen-lockfile"
+    elif project.has("yarn.lock"):
+        yield f"yarn install {'--immutable' if project.has('.yarnrc.yml') else '--frozen-lockfile'}"
+
+
+def _probe(words: Sequence[str]) -> str:
+    """Asks for the tool, which answers with its version."""
+    tool = words[len(_INSTALLED)] if len(words) > len(_INSTALLED) else ""
+    if (*words[: len(_INSTALLED)],) == _INSTALLED and re.fullmatch(r"[\w.]+", tool):
+        return f"{_NPX} {tool} --version"
+    return ""
+
+
+_FILE = re.compile(r"\s*FAIL\s+(?P<file>\S.*?)(?: \([\d.]+ m?s\))?(?: \(\d+ MB heap size\))?")
+_JEST_TEST = re.compile(r"  ● (?P<id>\S.*)")  # what a test printed is indented further
+_JEST_NOTES = ("Console", "Validation Warning", "Deprecation Warning")
+_MOCHA_COUNT = re.compile(r"  \d+ failing")
+_MOCHA_ENTRY = re.compile(r"  (?P<number>\d+)\) (?P<title>\S.*)")
+_MOCHA_INDENT = 7
+_SUBTEST = re.compile(r"(?P<indent> *)# Subtest: (?P<name>\S.*)")
+_NOT_OK = re.compile(r"(?P<indent> *)not ok \d+(?: -)? (?P<name>\S.*)")
+_EXCUSED = re.compile(r" # (?:todo|skip)\b", re.IGNORECASE)
+
+
+def _jest_and_vitest(lines: Lines) -> Iterator[str]:
+    """jest: `FAIL file`, then `  ● suite … test`; vitest: ` FAIL  file > suite > test`."""
+    file = ""
+    for line in lines:
+        if "\t" not in line and (match := _FILE.fullmatch(line)):
+            file = match["file"]
+            if " > " in file or file.endswith("]"):
+                yield file
+        elif file and (match := _JEST_TEST.fullmatch(line)) and match["id"] not in _JEST_NOTES:
+            yield f"{file} > {match['id']}"
+
+
+def _mocha(lines: Lines) -> Iterator[str]:
+    """Below `  2 failing`, in order: `  1) suite`, each inner title a line, further indented."""
+    expected = 0
+    titles: list[str] = []
+    for line in [*lines, ""]:
+        if titles and _is_inner_title(line, len(titles)):
+            titles.append(line.strip())
+            continue
+        if titles:
+            yield " > ".join(titles).removesuffix(":")
+            titles = []
+        if _MOCHA_COUNT.match(line):
+            expected = 1
+        elif (match := _MOCHA_ENTRY.fullmatch(line)) and match["number"] == str(expected):
+            titles = [match["title"]]
+            expected += 1
+
+
+def _is_inner_title(line: str, level: int) -> bool:
+    return len(line) - len(line.lstrip(" ")) == _MOCHA_INDENT + 2 * (level - 1) < len(line)
+
+
+def _tap(lines: Lines) -> Iterator[str]:
+    """`not ok 1 - name`, inner tests indented by four, below `# Subtest: name` of each suite."""
+    suites: dict[int, str] = {}
+    for line in lines:
+        if match := _SUBTEST.fullmatch(line):
+            suites[len(match["indent"])] = match["name"]
+        elif (match := _NOT_OK.fullmatch(line)) and not _EXCUSED.search(line):
+            indent = len(match["indent"])
+            outer = [suites[level] for level in range(0, indent, 4) if level in suites]
+            yield " > ".join([*outer, match["name"]])
+
+
+JAVASCRIPT = Ecosystem(
+    name="javascript",
+    manifests=r"package\.json",
+    locks=r"package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?",
+    read=r"tsconfig\.json",
+    seen=r"eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+|\.yarnrc\.yml",
+    tests=_tests,
+    lints=_lints,
+    test_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?test[\w:-]*|\b(?:jest|vitest|mocha|ava)\b",
+    lint_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?(?:lint|type|check-types|tsc)[\w:-]*"
+    r"|eslint|tsc|prettier|biome",
+    reports=(
+        ReportReader(
+            "jest, vitest",
+            _jest_and_vitest,
+            any_line(r" *Tests:? +(?:\d+ (?:skipped|todo), )*[1-9]\d* (?:passed|failed)\b"),
+        ),
+        ReportReader("mocha", _mocha, any_line(r"  [1-9]\d* (?:passing|failing)\b")),
+        ReportReader("TAP", _tap, any_line(r" *(?:not )?ok [1-9]\d*\b")),
+        ReportReader(
+            "node",
+            failures_like(
+                r"✖ (\S.*?)(?: \([\d.]+ms\))?",
+                below=r"test at (\S.*?):\d+:\d+",
+                until=".*",
+                between=" > ",
+            ),
+            any_line(r". (?:pass|fail) [1-9]\d*$"),
+        ),
+    ),
+    probe=_probe,
+    install=_install,
+    installs_only=only(r"(?:npm|pnpm|yarn|bun) (?:ci|i|install)(?: -\S+)*|yarn"),
+    install_reads=r"package\.json|pnpm-workspace\.yaml|\.pnpmfile\.cjs|\.npmrc|\.yarnrc(?:\.yml)?"
+    r"|\.node-version|\.nvmrc|[^/]*\.patch",
+    install_scripts=Mark(
+        "scripts", "package.json", '"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
+    ),
+    test_files=r"__tests__/.*|[^/]*[.-](?:test|spec)\.\w+",
+    config=r"package\.json|\.npmrc|\.yarnrc(?:\.yml)?|tsconfig\.json|bunfig\.toml|biome\.jsonc?"
+    r"|(?:jest|vitest|playwright|karma|babel)\.config\.\w+|\.(?:eslint|mocha)rc[^/]*"
+    r"|eslint\.config\.\w+|node_modules/.*",
+    test_definition=r"\s*+(?:it|test|specify)(?:\.\w++)*+\s*+\(?+\s*+(['\"`])(.+?)\1",
+    assertion=r"\bassert\w*\b|\bexpect\s*+\(",
+    skip=r"\b(?:it|test|describe|context|suite|specify)\.(?:skip|todo|only|failing)\b"
+    r"|(?<![.\w])[xf](?:it|describe|test|specify|context)\s*+\(\s*+['\"`]",
+    suppression=r"eslint-disable|@ts-(?:ignore|nocheck|expect-error)|biome-ignore"
+    r"|--passWithNoTests",
+    runner_access=r"\bprocess\.(?:exit|reallyExit)\s*+\(\s*+0?\s*+\)",
+)

@@ -1,0 +1,55 @@
+"""Make: the targets that a makefile names for tests and linters, and other task runners."""
+
+from collections.abc import Iterator, Mapping
+
+from sandbox.ecosystems.base import Ecosystem
+from sandbox.ecosystems.project import Project
+
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+"""In the order in which make looks for them."""
+
+
+def _tests(project: Project) -> Iterator[str]:
+    return _first(project, "test", "check")
+
+
+def _lints(project: Project) -> Iterator[str]:
+    return _first(project, "lint")
+
+
+def _first(project: Project, *targets: str) -> Iterator[str]:
+    recipes = _recipes(project)
+    yield from [f"make {target}" for target in targets if target in recipes][:1]
+
+
+def _recipe(project: Project, command: str) -> str:
+    return _recipes(project).get(command.removeprefix("make "), "")
+
+
+def _recipes(project: Project) -> Mapping[str, str]:
+    """The plain targets of a makefile with the text of their rules."""
+    recipes: dict[str, str] = {}
+    current: list[str] = []
+    makefile = next(filter(project.has, _MAKEFILES), "")
+    for line in project.text(makefile).splitlines():
+        head, colon, rest = line.partition(":")
+        if line.startswith("\t"):
+            for target in current:
+                recipes[target] += line
+        elif colon and not rest.startswith(("=", ":=", "::=")) and not set("=#") & set(head):
+            current = head.split()
+            for target in current:
+                recipes[target] = recipes.get(target, "") + rest
+    return recipes
+
+
+MAKE = Ecosystem(
+    name="make",
+    manifests="GNUmakefile|[Mm]akefile",
+    tests=_tests,
+    lints=_lints,
+    recipe=_recipe,
+    test_calls=r"\bmake (?:test|check)",
+    lint_calls=r"make (?:lint|format|fmt)",
+    config=r"GNUmakefile|[Mm]akefile|[^/]+\.mk|[Jj]ustfile",
+)

@@ -1,0 +1,258 @@
+"""Python: pytest, unittest, tox, nox; ruff, flake8, mypy, pyright; pip, uv and poetry."""
+
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatch
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    Lines,
+    Mark,
+    ReportReader,
+    any_line,
+    failures_like,
+    paths_like,
+)
+from sandbox.ecosystems.project import Project
+
+_REQUIREMENTS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-test.txt",
+    "requirements-tests.txt",
+    "dev-requirements.txt",
+    "test-requirements.txt",
+    "tests-requirements.txt",
+)
+_MANIFESTS = r"pyproject\.toml|setup\.(cfg|py)|tox\.(ini|toml)|noxfile\.py|\.?pytest\.ini"
+_ROOTS = paths_like([_MANIFESTS])
+_MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
+_PIP = "python3 -m pip install"
+_LOCKER = "/tmp/locker"  # noqa: S108 - the sandbox's own
+_LISTED = "/tmp/locked.txt"  # noqa: S108 - the sandbox's own
+
+
+def _tests(project: Project) -> Iterator[str]:
+    """The project's own runner, or what runs it in an environment that it makes."""
+    files = project.owned(_ROOTS)
+    in_src = any(name.startswith("src/") and name.endswith(".py") for name in files)
+    path = "PYTHONPATH=src " if in_src else ""
+    if _uses_pytest(project, files):
+        yield f"{path}python3 -m pytest -q"
+    elif commands := list(_unittest_commands(project, files)):
+        yield from (path + command for command in commands)
+    elif _uses_tox(project):
+        yield "tox"
+    elif project.has("noxfile.py"):
+        yield "nox"
+
+
+def _lints(project: Project) -> Iterator[str]:
+    """Of those that it configures."""
+    pyproject, setup = project.text("pyproject.toml"), project.text("setup.cfg")
+    if project.has("ruff.toml", ".ruff.toml") or _section(pyproject, r"tool\.ruff\b"):
+        yield "python3 -m ruff check ."
+    if project.has(".flake8") or _section(f"{setup}\n{project.text('tox.ini')}", "flake8]"):
+        yield "python3 -m flake8"
+    mypy = project.text("mypy.ini", ".mypy.ini")
+    if mypy.strip() or _section(pyproject, r"tool\.mypy]") or _section(setup, "mypy]"):
+        named = re.search(
+            r"(?m)^\s*(?:files|packages|modules)\s*=", f"{mypy}\n{pyproject}\n{setup}"
+        )
+        yield "python3 -m mypy" if named else "python3 -m mypy ."
+    if project.has("pyrightconfig.json") or _section(pyproject, r"tool\.pyright]"):
+        yield "pyright"
+
+
+def _section(text: str, name: str) -> bool:
+    return re.search(rf"(?m)^\[{name}", text) is not None
+
+
+def _uses_pytest(project: Project, files: Sequence[str]) -> bool:
+    return (
+        bool(project.owned(_ROOTS, "pytest"))
+        or project.has("pytest.ini", ".pytest.ini")
+        or any(PurePosixPath(name).name == "conftest.py" for name in files)
+        or re.search(r"\bpytest\b", project.text(*_MENTION_PYTEST)) is not None
+    )
+
+
+def _uses_tox(project: Project) -> bool:
+    return (
+        project.has("tox.toml")
+        or _section(project.text("tox.ini"), r"(?:tox|testenv)]")
+        or _section(project.text("setup.cfg"), "tox:tox]")
+        or _section(project.text("pyproject.toml"), r"tool\.tox\b")
+    )
+
+
+def _unittest_commands(project: Project, files: Sequence[str]) -> Iterator[str]:
+    """One command for each place that holds unittest's tests and each pattern of their names."""
+    packages = {PurePosixPath(name).parent for name in files if name.endswith("/__init__.py")}
+    found: set[tuple[PurePosixPath, bool, str]] = set()
+    for name in project.owned(_ROOTS, "unittest"):
+        path = PurePosixPath(name)
+        for pattern in ("test*.py", "*_test.py"):
+            if fnmatch(path.name, pattern) and re.fullmatch(r"\w[\w./-]*", name):
+                found.add((*_start(path.parent, packages), pattern))
+                break
+    for start, is_package, pattern in sorted(found):
+        where = f" -s {start}" if start.name else ""
+        top = f" -t {start.parent}" if is_package else ""
+        named = "" if pattern == "test*.py" else f" -p '{pattern}'"
+        yield f"python3 -m unittest discover{where}{top}{named}"
+
+
+def _start(folder: PurePosixPath, packages: set[PurePosixPath]) -> tuple[PurePosixPath, bool]:
+    """The outermost package that a folder belongs to, or the folder itself, which is none."""
+    if folder not in packages:
+        return folder, False
+    while folder.parent in packages:
+        folder = folder.parent
+    return folder, True
+
+
+_UNLOADED = "unittest.loader._FailedTest"
+_UNITTEST_RAN = re.compile(r"Ran (\d{1,9}) tests? in ")
+_unittest = failures_like(r"(?:FAIL|ERROR): (\S.*)", below="={70}", until=".*")
+_pytest_summary = failures_like(
+    r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (\S.*)",
+    below="=+ short test summary info =+",
+    until="=.*",
+)
+
+
+def _pytest(lines: Lines) -> Iterator[str]:
+    """`tests/test_a.py::test_b[x - y] - AssertionError`, without the message."""
+    for text in _pytest_summary(lines):
+        parameters = text.find("[", text.find("::") + 1)
+        end = text.find("] - ", parameters) if 0 <= parameters < text.find(" - ") else -1
+        yield text[: end + 1] if end >= 0 else text.split(" - ", 1)[0]
+
+
+def _unittest_ran(lines: Lines) -> bool:
+    """`Ran 2 tests in 0.001s`: modules that could not be loaded count as tests there."""
+    ran = sum(int(match[1]) for match in map(_UNITTEST_RAN.match, lines) if match)
+    return ran > sum(_UNLOADED in test for test in _unittest(lines))
+
+
+def _probe(words: Sequence[str]) -> str:
+    """Asks for the module, which is not run."""
+    match words:
+        case [python, "-m", module, *_] if re.fullmatch(
+            r"[\w./-]*python[\d.]*", python
+        ) and re.fullmatch(r"[\w.]+", module):
+            find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
+            return f'{python} -c "{find}" {module.partition(".")[0]}'
+    return ""
+
+
+def _install(project: Project) -> Iterator[str]:
+    """By pip into the home, so that `python3` finds it; lock files are turned into lists first."""
+    if project.has("uv.lock"):
+        options = "--quiet --frozen --all-groups --all-extras --no-hashes --output-file"
+        yield _export("uv", "uv", options)
+    elif project.has("poetry.lock"):
+        options = "--quiet --all-groups --all-extras --without-hashes --output"
+        yield _export("poetry", "poetry poetry-plugin-export", options)
+    elif lists := [f"-r {name}" for name in _REQUIREMENTS if project.has(name)]:
+        yield f"{_PIP} {' '.join(lists)}"
+
+
+def _export(tool: str, packages: str, options: str) -> str:
+    """The tool that wrote a lock file reads it, and is gone again before the rest is installed."""
+    return (
+        f"{_PIP} --target {_LOCKER} {packages}"
+        f" && PYTHONPATH={_LOCKER} python3 -m {tool} export {options} {_LISTED}"
+        f" && rm -r {_LOCKER} && {_PIP} -r {_LISTED}"
+    )
+
+
+_INTERPRETER = r"(?:/usr/(?:local/)?bin/)?python[\d.]*"
+_VENV = re.compile(rf"{_INTERPRETER} -m venv (?P<folder>\S+)")
+_INSTALLS = re.compile(
+    rf"(?:{_INTERPRETER} -m )?pip[\d.]* install .+|/usr/(?:local/)?bin/pip[\d.]* install .+"
+    rf"|{_VENV.pattern}|PYTHONPATH={_LOCKER} python3 -m (?:uv|poetry) export .+|rm -r {_LOCKER}"
+    r"|uv sync(?: -\S+)*|poetry install(?: -\S+)*"
+)
+_LOCAL = re.compile(r"['\"]?\.{0,2}/|['\"]?\.+(?:\[|$)")
+_TAKES_PATH = ("-e", "--editable", "-r", "--requirement", "-c", "--cert", "--target")
+
+
+def _installs_only(command: str, before: Sequence[str]) -> bool:
+    """From a folder, pip copies the code as it is; linked (`-e`) it sees what changes later.
+
+    A pip of the repository's own may do anything; one in an environment that was just made is pip.
+    """
+    for made in filter(None, map(_VENV.fullmatch, before)):
+        command = command.removeprefix(f"{made['folder'].rstrip('/')}/bin/")
+    words = command.split()
+    copied = (word for option, word in pairwise(words) if option not in _TAKES_PATH)
+    return _INSTALLS.fullmatch(command) is not None and not (
+        "install" in words and any(map(_LOCAL.match, copied))
+    )
+
+
+_MODULE = re.compile(
+    r"(?P<folder>(?:.+?/)??)(?P<name>\w+)(?:/__init__)?\.(?:py|pyc|(?:[^/]+\.)?so)"
+)
+_LIBRARY = sys.stdlib_module_names | {
+    *("iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "colorama", "coverage"),
+}
+
+
+def _shadows(path: str, starts: Collection[str]) -> bool:
+    """A module of the standard library's name, of what pytest needs, or of a plugin's name."""
+    match = _MODULE.fullmatch(path)
+    if match is None or not (match["name"] in _LIBRARY or match["name"].startswith("pytest_")):
+        return False
+    return any(match["folder"].removesuffix(inner) in starts for inner in ("", "src/", "lib/"))
+
+
+PYTHON = Ecosystem(
+    name="python",
+    manifests=_MANIFESTS,
+    locks=r"(uv|poetry|pdm)\.lock|Pipfile\.lock",
+    read=r"\.?mypy\.ini|requirements\.txt|(dev|tests?)-requirements\.txt"
+    r"|requirements-(dev|tests?)\.txt",
+    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json",
+    layout=r"__init__\.py|conftest\.py|src/[^/]*\.py",
+    marks=(
+        Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
+        Mark("unittest", "*.py", "unittest.*TestCase"),
+    ),
+    tests=_tests,
+    lints=_lints,
+    test_calls=r"\b(?:pytest|unittest|tox|nox)\b",
+    lint_calls=r"ruff|flake8|mypy|pyright|pylint|black|isort|bandit|pre-commit",
+    reports=(
+        ReportReader(
+            "pytest",
+            _pytest,
+            any_line(r"(?:=+ )?(?:\d+ \w+, )*[1-9]\d* (?:passed|failed)\b.* in [\d.]+s"),
+        ),
+        ReportReader("unittest", _unittest, _unittest_ran),
+    ),
+    probe=_probe,
+    install=_install,
+    installs_only=_installs_only,
+    install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|[^/]*constraints[^/]*\.txt|pyproject\.toml"
+    r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
+    test_files=r"conftest\.py|test_[^/]*\.py|[^/]*_test\.py|tests?\.py",
+    config=r"conftest\.py|\.?pytest\.(?:ini|toml)|tox\.(?:ini|toml)|noxfile\.py|setup\.cfg"
+    r"|pyproject\.toml|\.?ruff\.toml|\.?mypy\.ini|\.flake8|pyrightconfig\.json|\.coveragerc"
+    r"|[^/]+\.(?:dist|egg)-info/.*"
+    # In place of the runner's own module, where it is started from the folder that this lies in.
+    r"|(?:_?pytest|unittest|pluggy|sitecustomize|usercustomize|tox|nox|mypy|ruff|flake8)(?:\.py|/.*)",
+    shadows=_shadows,
+    test_definition=r"\s*+(?:async\s++)?def\s++(test\w*+)\s*+\(",
+    assertion=r"\bassert\w*\b|\bself\.fail\b|\bpytest\.raises\b",
+    skip=r"@(?:\w++\.)*+(?:skip|skipIf|skipUnless|skipif|xfail|expectedFailure)\b"
+    r"|\b(?:pytest\.(?:skip|xfail|importorskip)|self\.skipTest)\s*+\(",
+    suppression=r"#\s*+(?:noqa|(?:type|mypy|pyright):\s*+ignore|ruff:\s*+noqa|pragma:\s*+no cover"
+    r"|nosec|pylint:\s*+disable)",
+    runner_access=r"\bos\._exit\b|\b_pytest\b|\b(?:unittest|pytest)\.\w[\w.]*+\s*+=[^=]",
+)

@@ -1,0 +1,74 @@
+"""Rust: cargo's tests, clippy and rustfmt."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only, where
+from sandbox.ecosystems.project import Project
+
+_LINTS = re.compile(r"(?m)^\[(?:workspace\.)?lints\b")
+
+
+def _tests(project: Project) -> Iterator[str]:
+    """Every test, also after one that failed."""
+    if project.has("Cargo.toml"):
+        yield f"cargo test {_whole(project)}--no-fail-fast"
+
+
+def _lints(project: Project) -> Iterator[str]:
+    """Of those that are configured, or that the repository's own automation runs."""
+    if project.has("Cargo.toml") and not project.is_part("Cargo.toml", "[workspace"):
+        configured = project.has("clippy.toml", ".clippy.toml")
+        configured |= _LINTS.search(project.text("Cargo.toml")) is not None
+        if configured or project.is_run("clippy"):
+            yield f"cargo clippy {_whole(project)}--all-targets"
+        if project.has("rustfmt.toml", ".rustfmt.toml") or project.is_run("cargo fmt"):
+            yield "cargo fmt --all --check"
+
+
+def _whole(project: Project) -> str:
+    return "--workspace " if "[workspace" in project.text("Cargo.toml") else ""
+
+
+def _probe(words: Sequence[str]) -> str:
+    """Asks for the subcommand, which may be a tool of its own."""
+    match words:
+        case ["cargo", "clippy" | "fmt" as tool, *_]:
+            return f"cargo {tool} --version"
+    return ""
+
+
+RUST = Ecosystem(
+    name="rust",
+    manifests=r"Cargo\.toml",
+    locks=r"Cargo\.lock",
+    seen=r"\.?(clippy|rustfmt)\.toml",
+    tests=_tests,
+    lints=_lints,
+    test_calls=r"\bcargo (?:test|nextest)\b",
+    lint_calls=r"cargo (?:clippy|fmt|check)",
+    reports=(
+        ReportReader(
+            "cargo test",
+            failures_like(
+                # the line of a doctest moves
+                r"test (\S.*?)(?: \(line \d+\))?(?: - should panic)? \.\.\. FAILED",
+                below=r"\s+(?:Running (?:unittests )?\S+ \(\S*?([^/\s]+)-[0-9a-f]+\)"
+                r"|Running (?:unittests )?(\S+).*|Doc-tests (\S+))",
+            ),
+            any_line(r"test \S.* \.\.\. (?:ok|FAILED)$"),
+        ),
+    ),
+    probe=_probe,
+    install=where("Cargo.lock", "cargo fetch --locked"),
+    installs_only=only(r"cargo fetch(?: --locked)?"),
+    install_reads=r"Cargo\.toml|config\.toml",
+    test_files=r"tests/.*\.rs",
+    config=r"\.cargo/config(?:\.toml)?|\.?(?:clippy|rustfmt)\.toml",
+    mixed_config=r"Cargo\.toml",
+    test_definition=r"\s*+(?:async\s++)?fn\s++(\w++)\s*+\(",
+    assertion=r"\bassert\w*\b",
+    skip=r"#\[ignore",
+    suppression=r"#!?\[allow\(",
+    runner_access=r"\bprocess::exit\s*+\(\s*+0?\s*+\)",
+)
