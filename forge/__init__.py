@@ -1,1 +1,1 @@
-"""The trusted side of git and GitHub. The only holder of the GitHub token."""
+"""The trusted side of git and of the forge. The only holder of the forge's token."""

@@ -40,7 +40,7 @@ class Repositories(Protocol):
     async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
         """Clone into the run's `base.git`, or find it there from before; `branch` None: default.
 
-        Raises RepositoryError or GitHubError.
+        Raises RepositoryError or ForgeError.
         """
         ...
 
@@ -114,7 +114,7 @@ class Publication(Value):
     review: Review | None
     gate: GateReport
     draft: bool
-    left: tuple[str, ...]
+    remaining: tuple[str, ...]
     """What is not done or not known, a sentence each."""
     environment: Environment | None = None
     baseline: Validation | None = None
@@ -143,7 +143,7 @@ class Publisher(Protocol):
 
         Nothing is published where the change went over to a newer base, to be judged there. For a
         local checkout: make the branch there, and a patch file. Raises RepositoryError or
-        GitHubError.
+        ForgeError.
         """
         ...
 

@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "choose_backend doctor",
     ),
     "forge": (
-        *("core", "secret_scan", "git", "github", "base", "gate", "text", "automation"),
+        *("core", "secret_scan", "git", "github", "base", "gate", "text"),
         "publish",
     ),
     "roles": (
@@ -71,7 +71,7 @@ LIBRARIES: dict[str, set[str]] = {
         "runs/shared/modal_backend.py",
     },
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
-    "yaml": {"forge/automation/github_workflow.py"},
+    "yaml": {"forge/github/workflow.py"},
     "langgraph": {"graph", "runs", "wiring", "local.py"},
 }
 ENVIRONMENT_READERS = {

@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from api.http import tracing
-from forge.core import is_loopback, parse, web_address
+from forge.core import parse
+from forge.github import web_address
 from graph import Limits as RunLimits
 from graph import redactor
 from runs.model import ServiceConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.http import Probes
-    from forge.github import GitHub
+    from forge.core import Forge
     from roles.claude import Claude
     from runs import RunService
     from sandbox.backends.modal import ModalClient
@@ -89,16 +89,10 @@ class Configuration:
             api_key=self.settings.anthropic_api_key, base_url=self.settings.anthropic_base_url
         )
 
-    def github(self) -> "GitHub":
-        """GitHub asks for a second between writes; a forge on this machine does not."""
+    def forge(self) -> "Forge":
         from forge.github import GitHub
 
-        api_url = self.settings.github_api_url
-        return GitHub(
-            api_url=api_url,
-            token=self.settings.github_token,
-            seconds_between_writes=None if is_loopback(urlsplit(api_url).hostname or "") else 1.0,
-        )
+        return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
 
     def modal_client(self, app_name: str) -> "ModalClient":
         """The Sandboxes of one app of Modal."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from forge.base import KeptBases
-from forge.github import ONCE, GitHub
+from forge.core import ONCE, Forge
 from graph import Services
 from roles.claude import Claude
 from runs import RunService
@@ -59,8 +59,8 @@ class Machine:
         return self.configuration.claude()
 
     @cached_property
-    def github(self) -> GitHub:
-        return self.configuration.github()
+    def forge(self) -> Forge:
+        return self.configuration.forge()
 
     @cached_property
     def sandbox_counts(self) -> CommandMetrics:
@@ -92,7 +92,7 @@ class Machine:
             runs=self.runs,
             sandboxes=self.sandboxes,
             workspaces=self.workspaces,
-            github=self.github,
+            forge=self.forge,
             kept_bases=self.kept_bases,
             allow_local=True,
         )
@@ -146,8 +146,8 @@ class Machine:
             await self.services.preparation.close()
         if "claude" in self.__dict__:
             await self.claude.close()
-        if "github" in self.__dict__:
-            await self.github.close()
+        if "forge" in self.__dict__:
+            await self.forge.close()
 
     async def _choose_sandboxes(self) -> Sandboxes:
         if self.settings.sandbox == "modal":
@@ -216,11 +216,11 @@ class LocalProbes:
         return await self.machine.claude.probe()
 
     async def github(self) -> str:
-        return await self.machine.github.probe()
+        return await self.machine.forge.probe()
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
         full_name = self.machine.configuration.full_name(repo_url)
-        facts = await self.machine.github.repository(full_name, retry_policy=ONCE)
+        facts = await self.machine.forge.repository(full_name, retry_policy=ONCE)
         return True, facts.push
 
 

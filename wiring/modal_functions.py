@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.http import Probes
-    from forge.github import GitHub
+    from forge.core import Forge
     from runs import RunService
 
 STREAM_S: Final = 120.0
@@ -100,8 +100,8 @@ async def drive_run(
     store, sandboxes = deployment.store(service, mount), deployment.sandboxes(runs)
     workspaces = SharedWorkspaces(mount, store, sandboxes)
     configuration = deployment.configuration
-    github, limits = configuration.github(), configuration.limits
-    services = _make_services(deployment, mount, sandboxes, workspaces, github)
+    forge, limits = configuration.forge(), configuration.limits
+    services = _make_services(deployment, mount, sandboxes, workspaces, forge)
     context = DriveContext(
         store=store,
         graph=build_graph(services, limits).compile(),
@@ -125,7 +125,7 @@ async def drive_run(
     finally:
         await services.preparation.close()
         await mount.commit()
-        await github.close()
+        await forge.close()
         await store.close()
 
 
@@ -134,7 +134,7 @@ def _make_services(
     mount: Mount,
     sandboxes: Sandboxes,
     workspaces: SharedWorkspaces,
-    github: "GitHub",
+    forge: "Forge",
 ) -> Services:
     """The graph's services; each role is played by a function of its own."""
     from roles import ROLES
@@ -150,7 +150,7 @@ def _make_services(
         runs=mount.root / "runs",
         sandboxes=sandboxes,
         workspaces=workspaces,
-        github=github,
+        forge=forge,
     )
 
 

@@ -72,17 +72,17 @@ class ModalPlatform:
 
     async def try_github(self, full_name: str) -> str:
         """`ok` or an error's code; of a repository `push` or `read` where it can be read at all."""
-        from forge.github import ONCE
+        from forge.core import ONCE
 
-        github = self.configuration.github()
+        forge = self.configuration.forge()
         try:
             if not full_name:
-                return await github.probe()
-            facts = await github.repository(full_name, retry_policy=ONCE)
+                return await forge.probe()
+            facts = await forge.repository(full_name, retry_policy=ONCE)
         except CodingAgentError as error:
             return error.code
         finally:
-            await github.close()
+            await forge.close()
         return "push" if facts.push else "read"
 
     @property

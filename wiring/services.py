@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forge.base import KeptBases
-from forge.github import GitHub
+from forge.core import Forge
 from graph import ROLE_NAMES, Preparation, RoleName, RoleTask, Services, Workspaces
 from sandbox import Sandboxes
 from wiring.configuration import Configuration
@@ -47,7 +47,7 @@ def make_services(
     runs: Path,
     sandboxes: Sandboxes,
     workspaces: Workspaces,
-    github: GitHub,
+    forge: Forge,
     kept_bases: KeptBases | None = None,
     allow_local: bool = False,
 ) -> Services:
@@ -61,11 +61,9 @@ def make_services(
     from sandbox.environments import SandboxEnvironments
 
     settings = configuration.settings
-    forge: dict[str, Any] = {
+    common: dict[str, Any] = {
         "runs": runs,
-        "github": github,
-        "api_url": settings.github_api_url,
-        "token": settings.github_token,
+        "forge": forge,
         "kept": kept_bases,
     }
     checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
@@ -73,12 +71,12 @@ def make_services(
     return Services(
         **{str(name): role(name) for name in ROLE_NAMES},
         repositories=GitRepositories(
-            **forge, allow_local=allow_local, allowed=settings.repo_allowed
+            **common, allow_local=allow_local, allowed=settings.repo_allowed
         ),
         workspaces=workspaces,
         preparation=Preparation(environments, checks),
         checks=checks,
         publisher=ForgePublisher(
-            **forge, author=settings.git_author, forks=settings.fork == "public"
+            **common, author=settings.git_author, forks=settings.fork == "public"
         ),
     )

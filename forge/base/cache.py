@@ -59,7 +59,7 @@ class KeptBases:
     async def make_base(
         self, origin: Origin, tip: Tip, base_git: Path, *, cut_at: str = ""
     ) -> None:
-        """Make `base_git`, which borrows every object. Raises RepositoryError or GitHubError.
+        """Make `base_git`, which borrows every object. Raises RepositoryError or ForgeError.
 
         `tip` is what the forge has just told the one who asks: who may not read it has none.
         `cut_at`: further commits before which there is no history, a line each.

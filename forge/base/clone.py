@@ -34,7 +34,7 @@ async def clone(
     retry_policy: RetryPolicy,
     cut_at: str = "",
 ) -> Head:
-    """Make `base_git` of one branch's newest commit. Raises RepositoryError or GitHubError.
+    """Make `base_git` of one branch's newest commit. Raises RepositoryError or ForgeError.
 
     `cut_at`: further commits before which there is no history, a line each.
     """
@@ -60,7 +60,7 @@ async def tip_of(
 ) -> Tip:
     """The newest commit of a branch, None: of the default one, as the forge has them now.
 
-    Raises RepositoryError or GitHubError.
+    Raises RepositoryError or ForgeError.
     """
     ref = f"refs/heads/{branch}" if branch else "HEAD"
 

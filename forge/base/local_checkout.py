@@ -11,7 +11,7 @@ from forge.git.command import Git, GitLimits, GitResult, SystemUser
 from graph.errors import (
     BranchNotFound,
     EmptyRepository,
-    PushRefused,
+    PushRejected,
     RepositoryError,
     RepositoryNotFound,
 )
@@ -130,9 +130,9 @@ class Checkout:
         if now == sha:
             return
         if now != before:
-            raise PushRefused(f"The checkout has another branch {branch}; it stays as it is.")
+            raise PushRejected(f"The checkout has another branch {branch}; it stays as it is.")
         if before and await self._is_checked_out(git, ref):
-            raise PushRefused(
+            raise PushRejected(
                 f"The branch {branch} is checked out and stays as it is.",
                 "Check out another branch, then resume the run.",
             )

@@ -7,20 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import SecretStr
-
 from forge.base.bare_repository import Head, Tip, read_head
 from forge.base.cache import KeptBases, Origin, lacks_objects
 from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
 from forge.core.branch_names import check_base_branch
-from forge.core.repository_address import RepoAddress, parse, web_address
+from forge.core.forge import Forge, RepositoryFacts, check_token
+from forge.core.repository_address import RepoAddress, parse
 from forge.git.apply_patch import read_change
 from forge.git.command import Git
-from forge.github.client import GitHub, RepositoryFacts
-from graph import Base, Change, ChangeRef, Emit, Repositories, RetryPolicy, RunFolder
+from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
 from graph.errors import (
-    GitHubUnauthorized,
     RepositoryArchived,
     RepositoryNotAllowed,
 )
@@ -41,23 +38,18 @@ class GitRepositories(Repositories):
         self,
         *,
         runs: Path,
-        github: GitHub | None,
-        api_url: str,
-        token: SecretStr | None,
+        forge: Forge,
         allow_local: bool,
         allowed: Callable[[str], bool],
         kept: KeptBases | None = None,
-        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._runs = runs
-        self._github = github
-        self._web = web_address(api_url)
-        self._token = token
+        self._forge = forge
+        self._web = forge.access.web
         self._allow_local = allow_local
         self._allowed = allowed
         self._kept = kept
-        self._retry_policy = retry_policy or RetryPolicy(attempts=3)
-        self._git = Git(web=self._web, token=token, hide=(str(runs),))
+        self._git = Git(forge.access, hide=(str(runs),))
 
     async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
         address = parse(repo_url, self._web, allow_local=self._allow_local)
@@ -74,10 +66,10 @@ class GitRepositories(Repositories):
     async def _from_forge(
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
     ) -> Base:
-        """Ask GitHub and git at the same time; what GitHub says comes first."""
+        """Ask the forge's API and git at the same time; what the API says comes first."""
         self._check_allowed(address.full_name)
-        github = self._signed_in(address)
-        asked = asyncio.create_task(github.repository(address.full_name, emit))
+        check_token(self._forge, address.full_name, hint="or give the path of a local checkout")
+        asked = asyncio.create_task(self._forge.repository(address.full_name, emit))
         begun = asyncio.create_task(self._begin(run, address, branch, emit))
         try:
             facts = await asked
@@ -110,7 +102,9 @@ class GitRepositories(Repositories):
         if await asyncio.to_thread(_has_base, run):
             return await read_head(self._git, run.base_git, address.full_name)
         make = tip_of if self._kept else partial(clone, base_git=run.base_git)
-        return await make(self._git, address, branch, emit=emit, retry_policy=self._retry_policy)
+        return await make(
+            self._git, address, branch, emit=emit, retry_policy=self._forge.retry_policy
+        )
 
     async def _head(
         self,
@@ -123,7 +117,7 @@ class GitRepositories(Repositories):
         if isinstance(found, Head):
             return found
         assert self._kept
-        origin = Origin(self._git, address, facts.number, emit, self._retry_policy)
+        origin = Origin(self._git, address, facts.number, emit, self._forge.retry_policy)
         await self._kept.make_base(origin, found, run.base_git)
         return await read_head(self._git, run.base_git, address.full_name)
 
@@ -139,14 +133,6 @@ class GitRepositories(Repositories):
             await _stopped(uncommitted)
         notes += head.notes
         return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
-
-    def _signed_in(self, address: RepoAddress) -> GitHub:
-        if self._github is None or self._token is None:
-            raise GitHubUnauthorized(
-                f"There is no GitHub token, so {address.full_name} could not be pushed to.",
-                "Set GITHUB_TOKEN, or give the path of a local checkout.",
-            )
-        return self._github
 
     def _check_allowed(self, full_name: str) -> None:
         if not self._allowed(full_name):

@@ -1,4 +1,4 @@
-"""Repository addresses, branch names, locks and retries."""
+"""The forge as all other folders know it, repository addresses, branch names, retries."""
 
 import lazy_loader
 

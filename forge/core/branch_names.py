@@ -3,7 +3,7 @@
 import re
 
 from graph import is_branch_name
-from graph.errors import InvalidRequest, PushRefused
+from graph.errors import InvalidRequest, PushRejected
 
 _OWN = re.compile(r"agent/[a-z0-9]+(-[a-z0-9]+)+")
 _MAX_BYTES = 200
@@ -14,14 +14,14 @@ def check_base_branch(name: str) -> None:
     if not is_branch_name(name):
         raise InvalidRequest(
             f"{name[:_MAX_BYTES]!a} is not a name of a branch.",
-            "Give the branch as GitHub shows it, such as main.",
+            "Give the branch as the forge shows it, such as main.",
             field="baseBranch",
         )
 
 
 def check_own_branch(name: str, base: str) -> None:
-    """Raise PushRefused unless the branch is one that only a run makes."""
+    """Raise PushRejected unless the branch is one that only a run makes."""
     if name == base or len(name) > _MAX_BYTES or not _OWN.fullmatch(name):
-        raise PushRefused(
+        raise PushRejected(
             f"{name[:_MAX_BYTES]!a} is not a branch of a run's own; nothing was pushed."
         )

@@ -5,9 +5,8 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from graph.errors import InvalidRepoUrl, InvalidRequest
+from graph.errors import InvalidRepoUrl
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,99}")
@@ -32,22 +31,6 @@ class RepoAddress:
     @property
     def clone_url(self) -> str:
         return f"{self.address}.git"
-
-
-def web_address(api_url: str) -> str:
-    """Where repositories lie, from the API's address: `https://HOST` without a closing slash."""
-    url = api_url.rstrip("/")
-    parts = _split(url)
-    if parts is None or parts[0] not in ("https", "http"):
-        raise _wrong_api_url("is not a web address")
-    scheme, host, port, path = parts
-    if scheme == "http" and not is_loopback(host):
-        raise _wrong_api_url("must begin with https:// unless its host is a loopback")
-    if path == "/api/v3":
-        return f"{scheme}://{_bracketed(host)}{port}"
-    if not path and host.startswith("api."):
-        return f"{scheme}://{host.removeprefix('api.')}{port}"
-    raise _wrong_api_url("must be https://api.github.com or https://HOST/api/v3")
 
 
 def parse(repo_url: str, web: str, *, allow_local: bool) -> RepoAddress:
@@ -86,31 +69,6 @@ def _local(text: str) -> RepoAddress:
 def _is_name(name: str) -> bool:
     dots = not name.strip(".")
     return bool(_NAME.fullmatch(name)) and not dots and not name.lower().endswith(".git")
-
-
-def _split(url: str) -> tuple[str, str, str, str] | None:
-    """Scheme, host, `:port` or nothing, path; None where there is anything else."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return None
-    host = (parts.hostname or "").lower()
-    rebuilt = f"{parts.scheme}://{_bracketed(host)}{port}{parts.path}"
-    if not host or rebuilt.lower() != url.lower():
-        return None
-    return parts.scheme, host, port, parts.path
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _wrong_api_url(why: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"GITHUB_API_URL {why}.",
-        "Set it to https://api.github.com, or to https://HOST/api/v3 of a GitHub Enterprise.",
-    )
 
 
 def _shown(text: str) -> str:

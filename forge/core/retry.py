@@ -1,4 +1,4 @@
-"""Errors that may not come again, and trying again after them."""
+"""Errors that a caller may go on from, and trying again after them."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -24,6 +24,15 @@ class TransientError(Exception):
         self.asked_s = asked_s
 
 
+class Unprocessable(Exception):
+    """Raised when what was sent does not fit what is there (422); `fields` are those named."""
+
+    def __init__(self, error: CodingAgentError, fields: tuple[str, ...]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.fields = fields
+
+
 async def retry_transient(
     call: Callable[[], Awaitable[T]], *, what: str, emit: Emit, policy: RetryPolicy
 ) -> T:
@@ -37,5 +46,5 @@ async def retry_transient(
         return await retry(
             call, policy, on=TransientError, asked_s=lambda failed: failed.asked_s, tell=tell
         )
-    except TransientError as failed:
+    except (TransientError, Unprocessable) as failed:
         raise failed.error from None

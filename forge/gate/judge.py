@@ -166,7 +166,7 @@ def _judge_link(entry: Entry, size: int, blobs: Blobs, token: SecretForms) -> It
         yield _finding(entry, _OWN_TOKEN)
 
 
-_OWN_TOKEN: Final = Verdict("secret", "holds the GitHub token of this service")
+_OWN_TOKEN: Final = Verdict("secret", "holds this service's token of the forge")
 
 
 def _finding(

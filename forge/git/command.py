@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import SecretStr
-
+from forge.core.forge import GitAccess
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
 from graph import SecretForms
 from graph.errors import GitFailed, StoreFull
@@ -100,10 +99,9 @@ class SystemUser:
 class Git:
     """Starts git. `hide` are further texts that no message may show, such as host paths."""
 
-    def __init__(self, *, web: str, token: SecretStr | None, hide: tuple[str, ...] = ()) -> None:
-        self._web = web
-        self._token = token
-        self._forms = SecretForms(token)
+    def __init__(self, access: GitAccess, *, hide: tuple[str, ...] = ()) -> None:
+        self._access = access
+        self._forms = SecretForms(access.token)
         self._hide = hide
 
     async def run(
@@ -157,10 +155,9 @@ class Git:
 
         `finish_s`: how long a cancelled command may go on, so that a write comes to its end.
         """
-        allowed, option = network(self._web)
-        exact = {**ENVIRONMENT, **(environment or {}), **allowed}
-        if self._token:
-            exact |= sign_in(self._web, self._token)
+        allowed, option = network(self._access.web)
+        signed_in = sign_in(self._access)
+        exact = {**ENVIRONMENT, **(environment or {}), **allowed, **signed_in}
         line = [*options(option), *_at(git_dir), *arguments]
         start = TRANSFER.command(private=True)
         task = asyncio.create_task(self._execute(start, line, exact, TRANSFER))

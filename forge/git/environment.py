@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from pydantic import SecretStr
+from forge.core.forge import GitAccess
 
 OPTIONS: Final = (
     "core.hooksPath=/dev/null",
@@ -84,12 +84,14 @@ def network(web: str) -> tuple[dict[str, str], str]:
     return {"GIT_ALLOW_PROTOCOL": scheme}, f"protocol.{scheme}.allow=always"
 
 
-def sign_in(web: str, token: SecretStr) -> dict[str, str]:
+def sign_in(access: GitAccess) -> dict[str, str]:
     """The token as environment: in no argument, address or file; sent to `web` alone."""
-    pair = f"x-access-token:{token.get_secret_value()}".encode()
+    if access.token is None:
+        return {}
+    pair = f"{access.user}:{access.token.get_secret_value()}".encode()
     return {
         "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{web}/.extraHeader",
+        "GIT_CONFIG_KEY_0": f"http.{access.web}/.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Basic {base64.b64encode(pair).decode()}",
     }
 

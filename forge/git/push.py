@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
+from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
 from forge.core.retry import TransientError, retry_transient
 from forge.git.command import Git, GitResult
-from forge.git.push_rejection import push_refusal
 from forge.git.transfer_errors import transfer_error
 from graph import Emit, RetryPolicy
-from graph.errors import CodingAgentError, PushRefused
+from graph.errors import CodingAgentError, PushRejected
 
 _FINISH_S: Final = 1.5
 _PUSH: Final = ("push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--")
@@ -25,9 +25,9 @@ async def push(
     git_dir: str,
     objects: dict[str, str],
     emit: Emit,
-    retry_policy: RetryPolicy,
+    forge: Forge,
 ) -> None:
-    """Bring `sha` to `branch`. Raises PushRefused, GitHubError, RepositoryError."""
+    """Bring `sha` to `branch`. Raises PushRejected, ForgeError, RepositoryError."""
     ref = f"refs/heads/{branch}"
 
     async def attempt() -> None:
@@ -41,14 +41,14 @@ async def push(
         )
         if result.ok:
             return
-        error = _push_error(result, address.full_name)
-        if isinstance(error, PushRefused | TransientError) and await _is_there(
+        error = _push_error(result, address.full_name, forge)
+        if isinstance(error, PushRejected | TransientError) and await _is_there(
             git, address, ref, sha
         ):
             return
         raise error
 
-    await retry_transient(attempt, what="git push", emit=emit, policy=retry_policy)
+    await retry_transient(attempt, what="git push", emit=emit, policy=forge.retry_policy)
 
 
 async def branch_head(
@@ -81,15 +81,17 @@ async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
         return False
 
 
-def _push_error(result: GitResult, full_name: str) -> CodingAgentError | TransientError:
+def _push_error(
+    result: GitResult, full_name: str, forge: Forge
+) -> CodingAgentError | TransientError:
     """Porcelain lines that begin with `!` say that the forge took the push and refused the ref."""
-    refused = [
+    rejected = [
         row.partition("\t")[2]
         for row in result.stdout.decode("utf-8", "replace").splitlines()
         if row.startswith("!")
     ]
-    if not refused:
+    if not rejected:
         return transfer_error(result, full_name)
-    reason = refused[0].partition("\t")[2] or refused[0]
+    reason = rejected[0].partition("\t")[2] or rejected[0]
     said = "\n".join(_REMOTE.findall(result.stderr)).strip()
-    return push_refusal(full_name, reason, said)
+    return forge.explain_push_rejection(full_name, reason, said)

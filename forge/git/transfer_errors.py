@@ -7,9 +7,9 @@ from forge.core.retry import TransientError
 from forge.git.command import GitResult
 from graph.errors import (
     CodingAgentError,
-    GitHubForbidden,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     RepositoryNotFound,
     RepositoryTooLarge,
 )
@@ -63,9 +63,9 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
 
 def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
     if status == 401 or any(sign in text for sign in _REFUSED_SIGN_IN):
-        return GitHubUnauthorized(f"The token was not accepted for {full_name}.")
+        return ForgeUnauthorized(f"The token was not accepted for {full_name}.")
     if status == 403:
-        return GitHubForbidden(f"The token may not do this on {full_name}.")
+        return ForgeForbidden(f"The token may not do this on {full_name}.")
     if status in _MOVED:
         return RepositoryNotFound(
             f"{full_name} has another name since the run began.",
@@ -77,5 +77,5 @@ def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
 
 
 def _no_answer(full_name: str, reason: str) -> TransientError:
-    error = GitHubUnavailable(f"The repository {full_name} could not be reached: {reason}.")
+    error = ForgeUnavailable(f"The repository {full_name} could not be reached: {reason}.")
     return TransientError(error, reason=reason)

@@ -1,4 +1,4 @@
-"""GitHub: the client of its API, pull requests, forks."""
+"""GitHub as a forge: its API, what it says of pushes, its workflows."""
 
 import lazy_loader
 

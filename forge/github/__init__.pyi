@@ -1,2 +1,2 @@
-from .client import ONCE as ONCE
+from .api_address import web_address as web_address
 from .client import GitHub as GitHub

@@ -9,23 +9,23 @@ from typing import Any
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
-    GitHubForbidden,
-    GitHubRateLimited,
-    GitHubRejected,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeRateLimited,
+    ForgeRejected,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     RepositoryArchived,
     RepositoryNotFound,
 )
 
 SECONDARY_WAIT_S = 60.0
 """A secondary limit that names no time lasts at least this long."""
-_TOLD = 300
+_MAX_MESSAGE = 300
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """One answer of 4xx or 5xx. `headers` are lower-case; `limited`: it says so of a rate limit."""
+class ApiError:
+    """An answer of 4xx or 5xx. `headers` are lower-case; `limited`: it says so of a rate limit."""
 
     status: int
     message: str = ""
@@ -36,7 +36,7 @@ class Refusal:
     @classmethod
     def read(
         cls, status: int, data: Any, headers: Mapping[str, str] | None, *, limited: bool
-    ) -> "Refusal":
+    ) -> "ApiError":
         """Take apart what the API sent; it may be anything."""
         body = data if isinstance(data, dict) else {}
         errors = body.get("errors")
@@ -77,7 +77,7 @@ class Refusal:
         text = f"GitHub refused {what} ({self.status}){said}"
         if self.wait_s is not None:
             until = datetime.fromtimestamp(time.time() + self.wait_s, UTC)
-            return GitHubRateLimited(
+            return ForgeRateLimited(
                 f"GitHub's rate limit lasts until {until:%H:%M:%S} UTC.", "Resume the run then."
             )
         if self.status == 422 and "base" in self.fields:
@@ -85,23 +85,14 @@ class Refusal:
         if self.status == 403 and "archived" in self.message.lower():
             return RepositoryArchived(text)
         if self.status >= 500:
-            return GitHubUnavailable(f"GitHub did not carry out {what}: HTTP {self.status}.")
+            return ForgeUnavailable(f"GitHub did not carry out {what}: HTTP {self.status}.")
         kinds: dict[int, type[CodingAgentError]] = {
-            401: GitHubUnauthorized,
-            403: GitHubForbidden,
+            401: ForgeUnauthorized,
+            403: ForgeForbidden,
             404: RepositoryNotFound,
         }
-        return kinds.get(self.status, GitHubRejected)(text)
+        return kinds.get(self.status, ForgeRejected)(text)
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())[:_TOLD] if text else ""
-
-
-class Unprocessable(Exception):
-    """Raised for 422: what was sent does not fit what is there; `fields` are those named."""
-
-    def __init__(self, error: CodingAgentError, fields: tuple[str, ...]) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.fields = fields
+    return " ".join(str(text).split())[:_MAX_MESSAGE] if text else ""

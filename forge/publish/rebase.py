@@ -16,14 +16,14 @@ from typing import Final
 from forge.base.bare_repository import Tip, read_head, read_shallow
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone
+from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
 from forge.git.apply_patch import compare, keep_patch, prepare_objects, read_change, shown_path
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from forge.git.push import branch_head
-from forge.github.client import GitHub
 from forge.publish.steps import identity
-from graph import Base, Change, Emit, Publication, Rebased, RetryPolicy, RunFolder
+from graph import Base, Change, Emit, Publication, Rebased, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
 from graph.files import write_whole
 
@@ -36,13 +36,12 @@ _CLEAN, _CONFLICT = 0, 1
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at the base branch needs. `kept`: newer bases borrow as the first one does."""
+class RebaseContext:
+    """What it takes to look at the base branch; `kept` as for the first base."""
 
     git: Git
-    github: GitHub
+    forge: Forge
     kept: KeptBases | None
-    retry_policy: RetryPolicy
     address: RepoAddress
     run: RunFolder
     emit: Emit
@@ -61,10 +60,14 @@ class BaseMovement:
     rebased: Rebased | None = None
 
 
-async def base_movement(look: Look, publication: Publication) -> BaseMovement | None:
-    """None where the branch stands as the run took it. Raises BranchNotFound, GitHubError."""
+async def find_base_movement(
+    context: RebaseContext, publication: Publication
+) -> BaseMovement | None:
+    """None where the branch stands as the run took it. Raises BranchNotFound, ForgeError."""
     base = publication.base
-    head = await branch_head(look.git, look.address, base.branch, look.emit, look.retry_policy)
+    head = await branch_head(
+        context.git, context.address, base.branch, context.emit, context.forge.retry_policy
+    )
     if not head:
         raise BranchNotFound(
             f"{base.full_name} has no branch {base.branch} any more; nothing was pushed.",
@@ -72,25 +75,28 @@ async def base_movement(look: Look, publication: Publication) -> BaseMovement | 
         )
     if head == base.sha:
         return None
-    newer = await _newer_base(look, base, head)
+    newer = await _make_newer_base(context, base, head)
     movement = None
     try:
-        movement = await _merged(look, publication, newer)
+        movement = await _try_merge(context, publication, newer)
     finally:
         if movement is None or movement.rebased is None:
-            await asyncio.to_thread(_forget, look.run, newer)
+            await asyncio.to_thread(_delete_base, context.run, newer)
     return movement
 
 
-def told_of_movement(publication: Publication, movement: BaseMovement | None) -> Publication:
+def with_base_moved_note(publication: Publication, movement: BaseMovement | None) -> Publication:
     """The publication with what a reader must know of it; a conflict makes a draft."""
     if movement is None:
         return publication
-    base, moved = publication.base, _moved(publication.base, movement.sha)
+    base, moved = publication.base, _say_moved(publication.base, movement.sha)
     if movement.merges is False:
         paths = ", ".join(movement.conflicts)
-        left = (*publication.left, f"{moved}, and the change conflicts with it in: {paths}")
-        return publication.model_copy(update={"draft": True, "left": left})
+        remaining = (
+            *publication.remaining,
+            f"{moved}, and the change conflicts with it in: {paths}",
+        )
+        return publication.model_copy(update={"draft": True, "remaining": remaining})
     fits = "it was not tried whether the change merges into it"
     if movement.merges:
         fits = "the change merges into it without a conflict"
@@ -99,37 +105,39 @@ def told_of_movement(publication: Publication, movement: BaseMovement | None) ->
     return publication.model_copy(update={"base": noted})
 
 
-def _moved(base: Base, sha: str) -> str:
+def _say_moved(base: Base, sha: str) -> str:
     return f"{base.branch} moved from {base.sha[:10]} to {sha[:10]} while the run worked"
 
 
-async def _newer_base(look: Look, base: Base, head: str) -> Base:
+async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Base:
     """The newest commit as a base; what an attempt before left in its place is not used."""
     newer = base.model_copy(update={"moved": base.moved + 1})
-    place = look.run.git_of(newer)
-    await asyncio.to_thread(_forget, look.run, newer)
-    cut_at = await asyncio.to_thread(read_shallow, look.run.git_of(base))
-    if look.kept:
-        facts = await look.github.repository(base.full_name, look.emit)
-        origin = Origin(look.git, look.address, facts.number, look.emit, look.retry_policy)
-        await look.kept.make_base(origin, Tip(base.branch, head), place, cut_at=cut_at)
+    place = context.run.git_of(newer)
+    await asyncio.to_thread(_delete_base, context.run, newer)
+    cut_at = await asyncio.to_thread(read_shallow, context.run.git_of(base))
+    if context.kept:
+        facts = await context.forge.repository(base.full_name, context.emit)
+        origin = Origin(
+            context.git, context.address, facts.number, context.emit, context.forge.retry_policy
+        )
+        await context.kept.make_base(origin, Tip(base.branch, head), place, cut_at=cut_at)
     else:
         await clone(
-            look.git,
-            look.address,
+            context.git,
+            context.address,
             base.branch,
             base_git=place,
             cut_at=cut_at,
-            emit=look.emit,
-            retry_policy=look.retry_policy,
+            emit=context.emit,
+            retry_policy=context.forge.retry_policy,
         )
-    found = await read_head(look.git, place, base.full_name)
-    note = f"{_moved(base, found.sha)}; the change was put onto it and judged there."
+    found = await read_head(context.git, place, base.full_name)
+    note = f"{_say_moved(base, found.sha)}; the change was put onto it and judged there."
     notes = tuple(dict.fromkeys((*base.notes, *found.notes, note)))
     return newer.model_copy(update={"sha": found.sha, "tree": found.tree, "notes": notes})
 
 
-def _forget(run: RunFolder, newer: Base) -> None:
+def _delete_base(run: RunFolder, newer: Base) -> None:
     """Remove a base that no state of the run names."""
     place = run.git_of(newer)
     gone = run.root / f".gone-{secrets.token_hex(6)}"
@@ -139,8 +147,8 @@ def _forget(run: RunFolder, newer: Base) -> None:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-async def _merged(look: Look, publication: Publication, newer: Base) -> BaseMovement:
-    git, run, base, change = look.git, look.run, publication.base, publication.change
+async def _try_merge(context: RebaseContext, publication: Publication, newer: Base) -> BaseMovement:
+    git, run, base, change = context.git, context.run, publication.base, publication.change
     await asyncio.to_thread(prepare_objects, run)
     async with _merging(git, run) as merging:
         common = await merging.commit(base.tree)
@@ -156,11 +164,11 @@ async def _merged(look: Look, publication: Publication, newer: Base) -> BaseMove
     rebased = None
     if publication.rebase_step is not None:
         step, sha = publication.rebase_step, tree.decode()
-        rebased = await _rebased(git, run, newer, sha, step, change)
+        rebased = await _read_rebased(git, run, newer, sha, step, change)
     return BaseMovement(newer.sha, merges=True, rebased=rebased)
 
 
-async def _rebased(
+async def _read_rebased(
     git: Git, run: RunFolder, newer: Base, tree: str, step: int, change: Change
 ) -> Rebased | None:
     """The change as a patch of the newer base, read as one of a role is; None where that fails."""
@@ -172,8 +180,8 @@ async def _rebased(
         read = await read_change(git, run, newer, ref)
     except (PatchTooLarge, PatchUnusable):
         return None
-    told = {"title": change.title, "summary": change.summary}
-    return Rebased(base=newer, change=read.model_copy(update=told)) if read.tree == tree else None
+    texts = {"title": change.title, "summary": change.summary}
+    return Rebased(base=newer, change=read.model_copy(update=texts)) if read.tree == tree else None
 
 
 @dataclass(frozen=True)

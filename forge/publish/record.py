@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from graph import RunFolder, Value
 from graph.errors import StoreDamaged
@@ -12,23 +12,27 @@ from graph.files import write_whole
 class PublicationRecord(Value):
     """The newest commit, how far it came, and the pull request.
 
-    `pushed` is the newest commit known to be on the branch; `opened_with` names what the pull
-    request told when it was opened, or the commit that a checkout's branch was made with. `fork`
-    is the full name of the fork that the branch is in, if it is in one; `left_out` what the pull
-    request says GitHub refused of it.
+    `pushed` is the newest commit known to be on the branch; `fork` the full name of the fork that
+    the branch is in, if it is in one.
     """
 
     commit: str = ""
     tree: str = ""
     pushed: str = ""
-    opened_with: str = ""
+    opened_text: str = Field("", validation_alias=AliasChoices("opened_text", "opened_with"))
+    """SHA-256 of what the pull request told when it was opened."""
+    first_commit: str = Field("", validation_alias=AliasChoices("first_commit", "opened_with"))
+    """The commit that a checkout's branch was made with."""
     fork: str = ""
-    left_out: tuple[str, ...] = ()
+    rejected_extras: tuple[str, ...] = Field(
+        (), validation_alias=AliasChoices("rejected_extras", "left_out")
+    )
+    """What the pull request says that the forge rejected: `labels`, `reviewers`."""
     number: int | None = None
     url: str | None = None
 
     @property
-    def unclear(self) -> bool:
+    def maybe_pushed(self) -> bool:
         """Whether the newest commit may be on the branch or not."""
         return bool(self.commit) and self.pushed != self.commit
 

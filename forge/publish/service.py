@@ -1,30 +1,28 @@
 """The only way out: the gate, the commit, the branch, the pull request."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
-from forge.automation.github_workflow import Target
-from forge.automation.read_automation import read_automation
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
 from forge.core.branch_names import check_own_branch
-from forge.core.repository_address import parse, web_address
+from forge.core.forge import ONCE, Forge, PullText, Target, check_token
+from forge.core.repository_address import parse
 from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import judge, parse_entries
 from forge.git.apply_patch import compare, load_patch
 from forge.git.blobs import open_blobs
 from forge.git.command import Git
 from forge.git.environment import run_objects
-from forge.github.client import ONCE, GitHub, PullText
 from forge.publish import record as publication_record
-from forge.publish.rebase import Look, base_movement, told_of_movement
+from forge.publish.automation import read_automation
+from forge.publish.deliver import Delivery
+from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
-from forge.publish.steps import Progress
-from forge.publish.to_github import Delivery
+from forge.publish.steps import PublishSteps
 from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue
 from forge.secret_scan.patterns import hide_patterns
 from forge.text import pull_request
@@ -38,11 +36,10 @@ from graph import (
     Publisher,
     PullRequest,
     Rebased,
-    RetryPolicy,
     RunFolder,
     SecretForms,
 )
-from graph.errors import CodingAgentError, GitHubUnauthorized, PushRefused
+from graph.errors import CodingAgentError, PushRejected
 from graph.files import write_whole
 
 _RUN_ID: Final = "\0run\0"
@@ -63,25 +60,19 @@ class ForgePublisher(Publisher):
         self,
         *,
         runs: Path,
-        github: GitHub | None,
-        api_url: str,
-        token: SecretStr | None,
+        forge: Forge,
         author: str | None = None,
         forks: bool = False,
         kept: KeptBases | None = None,
-        retry_policy: RetryPolicy | None = None,
         rules_cache: Path | None = None,
     ) -> None:
         self._runs = runs
-        self._github = github
-        self._web = web_address(api_url)
-        self._token = token
-        self._forms = SecretForms(token)
+        self._forge = forge
+        self._forms = SecretForms(forge.access.token)
         self._author = author
         self._forks = forks
         self._kept = kept
-        self._retry_policy = retry_policy or RetryPolicy(attempts=3)
-        self._git = Git(web=self._web, token=token, hide=(str(runs),))
+        self._git = Git(forge.access, hide=(str(runs),))
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
 
     async def gate(
@@ -105,44 +96,43 @@ class ForgePublisher(Publisher):
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:
-            return await self._into_checkout(Progress(self._git, run, publication, record))
+            return await self._into_checkout(PublishSteps(self._git, run, publication, record))
         return await self._to_forge(run, record, publication, emit)
 
     async def _to_forge(
         self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
     ) -> PullRequest | Rebased:
-        github = await self._signed_in(publication.base).patient(publication.deadline)
-        address = parse(publication.base.address, self._web, allow_local=False)
-        look = Look(self._git, github, self._kept, self._retry_policy, address, run, emit)
-        movement = await base_movement(look, publication)
+        base = publication.base
+        check_token(self._forge, base.full_name, hint="then resume the run")
+        forge = self._forge.patient(publication.deadline)
+        address = parse(base.address, forge.access.web, allow_local=False)
+        context = RebaseContext(self._git, forge, self._kept, address, run, emit)
+        movement = await find_base_movement(context, publication)
         if movement and movement.rebased:
             return movement.rebased
-        publication = told_of_movement(publication, movement)
-        progress = Progress(self._git, run, publication, record)
-        template = await read_template(
-            self._git, run.git_of(publication.base), publication.base.tree
-        )
-        author = self._author or (await github.account(emit)).author
-        delivery = Delivery(progress, github, self._web, self._forks, self._retry_policy, emit)
-        target = await delivery.target()
-        fork = bool(progress.record.fork)
-        goes = Target(publication.branch, publication.base.branch, fork=fork)
-        starts = await read_automation(self._git, run, publication.change.tree, goes)
+        publication = with_base_moved_note(publication, movement)
+        steps = PublishSteps(self._git, run, publication, record)
+        template = await read_template(self._git, run.git_of(base), base.tree, forge.templates)
+        author = self._author or await forge.author(emit)
+        delivery = Delivery(steps, forge, self._forks, emit)
+        address = await delivery.choose_target()
+        target = Target(publication.branch, base.branch, fork=bool(steps.record.fork))
+        starts = await read_automation(forge, self._git, run, publication.change.tree, target)
         text, message = await self._texts(publication, template, starts)
-        pull_request = await delivery.deliver(target, text, message, author)
+        pull_request = await delivery.deliver(address, text, message, author)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
 
-    async def _into_checkout(self, progress: Progress) -> PullRequest:
+    async def _into_checkout(self, steps: PublishSteps) -> PullRequest:
         """A branch in the checkout, and the change as a patch file in the run's folder."""
-        run, publication = progress.run, progress.publication
+        run, publication = steps.run, steps.publication
         base, branch = publication.base, publication.branch
         _, message = await self._texts(publication)
         checkout = await Checkout.find(self._git, Path(base.address))
-        if progress.superseded:
-            await progress.settle(await checkout.branch_commit(self._git, branch))
-        await progress.commit(message, await self._local_author(checkout))
-        commit = progress.record.commit
+        if steps.needs_branch_head:
+            await steps.note_branch_head(await checkout.branch_commit(self._git, branch))
+        await steps.make_commit(message, await self._local_author(checkout))
+        commit = steps.record.commit
         pack = await self._git.output(
             "pack-objects",
             "--revs",
@@ -152,9 +142,9 @@ class ForgePublisher(Publisher):
             stdin=f"{commit}\n^{base.sha}\n".encode(),
             environment=run_objects(str(run.objects)),
         )
-        await checkout.add_branch(self._git, branch, commit, progress.record.pushed, pack)
-        first = progress.record.opened_with or commit
-        await progress.keep(pushed=commit, opened_with=first)
+        await checkout.add_branch(self._git, branch, commit, steps.record.pushed, pack)
+        first = steps.record.first_commit or commit
+        await steps.keep(pushed=commit, first_commit=first)
         patch = run.root / "change.patch"
         content = await asyncio.to_thread(load_patch, run, publication.change.ref)
         await asyncio.to_thread(write_whole, patch, content)
@@ -170,7 +160,7 @@ class ForgePublisher(Publisher):
     async def _texts(
         self, publication: Publication, template: str = "", starts: Sequence[str] = ()
     ) -> tuple[PullText, str]:
-        """What the pull request and the commit say. Raises PushRefused where it is our token."""
+        """What the pull request and the commit say. Raises PushRejected where it is our token."""
         title = pull_request.title(publication)
         body = pull_request.body(publication, template, starts)
         message = pull_request.commit_message(publication)
@@ -185,7 +175,7 @@ class ForgePublisher(Publisher):
         try:
             hidden = await asyncio.to_thread(self._catalogue.hide, marked)
         except CatalogueFailed as failed:
-            raise PushRefused(
+            raise PushRejected(
                 f"The text of the pull request could not be searched for secrets: {failed}."
             ) from None
         return [text.replace(_RUN_ID, run_id) for text in hidden]
@@ -193,21 +183,11 @@ class ForgePublisher(Publisher):
     async def _local_author(self, checkout: Checkout) -> str:
         if self._author:
             return self._author
-        if self._github and self._token:
-            try:
-                return (await self._github.account(retry_policy=ONCE)).author
-            except CodingAgentError:
-                return await checkout.identity(self._git) or _NOBODY
+        if self._forge.access.token:
+            with contextlib.suppress(CodingAgentError):
+                return await self._forge.author(retry_policy=ONCE)
         return await checkout.identity(self._git) or _NOBODY
-
-    def _signed_in(self, base: Base) -> GitHub:
-        if self._github is None or self._token is None:
-            raise GitHubUnauthorized(
-                f"There is no GitHub token to push to {base.full_name} with.",
-                "Set GITHUB_TOKEN, then resume the run.",
-            )
-        return self._github
 
     def _refuse_token(self, *texts: str) -> None:
         if any(self._forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):
-            raise PushRefused("The text of the pull request holds the GitHub token.")
+            raise PushRejected(f"The text of the pull request holds the {self._forge.name} token.")

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from forge.git.command import Git
 from forge.git.environment import run_objects
@@ -15,7 +15,7 @@ _AUTHOR: Final = re.compile(r"([^<>\x00-\x1f]*[^<>\x00-\x20]) <([^<>\x00-\x20]+)
 
 
 @dataclass
-class Progress:
+class PublishSteps:
     """The steps that a branch on the forge and one in a checkout have in common."""
 
     git: Git
@@ -24,32 +24,35 @@ class Progress:
     record: PublicationRecord
 
     @property
-    def superseded(self) -> bool:
+    def needs_branch_head(self) -> bool:
         """Whether an older commit than the one to be made may be on the branch or not."""
-        return self.record.unclear and self.record.tree != self.publication.change.tree
+        return self.record.maybe_pushed and self.record.tree != self.publication.change.tree
 
-    async def keep(self, **changed: str | int | tuple[str, ...] | None) -> None:
-        """Add to the record."""
-        self.record = self.record.model_copy(update=changed)
+    async def keep(self, **changes: Any) -> None:
+        """Change fields of the record."""
+        self.record = self.record.model_copy(update=changes)
         await asyncio.to_thread(publication_record.save, self.run, self.record)
 
-    async def settle(self, head: str) -> None:
-        """Go on from where the branch is known to be: is the newest commit there?"""
+    async def note_branch_head(self, head: str) -> None:
+        """Go on from where the branch is: is the newest commit there?"""
         if head == self.record.commit:
             await self.keep(pushed=head)
 
-    async def commit(self, message: str, author: str) -> None:
+    async def make_commit(self, message: str, author: str) -> None:
         """Make a commit of the change, where the kept one is not of it."""
         tree = self.publication.change.tree
         if self.record.commit and self.record.tree == tree:
             return
-        parents = await self._parents()
-        sha = await commit_tree(
-            self.git, self.run, tree, parents=parents, message=message, author=author
+        parents = [word for sha in await self._find_parents() for word in ("-p", sha)]
+        sha = await self.git.output(
+            *("commit-tree", tree, *parents, "-F", "-"),
+            git_dir=str(self.run.base_git),
+            stdin=message.encode(),
+            environment={**run_objects(str(self.run.objects)), **identity(author)},
         )
-        await self.keep(commit=sha, tree=tree)
+        await self.keep(commit=sha.decode().strip(), tree=tree)
 
-    async def _parents(self) -> tuple[str, ...]:
+    async def _find_parents(self) -> tuple[str, ...]:
         """The branch is never forced: over a newer base, what is on it is merged with that."""
         base, pushed = self.publication.base, self.record.pushed
         if not pushed or not base.moved:
@@ -62,26 +65,12 @@ class Progress:
         return (pushed,) if known.ok else (pushed, base.sha)
 
 
-async def commit_tree(
-    git: Git, run: RunFolder, tree: str, *, parents: tuple[str, ...], message: str, author: str
-) -> str:
-    """A new commit among the run's own objects."""
-    sha = await git.output(
-        *("commit-tree", tree, *(word for sha in parents for word in ("-p", sha)), "-F", "-"),
-        git_dir=str(run.base_git),
-        stdin=message.encode(),
-        environment={**run_objects(str(run.objects)), **identity(author)},
-    )
-    return sha.decode().strip()
-
-
 def identity(author: str) -> dict[str, str]:
     """`Name <email>` as git takes it, for author and committer."""
     found = _AUTHOR.fullmatch(author)
-    name, email = (found[1], found[2]) if found else ("coding-agent", "coding-agent@localhost")
+    name, email = found.groups() if found else ("coding-agent", "coding-agent@localhost")
     return {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": email,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": email,
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", name), ("EMAIL", email))
     }

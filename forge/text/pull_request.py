@@ -55,16 +55,16 @@ def body(publication: Publication, template: str = "", starts: Sequence[str] = (
     """
     summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
     validation = _validation(publication.validation)
-    left = _section("What is left", [line(text, _MAX_LINE) for text in publication.left])
+    remaining = _section("What is left", [line(text, _MAX_LINE) for text in publication.remaining])
     filled, placed = fill(template, {"summary": summary, "validation": validation})
     sections = [
-        left if filled else "",
+        remaining if filled else "",
         filled,
         "" if "summary" in placed else summary,
         _plan(publication.plan),
         "" if "validation" in placed else f"### Validation\n\n{validation}",
         _review(publication.review),
-        "" if filled else left,
+        "" if filled else remaining,
         _section("What the change does to tests", _on_tests(publication.validation)),
         _section("Worth a look", _warnings(publication.gate)),
         _section("Set-up", _set_up(publication.environment)),

@@ -1,4 +1,4 @@
-"""Text that a model or a repository wrote, made harmless for where GitHub will render it.
+"""Text that a model or a repository wrote, made harmless for where a forge will render it.
 
 A zero-width space inside a mention, a reference, a tag or an image keeps the text readable and
 takes its effect away.

@@ -14,8 +14,6 @@ _MAX_BYTES: Final = 16 * 1024
 _MAX_SECTION: Final = 4_000
 _MAX_HEADING: Final = 200
 _MAX_SECTIONS: Final = 30
-_NAMES: Final = ("pull_request_template.md", "PULL_REQUEST_TEMPLATE.md")
-_PLACES: Final = tuple(f"{folder}{name}" for folder in (".github/", "", "docs/") for name in _NAMES)
 _FORMAT: Final = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
 _COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _HEADING: Final = re.compile(r"(?m)^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$")
@@ -28,9 +26,9 @@ _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
 )
 
 
-async def read_template(git: Git, git_dir: Path, tree: str) -> str:
-    """The template that a tree holds where GitHub looks for it, or nothing. Raises GitFailed."""
-    asked = "".join(f"{tree}:{place}\n" for place in _PLACES).encode()
+async def read_template(git: Git, git_dir: Path, tree: str, places: tuple[str, ...]) -> str:
+    """The first template that a tree holds at one of these places, or nothing. Raises GitFailed."""
+    asked = "".join(f"{tree}:{place}\n" for place in places).encode()
     answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=asked)
     for row in answer.decode("utf-8", "replace").splitlines():
         sha, _, facts = row.partition(" ")

@@ -15,10 +15,10 @@ CodingAgentError
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  EmptyRepository  RepositoryArchived  RepositoryTooLarge
 │   ├── PatchTooLarge  PatchUnusable
-│   ├── PushRefused  GitFailed
+│   ├── PushRejected  GitFailed
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
-├── GitHubError             GitHub's API
-│   ├── GitHubUnauthorized  GitHubForbidden  GitHubRateLimited  GitHubUnavailable  GitHubRejected
+├── ForgeError              the API of the forge
+│   ├── ForgeUnauthorized  ForgeForbidden  ForgeRateLimited  ForgeUnavailable  ForgeRejected
 ├── ClaudeError             the Messages API
 │   ├── ClaudeUnauthorized  ClaudeBilling  ClaudeRateLimited  ClaudeUnavailable  ClaudeRejected
 │   └── ClaudeRefused  ContextExceeded

@@ -63,14 +63,14 @@ class PatchUnusable(RepositoryError):
     default_hint = "Resume the run; where it happens again, start a new one."
 
 
-class PushRefused(RepositoryError):
+class PushRejected(RepositoryError):
     """Raised when the forge refused a push."""
 
     code = "push_refused"
     default_hint = "See the repository's rules for branches and pushes."
 
 
-class PushBlocked(PushRefused):
+class PushBlocked(PushRejected):
     """Raised when the forge refused a push for what the change holds; `findings` say what."""
 
     code = "push_blocked"

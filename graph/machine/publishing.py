@@ -56,7 +56,7 @@ def publication_of(
         review=state.get("review"),
         gate=gate,
         draft=bool(state.get("draft")) or outcome.status != "succeeded",
-        left=edges.left_to_do(state),
+        remaining=edges.left_to_do(state),
         title=state.get("title") or "",
         labels=tuple(state.get("labels") or ()),
         reviewers=tuple(state.get("reviewers") or ()),

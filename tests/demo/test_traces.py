@@ -160,14 +160,14 @@ from opentelemetry import trace
 from wiring.logging_setup import log_to_stderr
 from api.http.telemetry import tracing
 from graph.tracing import span
-from graph.errors import PushRefused
+from graph.errors import PushRejected
 log_to_stderr(hide=lambda text: text.replace("secret", "***"), format="json")
 begun = time.monotonic()
 try:
     with tracing(endpoint="http://127.0.0.1:9", headers="k=secret", version="1"):
         with span("run", run_id="r"):
-            raise PushRefused("the secret of a push")
-except PushRefused:
+            raise PushRejected("the secret of a push")
+except PushRejected:
     pass
 print(time.monotonic() - begun)
 """

@@ -28,7 +28,7 @@ async def test_the_change_is_validated_and_reviewed_again_on_the_newer_base() ->
     (publication,) = script.published
     assert (publication.base.moved, publication.change.ref.role) == (1, "rebase")
     assert publication.change.title == "coder title"
-    assert publication.left == ()
+    assert publication.remaining == ()
     first, second = [task for task in script.tasks if task.role == "reviewer"]
     assert (first.base, second.base) == (BASE, publication.base)
     assert second.step > publication.change.ref.step > first.step
@@ -79,7 +79,7 @@ async def test_what_cannot_be_mended_there_is_a_draft_that_says_so() -> None:
         "fix_rounds_exhausted",
     )
     assert script.published[0].base.moved == 1
-    assert "Still fails: test_a" in script.published[0].left
+    assert "Still fails: test_a" in script.published[0].remaining
 
 
 @pytest.mark.parametrize("stop", ["budget", "time"])

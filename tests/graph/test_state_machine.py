@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langgraph.types import Command
 
-from graph.errors import BranchNotFound, PushBlocked, PushRefused
+from graph.errors import BranchNotFound, PushBlocked, PushRejected
 from graph.state import Limits
 from graph.values import GateFinding, GateReport, Plan, commands_of
 from tests.standins.services.scripted_services import (
@@ -41,7 +41,7 @@ async def test_success_at_first_try() -> None:
     assert all(event["key"] for event in driven.events if event["type"] != "role.text")
     publication = script.published[0]
     assert not publication.draft
-    assert publication.left == ()
+    assert publication.remaining == ()
     assert publication.branch == "agent/say-hello-twice-00000001"
     assert script.closed == [("run-00000001", False)]
 
@@ -88,7 +88,7 @@ async def test_rounds_spent_is_a_draft_that_says_what_is_left(script: Script, le
         "fix_rounds_exhausted",
     )
     assert script.published[0].draft
-    assert left in script.published[0].left
+    assert left in script.published[0].remaining
 
 
 async def test_no_runnable_check_is_reviewed_and_published_as_a_draft() -> None:
@@ -185,7 +185,7 @@ async def test_a_check_that_failed_before_is_said_to_be_no_validation() -> None:
     script = Script(validations=[known])
     state = await Driven(script).run()
     assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "not_validated")
-    (left,) = script.published[0].left
+    (left,) = script.published[0].remaining
     assert left.startswith("Not validated: every check")
 
 
@@ -238,7 +238,7 @@ async def test_a_spent_budget_publishes_a_validated_draft_and_resumes_in_the_sam
     assert state["outcome"].status == "budget_exhausted"
     assert driven.nodes == ["prepare", "plan", "code", "validate", "publish"]
     assert script.published[0].draft
-    assert "budget of the run was spent in `code`" in script.published[0].left[0]
+    assert "budget of the run was spent in `code`" in script.published[0].remaining[0]
     state = await driven.resume(Limits(max_cost_usd=50))
     assert state["outcome"].status == "succeeded"
     coders = [task for task in script.tasks if task.role == "coder"]
@@ -267,11 +267,11 @@ async def test_a_stopped_review_is_published_as_a_draft() -> None:
     script = Script(reviews=["budget"])
     state = await Driven(script).run()
     assert state["outcome"].status == "budget_exhausted"
-    assert "The change was not reviewed." in script.published[0].left
+    assert "The change was not reviewed." in script.published[0].remaining
 
 
 async def test_an_error_is_kept_with_its_node_and_resumed_there() -> None:
-    script = Script(publish_error=PushRefused("refused", "do this"))
+    script = Script(publish_error=PushRejected("refused", "do this"))
     driven = Driven(script)
     state = await driven.run()
     assert state["outcome"].status == "failed"

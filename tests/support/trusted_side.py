@@ -92,10 +92,7 @@ class TrustedSide:
         kept = KeptBases(runs.parent / "bases", runs=runs)
         common: dict[str, Any] = {
             "runs": runs,
-            "github": github,
-            "api_url": forge.api_url,
-            "token": SecretStr(TOKEN),
-            "retry_policy": FAST,
+            "forge": github,
         }
         return cls(
             forge=forge,
@@ -164,7 +161,7 @@ class TrustedSide:
             "review": None,
             "gate": GateReport(passed=True),
             "draft": False,
-            "left": (),
+            "remaining": (),
         }
         return Publication(**(told | more))
 
@@ -175,5 +172,4 @@ def write_file(work: Path) -> None:
 
 def open_github(forge: GitHubStandIn, **more: Any) -> GitHub:
     told: dict[str, Any] = {"token": SecretStr(TOKEN), "retry_policy": FAST}
-    told |= {"seconds_between_writes": None}
     return GitHub(api_url=forge.api_url, **(told | more))

@@ -40,7 +40,7 @@ def of_modal(settings: Settings) -> Services:
         play=lambda _: lambda task: pytest.fail(f"{task} is played"),
     )
     workspaces = SharedWorkspaces(mount, deployment.store("test"), sandboxes)
-    return _make_services(deployment, mount, sandboxes, workspaces, configuration.github())
+    return _make_services(deployment, mount, sandboxes, workspaces, configuration.forge())
 
 
 WIRINGS: Final = pytest.mark.parametrize("wired", [of_a_machine, of_modal])

@@ -24,8 +24,7 @@ async def main(runs, api_url, url, token):
     make_run_folder(runs, "r1")
     github = GitHub(api_url=api_url, token=SecretStr(token))
     repositories = GitRepositories(
-        runs=runs, github=github, api_url=api_url, token=SecretStr(token),
-        allow_local=False, allowed=lambda _: True,
+        runs=runs, forge=github, allow_local=False, allowed=lambda _: True,
     )
     try:
         await repositories.prepare("r1", url, None, lambda _: None)

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from forge.base.bare_repository import borrowed_from
 from forge.base.cache import KeptBases
 from forge.base.cache_generation import WORN, Contents, Generation
 from forge.base.service import GitRepositories
-from graph.errors import BranchNotFound, CodingAgentError, GitHubUnauthorized, RepositoryNotFound
-from tests.standins.github import DROPPED, TOKEN, Fault
+from graph.errors import BranchNotFound, CodingAgentError, ForgeUnauthorized, RepositoryNotFound
+from tests.standins.github import DROPPED, Fault
 from tests.support.trusted_side import (
-    FAST,
     TrustedSide,
     git,
     make_repository,
@@ -126,7 +124,7 @@ async def test_a_history_written_anew_and_branches_that_come_and_go(side: Truste
     ("path", "fault", "error"),
     [
         (REFS, Fault(404, times=9), RepositoryNotFound),
-        (REFS, Fault(401, times=9), GitHubUnauthorized),
+        (REFS, Fault(401, times=9), ForgeUnauthorized),
         ("/repos/octo/sample", Fault(404, "Not Found", times=9), RepositoryNotFound),
     ],
 )
@@ -220,13 +218,10 @@ async def test_a_fetch_that_is_cut_leaves_the_base_as_it_was(side: TrustedSide) 
 async def test_runs_of_two_processes_at_once_fetch_once(side: TrustedSide) -> None:
     other = GitRepositories(
         runs=side.runs,
-        github=side.github,
-        api_url=side.forge.api_url,
-        token=SecretStr(TOKEN),
+        forge=side.github,
         allow_local=False,
         allowed=lambda _: True,
         kept=KeptBases(side.runs.parent / "bases", runs=side.runs),
-        retry_policy=FAST,
     )
     names = [f"r{number}" for number in range(6)]
     for name in names:
@@ -291,12 +286,9 @@ async def test_all_data_can_be_moved(side: TrustedSide, tmp_path: Path) -> None:
 async def test_without_kept_bases_a_base_has_its_own_objects(side: TrustedSide) -> None:
     repositories = GitRepositories(
         runs=side.runs,
-        github=side.github,
-        api_url=side.forge.api_url,
-        token=SecretStr(TOKEN),
+        forge=side.github,
         allow_local=False,
         allowed=lambda _: True,
-        retry_policy=FAST,
     )
     side.run()
     base = await repositories.prepare("r1", side.url, None, side.events.append)

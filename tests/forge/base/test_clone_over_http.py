@@ -10,16 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from forge.base.service import GitRepositories
+from forge.core import ONCE
 from forge.github.client import GitHub
-from graph import RetryPolicy
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
     EmptyRepository,
-    GitHubForbidden,
-    GitHubRateLimited,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeRateLimited,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     InvalidRepoUrl,
     InvalidRequest,
     RepositoryArchived,
@@ -29,7 +29,6 @@ from graph.errors import (
 from graph.events import Retry
 from tests.standins.github import DROPPED, TOKEN, Fault, files_that_hold
 from tests.support.trusted_side import (
-    FAST,
     TrustedSide,
     git,
     make_repository,
@@ -176,9 +175,7 @@ async def test_a_rename_is_held_against_the_allowed_repositories(side: TrustedSi
     side.forge.rename(side.hosted, "octo/renamed")
     repositories = GitRepositories(
         runs=side.runs,
-        github=side.github,
-        api_url=side.forge.api_url,
-        token=SecretStr(TOKEN),
+        forge=side.github,
         allow_local=False,
         allowed=lambda name: name == "octo/sample",
     )
@@ -233,14 +230,12 @@ async def test_files_in_lfs_are_told_of(
 async def test_without_a_token_nothing_is_begun(side: TrustedSide) -> None:
     repositories = GitRepositories(
         runs=side.runs,
-        github=open_github(side.forge, token=None),
-        api_url=side.forge.api_url,
-        token=None,
+        forge=open_github(side.forge, token=None),
         allow_local=True,
         allowed=lambda _: True,
     )
     side.run()
-    with pytest.raises(GitHubUnauthorized) as refused:
+    with pytest.raises(ForgeUnauthorized) as refused:
         await repositories.prepare("r1", side.url, None, side.events.append)
     assert "GITHUB_TOKEN" in refused.value.hint
     assert side.forge.requests == []
@@ -252,21 +247,21 @@ RATE = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) 
 @pytest.mark.parametrize(
     ("method", "path", "fault", "error"),
     [
-        ("GET", REPO, Fault(401, "Bad credentials", times=9), GitHubUnauthorized),
-        ("GET", REPO, Fault(403, "Forbidden", times=9), GitHubForbidden),
+        ("GET", REPO, Fault(401, "Bad credentials", times=9), ForgeUnauthorized),
+        ("GET", REPO, Fault(403, "Forbidden", times=9), ForgeForbidden),
         ("GET", REPO, Fault(404, "Not Found", times=9), RepositoryNotFound),
-        ("GET", REPO, Fault(500, times=9), GitHubUnavailable),
-        ("GET", REPO, Fault(None, times=9), GitHubUnavailable),
-        ("GET", REPO, Fault(cut=True, times=9), GitHubUnavailable),
-        ("GET", REPO, Fault(403, headers={"retry-after": "3000"}, times=9), GitHubRateLimited),
-        ("GET", REPO, Fault(429, headers={"retry-after": "3000"}, times=9), GitHubRateLimited),
-        ("GET", REPO, Fault(403, headers=RATE, times=9), GitHubRateLimited),
-        ("GET", REFS, Fault(401, times=9), GitHubUnauthorized),
-        ("GET", REFS, Fault(403, times=9), GitHubForbidden),
+        ("GET", REPO, Fault(500, times=9), ForgeUnavailable),
+        ("GET", REPO, Fault(None, times=9), ForgeUnavailable),
+        ("GET", REPO, Fault(cut=True, times=9), ForgeUnavailable),
+        ("GET", REPO, Fault(403, headers={"retry-after": "3000"}, times=9), ForgeRateLimited),
+        ("GET", REPO, Fault(429, headers={"retry-after": "3000"}, times=9), ForgeRateLimited),
+        ("GET", REPO, Fault(403, headers=RATE, times=9), ForgeRateLimited),
+        ("GET", REFS, Fault(401, times=9), ForgeUnauthorized),
+        ("GET", REFS, Fault(403, times=9), ForgeForbidden),
         ("GET", REFS, Fault(404, times=9), RepositoryNotFound),
-        ("GET", REFS, Fault(502, times=9), GitHubUnavailable),
-        ("GET", REFS, Fault(429, times=9), GitHubUnavailable),
-        ("GET", REFS, Fault(None, times=9), GitHubUnavailable),
+        ("GET", REFS, Fault(502, times=9), ForgeUnavailable),
+        ("GET", REFS, Fault(429, times=9), ForgeUnavailable),
+        ("GET", REFS, Fault(None, times=9), ForgeUnavailable),
     ],
 )
 async def test_each_refusal_has_its_error(
@@ -316,15 +311,12 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     api_url = "http://127.0.0.1:9/api/v3"
     repositories = GitRepositories(
         runs=tmp_path,
-        github=GitHub(api_url=api_url, token=SecretStr(TOKEN), retry_policy=FAST),
-        api_url=api_url,
-        token=SecretStr(TOKEN),
+        forge=GitHub(api_url=api_url, token=SecretStr(TOKEN), retry_policy=ONCE),
         allow_local=False,
         allowed=lambda _: True,
-        retry_policy=RetryPolicy(attempts=1),
     )
     (tmp_path / "r1").mkdir()
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         await repositories.prepare("r1", "http://127.0.0.1:9/a/b", None, lambda _: None)
 
 

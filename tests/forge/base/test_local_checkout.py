@@ -7,23 +7,23 @@ import stat
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from forge.publish.service import ForgePublisher
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
     EmptyRepository,
-    PushRefused,
+    PushRejected,
     RepositoryError,
     RepositoryNotFound,
 )
 from graph.values import Base, Change, PullRequest
-from tests.standins.github import TOKEN, Fault
+from tests.standins.github import Fault
 from tests.support.trusted_side import (
     TrustedSide,
     git,
     make_repository,
+    open_github,
     write_file,
 )
 
@@ -140,14 +140,14 @@ async def test_a_branch_that_is_checked_out_stays(side: TrustedSide, checkout: P
     await publish(side, base, await side.change(base, write_file))
     git(checkout, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
     change = await side.change(base, lambda work: (work / "two").write_text("2"), step=3)
-    with pytest.raises(PushRefused, match="checked out"):
+    with pytest.raises(PushRejected, match="checked out"):
         await publish(side, base, change)
 
 
 async def test_a_branch_of_that_name_stays(side: TrustedSide, checkout: Path) -> None:
     git(checkout, "update-ref", f"refs/heads/{BRANCH}", "HEAD")
     base = await side.prepare(str(checkout))
-    with pytest.raises(PushRefused, match="another branch"):
+    with pytest.raises(PushRejected, match="another branch"):
         await publish(side, base, await side.change(base, write_file))
     assert git(checkout, "rev-parse", BRANCH) == git(checkout, "rev-parse", "HEAD")
 
@@ -235,9 +235,8 @@ async def test_another_users_checkout_is_written_as_that_user(
     assert {path.stat().st_uid for path in (folder / ".git").rglob("*")} == {4321}
 
 
-def local_publisher(side: TrustedSide, **more: object) -> ForgePublisher:
-    told = {"runs": side.runs, "github": None, "api_url": side.forge.api_url, "token": None}
-    return ForgePublisher(**(told | more))  # type: ignore[arg-type]
+def local_publisher(side: TrustedSide) -> ForgePublisher:
+    return ForgePublisher(runs=side.runs, forge=open_github(side.forge, token=None))
 
 
 async def author_of(side: TrustedSide, checkout: Path, publisher: ForgePublisher) -> str:
@@ -287,9 +286,8 @@ async def test_github_is_not_needed_for_a_checkout(side: TrustedSide, checkout: 
 
 
 async def test_a_set_author_wins(side: TrustedSide, checkout: Path) -> None:
-    publisher = local_publisher(
-        side, author="Bot <bot@example.org>", github=side.github, token=SecretStr(TOKEN)
-    )
+    author = "Bot <bot@example.org>"
+    publisher = ForgePublisher(runs=side.runs, forge=side.github, author=author)
     assert "Bot <bot@example.org>" in await author_of(side, checkout, publisher)
 
 

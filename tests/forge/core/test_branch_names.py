@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from forge.core.branch_names import check_base_branch, check_own_branch
 from graph.branch_names import branch_name
-from graph.errors import InvalidRequest, PushRefused
+from graph.errors import InvalidRequest, PushRejected
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_the_runs_own_branch_passes(prompt: str, run_id: str) -> None:
     "name", ["main", "agent/x", "agent/x-1:refs/heads/main", "+agent/x-1", "agent/x-1 y", "x/y-1"]
 )
 def test_another_branch_is_never_pushed_to(name: str) -> None:
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         check_own_branch(name, "main")
 
 
 def test_the_base_is_never_pushed_to() -> None:
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         check_own_branch("agent/x-1", "agent/x-1")

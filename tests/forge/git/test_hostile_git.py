@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from demo.fake_github.repository import HostedRepository
 from forge.base.service import GitRepositories
+from forge.github import GitHub
 from forge.publish.service import ForgePublisher
 from graph.errors import RepositoryError
 from graph.files.run_folder import RunFolder
@@ -31,7 +31,6 @@ from tests.forge.git.hostile_ground import (
 from tests.standins.github import GitHubStandIn
 from tests.support.sandbox.local_tree import make_backend, missing
 from tests.support.trusted_side import (
-    FAST,
     TrustedSide,
     git,
     make_repository,
@@ -96,10 +95,7 @@ async def test_a_checkout_fires_nothing(
     ground.sh("echo uncommitted >> README.md")
     common: dict[str, Any] = {
         "runs": data_dir / "runs",
-        "github": None,
-        "api_url": "https://api.github.com",
-        "token": SecretStr(TOKEN),
-        "retry_policy": FAST,
+        "forge": GitHub(api_url="https://api.github.com", token=None),
     }
     make_run_folder(data_dir / "runs", "r1")
     repositories = GitRepositories(**common, allow_local=True, allowed=lambda _: True)

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from forge.core.retry import TransientError
-from forge.github.api_errors import SECONDARY_WAIT_S, Refusal, Unprocessable
+from forge.core.retry import TransientError, Unprocessable
+from forge.github.api_errors import SECONDARY_WAIT_S, ApiError
 from forge.github.client import GitHub
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
-    GitHubForbidden,
-    GitHubRateLimited,
-    GitHubRejected,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeRateLimited,
+    ForgeRejected,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     RepositoryArchived,
     RepositoryNotFound,
 )
@@ -62,11 +62,11 @@ FOREIGN: list[type[Exception]] = [
 
 @pytest.mark.parametrize("kind", sorted(set(FOREIGN), key=repr))
 def test_every_foreign_error_becomes_ours(kind: type[Exception]) -> None:
-    def call() -> None:
+    def call(_: github.Github) -> None:
         raise made(kind)
 
     with pytest.raises((CodingAgentError, TransientError, Unprocessable)) as raised:
-        client()._mapped("the account", call)
+        client()._call("the account", call)
     error = raised.value
     ours = error.error if isinstance(error, TransientError | Unprocessable) else error
     assert isinstance(ours, CodingAgentError)
@@ -76,38 +76,38 @@ def test_every_foreign_error_becomes_ours(kind: type[Exception]) -> None:
 
 
 def test_our_own_mistakes_are_not_mapped() -> None:
-    def call() -> None:
+    def call(_: github.Github) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        client()._mapped("the account", call)
+        client()._call("the account", call)
 
 
 @pytest.mark.parametrize(
     ("status", "message", "error"),
     [
-        (400, "Bad Request", GitHubRejected),
-        (401, "Bad credentials", GitHubUnauthorized),
-        (403, "Resource not accessible by personal access token", GitHubForbidden),
+        (400, "Bad Request", ForgeRejected),
+        (401, "Bad credentials", ForgeUnauthorized),
+        (403, "Resource not accessible by personal access token", ForgeForbidden),
         (403, "Repository was archived so is read-only.", RepositoryArchived),
         (404, "Not Found", RepositoryNotFound),
-        (409, "Conflict", GitHubRejected),
-        (410, "Issues are disabled", GitHubRejected),
-        (422, "Validation Failed", GitHubRejected),
-        (451, "Unavailable for legal reasons", GitHubRejected),
-        (500, "Server Error", GitHubUnavailable),
-        (503, "", GitHubUnavailable),
+        (409, "Conflict", ForgeRejected),
+        (410, "Issues are disabled", ForgeRejected),
+        (422, "Validation Failed", ForgeRejected),
+        (451, "Unavailable for legal reasons", ForgeRejected),
+        (500, "Server Error", ForgeUnavailable),
+        (503, "", ForgeUnavailable),
     ],
 )
 def test_a_status_has_its_error(status: int, message: str, error: type[CodingAgentError]) -> None:
-    refusal = Refusal.read(status, {"message": message}, {}, limited=False)
+    refusal = ApiError.read(status, {"message": message}, {}, limited=False)
     assert type(refusal.error("a thing")) is error
     assert refusal.transient is (status >= 500)
 
 
 def test_a_base_that_is_gone_is_named() -> None:
     data = {"message": "Validation Failed", "errors": [{"field": "base", "code": "invalid"}]}
-    refusal = Refusal.read(422, data, None, limited=False)
+    refusal = ApiError.read(422, data, None, limited=False)
     assert isinstance(refusal.error("a pull request"), BranchNotFound)
     assert refusal.fields == ("base",)
 
@@ -133,16 +133,16 @@ def test_a_rate_limit_says_how_long(
     limited: bool,
     wait: float | None,
 ) -> None:
-    refusal = Refusal.read(status, {"message": "x"}, headers, limited=limited)
+    refusal = ApiError.read(status, {"message": "x"}, headers, limited=limited)
     assert refusal.wait_s == wait
     if wait is not None:
-        assert isinstance(refusal.error("a thing"), GitHubRateLimited)
+        assert isinstance(refusal.error("a thing"), ForgeRateLimited)
         assert refusal.transient
 
 
 def test_the_primary_limit_lasts_until_its_reset() -> None:
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 100)}
-    wait = Refusal.read(403, {}, headers, limited=True).wait_s
+    wait = ApiError.read(403, {}, headers, limited=True).wait_s
     assert wait is not None
     assert 99 < wait <= 101
 
@@ -162,7 +162,7 @@ def test_whatever_github_sends_is_read(
     headers: dict[str, str],
     limited: bool,
 ) -> None:
-    refusal = Refusal.read(status, data, headers, limited=limited)
+    refusal = ApiError.read(status, data, headers, limited=limited)
     error = refusal.error("a thing")
     assert "\n" not in error.message
     assert len(error.message) < 500

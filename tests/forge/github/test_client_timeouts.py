@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from forge.github.client import GitHub
 from graph import RetryPolicy
-from graph.errors import GitHubUnavailable
+from graph.errors import ForgeUnavailable
 from graph.events import Event, Retry
 from tests.standins.github import TOKEN
 
@@ -48,7 +48,7 @@ async def slow(begins: bytes) -> AsyncIterator[tuple[GitHub, list[Event]]]:
 @pytest.mark.parametrize("begins", [b"", _HEAD], ids=["silent", "half an answer"])
 async def test_a_call_that_gets_no_answer_in_time_is_tried_again_and_told(begins: bytes) -> None:
     async with slow(begins) as (github, events):
-        with pytest.raises(GitHubUnavailable) as raised:
+        with pytest.raises(ForgeUnavailable) as raised:
             await asyncio.wait_for(github.repository("o/r", events.append), 10)
     assert raised.value.hint
     assert [event.attempt for event in events if isinstance(event, Retry)] == [2]

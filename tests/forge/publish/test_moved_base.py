@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from demo.fake_github.repository import HostedPull
-from graph.errors import BranchNotFound, GitHubUnavailable
+from graph.errors import BranchNotFound, ForgeUnavailable
 from graph.values import Base, Change, PullRequest
 from tests.standins.github import Fault
 from tests.support.trusted_side import TrustedSide, git, write_file
@@ -122,7 +122,7 @@ async def test_a_forge_that_stays_away_ends_the_look(side: TrustedSide) -> None:
     base, change = await a_change(side)
     move(side, "elsewhere.txt", "theirs\n")
     side.forge.fail("POST", UPLOAD, Fault(503, times=99))
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         await publish(side, base, change)
     assert side.hosted.pulls == {}
 

@@ -1,10 +1,8 @@
 """A change put onto a base branch that moved: merged as data, kept as a patch, published there."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from forge.base.bare_repository import borrowed_from
 from forge.publish.service import ForgePublisher
@@ -17,8 +15,8 @@ from tests.forge.publish.test_moved_base import (
     move,
     only_pull,
 )
-from tests.standins.github import TOKEN, Fault
-from tests.support.trusted_side import FAST, TrustedSide, git
+from tests.standins.github import Fault
+from tests.support.trusted_side import TrustedSide, git
 
 STEP = 7
 
@@ -183,9 +181,7 @@ async def test_a_branch_that_goes_meanwhile_is_told(side: TrustedSide) -> None:
 
 
 async def test_without_kept_bases_the_newer_one_has_its_own_objects(side: TrustedSide) -> None:
-    common: dict[str, Any] = {"runs": side.runs, "github": side.github, "retry_policy": FAST}
-    common |= {"api_url": side.forge.api_url, "token": SecretStr(TOKEN)}
-    side.publisher = ForgePublisher(**common)
+    side.publisher = ForgePublisher(runs=side.runs, forge=side.github)
     base, change = await a_change(side)
     move(side, "elsewhere.txt", "theirs\n")
     newer, rebased = await gone_over(side, base, change)

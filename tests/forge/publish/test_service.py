@@ -7,18 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from demo.fake_github.repository import HostedPull
 from forge.publish.service import ForgePublisher
 from graph.errors import (
     CodingAgentError,
-    GitHubForbidden,
-    GitHubRateLimited,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeRateLimited,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     PushBlocked,
-    PushRefused,
+    PushRejected,
     RepositoryNotFound,
 )
 from graph.events import Retry
@@ -36,6 +35,7 @@ from tests.support.trusted_side import (
     FAST,
     TrustedSide,
     git,
+    open_github,
     write_file,
 )
 
@@ -91,9 +91,7 @@ async def test_a_set_author_is_the_author(side: TrustedSide) -> None:
     base, change = await a_change(side)
     publisher = ForgePublisher(
         runs=side.runs,
-        github=side.github,
-        api_url=side.forge.api_url,
-        token=SecretStr(TOKEN),
+        forge=side.github,
         author="Our Bot <bot@example.org>",
     )
     await publisher.publish(side.publication(base, change), side.events.append)
@@ -138,7 +136,7 @@ async def test_repeating_makes_nothing_twice(side: TrustedSide) -> None:
 
 async def test_a_later_change_goes_on_the_same_pull_request(side: TrustedSide) -> None:
     base, change = await a_change(side)
-    await publish(side, base, change, draft=True, left=("A test is missing.",))
+    await publish(side, base, change, draft=True, remaining=("A test is missing.",))
     first = head(side)
     assert "A test is missing." in only_pull(side).body
     _, second = await a_change(side, step=3)
@@ -174,7 +172,7 @@ async def test_an_unclear_push_is_looked_up(side: TrustedSide, path: str, fault:
 async def test_a_forge_that_stays_away_is_unavailable(side: TrustedSide) -> None:
     base, change = await a_change(side)
     side.forge.fail("GET", REFS, Fault(503, times=99))
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         await publish(side, base, change)
     assert [type(event) for event in side.events] == [Retry, Retry]
     assert side.hosted.pulls == {}
@@ -182,7 +180,7 @@ async def test_a_forge_that_stays_away_is_unavailable(side: TrustedSide) -> None
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, GitHubUnauthorized), (403, GitHubForbidden), (404, RepositoryNotFound)],
+    [(401, ForgeUnauthorized), (403, ForgeForbidden), (404, RepositoryNotFound)],
 )
 async def test_a_refused_push_has_its_error(
     side: TrustedSide, status: int, error: type[CodingAgentError]
@@ -207,7 +205,7 @@ async def test_a_repository_renamed_meanwhile_is_told(side: TrustedSide) -> None
 async def test_a_repository_archived_meanwhile_is_told(side: TrustedSide) -> None:
     base, change = await a_change(side)
     side.hosted.archived = True
-    with pytest.raises(GitHubForbidden):
+    with pytest.raises(ForgeForbidden):
         await publish(side, base, change)
 
 
@@ -221,7 +219,7 @@ async def test_a_rate_limit_is_waited_for_where_the_runs_clock_allows(
     limit = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(now) + 1)}
     side.forge.fail("POST", "/pulls", Fault(403, headers=limit))
     if not left_s:
-        with pytest.raises(GitHubRateLimited):
+        with pytest.raises(ForgeRateLimited):
             await publish(side, base, change, deadline=now)
         return
     assert (await publish(side, base, change, deadline=now + left_s)).number == 1
@@ -231,7 +229,7 @@ async def test_a_rate_limit_is_waited_for_where_the_runs_clock_allows(
 async def test_without_the_right_to_push_nothing_is_pushed(side: TrustedSide) -> None:
     base, change = await a_change(side)
     side.hosted.push = False
-    with pytest.raises(GitHubForbidden):
+    with pytest.raises(ForgeForbidden):
         await publish(side, base, change)
 
 
@@ -248,7 +246,7 @@ async def test_a_hooks_refusal_is_told_with_a_hint(
 ) -> None:
     base, change = await a_change(side)
     refuse_pushes(side.hosted, *lines)
-    with pytest.raises(PushRefused) as raised:
+    with pytest.raises(PushRejected) as raised:
         await publish(side, base, change)
     assert not isinstance(raised.value, PushBlocked)
     assert hint in raised.value.hint
@@ -284,7 +282,7 @@ async def test_what_the_forge_refuses_in_the_change_is_blocked(
 async def test_after_a_refused_push_another_change_starts_at_the_base(side: TrustedSide) -> None:
     base, change = await a_change(side)
     refuse_pushes(side.hosted, "error: GH013: Repository rule violations")
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         await publish(side, base, change)
     accept_pushes(side.hosted)
     _, second = await a_change(side, step=3)
@@ -309,7 +307,7 @@ async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> N
     tree = head(side, "main^{tree}")
     other = git(side.hosted.git_dir, "commit-tree", tree, "-p", "main", "-m", "theirs")
     git(side.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}", other.decode().strip())
-    with pytest.raises(PushRefused) as raised:
+    with pytest.raises(PushRejected) as raised:
         await publish(side, base, change)
     assert "never overwritten" in raised.value.hint
     assert head(side) == other.decode().strip()
@@ -330,7 +328,7 @@ async def test_without_the_right_to_pull_requests_the_branch_stays(side: Trusted
     base, change = await a_change(side)
     said = "Resource not accessible by personal access token"
     side.forge.fail("POST", "/pulls", Fault(403, said))
-    with pytest.raises(GitHubForbidden, match="Resource"):
+    with pytest.raises(ForgeForbidden, match="Resource"):
         await publish(side, base, change)
     assert head(side, f"{BRANCH}^") == base.sha
     assert (await publish(side, base, change)).number == 1
@@ -339,8 +337,8 @@ async def test_without_the_right_to_pull_requests_the_branch_stays(side: Trusted
 
 async def test_without_a_token_the_way_out_is_told(side: TrustedSide) -> None:
     base, change = await a_change(side)
-    publisher = ForgePublisher(runs=side.runs, github=None, api_url=side.forge.api_url, token=None)
-    with pytest.raises(GitHubUnauthorized) as raised:
+    publisher = ForgePublisher(runs=side.runs, forge=open_github(side.forge, token=None))
+    with pytest.raises(ForgeUnauthorized) as raised:
         await publisher.publish(side.publication(base, change), side.events.append)
     assert "GITHUB_TOKEN" in raised.value.hint
 
@@ -348,7 +346,7 @@ async def test_without_a_token_the_way_out_is_told(side: TrustedSide) -> None:
 @pytest.mark.parametrize("branch", ["main", "agent/x", "+agent/x-1", "agent/x-1:refs/heads/main"])
 async def test_no_other_branch_is_pushed_to(side: TrustedSide, branch: str) -> None:
     base, change = await a_change(side)
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         await publish(side, base, change, branch=branch)
     assert side.forge.calls("POST", RECEIVE) == 0
 
@@ -356,7 +354,7 @@ async def test_no_other_branch_is_pushed_to(side: TrustedSide, branch: str) -> N
 async def test_a_text_with_the_token_is_not_sent(side: TrustedSide) -> None:
     base, change = await a_change(side)
     leaking = change.model_copy(update={"summary": f"the token is {TOKEN}"})
-    with pytest.raises(PushRefused) as raised:
+    with pytest.raises(PushRejected) as raised:
         await publish(side, base, leaking)
     assert TOKEN not in raised.value.message
     assert side.forge.calls("POST", RECEIVE) == 0

@@ -82,7 +82,7 @@ def publication(**more: Any) -> Publication:
         "review": REVIEW,
         "gate": GATE,
         "draft": True,
-        "left": ("Still fails: tests.Test.test_new",),
+        "remaining": ("Still fails: tests.Test.test_new",),
     }
     return Publication(**(told | more))
 
@@ -136,7 +136,7 @@ def test_output_of_commands_is_not_in_it() -> None:
 
 def test_what_was_not_done_is_said() -> None:
     bare = publication(
-        plan=None, validation=None, review=None, gate=GateReport(passed=True), left=()
+        plan=None, validation=None, review=None, gate=GateReport(passed=True), remaining=()
     )
     text = pull_request.body(bare)
     assert "Not validated." in text
@@ -168,7 +168,7 @@ def test_long_texts_fit() -> None:
         title=long,
         change=CHANGE.model_copy(update={"summary": long}),
         plan=Plan(summary=long),
-        left=(long,) * 500,
+        remaining=(long,) * 500,
         review=Review(
             verdict="approve",
             summary=long,
@@ -218,7 +218,7 @@ def test_no_text_of_others_has_an_effect(one: str, two: str, three: str, four: s
             status="passed",
             commands=(CommandReport(command=four, exit_code=0, status="passed", duration_ms=1),),
         ),
-        left=(one, two),
+        remaining=(one, two),
     )
     whole = f"{pull_request.title(told)}\n{pull_request.body(told)}"
     assert not re.search(r"@[\w-]|#\d|<[A-Za-z/!?]|!\[", whole)

@@ -78,7 +78,7 @@ async def test_the_bases_template_shapes_the_pull_request(side: TrustedSide, pla
         (work / place).write_text("# Mine\n")
 
     change = await side.change(base, edit)
-    publication = side.publication(base, change, draft=True, left=("A test is missing.",))
+    publication = side.publication(base, change, draft=True, remaining=("A test is missing.",))
     await side.publisher.publish(publication, side.events.append)
     body = hosted.pulls[1].body
     assert body.startswith("### What is left\n\n- A test is missing.\n\nPlease read the guide.")
@@ -98,5 +98,6 @@ async def test_a_huge_template_or_a_folder_is_no_template(side: TrustedSide) -> 
     git(side.source, "commit", "-qm", "with templates")
     await side.forge.add_repository("octo/with", side.source)
     base = await side.prepare(f"{side.forge.address}/octo/with")
-    plain = Git(web=side.forge.address, token=None)
-    assert await read_template(plain, side.run().base_git, base.tree) == ""
+    plain = Git(side.github.access)
+    places = side.github.templates
+    assert await read_template(plain, side.run().base_git, base.tree, places) == ""

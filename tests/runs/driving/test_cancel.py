@@ -11,10 +11,10 @@ from graph.errors import (
     ClaudeUnavailable,
     CodingAgentError,
     ContextExceeded,
-    GitHubUnavailable,
+    ForgeUnavailable,
     LimitRaised,
     PatchTooLarge,
-    PushRefused,
+    PushRejected,
     RoleTurnLimit,
     RunActive,
     RunFinished,
@@ -127,8 +127,8 @@ async def test_only_an_ended_run_can_be_resumed(house: House) -> None:
 @pytest.mark.parametrize(
     ("script", "status", "node"),
     [
-        ({"publish_error": PushRefused("no")}, "failed", "publish"),
-        ({"prepare_error": GitHubUnavailable("no")}, "failed", "prepare"),
+        ({"publish_error": PushRejected("no")}, "failed", "publish"),
+        ({"prepare_error": ForgeUnavailable("no")}, "failed", "prepare"),
         ({"gates": [GateReport(passed=False)]}, "blocked", "publish"),
         ({"validations": [UNAVAILABLE]}, "incomplete", "validate"),
         ({"reviews": [REJECTED]}, "incomplete", "fix"),
@@ -158,7 +158,7 @@ async def test_a_run_goes_on_where_it_stopped(
 
 
 async def test_a_failure_says_code_and_hint(house: House) -> None:
-    house.script.publish_error = PushRefused("The branch is protected.", "Unprotect it.")
+    house.script.publish_error = PushRejected("The branch is protected.", "Unprotect it.")
     async with house.open() as service:
         run_id = await started(service)
         events = await log_of(service, run_id)

@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 from graph import GateFinding
-from graph.errors import PushBlocked, PushRefused
+from graph.errors import PushBlocked, PushRejected
 
-_TOLD: Final = 1500
+_MAX_QUOTED: Final = 1500
 _MAX_FINDINGS: Final = 20
 _CODE: Final = re.compile(r"\bGH\d{3}\b")
 _HINTS: Final = {
@@ -28,15 +28,17 @@ _KIND: Final = re.compile(r"\u2014{2,}\s+(\S.*?)\s+\u2014{2,}")
 _PATH: Final = re.compile(r"\bpath: (\S.*?)(?::(\d+))?\s*$")
 
 
-def push_refusal(full_name: str, reason: str, said: str) -> PushRefused:
+def explain_push_rejection(full_name: str, reason: str, said: str) -> PushRejected:
     """The error of a refused ref: `reason` is git's own word, `said` what the forge printed."""
-    told = f"{full_name} refused the push: {reason}" + (f"\n{said[:_TOLD]}" if said else "")
+    message = f"{full_name} refused the push: {reason}" + (
+        f"\n{said[:_MAX_QUOTED]}" if said else ""
+    )
     found = _CODE.search(said)
     rule = found[0] if found else ""
     if findings := _findings(rule, reason, said):
         hint = {"file_size": _HINTS["GH001"], "workflows": _WORKFLOW_SCOPE}
-        return PushBlocked(told, hint.get(findings[0].rule, _TAKE_OUT), findings)
-    return PushRefused(told, _hint(rule, reason))
+        return PushBlocked(message, hint.get(findings[0].rule, _TAKE_OUT), findings)
+    return PushRejected(message, _hint(rule, reason))
 
 
 def _findings(rule: str, reason: str, said: str) -> tuple[GateFinding, ...]:

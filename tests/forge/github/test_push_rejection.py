@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge.git.push_rejection import push_refusal
-from graph.errors import PushBlocked, PushRefused
+from forge.github.push_rejection import explain_push_rejection
+from graph.errors import PushBlocked, PushRejected
 
 HOOK = "[remote rejected] (pre-receive hook declined)"
 LARGE = """\
@@ -43,7 +43,7 @@ error: GH013: Repository rule violations found for refs/heads/agent/x-1.
 
 
 def found(reason: str, said: str) -> list[tuple[str, str, int | None]]:
-    error = push_refusal("octo/sample", reason, said)
+    error = explain_push_rejection("octo/sample", reason, said)
     assert isinstance(error, PushBlocked)
     assert error.hint
     assert all(finding.severity == "error" for finding in error.findings)
@@ -55,7 +55,7 @@ def test_each_large_file_is_named_with_its_size() -> None:
         ("file_size", "data/big one.bin", None),
         ("file_size", "b.bin", None),
     ]
-    error = push_refusal("octo/sample", HOOK, LARGE)
+    error = explain_push_rejection("octo/sample", HOOK, LARGE)
     assert isinstance(error, PushBlocked)
     assert "123.45 MB" in error.findings[0].message
 
@@ -66,7 +66,7 @@ def test_each_place_of_a_secret_is_named_with_its_kind() -> None:
         ("push_protection", "src/a b.py", 17),
         ("push_protection", "keys.txt", None),
     ]
-    error = push_refusal("octo/sample", HOOK, SECRET)
+    error = explain_push_rejection("octo/sample", HOOK, SECRET)
     assert isinstance(error, PushBlocked)
     assert [finding.message for finding in error.findings] == [
         "holds Example Access Token",
@@ -87,7 +87,7 @@ def test_a_missing_right_to_workflows_names_the_file(whom: str, right: str) -> N
     what = "create or update workflow `.github/workflows/ci.yml`"
     reason = f"[remote rejected] (refusing to allow {whom} to {what} without {right})"
     assert found(reason, "") == [("workflows", ".github/workflows/ci.yml", None)]
-    assert "workflow scope" in push_refusal("octo/sample", reason, "").hint
+    assert "workflow scope" in explain_push_rejection("octo/sample", reason, "").hint
 
 
 def test_without_details_there_is_still_a_finding() -> None:
@@ -107,13 +107,13 @@ def test_without_details_there_is_still_a_finding() -> None:
     ],
 )
 def test_a_rule_about_branches_is_no_fault_of_the_change(reason: str, said: str, hint: str) -> None:
-    error = push_refusal("octo/sample", reason, said)
-    assert type(error) is PushRefused
+    error = explain_push_rejection("octo/sample", reason, said)
+    assert type(error) is PushRejected
     assert hint in error.hint
 
 
 def test_findings_survive_being_sent_on() -> None:
-    error = push_refusal("octo/sample", HOOK, SECRET)
+    error = explain_push_rejection("octo/sample", HOOK, SECRET)
     assert isinstance(error, PushBlocked)
     again = pickle.loads(pickle.dumps(error))
     assert (again.message, again.hint, again.findings) == (
@@ -125,6 +125,8 @@ def test_findings_survive_being_sent_on() -> None:
 
 @given(st.text(max_size=300), st.text(max_size=2000))
 def test_whatever_is_said_gives_an_error_of_bounded_size(reason: str, said: str) -> None:
-    error = push_refusal("octo/sample", reason, f"error: GH013 GITHUB PUSH PROTECTION\n{said}")
+    error = explain_push_rejection(
+        "octo/sample", reason, f"error: GH013 GITHUB PUSH PROTECTION\n{said}"
+    )
     assert isinstance(error, PushBlocked)
     assert 1 <= len(error.findings) <= 20

@@ -14,8 +14,8 @@ _CLASS: Final = re.compile(r"\[[A-Za-z0-9-]+\]")
 def takes_branch(options: Mapping[str, Any], branch: str) -> bool:
     """By `branches` and `branches-ignore`; without either every branch is taken."""
     if "branches" in options:
-        return _taken(words(options["branches"]), branch)
-    return not _taken(words(options.get("branches-ignore")), branch)
+        return _is_taken(words(options["branches"]), branch)
+    return not _is_taken(words(options.get("branches-ignore")), branch)
 
 
 def words(value: Any) -> list[str]:
@@ -24,7 +24,7 @@ def words(value: Any) -> list[str]:
     return [word for word in listed if isinstance(word, str)]
 
 
-def _taken(patterns: list[str], branch: str) -> bool:
+def _is_taken(patterns: list[str], branch: str) -> bool:
     """Whether the last pattern that fits takes the branch; one with `!` takes it out again."""
     taken = False
     for pattern in patterns:
@@ -38,13 +38,13 @@ def _fits(pattern: str, branch: str) -> bool:
     if len(_WILD.findall(pattern)) > _MAX_WILD:
         return True
     try:
-        expression = "".join(map(_translated, _PIECE.findall(pattern)))
+        expression = "".join(map(_translate, _PIECE.findall(pattern)))
         return bool(re.fullmatch(expression, branch))
     except re.error:
         return True
 
 
-def _translated(piece: str) -> str:
+def _translate(piece: str) -> str:
     if piece.startswith("**"):
         return ".*"
     if piece == "*":

@@ -3,16 +3,14 @@
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from demo.fake_github.repository import HostedPull, HostedRepository
 from forge.publish.service import ForgePublisher
-from graph.errors import CodingAgentError, GitHubForbidden, GitHubUnavailable, RepositoryNotFound
+from graph.errors import CodingAgentError, ForgeForbidden, ForgeUnavailable, RepositoryNotFound
 from graph.events import Retry
 from graph.values import Base, Change, PullRequest
-from tests.standins.github import DROPPED, TOKEN, Fault
+from tests.standins.github import DROPPED, Fault
 from tests.support.trusted_side import (
-    FAST,
     TrustedSide,
     git,
     write_file,
@@ -29,10 +27,7 @@ async def reader(side: TrustedSide) -> TrustedSide:
     side.hosted.push = False
     side.publisher = ForgePublisher(
         runs=side.runs,
-        github=side.github,
-        api_url=side.forge.api_url,
-        token=SecretStr(TOKEN),
-        retry_policy=FAST,
+        forge=side.github,
         forks=True,
     )
     return side
@@ -151,7 +146,7 @@ async def test_with_the_right_to_push_there_is_no_fork(reader: TrustedSide) -> N
 async def test_a_private_repository_is_never_forked(reader: TrustedSide) -> None:
     reader.hosted.private = True
     base, change = await a_change(reader)
-    with pytest.raises(GitHubForbidden):
+    with pytest.raises(ForgeForbidden):
         await publish(reader, base, change)
     assert reader.forge.calls("POST", FORKS) == 0
 
@@ -160,19 +155,16 @@ async def test_without_the_setting_there_is_no_fork(reader: TrustedSide) -> None
     base, change = await a_change(reader)
     publisher = ForgePublisher(
         runs=reader.runs,
-        github=reader.github,
-        api_url=reader.forge.api_url,
-        token=SecretStr(TOKEN),
-        retry_policy=FAST,
+        forge=reader.github,
     )
-    with pytest.raises(GitHubForbidden):
+    with pytest.raises(ForgeForbidden):
         await publisher.publish(reader.publication(base, change), reader.events.append)
     assert reader.forge.calls("POST", FORKS) == 0
 
 
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [(Fault(403, "no"), GitHubForbidden), (Fault(502, times=99), GitHubUnavailable)],
+    [(Fault(403, "no"), ForgeForbidden), (Fault(502, times=99), ForgeUnavailable)],
 )
 async def test_a_refused_fork_has_its_error(
     reader: TrustedSide, fault: Fault, error: type[CodingAgentError]
@@ -187,5 +179,5 @@ async def test_a_refused_fork_has_its_error(
 async def test_where_forking_is_off_it_is_told(reader: TrustedSide) -> None:
     reader.hosted.forking = False
     base, change = await a_change(reader)
-    with pytest.raises(GitHubForbidden, match="forking is disabled"):
+    with pytest.raises(ForgeForbidden, match="forking is disabled"):
         await publish(reader, base, change)

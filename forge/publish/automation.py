@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from forge.automation.github_workflow import MAX_FILE, Target, told
+from forge.core.forge import Forge, Target
 from forge.git.apply_patch import shown_path
 from forge.git.blobs import open_blobs
 from forge.git.command import Git
@@ -12,8 +12,8 @@ from forge.text.sanitize_markdown import code
 from graph import RunFolder
 
 _MAX_WORKFLOWS: Final = 30
+_MAX_FILE: Final = 64 * 1024
 _MAX_PATH: Final = 200
-_WORKFLOWS: Final = ".github/workflows/"
 _SYSTEMS: Final = {
     ".gitlab-ci.yml": "GitLab CI",
     ".circleci": "CircleCI",
@@ -45,16 +45,18 @@ _SYSTEMS: Final = {
 _NONE: Final = "No automation of the repository that can be seen from here runs for it."
 
 
-async def read_automation(git: Git, run: RunFolder, tree: str, target: Target) -> list[str]:
+async def read_automation(
+    forge: Forge, git: Git, run: RunFolder, tree: str, target: Target
+) -> list[str]:
     """A sentence for each workflow that runs and each other system that may. Raises GitFailed.
 
     `tree` is what is pushed: it has the base's workflows, or those that the request allowed.
     """
     roots, listed = await asyncio.gather(
-        _list(git, run, "--name-only", tree), _list(git, run, "-l", tree, _WORKFLOWS)
+        _list(git, run, "--name-only", tree), _list(git, run, "-l", tree, forge.workflows)
     )
     workflows = [entry for entry in map(_workflow, listed) if entry]
-    notes = await asyncio.to_thread(_workflow_notes, run, workflows[:_MAX_WORKFLOWS], target)
+    notes = await asyncio.to_thread(_workflow_notes, forge, run, workflows[:_MAX_WORKFLOWS], target)
     if len(workflows) > _MAX_WORKFLOWS:
         notes.append(f"{len(workflows) - _MAX_WORKFLOWS} more workflows were not looked at.")
     return [*notes, *_other_systems([shown_path(root) for root in roots])] or [_NONE]
@@ -77,13 +79,13 @@ def _workflow(entry: bytes) -> tuple[str, str, int] | None:
 
 
 def _workflow_notes(
-    run: RunFolder, workflows: list[tuple[str, str, int]], target: Target
+    forge: Forge, run: RunFolder, workflows: list[tuple[str, str, int]], target: Target
 ) -> list[str]:
     notes = []
     with open_blobs(run) as blobs:
         for path, sha, size in workflows:
-            content = blobs.read(sha) if size <= MAX_FILE else bytes(MAX_FILE + 1)
-            if note := told(content, target):
+            content = blobs.read(sha) if size <= _MAX_FILE else None
+            if note := forge.explain_workflow(content, target):
                 notes.append(f"{code(path, _MAX_PATH)} {note}.")
     return notes
 

@@ -1,13 +1,10 @@
 """The pull request says what the repository's automation does with it, before anyone reads it."""
 
 import pytest
-from pydantic import SecretStr
 
 from forge.publish.service import ForgePublisher
 from tests.forge.gate.test_judge import write
-from tests.standins.github import TOKEN
 from tests.support.trusted_side import (
-    FAST,
     TrustedSide,
     git,
     write_file,
@@ -31,10 +28,7 @@ async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) 
     if fork:
         side.publisher = ForgePublisher(
             runs=side.runs,
-            github=side.github,
-            api_url=side.forge.api_url,
-            token=SecretStr(TOKEN),
-            retry_policy=FAST,
+            forge=side.github,
             forks=True,
         )
     base = await side.prepare(f"{side.forge.address}/octo/automated")

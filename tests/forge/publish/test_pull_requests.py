@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from forge.github.client import Pull, PullText
-from forge.github.pull_requests import add_extras, open_pull, update_pull
+from forge.core.forge import Pull, PullText
+from forge.publish.pull_requests import PullRequests
 from graph.errors import (
     BranchNotFound,
     CodingAgentError,
-    GitHubForbidden,
-    GitHubRateLimited,
-    GitHubRejected,
-    GitHubUnauthorized,
-    GitHubUnavailable,
+    ForgeForbidden,
+    ForgeRateLimited,
+    ForgeRejected,
+    ForgeUnauthorized,
+    ForgeUnavailable,
     RepositoryNotFound,
 )
 from graph.events import Retry
 from tests.standins.github import DROPPED, Fault
 from tests.support.polling import until
-from tests.support.trusted_side import TrustedSide, git, open_github
+from tests.support.trusted_side import TrustedSide, git
 
 PULLS = "/pulls"
 TEXT = PullText("Add a file", "It was asked for.")
@@ -39,9 +39,13 @@ def pushed(side: TrustedSide) -> TrustedSide:
     return side
 
 
+def pulls(side: TrustedSide) -> PullRequests:
+    return PullRequests(side.github, "octo/sample", side.events.append)
+
+
 async def opened(side: TrustedSide, **more: Any) -> Pull:
     told: dict[str, Any] = {"base": "main", "head": BRANCH, "text": TEXT, "draft": False}
-    return await open_pull(side.github, "octo/sample", emit=side.events.append, **(told | more))
+    return await pulls(side).open(**(told | more))
 
 
 async def test_it_is_opened_once(pushed: TrustedSide) -> None:
@@ -76,7 +80,7 @@ async def test_a_lost_answer_makes_no_second_one(
 
 async def test_the_answer_lost_again_and_again_is_an_error(pushed: TrustedSide) -> None:
     pushed.forge.fail("POST", PULLS, Fault(502, times=9))
-    with pytest.raises(GitHubUnavailable):
+    with pytest.raises(ForgeUnavailable):
         await opened(pushed)
     assert pushed.forge.calls("POST", PULLS) == 3
 
@@ -107,9 +111,9 @@ async def test_a_repository_without_drafts_gets_a_marked_one(pushed: TrustedSide
     ("more", "error"),
     [
         ({"base": "gone"}, BranchNotFound),
-        ({"head": "agent/not-pushed-1"}, GitHubRejected),
+        ({"head": "agent/not-pushed-1"}, ForgeRejected),
         ({"base": "gone", "draft": True}, BranchNotFound),
-        ({"head": "agent/not-pushed-1", "draft": True}, GitHubRejected),
+        ({"head": "agent/not-pushed-1", "draft": True}, ForgeRejected),
     ],
 )
 async def test_a_branch_that_is_gone_is_told(
@@ -122,18 +126,18 @@ async def test_a_branch_that_is_gone_is_told(
 
 async def test_nothing_to_propose_is_told(pushed: TrustedSide) -> None:
     git(pushed.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}", "main")
-    with pytest.raises(GitHubRejected):
+    with pytest.raises(ForgeRejected):
         await opened(pushed)
 
 
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(401, "Bad credentials"), GitHubUnauthorized),
-        (Fault(403, "Resource not accessible by personal access token"), GitHubForbidden),
+        (Fault(401, "Bad credentials"), ForgeUnauthorized),
+        (Fault(403, "Resource not accessible by personal access token"), ForgeForbidden),
         (Fault(404, "Not Found"), RepositoryNotFound),
-        (Fault(410, "Pull requests are disabled"), GitHubRejected),
-        (Fault(403, headers={"retry-after": "3000"}), GitHubRateLimited),
+        (Fault(410, "Pull requests are disabled"), ForgeRejected),
+        (Fault(403, headers={"retry-after": "3000"}), ForgeRateLimited),
     ],
 )
 async def test_a_refusal_is_not_repeated(
@@ -158,8 +162,10 @@ async def test_a_secondary_limit_is_waited_for(pushed: TrustedSide) -> None:
 async def test_it_is_brought_up_to_date(pushed: TrustedSide) -> None:
     pull = await opened(pushed, draft=True)
     text = PullText("Add two files", "Both were asked for.")
-    done = await update_pull(
-        pushed.github, "octo/sample", pull.number, text, ready=True, emit=pushed.events.append
+    done = await pulls(pushed).update(
+        pull.number,
+        text,
+        ready=True,
     )
     assert done == Pull(pull.number, pull.url, draft=False)
     kept = pushed.hosted.pulls[1]
@@ -171,8 +177,10 @@ async def test_an_update_may_be_repeated(pushed: TrustedSide, fault: Fault) -> N
     pull = await opened(pushed)
     pushed.forge.fail("PATCH", "/pulls/1", fault)
     text = PullText("Other", "Text")
-    await update_pull(
-        pushed.github, "octo/sample", pull.number, text, ready=False, emit=pushed.events.append
+    await pulls(pushed).update(
+        pull.number,
+        text,
+        ready=False,
     )
     assert pushed.hosted.pulls[1].title == "Other"
 
@@ -180,16 +188,20 @@ async def test_an_update_may_be_repeated(pushed: TrustedSide, fault: Fault) -> N
 async def test_a_draft_that_cannot_be_ended_stays_one(pushed: TrustedSide) -> None:
     pull = await opened(pushed, draft=True)
     pushed.forge.fail("POST", "/graphql", Fault(403, "Forbidden"))
-    done = await update_pull(
-        pushed.github, "octo/sample", pull.number, TEXT, ready=True, emit=pushed.events.append
+    done = await pulls(pushed).update(
+        pull.number,
+        TEXT,
+        ready=True,
     )
     assert done.draft
 
 
 async def test_labels_and_reviewers_are_added(pushed: TrustedSide) -> None:
     pull = await opened(pushed)
-    await add_extras(
-        pushed.github, "octo/sample", pull.number, ("bug", "agent"), ("ada",), pushed.events.append
+    await pulls(pushed).add_extras(
+        pull.number,
+        ("bug", "agent"),
+        ("ada",),
     )
     assert pushed.hosted.pulls[1].labels == ["bug", "agent"]
     assert pushed.hosted.pulls[1].reviewers == ["ada"]
@@ -202,13 +214,10 @@ async def test_labels_and_reviewers_never_fail_a_run(pushed: TrustedSide, fault:
     pull = await opened(pushed)
     pushed.forge.fail("POST", "/labels", fault)
     pushed.forge.fail("POST", "/requested_reviewers", fault)
-    await add_extras(
-        pushed.github,
-        "octo/sample",
+    await pulls(pushed).add_extras(
         pull.number,
         ("bug",),
         ("ada", "octo/team"),
-        pushed.events.append,
     )
     assert pushed.hosted.pulls[1].labels == []
 
@@ -228,13 +237,17 @@ async def test_a_lost_answer_to_an_extra_is_asked_for_again(
     pull = await opened(pushed, draft=True)
     for path in ("/labels", "/requested_reviewers", "/graphql"):
         pushed.forge.fail("POST", path, fault)
-    left = await add_extras(
-        pushed.github, "octo/sample", pull.number, ("bug",), ("ada",), pushed.events.append
+    left = await pulls(pushed).add_extras(
+        pull.number,
+        ("bug",),
+        ("ada",),
     )
     hosted = pushed.hosted.pulls[1]
     assert (left, hosted.labels, hosted.reviewers) == ((), ["bug"], ["ada"])
-    done = await update_pull(
-        pushed.github, "octo/sample", pull.number, TEXT, ready=True, emit=pushed.events.append
+    done = await pulls(pushed).update(
+        pull.number,
+        TEXT,
+        ready=True,
     )
     assert not done.draft
     told = [event.what for event in pushed.events if isinstance(event, Retry)]
@@ -251,12 +264,3 @@ async def test_a_write_under_way_is_finished_when_the_run_is_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(pushed.hosted.pulls) == 1
-
-
-async def test_writes_keep_their_distance(pushed: TrustedSide) -> None:
-    github = open_github(pushed.forge, seconds_between_writes=0.3)
-    pull = await github.create_pull("octo/sample", "main", BRANCH, TEXT, draft=False)
-    started = time.monotonic()
-    await github.add_labels("octo/sample", pull.number, ("x",))
-    assert time.monotonic() - started >= 0.2
-    await github.close()

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
-from forge.automation.branch_filter import takes_branch, words
+from forge.core.forge import Target
+from forge.github.branch_filter import takes_branch, words
 
-MAX_FILE: Final = 64 * 1024
 _MAX_NAMES: Final = 8
 _OPENED: Final = frozenset(
     ("opened", "synchronize", "edited", "ready_for_review", "labeled", "review_requested")
@@ -21,32 +20,22 @@ _ALL_SECRETS: Final = re.compile(
 _UNKNOWN: Final = "cannot be read: it may run, with rights that cannot be seen from here"
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where the branch and its pull request go; `fork`: the branch is in a fork of ours."""
-
-    branch: str
-    base_branch: str
-    fork: bool = False
-
-
-def told(content: bytes, target: Target) -> str:
+def explain_workflow(content: bytes | None, target: Target) -> str:
     """What it does, as one sentence without its end; empty where it does nothing."""
-    workflow = _read(content)
+    text = (content or b"").decode("utf-8", "replace")
+    workflow = _read(text) if content is not None else None
     if workflow is None:
         return _UNKNOWN
     starts = list(_starts(workflow.get("on"), target))
     if not starts:
         return ""
-    return "; ".join([*starts, *_rights(workflow, content.decode("utf-8", "replace"))])
+    return "; ".join([*starts, *_rights(workflow, text)])
 
 
-def _read(content: bytes) -> Mapping[str, Any] | None:
+def _read(text: str) -> Mapping[str, Any] | None:
     """The workflow as strings, lists and mappings alone: no value is made, no key is merged in."""
-    if len(content) > MAX_FILE:
-        return None
     try:
-        read = yaml.BaseLoader(content.decode("utf-8", "replace")).get_single_data()
+        read = yaml.BaseLoader(text).get_single_data()
     except (yaml.YAMLError, RecursionError):
         return None
     return read if isinstance(read, dict) else None

@@ -1,1 +1,0 @@
-"""The repository's own automation: workflows that a push or pull request starts."""

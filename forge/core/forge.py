@@ -1,0 +1,163 @@
+"""What a forge is to all other folders. One of them, such as `forge.github`, implements it."""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from pydantic import SecretStr
+
+from graph import Emit, RetryPolicy, unheard
+from graph.errors import ForgeUnauthorized, PushRejected
+
+ONCE = RetryPolicy(attempts=1)
+
+
+@dataclass(frozen=True)
+class GitAccess:
+    """How git reaches the forge: `web` is `https://HOST`, below which all repositories lie.
+
+    git signs in as `user` with the token as password.
+    """
+
+    web: str
+    token: SecretStr | None
+    user: str
+
+
+@dataclass(frozen=True)
+class RepositoryFacts:
+    """What the forge says of a repository to whoever holds the token."""
+
+    number: int
+    """Its own for as long as it exists, whatever its name is."""
+    full_name: str
+    default_branch: str
+    archived: bool
+    private: bool
+    push: bool
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request."""
+
+    number: int
+    url: str
+    draft: bool
+
+
+@dataclass(frozen=True)
+class PullText:
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the branch and its pull request go; `fork`: the branch is in a fork of ours."""
+
+    branch: str
+    base_branch: str
+    fork: bool = False
+
+
+class Forge(Protocol):
+    """One account's view of a forge. `full_name` is `OWNER/NAME`.
+
+    Reads are repeated, and raise an error of `graph.errors`. Writes are made once, and also raise
+    TransientError or Unprocessable where their caller can go on: see `forge.publish`.
+    """
+
+    name: str
+    """As people know it."""
+    token_setting: str
+    """The setting that holds the token."""
+    access: GitAccess
+    retry_policy: RetryPolicy
+    workflows: str
+    """The file or folder that says what the forge runs for a push or a pull request."""
+    templates: tuple[str, ...]
+    """Where a template of a pull request may lie; the first that is there counts."""
+
+    async def open(self) -> None:
+        """Import what is slow to import, ahead of its first use."""
+        ...
+
+    def patient(self, deadline: float) -> Self:
+        """The same account, which waits as it is asked to until `deadline`, in Unix seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+    async def probe(self) -> str:
+        """`ok`, or the code of the error that a call meets. Changes nothing, waits for nothing."""
+        ...
+
+    async def author(self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None) -> str:
+        """`Name <email>` that the forge links to the token's account; asked once."""
+        ...
+
+    async def repository(
+        self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+    ) -> RepositoryFacts:
+        """The repository, under its present name. Raises RepositoryNotFound, ForgeError."""
+        ...
+
+    async def find_pull(
+        self, full_name: str, base: str, head: str, emit: Emit = unheard
+    ) -> Pull | None:
+        """The open pull request from `head`, a branch or a fork's `OWNER:BRANCH`, to `base`."""
+        ...
+
+    async def create_pull(
+        self, full_name: str, base: str, head: str, text: PullText, *, draft: bool
+    ) -> Pull:
+        """Open a pull request."""
+        ...
+
+    async def edit_pull(self, full_name: str, number: int, text: PullText) -> Pull:
+        """Replace a pull request's title and body."""
+        ...
+
+    async def mark_ready(self, full_name: str, number: int) -> None:
+        """Take a pull request out of its draft state."""
+        ...
+
+    async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
+        """Add labels to a pull request; those that are new are made."""
+        ...
+
+    async def request_reviewers(
+        self, full_name: str, number: int, reviewers: tuple[str, ...]
+    ) -> None:
+        """Ask people, and teams named `ORG/TEAM`, for a review."""
+        ...
+
+    async def create_fork(self, full_name: str) -> str:
+        """Ask for the account's fork, and get the full name of a new one or the one it has."""
+        ...
+
+    async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
+        """Make a branch at a commit."""
+        ...
+
+    def explain_push_rejection(self, full_name: str, reason: str, said: str) -> PushRejected:
+        """The error of a rejected ref: `reason` is git's word, `said` what the forge printed."""
+        ...
+
+    def explain_workflow(self, content: bytes | None, target: Target) -> str:
+        """What one file of `workflows` does with a publication, as one sentence without its end.
+
+        Empty where it does nothing. `content` is None where it is too large to be read.
+        """
+        ...
+
+
+def check_token(forge: Forge, full_name: str, *, hint: str) -> None:
+    """Raise ForgeUnauthorized where no token is set."""
+    if forge.access.token is None:
+        raise ForgeUnauthorized(
+            f"There is no {forge.name} token, so {full_name} could not be pushed to.",
+            f"Set {forge.token_setting}, {hint}.",
+        )

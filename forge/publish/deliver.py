@@ -1,0 +1,111 @@
+"""The way of one change to the forge: the branch, there or in a fork, and the pull request."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from forge.core.forge import Forge, Pull, PullText
+from forge.core.repository_address import RepoAddress, parse
+from forge.git.environment import run_objects
+from forge.git.push import branch_head, push
+from forge.publish.fork import begin_branch, find_or_create_fork
+from forge.publish.pull_requests import PullRequests
+from forge.publish.steps import PublishSteps
+from graph import Emit, PullRequest
+
+_REJECTED: Final = "{} did not take the {} that were asked for."
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One publication to one repository; `forks`: may go by a fork where it is public."""
+
+    steps: PublishSteps
+    forge: Forge
+    forks: bool
+    emit: Emit
+
+    async def deliver(
+        self, target: RepoAddress, text: PullText, message: str, author: str
+    ) -> PullRequest:
+        """Commit, push, open or update; what the record says is done is not done again."""
+        steps, publication = self.steps, self.steps.publication
+        await self._push(target, message, author)
+        digest = _digest(steps.record.commit, text, publication.draft)
+        opened_text = steps.record.opened_text
+        pull = await self._open_or_update(text, new=opened_text in ("", digest))
+        await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
+        await self._add_extras(pull, text)
+        return PullRequest(
+            url=pull.url,
+            number=pull.number,
+            branch=publication.branch,
+            draft=pull.draft,
+            created=steps.record.opened_text == digest,
+        )
+
+    async def choose_target(self) -> RepoAddress:
+        """Where the branch goes; a fork is made where it is one."""
+        record, full_name = self.steps.record, self.steps.publication.base.full_name
+        if self.forks and not record.fork and not record.pushed:
+            facts = await self.forge.repository(full_name, self.emit)
+            if not facts.push and not facts.private:
+                fork = await find_or_create_fork(self.forge, full_name, self.emit)
+                await self.steps.keep(fork=fork)
+        web, name = self.forge.access.web, self.steps.record.fork or full_name
+        return parse(f"{web}/{name}", web, allow_local=False)
+
+    async def _push(self, target: RepoAddress, message: str, author: str) -> None:
+        steps, branch = self.steps, self.steps.publication.branch
+        git, base = steps.git, steps.publication.base
+        if steps.needs_branch_head:
+            policy = self.forge.retry_policy
+            await steps.note_branch_head(await branch_head(git, target, branch, self.emit, policy))
+        await steps.make_commit(message, author)
+        if not steps.record.maybe_pushed:
+            return
+        if steps.record.fork and not steps.record.pushed:
+            await begin_branch(self.forge, git, target, branch, base.sha, self.emit)
+        await push(
+            git,
+            target,
+            branch,
+            steps.record.commit,
+            git_dir=str(steps.run.git_of(base)),
+            objects=run_objects(str(steps.run.objects)),
+            forge=self.forge,
+            emit=self.emit,
+        )
+        await steps.keep(pushed=steps.record.commit)
+
+    async def _open_or_update(self, text: PullText, *, new: bool) -> Pull:
+        """The run's pull request: opened where it is new, or brought up to date as it stands."""
+        publication, owner = self.steps.publication, self.steps.record.fork.partition("/")[0]
+        head = f"{owner}:{publication.branch}" if owner else publication.branch
+        pull = await self._pulls.open(publication.base.branch, head, text, draft=publication.draft)
+        if new:
+            return pull
+        await self.steps.keep(rejected_extras=())
+        return await self._pulls.update(pull.number, text, ready=not publication.draft)
+
+    async def _add_extras(self, pull: Pull, text: PullText) -> None:
+        """Labels and reviewers never fail a run; the pull request says which are missing."""
+        steps, publication = self.steps, self.steps.publication
+        rejected = await self._pulls.add_extras(
+            pull.number, publication.labels, publication.reviewers
+        )
+        if rejected == steps.record.rejected_extras:
+            return
+        note = _REJECTED.format(self.forge.name, " and ".join(rejected))
+        body = f"{text.body}\n\n{note}" if rejected else text.body
+        if await self._pulls.try_edit(pull.number, PullText(text.title, body)):
+            await steps.keep(rejected_extras=rejected)
+
+    @property
+    def _pulls(self) -> PullRequests:
+        return PullRequests(self.forge, self.steps.publication.base.full_name, self.emit)
+
+
+def _digest(commit: str, text: PullText, draft: bool) -> str:
+    """What a pull request tells, so that the same again is known."""
+    return hashlib.sha256(repr((commit, text.title, text.body, draft)).encode()).hexdigest()
