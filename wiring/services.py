@@ -61,11 +61,7 @@ def make_services(
     from sandbox.environments import SandboxEnvironments
 
     settings = configuration.settings
-    common: dict[str, Any] = {
-        "runs": runs,
-        "forge": forge,
-        "kept": kept_bases,
-    }
+    common: dict[str, Any] = {"runs": runs, "forge": forge, "kept": kept_bases}
     checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
     environments = SandboxEnvironments(sandboxes=sandboxes, networked=bool(settings.setup_hosts))
     return Services(
