@@ -14,18 +14,22 @@ from graph.errors import CodingAgentError, RequestError
 
 def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     """Do the work and leave with the exit code that it returns."""
+    raise typer.Exit(exit_code_of(work))
+
+
+def exit_code_of(work: Coroutine[Any, Any, int]) -> int:
+    """Do the work; its exit code. Leaves with an error in words where it fails."""
     try:
-        code = asyncio.run(work)
+        return asyncio.run(work)
     except (CodingAgentError, ServerError) as error:
         wrong_usage = isinstance(error, RequestError) or getattr(error, "status", None) == 422
         fail(f"{error.message}\n{error.hint}", code=USAGE if wrong_usage else FAILED)
     except (asyncio.CancelledError, KeyboardInterrupt):
-        code = CANCELLED
+        return CANCELLED
     except BrokenPipeError:  # nobody reads on, as behind `head`: typer leaves without a word
         raise
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), code=FAILED)
-    raise typer.Exit(code)
 
 
 def fail(text: str, *, code: int) -> NoReturn:

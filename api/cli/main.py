@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -104,12 +105,16 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
         settings.check_bind(host)
     except SettingsError as error:
         _fail(error)
+    from api.cli.exit_handling import exit_code_of
+    from api.cli.serve_command import try_to_serve
     from api.http.server import make_server
     from wiring import create_local_app, start_log
 
     start_log(settings)
+    exit_code_of(try_to_serve(settings, host, port))
     server = make_server(create_local_app(settings), host=host, port=port)
-    server.run()
+    with suppress(SystemExit):  # with a code that is a run's own, where it cannot start
+        server.run()
     if not server.started:
         raise typer.Exit(FAILED)
 

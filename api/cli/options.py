@@ -6,17 +6,28 @@ from typing import Annotated, Any
 import typer
 
 
+def _check_text(value: Any) -> Any:
+    """Words of the command line are bytes; ours go on as text."""
+    for text in value if isinstance(value, list) else [value]:
+        try:
+            str(text).encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter("is not UTF-8 text") from None
+    return value
+
+
 def _shown(metavar: str, text: str) -> Any:
     """An option named like its parameter."""
-    return typer.Option(metavar=metavar, help=text, show_default=False)
+    return typer.Option(metavar=metavar, help=text, show_default=False, callback=_check_text)
 
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
-Prompt = Annotated[
-    str,
-    typer.Argument(metavar="PROMPT", help="What should change; '-' reads it.", show_default=False),
-]
-Text = Annotated[str, typer.Argument(metavar="TEXT", help="What to say.", show_default=False)]
+def _argument(metavar: str, text: str) -> Any:
+    return typer.Argument(metavar=metavar, help=text, show_default=False, callback=_check_text)
+
+
+RunId = Annotated[str, _argument("RUN", "The run's id.")]
+Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads it.")]
+Text = Annotated[str, _argument("TEXT", "What to say.")]
 Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a git checkout's path.")]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
@@ -31,11 +42,21 @@ Draft = Annotated[bool, typer.Option("--draft", help="Open the pull request as a
 Title = Annotated[str | None, _shown("TEXT", "Title of the pull request.")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="NAME", help="Label of the pull request; repeatable."),
+    typer.Option(
+        "--label",
+        metavar="NAME",
+        help="Label of the pull request; repeatable.",
+        callback=_check_text,
+    ),
 ]
 Reviewers = Annotated[
     list[str] | None,
-    typer.Option("--reviewer", metavar="LOGIN", help="Reviewer to ask for; repeatable."),
+    typer.Option(
+        "--reviewer",
+        metavar="LOGIN",
+        help="Reviewer to ask for; repeatable.",
+        callback=_check_text,
+    ),
 ]
 Allow = Annotated[list[str] | None, _shown("RULE", "A rule of the gate that may pass; repeatable.")]
 MaxCost = Annotated[

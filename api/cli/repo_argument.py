@@ -1,12 +1,16 @@
 """What `--repo` names: a repository's address, or a git checkout on this machine."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+_FULL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+/?")
 
 
 @dataclass(frozen=True)
 class RepoArgument:
-    """`address` is a URL, or the absolute path of a checkout's top folder when `local`."""
+    """`address` is a URL, OWNER/REPO, or the absolute path of a checkout when it is `local`."""
 
     address: str
     local: bool
@@ -17,10 +21,13 @@ def resolve_repo(text: str) -> RepoArgument:
     if "://" in text:
         return RepoArgument(text, local=False)
     path = Path(text).expanduser().resolve()
+    if not path.exists() and _FULL_NAME.fullmatch(text):
+        return RepoArgument(text, local=False)
     if not path.is_dir():
         raise ValueError(
             f"{text!r} is no folder of this machine. "
-            "Give a checkout's path or an address such as https://github.com/OWNER/REPO."
+            "Give a checkout's path, an address such as https://github.com/OWNER/REPO, "
+            "or OWNER/REPO alone."
         )
     for folder in (path, *path.parents):
         if (folder / ".git").exists():

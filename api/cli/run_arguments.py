@@ -39,7 +39,7 @@ def run_order(
         raise _wrong("--output", f"there is no folder {str(output.parent)!r}")
     if not math.isfinite(asked.get("max_cost_usd") or 0.0):
         raise _wrong("--max-cost", "takes an amount of US dollars")
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _standard_input() if prompt == "-" else prompt
     if not text.strip():
         raise _wrong("PROMPT", "is empty; say in a sentence what should change")
     given = {
@@ -51,6 +51,13 @@ def run_order(
     base = given.get("base_branch") or "HEAD"
     note = f"Starts from {base} of {place.address}; uncommitted changes are not included."
     return RunOrder(request, note if place.local else "", output)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise _wrong("PROMPT", "is not UTF-8 text") from None
 
 
 def _wrong(option: str, message: str) -> typer.BadParameter:

@@ -10,6 +10,7 @@ from graph.errors import InvalidRepoUrl
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,99}")
+_FULL_NAME = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+/?")
 _LOCAL = re.compile(r"(/|\.{1,2}(/|$)|~/)[^\x00-\x1f\x7f]*")
 _MAX_LENGTH = 4096
 _SHOWN = 200
@@ -34,10 +35,14 @@ class RepoAddress:
 
 
 def parse(repo_url: str, web: str, *, allow_local: bool) -> RepoAddress:
-    """The repository that `repo_url` names below `web`, or here. Raises InvalidRepoUrl."""
+    """The repository that `repo_url` names below `web`, or here. Raises InvalidRepoUrl.
+
+    OWNER/REPO alone is below `web`; one closing slash is left out.
+    """
     if allow_local and _LOCAL.fullmatch(repo_url) and len(repo_url) <= _MAX_LENGTH:
         return _local(repo_url)
-    prefix, path = repo_url[: len(web) + 1], repo_url[len(web) + 1 :]
+    whole = f"{web}/{repo_url}" if _FULL_NAME.fullmatch(repo_url) else repo_url
+    prefix, path = whole[: len(web) + 1], whole[len(web) + 1 :].removesuffix("/")
     if prefix.lower() != f"{web}/".lower():
         raise InvalidRepoUrl(f"{_shown(repo_url)} is not below {web}.", _hint(web, allow_local))
     owner, slash, name = path.partition("/")

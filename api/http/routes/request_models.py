@@ -100,7 +100,7 @@ class CodeRequest(RequestModel):
     )
 
     repo_url: RepoUrl = Field(
-        description="`OWNER/REPO` below the configured address, with an optional `.git`."
+        description="Address of a repository below the configured one, or `OWNER/REPO` alone."
     )
     prompt: Prompt = Field(description="What should change, in plain words.")
     base_branch: Branch | None = Field(

@@ -71,6 +71,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["run"], "Missing argument"),
         (["run", "x"], "--repo"),
         (["run", "x", "--repo", "no/such/folder"], "is no folder of this machine"),
+        (["run", "x", "--repo", "./no/folder"], "or OWNER/REPO"),
         (["run", "x", "--repo", "."], "is no git checkout"),
         (["run", " ", "--repo", URL], "is empty"),
         (["run", "x", "--repo", URL, "--max-cost", "-1"], "--max-cost"),
@@ -91,6 +92,34 @@ async def test_wrong_usage_ends_with_2(words: list[str], said: str, tmp_path: Pa
     assert ended.code == 2
     assert said in " ".join(ended.err.split())
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [b"run", b"caf\xe9", b"--repo", b"o/r"],
+        [b"run", b"x", b"--repo", b"o/r\xff"],
+        [b"run", b"x", b"--repo", b"o/r", b"--title", b"\xff"],
+        [b"run", b"x", b"--repo", b"o/r", b"--label", b"a", b"--label", b"\xff"],
+        [b"run", b"-", b"--repo", b"o/r"],
+        [b"message", b"01k9zq4c8e7m2v5x3w1t6b0n9d", b"\xff"],
+        [b"approve", b"01k9zq4c8e7m2v5x3w1t6b0n9d", b"--revise", b"\xff"],
+        [b"show", b"\xff"],
+    ],
+)
+async def test_text_that_is_not_utf_8_ends_with_2(words: list[bytes], tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *map(str.encode, COMMAND),
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(tmp_path, {}),
+        cwd=tmp_path,
+    )
+    _, err = await process.communicate(b"caf\xe9\n")
+    assert process.returncode == 2
+    assert "is not UTF-8 text" in " ".join(err.decode().split())
 
 
 async def test_settings_that_do_not_fit_end_with_2(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -129,6 +130,28 @@ async def test_serve_answers_and_leaves_on_a_signal(tmp_path: Path) -> None:
         here.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(15):
             await here.process.wait()
+
+
+async def test_serve_says_why_it_cannot_open_its_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    places = [tmp_path / "file" / "data", Path("/proc/data"), tmp_path / "odd"]
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "runs.db").write_bytes(b"no database" * 100)
+    for place in places:
+        env = {"CODING_AGENT_DATA_DIR": str(place)}
+        ended = await command("serve", "--port", "0", home=tmp_path, env=env)
+        assert ended.code == 1, place
+        assert "Error: " in ended.err
+        assert "Traceback" not in ended.err
+
+
+async def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = await command("serve", "--port", str(port), home=tmp_path)
+    assert ended.code == 1
+    assert f"Error: The server cannot listen on port {port} of 127.0.0.1" in ended.err
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])

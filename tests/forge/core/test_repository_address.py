@@ -21,6 +21,11 @@ WEB = "https://github.com"
         (f"{WEB}/octo_corp/.github", "octo_corp/.github"),
         (f"{WEB}/a/b.c_d-e", "a/b.c_d-e"),
         ("HTTPS://GitHub.com/Octocat/Hello", "Octocat/Hello"),
+        (f"{WEB}/octocat/hello/", "octocat/hello"),
+        (f"{WEB}/octocat/hello.git/", "octocat/hello"),
+        ("octocat/hello", "octocat/hello"),
+        ("octocat/hello.git", "octocat/hello"),
+        ("octocat/hello/", "octocat/hello"),
     ],
 )
 def test_a_repository_is_named_by_owner_and_name(text: str, full_name: str) -> None:
@@ -35,7 +40,13 @@ def test_a_repository_is_named_by_owner_and_name(text: str, full_name: str) -> N
     "text",
     [
         "",
-        "octocat/hello",
+        "octocat",
+        "octocat/",
+        "/hello",
+        "octocat//hello",
+        "octocat/hello//",
+        "octocat/..",
+        "-octocat/hello",
         "github.com/octocat/hello",
         "http://github.com/octocat/hello",
         "git://github.com/octocat/hello",
@@ -52,7 +63,7 @@ def test_a_repository_is_named_by_owner_and_name(text: str, full_name: str) -> N
         f"{WEB}//octocat/hello",
         f"{WEB}/octocat",
         f"{WEB}/octocat/",
-        f"{WEB}/octocat/hello/",
+        f"{WEB}/octocat/hello//",
         f"{WEB}/octocat/hello/tree/main",
         f"{WEB}/octocat/hello?x=1",
         f"{WEB}/octocat/hello#x",
@@ -89,7 +100,7 @@ def test_a_password_in_an_address_is_not_told() -> None:
 
 @given(st.text())
 def test_whatever_passes_is_below_the_address(text: str) -> None:
-    for candidate in (text, f"{WEB}/{text}", f"{WEB}/a/{text}"):
+    for candidate in (text, f"{WEB}/{text}", f"{WEB}/a/{text}", f"a/{text}"):
         try:
             address = parse(candidate, WEB, allow_local=False)
         except InvalidRepoUrl:
@@ -135,7 +146,7 @@ def test_a_path_is_a_checkout_where_those_are_allowed(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/srv/x\x00", "/srv/x\ny", "srv/x", "x", "-x", "file:///x", "~root"]
+    "text", ["/srv/x\x00", "/srv/x\ny", "srv/x/y", "x", "-x", "file:///x", "~root"]
 )
 def test_an_odd_path_is_refused_even_then(text: str) -> None:
     with pytest.raises(InvalidRepoUrl, match="below"):
