@@ -43,6 +43,7 @@ def demo_settings(
         "data_dir": data_dir,
         "github_api_url": github_api_url,
         "github_token": SecretStr(github_token),
+        "setup_hosts": (),  # a demo needs no network
     }
     return _with(settings, (*_MACHINE, *_CLAUDE), own)
 
@@ -50,7 +51,7 @@ def demo_settings(
 def replayed(settings: Settings, base_url: str) -> Settings:
     """These settings with the replayed Claude; no key of the user's reaches it."""
     own = {"anthropic_base_url": base_url, "anthropic_api_key": SecretStr("replayed-claude")}
-    kept = (*_MACHINE, "data_dir", "github_api_url", "github_token")
+    kept = (*_MACHINE, "data_dir", "github_api_url", "github_token", "setup_hosts")
     return _with(settings, kept, own)
 
 

@@ -17,6 +17,7 @@ from runs import RunService
 from runs.sqlite import SqliteStore
 from sandbox import CommandMetrics, Sandboxes, Wanted, choose, examine
 from sandbox.backends.docker import docker_environment
+from sandbox.egress import resolve_hosts
 from sandbox.selftest import TrialResult
 from sandbox.setup import networked_set_up
 from sandbox.tree import LocalWorkspaces
@@ -94,6 +95,7 @@ class Machine:
             workspaces=self.workspaces,
             forge=self.forge,
             kept_bases=self.kept_bases,
+            networked=bool(self.settings.hosts_of_setup),
             allow_local=True,
         )
         return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))
@@ -120,7 +122,7 @@ class Machine:
             return await examine(self.settings.sandbox, self._wanted)
         from sandbox.selftest import try_modal
 
-        return await try_modal(self._modal_client, hosts=self.settings.setup_hosts)
+        return await try_modal(self._modal_client, hosts=self.settings.setup_hosts or ())
 
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
@@ -154,15 +156,14 @@ class Machine:
             return await self._on_modal()
         backend = await choose(self.settings.sandbox, self._wanted)
         metrics = self.sandbox_counts
-        set_up = networked_set_up(
-            backend, self.settings.setup_hosts, self.settings.data_dir, metrics
-        )
+        hosts = await resolve_hosts(self.settings.hosts_of_setup)
+        set_up = networked_set_up(backend, hosts, self.settings.data_dir, metrics)
         return LocalSandboxes(runs=self.runs, backend=backend, metrics=metrics, set_up=set_up)
 
     async def _on_modal(self) -> Sandboxes:
         from sandbox.backends.modal import ModalSandboxes
 
-        client, hosts = self._modal_client, self.settings.setup_hosts
+        client, hosts = self._modal_client, self.settings.setup_hosts or ()
         await client.reach()
         return ModalSandboxes(
             runs=self.runs, client=client, setup_hosts=hosts, metrics=self.sandbox_counts

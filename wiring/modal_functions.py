@@ -151,6 +151,7 @@ def _make_services(
         sandboxes=sandboxes,
         workspaces=workspaces,
         forge=forge,
+        networked=bool(deployment.settings.setup_hosts),
     )
 
 

@@ -104,7 +104,7 @@ class ModalPlatform:
         return ModalSandboxes(
             runs=runs,
             client=self.configuration.modal_client(APP_NAME),
-            setup_hosts=self.configuration.settings.setup_hosts,
+            setup_hosts=self.configuration.settings.setup_hosts or (),
         )
 
     async def _end_orphans(self, active: Collection[str]) -> None:

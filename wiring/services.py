@@ -48,12 +48,14 @@ def make_services(
     sandboxes: Sandboxes,
     workspaces: Workspaces,
     forge: Forge,
+    networked: bool,
     kept_bases: KeptBases | None = None,
     allow_local: bool = False,
 ) -> Services:
     """All services; `role` gives each role, which is played here or elsewhere.
 
-    `kept_bases` and `allow_local` (checkouts as repositories) go with a disk of one's own.
+    `networked`: set-up reaches hosts. `kept_bases` and `allow_local` (checkouts as repositories) go
+    with a disk of one's own.
     """
     from forge.base import GitRepositories
     from forge.publish import ForgePublisher
@@ -63,7 +65,9 @@ def make_services(
     settings = configuration.settings
     common: dict[str, Any] = {"runs": runs, "forge": forge, "kept": kept_bases}
     checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
-    environments = SandboxEnvironments(sandboxes=sandboxes, networked=bool(settings.setup_hosts))
+    environments = SandboxEnvironments(
+        sandboxes=sandboxes, networked=networked, timeout_s=settings.setup_timeout_s
+    )
     return Services(
         **{str(name): role(name) for name in ROLE_NAMES},
         repositories=GitRepositories(

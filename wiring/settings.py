@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -24,8 +25,13 @@ from graph import ROLE_NAMES, AllowName, RoleName, describe_faults
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import listed
 from wiring.setting_types.credential import Credential
-from wiring.setting_types.host_names import HostNames, ServedHosts
+from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.repo_rules import RepoRules
+from wiring.setting_types.setup_variables import (
+    SetupVariable,
+    SetupVariables,
+    names_of_variables,
+)
 
 APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
@@ -163,7 +169,11 @@ class Settings(_RoleSettings):
     command_disk_mb: Positive = 2048
     network: Literal["none"] = "none"
     """No other value was ever safe, and none is taken."""
-    setup_hosts: HostNames = ()
+    setup_hosts: HostNames | None = None
+    """None: not said, which is `auto` on this machine and for itself, and `none` elsewhere."""
+    setup_timeout_s: Positive = 900
+    setup_secrets: SetupVariables = ()
+    images: Names = ()
 
     model: ModelName = DEFAULT_MODEL
     models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
@@ -193,7 +203,12 @@ class Settings(_RoleSettings):
     def secrets(self) -> tuple[SecretStr | None, ...]:
         """What must not show in a log."""
         own = (self.anthropic_api_key, self.github_token, self.api_key)
-        return (*own, self.otel_exporter_otlp_headers, *(key.key for key in self.api_keys))
+        return (
+            *own,
+            self.otel_exporter_otlp_headers,
+            *(key.key for key in self.api_keys),
+            *(secret.value for secret in self.setup_secrets),
+        )
 
     @property
     def role_models(self) -> dict[RoleName, str]:
@@ -213,9 +228,24 @@ class Settings(_RoleSettings):
         """Whether `OWNER/REPO` may be worked on, by this key or (None) by any."""
         return not self.repos or any(rule.allows(full_name, key_name) for rule in self.repos)
 
-    def check_bind(self, host: str) -> None:
-        """Raises SettingsError where serving on `host` would let strangers in."""
-        if is_loopback(host) or not self.missing_in_public:
+    @property
+    def hosts_of_setup(self) -> tuple[str, ...]:
+        """What set-up reaches on this machine."""
+        return (AUTO,) if self.setup_hosts is None else self.setup_hosts
+
+    def served_on(self, host: str) -> "Settings":
+        """The settings of a service there: one that others reach has no network of itself.
+
+        Raises SettingsError where serving on `host` would let strangers in.
+        """
+        if is_loopback(host):
+            return self
+        self._check_public(host)
+        closed = {"setup_hosts": self.setup_hosts or ()}
+        return self.model_copy(update=closed)
+
+    def _check_public(self, host: str) -> None:
+        if not self.missing_in_public:
             return
         fix = "\n".join(f"  {command}" for command in self.missing_in_public.values())
         raise SettingsError(
@@ -228,16 +258,32 @@ class Settings(_RoleSettings):
 def load_settings() -> Settings:
     """Read environment and env file, once; secrets are then no longer in the environment."""
     settings = read_settings(_env_file())
-    for field in _SECRETS:
-        os.environ.pop(_variable(field), None)
+    names = [*map(_variable, _SECRETS), *(secret.name for secret in settings.setup_secrets)]
+    settings = settings.model_copy(update={"setup_secrets": _with_values(settings.setup_secrets)})
+    for name in names:
+        os.environ.pop(name, None)
     return settings
+
+
+def _with_values(secrets: tuple[SetupVariable, ...]) -> tuple[SetupVariable, ...]:
+    """The variables with what the service's environment has; set-up says which one lacks."""
+    return tuple(
+        replace(secret, value=SecretStr(os.environ[secret.name]))
+        if secret.name in os.environ
+        else secret
+        for secret in secrets
+    )
 
 
 def deployed_environment(function: str) -> dict[str, str | None]:
     """The settings that a function of Modal gets: all that are no secrets, and its own secrets."""
     withheld = {*_MACHINE_ONLY, *_SECRETS} - {*_SECRETS_OF.get(function, ())}
     names = (_variable(field) for field in Settings.model_fields if field not in withheld)
-    return {name: os.environ.get(name, "") for name in names}
+    given: dict[str, str | None] = {name: os.environ.get(name, "") for name in names}
+    if function == "run":  # where set-up is begun
+        wanted = names_of_variables(os.environ.get(_variable("setup_secrets"), ""))
+        given |= {name: os.environ.get(name, "") for name in wanted}
+    return given
 
 
 def read_settings(env_file: Path | None) -> Settings:

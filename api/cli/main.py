@@ -102,7 +102,7 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
 
     settings = _settings(None)
     try:
-        settings.check_bind(host)
+        settings = settings.served_on(host)
     except SettingsError as error:
         _fail(error)
     from api.cli.exit_handling import exit_code_of

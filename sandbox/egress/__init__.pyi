@@ -1,1 +1,2 @@
+from .suggest_hosts import resolve_hosts as resolve_hosts
 from .suggest_hosts import try_hosts as try_hosts

@@ -27,6 +27,7 @@ QUESTIONS: Final = (
 )
 _URL: Final = re.compile(r"https://[^\s,|]+")
 _PATIENCE_S: Final = 10.0
+AUTO: Final = "auto"
 
 
 async def proposed_hosts(questions: Iterable[tuple[str, ...]] = QUESTIONS) -> tuple[str, ...]:
@@ -34,6 +35,14 @@ async def proposed_hosts(questions: Iterable[tuple[str, ...]] = QUESTIONS) -> tu
     answers = await asyncio.gather(*map(_ask, questions))
     names = {_host(url): None for answer in answers for url in _URL.findall(answer)}
     return tuple(await asyncio.gather(*map(_proposed, filter(None, names))))
+
+
+async def resolve_hosts(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts that set-up reaches: `auto` stands for what this machine's managers use."""
+    if AUTO not in names:
+        return names
+    named = [name for name in names if name != AUTO]
+    return tuple(dict.fromkeys((*named, *await proposed_hosts())))
 
 
 async def try_hosts(hosts: tuple[str, ...]) -> tuple[bool, str]:

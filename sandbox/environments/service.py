@@ -13,6 +13,7 @@ from graph import (
     commands_of,
     unheard,
 )
+from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.find_setup import find_setup, try_setup
 from sandbox.discovery.read_repository import read_repository
@@ -26,15 +27,26 @@ class SandboxEnvironments(Environments):
     `networked`: set-up reaches package hosts, so that what lock files name can be installed.
     """
 
-    def __init__(self, *, sandboxes: Sandboxes, networked: bool) -> None:
+    def __init__(self, *, sandboxes: Sandboxes, networked: bool, timeout_s: float = 900) -> None:
+        """`timeout_s`: of one set-up; the run's deadline may come before."""
+        self._timeout_s = timeout_s
         self._sandboxes = sandboxes
         self._networked = networked
 
     async def prepare(
         self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
     ) -> Environment:
-        async with asyncio.timeout(deadline - time.time()):
-            return await self._prepare(run_id, base, setup, emit)
+        seconds = min(self._timeout_s, deadline - time.time())
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                return await self._prepare(run_id, base, setup, emit)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+        why = f"Set-up was stopped after {seconds:.0f} s (CODING_AGENT_SETUP_TIMEOUT_S)."
+        if setup:
+            raise SetupFailed(why, "Raise the limit, or let the commands do less.")
+        return Environment(left_out=(LeftOut(what="set-up", why=why),))
 
     async def _prepare(
         self, run_id: str, base: Base, setup: tuple[str, ...], emit: Emit

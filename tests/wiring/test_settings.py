@@ -7,10 +7,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from forge.core.repository_address import is_loopback
 from graph.state import Limits as RunLimits
@@ -320,7 +322,7 @@ def test_a_glob_does_not_reach_over_the_slash() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
 def test_on_loopback_nothing_need_be_set(host: str) -> None:
-    Settings().check_bind(host)
+    Settings().served_on(host)
     assert is_loopback(host)
 
 
@@ -328,13 +330,62 @@ def test_on_loopback_nothing_need_be_set(host: str) -> None:
 def test_elsewhere_keys_and_repositories_must_be_set(host: str) -> None:
     assert not is_loopback(host)
     with pytest.raises(SettingsError) as caught:
-        Settings().check_bind(host)
+        Settings().served_on(host)
     assert "CODING_AGENT_API_KEYS" in str(caught.value)
     assert "CODING_AGENT_REPOS" in str(caught.value)
     keys = parse_api_keys(KEY)
     with pytest.raises(SettingsError, match="CODING_AGENT_REPOS must be set"):
-        Settings(api_keys=keys).check_bind(host)
-    Settings(api_keys=keys, repos=parse_repo_rules("octo/*")).check_bind(host)
+        Settings(api_keys=keys).served_on(host)
+    Settings(api_keys=keys, repos=parse_repo_rules("octo/*")).served_on(host)
+
+
+def test_set_up_reaches_hosts_by_itself_only_where_no_others_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys: dict[str, Any] = {"api_keys": parse_api_keys(KEY), "repos": parse_repo_rules("octo/*")}
+    settings = Settings(**keys)
+    assert settings.hosts_of_setup == settings.served_on("127.0.0.1").hosts_of_setup == ("auto",)
+    assert settings.served_on("0.0.0.0").hosts_of_setup == ()
+    said = Settings(**keys, setup_hosts="auto,a.example:8443")
+    assert said.served_on("0.0.0.0").hosts_of_setup == ("auto", "a.example:8443")
+    monkeypatch.setenv("CODING_AGENT_SETUP_HOSTS", "none")
+    assert read_settings(None).hosts_of_setup == ()
+
+
+def test_variables_of_set_up_leave_the_environment_and_are_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CODING_AGENT_SETUP_SECRETS", "Octo/App=INDEX_TOKEN,octo/b=ABSENT")
+    monkeypatch.setenv("INDEX_TOKEN", "of-the-index")
+    assert deployed_environment("run")["INDEX_TOKEN"] == "of-the-index"
+    assert "INDEX_TOKEN" not in deployed_environment("coder")
+    settings = load_settings()
+    found = [(secret.repo, secret.name, secret.value) for secret in settings.setup_secrets]
+    assert found == [
+        ("octo/app", "INDEX_TOKEN", SecretStr("of-the-index")),
+        ("octo/b", "ABSENT", None),
+    ]
+    assert "INDEX_TOKEN" not in os.environ
+    assert SecretStr("of-the-index") in settings.secrets
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "octo=NAME",
+        "octo/app",
+        "octo/app=PATH",
+        "octo/app=GITHUB_TOKEN",
+        "o/a=LD_PRELOAD",
+        "o/a=A B",
+    ],
+)
+def test_variables_that_set_up_must_not_have_are_refused(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODING_AGENT_SETUP_SECRETS", given)
+    with pytest.raises(SettingsError, match="CODING_AGENT_SETUP_SECRETS"):
+        read_settings(None)
 
 
 FUNCTIONS = (*ROLE_NAMES, "run", "api", "janitor", "try_claude", "try_github")

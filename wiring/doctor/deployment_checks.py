@@ -27,7 +27,7 @@ async def check_deployment(settings: Settings) -> list[Finding]:
     except StoreError as error:
         return [Finding("deployment", held=False, detail=error.message, fix=_DEPLOY)]
     client = Configuration(settings, "").modal_client(APP_NAME)
-    results = await try_modal(client, hosts=settings.setup_hosts)
+    results = await try_modal(client, hosts=settings.setup_hosts or ())
     return [
         *await check_service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),

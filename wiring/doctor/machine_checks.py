@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from graph.errors import CodingAgentError
-from sandbox.egress import try_hosts
+from sandbox.egress import resolve_hosts, try_hosts
 from sandbox.selftest import TrialResult
 from wiring.machine import LocalProbes, Machine
 from wiring.settings import Settings
@@ -79,7 +79,7 @@ async def check_machine(settings: Settings) -> list[Finding]:
     """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
     machine = Machine(settings)
     findings = [python(), await git(), data_dir(settings.data_dir), *await _sandbox(machine)]
-    reached = await try_hosts(settings.setup_hosts)
+    reached = await try_hosts(await resolve_hosts(settings.hosts_of_setup))
     findings.append(Finding("set-up", *reached, fix="Correct CODING_AGENT_SETUP_HOSTS."))
     probes = LocalProbes(machine)
     try:

@@ -16,11 +16,21 @@ _LAST_PORT: Final = 65_535
 _SERVED: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[1-9]\d{{0,4}})?")
 
 
+AUTO: Final = "auto"
+"""What the package managers of the machine use, as they themselves say."""
+
+
 def _host_names(value: object) -> object:
-    """`NAME` or `NAME:PORT` each, separated by commas; no address."""
+    """`NAME` or `NAME:PORT` each, or `auto`, separated by commas; `none` alone; no address."""
     given = listed(value) if isinstance(value, str) else value
     names = [str(name) for name in given] if isinstance(given, list | tuple) else []
+    if names == ["none"]:
+        return ()
     for name in names:
+        if name == AUTO:
+            continue
+        if name == "none":
+            raise ValueError("takes `none` alone")
         found = _HOST.fullmatch(name)
         address = name.replace(".", "").replace(":", "").isdecimal()
         if found is None or address or int(found["port"] or 1) > _LAST_PORT:
