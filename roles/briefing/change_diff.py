@@ -1,38 +1,16 @@
 """The readable diff of a change, as a role is shown it."""
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from roles.briefing.untrusted_text import quote_untrusted
-from sandbox.checks import FileDiff, file_diffs, load_diff
+from sandbox.checks import Diff
 
 _MAX_LISTED: Final = 200
 
 
-@dataclass(frozen=True)
-class ChangeDiff:
+class ChangeDiff(Diff):
     """What a change does, in the order of its files."""
-
-    files: tuple[FileDiff, ...]
-    text: str
-    cut: bool = False
-    """There is more of it than was read."""
-
-    @classmethod
-    def read(cls, text: str, *, cut: bool = False) -> "ChangeDiff":
-        """The diff as git writes it; what stands before the first file belongs to none."""
-        return cls(file_diffs(text), text, cut)
-
-    @classmethod
-    async def load(cls, path: Path) -> "ChangeDiff | None":
-        """The diff that the trusted side wrote; None where it wrote none."""
-        try:
-            return await asyncio.to_thread(_load, path)
-        except FileNotFoundError:
-            return None
 
     def shown(self, most: int) -> str:
         """All of it, or of too much all files by name and of the large ones both ends."""
@@ -53,11 +31,6 @@ class ChangeDiff:
             listed.append("and what follows: the rest of the diff was not read")
         note = "The diff is long; of large files both ends are shown. All files of the change:"
         return "\n".join([note, quote_untrusted("files_changed", "\n".join(listed), most), *kept])
-
-
-def _load(path: Path) -> ChangeDiff:
-    text, cut = load_diff(path)
-    return ChangeDiff.read(text, cut=cut)
 
 
 def _fair_share(sizes: Sequence[int], most: int) -> int:

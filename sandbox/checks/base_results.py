@@ -40,14 +40,7 @@ def baseline_of(runs: Sequence[tuple[Check, CheckRun | None]]) -> Validation:
 
 def _report(check: Check, run: CheckRun) -> CommandReport:
     status: ReportStatus = "passed" if run.passed else "failed" if run.started else "unavailable"
-    return CommandReport(
-        command=check.command,
-        folder=check.folder,
-        exit_code=run.exit_code,
-        status="stopped" if run.limit == "time" else status,
-        duration_ms=run.duration_ms,
-        output=run.output,
-    )
+    return run.report(check, "stopped" if run.limit == "time" else status)
 
 
 class BaseResults:

@@ -1,14 +1,18 @@
 """The diff of a change as the trusted side wrote it, read file by file."""
 
+import asyncio
 import re
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 Status = Literal["added", "deleted", "renamed", "modified"]
 
 _FILE: Final = re.compile(r"^(?=diff --git )", re.MULTILINE)
+_HEAD: Final = re.compile(
+    r"^(rename from|rename to|---|\+\+\+|new file|deleted file) (?!/dev/null$)(.*)$", re.MULTILINE
+)
 _HUNK: Final = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _ESCAPE: Final = re.compile(r'\\([0-7]{3}|[abtnvfr"\\])')
 _ESCAPED: Final = dict(zip("abtnvfr", "\a\b\t\n\v\f\r", strict=True))
@@ -32,56 +36,59 @@ def file_diffs(text: str) -> tuple[FileDiff, ...]:
     return tuple(_file(part) for part in _FILE.split(text) if part.startswith("diff --git "))
 
 
-def load_diff(path: Path) -> tuple[str, bool]:
-    """The text of a diff, and whether there is more of it than was read. Blocks."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return file.read(_MAX_READ), bool(file.read(1))
+@dataclass(frozen=True)
+class Diff:
+    """A whole change as git writes it; `cut`: there is more of it than was read."""
+
+    files: tuple[FileDiff, ...] = ()
+    text: str = ""
+    cut: bool = False
+
+    @classmethod
+    def read(cls, text: str, *, cut: bool = False) -> Self:
+        return cls(file_diffs(text), text, cut)
+
+    @classmethod
+    async def load(cls, path: Path) -> Self | None:
+        """The change that the trusted side wrote there; None where it wrote none."""
+        with suppress(FileNotFoundError):
+            return await asyncio.to_thread(cls._load, path)
+        return None
+
+    @classmethod
+    def _load(cls, path: Path) -> Self:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            return cls.read(file.read(_MAX_READ), cut=bool(file.read(1)))
 
 
 def _file(text: str) -> FileDiff:
-    head, at, hunks = text.partition("\n@@ ")
-    lines = head.split("\n")
-    old, new = _paths(lines)
-    added, removed = _lines(f"@@ {hunks}" if at else "")
-    status: Status = "modified"
-    if any(line.startswith("new file mode") for line in lines):
-        status = "added"
-    elif any(line.startswith("deleted file mode") for line in lines):
-        status = "deleted"
-    elif old != new:
-        status = "renamed"
-    return FileDiff(new, old, status, text, added, removed)
-
-
-def _paths(head: Sequence[str]) -> tuple[str, str]:
-    """The path before and after; that of a new or deleted file twice."""
-    named: dict[str, str] = {}
-    for line in head[1:]:
-        for mark in ("rename from ", "rename to ", "--- ", "+++ "):
-            if line.startswith(mark) and line != f"{mark}/dev/null":
-                named[mark] = _unquoted(line.removeprefix(mark))
-    old = named.get("rename from ") or named.get("--- ", "")[2:]
-    new = named.get("rename to ") or named.get("+++ ", "")[2:]
-    if not old and not new:
-        both = head[0].removeprefix("diff --git ")
-        half = _unquoted(both[: len(both) // 2])
-        old = new = half[2:]
-    return old or new, new or old
+    head, _, hunks = text.partition("\n@@ ")
+    named = {mark: _unquoted(rest) for mark, rest in _HEAD.findall(head)}
+    both = head.partition("\n")[0].removeprefix("diff --git ")
+    unnamed = _unquoted(both[: len(both) // 2])[2:]  # where nothing but the mode differs
+    old = named.get("rename from") or named.get("---", "")[2:]
+    new = named.get("rename to") or named.get("+++", "")[2:]
+    old, new = old or new or unnamed, new or old or unnamed
+    status: Status = "modified" if old == new else "renamed"
+    if "new file" in named or "deleted file" in named:
+        status = "added" if "new file" in named else "deleted"
+    return FileDiff(new, old, status, text, *_lines(f"@@ {hunks}"))
 
 
 def _lines(hunks: str) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...]]:
+    """The added lines with their numbers, and the removed ones."""
     added: list[tuple[int, str]] = []
     removed: list[str] = []
     number = 0
     for line in hunks.split("\n"):
+        sign, rest = line[:1], line[1:]
         if hunk := _HUNK.match(line):
             number = int(hunk[1])
-        elif line.startswith("+"):
-            added.append((number, line[1:]))
-            number += 1
-        elif line.startswith("-"):
-            removed.append(line[1:])
-        elif line.startswith(" "):
+        elif sign == "-":
+            removed.append(rest)
+        elif sign in ("+", " "):
+            if sign == "+":
+                added.append((number, rest))
             number += 1
     return tuple(added), tuple(removed)
 

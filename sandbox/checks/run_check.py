@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from graph import FolderCommand, Value
+from graph import CommandReport, FolderCommand, ReportStatus, Value
 from sandbox.checks.could_start import could_start
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import LimitHit, Sandbox
@@ -35,6 +35,17 @@ class CheckRun(Value):
     @property
     def passed(self) -> bool:
         return self.exit_code == 0
+
+    def report(self, check: FolderCommand, status: ReportStatus) -> CommandReport:
+        """What is told of it."""
+        return CommandReport(
+            command=check.command,
+            folder=check.folder,
+            exit_code=None if status == "unavailable" else self.exit_code,
+            status=status,
+            duration_ms=self.duration_ms,
+            output=self.output,
+        )
 
 
 async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> CheckRun:

@@ -24,9 +24,9 @@ from graph import (
 from graph.errors import SetupFailed
 from sandbox.checks.base_results import BaseResults, baseline_of
 from sandbox.checks.new_failures import Failures, compare_with_base
-from sandbox.checks.run_check import CheckRun, run_check
+from sandbox.checks.parse_diff import Diff
+from sandbox.checks.run_check import run_check
 from sandbox.checks.tamper_findings import (
-    ReadChange,
     base_test_findings,
     hint_findings,
     setup_findings,
@@ -127,7 +127,7 @@ class SandboxChecks(Checks):
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched)
-        read = await ReadChange.load(RunFolder.of(self._runs, run_id), change.step)
+        read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         found = await asyncio.to_thread(hint_findings, read)
         found += setup_findings(read, environment.setup)
         try:
@@ -170,25 +170,14 @@ async def _outcome(
     """Run a check on the change; one that fails is compared with the base."""
     run = await run_check(sandbox, check, deadline)
     if run.passed:
-        return _Outcome(check, _report(check, "passed", run), conclusive=True, silent=not run.ran)
+        return _Outcome(check, run.report(check, "passed"), conclusive=True, silent=not run.ran)
     if run.too_late:
-        return _Outcome(check, _report(check, "unavailable", run), finished=False)
+        return _Outcome(check, run.report(check, "unavailable"), finished=False)
     base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):
-        return _Outcome(check, _report(check, "unavailable", run))
+        return _Outcome(check, run.report(check, "unavailable"))
     failures = compare_with_base(run, base)
-    return _Outcome(check, _report(check, "failed", run), failures, conclusive=run.compared)
-
-
-def _report(check: Check, status: CheckStatus, run: CheckRun) -> CommandReport:
-    return CommandReport(
-        command=check.command,
-        folder=check.folder,
-        exit_code=run.exit_code if status != "unavailable" else None,
-        status=status,
-        duration_ms=run.duration_ms,
-        output=run.output,
-    )
+    return _Outcome(check, run.report(check, "failed"), failures, conclusive=run.compared)
 
 
 def _validation(outcomes: list[_Outcome]) -> Validation:

@@ -4,14 +4,14 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from graph import Check, FolderCommand, RunFolder, Severity, ValidationFinding
+from graph import Check, FolderCommand, Severity, ValidationFinding
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import compare_with_base
-from sandbox.checks.parse_diff import FileDiff, file_diffs, load_diff
+from sandbox.checks.parse_diff import Diff
 from sandbox.checks.restore_base_tests import (
     NotRestored,
     restore_base_tests,
@@ -29,24 +29,7 @@ _MOST_NAMES: Final = 10
 _LONGEST: Final = 200
 
 
-@dataclass(frozen=True)
-class ReadChange:
-    """A change as the trusted side wrote it; `cut`: there is more of it than was read."""
-
-    files: tuple[FileDiff, ...] = ()
-    cut: bool = False
-
-    @classmethod
-    async def load(cls, folder: RunFolder, step: int) -> "ReadChange":
-        """Empty where the trusted side wrote none."""
-        try:
-            text, cut = await asyncio.to_thread(load_diff, folder.diff(step))
-        except FileNotFoundError:
-            return cls()
-        return cls(await asyncio.to_thread(file_diffs, text), cut)
-
-
-def hint_findings(change: ReadChange) -> tuple[ValidationFinding, ...]:
+def hint_findings(change: Diff) -> tuple[ValidationFinding, ...]:
     """What patterns find; how checks are configured is no finding of its own."""
     found = (hint for hint in hints(change.files) if hint.rule != "check_configuration")
     shown = [
@@ -61,7 +44,7 @@ def hint_findings(change: ReadChange) -> tuple[ValidationFinding, ...]:
 
 
 async def without_known_suppressions(
-    findings: tuple[ValidationFinding, ...], change: ReadChange, sandbox: Sandbox
+    findings: tuple[ValidationFinding, ...], change: Diff, sandbox: Sandbox
 ) -> tuple[ValidationFinding, ...]:
     """Without checks silenced in a way that the file has elsewhere, too: it is the project's own.
 
@@ -83,9 +66,7 @@ async def without_known_suppressions(
     )
 
 
-def setup_findings(
-    change: ReadChange, setup: tuple[FolderCommand, ...]
-) -> tuple[ValidationFinding, ...]:
+def setup_findings(change: Diff, setup: tuple[FolderCommand, ...]) -> tuple[ValidationFinding, ...]:
     """What of set-up the change has a say in: installed code can manipulate any runner."""
     paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
     text = "set-up reads this file: what it installed for the checks is the change's own"
@@ -110,7 +91,7 @@ async def silent_findings(
 async def base_test_findings(
     run_id: str,
     spec: TreeSpec,
-    change: ReadChange,
+    change: Diff,
     checks: tuple[Check, ...],
     sandboxes: Sandboxes,
     on_base: BaseResults,

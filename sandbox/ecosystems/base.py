@@ -43,11 +43,8 @@ class ReportReader:
     ran: Callable[[Lines], bool]
 
 
-def nothing(*_: object) -> tuple[()]:
-    return ()
-
-
-def no_text(*_: object) -> str:
+def nothing(*_: object) -> str:
+    """No text, and no commands either."""
     return ""
 
 
@@ -128,7 +125,7 @@ class Ecosystem:
     """Commands that run a project's tests."""
     lints: Find = nothing
     """Commands that run its linters and type checkers."""
-    recipe: Callable[[Project, str], str] = no_text
+    recipe: Callable[[Project, str], str] = nothing
     """The text of what one of these commands runs in turn, where that is in a file."""
     test_calls: str = ""
     """Words of a command that call a test runner."""
@@ -136,7 +133,7 @@ class Ecosystem:
     """Words that call a linter; a command that begins with them runs no test."""
     reports: tuple[ReportReader, ...] = ()
 
-    probe: Callable[[Sequence[str]], str] = no_text
+    probe: Callable[[Sequence[str]], str] = nothing
     """A command that succeeds where what these words of a command call is there."""
     not_installed: Mapping[str, int] = field(default_factory=dict)
     """By program, the exit code that says: what it needs is not installed."""

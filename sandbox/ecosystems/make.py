@@ -1,5 +1,6 @@
 """Make: the targets that a makefile names for tests and linters, and other task runners."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from sandbox.ecosystems.base import Ecosystem
@@ -7,6 +8,9 @@ from sandbox.ecosystems.project import Project
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make looks for them."""
+_RULE = re.compile(
+    r"^([^\t\n:=#][^\n:=#]*):(?!:?:?=)(.*(?:\n(?:\t.*|[ \r]*(?:#.*)?$))*)", re.MULTILINE
+)
 
 
 def _tests(project: Project) -> Iterator[str]:
@@ -29,17 +33,10 @@ def _recipe(project: Project, command: str) -> str:
 def _recipes(project: Project) -> Mapping[str, str]:
     """The plain targets of a makefile with the text of their rules."""
     recipes: dict[str, str] = {}
-    current: list[str] = []
     makefile = next(filter(project.has, _MAKEFILES), "")
-    for line in project.text(makefile).splitlines():
-        head, colon, rest = line.partition(":")
-        if line.startswith("\t"):
-            for target in current:
-                recipes[target] += line
-        elif colon and not rest.startswith(("=", ":=", "::=")) and not set("=#") & set(head):
-            current = head.split()
-            for target in current:
-                recipes[target] = recipes.get(target, "") + rest
+    for targets, text in _RULE.findall(project.text(makefile)):
+        for target in targets.split():
+            recipes[target] = recipes.get(target, "") + text
     return recipes
 
 

@@ -22,28 +22,29 @@ class RepositoryFiles:
     """Paths by the kind of what is in them, such as `pytest` of files that import it."""
     unread: frozenset[str] = frozenset()
     """Paths whose contents were wanted and are too large."""
+    _owned: dict[tuple[str, str], defaultdict[str, list[str]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def projects(self, manifests: re.Pattern[str]) -> "tuple[Project, ...]":
         """The top folder, then every folder with such a manifest, outer ones first."""
-        own = sorted(
-            filter(_is_own, self._folders(manifests)),
-            key=lambda folder: (folder.count("/"), folder),
-        )
-        return tuple(Project(self, folder) for folder in ("", *own[:_MOST_PROJECTS]))
+        own = filter(_is_own, self._folders(manifests) - {""})
+        inner = sorted(own, key=lambda folder: (folder.count("/"), folder))
+        return tuple(Project(self, folder) for folder in ("", *inner[:_MOST_PROJECTS]))
 
     def owned(self, manifests: re.Pattern[str], kind: str) -> Mapping[str, Sequence[str]]:
         """Paths of a kind, or all, by the folder with a manifest that they lie in innermost.
 
         Paths are seen from that folder; what lies in none belongs to the top.
         """
-        if (manifests.pattern, kind) not in self._owned:
-            roots = self._folders(manifests) | {""}
-            owned: defaultdict[str, list[str]] = defaultdict(list)
+        key = manifests.pattern, kind
+        if key not in self._owned:
+            roots = self._folders(manifests)
+            owned = self._owned[key] = defaultdict(list)
             for path in self.marked.get(kind, ()) if kind else self.files:
-                root = next(folder for folder in _parents(path) if folder in roots)
-                owned[root].append(path[len(root) + 1 :] if root else path)
-            self._owned[manifests.pattern, kind] = owned
-        return self._owned[manifests.pattern, kind]
+                root = next(filter(roots.__contains__, _parents(path)))
+                owned[root].append(path.removeprefix(f"{root}/"))
+        return self._owned[key]
 
     @cached_property
     def names(self) -> Mapping[str, Sequence[str]]:
@@ -54,12 +55,9 @@ class RepositoryFiles:
             found[folder].append(name)
         return found
 
-    @cached_property
-    def _owned(self) -> dict[tuple[str, str], Mapping[str, Sequence[str]]]:
-        return {}
-
     def _folders(self, manifests: re.Pattern[str]) -> set[str]:
-        return {path.rpartition("/")[0] for path in self.files if manifests.fullmatch(path)} - {""}
+        """The top, and every folder with such a manifest."""
+        return {path.rpartition("/")[0] for path in self.files if manifests.fullmatch(path)} | {""}
 
 
 @dataclass(frozen=True)
