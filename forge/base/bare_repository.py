@@ -16,6 +16,8 @@ from graph.errors import BranchNotFound, EmptyRepository
 from graph.files import write_whole
 
 _SHA256_DIGITS = 64
+_PACK_FILES = (".pack", ".rev", ".idx")
+"""In this order: git takes a pack for whole once its index is there."""
 _PASSABLE = 0o711
 _READABLE_FOLDER = 0o755
 _READABLE_FILE = 0o444
@@ -43,8 +45,8 @@ class Head:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of its contents, a sentence each."""
-        told = ((self.submodules, _SUBMODULES_STAY), (self.lfs, _POINTERS_STAY))
-        return tuple(note for holds, note in told if holds)
+        notes = ((self.submodules, _SUBMODULES_STAY), (self.lfs, _POINTERS_STAY))
+        return tuple(note for holds, note in notes if holds)
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,35 @@ def put_in_place(new: Path, base_git: Path, cut_at: str = "") -> None:
             raise
 
 
-def borrow_base(base_git: Path, tip: Tip, config: bytes, objects: Path, cut_at: str) -> None:
-    """Make a repository of one branch that has no object but those below `objects`.
-
-    `cut_at`: commits before which there is no history, a line each. The way to the objects is told
-    by names alone, so that the folder of all data can be moved.
-    """
-    new = base_git.with_name(f".base-{secrets.token_hex(6)}")
-    way = os.path.relpath(objects, base_git.parent.resolve() / base_git.name / "objects")
+def link_base(kept: Path, new: Path, tip: Tip) -> bool:
+    """Make a repository of one branch that has all packs of another; False where that is none."""
     try:
-        for folder in (new, new / "refs", new / "objects", new / "objects" / "pack"):
-            folder.mkdir(mode=0o700)
-        write_whole(new / "config", config)
-        write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
-        write_whole(new / "objects" / "info" / "alternates", f"{way}\n".encode())
-        write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
-        put_in_place(new, base_git, cut_at)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        config = (kept / "config").read_bytes()
+    except FileNotFoundError:
+        return False
+    (kept / "used").touch(mode=0o600)
+    write_whole(new / "config", config)
+    write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
+    write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
+    (new / "refs").mkdir()
+    if tip.sha in read_shallow(kept).split():
+        write_whole(new / "shallow", f"{tip.sha}\n".encode())
+    link_packs(kept / "objects", new / "objects")
+    return True
+
+
+def link_packs(source: Path, target: Path) -> None:
+    """Give a folder of objects the packs of another, by hard links where the disk has them."""
+    (target / "pack").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for ending in _PACK_FILES:
+        for file in (source / "pack").glob(f"*{ending}"):
+            link = target / "pack" / file.name
+            try:
+                link.hardlink_to(file)
+            except FileExistsError:
+                continue
+            except OSError:
+                shutil.copy2(file, link)
 
 
 def read_shallow(git_dir: Path) -> str:
@@ -117,16 +130,6 @@ def read_shallow(git_dir: Path) -> str:
         return (git_dir / "shallow").read_text()
     except FileNotFoundError:
         return ""
-
-
-def borrowed_from(base_git: Path) -> Path | None:
-    """The folder of objects that a base borrows from, None where it has its own."""
-    objects = base_git / "objects"
-    try:
-        way = (objects / "info" / "alternates").read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return (objects / way).resolve()
 
 
 async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:

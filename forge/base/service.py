@@ -1,14 +1,13 @@
 """The base of a run: cloned from the forge or fetched from a checkout, and changes read on it."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from forge.base.bare_repository import Head, Tip, read_head
-from forge.base.cache import KeptBases, Origin, lacks_objects
+from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
 from forge.core.branch_names import check_base_branch
@@ -99,7 +98,7 @@ class GitRepositories(Repositories):
         self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
     ) -> Head | Tip:
         """As far as one comes by the name alone: a base of its own, or what the forge has now."""
-        if await asyncio.to_thread(_has_base, run):
+        if await asyncio.to_thread(run.base_git.exists):
             return await read_head(self._git, run.base_git, address.full_name)
         make = tip_of if self._kept else partial(clone, base_git=run.base_git)
         return await make(
@@ -117,7 +116,7 @@ class GitRepositories(Repositories):
         if isinstance(found, Head):
             return found
         assert self._kept
-        origin = Origin(self._git, address, facts.number, emit, self._forge.retry_policy)
+        origin = Origin(self._git, self._forge, address, facts.number, emit)
         await self._kept.make_base(origin, found, run.base_git)
         return await read_head(self._git, run.base_git, address.full_name)
 
@@ -137,13 +136,6 @@ class GitRepositories(Repositories):
     def _check_allowed(self, full_name: str) -> None:
         if not self._allowed(full_name):
             raise RepositoryNotAllowed(f"{full_name} was not found.")
-
-
-def _has_base(run: RunFolder) -> bool:
-    """One that can no longer be read is removed: nothing was made of it yet."""
-    if run.base_git.exists() and lacks_objects(run.base_git):
-        shutil.rmtree(run.base_git)
-    return run.base_git.exists()
 
 
 async def _stopped(task: "asyncio.Task[T]") -> None:

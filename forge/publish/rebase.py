@@ -117,9 +117,7 @@ async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Bas
     cut_at = await asyncio.to_thread(read_shallow, context.run.git_of(base))
     if context.kept:
         facts = await context.forge.repository(base.full_name, context.emit)
-        origin = Origin(
-            context.git, context.address, facts.number, context.emit, context.forge.retry_policy
-        )
+        origin = Origin(context.git, context.forge, context.address, facts.number, context.emit)
         await context.kept.make_base(origin, Tip(base.branch, head), place, cut_at=cut_at)
     else:
         await clone(

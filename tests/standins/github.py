@@ -61,6 +61,10 @@ class GitHubStandIn(ForgeServer):
 
     def forget_all(self) -> None:
         super().forget_all()
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Fail no more."""
         self._faults.clear()
 
     def host_again(self, known: HostedRepository) -> HostedRepository:

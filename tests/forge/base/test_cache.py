@@ -1,17 +1,18 @@
-"""Kept bases: fetched once, borrowed by every run, damaged, fought over, outgrown and removed."""
+"""Kept bases: fetched once, linked into every run, damaged, fought over, outgrown and removed."""
 
 import asyncio
+import os
 import shutil
 import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from forge.base.bare_repository import borrowed_from
-from forge.base.cache import KeptBases
-from forge.base.cache_generation import WORN, Contents, Generation
+from forge.base.bare_repository import link_packs
+from forge.base.cache import MAX_PACKS, KeptBases
 from forge.base.service import GitRepositories
 from graph.errors import BranchNotFound, CodingAgentError, ForgeUnauthorized, RepositoryNotFound
 from tests.standins.github import DROPPED, Fault
@@ -40,21 +41,16 @@ def commit(side: TrustedSide, name: str, text: str = "more\n", branch: str = "ma
     return git(side.source, "rev-parse", "HEAD").decode().strip()
 
 
-def generation(side: TrustedSide, run_id: str = "r1") -> Generation:
-    objects = borrowed_from(side.run(run_id).base_git)
-    assert objects
-    return Generation(objects.parent)
+def kept(side: TrustedSide) -> Path:
+    """The kept repository."""
+    (found,) = (side.runs.parent / "bases").glob("*/*.git")
+    return found
 
 
-def expect(kept: Generation, files: dict[str, tuple[int, int]]) -> None:
-    """Let these files alone be what the generation must hold."""
-    file = kept.folder / "contents.json"
-    contents = Contents.model_validate_json(file.read_bytes())
-    file.write_text(contents.model_copy(update={"files": files}).model_dump_json())
-
-
-def looks(path: Path) -> tuple[int, int]:
-    return path.stat().st_size, path.stat().st_mtime_ns
+def packs(git_dir: Path) -> dict[str, int]:
+    """The packs of a repository, and which files they are."""
+    found = (git_dir / "objects" / "pack").glob("*.pack")
+    return {path.name: path.stat().st_ino for path in found}
 
 
 def check_whole(side: TrustedSide, sha: str, run_id: str = "r1") -> None:
@@ -73,14 +69,13 @@ def fetches(side: TrustedSide) -> int:
     )
 
 
-async def test_a_second_run_brings_no_objects_and_has_none_of_its_own(side: TrustedSide) -> None:
+async def test_a_second_run_brings_no_objects_and_copies_none(side: TrustedSide) -> None:
     first = await side.prepare()
     side.forge.requests.clear()
     assert await side.prepare(run_id="r2") == first
     assert fetches(side) == 1  # it asked for the branch alone
     check_whole(side, first.sha, "r2")
-    objects = [path for path in (side.run("r2").base_git / "objects").rglob("*") if path.is_file()]
-    assert [path.name for path in objects] == ["alternates"]
+    assert packs(side.run("r1").base_git) == packs(side.run("r2").base_git) == packs(kept(side))
     change = await side.change(first, write_file, run_id="r2")
     assert [file.path for file in change.files] == ["new.txt"]
 
@@ -95,12 +90,9 @@ async def test_a_branch_that_moved_brings_what_is_new_and_earlier_runs_stay(
     await side.prepare(run_id="r2")
     check_whole(side, before)
     check_whole(side, after, "r2")
-    assert generation(side) == generation(side, "r2")
-    packs = sorted(
-        (generation(side).objects / "pack").glob("*.pack"), key=lambda p: p.stat().st_size
-    )
-    assert len(packs) == 2
-    assert packs[0].stat().st_size < 1000
+    sizes = sorted(path.stat().st_size for path in kept(side).glob("objects/pack/*.pack"))
+    assert len(sizes) == 2
+    assert sizes[0] < 1000
 
 
 async def test_a_history_written_anew_and_branches_that_come_and_go(side: TrustedSide) -> None:
@@ -144,14 +136,14 @@ async def test_another_repository_of_the_same_name_shares_nothing(
 ) -> None:
     secret = commit(side, "secret.txt")
     await side.prepare()
-    old = generation(side)
+    old = packs(kept(side))
     side.forge.rename(side.hosted, "octo/renamed")
     await side.prepare(run_id="r2")
-    assert generation(side, "r2") == old
+    assert packs(side.run("r2").base_git) == old
     url = f"{side.forge.address}/octo/sample"
     await side.forge.add_repository("octo/sample", make_repository(tmp_path / "other"))
     await side.prepare(url, run_id="r3")
-    assert generation(side, "r3").folder.parent != old.folder.parent
+    assert packs(side.run("r3").base_git).keys().isdisjoint(old)
     asked = git(side.run("r3").base_git, "cat-file", "--batch-check", stdin=f"{secret}\n".encode())
     assert asked == f"{secret} missing\n".encode()
 
@@ -173,46 +165,37 @@ def rot(pack: Path) -> None:
     pack.write_bytes(content[:12] + bytes(len(content) - 32) + content[-20:])
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, overwrite])
-async def test_a_damaged_base_is_made_anew(side: TrustedSide, damage: Any) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, truncate, overwrite, rot])
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_damaged_repository_is_made_anew(
+    side: TrustedSide, damage: Any, moved: bool
+) -> None:
     sha = (await side.prepare()).sha
-    damaged = generation(side)
-    damage(next((damaged.objects / "pack").glob("*.pack")))
+    damage(next(kept(side).glob("objects/pack/*.pack")))
+    sha = commit(side, "more.txt") if moved else sha
     await side.prepare(run_id="r2")
-    assert generation(side, "r2") != damaged
     check_whole(side, sha, "r2")
-    await side.prepare()  # the first run's own, which was to be prepared once more
-    check_whole(side, sha)
+    git(kept(side), "fsck", "--full", "--strict")
 
 
-async def test_damage_that_only_git_sees_is_left_behind(side: TrustedSide) -> None:
-    await side.prepare()
-    damaged = generation(side)
-    rot(next((damaged.objects / "pack").glob("*.pack")))
-    expect(damaged, {path.name: looks(path) for path in (damaged.objects / "pack").iterdir()})
-    after = commit(side, "more.txt")
-    await side.prepare(run_id="r2")
-    assert generation(side, "r2") != damaged
-    check_whole(side, after, "r2")
-
-
-async def test_a_fetch_that_is_cut_leaves_the_base_as_it_was(side: TrustedSide) -> None:
+async def test_a_fetch_that_is_cut_leaves_what_is_kept_as_it_was(side: TrustedSide) -> None:
     before = (await side.prepare()).sha
+    found = packs(kept(side))
     after = commit(side, "more.txt")
     side.forge.fail("POST", UPLOAD, Fault(**{**vars(DROPPED), "skip": 1, "times": 9}))
     with pytest.raises(CodingAgentError) as cut:
         await side.prepare(run_id="r2")
     assert cut.value.code == "github_unavailable"
-    place = generation(side).folder.parent
-    assert [path.name for path in place.iterdir()] == ["000001.git"]
-    for left in (".fetch-of-a-killed-process", ".new-of-one"):
-        (place / left / "objects").mkdir(parents=True)
-    side.forge.forget_all()
-    await side.forge.add_repository("octo/sample", side.source)
+    assert packs(kept(side)) == found
+    for left in ("shallow.lock", "config.lock", "objects/pack/tmp_pack_1"):  # of one that is killed
+        (kept(side) / left).touch()
+    side.forge.forgive()
     check_whole(side, before)
-    await side.kept.tidy(time.time(), 30)
-    assert [path.name for path in place.iterdir()] == ["000001.git"]
-    assert after != before
+    await side.prepare(run_id="r3")
+    check_whole(side, after, "r3")
+    assert found.items() <= packs(kept(side)).items()
+    assert not list(kept(side).rglob("*.lock"))
+    assert not list(kept(side).rglob("tmp_*"))
 
 
 async def test_runs_of_two_processes_at_once_fetch_once(side: TrustedSide) -> None:
@@ -233,53 +216,80 @@ async def test_runs_of_two_processes_at_once_fetch_once(side: TrustedSide) -> No
         )
     )
     assert len(set(bases)) == 1
-    assert len({generation(side, name).folder for name in names}) == 1
-    assert len(list((generation(side, "r1").objects / "pack").glob("*.pack"))) == 1
-    assert generation(side, "r1").folder.name == "000001.git"
+    assert all(packs(side.run(name).base_git) == packs(kept(side)) for name in names)
+    assert len(packs(kept(side))) == 1
 
 
-async def test_what_runs_borrow_from_stays_and_goes_with_them(side: TrustedSide) -> None:
-    await side.prepare()
-    old = generation(side)
-    for number in range(3 * WORN):
-        (old.objects / "pack" / f"{number}.rev").touch()
-    expect(old, {path.name: looks(path) for path in (old.objects / "pack").iterdir()})
-    commit(side, "more.txt")
+async def test_a_repository_of_too_many_packs_begins_anew(side: TrustedSide) -> None:
+    sha = (await side.prepare()).sha
+    pack = next(kept(side).glob("objects/pack/*.pack"))
+    for number in range(MAX_PACKS):
+        for ending in (".pack", ".idx"):
+            copy = pack.with_name(f"pack-{number:040x}{ending}")
+            copy.write_bytes(pack.with_suffix(ending).read_bytes())
     await side.prepare(run_id="r2")
-    new = generation(side, "r2")
-    assert new != old
-    later = time.time() + 31 * DAY_S
-    await side.kept.tidy(later, 30)
-    assert (old.folder.exists(), new.folder.exists()) == (True, True)
-    shutil.rmtree(side.run("r1").root)
-    await side.kept.tidy(later, 30)
-    assert (old.folder.exists(), new.folder.exists()) == (False, True)
-    shutil.rmtree(side.run("r2").root)
-    await side.kept.tidy(time.time() + 29 * DAY_S, 30)
-    assert new.folder.exists()
-    await side.kept.tidy(later, 30)
-    assert not new.folder.exists()
+    assert len(packs(kept(side))) == MAX_PACKS + 1
+    after = commit(side, "more.txt")
     await side.prepare(run_id="r3")
+    assert len(packs(kept(side))) == 1
+    check_whole(side, sha)
+    check_whole(side, after, "r3")
+
+
+async def test_what_is_not_used_goes_and_runs_keep_their_bases(side: TrustedSide) -> None:
+    sha = (await side.prepare()).sha
+    await side.kept.tidy(time.time() + 29 * DAY_S, 30)
+    found = kept(side)
+    await side.kept.tidy(time.time() + 31 * DAY_S, 30)
+    assert not found.exists()
+    check_whole(side, sha)
+    await side.prepare(run_id="r2")
+    check_whole(side, sha, "r2")
+
+
+def test_another_disk_gets_copies(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "pack-1.pack").write_bytes(b"objects")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for _ in range(2):
+            link_packs(tmp_path, Path(folder))
+        assert (Path(folder) / "pack" / "pack-1.pack").read_bytes() == b"objects"
+
+
+async def test_a_base_that_borrows_from_an_earlier_releases_gets_its_own_packs(
+    side: TrustedSide,
+) -> None:
+    sha = (await side.prepare()).sha
+    objects = side.run().base_git / "objects"
+    shutil.rmtree(objects / "pack")
+    (objects / "pack").mkdir()
+    way = os.path.relpath(kept(side) / "objects", objects)
+    (objects / "info").mkdir(exist_ok=True)
+    (objects / "info" / "alternates").write_text(f"{way}\n")
+    check_whole(side, sha)
+    await side.kept.tidy(time.time() + 31 * DAY_S, 30)
+    assert not list((side.runs.parent / "bases").glob("*/*.git"))
+    assert not (objects / "info" / "alternates").exists()
+    check_whole(side, sha)
 
 
 async def test_the_sandboxs_user_can_read_objects_and_nothing_else(side: TrustedSide) -> None:
     await side.prepare()
-    kept = generation(side)
-    for path in (kept.folder, kept.folder.parent, kept.folder.parent.parent):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o711
-    for path in [kept.objects, *kept.objects.rglob("*")]:
+    base_git = side.run().base_git
+    assert stat.S_IMODE(base_git.stat().st_mode) == 0o711
+    objects = base_git / "objects"
+    for path in [objects, *objects.rglob("*")]:
         wanted = 0o755 if path.is_dir() else 0o444
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
-    for name in ("contents.json", "config", "shallow"):
-        if (kept.folder / name).exists():
-            assert stat.S_IMODE((kept.folder / name).stat().st_mode) == 0o600, name
+    for name in ("config", "shallow", "packed-refs"):
+        assert stat.S_IMODE((base_git / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE(kept(side).stat().st_mode) == 0o700
 
 
 async def test_all_data_can_be_moved(side: TrustedSide, tmp_path: Path) -> None:
     sha = (await side.prepare()).sha
     (tmp_path / "elsewhere").mkdir()
-    for name in ("runs", "bases"):
-        (tmp_path / name).rename(tmp_path / "elsewhere" / name)
+    (tmp_path / "runs").rename(tmp_path / "elsewhere" / "runs")
     assert git(tmp_path / "elsewhere/runs/r1/base.git", "rev-parse", "HEAD").decode().strip() == sha
 
 
@@ -292,5 +302,5 @@ async def test_without_kept_bases_a_base_has_its_own_objects(side: TrustedSide) 
     )
     side.run()
     base = await repositories.prepare("r1", side.url, None, side.events.append)
-    assert borrowed_from(side.run().base_git) is None
+    assert not (side.runs.parent / "bases").exists()
     check_whole(side, base.sha)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from forge.base.bare_repository import Tip, borrow_base
 from graph.errors import (
     PatchUnusable,
     SandboxError,
@@ -91,10 +90,10 @@ async def test_a_shallow_base_has_its_history_cut(data_dir: Path) -> None:
 async def test_a_base_that_borrows_is_whole_inside_and_tells_no_place_outside(
     run: SampleRun, data_dir: Path
 ) -> None:
-    kept, base_git = data_dir / "kept.git", run.folder.base_git
-    base_git.rename(kept)
-    config = (kept / "config").read_bytes()
-    borrow_base(base_git, Tip("main", run.base.sha), config, kept / "objects", "")
+    kept, objects = data_dir / "kept", run.folder.base_git / "objects"
+    objects.rename(kept)
+    (objects / "info").mkdir(parents=True)
+    (objects / "info" / "alternates").write_text(f"{os.path.relpath(kept, objects)}\n")
     sandbox = await run.open()
     assert await said(sandbox, "git fsck --full && cat hello.txt") == "hello"
     assert await said(sandbox, "cat .git/objects/info/alternates") == "/base.git/objects"
