@@ -29,6 +29,7 @@ from .machine.build import RECURSION_LIMIT as RECURSION_LIMIT
 from .machine.build import build_graph as build_graph
 from .machine.build import failure_of as failure_of
 from .machine.build import resume_command as resume_command
+from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
 from .preparation import Environments as Environments
 from .preparation import Preparation as Preparation

@@ -190,7 +190,8 @@ class Change(Value):
 class CommandReport(FolderCommand):
     """One check on a tree; `exit_code` is None where it could not start or was stopped.
 
-    `counts` is what its own report says, such as `1451 passed`, as far as it came.
+    `counts` is what its own report says, such as `1451 passed`, as far as it came. `limit` names
+    the limit that stopped it, after `duration_ms`.
     """
 
     exit_code: int | None
@@ -198,6 +199,7 @@ class CommandReport(FolderCommand):
     duration_ms: int
     output: str = ""
     counts: str = ""
+    limit: Literal["time", "memory", "pids", "disk", "output"] | None = None
 
 
 class Finding(Value):
@@ -209,7 +211,7 @@ class Finding(Value):
     message: str
 
 
-SEEN_BY_RUNNING = ("base_tests", "no_tests", "set_up", "unread")
+SEEN_BY_RUNNING = ("base_tests", "no_tests", "set_up", "unread", "not_covered", "base_stopped")
 """Rules that are facts; every other one is a pattern, which may be mistaken."""
 
 
@@ -217,7 +219,9 @@ class ValidationFinding(Finding):
     """What a change does to tests and checks.
 
     `base_tests`: with those of the base a check fails that passes with the change's. `no_tests`: a
-    check passes and tells of no test, where on the base it did.
+    check passes and tells of no test, where on the base it did. `not_covered`: no check that came
+    to its end can have touched the code that is named. `base_stopped`: tests fail to which the base
+    did not come before it was stopped.
     """
 
     rule: str

@@ -21,6 +21,16 @@ def near_checks(found: Sequence[Check], paths: Iterable[str]) -> tuple[Check, ..
     return (*tests[:MOST_TESTS], *_nearest(holding, "lint")[:MOST_LINTS])
 
 
+def main_checks(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Those by which a run is judged: the caller's and the main one, else all tests found.
+
+    Where there are none of these either, all.
+    """
+    first = tuple(check for check in checks if check.main or check.source == "caller")
+    tests = tuple(check for check in checks if check.kind == "test" and check.source != "plan")
+    return first or tests or tuple(checks)
+
+
 def _holds(folder: str, paths: tuple[str, ...]) -> bool:
     return not folder or any(path.startswith(f"{folder}/") for path in paths)
 

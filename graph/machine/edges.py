@@ -6,10 +6,11 @@ from typing import Any, Final, cast
 from langgraph.graph import END
 
 from graph.events import NodeOutcome
-from graph.machine.check_selection import near_checks
+from graph.machine.check_selection import main_checks, near_checks
 from graph.state import RunState
 from graph.values import (
     Check,
+    CommandReport,
     NodeName,
     Outcome,
     PullRequest,
@@ -40,7 +41,13 @@ ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
         "rounds or budget spent": "publish",
         "ended": END,
     },
-    "fix": {"changed": "validate", "time spent": "publish", "ended": END},
+    "fix": {
+        "changed": "validate",
+        "changed nothing": "review",
+        "changed nothing that fails": "publish",
+        "time spent": "publish",
+        "ended": END,
+    },
     "publish": {"base moved": "validate", "ended": END},
 }
 """Where a run goes after each node, by the word that `route` answers; the words are drawn."""
@@ -70,6 +77,14 @@ def _after_change(state: RunState) -> str:
     """Validation costs no money: it is left out only when the time is spent."""
     stopped = state.get("stopped")
     return "time spent" if stopped and stopped.why == "time" else "changed"
+
+
+def _after_fix(state: RunState) -> str:
+    """What was judged before is not judged again: it is the same change."""
+    validation = state.get("validation")
+    if _after_change(state) != "changed" or validation is None:
+        return _after_change(state)
+    return "changed nothing that fails" if validation.status == "failed" else "changed nothing"
 
 
 def _after_validate(state: RunState) -> str:
@@ -104,7 +119,7 @@ _ROUTERS: Final[dict[NodeName, Callable[[RunState], str]]] = {
     "code": _after_change,
     "validate": _after_validate,
     "review": _after_review,
-    "fix": _after_change,
+    "fix": _after_fix,
     "publish": _after_publish,
 }
 
@@ -125,7 +140,9 @@ def verdict(state: RunState) -> Outcome:
         return stop_outcome(stopped)
     validation, review = state.get("validation"), state.get("review")
     if validation is None or validation.status == "unavailable":
-        return Outcome(status="incomplete", reason="not_validated")
+        stopped_checks = validation and _stopped(main_checks(checks_of(state)), validation)
+        reason = "checks_stopped" if stopped_checks else "not_validated"
+        return Outcome(status="incomplete", reason=reason)
     if validation.status == "failed" or review is None or review.verdict != "approve":
         return Outcome(status="incomplete", reason="fix_rounds_exhausted")
     return Outcome(status="succeeded")
@@ -150,7 +167,7 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     if validation is None:
         left.append("The change was not validated.")
     elif validation.status == "unavailable":
-        left.append(_not_validated(validation))
+        left += _not_validated(validation)
     elif validation.status == "failed":
         left += [f"Still fails: {name}" for name in validation.new_failures]
     if review is None:
@@ -164,10 +181,30 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     return tuple(left)
 
 
-def _not_validated(validation: Validation) -> str:
+def _not_validated(validation: Validation) -> list[str]:
+    """What kept the change from being validated, a sentence each."""
+    stopped = [report for report in validation.commands if report.status == "stopped"]
+    why = [f"Not validated: {_stop(report)}." for report in stopped]
+    why += [
+        f"Not validated: {finding.message}."
+        for finding in validation.findings
+        if finding.rule in ("not_covered", "base_stopped")
+    ]
+    if why:
+        return why
     if validation.known_failures:
-        return "Not validated: every check that could be run fails without this change, too."
-    return "Not validated: no check of this repository could be run."
+        return ["Not validated: every check that could be run fails without this change, too."]
+    return ["Not validated: no check of this repository could be run."]
+
+
+def _stop(report: CommandReport) -> str:
+    came = f"; until then it reports {report.counts}" if report.counts else ""
+    return f"`{report.shell}` was stopped after {report.duration_ms / 1000:.0f} s{came}"
+
+
+def _stopped(checks: tuple[Check, ...], validation: Validation) -> bool:
+    ended = {report.shell: report.status for report in validation.commands}
+    return any(ended.get(check.shell) == "stopped" for check in checks)
 
 
 def checks_of(state: RunState) -> tuple[Check, ...]:
@@ -219,5 +256,5 @@ def resume_from(state: RunState) -> NodeName:
         return stopped.node
     outcome = state.get("outcome")
     if outcome and outcome.status == "incomplete" and outcome.reason != "base_conflict":
-        return "validate" if outcome.reason == "not_validated" else "fix"
+        return "fix" if outcome.reason == "fix_rounds_exhausted" else "validate"
     return "publish"

@@ -149,8 +149,7 @@ class Nodes:
     async def validate(self, state: RunState) -> Update:
         """Run the checks on the change in a fresh tree."""
         change = _change(state)
-        deadline = role_tasks.deadline_of(state)
-        if time.time() >= deadline:
+        if time.time() >= role_tasks.deadline_of(state):
             return {"stopped": Stopped(why="time", node="validate")}
         ready = await self._ready(state)
         if ready.get("stopped"):
@@ -161,7 +160,7 @@ class Nodes:
             change.ref,
             edges.checks_of(state),
             ready["environment"],
-            deadline,
+            role_tasks.validation_deadline(state),
             emit := emit_of_node(),
         )
         event = ValidationFinished.model_validate(validation.model_dump())
@@ -288,8 +287,10 @@ class Nodes:
             return update | {"change": None, "outcome": outcome}
         event = ChangeUpdated(digest=change.ref.digest, files=change.files)
         emit_of_node()(event.keyed(f"change:{task.step}"))
-        named = role_tasks.named_change(change, state.get("change"), result)
-        return update | {"change": named, "validation": None, "review": None}
+        before = state.get("change")
+        named = role_tasks.named_change(change, before, result)
+        judged = state.get("validation") if before and before.tree == change.tree else None
+        return update | {"change": named, "validation": judged, "review": None}
 
 
 def _run_id() -> str:

@@ -93,6 +93,6 @@ def gone_over(state: RunState, rebased: Change) -> dict[str, Any]:
 def _may_follow(state: RunState, outcome: Outcome, deadline: float) -> bool:
     """Whether judging it once more is of use, and can be paid."""
     base = state["base"]
-    done = outcome.status == "succeeded" or outcome.reason == "not_validated"
+    done = outcome.status == "succeeded" or outcome.reason in ("not_validated", "checks_stopped")
     time_left = deadline - time.time() > _TIME_TO_JUDGE_S
     return done and not base.local and base.moved < MAX_MOVES and time_left

@@ -11,6 +11,7 @@ from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import NODE_OF_ROLE, Change, GateFinding, RoleName, Stopped
 
 _PUBLISH_RESERVE_S: Final = 60.0
+_VALIDATION_SHARE: Final = 0.5
 
 
 def task_of(
@@ -59,6 +60,11 @@ def wanted_by(state: RunState) -> Wanted:
 def deadline_of(state: RunState) -> float:
     """When the run's time ends; a clock that was set back gives no step more than all of it."""
     return min(state["deadline"], time.time() + state["limits"].timeout_s)
+
+
+def validation_deadline(state: RunState) -> float:
+    """When validation ends: it takes at most its share of what is left of the run's time."""
+    return time.time() + (deadline_of(state) - time.time()) * _VALIDATION_SHARE
 
 
 def spent(

@@ -3,44 +3,15 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph import (
-    Check,
-    CheckStatus,
-    CommandReport,
-    FolderCommand,
-    ReportStatus,
-    RunFolder,
-    Validation,
-)
+from graph import FolderCommand, RunFolder
 from graph.errors import SetupFailed
 from graph.files import write_whole
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-
-_MOST_NAMES = 50
-
-
-def baseline_of(runs: Sequence[tuple[Check, CheckRun | None]]) -> Validation:
-    """What the runs on the untouched base say; what fails there is known, and nothing is new."""
-    reports = tuple(_report(check, run) for check, run in runs if run)
-    known = [name for _, run in runs if run and not run.passed for name in run.failed_tests]
-    ended = {report.status for report in reports}
-    status: CheckStatus = "passed" if ended == {"passed"} else "failed"
-    return Validation(
-        status=status if ended & {"passed", "failed"} else "unavailable",
-        commands=reports,
-        known_failures=tuple(dict.fromkeys(known))[:_MOST_NAMES],
-    )
-
-
-def _report(check: Check, run: CheckRun) -> CommandReport:
-    status: ReportStatus = "passed" if run.passed else "failed" if run.started else "unavailable"
-    return run.report(check, "stopped" if run.limit == "time" else status)
 
 
 class BaseResults:
@@ -56,14 +27,18 @@ class BaseResults:
 
     async def find(self, check: FolderCommand, deadline: float) -> CheckRun | None:
         """How the check ends on the base; None where that cannot be known in time."""
-        if kept := self._load(check):
+        if kept := self.load(check):
             return kept
-        sandbox = await self._open()
-        run = await run_check(sandbox, check, deadline) if sandbox else None
-        if run is None or run.too_late:
-            return None
-        await asyncio.to_thread(self._store, check, run)
+        run = await self.run(check, deadline)
+        if run:
+            await asyncio.to_thread(self._store, check, run)
         return run
+
+    async def run(self, command: FolderCommand, deadline: float) -> CheckRun | None:
+        """How a command ends there now; None where it would not by the deadline."""
+        sandbox = await self._open()
+        run = await run_check(sandbox, command, deadline) if sandbox else None
+        return None if run is None or run.too_late else run
 
     async def discard(self) -> None:
         await self._sandboxes.discard(self._run_id, self._spec.name)
@@ -77,7 +52,8 @@ class BaseResults:
                 self._usable = False
         return self._sandbox
 
-    def _load(self, check: FolderCommand) -> CheckRun | None:
+    def load(self, check: FolderCommand) -> CheckRun | None:
+        """How the check ended there, where it was run before."""
         try:
             return CheckRun.model_validate_json(self._file(check).read_bytes())
         except (FileNotFoundError, ValidationError):

@@ -17,27 +17,38 @@ class CheckRun(Value):
     """How a check ended.
 
     `started` is False where what it calls is not there; `ran` says whether it tells of a test that
-    came to its end, `compared` whether those that failed are known by name, too. `too_late`: the
-    run's time ended before the check did.
+    came to its end, `compared` whether those that failed are known by name, too. `counts` is what
+    it says of how many passed and failed, as far as it came. `too_late`: the deadline was there
+    before it ended, or, without a `limit`, before it began.
     """
 
     command: str
     exit_code: int | None = None
     limit: LimitHit | None = None
     duration_ms: int = 0
-    output: str = "Not run: the time of the run was spent."
+    output: str = "Not run: what validation may use of the time of the run was spent."
     started: bool = True
     failed_tests: tuple[str, ...] = ()
     ran: bool = False
     compared: bool = False
     too_late: bool = False
+    counts: str = ""
 
     @property
     def passed(self) -> bool:
         return self.exit_code == 0
 
-    def report(self, check: FolderCommand, status: ReportStatus) -> CommandReport:
+    @property
+    def status(self) -> ReportStatus:
+        if self.limit:
+            return "stopped"
+        if self.passed:
+            return "passed"
+        return "unavailable" if self.too_late or not self.started else "failed"
+
+    def report(self, check: FolderCommand, status: ReportStatus | None = None) -> CommandReport:
         """What is told of it."""
+        status = status or self.status
         return CommandReport(
             command=check.command,
             folder=check.folder,
@@ -45,6 +56,8 @@ class CheckRun(Value):
             status=status,
             duration_ms=self.duration_ms,
             output=self.output,
+            counts=self.counts,
+            limit=self.limit,
         )
 
 

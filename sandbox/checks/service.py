@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from graph import (
@@ -12,8 +12,6 @@ from graph import (
     ChangeRef,
     Check,
     Checks,
-    CheckStatus,
-    CommandReport,
     Emit,
     Environment,
     FoundChecks,
@@ -22,10 +20,9 @@ from graph import (
     unheard,
 )
 from graph.errors import SetupFailed
-from sandbox.checks.base_results import BaseResults, baseline_of
-from sandbox.checks.new_failures import Failures, compare_with_base
+from sandbox.checks.base_results import BaseResults
+from sandbox.checks.judge import baseline_of, outcome_of, set_up_failed, validation_of
 from sandbox.checks.parse_diff import Diff
-from sandbox.checks.run_check import run_check
 from sandbox.checks.tamper_findings import (
     base_test_findings,
     hint_findings,
@@ -41,24 +38,6 @@ from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.project import RepositoryFiles
 
 PLAN = "plan"
-_MOST_NAMES = 50
-_NO_FAILURES = Failures()
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What one check came to.
-
-    `conclusive`: it says something of the change, as it passed, or names the tests that fail.
-    `silent`: it passed and reports no test. `finished` is False where the run's time ended before.
-    """
-
-    check: Check
-    report: CommandReport
-    failures: Failures = _NO_FAILURES
-    conclusive: bool = False
-    silent: bool = False
-    finished: bool = True
 
 
 class SandboxChecks(Checks):
@@ -89,7 +68,7 @@ class SandboxChecks(Checks):
         if not only:
             named = {check.shell for check in checks}
             found = await asyncio.to_thread(_checks_of, repository, config)
-            checks += [check for check in found if check.shell not in named]
+            checks += [check for check in mark_main(found) if check.shell not in named]
         return FoundChecks(checks=tuple(checks), notes=config.notes)
 
     async def baseline(
@@ -133,19 +112,21 @@ class SandboxChecks(Checks):
         try:
             async with self._open(run_id, tree) as sandbox:
                 found = await without_known_suppressions(found, read, sandbox)
-                outcomes = [await _outcome(sandbox, check, on_base, deadline) for check in checks]
-            validation = _validation(outcomes)
+                outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
+            validation = validation_of(outcomes)
             if validation.status == "passed":
-                silent = [outcome.check for outcome in outcomes if outcome.silent]
+                passed = [outcome for outcome in outcomes if outcome.passed]
+                silent = [each.check for each in passed if not each.run.ran]
                 found += await silent_findings(silent, on_base, deadline)
                 found += await base_test_findings(
-                    run_id, tree, read, checks, self._sandboxes, on_base, deadline
+                    *(run_id, tree, read, tuple(outcome.check for outcome in passed)),
+                    *(self._sandboxes, on_base, deadline),
                 )
         except SetupFailed as error:
-            validation = _set_up_failed(error)
+            validation = set_up_failed(cut_middle(error.message, 4000))
         finally:
             await on_base.discard()
-        return validation.model_copy(update={"findings": found})
+        return validation.model_copy(update={"findings": (*validation.findings, *found)})
 
     @asynccontextmanager
     async def _open(self, run_id: str, tree: TreeSpec) -> AsyncIterator[Sandbox]:
@@ -164,62 +145,11 @@ def _checks_of(repository: RepositoryFiles, config: RepositoryConfig) -> tuple[C
     return tuple(Check(command=command, source="repository") for command in commands)
 
 
-async def _outcome(
-    sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float
-) -> _Outcome:
-    """Run a check on the change; one that fails is compared with the base."""
-    run = await run_check(sandbox, check, deadline)
-    if run.passed:
-        return _Outcome(check, run.report(check, "passed"), conclusive=True, silent=not run.ran)
-    if run.too_late:
-        return _Outcome(check, run.report(check, "unavailable"), finished=False)
-    base = await on_base.find(check, deadline)
-    if not run.started and (base is None or not base.started):
-        return _Outcome(check, run.report(check, "unavailable"))
-    failures = compare_with_base(run, base)
-    return _Outcome(check, run.report(check, "failed"), failures, conclusive=run.compared)
-
-
-def _validation(outcomes: list[_Outcome]) -> Validation:
-    new = tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.failures.new))
-    known = tuple(
-        dict.fromkeys(name for outcome in outcomes for name in outcome.failures.preexisting)
+def mark_main(found: tuple[Check, ...]) -> tuple[Check, ...]:
+    """The first test of the top folder, or of the only package, is the main one."""
+    tests = [check for check in found if check.kind == "test"]
+    folders = {check.folder for check in tests}
+    main = next((check for check in tests if not check.folder or len(folders) == 1), None)
+    return tuple(
+        check.model_copy(update={"main": True}) if check is main else check for check in found
     )
-    return Validation(
-        status=_status(outcomes, bool(new)),
-        commands=tuple(outcome.report for outcome in outcomes),
-        new_failures=_shortened(new),
-        known_failures=_shortened(known),
-    )
-
-
-def _status(outcomes: list[_Outcome], anything_new: bool) -> CheckStatus:
-    """Passed: what could start came to its end, and nothing fails that did not fail before.
-
-    Checks that fail as a whole without the change, too, say nothing of it: where there are no
-    others, it was not validated.
-    """
-    if anything_new:
-        return "failed"
-    finished = all(outcome.finished for outcome in outcomes)
-    conclusive = any(outcome.conclusive for outcome in outcomes)
-    return "passed" if finished and conclusive else "unavailable"
-
-
-def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
-    """A list that a state and an event can hold."""
-    if len(names) <= _MOST_NAMES:
-        return names
-    return (*names[:_MOST_NAMES], f"… and {len(names) - _MOST_NAMES} more")
-
-
-def _set_up_failed(error: SetupFailed) -> Validation:
-    """The base was set up before a role changed it: that it fails now is the change's doing."""
-    report = CommandReport(
-        command="set-up",
-        exit_code=None,
-        status="failed",
-        duration_ms=0,
-        output=cut_middle(error.message, 4000),
-    )
-    return Validation(status="failed", commands=(report,), new_failures=(report.command,))

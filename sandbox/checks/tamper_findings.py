@@ -18,6 +18,7 @@ from sandbox.checks.restore_base_tests import (
     touches_base_tests,
     touches_tests,
 )
+from sandbox.checks.run_again import run_failures_again
 from sandbox.checks.run_check import run_check
 from sandbox.checks.tamper_patterns import hints, suppressions
 from sandbox.core.protocol import FileAccessError, Sandbox, Sandboxes, TreeSpec
@@ -97,7 +98,10 @@ async def base_test_findings(
     on_base: BaseResults,
     deadline: float,
 ) -> tuple[ValidationFinding, ...]:
-    """Checks that passed, run again with the base's tests; costs nothing where none is touched."""
+    """Checks that passed, run again with the base's tests; costs nothing where none is touched.
+
+    One that does not start there proves nothing, and one that is stopped little.
+    """
     asked = [check for check in checks if check.source != "plan"]
     if not asked:
         return ()
@@ -125,13 +129,14 @@ async def _difference(
 ) -> ValidationFinding | None:
     """How a check ends with the base's tests, where it fails more there than on the base."""
     run = await run_check(sandbox, check, deadline)
-    if run.too_late:
-        text = "was not run with the base's tests: the time was spent"
-        return _finding("base_tests", f"{_shown(check)} {text}")
-    if run.passed:
+    if run.limit or run.too_late:
+        what = "stopped" if run.limit else "not run: the time was spent"
+        return _finding("base_tests", f"{_shown(check)}, with the base's tests, was {what}")
+    if run.passed or not run.started:
         return None
-    new = compare_with_base(run, await on_base.find(check, deadline)).new
-    if not new:
+    failures = compare_with_base(run, await on_base.find(check, deadline))
+    failures = await run_failures_again(sandbox, check, run, failures, on_base, deadline)
+    if not (new := failures.new):
         return None
     names = ", ".join(name[:_LONGEST] for name in new[:_MOST_NAMES])
     more = f" and {len(new) - _MOST_NAMES} more" if len(new) > _MOST_NAMES else ""

@@ -133,6 +133,12 @@ class Ecosystem:
     """Words that call a linter; a command that begins with them runs no test."""
     reports: tuple[ReportReader, ...] = ()
 
+    select: Callable[[Sequence[str], Sequence[str]], str] = nothing
+    """A command that runs some tests alone, as its report names them.
+
+    Given are the words of the command that runs all.
+    """
+
     probe: Callable[[Sequence[str]], str] = nothing
     """A command that succeeds where what these words of a command call is there."""
     not_installed: Mapping[str, int] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Go: its own tests, vet and modules; golangci-lint."""
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, any_line, only, where
 from sandbox.ecosystems.project import Project
@@ -33,6 +34,18 @@ def _failed(lines: Lines) -> Iterator[str]:
     yield from pending
 
 
+_ID = re.compile(r"\S+ (?P<name>\w+)(?:/.*)?")
+
+
+def _select(words: Sequence[str], tests: Sequence[str]) -> str:
+    """A test inside another is run with that."""
+    matches = [_ID.fullmatch(test) for test in tests]
+    names = dict.fromkeys(match["name"] for match in matches if match)
+    if words[:2] != ["go", "test"] or "-run" in words or None in matches:
+        return ""
+    return shlex.join([*words[:2], "-count=1", "-run", f"^({'|'.join(names)})$", *words[2:]])
+
+
 GO = Ecosystem(
     name="go",
     manifests=r"go\.mod",
@@ -43,6 +56,7 @@ GO = Ecosystem(
     test_calls=r"\bgo test\b",
     lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
     reports=(ReportReader("go test", _failed, any_line(r" *--- FAIL: |ok  \t")),),
+    select=_select,
     install=where("go.sum", "go mod download"),
     installs_only=only("go mod download"),
     install_reads=r"go\.(?:mod|work)",

@@ -1,6 +1,7 @@
 """Python: pytest, unittest, tox, nox; ruff, flake8, mypy, pyright; pip, uv and poetry."""
 
 import re
+import shlex
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatch
@@ -139,6 +140,34 @@ def _unittest_ran(lines: Lines) -> bool:
     return ran > sum(_UNLOADED in test for test in _unittest(lines))
 
 
+_PYTEST_ID = re.compile(r"[^\s:]+\.py(?:::.+)?")
+_UNITTEST_ID = re.compile(r"(?P<name>\w+) \((?P<place>[\w.]+)\)")
+
+
+def _select(words: Sequence[str], tests: Sequence[str]) -> str:
+    match words:
+        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
+            return _select_pytest(words, options, tests)
+        case [_, "-m", "unittest", "discover", *_]:
+            matches = [_UNITTEST_ID.fullmatch(test) for test in tests]
+            named = [match for match in matches if match and _UNLOADED not in match["place"]]
+            patterns = (f"*{m['place'].removesuffix('.' + m['name'])}.{m['name']}" for m in named)
+            selected = [word for pattern in patterns for word in ("-k", pattern)]
+            return shlex.join([*words, *selected]) if len(named) == len(tests) else ""
+    return ""
+
+
+def _select_pytest(words: Sequence[str], options: Sequence[str], tests: Sequence[str]) -> str:
+    """Paths that hold all of them are narrowed; any other word may be the value of an option."""
+    given = [option for option in options if not option.startswith("-")]
+    for path in given:
+        if path != "." and not all(test.startswith(path.removeprefix("./")) for test in tests):
+            return ""
+    if not all(map(_PYTEST_ID.fullmatch, tests)):
+        return ""
+    return shlex.join([*(word for word in words if word not in given), *tests])
+
+
 def _probe(words: Sequence[str]) -> str:
     """Asks for the module, which is not run."""
     match words:
@@ -236,6 +265,7 @@ PYTHON = Ecosystem(
         ),
         ReportReader("unittest", _unittest, _unittest_ran),
     ),
+    select=_select,
     probe=_probe,
     install=_install,
     installs_only=_installs_only,

@@ -1,6 +1,7 @@
 """Rust: cargo's tests, clippy and rustfmt."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only, where
@@ -28,6 +29,14 @@ def _lints(project: Project) -> Iterator[str]:
 
 def _whole(project: Project) -> str:
     return "--workspace " if "[workspace" in project.text("Cargo.toml") else ""
+
+
+def _select(words: Sequence[str], tests: Sequence[str]) -> str:
+    """By names, whatever target they are in; a doctest's is no path."""
+    names = [match[1] for test in tests if (match := re.fullmatch(r"(?:\S+ )?([\w:]+)", test))]
+    if words[:2] != ["cargo", "test"] or "--" in words or len(names) < len(tests):
+        return ""
+    return shlex.join([*words, "--", "--exact", *names])
 
 
 def _probe(words: Sequence[str]) -> str:
@@ -59,6 +68,7 @@ RUST = Ecosystem(
             any_line(r"test \S.* \.\.\. (?:ok|FAILED)$"),
         ),
     ),
+    select=_select,
     probe=_probe,
     install=where("Cargo.lock", "cargo fetch --locked"),
     installs_only=only(r"cargo fetch(?: --locked)?"),

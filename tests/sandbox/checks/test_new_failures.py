@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks.new_failures import Failures, compare_with_base
+from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
 from sandbox.checks.run_check import CheckRun
 from sandbox.core.protocol import LimitHit
 
@@ -19,6 +19,10 @@ def failed(*tests: str, limit: LimitHit | None = None, started: bool = True) -> 
         started=started,
         failed_tests=tests,
     )
+
+
+def stopped(*tests: str, after_ms: int = 300_000) -> CheckRun:
+    return failed(*tests, limit="time").model_copy(update={"duration_ms": after_ms})
 
 
 PASSED = CheckRun(command="check", exit_code=0, limit=None, duration_ms=1, output="")
@@ -38,10 +42,13 @@ KNOWN = Failures(preexisting=("check",))
         (failed("a"), failed("a"), Failures(preexisting=("a",))),
         (failed("a"), failed(), Failures(new=("a",))),
         (failed(), failed("a"), WHOLE),
-        (failed(limit="time"), failed(), WHOLE),
-        (failed("a", limit="memory"), failed("a"), Failures(new=("check",), preexisting=("a",))),
-        (failed(limit="time"), failed(limit="time"), KNOWN),
-        (failed(), failed(limit="time"), KNOWN),
+        (failed(), failed(limit="time"), Failures(unknown=("check",))),
+        (failed("a"), failed(limit="time"), Failures(unknown=("a",))),
+        (
+            failed("a", "b"),
+            failed("b", limit="time"),
+            Failures(unknown=("a",), preexisting=("b",)),
+        ),
         (failed(started=False), PASSED, WHOLE),
         (failed(started=False), failed(), WHOLE),
         (failed(), failed(started=False), WHOLE),
@@ -51,6 +58,26 @@ def test_a_failure_is_compared_with_the_base(
     run: CheckRun, base: CheckRun | None, expected: Failures
 ) -> None:
     assert compare_with_base(run, base) == expected
+
+
+@pytest.mark.parametrize(
+    ("run", "base", "expected"),
+    [
+        (stopped(), None, Failures()),
+        (stopped("a"), None, Failures()),
+        (stopped(), failed(), WHOLE),
+        (stopped("a", "b"), PASSED, Failures(new=("check", "a", "b"))),
+        (stopped("a", "b", after_ms=1), failed("b"), Failures(new=("a",), preexisting=("b",))),
+        (stopped(after_ms=1), PASSED, Failures()),
+        (stopped(), failed(limit="time"), Failures()),
+        (failed(limit="memory"), PASSED, Failures()),
+        (stopped("a"), failed(started=False), Failures()),
+    ],
+)
+def test_a_stopped_check_is_blamed_for_what_it_shows_alone(
+    run: CheckRun, base: CheckRun | None, expected: Failures
+) -> None:
+    assert compare_stopped(run, base) == expected
 
 
 TESTS = st.sets(st.sampled_from("abcdef")).map(sorted)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import environment_of
+from graph.environment import NO_ENVIRONMENT, environment_of
 from graph.errors import PatchUnusable, SandboxLost
 from graph.values import ChangeRef, Check, Validation
 from sandbox.checks.service import SandboxChecks
@@ -192,17 +192,44 @@ async def test_a_module_that_prints_what_a_missing_one_prints_has_failed(
     assert validation.status == "failed"
 
 
-async def test_a_check_that_no_longer_ends_is_new_and_one_that_never_did_is_known(
-    data_dir: Path,
-) -> None:
+async def test_a_stopped_check_is_stopped_and_never_repeated(data_dir: Path) -> None:
     run = sample_run(data_dir, {"run.sh": "exit 1\n"}, limits=Limits(timeout_s=1))
     change = await run.make_change("echo 'echo begun; sleep 60' > run.sh")
     validation = await validate(run, change, "bash run.sh", "sleep 60")
-    assert validation.status == "failed"
-    assert validation.new_failures == ("bash run.sh",)
-    assert validation.known_failures == ("sleep 60",)
-    assert [report.exit_code for report in validation.commands] == [None, None]
+    assert (validation.status, validation.new_failures) == ("unavailable", ())
+    assert [(r.status, r.limit, r.exit_code) for r in validation.commands] == [
+        ("stopped", "time", None)
+    ] * 2
     assert validation.commands[0].output == "begun\n"
+    assert validation.commands[0].duration_ms >= 1000
+    assert not list(run.folder.checks.iterdir())  # the base was not asked
+
+
+async def test_a_check_that_no_longer_ends_is_the_change_s_where_the_base_is_known(
+    data_dir: Path,
+) -> None:
+    run = sample_run(data_dir, {"run.sh": "exit 1\n"}, limits=Limits(timeout_s=3))
+    change = await run.make_change("echo 'sleep 60' > run.sh")
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    asked = tuple(Check(command=c, source="caller") for c in ("bash run.sh", "sleep 60"))
+    base = await checks.baseline(RUN, run.base, NO_ENVIRONMENT, asked, time.time() + 60)
+    assert [report.status for report in base.commands] == ["failed", "stopped"]
+    validation = await validate(run, change, "bash run.sh", "sleep 60")
+    assert (validation.status, validation.new_failures) == ("failed", ("bash run.sh",))
+    assert [report.status for report in validation.commands] == ["stopped", "stopped"]
+
+
+async def test_what_is_no_main_check_may_be_stopped(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"a": "1\n"}, limits=Limits(timeout_s=1))
+    change = await run.make_change("echo 2 > a")
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    test = Check(command="true", source="repository", main=True)
+    lint = Check(command="sleep 60", source="repository", kind="lint")
+    for asked, status in (((test, lint), "passed"), ((lint,), "unavailable")):
+        validation = await checks.validate(
+            RUN, run.base, change, asked, NO_ENVIRONMENT, time.time() + 60
+        )
+        assert validation.status == status
 
 
 async def test_the_end_of_the_runs_time_blames_nobody(sample: SampleRun) -> None:
@@ -212,7 +239,7 @@ async def test_the_end_of_the_runs_time_blames_nobody(sample: SampleRun) -> None
     assert validation.new_failures == validation.known_failures == ()
     assert [report.status for report in validation.commands] == [
         "passed",
-        "unavailable",
+        "stopped",
         "unavailable",
     ]
     assert "time of the run" in validation.commands[2].output

@@ -1,11 +1,8 @@
 """Changes that talk a real pytest over without touching a test, and that validation finds."""
 
-import importlib.metadata
 import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +15,6 @@ from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import ExecResult, Limits, Sandbox
-from sandbox.tree.environment import SYSTEM_PATH
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
@@ -92,33 +88,10 @@ TRICKS = {
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[Path]:
-    """The pytest that runs this test, for the sandbox, in a folder that it does not have."""
-    root = Path(tempfile.mkdtemp(prefix="tools-", dir="/var/tmp"))
-    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
-        for file in importlib.metadata.files(name) or ():
-            target = root / file
-            if target.is_relative_to(root) and ".." not in file.parts and file.suffix != ".pyc":
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file.locate(), target)
-    compiling = {"PATH": SYSTEM_PATH, "PYTHONPATH": str(root)}  # which each run would do anew
-    subprocess.run(["python3", "-m", "pytest", "--version"], check=True, env=compiling)
-    root.chmod(0o755)
-    yield root
-    shutil.rmtree(root)
-
-
-@pytest.fixture(scope="module")
 def run(module_dir: Path, tools: Path) -> SampleRun:
     limits = Limits(timeout_s=60)
     backend = Bubblewrap(limits=limits, state=module_dir / "state", tool_paths=(tools,))
     return sample_run(module_dir, FILES, backend=backend)
-
-
-@pytest.fixture(scope="module")
-def install(tools: Path) -> str:
-    """How set-up would have it: among the user's own packages."""
-    return f'd=$(python3 -m site --user-site); mkdir -p "${{d%/*}}"; ln -sfn {tools} "$d"'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

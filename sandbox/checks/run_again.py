@@ -1,0 +1,111 @@
+"""Failures run again alone, on the change and on the base, before anyone is blamed for them."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from graph import Check, FolderCommand
+from sandbox.checks.base_results import BaseResults
+from sandbox.checks.new_failures import Failures
+from sandbox.checks.run_check import CheckRun, run_check
+from sandbox.checks.select_tests import select_tests
+from sandbox.core.protocol import Sandbox
+
+_MOST: Final = 20
+"""So many tests do not fail by chance at once."""
+_CHEAP_MS: Final = 60_000
+"""A check of at most this length is run again as a whole, too."""
+
+Run = Callable[[FolderCommand], Awaitable[CheckRun | None]]
+
+
+async def run_failures_again(
+    sandbox: Sandbox,
+    check: Check,
+    run: CheckRun,
+    failures: Failures,
+    on_base: BaseResults,
+    deadline: float,
+) -> Failures:
+    """The failures that remain; those that do not fail again are flaky.
+
+    So is one that now fails on the base, too, where it had passed. One that passes alone and fails
+    again among the others is the change's doing.
+    """
+    names = (*failures.new, *failures.unknown)
+    if not names or len(names) > _MOST or run.limit or not run.started or check.kind != "test":
+        return failures
+
+    async def on_change(command: FolderCommand) -> CheckRun | None:
+        return await run_check(sandbox, command, min(deadline, time.time() + _patience_s(run)))
+
+    async def on_the_base(command: FolderCommand) -> CheckRun | None:
+        return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
+
+    failed = await still_failing(check, run, names, on_change)
+    if failed is None:
+        return failures
+    left = tuple(name for name in names if name in failed)
+    alone = _alone(check, run, left) if left else None
+    before = on_base.load(check)
+    there: frozenset[str] | None = None
+    if before and alone is check and not before.passed:  # it fails there as a whole, or was stopped
+        there = None if before.limit else frozenset()
+    elif alone:
+        there = _failed_of(left, check, await on_the_base(alone), missing=())
+        if there and alone is not check and run.duration_ms <= _CHEAP_MS:
+            # Some tests need others before them: then the base as a whole still passes.
+            whole = _failed_of(left, check, await on_the_base(check), missing=())
+            there = there if whole is None else there & whole
+    known = set(failures.unknown) & (there or frozenset())
+    flaky = set(names) - failed | (there or frozenset()) - known
+    unknown = (set(failures.unknown) if there is None else set()) - flaky
+    return Failures(
+        new=tuple(name for name in names if name not in known | flaky | unknown),
+        preexisting=(*failures.preexisting, *(name for name in names if name in known)),
+        unknown=tuple(name for name in names if name in unknown),
+        flaky=tuple(name for name in names if name in flaky),
+    )
+
+
+async def still_failing(
+    check: FolderCommand, run: CheckRun, names: tuple[str, ...], again: Run
+) -> frozenset[str] | None:
+    """Which of the names fail again; None where that cannot be known."""
+    alone = _alone(check, run, names)
+    failed = _failed_of(names, check, await again(alone)) if alone else None
+    whole = alone is check or run.duration_ms > _CHEAP_MS
+    if failed is None or failed == frozenset(names) or whole:
+        return failed
+    return failed | (_failed_of(names, check, await again(check)) or frozenset())
+
+
+def _alone(check: FolderCommand, run: CheckRun, names: tuple[str, ...]) -> FolderCommand | None:
+    """A command that runs these tests alone, or a short check whole; None for neither."""
+    command = select_tests(check.command, names) if names != (run.command,) else ""
+    if command:
+        return FolderCommand(command=command, folder=check.folder)
+    return check if run.duration_ms <= _CHEAP_MS else None
+
+
+def _failed_of(
+    names: tuple[str, ...],
+    check: FolderCommand,
+    again: CheckRun | None,
+    missing: Sequence[str] | None = None,
+) -> frozenset[str] | None:
+    """Which of the names a run says to fail; `missing`, or all, where it fails and names none."""
+    if again is None or again.limit or again.too_late or not again.started:
+        return None
+    everything, whole = frozenset(names), again.command == check.shell
+    if again.passed:
+        return frozenset() if again.ran or whole else everything
+    named = everything & frozenset(again.failed_tests)
+    if named or (again.failed_tests and whole) or everything == {check.shell}:
+        return named or (everything & {check.shell})
+    return everything if missing is None else frozenset(missing)
+
+
+def _patience_s(run: CheckRun) -> float:
+    """Alone they take no longer than among others, but for a machine that is busy."""
+    return max(60.0, 2 * run.duration_ms / 1000)

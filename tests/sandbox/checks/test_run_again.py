@@ -1,0 +1,157 @@
+"""New failures run again alone, on the change and on the base, before anyone is blamed."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from graph.environment import environment_of
+from graph.values import ChangeRef, Check, Validation
+from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import Limits
+from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
+
+pytestmark = pytest.mark.sandbox
+
+PYTEST = "python3 -m pytest -q"
+UNITTEST = "python3 -m unittest discover -s tests -t ."
+ONCE = """\
+import os, unittest
+from app import add
+
+def first(name):
+    if os.path.exists(f"/tmp/{name}"):
+        return False
+    open(f"/tmp/{name}", "w").close()
+    return os.path.exists("changed")
+
+class SumTest(unittest.TestCase):
+    def test_slow_machine(self):
+        self.assertFalse(first("slow"))
+
+    def test_add(self):
+        self.assertEqual(add(1, 1), 2)
+"""
+SAMPLE: dict[str, str | bytes] = {
+    "app.py": "def add(a, b):\n    return a + b\n",
+    "tests/__init__.py": "",
+    "tests/test_app.py": ONCE,
+}
+SLOW = {
+    UNITTEST: "test_slow_machine (tests.test_app.SumTest.test_slow_machine)",
+    PYTEST: "tests/test_app.py::SumTest::test_slow_machine",
+    "bash run.sh": "test_slow_machine (tests.test_app.SumTest.test_slow_machine)",
+}
+ADD = {
+    UNITTEST: "test_add (tests.test_app.SumTest.test_add)",
+    PYTEST: "tests/test_app.py::SumTest::test_add",
+    "bash run.sh": "test_add (tests.test_app.SumTest.test_add)",
+}
+
+
+async def validate(run: SampleRun, change: ChangeRef, command: str, *setup: str) -> Validation:
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    asked = (Check(command=command, source="repository", main=True),)
+    return await checks.validate(
+        RUN, run.base, change, asked, environment_of(setup), time.time() + 120
+    )
+
+
+@pytest.fixture
+def sample(data_dir: Path, tools: Path) -> SampleRun:
+    limits = Limits(timeout_s=60)
+    backend = Bubblewrap(limits=limits, state=data_dir / "state", tool_paths=(tools,))
+    return sample_run(data_dir, {**SAMPLE, "run.sh": f"{UNITTEST}\n"}, backend=backend)
+
+
+@pytest.mark.parametrize("command", SLOW)
+async def test_a_test_that_fails_once_is_flaky_and_nobody_s_fault(
+    sample: SampleRun, install: str, command: str
+) -> None:
+    change = await sample.make_change("touch changed; rm -f /tmp/slow; echo x > x")
+    validation = await validate(sample, change, command, install)
+    assert validation.flaky == (SLOW[command],)
+    assert (validation.status, validation.new_failures) == ("passed", ())
+    assert validation.commands[0].status == "failed"
+
+
+@pytest.mark.parametrize("command", SLOW)
+async def test_a_test_that_fails_again_is_new_beside_a_flaky_one(
+    sample: SampleRun, install: str, command: str
+) -> None:
+    change = await sample.make_change("touch changed; echo x > x; sed -i 's/a + b/a - b/' app.py")
+    validation = await validate(sample, change, command, install)
+    assert (validation.status, validation.new_failures) == ("failed", (ADD[command],))
+    assert validation.flaky == (SLOW[command],)
+
+
+async def test_a_test_that_fails_among_the_others_alone_is_the_change_s(data_dir: Path) -> None:
+    test = (
+        "import os, unittest\nclass ATest(unittest.TestCase):\n"
+        "    def test_a(self):\n        os.environ['LEAK'] = open('leak').read()\n"
+        "    def test_b(self):\n        self.assertEqual(os.environ.get('LEAK', ''), '')\n"
+    )
+    run = sample_run(data_dir, {"leak": "", "test_a.py": test})
+    change = await run.make_change("printf leaks > leak")
+    validation = await validate(run, change, "python3 -m unittest discover")
+    assert (validation.status, validation.flaky) == ("failed", ())
+    assert validation.new_failures == ("test_b (test_a.ATest.test_b)",)
+
+
+async def test_a_test_that_needs_others_before_it_is_held_against_all_of_them(
+    data_dir: Path,
+) -> None:
+    test = (
+        "import os, unittest\nclass ATest(unittest.TestCase):\n"
+        "    def test_a(self):\n        os.environ['MADE'] = open('make').read()\n"
+        "    def test_b(self):\n        self.assertEqual(os.environ.get('MADE', ''), 'made')\n"
+    )
+    run = sample_run(data_dir, {"make": "made", "test_a.py": test})
+    change = await run.make_change("printf other > make")
+    validation = await validate(run, change, "python3 -m unittest discover")
+    assert (validation.status, validation.flaky) == ("failed", ())
+    assert validation.new_failures == ("test_b (test_a.ATest.test_b)",)
+
+
+async def test_what_fails_on_the_base_by_now_too_is_flaky(data_dir: Path) -> None:
+    test = (
+        "import os, unittest\nclass ATest(unittest.TestCase):\n    def test_a(self):\n"
+        "        tried = os.path.exists('/tmp/tried')\n        open('/tmp/tried', 'w').close()\n"
+        "        self.assertFalse(tried or os.path.exists('new'))\n"
+    )
+    run = sample_run(data_dir, {"test_a.py": test})
+    change = await run.make_change("touch new")
+    validation = await validate(run, change, "python3 -m unittest discover")
+    assert (validation.status, validation.new_failures) == ("passed", ())
+    assert validation.flaky == ("test_a (test_a.ATest.test_a)",)
+
+
+async def test_a_base_that_was_stopped_knows_nothing_of_what_it_did_not_come_to(
+    data_dir: Path,
+) -> None:
+    files = {"run.sh": "[ -e new ] || sleep 60\necho '=' * 9; exit 1\n"}
+    run = sample_run(data_dir, files, limits=Limits(timeout_s=2))
+    change = await run.make_change("echo new > new")
+    validation = await validate(run, change, "bash run.sh")
+    assert (validation.status, validation.new_failures) == ("unavailable", ())
+    (finding,) = validation.findings
+    assert finding.rule == "base_stopped"
+    assert "bash run.sh" in finding.message
+
+
+async def test_a_test_of_a_stopped_base_is_tried_there_alone(data_dir: Path) -> None:
+    test = (
+        "import os, time, unittest\nfrom app import one\nclass ATest(unittest.TestCase):\n"
+        "    def test_a(self):\n        self.assertEqual(one(), 1)\n"
+        "    def test_b(self):\n        time.sleep(0 if os.path.exists('new') else 60)\n"
+        "    def test_c(self):\n        self.fail()\n"
+    )
+    files: dict[str, str | bytes] = {"app.py": "def one():\n    return 1\n", "test_a.py": test}
+    run = sample_run(data_dir, files, limits=Limits(timeout_s=5))
+    change = await run.make_change("echo new > new; sed -i 's/1/2/' app.py")
+    validation = await validate(run, change, "python3 -m unittest discover")
+    assert validation.new_failures == ("test_a (test_a.ATest.test_a)",)
+    assert validation.flaky == ()
+    assert validation.known_failures == ("test_c (test_a.ATest.test_c)",)
+    assert validation.status == "failed"
