@@ -184,6 +184,7 @@ class ProofFinished(EventBase):
     type: Literal["proof.finished"] = "proof.finished"
     tests: tuple[ProofTest, ...]
     shown: bool
+    not_tried: tuple[str, ...] = ()
 
 
 class ReviewFinished(EventBase):

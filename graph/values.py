@@ -239,10 +239,14 @@ class ProofTest(Value):
 
 
 class Proof(Value):
-    """What the change's own tests show: `shown` where one ran without it, and failed there."""
+    """What the change's own tests show: `shown` where one ran without it, and failed there.
+
+    `not_tried` names files whose tests cannot be run so, such as those inside of sources.
+    """
 
     tests: tuple[ProofTest, ...] = ()
     shown: bool = False
+    not_tried: tuple[str, ...] = ()
 
 
 class Validation(Value):

@@ -12,6 +12,8 @@ from graph import (
     Finding,
     GateReport,
     Plan,
+    Proof,
+    ProofTest,
     Publication,
     Review,
     Validation,
@@ -86,15 +88,38 @@ def _validation(validation: Validation | None) -> str:
         return "Not validated."
     if not validation.commands:
         return f"Checks: {_STATUS[validation.status]}."
-    items = [_command(report) for report in validation.commands]
+    items = [_proof(validation.proof)]
+    items += [_command(report) for report in validation.commands]
     items += [f"Fails since this change: {_name(name)}" for name in validation.new_failures]
     items += [f"Failed before this change too: {_name(name)}" for name in validation.known_failures]
-    return _items(items)
+    items += [f"Flaky, passes or fails with and without it: {_name(n)}" for n in validation.flaky]
+    return _items([item for item in items if item])
+
+
+def _proof(proof: Proof | None) -> str:
+    """What the change's own tests show, the first line of all."""
+    if proof is None:
+        return ""
+    if proof.not_tried and not proof.tests:
+        names = ", ".join(map(_name, proof.not_tried))
+        return f"Not tried without this change: the tests in {names}."
+    showing = [test for test in proof.tests if _shows(test)]
+    if not showing:
+        return "No test shows this change."
+    more = f" and {len(showing) - 1} more" if len(showing) > 1 else ""
+    return f"{_name(showing[0].id)}{more}: fails without this change, passes with it."
+
+
+def _shows(test: ProofTest) -> bool:
+    return test.without_change == "failed" and test.with_change == "passed"
 
 
 def _command(report: CommandReport) -> str:
     exit_code = "" if report.exit_code is None else f", exit code {report.exit_code}"
-    return f"{code(report.shell, _MAX_CODE)}: {_STATUS[report.status]}{exit_code}"
+    counts = f", {line(report.counts, _MAX_CODE)}" if report.counts else ""
+    after = f" after {report.duration_ms / 1000:.0f} s" if report.status == "stopped" else ""
+    shown = code(report.shell, _MAX_CODE)
+    return f"{shown}: {_STATUS[report.status]}{after}{exit_code}{counts}"
 
 
 def _name(text: str) -> str:

@@ -166,7 +166,7 @@ class Nodes:
         event = ValidationFinished.model_validate(validation.model_dump())
         emit(event.keyed(f"validate:{change.ref.step}"))
         if proof := validation.proof:
-            proven = ProofFinished(tests=proof.tests, shown=proof.shown)
+            proven = ProofFinished.model_validate(proof.model_dump())
             emit(proven.keyed(f"proof:{change.ref.step}"))
         return {**ready, **self._known(state), "validation": validation, "review": None}
 

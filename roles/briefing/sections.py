@@ -1,6 +1,7 @@
 """The parts of a role's first message."""
 
 import asyncio
+from typing import Final
 
 from graph import (
     NO_ENVIRONMENT,
@@ -15,6 +16,13 @@ from graph import (
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.untrusted_text import quote_untrusted
 
+_WITHOUT: Final = {
+    "passed": "passes",
+    "failed": "fails",
+    "not_importable": "cannot be imported",
+    "missing": "is not found",
+    "stopped": "is stopped",
+}
 _MAX_OUTPUT = 8_000
 _MAX_LEFT_OUT = 2_000
 
@@ -129,11 +137,21 @@ def failures(validation: Validation | None) -> str:
             "These fail on the untouched base too and are not yours to fix:\n"
             + quote_untrusted("known_failures", named, 4_000)
         )
+    if validation.flaky:
+        parts.append(
+            "These failed once and passed when run again, or now fail on the base, too. They are "
+            "flaky, and nobody's to fix:\n"
+            + quote_untrusted("flaky", "\n".join(validation.flaky[:50]), 4_000)
+        )
     return join(*parts)
 
 
 def _failure(report: CommandReport) -> str:
-    ended = "could not be run" if report.status == "unavailable" else "failed"
+    ended: str = "could not be run" if report.status == "unavailable" else report.status
+    if report.status == "stopped":
+        came = f", after it reported {report.counts}" if report.counts else ""
+        limit = f"its {report.limit} limit" if report.limit else "a limit"
+        ended = f"was stopped by {limit} after {report.duration_ms / 1000:.0f} s{came}"
     code = f" with exit code {report.exit_code}" if report.exit_code is not None else ""
     output = quote_untrusted("output", report.output, _MAX_OUTPUT) if report.output.strip() else ""
     return f"`{report.shell}` {ended}{code}.\n{output}".rstrip()
@@ -148,7 +166,30 @@ def results(validation: Validation | None) -> str:
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),
         _against_base(validation),
+        _proof(validation),
     )
+
+
+def _proof(validation: Validation) -> str:
+    """What the change's own tests show of it, by a run over the base's sources."""
+    proof = validation.proof
+    if proof is None:
+        return ""
+    if not proof.tests and not proof.not_tried:
+        return "No test shows this change: it adds and edits none. Does the request need one?"
+    lines = [
+        f"{test.id}: without this change {_WITHOUT[test.without_change]}, with it "
+        f"{_WITHOUT[test.with_change]}"
+        for test in proof.tests
+    ]
+    lines += [f"{name}: not tried" for name in proof.not_tried]
+    shown = (
+        "A test fails without this change and passes with it:"
+        if proof.shown
+        else "No test shows this change: over the sources of the base, none of these fails "
+        "that passes here. For a bug, ask for a test that does:"
+    )
+    return f"{shown}\n{quote_untrusted('proof', chr(10).join(lines), _MAX_OUTPUT)}"
 
 
 def _against_base(validation: Validation) -> str:

@@ -1,5 +1,6 @@
 """The state machine over scripted services: every way a run can go and end."""
 
+import time
 from typing import Any
 
 import pytest
@@ -7,7 +8,14 @@ from langgraph.types import Command
 
 from graph.errors import BranchNotFound, PushBlocked, PushRejected
 from graph.state import Limits
-from graph.values import GateFinding, GateReport, Plan, commands_of
+from graph.values import (
+    CommandReport,
+    GateFinding,
+    GateReport,
+    Plan,
+    ReportStatus,
+    commands_of,
+)
 from tests.standins.services.scripted_services import (
     APPROVED,
     FAILED,
@@ -96,6 +104,67 @@ async def test_no_runnable_check_is_reviewed_and_published_as_a_draft() -> None:
     state = await Driven(script).run()
     assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "not_validated")
     assert script.published[0].draft
+
+
+async def test_a_fixer_who_changes_nothing_that_fails_causes_no_other_validation() -> None:
+    script = Script(validations=[FAILED, PASSED], same_tree=True)
+    driven = Driven(script)
+    state = await driven.run()
+    assert driven.nodes == ["prepare", "plan", "code", "validate", "fix", "publish"]
+    assert (state["outcome"].status, state["outcome"].reason) == (
+        "incomplete",
+        "fix_rounds_exhausted",
+    )
+    assert "Still fails: test_a" in script.published[0].remaining
+
+
+async def test_what_passed_and_was_not_changed_since_is_reviewed_again_but_not_validated() -> None:
+    script = Script(reviews=[REJECTED, APPROVED], same_tree=True)
+    driven = Driven(script)
+    state = await driven.run()
+    assert driven.nodes[3:] == ["validate", "review", "fix", "review", "publish"]
+    assert state["outcome"].status == "succeeded"
+    assert len(driven.said("validation.finished")) == 1
+
+
+def report(status: ReportStatus, command: str = "make test") -> CommandReport:
+    return CommandReport(
+        command=command,
+        exit_code=None,
+        status=status,
+        duration_ms=300_000,
+        counts="1451 passed",
+        limit="time",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reports", "reason"),
+    [
+        ((report("stopped"),), "checks_stopped"),
+        ((report("unavailable"), report("stopped", "ruff check .")), "not_validated"),
+    ],
+)
+async def test_a_main_check_that_was_stopped_is_its_own_reason_and_is_validated_again(
+    reports: tuple[CommandReport, ...], reason: str
+) -> None:
+    script = Script(validations=[UNAVAILABLE.model_copy(update={"commands": reports}), PASSED])
+    driven = Driven(script)
+    state = await driven.run()
+    assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", reason)
+    (left,) = script.published[0].remaining
+    assert left.endswith("was stopped after 300 s; until then it reports 1451 passed.")
+    driven.nodes.clear()
+    state = await driven.resume(Limits())
+    assert driven.nodes == ["validate", "review", "publish"]
+    assert state["outcome"].status == "succeeded"
+
+
+async def test_validation_has_a_share_of_the_run_s_time() -> None:
+    script = Script()
+    started = time.time()
+    await Driven(script, Limits(timeout_s=1000)).run()
+    assert started + 400 < script.validation_deadlines[0] < started + 600
 
 
 async def test_nothing_to_do() -> None:

@@ -32,7 +32,8 @@ _AT_A_NODE: Final = frozenset(
 )
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
-    "not_validated": "no check could be run",
+    "not_validated": "no check that ran can vouch for the change",
+    "checks_stopped": "the main check was stopped before it ended",
     "base_conflict": "the base branch moved on, and the change conflicts with it",
     "nothing_to_do": "the planner found nothing to do",
     "empty_change": "the change came out empty",

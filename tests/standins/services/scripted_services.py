@@ -74,6 +74,8 @@ class Script:
     prepare_s: float = 0
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
+    same_tree: bool = False
+    """Whether every change comes to the same tree."""
     conflicts: tuple[str, ...] = ()
     moves: int = 0
     """So often the base branch has moved when a change is to be published."""
@@ -85,6 +87,7 @@ class Script:
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
     setups_asked: list[tuple[FolderCommand, ...]] = field(default_factory=list)
+    validation_deadlines: list[float] = field(default_factory=list)
     closed: list[tuple[str, bool]] = field(default_factory=list)
 
     def services(self) -> Services:
@@ -166,9 +169,8 @@ class _Repositories:
         return BASE
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
-        return Change(
-            ref=ref, tree=f"tree-{ref.step}", files=(ChangedFile(path="a.py", added=1, removed=0),)
-        )
+        tree = "tree" if self.script.same_tree else f"tree-{ref.step}"
+        return Change(ref=ref, tree=tree, files=(ChangedFile(path="a.py", added=1, removed=0),))
 
 
 @dataclass
@@ -251,6 +253,7 @@ class _Checks:
     ) -> Validation:
         self.script.checks_asked.append(checks)
         self.script.setups_asked.append(environment.setup)
+        self.script.validation_deadlines.append(deadline)
         return take(self.script.validations)
 
 
