@@ -9,7 +9,6 @@ from graph import (
     CheckStatus,
     CommandReport,
     FolderCommand,
-    ReportStatus,
     Validation,
     ValidationFinding,
     main_checks,

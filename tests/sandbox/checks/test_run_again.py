@@ -131,7 +131,7 @@ async def test_a_base_that_was_stopped_knows_nothing_of_what_it_did_not_come_to(
     data_dir: Path,
 ) -> None:
     files = {"run.sh": "[ -e new ] || sleep 60\necho '=' * 9; exit 1\n"}
-    run = sample_run(data_dir, files, limits=Limits(timeout_s=2))
+    run = sample_run(data_dir, files, limits=Limits(timeout_s=5))
     change = await run.make_change("echo new > new")
     validation = await validate(run, change, "bash run.sh")
     assert (validation.status, validation.new_failures) == ("unavailable", ())
@@ -148,7 +148,7 @@ async def test_a_test_of_a_stopped_base_is_tried_there_alone(data_dir: Path) -> 
         "    def test_c(self):\n        self.fail()\n"
     )
     files: dict[str, str | bytes] = {"app.py": "def one():\n    return 1\n", "test_a.py": test}
-    run = sample_run(data_dir, files, limits=Limits(timeout_s=5))
+    run = sample_run(data_dir, files, limits=Limits(timeout_s=8))
     change = await run.make_change("echo new > new; sed -i 's/1/2/' app.py")
     validation = await validate(run, change, "python3 -m unittest discover")
     assert validation.new_failures == ("test_a (test_a.ATest.test_a)",)

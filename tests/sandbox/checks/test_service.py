@@ -193,7 +193,7 @@ async def test_a_module_that_prints_what_a_missing_one_prints_has_failed(
 
 
 async def test_a_stopped_check_is_stopped_and_never_repeated(data_dir: Path) -> None:
-    run = sample_run(data_dir, {"run.sh": "exit 1\n"}, limits=Limits(timeout_s=1))
+    run = sample_run(data_dir, {"run.sh": "exit 1\n"}, limits=Limits(timeout_s=4))
     change = await run.make_change("echo 'echo begun; sleep 60' > run.sh")
     validation = await validate(run, change, "bash run.sh", "sleep 60")
     assert (validation.status, validation.new_failures) == ("unavailable", ())
@@ -220,7 +220,7 @@ async def test_a_check_that_no_longer_ends_is_the_change_s_where_the_base_is_kno
 
 
 async def test_what_is_no_main_check_may_be_stopped(data_dir: Path) -> None:
-    run = sample_run(data_dir, {"a": "1\n"}, limits=Limits(timeout_s=1))
+    run = sample_run(data_dir, {"a": "1\n"}, limits=Limits(timeout_s=4))
     change = await run.make_change("echo 2 > a")
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
     test = Check(command="true", source="repository", main=True)
