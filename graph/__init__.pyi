@@ -4,6 +4,11 @@ from .environment import Environment as Environment
 from .environment import EnvironmentCommand as EnvironmentCommand
 from .environment import LeftOut as LeftOut
 from .environment import environment_of as environment_of
+from .environment_record import ENVIRONMENTS as ENVIRONMENTS
+from .environment_record import EnvironmentRecord as EnvironmentRecord
+from .environment_record import EnvironmentRecords as EnvironmentRecords
+from .environment_record import record_file as record_file
+from .environment_record import repo_of as repo_of
 from .errors.validation_faults import describe_faults as describe_faults
 from .events import EVENT as EVENT
 from .events import Emit as Emit
@@ -33,6 +38,7 @@ from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
 from .preparation import Environments as Environments
 from .preparation import Preparation as Preparation
+from .preparation import PreparationRequest as PreparationRequest
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy
 from .retry_policy import retry as retry

@@ -6,12 +6,14 @@ run listens, so that it reaches the run's log whichever node is at work.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from graph.environment import Environment
+from graph.environment_record import EnvironmentRecord, EnvironmentRecords, repo_of
 from graph.errors import CodingAgentError
 from graph.events import BaselineFinished, Emit, EnvironmentReady, Event, unheard
 from graph.values import Base, Check, Validation
@@ -55,7 +57,7 @@ class Baselines(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PreparationRequest:
     """What one run wants to be ready: `setup` is the caller's own, `deadline` Unix seconds."""
 
     run_id: str
@@ -94,13 +96,20 @@ class _Work:
 class Preparation:
     """The preparations of all runs of this process."""
 
-    def __init__(self, environments: Environments, checks: Baselines) -> None:
+    def __init__(
+        self,
+        environments: Environments,
+        checks: Baselines,
+        records: EnvironmentRecords | None = None,
+    ) -> None:
+        """What is ready is remembered in `records`."""
         self._environments = environments
         self._checks = checks
+        self._records = records
         self._work: dict[str, _Work] = {}
         self._voices: dict[str, _Voice] = {}
 
-    def begin(self, wanted: Wanted) -> None:
+    def begin(self, wanted: PreparationRequest) -> None:
         """Begin, unless it was begun on the same base."""
         found = self._work.get(wanted.run_id)
         if found and found.base == wanted.base:
@@ -113,10 +122,15 @@ class Preparation:
             task.add_done_callback(_look_at)
         self._work[wanted.run_id] = _Work(wanted.base, environment, baseline)
 
-    async def environment(self, wanted: Wanted) -> Environment:
+    async def environment(self, wanted: PreparationRequest) -> Environment:
         """The environment, once it is there. Raises SetupFailed, SandboxError."""
         self.begin(wanted)
         return await asyncio.shield(self._work[wanted.run_id].environment)
+
+    async def baseline(self, wanted: PreparationRequest) -> Validation | None:
+        """How the checks end on the base, once they have; None where that cannot be known."""
+        self.begin(wanted)
+        return await asyncio.shield(self._work[wanted.run_id].baseline)
 
     def ready(self, run_id: str) -> tuple[Environment | None, Validation | None]:
         """What is there by now."""
@@ -145,7 +159,7 @@ class Preparation:
         for run_id in list(self._work):
             await self.end(run_id)
 
-    async def _prepare(self, wanted: Wanted) -> Environment:
+    async def _prepare(self, wanted: PreparationRequest) -> Environment:
         say = self._voices.setdefault(wanted.run_id, _Voice()).say
         environment = await self._environments.prepare(
             wanted.run_id, wanted.base, wanted.setup, wanted.deadline, say
@@ -155,21 +169,37 @@ class Preparation:
         return environment
 
     async def _run_baseline(
-        self, wanted: Wanted, preparing: asyncio.Task[Environment]
+        self, wanted: PreparationRequest, preparing: asyncio.Task[Environment]
     ) -> Validation | None:
         """Nobody waits for it, so that its errors are no more than told."""
         say = self._voices.setdefault(wanted.run_id, _Voice()).say
         try:
             environment = await asyncio.shield(preparing)
+            await self._remember(wanted, environment, None)
             baseline = await self._checks.baseline(
                 wanted.run_id, wanted.base, environment, wanted.checks, wanted.deadline, say
             )
+            await self._remember(wanted, environment, baseline)
         except CodingAgentError as error:
             log.warning("run %s has no baseline: %s", wanted.run_id, error.message)
             return None
         event = BaselineFinished.model_validate(baseline.model_dump())
         say(event.keyed(f"baseline:{wanted.base.moved}"))
         return baseline
+
+    async def _remember(
+        self, wanted: PreparationRequest, environment: Environment, baseline: Validation | None
+    ) -> None:
+        if self._records:
+            record = EnvironmentRecord(
+                repo=repo_of(wanted.base),
+                sha=wanted.base.sha,
+                run_id=wanted.run_id,
+                made_at=time.time(),
+                environment=environment,
+                baseline=baseline,
+            )
+            await self._records.put(record)
 
 
 def _cancel(work: _Work) -> None:

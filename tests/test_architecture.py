@@ -25,8 +25,14 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values", "branch_names environment retry_policy secret_forms spending", "errors"),
-        *("files events tasks run_request", "preparation", "state services"),
+        *("values", "branch_names environment retry_policy secret_forms spending"),
+        *(
+            "environment_record",
+            "errors",
+            "files events tasks run_request",
+            "preparation",
+            "state services",
+        ),
         *("tracing", "machine"),
     ),
     "sandbox": (
@@ -46,8 +52,15 @@ ORDER: dict[str, tuple[str, ...]] = {
     "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
     "api": ("exit_codes model_name", "terminal client http", "cli"),
     "wiring": (
-        *("setting_types", "settings", "logging_setup", "configuration", "services"),
-        *("machine modal_functions", "modal_platform", "doctor"),
+        *("setting_types", "settings", "logging_setup", "configuration"),
+        *(
+            "archived_environments",
+            "services",
+            "machine modal_functions",
+            "environment_trial",
+            "modal_platform",
+            "doctor",
+        ),
     ),
 }
 """The sub-rooms and modules of a room from the ground up; a row imports itself and what is above.

@@ -1,4 +1,7 @@
 from .configuration import Configuration as Configuration
+from .environment_trial import EnvironmentTrial as EnvironmentTrial
+from .environment_trial import forget_environment as forget_environment
+from .environment_trial import try_environment as try_environment
 from .logging_setup import start_log as start_log
 from .machine import Machine as Machine
 from .machine import create_local_app as create_local_app

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from forge.base import KeptBases
 from forge.core import ONCE, Forge
-from graph import Services
+from graph import ENVIRONMENTS, Services
 from roles.claude import Claude
 from runs import RunService
 from runs.sqlite import SqliteStore
 from sandbox import CommandMetrics, Sandboxes, Wanted, choose, examine
 from sandbox.backends.docker import docker_environment
 from sandbox.egress import resolve_hosts
+from sandbox.environments import LocalEnvironmentRecords
 from sandbox.selftest import TrialResult
 from sandbox.setup import networked_set_up
 from sandbox.tree import LocalWorkspaces
@@ -76,6 +77,11 @@ class Machine:
         return LocalWorkspaces(runs=self.runs, sandboxes=self.sandboxes)
 
     @cached_property
+    def environment_records(self) -> LocalEnvironmentRecords:
+        data = self.settings.data_dir
+        return LocalEnvironmentRecords(data / ENVIRONMENTS, setups=data / "setups")
+
+    @cached_property
     def services(self) -> Services:
         # Imported, as LangGraph below, when a run is driven: who only looks at runs needs none.
         from forge.base import WarmingRepositories
@@ -96,6 +102,7 @@ class Machine:
             forge=self.forge,
             kept_bases=self.kept_bases,
             networked=bool(self.settings.hosts_of_setup),
+            records=self.environment_records,
             allow_local=True,
         )
         return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))
@@ -234,5 +241,6 @@ def create_local_app(settings: Settings) -> "FastAPI":
         lambda: open_service(settings, pick_up=True, machine=machine),
         LocalProbes(machine),
         hosts=LOOPBACK_HOSTS,
+        environments=machine.environment_records,
         sandbox_counts=lambda: machine.sandbox_counts,
     )

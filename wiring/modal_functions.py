@@ -18,6 +18,7 @@ from runs.remote_roles import Play, RemoteRole, RoleWorker
 from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, VersionChain
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
+from wiring.archived_environments import ArchivedEnvironments
 from wiring.configuration import Configuration
 from wiring.services import make_role, make_services
 from wiring.settings import Settings
@@ -152,6 +153,7 @@ def _make_services(
         workspaces=workspaces,
         forge=forge,
         networked=bool(deployment.settings.setup_hosts),
+        records=ArchivedEnvironments(deployment.backend.archive, mount),
     )
 
 
@@ -196,6 +198,7 @@ def web_app(deployment: Deployment, *, service: str, host: str, probes: "Probes"
         probes,
         hosts=(host,),
         locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
+        environments=ArchivedEnvironments(deployment.backend.archive),
         shared_store=True,
         stream_times=StreamTimes(whole=STREAM_S),
     )

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from forge.base import KeptBases
 from forge.core import Forge
-from graph import ROLE_NAMES, Preparation, RoleName, RoleTask, Services, Workspaces
+from graph import (
+    ROLE_NAMES,
+    EnvironmentRecords,
+    Preparation,
+    RoleName,
+    RoleTask,
+    Services,
+    Workspaces,
+)
 from sandbox import Sandboxes
 from wiring.configuration import Configuration
 
@@ -49,6 +57,7 @@ def make_services(
     workspaces: Workspaces,
     forge: Forge,
     networked: bool,
+    records: EnvironmentRecords,
     kept_bases: KeptBases | None = None,
     allow_local: bool = False,
 ) -> Services:
@@ -74,7 +83,7 @@ def make_services(
             **common, allow_local=allow_local, allowed=settings.repo_allowed
         ),
         workspaces=workspaces,
-        preparation=Preparation(environments, checks),
+        preparation=Preparation(environments, checks, records),
         checks=checks,
         publisher=ForgePublisher(
             **common, author=settings.git_author, forks=settings.fork == "public"

@@ -29,6 +29,13 @@ RunId = Annotated[str, _argument("RUN", "The run's id.")]
 Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads it.")]
 Text = Annotated[str, _argument("TEXT", "What to say.")]
 Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a git checkout's path.")]
+Repos = Annotated[
+    list[str], _argument("REPO|PATH", "A repository's address, or a git checkout's path.")
+]
+Write = Annotated[
+    bool, typer.Option("--write", help="Write what was found into .coding-agent.toml.")
+]
+Forget = Annotated[bool, typer.Option("--forget", help="Forget what is known of it.")]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
 Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]

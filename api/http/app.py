@@ -24,7 +24,7 @@ from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
 from api.http.routes import code_routes as routes
-from api.http.routes import run_routes, service_routes
+from api.http.routes import environment_routes, run_routes, service_routes
 from api.http.routes.openapi import describe
 from api.http.telemetry import FASTAPI
 from runs import RunService
@@ -77,6 +77,7 @@ def create_app(
     app.state.daily_spend = DailyBudget(options.key_max_cost_usd_per_day)
     app.include_router(routes.router)
     app.include_router(run_routes.router)
+    app.include_router(environment_routes.router)
     app.include_router(service_routes.router)
     app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")
     app.openapi = partial(describe, app)  # type: ignore[method-assign]

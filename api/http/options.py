@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from api.http.guards.request_guards import LOOPBACK_HOSTS, MAX_BODY_BYTES
 from api.http.metrics import SandboxCounts
 from api.http.routes.sse import StreamTimes
+from graph import EnvironmentRecords
 
 
 def _any_repository(_name: str, _full_name: str) -> bool:
@@ -30,6 +31,8 @@ class AppOptions:
     max_key_readers: int = 0
     """Streams that one key reads at a time, where there are keys; 0: no limit."""
     max_body_bytes: int = MAX_BODY_BYTES
+    environments: EnvironmentRecords | None = None
+    """What set-up did on each repository."""
     sandbox_counts: Callable[[], SandboxCounts] | None = None
     shared_store: bool = False
     """Other processes serve the same runs: what events add up to is told by the store."""

@@ -4,6 +4,7 @@ CodingAgentError
 ├── RequestError            the caller asked for something that cannot be
 │   ├── InvalidRequest        a field is wrong
 │   ├── InvalidRepoUrl        not an address of a repository here
+│   ├── EnvironmentNotFound   nothing is known of what set-up does there
 │   ├── RepositoryNotAllowed  outside CODING_AGENT_REPOS (answered as a missing repository)
 │   ├── ModelNotAllowed       outside CODING_AGENT_MODELS
 │   ├── LimitRaised           a request tried to raise an operator's limit

@@ -45,6 +45,13 @@ class RepositoryNotAllowed(RequestError):
     default_hint = "Check the name, and that CODING_AGENT_REPOS and the token cover it."
 
 
+class EnvironmentNotFound(RequestError):
+    """Raised when nothing is known of what set-up does on a repository."""
+
+    code = "environment_not_found"
+    default_hint = "A run, or `coding-agent environment OWNER/REPO`, makes it."
+
+
 class ModelNotAllowed(RequestError):
     """Raised when a request names a model that CODING_AGENT_MODELS does not list."""
 

@@ -4,7 +4,7 @@ import time
 from typing import Any, Final
 
 from graph.machine import edges
-from graph.preparation import Wanted
+from graph.preparation import PreparationRequest
 from graph.spending import Budget
 from graph.state import RunState
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
@@ -46,9 +46,9 @@ def task_of(
     )
 
 
-def wanted_by(state: RunState) -> Wanted:
+def wanted_by(state: RunState) -> PreparationRequest:
     """What a run wants to be ready before its change is made and judged."""
-    return Wanted(
+    return PreparationRequest(
         run_id=state["run_id"],
         base=state["base"],
         setup=tuple(state.get("setup") or ()),

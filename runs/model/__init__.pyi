@@ -6,6 +6,7 @@ from .operator_limits import RaisedLimits as RaisedLimits
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run import RESUMABLE as RESUMABLE
 from .run_id import RUN_ID as RUN_ID
+from .run_id import RunIds as RunIds
 from .run_record import Caller as Caller
 from .run_record import LoggedEvent as LoggedEvent
 from .run_record import RunRecord as RunRecord

@@ -1,4 +1,5 @@
 from .archived_run_files import ArchivedRunFiles as ArchivedRunFiles
+from .backend import Archive as Archive
 from .backend import Mount as Mount
 from .backend import StorageBackend as StorageBackend
 from .modal_backend import VOLUME as VOLUME

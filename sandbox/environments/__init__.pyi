@@ -1,1 +1,2 @@
+from .records import LocalEnvironmentRecords as LocalEnvironmentRecords
 from .service import SandboxEnvironments as SandboxEnvironments

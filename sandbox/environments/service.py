@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from graph import (
+    NO_ENVIRONMENT,
     Base,
     Emit,
     Environment,
@@ -58,8 +60,10 @@ class SandboxEnvironments(Environments):
         finally:
             await self._sandboxes.discard(run_id, tree.name)
         asked = await asyncio.to_thread(_asked, repository, setup)
-        if asked or not self._networked:
-            return Environment(commands=asked)
+        if asked:
+            return await self._make(run_id, tree, Environment(commands=asked))
+        if not self._networked:
+            return NO_ENVIRONMENT
         tried = await try_setup(self._sandboxes, run_id, tree, find_setup(repository))
         return Environment(
             commands=tuple(
@@ -68,6 +72,15 @@ class SandboxEnvironments(Environments):
             ),
             left_out=tuple(LeftOut(what="set-up", why=note) for note in tried.notes),
         )
+
+    async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
+        """Run what was asked for. Raises SetupFailed."""
+        spec = replace(tree, checkout=True, environment=environment)
+        try:
+            await self._sandboxes.open(run_id, spec)
+        finally:
+            await self._sandboxes.discard(run_id, tree.name)
+        return environment
 
 
 def _asked(repository: RepositoryFiles, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:

@@ -7,7 +7,7 @@ from langgraph.types import Command
 
 from graph.environment import LeftOut
 from graph.errors import SandboxLost, SetupFailed
-from graph.preparation import Preparation, Wanted
+from graph.preparation import Preparation, PreparationRequest
 from graph.state import Limits
 from graph.values import CommandReport, Proof, ProofTest, Validation
 from tests.standins.services.scripted_services import BASE, PASSED, Script
@@ -148,5 +148,5 @@ async def test_its_end_ends_what_is_under_way(by_close: bool) -> None:
     assert preparation.ready("r") == (None, None)
 
 
-def wanted(base: Any = BASE) -> Wanted:
-    return Wanted(run_id="r", base=base, setup=(), checks=(), deadline=float("inf"))
+def wanted(base: Any = BASE) -> PreparationRequest:
+    return PreparationRequest(run_id="r", base=base, setup=(), checks=(), deadline=float("inf"))

@@ -27,6 +27,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RequestError: 422,
     errors.InvalidRequest: 422,
     errors.InvalidRepoUrl: 422,
+    errors.EnvironmentNotFound: 404,
     errors.RepositoryNotAllowed: 404,
     errors.ModelNotAllowed: 422,
     errors.LimitRaised: 422,

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from graph import (
     CommandReport,
     EnvironmentCommand,
+    EnvironmentRecord,
     Failure,
     GateReport,
     LeftOut,
@@ -86,6 +87,22 @@ class EnvironmentView(ResponseModel):
     tools: dict[str, str] = {}
     kept: bool = False
     maker: str = Field(default="", description="Run whose model found the commands, if any.")
+
+
+class EnvironmentRecordView(ResponseModel):
+    """What set-up did on a repository last, and how its checks ended there."""
+
+    repo: str = Field(examples=["octocat/hello-world"])
+    sha: str = Field(description="Commit that it was made on.")
+    run_id: str = Field(examples=[_RUN_ID])
+    made_at: str = Field(examples=["2026-01-31T12:00:00.000Z"])
+    environment: EnvironmentView
+    baseline: ValidationView | None
+
+    @classmethod
+    def of(cls, record: EnvironmentRecord) -> "EnvironmentRecordView":
+        data = record.model_dump(mode="json") | {"made_at": rfc3339(record.made_at)}
+        return cls.model_validate(data)
 
 
 class PullRequestView(ResponseModel):

@@ -3,11 +3,10 @@
 import time
 from typing import Any, Final
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.style import Style
-from rich.text import Text
 
+from api.terminal.report.table import print_table
 from api.terminal.text.human_units import age, seconds_of
 from api.terminal.text.untrusted_fields import Fields
 
@@ -32,16 +31,7 @@ def print_runs(runs: list[dict[str, Any]], console: Console) -> None:
     rows = [_HEAD, *(_row(Fields(run)) for run in runs)]
     if console.is_terminal and console.width < _WIDE:
         rows = [(*row[:_REPOSITORY], *row[_REPOSITORY + 1 :]) for row in rows]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = Text(no_wrap=True, overflow="ellipsis")
-        for column, cell in enumerate(row):
-            line.append(cell, _DIM if row is rows[0] else _style(column, cell))
-            line.append(" " * (widths[column] - cell_len(cell) + 2))
-        line.rstrip()
-        if console.is_terminal:
-            line.truncate(console.width, overflow="ellipsis")
-        console.print(line, soft_wrap=True)
+    print_table(rows, console, _style)
 
 
 def _row(run: Fields) -> tuple[str, ...]:

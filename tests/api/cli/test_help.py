@@ -11,7 +11,7 @@ import pytest
 from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
-    "run serve demo runs show watch diff approve cancel resume message rm doctor"
+    "run serve demo runs show watch diff approve cancel resume message rm doctor environment"
 )
 URL = "https://github.com/octocat/todo"
 

@@ -48,9 +48,14 @@ CALLS = {
     "GET /health",
     "GET /ready",
     "GET /metrics",
+    "GET /environments/{owner}/{repo}",
+    "DELETE /environments/{owner}/{repo}",
 }
 WITHOUT_INPUT = {"GET /health", "GET /ready", "GET /metrics"}
-NAMES_THINGS = {"POST /code", "GET /auth-test", "GET /runs"}
+NAMES_THINGS = {
+    *("POST /code", "GET /auth-test", "GET /runs"),
+    *("GET /environments/{owner}/{repo}", "DELETE /environments/{owner}/{repo}"),
+}
 
 
 @pytest.fixture(scope="module")

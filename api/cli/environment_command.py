@@ -1,0 +1,160 @@
+"""`environment`: what set-up and checks do on repositories, tried without a model."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+from rich.console import Group
+
+from api.cli.repo_argument import RepoArgument, resolve_repo
+from api.exit_codes import FAILED
+from api.terminal.display.choose_display import console_for
+from api.terminal.display.environment_lines import baseline_lines, environment_lines
+from api.terminal.display.live_display import WIDEST, line_texts
+from api.terminal.display.result_lines import error_lines
+from api.terminal.report.table import print_table
+from api.terminal.text.human_units import duration
+from api.terminal.text.safe_text import clean_line
+from api.terminal.text.styled_line import Line
+from api.terminal.text.symbols import glyphs_for
+from api.terminal.text.untrusted_fields import Fields
+from graph.errors import CodingAgentError
+
+if TYPE_CHECKING:
+    from wiring import EnvironmentTrial, Machine, Settings
+
+OWN_SETTINGS: Final = ".coding-agent.toml"
+_HEAD: Final = ("REPOSITORY", "SET-UP", "MAIN CHECK", "ENDED", "TOOK", "WHY NOT")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What came of one repository; `runs`: its main check does."""
+
+    cells: tuple[str, ...]
+    runs: bool
+
+
+async def try_environments(settings: "Settings", repos: list[str], *, write: bool) -> int:
+    """Try each; 0 where the main check of every one runs."""
+    from wiring import Machine
+
+    arguments = _resolve(repos)
+    if write and not all(argument.local for argument in arguments):
+        raise typer.BadParameter("takes checkouts of this machine", param_hint="--write")
+    async with Machine(settings) as machine:
+        rows = [await _try_one(machine, argument, write=write) for argument in arguments]
+    if len(rows) > 1:
+        sys.stdout.write("\n")
+        print_table([_HEAD, *(row.cells for row in rows)], console_for())
+    return 0 if all(row.runs for row in rows) else FAILED
+
+
+async def forget_environments(settings: "Settings", repos: list[str]) -> int:
+    from wiring import Machine, forget_environment
+
+    async with Machine(settings) as machine:
+        for argument in _resolve(repos):
+            known = await forget_environment(machine, argument.address)
+            said = "forgotten" if known else "nothing is known of it"
+            sys.stdout.write(clean_line(f"{argument.address}: {said}") + "\n")
+    return 0
+
+
+def _resolve(repos: list[str]) -> list[RepoArgument]:
+    try:
+        return [resolve_repo(repo) for repo in repos]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="REPO") from None
+
+
+async def _try_one(machine: "Machine", argument: RepoArgument, *, write: bool) -> _Row:
+    """Try one and print what came of it; an error is its result."""
+    from wiring import try_environment
+
+    name = "/".join(argument.address.rstrip("/").removesuffix(".git").split("/")[-2:])
+    _print([Line(argument.address, tone="strong")])
+    begun = time.monotonic()
+    try:
+        trial = await try_environment(machine, argument.address, _print_event)
+    except CodingAgentError as error:
+        _print(
+            error_lines(
+                Fields({"message": error.message, "hint": error.hint, "code": error.code}), indent=2
+            )
+        )
+        took = duration(time.monotonic() - begun)
+        return _Row((name, "failed", "", "", took, clean_line(error.message)), runs=False)
+    main, took = trial.main, duration(trial.seconds)
+    ended = main.status if main else "none"
+    why = "" if trial.runs else _reason(trial)
+    verdict = "The main check runs." if trial.runs else f"The main check does not run: {why}"
+    _print([Line(verdict, indent=2, mark="good" if trial.runs else "bad", right=took)])
+    if write:
+        _print([Line(_write(Path(argument.address), trial), indent=2)])
+    ready = "kept" if trial.environment.kept else _set_up_took(trial)
+    command = main.shell if main else "none was found"
+    return _Row((name, ready, clean_line(command), ended, took, why), runs=trial.runs)
+
+
+def _set_up_took(trial: "EnvironmentTrial") -> str:
+    return duration(sum(made.duration_ms for made in trial.environment.commands) / 1000)
+
+
+def _reason(trial: "EnvironmentTrial") -> str:
+    """Why the main check does not run, on one line."""
+    if trial.main is None:
+        return "no test command was found" if not trial.checks else "its end is not known"
+    if trial.main.status == "stopped":
+        return f"it was stopped after {duration(trial.main.duration_ms / 1000)}"
+    last = [line for line in trial.main.output.splitlines() if line.strip()]
+    return clean_line(last[-1]) if last else "it could not be started"
+
+
+def _print_event(event: Any) -> None:
+    """What becomes known meanwhile, as a run shows it."""
+    lines = _LINES.get(event.type)
+    if lines:
+        _print(lines(Fields(event.data())))
+
+
+_LINES: Final[dict[str, Callable[[Fields], list[Line]]]] = {
+    "environment.ready": environment_lines,
+    "baseline.finished": baseline_lines,
+}
+
+
+def _print(lines: list[Line]) -> None:
+    console = console_for()
+    glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
+    console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
+
+
+def _write(checkout: Path, trial: "EnvironmentTrial") -> str:
+    """Write what was found, where no such file is; in words what came of it."""
+    file = checkout / OWN_SETTINGS
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(settings_text(trial))
+    except FileExistsError:
+        return f"{OWN_SETTINGS} is there already, and was left as it is."
+    return f"Wrote {OWN_SETTINGS}."
+
+
+def settings_text(trial: "EnvironmentTrial") -> str:
+    """The file that asks for what was found: set-up that held, checks that ran."""
+    reports = trial.baseline.commands if trial.baseline else ()
+    ran = [report.shell for report in reports if report.status in ("passed", "failed")]
+    setup = [command.shell for command in trial.environment.setup]
+    return f"setup = {_array(setup)}\nvalidate = {_array(ran)}\n"
+
+
+def _array(texts: list[str]) -> str:
+    """An array of TOML: its basic strings are JSON's but for one escape."""
+    rows = [f"  {json.dumps(text, ensure_ascii=False)}," for text in texts]
+    return "\n".join(["[", *rows, "]"]).replace("\x7f", "\\u007f") if rows else "[]"

@@ -1,0 +1,49 @@
+"""Records of environments in a folder of this machine."""
+
+import asyncio
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from graph import EnvironmentRecord, EnvironmentRecords, record_file
+from graph.files import write_whole
+
+
+class LocalEnvironmentRecords(EnvironmentRecords):
+    """One file each; forgetting also removes what set-up left, `KEY.tar` in `setups`."""
+
+    def __init__(self, folder: Path, *, setups: Path) -> None:
+        self._folder = folder
+        self._setups = setups
+
+    async def get(self, repo: str) -> EnvironmentRecord | None:
+        return await asyncio.to_thread(self._read, repo)
+
+    async def put(self, record: EnvironmentRecord) -> None:
+        await asyncio.to_thread(self._write, record)
+
+    async def forget(self, repo: str) -> bool:
+        return await asyncio.to_thread(self._remove, repo)
+
+    def _read(self, repo: str) -> EnvironmentRecord | None:
+        try:
+            return EnvironmentRecord.model_validate_json(self._file(repo).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None  # one that cannot be read is written anew
+
+    def _write(self, record: EnvironmentRecord) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self._file(record.repo), record.model_dump_json().encode())
+
+    def _remove(self, repo: str) -> bool:
+        record = self._read(repo)
+        if record and record.environment.key:
+            (self._setups / f"{record.environment.key}.tar").unlink(missing_ok=True)
+        try:
+            self._file(repo).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _file(self, repo: str) -> Path:
+        return self._folder / record_file(repo)

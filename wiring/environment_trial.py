@@ -1,0 +1,80 @@
+"""Making a repository's environment and running its checks, without a model and without a run."""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from graph import (
+    Base,
+    Check,
+    CommandReport,
+    Emit,
+    Environment,
+    PreparationRequest,
+    Validation,
+    repo_of,
+)
+from runs.driving import LocalRunFiles
+from runs.model import RunIds
+from wiring.machine import Machine
+
+
+@dataclass(frozen=True)
+class EnvironmentTrial:
+    """What came of one repository; `seconds` from the clone to the last check's end."""
+
+    base: Base
+    checks: tuple[Check, ...]
+    environment: Environment
+    baseline: Validation | None
+    seconds: float
+
+    @cached_property
+    def main(self) -> CommandReport | None:
+        """How the main test check ended; None where there is none."""
+        tests = [check for check in self.checks if check.kind == "test"]
+        main = next((check for check in tests if check.main), tests[0] if tests else None)
+        reports = self.baseline.commands if self.baseline else ()
+        return next((report for report in reports if main and report.shell == main.shell), None)
+
+    @property
+    def runs(self) -> bool:
+        """Whether the main check starts and comes to its end."""
+        return self.main is not None and self.main.status in ("passed", "failed")
+
+
+async def try_environment(machine: Machine, repo_url: str, emit: Emit) -> EnvironmentTrial:
+    """Make it and run the checks on the untouched base. Raises CodingAgentError.
+
+    What set-up left is kept for runs; of the trial itself nothing stays.
+    """
+    begun, run_id, services = time.monotonic(), _new_run_id(), machine.services
+    deadline = time.time() + machine.settings.run_timeout_s
+    try:
+        await services.workspaces.open(run_id)
+        base = await services.repositories.prepare(run_id, repo_url, None, emit)
+        found = await services.checks.find(run_id, base, (), only=False, emit=emit)
+        wanted = PreparationRequest(run_id, base, (), found.checks, deadline)
+        with services.preparation.heard_by(run_id, emit):
+            environment = await services.preparation.environment(wanted)
+            baseline = await services.preparation.baseline(wanted)
+    finally:
+        await services.close_run(run_id)
+        await LocalRunFiles(machine.runs).remove(run_id)
+    return EnvironmentTrial(base, found.checks, environment, baseline, time.monotonic() - begun)
+
+
+async def forget_environment(machine: Machine, repo_url: str) -> bool:
+    """Whether anything was known of the repository. Raises RepositoryError, GitHubError."""
+    run_id = _new_run_id()
+    try:
+        await machine.services.workspaces.open(run_id)
+        base = await machine.services.repositories.prepare(run_id, repo_url, None, lambda _: None)
+    finally:
+        await machine.services.close_run(run_id)
+        await LocalRunFiles(machine.runs).remove(run_id)
+    return await machine.environment_records.forget(repo_of(base))
+
+
+def _new_run_id() -> str:
+    return RunIds().new()
