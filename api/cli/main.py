@@ -264,8 +264,8 @@ def environment(
 ) -> None:
     """Try set-up and checks on a repository.
 
-    No model is asked. Prints what is installed, what is left out and why, which checks run and how long they take.
-    The exit code is 0 where the main check runs, of several repositories in each.
+    No model is asked. Prints what is installed, what is left out and why, which checks run and how
+    long they take. The exit code is 0 where the main check runs, of several repositories in each.
     """
     from api.cli.environment_command import forget_environments, try_environments
 
