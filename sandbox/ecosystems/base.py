@@ -102,7 +102,7 @@ def paths_like(patterns: Iterable[str]) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Ecosystem:
-    """What a language's projects are known by, checked with, installed from, and bent by.
+    """What a language's projects are known by, checked with, installed from and weakened by.
 
     A part that an ecosystem has not is left as it is here.
     """

@@ -1,4 +1,4 @@
-"""Changes that bend the checks they are judged by, and what validation finds of it."""
+"""Changes that script the checks they are judged by, and what validation finds of it."""
 
 import asyncio
 import shutil
@@ -77,11 +77,11 @@ class Bench:
     step: int = 0
 
     async def validate(
-        self, bend: str, *commands: str, source: str = "repository", setup: tuple[str, ...] = ()
+        self, script: str, *commands: str, source: str = "repository", setup: tuple[str, ...] = ()
     ) -> Validation:
         self.step += 1
         self.watched.opened.clear()
-        change = await self.run.make_change(bend, self.step)
+        change = await self.run.make_change(script, self.step)
         diff = self.run.folder.diff(self.step)
         diff.parent.mkdir(exist_ok=True)
         shutil.copy(self.run.folder.patch(change), diff)
@@ -125,19 +125,19 @@ TRICKS = {
     "trick", [pytest.param(name, marks=needs(TRICKS[name][1].split()[0])) for name in TRICKS]
 )
 async def test_what_passes_by_a_trick_alone_is_found(bench: Bench, trick: str) -> None:
-    bend, command = TRICKS[trick]
+    script, command = TRICKS[trick]
     source = "caller" if "caller" in trick else "repository"
-    found = await bench.validate(f"{BREAK}; {bend}", command, source=source)
+    found = await bench.validate(f"{BREAK}; {script}", command, source=source)
     assert found.status == "passed"  # the control: the trick works on the check itself
     (finding,) = [each for each in found.findings if each.rule == "base_tests"]
     assert f"`{command}` passes with the change's tests" in finding.message
     assert ADDS in finding.message
-    tests_too = "tests/" in bend or "rm -r tests" in bend
+    tests_too = "tests/" in script or "rm -r tests" in script
     assert finding.severity == ("warning" if tests_too else "error")
 
 
 @pytest.mark.parametrize(
-    ("bend", "rule"),
+    ("script", "rule"),
     [
         ("rm tests/test_app.py", "test_deleted"),
         ("sed -i 's/test_adds/try_adds/' tests/test_app.py", "test_removed"),
@@ -146,8 +146,8 @@ async def test_what_passes_by_a_trick_alone_is_found(bench: Bench, trick: str) -
         ("sed -i 's/b$/b  # type: ignore/' app.py", "check_silenced"),
     ],
 )
-async def test_weakened_tests_are_found_by_patterns(bench: Bench, bend: str, rule: str) -> None:
-    found = await bench.validate(bend, "true")
+async def test_weakened_tests_are_found_by_patterns(bench: Bench, script: str, rule: str) -> None:
+    found = await bench.validate(script, "true")
     (finding,) = [each for each in found.findings if each.rule == rule]
     assert (finding.severity, finding.path[-3:]) == ("warning", ".py")
 
@@ -218,13 +218,13 @@ async def test_what_fails_anyway_is_not_run_twice(bench: Bench) -> None:
 
 
 async def test_all_of_tests_and_configuration_is_as_in_the_base(bench: Bench) -> None:
-    bend = (
+    script = (
         "echo x > conftest.py; echo x >> pyproject.toml; rm package.json; mkdir sub; "
         "echo x > sub/conftest.py; echo x > 'tests/n ew\"o\nd.py'; mv tests/helper.py other.py; "
         "mkdir -p tests/helper.py/deep; touch tests/helper.py/deep/x; chmod +x tests/test_app.py; "
         "echo x > pytest.ini; echo kept > src.py; sed -i s/add/sum/ app.py; git add -A"
     )
-    change = await bench.run.make_change(bend, 900)
+    change = await bench.run.make_change(script, 900)
     diff = file_diffs(bench.run.folder.patch(change).read_text())
     sandbox = await bench.run.open("restored", change)
     await restore_base_tests(sandbox, bench.run.base, diff, commands_of(["sh ci/check.sh"]))

@@ -47,17 +47,17 @@ REWRITE = (
 )
 SPARE = "def pytest_collection_modifyitems(items):\\n    items[:] = items[1:]"
 EXIT = "def pytest_sessionfinish(session):\\n    session.exitstatus = 0"
-PLUGIN = f"printf 'import pytest\\n{REWRITE}\\n' > bent.py"
+PLUGIN = f"printf 'import pytest\\n{REWRITE}\\n' > planted.py"
 FOUND = (
-    "mkdir bent-1.dist-info; cd bent-1.dist-info; echo 'Name: bent' > METADATA;"
-    " printf '[pytest11]\\nbent = bent\\n' > entry_points.txt"
+    "mkdir planted-1.dist-info; cd planted-1.dist-info; echo 'Name: planted' > METADATA;"
+    " printf '[pytest11]\\nbent = planted\\n' > entry_points.txt"
 )
 QUIT = "printf 'import os\\nos._exit(0)\\n'"
 TRICKS = {
     "an option that only collects": (option("--collect-only"), IN_SRC),
     "an option that selects others": (option("-k other"), IN_SRC),
     "an option that leaves a file out": (option("--ignore=tests/test_app.py"), IN_SRC),
-    "an option that loads a plugin": (f"{option('-p bent')}; {PLUGIN}", IN_SRC),
+    "an option that loads a plugin": (f"{option('-p planted')}; {PLUGIN}", IN_SRC),
     "names of files that are tests": (
         "echo 'python_files = \"test_other.py\"' >> pyproject.toml",
         IN_SRC,
@@ -100,7 +100,7 @@ async def sandbox(run: SampleRun, install: str) -> AsyncIterator[Sandbox]:
     yield await run.open("live", None, install)
 
 
-async def bent(run: SampleRun, sandbox: Sandbox, command: str) -> bytes:
+async def apply_trick(run: SampleRun, sandbox: Sandbox, command: str) -> bytes:
     done = await sandbox.run(f"git reset -q --hard; git clean -fdqx; {command}")
     assert done.exit_code == 0, done.text
     return await run.take(sandbox)
@@ -113,7 +113,7 @@ async def ended(sandbox: Sandbox, command: str) -> ExecResult:
 
 
 async def test_the_broken_change_fails_without_a_trick(run: SampleRun, sandbox: Sandbox) -> None:
-    await bent(run, sandbox, BREAK)
+    await apply_trick(run, sandbox, BREAK)
     for command in (IN_SRC, MAKE):
         assert "1 failed, 1 passed" in (await ended(sandbox, command)).text
     assert (await sandbox.run("git status --porcelain")).text == BROKEN_ALONE
@@ -123,8 +123,8 @@ async def test_the_broken_change_fails_without_a_trick(run: SampleRun, sandbox: 
 async def test_what_talks_pytest_over_is_put_back(
     run: SampleRun, sandbox: Sandbox, trick: str
 ) -> None:
-    bend, command = TRICKS[trick]
-    patch = await bent(run, sandbox, f"{BREAK}; {bend}")
+    trick_script, command = TRICKS[trick]
+    patch = await apply_trick(run, sandbox, f"{BREAK}; {trick_script}")
     fooled = await ended(sandbox, command)
     assert fooled.exit_code == 0, fooled.text  # the control: plain pytest believes it
     files = file_diffs(patch.decode())

@@ -24,20 +24,57 @@ NO_SETUP = {"locks", "install", "installs_only", "install_reads", "install_scrip
 NO_PROBE = {"probe", "not_installed"}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
-    "javascript": {"recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
-    "deno": {"read", "seen", "recipe", "install_scripts", "mixed_config", "shadows"}
+    "javascript": {"select", "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
+    "deno": {"select", "read", "seen", "recipe", "install_scripts", "mixed_config", "shadows"}
     | NO_LAYOUT
     | NO_PROBE,
     "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
     "go": {"read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
-    "jvm": {"read", "lints", "lint_calls", "recipe", "shadows", *NO_LAYOUT, *NO_SETUP, *NO_PROBE},
-    "ruby": {"read", "recipe", "probe", "install_scripts", "mixed_config", "shadows", *NO_LAYOUT},
-    "make": {"read", "seen", "reports", "test_files", "mixed_config", "shadows", "test_definition"}
+    "jvm": {
+        "select",
+        "read",
+        "lints",
+        "lint_calls",
+        "recipe",
+        "shadows",
+        *NO_LAYOUT,
+        *NO_SETUP,
+        *NO_PROBE,
+    },
+    "ruby": {
+        "select",
+        "read",
+        "recipe",
+        "probe",
+        "install_scripts",
+        "mixed_config",
+        "shadows",
+        *NO_LAYOUT,
+    },
+    "make": {
+        "select",
+        "read",
+        "seen",
+        "reports",
+        "test_files",
+        "mixed_config",
+        "shadows",
+        "test_definition",
+    }
     | {"assertion", "skip", "suppression", "runner_access"}
     | NO_LAYOUT
     | NO_SETUP
     | NO_PROBE,
-    "any language": {"manifests", "seen", "tests", "lints", "recipe", "lint_calls", "reports"}
+    "any language": {
+        "select",
+        "manifests",
+        "seen",
+        "tests",
+        "lints",
+        "recipe",
+        "lint_calls",
+        "reports",
+    }
     | {"shadows", "test_definition", "skip", "runner_access"}
     | NO_LAYOUT
     | NO_SETUP
