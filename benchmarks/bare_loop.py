@@ -16,6 +16,7 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from benchmarks.script import PROMPT
+from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandbox
 
@@ -72,12 +73,12 @@ async def _converse(
         (tree / name).mkdir(parents=True)
     clone = ("git", "clone", "-q", repository, str(tree / "workspace"))
     await asyncio.to_thread(subprocess.run, clone, check=True)
-    backend = Bubblewrap(limits=Limits(), state=folder / "state")
+    backend = Bubblewrap(BackendOptions(limits=Limits(), state=folder / "state"))
     uid = backend.uid_for_run("bare")
     if uid is not None:
         own = ("chown", "-hR", f"{uid}:{uid}", str(tree))
         await asyncio.to_thread(subprocess.run, own, check=True)
-    sandbox = backend.attach(tree, None, uid)
+    sandbox = backend.attach(Tree(tree, None, uid))
     async with AsyncSqliteSaver.from_conn_string(str(tree / "checkpoint.db")) as saver:
         graph = _graph(client, sandbox).compile(checkpointer=saver)
         config = {"configurable": {"thread_id": "bare"}, "recursion_limit": 1000}

@@ -23,7 +23,7 @@ from benchmarks.timed_claude import TimedClaude
 from demo.fake_github.repository import HostedRepository
 from demo.fake_github.server import ForgeServer
 from demo.temporary_folder import temporary_folder
-from sandbox.host.resource_watch import descendants
+from sandbox.host.resource_usage import family
 
 FILES: Final = 20_000
 HISTORY_MB: Final = 500
@@ -102,7 +102,7 @@ async def _peaks(pid: int) -> AsyncIterator[list[float]]:
 
     async def watch() -> None:
         while True:
-            sizes = [_resident(each) for each in await asyncio.to_thread(descendants, pid)]
+            sizes = [_resident(each) for each in await asyncio.to_thread(family, pid)]
             peaks[0], peaks[1] = max(peaks[0], sizes[0]), max(peaks[1], *sizes[1:], 0.0)
             await asyncio.sleep(0.05)
 

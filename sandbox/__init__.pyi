@@ -1,5 +1,6 @@
-from .choose_backend import Wanted as Wanted
-from .choose_backend import choose as choose
+from .backends.base.backend import BackendName as BackendName
+from .backends.base.backend import BackendOptions as BackendOptions
+from .choose_backend import open_sandboxes as open_sandboxes
 from .core.deferred import DeferredSandbox as DeferredSandbox
 from .core.metrics import CommandMetrics as CommandMetrics
 from .core.protocol import WORKSPACE as WORKSPACE

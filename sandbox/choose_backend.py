@@ -1,80 +1,47 @@
-"""Which backend runs untrusted commands on this machine."""
+"""Which backend runs untrusted commands: tried before it is used."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from graph.errors import SandboxUnavailable
-from sandbox.backends.base.protocols import LocalBackend
-from sandbox.backends.base.tree_disk import find
-from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.backends.docker.backend import Docker
-from sandbox.core.protocol import Limits
-from sandbox.selftest.trial import ensure_holds
-
-BackendName = Literal["auto", "bubblewrap", "docker"]
+from sandbox.backends.base.backend import Backend, BackendName, BackendOptions
+from sandbox.core.metrics import CommandMetrics
+from sandbox.core.protocol import Sandboxes
+from sandbox.registry import BACKENDS, BackendKind
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a backend of this machine is made of."""
-
-    limits: Limits
-    state: Path
-    tool_paths: tuple[Path, ...] = ()
-    image: str = ""
-    docker_environment: Mapping[str, str] = field(default_factory=dict)
-
-    def bubblewrap(self) -> Bubblewrap:
-        """Blocks. Raises SandboxUnavailable."""
-        return Bubblewrap(
-            limits=self.limits,
-            tool_paths=self.tool_paths,
-            state=self.state,
-            disks=find(self.state, self.limits.disk_mb),
-        )
-
-    def docker(self) -> Docker:
-        """Blocks. Raises SandboxUnavailable."""
-        return Docker(
-            limits=self.limits,
-            tool_paths=self.tool_paths,
-            state=self.state,
-            image=self.image,
-            environment=self.docker_environment,
-        )
-
-
-async def choose(name: BackendName, wanted: Wanted) -> LocalBackend:
+async def choose(name: BackendName, options: BackendOptions) -> Backend[Any]:
     """The named backend once it has been tried; `auto` takes the first that holds.
 
     Raises SandboxUnavailable, which says what to install: nothing ever runs without a sandbox.
     """
-    if name == "docker":
-        return await _tried(wanted, "docker")
-    try:
-        return await _tried(wanted, "bubblewrap")
-    except SandboxUnavailable as error:
-        if name != "auto":
-            raise
-        first = error
-    try:
-        return await _tried(wanted, "docker")
-    except SandboxUnavailable as second:
-        raise SandboxUnavailable(f"{first.message}; {second.message}", first.hint) from second
+    errors: list[SandboxUnavailable] = []
+    for kind in candidates(name):
+        try:
+            backend = await asyncio.to_thread(kind.make, options)
+            await backend.prepare()
+            await kind.ensure_holds(backend)
+        except SandboxUnavailable as error:
+            errors.append(error)
+        else:
+            return backend
+    if len(errors) == 1:
+        raise errors[0]
+    reasons = "; ".join(error.message for error in errors)
+    raise SandboxUnavailable(reasons, errors[0].hint) from errors[-1]
 
 
-async def untried(name: BackendName, wanted: Wanted) -> LocalBackend:
-    """The backend that a full trial is about. Raises SandboxUnavailable."""
-    make = wanted.docker if name == "docker" else wanted.bubblewrap
-    return await asyncio.to_thread(make)
+async def open_sandboxes(
+    name: BackendName, options: BackendOptions, *, runs: Path, metrics: CommandMetrics
+) -> Sandboxes:
+    """The trees of the runs in a folder, on the chosen backend. Raises SandboxUnavailable."""
+    backend = await choose(name, options)
+    return await BACKENDS[backend.name].open_trees(backend, options, runs, metrics)
 
 
-async def _tried(wanted: Wanted, name: Literal["bubblewrap", "docker"]) -> LocalBackend:
-    make = wanted.docker if name == "docker" else wanted.bubblewrap
-    backend: LocalBackend = await asyncio.to_thread(make)
-    await asyncio.to_thread(backend.end_orphans)
-    await ensure_holds(backend)
-    return backend
+def candidates(name: BackendName) -> list[BackendKind]:
+    """Those that a name stands for, in order."""
+    if name == "auto":
+        return [kind for kind in BACKENDS.values() if kind.is_automatic]
+    return [BACKENDS[name]]

@@ -1,57 +1,16 @@
-"""What `doctor` says of the sandbox: version and floor, the trial, what a watcher misses."""
+"""What `doctor` says of the sandbox: which program it is, and what came of a full trial."""
 
 import asyncio
-import re
-import subprocess
-from typing import Final
 
-from graph.errors import SandboxError
-from sandbox.backends.base.protocols import LocalBackend
-from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.backends.docker.backend import Docker
-from sandbox.choose_backend import BackendName, Wanted, untried
-from sandbox.host.remedies import UPGRADE
-from sandbox.selftest.disk_overshoot import overshoot
-from sandbox.selftest.trial import TrialResult, trial
-
-OLDEST: Final = (0, 8)
-SAFEST: Final = (0, 12)
-_OLDER: Final = (
-    "older than 0.12: mount points could be led astray by links (CVE-2026-87766) unless the"
-    " distribution fixed it; no mount point here lies where commands write"
-)
+from sandbox.backends.base.backend import BackendName, BackendOptions
+from sandbox.backends.base.trial_result import Results
+from sandbox.choose_backend import candidates
 
 
-async def examine(name: BackendName, wanted: Wanted) -> tuple[TrialResult, ...]:
-    """Try the backend in full. Raises SandboxUnavailable where it is not there."""
-    backend = await untried(name, wanted)
-    await asyncio.to_thread(backend.end_orphans)
-    found = [await asyncio.to_thread(_backend, backend), *await trial(backend)]
-    if all(result.held for result in found):
-        try:
-            found += await overshoot(backend)
-        except SandboxError as error:
-            found.append(TrialResult("disk", held=False, detail=error.message, fix=error.hint))
-    return tuple(found)
-
-
-def _backend(backend: LocalBackend) -> TrialResult:
-    """Blocks."""
-    if isinstance(backend, Docker):
-        return TrialResult("backend", held=True, detail=backend.told)
-    if not isinstance(backend, Bubblewrap):
-        return TrialResult("backend", held=True, detail=backend.name)
-    held_by = "control groups" if backend.grouped else "a watcher: no control group can be made"
-    version = _version(backend.bwrap)
-    told = f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {held_by}"
-    if version < OLDEST:
-        return TrialResult("backend", held=False, detail=told, fix=UPGRADE)
-    note = f" ({_OLDER})" if version < SAFEST else ""
-    return TrialResult("backend", held=True, detail=told + note)
-
-
-def _version(program: str) -> tuple[int, ...]:
-    said = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=False, cwd="/", env={}
-    )
-    return tuple(map(int, re.findall(r"\d+", said.stdout)[:3]))
+async def examine(name: BackendName, options: BackendOptions) -> Results:
+    """Try a backend in full; of `auto`, the first. Raises SandboxUnavailable: it is not there."""
+    kind = candidates(name)[0]
+    backend = await asyncio.to_thread(kind.make, options)
+    await backend.prepare()
+    described = await asyncio.to_thread(backend.describe)
+    return (described, *await kind.trial(backend))

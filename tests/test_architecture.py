@@ -38,7 +38,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "sandbox": (
         *("core", "ecosystems", "tree", "egress", "host", "backends.base"),
         *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
-        *("trees", "selftest", "discovery", "reports", "checks environments"),
+        *("trees", "selftest", "discovery", "reports", "checks environments", "registry"),
         "choose_backend doctor",
     ),
     "forge": (

@@ -15,7 +15,9 @@ from forge.github import web_address
 from graph import Limits as RunLimits
 from graph import redactor
 from runs.model import ServiceConfig
+from sandbox import BackendOptions
 from sandbox import Limits as CommandLimits
+from sandbox.backends.docker import docker_environment
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from forge.core import Forge
     from roles.claude import Claude
     from runs import RunService
-    from sandbox.backends.modal import ModalClient
 
 LEFT_OVER_S: Final = 900
 """After this time without a use what nobody ended is ended."""
@@ -94,15 +95,18 @@ class Configuration:
 
         return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
 
-    def modal_client(self, app_name: str) -> "ModalClient":
-        """The Sandboxes of one app of Modal."""
-        from sandbox.backends.modal import ModalClient
-
-        return ModalClient(
-            app_name=app_name,
-            image=self.settings.sandbox_image,
+    def backend_options(self, app_name: str) -> BackendOptions:
+        """For any backend of the sandbox; what is on Modal is in this app there."""
+        settings = self.settings
+        return BackendOptions(
             limits=self.command_limits,
-            lifetime_s=min(_DAY_S, self.settings.run_timeout_s + LEFT_OVER_S),
+            state=settings.data_dir / "sandbox",
+            tool_paths=settings.tool_paths,
+            image=settings.sandbox_image,
+            docker_environment=docker_environment(settings.docker_host),
+            setup_hosts=settings.setup_hosts,
+            app_name=app_name,
+            lifetime_s=min(_DAY_S, settings.run_timeout_s + LEFT_OVER_S),
             idle_s=LEFT_OVER_S,
         )
 

@@ -15,14 +15,10 @@ from graph import ENVIRONMENTS, Services
 from roles.claude import Claude
 from runs import RunService
 from runs.sqlite import SqliteStore
-from sandbox import CommandMetrics, Sandboxes, Wanted, choose, examine
-from sandbox.backends.docker import docker_environment
-from sandbox.egress import resolve_hosts
+from sandbox import BackendOptions, CommandMetrics, Sandboxes, open_sandboxes
 from sandbox.environments import LocalEnvironmentRecords
-from sandbox.selftest import TrialResult
-from sandbox.setup import networked_set_up
 from sandbox.tree import LocalWorkspaces
-from sandbox.trees import LazySandboxes, LocalSandboxes
+from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
 from wiring.services import make_role, make_services
 from wiring.settings import Settings
@@ -32,7 +28,6 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from runs.driving import Builder
-    from sandbox.backends.modal import ModalClient
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -65,7 +60,7 @@ class Machine:
         return self.configuration.forge()
 
     @cached_property
-    def sandbox_counts(self) -> CommandMetrics:
+    def sandbox_metrics(self) -> CommandMetrics:
         return CommandMetrics()
 
     @cached_property
@@ -123,14 +118,6 @@ class Machine:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""
         await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
-    async def examine_sandbox(self) -> tuple[TrialResult, ...]:
-        """The full trial of the sandbox. Raises SandboxUnavailable."""
-        if self.settings.sandbox != "modal":
-            return await examine(self.settings.sandbox, self._wanted)
-        from sandbox.selftest import try_modal
-
-        return await try_modal(self._modal_client, hosts=self.settings.setup_hosts or ())
-
     def make_data_dir(self) -> None:
         """The data folder; the sandbox's user passes it on the way to its tree."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -159,38 +146,17 @@ class Machine:
             await self.forge.close()
 
     async def _choose_sandboxes(self) -> Sandboxes:
-        if self.settings.sandbox == "modal":
-            return await self._on_modal()
-        backend = await choose(self.settings.sandbox, self._wanted)
-        metrics = self.sandbox_counts
-        hosts = await resolve_hosts(self.settings.hosts_of_setup)
-        set_up = networked_set_up(backend, hosts, self.settings.data_dir, metrics)
-        return LocalSandboxes(runs=self.runs, backend=backend, metrics=metrics, set_up=set_up)
-
-    async def _on_modal(self) -> Sandboxes:
-        from sandbox.backends.modal import ModalSandboxes
-
-        client, hosts = self._modal_client, self.settings.setup_hosts or ()
-        await client.reach()
-        return ModalSandboxes(
-            runs=self.runs, client=client, setup_hosts=hosts, metrics=self.sandbox_counts
+        return await open_sandboxes(
+            self.settings.sandbox,
+            self.backend_options,
+            runs=self.runs,
+            metrics=self.sandbox_metrics,
         )
 
     @property
-    def _modal_client(self) -> "ModalClient":
-        """In an app of their own: a service that is deployed ends those of its app."""
-        return self.configuration.modal_client("coding-agent-sandboxes")
-
-    @property
-    def _wanted(self) -> Wanted:
-        settings = self.settings
-        return Wanted(
-            limits=self.configuration.command_limits,
-            tool_paths=settings.tool_paths,
-            state=settings.data_dir / "sandbox",
-            image=settings.sandbox_image,
-            docker_environment=docker_environment(settings.docker_host),
-        )
+    def backend_options(self) -> BackendOptions:
+        """On Modal in an app of their own: a service that is deployed ends those of its app."""
+        return self.configuration.backend_options("coding-agent-sandboxes")
 
 
 @asynccontextmanager
@@ -242,5 +208,5 @@ def create_local_app(settings: Settings) -> "FastAPI":
         LocalProbes(machine),
         hosts=LOOPBACK_HOSTS,
         environments=machine.environment_records,
-        sandbox_counts=lambda: machine.sandbox_counts,
+        sandbox_counts=lambda: machine.sandbox_metrics,
     )

@@ -14,7 +14,7 @@ from graph import RoleTask
 from graph.errors import CodingAgentError, RoleLost, StoreError
 from runs.remote_roles import Play, RoleWorkerFence
 from runs.shared import VolumeMount, map_modal_errors, open_modal_backend, read_note
-from sandbox.backends.modal import ModalSandboxes
+from sandbox.backends.modal import Modal, ModalSandboxes
 from wiring import modal_functions
 from wiring.configuration import LEFT_OVER_S, Configuration
 from wiring.modal_functions import Deployment
@@ -101,11 +101,8 @@ class ModalPlatform:
         )
 
     def _sandboxes(self, runs: Path) -> ModalSandboxes:
-        return ModalSandboxes(
-            runs=runs,
-            client=self.configuration.modal_client(APP_NAME),
-            setup_hosts=self.configuration.settings.setup_hosts or (),
-        )
+        options = self.configuration.backend_options(APP_NAME)
+        return ModalSandboxes(runs=runs, backend=Modal(options))
 
     async def _end_orphans(self, active: Collection[str]) -> None:
         await self._sandboxes(self.root / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)

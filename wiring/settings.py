@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from api import ModelName
 from forge.core import is_loopback
 from graph import ROLE_NAMES, AllowName, RoleName, describe_faults
+from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import listed
 from wiring.setting_types.credential import Credential
@@ -158,7 +159,7 @@ class Settings(_RoleSettings):
     key_rate: Count = 60
     key_max_cost_usd_per_day: Money = 0.0
 
-    sandbox: Literal["auto", "bubblewrap", "docker", "modal"] = "auto"
+    sandbox: BackendName = "auto"
     tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
     sandbox_image: Image = "python:3.12-slim-bookworm"
     docker_host: str | None = None

@@ -25,8 +25,8 @@ class ChangeBackup(Saved):
         if not await asyncio.to_thread(self._holds_key, patch):
             await asyncio.to_thread(self._write, patch)
 
-    def restored(self, told: str) -> None:
-        self._notices.append(told)
+    def restored(self, message: str) -> None:
+        self._notices.append(message)
 
     def take_notices(self) -> str:
         """What happened to the tree that the role has not read yet; mostly empty."""

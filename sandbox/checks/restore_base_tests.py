@@ -18,7 +18,6 @@ from sandbox.checks.tamper_patterns import is_test, shadows_library, steers_chec
 from sandbox.core.protocol import Sandbox
 from sandbox.tree.git_dir import make_git_dir
 
-_LONGEST_REASON = 1000
 _NAMES_BYTES = 4 << 20
 _INTERPRETER: Final = re.compile(r"(?:.*/)?(?:(?:ba|da|z|k)?sh|python[\d.]*|node|perl|ruby)")
 _NEW: Final = frozenset(("added", "renamed"))
@@ -112,12 +111,7 @@ fi
 async def _run(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
     result = await sandbox.run(command, stdin=stdin, keep_bytes=_NAMES_BYTES)
     if result.exit_code != 0 or result.dropped:
-        reason = (
-            f"the {result.limit} limit was reached"
-            if result.limit
-            else result.text[-_LONGEST_REASON:]
-        )
-        raise NotRestored(reason.strip())
+        raise NotRestored(result.reason)
     return result.output
 
 

@@ -83,6 +83,4 @@ def _check(path: str) -> None:
 
 
 def _reason(result: ExecResult) -> str:
-    if result.exit_code is None:
-        return f"it took more than its {result.limit} limit"
-    return _REASONS.get(result.exit_code) or result.text.strip()[-200:] or "it failed"
+    return _REASONS.get(result.exit_code or 0) or result.reason

@@ -13,6 +13,7 @@ from sandbox.core.output import render
 LimitHit = Literal["time", "memory", "pids", "disk", "output"]
 
 WORKSPACE = "/workspace"
+MAX_QUOTED_CHARS = 1000
 BASE_OBJECTS = "/base.git/objects"
 
 
@@ -55,6 +56,13 @@ class ExecResult:
     def text(self) -> str:
         """The output, decoded, without NUL and escape sequences, the cut marked where it is."""
         return render(self.output, self.dropped)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed: the limit that stopped it, else the end of what it said."""
+        if self.limit:
+            return f"the {self.limit} limit was reached"
+        return self.text.strip()[-MAX_QUOTED_CHARS:] or f"exit code {self.exit_code}"
 
 
 class Sandbox(Protocol):
@@ -101,8 +109,8 @@ class Saved(Protocol):
         """Keep the tree's change. Raises CodingAgentError where it must not be any more."""
         ...
 
-    def restored(self, told: str) -> None:
-        """The tree was made anew; `told` says what it holds."""
+    def restored(self, message: str) -> None:
+        """The tree was made anew; `message` says what it holds."""
         ...
 
 

@@ -26,7 +26,7 @@ class ShellCommand:
     files: Mapping[str, bytes]
 
 
-def shell(command: str) -> ShellCommand | None:
+def shell_command(command: str) -> ShellCommand | None:
     """None for what no kernel takes as a word: the answer is then `NO_COMMAND`."""
     try:
         text = os.fsencode(command)

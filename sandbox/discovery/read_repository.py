@@ -7,12 +7,13 @@ No file of the work tree is needed, and what was done to it before does not matt
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from shlex import quote
 from typing import Final
 
 from graph import Base
 from graph.errors import SandboxError
-from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import paths_like
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS
@@ -21,7 +22,6 @@ _OUTPUT_BYTES: Final = 3_500_000
 _MOST_BYTES = 1 << 20
 _MOST_READ = 200
 _LONGEST_FILE = 65536
-_LONGEST_REASON = 1000
 
 READ: Final = [p for each in ECOSYSTEMS for p in (each.manifests, each.read) if p]
 SEEN: Final = [p for each in ECOSYSTEMS for p in (each.locks, each.seen) if p]
@@ -102,18 +102,12 @@ def add_contents(listing: Listing, output: bytes) -> RepositoryFiles:
 
 
 async def _output(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
-    result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
-    while result.lost:  # in the new tree
-        result = await sandbox.run(command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
+    run = partial(sandbox.run, command, stdin=stdin, keep_bytes=3 * _OUTPUT_BYTES)
+    while (result := await run()).lost:
+        continue  # in the new tree
     if result.exit_code != 0:
-        raise SandboxError(f"The base cannot be searched for checks: {_reason(result)}")
+        raise SandboxError(f"The base cannot be searched for checks: {result.reason}")
     return result.output
-
-
-def _reason(result: ExecResult) -> str:
-    if result.limit:
-        return f"the {result.limit} limit was reached"
-    return result.text.strip()[-_LONGEST_REASON:] or f"exit code {result.exit_code}"
 
 
 def _blobs(output: bytes) -> Iterator[tuple[str, str]]:

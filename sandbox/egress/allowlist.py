@@ -42,7 +42,7 @@ class SetupHost:
             parsed = ipaddress.ip_address(address)
         except ValueError:  # with a scope: link-local
             return False
-        return all(map(self._allows, _meant(parsed)))
+        return all(map(self._allows, _unwrap_ipv4(parsed)))
 
     def _allows(self, address: Address) -> bool:
         if address in METADATA or address.is_link_local:
@@ -58,7 +58,7 @@ def find_host(hosts: Iterable[SetupHost], name: str, port: int) -> SetupHost | N
     return max(found, key=lambda host: host.internal, default=None)
 
 
-def _meant(address: Address) -> Iterator[Address]:
+def _unwrap_ipv4(address: Address) -> Iterator[Address]:
     """An address, and those of IPv4 that it wraps."""
     yield address
     if isinstance(address, ipaddress.IPv6Address):

@@ -24,7 +24,7 @@ _TARGET = re.compile(r"(?P<name>[a-z0-9.-]{1,253}):(?P<port>\d{1,5})")
 _UNSHOWN = re.compile(rb"[^!-~]")
 _LONGEST_HEAD: Final = 16 * 1024
 _PIECE: Final = 64 * 1024
-_MOST_TOLD: Final = 20
+_MAX_DENIALS_KEPT: Final = 20
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class ProxyLimits:
 
 @dataclass
 class SetupProxy:
-    """Serves one set-up. `refused` names what it was asked for and did not do."""
+    """Serves one set-up. `denied` names what it was asked for and did not do."""
 
     hosts: tuple[SetupHost, ...]
     limits: ProxyLimits = ProxyLimits()
-    refused: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
     up: int = 0
     down: int = 0
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -72,13 +72,13 @@ class SetupProxy:
         with contextlib.closing(writer):
             try:
                 await self._connect(reader, writer)
-            except ProxyDenied as refusal:
-                self._tell(str(refusal))
+            except ProxyDenied as denial:
+                self._note_denial(str(denial))
                 with contextlib.suppress(OSError):
-                    writer.write(refusal.answer)
+                    writer.write(denial.answer)
                     await writer.drain()
             except NotTls as error:
-                self._tell(str(error))
+                self._note_denial(str(error))
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 return  # the other side is gone, or does not answer: the client sees the end
 
@@ -86,7 +86,7 @@ class SetupProxy:
         if len(self._tasks) > self.limits.connections:
             raise ProxyDenied(503, f"more than {self.limits.connections} connections at a time")
         async with asyncio.timeout(self.limits.patience_s):
-            host = await self._asked(reader)
+            host = await self._read_request(reader)
             addresses = await resolve(host)
             far_reader, far_writer = await _open(host, addresses)
         with contextlib.closing(far_writer):
@@ -100,8 +100,8 @@ class SetupProxy:
                 far_writer.write(hello)
             await self._relay((reader, writer), (far_reader, far_writer))
 
-    async def _asked(self, reader: asyncio.StreamReader) -> SetupHost:
-        """The host of a CONNECT; what else is asked is refused."""
+    async def _read_request(self, reader: asyncio.StreamReader) -> SetupHost:
+        """The host of a CONNECT; what else is asked is denied."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError as error:
@@ -145,12 +145,12 @@ class SetupProxy:
         """Raises TimeoutError where a limit is spent: what goes on is cut off."""
         self.up, self.down = (self.up + size, self.down) if upward else (self.up, self.down + size)
         if self.up > self.limits.up_bytes or self.down > self.limits.down_bytes:
-            self._tell("more bytes than set-up may send or take")
+            self._note_denial("more bytes than set-up may send or take")
             raise TimeoutError
 
-    def _tell(self, refusal: str) -> None:
-        if refusal not in self.refused and len(self.refused) < _MOST_TOLD:
-            self.refused.append(refusal)
+    def _note_denial(self, denial: str) -> None:
+        if denial not in self.denied and len(self.denied) < _MAX_DENIALS_KEPT:
+            self.denied.append(denial)
 
 
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -85,12 +85,12 @@ def environment(hosts: tuple[SetupHost, ...]) -> Mapping[str, str]:
     """How package managers learn of the proxy, and of the certificates that this machine trusts."""
     proxy = f"http://127.0.0.1:{PORT}"
     names = ("HTTPS_PROXY", "HTTP_PROXY", "YARN_HTTPS_PROXY", "YARN_HTTP_PROXY")
-    told = {spelled: proxy for name in names for spelled in (name, name.lower())}
+    variables = {spelled: proxy for name in names for spelled in (name, name.lower())}
     inside = ["127.0.0.1", "::1", *(["localhost"] if "localhost" not in _names(hosts) else [])]
-    told |= {"NO_PROXY": ",".join(inside), "no_proxy": ",".join(inside)}
+    variables |= {"NO_PROXY": ",".join(inside), "no_proxy": ",".join(inside)}
     if Path(_BUNDLE).exists():
-        told |= dict.fromkeys(_CERTIFICATES, _BUNDLE)
-    return told | {
+        variables |= dict.fromkeys(_CERTIFICATES, _BUNDLE)
+    return variables | {
         "PIP_BREAK_SYSTEM_PACKAGES": "1",  # into the home: the system's own folders are read-only
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",

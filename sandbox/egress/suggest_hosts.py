@@ -116,8 +116,8 @@ async def _trouble(host: SetupHost) -> str:
             addresses = await resolve(host)
             _, writer = await asyncio.open_connection(addresses[0], host.port)
             writer.close()
-    except ProxyDenied as refusal:
-        return str(refusal)
+    except ProxyDenied as denial:
+        return str(denial)
     except (OSError, TimeoutError) as error:
         return f"{host.name}:{host.port} does not answer ({type(error).__name__})"
     return ""

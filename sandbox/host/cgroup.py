@@ -1,9 +1,15 @@
 """Control groups: the kernel's own limits on memory, processes and processor time of a command.
 
-Made below this process's own group or an ancestor of it, so that limits set on this process hold
-for its commands too. Version 1 has a hierarchy for each controller, version 2 one for all. Where
-no such folder is writable (an ordinary user's shell, most containers), `find` says so by None and
-`sandbox.host.resource_watch` takes over.
+Made below this process's own group, so that limits set on it hold for its commands too. Version 1
+has a hierarchy for each controller, version 2 one for all, and there no group that hands its
+controllers on holds processes: a group that is this process's alone, or that was delegated to it
+(systemd's `Delegate=`, a container's own), is divided, and its processes move to a leaf of it.
+Where that cannot be (an ordinary user's shell), groups are made below the nearest ancestor that
+hands controllers on, if no limit lies between. Where no such folder is writable (most containers),
+`find` says so by None and `sandbox.host.resource_watch` takes over.
+
+All commands together weigh as many processes as may run in them: else they would share the
+processor time of one.
 """
 
 import contextlib
@@ -17,19 +23,26 @@ from pathlib import Path
 
 from sandbox.core.protocol import Limits
 from sandbox.host.orphans import is_gone, process_name, read_text
+from sandbox.host.resource_usage import family
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 HOME = "coding-agent"
 """The group that all groups of ours are in."""
+LEAF = "coding-agent-service"
+"""Where the processes of a divided group are, beside `HOME`."""
 
 PERIOD_US = 100_000
 REMOVE_TRIES = 50
 """A group whose last process just ended stays busy for a while."""
+MOVE_TRIES = 10
+"""Processes may start others while they are moved."""
 
 _NUMBERS = itertools.count(1)
 _V1 = ("memory", "pids", "cpu")
 _NEEDED = {"memory", "pids"}
+_WEIGHTS = (("cpu.shares", 1024, 1 << 18), ("cpu.weight", 100, 10_000))
+"""File, the weight of one process, the most that the kernel takes."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,7 @@ class Group:
             folder.mkdir()
             limited |= _limit(folder, self._limits)
             (folder / "cgroup.procs").write_text(str(pid))
+            _weigh(folder.parent, self._limits.cpus)
         if not limited >= _NEEDED:
             raise OSError(errno.ENODEV, f"only {limited} can be limited")
 
@@ -69,6 +83,8 @@ class Group:
             if not left:
                 break
             time.sleep(0.002)
+        for folder in self._folders:
+            _weigh(folder.parent, self._limits.cpus)
         return usage
 
     def _usage(self) -> Usage:
@@ -83,33 +99,32 @@ class Group:
 class Groups:
     """Makes the group of each command; what dead processes of ours left is cleared first."""
 
-    def __init__(self, parents: tuple[Path, ...], limits: Limits) -> None:
-        self._parents = parents
-        self._limits = limits
+    def __init__(self, homes: tuple[Path, ...]) -> None:
+        self.homes = homes
         self._prefix = process_name(os.getpid())
-        clear(parents)
+        clear(homes)
 
-    def new(self) -> Group:
+    def new(self, limits: Limits) -> Group:
         name = f"{self._prefix}.{next(_NUMBERS)}"
-        return Group(tuple(parent / name for parent in self._parents), self._limits)
+        return Group(tuple(home / name for home in self.homes), limits)
 
 
-def find(limits: Limits, root: Path = ROOT, own: Path = OWN) -> Groups | None:
+def find(root: Path = ROOT, own: Path = OWN) -> Groups | None:
     """Where groups limiting memory and processes can be made, in either version; else None."""
     paths = _own_paths(own)
     if (root / "cgroup.controllers").exists():
-        parent = _v2_parent(root, paths.get("", "/"))
-        return Groups((parent,), limits) if parent else None
-    parents = {name: _v1_parent(root / name, paths.get(name, "/")) for name in _V1}
-    if any(parents[name] is None for name in _NEEDED):
+        home = _v2_home(root, root / paths.get("", "/").lstrip("/"))
+        return Groups((home,)) if home else None
+    homes = {name: _v1_home(root / name, paths.get(name, "/")) for name in _V1}
+    if any(homes[name] is None for name in _NEEDED):
         return None
-    return Groups(tuple(parent for parent in parents.values() if parent), limits)
+    return Groups(tuple(home for home in homes.values() if home))
 
 
-def clear(parents: tuple[Path, ...]) -> None:
+def clear(homes: tuple[Path, ...]) -> None:
     """Remove the groups of services that are no more, with what still runs in them."""
-    for parent in parents:
-        for folder in parent.iterdir():
+    for home in homes:
+        for folder in home.iterdir():
             service, _, number = folder.name.partition(".")
             if number and is_gone(service):
                 _try_remove(folder)
@@ -124,7 +139,7 @@ def _own_paths(own: Path) -> dict[str, str]:
     return paths
 
 
-def _v1_parent(mount: Path, path: str) -> Path | None:
+def _v1_home(mount: Path, path: str) -> Path | None:
     """In a container the path may be the host's; what is mounted is then its own group."""
     for folder in (mount / path.lstrip("/"), mount):
         if (folder / "cgroup.procs").exists() and (home := _make(folder)):
@@ -132,18 +147,82 @@ def _v1_parent(mount: Path, path: str) -> Path | None:
     return None
 
 
-def _v2_parent(root: Path, path: str) -> Path | None:
-    """The nearest ancestor that hands the controllers on and that we may write in."""
-    folder = root / path.lstrip("/")
-    for candidate in (folder, *folder.parents):
-        if not candidate.is_relative_to(root):
+def _v2_home(root: Path, own: Path) -> Path | None:
+    if own.name == LEAF:
+        own = own.parent
+    elif _may_divide(own, is_top=own == root) and _divide(own):
+        return _v2_home_in(own, "cgroup.controllers")
+    for folder in (own, *own.parents):
+        if home := _v2_home_in(folder, "cgroup.subtree_control"):
+            return home
+        if folder == root or _is_limited(folder):
             break
-        handed_on = set(read_text(candidate / "cgroup.subtree_control").split())
-        if handed_on >= _NEEDED and (home := _make(candidate)):
-            controllers = sorted(handed_on & {*_NEEDED, "cpu"})
-            if _write(home / "cgroup.subtree_control", " ".join(f"+{c}" for c in controllers)):
-                return home
     return None
+
+
+def _v2_home_in(folder: Path, handed_on: str) -> Path | None:
+    controllers = _controllers(folder / handed_on)
+    home = _make(folder) if controllers else None
+    return home if home and _hand_on(home, controllers) else None
+
+
+def _may_divide(own: Path, *, is_top: bool) -> bool:
+    """Whether the processes of a group may be moved: it is delegated, or all of them are ours."""
+    if not _controllers(own / "cgroup.controllers") or not (own / "cgroup.type").exists():
+        return False  # the machine's first group has no type
+    return is_top or _is_delegated(own) or set(_processes(own)) <= set(family(os.getpid()))
+
+
+def _is_delegated(folder: Path) -> bool:
+    """Marked by systemd."""
+    for name in ("user.delegate", "trusted.delegate"):
+        with contextlib.suppress(OSError):
+            return os.getxattr(folder, name) == b"1"
+    return False
+
+
+def _divide(own: Path) -> bool:
+    """Move a group's processes to a leaf, so that it hands its controllers on; whether it does."""
+    leaf = own / LEAF
+    try:
+        leaf.mkdir(exist_ok=True)
+    except OSError:
+        return False
+    for _ in range(MOVE_TRIES):
+        _move(own, leaf)
+        if _hand_on(own, _controllers(own / "cgroup.controllers")):
+            return True
+    _move(leaf, own)
+    return False
+
+
+def _move(source: Path, target: Path) -> None:
+    for pid in _processes(source):
+        _write(target / "cgroup.procs", str(pid))
+
+
+def _processes(folder: Path) -> list[int]:
+    return list(map(int, read_text(folder / "cgroup.procs").split()))
+
+
+def _controllers(file: Path) -> list[str]:
+    """Those of the file that a group of ours uses; empty where one that it needs is missing."""
+    found = set(read_text(file).split()) & {*_NEEDED, "cpu"}
+    return sorted(found) if found >= _NEEDED else []
+
+
+def _hand_on(folder: Path, controllers: list[str]) -> bool:
+    return _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+
+
+def _is_limited(folder: Path) -> bool:
+    """Whether commands outside of this group would escape a limit that is set on it.
+
+    Not one of processes: systemd gives one to every unit, and each command has its own.
+    """
+    settings = ("memory.max", "memory.high", "memory.swap.max", "cpu.max")
+    values = (read_text(folder / name).split() for name in settings)
+    return any(value and value[0] != "max" for value in values)
 
 
 def _make(folder: Path) -> Path | None:
@@ -175,6 +254,15 @@ def _limit(folder: Path, limits: Limits) -> set[str]:
     return {name.partition(".")[0] for name in there}
 
 
+def _weigh(home: Path, cpus: float) -> None:
+    """Let a home weigh as many processes as its groups may run at once."""
+    for name, one, most in _WEIGHTS:
+        if (home / name).exists():
+            running = sum(entry.is_dir() for entry in os.scandir(home))
+            weight = round(one * max(running * max(cpus, 1), 1))
+            _write(home / name, str(min(weight, most)))
+
+
 def _try_remove(folder: Path) -> bool:
     try:
         folder.rmdir()
@@ -182,9 +270,9 @@ def _try_remove(folder: Path) -> bool:
         return True
     except OSError:
         _write(folder / "cgroup.kill", "1")
-        for pid in read_text(folder / "cgroup.procs").split():
+        for pid in _processes(folder):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         return False
     return True
 

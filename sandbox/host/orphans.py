@@ -11,6 +11,7 @@ from pathlib import Path
 
 MARK = "CODING_AGENT_SANDBOX_OF"
 """In the environment of bubblewrap itself, not of what it runs: the service that started it."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def end_orphans() -> None:
@@ -23,21 +24,23 @@ def end_orphans() -> None:
 
 
 def process_name(pid: int) -> str:
-    """A name for a process that no later one gets; of one that is gone, the empty string."""
+    """A name for a process that no other has, earlier or later, here or on another machine.
+
+    Of one that is gone, the empty string.
+    """
     stat = read_text(Path(f"/proc/{pid}/stat"))
     if not stat:
         return ""
     started = stat.rpartition(")")[2].split()[19]
-    return f"{_pid_namespace()}-{pid}-{started}"
+    return f"{_machine()}-{pid}-{started}"
 
 
 def is_gone(name: str) -> bool:
-    """Whether the process of that name is no more; of another namespace's, nobody here can tell."""
-    if not name:
+    """Whether the process of that name is no more; of another machine's, nobody here can tell."""
+    machine, _, process = name.rpartition("-")[0].rpartition("-")
+    if machine != _machine() or not process.isdecimal() or process_name(int(process)) == name:
         return False
-    namespace, pid, started = (*name.split("-"), "", "")[:3]
-    known = namespace == _pid_namespace() and pid.isdecimal() and started.isdecimal()
-    return known and process_name(int(pid)) != name
+    return bool(process_name(int(process))) or not _is_hidden(int(process))
 
 
 def read_text(file: Path) -> str:
@@ -46,6 +49,17 @@ def read_text(file: Path) -> str:
         return file.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is such a process that `/proc` does not show: another user's (`hidepid`)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _service(folder: Path) -> str:
@@ -57,5 +71,7 @@ def _service(folder: Path) -> str:
     return ""
 
 
-def _pid_namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
+def _machine() -> str:
+    """This boot of this machine, and the namespace in which it numbers processes."""
+    boot = read_text(BOOT_ID).strip().replace("-", "")
+    return f"{boot[:12]}-{Path('/proc/self/ns/pid').stat().st_ino}"

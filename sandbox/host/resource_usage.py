@@ -1,14 +1,17 @@
-"""What a command uses: its processes, their memory, the size of its tree.
+"""What a command uses: its processes, their memory and processor time, the size of its tree.
 
 Part of the program of `sandbox.backends.container.supervisor`: standard library alone, as there.
 """
 
 import contextlib
+import errno
 import os
 import stat
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WALK_EVERY_S = 2.0
@@ -18,87 +21,158 @@ ENTRY_BYTES = 4096
 """What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
 SLACK_BYTES = 1 << 20
 """A tree grows by this much without being written to: disks settle late what a file takes."""
+NESTED_CLOSED = 50
+"""Folders within each other that their own user may not list, at most."""
 _SET_IDS = 1 << 6 | 1 << 7
 """The capabilities to become another group and user."""
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 Processes = dict[int, tuple[int, int, int]]
 """By their ids: the parent, the number of threads, the resident pages."""
 
 
-class Outgrown(Exception):
-    """Raised when a tree is over its limit and grew."""
+class TreeSize:
+    """The size of a tree: walked over now and then, and when its disk has lost enough.
 
-
-class Disk:
-    """The size of a tree: walked over now and then, and at the end where its disk lost much.
-
-    `size` is what it was when it was last walked over, in this command or one before; 0: never.
+    `size` (bytes) is the tree's when it was last walked over, and what was found to be written to
+    its disk since it was asked for; until the first walk half of the limit. `size` given: the one
+    that was known before, 0 for none.
     """
 
-    def __init__(self, folders: list[str], limit: int, size: int) -> None:
-        self.folders = folders
-        self.limit = limit
-        self.size = size
-        self.walked = False
-        self.free = self.free_now()
-        self.walk_at = time.monotonic() + WALK_EVERY_S
+    def __init__(self, folders: Sequence[str], limit: int, size: int = 0) -> None:
+        self._folders = folders
+        self._limit = limit
+        self._known = size > 0
+        self._at_walk = size or limit // 2
+        self._free = self._free_now()
+        self._walk_at = time.monotonic() + WALK_EVERY_S
+        self._walking = threading.Lock()
 
-    def watch(self, mine: Callable[[], Iterable[int]]) -> None:
-        """Walk where it is time to; `mine` tells the command's processes."""
-        now = time.monotonic()
-        if now >= self.walk_at:
-            self.walk(mine())
-            took = time.monotonic() - now
-            self.walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
+    @property
+    def size(self) -> int:
+        """At most so large: all that its disk lost since the last walk may have gone into it."""
+        lost = [max(then - now, 0) for then, now in zip(self._free, self._free_now(), strict=True)]
+        return self._at_walk + lost[0] + lost[1] * ENTRY_BYTES
 
-    def look(self) -> None:
-        """The last look, a cheap one where little was written."""
-        if self.walked or self.free - self.free_now() > self.limit // 2:
-            self.walk(())
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be walked over: it may have outgrown its limit, or it is time."""
+        allowed = max(self._limit, self._at_walk + SLACK_BYTES if self._known else 0)
+        return time.monotonic() >= self._walk_at or self.size > allowed
 
-    def walk(self, pids: Iterable[int]) -> None:
-        """A tree that was over its limit before may be cleaned up."""
-        size = sum(map(tree_bytes, self.folders)) + deleted_bytes(pids)
-        grown = size > self.size + SLACK_BYTES
-        self.size, self.walked = size, True
-        if grown and size > self.limit:
-            raise Outgrown
+    def has_outgrown(self, pids: Callable[[], Iterable[int]]) -> bool:
+        """Walk; whether the tree is over its limit and grew. Blocks.
 
-    def free_now(self) -> int:
-        try:
-            disk = os.statvfs(self.folders[0])
-        except OSError:
-            return 0
-        return disk.f_bfree * disk.f_frsize
+        Deleted files that these processes hold open count. A tree that was over its limit before
+        may be cleaned up. Raises OSError: it is gone.
+        """
+        with self._walking:
+            started = time.monotonic()
+            free = self._free_now()
+            size = sum(map(tree_bytes, self._folders)) + deleted_bytes(pids())
+            grew = not self._known or size > self._at_walk + SLACK_BYTES
+            self._at_walk, self._free, self._known = size, free, True
+            took = time.monotonic() - started
+            self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
+            return grew and size > self._limit
+
+    def _free_now(self) -> tuple[int, int]:
+        """Bytes and files that its disk has left; 0 files all the time where it counts none."""
+        disk = os.statvfs(self._folders[0])
+        return disk.f_bfree * disk.f_frsize, disk.f_ffree
 
 
 def tree_bytes(folder: "str | os.PathLike[str]") -> int:
-    """Bytes on the disk below a folder, a file with several names once, links not followed."""
-    total = 0
-    linked = set()
-    folders = [os.fspath(folder)]
+    """Bytes on the disk below a folder, a file with several names once, links not followed.
+
+    A folder that its own user may not list is opened for as long as it is counted. What cannot be
+    counted, or is too deep for a path, is more than any limit.
+    """
     try:
-        while folders:
-            for entry, info in _entries(folders.pop()):
-                if stat.S_ISDIR(info.st_mode):
-                    folders.append(entry.path)
-                elif info.st_nlink > 1:
-                    if info.st_ino in linked:
-                        continue
-                    linked.add(info.st_ino)
-                total += max(info.st_blocks * 512, ENTRY_BYTES)
+        return _count(os.fspath(folder), [os.fspath(folder)], set(), NESTED_CLOSED)
     except OSError:
-        return sys.maxsize  # too deep for a path: no honest tree is
+        return sys.maxsize
+
+
+def _count(root: str, folders: list[str], linked: set[int], closed: int) -> int:
+    total = 0
+    while folders:
+        folder = folders.pop()
+        try:
+            size, inner, names = _list(folder, linked)
+        except PermissionError:
+            if not closed:
+                raise
+            with _opened(root, folder) as there:
+                total += _count(root, [folder], linked, closed - 1) if there else 0
+            continue
+        total += size
+        folders += inner
+        linked |= names
     return total
 
 
-def _entries(folder: str) -> Iterator[tuple["os.DirEntry[str]", os.stat_result]]:
-    """What is in a folder: it may vanish or become another thing meanwhile, or not be readable."""
-    gone = (FileNotFoundError, NotADirectoryError, PermissionError)
-    with contextlib.suppress(*gone), os.scandir(folder) as entries:
+def _list(folder: str, linked: set[int]) -> tuple[int, list[str], set[int]]:
+    """A folder's bytes without what is in its folders, these, and its files of several names."""
+    total = 0
+    folders, names = [], set()
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                yield entry, entry.stat(follow_symlinks=False)
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(info.st_mode):
+                folders.append(entry.path)
+            elif info.st_nlink > 1:
+                if info.st_ino in linked or info.st_ino in names:
+                    continue
+                names.add(info.st_ino)
+            total += max(info.st_blocks * 512, ENTRY_BYTES)
+    return total, folders, names
+
+
+@contextlib.contextmanager
+def _opened(root: str, folder: str) -> Iterator[bool]:
+    """Let its own user list a folder for a while; False where it is no more.
+
+    Found without following a link, so that nothing outside of the tree is opened.
+    """
+    with contextlib.ExitStack() as stack:
+        handle = os.open(root, _FOLDER)
+        try:
+            for part in os.path.relpath(folder, root).split("/"):
+                try:
+                    inner = os.open(part, _FOLDER, dir_fd=handle)
+                except PermissionError:
+                    stack.enter_context(_listable(handle))
+                    inner = os.open(part, _FOLDER, dir_fd=handle)
+                os.close(handle)
+                handle = inner
+            stack.enter_context(_listable(handle))
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            yield False
+            return
+        finally:
+            os.close(handle)
+        yield True
+
+
+@contextlib.contextmanager
+def _listable(folder: int) -> Iterator[None]:
+    """Change an open folder's mode, and change it back where nobody else did."""
+    handle = os.dup(folder)
+    try:
+        place, mode = f"/proc/self/fd/{handle}", stat.S_IMODE(os.fstat(handle).st_mode)
+        os.chmod(place, mode | stat.S_IRWXU)
+        yield
+        if stat.S_IMODE(os.fstat(handle).st_mode) == mode | stat.S_IRWXU:
+            os.chmod(place, mode)
+    finally:
+        os.close(handle)
 
 
 def deleted_bytes(pids: Iterable[int]) -> int:
@@ -115,16 +189,11 @@ def deleted_bytes(pids: Iterable[int]) -> int:
 
 def processes() -> Processes:
     """Every process that lives."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            fields = read_proc(name, "stat").rpartition(b")")[2].split()
-            if len(fields) > 21 and fields[0] != b"Z":
-                found[int(name)] = (int(fields[1]), int(fields[17]), int(fields[21]))
-    return found
+    return dict(_living(int(name) for name in os.listdir("/proc") if name.isdecimal()))
 
 
 def descendants(every: Processes, ancestor: int) -> Processes:
+    """Those of `every` that come from a process."""
     children: dict[int, list[int]] = {}
     for pid, (parent, _, _) in every.items():
         children.setdefault(parent, []).append(pid)
@@ -136,6 +205,15 @@ def descendants(every: Processes, ancestor: int) -> Processes:
     return found
 
 
+def family(leader: int) -> Processes:
+    """A process and all that come from it, without a look at any other."""
+    pids = [leader]
+    for pid in pids:
+        for task in list_proc(f"{pid}/task"):
+            pids += map(int, read_proc(str(pid), f"task/{task}/children").split())
+    return dict(_living(pids))
+
+
 def owned(every: Processes, user: int) -> Processes:
     return {pid: facts for pid, facts in every.items() if _owner(pid) == user}
 
@@ -144,13 +222,23 @@ def threads_of(some: Processes) -> int:
     return sum(threads for _, threads, _ in some.values())
 
 
-def proportional(pid: int) -> int:
-    """A process's part of the memory that it shares; all of its own where that is not told."""
-    for line in read_proc(str(pid), "smaps_rollup").splitlines():
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) << 10
-    fields = read_proc(str(pid), "statm").split()
-    return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
+def exceeded(mine: Processes, *, pids: int, memory: int) -> 'Literal["pids", "memory"] | None':
+    """The limit, of threads or of bytes of memory, that these processes are over."""
+    if threads_of(mine) > pids:
+        return "pids"
+    resident = sum(pages for _, _, pages in mine.values()) * PAGE  # shared ones once for each
+    return "memory" if resident > memory and sum(map(_proportional, mine)) > memory else None
+
+
+def processor_ns(some: Iterable[int]) -> dict[str, tuple[int, int]]:
+    """By thread: nanoseconds that it ran, and that it waited for a processor."""
+    found = {}
+    for pid in some:
+        for task in list_proc(f"{pid}/task"):
+            words = read_proc(str(pid), f"task/{task}/schedstat").split()
+            if len(words) > 1:
+                found[task] = int(words[0]), int(words[1])
+    return found
 
 
 def can_become(user: int) -> bool:
@@ -177,6 +265,22 @@ def read_proc(pid: str, name: str) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def _living(pids: Iterable[int]) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    for pid in pids:
+        fields = read_proc(str(pid), "stat").rpartition(b")")[2].split()
+        if len(fields) > 21 and fields[0] != b"Z":
+            yield pid, (int(fields[1]), int(fields[17]), int(fields[21]))
+
+
+def _proportional(pid: int) -> int:
+    """A process's part of the memory that it shares; all of its own where that is not told."""
+    for line in read_proc(str(pid), "smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) << 10
+    fields = read_proc(str(pid), "statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
 
 
 def _owner(pid: int) -> int | None:

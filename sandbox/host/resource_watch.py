@@ -1,4 +1,4 @@
-"""What a poller watches while a command runs: the tree's size, and memory where no group does.
+"""What is watched while a command runs: its time, its tree, and memory where no group limits it.
 
 A poller sees late. A tree outgrows its limit by what is written within `INTERVAL_S` and one walk
 over it; where others free as much of the same disk meanwhile, or the disk does not count its files
@@ -10,94 +10,22 @@ once.
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Coroutine, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from graph.errors import SandboxLost
 from sandbox.core.protocol import LimitHit, Limits
 from sandbox.host.executors import on_worker
-from sandbox.host.resource_usage import (
-    ENTRY_BYTES,
-    PAGE,
-    SLACK_BYTES,
-    WALK_EVERY_S,
-    WALK_SHARE,
-    deleted_bytes,
-    list_proc,
-    proportional,
-    read_proc,
-    tree_bytes,
-)
+from sandbox.host.resource_usage import TreeSize, exceeded, family, processor_ns
 
 INTERVAL_S = 0.05
+CLOCK_S = 1.0
+LONGEST = 3
+"""So many times its time a command may take where others keep the processors from it."""
 OWN_PROCESSES = 2
 """bubblewrap, outside and inside."""
-
-
-@dataclass(frozen=True)
-class Free:
-    """What a disk has left: bytes, and files; 0 files all the time where it does not count them."""
-
-    bytes: int
-    files: int
-
-    def lost_since(self, before: "Free") -> int:
-        """At most so much a tree on it can have grown."""
-        return max(before.bytes - self.bytes, 0) + max(before.files - self.files, 0) * ENTRY_BYTES
-
-
-class TreeSize:
-    """The size of a tree: walked over now and then, and when the disk has lost enough.
-
-    Until the first walk the tree is taken for half full.
-    """
-
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder = folder
-        self._limit = limit
-        self._size = limit // 2
-        self._free = self._free_now()
-        self._walked = False
-        self._walk_at = time.monotonic() + WALK_EVERY_S
-        self._walking = asyncio.Lock()
-
-    async def suspect(self) -> bool:
-        """Whether the tree is over its limit if all that the disk lost went into it."""
-        free = await on_worker(self._free_now)
-        return self._size + free.lost_since(self._free) > self._limit
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() >= self._walk_at
-
-    async def outgrown(self, leader: int) -> bool:
-        """Walk; whether the tree, with deleted files still open, is over its limit and grew.
-
-        One that is known to be over it may be cleaned up.
-        """
-        async with self._walking:
-            started = time.monotonic()
-            free, size = await asyncio.to_thread(self._measure, leader)
-            grown = size > self._size + SLACK_BYTES or not self._walked
-            self._size, self._free, self._walked = size, free, True
-            took = time.monotonic() - started
-            self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
-            return grown and size > self._limit
-
-    def _measure(self, leader: int) -> tuple[Free, int]:
-        return self._free_now(), tree_bytes(self._folder) + deleted_bytes(descendants(leader))
-
-    def _free_now(self) -> Free:
-        try:
-            disk = os.statvfs(self._folder)
-        except OSError as error:
-            raise SandboxLost(f"the tree of a command is gone: {error}") from error
-        return Free(disk.f_bfree * disk.f_frsize, disk.f_ffree)
 
 
 class Watched(Protocol):
@@ -109,28 +37,65 @@ class Watched(Protocol):
     def stop(self, limit: LimitHit | None = None, loss: str = "it was stopped") -> None: ...
 
 
+async def watch_time(execution: Watched, seconds: float, cpus: float) -> None:
+    """Stop a command at its time, in which waiting for a processor does not count."""
+    started = time.monotonic()
+    left, before = seconds, dict[str, tuple[int, int]]()
+    while left > 0 and (rest := started + LONGEST * seconds - time.monotonic()) > 0:
+        slept = time.monotonic()
+        await asyncio.sleep(min(max(left, INTERVAL_S), CLOCK_S, rest))
+        after = await on_worker(lambda: processor_ns(family(execution.pid)))
+        took = time.monotonic() - slept
+        left -= took - waited_s(before, after, took, cpus)
+        before = after
+    execution.stop("time")
+
+
+def waited_s(
+    before: dict[str, tuple[int, int]],
+    after: dict[str, tuple[int, int]],
+    took: float,
+    cpus: float,
+) -> float:
+    """How much sooner threads would have come as far, had they the processors they may use.
+
+    What they lack since they are more than `cpus` is their own, and so is sleep.
+    """
+    spent = [
+        tuple(now - then for now, then in zip(times, before.get(task, (0, 0)), strict=True))
+        for task, times in after.items()
+    ]
+    ran, waited = (sum(times) / 1e9 for times in zip(*spent, strict=True)) if spent else (0.0, 0.0)
+    wanted = min((ran + waited) / took, cpus)
+    return max(min(wanted, 1) * (took - ran / wanted), 0.0) if wanted else 0.0
+
+
 async def watch_tree(execution: Watched, size: TreeSize) -> None:
     """Stop a command whose tree outgrows its limit; until cancelled."""
     while True:
         await asyncio.sleep(INTERVAL_S)
-        if (size.due or await size.suspect()) and await size.outgrown(execution.pid):
+        if await has_outgrown(execution, size):
             execution.stop("disk")
+
+
+async def has_outgrown(execution: Watched, size: TreeSize, *, anyway: bool = False) -> bool:
+    """Whether a command's tree did, where it is due for a look. Raises SandboxLost: it is gone."""
+    try:
+        if not anyway and not await on_worker(lambda: size.is_due):
+            return False
+        return await asyncio.to_thread(size.has_outgrown, partial(family, execution.pid))
+    except OSError as error:
+        raise SandboxLost(f"the tree of a command is gone: {error}") from error
 
 
 async def watch_processes(execution: Watched, limits: Limits) -> None:
     """Stop a command whose processes hold too much memory, or are too many; until cancelled."""
+    pids, memory = limits.pids + OWN_PROCESSES, limits.memory_mb << 20
     while True:
         await asyncio.sleep(INTERVAL_S)
-        if limit := await on_worker(partial(_exceeded, execution.pid, limits)):
+        limit = await on_worker(lambda: exceeded(family(execution.pid), pids=pids, memory=memory))
+        if limit:
             execution.stop(limit)
-
-
-def _exceeded(leader: int, limits: Limits) -> LimitHit | None:
-    pids = descendants(leader)
-    if len(pids) > limits.pids + OWN_PROCESSES:
-        return "pids"
-    memory = limits.memory_mb << 20
-    return "memory" if _resident(pids) > memory and sum(map(proportional, pids)) > memory else None
 
 
 @contextlib.contextmanager
@@ -146,18 +111,3 @@ def watched(execution: Watched, watchers: Iterable[Coroutine[None, None, None]])
     for task in failed:
         if error := task.exception():
             raise SandboxLost(f"a command could not be watched: {error}") from error
-
-
-def descendants(leader: int) -> list[int]:
-    """A process and all that come from it."""
-    pids = [leader]
-    for pid in pids:
-        for task in list_proc(f"{pid}/task"):
-            pids += map(int, read_proc(str(pid), f"task/{task}/children").split())
-    return pids
-
-
-def _resident(pids: list[int]) -> int:
-    """Memory that the processes have mapped; what several share is counted for each."""
-    words = (read_proc(str(pid), "statm").split() for pid in pids)
-    return sum(int(word[1]) * PAGE for word in words if word)

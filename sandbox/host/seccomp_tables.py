@@ -5,16 +5,11 @@ inside. libc falls back to `clone` where `clone3` is unknown, so its flags can b
 """
 
 import errno
-import platform
 import tempfile
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 from graph.errors import SandboxUnavailable
-from graph.files import write_whole
-
-VERSION = 1
-"""Rises with every change of the tables below: it is part of the cached file's name."""
 
 EPERM_CALLS = (
     "mount umount umount2 pivot_root chroot move_mount open_tree fsopen fsconfig fsmount fspick "
@@ -45,19 +40,7 @@ HIGHEST_FAMILY = 46
 LOW_HALF = 0xFFFFFFFF  # the kernel looks at the low 32 bits of these arguments only
 
 
-def filter_path(state: Path) -> Path:
-    """Where the filter of this architecture is kept."""
-    return state / f"seccomp-{platform.machine()}-{VERSION}.bpf"
-
-
-def filter_file(state: Path) -> Path:
-    """The compiled filter, made once. Raises SandboxUnavailable."""
-    path = filter_path(state)
-    if not path.exists():
-        write_whole(path, compile_filter())
-    return path
-
-
+@cache
 def compile_filter() -> bytes:
     """The filter as the BPF program that bubblewrap loads. Raises SandboxUnavailable."""
     try:

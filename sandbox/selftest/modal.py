@@ -6,16 +6,19 @@ network, Modal itself and the machine's metadata are there anyway.
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from graph.errors import SandboxError, SandboxUnavailable
+from sandbox.backends.base.trial_result import Results, TrialResult
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.wire import exec_request
-from sandbox.backends.modal.client import ModalClient, ModalSandbox
+from sandbox.backends.modal.backend import Modal
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Sandbox
-from sandbox.selftest import probes as attacks
-from sandbox.selftest.probes import DEVICES, MEMORY_MB, PIDS, SYSCTL, Probe
-from sandbox.selftest.trial import Results, TrialResult, judge
+from sandbox.selftest.probes import DEVICES, SYSCTL, Probe, small_limits
+from sandbox.selftest.trial import judge, try_bombs, try_loop, try_probes
 from sandbox.tree.environment import HOME
 
 _TRY_S = 3
@@ -59,67 +62,46 @@ def modal_probes() -> tuple[Probe, ...]:
     )
 
 
-async def try_modal(client: ModalClient, *, hosts: tuple[str, ...] = ()) -> Results:
-    """Try a Sandbox without a network, and one that reaches `hosts` alone where some are named."""
+async def try_modal(backend: Modal) -> Results:
+    """Try a Sandbox without a network, and one with named hosts where there are some."""
+    hosts = backend.setup_hosts
     try:
-        found = await _in_a_box(client, ())
-        return (*found, *(await _in_a_box(client, hosts))) if hosts else found
+        async with _new_sandbox(backend, ()) as (sandbox, small):
+            probed = await try_probes(
+                partial(sandbox.run, timeout_s=120), modal_probes(), "export SUPERVISOR=$PPID"
+            )
+            loop, _ = await try_loop(sandbox, _LOOP_S, partial(_is_left, sandbox))
+            found = (*probed, loop, *await try_bombs(small))
+        if hosts:
+            async with _new_sandbox(backend, hosts) as (sandbox, _):
+                found += await _try_hosts(sandbox, hosts)
     except SandboxError as error:
         return (TrialResult("start", held=False, detail=error.message, fix=error.hint),)
+    return found
 
 
-async def _in_a_box(client: ModalClient, hosts: tuple[str, ...]) -> Results:
+@asynccontextmanager
+async def _new_sandbox(
+    backend: Modal, hosts: tuple[str, ...]
+) -> AsyncIterator[tuple[RemoteSandbox, RemoteSandbox]]:
+    """An empty tree in a Sandbox of its own, and the same tree with small limits."""
     name = f"doctor-{secrets.token_hex(4)}"
-    box = await client.make(name, {"run": name}, hosts=hosts)
-    if box is None:
+    container = await backend.client.make(name, {"run": name}, hosts=hosts)
+    if container is None:
         raise SandboxUnavailable(f"There is a Sandbox {name} already.")
     try:
-        sandbox = await _empty_tree(box, client)
-        if hosts:
-            return await _try_hosts(sandbox, hosts)
-        small = replace(client.limits, memory_mb=MEMORY_MB, pids=PIDS, output_bytes=1 << 20)
-        return (
-            *await _try_probes(sandbox),
-            await _try_loop(sandbox),
-            *await _try_bombs(RemoteSandbox(box, small)),
-        )
+        sandbox = backend.attach(container)
+        make = exec_request(["/bin/mkdir", "-p", BASE_OBJECTS], backend.limits)
+        make = replace(make, user=None, folder="/", chown_dirs=(WORKSPACE, HOME))
+        await sandbox.carry_out(make, (), 0)
+        yield sandbox, backend.limited(small_limits(backend.limits)).attach(container)
     finally:
-        await asyncio.shield(box.end())
+        await asyncio.shield(container.end())
 
 
-async def _empty_tree(box: ModalSandbox, client: ModalClient) -> RemoteSandbox:
-    sandbox = RemoteSandbox(box, client.limits)
-    make = exec_request(["/bin/mkdir", "-p", BASE_OBJECTS], client.limits)
-    await sandbox.carry_out(
-        replace(make, user=None, folder="/", chown_dirs=(WORKSPACE, HOME)), (), 0
-    )
-    return sandbox
-
-
-async def _try_probes(sandbox: Sandbox) -> Results:
-    tried = modal_probes()
-    script = "\n".join([attacks.READY, "export SUPERVISOR=$PPID", *(one.script for one in tried)])
-    ended = await sandbox.run(script, timeout_s=120)
-    return tuple(judge(probe.name, probe.what, ended) for probe in tried)
-
-
-async def _try_loop(sandbox: Sandbox) -> TrialResult:
-    marker = f"977.{secrets.randbelow(10**9):09}"
-    ended = await sandbox.run(attacks.loop_script(marker), timeout_s=_LOOP_S)
+async def _is_left(sandbox: Sandbox, marker: str) -> bool:
     left = await sandbox.run(f"grep -la '[s]leep.{marker}' /proc/[0-9]*/cmdline")
-    held = ended.limit == "time" and left.exit_code != 0
-    return judge("loop", "outliving its time", ended, held=held)
-
-
-async def _try_bombs(sandbox: Sandbox) -> Results:
-    memory = await sandbox.run(attacks.MEMORY_BOMB, timeout_s=20)
-    forks = await sandbox.run(attacks.fork_bomb(), timeout_s=20)
-    output = await sandbox.run(attacks.OUTPUT_BOMB, timeout_s=20)
-    return (
-        judge("memory", f"taking more than {MEMORY_MB} MiB", memory),
-        judge("forks", f"making more than {PIDS} processes", forks),
-        judge("output", "endless output", output, held=output.limit == "output"),
-    )
+    return left.exit_code == 0
 
 
 async def _try_hosts(sandbox: Sandbox, hosts: tuple[str, ...]) -> Results:

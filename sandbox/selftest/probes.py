@@ -4,10 +4,11 @@ Each is shell that succeeds only where the sandbox does not hold; outside they b
 root. What asks the kernel itself does so by perl or Python, whichever is there.
 """
 
-import platform
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from sandbox.core.protocol import Limits
 
 CANARY = "CODING_AGENT_CANARY"
 MEMORY_MB = 64
@@ -17,36 +18,43 @@ READY = """\
 for program in git setsid xargs; do
     command -v $program >/dev/null || { echo "there is no $program in the sandbox"; exit 1; }
 done
+command -v perl >/dev/null || command -v python3 >/dev/null ||
+    { echo "there is no perl and no python3 in the sandbox"; exit 1; }
 touch .tried && rm .tried || { echo "the tree cannot be written in the sandbox"; exit 1; }
 """
 """What every tree needs, before anything is tried."""
 
 _EPERM, _ENOSYS = 1, 38
-_CALLS = {  # number by architecture, and words that are harmless where the call is taken
-    "ptrace": ({"x86_64": 101, "aarch64": 117}, (0, 0, 0, 0)),
-    "bpf": ({"x86_64": 321, "aarch64": 280}, (-1, 0, 0)),
-    "keyctl": ({"x86_64": 250, "aarch64": 219}, (0, -3, 0)),
-    "userfaultfd": ({"x86_64": 323, "aarch64": 282}, (-1,)),
-    "io_uring_setup": ({"x86_64": 425, "aarch64": 425}, (0, 0)),
-    "perf_event_open": ({"x86_64": 298, "aarch64": 241}, (0, -1, -1, -1, 0)),
+_MACHINES = ("x86_64", "aarch64|arm64|riscv64")
+"""As `uname -m` names them; those of one pattern number their system calls alike."""
+_CALLS = {  # the number on each, and words that are harmless where the call is taken
+    "ptrace": ((101, 117), (0, 0, 0, 0)),
+    "bpf": ((321, 280), (-1, 0, 0)),
+    "keyctl": ((250, 219), (0, -3, 0)),
+    "userfaultfd": ((323, 282), (-1,)),
+    "io_uring_setup": ((425, 425), (0, 0)),
+    "perf_event_open": ((298, 241), (0, -1, -1, -1, 0)),
 }
-_FILTERED = "grep -q '^Seccomp:.2' /proc/self/status"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """`attack` is shell that succeeds only where the sandbox does not hold."""
+    """`attack` is shell that succeeds only where the sandbox does not hold.
+
+    `ready` is shell that says whether it can be tried there at all, and of what stays set for it.
+    """
 
     name: str
     attack: str
     what: str
+    ready: str = ":"
 
     @property
     def script(self) -> str:
         """Says `tried-`, and `through-` where it got through."""
         return (
-            f"echo tried-{self.name}; "
-            f"if ( {self.attack} ) >/dev/null 2>&1; then echo through-{self.name}; fi"
+            f"if {self.ready}; then echo tried-{self.name}; "
+            f"if ( {self.attack} ) >/dev/null 2>&1; then echo through-{self.name}; fi; fi"
         )
 
 
@@ -98,7 +106,12 @@ def probes(outside: Outside, *, calls: bool) -> tuple[Probe, ...]:
         Probe("abstract", _connect(outside.abstract), "connecting to a socket without a file"),
         Probe("network", "[ $(wc -l < /proc/net/route) -gt 1 ]", "reaching a network"),
     )
-    return (*found, Probe("calls", _calls(), f"calling {', '.join(_CALLS)}")) if calls else found
+    return (*found, _calls()) if calls else found
+
+
+def small_limits(limits: Limits) -> Limits:
+    """Those that the bombs are to meet."""
+    return replace(limits, memory_mb=MEMORY_MB, pids=PIDS, output_bytes=1 << 20)
 
 
 def loop_script(marker: str) -> str:
@@ -114,11 +127,10 @@ OUTPUT_BOMB = "echo tried-output; yes"
 
 
 def _either(perl: str, python: str) -> str:
-    """Run what is there; where neither is, a filter that is on must do."""
+    """Run what is there, with the words of `$words`."""
     return (
-        f"if command -v perl; then perl -e {shlex.quote(perl)}; "
-        f"elif [ -x /usr/bin/python3 ]; then /usr/bin/python3 -c {shlex.quote(python)}; "
-        f"else ! {_FILTERED}; fi"
+        f"if command -v perl; then perl -e {shlex.quote(perl)} $words; "
+        f"else python3 -c {shlex.quote(python)} $words; fi"
     )
 
 
@@ -147,17 +159,26 @@ def _connect(abstract: str) -> str:
     )
 
 
-def _calls() -> str:
-    machine = platform.machine()
-    asked = [[number[machine], *words] for number, words in _CALLS.values() if machine in number]
+def _calls() -> Probe:
+    """Each call by its number, which depends on the machine that commands see."""
+    numbered = [
+        [",".join(map(str, (numbers[at], *words))) for numbers, words in _CALLS.values()]
+        for at in range(len(_MACHINES))
+    ]
+    cases = " ".join(
+        f"{machine}) words='{' '.join(calls)}' ;;"
+        for machine, calls in zip(_MACHINES, numbered, strict=True)
+    )
     refused = f"($! + 0 == {_EPERM} || $! + 0 == {_ENOSYS})"
     perl = (
-        f"for ({', '.join(str(call) for call in asked)}) "
-        f"{{ my $n = shift @$_; exit 0 unless syscall($n, @$_) == -1 && {refused} }} exit 1"
+        "for (@ARGV) { my ($n, @words) = map { $_ + 0 } split /,/; "
+        f"exit 0 unless syscall($n, @words) == -1 && {refused} }} exit 1"
     )
     python = (
         "import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True); "
-        f"taken = [c for c in {asked} if libc.syscall(*map(ctypes.c_long, c)) != -1 "
+        "calls = [map(ctypes.c_long, map(int, c.split(','))) for c in sys.argv[1:]]; "
+        "taken = [c for c in calls if libc.syscall(*c) != -1 "
         f"or ctypes.get_errno() not in ({_EPERM}, {_ENOSYS})]; sys.exit(not taken)"
     )
-    return _either(perl, python)
+    ready = f'words=; case $(uname -m) in {cases} esac; [ -n "$words" ]'
+    return Probe("calls", _either(perl, python), f"calling {', '.join(_CALLS)}", ready)

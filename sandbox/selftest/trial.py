@@ -13,18 +13,24 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable
 from graph.files import try_lock, write_whole
-from sandbox.backends.base.protocols import LocalBackend, OpenSandbox
-from sandbox.core.protocol import ExecResult
+from sandbox.backends.base.backend import Tree
+from sandbox.backends.base.local_backend import LocalBackend
+from sandbox.backends.base.local_sandbox import LocalSandbox
+from sandbox.backends.base.trial_result import Results, TrialResult
+from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Sandbox
 from sandbox.host.orphans import process_name, read_text
+from sandbox.host.resource_watch import LONGEST
 from sandbox.selftest import probes as attacks
 from sandbox.selftest.probes import CANARY, MEMORY_MB, Outside, Probe, probes
+from sandbox.tree.checkout import make_parts
 from sandbox.tree.delete_tree import remove_folder
 
 LOOP_S = 1.0
@@ -32,28 +38,16 @@ SHORT_LOOP_S = 0.25
 PATIENT_LOOP_S = 5.0
 KEPT_S = 24 * 3600
 LEFT_S = 3600
-"""A write takes less: a hidden name that is older was left by one that was killed."""
-TOLD = 300
+"""Temporary files that are older were left by a process that was killed (seconds)."""
 OUTSIDE = "outside"
 
-
-@dataclass(frozen=True)
-class TrialResult:
-    """One probe: whether the sandbox held, what was seen, and how to fix it where it did not."""
-
-    name: str
-    held: bool
-    detail: str
-    fix: str = ""
-
-
-Results = tuple[TrialResult, ...]
+Run = Callable[[str], Awaitable[ExecResult]]
 
 
 async def ensure_holds(backend: LocalBackend) -> None:
     """Try the sandbox, unless it held on this machine within a day. Raises SandboxUnavailable."""
     verdict = backend.state / f"verdict-{backend.name}.json"
-    for left in await asyncio.to_thread(_left, backend.state):
+    for left in await asyncio.to_thread(_list_left, backend.state):
         await remove_folder(left)
     machine = await asyncio.to_thread(machine_state, backend)
     if await asyncio.to_thread(_is_kept, verdict, machine):
@@ -66,31 +60,30 @@ async def ensure_holds(backend: LocalBackend) -> None:
     await asyncio.to_thread(write_whole, verdict, kept)
 
 
-async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> tuple[TrialResult, ...]:
+async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> Results:
     """Try each probe in a tree made for it."""
-    small = replace(
-        backend.limits, memory_mb=MEMORY_MB, pids=attacks.PIDS, output_bytes=1024 * 1024
-    )
-    async with trial_tree(backend) as tree:
-        try:
-            sandbox = await asyncio.to_thread(attach, backend, tree)
-            smaller = await asyncio.to_thread(lambda: attach(backend.limited(small), tree))
-            with outside(tree / OUTSIDE) as there:
+    smaller = backend.limited(attacks.small_limits(backend.limits))
+    try:
+        async with (
+            trial_tree(backend) as tree,
+            _open(backend, tree) as sandbox,
+            _open(smaller, tree) as small,
+        ):
+            with outside(tree.folder / OUTSIDE) as there:
                 tried = probes(there, calls=backend.filters_calls)
                 found = await _all(
-                    _try_probes(sandbox, tried),
+                    try_probes(partial(_run_marked, sandbox), tried),
                     _try_loop(sandbox, loop_s),
-                    _try_bombs(smaller),
+                    try_bombs(small),
                 )
-            await asyncio.gather(sandbox.close(), smaller.close())
-        except SandboxError as error:
-            told = error.hint != error.default_hint  # the default one sends to `doctor`: here
-            fix = error.hint if told else backend.remedy(error.message)
-            return (TrialResult("start", held=False, detail=error.message, fix=fix),)
-    judged = [result for results in found for result in results]
+    except SandboxError as error:
+        is_own = error.hint != error.default_hint  # the default one sends to `doctor`: here
+        fix = error.hint if is_own else backend.remedy(error.message)
+        return (TrialResult("start", held=False, detail=error.message, fix=fix),)
     return tuple(
         result if result.held or result.fix else replace(result, fix=backend.remedy(result.detail))
-        for result in judged
+        for results in found
+        for result in results
     )
 
 
@@ -114,26 +107,28 @@ async def _all(*tries: Coroutine[None, None, Results]) -> list[Results]:
     return [each for each in ended if not isinstance(each, BaseException)]
 
 
-async def _try_probes(sandbox: OpenSandbox, tried: tuple[Probe, ...]) -> Results:
-    script = "\n".join([attacks.READY, *(probe.script for probe in tried)])
-    ended = await sandbox.execute(
-        ["/bin/bash", "-c", script], timeout_s=20, environment={CANARY: secrets.token_hex(8)}
-    )
+async def try_probes(run: Run, tried: Iterable[Probe], prelude: str = "") -> Results:
+    """All of them in one command."""
+    ended = await run("\n".join([attacks.READY, prelude, *(probe.script for probe in tried)]))
     return tuple(judge(probe.name, probe.what, ended) for probe in tried)
 
 
-async def _try_loop(sandbox: OpenSandbox, seconds: float) -> tuple[TrialResult, ...]:
+async def try_loop(
+    sandbox: Sandbox, seconds: float, is_left: Callable[[str], Awaitable[bool]]
+) -> tuple[TrialResult, ExecResult]:
+    """Whether a command that ends at no signal, and what it started, are gone after their time.
+
+    `is_left` says whether a process with this word is still there.
+    """
     marker = f"977.{secrets.randbelow(10**9):09}"
     ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
-    if not ended.output:  # it did not come to its start: a busy machine, or docker
-        seconds = PATIENT_LOOP_S
-        ended = await sandbox.run(attacks.loop_script(marker), timeout_s=seconds)
-    stopped = ended.limit == "time" and ended.duration_ms < (seconds + 2) * 1000
-    left = await asyncio.to_thread(_is_running, marker)
-    return (judge("loop", "outliving its time", ended, held=stopped and not left),)
+    in_time = ended.limit == "time" and ended.duration_ms < (LONGEST * seconds + 2) * 1000
+    held = in_time and not await is_left(marker)
+    return judge("loop", "outliving its time", ended, held=held), ended
 
 
-async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
+async def try_bombs(sandbox: Sandbox) -> Results:
+    """What uses more than `small_limits`, one after the other."""
     memory = await sandbox.run(attacks.MEMORY_BOMB, timeout_s=20)
     forks = await sandbox.run(attacks.fork_bomb(), timeout_s=20)
     output = await sandbox.run(attacks.OUTPUT_BOMB, timeout_s=20)
@@ -144,33 +139,56 @@ async def _try_bombs(sandbox: OpenSandbox) -> tuple[TrialResult, ...]:
     )
 
 
+async def _run_marked(sandbox: LocalSandbox, script: str) -> ExecResult:
+    """With a canary in the environment that bubblewrap or docker is started from."""
+    return await sandbox.execute(
+        ["/bin/bash", "-c", script], timeout_s=20, environment={CANARY: secrets.token_hex(8)}
+    )
+
+
+async def _try_loop(sandbox: Sandbox, seconds: float) -> Results:
+    async def is_left(marker: str) -> bool:
+        return await asyncio.to_thread(_is_running, marker)
+
+    result, ended = await try_loop(sandbox, seconds, is_left)
+    if not ended.output:  # it did not come to its start: a busy machine, or docker
+        result, _ = await try_loop(sandbox, PATIENT_LOOP_S, is_left)
+    return (result,)
+
+
 def judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> TrialResult:
     """What came of a probe: `tried-` and `through-` with its name are in the output."""
     words = ended.text.split()
     if f"tried-{name}" not in words:
-        return TrialResult(name, held=False, detail=f"not tried: {ended.text[-TOLD:].strip()}")
+        return TrialResult(
+            name, held=False, detail=f"not tried: {ended.text[-MAX_QUOTED_CHARS:].strip()}"
+        )
     if not held or f"through-{name}" in words:
         return TrialResult(name, held=False, detail=f"{what} was possible")
     return TrialResult(name, held=True, detail=f"{what} was refused")
 
 
 @contextlib.asynccontextmanager
-async def trial_tree(backend: LocalBackend) -> AsyncIterator[Path]:
+async def trial_tree(backend: LocalBackend) -> AsyncIterator[Tree]:
     """An empty tree, removed afterwards."""
     tree, lock = await asyncio.to_thread(_make_tree, backend)
     try:
         yield tree
     finally:
-        await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, tree.folder, ignore_errors=True)
         os.close(lock)
 
 
-def attach(backend: LocalBackend, tree: Path) -> OpenSandbox:
-    """A sandbox on such a tree."""
-    return backend.attach(tree, None, backend.uid_for_run("trial"))
+@contextlib.asynccontextmanager
+async def _open(backend: LocalBackend, tree: Tree) -> AsyncIterator[LocalSandbox]:
+    sandbox = await asyncio.to_thread(backend.attach, tree)
+    try:
+        yield sandbox
+    finally:
+        await sandbox.close()
 
 
-def _left(state: Path) -> list[Path]:
+def _list_left(state: Path) -> list[Path]:
     """What trials and writes that were killed have left."""
     before = time.time() - LEFT_S
     old = [path for path in state.glob(".*") if path.lstat().st_mtime < before]
@@ -189,22 +207,19 @@ def _is_locked(tree: Path) -> bool:
         os.close(folder)
 
 
-def _make_tree(backend: LocalBackend) -> tuple[Path, int]:
+def _make_tree(backend: LocalBackend) -> tuple[Tree, int]:
     """A tree in the state folder, so that the way to it is tried too, a file beside it, a lock."""
     backend.state.chmod(0o711)
     new = Path(tempfile.mkdtemp(prefix=".trial-", dir=backend.state))
     lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try_lock(lock)
-    tree = new.rename(new.with_name(new.name.removeprefix(".")))
+    folder = new.rename(new.with_name(new.name.removeprefix(".")))
     uid = backend.uid_for_run("trial")
-    tree.chmod(0o711)
-    for name in ("workspace", "home", "tmp"):
-        (tree / name).mkdir(mode=0o700)
-        if uid is not None:
-            os.chown(tree / name, uid, uid)
-    (tree / OUTSIDE).write_text("outside\n")
-    (tree / OUTSIDE).chmod(0o644)
-    return tree, lock
+    folder.chmod(0o711)
+    make_parts(folder, uid)
+    (folder / OUTSIDE).write_text("outside\n")
+    (folder / OUTSIDE).chmod(0o644)
+    return Tree(folder, uid=uid), lock
 
 
 @contextlib.contextmanager

@@ -1,5 +1,1 @@
 """Set-up: installing dependencies, and the cache of what was installed."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from graph import RunFolder
-from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
-from sandbox.backends.base.protocols import Backend, PackingSandbox, SetupBackend
+from graph.errors import SandboxError, SetupFailed
+from sandbox.backends.base.backend import Tree
+from sandbox.backends.base.local_backend import LocalBackend
+from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import ExecResult, TreeSpec
+from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
@@ -17,11 +19,10 @@ from sandbox.setup.archive_cache import keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.run_commands import run_set_up
-from sandbox.tree.checkout import base_objects, fill, make_folders
+from sandbox.tree.checkout import fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
 
 _KEPT_TIMES_DISK = 10
-_TOLD = 1000
 
 # What git does not track, home and /tmp, without what was downloaded to be installed; tracked
 # files and `.git` are each tree's own.
@@ -42,7 +43,7 @@ class NetworkedSetUp:
     def __init__(
         self,
         *,
-        backend: SetupBackend,
+        backend: LocalBackend,
         hosts: tuple[str, ...],
         shared: Path,
         metrics: CommandMetrics,
@@ -55,11 +56,9 @@ class NetworkedSetUp:
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
 
-    async def apply(
-        self, folder: Path, run: RunFolder, spec: TreeSpec, patch: bytes, uid: int | None
-    ) -> None:
+    async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
-        sandbox = await self._attach(folder, run.git_of(spec.base), uid)
+        sandbox = await self._attach(tree)
         try:
             own = bool(patch) and (
                 needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
@@ -67,47 +66,40 @@ class NetworkedSetUp:
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
             file = home / f"{self._key(made_for)}.tar"
-            kept = await keep(
-                file, partial(self._make, folder, run, made_for, patch if own else b"", uid)
-            )
+            kept = await keep(file, partial(self._make, tree, run, made_for, patch if own else b""))
             result = await sandbox.transfer(_UNPACK, source=kept)
         finally:
             await sandbox.close()
         if result.exit_code != 0:
-            raise SandboxError(f"What set-up made cannot be put into a tree: {_reason(result)}")
+            raise SandboxError(f"What set-up made cannot be put into a tree: {result.reason}")
 
     async def _make(
-        self,
-        beside: Path,
-        run: RunFolder,
-        spec: TreeSpec,
-        patch: bytes,
-        uid: int | None,
-        target: Path,
+        self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, target: Path
     ) -> None:
         """Run the commands with a network in a tree of their own, and pack what they left."""
-        new = await asyncio.to_thread(make_folders, beside, uid)
+        folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
+        new = replace(beside, folder=folder)
         try:
-            plain = await self._attach(new, run.git_of(spec.base), uid)
+            plain = await self._attach(new)
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
-                await self._run(new, run, spec, uid)
+                await self._run(new, spec)
                 packed = await plain.transfer(_PACK, target=target)
             finally:
                 await plain.close()
         finally:
-            await remove_folder(new)
+            await remove_folder(folder)
         if packed.exit_code != 0:
-            raise SandboxError(f"What set-up made cannot be kept: {_reason(packed)}")
+            raise SandboxError(f"What set-up made cannot be kept: {packed.reason}")
         if self._shared.is_dir():
             await asyncio.to_thread(tidy, self._shared, self._most_bytes)
 
-    async def _run(self, tree: Path, run: RunFolder, spec: TreeSpec, uid: int | None) -> None:
+    async def _run(self, tree: Tree, spec: TreeSpec) -> None:
         proxy = SetupProxy(self._hosts, self._limits)
-        outlet = Outlet(tree / "outlet", environment(self._hosts))
+        outlet = Outlet(tree.folder / "outlet", environment(self._hosts))
         await asyncio.to_thread(_make_passable, outlet.folder)
-        async with proxy.serving(outlet.folder, uid):
-            sandbox = await self._attach(tree, run.git_of(spec.base), uid, outlet)
+        async with proxy.serving(outlet.folder, tree.uid):
+            sandbox = await self._attach(replace(tree, outlet=outlet))
             try:
                 await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.environment)
             except SetupFailed as error:
@@ -115,30 +107,13 @@ class NetworkedSetUp:
             finally:
                 await sandbox.close()
 
-    async def _attach(
-        self, folder: Path, git_dir: Path, uid: int | None, outlet: Outlet | None = None
-    ) -> PackingSandbox:
-        objects = base_objects(git_dir)
-        return await asyncio.to_thread(self._backend.attach, folder, objects, uid, outlet)
+    async def _attach(self, tree: Tree) -> LocalSandbox:
+        return await asyncio.to_thread(self._backend.attach, tree)
 
     def _key(self, spec: TreeSpec) -> str:
         change = spec.change.digest if spec.change else ""
         toolchain, hosts = self._backend.toolchain, self._hosts
         return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
-
-
-def networked_set_up(
-    backend: Backend, hosts: tuple[str, ...], data: Path, metrics: CommandMetrics
-) -> NetworkedSetUp | None:
-    """With results in the data folder; None where no host is named. Raises SandboxUnavailable."""
-    if not hosts:
-        return None
-    if not isinstance(backend, SetupBackend):
-        raise SandboxUnavailable(
-            "this sandbox cannot lead set-up to CODING_AGENT_SETUP_HOSTS",
-            "Set CODING_AGENT_SANDBOX to bubblewrap, or CODING_AGENT_SETUP_HOSTS to nothing.",
-        )
-    return NetworkedSetUp(backend=backend, hosts=hosts, shared=data / "setups", metrics=metrics)
 
 
 def _make_passable(folder: Path) -> None:
@@ -151,10 +126,4 @@ def _hint(proxy: SetupProxy) -> str:
         "Fix the command. Set-up commands run in the sandbox and reach the hosts of"
         " CODING_AGENT_SETUP_HOSTS alone."
     )
-    return f"{hint} Refused: {'; '.join(proxy.refused)}." if proxy.refused else hint
-
-
-def _reason(result: ExecResult) -> str:
-    if result.limit:
-        return f"the {result.limit} limit was reached"
-    return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"
+    return f"{hint} Refused: {'; '.join(proxy.denied)}." if proxy.denied else hint

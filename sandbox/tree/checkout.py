@@ -12,7 +12,6 @@ from sandbox.tree.git_dir import make_git_dir
 PARTS = ("workspace", "home", "tmp")
 _CHECKOUT = "git -c checkout.workers=4 -c checkout.thresholdForParallelism=500 reset -q --hard"
 _APPLY_FAILED = 92
-_TOLD = 1000
 
 
 def make_folders(folder: Path, uid: int | None) -> Path:
@@ -22,11 +21,16 @@ def make_folders(folder: Path, uid: int | None) -> Path:
     new = folder.with_name(f".new-{secrets.token_hex(8)}")
     new.mkdir(mode=0o711)
     new.chmod(0o711)
-    for part in PARTS:
-        (new / part).mkdir(mode=0o700)
-        if uid is not None:
-            os.chown(new / part, uid, uid)
+    make_parts(new, uid)
     return new
+
+
+def make_parts(folder: Path, uid: int | None) -> None:
+    """The empty parts of a tree, which belong to `uid`."""
+    for part in PARTS:
+        (folder / part).mkdir(mode=0o700)
+        if uid is not None:
+            os.chown(folder / part, uid, uid)
 
 
 async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
@@ -40,17 +44,16 @@ async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -
         script.append(f"git apply --index --whitespace=nowarn - || exit {_APPLY_FAILED}")
     result = await sandbox.run("\n".join(script), stdin=shallow + patch)
     if result.exit_code == _APPLY_FAILED:
-        raise PatchUnusable(f"The change does not apply to the base: {result.text[-_TOLD:]}")
+        raise PatchUnusable(f"The change does not apply to the base: {result.reason}")
     if result.exit_code != 0:
-        reason = f"the {result.limit} limit was reached" if result.limit else result.text[-_TOLD:]
-        raise SandboxError(f"The tree could not be made: {reason}")
+        raise SandboxError(f"The tree could not be made: {result.reason}")
 
 
 async def check_out(sandbox: Sandbox) -> None:
     """Bring the files into a tree that was made without; cut short, it is done again."""
     result = await sandbox.run(_CHECKOUT)
     if result.exit_code != 0:
-        raise SandboxError(f"The tree could not be filled: {result.text[-_TOLD:]}")
+        raise SandboxError(f"The tree could not be filled: {result.reason}")
 
 
 def base_objects(git_dir: Path) -> Path:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from graph.errors import SandboxError
 
+_WITHIN_S = 1800
+"""A tree has at most some 500,000 files; a slow disk removes a few hundred a second."""
+
 
 async def remove_folder(folder: Path) -> None:
     """Remove a folder, or whatever is there: any depth, any modes, no link followed.
@@ -27,12 +30,17 @@ def _remove(folder: Path) -> None:
 
 
 def _succeeds(*command: str | Path) -> bool:
-    done = subprocess.run(
-        command,
-        check=False,
-        env={"PATH": "/usr/bin:/bin"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Whether it does, in its time."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            env={"PATH": "/usr/bin:/bin"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_WITHIN_S,
+        )
+    except subprocess.TimeoutExpired:
+        return False
     return done.returncode == 0

@@ -8,14 +8,13 @@ from typing import Final
 
 from graph import Base
 from graph.errors import PatchTooLarge, PatchUnusable
-from sandbox.core.protocol import ExecResult, FileAccessError, Sandbox, TreeRestored
+from sandbox.core.protocol import MAX_QUOTED_CHARS, FileAccessError, Sandbox, TreeRestored
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN, make_git_dir
 
 MAX_PATCH = 50 * 1024 * 1024
 
 _TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
 _TOO_LARGE = 75
-_TOLD = 1000
 _LEFT_BYTES: Final = 64 * 1024
 _MOST_LEFT: Final = 20
 _CACHES: Final = (
@@ -73,17 +72,19 @@ async def take_change(
     again meanwhile, the change is that of the new one. Who takes it beside another takes it by
     another `name`. Raises PatchTooLarge or PatchUnusable.
     """
-    while (taken := await _take(sandbox, base, max_bytes, name)) is None:
+    while (taken := await _try_to_take(sandbox, base, max_bytes, name)) is None:
         continue
     return taken
 
 
-async def _take(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> TakenChange | None:
+async def _try_to_take(
+    sandbox: Sandbox, base: Base, max_bytes: int, name: str
+) -> TakenChange | None:
     """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
     others = f"{_TEMPORARY}/.{name}-"
     folder = f"{others}{secrets.token_hex(8)}"
     script = f"rm -rf {others}* 2>/dev/null || true\n{_script(folder, base, max_bytes)}"
-    result = await sandbox.run(script, keep_bytes=2 * _TOLD)
+    result = await sandbox.run(script, keep_bytes=2 * MAX_QUOTED_CHARS)
     if result.lost:
         return None
     if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
@@ -93,7 +94,7 @@ async def _take(sandbox: Sandbox, base: Base, max_bytes: int, name: str) -> Take
             "Keep generated files out of it by .gitignore, and remove what fills the tree.",
         )
     if result.exit_code != 0:
-        raise PatchUnusable(f"git cannot read the tree: {_reason(result)}")
+        raise PatchUnusable(f"git cannot read the tree: {result.reason}")
     try:
         patch = await sandbox.read(f"{folder}/patch", max_bytes=max_bytes)
         left = await sandbox.read(f"{folder}/left", max_bytes=_LEFT_BYTES)
@@ -190,9 +191,3 @@ def _words(patterns: tuple[str, ...]) -> str:
 def _is_made(path: str) -> bool:
     """Git also lists folders that merely hold what tools made."""
     return any(fnmatch(path, pattern) or fnmatch(path, f"*/{pattern}") for pattern in _MADE)
-
-
-def _reason(result: ExecResult) -> str:
-    if result.limit:
-        return f"the {result.limit} limit was reached"
-    return result.text.strip()[-_TOLD:] or f"exit code {result.exit_code}"

@@ -1,2 +1,1 @@
 from .lazy_sandboxes import LazySandboxes as LazySandboxes
-from .local_trees import LocalSandboxes as LocalSandboxes

@@ -15,6 +15,7 @@ from roles.finding_locations import validate_locations
 from roles.reviewer import ClaudeReviewer
 from roles.tools.text_editor import EditorTool
 from roles.worktree.tree_digest import tree_digest
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandboxes, TreeSpec
 from sandbox.tree.run_folder import load_change
@@ -56,7 +57,9 @@ def base(runs: Path) -> Base:
 
 @pytest.fixture
 def sandboxes(runs: Path, data_dir: Path) -> Sandboxes:
-    backend = Bubblewrap(limits=Limits(timeout_s=20, memory_mb=512), state=data_dir / "state")
+    backend = Bubblewrap(
+        BackendOptions(limits=Limits(timeout_s=20, memory_mb=512), state=data_dir / "state")
+    )
     return LocalSandboxes(runs=runs, backend=backend)
 
 

@@ -35,6 +35,6 @@ def sandbox(data_dir: Path) -> BubblewrapSandbox:
 def grouped(request: pytest.FixtureRequest, data_dir: Path) -> bool:
     """With control groups, and with the poller that stands in for them."""
     wanted: bool = request.param
-    if wanted and not make_backend(data_dir).grouped:
+    if wanted and not make_backend(data_dir).groups:
         pytest.skip("no control group can be made here")
     return wanted

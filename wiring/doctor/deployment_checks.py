@@ -7,9 +7,8 @@ import modal
 
 from graph.errors import StoreError
 from runs.shared import map_modal_errors
-from sandbox.selftest import try_modal
 from wiring.configuration import Configuration
-from wiring.doctor.machine_checks import Finding, credential, trial_findings
+from wiring.doctor.machine_checks import Finding, credential, try_sandbox
 from wiring.settings import APP_NAME, Settings
 
 _TIMEOUT_S: Final = 60.0
@@ -26,13 +25,12 @@ async def check_deployment(settings: Settings) -> list[Finding]:
             await web.hydrate.aio()
     except StoreError as error:
         return [Finding("deployment", held=False, detail=error.message, fix=_DEPLOY)]
-    client = Configuration(settings, "").modal_client(APP_NAME)
-    results = await try_modal(client, hosts=settings.setup_hosts or ())
+    options = Configuration(settings, "").backend_options(APP_NAME)
     return [
         *await check_service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
         await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
-        *trial_findings(results),
+        *await try_sandbox("modal", options),
     ]
 
 

@@ -6,14 +6,14 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from graph.errors import CodingAgentError
+from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import resolve_hosts, try_hosts
-from sandbox.selftest import TrialResult
 from wiring.machine import LocalProbes, Machine
 from wiring.settings import Settings
 
@@ -78,7 +78,12 @@ async def credential(name: str, variable: str, probe: Callable[[], Awaitable[str
 async def check_machine(settings: Settings) -> list[Finding]:
     """Try what a run needs of this machine: Python, git, data folder, sandbox, credentials."""
     machine = Machine(settings)
-    findings = [python(), await git(), data_dir(settings.data_dir), *await _sandbox(machine)]
+    findings = [
+        python(),
+        await git(),
+        data_dir(settings.data_dir),
+        *await try_sandbox(settings.sandbox, machine.backend_options),
+    ]
     reached = await try_hosts(await resolve_hosts(settings.hosts_of_setup))
     findings.append(Finding("set-up", *reached, fix="Correct CODING_AGENT_SETUP_HOSTS."))
     probes = LocalProbes(machine)
@@ -92,12 +97,10 @@ async def check_machine(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _sandbox(machine: Machine) -> list[Finding]:
+async def try_sandbox(name: BackendName, options: BackendOptions) -> list[Finding]:
+    """The full trial of the sandbox."""
     try:
-        return trial_findings(await machine.examine_sandbox())
+        results = await examine(name, options)
     except CodingAgentError as error:
         return [Finding("sandbox", held=False, detail=error.message, fix=error.hint)]
-
-
-def trial_findings(results: Iterable[TrialResult]) -> list[Finding]:
     return [Finding(f"sandbox: {one.name}", one.held, one.detail, one.fix) for one in results]

@@ -9,11 +9,17 @@ from typing import Protocol
 
 from graph.errors import SandboxLost
 from sandbox.backends.base.command import KEEP_BYTES, Command
-from sandbox.backends.base.tree_disk import Disk
 from sandbox.core.file_access import read_file, write_file
 from sandbox.core.protocol import ExecResult, LimitHit, Limits
-from sandbox.core.shell_command import NO_COMMAND, NOTHING, shell
-from sandbox.host.resource_watch import TreeSize, Watched, watch_tree, watched
+from sandbox.core.shell_command import NO_COMMAND, NOTHING, shell_command
+from sandbox.host.resource_usage import TreeSize
+from sandbox.host.resource_watch import (
+    Watched,
+    has_outgrown,
+    watch_time,
+    watch_tree,
+    watched,
+)
 
 Watchers = Sequence[Coroutine[None, None, None]]
 
@@ -27,11 +33,14 @@ class Running(Watched, Protocol):
 
 
 class LocalSandbox(ABC):
-    """One tree. A command is started when `run` is called and gone when it returns."""
+    """One tree. A command is started when `run` is called and gone when it returns.
 
-    def __init__(self, size: TreeSize | Disk, limits: Limits) -> None:
-        self._disk = size if isinstance(size, Disk) else None
-        self._size = size if isinstance(size, TreeSize) else None
+    What is abstract here is what a backend of this machine has to implement. `size` is watched;
+    None where the kernel holds the tree to its limit.
+    """
+
+    def __init__(self, size: TreeSize | None, limits: Limits) -> None:
+        self._size = size
         self._limits = limits
         self._running: set[Running] = set()
         self._calls = 0
@@ -46,15 +55,15 @@ class LocalSandbox(ABC):
         stdin: bytes = b"",
         keep_bytes: int = KEEP_BYTES,
     ) -> ExecResult:
-        told = shell(command)
-        if told is None:
+        shell = shell_command(command)
+        if shell is None:
             return NO_COMMAND
         return await self.execute(
-            told.program,
+            shell.program,
             stdin=stdin,
             timeout_s=timeout_s,
             keep_bytes=keep_bytes,
-            files=told.files,
+            files=shell.files,
         )
 
     async def execute(
@@ -102,16 +111,20 @@ class LocalSandbox(ABC):
             running.stop(loss="it was closed")
         if self._calls:
             await self._idle.wait()
-        if self._disk:
-            await asyncio.to_thread(self._disk.close)
 
     @abstractmethod
-    async def _carry_out(self, command: Command) -> ExecResult: ...
+    async def _carry_out(self, command: Command) -> ExecResult:
+        """Start a command, `_finish` it, `_measure` the tree, and say how it ended.
+
+        Nothing of it is left then, cancelled or not. Raises SandboxLost, or SandboxUnavailable
+        where it could not be started.
+        """
 
     async def _finish(self, running: Running, seconds: float, watchers: Watchers) -> None:
         """Wait for the end, or a limit."""
-        timer = asyncio.get_running_loop().call_later(seconds, running.stop, "time")
-        own = [watch_tree(running, self._size)] if self._size else []
+        own = [watch_time(running, seconds, self._limits.cpus)]
+        if self._size:
+            own.append(watch_tree(running, self._size))
         self._running.add(running)
         if self._closed:
             running.stop(loss="it was closed")
@@ -120,13 +133,14 @@ class LocalSandbox(ABC):
                 await running.wait()
         finally:
             self._running.discard(running)
-            timer.cancel()
 
     async def _measure(self, running: Running) -> None:
         """The tree's size as the command left it, once nothing of it can go on writing."""
-        if self._size and running.limit in {None, "disk"} and await self._size.suspect():
-            outgrown = await self._size.outgrown(running.pid)
-            running.limit = "disk" if outgrown else running.limit
+        limit = running.limit
+        if self._size is None or limit not in (None, "disk"):
+            return
+        if await has_outgrown(running, self._size, anyway=limit == "disk"):
+            running.limit = "disk"
 
     async def _call(self, command: Command) -> ExecResult:
         if self._closed:

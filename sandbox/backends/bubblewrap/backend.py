@@ -11,27 +11,38 @@ What holds it together:
 
 import os
 import platform
+import re
 import shutil
 import stat
+import subprocess
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from graph.errors import SandboxUnavailable
-from sandbox.backends.base.tree_disk import Disks, NoDisks
+from sandbox.backends.base.backend import BackendOptions, Tree
+from sandbox.backends.base.local_backend import LocalBackend
+from sandbox.backends.base.trial_result import TrialResult
 from sandbox.backends.bubblewrap.argv import command_line
+from sandbox.backends.bubblewrap.remedies import UPGRADE, bubblewrap_remedy
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from sandbox.core.protocol import Limits
-from sandbox.egress.forwarder import Outlet
+from sandbox.backends.bubblewrap.tree_disk import PLACE, Disks
 from sandbox.host import cgroup
-from sandbox.host import seccomp_tables as seccomp
 from sandbox.host.orphans import end_orphans
-from sandbox.host.remedies import bubblewrap_remedy
-from sandbox.host.resource_watch import TreeSize
-from sandbox.host.run_users import command_uid, uid_for_run
-from sandbox.host.tool_paths import check_tool_paths
+from sandbox.host.run_users import command_uid
+from sandbox.host.seccomp_tables import compile_filter
 from sandbox.tree.environment import SYSTEM_PATH
 
+OLDEST: Final = (0, 8)
+SAFEST: Final = (0, 12)
+_OLDER: Final = (
+    "older than 0.12: mount points could be led astray by links (CVE-2026-87766) unless the"
+    " distribution fixed it; no mount point here lies where commands write"
+)
+_ANSWERS_WITHIN_S: Final = 10.0
 
-class Bubblewrap:
+
+class Bubblewrap(LocalBackend):
     """The backend. Raises SandboxUnavailable where what it needs is not there."""
 
     name = "bubblewrap"
@@ -39,57 +50,44 @@ class Bubblewrap:
 
     def __init__(
         self,
+        options: BackendOptions,
         *,
-        limits: Limits,
-        tool_paths: tuple[Path, ...] = (),
-        state: Path,
         cgroups: Path = cgroup.ROOT,
         programs: str = SYSTEM_PATH,
-        disks: Disks | NoDisks | None = None,
+        disks: Disks | None = None,
     ) -> None:
         """`programs` is the PATH on which bubblewrap and setpriv are looked for."""
-        self.limits = limits
-        self.tool_paths = tool_paths
-        self.state = state
-        self.disks = disks or NoDisks("not asked for")
+        super().__init__(options)
+        self.disks = disks or Disks(self.state, missing="not asked for")
         self.bwrap = _find("bwrap", "bubblewrap", programs)
         self.setpriv = _find("setpriv", "util-linux", programs) if os.geteuid() == 0 else None
-        self.state.mkdir(parents=True, exist_ok=True)
-        check_tool_paths(tool_paths, state)
-        self._cgroups = cgroups
-        self._programs = programs
-        self._groups = cgroup.find(limits, cgroups)
-
-    @property
-    def grouped(self) -> bool:
-        """Whether the kernel holds memory and processes to their limits, not a poller."""
-        return self._groups is not None
-
-    def limited(self, limits: Limits) -> "Bubblewrap":
-        """The same backend with other limits."""
-        return Bubblewrap(
-            limits=limits,
-            tool_paths=self.tool_paths,
-            state=self.state,
-            cgroups=self._cgroups,
-            programs=self._programs,
-            disks=self.disks.limited(limits.disk_mb),
-        )
+        self.groups = cgroup.find(cgroups)
 
     @property
     def toolchain(self) -> str:
-        """What a set-up's result depends on beside the repository and the commands."""
         return "\n".join([platform.machine(), _system_name(), *map(str, self.tool_paths)])
 
     def identity(self) -> list[object]:
         programs = (self.bwrap, self.setpriv, shutil.which("git"))
         return [
-            seccomp.VERSION,
-            self.grouped,
-            isinstance(self.disks, Disks),
+            sha256(compile_filter()).hexdigest(),
+            self.groups is not None,
+            bool(self.disks.missing),
             *map(str, self.tool_paths),
             *(_identity(program) for program in programs if program),
         ]
+
+    def describe(self) -> TrialResult:
+        version = _version(self.bwrap)
+        groups = "control groups" if self.groups else "a watcher: no control group can be made"
+        detail = (
+            f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {groups},"
+            f" disk by {self.disks.describe()}"
+        )
+        if version < OLDEST:
+            return TrialResult("backend", held=False, detail=detail, fix=UPGRADE)
+        note = f" ({_OLDER})" if version < SAFEST else ""
+        return TrialResult("backend", held=True, detail=detail + note)
 
     def remedy(self, said: str) -> str:
         return bubblewrap_remedy(said)
@@ -97,36 +95,37 @@ class Bubblewrap:
     def end_orphans(self) -> None:
         end_orphans()
 
-    def attach(
-        self,
-        folder: Path,
-        base_objects: Path | None,
-        uid: int | None,
-        outlet: Outlet | None = None,
-    ) -> BubblewrapSandbox:
-        """Raises SandboxUnavailable where `uid` does not fit, or cannot get at a folder."""
-        drop = self._drop(uid)
-        for path in (folder / "workspace", base_objects, *self.tool_paths):
-            if path is not None and uid is not None:
-                _check_passable(path, uid)
-        disk = self.disks.open(folder, uid)
-        tree, before = (disk.tree, disk.enter) if disk else (folder, [])
-        before = [*before, *drop, self.bwrap]
+    def parts(self, folder: Path) -> tuple[str, ...]:
+        return (PLACE,) if self.disks.has(folder) else super().parts(folder)
+
+    def attach(self, tree: Tree) -> BubblewrapSandbox:
+        """Raises SandboxUnavailable where the tree's uid cannot get at a folder, too."""
+        drop = self._drop(tree.uid)
+        for path in (tree.folder / "workspace", tree.base_objects, *self.tool_paths):
+            if path is not None and tree.uid is not None:
+                _check_passable(path, tree.uid)
+        disk = self.disks.open(tree.folder, tree.uid, self.limits.disk_mb)
+        folder, enter = (disk.tree, disk.enter) if disk else (tree.folder, [])
+        line = command_line(
+            [*enter, *drop, self.bwrap],
+            folder,
+            tree.base_objects,
+            self.limits,
+            self.tool_paths,
+            tree.outlet,
+        )
         return BubblewrapSandbox(
-            command_line(before, tree, base_objects, self.limits, self.tool_paths, outlet),
-            disk or TreeSize(folder, self.limits.disk_mb << 20),
+            line,
+            disk,
+            None if disk else self.tree_size(tree),
             limits=self.limits,
-            uid=uid,
-            groups=self._groups,
-            filter_file=seccomp.filter_file(self.state),
-            outlet=outlet,
+            uid=tree.uid,
+            groups=self.groups,
+            outlet=tree.outlet,
         )
 
-    def uid_for_run(self, run_id: str) -> int | None:
-        return uid_for_run(run_id)
-
-    def _drop(self, uid: int | None) -> list[str]:
-        uid = command_uid(uid)
+    def _drop(self, tree_uid: int | None) -> list[str]:
+        uid = command_uid(tree_uid)
         if self.setpriv is None:
             return []
         ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
@@ -154,13 +153,30 @@ def _find(program: str, package: str, path: str) -> str:
     return found
 
 
+def _version(program: str) -> tuple[int, ...]:
+    """Empty where it does not say."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={},
+            cwd="/",
+            timeout=_ANSWERS_WITHIN_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(map(int, re.findall(r"\d+", done.stdout)[:3]))
+
+
 def _system_name() -> str:
     """The distribution and its version: its Python and libraries are what set-up builds for."""
     try:
-        told = platform.freedesktop_os_release()
+        release = platform.freedesktop_os_release()
     except OSError:
         return ""
-    return f"{told.get('ID', '')} {told.get('VERSION_ID', '')}"
+    return f"{release.get('ID', '')} {release.get('VERSION_ID', '')}"
 
 
 def _identity(program: str) -> list[object]:

@@ -24,7 +24,7 @@ from graph.errors import SandboxLost
 from sandbox.backends.bubblewrap.child_fds import ChildFds, Pipe
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import LimitHit
-from sandbox.host.executors import on_starter, on_worker
+from sandbox.host.executors import on_starter, on_worker, settle
 
 READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0
@@ -234,12 +234,9 @@ class Execution:
 async def start(spawn: Callable[[], Spawned], monitor: Callable[[Spawned], Execution]) -> Execution:
     """Spawn on the thread for it and monitor it. What is cancelled meanwhile is ended first."""
     spawned = on_starter(spawn)
-    cancelled = False
-    while not spawned.done():
-        try:
-            await asyncio.wait([spawned])
-        except asyncio.CancelledError:
-            cancelled = True
+    cancelled = await settle(spawned)
+    if cancelled and spawned.exception():
+        raise asyncio.CancelledError
     execution = monitor(spawned.result())
     if cancelled:
         execution.stop()

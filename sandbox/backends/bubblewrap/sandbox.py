@@ -3,13 +3,12 @@
 import asyncio
 import os
 from functools import partial
-from pathlib import Path
 from subprocess import DEVNULL
 
-from graph.errors import SandboxLost, SandboxUnavailable
+from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import Command
+from sandbox.backends.base.limit_verdict import LimitEvidence, result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
-from sandbox.backends.base.tree_disk import Disk
 from sandbox.backends.bubblewrap.argv import (
     ETC,
     RLIMITS,
@@ -20,45 +19,54 @@ from sandbox.backends.bubblewrap.argv import (
 )
 from sandbox.backends.bubblewrap.child_fds import ChildFds
 from sandbox.backends.bubblewrap.execution import Execution, Spawned, spawn, start
-from sandbox.backends.bubblewrap.limit_verdict import LimitEvidence
+from sandbox.backends.bubblewrap.tree_disk import Disk
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits
 from sandbox.egress.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
 from sandbox.host import cgroup
 from sandbox.host.executors import on_worker
 from sandbox.host.orphans import MARK, process_name
-from sandbox.host.resource_watch import TreeSize, watch_processes
+from sandbox.host.resource_usage import TreeSize
+from sandbox.host.resource_watch import watch_processes
+from sandbox.host.seccomp_tables import compile_filter
 from sandbox.tree.environment import SYSTEM_PATH
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
 
 
 class BubblewrapSandbox(LocalSandbox):
-    """Every command is a line that bubblewrap carries out."""
+    """Every command is a line that bubblewrap carries out, on a disk of the tree's own or none."""
 
     def __init__(
         self,
         line: CommandLine,
-        size: TreeSize | Disk,
+        disk: Disk | None,
+        size: TreeSize | None,
         *,
         limits: Limits,
         uid: int | None,
         groups: cgroup.Groups | None,
-        filter_file: Path,
         outlet: Outlet | None = None,
     ) -> None:
+        """Raises SandboxUnavailable: no system call filter can be made."""
         super().__init__(size, limits)
         self._line = line
+        self._disk = disk
         self._uid = uid
         self._groups = groups
-        self._filter_file = filter_file
+        self._filter = compile_filter()
         self._files = {**ETC, SCRIPT_FILE: SCRIPT.encode()} if outlet else ETC
         self._start = START if outlet else ""
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._service = process_name(os.getpid())
 
+    async def close(self) -> None:
+        await super().close()
+        if self._disk:
+            await asyncio.to_thread(self._disk.close)
+
     async def _carry_out(self, command: Command) -> ExecResult:
-        group = self._groups.new() if self._groups else None
+        group = self._groups.new(self._limits) if self._groups else None
         disk = self._disk
         was_full = disk is not None and disk.is_full
         try:
@@ -71,11 +79,22 @@ class BubblewrapSandbox(LocalSandbox):
         finally:
             ending = on_worker(group.end) if group else None
             usage = await asyncio.shield(ending) if ending else cgroup.Usage()
-        filled = disk is not None and disk.is_full > was_full
-        if disk and filled:
+        became_full = disk is not None and disk.is_full > was_full
+        if disk and became_full:
             await on_worker(disk.release_reserve)
-        half_full = disk is not None and disk.half_full
-        return _result(execution, LimitEvidence(usage, filled=filled, half_full=half_full))
+        return result_of(
+            execution.output,
+            code=execution.exit_code,
+            limit=execution.limit,
+            evidence=LimitEvidence(
+                memory_kills=usage.memory_kills,
+                pids_refusals=usage.pids_refusals,
+                disk_became_full=became_full,
+                disk_half_full=disk is not None and disk.half_full,
+            ),
+            duration_ms=execution.duration_ms,
+            loss=execution.loss,
+        )
 
     def _spawn(self, command: Command) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""
@@ -89,7 +108,7 @@ class BubblewrapSandbox(LocalSandbox):
                 texts = {**self._files, RLIMITS: prelude.encode(), **command.files}
                 line = self._line.build(
                     files={path: fds.memfd(text) for path, text in texts.items()},
-                    seccomp=fds.open_read(self._filter_file),
+                    seccomp=fds.memfd(self._filter),
                     status=status.theirs,
                     barrier=barrier.theirs,
                 )
@@ -115,19 +134,3 @@ def _input(fds: ChildFds, command: Command) -> int:
     if command.source:
         return fds.open_read(command.source)
     return fds.memfd(command.stdin) if command.stdin else DEVNULL
-
-
-def _result(execution: Execution, refused: LimitEvidence) -> ExecResult:
-    """Raises SandboxLost where the command neither ended nor met a limit."""
-    limit, code = execution.limit, execution.exit_code
-    if limit is None:
-        limit = refused.limit(execution.output.kept, failed=code != 0)
-    if limit is None and code is None:
-        raise SandboxLost(f"the sandbox was lost: {execution.loss}")
-    return ExecResult(
-        exit_code=None if limit else code,
-        output=execution.output.kept,
-        dropped=execution.output.dropped,
-        duration_ms=execution.duration_ms,
-        limit=limit,
-    )

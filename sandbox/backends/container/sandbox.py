@@ -18,7 +18,7 @@ from sandbox.backends.container.wire import (
 from sandbox.core.file_access import read_file, write_file
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits, Sandbox
-from sandbox.core.shell_command import COMMAND_FILE, NO_COMMAND, shell
+from sandbox.core.shell_command import COMMAND_FILE, NO_COMMAND, shell_command
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
@@ -28,11 +28,9 @@ _SLACK_S = 15.0
 class Process(Protocol):
     """A process in a container. Every call raises SandboxError where it cannot be carried out."""
 
-    def output(self) -> AsyncIterator[bytes]: ...
+    def stdout(self) -> AsyncIterator[bytes]: ...
 
-    def told(self) -> AsyncIterator[bytes]:
-        """What it writes to its standard error."""
-        ...
+    def stderr(self) -> AsyncIterator[bytes]: ...
 
     async def write(self, data: bytes) -> None:
         """Give it input."""
@@ -73,26 +71,30 @@ class RemoteSandbox(Sandbox):
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
-        told = shell(command)
-        if told is None:
+        shell = shell_command(command)
+        if shell is None:
             return NO_COMMAND
-        script = told.files.get(COMMAND_FILE, b"")
-        program = told.program[:1] if script else told.program
-        request = exec_request(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        request = replace(request, script_bytes=len(script), input_bytes=len(stdin))
-        return await self.carry_out(request, pieces_of(script + stdin), keep_bytes)
+        script = shell.files.get(COMMAND_FILE, b"")
+        return await self.execute(
+            shell.program[:1] if script else shell.program,
+            script=script,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            keep_bytes=keep_bytes,
+        )
 
     async def execute(
         self,
         program: Sequence[str],
         *,
+        script: bytes = b"",
         stdin: bytes = b"",
         timeout_s: float | None = None,
         keep_bytes: int = 64 * 1024,
     ) -> ExecResult:
         request = exec_request(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
-        request = replace(request, input_bytes=len(stdin))
-        return await self.carry_out(request, pieces_of(stdin), keep_bytes)
+        request = replace(request, script_bytes=len(script), input_bytes=len(stdin))
+        return await self.carry_out(request, pieces_of(script + stdin), keep_bytes)
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
         return await read_file(self.execute, path, max_bytes)
@@ -183,21 +185,21 @@ class _Exec:
             raise SandboxLost("the sandbox was lost: nothing is heard of it") from error
 
     async def _exchange(self, seconds: int) -> ExecAnswer | None:
-        told = BothEnds(_ANSWER_BYTES)
+        answer = BothEnds(_ANSWER_BYTES)
         process = await self._container.start(self._request.argv, timeout_s=seconds)
         feeding = asyncio.create_task(self._feed(process))
         try:
             await asyncio.gather(
-                _read(process.output(), self._kept, self._request.output_bytes),
-                _read(process.told(), told, _ANSWER_BYTES),
+                _read(process.stdout(), self._kept, self._request.output_bytes),
+                _read(process.stderr(), answer, _ANSWER_BYTES),
             )
             code = await process.wait()
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])
-        if code is None and not told.total:
+        if code is None and not answer.total:
             return None
-        return read_answer(told.kept, self._kept)
+        return read_answer(answer.kept, self._kept)
 
     async def _feed(self, process: Process) -> None:
         """Give it its input; then hold its standard input open as long as it is to live."""

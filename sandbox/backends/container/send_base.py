@@ -7,14 +7,13 @@ from pathlib import Path
 from graph.errors import SandboxError
 from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.wire import exec_request
-from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
+from sandbox.core.protocol import BASE_OBJECTS, MAX_QUOTED_CHARS, WORKSPACE, Limits
 from sandbox.tree.checkout import base_objects
 from sandbox.tree.environment import HOME
 from sandbox.tree.object_stream import BaseObjects
 
 _TIMEOUT_S = 600.0
 _DISK_MB = 32 * 1024
-_TOLD = 1000
 
 # A folder of the container's root: commands can read it and not write to it.
 _UNPACK = f"""\
@@ -29,7 +28,7 @@ async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> Non
     """Give a new container the base's objects, and the folders of an empty tree."""
     base = await asyncio.to_thread(BaseObjects.of, base_objects(git_dir))
     request = replace(
-        exec_request(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=_TOLD),
+        exec_request(["/bin/sh", "-c", _UNPACK], limits, keep_bytes=MAX_QUOTED_CHARS),
         timeout_s=_TIMEOUT_S,
         disk_mb=_DISK_MB,
         input_bytes=base.size,
@@ -37,7 +36,6 @@ async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> Non
         folder="/",
         chown_dirs=(WORKSPACE, HOME),
     )
-    result = await sandbox.carry_out(request, base.pieces(), _TOLD)
+    result = await sandbox.carry_out(request, base.pieces(), MAX_QUOTED_CHARS)
     if result.exit_code != 0:
-        reason = f"the {result.limit} limit was reached" if result.limit else result.text
-        raise SandboxError(f"The base cannot be put into a sandbox: {reason.strip()}")
+        raise SandboxError(f"The base cannot be put into a sandbox: {result.reason}")

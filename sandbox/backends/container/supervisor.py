@@ -27,15 +27,13 @@ from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
 from sandbox.host.resource_usage import (
-    PAGE,
-    Disk,
-    Outgrown,
     Processes,
+    TreeSize,
     can_become,
     descendants,
+    exceeded,
     owned,
     processes,
-    proportional,
     threads_of,
 )
 
@@ -81,7 +79,7 @@ class Command:
             self.wait_for_turn()
         script, given = self.take_input()
         woken = wake_on_children()
-        disk = Disk(
+        tree = TreeSize(
             self.request["folders"], self.request["disk_mb"] << 20, self.request["tree_bytes"]
         )
         output, theirs = os.pipe()
@@ -94,7 +92,7 @@ class Command:
             os.close(theirs)
         end = Ended(lost="the supervisor failed")
         try:
-            self.attend(leader, output, woken, disk)
+            self.monitor(leader, output, woken, tree)
         except Ended as ended:
             end = ended
         finally:
@@ -102,8 +100,10 @@ class Command:
             gone = self.end()
         if not gone:
             return answer(lost="its processes cannot be ended")
-        limit = end.limit or (None if end.lost else self.late_limit(output, disk))
-        return answer(None if limit else self.code, limit, end.lost, took, disk.size)
+        limit = end.limit or (None if end.lost else self.late_limit(output, tree))
+        if limit == "disk":  # it may have grown until all of it was gone
+            tree.has_outgrown(list)
+        return answer(None if limit else self.code, limit, end.lost, took, tree.size)
 
     def chown_folders(self) -> None:
         for folder in self.request["chown_dirs"]:
@@ -159,7 +159,7 @@ class Command:
             value = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (value, value))
 
-    def attend(self, leader: int, output: int, woken: int, disk: Disk) -> NoReturn:
+    def monitor(self, leader: int, output: int, woken: int, tree: TreeSize) -> NoReturn:
         """Pass its output on and watch what it uses, until it ended."""
         deadline = time.monotonic() + self.request["timeout_s"]
         os.set_blocking(output, False)
@@ -179,10 +179,8 @@ class Command:
             if time.monotonic() >= deadline:
                 raise Ended("time")
             self.scan()
-            try:
-                disk.watch(self.mine)
-            except Outgrown:
-                raise Ended("disk") from None
+            if tree.is_due and tree.has_outgrown(self.mine):
+                raise Ended("disk")
 
     def relay(self, output: int) -> bool:
         """Pass one piece of output on; False where it has come to its end."""
@@ -217,12 +215,8 @@ class Command:
         now = time.monotonic()
         if now < self.scan_at:
             return
-        mine = self.mine()
-        if threads_of(mine) >= self.request["pids"]:
-            raise Ended("pids")
-        resident = sum(pages for _, _, pages in mine.values()) * PAGE
-        if resident > self.memory and sum(map(proportional, mine)) > self.memory:
-            raise Ended("memory")
+        if limit := exceeded(self.mine(), pids=self.request["pids"] - 1, memory=self.memory):
+            raise Ended(limit)
         took = time.monotonic() - now
         self.scan_at = now + took + min(max(INTERVAL_S, SCAN_SHARE * took), MOST_INTERVAL_S)
 
@@ -249,17 +243,14 @@ class Command:
             time.sleep(0.002)
         return False
 
-    def late_limit(self, output: int, disk: Disk) -> str | None:
+    def late_limit(self, output: int, tree: TreeSize) -> str | None:
         """The limit that shows when all has ended: in what was still to be read, or in the tree."""
         try:
             while self.relay(output):
                 pass
-            disk.look()
         except Ended as late:
             return late.limit
-        except Outgrown:
-            return "disk"
-        return None
+        return "disk" if tree.is_due and tree.has_outgrown(list) else None
 
 
 def kill(pid: int) -> None:
@@ -308,16 +299,16 @@ def answer(
     took: int = 0,
     tree_bytes: int = 0,
 ) -> dict[str, Any]:
-    told = {"exit_code": code, "limit": limit, "lost": lost}
-    return {**told, "duration_ms": took, "tree_bytes": tree_bytes}
+    end = {"exit_code": code, "limit": limit, "lost": lost}
+    return {**end, "duration_ms": took, "tree_bytes": tree_bytes}
 
 
 def main() -> None:
     try:
-        told = Command(json.loads(b"".join(taken(int(sys.argv[2]))))).run()
+        end = Command(json.loads(b"".join(taken(int(sys.argv[2]))))).run()
     except (OSError, EOFError) as error:
-        told = answer(lost=str(error))
-    sys.stderr.write(json.dumps(told) + "\n")
+        end = answer(lost=str(error))
+    sys.stderr.write(json.dumps(end) + "\n")
 
 
 if __name__ == "__main__":

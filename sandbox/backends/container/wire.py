@@ -112,14 +112,14 @@ class ExecAnswer:
     tree_bytes: int = 0
 
 
-def read_answer(told: bytes, kept: BothEnds) -> ExecAnswer:
+def read_answer(raw: bytes, kept: BothEnds) -> ExecAnswer:
     """What the supervisor answered. Raises SandboxLost: nothing."""
     try:
-        answer = json.loads(told.strip().splitlines()[-1])
+        answer = json.loads(raw.strip().splitlines()[-1])
         lost, limit, code = answer["lost"], answer["limit"], answer["exit_code"]
         took, tree_bytes = int(answer["duration_ms"]), int(answer["tree_bytes"])
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        said = told[-300:].decode(errors="replace").strip()
+        said = raw[-300:].decode(errors="replace").strip()
         raise SandboxLost(f"the sandbox was lost: {said or 'it did not answer'}") from error
     if lost or (code is None if limit is None else limit not in get_args(LimitHit)):
         raise SandboxLost(f"the sandbox was lost: {lost or 'it told no end'}")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
 from sandbox.egress.forwarder import BASH_START, PROXY_FOLDER, Outlet
+from sandbox.host.resource_watch import LONGEST
 from sandbox.tree.environment import HOME, with_tools
 
 GRACE_S = 30
-"""A container whose service is gone ends by itself so long after its time."""
+"""A container whose service is gone ends by itself so long after its longest time."""
 
 _CONFINED = (
     "--pull=never",
@@ -71,7 +72,7 @@ class ContainerLine:
         line += ["--interactive"] if stdin else []
         for file in files:
             line += file.words()
-        entry = [word.format(seconds=f"{seconds + GRACE_S:.0f}") for word in _ENTRY]
+        entry = [word.format(seconds=f"{LONGEST * seconds + GRACE_S:.0f}") for word in _ENTRY]
         return [*line, "--entrypoint", "timeout", self.image, *entry, *program]
 
 

@@ -14,7 +14,9 @@ from graph.errors import SandboxUnavailable
 CALL_S = 60.0
 """How long the daemon may take for what takes it well under a second."""
 
-TOLD = 500
+MAX_COMPLAINT_CHARS = 500
+END_S = 5.0
+"""How long what was killed may take to let go of its output: a child of it may hold it open."""
 
 
 def docker_environment(host: str | None = None) -> dict[str, str]:
@@ -73,7 +75,7 @@ class DockerCli:
         finally:
             await end(process)
         code = process.returncode if process.returncode is not None else -1
-        return code, output, complaint.decode(errors="replace").strip()[-TOLD:]
+        return code, output, complaint.decode(errors="replace").strip()[-MAX_COMPLAINT_CHARS:]
 
     async def attach(
         self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]
@@ -99,9 +101,13 @@ async def end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    while process.stdout and await process.stdout.read(64 * 1024):
-        pass
-    await process.wait()
+    try:
+        async with asyncio.timeout(END_S):
+            while process.stdout and await process.stdout.read(64 * 1024):
+                pass
+            await process.wait()
+    except TimeoutError:
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - nothing else lets go
 
 
 def _silent(error: Exception) -> SandboxUnavailable:

@@ -1,2 +1,2 @@
-from .client import ModalClient as ModalClient
+from .backend import Modal as Modal
 from .trees import ModalSandboxes as ModalSandboxes

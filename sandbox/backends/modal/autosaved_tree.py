@@ -47,7 +47,7 @@ class AutosavedTree(Sandbox):
         self._every_s = every_s
         self._quiet_s = quiet_s
         self._losses = 0
-        self._told = ""
+        self._message = ""
         self._busy = 0
         self._last_used = self._last_saved = time.monotonic()
         self._unsaved = False
@@ -73,9 +73,11 @@ class AutosavedTree(Sandbox):
                     command, timeout_s=timeout_s, stdin=stdin, keep_bytes=keep_bytes
                 )
             except SandboxLost as error:
-                told = (await self._open_again(sandbox, error)).encode()
+                message = await self._open_again(sandbox, error)
         took = round((time.monotonic() - started) * 1000)
-        return ExecResult(exit_code=None, output=told, dropped=0, duration_ms=took, lost=True)
+        return ExecResult(
+            exit_code=None, output=message.encode(), dropped=0, duration_ms=took, lost=True
+        )
 
     async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
         sandbox = self._sandbox
@@ -115,10 +117,10 @@ class AutosavedTree(Sandbox):
                 with contextlib.suppress(SandboxLost):
                     await lost.close()
                 self._sandbox, holds = await self._reopen()
-                self._told = (
+                self._message = (
                     f"The sandbox was lost. {holds} {_MAY_HAVE_RUN}: look before you go on."
                 )
-            return self._told
+            return self._message
 
     @contextmanager
     def _used(self) -> Iterator[None]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from graph import RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
-from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.send_base import put_base
-from sandbox.backends.modal.client import ModalClient, ModalSandbox, SetupImage
+from sandbox.backends.modal.backend import Modal
+from sandbox.backends.modal.client import SetupImage
+from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
@@ -21,8 +22,6 @@ from sandbox.setup.run_commands import run_set_up
 from sandbox.tree.checkout import fill
 from sandbox.tree.run_folder import digest
 
-_TOLD = 1000
-
 # What git tracks, and git's own folder, are each tree's own.
 _LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -rf .git"
 
@@ -30,28 +29,29 @@ _LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -r
 class ModalSetUp:
     """The set-ups of one app."""
 
-    def __init__(
-        self, client: ModalClient, *, hosts: tuple[str, ...], metrics: CommandMetrics
-    ) -> None:
-        self._client = client
-        self._hosts = tuple(map(SetupHost.parse, hosts))
+    def __init__(self, backend: Modal, metrics: CommandMetrics) -> None:
+        self._backend = backend
+        self._client = backend.client
+        self._hosts = tuple(map(SetupHost.parse, backend.setup_hosts))
         self._metrics = metrics
 
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
         if patch and needs_own(spec.setup, patch):
-            return await self._kept(run_id, run, spec, patch)
-        shared = await self._kept(run_id, run, spec, b"")
+            return await self._get_or_make(run_id, run, spec, patch)
+        shared = await self._get_or_make(run_id, run, spec, b"")
         if patch and shared.runs_scripts:
-            return await self._kept(run_id, run, spec, patch)
+            return await self._get_or_make(run_id, run, spec, patch)
         return shared
 
-    async def _kept(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
+    async def _get_or_make(
+        self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes
+    ) -> SetupImage:
         key = setup_key(
             spec.base,
             digest(patch) if patch else "",
             spec.setup,
-            toolchain=[self._client.image_name],
+            toolchain=[self._backend.toolchain],
             hosts=self._hosts,
         )
         if kept := await self._client.get_setup_image(key):
@@ -59,22 +59,24 @@ class ModalSetUp:
         name = f"setup-{secrets.token_hex(4)}"
         tags = {"run": run_id, "tree": name}
         hosts = [host.name for host in self._hosts]
-        box = await self._client.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
-        if box is None:
+        container = await self._client.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
+        if container is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")
         try:
-            scripts = await self._run(box, run, spec, patch)
-            kept = SetupImage(key, await box.snapshot(), scripts)
+            scripts = await self._run(container, run, spec, patch)
+            kept = SetupImage(key, await container.snapshot(), scripts)
         finally:
-            await asyncio.shield(box.end())
+            await asyncio.shield(container.end())
         await self._client.put_setup_image(kept)
         return kept
 
-    async def _run(self, box: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> bool:
+    async def _run(
+        self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
+    ) -> bool:
         """Run the commands in a tree of their own; whether they run scripts of the repository."""
-        plain = RemoteSandbox(box, self._client.limits)
+        plain = self._backend.attach(container)
         sandbox = MeteredSandbox(plain, self._metrics)
-        await put_base(plain, run.git_of(spec.base), self._client.limits)
+        await put_base(plain, run.git_of(spec.base), self._backend.limits)
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
         try:
@@ -83,7 +85,7 @@ class ModalSetUp:
             raise SetupFailed(error.message, self._hint()) from error
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
-            raise SandboxError(f"What set-up made cannot be kept: {left.text[-_TOLD:]}")
+            raise SandboxError(f"What set-up made cannot be kept: {left.reason}")
         return scripts
 
     def _hint(self) -> str:

@@ -18,7 +18,9 @@ from typing import Literal
 
 import pytest
 
+from sandbox.backends.base.backend import Tree
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
+from sandbox.backends.docker.backend import Docker
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.support.sandbox.local_tree import (
@@ -190,7 +192,7 @@ async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Pa
     """All in one container; the last kills what runs them."""
     if reason := no_daemon():
         pytest.skip(reason)
-    sandbox = opened(on_daemon(data_dir, Limits()).docker(), data_dir)
+    sandbox = opened(Docker(on_daemon(data_dir, Limits())), data_dir)
     scripts = [
         fill(attack, outside)
         .replace("echo tr", f"echo {at} tr")
@@ -305,7 +307,7 @@ async def test_a_mount_point_where_commands_write_would_be_led_out(data_dir: Pat
     if not (data_dir / "planted").exists():
         pytest.skip("this bubblewrap is fixed")
     backend = make_backend(data_dir)
-    sandbox = backend.attach(data_dir / "tree", None, backend.uid_for_run("tree"))
+    sandbox = backend.attach(Tree(data_dir / "tree", None, backend.uid_for_run("tree")))
     words = sandbox._line.after
     targets = [words[at + 2] for at, word in enumerate(words) if word in {"--bind", "--ro-bind"}]
     writable = ("/workspace/", "/home/agent/", "/tmp/")

@@ -7,6 +7,7 @@ import pytest
 
 from graph.environment import environment_of
 from graph.values import ChangeRef, Check, Validation
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
@@ -61,7 +62,8 @@ async def validate(run: SampleRun, change: ChangeRef, command: str, *setup: str)
 @pytest.fixture
 def sample(data_dir: Path, tools: Path) -> SampleRun:
     limits = Limits(timeout_s=60)
-    backend = Bubblewrap(limits=limits, state=data_dir / "state", tool_paths=(tools,))
+    options = BackendOptions(limits=limits, state=data_dir / "state", tool_paths=(tools,))
+    backend = Bubblewrap(options)
     return sample_run(data_dir, {**SAMPLE, "run.sh": f"{UNITTEST}\n"}, backend=backend)
 
 

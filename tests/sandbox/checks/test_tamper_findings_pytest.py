@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from graph.environment import environment_of
 from graph.values import Check, commands_of
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
@@ -90,7 +91,9 @@ TRICKS = {
 @pytest.fixture(scope="module")
 def run(module_dir: Path, tools: Path) -> SampleRun:
     limits = Limits(timeout_s=60)
-    backend = Bubblewrap(limits=limits, state=module_dir / "state", tool_paths=(tools,))
+    backend = Bubblewrap(
+        BackendOptions(limits=limits, state=module_dir / "state", tool_paths=(tools,))
+    )
     return sample_run(module_dir, FILES, backend=backend)
 
 

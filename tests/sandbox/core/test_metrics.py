@@ -14,7 +14,7 @@ pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture
-def counts() -> CommandMetrics:
+def metrics() -> CommandMetrics:
     return CommandMetrics()
 
 

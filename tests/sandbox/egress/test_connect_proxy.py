@@ -106,7 +106,7 @@ async def test_a_named_host_is_reached_by_tls(tmp_path: Path, index: PackageInde
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert (await fetch(path, index)).endswith(b"hello\n")
         assert (await fetch(path, index, target=index.host.upper())).endswith(b"hello\n")
-        assert proxy.refused == []
+        assert proxy.denied == []
         assert proxy.down > proxy.up > 0
     assert not path.exists()
 
@@ -138,7 +138,7 @@ async def test_what_is_not_named_is_refused_and_told(
     async with proxied(tmp_path, *hosts) as (proxy, path):
         line = await answer(path, f"{request_line.format(**ports)}\r\n\r\n")
         assert line.split(" ")[1] == status
-        assert told.format(**ports) in proxy.refused[0]
+        assert told.format(**ports) in proxy.denied[0]
     assert index.asked.total() == before
 
 
@@ -155,7 +155,7 @@ async def test_what_is_not_tls_goes_nowhere(tmp_path: Path) -> None:
     async with server, proxied(tmp_path, target) as (proxy, path):
         for sent in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05\x02\0\0\x01\0", b""):
             assert await send(path, target, sent) == b""
-        assert len(proxy.refused) == 3
+        assert len(proxy.denied) == 3
         assert got == b""
         hello = _hello("localhost")  # the control: TLS arrives
         assert await send(path, target, hello) == b""
@@ -169,7 +169,7 @@ async def test_tls_for_another_name_is_refused(
     async with proxied(tmp_path, index.host) as (proxy, path):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await fetch(path, index, name)
-        assert proxy.refused[0] in (
+        assert proxy.denied[0] in (
             f"localhost: TLS asks for another server, '{name}'",
             "the hello names 0 servers",
         )
@@ -196,7 +196,7 @@ async def test_a_name_is_resolved_once_and_connected_to_as_judged(
         assert asked == [NAME]
         line = await answer(path, f"CONNECT {index.host} HTTP/1.1\r\n\r\n")
         assert line.startswith("HTTP/1.1 403")
-        assert proxy.refused == [f"{NAME} has no address that set-up may reach"]
+        assert proxy.denied == [f"{NAME} has no address that set-up may reach"]
 
 
 @pytest.mark.parametrize("limit", ["up_bytes", "down_bytes"])
@@ -204,7 +204,7 @@ async def test_bytes_are_counted(tmp_path: Path, index: PackageIndex, limit: str
     async with proxied(tmp_path, index.host, **{limit: 300}) as (proxy, path):
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await fetch(path, index)
-        assert proxy.refused == ["more bytes than set-up may send or take"]
+        assert proxy.denied == ["more bytes than set-up may send or take"]
 
 
 async def test_connections_are_counted_and_a_silent_one_is_ended(

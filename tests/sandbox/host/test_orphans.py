@@ -3,13 +3,17 @@
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.host.orphans import MARK, end_orphans, is_gone, process_name
-from sandbox.host.resource_watch import descendants
+from sandbox.host.resource_usage import family
+from tests.support.sandbox.local_tree import AS_ROOT
+
+ROOT = Path(__file__).parents[3]
 
 
 async def sleeper(service: str) -> asyncio.subprocess.Process:
@@ -52,13 +56,48 @@ async def test_a_service_is_known_by_its_pid_and_start() -> None:
     assert process_name(1 << 22) == ""
 
 
+HIDDEN = """
+mount -t proc -o hidepid=2 proc /proc &&
+exec setpriv --reuid=34567 --regid=34567 --clear-groups -- "$@"
+"""
+SEEN = """
+import sys
+from sandbox.host.orphans import is_gone, process_name
+print(repr(process_name(int(sys.argv[1]))), *(is_gone(name) for name in sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root")
+async def test_a_process_that_is_hidden_is_not_taken_for_gone() -> None:
+    living, dead = process_name(os.getpid()), await dead_service()
+    line = ["unshare", "--mount", "sh", "-c", HIDDEN, "sh", sys.executable, "-c", SEEN]
+    shown = await asyncio.create_subprocess_exec(
+        *(*line, str(os.getpid()), living, dead),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await shown.communicate()
+    assert said == b"'' False True\n"
+
+
+def test_a_name_is_of_this_machine_and_boot_alone() -> None:
+    """The first namespace of processes has the same number on every machine."""
+    boot, rest = process_name(os.getpid()).split("-", 1)
+    assert Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", "").startswith(boot)
+    namespace, _, started = rest.split("-")
+    nobody = f"{namespace}-{2**22}-{started}"
+    assert is_gone(f"{boot}-{nobody}")
+    assert not is_gone(f"0123456789ab-{nobody}")
+
+
 @pytest.mark.sandbox
 async def test_bubblewrap_is_marked_and_its_command_is_not(sandbox: BubblewrapSandbox) -> None:
     running = asyncio.create_task(sandbox.run("env; sleep 0.5"))
     await asyncio.sleep(0.3)
     mark = f"{MARK}={process_name(os.getpid())}".encode()
     marked = [
-        pid for pid in descendants(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes()
+        pid for pid in family(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes()
     ]
     assert len(marked) == 2  # outside and inside
     assert MARK not in (await running).text

@@ -1,12 +1,22 @@
-"""How a container's tree is measured."""
+"""How a tree is measured: what is in it, whatever was done to hide it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sandbox.host.resource_usage import Disk, Outgrown
+from sandbox.host.resource_usage import TreeSize, tree_bytes
+from tests.support.sandbox.local_tree import AS_ROOT
 
 LIMIT = 2 << 20
+ROOT = Path(__file__).parents[3]
+COUNTED = """
+import sys
+from sandbox.host.resource_usage import tree_bytes
+print(tree_bytes(sys.argv[1]))
+"""
 
 
 def write(folder: Path, name: str, mib: int) -> None:
@@ -14,21 +24,76 @@ def write(folder: Path, name: str, mib: int) -> None:
 
 
 def test_a_tree_over_its_limit_is_told_whatever_others_free_on_its_disk(tmp_path: Path) -> None:
-    disk = Disk([str(tmp_path)], LIMIT, 0)
+    size = TreeSize([str(tmp_path)], LIMIT)
     write(tmp_path, "large", 3)
-    disk.free = 0  # as where others freed more than was written
-    with pytest.raises(Outgrown):
-        disk.walk(())
+    size._free = 0, 0  # as where others freed more than was written
+    assert size.has_outgrown(list)
 
 
 def test_one_that_is_known_to_be_over_it_may_be_cleaned_up_and_not_grow(tmp_path: Path) -> None:
     write(tmp_path, "large", 4)
-    before = Disk([str(tmp_path)], LIMIT, 0)
-    with pytest.raises(Outgrown):
-        before.walk(())
-    after = Disk([str(tmp_path)], LIMIT, before.size)
+    before = TreeSize([str(tmp_path)], LIMIT)
+    assert before.has_outgrown(list)
+    after = TreeSize([str(tmp_path)], LIMIT, before.size)
     write(tmp_path, "large", 3)
-    after.walk(())
+    assert not after.has_outgrown(list)
     write(tmp_path, "more", 2)
-    with pytest.raises(Outgrown):
-        after.walk(())
+    assert after.has_outgrown(list)
+
+
+def test_what_was_written_a_little_at_a_time_is_not_forgotten(tmp_path: Path) -> None:
+    """From command to command, where none of them is walked over."""
+    size, limit = 0, 400 << 20
+    outgrown = []
+    for name in "abcde":
+        tree = TreeSize([str(tmp_path)], limit, size)
+        write(tmp_path, name, 90)
+        os.sync()
+        outgrown.append(tree.is_due and tree.has_outgrown(list))
+        size = tree.size
+    assert outgrown == [False, False, False, False, True]
+
+
+def count_as_its_owner(folder: Path) -> int:
+    """As a service without root counts the trees of its own commands."""
+    drop = ("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups", "--") if AS_ROOT else ()
+    done = subprocess.run(
+        [*drop, sys.executable, "-c", COUNTED, str(folder)],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o200, 0o300, 0o400, 0o600])
+def test_a_folder_that_its_own_user_may_not_list_counts(data_dir: Path, mode: int) -> None:
+    """And looks as it did afterwards: a test of the repository may be about such a folder."""
+    tree = data_dir / "tree"
+    closed = [tree / "a", tree / "a" / "b", tree / "a" / "c", tree / "a" / "b" / "d"]
+    for folder in (tree, *closed):
+        folder.mkdir()
+        write(folder, "large", 1)
+    (data_dir / "outside").mkdir()
+    (tree / "a" / "link").symlink_to(data_dir / "outside")
+    for path in (data_dir / "outside", tree, *closed):
+        os.chown(path, 34567 if AS_ROOT else -1, -1)
+    (data_dir / "outside").chmod(mode)
+    for folder in reversed(closed):
+        folder.chmod(mode)
+    counted = count_as_its_owner(tree)
+    left = [path.stat().st_mode & 0o7777 for path in (data_dir / "outside", closed[0])]
+    for folder in (data_dir / "outside", *closed):
+        folder.chmod(0o700)
+    assert counted == tree_bytes(tree) > 5 << 20
+    assert left == [mode, mode]
+
+
+def test_what_cannot_be_counted_is_more_than_any_limit(data_dir: Path) -> None:
+    if not AS_ROOT:
+        pytest.skip("needs root, to make a folder of another user")
+    (data_dir / "tree" / "others").mkdir(parents=True)
+    (data_dir / "tree" / "others").chmod(0o700)
+    assert count_as_its_owner(data_dir / "tree") == sys.maxsize

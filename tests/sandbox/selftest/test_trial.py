@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxUnavailable
+from sandbox.backends.base.backend import BackendName, BackendOptions
+from sandbox.backends.bubblewrap import remedies
 from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.choose_backend import BackendName, Wanted, choose
+from sandbox.backends.bubblewrap.remedies import PROFILE, bubblewrap_remedy
+from sandbox.choose_backend import choose
 from sandbox.core.protocol import ExecResult, Limits
-from sandbox.host import remedies
-from sandbox.host.remedies import PROFILE, bubblewrap_remedy
-from sandbox.selftest.probes import CANARY, MEMORY_BOMB, fork_bomb, loop_script, probes
+from sandbox.selftest.probes import (
+    CANARY,
+    MEMORY_BOMB,
+    Outside,
+    fork_bomb,
+    loop_script,
+    probes,
+)
 from sandbox.selftest.trial import ensure_holds, judge, machine_state, outside, trial
 from tests.support.sandbox.local_tree import AS_ROOT, make_backend, run_outside
 
@@ -81,6 +89,32 @@ def test_without_the_sandbox_memory_processes_and_signals_are_free(data_dir: Pat
     assert (done.stdout, done.returncode) == ("tried-loop\n", -9)  # SIGTERM did not end it
 
 
+def calls_tried(data: Path, machine: str) -> str:
+    """What is said of a machine of this name, and the calls that perl was given."""
+    scripts = {"uname": f"echo {machine}", "perl": f'echo "${{@:3}}" > {data}/given; exit 1'}
+    path = programs(data, **scripts)
+    (probe,) = (each for each in probes(Outside(data, 0, "", 0, ""), calls=True)[-1:])
+    said = run_outside(f"PATH={path}:$PATH\n{probe.script}", data).stdout
+    given = (data / "given").read_text() if (data / "given").exists() else ""
+    assert judge("calls", "calling", ended(said.encode())).held == bool(given)
+    return said + given
+
+
+def test_calls_of_an_unknown_machine_are_not_tried(data_dir: Path) -> None:
+    assert calls_tried(data_dir, "vax") == ""
+
+
+@pytest.mark.parametrize("machine", ["aarch64", "arm64", "riscv64"])
+def test_calls_are_tried_by_the_numbers_of_the_machine_that_commands_see(
+    data_dir: Path, machine: str
+) -> None:
+    said, given = calls_tried(data_dir, machine).splitlines()
+    assert said == "tried-calls"
+    assert given.split() == [
+        *("117,0,0,0,0", "280,-1,0,0", "219,0,-3,0", "282,-1", "425,0,0", "241,0,-1,-1,-1,0")
+    ]
+
+
 def ended(output: bytes) -> ExecResult:
     return ExecResult(exit_code=0, output=output, dropped=0, duration_ms=1)
 
@@ -138,7 +172,7 @@ async def test_a_verdict_that_does_not_fit_is_replaced(data_dir: Path, kept: byt
 def test_another_program_is_another_machine(data_dir: Path) -> None:
     backend = make_backend(data_dir)
     assert machine_state(backend) == machine_state(make_backend(data_dir))
-    if backend.grouped:
+    if backend.groups:
         assert machine_state(backend) != machine_state(make_backend(data_dir, grouped=False))
     copy = data_dir / "bwrap"
     copy.write_bytes(Path(backend.bwrap).read_bytes())
@@ -165,7 +199,7 @@ def programs(data: Path, **scripts: str) -> str:
 async def refusal(data: Path, path: str) -> SandboxUnavailable:
     state = data / "state"
     with pytest.raises(SandboxUnavailable) as caught:  # noqa: PT012 - either may refuse
-        backend = Bubblewrap(limits=Limits(), state=state, programs=path)
+        backend = Bubblewrap(BackendOptions(limits=Limits(), state=state), programs=path)
         await ensure_holds(backend)
     assert not (state / "verdict-bubblewrap.json").exists()
     return caught.value
@@ -229,7 +263,9 @@ async def test_a_data_folder_behind_a_closed_one_is_refused(data_dir: Path) -> N
     closed = data_dir / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(SandboxUnavailable) as caught:
-        await choose("bubblewrap", Wanted(limits=Limits(), state=closed / "data" / "sandbox"))
+        await choose(
+            "bubblewrap", BackendOptions(limits=Limits(), state=closed / "data" / "sandbox")
+        )
     assert str(closed) in caught.value.message
     assert f"chmod o+x {closed}" in caught.value.hint
 
@@ -286,7 +322,7 @@ def test_a_parent_that_cannot_be_read_is_named() -> None:
 @pytest.mark.parametrize("name", ["auto", "bubblewrap"])
 async def test_bubblewrap_is_chosen_once_tried(data_dir: Path, name: BackendName) -> None:
     limits = Limits(timeout_s=7)
-    backend = await choose(name, Wanted(limits=limits, state=data_dir / "a" / "state"))
+    backend = await choose(name, BackendOptions(limits=limits, state=data_dir / "a" / "state"))
     assert backend.limits == limits
     assert (data_dir / "a" / "state" / "verdict-bubblewrap.json").exists()
     assert (data_dir / "a" / "state").stat().st_mode & 0o777 == 0o711

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from graph.environment import environment_of
-from graph.errors import SandboxUnavailable, SetupFailed
+from graph.errors import SetupFailed
 from graph.files.run_folder import RunFolder
+from sandbox.backends.base.backend import BackendOptions
+from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.setup.archive_cache import OLDEST_S, keep, tidy
-from sandbox.setup.networked import networked_set_up
+from sandbox.setup.networked import NetworkedSetUp
 from sandbox.tree.run_folder import make_run_folder
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.package_index import PackageIndex
@@ -47,10 +49,15 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
         yield index
 
 
+def networked_set_up(backend: LocalBackend, hosts: tuple[str, ...], data: Path) -> NetworkedSetUp:
+    shared = data / "setups"
+    return NetworkedSetUp(backend=backend, hosts=hosts, shared=shared, metrics=CommandMetrics())
+
+
 def networked(run: SampleRun, data: Path, *hosts: str) -> SampleRun:
     """The same run with set-up that reaches `hosts`."""
-    backend = Bubblewrap(limits=Limits(timeout_s=60), state=data / "state")
-    set_up = networked_set_up(backend, hosts, data, CommandMetrics())
+    backend = Bubblewrap(BackendOptions(limits=Limits(timeout_s=60), state=data / "state"))
+    set_up = networked_set_up(backend, hosts, data)
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
     return replace(run, sandboxes=sandboxes)
 
@@ -256,7 +263,7 @@ async def test_in_docker_it_is_the_same(
 ) -> None:
     """Containers have no network of docker's."""
     backend = any_docker(data_dir, Limits(timeout_s=60))
-    set_up = networked_set_up(backend, (index.host,), data_dir, CommandMetrics())
+    set_up = networked_set_up(backend, (index.host,), data_dir)
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
     knock = f"! (exec 3<>/dev/tcp/127.0.0.1/{index.port}) 2>&1; echo made > ~/mine"
     setup = (fetch(index, "docker"), knock)
@@ -271,21 +278,6 @@ async def test_in_docker_it_is_the_same(
     with pytest.raises(SetupFailed) as caught:
         await sandboxes.open(RUN, failing)
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
-
-
-async def test_a_sandbox_that_cannot_lead_set_up_to_hosts_says_so(data_dir: Path) -> None:
-    class Plain:
-        limits = Limits()
-
-        def attach(self, folder: Path, base_objects: Path | None, uid: int | None) -> Sandbox:
-            raise NotImplementedError
-
-        def uid_for_run(self, run_id: str) -> int | None:
-            return None
-
-    assert networked_set_up(Plain(), (), data_dir, CommandMetrics()) is None
-    with pytest.raises(SandboxUnavailable, match="CODING_AGENT_SETUP_HOSTS"):
-        networked_set_up(Plain(), ("a.example",), data_dir, CommandMetrics())
 
 
 def test_what_is_old_left_or_too_much_is_removed(tmp_path: Path) -> None:

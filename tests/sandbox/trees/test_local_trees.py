@@ -1,6 +1,7 @@
 """Trees: made, filled, found again, lost, foreign, removed."""
 
 import asyncio
+import gc
 import os
 import shutil
 import stat
@@ -18,6 +19,8 @@ from graph.errors import (
     SetupFailed,
     StoreDamaged,
 )
+from sandbox.backends.base.backend import BackendOptions
+from sandbox.backends.base.open_trees import OpenTrees
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.deferred import DeferredSandbox
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
@@ -123,6 +126,39 @@ async def test_files_come_to_a_tree_that_was_made_without_and_then_stay(run: Sam
     again = await run.sandboxes.open(RUN, TreeSpec("plan", run.base))
     assert await said(again, "cat mine") == "mine"
     await opening.close()
+
+
+async def test_two_that_open_one_tree_at_once_have_the_same(run: SampleRun) -> None:
+    """Neither throws away what the other has just made."""
+    opened = await asyncio.gather(*(run.open("shared") for _ in range(4)))
+    for number, tree in enumerate(opened):
+        await said(tree, f"echo {number} > {number}")
+    assert await said(opened[0], "ls ?") == "0\n1\n2\n3"
+    assert run.trees() == ["shared"]
+
+
+async def test_trees_that_nobody_uses_any_more_are_not_kept_in_mind(run: SampleRun) -> None:
+    """A run opens its live tree anew for every role call."""
+    sandboxes = run.sandboxes
+    assert isinstance(sandboxes, OpenTrees)
+    for _ in range(5):
+        await (await run.open()).close()
+    in_use = await run.open()
+    gc.collect()
+    assert [len(opened) for opened in sandboxes._open.values()] == [1]
+    assert await said(in_use, "cat hello.txt") == "hello"
+
+
+async def test_nothing_blocks_the_event_loop_while_a_tree_is_made_and_found(run: SampleRun) -> None:
+    """By the rules of LangGraph's own server, which ends what breaks them."""
+    blockbuster = pytest.importorskip("blockbuster")
+    change = await run.make_change("echo changed > hello.txt")
+    with blockbuster.blockbuster_ctx():
+        tree = await run.open("validate-1", change, "true")
+        await tree.close()
+        again = await run.open("validate-1", change, "true")
+        assert await said(again, "cat hello.txt") == "changed"
+        await run.sandboxes.close_run(RUN)
 
 
 async def test_a_filling_that_was_cut_is_done_again(run: SampleRun) -> None:
@@ -380,7 +416,7 @@ async def test_close_run_ends_but_keeps_the_trees_it_is_told_to(run: SampleRun) 
 
 async def test_runs_of_another_process_find_the_tree(run: SampleRun, data_dir: Path) -> None:
     await said(await run.open(), "echo kept > kept")
-    backend = Bubblewrap(limits=Limits(timeout_s=30), state=data_dir / "state")
+    backend = Bubblewrap(BackendOptions(limits=Limits(timeout_s=30), state=data_dir / "state"))
     later = LocalSandboxes(runs=run.runs, backend=backend)
     assert await said(await later.open(RUN, TreeSpec("live", run.base)), "cat kept") == "kept"
 

@@ -6,11 +6,11 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.protocol import Limits
 from sandbox.host import cgroup
-from sandbox.host.seccomp_tables import compile_filter, filter_path
 
 NO_GROUPS = Path("/nonexistent")
 PARTS = ("workspace", "home", "tmp")
@@ -20,16 +20,8 @@ AS_ROOT = os.geteuid() == 0
 def make_backend(data: Path, limits: Limits | None = None, *, grouped: bool = True) -> Bubblewrap:
     """A backend; not `grouped`: one that finds no control groups and polls."""
     limits = limits or Limits(timeout_s=20, memory_mb=256, pids=64, disk_mb=64)
-    cgroups = cgroup.ROOT if grouped else NO_GROUPS
-    backend = Bubblewrap(limits=limits, state=data / "state", cgroups=cgroups)
-    filter_path(backend.state).write_bytes(compiled())
-    return backend
-
-
-@cache
-def compiled() -> bytes:
-    """Once for all tests: to compile it anew for each would take most of their time."""
-    return compile_filter()
+    options = BackendOptions(limits=limits, state=data / "state")
+    return Bubblewrap(options, cgroups=cgroup.ROOT if grouped else NO_GROUPS)
 
 
 def make_tree(folder: Path, uid: int | None) -> Path:
@@ -45,7 +37,7 @@ def make_tree(folder: Path, uid: int | None) -> Path:
 def open_tree(backend: Bubblewrap, folder: Path, base: Path | None = None) -> BubblewrapSandbox:
     """A new empty tree in `folder`, and a sandbox on it."""
     uid = backend.uid_for_run(folder.name)
-    return backend.attach(make_tree(folder, uid), base, uid)
+    return backend.attach(Tree(make_tree(folder, uid), base, uid))
 
 
 def run_outside(

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from sandbox.backends.modal.client import ModalClient
+from sandbox.backends.base.backend import BackendOptions
+from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.trees import ModalSandboxes
 from sandbox.core.protocol import Limits
 from tests.modal_plane import Plane, connected
@@ -22,7 +23,7 @@ class ModalRun:
 
     run: SampleRun
     sandboxes: ModalSandboxes
-    client: ModalClient
+    backend: Modal
     plane: Plane
 
     def names(self) -> list[str]:
@@ -43,8 +44,15 @@ def on_plane(
     plane: Plane, sample: SampleRun, limits: Limits, setup_hosts: tuple[str, ...] = ()
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
-    client = ModalClient(
-        app_name=APP, image=IMAGE, limits=limits, lifetime_s=3600, idle_s=600, waits_s=(0.1,)
+    options = BackendOptions(
+        limits=limits,
+        state=sample.runs / "state",
+        image=IMAGE,
+        app_name=APP,
+        lifetime_s=3600,
+        idle_s=600,
+        setup_hosts=setup_hosts,
     )
-    sandboxes = ModalSandboxes(runs=sample.runs, client=client, setup_hosts=setup_hosts)
-    return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, client, plane)
+    backend = Modal(options, waits_s=(0.1,))
+    sandboxes = ModalSandboxes(runs=sample.runs, backend=backend)
+    return ModalRun(replace(sample, sandboxes=sandboxes), sandboxes, backend, plane)

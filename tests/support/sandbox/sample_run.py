@@ -8,14 +8,12 @@ from pathlib import Path
 from graph.environment import environment_of
 from graph.files.run_folder import RunFolder
 from graph.values import Base, ChangeRef
-from sandbox.backends.base.protocols import Backend
-from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
-from sandbox.host.seccomp_tables import filter_path
 from sandbox.tree.run_folder import LocalWorkspaces, make_run_folder, store_change
 from sandbox.tree.take_patch import take_change
 from sandbox.trees.local_trees import LocalSandboxes
-from tests.support.sandbox.local_tree import compiled
+from tests.support.sandbox.local_tree import make_backend
 
 RUN = "run1"
 NOTHING: Mapping[str, str] = {}
@@ -111,19 +109,13 @@ class SampleRun:
         return sorted(path.name for path in self.folder.trees.iterdir())
 
 
-def _bubblewrap(limits: Limits, state: Path) -> Bubblewrap:
-    backend = Bubblewrap(limits=limits, state=state)
-    filter_path(state).write_bytes(compiled())
-    return backend
-
-
 def sample_run(
     data: Path,
     files: Mapping[str, str | bytes],
     *,
     mode: int = 0o644,
     limits: Limits | None = None,
-    backend: Backend | None = None,
+    backend: LocalBackend | None = None,
 ) -> SampleRun:
     """A run whose base holds `files`, all of that mode."""
     commit_files(data / "source", files, mode)
@@ -131,8 +123,7 @@ def sample_run(
     make_run_folder(runs, RUN)
     base_git = RunFolder.of(runs, RUN).base_git
     git(data, "clone", "-q", "--bare", "--template=", str(data / "source"), str(base_git))
-    limits = limits or Limits(timeout_s=30)
-    backend = backend or _bubblewrap(limits, data / "state")
+    backend = backend or make_backend(data, limits or Limits(timeout_s=30))
     sandboxes = LocalSandboxes(runs=runs, backend=backend)
     return SampleRun(
         runs=runs,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from graph.files.run_folder import RunFolder
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits
 
@@ -20,7 +21,7 @@ class Leftovers:
     def __init__(self, data: Path, process: int | None = None) -> None:
         self._runs = data / "runs"
         self._process = process or os.getpid()
-        self._backend = Bubblewrap(limits=Limits(), state=data / "sandbox")
+        self._backend = Bubblewrap(BackendOptions(limits=Limits(), state=data / "sandbox"))
 
     async def none_of(self, run_id: str, status: str, within_s: float = 2.0) -> None:
         """Return once there is nothing; what a resumed role needs of its live tree may stay."""
@@ -64,7 +65,7 @@ class Leftovers:
     def groups(self) -> list[str]:
         """Control groups that the process made."""
         mark = f"-{self._process}-"
-        homes = self._backend._groups._parents if self._backend._groups else ()
+        homes = self._backend.groups.homes if self._backend.groups else ()
         return [str(group) for home in homes for group in home.iterdir() if mark in group.name]
 
 

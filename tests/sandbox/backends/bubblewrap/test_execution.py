@@ -17,11 +17,12 @@ import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox.backends.base.command import Command
-from sandbox.backends.bubblewrap.execution import Execution, JoinCgroup, start
+from sandbox.backends.bubblewrap.execution import Execution, JoinCgroup, Spawned, start
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import Limits
-from sandbox.host.resource_watch import descendants, watched
+from sandbox.host.resource_usage import family
+from sandbox.host.resource_watch import watched
 from tests.support.sandbox.local_tree import make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox
@@ -51,12 +52,12 @@ BEFORE: set[int] = set()
 @pytest.fixture(autouse=True, scope="module")
 def what_other_files_started() -> None:
     """Processes that serve other tests, such as one that containers are forked from, stay."""
-    BEFORE.update(descendants(os.getpid()))
+    BEFORE.update(family(os.getpid()))
 
 
 def sandboxed() -> list[int]:
     """The processes that these tests started."""
-    return [pid for pid in descendants(os.getpid()) if pid not in BEFORE]
+    return [pid for pid in family(os.getpid()) if pid not in BEFORE]
 
 
 def descriptors() -> set[str]:
@@ -147,7 +148,7 @@ def test_a_killed_service_leaves_nothing_running(data_dir: Path) -> None:
     with server:
         assert server.stdout
         assert server.stdout.readline() == "ready\n"
-        left = descendants(server.pid)[1:]
+        left = list(family(server.pid))[1:]
         server.kill()
     assert len(left) >= 3
     deadline = time.monotonic() + 5
@@ -194,10 +195,28 @@ async def test_a_command_whose_limits_cannot_be_set_does_not_run(data_dir: Path)
     sandbox = open_tree(backend, data_dir / "tree")
     if sandbox._groups is None:
         pytest.skip("no control group can be made here")
-    sandbox._groups._parents = (data_dir / "nowhere",)
+    sandbox._groups.homes = (data_dir / "nowhere",)
     with pytest.raises(SandboxLost, match="limits could not be set"):
         await sandbox.run("touch ran")
     assert not (data_dir / "tree" / "workspace" / "ran").exists()
+
+
+async def test_who_is_cancelled_while_a_start_fails_is_cancelled() -> None:
+    """And not told that no sandbox is there, which would be tried again."""
+    asked, released = threading.Event(), threading.Event()
+
+    def spawn() -> Spawned:
+        asked.set()
+        released.wait(10)
+        raise SandboxUnavailable("bubblewrap cannot be started")
+
+    starting = asyncio.create_task(start(spawn, lambda _: pytest.fail("nothing was started")))
+    await until(asked.is_set)
+    starting.cancel()
+    await asyncio.sleep(0)
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
 
 
 async def started(sandbox: BubblewrapSandbox, *program: str, join: JoinCgroup) -> Execution:

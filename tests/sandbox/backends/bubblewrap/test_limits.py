@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.protocol import Limits
-from sandbox.host.resource_watch import TreeSize, descendants
-from tests.support.sandbox.local_tree import make_backend, make_tree, open_tree
+from sandbox.host.resource_usage import ENTRY_BYTES, TreeSize, family, tree_bytes
+from sandbox.host.seccomp_tables import compile_filter
+from tests.standins.docker import install
+from tests.support.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree
 
 pytestmark = pytest.mark.sandbox
 
@@ -44,6 +47,27 @@ while True:
 """
 
 
+ROOT = Path(__file__).parents[4]
+WITHOUT_ROOT = """
+import asyncio, sys
+from pathlib import Path
+from sandbox.core.protocol import Limits
+from tests.support.sandbox.docker_backend import Docker, on_stand_in, opened
+from tests.support.sandbox.local_tree import make_backend, open_tree
+
+async def main(data, name, command):
+    limits = Limits(timeout_s=20, disk_mb=8)
+    if name == "docker":
+        sandbox = opened(Docker(on_stand_in(data, limits)), data)
+    else:
+        sandbox = open_tree(make_backend(data, limits, grouped=False), data / "tree")
+    result = await sandbox.run(command)
+    print(result.exit_code, result.limit, "wrote" in result.text)
+
+asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))
+"""
+
+
 def limited(data: Path, limits: Limits, *, grouped: bool = True) -> BubblewrapSandbox:
     return open_tree(make_backend(data, limits, grouped=grouped), data / "tree")
 
@@ -68,7 +92,7 @@ async def test_time_ends_a_command_and_all_it_started(
     result = await sandbox.run(command, timeout_s=0.5)
     assert (result.exit_code, result.limit) == (None, "time")
     assert 450 <= result.duration_ms < 3000
-    assert [pid for pid in descendants(os.getpid()) if "sleep" in name_of(pid)] == []
+    assert [pid for pid in family(os.getpid()) if "sleep" in name_of(pid)] == []
 
 
 def name_of(pid: int) -> str:
@@ -214,6 +238,50 @@ async def test_deleted_files_that_are_held_open_count(data_dir: Path) -> None:
     assert (result.exit_code, result.limit) == (None, "disk")
 
 
+FILES = 4 * 8 * 256
+FILES_BOMB = f"mkdir e; cd e; seq {FILES} | xargs -P 2 -n 400 touch; echo through"
+
+
+async def test_empty_files_are_stopped_before_the_next_walk_is_due(data_dir: Path) -> None:
+    sandbox = limited(data_dir, Limits(disk_mb=8))
+    result = await sandbox.run(FILES_BOMB)
+    assert (result.exit_code, result.limit) == (None, "disk")
+    assert 8 * 256 < tree_bytes(data_dir / "tree") // ENTRY_BYTES < FILES
+
+
+async def test_without_the_watcher_they_are_not(data_dir: Path) -> None:
+    """The control."""
+    assert (await limited(data_dir, Limits(disk_mb=4096)).run(FILES_BOMB)).text == "through\n"
+
+
+HIDDEN = """
+mkdir -m 300 hidden; cd hidden
+for i in 1 2 3 4 5 6; do head -c 8M /dev/zero > $i; sleep 0.5; done; echo wrote
+"""
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root, to be a service without it")
+@pytest.mark.parametrize("name", ["bubblewrap", "docker"])
+async def test_a_service_without_root_counts_what_may_not_be_listed(
+    data_dir: Path, name: str
+) -> None:
+    """Its walker is no more than the user of the command."""
+    programs = data_dir / "programs"
+    program = install(programs, compile_filter()) / "docker"
+    program.write_text(program.read_text().replace(sys.executable, PYTHON))  # any user's
+    for path in (data_dir, *data_dir.rglob("*")):
+        os.chown(path, 34567, 34567)
+    drop = ("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups", "--")
+    done = await asyncio.create_subprocess_exec(
+        *(*drop, sys.executable, "-c", WITHOUT_ROOT, str(data_dir), name, HIDDEN),
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await done.communicate()
+    assert said == b"None disk False\n"
+
+
 def write_files(folder: Path, names: range) -> None:
     for name in names:
         (folder / str(name)).touch()
@@ -221,18 +289,18 @@ def write_files(folder: Path, names: range) -> None:
 
 async def test_empty_files_count(data_dir: Path) -> None:
     tree = make_tree(data_dir / "tree", None)
-    size = TreeSize(tree, 2 << 20)
-    assert not await size.outgrown(os.getpid())
+    size = TreeSize([str(tree)], 2 << 20)
+    assert not size.has_outgrown(list)
     write_files(tree / "workspace", range(600))
-    assert await size.outgrown(os.getpid())
+    assert size.has_outgrown(list)
 
 
 async def test_a_tree_too_deep_to_be_measured_is_over_its_limit(data_dir: Path) -> None:
     tree = make_tree(data_dir / "tree", None)
-    size = TreeSize(tree, 64 << 20)
-    await size.outgrown(os.getpid())
+    size = TreeSize([str(tree)], 64 << 20)
+    size.has_outgrown(list)
     make_deep(tree / "workspace")
-    assert await size.outgrown(os.getpid())
+    assert size.has_outgrown(list)
 
 
 def make_deep(folder: Path) -> None:
@@ -248,12 +316,12 @@ def make_deep(folder: Path) -> None:
 
 async def test_a_file_with_several_names_counts_once(data_dir: Path) -> None:
     tree = make_tree(data_dir / "tree", None)
-    size = TreeSize(tree, 2 << 20)
-    await size.outgrown(os.getpid())
+    size = TreeSize([str(tree)], 2 << 20)
+    size.has_outgrown(list)
     (tree / "workspace" / "a").write_bytes(b"x" * (1 << 20))
     for name in "bcdef":
         (tree / "home" / name).hardlink_to(tree / "workspace" / "a")
-    assert not await size.outgrown(os.getpid())
+    assert not size.has_outgrown(list)
 
 
 # --- processor
@@ -261,7 +329,7 @@ async def test_a_file_with_several_names_counts_once(data_dir: Path) -> None:
 
 async def test_processor_time_is_shared_out(data_dir: Path) -> None:
     backend = make_backend(data_dir, Limits(cpus=0.25))
-    if not backend.grouped:
+    if not backend.groups:
         pytest.skip("no control group can be made here")
     command = "TIMEFORMAT=%U; time timeout 1 sh -c 'while :; do :; done'"
     result = await open_tree(backend, data_dir / "tree").run(command)

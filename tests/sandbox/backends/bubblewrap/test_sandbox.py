@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from graph.errors import SandboxLost, SandboxUnavailable
+from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.protocol import Limits
@@ -17,6 +20,7 @@ from tests.support.needed_programs import needs
 from tests.support.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 
 pytestmark = pytest.mark.sandbox
+ROOT = Path(__file__).parents[4]
 as_root = pytest.mark.skipif(not AS_ROOT, reason="needs root")
 
 
@@ -109,10 +113,25 @@ def test_owners_are_uids_without_an_account(data_dir: Path) -> None:
 
 
 @as_root
+def test_a_container_that_has_root_alone_is_told_apart() -> None:
+    """To give a tree to a user that is not there would be an error of no name."""
+    ask = "from sandbox.host.run_users import uid_for_run\nuid_for_run('a')"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-c", ask],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "SandboxUnavailable: this container has no uid" in done.stderr
+
+
+@as_root
 @pytest.mark.parametrize("uid", [None, 0])
 def test_root_never_runs_commands_as_root(data_dir: Path, uid: int | None) -> None:
     with pytest.raises(SandboxUnavailable, match="uid other than root"):
-        make_backend(data_dir).attach(data_dir, None, uid)
+        make_backend(data_dir).attach(Tree(data_dir, None, uid))
 
 
 @as_root
@@ -158,7 +177,7 @@ def tools() -> Iterator[Path]:
 
 
 def with_tools(data: Path, *paths: Path) -> Bubblewrap:
-    return Bubblewrap(limits=Limits(), tool_paths=paths, state=data / "state")
+    return Bubblewrap(BackendOptions(limits=Limits(), tool_paths=paths, state=data / "state"))
 
 
 async def test_tools_are_there_and_come_first(data_dir: Path, tools: Path) -> None:
@@ -203,4 +222,4 @@ def test_what_is_no_absolute_folder_is_refused(data_dir: Path, path: str) -> Non
 
 def test_our_own_data_is_no_tool(data_dir: Path, tools: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="own data"):
-        Bubblewrap(limits=Limits(), tool_paths=(tools,), state=tools / "state")
+        Bubblewrap(BackendOptions(limits=Limits(), tool_paths=(tools,), state=tools / "state"))

@@ -24,11 +24,11 @@ class Scripted:
     answer: bytes = json.dumps(ENDED).encode() + b"\n"
     given: bytes = b""
 
-    async def output(self) -> AsyncIterator[bytes]:
+    async def stdout(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.said), 1 << 16):
             yield self.said[start : start + (1 << 16)]
 
-    async def told(self) -> AsyncIterator[bytes]:
+    async def stderr(self) -> AsyncIterator[bytes]:
         yield self.answer
 
     async def write(self, data: bytes) -> None:

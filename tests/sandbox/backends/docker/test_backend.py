@@ -5,6 +5,7 @@ What commands find in it is in `test_contract.py`.
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -16,13 +17,15 @@ from typing import Any
 import pytest
 
 from graph.errors import SandboxUnavailable
-from sandbox.backends.docker.attached_container import Attached
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.docker.backend import LABEL, Docker
-from sandbox.backends.docker.cli import DockerCli, docker_environment
+from sandbox.backends.docker.cli import DockerCli, docker_environment, end
+from sandbox.backends.docker.execution import Execution
 from sandbox.backends.docker.seccomp_profile import profile, profile_file
-from sandbox.choose_backend import Wanted, choose
+from sandbox.choose_backend import choose
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import Limits
+from sandbox.host.orphans import process_name
 from sandbox.selftest.trial import trial
 from tests.standins.docker import calls, containers
 from tests.support.sandbox.docker_backend import (
@@ -32,9 +35,13 @@ from tests.support.sandbox.docker_backend import (
     on_stand_in,
     opened,
 )
+from tests.support.small_disk import on_a_small_disk
 
 pytestmark = pytest.mark.sandbox
 
+OTHER_MACHINE = "0123456789ab"
+PID_NAMESPACE = Path("/proc/self/ns/pid").stat().st_ino
+"""The first one of each Linux machine has the same number."""
 LIMITS = Limits(timeout_s=20, memory_mb=256, pids=64, disk_mb=64)
 
 
@@ -44,7 +51,7 @@ def programs(data_dir: Path) -> Path:
     return data_dir / "programs"
 
 
-def wanted(data: Path, **broken: str) -> Wanted:
+def wanted(data: Path, **broken: str) -> BackendOptions:
     return on_stand_in(data, LIMITS, **broken)
 
 
@@ -52,7 +59,7 @@ def wanted(data: Path, **broken: str) -> Wanted:
 def daemon(data_dir: Path) -> Docker:
     if reason := no_daemon():
         pytest.skip(reason)
-    return on_daemon(data_dir, LIMITS).docker()
+    return Docker(on_daemon(data_dir, LIMITS))
 
 
 async def test_the_trial_holds(daemon: Docker) -> None:
@@ -78,7 +85,7 @@ async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
         *words, stdout=subprocess.PIPE, start_new_session=True
     )
     other = await asyncio.create_subprocess_exec(*words)
-    attached = Attached(program, "0" * 64, BothEnds(9), 9)
+    attached = Execution(program, "0" * 64, BothEnds(9), 9)
     attached.see(other.pid)
     assert attached.pid == program.pid
     attached.stop("time")
@@ -89,11 +96,48 @@ async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
     assert (state in "RSD", program.returncode) == (True, -signal.SIGKILL)
 
 
+FULL_DISK = """
+import asyncio, sys
+from pathlib import Path
+from graph.errors import StoreFull
+from sandbox.core.protocol import Limits
+from tests.support.sandbox.docker_backend import Docker, on_stand_in, opened
+
+async def main(data):
+    sandbox = opened(Docker(on_stand_in(data, Limits(timeout_s=20))), data)
+    small = await sandbox.transfer("head -c 1M /dev/zero", target=data / "small")
+    print(small.exit_code, (data / "small").stat().st_size)
+    try:
+        await sandbox.transfer("head -c 64M /dev/zero", target=data / "large")
+    except StoreFull as error:
+        print(error.code)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_output_that_this_machines_disk_does_not_take_is_an_error(data_dir: Path) -> None:
+    """What a command ended with says nothing of it: a cut file would be taken for whole."""
+    said = await asyncio.to_thread(on_a_small_disk, data_dir / "small", 16 << 10, FULL_DISK)
+    assert said.splitlines() == ["0 1048576", "store_full"]
+
+
+async def test_a_child_that_holds_the_output_open_holds_nobody_up() -> None:
+    script = "setsid sleep 30 & echo $!"
+    program = await asyncio.create_subprocess_exec(
+        "/bin/bash", "-c", script, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert program.stdout
+    left = int(await program.stdout.readline())
+    await asyncio.wait_for(end(program), 20)
+    os.kill(left, signal.SIGKILL)
+
+
 # --- what the daemon is told, and what is left
 
 
 async def test_a_container_is_confined_and_removed(data_dir: Path, programs: Path) -> None:
-    backend = wanted(data_dir).docker()
+    backend = Docker(wanted(data_dir))
     await opened(backend, data_dir).run("true")
     (create,) = [words for words in calls(programs) if words[0] == "create"]
     needed = {
@@ -132,7 +176,7 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
         writer.close()
 
     server = await asyncio.start_unix_server(answer, data_dir / "docker.sock")
-    line = opened(wanted(data_dir).docker(), data_dir)._line
+    line = opened(Docker(wanted(data_dir)), data_dir)._line
     cli = DockerCli(
         shutil.which("docker") or "", docker_environment(f"unix://{data_dir}/docker.sock")
     )
@@ -152,7 +196,10 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
         **dict.fromkeys(("/etc/passwd", "/etc/group"), True),
     }
     assert asked["Entrypoint"] == ["timeout"]
-    assert asked["Cmd"][:2] == ["--signal=KILL", "35"]
+    assert asked["Cmd"][:2] == [
+        "--signal=KILL",
+        "45",
+    ]  # three times its own, and time to be removed
     assert asked["Cmd"][-1] == "true"
     assert (asked["OpenStdin"], asked["Tty"], asked["WorkingDir"]) == (True, False, "/workspace")
     assert asked["User"] not in {"", "0", "0:0"}
@@ -161,7 +208,7 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
 @pytest.mark.parametrize("odd", ["a,b", 'a"b', "a b", "a=b"])
 def test_a_folder_of_any_name_is_one_mount(data_dir: Path, odd: str) -> None:
     (data_dir / odd).mkdir()
-    backend = wanted(data_dir).docker()
+    backend = Docker(wanted(data_dir))
     sandbox = opened(backend, data_dir / odd)
     words = sandbox._line.constant
     mounts = [words[at + 1] for at, word in enumerate(words) if word == "--mount"]
@@ -170,10 +217,10 @@ def test_a_folder_of_any_name_is_one_mount(data_dir: Path, odd: str) -> None:
 
 
 def test_containers_of_dead_services_are_removed(data_dir: Path, programs: Path) -> None:
-    backend = wanted(data_dir).docker()
-    own, dead = LABEL, "1-2-3"
-    namespace = Path("/proc/self/ns/pid").stat().st_ino
-    for name, service in {"left": f"{namespace}-{2**22}-1", "other": dead}.items():
+    backend = Docker(wanted(data_dir))
+    own, dead = LABEL, f"{OTHER_MACHINE}-{PID_NAMESPACE}-{2**22}-1"
+    machine = process_name(os.getpid()).rsplit("-", 2)[0]
+    for name, service in {"left": f"{machine}-{2**22}-1", "other": dead}.items():
         words = ["create", "--name", name, "--label", f"{own}={service}", "image"]
         subprocess.run([programs / "docker", *words], check=True, stdout=subprocess.DEVNULL)
     backend.end_orphans()
@@ -202,7 +249,7 @@ async def test_what_is_missing_is_told(
 
 
 async def test_without_program_or_image_it_says_what_to_do(data_dir: Path) -> None:
-    nothing = Wanted(limits=LIMITS, state=data_dir / "s", docker_environment={"PATH": "/none"})
+    nothing = replace(wanted(data_dir), docker_environment={"PATH": "/none"})
     with pytest.raises(SandboxUnavailable, match="docker is not installed"):
         await choose("docker", nothing)
     other = replace(wanted(data_dir), image="missing")
@@ -212,8 +259,8 @@ async def test_without_program_or_image_it_says_what_to_do(data_dir: Path) -> No
 
 
 def test_doctor_says_which_docker_it_tried(data_dir: Path) -> None:
-    backend = wanted(data_dir).docker()
-    assert backend.told == "docker 28.0, runtime runc, image sandbox-image"
+    backend = Docker(wanted(data_dir))
+    assert backend.describe().detail == "docker 28.0, runtime runc, image sandbox-image"
 
 
 async def test_docker_is_chosen_once_tried(data_dir: Path, programs: Path) -> None:

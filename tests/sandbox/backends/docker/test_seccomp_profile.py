@@ -50,7 +50,7 @@ def test_all_numbers_but_some_are_matched() -> None:
 def daemon(data_dir: Path) -> Docker:
     if reason := no_daemon():
         pytest.skip(reason)
-    return on_daemon(data_dir, Limits()).docker()
+    return Docker(on_daemon(data_dir, Limits()))
 
 
 async def test_what_dockers_own_filter_refuses_is_refused(daemon: Docker, data_dir: Path) -> None:

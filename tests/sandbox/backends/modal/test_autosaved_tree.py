@@ -30,8 +30,8 @@ class Kept(Saved):
         if self.stale:
             raise RoleSuperseded("a newer call took over")
 
-    def restored(self, told: str) -> None:
-        raise AssertionError(told)
+    def restored(self, message: str) -> None:
+        raise AssertionError(message)
 
     async def next(self) -> bytes:
         return await asyncio.wait_for(self.patches.get(), 20)

@@ -4,7 +4,7 @@ import modal.exception
 import pytest
 
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
-from sandbox.backends.modal.client import MODAL_ERRORS, map_error
+from sandbox.backends.modal.errors import MODAL_ERRORS, map_error
 from sandbox.backends.modal.trees import sandbox_name
 
 

@@ -43,8 +43,8 @@ class SetupImage(Saved):
         self.patch = (patch, time.time())
         self.saved.set()
 
-    def restored(self, told: str) -> None:
-        self.told.append(told)
+    def restored(self, message: str) -> None:
+        self.told.append(message)
 
 
 async def said(sandbox: Sandbox, command: str) -> str:
@@ -79,7 +79,7 @@ async def test_another_process_finds_the_tree_by_its_name(on_modal: ModalRun) ->
 
 
 async def test_a_tree_that_was_left_half_made_is_made_again(on_modal: ModalRun) -> None:
-    left = await on_modal.client.make(f"{RUN}-half", {TAG_STATE: "making", "run": RUN})
+    left = await on_modal.backend.client.make(f"{RUN}-half", {TAG_STATE: "making", "run": RUN})
     assert left
     sandbox = await on_modal.run.open("half")
     assert await said(sandbox, "cat hello.txt") == "hello"
@@ -196,7 +196,7 @@ async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
 
 async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
     other = on_plane(on_modal.plane, on_modal.run, LIMITS)
-    await other.client.make("run2-live", {TAG_STATE: "ready", "run": "run2"})
+    await other.backend.client.make("run2-live", {TAG_STATE: "ready", "run": "run2"})
     await on_modal.run.open("left")
     await other.run.sandboxes.close_run(RUN, keep=("live",))
     assert on_modal.names() == ["run2-live"]
@@ -205,8 +205,10 @@ async def test_every_sandbox_of_a_run_ends_with_it(on_modal: ModalRun) -> None:
 async def test_what_runs_left_behind_is_ended(on_modal: ModalRun) -> None:
     other = on_plane(on_modal.plane, on_modal.run, LIMITS)
     for name, run, made in (("a-live", "a", 100), ("b-live", "b", 100), ("c-live", "c", 9e9)):
-        await other.client.make(name, {TAG_STATE: "ready", "run": run, "made": str(int(made))})
-    await other.client.make("not-ours", {"team": "others"})
+        await other.backend.client.make(
+            name, {TAG_STATE: "ready", "run": run, "made": str(int(made))}
+        )
+    await other.backend.client.make("not-ours", {"team": "others"})
     before = set(on_modal.names())
     assert await other.sandboxes.end_orphans({"a"}, older_than_s=600) == ["b"]
     assert before - set(on_modal.names()) == {"b-live"}
@@ -217,7 +219,7 @@ async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
 
     For root the kernel does not count processes, and who does can be late on a busy machine.
     """
-    found = {result.name: result for result in await try_modal(on_modal.client)}
+    found = {result.name: result for result in await try_modal(on_modal.backend)}
     not_held = {name for name, result in found.items() if not result.held}
     as_root = {"root", "capabilities", "supervisor", "base"}
     assert as_root <= not_held <= {*as_root, "sysctl", "forks"}, found
@@ -227,7 +229,8 @@ async def test_a_sandbox_is_tried_from_within(on_modal: ModalRun) -> None:
 
 async def test_where_none_can_be_made_the_trial_says_so(on_modal: ModalRun) -> None:
     on_modal.plane.sandboxes.most = 0
-    (found,) = await try_modal(on_modal.client, hosts=("index.example",))
+    named = on_plane(on_modal.plane, on_modal.run, LIMITS, ("index.example",))
+    (found,) = await try_modal(named.backend)
     on_modal.plane.sandboxes.most = 100
     assert (found.name, found.held) == ("start", False)
     assert "raise the workspace's limits" in found.fix

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,28 +16,31 @@ from sandbox.host.orphans import read_text
 READ_BYTES = 64 * 1024
 
 
-@dataclass
-class ToFile:
-    """Output that is kept in a file, all of it."""
+class ToFile(BothEnds):
+    """Output that goes to a file, all of it."""
 
-    file: IO[bytes]
-    total: int = 0
-    kept: bytes = b""
-    dropped: int = 0
+    dropped = 0
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(0)
+        self._file = file
 
     def feed(self, data: bytes) -> None:
+        """Blocks. Raises OSError."""
         self.total += len(data)
-        self.file.write(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
 
-class Attached:
-    """Await `wait()`; `stop` ends it at any time."""
+class Execution:
+    """A command that runs. Await `wait()`; `stop` ends it at any time."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
         container: str,
-        kept: BothEnds | ToFile,
+        kept: BothEnds,
         output_bytes: int,
     ) -> None:
         """`container` is its id."""
@@ -77,7 +79,10 @@ class Attached:
             self._kill()
 
     async def wait(self) -> None:
-        """Return when the command has ended or was stopped; the container may still be there."""
+        """Return when the command has ended or was stopped; the container may still be there.
+
+        Raises OSError where its output cannot be kept.
+        """
         reading = asyncio.create_task(self._read())
         stopping = asyncio.create_task(self._stopped.wait())
         try:
@@ -91,6 +96,8 @@ class Attached:
             self._kill()
             if self._first:
                 os.close(self._first[1])
+        if not reading.cancelled():
+            reading.result()
 
     def _kill(self) -> None:
         """The daemon takes longer, or may be gone."""
@@ -100,7 +107,7 @@ class Attached:
 
     async def _read(self) -> None:
         while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
-            self.output.feed(data)
+            await asyncio.to_thread(self.output.feed, data)
             if self.output.total > self._output_bytes:
                 self.stop("output")
                 return

@@ -1,4 +1,4 @@
-"""What to do where the sandbox cannot be had: exact commands, told from what was said."""
+"""What to do where bubblewrap's sandbox cannot be had: exact commands, by what was said."""
 
 import re
 import shlex
@@ -21,27 +21,11 @@ CONTAINER = (
     "This container may not make sandboxes: start it with --security-opt seccomp=unconfined "
     "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
-NO_GIT = "Install it: sudo apt-get install -y git util-linux findutils"
-GIT_IMAGE = (
-    "The image needs bash, git and coreutils: printf 'FROM {image}\\nRUN apt-get update && "
-    "apt-get install -y --no-install-recommends git\\n' | docker build -t coding-agent-sandbox - "
-    "and set CODING_AGENT_SANDBOX_IMAGE=coding-agent-sandbox"
-)
-DOCKER_RIGHTS = "Let this user use docker: sudo usermod -aG docker $USER, then log in again"
-DOCKER_DAEMON = "Start docker's daemon on this machine: sudo systemctl start docker"
-DOCKER_PATHS = (
-    "docker's daemon must run on this machine and see CODING_AGENT_DATA_DIR; in Docker Desktop "
-    "share the folder under Settings, Resources, File sharing"
-)
-DOCKER_USERS = (
-    "docker must run containers under their own user ids: use a daemon that is neither rootless "
-    "nor started with --userns-remap"
-)
+NO_GIT = "Install it: sudo apt-get install -y git util-linux findutils perl"
 LEFT_OPEN = (
     "Do not run untrusted code here. Update what confines it, then try again: "
     "sudo apt-get update && sudo apt-get install -y bubblewrap libseccomp2 util-linux"
 )
-LEFT_OPEN_DOCKER = "Do not run untrusted code here. Update docker, then try again: docker version"
 
 _SWITCHES = (
     ("kernel.unprivileged_userns_clone", "0", "1"),
@@ -52,8 +36,7 @@ _REFUSED = re.compile(
     r"new namespace|uid map|RTM_NEWADDR|Failed to make / slave|pivot_root|mount proc"
     r"|max_user_namespaces|Operation not permitted"
 )
-_MISSING = re.compile(r"there is no (\S+) in the sandbox|exec: \"?(timeout|/bin/bash)\"?: ")
-_NOT_WRITABLE = "the tree cannot be written in the sandbox"
+_MISSING = re.compile(r"there is no .+ in the sandbox")
 _PARENT = re.compile(r"Can't find source path (/\S+): Permission denied")
 
 
@@ -74,21 +57,6 @@ def bubblewrap_remedy(said: str, proc_sys: Path = Path("/proc/sys")) -> str:
     if _value(proc_sys, "kernel.apparmor_restrict_unprivileged_userns") == "1":
         return APPARMOR
     return CONTAINER
-
-
-def docker_remedy(said: str, image: str) -> str:
-    """The same for docker, by what its program, its daemon or a container said."""
-    if _MISSING.search(said):
-        return GIT_IMAGE.format(image=image)
-    if "permission denied" in said and "docker" in said:
-        return DOCKER_RIGHTS
-    if "bind source path does not exist" in said or "mounts denied" in said.lower():
-        return DOCKER_PATHS
-    if _NOT_WRITABLE in said:
-        return DOCKER_USERS
-    if "was possible" in said or "seccomp" in said:
-        return LEFT_OPEN_DOCKER
-    return DOCKER_DAEMON
 
 
 def _value(proc_sys: Path, name: str) -> str:

@@ -13,13 +13,13 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from graph.errors import SandboxLost
 from sandbox.host.private_mount import MountedFile, Step
-from sandbox.tree.checkout import PARTS
+from sandbox.tree.checkout import PARTS, make_parts
 from sandbox.tree.environment import SYSTEM_PATH
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ _REPAIRED = 1
 _STATE_AT, _CLEAN = 1024 + 0x3A, 1
 _FULL_BELOW_BYTES = 64 << 10
 _TRIAL_MB = 8
+_WITHIN_S = 60
 
 
 def _nothing() -> None:
@@ -74,67 +75,57 @@ class Disk:
         self._file.close()
 
 
-class NoDisks:
-    """Trees lie on the disk of the data folder, and a watcher holds them to their limit."""
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-    def limited(self, _disk_mb: int) -> "NoDisks":
-        return self
-
-    def has(self, _folder: Path) -> bool:
-        return False
-
-    def open(self, _folder: Path, _uid: int | None) -> None:
-        return None
-
-
 @dataclass(frozen=True)
 class Disks:
-    """Makes disks of one size, and mounts those that are there."""
+    """Makes disks, and mounts those that are there.
+
+    `missing` says why none can be had: trees then lie on the disk of the data folder, and a watcher
+    holds them to their limit.
+    """
 
     state: Path
-    disk_mb: int
     programs: str = PROGRAMS
+    missing: str = ""
 
-    def limited(self, disk_mb: int) -> "Disks":
-        return replace(self, disk_mb=disk_mb)
+    def describe(self) -> str:
+        """Who holds a tree to its limit."""
+        return f"a watcher: {self.missing}" if self.missing else "the kernel"
 
     def has(self, folder: Path) -> bool:
         """Whether the tree in a folder is on a disk of its own."""
         with contextlib.suppress(FileNotFoundError):
-            return stat.S_ISREG((folder / IMAGE).lstat().st_mode)
+            return not self.missing and stat.S_ISREG((folder / IMAGE).lstat().st_mode)
         return False
 
-    def open(self, folder: Path, uid: int | None) -> Disk | None:
+    def open(self, folder: Path, uid: int | None, disk_mb: int) -> Disk | None:
         """The disk of a tree, made where its parts are still empty; None where it has none.
 
         Blocks. Raises SandboxLost: it was damaged.
         """
         if self.has(folder):
             return self._open_existing(folder)
-        if any(any((folder / part).iterdir()) for part in PARTS):
+        if self.missing or any(any((folder / part).iterdir()) for part in PARTS):
             return None
-        if _free(folder) < self.disk_mb << 20:
+        if _free(folder) < disk_mb << 20:
             log.warning("A tree is held to its limit by a watcher: its disk would not fit here.")
             return None
         try:
-            return self.make(folder, uid)
+            return self.make(folder, uid, disk_mb)
         except OSError as error:
             log.warning("A tree is held to its limit by a watcher. %s", error)
             return None
 
-    def make(self, folder: Path, uid: int | None) -> Disk:
+    def make(self, folder: Path, uid: int | None, disk_mb: int) -> Disk:
         """A new disk in place of a tree's empty parts. Blocks. Raises OSError, and leaves them."""
         image, place = folder / IMAGE, folder / PLACE
         try:
-            _copy(self._template(), image)
-            disk = self._mount(folder, then=partial(_make_parts, place, uid))
+            _copy(self._template(disk_mb), image)
+            disk = self._mount(folder, then=partial(make_parts, place, uid))
         except OSError:
             image.unlink(missing_ok=True)
             raise
-        _chown(place, uid)
+        if uid is not None:
+            os.chown(place, uid, uid)
         for part in PARTS:
             (folder / part).rmdir()
         return disk
@@ -169,16 +160,16 @@ class Disks:
                 return
         _run([self._program("e2fsck"), "-p", image], good=(0, _REPAIRED))
 
-    def _template(self) -> Path:
+    def _template(self, disk_mb: int) -> Path:
         """An empty disk, made once for each size: to copy it is quicker."""
-        template = self.state / f"disk-{self.disk_mb}.img"
+        template = self.state / f"disk-{disk_mb}.img"
         if template.exists():
             return template
         handle, name = tempfile.mkstemp(prefix=".disk-", dir=self.state)
         new = Path(name)
         try:
-            files = self.disk_mb * FILES_PER_MB
-            os.ftruncate(handle, (self.disk_mb << 20) + files * 256)
+            files = disk_mb * FILES_PER_MB
+            os.ftruncate(handle, (disk_mb << 20) + files * 256)
             _run([self._program("mkfs.ext4"), *_FORMAT, "-N", str(files), new])
             new.rename(template)
         finally:
@@ -193,31 +184,24 @@ class Disks:
         return found
 
 
-def find(state: Path, disk_mb: int, programs: str = PROGRAMS) -> Disks | NoDisks:
-    """Disks where one can be made, mounted and entered on this machine; else why not. Blocks."""
+def find_disks(state: Path, programs: str = PROGRAMS) -> Disks:
+    """Those of this machine, where one can be made, mounted and entered. Blocks."""
     if os.geteuid() != 0:
-        return NoDisks("not started by root")
-    small = Disks(state, _TRIAL_MB, programs)
+        return Disks(state, missing="not started by root")
+    disks = Disks(state, programs)
     try:
         state.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".disk-", dir=state) as name:
             folder = Path(name)
-            for part in PARTS:
-                (folder / part).mkdir()
-            disk = small.make(folder, None)
+            make_parts(folder, None)
+            disk = disks.make(folder, None, _TRIAL_MB)
             try:
                 _run([*disk.enter, "/bin/true"])
             finally:
                 disk.close()
     except OSError as error:
-        return NoDisks(str(error))
-    return small.limited(disk_mb)
-
-
-def _make_parts(place: Path, uid: int | None) -> None:
-    for part in PARTS:
-        (place / part).mkdir(mode=0o700)
-        _chown(place / part, uid)
+        return Disks(state, missing=str(error))
+    return disks
 
 
 def _make_reserve(place: Path) -> None:
@@ -227,11 +211,6 @@ def _make_reserve(place: Path) -> None:
     if room.f_bavail * room.f_frsize > 4 * size and not (place / RESERVE_FILE).exists():
         with (place / RESERVE_FILE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
-
-
-def _chown(folder: Path, uid: int | None) -> None:
-    if uid is not None:
-        os.chown(folder, uid, uid)
 
 
 def _copy(template: Path, image: Path) -> None:
@@ -252,12 +231,22 @@ def _copy(template: Path, image: Path) -> None:
 
 def _run(line: Sequence[str | Path], good: tuple[int, ...] = (0,)) -> None:
     """Raises OSError with what the program said."""
-    done = subprocess.run(
-        line, capture_output=True, cwd="/", env={}, stdin=subprocess.DEVNULL, check=False
-    )
+    name = Path(line[0]).name
+    try:
+        done = subprocess.run(
+            line,
+            capture_output=True,
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=_WITHIN_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{name}: not done in {_WITHIN_S} s") from error
     if done.returncode not in good:
         said = " ".join((done.stdout + done.stderr).decode(errors="replace").split())
-        raise OSError(f"{Path(line[0]).name}: {said[-300:] or done.returncode}")
+        raise OSError(f"{name}: {said[-300:] or done.returncode}")
 
 
 def _free(folder: Path) -> int:

@@ -1,2 +1,0 @@
-from .modal import try_modal as try_modal
-from .trial import TrialResult as TrialResult

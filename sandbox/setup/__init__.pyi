@@ -1,1 +1,0 @@
-from .networked import networked_set_up as networked_set_up

@@ -1,0 +1,89 @@
+"""A command's time: work and sleep count, waiting for a processor that others have does not."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.core.protocol import Limits
+from sandbox.host.resource_usage import family, processor_ns
+from sandbox.host.resource_watch import LONGEST, waited_s
+from tests.support.sandbox.local_tree import make_backend, open_tree
+
+PYTHON = "/usr/bin/python3"
+SECOND = 10**9
+
+Times = dict[str, tuple[int, int]]
+
+
+@pytest.mark.parametrize(
+    ("after", "took", "cpus", "waited"),
+    [
+        pytest.param({"1": (SECOND, 0)}, 1.0, 2, 0.0, id="works"),
+        pytest.param({"1": (0, 0)}, 1.0, 2, 0.0, id="sleeps"),
+        pytest.param({}, 1.0, 2, 0.0, id="is gone"),
+        pytest.param({"1": (SECOND // 4, 3 * SECOND // 4)}, 1.0, 2, 0.75, id="waits"),
+        pytest.param({"1": (SECOND // 10, SECOND // 10)}, 1.0, 2, 0.1, id="sleeps and waits"),
+        pytest.param(
+            {str(n): (SECOND // 4, 3 * SECOND // 4) for n in range(8)}, 1.0, 2, 0.0, id="is more"
+        ),
+        pytest.param(
+            {str(n): (SECOND // 8, 7 * SECOND // 8) for n in range(8)},
+            1.0,
+            2,
+            0.5,
+            id="is more, waits",
+        ),
+    ],
+)
+def test_waiting_is_what_others_took(after: Times, took: float, cpus: float, waited: float) -> None:
+    assert waited_s({}, after, took, cpus) == pytest.approx(waited)
+
+
+@given(
+    st.dictionaries(
+        st.text("123456", min_size=1, max_size=2),
+        st.tuples(*[st.integers(0, 3 * SECOND)] * 4),
+        max_size=20,
+    ),
+    st.floats(0.01, 3),
+    st.floats(0.05, 64),
+)
+def test_it_is_never_more_than_the_time(
+    times: dict[str, tuple[int, int, int, int]], took: float, cpus: float
+) -> None:
+    before = {task: (ran, waited) for task, (ran, waited, _, _) in times.items()}
+    after = {
+        task: (ran + more, waited + longer) for task, (ran, waited, more, longer) in times.items()
+    }
+    assert 0 <= waited_s(before, after, took, cpus) <= took
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """So many loops that what else there is has a tenth of a processor at most."""
+    words = ["/bin/sh", "-c", "while :; do :; done"]
+    loops = [
+        subprocess.Popen(words, start_new_session=True) for _ in range(9 * (os.cpu_count() or 1))
+    ]
+    yield
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+@pytest.mark.sandbox
+@pytest.mark.skipif(not Path(PYTHON).exists(), reason=f"needs {PYTHON}")
+async def test_a_command_that_others_starve_has_longer(data_dir: Path, busy: None) -> None:
+    """Under the poller: groups have their own weight."""
+    if not any(waited for _, waited in processor_ns(family(os.getpid())).values()):
+        pytest.skip("this kernel does not tell how long processes wait")
+    sandbox = open_tree(make_backend(data_dir, Limits(), grouped=False), data_dir / "tree")
+    work = f"{PYTHON} -S -c 'import time\nwhile time.process_time() < 0.3: pass'"
+    result = await sandbox.run(work, timeout_s=1.5)  # at a tenth of a processor it takes 3 s
+    assert result.exit_code == 0 or result.duration_ms >= LONGEST * 1500
+    assert (await sandbox.run("sleep 60", timeout_s=1)).limit == "time"
