@@ -187,7 +187,8 @@ class LocalProbes:
     machine: Machine
 
     async def claude(self) -> str:
-        return await self.machine.claude.probe()
+        await self.machine.claude.probe()
+        return "ok"
 
     async def github(self) -> str:
         return await self.machine.forge.probe()

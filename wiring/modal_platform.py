@@ -66,9 +66,12 @@ class ModalPlatform:
         """`ok` or an error's code."""
         claude = self.configuration.claude()
         try:
-            return await claude.probe()
+            await claude.probe()
+        except CodingAgentError as error:
+            return error.code
         finally:
             await claude.close()
+        return "ok"
 
     async def try_github(self, full_name: str) -> str:
         """`ok` or an error's code; of a repository `push` or `read` where it can be read at all."""

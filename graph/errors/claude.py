@@ -41,7 +41,7 @@ class ClaudeRejected(ClaudeError):
     """Raised when the Messages API answers 4xx to a request that repeating will not mend."""
 
     code = "claude_rejected"
-    default_hint = "Check the model, and ANTHROPIC_BASE_URL where a gateway is used."
+    default_hint = "See what the answer says; where a gateway is used, check it."
 
 
 class ClaudeRefused(ClaudeError):

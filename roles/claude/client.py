@@ -5,25 +5,23 @@ is therefore imported at its first use.
 """
 
 import asyncio
-import email.utils
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies
 
 from pydantic import SecretStr
 
 from graph import SecretForms, Usage
 from graph.errors import (
-    ClaudeBilling,
-    ClaudeError,
     ClaudeRateLimited,
     ClaudeRejected,
     ClaudeUnauthorized,
     ClaudeUnavailable,
-    ContextExceeded,
 )
+from roles.claude.answer_errors import classify, read_retry_after
 from roles.claude.import_without import without
+from roles.claude.reply import AttemptFailed, Kind, Reply, ReplyListener
 
 if TYPE_CHECKING:
     import anthropic
@@ -31,83 +29,17 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 
-Block = dict[str, Any]
-
 _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 """The SDK's way to use aiohttp, wherever that is installed (modal needs it): 6 MB for nothing."""
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
-_BY_TYPE: Final[Mapping[str, type[ClaudeError]]] = {
-    "authentication_error": ClaudeUnauthorized,
-    "permission_error": ClaudeUnauthorized,
-    "billing_error": ClaudeBilling,
-    "rate_limit_error": ClaudeRateLimited,
-    "overloaded_error": ClaudeUnavailable,
-    "api_error": ClaudeUnavailable,
-    "timeout_error": ClaudeUnavailable,
-    "conflict_error": ClaudeUnavailable,
-    "not_found_error": ClaudeRejected,
-    "request_too_large": ContextExceeded,
-}
-_BY_STATUS: Final[Mapping[int, type[ClaudeError]]] = {
-    200: ClaudeUnavailable,
-    401: ClaudeUnauthorized,
-    402: ClaudeBilling,
-    403: ClaudeUnauthorized,
-    408: ClaudeUnavailable,
-    409: ClaudeUnavailable,
-    413: ContextExceeded,
-    429: ClaudeRateLimited,
-    499: ClaudeUnavailable,
-}
+"""What the SDK raises where it reads a stream that is not the Messages API's."""
 _REPEATABLE = (ClaudeRateLimited, ClaudeUnavailable)
-_BILLING_WORDS = ("credit balance", "spend limit", "usage limit")
-_LENGTH_WORDS = ("prompt is too long", "exceed context limit", "context window")
 _MAX_MESSAGE = 500
+"""Characters of an error's message."""
 
 
-class ReplyListener(Protocol):
-    """Hears a reply while it comes."""
-
-    def begin_block(self) -> None: ...
-
-    def add(self, kind: Literal["text", "thinking"], text: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One whole reply; `content` holds its blocks as they came, to be sent back unchanged."""
-
-    content: list[Block]
-    stop_reason: str
-    usage: Usage
-    model: str
-    request_id: str | None
-    stop_details: Block | None = None
-
-
-class StreamCut(ConnectionError):
-    """Raised when a stream ended as if it were whole, before the reply did."""
-
-
-class AttemptFailed(Exception):
-    """Raised when one request did not bring a whole reply.
-
-    `usage` is what the API had reported of it by then, None where it had not begun.
-    """
-
-    def __init__(
-        self,
-        error: ClaudeError,
-        *,
-        repeatable: bool,
-        retry_after_s: float | None = None,
-        usage: Usage | None = None,
-    ) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.repeatable = repeatable
-        self.retry_after_s = retry_after_s
-        self.usage = usage
+class StreamBroken(ConnectionError):
+    """Raised when a stream is not a whole reply of the Messages API; says what it could not do."""
 
 
 class Claude:
@@ -151,17 +83,41 @@ class Claude:
         """Send one request, a JSON body that asks for a stream; never repeats.
 
         The body is sent as it is: so the bytes of a history stay the same, and the SDK does not
-        walk through all of it each turn. Raises AttemptFailed.
+        walk through all of it each turn. Raises AttemptFailed, or ClaudeError where no client can
+        be made. What the listener raises is not ours to explain.
         """
         client = await self._open_client()
+        reported: Usage | None = None
+        try:
+            async with aclosing(self._exchange(client, body, betas)) as parts:
+                async for part in parts:
+                    match part:
+                        case Reply():
+                            return part
+                        case Usage():
+                            reported = part
+                        case None:
+                            listener.begin_block()
+                        case kind, text:
+                            listener.add(kind, text)
+        except AttemptFailed as failed:
+            failed.usage = reported
+            raise
+        raise AssertionError("an exchange ends with a reply")
+
+    async def _exchange(
+        self, client: "anthropic.AsyncAnthropic", body: bytes, betas: Sequence[str]
+    ) -> AsyncGenerator[Usage | tuple[Kind, str] | Reply | None]:
+        """What comes of one request: usage, pieces, None where a block begins, then the reply.
+
+        Only what the SDK does is in here, so that its errors alone are mapped.
+        """
         import anthropic
         import httpx2
         from anthropic._base_client import make_request_options
         from anthropic.lib.streaming import AsyncMessageStream
         from anthropic.types import Message, RawMessageStreamEvent
 
-        foreign = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError)
-        reported: Usage | None = None
         try:
             async with asyncio.timeout(self._turn_s):
                 raw = await client.post(
@@ -177,35 +133,32 @@ class Claude:
                     stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
                 )
                 async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
-                    async for event in stream:
-                        if event.type == "message_start":
-                            reported = _read_usage(event.message)
-                        elif event.type == "content_block_start":
-                            listener.begin_block()
-                        elif event.type == "text":
-                            listener.add("text", event.text)
-                        elif event.type == "thinking":
-                            listener.add("thinking", event.thinking)
-                    return _read_reply(stream.current_message_snapshot, stream.request_id)
-        except (*foreign, *_MALFORMED) as error:
-            failed = self._map_error(error)
-            failed.usage = reported
-            raise failed from error
+                    try:
+                        async for event in stream:
+                            if event.type == "message_start":
+                                yield _read_usage(event.message)
+                            elif event.type == "content_block_start":
+                                yield None
+                            elif event.type == "text":
+                                yield "text", event.text
+                            elif event.type == "thinking":
+                                yield "thinking", event.thinking
+                        yield _read_reply(stream.current_message_snapshot, stream.request_id)
+                    except _MALFORMED as error:
+                        raise StreamBroken(f"not be read ({type(error).__name__})") from error
+        except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._map_error(error) from error
 
-    async def probe(self) -> str:
-        """Whether the endpoint answers and takes the key: `ok`, or the error's code."""
-        try:
-            client = await self._open_client()
-        except ClaudeError as error:
-            return error.code
+    async def probe(self) -> None:
+        """Raise ClaudeError where the endpoint does not answer or does not take the key."""
+        client = await self._open_client()
         import anthropic
         import httpx2
 
         try:
             await client.models.list(limit=1, timeout=self._connect_s * 2)
         except (anthropic.AnthropicError, httpx2.HTTPError, *_MALFORMED) as error:
-            return self._map_error(error).error.code
-        return "ok"
+            raise self._map_error(error).error from error
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
         """Whether data holds the key, or its middle half, in any form that could be read back."""
@@ -225,13 +178,33 @@ class Claude:
             import anthropic
         import httpx2
 
-        timeout = anthropic.Timeout(self._silence_s, connect=self._connect_s)
         try:
-            client = anthropic.AsyncAnthropic(
+            # Its own, as the SDK's does not take an IPv6 address in NO_PROXY.
+            http_client = httpx2.AsyncClient(
+                timeout=anthropic.Timeout(self._silence_s, connect=self._connect_s),
+                limits=anthropic.DEFAULT_CONNECTION_LIMITS,
+                follow_redirects=True,
+            )
+        except OSError as error:
+            raise ClaudeUnavailable(
+                f"The certificates that SSL_CERT_FILE names cannot be read: {error}",
+                "Set SSL_CERT_FILE to a file of certificates, or unset it.",
+            ) from error
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:
+            proxies = {"http", "https", "all"} & getproxies().keys()
+            names = ", ".join(f"{scheme.upper()}_PROXY" for scheme in sorted(proxies))
+            raise ClaudeUnavailable(
+                f"The proxy that the environment names ({names}) cannot be used: {error}"[
+                    :_MAX_MESSAGE
+                ],
+                f"Set {names} to an http:// or https:// proxy, or unset it.",
+            ) from error
+        try:
+            return anthropic.AsyncAnthropic(
                 api_key=self._api_key.get_secret_value(),
                 base_url=self._base_url,
                 max_retries=0,
-                timeout=timeout,
+                http_client=http_client,
                 open_telemetry={"traces": {"content_mode": "metadata_only"}},
             )
         except (httpx2.InvalidURL, ValueError) as error:
@@ -239,7 +212,6 @@ class Claude:
                 f"The address of the Messages API is not a URL: {self._base_url!r}.",
                 "Set ANTHROPIC_BASE_URL to an https:// address.",
             ) from error
-        return client
 
     def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
@@ -266,19 +238,20 @@ def map_error(error: BaseException) -> AttemptFailed:
     timeouts = (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)
     if isinstance(error, timeouts):
         text = "The Messages API did not answer in time."
-    elif isinstance(error, StreamCut):
-        text = "The reply's stream ended before the reply did."
-    elif isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError | OSError):
-        text = f"The connection to the Messages API failed ({type(error).__name__})."
+    elif isinstance(error, StreamBroken):
+        text = f"The reply's stream could {error}."
     else:
-        text = f"The reply's stream could not be read ({type(error).__name__})."
+        text = f"The connection to the Messages API failed ({type(error).__name__})."
     return AttemptFailed(ClaudeUnavailable(text), repeatable=True)
 
 
 def _status_failure(error: "anthropic.APIStatusError") -> AttemptFailed:
-    kind = _error_class(error)
+    kind, hint = classify(
+        error.status_code, error.type, error.error_code or "", error.api_message or ""
+    )
     text = error.api_message or f"Status {error.status_code}."
-    message = f"The Messages API answered {error.type or error.status_code}: {text}"[:_MAX_MESSAGE]
+    message = f"The Messages API answered {error.type or error.status_code}: {text}"
+    message = message[:_MAX_MESSAGE]
     if error.request_id:
         message += f" (request {error.request_id})"
     repeatable = kind in _REPEATABLE
@@ -286,45 +259,15 @@ def _status_failure(error: "anthropic.APIStatusError") -> AttemptFailed:
         wish = error.response.headers.get("x-should-retry")
         repeatable = repeatable if wish not in {"true", "false"} else wish == "true"
     return AttemptFailed(
-        kind(message), repeatable=repeatable, retry_after_s=_retry_after(error.response.headers)
+        kind(message, hint),
+        repeatable=repeatable,
+        retry_after_s=read_retry_after(error.response.headers),
     )
-
-
-def _error_class(error: "anthropic.APIStatusError") -> type[ClaudeError]:
-    """The class of a status error: by its code, its type, then its status."""
-    if "spend_limit" in (error.error_code or ""):
-        return ClaudeBilling
-    if kind := _BY_TYPE.get(error.type or ""):
-        return kind
-    if error.status_code == 400 or error.type == "invalid_request_error":
-        return _classify_rejection((error.api_message or "").lower())
-    otherwise = ClaudeUnavailable if error.status_code >= 500 else ClaudeRejected
-    return _BY_STATUS.get(error.status_code, otherwise)
-
-
-def _classify_rejection(message: str) -> type[ClaudeError]:
-    """Credit and length have no code of their own; where no words match it is plainly rejected."""
-    if any(words in message for words in _BILLING_WORDS):
-        return ClaudeBilling
-    if any(words in message for words in _LENGTH_WORDS):
-        return ContextExceeded
-    return ClaudeRejected
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the API asks: milliseconds, seconds or a date."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers.get(name, "")) / unit)
-        except ValueError:
-            continue
-    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
 
 
 def _read_reply(message: "Message", request_id: str | None) -> Reply:
     if message.stop_reason is None:
-        raise StreamCut
+        raise StreamBroken("not be read to the reply's end")
     details = message.stop_details
     return Reply(
         content=[block.to_dict(mode="json") for block in message.content],

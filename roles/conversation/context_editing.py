@@ -8,8 +8,8 @@ cache from there on, so the place where it ends moves rarely, far, and otherwise
 from collections.abc import Sequence
 from typing import Final
 
-from roles.claude.client import Block
 from roles.claude.prices import Model, prompt_tokens
+from roles.claude.reply import Block
 from roles.conversation.transcript import AssistantMessage, Message
 
 BETA: Final = "context-management-2025-06-27"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roles.claude.client import Block
 from roles.claude.prices import Effort, find_model, prompt_tokens
+from roles.claude.reply import Block
 from roles.conversation.context_editing import (
     BETA,
     context_management,

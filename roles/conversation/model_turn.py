@@ -6,8 +6,9 @@ from typing import Literal
 
 from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop
 from graph.errors import ClaudeRejected
-from roles.claude.client import AttemptFailed, Claude, Reply
+from roles.claude.client import Claude
 from roles.claude.prices import find_model
+from roles.claude.reply import AttemptFailed, Reply
 from roles.conversation.deadline import Deadline
 from roles.conversation.model_request import ModelRequest, RequestBuilder
 from roles.conversation.reply_budget import MIN_REPLY_TOKENS, reply_allowance

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Final, Self
 
-from roles.claude.client import Block
+from roles.claude.reply import Block
 from roles.conversation.transcript import AssistantMessage, CallRecord, Message, UserMessage
 
 _LONG: Final = 1_000

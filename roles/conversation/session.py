@@ -18,8 +18,9 @@ from graph.errors import (
     RoleNoAnswer,
     RoleTurnLimit,
 )
-from roles.claude.client import Block, Claude
+from roles.claude.client import Claude
 from roles.claude.prices import Effort, find_model
+from roles.claude.reply import Block
 from roles.conversation.deadline import Deadline
 from roles.conversation.loop_detector import LoopDetector
 from roles.conversation.model_request import RequestBuilder

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graph import describe_faults
-from roles.claude.client import Block
+from roles.claude.reply import Block
 
 
 class Answer(BaseModel):

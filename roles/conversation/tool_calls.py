@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine, Iterator, Sequence
 
 from graph import Emit, RoleTask, ToolFinished, ToolStarted
-from roles.claude.client import Block
+from roles.claude.reply import Block
 from roles.conversation.deadline import Deadline
 from roles.conversation.repeated_results import SeenResults
 from roles.conversation.transcript import AssistantMessage, CallRecord, UserMessage

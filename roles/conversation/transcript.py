@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from graph import Usage
 from graph.errors import StoreDamaged
 from graph.files import write_whole
-from roles.claude.client import Block
+from roles.claude.reply import Block
 from roles.worktree.write_fence import WriteFence
 
 Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored", "left_behind"]

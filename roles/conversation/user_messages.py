@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from graph.errors import StoreDamaged
-from roles.claude.client import Block
+from roles.claude.reply import Block
 
 
 class Inbox:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from roles.claude.client import Block
+from roles.claude.reply import Block
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
 from sandbox import ExecResult, Sandbox
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
 
-from roles.claude.client import Block
+from roles.claude.reply import Block
 from roles.tools.text_file import NotText, TextFile
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
 from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 
 from graph import describe_faults
-from roles.claude.client import Block
+from roles.claude.reply import Block
 
 MAX_OUTPUT: Final = 16_000
 """Bytes of one result; of more the two ends are kept."""

@@ -1,28 +1,33 @@
 """One request to the Messages API, and every way in which it can fail."""
 
 import asyncio
+import inspect
 import json
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx2
 import pytest
+from anthropic._base_client import AsyncAPIClient, make_request_options
 from pydantic import SecretStr
 
 from graph.errors import (
     ClaudeBilling,
     ClaudeError,
     ClaudeRateLimited,
+    ClaudeRefused,
     ClaudeRejected,
     ClaudeUnauthorized,
     ClaudeUnavailable,
     ContextExceeded,
 )
-from roles.claude.client import AttemptFailed, Claude, map_error
+from roles.claude.client import Claude, map_error
+from roles.claude.reply import AttemptFailed
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
 from tests.support.roles.role_bench import KEY, MODEL, Serve
@@ -97,7 +102,20 @@ async def test_content_can_be_sent_back_unchanged(serve: Serve) -> None:
     ("fault", "error", "repeatable"),
     [
         (HttpError(401, "authentication_error"), ClaudeUnauthorized, False),
+        (HttpError(401, "api_error"), ClaudeUnauthorized, False),
         (HttpError(403, "permission_error"), ClaudeUnauthorized, False),
+        (HttpError(403, "overloaded_error"), ClaudeUnauthorized, False),
+        (HttpError(404, "api_error"), ClaudeRejected, False),
+        (
+            HttpError(400, "invalid_request_error", "Output blocked by content filtering policy"),
+            ClaudeRefused,
+            False,
+        ),
+        (
+            HttpError(400, "invalid_request_error", "This organization has been disabled."),
+            ClaudeUnauthorized,
+            False,
+        ),
         (HttpError(402, "billing_error"), ClaudeBilling, False),
         (HttpError(400, "billing_error"), ClaudeBilling, False),
         (
@@ -150,6 +168,94 @@ async def test_fault_is_mapped(
     assert type(raised.value.error) is error
     assert raised.value.repeatable is repeatable
     assert raised.value.error.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "hint"),
+    [
+        (HttpError(401, "authentication_error"), "ANTHROPIC_API_KEY"),
+        (HttpError(403, "permission_error", "Your key may not use this model."), "another key"),
+        (HttpError(404, "not_found_error", "model: claude-opus-9"), "CODING_AGENT_MODEL"),
+        (HttpError(400, "invalid_request_error", "tools.0: unknown"), "what the answer says"),
+        (
+            HttpError(400, "invalid_request_error", "Output blocked by content filtering policy"),
+            "Word the request otherwise",
+        ),
+        (
+            HttpError(403, "permission_error", "This organization has been disabled."),
+            "organization",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_the_hint_fits_the_answer(serve: Serve, fault: HttpError, hint: str) -> None:
+    async with serve(fault) as (_, claude):
+        with pytest.raises(AttemptFailed) as raised:
+            await claude.attempt(body(), Heard())
+    assert hint in raised.value.error.hint
+
+
+def test_an_answer_of_something_else_blames_the_address() -> None:
+    request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
+    response = httpx2.Response(404, request=request, text="<html>no such page</html>")
+    failed = map_error(anthropic.APIStatusError("told", response=response, body=None))
+    assert "ANTHROPIC_BASE_URL" in failed.error.hint
+
+
+async def test_what_a_listener_raises_is_not_claudes(serve: Serve) -> None:
+    class Deaf(Heard):
+        def add(self, kind: str, value: str) -> None:
+            raise ValueError(f"no {kind}")
+
+    async with serve(says("Hello."), says("Again.")) as (server, claude):
+        with pytest.raises(ValueError, match="no text"):
+            await claude.attempt(body(), Deaf())
+        assert (await claude.attempt(body(), Heard())).content == [text("Again.")]
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("HTTPS_PROXY", "gopher://127.0.0.1:70"),
+        ("HTTP_PROXY", "http://proxy:port"),
+        ("SSL_CERT_FILE", "/there/is/no/such.pem"),
+        ("SSL_CERT_FILE", __file__),
+    ],
+)
+async def test_a_variable_that_no_client_can_be_made_of_is_named(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    claude = Claude(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9")
+    for use in (claude.probe(), claude.attempt(body(), Heard())):
+        with pytest.raises(ClaudeUnavailable) as raised:
+            await use
+        assert variable in raised.value.message
+        assert variable in raised.value.hint
+
+
+@pytest.mark.parametrize("value", ["[::1]", "fd00::/8,10.0.0.0/8", "::1,.example,[::1]:80", "*"])
+async def test_any_list_of_hosts_without_a_proxy_is_taken(
+    serve: Serve, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", f"127.0.0.1,{value}")
+    async with serve(says("Hello.")) as (_, claude):
+        assert (await claude.attempt(body(), Heard())).content == [text("Hello.")]
+
+
+def test_the_sdk_is_the_one_whose_inner_parts_are_known() -> None:
+    """The client uses parts that no release promises: another one is looked at first."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"anthropic=={anthropic.__version__}" in project["dependencies"]
+    post = inspect.signature(AsyncAPIClient.post).parameters
+    assert {"content", "options", "cast_to", "stream", "stream_cls"} <= set(post)
+    options = inspect.signature(make_request_options).parameters
+    assert {"extra_headers", "span_name", "span_route"} <= set(options)
+    stream = inspect.signature(anthropic.AsyncMessageStream).parameters
+    assert list(stream) == ["raw_stream", "output_format"]
+    assert isinstance(inspect.getattr_static(anthropic.AsyncMessageStream, "request_id"), property)
 
 
 async def test_spend_limit_is_billing_though_429(serve: Serve) -> None:
@@ -253,7 +359,8 @@ async def test_address_that_cannot_be_called(address: str) -> None:
     error = raised.value.error if isinstance(raised.value, AttemptFailed) else raised.value
     assert isinstance(error, ClaudeRejected)
     assert "ANTHROPIC_BASE_URL" in error.hint
-    assert await Claude(api_key=SecretStr(KEY), base_url=address).probe() == "claude_rejected"
+    with pytest.raises(ClaudeRejected):
+        await Claude(api_key=SecretStr(KEY), base_url=address).probe()
 
 
 @pytest.mark.parametrize("key", [None, SecretStr("")])
@@ -261,7 +368,8 @@ async def test_missing_key(key: SecretStr | None) -> None:
     claude = Claude(api_key=key)
     with pytest.raises(ClaudeUnauthorized):
         await claude.attempt(body(), Heard())
-    assert await claude.probe() == "claude_unauthorized"
+    with pytest.raises(ClaudeUnauthorized):
+        await claude.probe()
     await claude.warm() if key is None else None
     await claude.close()
 
@@ -282,13 +390,15 @@ async def test_environment_is_not_read_for_credentials(
 
 async def test_probe(serve: Serve) -> None:
     async with serve() as (server, claude):
-        assert await claude.probe() == "ok"
+        await claude.probe()
         wrong = Claude(api_key=SecretStr("sk-wrong"), base_url=server.base_url)
-        assert await wrong.probe() == "claude_unauthorized"
+        with pytest.raises(ClaudeUnauthorized):
+            await wrong.probe()
         await wrong.close()
         assert not server.requests
     gone = Claude(api_key=SecretStr(KEY), base_url=server.base_url)
-    assert await gone.probe() == "claude_unavailable"
+    with pytest.raises(ClaudeUnavailable):
+        await gone.probe()
     await gone.close()
 
 

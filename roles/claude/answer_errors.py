@@ -1,0 +1,90 @@
+"""Which error an answer of the Messages API is: by its status, its type and its words."""
+
+import email.utils
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from graph.errors import (
+    ClaudeBilling,
+    ClaudeError,
+    ClaudeRateLimited,
+    ClaudeRefused,
+    ClaudeRejected,
+    ClaudeUnauthorized,
+    ClaudeUnavailable,
+    ContextExceeded,
+)
+
+_STATUS_OF_TYPE: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "timeout_error": 408,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+}
+_BY_STATUS: Final[Mapping[int, type[ClaudeError]]] = {
+    401: ClaudeUnauthorized,
+    402: ClaudeBilling,
+    403: ClaudeUnauthorized,
+    408: ClaudeUnavailable,
+    409: ClaudeUnavailable,
+    413: ContextExceeded,
+    429: ClaudeRateLimited,
+    499: ClaudeUnavailable,
+}
+_BY_WORDS: Final[Sequence[tuple[str, type[ClaudeError], str]]] = (
+    ("credit balance", ClaudeBilling, ""),
+    ("spend limit", ClaudeBilling, ""),
+    ("usage limit", ClaudeBilling, ""),
+    ("prompt is too long", ContextExceeded, ""),
+    ("exceed context limit", ContextExceeded, ""),
+    ("context window", ContextExceeded, ""),
+    ("content filtering", ClaudeRefused, "A filter blocked the reply. Word the request otherwise."),
+    (
+        "organization has been disabled",
+        ClaudeUnauthorized,
+        "The organization of the key is disabled. Use the key of another one.",
+    ),
+)
+"""What has no status and type of its own, by the answer's words, and its hint."""
+
+
+def classify(
+    status: int, kind: str | None, code: str, message: str
+) -> tuple[type[ClaudeError], str]:
+    """The class of an answer, and a hint where the class has no better one.
+
+    The status decides; `kind`, the body's `error.type`, where the status says nothing: 400, and 200
+    of a stream. `code` is the body's `error.details.error_code`.
+    """
+    text = message.lower()
+    if "spend_limit" in code:
+        return ClaudeBilling, ""
+    if status in (200, 400):
+        status = _STATUS_OF_TYPE.get(kind or "", 500 if status == 200 else 400)
+    if status in (400, 403):
+        for words, found, hint in _BY_WORDS:
+            if words in text:
+                return found, hint
+    found = _BY_STATUS.get(status, ClaudeUnavailable if status >= 500 else ClaudeRejected)
+    if status == 403:
+        return found, "The key may not do this. Use another key, or a model that it may use."
+    if found is ClaudeRejected and kind is None:
+        return found, "This is no answer of the Messages API. Check ANTHROPIC_BASE_URL."
+    return found, "Check CODING_AGENT_MODEL." if found is ClaudeRejected and "model" in text else ""
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait as the API asks: milliseconds, seconds or a date."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers.get(name, "")) / unit)
+        except ValueError:
+            continue
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
