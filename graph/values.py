@@ -23,7 +23,8 @@ NODE_OF_ROLE: Final[dict[RoleName, NodeName]] = {
     "reviewer": "review",
     "fixer": "fix",
 }
-Stop = Literal["budget", "time"]
+Stop = Literal["budget", "time", "turns"]
+"""What a role ended for without an answer: money or tokens, time, or turns that led to none."""
 Severity = Literal["error", "warning", "info"]
 CheckStatus = Literal["passed", "failed", "unavailable"]
 ReportStatus = CheckStatus | Literal["stopped"]

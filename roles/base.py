@@ -165,6 +165,8 @@ class ChangingRole(ClaudeRole):
             )
             if end.answer is None:
                 await snapshot.take()
+                if end.error and not snapshot.patch:
+                    raise end.error
                 _report_loss(backup.take_notices(), emit)
             change = await self._store_change(task, snapshot.patch)
         finally:

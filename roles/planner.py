@@ -80,6 +80,8 @@ class ClaudePlanner(ClaudeRole):
         finally:
             await whole.close()
             await self._sandboxes.discard(task.run_id, tree.name)
+        if end.error:
+            raise end.error
         answer = end.answer
         plan = _plan(answer) if answer and answer.action == "change" else None
         reason = answer.reason.strip() if answer and plan is None else ""

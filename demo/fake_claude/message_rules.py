@@ -1,7 +1,6 @@
 """What the Messages API would refuse of a conversation."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -25,25 +24,19 @@ def signature(thinking: str) -> str:
     return "sig-" + hashlib.sha256(thinking.encode()).hexdigest()[:40]
 
 
-def content_digest(content: Any) -> str:
-    """Names a content, to recognise one that was paused."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def check_messages(messages: Any, paused: frozenset[str]) -> str | None:
+def check_messages(messages: Any) -> str | None:
     """What is wrong with the conversation, or None."""
     if not isinstance(messages, list) or not messages:
         return "messages: at least one message is required"
-    return next(_problems(messages, paused), None)
+    return next(_problems(messages), None)
 
 
-def _problems(messages: list[Any], paused: frozenset[str]) -> Iterator[str]:
+def _problems(messages: list[Any]) -> Iterator[str]:
     for index, message in enumerate(messages):
         yield from _message_problems(message, f"messages.{index}")
     if messages[0]["role"] != "user":
         yield "messages: first message must use the user role"
-    last = messages[-1]
-    if last["role"] == "assistant" and content_digest(last["content"]) not in paused:
+    if messages[-1]["role"] == "assistant":
         yield (
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."

@@ -77,12 +77,10 @@ class Refused(Exception):
         self.message, self.status, self.kind = message, status, kind
 
 
-def check_request(
-    request: Any, paused: frozenset[str] = frozenset(), betas: frozenset[str] = frozenset()
-) -> None:
+def check_request(request: Any, betas: frozenset[str] = frozenset()) -> None:
     """Raise Refused unless the API would answer.
 
-    `paused` are digests of paused contents; `betas` are those that were asked for and are known.
+    `betas` are those that were asked for and are known.
     """
     if not isinstance(request, dict):
         raise Refused("the body must be a JSON object")
@@ -98,7 +96,7 @@ def check_request(
     _check_thinking(request, model)
     _check_output(request, model)
     _check_tools(request, model)
-    if problem := check_messages(request.get("messages"), paused):
+    if problem := check_messages(request.get("messages")):
         raise Refused(problem)
     _check_system(request.get("system"))
     _check_breakpoints(request)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from demo.fake_claude.message_rules import content_digest, signature
+from demo.fake_claude.message_rules import signature
 
 if TYPE_CHECKING:
     from demo.fake_claude.server import Exchange
@@ -58,8 +58,6 @@ class ScriptedReply:
 
     async def send(self, exchange: "Exchange") -> None:
         """Stream the reply, or send it whole where the request does not ask for a stream."""
-        if self.stop_reason == "pause_turn":
-            exchange.paused.add(content_digest(list(self.content)))
         if not exchange.request.get("stream"):
             return await exchange.whole(200, self._message(exchange))
         await exchange.begin()

@@ -42,8 +42,6 @@ class Exchange:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
-    paused: set[str] = field(default_factory=set)
-    """Digests of contents that may come back as a conversation's end."""
     context_management: dict[str, Any] | None = None
     """What was done to the prompt, as the reply tells it."""
 
@@ -125,7 +123,6 @@ class MessagesServer:
         self._key = key
         self._betas = frozenset(betas)
         self._cache = PromptCache()
-        self._paused: set[str] = set()
         self._server: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
@@ -169,7 +166,7 @@ class MessagesServer:
     async def _answer(
         self, call: _Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        exchange = Exchange({}, Usage(), reader, writer, paused=self._paused)
+        exchange = Exchange({}, Usage(), reader, writer)
         try:
             self._check_head(call)
             if call.method == "GET":
@@ -179,7 +176,7 @@ class MessagesServer:
                 return await exchange.whole(200, {"input_tokens": len(call.body) // 4})
             asked = re.split(r",\s*", call.headers.get("anthropic-beta", ""))
             betas = self._betas.intersection(asked)
-            check_request(exchange.request, frozenset(self._paused), betas)
+            check_request(exchange.request, betas)
         except Refused as refused:
             return await exchange.error(refused.status, refused.kind, refused.message)
         self.requests.append(exchange.request)

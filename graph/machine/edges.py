@@ -14,6 +14,7 @@ from graph.values import (
     NodeName,
     Outcome,
     PullRequest,
+    Stop,
     Stopped,
     Validation,
 )
@@ -129,9 +130,19 @@ def rounds_left(state: RunState) -> bool:
     return state["rounds"] < state["limits"].max_fix_rounds
 
 
+_STOPS: Final[dict[Stop, tuple[Outcome, str]]] = {
+    "budget": (Outcome(status="budget_exhausted"), "The budget of the run was spent in"),
+    "time": (Outcome(status="timed_out"), "The time of the run was spent in"),
+    "turns": (
+        Outcome(status="incomplete", reason="turns_exhausted"),
+        "A role came to no answer within its turns in",
+    ),
+}
+
+
 def stop_outcome(stopped: Stopped) -> Outcome:
-    """How a run ends whose money, tokens or time were spent."""
-    return Outcome(status="budget_exhausted" if stopped.why == "budget" else "timed_out")
+    """How a run ends in which a limit stopped a role."""
+    return _STOPS[stopped.why][0]
 
 
 def verdict(state: RunState) -> Outcome:
@@ -159,10 +170,7 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     """What a reader of the pull request must know is not done, a sentence each."""
     left: list[str] = []
     if stopped := state.get("stopped"):
-        what = "budget" if stopped.why == "budget" else "time"
-        left.append(
-            f"The {what} of the run was spent in `{stopped.node}`; the work may be unfinished."
-        )
+        left.append(f"{_STOPS[stopped.why][1]} `{stopped.node}`; the work may be unfinished.")
     validation, review = state.get("validation"), state.get("review")
     if validation is None:
         left.append("The change was not validated.")

@@ -14,6 +14,7 @@ from graph import Emit, Retry, RetryPolicy, RoleTask, Spend, Stop
 from graph.errors import (
     ClaudeRefused,
     ContextExceeded,
+    RoleError,
     RoleInCircles,
     RoleNoAnswer,
     RoleTurnLimit,
@@ -41,10 +42,7 @@ _MAX_CUTS = 3
 _WORTH_ANOTHER = 4
 """Messages of a conversation that is not too long because of its opening."""
 _GO_ON = "Your reply was cut off at its length limit. Go on where it stopped, in smaller steps."
-_CUT_CALL = (
-    "Not run: your reply was cut off at its length limit. Call the tool again; write a large file "
-    "in several smaller steps."
-)
+_CUT_CALL = "Not run. Call the tool again; write a large file in several smaller steps."
 _INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
 _STRAY_CALL = "Not run: the reply ended without asking for it."
 _RESTORED = (
@@ -64,10 +62,7 @@ _CLOSED = {
     ContextExceeded.code: "it grew too long",
     RoleInCircles.code: "it went in circles, with the same steps again and again",
 }
-_KEPT = (
-    " What it edited is in the work tree, unless that was lost: look at `git status` and "
-    "`git diff HEAD` before you go on."
-)
+_KEPT = f" What it edited is in the work tree, unless that was lost. {_LOOK}"
 
 
 @dataclass(frozen=True)
@@ -86,11 +81,15 @@ class RoleSpec(Generic[AnswerT]):
 
 @dataclass(frozen=True)
 class SessionEnd(Generic[AnswerT]):
-    """`answer` is None where money, tokens or time were spent first: `stopped` says which."""
+    """`answer` is None where a limit was reached first: `stopped` says which.
+
+    `error` says why turns led to no answer: to be raised where there is nothing to hand over.
+    """
 
     answer: AnswerT | None
     spend: Spend
     stopped: Stop | None = None
+    error: RoleError | None = None
 
 
 class Session(Generic[AnswerT]):
@@ -152,11 +151,12 @@ class Session(Generic[AnswerT]):
             else:
                 await self._report_restored()
             answer = await self._reach_answer(opening)
-        except (LimitReached, RoleTurnLimit) as end:
+        except LimitReached as end:
             await self._transcript.save()
-            if isinstance(end, LimitReached):
-                return SessionEnd(None, self._meter.spend, end.stop)
-            raise
+            return SessionEnd(None, self._meter.spend, end.stop)
+        except (RoleTurnLimit, RoleInCircles, RoleNoAnswer) as error:
+            await self._transcript.save()
+            return SessionEnd(None, self._meter.spend, "turns", error)
         return SessionEnd(answer, self._meter.spend)
 
     async def _begin(self, opening: Opening) -> None:
@@ -199,7 +199,7 @@ class Session(Generic[AnswerT]):
         turns = 0
         while True:
             last = self._transcript.messages[-1]
-            if isinstance(last, AssistantMessage) and last.stop_reason != "pause_turn":
+            if isinstance(last, AssistantMessage):
                 answer = await self._respond(last)
                 if answer is not None:
                     return answer
@@ -225,7 +225,9 @@ class Session(Generic[AnswerT]):
             case "tool_use":
                 await self._run_tools(reply)
             case "max_tokens":
-                await self._ask_to_continue(reply)
+                await self._ask_to_continue(reply, _GO_ON, _CUT_CALL)
+            case "pause_turn":  # sent back alone it is a prefill, where no tool is the server's
+                await self._ask_to_continue(reply, "Go on.", _STRAY_CALL)
             case _:
                 return await self._read_answer(reply)
         return None
@@ -242,14 +244,13 @@ class Session(Generic[AnswerT]):
                 message.content.append(_text(note))
         await self._append(message)
 
-    async def _ask_to_continue(self, reply: AssistantMessage) -> None:
+    async def _ask_to_continue(self, reply: AssistantMessage, text: str, call: str) -> None:
         if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
             raise RoleNoAnswer(
                 f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
                 "Split the request.",
             )
-        results = _answer_unrun(reply, _CUT_CALL)
-        await self._say("go_on", results or [_text(_GO_ON)])
+        await self._say_to(reply, "go_on", text, call)
 
     async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
         try:
@@ -259,15 +260,13 @@ class Session(Generic[AnswerT]):
                 raise RoleNoAnswer(
                     f"The {self._task.role}'s answer does not fit its form: {invalid}."
                 ) from invalid
-            results = _answer_unrun(reply, _STRAY_CALL)
-            await self._say(
-                "ask_again", [*results, _text(self._spec.answer_schema.retry_prompt(invalid))]
-            )
+            prompt = self._spec.answer_schema.retry_prompt(invalid)
+            await self._say_to(reply, "ask_again", prompt)
             return None
         problem = self._spec.answer_schema.self_check(answer)
         if not problem or self._has_said("doubt"):
             return answer if await self._tree_is_kept(reply) else None
-        await self._say("doubt", [*_answer_unrun(reply, _STRAY_CALL), _text(problem)])
+        await self._say_to(reply, "doubt", problem)
         return None
 
     async def _report_restored(self) -> None:
@@ -282,20 +281,27 @@ class Session(Generic[AnswerT]):
             return True
         await self._tree.take()
         if notices := self._tree.notices():
-            await self._say(
-                "restored", [*_answer_unrun(reply, _STRAY_CALL), _text(notices + _RESTORED)]
-            )
+            await self._say_to(reply, "restored", notices + _RESTORED)
             return False
         left = self._tree.left_behind()
         if left and not self._has_said("left_behind"):
-            text = _LEFT_BEHIND.format(left=left)
-            await self._say("left_behind", [*_answer_unrun(reply, _STRAY_CALL), _text(text)])
+            await self._say_to(reply, "left_behind", _LEFT_BEHIND.format(left=left))
             return False
         return True
 
     def _has_said(self, purpose: Purpose) -> bool:
         said = (m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage))
         return purpose in said
+
+    async def _say_to(
+        self, reply: AssistantMessage, purpose: Purpose, text: str, call: str = _STRAY_CALL
+    ) -> None:
+        """Answer a reply; `call` is what each call in it is told, as none was run."""
+        results: list[Block] = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": call, "is_error": True}
+            for block in reply.tool_calls
+        ]
+        await self._say(purpose, [*results, _text(text)])
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))
@@ -336,14 +342,6 @@ def _refusal(reply: AssistantMessage) -> ClaudeRefused:
         f"Claude refused to go on ({category}). {explanation}".strip()[:500],
         "Word the request otherwise, or use another model.",
     )
-
-
-def _answer_unrun(reply: AssistantMessage, text: str) -> list[Block]:
-    """Results for calls that were not run."""
-    return [
-        {"type": "tool_result", "tool_use_id": call["id"], "content": text, "is_error": True}
-        for call in reply.tool_calls
-    ]
 
 
 def _text(text: str) -> Block:

@@ -12,6 +12,9 @@ from roles.conversation.transcript import AssistantMessage, CallRecord, UserMess
 from roles.tools.toolbox import Toolbox, ToolResult
 
 _AT_ONCE = 8
+_MAX_CALLS = 100
+_TOO_MANY = f"Not run: a reply may call at most {_MAX_CALLS} tools. Call this one again."
+_TOO_LATE = "Not run: the time of the run is spent."
 
 
 class ToolCalls:
@@ -28,7 +31,7 @@ class ToolCalls:
         blocks: list[Block] = []
         records: list[CallRecord] = []
         for batch in self._batches(reply.tool_calls):
-            calls = [self._run_one(call, f"{key}.call{number}") for number, call in batch]
+            calls = [self._run_one(call, number, f"{key}.call{number}") for number, call in batch]
             for (_, call), (result, record) in zip(batch, await _gather(calls), strict=True):
                 content = seen.refer_or_keep(call, result.content, record)
                 blocks.append(_block(call, content, is_error=result.is_error))
@@ -68,10 +71,16 @@ class ToolCalls:
         if batch:
             yield batch
 
-    async def _run_one(self, call: Block, key: str) -> tuple[ToolResult, CallRecord]:
+    async def _run_one(self, call: Block, number: int, key: str) -> tuple[ToolResult, CallRecord]:
+        """Run a call, or say why it is not begun."""
         self._emit_started(call, key)
         began = time.monotonic()
-        result = await self._toolbox.call(call, self._deadline.left_s)
+        if number >= _MAX_CALLS:
+            result = ToolResult(_TOO_MANY, is_error=True)
+        elif not (left_s := self._deadline.left_s):
+            result = ToolResult(_TOO_LATE, is_error=True)
+        else:
+            result = await self._toolbox.call(call, left_s)
         record = CallRecord(
             ok=result.ok,
             exit_code=result.exit_code,

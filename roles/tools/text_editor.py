@@ -1,5 +1,6 @@
 """Anthropic's text editor tool on the files of a sandbox."""
 
+import asyncio
 import posixpath
 import shlex
 from typing import Annotated, Any, Final, Literal
@@ -12,6 +13,8 @@ from roles.tools.toolbox import MAX_OUTPUT, ToolResult
 from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
+_MAX_PLACES: Final = 20
+"""Occurrences that a refused edit lists."""
 
 
 class _View(BaseModel):
@@ -83,14 +86,15 @@ class EditorTool:
             case _Create():
                 await self._sandbox.write(path, asked.file_text.encode())
                 return f"Wrote {asked.path}."
-            case _Replace():
-                return await self._replace(asked, path)
-            case _Insert():
-                return await self._insert(asked, path)
+            case _:
+                data = await self._sandbox.read(path)
+                new, done = await asyncio.to_thread(_edit, asked, data)
+                await self._sandbox.write(path, new)
+                return done
 
     async def _view(self, asked: _View, path: str, time_left_s: float) -> str:
         try:
-            file = await self._read(path)
+            data = await self._sandbox.read(path)
         except TreeRestored:
             raise
         except FileAccessError as refused:
@@ -102,14 +106,7 @@ class EditorTool:
                     f"{asked.path} is a folder: view it without view_range."
                 ) from refused
             return listed
-        first, last = asked.view_range or (1, -1)
-        count = len(file.lines)
-        last = count if last == -1 else min(last, count)
-        if not 1 <= first <= max(last, 1):
-            raise _InvalidCall(
-                f"view_range must lie within 1 and {count}, the lines of {asked.path}."
-            )
-        return file.numbered(first, last, MAX_OUTPUT) or "[the file is empty]"
+        return await asyncio.to_thread(_show, asked, data)
 
     async def _list(self, path: str, time_left_s: float) -> str | None:
         """A folder's entries two levels deep; None where it is no folder."""
@@ -127,34 +124,48 @@ class EditorTool:
             return None
         return result.text.rstrip("\n") or "[the folder is empty]"
 
-    async def _replace(self, asked: _Replace, path: str) -> str:
-        file = await self._read(path)
-        lines_found = file.find_lines(asked.old_str)
-        if not lines_found:
-            raise _InvalidCall(
-                f"old_str was not found in {asked.path}. View the file and copy it exactly."
-            )
-        if len(lines_found) > 1:
-            lines = ", ".join(str(line) for line in lines_found[:20])
-            raise _InvalidCall(
-                f"old_str was found {len(lines_found)} times in {asked.path} (lines {lines}). "
-                "Give more of the text around it, so that it is there once."
-            )
-        await self._sandbox.write(path, file.with_replaced(asked.old_str, asked.new_str).encode())
-        return f"Replaced in {asked.path} at line {lines_found[0]}."
 
-    async def _insert(self, asked: _Insert, path: str) -> str:
-        file = await self._read(path)
-        if asked.insert_line > len(file.lines):
-            raise _InvalidCall(
-                f"insert_line must be at most {len(file.lines)}, the lines of {asked.path}."
-            )
-        new = file.with_inserted(asked.insert_line, asked.insert_text)
-        await self._sandbox.write(path, new.encode())
-        return f"Inserted into {asked.path} after line {asked.insert_line}."
+def _show(asked: _View, data: bytes) -> str:
+    file = TextFile.decode(asked.path, data)
+    first, last = asked.view_range or (1, -1)
+    count = len(file.lines)
+    last = count if last == -1 else min(last, count)
+    if not 1 <= first <= max(last, 1):
+        raise _InvalidCall(f"view_range must lie within 1 and {count}, the lines of {asked.path}.")
+    return file.numbered(first, last, MAX_OUTPUT) or "[the file is empty]"
 
-    async def _read(self, path: str) -> TextFile:
-        return TextFile.decode(path, await self._sandbox.read(path))
+
+def _edit(asked: _Replace | _Insert, data: bytes) -> tuple[bytes, str]:
+    """The file's new bytes, and what is said of them."""
+    file = TextFile.decode(asked.path, data)
+    new, done = _replace(asked, file) if isinstance(asked, _Replace) else _insert(asked, file)
+    return new.encode(), done
+
+
+def _replace(asked: _Replace, file: TextFile) -> tuple[TextFile, str]:
+    lines = file.find_lines(asked.old_str, _MAX_PLACES + 1)
+    if not lines:
+        raise _InvalidCall(
+            f"old_str was not found in {asked.path}. View the file and copy it exactly."
+        )
+    if len(lines) > 1:
+        shown = ", ".join(map(str, lines[:_MAX_PLACES]))
+        times = len(lines) if len(lines) <= _MAX_PLACES else f"more than {_MAX_PLACES}"
+        raise _InvalidCall(
+            f"old_str was found {times} times in {asked.path} (lines {shown}). "
+            "Give more of the text around it, so that it is there once."
+        )
+    new = file.with_replaced(asked.old_str, asked.new_str)
+    return new, f"Replaced in {asked.path} at line {lines[0]}."
+
+
+def _insert(asked: _Insert, file: TextFile) -> tuple[TextFile, str]:
+    if asked.insert_line > len(file.lines):
+        raise _InvalidCall(
+            f"insert_line must be at most {len(file.lines)}, the lines of {asked.path}."
+        )
+    new = file.with_inserted(asked.insert_line, asked.insert_text)
+    return new, f"Inserted into {asked.path} after line {asked.insert_line}."
 
 
 def _resolve(path: str) -> str:

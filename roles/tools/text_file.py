@@ -34,13 +34,14 @@ class TextFile:
         lines = self.text.split("\n")
         return lines[:-1] if lines[-1] == "" else lines
 
-    def find_lines(self, part: str) -> list[int]:
-        """Numbers of the lines at which `part` begins, overlapping ones too."""
+    def find_lines(self, part: str, most: int) -> list[int]:
+        """Numbers of the lines at which `part` begins, overlapping ones too, up to `most`."""
         part = self._normal(part)
-        found, at = [], self.text.find(part)
-        while at != -1:
-            found.append(self.text.count("\n", 0, at) + 1)
-            at = self.text.find(part, at + 1)
+        found, line, seen, at = list[int](), 1, 0, self.text.find(part)
+        while at != -1 and len(found) < most:
+            line += self.text.count("\n", seen, at)
+            found.append(line)
+            seen, at = at, self.text.find(part, at + 1)
         return found
 
     def with_replaced(self, old: str, new: str) -> Self:

@@ -339,6 +339,28 @@ async def test_a_stopped_review_is_published_as_a_draft() -> None:
     assert "The change was not reviewed." in script.published[0].remaining
 
 
+@pytest.mark.parametrize(
+    ("script", "node"),
+    [(Script(changes=["turns"]), "code"), (Script(reviews=["turns", APPROVED]), "review")],
+)
+async def test_a_role_that_came_to_no_answer_leaves_a_draft_and_is_called_again(
+    script: Script, node: str
+) -> None:
+    driven = Driven(script)
+    state = await driven.run()
+    assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "turns_exhausted")
+    assert driven.nodes[-2:] == ["validate" if node == "code" else "review", "publish"]
+    assert script.published[0].draft
+    assert f"no answer within its turns in `{node}`" in script.published[0].remaining[0]
+    script.changes = ["whole"]
+    driven.nodes.clear()
+    state = await driven.resume(Limits())
+    assert driven.nodes[0] == node
+    assert state["outcome"].status == "succeeded"
+    again = [task.step for task in script.tasks if task.step == script.tasks[-1].step]
+    assert len(again) == 2 if node == "review" else len(again) == 1
+
+
 async def test_an_error_is_kept_with_its_node_and_resumed_there() -> None:
     script = Script(publish_error=PushRejected("refused", "do this"))
     driven = Driven(script)

@@ -32,6 +32,7 @@ _AT_A_NODE: Final = frozenset(
 )
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
+    "turns_exhausted": "a role came to no answer within its turns",
     "not_validated": "no check that ran can vouch for the change",
     "checks_stopped": "the main check was stopped before it ended",
     "base_conflict": "the base branch moved on, and the change conflicts with it",

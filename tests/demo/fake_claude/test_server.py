@@ -215,13 +215,13 @@ async def test_good_conversations(client: Client) -> None:
     assert await client.refusal(messages=conversation, tools=[BASH]) == ""
 
 
-async def test_pause_may_come_back() -> None:
+async def test_a_pause_without_tools_of_the_server_is_a_prefill() -> None:
     async def reply(_: dict[str, Any]) -> ScriptedReply:
         return ScriptedReply((text("Wait."),), stop_reason="pause_turn")
 
     async with MessagesServer(reply) as server, httpx.AsyncClient() as http:
         client = Client(server, http)
+        await client.post(REQUEST)
         messages = [HELLO, said(text("Wait."))]
         assert "prefill" in await client.refusal(messages=messages)
-        await client.post(REQUEST)
-        assert await client.refusal(messages=messages) == ""
+        assert await client.refusal(messages=[*messages, told(text("Go on."))]) == ""

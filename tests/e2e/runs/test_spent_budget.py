@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.standins.claude import HttpError
+from tests.standins.claude import HttpError, says
 from tests.support.whole_runs.claude_script import (
     MORNING,
     approve,
@@ -70,6 +70,32 @@ async def test_budget_spent_before_there_is_a_change(world: World) -> None:
     assert run.end["status"] == "succeeded"
     assert turns(world.cast.asked(run.prompt, "planner")) == [0, 1]
     check_paid_once(run)
+
+
+async def test_a_light_review_without_an_end_leaves_the_validated_change(world: World) -> None:
+    repo = await world.host()
+    script = small_change(reviewer=[shell(f"ls {number}") for number in range(10)])
+    run = await world.run("Greet without a verdict.", repo, script)
+    assert (run.end["status"], run.nodes[-2]) == ("incomplete", ("review", "stopped"))
+    view = await run.view()
+    assert (view["status"], view["reason"]) == ("incomplete", "turns_exhausted")
+    assert repo.pull.draft
+    assert "no answer within its turns in `review`" in repo.pull.body
+    assert "Good morning" in repo.diff(repo.pull.head)
+
+    await world.resume(run, {"reviewer": [approve()]})
+    assert (run.end["status"], repo.pull.draft) == ("succeeded", False)
+    assert turns(world.cast.asked(run.prompt, "reviewer")) == [*range(11)]
+    check_paid_once(run)
+
+
+async def test_a_planner_without_an_answer_has_nothing_to_leave(world: World) -> None:
+    repo = await world.host()
+    run = await world.run(
+        "Greet without a plan.", repo, {"planner": [says("Soon."), says("Well.")]}
+    )
+    assert (run.end["status"], run.error) == ("failed", "role_no_answer")
+    assert repo.pulls == []
 
 
 async def test_tokens_spent_where_money_is_not() -> None:

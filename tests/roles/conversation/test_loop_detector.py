@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.fake_claude.server import Answer
-from graph.errors import RoleInCircles
+from graph.errors import RoleInCircles, RoleTurnLimit
 from roles.conversation.session import RoleSpec
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import (
@@ -14,6 +14,7 @@ from tests.support.roles.role_bench import (
     Bench,
     Ears,
     Serve,
+    ended_by,
 )
 
 CHANGING = RoleSpec(
@@ -28,8 +29,7 @@ def last_said(request: dict[str, object]) -> str:
 
 async def test_same_call_is_noticed_then_ended(serve: Serve, bench: Bench) -> None:
     async with serve(*[calls("cat calc.py") for _ in range(9)]) as (server, claude):
-        with pytest.raises(RoleInCircles, match="6 times in a row"):
-            await bench.run(claude)
+        ended_by(await bench.run(claude), RoleInCircles, "6 times in a row")
     assert len(server.requests) == 6
     assert [bool(last_said(request)) for request in server.requests[1:]] == [
         False, False, True, True, True,
@@ -42,8 +42,7 @@ async def test_longer_circles(serve: Serve, bench: Bench, circle: list[str]) -> 
     turns: list[Answer] = [calls(command) for _ in range(9) for command in circle]
     spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=100)
     async with serve(*turns) as (server, claude):
-        with pytest.raises(RoleInCircles):
-            await bench.run(claude, spec=spec)
+        ended_by(await bench.run(claude, spec=spec), RoleInCircles)
     assert len(server.requests) == 6 * len(circle)
     assert "3 times in a row" in last_said(server.requests[3 * len(circle)])
 
@@ -57,8 +56,7 @@ async def test_other_results_are_no_circle(serve: Serve, bench: Bench) -> None:
 async def test_ended_role_begins_anew(serve: Serve, bench: Bench) -> None:
     circle = [calls("cat calc.py") for _ in range(6)]
     async with serve(*circle, calls("ls"), DONE) as (server, claude):
-        with pytest.raises(RoleInCircles):
-            await bench.run(claude, spec=CHANGING)
+        ended_by(await bench.run(claude, spec=CHANGING), RoleInCircles)
         bench.ears = Ears()
         end = await bench.run(claude, spec=CHANGING)
     first = server.requests[6]["messages"]
@@ -91,8 +89,7 @@ def steps(count: int) -> list[Answer]:
 async def test_tree_that_stays_the_same(serve: Serve, bench: Bench) -> None:
     tree = Tree(*["one"] * 4)
     async with serve(*steps(90)) as (server, claude):
-        with pytest.raises(RoleInCircles, match="in 60 turns"):
-            await bench.run(claude, spec=CHANGING, tree=tree)
+        ended_by(await bench.run(claude, spec=CHANGING, tree=tree), RoleInCircles, "in 60 turns")
     assert len(server.requests) == 80
     assert tree.looks == 4
     told = [number for number, request in enumerate(server.requests[1:], 1) if last_said(request)]
@@ -120,8 +117,6 @@ async def test_looks_are_remembered(serve: Serve, bench: Bench) -> None:
         system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=45, changes=True
     )
     async with serve(*steps(90)) as (server, claude):
-        with pytest.raises(Exception, match="all its 45 turns"):
-            await bench.run(claude, spec=spec, tree=tree)
-        with pytest.raises(RoleInCircles):
-            await bench.run(claude, spec=spec, tree=tree)
+        ended_by(await bench.run(claude, spec=spec, tree=tree), RoleTurnLimit, "all its 45 turns")
+        ended_by(await bench.run(claude, spec=spec, tree=tree), RoleInCircles)
     assert len(server.requests) == 80

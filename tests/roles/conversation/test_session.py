@@ -9,6 +9,7 @@ import pytest
 
 from graph.errors import (
     ClaudeRefused,
+    ClaudeUnauthorized,
     ContextExceeded,
     PriceUnknown,
     RoleNoAnswer,
@@ -20,6 +21,7 @@ from roles.claude.prices import cost_usd
 from roles.conversation.session import RoleSpec
 from tests.standins.claude import (
     HalfToolInput,
+    HttpError,
     ScriptedReply,
     Silence,
     calls,
@@ -37,6 +39,7 @@ from tests.support.roles.role_bench import (
     Bench,
     Serve,
     Verdict,
+    ended_by,
     make_task,
     results,
     think_and,
@@ -166,8 +169,7 @@ async def test_thinking_that_was_cut_off_is_not_sent_back(serve: Serve, bench: B
 async def test_max_tokens_is_bounded(serve: Serve, bench: Bench) -> None:
     cut = says("More", stop_reason="max_tokens")
     async with serve(*[cut] * 9) as (server, claude):
-        with pytest.raises(RoleNoAnswer):
-            await bench.run(claude)
+        ended_by(await bench.run(claude), RoleNoAnswer)
     assert len(server.requests) == 4
 
 
@@ -187,10 +189,27 @@ async def test_refusal_without_details(serve: Serve, bench: Bench) -> None:
             await bench.run(claude)
 
 
-async def test_pause_is_sent_back(serve: Serve, bench: Bench) -> None:
-    async with serve(says("Wait.", stop_reason="pause_turn"), DONE) as (server, claude):
+async def test_a_pause_is_answered(serve: Serve, bench: Bench) -> None:
+    """A pause that is sent back as it is would be refused for ever, as there is no server tool."""
+    paused = [
+        says("Wait.", stop_reason="pause_turn"),
+        ScriptedReply((tool_use("bash", {"command": "touch made"}),), stop_reason="pause_turn"),
+    ]
+    async with serve(*paused, DONE) as (server, claude):
         assert (await bench.run(claude)).answer
-    assert server.requests[1]["messages"][-1] == {"role": "assistant", "content": [text("Wait.")]}
+    first, second = (request["messages"][-1] for request in server.requests[1:])
+    assert first == {"role": "user", "content": [text("Go on.")]}
+    assert second["content"][0]["is_error"]
+    assert not (tree(bench) / "made").exists()
+
+
+async def test_a_conversation_that_ended_in_a_pause_goes_on(serve: Serve, bench: Bench) -> None:
+    async with serve(says("Wait.", stop_reason="pause_turn"), HttpError(401)) as (_, claude):
+        with pytest.raises(ClaudeUnauthorized):
+            await bench.run(claude)
+    async with serve(DONE) as (server, claude):
+        assert (await bench.run(claude)).answer
+    assert [message["role"] for message in server.requests[0]["messages"]][-1] == "user"
 
 
 async def test_full_window(serve: Serve, bench: Bench) -> None:
@@ -222,8 +241,7 @@ async def test_misfit_is_asked_again_once(
 
 async def test_second_misfit_is_no_answer(serve: Serve, bench: Bench) -> None:
     async with serve(says("Good."), says("Really.")) as (_, claude):
-        with pytest.raises(RoleNoAnswer):
-            await bench.run(claude)
+        ended_by(await bench.run(claude), RoleNoAnswer)
 
 
 async def test_answer_in_a_code_fence(serve: Serve, bench: Bench) -> None:
@@ -236,8 +254,7 @@ async def test_answer_in_a_code_fence(serve: Serve, bench: Bench) -> None:
 async def test_turn_limit(serve: Serve, bench: Bench) -> None:
     spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=3)
     async with serve(*[calls("ls") for _ in range(9)]) as (server, claude):
-        with pytest.raises(RoleTurnLimit):
-            await bench.run(claude, spec=spec)
+        ended_by(await bench.run(claude, spec=spec), RoleTurnLimit)
     assert len(server.requests) == 3
 
 

@@ -1,18 +1,21 @@
 """The tool calls of one reply: in order or side by side, and what is told of wrong ones."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graph.errors import RoleSuperseded
+from graph.values import Base
 from tests.standins.claude import ScriptedReply, calls, tool_use
 from tests.standins.directory_sandbox import DirectorySandbox
 from tests.support.roles.role_bench import (
     DONE,
     Bench,
     Serve,
+    make_task,
     results,
 )
 
@@ -89,3 +92,34 @@ async def test_exit_code_is_told(serve: Serve, bench: Bench) -> None:
     assert "is_error" not in results(server)[0]
     finished = bench.ears.of("tool.finished")[0]
     assert (finished["ok"], finished["exitCode"]) == (False, 3)
+
+
+async def test_after_the_deadline_no_call_starts(serve: Serve, bench: Bench, base: Base) -> None:
+    """The first call of many outlasts the role's time."""
+
+    class OutlastsTheRole(DirectorySandbox):
+        async def run(self, command: str, **options: Any) -> Any:
+            await asyncio.sleep(max(0.0, task.budget.deadline - time.time()))
+            return await super().run(command, **options)
+
+    task = make_task(base, seconds=3)
+    bench.sandbox = outlasting = OutlastsTheRole(tree(bench), tree(bench))
+    many = [f"echo {number} >> made" for number in range(50)]
+    async with serve(calls(*many), DONE) as (server, claude):
+        end = await bench.run(claude, task=task)
+    assert (end.answer, end.stopped) == (None, "time")
+    assert len(outlasting.commands) <= 1
+    assert len(server.requests) == 1
+    finished = bench.ears.of("tool.finished")
+    assert len(finished) == 50
+    assert "time of the run is spent" in finished[-1]["output"]
+
+
+async def test_calls_of_a_reply_are_bounded(serve: Serve, bench: Bench) -> None:
+    many = [f"echo {number} > made" for number in range(103)]
+    async with serve(calls(*many), DONE) as (server, claude):
+        assert (await bench.run(claude)).answer
+    told = results(server)
+    assert [result.get("is_error", False) for result in told] == [False] * 100 + [True] * 3
+    assert "at most 100 tools" in told[-1]["content"]
+    assert (tree(bench) / "made").read_text() == "99\n"

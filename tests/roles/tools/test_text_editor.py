@@ -1,11 +1,13 @@
 """Anthropic's text editor tool on the files of a sandbox."""
 
+import sys
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from roles.tools.text_editor import EditorTool
+from roles.tools.text_file import TextFile
 from roles.tools.toolbox import ToolResult
 from tests.standins.directory_sandbox import DirectorySandbox
 
@@ -126,6 +128,42 @@ async def test_replace_needs_exactly_one_place(editor: Editor) -> None:
     assert none.is_error
     assert overlapping.is_error
     assert (editor.root / "aaa").read_text() == "aaa\nb\na\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "old"),
+    [
+        ("}\n" * 500_000, "}"),
+        ("a" * 1_000_000, "a" * 400_000),
+        ("\n" * 1_000_000, "\n"),
+        ("ab" * 400_000 + "\n", "ba"),
+    ],
+    ids=lambda value: value[:3],
+)
+def test_looking_for_a_place_is_linear(text: str, old: str) -> None:
+    """In steps of the interpreter, as its clock would be that of a busy machine."""
+    steps = 0
+
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    file = TextFile(text)
+    sys.setprofile(count)
+    try:
+        lines = file.find_lines(old, 21)
+    finally:
+        sys.setprofile(None)
+    assert len(lines) == 21
+    assert steps < 500
+
+
+async def test_many_places_are_not_all_told(editor: Editor) -> None:
+    (editor.root / "many.txt").write_text("}\n" * 100_000)
+    result = await editor("str_replace", "many.txt", old_str="}", new_str="x")
+    assert result.is_error
+    assert "found more than 20 times" in result.content
+    assert "20)" in result.content
 
 
 async def test_line_ends_and_bytes_are_kept(editor: Editor) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from graph.environment import Environment, LeftOut, environment_of
 from graph.events import Emit, RoleText, unheard
@@ -120,7 +120,7 @@ class _Planner:
         self.script.tasks.append(task)
         emit(RoleText(role="planner", text="I look"))
         answer = take(self.script.plans)
-        if answer == "budget" or answer == "time":
+        if answer == "budget" or answer == "time" or answer == "turns":
             return PlannerResult(plan=None, spend=SPEND, stopped=answer)
         return PlannerResult(plan=answer, reason="" if answer else "it is so", spend=SPEND)
 
@@ -133,9 +133,8 @@ class _Changer:
         self.script.tasks.append(task)
         emit(RoleText(role=task.role, text="I change"))
         answer = take(self.script.changes)
-        stopped: Stop | None = (
-            "budget" if answer == "budget" else "time" if answer == "time" else None
-        )
+        stops: dict[object, Stop] = {stop: stop for stop in get_args(Stop)}
+        stopped = stops.get(answer)
         ref = ChangeRef(step=task.step, role=task.role, digest=f"sha256:{answer}-{task.step}")
         return ChangeResult(
             change=ref if answer else None,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from demo.fake_claude.server import MessagesServer
 from graph import RetryPolicy
+from graph.errors import RoleError
 from graph.events import Event
 from graph.files.run_folder import RunFolder
 from graph.spending import Budget, Spend
@@ -150,3 +151,10 @@ class Bench:
             tree=TreeView(digest=tree, notices=lambda: "") if tree else view,
         )
         return await session.run(say)
+
+
+def ended_by(end: SessionEnd[Any], kind: type[RoleError], words: str = "") -> None:
+    """Check that a conversation came to no answer within its turns, and why."""
+    assert (end.answer, end.stopped) == (None, "turns")
+    assert isinstance(end.error, kind)
+    assert words in end.error.message
