@@ -9,6 +9,9 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 OWN_PROGRAMS: Final = f"{HOME}/.local/bin"
 """Last on the `PATH`: where set-up installs programs."""
 
+OWN_TOOLS: Final = "/own-tools"
+"""Where the programs are that every sandbox has of us."""
+
 VARIABLES: Final[Mapping[str, str]] = {
     "HOME": HOME,
     "USER": "agent",
@@ -23,4 +26,4 @@ VARIABLES: Final[Mapping[str, str]] = {
 def with_tools(path: str, tool_paths: Sequence[Path]) -> dict[str, str]:
     """The variables on this machine; `path` is what the system's own programs are found on."""
     tools = [folder for tools in tool_paths for folder in (tools / "bin", tools) if folder.is_dir()]
-    return {**VARIABLES, "PATH": ":".join([*map(str, tools), path, OWN_PROGRAMS])}
+    return {**VARIABLES, "PATH": ":".join([*map(str, tools), OWN_TOOLS, path, OWN_PROGRAMS])}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Limits
 from sandbox.egress.forwarder import PROXY_FOLDER, Outlet
-from sandbox.tree.environment import HOME, SYSTEM_PATH, with_tools
+from sandbox.tree.environment import HOME, OWN_TOOLS, SYSTEM_PATH, with_tools
 
 UID = "1000"
 RLIMITS = "/etc/rlimits.sh"
@@ -69,6 +69,7 @@ def command_line(
     limits: Limits,
     tool_paths: Sequence[Path],
     outlet: Outlet | None = None,
+    uv: Path | None = None,
 ) -> CommandLine:
     """Everything but what differs from start to start; only set-up has an `outlet`."""
     before = [*bwrap, *_NAMESPACES.split(), "--unshare-cgroup-try", *_CONFINED.split()]
@@ -77,8 +78,9 @@ def command_line(
     variables["BASH_ENV"] = RLIMITS
     for name, value in variables.items():
         before += ["--setenv", name, value]
+    own = ("--ro-bind", str(uv), f"{OWN_TOOLS}/uv") if uv else ()
     way_out = ("--ro-bind", str(outlet.folder), PROXY_FOLDER) if outlet else ()
-    after = (*_system(limits), *way_out, *_tree(tree, base_objects, tool_paths))
+    after = (*_system(limits), *own, *way_out, *_tree(tree, base_objects, tool_paths))
     return CommandLine(tuple(before), after)
 
 

@@ -29,6 +29,7 @@ from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.backends.bubblewrap.tree_disk import PLACE, Disks
 from sandbox.host import cgroup
 from sandbox.host.orphans import end_orphans
+from sandbox.host.own_tools import provide_uv
 from sandbox.host.run_users import command_uid
 from sandbox.host.seccomp_tables import compile_filter
 from sandbox.tree.environment import SYSTEM_PATH
@@ -113,6 +114,7 @@ class Bubblewrap(LocalBackend):
             self.limits,
             self.tool_paths,
             tree.outlet,
+            provide_uv(self.state),
         )
         return BubblewrapSandbox(
             line,

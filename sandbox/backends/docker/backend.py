@@ -22,7 +22,9 @@ from sandbox.backends.docker.seccomp_profile import profile_file
 from sandbox.core.shell_command import NOTHING
 from sandbox.egress.forwarder import FILES
 from sandbox.host.orphans import is_gone, process_name
+from sandbox.host.own_tools import provide_uv
 from sandbox.host.run_users import command_uid
+from sandbox.tree.environment import OWN_TOOLS
 
 LABEL = "coding-agent.service"
 """On every container: the service that made it."""
@@ -75,7 +77,11 @@ class Docker(LocalBackend):
             user=user,
             label=f"{LABEL}={process_name(os.getpid())}",
             limits=self.limits,
-            binds=[*tree_binds(tree.folder, tree.base_objects), *self._accounts(user)],
+            binds=[
+                *tree_binds(tree.folder, tree.base_objects),
+                *self._accounts(user),
+                *self._own_tools(),
+            ],
             tool_paths=self.tool_paths,
             calls=profile_file(self.state),
             outlet=tree.outlet,
@@ -128,6 +134,10 @@ class Docker(LocalBackend):
         pairs = [entry.partition("=") for entry in (found.get("Config") or {}).get("Env") or ()]
         paths = [value for name, _, value in pairs if name == "PATH"]
         return found["Id"], paths[-1] if paths else SYSTEM_PATH
+
+    def _own_tools(self) -> list[Bind]:
+        uv = provide_uv(self.state)
+        return [Bind(uv, f"{OWN_TOOLS}/uv")] if uv else []
 
     def _accounts(self, user: tuple[int, int]) -> list[Bind]:
         """An account for the container's user, whom the image does not know."""

@@ -24,6 +24,7 @@ from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.container.wire import USER
 from sandbox.backends.modal.errors import map_error, mapped_errors
 from sandbox.backends.modal.sandbox import ModalSandbox
+from sandbox.host.own_tools import uv_version
 
 TAG_STATE, TAG_CREATED = "coding-agent", "made"
 """Tags of every Sandbox of ours: how far the tree in it is made, and when that was begun."""
@@ -182,6 +183,7 @@ def toolchain(name: str) -> modal.Image:
     return (
         modal.Image.from_registry(name, add_python=python)
         .apt_install("git", "ripgrep")
+        .pip_install(f"uv=={uv_version()}")
         .run_commands(f"id -u agent || useradd --uid {USER} --create-home --shell /bin/bash agent")
     )
 

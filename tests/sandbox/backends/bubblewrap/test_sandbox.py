@@ -16,6 +16,7 @@ from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.protocol import Limits
+from sandbox.host.own_tools import reachable, uv_version
 from tests.support.needed_programs import needs
 from tests.support.sandbox.local_tree import AS_ROOT, make_backend, open_tree
 
@@ -184,6 +185,27 @@ async def test_tools_are_there_and_come_first(data_dir: Path, tools: Path) -> No
     sandbox = open_tree(with_tools(data_dir, tools), data_dir / "tree")
     assert await said(sandbox, "hello; deep; ls") == "hello\nbin/deep\nbin/ls"
     assert (await sandbox.run(f"touch {tools}/new")).exit_code == 1
+
+
+async def test_uv_is_there_before_the_systems_own_programs(data_dir: Path) -> None:
+    sandbox = open_tree(with_tools(data_dir), data_dir / "tree")
+    assert await said(sandbox, "command -v uv") == "/own-tools/uv"
+    assert (await said(sandbox, "uv --version")).startswith(f"uv {uv_version()}")
+    assert (await sandbox.run("echo x >> /own-tools/uv")).exit_code == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's commands run as root's alone")
+def test_a_program_that_the_sandboxs_user_cannot_get_to_is_copied(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"#!/bin/sh\n")
+    program.chmod(0o755)
+    tmp_path.chmod(0o700)
+    copy = reachable(program, data_dir / "copy")
+    assert copy == data_dir / "copy"
+    assert (copy.read_bytes(), copy.stat().st_mode & 0o777) == (b"#!/bin/sh\n", 0o755)
+    assert reachable(Path("/bin/bash"), data_dir / "other") == Path("/bin/bash")
 
 
 @pytest.mark.parametrize(

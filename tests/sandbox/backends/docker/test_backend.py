@@ -193,7 +193,7 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
     assert (host["NanoCpus"], host["IpcMode"]) == (2 * 10**9, "private")
     assert {mount["Target"]: mount.get("ReadOnly", False) for mount in host["Mounts"]} == {
         **dict.fromkeys(("/workspace", "/home/agent", "/tmp"), False),
-        **dict.fromkeys(("/etc/passwd", "/etc/group"), True),
+        **dict.fromkeys(("/etc/passwd", "/etc/group", "/own-tools/uv"), True),
     }
     assert asked["Entrypoint"] == ["timeout"]
     assert asked["Cmd"][:2] == [
