@@ -6,7 +6,7 @@ leaves tests out, or a module that is loaded in place of the runner's own.
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import Final
@@ -78,17 +78,38 @@ async def restore_base_tests(
 ) -> None:
     """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
     steering = _Steering.of(checks)
+    await _restore(
+        *(sandbox, base, files),
+        old=lambda path: is_test(path) or steering.includes(path),
+        new=lambda path: is_test(path) or steering.includes(path, new=True),
+    )
+
+
+async def restore_base_sources(sandbox: Sandbox, base: Base, files: Sequence[FileDiff]) -> None:
+    """Put back all but tests, and take away what the base has not of it. Raises NotRestored."""
+    await _restore(sandbox, base, files, old=_is_no_test, new=_is_no_test)
+
+
+def _is_no_test(path: str) -> bool:
+    return not is_test(path)
+
+
+async def _restore(
+    sandbox: Sandbox,
+    base: Base,
+    files: Sequence[FileDiff],
+    *,
+    old: Callable[[str], bool],
+    new: Callable[[str], bool],
+) -> None:
+    """Put back the `old` paths, and take away the `new` ones that the change made."""
     folder = f"/tmp/.base-{secrets.token_hex(8)}"  # noqa: S108 - the sandbox's own
     head = _head(folder, base)
     changed = await _run(sandbox, f"{head}git diff-files --name-only -z")
     paths = [path for path in changed.split(b"\0") if path]
     names = [(path, path.decode(errors="replace")) for path in paths]
-    back = [path for path, name in names if is_test(name) or steering.includes(name)]
-    gone = [
-        file.path.encode()
-        for file in files
-        if file.status in _NEW and (is_test(file.path) or steering.includes(file.path, new=True))
-    ]
+    back = [path for path, name in names if old(name)]
+    gone = [file.path.encode() for file in files if file.status in _NEW and new(file.path)]
     # First away, then back: a folder may be where the base has a file.
     await _run(sandbox, "xargs -0 -r rm -rf --", _lines(gone))
     await _run(sandbox, f"{head}git checkout-index -q -f -z --stdin", _lines(back))

@@ -21,8 +21,10 @@ from graph import (
 )
 from graph.errors import SetupFailed
 from sandbox.checks.base_results import BaseResults
+from sandbox.checks.coverage import list_manifests, uncovered_findings
 from sandbox.checks.judge import baseline_of, outcome_of, set_up_failed, validation_of
 from sandbox.checks.parse_diff import Diff
+from sandbox.checks.proof import prove
 from sandbox.checks.tamper_findings import (
     base_test_findings,
     hint_findings,
@@ -111,17 +113,23 @@ class SandboxChecks(Checks):
         found += setup_findings(read, environment.setup)
         try:
             async with self._open(run_id, tree) as sandbox:
+                manifests = await list_manifests(sandbox, base, read)
                 found = await without_known_suppressions(found, read, sandbox)
                 outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
             validation = validation_of(outcomes)
+            found += (uncovered := uncovered_findings(read, outcomes, manifests))
+            if uncovered and validation.status == "passed":
+                validation = validation.model_copy(update={"status": "unavailable"})
             if validation.status == "passed":
                 passed = [outcome for outcome in outcomes if outcome.passed]
                 silent = [each.check for each in passed if not each.run.ran]
                 found += await silent_findings(silent, on_base, deadline)
+                asked = tuple(outcome.check for outcome in passed)
                 found += await base_test_findings(
-                    *(run_id, tree, read, tuple(outcome.check for outcome in passed)),
-                    *(self._sandboxes, on_base, deadline),
+                    run_id, tree, read, asked, self._sandboxes, on_base, deadline
                 )
+                proof = await prove(run_id, tree, read, asked, self._sandboxes, deadline)
+                validation = validation.model_copy(update={"proof": proof})
         except SetupFailed as error:
             validation = set_up_failed(cut_middle(error.message, 4000))
         finally:

@@ -80,14 +80,14 @@ def hints(files: Sequence[FileDiff]) -> Iterator[Hint]:
 
 def _removed_tests(files: Sequence[FileDiff], tests: Sequence[FileDiff]) -> Iterator[Hint]:
     """Tests that are defined in removed lines and nowhere in added ones: not moved, not edited."""
-    defined = {name for file in files for _, line in file.added for name in _names(line)}
+    defined = {name for file in files for _, line in file.added for name in defined_tests(line)}
     for file in tests:
-        for name in {name: 0 for line in file.removed for name in _names(line)}:
+        for name in {name: 0 for line in file.removed for name in defined_tests(line)}:
             if name not in defined:
                 yield Hint("test_removed", file.path, f"a test is removed or renamed: {name}")
 
 
-def _names(line: str) -> Iterator[str]:
+def defined_tests(line: str) -> Iterator[str]:
     """What a line defines as a test, by any ecosystem."""
     for definition in _DEFINITIONS:
         if match := definition.match(line):

@@ -9,9 +9,11 @@ output: none may take more than linear time on any of them.
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sandbox.ecosystems.project import Project
 
+TestEnd = Literal["passed", "failed", "not_importable"]
 Lines = Sequence[str]
 """Of a command's output, each of a bounded length."""
 Find = Callable[[Project], Iterable[str]]
@@ -139,6 +141,17 @@ class Ecosystem:
     Given are the words of the command that runs all.
     """
 
+    tell: Callable[[Sequence[str], Sequence[str], Collection[str]], str] = nothing
+    """A command that runs tests and tells how each of them ends.
+
+    Given are the words of the command that runs all, the files of tests, seen from its folder, and
+    the names of tests; without any it is all tests of the files.
+    """
+    told: Callable[[Lines], Iterable[tuple[str, TestEnd]]] = lambda _: ()
+    """What that command tells: the ids of tests, and how each ended."""
+    unloaded: str = ""
+    """A line by which it says that tests could not be loaded, or compiled."""
+
     probe: Callable[[Sequence[str]], str] = nothing
     """A command that succeeds where what these words of a command call is there."""
     not_installed: Mapping[str, int] = field(default_factory=dict)
@@ -155,6 +168,8 @@ class Ecosystem:
     install_scripts: Mark | None = None
     """Where installing runs code of the repository, too."""
 
+    sources: str = ""
+    """Files of code in its language, tests among them."""
     test_files: str = ""
     config: str = ""
     """Files that say how checks run: as in the base where a change is judged again."""

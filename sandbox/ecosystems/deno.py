@@ -51,6 +51,7 @@ DENO = Ecosystem(
     install=where("deno.lock", "deno install --frozen"),
     installs_only=only(r"deno install(?: -\S+)*"),
     install_reads=r"deno\.jsonc?|package\.json",
+    sources=r"[^/]+\.[cm]?[jt]sx?",
     test_files=r"(?:[^/]*[._])?test\.[cm]?[jt]sx?",
     config=r"deno\.jsonc?",
     test_definition=r"\s*+Deno\.test(?:\.\w++)*+\s*+\(\s*+(['\"`])(.+?)\1",

@@ -2,9 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
 
-from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, any_line, only, where
+from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, TestEnd, any_line, only, where
 from sandbox.ecosystems.project import Project
 
 _TEST = re.compile(r"\s*--- FAIL: (?P<id>.+?)(?: \([\d.]+s\))?")
@@ -46,6 +47,22 @@ def _select(words: Sequence[str], tests: Sequence[str]) -> str:
     return shlex.join([*words[:2], "-count=1", "-run", f"^({'|'.join(names)})$", *words[2:]])
 
 
+_TOLD = re.compile(r"--- (?P<end>PASS|FAIL): (?P<id>\w+)\b.*")
+
+
+def _tell(words: Sequence[str], files: Sequence[str], names: Collection[str]) -> str:
+    folders = sorted({f"./{PurePosixPath(file).parent}" for file in files})
+    if words[:2] != ["go", "test"]:
+        return ""
+    run = ["-run", f"^({'|'.join(sorted(names))})$"] if names else []
+    return shlex.join([*words[:2], "-count=1", "-v", *run, *folders])
+
+
+def _told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
+    for match in filter(None, map(_TOLD.fullmatch, lines)):
+        yield match["id"], "passed" if match["end"] == "PASS" else "failed"
+
+
 GO = Ecosystem(
     name="go",
     manifests=r"go\.mod",
@@ -57,9 +74,13 @@ GO = Ecosystem(
     lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
     reports=(ReportReader("go test", _failed, any_line(r" *--- FAIL: |ok  \t")),),
     select=_select,
+    tell=_tell,
+    told=_told,
+    unloaded=r"FAIL\t\S+ \[(?:build|setup) failed\]",
     install=where("go.sum", "go mod download"),
     installs_only=only("go mod download"),
     install_reads=r"go\.(?:mod|work)",
+    sources=r"[^/]+\.go",
     test_files=r"[^/]*_test\.go",
     config=r"\.golangci\.(?:ya?ml|toml|json)",
     mixed_config=r"go\.(?:mod|work)",

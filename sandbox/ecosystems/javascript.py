@@ -210,6 +210,7 @@ JAVASCRIPT = Ecosystem(
     install_scripts=Mark(
         "scripts", "package.json", '"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
     ),
+    sources=r"[^/]+\.(?:[cm]?[jt]sx?|vue|svelte)",
     test_files=r"__tests__/.*|[^/]*[.-](?:test|spec)\.\w+",
     config=r"package\.json|\.npmrc|\.yarnrc(?:\.yml)?|tsconfig\.json|bunfig\.toml|biome\.jsonc?"
     r"|(?:jest|vitest|playwright|karma|babel)\.config\.\w+|\.(?:eslint|mocha)rc[^/]*"

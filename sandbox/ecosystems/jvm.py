@@ -43,6 +43,7 @@ JVM = Ecosystem(
             any_line(r"(?=.* (?:PASSED|FAILED)$)[^>].* > "),
         ),
     ),
+    sources=r"[^/]+\.(?:java|kts?|scala|groovy)",
     test_files=r"src/\w*[tT]est\w*/.*|[^/]*Tests?\.\w+",
     config="mvnw|gradlew|gradle/wrapper/[^/]+",
     mixed_config=r"pom\.xml|(?:build|settings)\.gradle(?:\.kts)?",

@@ -13,6 +13,7 @@ from sandbox.ecosystems.base import (
     Lines,
     Mark,
     ReportReader,
+    TestEnd,
     any_line,
     failures_like,
     paths_like,
@@ -28,7 +29,10 @@ _REQUIREMENTS = (
     "test-requirements.txt",
     "tests-requirements.txt",
 )
-_MANIFESTS = r"pyproject\.toml|setup\.(cfg|py)|tox\.(ini|toml)|noxfile\.py|\.?pytest\.ini"
+_MANIFESTS = (
+    r"pyproject\.toml|setup\.(cfg|py)|tox\.(ini|toml)|noxfile\.py|\.?pytest\.ini"
+    r"|[^/]*requirements[^/]*\.txt"
+)
 _ROOTS = paths_like([_MANIFESTS])
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
 _PIP = "python3 -m pip install"
@@ -75,6 +79,7 @@ def _section(text: str, name: str) -> bool:
 def _uses_pytest(project: Project, files: Sequence[str]) -> bool:
     return (
         bool(project.owned(_ROOTS, "pytest"))
+        or bool(project.owned(_ROOTS, "test functions") and not project.owned(_ROOTS, "unittest"))
         or project.has("pytest.ini", ".pytest.ini")
         or any(PurePosixPath(name).name == "conftest.py" for name in files)
         or re.search(r"\bpytest\b", project.text(*_MENTION_PYTEST)) is not None
@@ -116,6 +121,7 @@ def _start(folder: PurePosixPath, packages: set[PurePosixPath]) -> tuple[PurePos
     return folder, True
 
 
+_SUMMARY = "=== short test summary info ==="
 _UNLOADED = "unittest.loader._FailedTest"
 _UNITTEST_RAN = re.compile(r"Ran (\d{1,9}) tests? in ")
 _unittest = failures_like(r"(?:FAIL|ERROR): (\S.*)", below="={70}", until=".*")
@@ -166,6 +172,33 @@ def _select_pytest(words: Sequence[str], options: Sequence[str], tests: Sequence
     if not all(map(_PYTEST_ID.fullmatch, tests)):
         return ""
     return shlex.join([*(word for word in words if word not in given), *tests])
+
+
+_TOLD_PYTEST = re.compile(r"(?P<end>PASSED|FAILED) (?P<id>\S+\.py::.*)")
+_TOLD_UNITTEST = re.compile(r"(?P<id>\w+ \([\w.]+\)) \.\.\. (?P<end>ok|FAIL|ERROR)\b")
+_IMPORT_ERROR = re.compile(r" - (?:ImportError|ModuleNotFoundError)\b")
+
+
+def _tell(words: Sequence[str], files: Sequence[str], names: Collection[str]) -> str:
+    match words:
+        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
+            selected = _select_pytest(words, options, files)
+            return f"{selected} -rA" if selected else ""
+        case [_, "-m", "unittest", "discover", *_]:
+            stems = [f"*{PurePosixPath(file).stem}.*" for file in files]
+            patterns = [f"*.{name}" for name in sorted(names)] or stems
+            return shlex.join([*words, "-v", *(w for each in patterns for w in ("-k", each))])
+    return ""
+
+
+def _told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
+    for line in lines:
+        if match := _TOLD_PYTEST.fullmatch(line):
+            test = next(_pytest([_SUMMARY, f"FAILED {match['id']}"]))
+            failed: TestEnd = "not_importable" if _IMPORT_ERROR.search(line) else "failed"
+            yield test, "passed" if match["end"] == "PASSED" else failed
+        elif (match := _TOLD_UNITTEST.match(line)) and _UNLOADED not in match["id"]:
+            yield match["id"], "passed" if match["end"] == "ok" else "failed"
 
 
 def _probe(words: Sequence[str]) -> str:
@@ -252,6 +285,7 @@ PYTHON = Ecosystem(
     marks=(
         Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
         Mark("unittest", "*.py", "unittest.*TestCase"),
+        Mark("test functions", "*test*.py", "^(async )?def test_"),
     ),
     tests=_tests,
     lints=_lints,
@@ -266,11 +300,15 @@ PYTHON = Ecosystem(
         ReportReader("unittest", _unittest, _unittest_ran),
     ),
     select=_select,
+    tell=_tell,
+    told=_told,
+    unloaded=r"ERROR \S+\.py(?: - .*)?|.*unittest\.loader\._FailedTest.*",
     probe=_probe,
     install=_install,
     installs_only=_installs_only,
     install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|[^/]*constraints[^/]*\.txt|pyproject\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
+    sources=r"[^/]+\.pyi?",
     test_files=r"conftest\.py|test_[^/]*\.py|[^/]*_test\.py|tests?\.py",
     config=r"conftest\.py|\.?pytest\.(?:ini|toml)|tox\.(?:ini|toml)|noxfile\.py|setup\.cfg"
     r"|pyproject\.toml|\.?ruff\.toml|\.?mypy\.ini|\.flake8|pyrightconfig\.json|\.coveragerc"

@@ -69,6 +69,7 @@ RUBY = Ecosystem(
     ),
     installs_only=only(r"bundle (?:install|config set \S+ \S+ \S+)"),
     install_reads=r"Gemfile|[^/]*\.gemspec|\.ruby-version",
+    sources=r"[^/]+\.rb",
     test_files=r"[^/]*_(?:spec|test)\.rb|test_[^/]*\.rb|spec/.*",
     config=r"Rakefile|\.rspec|\.rubocop\.yml",
     test_definition=r"\s*+def\s++(test_\w++)|\s*+(?:it|specify)\s++(['\"])(.+?)\2",

@@ -2,9 +2,18 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only, where
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    Lines,
+    ReportReader,
+    TestEnd,
+    any_line,
+    failures_like,
+    only,
+    where,
+)
 from sandbox.ecosystems.project import Project
 
 _LINTS = re.compile(r"(?m)^\[(?:workspace\.)?lints\b")
@@ -39,6 +48,23 @@ def _select(words: Sequence[str], tests: Sequence[str]) -> str:
     return shlex.join([*words, "--", "--exact", *names])
 
 
+_TOLD = re.compile(r"test (?P<id>\S+)(?: - should panic)? \.\.\. (?P<end>ok|FAILED)")
+
+
+def _tell(words: Sequence[str], files: Sequence[str], names: Collection[str]) -> str:
+    """Of files below `tests`, each a target of its own; tests inside of sources are compiled in."""
+    if words[:2] != ["cargo", "test"] or "--" in words:
+        return ""
+    stems = [match[1] for file in files if (match := re.fullmatch(r"tests/([^/]+)\.rs", file))]
+    targets = [word for stem in stems for word in ("--test", stem)]
+    return shlex.join([*words, *targets, "--", *sorted(names)]) if targets else ""
+
+
+def _told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
+    for match in filter(None, map(_TOLD.fullmatch, lines)):
+        yield match["id"], "passed" if match["end"] == "ok" else "failed"
+
+
 def _probe(words: Sequence[str]) -> str:
     """Asks for the subcommand, which may be a tool of its own."""
     match words:
@@ -69,10 +95,14 @@ RUST = Ecosystem(
         ),
     ),
     select=_select,
+    tell=_tell,
+    told=_told,
+    unloaded=r"error: could not compile .*",
     probe=_probe,
     install=where("Cargo.lock", "cargo fetch --locked"),
     installs_only=only(r"cargo fetch(?: --locked)?"),
     install_reads=r"Cargo\.toml|config\.toml",
+    sources=r"[^/]+\.rs",
     test_files=r"tests/.*\.rs",
     config=r"\.cargo/config(?:\.toml)?|\.?(?:clippy|rustfmt)\.toml",
     mixed_config=r"Cargo\.toml",

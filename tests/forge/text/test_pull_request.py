@@ -4,6 +4,7 @@ import re
 import subprocess
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from graph.values import (
     GateFinding,
     GateReport,
     Plan,
+    Proof,
+    ProofTest,
     Review,
     Validation,
 )
@@ -237,3 +240,41 @@ def test_set_up_is_told_with_what_was_left_out() -> None:
     assert "- Ran `uv sync`." in section
     assert "- Left out: group docs: no" in section
     assert "found by the model in run `run7`" in section
+
+
+@pytest.mark.parametrize(
+    ("proof", "first"),
+    [
+        (
+            Proof(
+                tests=(
+                    ProofTest(id="test_a", without_change="failed", with_change="passed"),
+                    ProofTest(id="test_b", without_change="failed", with_change="passed"),
+                ),
+                shown=True,
+            ),
+            "- `test_a` and 1 more: fails without this change, passes with it.",
+        ),
+        (
+            Proof(
+                tests=(
+                    ProofTest(id="test_a", without_change="not_importable", with_change="passed"),
+                )
+            ),
+            "- No test shows this change.",
+        ),
+        (Proof(), "- No test shows this change."),
+        (Proof(not_tried=("a.rs",)), "- Not tried without this change: the tests in `a.rs`."),
+        (None, "- `make`: stopped after 300 s, 7 passed"),
+    ],
+)
+def test_what_the_tests_show_is_the_first_line_of_the_validation(
+    proof: Proof | None, first: str
+) -> None:
+    report = CommandReport(
+        command="make", exit_code=None, status="stopped", duration_ms=300_000, counts="7 passed"
+    )
+    validation = Validation(status="passed", commands=(report,), proof=proof, flaky=("test_slow",))
+    text = pull_request.body(publication(validation=validation))
+    assert text.partition("### Validation\n\n")[2].startswith(first)
+    assert "Flaky, passes or fails with and without it: `test_slow`" in text

@@ -73,3 +73,28 @@ async def test_own_settings_that_cannot_be_read_are_told_and_left_out(
 
 async def test_a_repository_without_checks_has_none(run: SampleRun) -> None:
     assert await find(run) == []
+
+
+async def test_plain_test_functions_beside_a_list_of_requirements_are_a_package_s_tests(
+    data_dir: Path,
+) -> None:
+    files: dict[str, str | bytes] = {
+        "front/package.json": '{"scripts": {"test": "node x"}}',
+        "back/requirements.txt": "flask\n",
+        "back/tests/test_app.py": "def test_a():\n    assert True\n",
+    }
+    found = await find_all(sample_run(data_dir, files))
+    assert [(check.folder, check.command, check.main) for check in found.checks] == [
+        ("back", "python3 -m pytest -q", False),
+        ("front", "CI=true npm test", False),
+    ]
+
+
+async def test_the_first_test_of_the_top_or_the_only_package_is_the_main_check(
+    data_dir: Path, sample: SampleRun
+) -> None:
+    assert [check.main for check in (await find_all(sample)).checks] == [True]
+    inner = {f"back/{name}": content for name, content in SAMPLE.items()}
+    (data_dir / "inner").mkdir()
+    run = sample_run(data_dir / "inner", {**inner, "back/setup.py": ""})
+    assert [check.main for check in (await find_all(run)).checks] == [True]

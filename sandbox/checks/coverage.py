@@ -1,0 +1,104 @@
+"""Which code of a change no check can have touched that came to its end."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from posixpath import dirname
+from typing import Final
+
+from graph import Base, Check, ValidationFinding
+from sandbox.checks.judge import Outcome
+from sandbox.checks.parse_diff import Diff
+from sandbox.core.protocol import Sandbox
+from sandbox.ecosystems.base import paths_like
+from sandbox.ecosystems.registry import ECOSYSTEMS
+
+_LANGUAGES: Final = [each for each in ECOSYSTEMS if each.sources]
+_SOURCES: Final = {each.name: paths_like([each.sources]) for each in _LANGUAGES}
+_MANIFESTS: Final = {each.name: paths_like([each.manifests]) for each in _LANGUAGES}
+_CALLS: Final = {
+    each.name: re.compile(
+        "|".join(f"(?:{calls})" for calls in (each.test_calls, each.lint_calls) if calls)
+    )
+    for each in _LANGUAGES
+}
+_OTHER_CODE: Final = paths_like([r"[^/]+\.(?:c|cc|cpp|cxx|h|hpp|m|mm|cs|fs|php|swift|pl|lua|exs?)"])
+_MOST_NAMES: Final = 5
+_NAMES_BYTES: Final = 4 << 20
+
+
+async def list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[str]:
+    """Paths of manifests in the folders of the changed code and above; before anything is run."""
+    folders = {folder for path in code_of(diff) for folder in _parents(path)}
+    if not folders:
+        return frozenset()
+    words = "".join(f"{folder}/\0" if folder else ".\0" for folder in sorted(folders)).encode()
+    listing = f"xargs -0 -r git --literal-pathspecs ls-tree -z --name-only {base.sha} --"
+    result = await sandbox.run(listing, stdin=words, keep_bytes=_NAMES_BYTES)
+    names = [name.decode(errors="replace") for name in result.output.split(b"\0")]
+    names += [file.path for file in diff.files if file.status != "deleted"]
+    return frozenset(
+        name for name in names if any(like.fullmatch(name) for like in _MANIFESTS.values())
+    )
+
+
+def uncovered_findings(
+    diff: Diff, outcomes: Sequence[Outcome], manifests: Iterable[str]
+) -> tuple[ValidationFinding, ...]:
+    """Says which code is not validated, in one finding."""
+    packages = {
+        name: {dirname(path) for path in manifests if like.fullmatch(path)}
+        for name, like in _MANIFESTS.items()
+    }
+    left = [path for path in code_of(diff) if not _is_covered(path, outcomes, packages)]
+    if not left:
+        return ()
+    named = ", ".join(f"`{path}`" for path in left[:_MOST_NAMES])
+    more = f" and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
+    text = f"no check that came to its end can have touched {named}{more}"
+    return (ValidationFinding(rule="not_covered", severity="warning", path=left[0], message=text),)
+
+
+def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, set[str]]) -> bool:
+    """Whether a check ended that holds it: of its package, where that has one, else around it."""
+    languages = {each.name for each in _LANGUAGES if _SOURCES[each.name].fullmatch(path)}
+    holding = [each for each in outcomes if _holds(each.check.folder, path)]
+    if _needs_its_own(path, languages, packages):
+        holding = [each for each in holding if _speaks(each.check, languages)]
+    own = [each.check.folder for each in holding if each.check.source == "repository"]
+    innermost = max(own, key=len, default="")
+    return any(
+        each.ended
+        and (each.check.source != "repository" or len(each.check.folder) >= len(innermost))
+        for each in holding
+    )
+
+
+def _needs_its_own(path: str, languages: set[str], packages: Mapping[str, set[str]]) -> bool:
+    """Whether checks of other languages leave it untouched: assets are part of what serves them."""
+    is_asset = languages <= {"javascript", "deno"}
+    return bool(languages) and (
+        not is_asset or any(_holds(folder, path) for name in languages for folder in packages[name])
+    )
+
+
+def _speaks(check: Check, languages: set[str]) -> bool:
+    """Whether a command is for one of the languages, or for any, as far as can be told."""
+    called = {name for name, calls in _CALLS.items() if calls.search(check.command)}
+    return not called or bool(called & languages)
+
+
+def code_of(diff: Diff) -> list[str]:
+    """Changed paths of code, before and after; documents and data need no proof of their own."""
+    paths = dict.fromkeys(path for file in diff.files for path in (file.old_path, file.path))
+    patterns = (*_SOURCES.values(), _OTHER_CODE)
+    return [path for path in paths if any(like.fullmatch(path) for like in patterns)]
+
+
+def _holds(folder: str, path: str) -> bool:
+    return not folder or path.startswith(f"{folder}/")
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path:
+        path = dirname(path)
+        yield path

@@ -1,0 +1,144 @@
+"""What a change's own tests show of it: they are run over the base's sources, too."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from graph import Check, FolderCommand, Proof, ProofTest, TestStatus
+from sandbox.checks.coverage import code_of
+from sandbox.checks.parse_diff import Diff, FileDiff
+from sandbox.checks.restore_base_tests import NotRestored, restore_base_sources
+from sandbox.checks.select_tests import tell_each_test
+from sandbox.checks.tamper_patterns import defined_tests, is_test
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.ecosystems.base import Ecosystem
+
+_MOST_TESTS: Final = 30
+_MOST_CHECKS: Final = 4
+_KEPT_BYTES: Final = 1024 * 1024
+_LONGEST_LINE: Final = 1000
+_IN_SOURCE: Final = re.compile(r"\s*+(?:#\[(?:\w++::)*+test\b|#\[cfg\(test\)\]|>>> |/// ```)")
+"""Lines of tests inside of sources."""
+
+Ends = Mapping[str, TestStatus]
+
+
+async def prove(
+    run_id: str,
+    spec: TreeSpec,
+    diff: Diff,
+    passed: Sequence[Check],
+    sandboxes: Sandboxes,
+    deadline: float,
+) -> Proof | None:
+    """Run the tests that the change adds or edits with and without the rest of it.
+
+    In a tree of its own, by the checks that passed. None where there is no code to be shown.
+    """
+    tests = {
+        file.path: names
+        for file in diff.files
+        if _has_tests(file) and ((names := _changed_tests(file)) or file.status != "added")
+    }
+    if all(is_test(path) for path in code_of(diff)):
+        return None
+    inside = [file.path for file in diff.files if file.path not in tests and _tests_inside(file)]
+    runs = [each for check in passed if (each := _telling(check, tests))][:_MOST_CHECKS]
+    tried = {path for each in runs for path in each.files}
+    not_tried = tuple(dict.fromkeys((*inside, *(path for path in tests if path not in tried))))
+    if not runs:
+        return Proof(not_tried=not_tried[:_MOST_TESTS])
+    tree = replace(spec, name=f"proof-{secrets.token_hex(4)}")
+    try:
+        sandbox = await sandboxes.open(run_id, tree)
+        after = [await _ends(sandbox, each, deadline) for each in runs]
+        await restore_base_sources(sandbox, spec.base, diff.files)
+        before = [await _ends(sandbox, each, deadline) for each in runs]
+    except NotRestored:
+        return Proof(not_tried=tuple(tests)[:_MOST_TESTS])
+    finally:
+        await sandboxes.discard(run_id, tree.name)
+    found = [test for pair in zip(before, after, strict=True) for test in _compare(*pair)]
+    return Proof(
+        tests=tuple(found[:_MOST_TESTS]),
+        shown=any(t.without_change == "failed" and t.with_change == "passed" for t in found),
+        not_tried=not_tried[:_MOST_TESTS],
+    )
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """A command that tells of each test of some files; `names` are empty where all count."""
+
+    ecosystem: Ecosystem
+    command: FolderCommand
+    files: tuple[str, ...]
+    names: frozenset[str]
+
+    def concerns(self, test: str) -> bool:
+        return not self.names or not self.names.isdisjoint(re.findall(r"\w+", test))
+
+
+def _telling(check: Check, tests: Mapping[str, frozenset[str]]) -> _Telling | None:
+    """For those of the tests that the check holds."""
+    inside = f"{check.folder}/" if check.folder else ""
+    files = tuple(path for path in tests if path.startswith(inside))
+    if check.kind != "test" or not files:
+        return None
+    known = all(tests[path] for path in files)
+    names = frozenset[str]().union(*(tests[path] for path in files)) if known else frozenset[str]()
+    ecosystem, command = tell_each_test(check, files, names)
+    if ecosystem is None:
+        return None
+    there = FolderCommand(command=command, folder=check.folder)
+    return _Telling(ecosystem, there, files, names)
+
+
+def _has_tests(file: FileDiff) -> bool:
+    """By what is in it, for a file that need not be named so."""
+    return file.status != "deleted" and is_test(file.path) and bool(code_of(Diff((file,))))
+
+
+def _tests_inside(file: FileDiff) -> bool:
+    return file.status != "deleted" and any(_IN_SOURCE.match(line) for _, line in file.added)
+
+
+def _changed_tests(file: FileDiff) -> frozenset[str]:
+    """Names of the tests with changed lines; none where a change lies in no test that is shown."""
+    names: set[str] = set()
+    current: set[str] = set()
+    for line in file.text.split("\n"):
+        if line.startswith("@@"):
+            current = set(defined_tests(line.rpartition("@@")[2]))
+            continue
+        if defined := set(defined_tests(line[1:])):
+            current = defined
+        changed = line[:1] in "+-" and line[1:].strip() and not line.startswith(("+++", "---"))
+        if changed and file.status != "added" and not current:
+            return frozenset()
+        names |= current if changed else set()
+    return frozenset(names)
+
+
+async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> tuple[Ends, TestStatus]:
+    """How each test ended, and what is to be said of those of which nothing is told."""
+    left = deadline - time.time()
+    if left <= 0:
+        return {}, "stopped"
+    result = await sandbox.run(telling.command.shell, timeout_s=left, keep_bytes=_KEPT_BYTES)
+    lines = [line[:_LONGEST_LINE].rstrip() for line in result.text.split("\n")]
+    unloaded = any(map(re.compile(telling.ecosystem.unloaded).fullmatch, lines))
+    rest: TestStatus = "stopped" if result.limit else "not_importable" if unloaded else "missing"
+    ends = dict(telling.ecosystem.told(lines))
+    return {test: end for test, end in ends.items() if telling.concerns(test)}, rest
+
+
+def _compare(
+    before: tuple[Ends, TestStatus], after: tuple[Ends, TestStatus]
+) -> Iterable[ProofTest]:
+    for test, end in after[0].items():
+        without = before[0].get(test, before[1])
+        yield ProofTest(id=test, without_change=without, with_change=end)

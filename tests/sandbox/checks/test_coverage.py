@@ -1,0 +1,92 @@
+"""Code that no check can have touched is not validated."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from graph.environment import NO_ENVIRONMENT
+from graph.values import Check, Validation
+from sandbox.checks.service import SandboxChecks
+from sandbox.core.protocol import Limits
+from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
+
+pytestmark = pytest.mark.sandbox
+
+FILES: dict[str, str | bytes] = {
+    "README.md": "1\n",
+    "front/package.json": "{}",
+    "front/app.js": "1\n",
+    "back/requirements.txt": "flask\n",
+    "back/app.py": "1\n",
+    "back/static/menu.js": "1\n",
+    "back/core/data.json": "1\n",
+    "engine/Cargo.toml": "",
+    "engine/src/lib.rs": "1\n",
+    "tool.c": "1\n",
+}
+JS, PY, RUST = ": npm test", ": python3 -m pytest", ": cargo test"
+MISSING = "no-such-program"
+
+
+@pytest.fixture(scope="module")
+def run(module_dir: Path) -> SampleRun:
+    return sample_run(module_dir, FILES, limits=Limits(timeout_s=30))
+
+
+def check(command: str, folder: str = "") -> Check:
+    return Check(command=command, source="repository", folder=folder)
+
+
+async def validate(run: SampleRun, step: int, paths: str, *checks: Check) -> Validation:
+    script = f"for f in {paths}; do mkdir -p $(dirname $f); echo 2 >> $f; done"
+    change = await run.make_change(script, step)
+    diff = run.folder.diff(step)
+    diff.parent.mkdir(exist_ok=True)
+    diff.write_bytes(run.folder.patch(change).read_bytes())
+    service = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    until = time.time() + 60
+    return await service.validate(RUN, run.base, change, checks, NO_ENVIRONMENT, until)
+
+
+CASES = {
+    "only the other package's check": ("back/app.py", "back/app.py", [check(JS, "front")]),
+    "its own": ("back/app.py", "", [check(JS, "front"), check(PY, "back")]),
+    "its own cannot start": (
+        "back/app.py",
+        "back/app.py",
+        [check(PY), check(f"{MISSING} pytest", "back"), check(JS, "front")],
+    ),
+    "one for all in its language": ("back/app.py", "", [check(PY)]),
+    "one for all in another": ("back/app.py", "back/app.py", [check(JS)]),
+    "one for all in any": ("back/app.py engine/src/lib.rs front/app.js tool.c", "", [check(":")]),
+    "documents and data": ("README.md back/core/data.json", "", [check(JS, "front")]),
+    "a package without checks beside one": (
+        "front/app.js engine/src/lib.rs",
+        "engine/src/lib.rs",
+        [check(JS, "front"), check(PY)],
+    ),
+    "assets": ("back/static/menu.js", "", [check(PY, "back")]),
+    "an asset of a package of its own": ("front/app.js", "front/app.js", [check(PY)]),
+    "a package that the change makes": (
+        "tools/package.json tools/a.ts",
+        "tools/a.ts",
+        [check(PY)],
+    ),
+    "a language without an ecosystem": ("tool.c", "tool.c", [check(PY, "back")]),
+    "what the caller asks for": (
+        "back/app.py",
+        "",
+        [Check(command="true", source="caller"), check(f"{MISSING} pytest", "back")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_change_is_validated_by_what_can_have_touched_it(run: SampleRun, case: str) -> None:
+    paths, left, checks = CASES[case]
+    validation = await validate(run, list(CASES).index(case) + 1, paths, *checks)
+    found = [finding.path for finding in validation.findings if finding.rule == "not_covered"]
+    assert found == ([left] if left else [])
+    assert validation.status == ("unavailable" if left else "passed")
+    assert validation.new_failures == ()
