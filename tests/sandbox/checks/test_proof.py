@@ -8,6 +8,7 @@ import pytest
 
 from graph.environment import environment_of
 from graph.values import Check, Proof, Validation
+from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
@@ -55,8 +56,8 @@ EDITS = "sed -i 's/add(1, 1) == 2/add(-1, 1) == 0/' tests/test_old.py"
 @pytest.fixture(scope="module")
 def run(module_dir: Path, tools: Path) -> SampleRun:
     limits = Limits(timeout_s=60)
-    backend = Bubblewrap(limits=limits, state=module_dir / "state", tool_paths=(tools,))
-    return sample_run(module_dir, FILES, backend=backend)
+    options = BackendOptions(limits=limits, state=module_dir / "state", tool_paths=(tools,))
+    return sample_run(module_dir, FILES, backend=Bubblewrap(options))
 
 
 async def validate(
