@@ -56,7 +56,13 @@ async def _open_here(
     set_up = None
     if hosts := await resolve_hosts(hosts):
         shared = options.setups
-        set_up = NetworkedSetUp(backend=backend, hosts=hosts, shared=shared, metrics=metrics)
+        set_up = NetworkedSetUp(
+            backend=backend,
+            hosts=hosts,
+            shared=shared,
+            metrics=metrics,
+            secrets=options.setup_secrets,
+        )
     return LocalSandboxes(runs=runs, backend=backend, metrics=metrics, set_up=set_up)
 
 

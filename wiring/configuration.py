@@ -105,6 +105,7 @@ class Configuration:
             image=settings.sandbox_image,
             docker_environment=docker_environment(settings.docker_host),
             setup_hosts=settings.setup_hosts,
+            setup_secrets=settings.secrets_of_setup,
             app_name=app_name,
             lifetime_s=min(_DAY_S, settings.run_timeout_s + LEFT_OVER_S),
             idle_s=LEFT_OVER_S,

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api import ModelName
 from forge.core import is_loopback
-from graph import ROLE_NAMES, AllowName, RoleName, describe_faults
+from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, RoleName, describe_faults
 from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import listed
@@ -174,7 +174,6 @@ class Settings(_RoleSettings):
     """None: not said, which is `auto` on this machine and for itself, and `none` elsewhere."""
     setup_timeout_s: Positive = 900
     setup_secrets: SetupVariables = ()
-    images: Names = ()
 
     model: ModelName = DEFAULT_MODEL
     models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
@@ -234,6 +233,15 @@ class Settings(_RoleSettings):
         """What set-up reaches on this machine."""
         return (AUTO,) if self.setup_hosts is None else self.setup_hosts
 
+    @property
+    def secrets_of_setup(self) -> dict[str, dict[str, SecretStr]]:
+        """What is there of the variables that set-up gets, by repository and name."""
+        found: dict[str, dict[str, SecretStr]] = {}
+        for secret in self.setup_secrets:
+            if secret.value:
+                found.setdefault(secret.repo, {})[secret.name] = secret.value
+        return found
+
     def served_on(self, host: str) -> "Settings":
         """The settings of a service there: one that others reach has no network of itself.
 
@@ -267,7 +275,13 @@ def load_settings() -> Settings:
 
 
 def _with_values(secrets: tuple[SetupVariable, ...]) -> tuple[SetupVariable, ...]:
-    """The variables with what the service's environment has; set-up says which one lacks."""
+    """The variables with what the service's environment has. Raises SettingsError.
+
+    One that is too short could not be told from ordinary words, where it slips out.
+    """
+    for secret in secrets:
+        if 0 < len(os.environ.get(secret.name, "")) < SHORTEST_SECRET:
+            raise SettingsError(f"{secret.name}: takes {SHORTEST_SECRET} characters at least")
     return tuple(
         replace(secret, value=SecretStr(os.environ[secret.name]))
         if secret.name in os.environ

@@ -4,8 +4,9 @@ Package managers know proxies by host and port alone, and the sandbox has no net
 loopback. The script needs Python's standard library and nothing else; it decides nothing.
 """
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -75,10 +76,19 @@ FILES: Final[Mapping[str, bytes]] = {
 
 @dataclass(frozen=True)
 class Outlet:
-    """The way out of one set-up: the folder with the proxy's socket, and the variables for it."""
+    """The way out of one set-up: the folder with the proxy's socket, and the variables for it.
+
+    `secrets` are variables that must not be seen outside the sandbox, as in a command line.
+    """
 
     folder: Path
     environment: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def exports(self) -> str:
+        """The secrets as words of bash."""
+        return "".join(f"export {name}={shlex.quote(v)}\n" for name, v in self.secrets.items())
 
 
 def environment(hosts: tuple[SetupHost, ...]) -> Mapping[str, str]:

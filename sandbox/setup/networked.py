@@ -19,10 +19,12 @@ from sandbox.setup.archive_cache import keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.run_commands import run_set_up
+from sandbox.setup.secrets import RepoSecrets, SetupSecrets
 from sandbox.tree.checkout import fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
 
 _KEPT_TIMES_DISK = 10
+NOTHING: RepoSecrets = {}
 
 # What git does not track, home and /tmp, without what was downloaded to be installed; tracked
 # files and `.git` are each tree's own.
@@ -47,11 +49,14 @@ class NetworkedSetUp:
         hosts: tuple[str, ...],
         shared: Path,
         metrics: CommandMetrics,
+        secrets: RepoSecrets = NOTHING,
     ) -> None:
+        """`secrets` reach set-up of their repository's untouched base."""
         self._backend = backend
         self._hosts = tuple(map(SetupHost.parse, hosts))
         self._shared = shared
         self._metrics = metrics
+        self._secrets = secrets
         disk = backend.limits.disk_mb << 20
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
@@ -85,6 +90,7 @@ class NetworkedSetUp:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 await self._run(new, spec)
                 packed = await plain.transfer(_PACK, target=target)
+                await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
             finally:
                 await plain.close()
         finally:
@@ -96,24 +102,30 @@ class NetworkedSetUp:
 
     async def _run(self, tree: Tree, spec: TreeSpec) -> None:
         proxy = SetupProxy(self._hosts, self._limits)
-        outlet = Outlet(tree.folder / "outlet", environment(self._hosts))
+        secrets = self._secrets_of(spec)
+        outlet = Outlet(tree.folder / "outlet", environment(self._hosts), secrets.plain())
         await asyncio.to_thread(_make_passable, outlet.folder)
         async with proxy.serving(outlet.folder, tree.uid):
             sandbox = await self._attach(replace(tree, outlet=outlet))
             try:
                 await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.environment)
             except SetupFailed as error:
-                raise SetupFailed(error.message, _hint(proxy), error.command) from error
+                said = secrets.hide(error.message)
+                raise SetupFailed(said, secrets.hide(_hint(proxy)), error.command) from None
             finally:
                 await sandbox.close()
+
+    def _secrets_of(self, spec: TreeSpec) -> SetupSecrets:
+        return SetupSecrets.of(spec, self._secrets)
 
     async def _attach(self, tree: Tree) -> LocalSandbox:
         return await asyncio.to_thread(self._backend.attach, tree)
 
     def _key(self, spec: TreeSpec) -> str:
         change = spec.change.digest if spec.change else ""
-        toolchain, hosts = self._backend.toolchain, self._hosts
-        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
+        names = sorted(self._secrets_of(spec).values)
+        toolchain: object = [self._backend.toolchain, names] if names else self._backend.toolchain
+        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=self._hosts)
 
 
 def _make_passable(folder: Path) -> None:

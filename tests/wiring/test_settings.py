@@ -356,17 +356,17 @@ def test_variables_of_set_up_leave_the_environment_and_are_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CODING_AGENT_SETUP_SECRETS", "Octo/App=INDEX_TOKEN,octo/b=ABSENT")
-    monkeypatch.setenv("INDEX_TOKEN", "of-the-index")
-    assert deployed_environment("run")["INDEX_TOKEN"] == "of-the-index"
+    monkeypatch.setenv("INDEX_TOKEN", "of-the-index-0123")
+    assert deployed_environment("run")["INDEX_TOKEN"] == "of-the-index-0123"
     assert "INDEX_TOKEN" not in deployed_environment("coder")
     settings = load_settings()
     found = [(secret.repo, secret.name, secret.value) for secret in settings.setup_secrets]
     assert found == [
-        ("octo/app", "INDEX_TOKEN", SecretStr("of-the-index")),
+        ("octo/app", "INDEX_TOKEN", SecretStr("of-the-index-0123")),
         ("octo/b", "ABSENT", None),
     ]
     assert "INDEX_TOKEN" not in os.environ
-    assert SecretStr("of-the-index") in settings.secrets
+    assert SecretStr("of-the-index-0123") in settings.secrets
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from pydantic import SecretStr
+
 from sandbox.backends.base.trial_result import TrialResult
 from sandbox.core.protocol import Limits, Sandbox
 from sandbox.egress.forwarder import Outlet
@@ -35,6 +37,7 @@ class BackendOptions:
     image: str = ""
     docker_environment: Mapping[str, str] = field(default_factory=dict)
     setup_hosts: tuple[str, ...] | None = None
+    setup_secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
     app_name: str = ""
     lifetime_s: int = 24 * 3600
     idle_s: int = 900

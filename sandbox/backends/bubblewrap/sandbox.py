@@ -56,7 +56,7 @@ class BubblewrapSandbox(LocalSandbox):
         self._groups = groups
         self._filter = compile_filter()
         self._files = {**ETC, SCRIPT_FILE: SCRIPT.encode()} if outlet else ETC
-        self._start = START if outlet else ""
+        self._start = START + outlet.exports if outlet else ""
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._service = process_name(os.getpid())
 

@@ -70,6 +70,11 @@ class Docker(LocalBackend):
 
     def attach(self, tree: Tree) -> DockerSandbox:
         uid = command_uid(tree.uid)
+        if tree.outlet and tree.outlet.secrets:
+            raise SandboxUnavailable(
+                "variables of CODING_AGENT_SETUP_SECRETS reach set-up in bubblewrap alone",
+                "Set CODING_AGENT_SANDBOX to bubblewrap, or name no variables for this repository.",
+            )
         user = (uid, uid if tree.uid is not None else os.getegid())
         line = container_line(
             image=self._image_id,
