@@ -7,10 +7,11 @@ from graph import CommandReport, FolderCommand, ReportStatus, Value
 from sandbox.checks.could_start import could_start
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import LimitHit, Sandbox
+from sandbox.reports.excerpt import excerpt
 from sandbox.reports.read_report import read_report
 
 _KEPT_BYTES = 1024 * 1024
-_SHOWN_FAILED, _SHOWN_PASSED = 4000, 500
+_SHOWN_FAILED, _SHOWN_PASSED = 6000, 500
 
 
 class CheckRun(Value):
@@ -71,12 +72,16 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         lost = result.lost
     passed = result.exit_code == 0
     report = await asyncio.to_thread(read_report, result.text)
+    shown = cut_middle(result.text, _SHOWN_PASSED)
+    if not passed:
+        shown = await asyncio.to_thread(excerpt, result.text, _SHOWN_FAILED)
     return CheckRun(
         command=check.shell,
         exit_code=result.exit_code,
         limit=result.limit,
         duration_ms=result.duration_ms,
-        output=cut_middle(result.text, _SHOWN_PASSED if passed else _SHOWN_FAILED),
+        output=shown,
+        counts=report.counts,
         started=passed or await could_start(sandbox, check, result.exit_code),
         failed_tests=() if passed else tuple(sorted(report.failed)),
         ran=report.ran,

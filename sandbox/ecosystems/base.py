@@ -134,6 +134,12 @@ class Ecosystem:
     lint_calls: str = ""
     """Words that call a linter; a command that begins with them runs no test."""
     reports: tuple[ReportReader, ...] = ()
+    counts: str = ""
+    """A line that says how many tests passed and failed; its first group is that."""
+    failures_begin: str = ""
+    """A line with which a runner begins to say what failed, and why."""
+    noise: str = ""
+    """A line that says no more than that something passed, or how far a run is."""
 
     select: Callable[[Sequence[str], Sequence[str]], str] = nothing
     """A command that runs some tests alone, as its report names them.

@@ -43,6 +43,8 @@ JVM = Ecosystem(
             any_line(r"(?=.* (?:PASSED|FAILED)$)[^>].* > "),
         ),
     ),
+    failures_begin=r"\[ERROR\] .*|[^>\s].* > .+ FAILED",
+    noise=r"\[INFO\] .*|\[INFO\]|Download(?:ing|ed) .*|.* PASSED",
     sources=r"[^/]+\.(?:java|kts?|scala|groovy)",
     test_files=r"src/\w*[tT]est\w*/.*|[^/]*Tests?\.\w+",
     config="mvnw|gradlew|gradle/wrapper/[^/]+",

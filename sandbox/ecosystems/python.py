@@ -299,6 +299,10 @@ PYTHON = Ecosystem(
         ),
         ReportReader("unittest", _unittest, _unittest_ran),
     ),
+    counts=r"(?:=+ )?((?:\d+ \w+, )*+\d+ \w+) in [\d.]+s\b.*|Ran (\d+ tests?) in .*",
+    failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
+    noise=r"[.sxXFEu]{2,}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
+    r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",
     select=_select,
     tell=_tell,
     told=_told,

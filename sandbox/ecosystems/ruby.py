@@ -63,6 +63,9 @@ RUBY = Ecosystem(
             any_line(r"[1-9]\d* tests, "),
         ),
     ),
+    counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?).*",
+    failures_begin=r"Failures:|  1\) (?:Failure|Error):",
+    noise=r"[.F*ES]{2,}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
     install=where(
         "Gemfile.lock", "bundle config set --global path /home/agent/.bundle/gems && bundle install"

@@ -5,13 +5,17 @@ code alone.
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
+from sandbox.ecosystems.base import any_of
 from sandbox.ecosystems.registry import ECOSYSTEMS
 from sandbox.reports.compiler_diagnostics import diagnostics
 
 _LONGEST = 200
 _LONGEST_LINE = 1000
+_COUNTS = any_of(each.counts for each in ECOSYSTEMS)
+_NUMBER = re.compile(r"(\d{1,9}) (\w+)")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
@@ -21,11 +25,12 @@ class Report:
 
     `failed`: ids of those that failed. Where it names none, what it says of places in files stands
     for them: the errors of a compiler or a linter. `ran`: whether any test came to its end, and not
-    just failed to be loaded.
+    just failed to be loaded. `counts`: how many passed and failed, in the runner's words, added up.
     """
 
     failed: frozenset[str]
     ran: bool
+    counts: str = ""
 
 
 def read_report(output: str) -> Report:
@@ -34,7 +39,21 @@ def read_report(output: str) -> Report:
     readers = [reader for ecosystem in ECOSYSTEMS for reader in ecosystem.reports]
     tests = {_lasting(test) for reader in readers for test in reader.failed(lines)}
     failed = tests or map(_lasting, diagnostics(lines))
-    return Report(failed=frozenset(failed), ran=any(reader.ran(lines) for reader in readers))
+    return Report(
+        failed=frozenset(failed),
+        ran=any(reader.ran(lines) for reader in readers),
+        counts=_counts(lines),
+    )
+
+
+def _counts(lines: list[str]) -> str:
+    """`2 failed, 3 passed`: numbers are added up by the words at their side."""
+    sums: Counter[str] = Counter()
+    for match in filter(None, map(_COUNTS.fullmatch, lines)):
+        text = next(filter(None, match.groups()))
+        for number, word in _NUMBER.findall(text):
+            sums[word] += int(number)
+    return ", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST]
 
 
 def _lasting(test: str) -> str:
