@@ -12,12 +12,16 @@ VENVS: Final = "/home/agent/venvs/"
 
 
 class EnvironmentCommand(FolderCommand):
-    """One command of set-up and how it ended; `output` holds its last lines where it failed."""
+    """One command of set-up and how it ended; `output` holds its last lines where it failed.
+
+    `script` is what is run for it: the command with what is tried where it fails.
+    """
 
     source: SetupSource = "rule"
     status: SetupStatus = "ok"
     duration_ms: int = 0
     output: str = ""
+    script: str = ""
 
 
 class LeftOut(Value):
@@ -49,9 +53,9 @@ class Environment(Value):
     def setup(self) -> tuple[FolderCommand, ...]:
         """The commands that make a tree ready, in their order."""
         return tuple(
-            FolderCommand(command=command.command, folder=command.folder)
+            FolderCommand(command=command.script or command.command, folder=command.folder)
             for command in self.commands
-            if command.status == "ok"
+            if command.status == "ok" or command.script
         )
 
     def paths_in(self, folder: str) -> tuple[str, ...]:

@@ -1,61 +1,97 @@
 """The set-up that a repository's manifests and lock files ask for, where nobody names another."""
 
-import logging
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from graph import FolderCommand, environment_of
-from graph.errors import SetupFailed
-from sandbox.core.protocol import Sandboxes, TreeSpec
-from sandbox.ecosystems.project import RepositoryFiles
+from graph import Environment, EnvironmentCommand, LeftOut
+from sandbox.ecosystems.install_script import Attempt, install_script, read_step
+from sandbox.ecosystems.install_step import InstallStep, is_example
+from sandbox.ecosystems.project import Project, RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS
 
-_MOST: Final = 10
-
-log = logging.getLogger(__name__)
+_MOST_STEPS: Final = 60
 
 
 @dataclass(frozen=True)
-class TriedSetup:
-    """Commands, and what a reader should know of them."""
+class PlannedStep:
+    """A step of set-up, by the name under which it says how it ended."""
 
-    setup: tuple[FolderCommand, ...] = ()
-    notes: tuple[str, ...] = ()
+    name: str
+    folder: str
+    ecosystem: str
+    step: InstallStep
 
-
-def find_setup(repository: RepositoryFiles) -> tuple[FolderCommand, ...]:
-    """Commands that install what the repository has fixed, of outer folders first."""
-    found = [
-        FolderCommand(command=command, folder=project.folder)
-        for project in repository.projects(MANIFESTS)
-        for ecosystem in ECOSYSTEMS
-        for command in ecosystem.install(project)
-    ]
-    return tuple(found[:_MOST])
+    @property
+    def script(self) -> str:
+        return install_script(self.step, self.name)
 
 
-async def try_setup(
-    sandboxes: Sandboxes, run_id: str, tree: TreeSpec, commands: tuple[FolderCommand, ...]
-) -> TriedSetup:
-    """What of it holds on the tree's base: not asked for, so that what fails is left out and told.
+@dataclass(frozen=True)
+class SetupPlan:
+    """All steps, outer folders first. `left_out` were given up already."""
 
-    What was made is kept, so that later trees do not wait for it again.
-    """
-    notes: list[str] = []
-    while commands:
-        spec = TreeSpec(
-            f"setup-{len(notes)}", tree.base, None, environment_of(commands), emit=tree.emit
+    steps: tuple[PlannedStep, ...] = ()
+    paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def environment(self) -> Environment:
+        """What is run, before it is known how it ends."""
+        commands = (
+            EnvironmentCommand(command=each.step.command, folder=each.folder, script=each.script)
+            for each in self.steps
         )
-        try:
-            await sandboxes.open(run_id, spec)
-        except SetupFailed as error:
-            log.warning("left out of set-up: %s %s", error.message, error.hint)
-            what = f"`{error.command}`" if error.command else "What lock files name"
-            notes.append(f"{what} failed and is left out of set-up.")
-            left = tuple(command for command in commands if command.shell != error.command)
-            commands = left if len(left) < len(commands) else ()
-        else:
-            break
-        finally:
-            await sandboxes.discard(run_id, spec.name)
-    return TriedSetup(commands, tuple(notes))
+        return self._environment(tuple(commands), self.left_out)
+
+    def ended(self, attempts: Mapping[str, Attempt]) -> Environment:
+        """What was run, how it ended, and what is left out of it."""
+        read = [read_step(each.step, each.name, each.folder, attempts) for each in self.steps]
+        left = tuple(part for _, parts in read for part in parts)
+        return self._environment(tuple(command for command, _ in read), (*self.left_out, *left))
+
+    def without(self, script: str, why: str) -> "SetupPlan":
+        """Without the project's steps of the ecosystem one of whose steps failed."""
+        bad = next((each for each in self.steps if each.script == script), None)
+        if bad is None:
+            return SetupPlan(left_out=(*self.left_out, LeftOut(what="set-up", why=why)))
+        kept = [
+            each
+            for each in self.steps
+            if (each.folder, each.ecosystem) != (bad.folder, bad.ecosystem)
+        ]
+        left = LeftOut(what=bad.step.what, why=why)
+        return SetupPlan(tuple(kept), self.paths, self.variables, (*self.left_out, left))
+
+    def _environment(
+        self, commands: tuple[EnvironmentCommand, ...], left_out: tuple[LeftOut, ...]
+    ) -> Environment:
+        return Environment(
+            commands=commands, left_out=left_out, paths=self.paths, variables=self.variables
+        )
+
+
+def plan_setup(repository: RepositoryFiles) -> SetupPlan:
+    """Steps that install what the projects of the repository need, of outer folders first."""
+    steps: list[PlannedStep] = []
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    variables: dict[str, str] = {}
+    for project in _worth_it(repository):
+        for ecosystem in ECOSYSTEMS:
+            plan = ecosystem.plan(project)
+            for step in plan.steps:
+                name = str(len(steps))
+                steps.append(PlannedStep(name, project.folder, ecosystem.name, step))
+            if plan.steps:
+                paths[project.folder] += plan.paths
+                variables |= dict(plan.variables)
+    known = {folder: tuple(found) for folder, found in paths.items() if found}
+    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables)
+
+
+def _worth_it(repository: RepositoryFiles) -> Sequence[Project]:
+    """Examples and documents are none, unless there is nothing else."""
+    projects = repository.projects(MANIFESTS)
+    return [each for each in projects if not is_example(each.folder)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sandbox.ecosystems.install_step import Plan, nothing_to_install
 from sandbox.ecosystems.project import Project
 
 TestEnd = Literal["passed", "failed", "not_importable"]
@@ -163,8 +164,8 @@ class Ecosystem:
     not_installed: Mapping[str, int] = field(default_factory=dict)
     """By program, the exit code that says: what it needs is not installed."""
 
-    install: Find = nothing
-    """Commands that install what a project fixes."""
+    plan: Plan = nothing_to_install
+    """How a project is set up."""
     installs_only: Callable[[str, Sequence[str]], bool] = never
     """Whether a command reads `install_reads`, `locks`, files that it names, and nothing else.
 

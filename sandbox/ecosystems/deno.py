@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only, where
+from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only
+from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
 _CONFIG = ("deno.json", "deno.jsonc")
@@ -48,7 +49,7 @@ DENO = Ecosystem(
             any_line(r" *\S.* \.\.\. (?:ok|FAILED) \("),
         ),
     ),
-    install=where("deno.lock", "deno install --frozen"),
+    plan=install_where("deno.lock", "deno install --frozen"),
     installs_only=only(r"deno install(?: -\S+)*"),
     install_reads=r"deno\.jsonc?|package\.json",
     sources=r"[^/]+\.[cm]?[jt]sx?",

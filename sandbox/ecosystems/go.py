@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, TestEnd, any_line, only, where
+from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
 _TEST = re.compile(r"\s*--- FAIL: (?P<id>.+?)(?: \([\d.]+s\))?")
@@ -79,7 +80,7 @@ GO = Ecosystem(
     tell=_tell,
     told=_told,
     unloaded=r"FAIL\t\S+ \[(?:build|setup) failed\]",
-    install=where("go.sum", "go mod download"),
+    plan=install_where("go.sum", "go mod download"),
     installs_only=only("go mod download"),
     install_reads=r"go\.(?:mod|work)",
     sources=r"[^/]+\.go",

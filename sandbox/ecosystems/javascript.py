@@ -13,6 +13,8 @@ from sandbox.ecosystems.base import (
     failures_like,
     only,
 )
+from sandbox.ecosystems.install_step import InstallPlan
+from sandbox.ecosystems.javascript_install import plan_javascript
 from sandbox.ecosystems.project import Project
 
 _LOCKS = {
@@ -98,13 +100,8 @@ def _table(manifest: Manifest, key: str) -> Manifest:
     return table if isinstance(table, dict) else {}
 
 
-def _install(project: Project) -> Iterator[str]:
-    if project.has("package-lock.json", "npm-shrinkwrap.json"):
-        yield "npm ci"
-    elif project.has("pnpm-lock.yaml"):
-        yield "pnpm install --frozen-lockfile"
-    elif project.has("yarn.lock"):
-        yield f"yarn install {'--immutable' if project.has('.yarnrc.yml') else '--frozen-lockfile'}"
+def _plan(project: Project) -> InstallPlan:
+    return plan_javascript(project, _manager(project))
 
 
 def _probe(words: Sequence[str]) -> str:
@@ -176,8 +173,8 @@ JAVASCRIPT = Ecosystem(
     name="javascript",
     manifests=r"package\.json",
     locks=r"package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?",
-    read=r"tsconfig\.json",
-    seen=r"eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+|\.yarnrc\.yml",
+    read=r"tsconfig\.json|\.yarnrc\.yml|pnpm-workspace\.yaml",
+    seen=r"eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+",
     tests=_tests,
     lints=_lints,
     test_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?test[\w:-]*|\b(?:jest|vitest|mocha|ava)\b",
@@ -206,7 +203,7 @@ JAVASCRIPT = Ecosystem(
     failures_begin=r" *FAIL +.*|  ● .*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*",
     probe=_probe,
-    install=_install,
+    plan=_plan,
     installs_only=only(r"(?:npm|pnpm|yarn|bun) (?:ci|i|install)(?: -\S+)*|yarn"),
     install_reads=r"package\.json|pnpm-workspace\.yaml|\.pnpmfile\.cjs|\.npmrc|\.yarnrc(?:\.yml)?"
     r"|\.node-version|\.nvmrc|[^/]*\.patch",

@@ -18,7 +18,9 @@ from sandbox.ecosystems.base import (
     failures_like,
     paths_like,
 )
+from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.project import Project
+from sandbox.ecosystems.python_install import plan_python
 
 _REQUIREMENTS = (
     "requirements.txt",
@@ -35,9 +37,7 @@ _MANIFESTS = (
 )
 _ROOTS = paths_like([_MANIFESTS])
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
-_PIP = "python3 -m pip install"
-_LOCKER = "/tmp/locker"  # noqa: S108 - the sandbox's own
-_LISTED = "/tmp/locked.txt"  # noqa: S108 - the sandbox's own
+_RUNNERS = ("pytest", "ruff", "flake8", "mypy")
 
 
 def _tests(project: Project) -> Iterator[str]:
@@ -47,6 +47,8 @@ def _tests(project: Project) -> Iterator[str]:
     path = "PYTHONPATH=src " if in_src else ""
     if _uses_pytest(project, files):
         yield f"{path}python3 -m pytest -q"
+    elif project.has("manage.py"):
+        yield f"{path}python3 manage.py test"
     elif commands := list(_unittest_commands(project, files)):
         yield from (path + command for command in commands)
     elif _uses_tox(project):
@@ -212,32 +214,19 @@ def _probe(words: Sequence[str]) -> str:
     return ""
 
 
-def _install(project: Project) -> Iterator[str]:
-    """By pip into the home, so that `python3` finds it; lock files are turned into lists first."""
-    if project.has("uv.lock"):
-        options = "--quiet --frozen --all-groups --all-extras --no-hashes --output-file"
-        yield _export("uv", "uv", options)
-    elif project.has("poetry.lock"):
-        options = "--quiet --all-groups --all-extras --without-hashes --output"
-        yield _export("poetry", "poetry poetry-plugin-export", options)
-    elif lists := [f"-r {name}" for name in _REQUIREMENTS if project.has(name)]:
-        yield f"{_PIP} {' '.join(lists)}"
-
-
-def _export(tool: str, packages: str, options: str) -> str:
-    """The tool that wrote a lock file reads it, and is gone again before the rest is installed."""
-    return (
-        f"{_PIP} --target {_LOCKER} {packages}"
-        f" && PYTHONPATH={_LOCKER} python3 -m {tool} export {options} {_LISTED}"
-        f" && rm -r {_LOCKER} && {_PIP} -r {_LISTED}"
-    )
+def _plan(project: Project) -> InstallPlan:
+    """With the runners and linters that its checks call. A workspace is set up as a whole."""
+    if project.is_part("pyproject.toml", "[tool.uv.workspace]"):
+        return NOTHING_TO_INSTALL
+    called = " ".join((*_tests(project), *_lints(project)))
+    return plan_python(project, tuple(name for name in _RUNNERS if f" -m {name}" in called))
 
 
 _INTERPRETER = r"(?:/usr/(?:local/)?bin/)?python[\d.]*"
 _VENV = re.compile(rf"{_INTERPRETER} -m venv (?P<folder>\S+)")
 _INSTALLS = re.compile(
     rf"(?:{_INTERPRETER} -m )?pip[\d.]* install .+|/usr/(?:local/)?bin/pip[\d.]* install .+"
-    rf"|{_VENV.pattern}|PYTHONPATH={_LOCKER} python3 -m (?:uv|poetry) export .+|rm -r {_LOCKER}"
+    rf"|{_VENV.pattern}"
     r"|uv sync(?: -\S+)*|poetry install(?: -\S+)*"
 )
 _LOCAL = re.compile(r"['\"]?\.{0,2}/|['\"]?\.+(?:\[|$)")
@@ -278,9 +267,10 @@ PYTHON = Ecosystem(
     name="python",
     manifests=_MANIFESTS,
     locks=r"(uv|poetry|pdm)\.lock|Pipfile\.lock",
-    read=r"\.?mypy\.ini|requirements\.txt|(dev|tests?)-requirements\.txt"
+    read=r"\.?mypy\.ini|hatch\.toml|requirements\.txt|(dev|tests?)-requirements\.txt"
     r"|requirements-(dev|tests?)\.txt",
-    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json",
+    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json|manage\.py|[^/]*requirements[^/]*\.(txt|in)"
+    r"|requirements/[^/]*\.(txt|in)",
     layout=r"__init__\.py|conftest\.py|src/[^/]*\.py",
     marks=(
         Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
@@ -308,7 +298,7 @@ PYTHON = Ecosystem(
     told=_told,
     unloaded=r"ERROR \S+\.py(?: - .*)?|.*unittest\.loader\._FailedTest.*",
     probe=_probe,
-    install=_install,
+    plan=_plan,
     installs_only=_installs_only,
     install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|[^/]*constraints[^/]*\.txt|pyproject\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only, where
+from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only
+from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
 _TEST_TASK = re.compile(r"\b(?:TestTask|Test::Unit|Minitest)\b|\btask[ (]+:test\b")
@@ -67,7 +68,7 @@ RUBY = Ecosystem(
     failures_begin=r"Failures:|  1\) (?:Failure|Error):",
     noise=r"[.F*ES]{2,}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
-    install=where(
+    plan=install_where(
         "Gemfile.lock", "bundle config set --global path /home/agent/.bundle/gems && bundle install"
     ),
     installs_only=only(r"bundle (?:install|config set \S+ \S+ \S+)"),

@@ -14,6 +14,7 @@ from sandbox.ecosystems.base import (
     only,
     where,
 )
+from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
 _LINTS = re.compile(r"(?m)^\[(?:workspace\.)?lints\b")
@@ -102,7 +103,7 @@ RUST = Ecosystem(
     told=_told,
     unloaded=r"error: could not compile .*",
     probe=_probe,
-    install=where("Cargo.lock", "cargo fetch --locked"),
+    plan=install_where("Cargo.lock", "cargo fetch --locked"),
     installs_only=only(r"cargo fetch(?: --locked)?"),
     install_reads=r"Cargo\.toml|config\.toml",
     sources=r"[^/]+\.rs",

@@ -17,9 +17,10 @@ from graph import (
 )
 from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import find_setup, try_setup
+from sandbox.discovery.find_setup import SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import config_of
+from sandbox.ecosystems.install_script import REPORT, parse_report
 from sandbox.ecosystems.project import RepositoryFiles
 
 
@@ -64,14 +65,26 @@ class SandboxEnvironments(Environments):
             return await self._make(run_id, tree, Environment(commands=asked))
         if not self._networked:
             return NO_ENVIRONMENT
-        tried = await try_setup(self._sandboxes, run_id, tree, find_setup(repository))
-        return Environment(
-            commands=tuple(
-                EnvironmentCommand(command=command.command, folder=command.folder)
-                for command in tried.setup
-            ),
-            left_out=tuple(LeftOut(what="set-up", why=note) for note in tried.notes),
-        )
+        plan = await asyncio.to_thread(plan_setup, repository)
+        return await self._try(run_id, tree, plan)
+
+    async def _try(self, run_id: str, tree: TreeSpec, plan: SetupPlan) -> Environment:
+        """What can be had of a plan that nobody asked for; the rest is left out, with its reason.
+
+        What was made is kept, so that later trees do not wait for it again.
+        """
+        while plan.steps:
+            spec = replace(tree, environment=plan.environment, checkout=True)
+            try:
+                sandbox = await self._sandboxes.open(run_id, spec)
+                report = await sandbox.read(REPORT)
+            except SetupFailed as error:
+                plan = plan.without(error.command, error.message)
+            else:
+                return plan.ended(parse_report(report))
+            finally:
+                await self._sandboxes.discard(run_id, tree.name)
+        return plan.environment
 
     async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
         """Run what was asked for. Raises SetupFailed."""

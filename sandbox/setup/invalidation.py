@@ -13,6 +13,7 @@ from typing import Final
 from graph import FolderCommand
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import Ecosystem, paths_like
+from sandbox.ecosystems.install_script import READS_MANIFESTS
 from sandbox.ecosystems.registry import ECOSYSTEMS
 
 _READ: Final = paths_like(p for each in ECOSYSTEMS for p in (each.install_reads, each.locks))
@@ -52,6 +53,8 @@ def _installers(commands: tuple[FolderCommand, ...]) -> list[Ecosystem | None]:
     found: list[Ecosystem | None] = []
     before: defaultdict[str, list[str]] = defaultdict(list)
     for command in commands:
+        if command.command.startswith(READS_MANIFESTS):
+            continue
         for part in map(str.strip, command.command.split("&&")):
             found.append(_installer(part, before[command.folder]))
             before[command.folder].append(part)

@@ -1,96 +1,156 @@
-"""The set-up that lock files ask for."""
+"""The set-up that manifests and lock files ask for."""
 
-from collections.abc import Sequence
-from typing import cast
+import shlex
 
 import pytest
 
-from graph.errors import SetupFailed
-from graph.values import Base, commands_of
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import find_setup, try_setup
-from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.discovery.find_setup import plan_setup
+from sandbox.ecosystems.install_script import Attempt
 from sandbox.setup.invalidation import needs_own
 from tests.support.sandbox.listed_files import listed
 
-PIP = "python3 -m pip install"
+PIP = "uv pip install --python /home/agent/venvs/root"
+PYTEST = '/home/agent/venvs/root/bin/python -c "import pytest" || ' + f"{PIP} pytest"
+
+
+def commands(files: dict[str, str]) -> list[str]:
+    """Without the making of the virtual environment itself."""
+    found = plan_setup(listed(files)).environment.commands
+    return [each.shell for each in found if "uv venv" not in each.command]
 
 
 @pytest.mark.parametrize(
     ("files", "found"),
     [
-        ((), ()),
-        (("pyproject.toml", "package.json", "go.mod", "Cargo.toml", "Gemfile"), ()),
-        (("requirements.txt",), (f"{PIP} -r requirements.txt",)),
+        ({}, []),
+        ({"go.mod": "", "Cargo.toml": "", "Gemfile": ""}, []),
+        ({"requirements.txt": ""}, [f"{PIP} -r requirements.txt"]),
         (
-            ("requirements-dev.txt", "requirements.txt"),
-            (f"{PIP} -r requirements.txt -r requirements-dev.txt",),
+            {"requirements-dev.txt": "", "requirements/test.txt": "", "requirements.txt": ""},
+            [f"{PIP} -r requirements-dev.txt -r requirements.txt -r requirements/test.txt"],
         ),
-        (("package-lock.json",), ("npm ci",)),
-        (("pnpm-lock.yaml",), ("pnpm install --frozen-lockfile",)),
-        (("yarn.lock",), ("yarn install --frozen-lockfile",)),
-        (("yarn.lock", ".yarnrc.yml"), ("yarn install --immutable",)),
-        (("go.mod", "go.sum"), ("go mod download",)),
-        (("Cargo.lock",), ("cargo fetch --locked",)),
+        ({"docs/requirements.txt": "", "requirements-docs.txt": ""}, []),
+        ({"package.json": "{}", "package-lock.json": ""}, ["npm ci"]),
+        ({"package.json": "{}"}, ["npm install --no-package-lock"]),
         (
-            ("requirements.txt", "web/package.json", "web/package-lock.json"),
-            (f"{PIP} -r requirements.txt", "cd web && npm ci"),
+            {"package.json": '{"packageManager": "pnpm@9.1.2+sha512.a"}', "pnpm-lock.yaml": ""},
+            [
+                "npm install --global --prefix /home/agent/.local pnpm@9.1.2 --allow-scripts=pnpm",
+                "pnpm install --frozen-lockfile",
+            ],
         ),
+        ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
+        ({"Cargo.lock": "", "Cargo.toml": ""}, ["cargo fetch --locked"]),
+        (
+            {"requirements.txt": "", "web/package.json": "{}", "web/package-lock.json": ""},
+            [f"{PIP} -r requirements.txt", "cd web && npm ci"],
+        ),
+        ({"examples/a/package.json": "{}", "website/package.json": "{}"}, []),
     ],
 )
-def test_what_is_locked_is_installed(files: tuple[str, ...], found: tuple[str, ...]) -> None:
-    repository = listed(dict.fromkeys(files, ""))
-    assert find_setup(repository) == commands_of(found)
+def test_what_projects_need_is_installed(files: dict[str, str], found: list[str]) -> None:
+    assert commands(files) == found
 
 
-@pytest.mark.parametrize(("lock", "tool"), [("uv.lock", "uv"), ("poetry.lock", "poetry")])
-def test_a_lock_file_of_python_wins_over_a_list(lock: str, tool: str) -> None:
-    files = {"pyproject.toml": "", "requirements.txt": "", lock: ""}
-    (command,) = find_setup(RepositoryFiles(files))
-    assert command.command.startswith(f"{PIP} --target /tmp/locker {tool}")
-    assert not needs_own((command,), b"")
-    assert command.command.endswith(f"{PIP} -r /tmp/locked.txt")
-
-
-class Failing(Sandboxes):
-    """Sandboxes in which some commands of set-up fail."""
-
-    def __init__(self, bad: Sequence[str], *, named: bool = True) -> None:
-        self.trees: list[str] = []
-        self._bad = bad
-        self._named = named
-
-    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
-        self.trees.append(spec.name)
-        for command in spec.setup:
-            if command.shell in self._bad:
-                raise SetupFailed("It failed.", command=command.shell if self._named else "")
-        return cast("Sandbox", None)
-
-    async def discard(self, run_id: str, name: str) -> None:
-        self.trees.remove(name)
-
-    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
-        raise NotImplementedError
-
-
-BASE = Base(address="/a", full_name="a/b", branch="main", sha="0" * 40, tree="1" * 40)
+PROJECT = "[project]\nname = 'a'\n"
 
 
 @pytest.mark.parametrize(
-    ("bad", "left"), [((), ("a", "b", "c")), (("b",), ("a", "c")), (("a", "b", "c"), ())]
+    ("pyproject", "other", "words"),
+    [
+        (PROJECT, {}, "-e ."),
+        (PROJECT + "[project.optional-dependencies]\ntest = []\ndocs = []\n", {}, "-e '.[test]'"),
+        (PROJECT + "[dependency-groups]\ndev = []\nrelease = []\n", {}, "-e . --group dev"),
+        (
+            "[tool.poetry]\nname = 'a'\n[tool.poetry.group.dev.dependencies]\nmock = '^5.1'\n",
+            {},
+            "-e . 'mock>=5.1,<6'",
+        ),
+        (PROJECT + "[tool.pdm.dev-dependencies]\ntest = ['mock>=5']\n", {}, "-e . 'mock>=5'"),
+        (PROJECT + "[tool.hatch.envs.test]\ndependencies = ['mock']\n", {}, "-e . mock"),
+        (
+            PROJECT,
+            {"tox.ini": "[testenv]\ndeps =\n    mock\n    -r{toxinidir}/t.txt\n    py: attrs\n"},
+            "-e . mock attrs",
+        ),
+        (
+            PROJECT,
+            {"noxfile.py": "def tests(s):\n    s.install('-e', '.[cov]', 'mock', f'x{1}')\n"},
+            "-e '.[cov]' mock",
+        ),
+        ("", {"setup.py": "extras_require={'test': ['mock']}"}, "-e '.[test]'"),
+        (PROJECT + "[tool.uv]\npackage = false\n", {"requirements.txt": ""}, "-r requirements.txt"),
+    ],
 )
-async def test_what_fails_of_it_is_left_out_and_told(
-    bad: tuple[str, ...], left: tuple[str, ...]
+def test_tables_that_speak_of_tests_are_read(
+    pyproject: str, other: dict[str, str], words: str
 ) -> None:
-    sandboxes = Failing(bad)
-    tried = await try_setup(sandboxes, "run", TreeSpec("plan", BASE), commands_of("abc"))
-    assert tried.setup == commands_of(left)
-    assert tried.notes == tuple(f"`{command}` failed and is left out of set-up." for command in bad)
-    assert sandboxes.trees == []
+    assert f"{PIP} {words}" in commands({"pyproject.toml": pyproject, **other})
 
 
-async def test_a_failure_that_names_no_command_leaves_all_out() -> None:
-    spec = TreeSpec("plan", BASE)
-    tried = await try_setup(Failing(["a"], named=False), "run", spec, commands_of("ab"))
-    assert (tried.setup, len(tried.notes)) == ((), 1)
+@pytest.mark.parametrize(
+    ("lock", "first"),
+    [
+        ("uv.lock", "UV_PROJECT_ENVIRONMENT=/home/agent/venvs/root uv sync --frozen"),
+        ("poetry.lock", "uv tool run --quiet --from poetry"),
+        ("pdm.lock", "uv tool run --quiet pdm export"),
+        ("Pipfile.lock", "uv tool run --quiet pipenv requirements"),
+    ],
+)
+def test_a_lock_file_of_python_comes_first(lock: str, first: str) -> None:
+    files = {"pyproject.toml": PROJECT, "requirements.txt": "", lock: ""}
+    plan = plan_setup(listed(files))
+    assert plan.steps[1].step.command.startswith(first)
+    assert plan.steps[1].step.parts[0].command == f"{PIP} -e . -r requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("asked", "python"),
+    [("", "python3"), (">=3.11,<4", "'>=3.11,<4'"), ("$(touch x)", "python3")],
+)
+def test_a_python_that_fits_is_asked_for(asked: str, python: str) -> None:
+    plan = plan_setup(listed({"pyproject.toml": f"{PROJECT}requires-python = '{asked}'\n"}))
+    assert f" --python {python} " in plan.steps[0].step.command
+
+
+def test_what_a_project_needed_and_could_not_have_takes_its_other_steps_with_it() -> None:
+    files = {"pyproject.toml": PROJECT, "web/package.json": "{}", "web/package-lock.json": ""}
+    plan = plan_setup(listed(files))
+    left = plan.without(plan.steps[0].script, "No interpreter found.")
+    assert [each.folder for each in left.steps] == ["web"]
+    assert [(part.what, part.why) for part in left.left_out] == [
+        ("Python", "No interpreter found.")
+    ]
+
+
+def test_each_part_that_failed_is_left_out_with_its_reason() -> None:
+    files = {"pyproject.toml": PROJECT, "requirements.txt": ""}
+    plan = plan_setup(listed(files))
+    attempts = {
+        "0/0": Attempt(0, 5, ""),
+        "1/0": Attempt(1, 5, "no resolution"),
+        "1.0/0": Attempt(0, 5, ""),
+        "1.1/0": Attempt(1, 5, "no such package"),
+        "1.1.0/0": Attempt(1, 5, "broken"),
+    }
+    environment = plan.ended(attempts)
+    assert [each.status for each in environment.commands[:2]] == ["ok", "ok"]
+    assert [part.why for part in environment.left_out[:1]] == ["broken"]
+
+
+def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
+    environment = plan_setup(listed({"pyproject.toml": PROJECT})).environment
+    readme = b"diff --git a/README.md b/README.md\n--- a/README.md\n+++ b/README.md\n"
+    assert not needs_own(environment.setup, readme)
+    assert needs_own(environment.setup, readme.replace(b"README.md", b"pyproject.toml"))
+
+
+def test_hostile_manifests_ask_for_nothing() -> None:
+    hostile = {
+        "pyproject.toml": PROJECT + "[project.optional-dependencies]\n'test; touch x' = []\n"
+        "[dependency-groups]\n'test $(touch x)' = []\n[tool.pdm.dev-dependencies]\n"
+        "test = ['a; touch x', '--index-url=http://x', '$(touch x)']\n",
+        "package.json": '{"packageManager": "pnpm@9; touch x", "engines": {"node": "; touch x"}}',
+    }
+    words = [shlex.split(each) for each in commands(hostile)]
+    assert [word for command in words for word in command if "touch" in word] == ["a; touch x"]

@@ -11,7 +11,7 @@ from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import touches_base_tests
 from sandbox.checks.tamper_patterns import hints, is_test
 from sandbox.discovery.find_checks import find_checks
-from sandbox.discovery.find_setup import find_setup
+from sandbox.discovery.find_setup import plan_setup
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS, may_run_tests
 from sandbox.reports.read_report import read_report
@@ -20,7 +20,7 @@ from tests.support.sandbox.listed_files import listed
 
 OUTPUTS = Path(__file__).parents[1] / "reports" / "outputs"
 NO_LAYOUT = {"layout", "marks"}
-NO_SETUP = {"locks", "install", "installs_only", "install_reads", "install_scripts"}
+NO_SETUP = {"locks", "plan", "installs_only", "install_reads", "install_scripts"}
 NO_PROBE = {"probe", "not_installed"}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
@@ -119,18 +119,18 @@ class Sample:
     marked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-EXPORTED = (
-    "python3 -m pip install --target /tmp/locker uv"
-    " && PYTHONPATH=/tmp/locker python3 -m uv export --quiet --frozen --all-groups"
-    " --all-extras --no-hashes --output-file /tmp/locked.txt"
-    " && rm -r /tmp/locker && python3 -m pip install -r /tmp/locked.txt"
-)
+VENV = "/home/agent/venvs/root"
+RUNNER = f'{VENV}/bin/python -c "import {{0}}" || uv pip install --python {VENV} {{0}}'
 SAMPLES = {
     "python": Sample(
         files={"pyproject.toml": "[tool.ruff]\n", "uv.lock": "", "src/app/__init__.py": ""},
         tests=("PYTHONPATH=src python3 -m pytest -q",),
         lints=("python3 -m ruff check .",),
-        setup=(EXPORTED,),
+        setup=(
+            "uv venv --quiet --seed --clear --python python3 /home/agent/venvs/root",
+            f"UV_PROJECT_ENVIRONMENT={VENV} uv sync --frozen --inexact --all-packages --all-extras",
+            RUNNER.format("ruff"),
+        ),
         read_by_setup=("uv.lock", "pyproject.toml", "requirements/dev-requirements.in"),
         marked={"pytest": ("tests/test_a.py",)},
         reports=("pytest", "unittest"),
@@ -146,7 +146,10 @@ SAMPLES = {
         files={"package.json": '{"scripts": {"test": "jest", "lint": "x"}}', "yarn.lock": ""},
         tests=("CI=true yarn test",),
         lints=("yarn run lint",),
-        setup=("yarn install --frozen-lockfile",),
+        setup=(
+            "npm install --global --prefix /home/agent/.local yarn@1 --allow-scripts=yarn",
+            "yarn install --non-interactive --frozen-lockfile",
+        ),
         read_by_setup=("yarn.lock", "web/package.json", ".npmrc"),
         reports=("jest", "vitest", "mocha", "mocha_tap", "node_spec", "node_tap"),
         nothing_ran="Test Suites: 1 failed, 1 total\nTests:       0 total\n",
@@ -264,8 +267,9 @@ def test_checks_are_found_in_what_is_read(name: str) -> None:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_installing_reads_what_it_names_and_nothing_else(name: str) -> None:
     sample = SAMPLES[name]
-    commands = find_setup(listed(sample.files))
-    assert tuple(each.shell for each in commands) == sample.setup
+    environment = plan_setup(listed(sample.files)).environment
+    assert tuple(each.shell for each in environment.commands) == sample.setup
+    commands = environment.setup
     assert not needs_own(commands, patch(sample.unread_by_setup) + patch(sample.test_file))
     assert all(needs_own(commands, patch(path)) for path in sample.read_by_setup)
     assert needs_own((*commands, *commands_of(["make"])), b"")

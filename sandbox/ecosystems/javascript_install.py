@@ -1,0 +1,176 @@
+"""Setting a JavaScript project up with the package manager that it names."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of
+from sandbox.ecosystems.project import Project
+
+PREFIX: Final = "/home/agent/.local"
+_PNPM_OF_LOCK: Final = (
+    """$(sed -n -e "s/^lockfileVersion: '*9.*/9/p" -e "s/^lockfileVersion: '*6.*/8/p\""""
+    """ -e "s/^lockfileVersion: '*5.*/7/p" pnpm-lock.yaml)"""
+)
+"""The major version that wrote a lock file, found when it is asked for; empty where none is."""
+_VERSION = re.compile(r"(npm|pnpm|yarn|bun)@(\d+(?:\.\d+)*)(?:[-+].*)?")
+_NOT_DOWNLOADED: Final = (
+    *("PUPPETEER_SKIP_DOWNLOAD", "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "SENTRYCLI_SKIP_DOWNLOAD"),
+    *("ELECTRON_SKIP_BINARY_DOWNLOAD", "CHROMEDRIVER_SKIP_DOWNLOAD"),
+)
+_VARIABLES: Final = (
+    *((name, "1") for name in _NOT_DOWNLOADED),
+    *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
+)
+_NODE_OF_PNPM: Final = {"11": 22}
+_ARCHITECTURE: Final = "$(node -p 'process.arch')"
+
+
+def plan_javascript(project: Project, manager: str) -> InstallPlan:
+    """Once at the root of workspaces; no lock file is written where there is none."""
+    manifest = read_manifest(project)
+    if not project.has("package.json") or _is_in_workspace(project):
+        return InstallPlan()
+    steps = [
+        *_node_step(project, manager, manifest),
+        *_manager_step(project, manager, manifest),
+        _install_step(project, manager),
+    ]
+    return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), _VARIABLES)
+
+
+def read_manifest(project: Project) -> Mapping[str, Any]:
+    """The table of a package.json; empty where it is none."""
+    try:
+        value = json.loads(project.text("package.json"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_in_workspace(project: Project) -> bool:
+    """Whether a folder around it installs it, too."""
+    return any(
+        folder.has("pnpm-workspace.yaml") or "workspaces" in read_manifest(folder)
+        for folder in project.outer()
+    )
+
+
+def _node_step(
+    project: Project, manager: str, manifest: Mapping[str, Any]
+) -> Iterator[InstallStep]:
+    """A newer Node.js, from the registry, where the machine's is older than what is asked for."""
+    asked = [_least_major(_text_in(manifest, "engines", "node"))]
+    asked += map(_least_major, project.text(".nvmrc", ".node-version").split())
+    version = manager_version(project, manager, manifest)
+    if manager == "pnpm":
+        asked.append(_NODE_OF_PNPM.get(version.split(".")[0], 0))
+    if major := max(asked, default=0):
+        even = major + major % 2
+        found = f"node -e 'process.exit(+process.versions.node.split(\".\")[0] < {major})'"
+        package = f"node-linux-{_ARCHITECTURE}"
+        install = (
+            f"npm install --global --prefix {PREFIX} {package}@{even} && mkdir -p {PREFIX}/bin"
+            f" && ln -sf ../lib/node_modules/{package}/bin/node {PREFIX}/bin/node"
+        )
+        yield InstallStep(f"Node.js {even}", f"{found} || {{ {install}; }}")
+
+
+def _text_in(table: Mapping[str, Any], *names: str) -> str:
+    value: Any = table
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _least_major(text: str) -> int:
+    """The oldest major version that a range allows; 0 where it says none."""
+    found = [re.search(r"\d{1,3}", part) for part in text[:200].split("||")]
+    return min((int(match[0]) for match in found if match), default=0)
+
+
+def manager_version(project: Project, manager: str, manifest: Mapping[str, Any]) -> str:
+    """The version of the package manager that is asked for; empty where none is."""
+    named = _VERSION.fullmatch(_text_in(manifest, "packageManager"))
+    if named and named[1] == manager:
+        return named[2]
+    return _PNPM_OF_LOCK if manager == "pnpm" and project.has("pnpm-lock.yaml") else ""
+
+
+def _manager_step(
+    project: Project, manager: str, manifest: Mapping[str, Any]
+) -> Iterator[InstallStep]:
+    """The package manager itself, in the version that is asked for."""
+    if manager == "npm":
+        return
+    package, version = manager, manager_version(project, manager, manifest)
+    if manager == "yarn":
+        package, version = _yarn_package(project, version)
+    named = f"{package}@{version}" if version else package
+    install = f"npm install --global --prefix {PREFIX} {named}"
+    allowed = f"{install} --allow-scripts={package}"
+    yield InstallStep(manager, allowed, (install,), needed=True)
+
+
+def _yarn_package(project: Project, version: str) -> tuple[str, str]:
+    """Yarn 1 also starts the one that lies in the repository; later ones have another package."""
+    if "yarnPath:" in project.text(".yarnrc.yml"):
+        return "yarn", "1"
+    if project.has(".yarnrc.yml") or (version and not version.startswith("1.")):
+        return "@yarnpkg/cli-dist", version
+    return "yarn", version or "1"
+
+
+def _install_step(project: Project, manager: str) -> InstallStep:
+    command, instead = first_of(_INSTALLS[manager](project))
+    return InstallStep("the packages of package.json", command, instead)
+
+
+def _npm(project: Project) -> Iterator[str]:
+    if project.has("package-lock.json", "npm-shrinkwrap.json"):
+        yield from ("npm ci", "npm ci --legacy-peer-deps", "npm ci --ignore-scripts")
+    install = "npm install --no-package-lock"
+    yield from (
+        install,
+        f"{install} --legacy-peer-deps",
+        f"{install} --legacy-peer-deps --ignore-scripts",
+    )
+
+
+def _pnpm(project: Project) -> Iterator[str]:
+    if project.has("pnpm-lock.yaml"):
+        yield "pnpm install --frozen-lockfile"
+        yield "pnpm install --frozen-lockfile --ignore-scripts"
+    yield from ("pnpm install --no-lockfile", "pnpm install --no-lockfile --ignore-scripts")
+
+
+def _yarn(project: Project) -> Iterator[str]:
+    if project.has(".yarnrc.yml"):
+        yield from ("yarn install --immutable", "yarn install --immutable --mode=skip-build")
+        yield "YARN_ENABLE_IMMUTABLE_INSTALLS=0 yarn install --mode=skip-build"
+        return
+    install = "yarn install --non-interactive"
+    if project.has("yarn.lock"):
+        yield f"{install} --frozen-lockfile"
+    yield from (
+        f"{install} --pure-lockfile",
+        f"{install} --pure-lockfile --ignore-engines --ignore-scripts",
+    )
+
+
+def _bun(project: Project) -> Iterator[str]:
+    if project.has("bun.lock", "bun.lockb"):
+        yield from (
+            "bun install --frozen-lockfile",
+            "bun install --frozen-lockfile --ignore-scripts",
+        )
+    yield from ("bun install --no-save", "bun install --no-save --ignore-scripts")
+
+
+_INSTALLS: Final[Mapping[str, Callable[[Project], Iterator[str]]]] = {
+    "npm": _npm,
+    "pnpm": _pnpm,
+    "yarn": _yarn,
+    "bun": _bun,
+}

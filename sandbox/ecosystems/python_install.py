@@ -1,0 +1,190 @@
+"""Setting a Python project up: a virtual environment, the project itself, and what tests need."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from shlex import quote
+from typing import Any, Final
+
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of, joined
+from sandbox.ecosystems.project import Project
+from sandbox.ecosystems.python_needs import (
+    Needs,
+    python_needs,
+    read_toml,
+    speaks_of_tests,
+    table_in,
+    texts,
+)
+
+VENVS: Final = "/home/agent/venvs"
+_TOOL_PLUGINS: Final = {
+    "--cov": "pytest-cov",
+    "asyncio_mode": "pytest-asyncio",
+    "DJANGO_SETTINGS_MODULE": "pytest-django",
+    "--numprocesses": "pytest-xdist",
+    "-n auto": "pytest-xdist",
+    "--timeout": "pytest-timeout",
+    "--randomly": "pytest-randomly",
+    "--mypy": "pytest-mypy",
+    "env_files": "pytest-dotenv",
+}
+_MODULES: Final = {"pytest-xdist": "xdist", "pytest-dotenv": "pytest_dotenv.plugin"}
+_OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
+
+
+def venv_of(folder: str) -> str:
+    """Where the virtual environment of a project lies."""
+    slug = re.sub(r"[^\w.-]+", "-", folder).strip("-.") or "root"
+    return f"{VENVS}/{slug}"
+
+
+def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
+    """A virtual environment with the project, what its tests need, and these runners."""
+    venv = venv_of(project.folder)
+    pip = f"uv pip install --python {venv}"
+    pyproject = read_toml(project.text("pyproject.toml"))
+    needs = python_needs(project)
+    builds = _builds(project, pyproject)
+    if not (builds or needs or runners):
+        return InstallPlan()
+    steps = [_make_venv(venv, pyproject)]
+    unlocked = _unlocked(pip, builds, needs)
+    locked = tuple(_locked(project, venv, pip, builds, pyproject))
+    if locked:
+        command, instead = first_of(locked)
+        parts = (unlocked,) if unlocked else ()
+        steps.append(InstallStep("what the lock file names", command, instead, parts))
+    elif unlocked:
+        steps.append(unlocked)
+    steps += [_runner(venv, pip, name) for name in (*runners, *_plugins(project, runners))]
+    return InstallPlan(tuple(steps), (f"{venv}/bin",))
+
+
+def _make_venv(venv: str, pyproject: Mapping[str, Any]) -> InstallStep:
+    asked = table_in(pyproject, "project").get("requires-python")
+    fits = quote(asked) if isinstance(asked, str) and re.fullmatch(r"[\d.,<>=!~* ]+", asked) else ""
+    command = f"uv venv --quiet --seed --clear --python {fits or 'python3'} {venv}"
+    what = f"Python {asked}" if fits else "Python"
+    return InstallStep(what, command, needed=True)
+
+
+def _builds(project: Project, pyproject: Mapping[str, Any]) -> bool:
+    """Whether the folder itself is a package that can be installed."""
+    poetry = table_in(pyproject, "tool", "poetry")
+    if (
+        poetry.get("package-mode") is False
+        or table_in(pyproject, "tool", "uv").get("package") is False
+    ):
+        return False
+    return bool(
+        project.has("setup.py")
+        or table_in(pyproject, "project")
+        or poetry
+        or ("[metadata]" in project.text("setup.cfg"))
+    )
+
+
+def _unlocked(pip: str, builds: bool, needs: Needs) -> InstallStep | None:
+    """One resolution of all; where that fails, each thing for itself."""
+    extras = f"[{','.join(needs.extras)}]" if needs.extras else ""
+    words = [
+        f"-e {quote(f'.{extras}')}" if builds else "",
+        *(f"--group {name}" for name in needs.groups),
+        *(f"-r {quote(name)}" for name in needs.lists),
+        *map(quote, needs.packages),
+    ]
+    if not any(words):
+        return None
+    command = f"{pip} {' '.join(filter(None, words))}"
+    return InstallStep(
+        "the project and what its tests need", command, (), tuple(_parts(pip, builds, needs))
+    )
+
+
+def _parts(pip: str, builds: bool, needs: Needs) -> Iterator[InstallStep]:
+    if builds:
+        old = joined(f"{pip} {_OLD_BUILD}", f"{pip} --no-build-isolation -e .")
+        yield InstallStep("the project", f"{pip} -e .", (old,))
+        for extra in needs.extras:
+            yield InstallStep(f"the extra `{extra}`", f"{pip} -e {quote(f'.[{extra}]')}")
+    for group in needs.groups:
+        yield InstallStep(f"the group `{group}`", f"{pip} --group {group}")
+    for name in needs.lists:
+        yield InstallStep(f"`{name}`", f"{pip} -r {quote(name)}", (), tuple(_lines(pip, name)))
+    if needs.packages:
+        each = tuple(InstallStep(f"`{text}`", f"{pip} {quote(text)}") for text in needs.packages)
+        yield InstallStep(
+            "what tests need", f"{pip} {' '.join(map(quote, needs.packages))}", (), each
+        )
+
+
+def _lines(pip: str, name: str) -> Iterator[InstallStep]:
+    """A list line by line: one that cannot be had does not keep the others away."""
+    each = (
+        f"sed -e 's/[[:space:]]#.*//' -e '/^[[:space:]]*\\(#\\|-\\|$\\)/d' {quote(name)}"
+        f' | while IFS= read -r line; do {pip} "$line" || echo "left out: $line"; done'
+    )
+    yield InstallStep(f"`{name}`, line by line", each)
+
+
+def _locked(
+    project: Project, venv: str, pip: str, builds: bool, pyproject: Mapping[str, Any]
+) -> Iterator[str]:
+    """Commands that install what a lock file fixes, the fullest first."""
+    itself = f"{pip} --no-deps -e ." if builds else ""
+    listed = f"{pip} --no-deps -r /tmp/locked.txt"
+    if project.has("uv.lock"):
+        sync = f"UV_PROJECT_ENVIRONMENT={venv} uv sync --frozen --inexact --all-packages"
+        groups = _flags(
+            "--group", filter(speaks_of_tests, table_in(pyproject, "dependency-groups"))
+        )
+        extras = _flags(
+            "--extra",
+            filter(speaks_of_tests, table_in(pyproject, "project", "optional-dependencies")),
+        )
+        yield f"{sync} --all-extras{groups}"
+        yield f"{sync}{extras}{groups}"
+        yield f"{sync}"
+    elif project.has("poetry.lock"):
+        for options in (" --all-groups --all-extras", f"{_poetry_groups(pyproject)}", ""):
+            export = (
+                "uv tool run --quiet --from poetry --with poetry-plugin-export poetry export"
+                f" --quiet --without-hashes{options} --output /tmp/locked.txt"
+            )
+            yield joined(
+                export, f"{pip} --no-deps -r /tmp/locked.txt", itself, "rm /tmp/locked.txt"
+            )
+    elif project.has("pdm.lock"):
+        export = "uv tool run --quiet pdm export --no-hashes --group :all --output /tmp/locked.txt"
+        yield joined(export, listed, itself, "rm /tmp/locked.txt")
+    elif project.has("Pipfile.lock"):
+        export = "uv tool run --quiet pipenv requirements --dev >/tmp/locked.txt"
+        yield joined(export, listed, itself, "rm /tmp/locked.txt")
+
+
+def _flags(option: str, names: Iterable[str]) -> str:
+    return "".join(f" {option} {name}" for name in names if speaks_of_tests(name))
+
+
+def _poetry_groups(pyproject: Mapping[str, Any]) -> str:
+    groups = table_in(pyproject, "tool", "poetry", "group")
+    named = ",".join(filter(speaks_of_tests, groups))
+    return f" --with {named}" if named else ""
+
+
+def _runner(venv: str, pip: str, name: str) -> InstallStep:
+    """A runner that nothing brought yet."""
+    module = _MODULES.get(name, name.replace("-", "_"))
+    find = f'{venv}/bin/python -c "import {module}"'
+    return InstallStep(f"`{name}`", f"{find} || {pip} {name}")
+
+
+def _plugins(project: Project, runners: tuple[str, ...]) -> Iterator[str]:
+    """Plugins that pytest's configuration speaks of."""
+    if "pytest" not in runners:
+        return
+    settings = read_toml(project.text("pyproject.toml"))
+    options = table_in(settings, "tool", "pytest", "ini_options")
+    said = " ".join([str(options.get("addopts", "")), *texts(options.get("addopts")), *options])
+    said += project.text("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+    yield from dict.fromkeys(name for mark, name in _TOOL_PLUGINS.items() if mark in said)
