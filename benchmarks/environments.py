@@ -1,6 +1,6 @@
 """Environments of a folder of repositories, made without a model: does the main check run?
 
-usage: python -m benchmarks.environments FOLDER [--only NAME ...] [--out FILE] [--data DIR] [--validate]
+usage: python -m benchmarks.environments FOLDER --data DIR [--only NAME ...] [--out FILE]
 
 A row for each repository: seconds of set-up and of its main check on the untouched base, how the
 check ended, what was left out and why. Nothing of a repository is configured.
@@ -46,7 +46,7 @@ async def measure(machine: Machine, path: Path) -> Row:
     try:
         await services.workspaces.open(run_id)
         base = await services.repositories.prepare(run_id, str(path), None, unheard)
-        found = await services.checks.find(run_id, base, (), False)
+        found = await services.checks.find(run_id, base, (), only=False)
         deadline = time.time() + DEADLINE_S
         wanted = PreparationRequest(run_id, base, (), (), deadline)
         began = time.monotonic()

@@ -73,6 +73,8 @@ class Base(Value):
     local: bool = False
     moved: int = 0
     notes: tuple[str, ...] = ()
+    version: str = ""
+    """What the commit would be released as, by the repository's tags; empty where none tells."""
 
 
 _WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""

@@ -109,7 +109,7 @@ MAX_FILE = 350
 MAX_FUNCTION = 50
 MAX_FOLDER = 15
 MAX_FOLDER_OF_ONE_KIND = 25
-FOLDERS_OF_ONE_KIND: dict[str, str] = {}
+FOLDERS_OF_ONE_KIND: dict[str, str] = {"sandbox/ecosystems": "ecosystem"}
 """Folders whose files are all of one kind, and the kind that their `__init__` names."""
 
 LONG_FILES: dict[str, str] = {}

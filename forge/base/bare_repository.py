@@ -41,6 +41,8 @@ class Head:
     tree: str
     submodules: bool
     lfs: bool
+    version: str = ""
+    """What the commit would be released as."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -55,6 +57,8 @@ class Tip:
 
     branch: str
     sha: str
+    version: str = ""
+    """What the commit would be released as."""
 
     @property
     def object_format(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from forge.base.bare_repository import new_repository, put_in_place
+from forge.base.version_tags import version_of
 from forge.git.command import Git, GitLimits, GitResult, SystemUser
 from graph.errors import (
     BranchNotFound,
@@ -30,6 +31,10 @@ _FETCH: Final = [
     "--no-show-forced-updates",
 ]
 _FIND: Final = ["rev-parse", "--show-object-format", "--is-bare-repository", "--absolute-git-dir"]
+_TAGS: Final = (
+    "--format=%(refname:strip=2)%09"
+    "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+)
 DETACHED: Final = "HEAD"
 
 
@@ -75,6 +80,13 @@ class Checkout:
         """The commit that a branch names, empty where there is none."""
         found = await self._run(git, "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
         return found.stdout.decode().strip()
+
+    async def version(self, git: Git, sha: str) -> str:
+        """What a commit would be released as, by the tags before it; empty where none tells."""
+        listed = await self._run(git, "for-each-ref", f"--merged={sha}", _TAGS, "refs/tags")
+        rows = listed.stdout.decode("utf-8", "replace").splitlines() if listed.ok else []
+        tags = dict(row.split("\t") for row in rows if row.count("\t") == 1)
+        return version_of(tags, sha)
 
     async def fetch_into(self, git: Git, branch: str | None, base_git: Path) -> None:
         """Make `base_git` of the newest commit of `branch`, or of HEAD."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -118,7 +119,8 @@ class GitRepositories(Repositories):
         assert self._kept
         origin = Origin(self._git, self._forge, address, facts.number, emit)
         await self._kept.make_base(origin, found, run.base_git)
-        return await read_head(self._git, run.base_git, address.full_name)
+        head = await read_head(self._git, run.base_git, address.full_name)
+        return replace(head, version=found.version)
 
     async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
         checkout = await Checkout.find(self._git, path)
@@ -127,6 +129,7 @@ class GitRepositories(Repositories):
             if not await asyncio.to_thread(run.base_git.exists):
                 await checkout.fetch_into(self._git, branch, run.base_git)
             head = await read_head(self._git, run.base_git, checkout.folder.name)
+            head = replace(head, version=await checkout.version(self._git, head.sha))
             notes = [_UNCOMMITTED] if await uncommitted else []
         finally:
             await _stopped(uncommitted)
@@ -164,4 +167,5 @@ def _base(
         tree=head.tree,
         local=local,
         notes=tuple(notes),
+        version=head.version,
     )

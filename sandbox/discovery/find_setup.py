@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from graph import Environment, EnvironmentCommand, LeftOut
+from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
 from sandbox.ecosystems.install_step import InstallStep, is_example
 from sandbox.ecosystems.project import Project, RepositoryFiles
@@ -22,10 +23,12 @@ class PlannedStep:
     folder: str
     ecosystem: str
     step: InstallStep
+    version: str = ""
+    """What the base would be released as."""
 
     @property
     def script(self) -> str:
-        return install_script(self.step, self.name)
+        return install_script(self.step, self.name, self.version)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class SetupPlan:
 
     def ended(self, attempts: Mapping[str, Attempt]) -> Environment:
         """What was run, how it ended, and what is left out of it."""
-        read = [read_step(each.step, each.name, each.folder, attempts) for each in self.steps]
+        read = [
+            read_step(each.step, each.name, each.folder, each.version, attempts)
+            for each in self.steps
+        ]
         left = tuple(part for _, parts in read for part in parts)
         return self._environment(tuple(command for command, _ in read), (*self.left_out, *left))
 
@@ -73,22 +79,27 @@ class SetupPlan:
         )
 
 
-def plan_setup(repository: RepositoryFiles) -> SetupPlan:
+def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
     """Steps that install what the projects of the repository need, of outer folders first."""
     steps: list[PlannedStep] = []
     paths: defaultdict[str, list[str]] = defaultdict(list)
     variables: dict[str, str] = {}
     for project in _worth_it(repository):
-        for ecosystem in ECOSYSTEMS:
+        for ecosystem in sorted(ECOSYSTEMS, key=_comes_late):
             plan = ecosystem.plan(project)
             for step in plan.steps:
                 name = str(len(steps))
-                steps.append(PlannedStep(name, project.folder, ecosystem.name, step))
+                steps.append(PlannedStep(name, project.folder, ecosystem.name, step, version))
             if plan.steps:
                 paths[project.folder] += plan.paths
                 variables |= dict(plan.variables)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
     return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables)
+
+
+def _comes_late(ecosystem: Ecosystem) -> bool:
+    """Builds of other languages call the package managers of JavaScript."""
+    return ecosystem.name != "javascript"
 
 
 def _worth_it(repository: RepositoryFiles) -> Sequence[Project]:

@@ -1,1 +1,1 @@
-"""Ecosystems: what is known of each language's projects, a file each."""
+"""Ecosystems: what is known of each language's projects. A file is an ecosystem or a part of one."""

@@ -15,6 +15,11 @@ from sandbox.ecosystems.install_step import InstallStep
 REPORT: Final = "/home/agent/.setup-report"
 READS_MANIFESTS: Final = "# reads manifests and lock files alone\n"
 """How the script of a step begins that reads nothing else."""
+_VERSIONS: Final = (
+    *("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION", "PBR_VERSION"),
+    *("POETRY_DYNAMIC_VERSIONING_BYPASS", "UV_DYNAMIC_VERSIONING_BYPASS"),
+)
+"""What builds take for the version that they would ask git for."""
 _SHOWN: Final = 1500
 _LONGEST_REPORT: Final = 1 << 20
 # Each record: step, exit code, milliseconds, and the end of what the command printed.
@@ -38,10 +43,16 @@ class Attempt:
     output: str
 
 
-def install_script(step: InstallStep, name: str) -> str:
-    """The command of a step. It fails only where a needed step does."""
+def install_script(step: InstallStep, name: str, version: str = "") -> str:
+    """The command of a step. It fails only where a needed step does.
+
+    `version` is what builds that ask git for theirs are told.
+    """
     tried = _tried(step, name)
     head = "" if step.builds else READS_MANIFESTS
+    if version:
+        told = (f"{variable}={quote(version)}" for variable in _VERSIONS)
+        head += f"export {' '.join(told)}\n"
     return f"{head}{_TRY}{tried}" if step.needed else f"{head}{_TRY}{tried} || true"
 
 
@@ -65,7 +76,7 @@ def parse_report(report: bytes) -> dict[str, Attempt]:
 
 
 def read_step(
-    step: InstallStep, name: str, folder: str, attempts: Mapping[str, Attempt]
+    step: InstallStep, name: str, folder: str, version: str, attempts: Mapping[str, Attempt]
 ) -> tuple[EnvironmentCommand, tuple[LeftOut, ...]]:
     """How a step ended, and what of it is left out and why."""
     commands = [step.command, *step.instead]
@@ -77,7 +88,7 @@ def read_step(
         EnvironmentCommand(
             command=held or step.command,
             folder=folder,
-            script=install_script(step, name),
+            script=install_script(step, name, version),
             status="ok" if held or (step.parts and len(left) < len(_leaves(step))) else "failed",
             duration_ms=sum(each.duration_ms for _, each in _below(name, attempts)),
             output="" if held or not made else made[-1].output,

@@ -274,6 +274,7 @@ PYTHON = Ecosystem(
     layout=r"__init__\.py|conftest\.py|src/[^/]*\.py",
     marks=(
         Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
+        Mark("test functions", "*test*.py", "^(async )?def test_"),
         Mark("unittest", "*.py", "unittest.*TestCase"),
         Mark("test functions", "*test*.py", "^(async )?def test_"),
     ),

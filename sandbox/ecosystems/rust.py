@@ -12,7 +12,6 @@ from sandbox.ecosystems.base import (
     any_line,
     failures_like,
     only,
-    where,
 )
 from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project

@@ -65,7 +65,7 @@ class SandboxEnvironments(Environments):
             return await self._make(run_id, tree, Environment(commands=asked))
         if not self._networked:
             return NO_ENVIRONMENT
-        plan = await asyncio.to_thread(plan_setup, repository)
+        plan = await asyncio.to_thread(plan_setup, repository, base.version)
         return await self._try(run_id, tree, plan)
 
     async def _try(self, run_id: str, tree: TreeSpec, plan: SetupPlan) -> Environment:

@@ -1,0 +1,225 @@
+"""Small repositories of many shapes: without a word of configuration their main check runs.
+
+Packages come from the registries that this machine's own clients are configured for.
+"""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from benchmarks.environments import measure
+from sandbox.egress.suggest_hosts import resolve_hosts, unreachable
+from tests.support.needed_programs import needs
+from wiring import Machine, Settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(600)]
+
+PROJECT = '[project]\nname = "shape"\nversion = "1.0"\n'
+MODULE = '[tool.setuptools]\npy-modules = ["shape"]\n'
+BUILD = '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+USES = "import iniconfig\n\n\ndef test_it():\n    assert iniconfig.IniConfig\n"
+JS_TEST = 'require("is-number")(1) || process.exit(1)\n'
+PACKAGE = (
+    '{"name": "shape", "version": "1.0.0", "license": "MIT", "scripts": {"test": "node test.js"},'
+    ' "dependencies": {"is-number": "7.0.0"}'
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A repository: its files, tags of its only commit, and what set-up leaves out."""
+
+    files: dict[str, str]
+    tag: str = ""
+    left_out: tuple[str, ...] = ()
+    ended: str = "passed"
+
+
+def python(pyproject: str = PROJECT, **more: str) -> dict[str, str]:
+    files = {"shape.py": "", "test_shape.py": USES, "pyproject.toml": pyproject + MODULE}
+    more = {name.replace("_DOT_", "."): text for name, text in more.items()}
+    return files | {
+        name.replace("__", "/").replace("_DOT_", "."): text for name, text in more.items()
+    }
+
+
+SHAPES = {
+    "a group of dependencies": Shape(
+        python(PROJECT + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n')
+    ),
+    "a group that includes another": Shape(
+        python(
+            PROJECT
+            + '[dependency-groups]\nunit = ["iniconfig"]\n'
+            + 'dev = [{include-group = "unit"}, "pytest"]\n'
+        )
+    ),
+    "an extra": Shape(
+        python(PROJECT + '[project.optional-dependencies]\ntest = ["pytest", "iniconfig"]\n')
+    ),
+    "groups of Poetry": Shape(
+        python(
+            '[tool.poetry]\nname = "shape"\nversion = "1.0"\ndescription = ""\nauthors = []\n'
+            '[tool.poetry.group.dev.dependencies]\niniconfig = "^2.0"\npytest = ">=7"\n'
+            '[build-system]\nrequires = ["poetry-core"]\n'
+            'build-backend = "poetry.core.masonry.api"\n'
+        )
+    ),
+    "dependencies of PDM": Shape(
+        python(PROJECT + '[tool.pdm.dev-dependencies]\ntest = ["pytest", "iniconfig"]\n')
+    ),
+    "an environment of Hatch": Shape(
+        python(
+            PROJECT
+            + '[tool.hatch.envs.test]\ndependencies = ["pytest", "iniconfig"]\n'
+            + '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+            + '[tool.hatch.build.targets.wheel]\nonly-include = ["shape.py"]\n'
+        )
+    ),
+    "tox alone": Shape(
+        {
+            "test_shape.py": USES,
+            "shape.py": "",
+            "setup.py": 'from setuptools import setup\nsetup(name="shape", py_modules=["shape"])\n',
+            "tox.ini": "[testenv]\ndeps =\n    pytest\n    iniconfig\ncommands = pytest\n",
+        }
+    ),
+    "nox alone": Shape(
+        python(
+            noxfile_DOT_py="import nox\n\n\n@nox.session\ndef tests(session):\n"
+            '    session.install("-e", ".", "pytest", "iniconfig")\n    session.run("pytest")\n'
+        )
+    ),
+    "a list of requirements": Shape(
+        {
+            "test_shape.py": USES,
+            "requirements.txt": "iniconfig\n",
+            "requirements-dev.txt": "pytest\n",
+        }
+    ),
+    "lists in a folder": Shape(
+        {"test_shape.py": USES, "requirements/test.txt": "-r base.txt\npytest\n"}
+        | {"requirements/base.txt": "iniconfig\n", "pyproject.toml": ""}
+    ),
+    "setup.py with extras": Shape(
+        {
+            "test_shape.py": USES,
+            "shape.py": "",
+            "setup.py": "from setuptools import setup\n"
+            'setup(name="shape", version="1", py_modules=["shape"],\n'
+            '      extras_require={"test": ["pytest", "iniconfig"]})\n',
+        }
+    ),
+    "a source folder": Shape(
+        {
+            "src/shape/__init__.py": "import iniconfig\n",
+            "tests/test_shape.py": "import shape\n\n\ndef test_it():\n    assert shape.iniconfig\n",
+            "pyproject.toml": PROJECT + 'dependencies = ["iniconfig"]\n' + BUILD,
+        }
+    ),
+    "unittest with a dependency": Shape(
+        {
+            "test_shape.py": "import unittest\n\nimport iniconfig\n\n\n"
+            "class ShapeTest(unittest.TestCase):\n    def test_it(self):\n"
+            "        self.assertTrue(iniconfig.IniConfig)\n",
+            "pyproject.toml": PROJECT + 'dependencies = ["iniconfig"]\n' + MODULE,
+            "shape.py": "",
+        }
+    ),
+    "a version of tags": Shape(
+        {
+            "src/shape/__init__.py": "",
+            "tests/test_shape.py": "from importlib.metadata import version\n\n\ndef test_it():\n"
+            '    assert version("shape").startswith("3.2")\n',
+            "pyproject.toml": '[project]\nname = "shape"\ndynamic = ["version"]\n'
+            '[dependency-groups]\ntest = ["pytest"]\n[tool.setuptools_scm]\n'
+            '[build-system]\nrequires = ["setuptools>=77", "setuptools-scm>=8"]\n'
+            'build-backend = "setuptools.build_meta"\n',
+        },
+        tag="v3.2.0",
+    ),
+    "a part that cannot be had": Shape(
+        python(
+            PROJECT
+            + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n'
+            + 'dev = ["no-such-package-of-the-shapes==9"]\n'
+        ),
+        left_out=("the group `dev`",),
+    ),
+    "Django's runner": Shape(
+        {
+            "manage.py": "import sys\n\n"
+            "from django.core.management import execute_from_command_line\n"
+            'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"\n'
+            "execute_from_command_line(sys.argv)\n",
+            "site_settings.py": 'SECRET_KEY = "x"\nINSTALLED_APPS = []\n'
+            'DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3",'
+            ' "NAME": ":memory:"}}\n',
+            "tests.py": "from django.test import SimpleTestCase\n\n\n"
+            "class T(SimpleTestCase):\n    def test_it(self):\n        self.assertTrue(True)\n",
+            "requirements.txt": "django\n",
+        }
+    ),
+    "npm without a lock file": Shape({"package.json": PACKAGE + "}", "test.js": JS_TEST}),
+    "the pnpm that is named": Shape(
+        {"package.json": PACKAGE + ', "packageManager": "pnpm@9.15.4"}', "test.js": JS_TEST}
+    ),
+    "yarn 1": Shape(
+        {"package.json": PACKAGE + ', "packageManager": "yarn@1.22.22"}', "test.js": JS_TEST}
+    ),
+    "workspaces of npm": Shape(
+        {
+            "package.json": '{"private": true, "workspaces": ["a"],'
+            ' "scripts": {"test": "npm test --workspaces"}}',
+            "a/package.json": PACKAGE + "}",
+            "a/test.js": JS_TEST,
+        }
+    ),
+    "Python and JavaScript": Shape(
+        python(PROJECT + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n')
+        | {"web/package.json": PACKAGE + "}", "web/test.js": JS_TEST}
+    ),
+    "examples with needs of their own": Shape(
+        python(PROJECT + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n')
+        | {"examples/big/requirements.txt": "no-such-package-of-the-shapes\n"}
+    ),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def machine(module_dir: Path) -> AsyncIterator[Machine]:
+    if away := await unreachable(await resolve_hosts(("auto",))):
+        pytest.skip(f"no registry is reached: {'; '.join(away)}")
+    settings = Settings(data_dir=module_dir / "data", setup_hosts=("auto",))
+    async with Machine(settings) as opened:
+        yield opened
+
+
+def repository(folder: Path, shape: Shape) -> Path:
+    for name, text in shape.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@localhost"]
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "All"]):
+        subprocess.run([*git, *words], check=True)
+    if shape.tag:
+        subprocess.run([*git, "tag", shape.tag], check=True)
+    return folder
+
+
+@needs("node", "npm")
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", SHAPES)
+async def test_the_main_check_runs(machine: Machine, module_dir: Path, name: str) -> None:
+    shape = SHAPES[name]
+    folder = module_dir / "".join(filter(str.isalnum, name))
+    await asyncio.to_thread(folder.mkdir)
+    row = await measure(machine, await asyncio.to_thread(repository, folder, shape))
+    assert row.ended == shape.ended, (row.left_out, row.output)
+    assert tuple(part.partition(": ")[0] for part in row.left_out) == shape.left_out
