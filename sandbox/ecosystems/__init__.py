@@ -1,1 +1,1 @@
-"""Ecosystems: what is known of each language's projects. A file is an ecosystem or a part of one."""
+"""Ecosystems: what is known of each language's projects. A file is an ecosystem or part of one."""

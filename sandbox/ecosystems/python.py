@@ -276,7 +276,6 @@ PYTHON = Ecosystem(
         Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
         Mark("test functions", "*test*.py", "^(async )?def test_"),
         Mark("unittest", "*.py", "unittest.*TestCase"),
-        Mark("test functions", "*test*.py", "^(async )?def test_"),
     ),
     tests=_tests,
     lints=_lints,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from graph.errors import SandboxError
 from sandbox.discovery.read_repository import add_contents, parse_listing, read_repository
 from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.ecosystems.registry import ECOSYSTEMS
 from tests.support.sandbox.sample_run import (
     SampleRun,
     git,
@@ -47,8 +48,10 @@ CONTENTS = st.dictionaries(st.text("0123456789abcdef", min_size=40, max_size=40)
 @given(st.lists(PATHS.filter(lambda path: path != "//")), CONTENTS)
 def test_what_was_listed_comes_back(names: list[str], contents: dict[str, str]) -> None:
     paths = {key: f"p{number}/package.json" for number, key in enumerate(contents)}
-    listing = parse_listing(answer([entry(paths[key], key) for key in paths], [], names, names))
-    marked = {"pytest": names, "unittest": names} if names else {}
+    kinds = [mark.kind for each in ECOSYSTEMS for mark in each.marks]
+    found = [entry(paths[key], key) for key in paths]
+    listing = parse_listing(answer(found, [], *[names for _ in kinds]))
+    marked = dict.fromkeys(kinds, names) if names else {}
     assert listing.repository.marked == marked
     output = b"".join(blob(key, text.encode("utf-8-sig")) for key, text in contents.items())
     repository = add_contents(listing, output)
