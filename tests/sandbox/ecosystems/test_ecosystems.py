@@ -22,16 +22,17 @@ OUTPUTS = Path(__file__).parents[1] / "reports" / "outputs"
 NO_LAYOUT = {"layout", "marks"}
 NO_SETUP = {"locks", "plan", "installs_only", "install_reads", "install_scripts"}
 NO_PROBE = {"probe", "not_installed"}
+NO_SELECTION = {"select", "tell", "told", "unloaded"}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
-    "javascript": {"select", "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
-    "deno": {"select", "read", "seen", "recipe", "install_scripts", "mixed_config", "shadows"}
+    "javascript": {*NO_SELECTION, "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
+    "deno": {*NO_SELECTION, "read", "seen", "recipe", "install_scripts", "mixed_config", "shadows"}
     | NO_LAYOUT
     | NO_PROBE,
     "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
     "go": {"read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
     "jvm": {
-        "select",
+        *NO_SELECTION,
         "read",
         "lints",
         "lint_calls",
@@ -42,7 +43,7 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_PROBE,
     },
     "ruby": {
-        "select",
+        *NO_SELECTION,
         "read",
         "recipe",
         "probe",
@@ -52,7 +53,8 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_LAYOUT,
     },
     "make": {
-        "select",
+        "sources",
+        *NO_SELECTION,
         "read",
         "seen",
         "reports",
@@ -66,7 +68,8 @@ WITHOUT: Mapping[str, set[str]] = {
     | NO_SETUP
     | NO_PROBE,
     "any language": {
-        "select",
+        "sources",
+        *NO_SELECTION,
         "manifests",
         "seen",
         "tests",
