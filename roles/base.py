@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,6 +42,7 @@ _RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
 """Of requests to Claude; what is left of the run limits the waiting."""
 
 
+@dataclass(kw_only=True)
 class ClaudeRole(ABC):
     """A role played by Claude; `model` is used where the task names none.
 
@@ -50,22 +52,12 @@ class ClaudeRole(ABC):
     spec: ClassVar[RoleSpec[Any]]
     result: ClassVar[type[RoleResult]]
 
-    def __init__(
-        self,
-        *,
-        claude: Claude,
-        sandboxes: Sandboxes,
-        runs: Path,
-        model: str,
-        retry_policy: RetryPolicy | None = None,
-        fences: Callable[[RoleTask], WriteFence] | None = None,
-    ) -> None:
-        self._claude = claude
-        self._sandboxes = sandboxes
-        self._runs = runs
-        self._model = model
-        self._retry_policy = retry_policy or _RETRY_POLICY
-        self._fences = fences
+    claude: Claude
+    sandboxes: Sandboxes
+    runs: Path
+    model: str
+    retry_policy: RetryPolicy = _RETRY_POLICY
+    fences: Callable[[RoleTask], WriteFence] | None = None
 
     @abstractmethod
     async def __call__(self, task: RoleTask, emit: Emit) -> RoleResult:
@@ -80,27 +72,27 @@ class ClaudeRole(ABC):
         emit: Emit,
         tree: TreeView | None = None,
     ) -> SessionEnd[AnswerT]:
-        folder = RunFolder.of(self._runs, task.run_id)
+        folder = RunFolder.of(self.runs, task.run_id)
         session = Session(
             spec,
             task=task,
-            model=task.model or self._model,
-            claude=self._claude,
+            model=task.model or self.model,
+            claude=self.claude,
             toolbox=toolbox,
             transcript=await asyncio.to_thread(
                 Transcript, folder.transcript(task.step, task.role), self._fence(task)
             ),
             inbox=Inbox(folder.root),
             emit=emit,
-            retry_policy=self._retry_policy,
+            retry_policy=self.retry_policy,
             tree=tree,
         )
         return await session.run(opening)
 
     def _fence(self, task: RoleTask) -> WriteFence:
-        if self._fences:
-            return self._fences(task)
-        return FileWriteFence(RunFolder.of(self._runs, task.run_id).root, task.fence)
+        if self.fences:
+            return self.fences(task)
+        return FileWriteFence(RunFolder.of(self.runs, task.run_id).root, task.fence)
 
 
 class ChangeAnswer(Answer):
@@ -150,7 +142,7 @@ class ChangingRole(ClaudeRole):
             saved=backup,
             emit=emit,
         )
-        sandbox = await self._sandboxes.open(task.run_id, tree)
+        sandbox = await self.sandboxes.open(task.run_id, tree)
         try:
             toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
             snapshot = ChangeSnapshot(sandbox, task.base)
@@ -172,7 +164,7 @@ class ChangingRole(ClaudeRole):
         finally:
             await sandbox.close()
         said = end.answer or ChangeAnswer(title="", summary="")
-        if self._claude.contains_key(f"{said.title}\n{said.summary}".encode()):
+        if self.claude.contains_key(f"{said.title}\n{said.summary}".encode()):
             raise _key_error("What the role says of its change")
         title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
         return ChangeResult(
@@ -184,7 +176,7 @@ class ChangingRole(ClaudeRole):
         )
 
     def _open_backup(self, task: RoleTask) -> ChangeBackup:
-        folder = RunFolder.of(self._runs, task.run_id)
+        folder = RunFolder.of(self.runs, task.run_id)
         file = folder.live_patch(task.step, task.role)
         return ChangeBackup(file, self._fence(task), self._holds_key)
 
@@ -199,14 +191,14 @@ class ChangingRole(ClaudeRole):
     def _holds_key(self, patch: bytes) -> bool:
         """In a delta the key's edges may be copied from the base, so its middle is looked for."""
         pieces = iter_binary_parts(patch)
-        return self._claude.contains_key(patch) or any(
-            self._claude.contains_key(piece, middle=True) for piece in pieces
+        return self.claude.contains_key(patch) or any(
+            self.claude.contains_key(piece, middle=True) for piece in pieces
         )
 
     def _write_change(self, task: RoleTask, patch: bytes) -> ChangeRef:
         fence = self._fence(task)
         fence.check()
-        ref = store_change(self._runs, task.run_id, task.step, task.role, patch)
+        ref = store_change(self.runs, task.run_id, task.step, task.role, patch)
         fence.kept()
         return ref
 

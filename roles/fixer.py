@@ -56,7 +56,7 @@ class ClaudeFixer(ChangingRole):
     spec = SPEC
 
     async def _opening(self, task: RoleTask, sandbox: Sandbox) -> str:
-        folder = RunFolder.of(self._runs, task.run_id)
+        folder = RunFolder.of(self.runs, task.run_id)
         diff = await ChangeDiff.load(folder.diff(task.change.step)) if task.change else None
         review = task.review
         objected = review is not None and review.verdict != "approve"

@@ -71,15 +71,15 @@ class ClaudePlanner(ClaudeRole):
 
     async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
         tree = TreeSpec(name=PLAN, base=task.base, emit=emit)
-        bare = await self._sandboxes.open(task.run_id, replace(tree, checkout=False))
-        whole = DeferredSandbox(self._sandboxes.open(task.run_id, tree))
+        bare = await self.sandboxes.open(task.run_id, replace(tree, checkout=False))
+        whole = DeferredSandbox(self.sandboxes.open(task.run_id, tree))
         try:
             end = await self._converse(
                 SPEC, task, Toolbox(BashTool(whole)), lambda: _opening(task, bare), emit
             )
         finally:
             await whole.close()
-            await self._sandboxes.discard(task.run_id, tree.name)
+            await self.sandboxes.discard(task.run_id, tree.name)
         if end.error:
             raise end.error
         answer = end.answer

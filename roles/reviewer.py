@@ -110,7 +110,7 @@ class ClaudeReviewer(ClaudeRole):
             environment=task.environment or NO_ENVIRONMENT,
             emit=emit,
         )
-        sandbox = await self._sandboxes.open(task.run_id, tree)
+        sandbox = await self.sandboxes.open(task.run_id, tree)
         diff = await self._diff(task)
         try:
             end = await self._converse(
@@ -122,16 +122,16 @@ class ClaudeReviewer(ClaudeRole):
             )
             review = await _review(end.answer, diff, sandbox) if end.answer else None
         finally:
-            await self._sandboxes.discard(task.run_id, tree.name)
+            await self.sandboxes.discard(task.run_id, tree.name)
         return ReviewerResult(review=review, spend=end.spend, stopped=end.stopped)
 
     async def _diff(self, task: RoleTask) -> ChangeDiff | None:
         if task.change is None:
             return None
-        return await ChangeDiff.load(RunFolder.of(self._runs, task.run_id).diff(task.change.step))
+        return await ChangeDiff.load(RunFolder.of(self.runs, task.run_id).diff(task.change.step))
 
     async def _opening(self, task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> str:
-        folder = RunFolder.of(self._runs, task.run_id)
+        folder = RunFolder.of(self.runs, task.run_id)
         reviews = await load_earlier_answers(folder, "reviewer", task.step, _ANSWER)
         return briefing.join(
             briefing.request(task),

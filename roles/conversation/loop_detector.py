@@ -4,6 +4,7 @@ What it goes by is recorded in the conversation, so that a resumed role is watch
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from graph.errors import RoleInCircles
@@ -25,12 +26,12 @@ _HINT: Final = "Resume the run: the role begins anew on its tree. Or say more in
 _T = TypeVar("_T")
 
 
+@dataclass
 class LoopDetector:
     """Watches the conversation of one role call; `tree` where the role is to change its tree."""
 
-    def __init__(self, role: str, tree: TreeDigest | None) -> None:
-        self._role = role
-        self._tree = tree
+    role: str
+    tree: TreeDigest | None
 
     async def check(self, messages: Sequence[Message], newest: UserMessage) -> str:
         """What to say to the role beside the newest results, mostly nothing.
@@ -49,7 +50,7 @@ class LoopDetector:
             times = _count_repeats(turns, length)
             if times >= _STOP_AFTER:
                 raise RoleInCircles(
-                    f"The {self._role} did the same with the same results {times} times in a row.",
+                    f"The {self.role} did the same with the same results {times} times in a row.",
                     _HINT,
                 )
             if times >= _WARN_AFTER:
@@ -60,15 +61,13 @@ class LoopDetector:
         return ""
 
     async def _check_tree(self, results: Sequence[UserMessage]) -> str:
-        if self._tree is None or len(results) % _DIGEST_EVERY:
+        if self.tree is None or len(results) % _DIGEST_EVERY:
             return ""
-        results[-1].tree = await self._tree()
+        results[-1].tree = await self.tree()
         same = _count_repeats([message.tree for message in results if message.tree], 1)
         turns = (same - 1) * _DIGEST_EVERY
         if same >= _STOP_AFTER_DIGESTS:
-            raise RoleInCircles(
-                f"The {self._role} did not change its tree in {turns} turns.", _HINT
-            )
+            raise RoleInCircles(f"The {self.role} did not change its tree in {turns} turns.", _HINT)
         if same >= _WARN_AFTER_DIGESTS:
             return (
                 f"The work tree has not changed for {turns} turns. Where the work is done, answer; "

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop
@@ -25,39 +26,28 @@ class LimitReached(Exception):
         self.stop = stop
 
 
+@dataclass(kw_only=True)
 class Turns:
     """Takes the turns of one role call."""
 
-    def __init__(
-        self,
-        *,
-        claude: Claude,
-        requests: RequestBuilder,
-        transcript: Transcript,
-        task: RoleTask,
-        meter: SpendMeter,
-        deadline: Deadline,
-        retry_policy: RetryPolicy,
-        emit: Emit,
-    ) -> None:
-        self._claude = claude
-        self._requests = requests
-        self._transcript = transcript
-        self._task = task
-        self._meter = meter
-        self._deadline = deadline
-        self._retry_policy = retry_policy
-        self._emit = emit
+    claude: Claude
+    requests: RequestBuilder
+    transcript: Transcript
+    task: RoleTask
+    meter: SpendMeter
+    deadline: Deadline
+    retry_policy: RetryPolicy
+    emit: Emit
 
     async def take(self) -> None:
         """Get the next reply into the transcript. Raises LimitReached, ClaudeError."""
-        turn = self._transcript.turn
-        pauses = self._retry_policy.pauses()
+        turn = self.transcript.turn
+        pauses = self.retry_policy.pauses()
         while True:
             max_tokens = self._max_tokens()
-            attempt = await self._transcript.begin_attempt()
-            key = f"{self._task.step}.{turn}.{attempt}"
-            request = self._requests.build(self._transcript.conversation, max_tokens)
+            attempt = await self.transcript.begin_attempt()
+            key = f"{self.task.step}.{turn}.{attempt}"
+            request = self.requests.build(self.transcript.conversation, max_tokens)
             try:
                 reply = await self._attempt(key, request)
             except AttemptFailed as failed:
@@ -70,11 +60,11 @@ class Turns:
             return
 
     def _max_tokens(self) -> int:
-        if self._deadline.left_s <= 0:
+        if self.deadline.left_s <= 0:
             raise LimitReached("time")
-        prompt = self._requests.prompt_tokens_upper_bound(self._transcript.conversation)
-        model = find_model(self._requests.model)
-        allowed = reply_allowance(self._task.budget, self._meter.run_spend, model, prompt)
+        prompt = self.requests.prompt_tokens_upper_bound(self.transcript.conversation)
+        model = find_model(self.requests.model)
+        allowed = reply_allowance(self.task.budget, self.meter.run_spend, model, prompt)
         if allowed < MIN_REPLY_TOKENS:
             raise LimitReached("budget")
         return allowed
@@ -82,8 +72,8 @@ class Turns:
     async def _attempt(self, key: str, request: ModelRequest) -> Reply:
         batcher = ChunkBatcher(self._event_emitter(key))
         try:
-            async with asyncio.timeout(self._deadline.left_s):
-                return await self._claude.attempt(request.body, batcher, request.betas)
+            async with asyncio.timeout(self.deadline.left_s):
+                return await self.claude.attempt(request.body, batcher, request.betas)
         except TimeoutError as error:
             raise LimitReached("time") from error
         finally:
@@ -96,27 +86,27 @@ class Turns:
             nonlocal count
             count += 1
             event = RoleText if kind == "text" else RoleThinking
-            self._emit(event(key=f"{key}.{count}", role=self._task.role, text=text))
+            self.emit(event(key=f"{key}.{count}", role=self.task.role, text=text))
 
         return emit
 
     async def _record(self, key: str, attempt: int, reply: Reply) -> None:
-        await self._transcript.append(
+        await self.transcript.append(
             AssistantMessage(
                 content=reply.content,
                 attempt=attempt,
                 stop_reason=reply.stop_reason,
                 stop_details=reply.stop_details,
                 usage=reply.usage,
-                model=self._requests.model,
+                model=self.requests.model,
                 request_id=reply.request_id,
             )
         )
-        self._meter.report(key, self._requests.model, reply.usage)
+        self.meter.report(key, self.requests.model, reply.usage)
 
     def _retry_without_beta(self, key: str, attempt: int, failed: AttemptFailed) -> None:
         """Go on as with an endpoint that does not know what was asked of it beside the ordinary."""
-        self._requests.disable_context_editing()
+        self.requests.disable_context_editing()
         reason = f"Asked to clear old results from the prompt. {failed.error.message}"
         self._emit_retry(key, attempt, 0.0, reason)
 
@@ -125,10 +115,10 @@ class Turns:
     ) -> None:
         """Count what was lost, then pause, or raise where repeating cannot help in time."""
         if failed.usage is not None:
-            await self._transcript.note_lost(failed.usage)
-            self._meter.report(key, self._requests.model, failed.usage, replies=0)
+            await self.transcript.note_lost(failed.usage)
+            self.meter.report(key, self.requests.model, failed.usage, replies=0)
         wait = pauses.next(failed.retry_after_s)
-        if wait is None or wait >= self._deadline.left_s or not failed.repeatable:
+        if wait is None or wait >= self.deadline.left_s or not failed.repeatable:
             raise failed.error from failed
         self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)
@@ -141,4 +131,4 @@ class Turns:
             wait_ms=round(wait_s * 1000),
             reason=reason,
         )
-        self._emit(event)
+        self.emit(event)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from roles.claude.reply import Block
@@ -12,12 +13,12 @@ _LONG: Final = 1_000
 _MAX_LABEL: Final = 100
 
 
+@dataclass
 class SeenResults:
     """The results that Claude has before it, by their digest: each call's number and label."""
 
-    def __init__(self) -> None:
-        self._calls: dict[str, tuple[int, str]] = {}
-        self._count = 0
+    _calls: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _count: int = 0
 
     @classmethod
     def from_conversation(cls, messages: Sequence[Message], cleared: int) -> Self:

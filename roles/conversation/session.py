@@ -116,7 +116,7 @@ class Session(Generic[AnswerT]):
         self._inbox = inbox
         deadline = Deadline.before(task.budget.deadline)
         self._meter = SpendMeter(task, emit)
-        self._tools = ToolCalls(toolbox, task, deadline, emit)
+        self._tools = ToolCalls(toolbox, task.role, deadline, emit)
         self._tree = tree
         self._loop_detector = LoopDetector(
             task.role, tree.digest if tree and spec.changes else None

@@ -1,21 +1,23 @@
 """What a role call has used so far, reported reply by reply."""
 
+from dataclasses import dataclass
+
 from graph import Emit, RoleTask, Spend, Usage, UsageReported
 from roles.claude.prices import cost_usd
 
 
+@dataclass
 class SpendMeter:
     """Adds up one role call's requests."""
 
-    def __init__(self, task: RoleTask, emit: Emit) -> None:
-        self._task = task
-        self._emit = emit
-        self.spend = Spend()
+    task: RoleTask
+    emit: Emit
+    spend: Spend = Spend()
 
     @property
     def run_spend(self) -> Spend:
         """What the whole run has used, this call included."""
-        return self._task.budget.spent + self.spend
+        return self.task.budget.spent + self.spend
 
     def report(self, key: str, model: str, usage: Usage, *, replies: int = 1) -> None:
         """Count a request and say so; one that brought no reply counts none."""
@@ -23,11 +25,11 @@ class SpendMeter:
         self.spend += Spend(usage=usage, cost_usd=cost, turns=replies)
         event = UsageReported(
             key=f"{key}.usage",
-            role=self._task.role,
+            role=self.task.role,
             model=model,
             usage=usage,
             cost_usd=cost,
             run_cost_usd=self.run_spend.cost_usd,
             replies=replies,
         )
-        self._emit(event)
+        self.emit(event)

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 
-from graph import Emit, RoleTask, ToolFinished, ToolStarted
+from graph import Emit, RoleName, ToolFinished, ToolStarted
 from roles.claude.reply import Block
 from roles.conversation.deadline import Deadline
 from roles.conversation.repeated_results import SeenResults
@@ -17,14 +18,14 @@ _TOO_MANY = f"Not run: a reply may call at most {_MAX_CALLS} tools. Call this on
 _TOO_LATE = "Not run: the time of the run is spent."
 
 
+@dataclass
 class ToolCalls:
     """Runs calls in their order; neighbours that only read run side by side."""
 
-    def __init__(self, toolbox: Toolbox, task: RoleTask, deadline: Deadline, emit: Emit) -> None:
-        self._toolbox = toolbox
-        self._role = task.role
-        self._deadline = deadline
-        self._emit = emit
+    toolbox: Toolbox
+    role: RoleName
+    deadline: Deadline
+    emit: Emit
 
     async def run(self, reply: AssistantMessage, key: str, seen: SeenResults) -> UserMessage:
         """Run all calls of a reply and make the message that answers it."""
@@ -60,7 +61,7 @@ class ToolCalls:
     def _batches(self, calls: list[Block]) -> Iterator[list[tuple[int, Block]]]:
         batch: list[tuple[int, Block]] = []
         for number, call in enumerate(calls):
-            reads = self._toolbox.reads_only(call)
+            reads = self.toolbox.reads_only(call)
             if batch and (not reads or len(batch) == _AT_ONCE):
                 yield batch
                 batch = []
@@ -77,10 +78,10 @@ class ToolCalls:
         began = time.monotonic()
         if number >= _MAX_CALLS:
             result = ToolResult(_TOO_MANY, is_error=True)
-        elif not (left_s := self._deadline.left_s):
+        elif not (left_s := self.deadline.left_s):
             result = ToolResult(_TOO_LATE, is_error=True)
         else:
-            result = await self._toolbox.call(call, left_s)
+            result = await self.toolbox.call(call, left_s)
         record = CallRecord(
             ok=result.ok,
             exit_code=result.exit_code,
@@ -92,24 +93,24 @@ class ToolCalls:
     def _emit_started(self, call: Block, key: str) -> None:
         event = ToolStarted(
             key=f"{key}.started",
-            role=self._role,
+            role=self.role,
             call_id=call["id"],
             tool=call["name"],
             input=call["input"],
         )
-        self._emit(event)
+        self.emit(event)
 
     def _emit_finished(self, call: Block, key: str, output: str, record: CallRecord) -> None:
         event = ToolFinished(
             key=f"{key}.finished",
-            role=self._role,
+            role=self.role,
             call_id=call["id"],
             ok=record.ok,
             output=output,
             exit_code=record.exit_code,
             duration_ms=record.duration_ms,
         )
-        self._emit(event)
+        self.emit(event)
 
 
 async def _gather(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.files import write_whole
@@ -9,20 +10,20 @@ from roles.worktree.write_fence import WriteFence
 from sandbox import Saved
 
 
+@dataclass
 class ChangeBackup(Saved):
     """The whole change of one role call, written anew each time; only the newest call writes."""
 
-    def __init__(self, file: Path, fence: WriteFence, holds_key: Callable[[bytes], bool]) -> None:
-        self._file = file
-        self._fence = fence
-        self._holds_key = holds_key
-        self._notices: list[str] = []
+    file: Path
+    fence: WriteFence
+    holds_key: Callable[[bytes], bool]
+    _notices: list[str] = field(default_factory=list)
 
     async def newest(self) -> tuple[bytes, float] | None:
         return await asyncio.to_thread(self._load)
 
     async def save(self, patch: bytes) -> None:
-        if not await asyncio.to_thread(self._holds_key, patch):
+        if not await asyncio.to_thread(self.holds_key, patch):
             await asyncio.to_thread(self._write, patch)
 
     def restored(self, message: str) -> None:
@@ -35,12 +36,12 @@ class ChangeBackup(Saved):
 
     def _load(self) -> tuple[bytes, float] | None:
         try:
-            with self._file.open("rb") as file:
-                return file.read(), self._file.stat().st_mtime
+            with self.file.open("rb") as file:
+                return file.read(), self.file.stat().st_mtime
         except FileNotFoundError:
             return None
 
     def _write(self, patch: bytes) -> None:
-        self._fence.check()
-        write_whole(self._file, patch)
-        self._fence.kept()
+        self.fence.check()
+        write_whole(self.file, patch)
+        self.fence.kept()

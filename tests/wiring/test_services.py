@@ -71,4 +71,4 @@ def test_a_role_has_its_own_model(tmp_path: Path) -> None:
     models: dict[str, Any] = {f"model_{name}": f"model-of-{name}" for name in ROLE_NAMES}
     services = of_a_machine(Settings(data_dir=tmp_path, model="general", **models))
     for name in ROLE_NAMES:
-        assert getattr(services, name)._model == f"model-of-{name}"
+        assert getattr(services, name).model == f"model-of-{name}"
