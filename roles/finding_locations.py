@@ -52,17 +52,18 @@ def _validate_location(
     path = next((p for p in (named, paths.get(named, "")) if p in counts or p in changed), "")
     if named and not path:
         note = f" (The reviewer named {named!r}, which is neither in the change nor in the tree.)"
-        return finding.model_copy(
-            update={"path": "", "line": None, "message": finding.message + note}
-        )
+        return _moved(finding, "", None, note)
     if finding.line is None or 1 <= finding.line <= counts.get(path, 0):
-        return finding.model_copy(update={"path": path})
+        return _moved(finding, path, finding.line)
     if path not in counts:
-        return finding.model_copy(update={"path": path, "line": None})
+        return _moved(finding, path, None)
     note = f" (The reviewer named line {finding.line}, which the file does not have.)"
-    return finding.model_copy(
-        update={"path": path, "line": None, "message": finding.message + note}
-    )
+    return _moved(finding, path, None, note)
+
+
+def _moved(finding: Finding, path: str, line: int | None, note: str = "") -> Finding:
+    message = finding.message.strip() + note
+    return finding.model_copy(update={"path": path, "line": line, "message": message})
 
 
 def _clean(finding: Finding) -> Finding:
@@ -71,10 +72,7 @@ def _clean(finding: Finding) -> Finding:
     if match := _WITH_LINE.fullmatch(path):
         path, line = match[1], line or int(match[2])
     path = posixpath.normpath(path.removeprefix(f"{WORKSPACE}/")) if path else ""
-    line = line if line and line > 0 and path else None
-    return finding.model_copy(
-        update={"path": path, "line": line, "message": finding.message.strip()}
-    )
+    return _moved(finding, path, line if line and line > 0 and path else None)
 
 
 def _match_changed_file(path: str, changed: Sequence[str]) -> str:

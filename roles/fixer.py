@@ -1,5 +1,6 @@
 """The fixer: fixes what validation or review found, in the live tree."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -67,7 +68,11 @@ class ClaudeFixer(ChangingRole):
             briefing.setup(task),
             await read_instructions(sandbox),
             await briefing.diff(diff, _MAX_DIFF) if task.change else "",
-            _earlier(await load_earlier_answers(folder, "fixer", task.step, SPEC.answer_schema)),
+            _earlier(
+                await asyncio.to_thread(
+                    load_earlier_answers, folder, "fixer", task.step, SPEC.answer_schema
+                )
+            ),
             briefing.failures(task.validation),
             briefing.findings("The reviewer asks for changes:", review.findings)
             if review and objected

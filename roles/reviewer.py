@@ -132,7 +132,9 @@ class ClaudeReviewer(ClaudeRole):
 
     async def _opening(self, task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> str:
         folder = RunFolder.of(self.runs, task.run_id)
-        reviews = await load_earlier_answers(folder, "reviewer", task.step, _ANSWER)
+        reviews = await asyncio.to_thread(
+            load_earlier_answers, folder, "reviewer", task.step, _ANSWER
+        )
         return briefing.join(
             briefing.request(task),
             briefing.plan(task.plan),

@@ -17,14 +17,14 @@ from pydantic import (
     ValidationError,
     create_model,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api import ModelName
 from forge.core import is_loopback
 from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, RoleName, describe_faults
 from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
-from wiring.setting_types.comma_list import listed
+from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.repo_rules import RepoRules
@@ -59,17 +59,11 @@ class SettingsError(Exception):
     """Raised when settings are wrong; each line names a variable and what it takes."""
 
 
-def _names(value: object) -> object:
-    return listed(value) if isinstance(value, str) else value
-
-
 def _folder(value: object) -> Path:
     return Path(os.path.abspath(Path(str(value)).expanduser()))  # noqa: PTH100  # keeps links
 
 
-def _folders(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _folders(value: str) -> list[Path]:
     folders = [Path(part).expanduser() for part in re.split(r"[,:]", value) if part.strip()]
     if not all(folder.is_absolute() for folder in folders):
         raise ValueError("takes absolute folders, separated by commas")
@@ -111,7 +105,7 @@ def _variable(field: str) -> str:
     return field.upper() if field.startswith(_FOREIGN) else _PREFIX + field.upper()
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], from_text(listed)]
 Address = Annotated[str, BeforeValidator(_url)]
 GuardedAddress = Annotated[str, BeforeValidator(_guarded_url)]
 Image = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
@@ -139,6 +133,7 @@ class Settings(_RoleSettings):
         alias_generator=AliasGenerator(validation_alias=_variable),
         populate_by_name=True,
         case_sensitive=True,
+        enable_decoding=False,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -160,7 +155,7 @@ class Settings(_RoleSettings):
     key_max_cost_usd_per_day: Money = 0.0
 
     sandbox: BackendName = "auto"
-    tool_paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = ()
+    tool_paths: Annotated[tuple[Path, ...], from_text(_folders)] = ()
     sandbox_image: Image = "python:3.12-slim-bookworm"
     docker_host: str | None = None
     command_timeout_s: Positive = 300
@@ -176,7 +171,7 @@ class Settings(_RoleSettings):
     setup_secrets: SetupVariables = ()
 
     model: ModelName = DEFAULT_MODEL
-    models: Annotated[tuple[ModelName, ...], NoDecode, BeforeValidator(_names)] = ()
+    models: Annotated[tuple[ModelName, ...], from_text(listed)] = ()
     max_cost_usd: Money = 5.0
     max_tokens: Count = 0
     max_fix_rounds: Count = 3
@@ -188,7 +183,7 @@ class Settings(_RoleSettings):
     keep_days: Positive = 30
 
     fork: Literal["never", "public"] = "never"
-    allow: Annotated[tuple[AllowName, ...], NoDecode, BeforeValidator(_names)] = ()
+    allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Annotated[str, BeforeValidator(_author)] | None = None
 
     log_format: Literal["auto", "json", "text"] = "auto"

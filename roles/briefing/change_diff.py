@@ -1,6 +1,7 @@
 """The readable diff of a change, as a role is shown it."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 from roles.briefing.untrusted_text import quote_untrusted
@@ -18,9 +19,8 @@ class ChangeDiff(Diff):
             return quote_untrusted("diff", self.text, most)
         share = _fair_share([len(file.text) for file in self.files], most)
         parts = [quote_untrusted("diff", file.text, share) for file in self.files]
-        kept = [
-            part for part, room in zip(parts, _cumulate(parts), strict=True) if room <= 2 * most
-        ]
+        sizes = accumulate(map(len, parts))
+        kept = [part for part, room in zip(parts, sizes, strict=True) if room <= 2 * most]
         listed = [
             f"{file.path}: {file.status}, +{len(file.added)} -{len(file.removed)}"
             for file in self.files[:_MAX_LISTED]
@@ -42,11 +42,3 @@ def _fair_share(sizes: Sequence[int], most: int) -> int:
             break
         left -= size
     return max(share, 200)
-
-
-def _cumulate(parts: Sequence[str]) -> list[int]:
-    total, running = 0, []
-    for part in parts:
-        total += len(part)
-        running.append(total)
-    return running

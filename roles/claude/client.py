@@ -280,10 +280,5 @@ def _read_reply(message: "Message", request_id: str | None) -> Reply:
 
 
 def _read_usage(message: "Message") -> Usage:
-    usage = message.usage
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
-        cache_read_input_tokens=usage.cache_read_input_tokens or 0,
-    )
+    counted = {name: getattr(message.usage, name) or 0 for name in Usage.model_fields}
+    return Usage(**counted)

@@ -92,15 +92,7 @@ class Turns:
 
     async def _record(self, key: str, attempt: int, reply: Reply) -> None:
         await self.transcript.append(
-            AssistantMessage(
-                content=reply.content,
-                attempt=attempt,
-                stop_reason=reply.stop_reason,
-                stop_details=reply.stop_details,
-                usage=reply.usage,
-                model=self.requests.model,
-                request_id=reply.request_id,
-            )
+            AssistantMessage(**vars(reply) | {"model": self.requests.model}, attempt=attempt)
         )
         self.meter.report(key, self.requests.model, reply.usage)
 

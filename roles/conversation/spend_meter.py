@@ -1,6 +1,6 @@
 """What a role call has used so far, reported reply by reply."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graph import Emit, RoleTask, Spend, Usage, UsageReported
 from roles.claude.prices import cost_usd
@@ -12,7 +12,7 @@ class SpendMeter:
 
     task: RoleTask
     emit: Emit
-    spend: Spend = Spend()
+    spend: Spend = field(default_factory=Spend)
 
     @property
     def run_spend(self) -> Spend:

@@ -130,19 +130,20 @@ class Transcript:
         """Record that a request is about to be sent; its number among those of this turn."""
         attempts = self.messages[-1].attempts
         attempts.append(None)
-        self._unsaved = True
-        await self.save()
+        await self._save_changed()
         return len(attempts)
 
     async def note_lost(self, usage: Usage) -> None:
         """Record what the newest attempt, which failed, had used."""
         self.messages[-1].attempts[-1] = usage
-        self._unsaved = True
-        await self.save()
+        await self._save_changed()
 
     async def close(self, why: str) -> None:
         """Record that the conversation cannot go on."""
         self.messages[-1].closed = why
+        await self._save_changed()
+
+    async def _save_changed(self) -> None:
         self._unsaved = True
         await self.save()
 

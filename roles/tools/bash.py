@@ -39,8 +39,9 @@ class BashTool:
 
     usage = 'bash takes {"command": "a shell command"} or {"restart": true}.'
 
+    definition: Block = {"type": "bash_20250124", "name": "bash"}  # noqa: RUF012 - never changed
+
     def __init__(self, sandbox: Sandbox) -> None:
-        self.definition: Block = {"type": "bash_20250124", "name": "bash"}
         self._sandbox = sandbox
 
     async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
@@ -74,15 +75,13 @@ def reads_only(command: str) -> bool:
         words = list(lexer)
     except ValueError:
         return False
-    part: list[str] = []
-    for word in [*words, "|"]:
-        if word != "|":
-            part.append(word)
-            continue
-        if not _program_reads(part):
-            return False
-        part = []
-    return True
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "|":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return all(map(_program_reads, parts))
 
 
 def _program_reads(words: list[str]) -> bool:

@@ -50,12 +50,8 @@ class TextFile:
     def with_inserted(self, after: int, text: str) -> Self:
         """With `text` as lines of its own after that many lines."""
         lines = self.text.split("\n")
-        before, behind = "\n".join(lines[:after]), "\n".join(lines[after:])
         new = self._normal(text).removesuffix("\n")
-        if not after:
-            return replace(self, text=f"{new}\n{behind}")
-        # An open last line stays the only one without its end.
-        return replace(self, text=f"{before}\n{new}" + (f"\n{behind}" if lines[after:] else ""))
+        return replace(self, text="\n".join([*lines[:after], new, *lines[after:]]))
 
     def numbered(self, first: int, last: int, max_length: int) -> str:
         """Lines with their numbers; where they are too long together the middle is left out."""

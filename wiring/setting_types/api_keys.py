@@ -5,10 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import SecretStr
 
-from wiring.setting_types.comma_list import listed
+from wiring.setting_types.comma_list import from_text, listed
 
 KEY_LENGTH: Final = 24
 KEY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,8 +41,4 @@ def _api_key(text: str) -> ApiKey:
     return ApiKey(name, SecretStr(key))
 
 
-def _keys(value: object) -> object:
-    return parse_api_keys(value) if isinstance(value, str) else value
-
-
-ApiKeys = Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(_keys)]
+ApiKeys = Annotated[tuple[ApiKey, ...], from_text(parse_api_keys)]

@@ -4,7 +4,6 @@ import re
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator
-from pydantic_settings import NoDecode
 
 from wiring.setting_types.comma_list import listed
 
@@ -38,7 +37,7 @@ def _host_names(value: object) -> object:
     return tuple(names)
 
 
-HostNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
 
 
 def _served_hosts(value: object) -> object:
@@ -50,4 +49,4 @@ def _served_hosts(value: object) -> object:
     return names
 
 
-ServedHosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_served_hosts)]
+ServedHosts = Annotated[tuple[str, ...], BeforeValidator(_served_hosts)]

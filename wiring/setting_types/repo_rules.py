@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator
-from pydantic_settings import NoDecode
-
 from wiring.setting_types.api_keys import KEY_NAME
-from wiring.setting_types.comma_list import listed
+from wiring.setting_types.comma_list import from_text, listed
 
 _GLOB: Final = re.compile(r"[A-Za-z0-9._*?\[\]!-]+/[A-Za-z0-9._*?\[\]!-]+")
 
@@ -46,8 +43,4 @@ def _repo_rule(text: str) -> RepoRule:
     return RepoRule(glob, name if equals else None)
 
 
-def _rules(value: object) -> object:
-    return parse_repo_rules(value) if isinstance(value, str) else value
-
-
-RepoRules = Annotated[tuple[RepoRule, ...], NoDecode, BeforeValidator(_rules)]
+RepoRules = Annotated[tuple[RepoRule, ...], from_text(parse_repo_rules)]

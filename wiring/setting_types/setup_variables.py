@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import SecretStr
 
-from wiring.setting_types.comma_list import listed
+from wiring.setting_types.comma_list import from_text, listed
 
 _ENTRY: Final = re.compile(r"([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)=([A-Za-z_][A-Za-z0-9_]*)")
 _OURS: Final = ("CODING_AGENT_", "ANTHROPIC_", "GITHUB_", "MODAL_", "LD_")
@@ -43,8 +42,4 @@ def _setup_variable(text: str) -> SetupVariable:
     return SetupVariable(repo, name)
 
 
-def _variables(value: object) -> object:
-    return parse_setup_variables(value) if isinstance(value, str) else value
-
-
-SetupVariables = Annotated[tuple[SetupVariable, ...], NoDecode, BeforeValidator(_variables)]
+SetupVariables = Annotated[tuple[SetupVariable, ...], from_text(parse_setup_variables)]
