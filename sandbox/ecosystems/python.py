@@ -291,7 +291,7 @@ PYTHON = Ecosystem(
     ),
     counts=r"(?:=+ )?((?:\d+ \w+, )*+\d+ \w+) in [\d.]+s\b.*|Ran (\d+ tests?) in .*",
     failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
-    noise=r"[.sxXFEu]{2,}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
+    noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",
     select=_select,
     tell=_tell,

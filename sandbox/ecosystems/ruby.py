@@ -66,7 +66,7 @@ RUBY = Ecosystem(
     ),
     counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?).*",
     failures_begin=r"Failures:|  1\) (?:Failure|Error):",
-    noise=r"[.F*ES]{2,}",
+    noise=r"[.F*ES]{2,200}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
     plan=install_where(
         "Gemfile.lock", "bundle config set --global path /home/agent/.bundle/gems && bundle install"
