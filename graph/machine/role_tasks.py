@@ -52,7 +52,7 @@ def wanted_by(state: RunState) -> PreparationRequest:
         run_id=state["run_id"],
         base=state["base"],
         setup=tuple(state.get("setup") or ()),
-        checks=tuple(check for check in state["checks"] if check.source != "plan"),
+        checks=tuple(check for check in state["checks"] if check.source == "repository"),
         deadline=deadline_of(state),
     )
 
