@@ -24,7 +24,6 @@ from forge.secret_scan.kingfisher import (
     SecretCatalogue,
     may_hold_secret,
 )
-from forge.secret_scan.patterns import find_patterns, line_at
 from graph import AllowName, GateFinding, GateReport, SecretForms
 
 MAX_FILE: Final = 50 * 1024 * 1024
@@ -80,11 +79,8 @@ class _Judge:
     _total: int = 0
 
     def findings(self, entries: list[Entry]) -> Iterator[GateFinding]:
-        known = set()
         for entry in entries:
-            for finding in self._judge(entry):
-                known.add((finding.path, finding.line))
-                yield finding
+            yield from self._judge(entry)
         for entry, verdict in judge_locks(entries):
             yield _finding(entry, verdict)
         if self._total > MAX_TOTAL:
@@ -92,11 +88,7 @@ class _Judge:
                 f"all changed files together have {self._total} bytes; at most {MAX_TOTAL} may pass"
             )
             yield GateFinding(rule="large_files", severity="error", message=message)
-        yield from (
-            finding
-            for finding in self._ask_catalogue()
-            if (finding.path, finding.line) not in known
-        )
+        yield from self._ask_catalogue()
 
     def _judge(self, entry: Entry) -> Iterator[GateFinding]:
         for verdict in (*judge_path(entry), *judge_mode(entry)):
@@ -124,13 +116,13 @@ class _Judge:
             yield _finding(entry, Verdict("large_files", message, "warning"))
         content = self.blobs.read(entry.sha)
         if (position := self.token.position(content)) >= 0:
-            yield _finding(entry, _OWN_TOKEN, line_at(content, position))
+            yield _finding(entry, _OWN_TOKEN, _line_at(content, position))
         old = self._read_old(entry)
-        for kind, line in find_patterns(content, old):
-            yield _finding(entry, Verdict("secret_pattern", f"adds what looks like a {kind}"), line)
         for verdict in judge_content(entry, content, old):
             yield _finding(entry, verdict)
-        if may_hold_secret(content, old) and self._kept + size <= MAX_ASKED:
+        if may_hold_secret(content, old):
+            if self._kept + size > MAX_ASKED:
+                yield from self._ask_catalogue()
             self._kept += size
             self._texts.append((entry, content, old))
 
@@ -141,13 +133,14 @@ class _Judge:
         return self.blobs.read(entry.old_sha)
 
     def _ask_catalogue(self) -> Iterator[GateFinding]:
+        texts, self._texts, self._kept = self._texts, [], 0
         try:
-            answers = self.catalogue.find([(new, old) for _, new, old in self._texts])
+            answers = self.catalogue.find([(new, old) for _, new, old in texts])
         except CatalogueFailed as failed:
             message = f"the change could not be searched for secrets: {failed}"
             yield GateFinding(rule="secret_scan", severity="error", message=message)
             return
-        for (entry, new, _), found in zip(self._texts, answers, strict=True):
+        for (entry, new, _), found in zip(texts, answers, strict=True):
             for one in found:
                 rule = "secret_pattern" if one.sure else "secret_suspected"
                 verdict = Verdict(
@@ -155,7 +148,7 @@ class _Judge:
                     f"adds what looks like a secret ({one.rule})",
                     "error" if one.sure else "warning",
                 )
-                yield _finding(entry, verdict, line_at(new, one.start))
+                yield _finding(entry, verdict, _line_at(new, one.start))
 
 
 def _judge_link(entry: Entry, size: int, blobs: Blobs, token: SecretForms) -> Iterator[GateFinding]:
@@ -182,6 +175,11 @@ def _finding(
         line=line,
         message=verdict.message,
     )
+
+
+def _line_at(data: bytes, position: int) -> int:
+    """The number of the line that holds this position, the first being 1."""
+    return data.count(b"\n", 0, position) + 1
 
 
 def _known(sha: str) -> str:

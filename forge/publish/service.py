@@ -24,7 +24,6 @@ from forge.publish.rebase import RebaseContext, find_base_movement, with_base_mo
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import PublishSteps
 from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue
-from forge.secret_scan.patterns import hide_patterns
 from forge.text import pull_request
 from forge.text.template import read_template
 from graph import (
@@ -165,11 +164,10 @@ class ForgePublisher(Publisher):
         body = pull_request.body(publication, template, starts)
         message = pull_request.commit_message(publication)
         self._refuse_token(title, body, message, publication.branch)
-        texts = [hide_patterns(text) for text in (title, body, message)]
-        title, body, message = await self._hidden(texts, publication.run_id)
+        title, body, message = await self._hide([title, body, message], publication.run_id)
         return PullText(title, body), message
 
-    async def _hidden(self, texts: list[str], run_id: str) -> list[str]:
+    async def _hide(self, texts: list[str], run_id: str) -> list[str]:
         """The texts without what the catalogue takes for a secret; a run's id is none."""
         marked = [text.replace(run_id, _RUN_ID) for text in texts]
         try:

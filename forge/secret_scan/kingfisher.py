@@ -9,15 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from forge.secret_scan import kingfisher_worker as secret_scan
+from forge.secret_scan import kingfisher_worker as worker
 
 _TIMEOUT_S: Final = 90
 MAX_ASKED: Final = 64 * 1024 * 1024
-"""How much the catalogue reads of a change; our own patterns read the rest too."""
+"""How much is asked about at once, in bytes; a larger file is asked about alone."""
+_OWN_RULES: Final = Path(__file__).with_name("own_rules.yml")
 _COMPARED: Final = 8 * 1024 * 1024
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _OFTEN_EXAMPLES: Final = frozenset(("betterleaks.jwt", "betterleaks.jwt-base64"))
 """Tests of signing in are full of these, and they end by themselves."""
+_SURE: Final = frozenset(
+    f"veles.secrets/{kind}" for kind in ("npmjsaccesstoken", "sendgrid", "digitaloceanapikey")
+)
+"""The catalogue is less sure of these, but each has a form of its own."""
+_EXAMPLE: Final = b"EXAMPLE"
+"""So end the keys in the manuals of Amazon."""
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/=_.~:@%-]{16,}")
 _LETTERS: Final = re.compile(rb"[A-Za-z]{24}")
 _DIGIT: Final = re.compile(rb"[0-9]")
@@ -42,7 +49,7 @@ class SecretCatalogue:
     """Finds secrets of many services. `cache`: a folder of ours, for the compiled rules."""
 
     def __init__(self, cache: Path) -> None:
-        self._command = (sys.executable, "-I", secret_scan.__file__, str(cache))
+        self._command = (sys.executable, "-I", worker.__file__, str(cache), str(_OWN_RULES))
 
     def find(self, contents: Sequence[tuple[bytes, bytes]]) -> list[list[Suspicion]]:
         """What each new content holds that the old one beside it does not; belongs in a thread.
@@ -68,7 +75,7 @@ class SecretCatalogue:
         ]
 
     def _ask(self, contents: list[bytes]) -> list[list[Suspicion]]:
-        size = secret_scan.LENGTH_BYTES
+        size = worker.LENGTH_BYTES
         framed = b"".join(len(content).to_bytes(size, "big") + content for content in contents)
         try:
             done = subprocess.run(
@@ -108,15 +115,20 @@ def _reason(error: subprocess.CalledProcessError) -> str:
 
 
 def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:
-    return Suspicion(rule, confidence == "high" and rule not in _OFTEN_EXAMPLES, start, end)
+    sure = (confidence == "high" or rule in _SURE) and rule not in _OFTEN_EXAMPLES
+    return Suspicion(rule, sure, start, end)
 
 
 def _is_old(found: Suspicion, new: bytes, old: bytes) -> bool:
     text = new[found.start : found.end]
-    return bool(text) and text in old
+    return text.endswith(_EXAMPLE) or (bool(text) and text in old)
 
 
 def _without(data: bytes, found: list[Suspicion]) -> bytes:
-    for one in sorted(found, key=lambda one: one.start, reverse=True):
-        data = data[: one.start] + b"***" + data[one.end :]
-    return data
+    """Findings that overlap or touch are cut out as one."""
+    kept, end = b"", 0
+    for one in sorted(found, key=lambda one: one.start):
+        if one.start > end or not kept:
+            kept += data[end : one.start] + b"***"
+        end = max(end, one.end)
+    return kept + data[end:]

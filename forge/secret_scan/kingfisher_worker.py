@@ -4,7 +4,8 @@ It is native code that reads what strangers wrote, so it runs apart from the tok
 environment, under limits, and what it prints is where something was found, never what.
 
 Input: the length of each content in eight bytes, then the content. Output: for each a line of JSON,
-`[[rule, confidence, start, end], …]`. Argument: the folder where the compiled rules are kept.
+`[[rule, confidence, start, end], …]`. Arguments: the folder where the compiled rules are kept, and
+a file of rules beside the catalogue's.
 """
 
 import json
@@ -23,7 +24,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from kingfisher_sdk import Rules, Scanner  # native code, kept out of who starts this program
 
-    scanner = Scanner(Rules(confidence="medium", cache_dir=sys.argv[1]), redact=True)
+    scanner = Scanner(Rules([sys.argv[2]], confidence="medium", cache_dir=sys.argv[1]), redact=True)
     while (content := _next(sys.stdin.buffer)) is not None:
         found = [
             [

@@ -10,13 +10,18 @@ import pytest
 from forge.gate import judge as gate
 from forge.gate.path_rules import Entry
 from forge.git.blobs import Blobs
-from forge.secret_scan.kingfisher import SecretCatalogue
+from forge.secret_scan.kingfisher import MAX_ASKED, SecretCatalogue
 from graph import SecretForms
 from graph.values import GateReport
 from tests.standins.github import TOKEN
 from tests.support.trusted_side import TrustedSide, git, write_file
 
 GRAFANA = "glsa_" + "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA_1b2C3d4E"
+KEY = "RSA PRIVATE KEY"
+PRIVATE_KEY = (
+    f"-----BEGIN {KEY}-----\n{'aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2' * 9}\n-----END {KEY}-----\n"
+)
+GITHUB = "ghp_" + "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2"
 JWT = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ."
     "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
@@ -28,7 +33,7 @@ class Broken(SecretCatalogue):
 
     def __init__(self, cache: Path) -> None:
         super().__init__(cache)
-        self._command = ("/bin/false", "", "", "")
+        self._command = ("/bin/false", "", "", "", "")
 
 
 Edit = Callable[[Path], object]
@@ -112,7 +117,7 @@ async def test_what_may_be_allowed_blocks_unless_it_is(
         (link(".gitattributes", "src/app.py"), "symlink"),
         (link("x", ".git/config"), "symlink"),
         (write(".gitmodules", "[submodule]\n"), "submodules"),
-        (write("key", "-----BEGIN RSA " + "PRIVATE KEY-----\n"), "secret_pattern"),
+        (write("key", PRIVATE_KEY), "secret_pattern"),
         (write("x", f"token={TOKEN}\n"), "secret"),
         (write("x", base64.b64encode(f"a{TOKEN}b".encode())), "secret"),
         (write("x", TOKEN.encode().hex()), "secret"),
@@ -193,7 +198,7 @@ async def test_only_what_the_change_adds_is_judged(side: TrustedSide) -> None:
     base = await side.prepare(f"{side.forge.address}/octo/had")
     change = await side.change(base, write("keys.txt", f"# moved\n{old}\n"))
     assert (await side.publisher.gate("r1", base, change, ())).passed
-    more = await side.change(base, write("keys.txt", f"{old}\nghp_{'a1' * 18}\n"), step=3)
+    more = await side.change(base, write("keys.txt", f"{old}\n{GITHUB}\n"), step=3)
     report = await side.publisher.gate("r1", base, more, ())
     assert [(finding.rule, finding.line) for finding in report.findings] == [("secret_pattern", 2)]
 
@@ -206,13 +211,33 @@ class LargeBefore(Blobs):
 
     def read(self, sha: str) -> bytes:
         assert sha == "new"
-        return f"ghp_{'a1' * 18}\n".encode()
+        return f"{GITHUB}\n".encode()
 
 
 def test_what_was_too_large_before_is_not_read(rules_cache: Path) -> None:
     entry = Entry(b"data", "100644", "new", "100644", "old")
     report = gate.judge([entry], LargeBefore(), SecretForms(None), (), SecretCatalogue(rules_cache))
     assert "secret_pattern" in rules(report)
+
+
+class ManyLarge(Blobs):
+    """Files that together are more than the catalogue is asked about at once."""
+
+    def size(self, sha: str) -> int:
+        return len(self.read(sha))
+
+    def read(self, sha: str) -> bytes:
+        return b"\n" * (MAX_ASKED // 2) + f"{GITHUB}\n".encode()
+
+
+def test_a_change_of_many_large_files_is_searched_whole(rules_cache: Path) -> None:
+    names = (b"a", b"b", b"c")
+    entries = [Entry(name, "100644", "new", "000000", "") for name in names]
+    catalogue = SecretCatalogue(rules_cache)
+    report = gate.judge(entries, ManyLarge(), SecretForms(None), (), catalogue)
+    found = [finding for finding in report.findings if finding.rule == "secret_pattern"]
+    assert [finding.path for finding in found] == ["a", "b", "c"]
+    assert {finding.line for finding in found} == {MAX_ASKED // 2 + 1}
 
 
 class Large(Blobs):
@@ -239,7 +264,7 @@ def test_what_is_too_large_blocks_unless_it_is_allowed(
 
 
 async def test_what_is_taken_away_may_go(side: TrustedSide) -> None:
-    write("key", "-----BEGIN RSA " + "PRIVATE KEY-----\n")(side.source)
+    write("key", PRIVATE_KEY)(side.source)
     (side.source / "ext").symlink_to("/etc/passwd")
     git(side.source, "add", "-A")
     git(side.source, "commit", "-qm", "before")

@@ -362,7 +362,7 @@ async def test_a_text_with_the_token_is_not_sent(side: TrustedSide) -> None:
 
 async def test_what_looks_like_a_secret_is_not_told(side: TrustedSide) -> None:
     base, change = await a_change(side)
-    secret = "ghp_" + "a1" * 18
+    secret = "ghp_" + "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2"
     leaking = change.model_copy(update={"title": f"Use {secret}", "summary": f"Set {secret}."})
     await publish(side, base, leaking)
     pull = only_pull(side)
