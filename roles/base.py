@@ -21,6 +21,7 @@ from graph import (
     RunFolder,
 )
 from graph.errors import SecretInChange
+from graph.files import store_change
 from roles.claude.client import Claude
 from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
 from roles.conversation.structured_answer import Answer, AnswerT
@@ -34,7 +35,7 @@ from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView, tree_digest
 from roles.worktree.write_fence import FileWriteFence, WriteFence
 from sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.tree import TakenChange, live_tree, store_change, take_change
+from sandbox.tree import TakenChange, live_tree, take_change
 
 _MAX_PATCH = 50 * 1024 * 1024
 _MAX_TITLE = 100
@@ -198,7 +199,7 @@ class ChangingRole(ClaudeRole):
     def _write_change(self, task: RoleTask, patch: bytes) -> ChangeRef:
         fence = self._fence(task)
         fence.check()
-        ref = store_change(self.runs, task.run_id, task.step, task.role, patch)
+        ref = store_change(RunFolder.of(self.runs, task.run_id), task.step, task.role, patch)
         fence.kept()
         return ref
 

@@ -1,7 +1,6 @@
 """A handed-over change, read against its base: patch bytes in, a tree and a readable diff out."""
 
 import asyncio
-import hashlib
 import re
 import shutil
 import tempfile
@@ -11,8 +10,8 @@ from typing import Final
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from graph import Base, Change, ChangedFile, ChangeRef, RunFolder
-from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged
-from graph.files import write_whole
+from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError
+from graph.files import load_change, write_whole
 
 MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
@@ -33,7 +32,7 @@ _TOLD: Final = 500
 
 async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> Change:
     """The change as a tree. Raises PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged."""
-    patch = await asyncio.to_thread(load_patch, run, ref)
+    patch = await asyncio.to_thread(load_change, run, ref)
     check_size(patch)
     await asyncio.to_thread(prepare_objects, run)
     tree = await _apply(git, run, base, patch) if patch else base.tree
@@ -59,18 +58,6 @@ async def compare(git: Git, run: RunFolder, *arguments: str) -> bytes:
     )
 
 
-def load_patch(run: RunFolder, ref: ChangeRef) -> bytes:
-    """The bytes that were handed over under this digest. Raises StoreDamaged."""
-    path = run.patch(ref)
-    try:
-        patch = path.read_bytes()
-    except OSError as error:
-        raise StoreDamaged(f"The change {path.name} cannot be read: {error.strerror}.") from error
-    if f"sha256:{hashlib.sha256(patch).hexdigest()}" != ref.digest:
-        raise StoreDamaged(f"The change {path.name} is not the one with digest {ref.digest}.")
-    return patch
-
-
 def check_size(patch: bytes) -> None:
     """Raise PatchTooLarge where git would have to read too much; binary parts say their size."""
     if len(patch) > MAX_PATCH:
@@ -80,14 +67,6 @@ def check_size(patch: bytes) -> None:
         raise PatchTooLarge(
             f"The change's binary files have {declared} bytes; at most {MAX_BINARY} are read."
         )
-
-
-def keep_patch(run: RunFolder, step: int, patch: bytes) -> ChangeRef:
-    """Keep a change that the run itself put onto a newer base."""
-    digest = f"sha256:{hashlib.sha256(patch).hexdigest()}"
-    ref = ChangeRef(step=step, role="rebase", digest=digest)
-    write_whole(run.patch(ref), patch)
-    return ref
 
 
 def prepare_objects(run: RunFolder) -> None:

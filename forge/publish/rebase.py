@@ -18,14 +18,14 @@ from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
-from forge.git.apply_patch import compare, keep_patch, prepare_objects, read_change, shown_path
+from forge.git.apply_patch import compare, prepare_objects, read_change, shown_path
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from forge.git.push import branch_head
 from forge.publish.steps import identity
 from graph import Base, Change, Emit, Publication, Rebased, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
-from graph.files import write_whole
+from graph.files import store_change, write_whole
 
 _MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
 _PATCH: Final = ("--binary", "--no-renames", "--full-index")
@@ -173,7 +173,7 @@ async def _read_rebased(
     if tree == newer.tree:
         return Rebased(base=newer, change=None)
     patch = await compare(git, run, *_PATCH, newer.tree, tree)
-    ref = await asyncio.to_thread(keep_patch, run, step, patch)
+    ref = await asyncio.to_thread(store_change, run, step, "rebase", patch)
     try:
         read = await read_change(git, run, newer, ref)
     except (PatchTooLarge, PatchUnusable):

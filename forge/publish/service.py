@@ -13,7 +13,7 @@ from forge.core.forge import ONCE, Forge, PullText, Target, check_token
 from forge.core.repository_address import parse
 from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import judge, parse_entries
-from forge.git.apply_patch import compare, load_patch
+from forge.git.apply_patch import compare
 from forge.git.blobs import open_blobs
 from forge.git.command import Git
 from forge.git.environment import run_objects
@@ -39,7 +39,7 @@ from graph import (
     SecretForms,
 )
 from graph.errors import CodingAgentError, PushRejected
-from graph.files import write_whole
+from graph.files import load_change, write_whole
 
 _RUN_ID: Final = "\0run\0"
 _NOBODY: Final = "coding-agent <coding-agent@localhost>"
@@ -145,7 +145,7 @@ class ForgePublisher(Publisher):
         first = steps.record.first_commit or commit
         await steps.keep(pushed=commit, first_commit=first)
         patch = run.root / "change.patch"
-        content = await asyncio.to_thread(load_patch, run, publication.change.ref)
+        content = await asyncio.to_thread(load_change, run, publication.change.ref)
         await asyncio.to_thread(write_whole, patch, content)
         return PullRequest(
             url=None,

@@ -1,5 +1,4 @@
 from .run_folder import LocalWorkspaces as LocalWorkspaces
 from .run_folder import live_tree as live_tree
-from .run_folder import store_change as store_change
 from .take_patch import TakenChange as TakenChange
 from .take_patch import take_change as take_change

@@ -1,10 +1,9 @@
 """The folder of a run: its modes, its fence, and the changes that roles hand over."""
 
 import asyncio
-import hashlib
 from pathlib import Path
 
-from graph import MAX_MOVES, Base, ChangeRef, RoleName, RunFolder, Workspaces
+from graph import MAX_MOVES, Base, RunFolder, Workspaces
 from graph.errors import StoreDamaged
 from graph.files import write_whole
 from sandbox.core.protocol import Sandboxes
@@ -46,30 +45,6 @@ def make_run_folder(runs: Path, run_id: str) -> None:
         _make_folder(path, _PASSABLE)
     for path in (folder.changes, folder.checks, folder.transcripts):
         _make_folder(path, _PRIVATE)
-
-
-def store_change(runs: Path, run_id: str, step: int, role: RoleName, patch: bytes) -> ChangeRef:
-    """Keep a role's change as a whole file and name it by its digest."""
-    ref = ChangeRef(step=step, role=role, digest=digest(patch))
-    write_whole(RunFolder.of(runs, run_id).patch(ref), patch)
-    return ref
-
-
-def load_change(runs: Path, run_id: str, ref: ChangeRef) -> bytes:
-    """The bytes of a kept change. Raises StoreDamaged: missing, or not what was handed over."""
-    path = RunFolder.of(runs, run_id).patch(ref)
-    try:
-        patch = path.read_bytes()
-    except OSError as error:
-        raise StoreDamaged(f"The change {path.name} cannot be read: {error.strerror}.") from error
-    if digest(patch) != ref.digest:
-        raise StoreDamaged(f"The change {path.name} is not the one with digest {ref.digest}.")
-    return patch
-
-
-def digest(data: bytes) -> str:
-    """How a change is named in state."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _make_folder(path: Path, mode: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from graph import RunFolder
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
+from graph.files import load_change
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.open_trees import OpenTrees
@@ -19,7 +20,6 @@ from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.run_commands import run_set_up
 from sandbox.tree.checkout import base_objects, check_out, fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
-from sandbox.tree.run_folder import load_change
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,9 @@ class LocalSandboxes(OpenTrees):
         """Make the tree under a temporary name, so that what has the name is complete."""
         patch = b""
         if spec.change:
-            patch = await asyncio.to_thread(load_change, self._runs, run_id, spec.change)
+            patch = await asyncio.to_thread(
+                load_change, RunFolder.of(self._runs, run_id), spec.change
+            )
         run = RunFolder.of(self._runs, run_id)
         await _discard(tree.folder)
         folder = await asyncio.to_thread(make_folders, tree.folder, tree.uid)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from graph import RetryPolicy
+from graph.files import load_change
+from graph.files.run_folder import RunFolder
 from graph.values import Base, Finding
 from roles.briefing.repository_overview import describe_repository
 from roles.coder import ClaudeCoder
@@ -18,7 +20,6 @@ from roles.worktree.tree_digest import tree_digest
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandboxes, TreeSpec
-from sandbox.tree.run_folder import load_change
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.claude import ScriptedReply, answer, calls, tool_use
 from tests.standins.directory_sandbox import make_run
@@ -96,7 +97,7 @@ async def test_coder_then_reviewer(
         task = make_task(base, "reviewer", step=2, change=coded.change)
         reviewed = await reviewer(task, ears)
     await sandboxes.close_run(RUN)
-    assert b"+++ b/tests/test_calc.py" in load_change(runs, RUN, coded.change)
+    assert b"+++ b/tests/test_calc.py" in load_change(RunFolder.of(runs, RUN), coded.change)
     assert reviewed.review
     assert results(server, 1)[2]["content"] != "0"
     assert results(server, 2)[0]["content"].split("\n") == ["README.md", "calc.py"]
@@ -208,7 +209,7 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     assert "`lib/` (a git repository of its own)" in heard
     assert "`v/` (made by a tool" in heard
     assert result.change
-    patch = load_change(runs, RUN, result.change)
+    patch = load_change(RunFolder.of(runs, RUN), result.change)
     assert b"+++ b/lib/x" in patch
     assert b"v/pyvenv.cfg" not in patch
     assert result.summary.startswith("Adds lib/x and y, as files.")

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from graph.environment import environment_of
 from graph.errors import ClaudeRejected, RoleSuperseded, SecretInChange
+from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.values import (
     Base,
@@ -22,7 +23,6 @@ from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
-from sandbox.tree.run_folder import load_change
 from tests.standins.claude import HttpError, ScriptedReply, Silence, answer, calls
 from tests.standins.directory_sandbox import make_run
 from tests.support.roles.four_roles import (
@@ -103,7 +103,7 @@ async def test_coder_hands_its_change_over(
         result = await cast.play(ClaudeCoder, claude)(task, ears)
     assert result.change
     assert (result.title, result.summary) == ("Let add add", "It subtracted.")
-    patch = load_change(cast.runs, RUN, result.change)
+    patch = load_change(RunFolder.of(cast.runs, RUN), result.change)
     assert b"+    return a + b" in patch
     assert b"+++ b/test_calc.py" in patch
     told = opening(server)
@@ -130,7 +130,7 @@ async def test_stopped_coder_hands_over_what_there_is(
         result = await cast.play(ClaudeCoder, claude)(make_task(base, **limit), ears)
     assert result.stopped == why
     assert result.change
-    assert b"+    return a + b" in load_change(cast.runs, RUN, result.change)
+    assert b"+    return a + b" in load_change(RunFolder.of(cast.runs, RUN), result.change)
     assert result.title == ""
 
 
@@ -214,7 +214,7 @@ async def test_fixer_sees_failures_and_findings(
     assert cast.sandboxes.opened[0].name == "live"
     assert result.change
     assert result.change.step == 3
-    assert b"+    return a + b" in load_change(cast.runs, RUN, result.change)
+    assert b"+    return a + b" in load_change(RunFolder.of(cast.runs, RUN), result.change)
 
 
 async def test_fixer_knows_what_was_tried(serve: Serve, cast: Cast, base: Base, ears: Ears) -> None:

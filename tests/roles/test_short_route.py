@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from demo.fake_claude.server import Answer, MessagesServer, Request
 from graph import RetryPolicy
 from graph.events import Emit
+from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.machine.build import build_graph
 from graph.values import (
@@ -30,7 +31,6 @@ from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
-from sandbox.tree.run_folder import load_change
 from tests.standins.claude import answer, calls
 from tests.standins.directory_sandbox import make_run
 from tests.standins.services.scripted_services import Script
@@ -100,7 +100,7 @@ class Repositories:
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         diff = RunFolder.of(self._runs, run_id).diff(ref.step)
         diff.parent.mkdir(exist_ok=True)
-        diff.write_bytes(load_change(self._runs, run_id, ref))
+        diff.write_bytes(load_change(RunFolder.of(self._runs, run_id), ref))
         return Change(
             ref=ref, tree="new", files=(ChangedFile(path="greet.py", added=1, removed=1),)
         )

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.values import Base
 from sandbox.core.output import BothEnds
@@ -19,7 +20,7 @@ from sandbox.core.protocol import (
     TreeSpec,
 )
 from sandbox.tree.git_dir import make_git_dir
-from sandbox.tree.run_folder import load_change, make_run_folder
+from sandbox.tree.run_folder import make_run_folder
 
 
 class DirectorySandbox:
@@ -106,7 +107,9 @@ class DirectorySandboxes(Sandboxes):
         if not root.exists():
             root.mkdir(parents=True)
             script = f"set -e\n{make_git_dir('.git', spec.base)}\ngit reset -q --hard\n"
-            patch = load_change(self._runs, run_id, spec.change) if spec.change else b""
+            patch = (
+                load_change(RunFolder.of(self._runs, run_id), spec.change) if spec.change else b""
+            )
             if patch:
                 script += "git apply --index -\n"
             result = await sandbox.run(script, stdin=patch)

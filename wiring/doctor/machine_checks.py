@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
+from graph import SHORTEST_SECRET
 from graph.errors import CodingAgentError
 from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import resolve_hosts, try_hosts
@@ -19,6 +22,7 @@ from wiring.settings import Settings
 
 OLDEST_GIT: Final = (2, 39)
 SAFEST_GIT: Final = (2, 50, 1)
+_SHORT: Final = f" (under {SHORTEST_SECRET} characters: changes and texts are not searched for it)"
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,18 @@ def data_dir(path: Path) -> Finding:
     return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
 
 
-async def credential(name: str, variable: str, probe: Callable[[], Awaitable[str]]) -> Finding:
+async def credential(
+    name: str, variable: str, probe: Callable[[], Awaitable[str]], secret: SecretStr | None = None
+) -> Finding:
+    """Whether a credential is accepted; `secret` is its value, where that is known here."""
     try:
         code = await probe()
     except CodingAgentError as error:
         return Finding(name, held=False, detail=error.message, fix=error.hint)
     fix = f"Set {variable} to a valid value."
-    return Finding(name, code == "ok", code, fix)
+    length = len(secret.get_secret_value()) if secret else SHORTEST_SECRET
+    note = "" if length >= SHORTEST_SECRET else _SHORT
+    return Finding(name, code == "ok", code + note, fix)
 
 
 async def check_machine(settings: Settings) -> list[Finding]:
@@ -89,8 +98,10 @@ async def check_machine(settings: Settings) -> list[Finding]:
     probes = LocalProbes(machine)
     try:
         findings += [
-            await credential("Claude", "ANTHROPIC_API_KEY", probes.claude),
-            await credential("GitHub", "GITHUB_TOKEN", probes.github),
+            await credential(
+                "Claude", "ANTHROPIC_API_KEY", probes.claude, settings.anthropic_api_key
+            ),
+            await credential("GitHub", "GITHUB_TOKEN", probes.github, settings.github_token),
         ]
     finally:
         await machine.close()

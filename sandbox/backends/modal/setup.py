@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from graph import RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
+from graph.files import digest
 from sandbox.backends.container.send_base import put_base
 from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.client import SetupImage
@@ -20,7 +21,6 @@ from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.run_commands import run_set_up
 from sandbox.tree.checkout import fill
-from sandbox.tree.run_folder import digest
 
 # What git tracks, and git's own folder, are each tree's own.
 _LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -rf .git"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from graph import RunFolder
 from graph.errors import SandboxLost
+from graph.files import load_change
 from sandbox.backends.base.open_trees import OpenTrees, check_tree_name
 from sandbox.backends.container.send_base import put_base
 from sandbox.backends.modal.autosaved_tree import AutosavedTree, restored_message
@@ -20,7 +21,6 @@ from sandbox.backends.modal.setup import ModalSetUp
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, TreeSpec
 from sandbox.tree.checkout import check_out, fill
-from sandbox.tree.run_folder import load_change
 
 _UNFILLED, _READY = "unfilled", "ready"
 
@@ -147,7 +147,7 @@ class ModalSandboxes(OpenTrees):
             return patch, restored_message(at)
         if spec.change is None:
             return b"", "Its tree was made again from the base."
-        patch = await asyncio.to_thread(load_change, self._runs, run_id, spec.change)
+        patch = await asyncio.to_thread(load_change, RunFolder.of(self._runs, run_id), spec.change)
         return patch, "Its tree was made again as it was when you were asked."
 
     async def _fill(

@@ -40,8 +40,9 @@ import asyncio, sys
 from dataclasses import dataclass
 from pathlib import Path
 from graph.tasks import ChangeResult
-from graph.values import Spend
-from sandbox.tree.run_folder import store_change
+from graph.spending import Spend
+from graph.files.run_folder import RunFolder
+from graph.files import store_change
 from tests.standins.services.run_service import ME, House, log_of, started
 from tests.support.small_disk import fill
 
@@ -57,7 +58,8 @@ class Coder:
         try:
             if self.calls == 1:
                 fill(filler)
-            ref = store_change(self.runs, task.run_id, task.step, "coder", b"x" * 99999)
+            run = RunFolder.of(self.runs, task.run_id)
+            ref = store_change(run, task.step, "coder", b"x" * 99999)
         finally:
             filler.unlink(missing_ok=True)
         return ChangeResult(change=ref, title="t", summary="s", spend=Spend())

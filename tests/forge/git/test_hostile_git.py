@@ -16,9 +16,10 @@ from forge.base.service import GitRepositories
 from forge.github import GitHub
 from forge.publish.service import ForgePublisher
 from graph.errors import RepositoryError
+from graph.files import store_change
 from graph.files.run_folder import RunFolder
 from sandbox.core.protocol import TreeSpec
-from sandbox.tree.run_folder import make_run_folder, store_change
+from sandbox.tree.run_folder import make_run_folder
 from sandbox.tree.take_patch import take_change
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.forge.git.git_plants import PLANTS, Plant
@@ -102,7 +103,7 @@ async def test_a_checkout_fires_nothing(
     publisher = ForgePublisher(**common, rules_cache=None)
     try:
         base = await repositories.prepare("r1", str(ground.checkout), None, lambda _: None)
-        ref = store_change(data_dir / "runs", "r1", 2, "coder", NEW_FILE)
+        ref = store_change(RunFolder.of(data_dir / "runs", "r1"), 2, "coder", NEW_FILE)
         change = await repositories.read_change("r1", base, ref)
         change = change.model_copy(update={"title": "Add", "summary": "Asked for."})
         assert (await publisher.gate("r1", base, change, ())).passed

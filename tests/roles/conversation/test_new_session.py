@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from graph.errors import ClaudeRefused, ContextExceeded
+from graph.files import load_change
+from graph.files.run_folder import RunFolder
 from roles.coder import ClaudeCoder
-from sandbox.tree.run_folder import load_change
 from tests.standins.claude import HttpError, answer, calls, says
 from tests.standins.directory_sandbox import make_run
 from tests.support.roles.four_roles import CODED, MEND, Cast
@@ -114,5 +115,5 @@ async def test_refused_coder_goes_on_with_its_tree(
     assert len(server.requests[-1]["messages"]) == 1
     assert "git diff HEAD" in server.requests[-1]["messages"][0]["content"][1]["text"]
     assert result.change
-    assert b"+    return a + b" in load_change(runs, OTHER, result.change)
+    assert b"+    return a + b" in load_change(RunFolder.of(runs, OTHER), result.change)
     assert result.spend.turns == 3

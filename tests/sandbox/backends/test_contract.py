@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
+from graph.files import store_change
+from graph.files.run_folder import RunFolder
 from sandbox.core.protocol import FileAccessError, Limits, Sandbox, TreeSpec
-from sandbox.tree.run_folder import store_change
 from tests.support.sandbox.docker_backend import any_docker
 from tests.support.sandbox.modal_trees import modal_run
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
@@ -230,7 +231,7 @@ async def test_a_change_comes_out_and_goes_in(run: SampleRun) -> None:
 
 async def test_a_change_that_cannot_be_applied_leaves_no_tree(run: SampleRun) -> None:
     patch = b"--- a/gone.txt\n+++ b/gone.txt\n@@ -1 +1 @@\n-a\n+b\n"
-    change = store_change(run.runs, RUN, 7, "coder", patch)
+    change = store_change(RunFolder.of(run.runs, RUN), 7, "coder", patch)
     with pytest.raises(PatchUnusable, match=r"gone\.txt"):
         await run.open("unmade", change)
     run.folder.patch(change).write_bytes(b"something else")

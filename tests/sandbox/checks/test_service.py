@@ -8,10 +8,11 @@ import pytest
 
 from graph.environment import NO_ENVIRONMENT, environment_of
 from graph.errors import PatchUnusable, SandboxLost
+from graph.files import store_change
+from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef, Check, Validation
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
-from sandbox.tree.run_folder import store_change
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -297,7 +298,7 @@ async def test_a_base_whose_set_up_fails_excuses_nothing(sample: SampleRun) -> N
 async def test_checks_see_nothing_of_the_live_tree(sample: SampleRun) -> None:
     live = await sample.open()
     await live.run("echo left > left; echo left > ~/left; echo left > /tmp/left; echo new > new")
-    change = store_change(sample.runs, RUN, 1, "coder", await sample.take(live))
+    change = store_change(RunFolder.of(sample.runs, RUN), 1, "coder", await sample.take(live))
     await live.run("rm left new; echo other > new")
     await sample.sandboxes.close_run(RUN)
     validation = await validate(sample, change, "cat new | grep -x new; ls ~/left /tmp/left; true")
@@ -315,9 +316,8 @@ async def test_a_long_list_of_failures_is_cut(data_dir: Path) -> None:
 
 
 async def test_trees_are_gone_after_an_error(sample: SampleRun) -> None:
-    change = store_change(
-        sample.runs, RUN, 1, "coder", b"--- a/no\n+++ b/no\n@@ -1 +1 @@\n-a\n+b\n"
-    )
+    patch = b"--- a/no\n+++ b/no\n@@ -1 +1 @@\n-a\n+b\n"
+    change = store_change(RunFolder.of(sample.runs, RUN), 1, "coder", patch)
     with pytest.raises(PatchUnusable):
         await validate(sample, change, "true")
     assert sample.trees() == []

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from graph.errors import StoreDamaged
+from graph.files import load_change, store_change
 from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-from sandbox.tree.run_folder import LocalWorkspaces, load_change, store_change
+from sandbox.tree.run_folder import LocalWorkspaces
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.support.sandbox.sample_run import RUN, SampleRun
 
@@ -112,7 +113,7 @@ async def test_closing_removes_trees_and_keeps_what_is_durable(run: SampleRun) -
     await run.workspaces.close(RUN)
     assert run.trees() == []
     assert isinstance(run.sandboxes, LocalSandboxes)
-    assert b"new" in load_change(run.runs, RUN, change)
+    assert b"new" in load_change(RunFolder.of(run.runs, RUN), change)
     assert run.folder.base_git.is_dir()
 
 
@@ -122,9 +123,9 @@ async def test_a_change_is_kept_whole_and_named_by_its_digest(
 ) -> None:
     runs = tmp_path / "data" / "runs"
     await workspaces.open(RUN)
-    ref = store_change(runs, RUN, 2, "fixer", patch)
+    ref = store_change(RunFolder.of(runs, RUN), 2, "fixer", patch)
     assert ref.digest.startswith("sha256:")
-    assert load_change(runs, RUN, ref) == patch
+    assert load_change(RunFolder.of(runs, RUN), ref) == patch
     (file,) = (runs / RUN / "changes").iterdir()
     assert file.name == "0002-fixer.patch"
     assert mode(file) == 0o600
@@ -135,15 +136,15 @@ async def test_the_same_step_again_replaces_the_change(
 ) -> None:
     runs = tmp_path / "data" / "runs"
     await workspaces.open(RUN)
-    first = store_change(runs, RUN, 1, "coder", b"first")
-    second = store_change(runs, RUN, 1, "coder", b"second")
-    assert load_change(runs, RUN, second) == b"second"
+    first = store_change(RunFolder.of(runs, RUN), 1, "coder", b"first")
+    second = store_change(RunFolder.of(runs, RUN), 1, "coder", b"second")
+    assert load_change(RunFolder.of(runs, RUN), second) == b"second"
     with pytest.raises(StoreDamaged, match=first.digest):
-        load_change(runs, RUN, first)
+        load_change(RunFolder.of(runs, RUN), first)
 
 
 async def test_a_missing_change_is_told(workspaces: LocalWorkspaces, tmp_path: Path) -> None:
     await workspaces.open(RUN)
     ref = ChangeRef(step=1, role="coder", digest="sha256:00")
     with pytest.raises(StoreDamaged, match=r"0001-coder\.patch"):
-        load_change(tmp_path / "data" / "runs", RUN, ref)
+        load_change(RunFolder.of(tmp_path / "data" / "runs", RUN), ref)

@@ -19,13 +19,14 @@ from graph.errors import (
     SetupFailed,
     StoreDamaged,
 )
+from graph.files import store_change
+from graph.files.run_folder import RunFolder
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.base.open_trees import OpenTrees
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.deferred import DeferredSandbox
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.tree.delete_tree import remove_folder
-from sandbox.tree.run_folder import store_change
 from sandbox.trees.local_trees import LocalSandboxes, ensure_readable
 from tests.support.sandbox.sample_run import (
     RUN,
@@ -197,7 +198,7 @@ async def test_a_change_is_applied_and_its_new_files_are_known_to_git(run: Sampl
 
 async def test_a_change_that_does_not_apply_is_refused_and_leaves_nothing(run: SampleRun) -> None:
     patch = b"--- a/gone.txt\n+++ b/gone.txt\n@@ -1 +1 @@\n-a\n+b\n"
-    change = store_change(run.runs, RUN, 1, "coder", patch)
+    change = store_change(RunFolder.of(run.runs, RUN), 1, "coder", patch)
     with pytest.raises(PatchUnusable, match=r"gone\.txt"):
         await run.open("live", change)
     assert run.trees() == []

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from graph import RetryPolicy
+from graph.files import store_change
 from graph.files.run_folder import RunFolder
 from graph.values import (
     ChangeRef,
@@ -11,7 +12,6 @@ from graph.values import (
 )
 from roles.base import ClaudeRole
 from roles.claude.client import Claude
-from sandbox.tree.run_folder import store_change
 from tests.standins.directory_sandbox import DirectorySandboxes
 from tests.support.roles.role_bench import MODEL, RUN
 
@@ -67,4 +67,4 @@ def changed(runs: Path, step: int = 1) -> ChangeRef:
     diff = RunFolder.of(runs, RUN).diff(step)
     diff.parent.mkdir(exist_ok=True)
     diff.write_bytes(patch)
-    return store_change(runs, RUN, step, "coder", patch)
+    return store_change(RunFolder.of(runs, RUN), step, "coder", patch)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph.environment import environment_of
+from graph.files import store_change
 from graph.files.run_folder import RunFolder
 from graph.values import Base, ChangeRef
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
-from sandbox.tree.run_folder import LocalWorkspaces, make_run_folder, store_change
+from sandbox.tree.run_folder import LocalWorkspaces, make_run_folder
 from sandbox.tree.take_patch import take_change
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.support.sandbox.local_tree import make_backend
@@ -93,7 +94,7 @@ class SampleRun:
         assert result.exit_code == 0, result.text
         patch = await self.take(sandbox)
         await self.sandboxes.discard(RUN, f"making-{step}")
-        return store_change(self.runs, RUN, step, "coder", patch)
+        return store_change(RunFolder.of(self.runs, RUN), step, "coder", patch)
 
     def tree_outside(self, patch: bytes) -> str:
         """The tree that trusted git makes of a patch, without a checkout."""
