@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -57,9 +57,14 @@ def _map_error(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def private_file(path: Path) -> None:
-    """Make `path`, or find it, readable and writable for this user alone; SQLite's own do as it."""
+    """Make `path`, or find it, readable and writable for this user alone; SQLite's own do as it.
+
+    A file that is there is not opened: closing it would give up all locks that connections of this
+    process have on it, and another process could then remove the log that they write to.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 
 from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
 from graph.spending import Spend
+from runs.model.attempts import Step
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id
-from runs.model.transitions import Step
 from runs.sqlite.schema import MIGRATIONS
 from runs.sqlite.store import SqliteStore
 from runs.store.protocol import IdempotencyKey, RunQuery
+from tests.support.command.warm_command import ROOT
 from tests.support.polling import until
 
 
@@ -328,3 +330,40 @@ async def test_two_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
     assert len(await stores[0].find(RunQuery())) == 4
     await asyncio.gather(*(store.close() for store in stores))
     assert os.listdir(tmp_path / "services") == []  # noqa: PTH208 - a list to compare
+
+
+_OTHER = """
+import asyncio, sys
+from pathlib import Path
+from runs.sqlite.store import SqliteStore
+from runs.store.protocol import RunQuery
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]))
+    await store.open()
+    print(len(await store.find(RunQuery())))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_what_is_written_after_another_process_left_is_there(tmp_path: Path) -> None:
+    """Who closes a file last removes its log: it must know that others have the file open."""
+
+    async def others_see() -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _OTHER, str(tmp_path / "runs.db")),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        return int(out)
+
+    store = SqliteStore(tmp_path / "runs.db")
+    await store.open()
+    await add(store)
+    assert await others_see() == 1
+    await add(store)
+    assert await others_see() == 2
+    await store.close()
