@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from graph import Services
+    from runs.driving import GraphRecorder
 
 
 @asynccontextmanager
@@ -25,13 +26,15 @@ async def open_graph(
     """The compiled graph with checkpoints in the data folder.
 
     `services` are those of `open_services`, changed; without them the graph has this machine's.
-    `thread_id` is the run's id. Input: `graph.RunRequest`. Raises SettingsError.
+    `thread_id` is the run's id, under which `coding-agent runs` lists it too. Input:
+    `graph.RunRequest`. Raises SettingsError or StoreError.
     """
     async with (
         Machine(settings or load_settings()) as machine,
         machine.open_checkpointer() as checkpointer,
+        machine.recorder() as recorder,
     ):
-        yield machine.graph(services).compile(checkpointer=checkpointer)
+        yield machine.graph(services, recorder).compile(checkpointer=checkpointer)
 
 
 @asynccontextmanager
@@ -47,7 +50,8 @@ async def studio_graph() -> "CompiledStateGraph[Any]":
     The server lets nothing block its event loop, and asks for every run and every read.
     """
     machine = await asyncio.to_thread(_studio_machine)
-    return machine.graph().compile(name="coding_agent")
+    recorder = await asyncio.shield(_studio_recorder(machine))
+    return machine.graph(recorder=recorder).compile(name="coding_agent")
 
 
 @cache
@@ -56,3 +60,9 @@ def _studio_machine() -> Machine:
     machine = Machine(load_settings())
     machine.make_data_dir()
     return machine
+
+
+@cache
+def _studio_recorder(machine: Machine) -> "asyncio.Future[GraphRecorder]":
+    """Keeps the runs of Studio, opened once; the end of the process closes it."""
+    return asyncio.ensure_future(machine.recorder().__aenter__())

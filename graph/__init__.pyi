@@ -36,6 +36,7 @@ from .machine.build import failure_of as failure_of
 from .machine.build import resume_command as resume_command
 from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
+from .machine.node_events import HEARD as HEARD
 from .preparation import Environments as Environments
 from .preparation import Preparation as Preparation
 from .preparation import PreparationRequest as PreparationRequest
@@ -89,6 +90,7 @@ from .values import FoundChecks as FoundChecks
 from .values import GateFinding as GateFinding
 from .values import GateReport as GateReport
 from .values import NodeName as NodeName
+from .values import Outcome as Outcome
 from .values import Plan as Plan
 from .values import Proof as Proof
 from .values import ProofTest as ProofTest

@@ -21,6 +21,7 @@ from runs.driving.protocol import Dispatcher
 from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.janitor import Janitor
 from runs.model import transitions
+from runs.model.attempts import Step
 from runs.model.log_entry import Entry
 from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, digest_of
 from runs.model.run import Run
@@ -176,7 +177,7 @@ class RunService:
             RunQuery(owner=owner, status=status, repo=repo, before=cursor, limit=limit + 1)
         )
         records = [run.record for run in runs[:limit]]
-        return records, records[-1].run_id if len(runs) > limit else None
+        return records, runs[limit - 1].order if len(runs) > limit else None
 
     def events(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
         """The events after number `after`: logged ones, then live, until the run has ended."""
@@ -310,9 +311,7 @@ class RunService:
         waiting = 0 if lease else (await self._store.queue_state()).waiting
         return Admission.queued(lease, waiting)
 
-    async def _transact_and_start(
-        self, run_id: str, step: Callable[[Run], transitions.Step]
-    ) -> None:
+    async def _transact_and_start(self, run_id: str, step: Callable[[Run], Step]) -> None:
         """Let a run that had stopped go on."""
         try:
             await self._store.transact(run_id, step)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
-    from runs.driving import Builder
+    from runs.driving import Builder, GraphRecorder
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -102,17 +102,31 @@ class Machine:
         )
         return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))
 
-    def graph(self, services: Services | None = None) -> "Builder":
-        """The graph within the operator's limits, over this machine's services or others."""
+    def graph(
+        self, services: Services | None = None, recorder: "GraphRecorder | None" = None
+    ) -> "Builder":
+        """The graph within the operator's limits, over this machine's services or others.
+
+        `recorder` keeps the runs of a program that calls the graph itself.
+        """
         from graph import build_graph
 
-        return build_graph(services or self.services, self.configuration.limits)
+        options = {"call_node": recorder} if recorder else {}
+        return build_graph(services or self.services, self.configuration.limits, **options)
+
+    def recorder(self) -> "GraphRecorder":
+        """Keeps runs of graphs that are called from Python among all runs; to be opened."""
+        from runs.driving import CleanUp, GraphRecorder
+
+        store = SqliteStore(self.settings.data_dir / "runs.db")
+        config = self.configuration.service(self.runs)
+        return GraphRecorder(store, config, CleanUp(self.close_run))
 
     def open_checkpointer(self) -> "AbstractAsyncContextManager[BaseCheckpointSaver[Any]]":
         """Checkpoints of graphs that are called from Python."""
-        from runs.driving import open_checkpointer
+        from runs.driving import open_checkpointer, threads_file
 
-        return open_checkpointer(self.settings.data_dir / "threads.db")
+        return open_checkpointer(threads_file(self.runs))
 
     async def warm(self) -> None:
         """Import what is slow to import and try the sandbox; who needs them meets their errors."""

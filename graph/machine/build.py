@@ -3,6 +3,7 @@
 import errno
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final, Protocol
@@ -13,7 +14,8 @@ from langgraph.types import Command
 
 from graph.errors import CodingAgentError, StoreFull
 from graph.machine import edges
-from graph.machine.nodes import Nodes, Update, emit_of_node
+from graph.machine.node_events import emit_of_node
+from graph.machine.nodes import Nodes, Update
 from graph.run_request import RunRequest
 from graph.services import Services
 from graph.state import Limits, RunState
@@ -34,17 +36,36 @@ class Node(Protocol):
     async def __call__(self, state: RunState) -> Update: ...
 
 
+CallNode = Callable[[NodeName, RunState, Callable[[], Awaitable[Update]]], Awaitable[Update]]
+"""Calls a node and gives its update on; is told the node's name, and the state that it gets."""
+
+
+async def _call(_: NodeName, __: RunState, node: Callable[[], Awaitable[Update]]) -> Update:
+    return await node()
+
+
 def build_graph(
-    services: Services, limits: Limits = _DEFAULT_LIMITS
+    services: Services, limits: Limits = _DEFAULT_LIMITS, *, call_node: CallNode = _call
 ) -> "StateGraph[RunState, None, RunRequest, RunState]":
-    """The graph over these services, not yet compiled; `limits` are the operator's."""
+    """The graph over these services, not yet compiled; `limits` are the operator's.
+
+    Each node is called by `call_node`.
+    """
     nodes = Nodes(services, limits)
     graph = StateGraph(RunState, input_schema=RunRequest)
     for name in NODE_NAMES:
-        graph.add_node(name, _whole(name, getattr(nodes, name), services))
+        whole = _whole(name, getattr(nodes, name), services)
+        graph.add_node(name, _called(name, whole, call_node))
         graph.add_conditional_edges(name, partial(edges.route, name), edges.ROUTES[name])
     graph.add_edge(START, "prepare")
     return graph
+
+
+def _called(name: NodeName, node: Node, call_node: CallNode) -> Node:
+    async def called(state: RunState) -> Update:
+        return await call_node(name, state, partial(node, state))
+
+    return called
 
 
 def resume_command(

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph.config import get_config, get_stream_writer
+from langgraph.config import get_config
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
@@ -26,6 +26,7 @@ from graph.events import (
     ValidationFinished,
 )
 from graph.machine import edges, publishing, role_tasks
+from graph.machine.node_events import emit_of_node
 from graph.run_request import request_of
 from graph.services import Services
 from graph.spending import Spend
@@ -318,11 +319,6 @@ def _answer_to(question: dict[str, Any]) -> Approval:
 
 def _with(state: RunState, update: Update) -> RunState:
     return {**state, **update}  # type: ignore[typeddict-item]
-
-
-def emit_of_node() -> Emit:
-    writer = get_stream_writer()
-    return lambda event: writer({"key": event.key, **event.data()})
 
 
 def _blocked(gate: GateReport, emit: Emit, key: str) -> Update:

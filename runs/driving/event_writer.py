@@ -9,6 +9,7 @@ from typing import Final
 from graph import Retry, RetryPolicy
 from graph.errors import StoreError
 from runs.model import transitions
+from runs.model.attempts import Step
 from runs.model.log_entry import Entry, entry
 from runs.model.run import Run
 from runs.store.patience import STORE_POLICY, when_available
@@ -73,7 +74,7 @@ class EventWriter:
     async def _record(self, batch: list[Entry]) -> None:
         begun, failures = time.monotonic(), list[StoreError]()
 
-        def record(run: Run) -> transitions.Step:
+        def record(run: Run) -> Step:
             told = self._waited(failures, time.monotonic() - begun) if failures else ()
             entries = (*batch, *told)
             return transitions.record(run, token=self._token, now=time.time(), entries=entries)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from graph import Failure, NodeName, NodeOutcome, NodeStarted, node_outcome
+from runs.model.attempts import Ending
 from runs.model.log_entry import Entry, entry, entry_of
 from runs.model.run import OpenNode, Run
-from runs.model.transitions import Ending
 
 _NODES: Final = frozenset(get_args(NodeName))
 

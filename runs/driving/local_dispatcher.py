@@ -12,10 +12,10 @@ from graph import RunStarted
 from graph.errors import RunNotFound, StoreError
 from runs.driving.clean_up import CleanUp
 from runs.driving.run_files import RunFiles
-from runs.model import transitions
+from runs.model import claiming
+from runs.model.attempts import LEASE_S, LeaseLost, Step
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Lease, Run
-from runs.model.transitions import LEASE_S, LeaseLost
 from runs.store.patience import outlast
 from runs.store.protocol import Store
 
@@ -173,8 +173,8 @@ class LocalDispatcher:
         suspects = not await self._drives_suspect()
         new_driver, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
 
-        def decide(run: Run) -> transitions.Step | None:
-            return transitions.claim(
+        def decide(run: Run) -> Step | None:
+            return claiming.claim(
                 run,
                 lease=lease,
                 now=time.time(),

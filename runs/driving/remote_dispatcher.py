@@ -9,8 +9,8 @@ from typing import Final
 
 from graph import RetryPolicy, retry
 from graph.errors import StoreError
+from runs.model.attempts import LEASE_S
 from runs.model.run import Lease
-from runs.model.transitions import LEASE_S
 
 log = logging.getLogger(__name__)
 

@@ -33,10 +33,10 @@ from runs.driving.event_writer import EventWriter
 from runs.driving.graph_events import GraphEventReader, PlanQuestion, make_ending
 from runs.driving.run_files import RunFiles
 from runs.model import transitions
+from runs.model.attempts import Ending, LeaseLost, Step
 from runs.model.current_run import CURRENT_RUN
 from runs.model.log_entry import Entry, hide_secrets
 from runs.model.run import STATE_VERSION, Lease, Run
-from runs.model.transitions import Ending, LeaseLost
 from runs.store.patience import STORE_POLICY, when_available
 from runs.store.protocol import Decide, Store
 
@@ -257,7 +257,7 @@ class RunDriver:
     async def _wait_for_answer(self, question: PlanQuestion) -> Run:
         """Wait for the answer to a plan, unless it is there; the run as it is then."""
 
-        def wait(run: Run) -> transitions.Step | None:
+        def wait(run: Run) -> Step | None:
             return transitions.wait(
                 run,
                 token=self.token,
@@ -276,7 +276,7 @@ class RunDriver:
 
         node = self._reader.open_node
 
-        def finish(run: Run) -> transitions.Step:
+        def finish(run: Run) -> Step:
             return transitions.finish(
                 run, token=self.token, now=time.time(), ending=ending, node=node
             )

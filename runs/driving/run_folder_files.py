@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from graph import RunFolder
 from graph.files import write_whole
 from runs.model.run_record import rfc3339
+from runs.sqlite.database import store_errors
 
 
 def newest_diff(runs: Path, run_id: str) -> bytes | None:
@@ -41,7 +43,20 @@ def remove_leftovers(runs: Path, run_id: str) -> None:
             left.unlink()
 
 
+def threads_file(runs: Path) -> Path:
+    """The checkpoints of graphs that programs call, for all their runs."""
+    return runs.parent / "threads.db"
+
+
 def remove(runs: Path, run_id: str) -> None:
-    """Remove a run's folder; its trees, which untrusted code wrote to, are gone before."""
+    """Remove a run's folder and checkpoints.
+
+    Its trees, which untrusted code wrote to, are gone before.
+    """
     with suppress(FileNotFoundError):
         shutil.rmtree(RunFolder.of(runs, run_id).root)
+    if not (threads := threads_file(runs)).exists():
+        return
+    with store_errors(threads), closing(sqlite3.connect(threads)) as connection, connection:
+        for table in ("checkpoints", "writes"):
+            connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (run_id,))  # noqa: S608

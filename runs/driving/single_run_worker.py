@@ -10,9 +10,9 @@ from typing import Final
 from graph import RunStarted
 from graph.errors import RunNotFound, StoreError
 from runs.driving.run_driver import DriveContext, RunDriver
-from runs.model import transitions
+from runs.model import claiming
+from runs.model.attempts import LEASE_S, LeaseLost, Step
 from runs.model.run import Lease, Run
-from runs.model.transitions import LEASE_S, LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ class SingleRunWorker:
         service, token = self._store.service, secrets.token_hex(8)
         lease = Lease(service=service, token=token, until=now + LEASE_S)
 
-        def decide(run: Run) -> transitions.Step | None:
-            return transitions.claim(
+        def decide(run: Run) -> Step | None:
+            return claiming.claim(
                 run, lease=lease, now=now, dead_services=dead, started=self._started(run)
             )
 

@@ -64,6 +64,10 @@ class Run(Value):
     """Everything of a run that decisions are made on. Times are Unix seconds."""
 
     run_id: str
+    order_id: str = ""
+    """What runs are listed by, where the run's id was not made here."""
+    called_from_python: bool = False
+    """A program calls the graph: only it can carry the run on, from checkpoints of its own."""
     owner: str
     request: RunRequest
     status: Status = "queued"
@@ -95,6 +99,11 @@ class Run(Value):
     fence: int = 0
     """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION
+
+    @property
+    def order(self) -> str:
+        """Newer runs have greater ones."""
+        return self.order_id or self.run_id
 
     @property
     def is_suspect(self) -> bool:

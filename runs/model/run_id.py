@@ -7,6 +7,8 @@ import time
 from typing import Final
 
 RUN_ID: Final = re.compile(r"[0-9a-z]{26}")
+CALLED_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+"""Also that of a run whose graph a program calls: the id of its thread."""
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS: Final = 80
 _MILLISECOND: Final = 1 << _RANDOM_BITS

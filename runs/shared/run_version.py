@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runs.model.attempts import Step
 from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import Step
 
 
 @dataclass(frozen=True)

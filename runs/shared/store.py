@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from graph import Status
 from graph.errors import RunNotFound, StoreUnavailable
+from runs.model.attempts import Step
 from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import Step, raise_fence
+from runs.model.transitions import raise_fence
 from runs.shared.backend import Mount, StorageBackend
 from runs.shared.event_files import SegmentReader, SegmentWriter
 from runs.shared.idempotency_keys import IdempotencyKeys

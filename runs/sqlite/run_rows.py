@@ -4,11 +4,11 @@ import json
 from collections.abc import Collection
 from typing import Final
 
+from runs.model.attempts import Step
 from runs.model.removed_run import mismatch_error, removed_error
 from runs.model.repo_name import repo_name
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import Step
 from runs.sqlite.database import Connection
 from runs.store.protocol import IdempotencyKey, QueueState
 
@@ -31,7 +31,7 @@ def save_run(connection: Connection, step: Step, added: list[LoggedEvent]) -> Ru
     run = run.replace(last_seq=seq)
     lease = run.lease
     connection.execute(
-        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run.run_id,
             run.owner,
@@ -43,6 +43,7 @@ def save_run(connection: Connection, step: Step, added: list[LoggedEvent]) -> Ru
             lease.until if lease else None,
             run.cancelling,
             run.model_dump_json(exclude={"request"}),
+            run.order,
         ),
     )
     return run

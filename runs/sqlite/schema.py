@@ -49,4 +49,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ) WITHOUT ROWID;
     CREATE INDEX removed_by_owner ON removed (owner, created_at);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN order_id TEXT NOT NULL DEFAULT '';
+    UPDATE runs SET order_id = run_id;
+    CREATE INDEX runs_by_order ON runs (order_id);
+    """,
 )

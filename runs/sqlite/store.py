@@ -11,13 +11,13 @@ from typing import Final, TypeVar
 
 from graph import Status
 from graph.errors import RunNotFound, StoreError
+from runs.model.attempts import Step
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.repo_name import repo_name
 from runs.model.run import LONGEST_PAUSE_S, Run
 from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
-from runs.model.transitions import Step
 from runs.sqlite.database import LOCKED_S, Connection, Database
 from runs.sqlite.process_locks import ServiceLock
 from runs.sqlite.run_rows import (
@@ -41,8 +41,8 @@ _POLL_S: Final = 0.2
 _FIND: Final = """
     SELECT doc, request FROM runs JOIN requests USING (run_id)
     WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR status = ?2)
-    AND (?3 IS NULL OR repo = ?3) AND (?4 IS NULL OR run_id < ?4)
-    ORDER BY run_id DESC LIMIT ?5
+    AND (?3 IS NULL OR repo = ?3) AND (?4 IS NULL OR order_id < ?4)
+    ORDER BY order_id DESC LIMIT ?5
 """
 _DUE: Final = """
     SELECT run_id FROM runs WHERE status IN ('queued', 'running')
@@ -54,7 +54,7 @@ _DUE: Final = """
 _COST: Final = """
     SELECT total(cost_usd) FROM (
         SELECT json_extract(doc, '$.spend.cost_usd') AS cost_usd FROM runs
-        WHERE owner = ?1 AND run_id >= ?3 AND json_extract(doc, '$.created_at') >= ?2
+        WHERE owner = ?1 AND order_id >= ?3 AND json_extract(doc, '$.created_at') >= ?2
         UNION ALL SELECT cost_usd FROM removed WHERE owner = ?1 AND created_at >= ?2
     )
 """

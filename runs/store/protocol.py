@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from graph import Status
+from runs.model.attempts import Step
 from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import Step
 
 Decide = Callable[[Run], Step | None]
 Listener = Callable[[str | None], None]
@@ -41,7 +41,7 @@ class QueueState:
 
 @dataclass(frozen=True)
 class RunQuery:
-    """Which runs to list, newest first; None stands for any, `before` for older than that run."""
+    """Which runs to list, newest first; None stands for any. `before` is the `order` of a run."""
 
     owner: str | None = None
     status: Status | None = None

@@ -14,7 +14,7 @@ from api.http.metrics import Metrics
 from api.http.options import AppOptions
 from graph.errors import InvalidRequest, RepositoryNotAllowed, RunNotFound
 from runs import RunService
-from runs.model import RUN_ID, Caller, RunRecord
+from runs.model import CALLED_ID, Caller, RunRecord
 
 _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
@@ -73,14 +73,14 @@ def query(*names: str) -> Any:
 
 async def _run(
     run_id: Annotated[
-        str, Path(description="Id of the run.", json_schema_extra={"pattern": RUN_ID.pattern})
+        str, Path(description="Id of the run.", json_schema_extra={"pattern": CALLED_ID.pattern})
     ],
     request: Request,
     service: Service,
     caller: TheCaller,
 ) -> RunRecord:
     """The run of this path, if the caller may see it; the answer's headers will name it."""
-    if not RUN_ID.fullmatch(run_id):
+    if not CALLED_ID.fullmatch(run_id):
         raise RunNotFound("There is no such run.")
     record = await service.get(run_id, caller)
     request.state.run_id = record.run_id

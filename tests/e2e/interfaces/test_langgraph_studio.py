@@ -20,6 +20,7 @@ from benchmarks.script import make_repository, reply, role_of
 from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
 from demo.fake_claude.server import Answer, MessagesServer
 from graph.run_request import RunRequest
+from tests.support.command.command_process import command
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +114,9 @@ async def test_the_graph_in_studio(studio: LangGraphClient, data_dir: Path) -> N
     before: Any = state["values"]
     assert "plan.ready" in _types(first), before.get("failure")
     assert state["next"] == ["approve"]
+    listed = await command("runs", "--json", home=data_dir)
+    (run,) = json.loads(listed.out)["runs"]
+    assert (run["runId"], run["status"]) == (thread["thread_id"], "waiting")
 
     answer = {"decision": "approve"}
     rest = [part async for part in _stream(studio, thread["thread_id"], command={"resume": answer})]
@@ -130,6 +134,12 @@ async def test_the_graph_in_studio(studio: LangGraphClient, data_dir: Path) -> N
         check=True,
     )
     assert "agent/leave-notes-" in branches.stdout
+    shown = await command("show", "--json", thread["thread_id"], home=data_dir)
+    view = json.loads(shown.out)
+    assert (view["status"], view["pr"]["draft"]) == ("succeeded", False)
+    removed = await command("rm", thread["thread_id"], home=data_dir)
+    assert removed.code == 0, removed.err
+    assert not (data_dir / "data" / "runs" / thread["thread_id"]).exists()
 
 
 async def _stream(studio: LangGraphClient, thread_id: str, **given: Any) -> AsyncIterator[Any]:

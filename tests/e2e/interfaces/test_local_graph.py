@@ -13,12 +13,14 @@ from langgraph.types import Command
 from graph.run_request import RunRequest
 from graph.values import Outcome, PullRequest
 from local import open_graph
+from runs.model import Caller
 from tests.support.sandbox.local_tree import missing
 from tests.support.trusted_side import git
 from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
 from tests.support.whole_runs.leftovers import Leftovers
 from tests.support.whole_runs.world import World
+from wiring import open_service
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 MORNING = "Good morning"
@@ -59,6 +61,10 @@ async def test_a_run_by_ainvoke(world: World) -> None:
         kept = await graph.aget_state(config)
         assert (kept.next, kept.values["outcome"]) == ((), state["outcome"])
     assert "my-run-1" in repo.pull.body
+    async with open_service(world.settings) as service:
+        view = await service.view("my-run-1", Caller("local"))
+    assert (view["status"], view["pr"]["url"]) == ("succeeded", pull.url)
+    assert view["costUsd"] > 0
     await Leftovers(world.data).none_of("my-run-1", "succeeded")
 
 

@@ -12,9 +12,9 @@ import pytest
 from graph.errors import RunActive, RunFinished, RunNotFound
 from graph.files.run_folder import RunFolder
 from graph.values import Approval
-from runs.model import transitions
+from runs.model import claiming, transitions
+from runs.model.attempts import Step
 from runs.model.run import Lease, Run
-from runs.model.transitions import Step
 from runs.sqlite.store import SqliteStore
 from tests.standins.services.other_process import process_of
 from tests.standins.services.run_service import (
@@ -232,7 +232,7 @@ async def test_a_run_that_ends_its_process_each_time_is_given_up(house: House) -
     store = SqliteStore(house.database)
     await store.open()
     lost = Lease(service="lost", token="its", until=0.0)
-    await change(store, run_id, idle_pickups=transitions.MAX_IDLE_PICKUPS, lease=lost)
+    await change(store, run_id, idle_pickups=claiming.MAX_IDLE_PICKUPS, lease=lost)
     await store.close()
     async with house.open() as service:
         events = await log_of(service, run_id)

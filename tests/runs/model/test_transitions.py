@@ -14,10 +14,11 @@ from graph.errors import PlanChanged, RunActive, RunError, RunFinished, RunNotWa
 from graph.events import NodeStarted, RunStarted, UsageReported
 from graph.spending import Usage
 from graph.values import Approval, FinalStatus
-from runs.model import transitions
+from runs.model import claiming, transitions
+from runs.model.attempts import LEASE_S, Ending, LeaseLost, Step
 from runs.model.log_entry import entry
 from runs.model.run import Lease, OpenNode, Run
-from runs.model.transitions import LEASE_S, Admission, Ending, LeaseLost, Step
+from runs.model.transitions import Admission
 from tests.standins.services.run_service import REQUEST
 
 STARTED = RunStarted(repo_url="a/b", prompt="p", models={}, version="1", attempt=1)
@@ -72,7 +73,7 @@ class AnyOrder(RuleBasedStateMachine):
         dead_services = frozenset({dead} - {service})
         is_held = story.run.is_held(story.now, dead_services)
         asked = story.run.lease is not None and not story.run.lease.token
-        step = transitions.claim(
+        step = claiming.claim(
             story.run, lease=lease, now=story.now, dead_services=dead_services, started=STARTED
         )
         if story.take(step):
@@ -244,7 +245,7 @@ def test_an_unknown_price_makes_the_cost_unknown() -> None:
 def lost_again(run: Run, now: float) -> tuple[Run, list[dict[str, Any]]]:
     """The run after its next pick-up, whose process then dies without having done anything."""
     lease = lease_of(f"at {now}", now)
-    step = transitions.claim(run, lease=lease, now=now, dead_services=NOBODY, started=STARTED)
+    step = claiming.claim(run, lease=lease, now=now, dead_services=NOBODY, started=STARTED)
     assert step
     after = step.run
     for each in step.entries:
@@ -259,7 +260,7 @@ def test_a_run_whose_process_is_lost_again_and_again_is_tried_for_hours() -> Non
         if told:
             assert run.lease is None
             pauses.append(told[0]["waitMs"] / 1000)
-            early = transitions.claim(
+            early = claiming.claim(
                 run,
                 lease=lease_of("early", now),
                 now=now + pauses[-1] - 1,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graph.values import Status
+from runs.model.attempts import Step
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Run
-from runs.model.transitions import Step
 from runs.shared.run_index import RunIndex
 from runs.shared.store import SharedStore
 from runs.store.protocol import RunQuery

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from graph.errors import RunNotFound
+from runs.model.attempts import LeaseLost, Step
 from runs.model.run import Lease, Run
-from runs.model.transitions import LeaseLost, Step
 from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
 from runs.store.protocol import IdempotencyKey, RunQuery

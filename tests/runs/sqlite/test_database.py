@@ -24,7 +24,7 @@ from runs.model.log_entry import entry_of
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
 from runs.sqlite.store import SqliteStore
-from runs.model.transitions import Step
+from runs.model.attempts import Step
 
 async def main(path):
     store = SqliteStore(path)

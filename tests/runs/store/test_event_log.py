@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs.model import transitions
+from runs.model.attempts import Ending, Step
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import Ending, Step
 from runs.sqlite.store import SqliteStore
 from runs.store.event_log import EventLog
 from tests.standins.services.run_service import REQUEST

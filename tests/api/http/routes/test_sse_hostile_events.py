@@ -16,8 +16,8 @@ from httpx_sse import aconnect_sse
 from api.http.routes.sse import StreamTimes
 from graph.events import Emit, RoleText, ToolFinished, ToolStarted
 from graph.tasks import ChangeResult, RoleTask
+from runs.model.attempts import Step
 from runs.model.log_entry import entry_of
-from runs.model.transitions import Step
 from tests.standins.servers.http_service import (
     CODE,
     make_app,
