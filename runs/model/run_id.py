@@ -11,6 +11,8 @@ CALLED_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 """Also that of a run whose graph a program calls: the id of its thread."""
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS: Final = 80
+_START_S: Final = 60.0
+"""A run's id is made a moment before the run."""
 _MILLISECOND: Final = 1 << _RANDOM_BITS
 
 
@@ -50,8 +52,8 @@ def made_at(run_id: str) -> float:
 
 
 def first_id_at(seconds: float) -> str:
-    """The smallest id of that time (Unix seconds): no run that started later has a smaller one."""
-    return _encode(int(seconds * 1000) * _MILLISECOND)
+    """An id (of Unix seconds) that those of runs which started later are above."""
+    return _encode(int((seconds - _START_S) * 1000) * _MILLISECOND)
 
 
 new_run_id: Final = RunIds().new
