@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Try a running coding agent over HTTP, with Python's standard library alone.
+"""A client, not a test: tries a running coding agent over HTTP, with the standard library alone.
 
     python test_endpoint.py http://127.0.0.1:8000 --auth-test
     python test_endpoint.py URL --repo https://github.com/OWNER/REPO --prompt "What to change"
