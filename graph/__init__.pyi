@@ -66,17 +66,18 @@ from .tasks import ReviewerResult as ReviewerResult
 from .tasks import RoleResult as RoleResult
 from .tasks import RoleTask as RoleTask
 from .tracing import span as span
+from .values import FACT_RULES as FACT_RULES
 from .values import FINAL_STATUSES as FINAL_STATUSES
 from .values import MAX_MOVES as MAX_MOVES
 from .values import NODE_NAMES as NODE_NAMES
 from .values import NODE_OF_ROLE as NODE_OF_ROLE
 from .values import ROLE_NAMES as ROLE_NAMES
-from .values import SEEN_BY_RUNNING as SEEN_BY_RUNNING
 from .values import AllowName as AllowName
 from .values import Approval as Approval
 from .values import Base as Base
 from .values import Change as Change
 from .values import ChangedFile as ChangedFile
+from .values import ChangeOnNewBase as ChangeOnNewBase
 from .values import ChangeRef as ChangeRef
 from .values import Check as Check
 from .values import CheckStatus as CheckStatus
@@ -95,7 +96,6 @@ from .values import Plan as Plan
 from .values import Proof as Proof
 from .values import ProofTest as ProofTest
 from .values import PullRequest as PullRequest
-from .values import Rebased as Rebased
 from .values import ReportStatus as ReportStatus
 from .values import Review as Review
 from .values import RoleName as RoleName

@@ -10,13 +10,13 @@ from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleResult,
 from graph.values import (
     Base,
     Change,
+    ChangeOnNewBase,
     ChangeRef,
     Check,
     FoundChecks,
     GateReport,
     Plan,
     PullRequest,
-    Rebased,
     Review,
     Validation,
     Value,
@@ -138,7 +138,7 @@ class Publisher(Protocol):
         """Judge the change by its tree; `allow` names rules that may pass."""
         ...
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         """Commit, push to the branch, open or update the pull request; safe to repeat.
 
         Nothing is published where the change went over to a newer base, to be judged there. For a

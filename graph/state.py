@@ -14,11 +14,11 @@ from graph.values import (
     Check,
     Failure,
     GateReport,
+    JudgedOnOldBase,
     Outcome,
     Plan,
     PullRequest,
     Review,
-    Settled,
     Stopped,
     Validation,
     Value,
@@ -132,7 +132,7 @@ class RunState(RunRequest, total=False):
         Field(title="Gate", description="What the push policy says of the change."),
     ]
     settled: Annotated[
-        Settled | None,
+        JudgedOnOldBase | None,
         Field(
             title="Judged on the older base",
             description="What may be published of the change as it was before the base moved.",

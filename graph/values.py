@@ -214,7 +214,7 @@ class Finding(Value):
     message: str
 
 
-SEEN_BY_RUNNING = ("base_tests", "no_tests", "set_up", "unread", "not_covered", "base_stopped")
+FACT_RULES = ("base_tests", "no_tests", "set_up", "unread", "not_covered", "base_stopped")
 """Rules that are facts; every other one is a pattern, which may be mistaken."""
 
 
@@ -303,14 +303,14 @@ class PullRequest(Value):
     """Paths in which the change conflicts with a base branch that moved meanwhile."""
 
 
-class Rebased(Value):
+class ChangeOnNewBase(Value):
     """A change on a newer commit of its base branch; None where that commit holds all of it."""
 
     base: Base
     change: Change | None
 
 
-class Settled(Value):
+class JudgedOnOldBase(Value):
     """What was judged on a base before the run went over to a newer one."""
 
     base: Base

@@ -23,7 +23,7 @@ from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from forge.git.push import branch_head
 from forge.publish.steps import identity
-from graph import Base, Change, Emit, Publication, Rebased, RunFolder
+from graph import Base, Change, ChangeOnNewBase, Emit, Publication, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
 from graph.files import store_change, write_whole
 
@@ -57,7 +57,7 @@ class BaseMovement:
     sha: str
     merges: bool | None
     conflicts: tuple[str, ...] = ()
-    rebased: Rebased | None = None
+    rebased: ChangeOnNewBase | None = None
 
 
 async def find_base_movement(
@@ -168,10 +168,10 @@ async def _try_merge(context: RebaseContext, publication: Publication, newer: Ba
 
 async def _read_rebased(
     git: Git, run: RunFolder, newer: Base, tree: str, step: int, change: Change
-) -> Rebased | None:
+) -> ChangeOnNewBase | None:
     """The change as a patch of the newer base, read as one of a role is; None where that fails."""
     if tree == newer.tree:
-        return Rebased(base=newer, change=None)
+        return ChangeOnNewBase(base=newer, change=None)
     patch = await compare(git, run, *_PATCH, newer.tree, tree)
     ref = await asyncio.to_thread(store_change, run, step, "rebase", patch)
     try:
@@ -179,7 +179,11 @@ async def _read_rebased(
     except (PatchTooLarge, PatchUnusable):
         return None
     texts = {"title": change.title, "summary": change.summary}
-    return Rebased(base=newer, change=read.model_copy(update=texts)) if read.tree == tree else None
+    return (
+        ChangeOnNewBase(base=newer, change=read.model_copy(update=texts))
+        if read.tree == tree
+        else None
+    )
 
 
 @dataclass(frozen=True)

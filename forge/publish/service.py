@@ -29,12 +29,12 @@ from forge.text.template import read_template
 from graph import (
     Base,
     Change,
+    ChangeOnNewBase,
     Emit,
     GateReport,
     Publication,
     Publisher,
     PullRequest,
-    Rebased,
     RunFolder,
     SecretForms,
 )
@@ -90,7 +90,7 @@ class ForgePublisher(Publisher):
         clashes = await case_clashes(self._git, run, entries, change.tree)
         return report.model_copy(update={"findings": (*report.findings, *clashes)})
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         check_own_branch(publication.branch, publication.base.branch)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
@@ -100,7 +100,7 @@ class ForgePublisher(Publisher):
 
     async def _to_forge(
         self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
-    ) -> PullRequest | Rebased:
+    ) -> PullRequest | ChangeOnNewBase:
         base = publication.base
         check_token(self._forge, base.full_name, hint="then resume the run")
         forge = self._forge.patient(publication.deadline)

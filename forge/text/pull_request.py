@@ -6,7 +6,7 @@ from typing import Final
 from forge.text.sanitize_markdown import code, cut, line, paragraphs
 from forge.text.template import fill
 from graph import (
-    SEEN_BY_RUNNING,
+    FACT_RULES,
     CommandReport,
     Environment,
     Finding,
@@ -140,8 +140,7 @@ def _on_tests(validation: Validation | None) -> list[str]:
     findings = validation.findings if validation else ()
     by_pattern = " (by a pattern, which may be mistaken)"
     return [
-        f"{finding.severity}: {_finding(finding)}"
-        f"{'' if finding.rule in SEEN_BY_RUNNING else by_pattern}"
+        f"{finding.severity}: {_finding(finding)}{'' if finding.rule in FACT_RULES else by_pattern}"
         for finding in findings
     ]
 

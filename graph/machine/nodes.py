@@ -36,11 +36,11 @@ from graph.values import (
     Approval,
     Base,
     Change,
+    ChangeOnNewBase,
     GateFinding,
     GateReport,
     Outcome,
     PullRequest,
-    Rebased,
     RoleName,
     Stopped,
 )
@@ -194,13 +194,14 @@ class Nodes:
 
     async def publish(self, state: RunState) -> Update:
         """Hold the change against the gate; what passes becomes a pull request or a branch."""
-        newest, state = state, publishing.to_publish(state)
+        newest, state = state, publishing.state_to_publish(state)
+        verdict = publishing.verdict_fields(state)
         run_id, base, change, emit = state["run_id"], state["base"], _change(state), emit_of_node()
         gate = await self.services.publisher.gate(
             run_id, base, change, tuple(state.get("allow") or ())
         )
         if not gate.passed:
-            return publishing.judged(state) | _blocked(gate, emit, f"gate:{change.ref.step}")
+            return verdict | _blocked(gate, emit, f"gate:{change.ref.step}")
         refused_before = (before := state.get("gate")) is not None and not before.passed
         if not refused_before:
             _tell_gate(gate, emit, f"gate:{change.ref.step}")
@@ -212,17 +213,17 @@ class Nodes:
             published = await self.services.publisher.publish(publication, emit)
         except PushBlocked as blocked:
             gate = GateReport(passed=False, findings=(*blocked.findings, *gate.findings))
-            return publishing.judged(state) | _blocked(gate, emit, f"push:{change.ref.step}")
-        if isinstance(published, Rebased):
-            return await self._gone_over(state, published)
+            return verdict | _blocked(gate, emit, f"push:{change.ref.step}")
+        if isinstance(published, ChangeOnNewBase):
+            return await self._go_on_new_base(state, published)
         if refused_before:
             _tell_gate(gate, emit, f"push:{change.ref.step}:passed")
         _tell_pull_request(published, emit, f"publish:{change.ref.step}")
         outcome = edges.published(outcome, published)
         update: Update = {"gate": gate, "pull_request": published, "outcome": outcome}
-        return publishing.judged(state) | update
+        return verdict | update
 
-    async def _gone_over(self, state: RunState, rebased: Rebased) -> Update:
+    async def _go_on_new_base(self, state: RunState, rebased: ChangeOnNewBase) -> Update:
         """Go on with the change on the newer base; what that asks for is found anew."""
         change = rebased.change
         if change is None:
@@ -233,7 +234,7 @@ class Nodes:
         )
         emit_of_node()(event.keyed(f"change:{change.ref.step}"))
         found = await self._on_base(state, state["run_id"], rebased.base)
-        return publishing.gone_over(state, change) | found
+        return publishing.state_on_new_base(state, change) | found
 
     async def _on_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, and what it asks for of checks and set-up."""

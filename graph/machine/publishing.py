@@ -10,15 +10,15 @@ from graph.values import (
     MAX_MOVES,
     Change,
     GateReport,
+    JudgedOnOldBase,
     Outcome,
-    Settled,
 )
 
 _TIME_TO_JUDGE_S: Final = 60.0
-_JUDGED: Final = ("base", "change", "validation", "review", "stopped")
+_VERDICT_FIELDS: Final = ("base", "change", "validation", "review", "stopped")
 
 
-def to_publish(state: RunState) -> RunState:
+def state_to_publish(state: RunState) -> RunState:
     """The state; where the change could not be judged on its newer base, that of before.
 
     Money or time was spent. What is known to be wrong on the newer base is not passed over.
@@ -33,9 +33,9 @@ def to_publish(state: RunState) -> RunState:
     return {**state, **dict(settled), "stopped": None, "settled": None}  # type: ignore[typeddict-item]
 
 
-def judged(state: RunState) -> dict[str, Any]:
-    """What a state that was made by `to_publish` says of the change, for the end of the run."""
-    return {name: state.get(name) for name in _JUDGED} | {"settled": None}
+def verdict_fields(state: RunState) -> dict[str, Any]:
+    """What a state by `state_to_publish` says of the change, for the end of the run."""
+    return {name: state.get(name) for name in _VERDICT_FIELDS} | {"settled": None}
 
 
 def publication_of(
@@ -68,11 +68,11 @@ def publication_of(
     )
 
 
-def gone_over(state: RunState, rebased: Change) -> dict[str, Any]:
+def state_on_new_base(state: RunState, rebased: Change) -> dict[str, Any]:
     """The keys that change where the change stands on a newer base, to be judged again there."""
     change = state["change"]
     assert change
-    settled = Settled(
+    settled = JudgedOnOldBase(
         base=state["base"],
         change=change,
         validation=state.get("validation"),

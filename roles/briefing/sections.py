@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 from graph import (
+    FACT_RULES,
     NO_ENVIRONMENT,
-    SEEN_BY_RUNNING,
     CommandReport,
     Environment,
     Finding,
@@ -194,7 +194,7 @@ def _proof(validation: Validation) -> str:
 
 def _against_base(validation: Validation) -> str:
     """What showed with the base's own tests; what patterns found is shown as facts."""
-    found = tuple(f for f in validation.findings if f.rule in SEEN_BY_RUNNING)
+    found = tuple(f for f in validation.findings if f.rule in FACT_RULES)
     if not found:
         return ""
     text = quote_untrusted("base_tests", findings("", found).strip(), _MAX_OUTPUT)

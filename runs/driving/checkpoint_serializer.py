@@ -32,6 +32,9 @@ CLASSES: Final = {name: kind for module in _MODULES for name, kind in _classes_o
 """The only classes, beside plain data, that a checkpoint may bring to life."""
 RENAMED: Final[Mapping[Name, type[Value]]] = {
     ("graph.values", name): kind for (_, name), kind in _classes_of(graph.spending).items()
+} | {
+    ("graph.values", "Settled"): graph.values.JudgedOnOldBase,
+    ("graph.values", "Rebased"): graph.values.ChangeOnNewBase,
 }
 """Classes by the names that they had in earlier releases, whose checkpoints still hold them.
 

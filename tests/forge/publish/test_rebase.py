@@ -6,7 +6,7 @@ import pytest
 
 from forge.publish.service import ForgePublisher
 from graph.errors import BranchNotFound
-from graph.values import Base, Change, PullRequest, Rebased
+from graph.values import Base, Change, ChangeOnNewBase, PullRequest
 from tests.forge.publish.test_moved_base import (
     BRANCH,
     UPLOAD,
@@ -22,7 +22,7 @@ STEP = 7
 
 async def follow(
     side: TrustedSide, base: Base, change: Change, step: int = STEP
-) -> PullRequest | Rebased:
+) -> PullRequest | ChangeOnNewBase:
     publication = side.publication(base, change, rebase_step=step)
     return await side.publisher.publish(publication, side.events.append)
 
@@ -31,7 +31,7 @@ async def gone_over(
     side: TrustedSide, base: Base, change: Change, step: int = STEP
 ) -> tuple[Base, Change]:
     rebased = await follow(side, base, change, step)
-    assert isinstance(rebased, Rebased)
+    assert isinstance(rebased, ChangeOnNewBase)
     assert rebased.change
     return rebased.base, rebased.change
 
@@ -104,7 +104,7 @@ async def test_what_the_newer_base_has_already_is_nothing_to_do(side: TrustedSid
     base, change = await a_change(side)
     move(side, "new.txt", "ours\n")
     rebased = await follow(side, base, change)
-    assert isinstance(rebased, Rebased)
+    assert isinstance(rebased, ChangeOnNewBase)
     assert rebased.change is None
 
 

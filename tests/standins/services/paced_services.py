@@ -12,7 +12,7 @@ from graph.events import Emit, UsageReported
 from graph.services import Publication, Publisher, Role, Services
 from graph.spending import Usage
 from graph.tasks import RoleResult, RoleTask
-from graph.values import Base, Change, GateReport, PullRequest, Rebased
+from graph.values import Base, Change, ChangeOnNewBase, GateReport, PullRequest
 from tests.standins.services.scripted_services import Script
 from tests.support.polling import until
 
@@ -103,6 +103,6 @@ class _PacedPublisher:
     ) -> GateReport:
         return await self.inner.gate(run_id, base, change, allow)
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         await self.pace.at("publish")
         return await self.inner.publish(publication, emit)

@@ -14,6 +14,7 @@ from graph.values import (
     Base,
     Change,
     ChangedFile,
+    ChangeOnNewBase,
     ChangeRef,
     Check,
     Finding,
@@ -22,7 +23,6 @@ from graph.values import (
     GateReport,
     Plan,
     PullRequest,
-    Rebased,
     Review,
     Stop,
     Validation,
@@ -265,7 +265,7 @@ class _Publisher:
     ) -> GateReport:
         return take(self.script.gates)
 
-    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | Rebased:
+    async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         if self.script.publish_error:
             raise self.script.publish_error
         if self.script.moves and publication.rebase_step:
@@ -281,12 +281,12 @@ class _Publisher:
             conflicts=self.script.conflicts,
         )
 
-    def _rebased(self, publication: Publication, step: int) -> Rebased:
+    def _rebased(self, publication: Publication, step: int) -> ChangeOnNewBase:
         moved = publication.base.moved + 1
         base = publication.base.model_copy(update={"moved": moved, "sha": str(moved) * 40})
         ref = ChangeRef(step=step, role="rebase", digest=f"sha256:rebased-{step}")
         change = publication.change.model_copy(update={"ref": ref, "tree": f"tree-{step}"})
-        return Rebased(base=base, change=None if self.script.all_there else change)
+        return ChangeOnNewBase(base=base, change=None if self.script.all_there else change)
 
 
 def _told(publication: Publication) -> Publication:
