@@ -62,7 +62,7 @@ def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, s
     """Whether a check ended that holds it: of its package, where that has one, else around it."""
     languages = {each.name for each in _LANGUAGES if _SOURCES[each.name].fullmatch(path)}
     holding = [each for each in outcomes if _holds(each.check.folder, path)]
-    if _needs_its_own(path, languages, packages):
+    if _is_packaged(path, languages, packages):
         holding = [each for each in holding if _speaks(each.check, languages)]
     own = [each.check.folder for each in holding if each.check.source == "repository"]
     innermost = max(own, key=len, default="")
@@ -73,16 +73,15 @@ def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, s
     )
 
 
-def _needs_its_own(path: str, languages: set[str], packages: Mapping[str, set[str]]) -> bool:
-    """Whether checks of other languages leave it untouched: assets are part of what serves them."""
-    is_asset = languages <= {"javascript", "deno"}
-    return bool(languages) and (
-        not is_asset or any(_holds(folder, path) for name in languages for folder in packages[name])
-    )
+def _is_packaged(path: str, languages: set[str], packages: Mapping[str, set[str]]) -> bool:
+    """Whether it lies in a package of its language; else it is part of what holds it."""
+    return any(_holds(folder, path) for name in languages for folder in packages[name])
 
 
 def _speaks(check: Check, languages: set[str]) -> bool:
     """Whether a command is for one of the languages, or for any, as far as can be told."""
+    if check.source == "caller":  # who asks for it knows what it runs
+        return True
     called = {name for name, calls in _CALLS.items() if calls.search(check.command)}
     return not called or bool(called & languages)
 

@@ -120,7 +120,7 @@ class SandboxChecks(Checks):
             found += (uncovered := uncovered_findings(read, outcomes, manifests))
             if uncovered and validation.status == "passed":
                 validation = validation.model_copy(update={"status": "unavailable"})
-            if validation.status == "passed":
+            if validation.status != "failed":
                 passed = [outcome for outcome in outcomes if outcome.passed]
                 silent = [each.check for each in passed if not each.run.ran]
                 found += await silent_findings(silent, on_base, deadline)

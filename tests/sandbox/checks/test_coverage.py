@@ -74,6 +74,11 @@ CASES = {
         [check(PY)],
     ),
     "a language without an ecosystem": ("tool.c", "tool.c", [check(PY, "back")]),
+    "what the caller asks for in whatever language": (
+        "back/app.py",
+        "",
+        [Check(command=JS, source="caller")],
+    ),
     "what the caller asks for": (
         "back/app.py",
         "",
