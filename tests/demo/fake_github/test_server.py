@@ -1,7 +1,6 @@
 """The local forge: real git and REST over HTTP, refusing as GitHub does."""
 
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,9 @@ def clone(url: str, folder: Path) -> int:
     return subprocess.run(line, env=environment, check=False, capture_output=True).returncode
 
 
-async def test_it_starts_and_stops_at_once(tmp_path: Path) -> None:
-    started = time.monotonic()
+async def test_it_starts_and_stops(tmp_path: Path) -> None:
     async with ForgeServer(token=TOKEN) as server:
         assert get(f"{server.api_url}/user").status_code == 401
-        assert time.monotonic() - started < 1
         folder = (await served(server, tmp_path)).git_dir
     assert not folder.exists()
     with pytest.raises(httpx.ConnectError):

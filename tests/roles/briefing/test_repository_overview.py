@@ -39,9 +39,9 @@ def test_terms(prompt: str, named: list[str]) -> None:
 
 @pytest.mark.parametrize("word", ["a", "_", "a-", "A", "aA", "--a", "a.b:", "`"])
 def test_long_words_take_no_time(word: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     extract_terms(word * (30_000 // len(word)))
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 async def test_lines_that_the_request_names(runs: Path) -> None:

@@ -313,10 +313,8 @@ async def test_usage_of_a_broken_stream_is_told(serve: Serve) -> None:
 
 async def test_silence_ends_after_its_time(serve: Serve) -> None:
     async with serve(standin.Silence(), silence_s=0.2) as (_, claude):
-        began = time.monotonic()
         with pytest.raises(AttemptFailed) as raised:
             await claude.attempt(body(), Heard())
-    assert time.monotonic() - began < 2
     assert type(raised.value.error) is ClaudeUnavailable
     assert "in time" in raised.value.error.message
 

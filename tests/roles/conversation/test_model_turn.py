@@ -103,10 +103,9 @@ async def test_wait_beyond_the_runs_time_is_not_begun(
 ) -> None:
     limited = HttpError(429, "rate_limit_error", headers={"retry-after": "120"})
     async with serve(limited, DONE) as (_, claude):
-        began = time.monotonic()
         with pytest.raises(ClaudeRateLimited):
             await bench.run(claude, task=make_task(base, seconds=60))
-    assert time.monotonic() - began < 5
+    assert bench.ears.of("retry") == []
 
 
 async def test_broken_replies_are_paid_and_told(serve: Serve, bench: Bench) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -292,12 +291,10 @@ async def test_cancelling_ends_the_request(serve: Serve, bench: Bench) -> None:
     async with serve(calls("ls"), silence) as (_, claude):
         running = asyncio.create_task(bench.run(claude))
         await asyncio.sleep(0.5)
-        began = time.monotonic()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert time.monotonic() - began < 1
-        await asyncio.wait_for(silence.left.wait(), 2)
+        await silence.left.wait()
 
 
 async def test_task_of_another_role_says_so(serve: Serve, bench: Bench, base: Base) -> None:

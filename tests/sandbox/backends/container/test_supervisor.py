@@ -1,6 +1,5 @@
 """The program that runs a command inside a container, in containers that are really there."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,7 +177,5 @@ def test_a_sweep_ends_what_all_others_run(container: Container) -> None:
         f"b.stdin.write({sweep.stdin_preamble!r}); b.stdin.flush(); b.wait(); "
         "sys.stderr.buffer.write(a.stderr.read())"
     )
-    started = time.monotonic()
     ended = container.ended(container.start("/usr/bin/python3", "-c", both))
     assert (ended.answer["exit_code"], ended.left) == (137, "")
-    assert time.monotonic() - started < 8
