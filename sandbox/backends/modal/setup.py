@@ -82,7 +82,7 @@ class ModalSetUp:
         try:
             await run_set_up(sandbox, spec.environment)
         except SetupFailed as error:
-            raise SetupFailed(error.message, self._hint()) from error
+            raise SetupFailed(error.message, self._hint(), error.command) from error
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {left.reason}")
