@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 import modal
 
 from graph import ROLE_NAMES
-from runs.shared import VOLUME
+from runs.shared import VOLUME, VolumeMount, open_modal_backend
 from wiring import APP_NAME, deployed_environment, load_settings, read_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from wiring import ModalPlatform
+    from wiring import ModalDeployment
 
 MOUNT: Final = Path("/mnt/workspaces")
 ROOT: Final = Path(__file__).parent
@@ -60,7 +60,8 @@ image = (
 
 async def play_role(task: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     """One call of one role: its events, then its result."""
-    async for item in _platform().play_role(task):
+    call = modal.current_input_id() or "none"
+    async for item in _deployment().play_role(task, call=call):
         yield item
 
 
@@ -94,17 +95,17 @@ Two containers more than runs, for calls that have yet to notice that they are s
 )
 async def run(run_id: str) -> None:
     """Drive one run until it ends or waits."""
-    await _platform().drive_run(run_id)
+    await _deployment().drive_run(run_id, call=modal.current_function_call_id() or "none")
 
 
 @app.function(image=image, secrets=[claude_key, _settings_of("try_claude")], timeout=60, cpu=0.25)
 async def try_claude() -> str:
-    return await _platform().try_claude()
+    return await _deployment().try_claude()
 
 
 @app.function(image=image, secrets=[github_token, _settings_of("try_github")], timeout=60, cpu=0.25)
 async def try_github(full_name: str = "") -> str:
-    return await _platform().try_github(full_name)
+    return await _deployment().try_github(full_name)
 
 
 @app.function(image=image, secrets=[_settings_of("api")], timeout=900, cpu=0.5, memory=1024)
@@ -112,7 +113,10 @@ async def try_github(full_name: str = "") -> str:
 @modal.asgi_app()
 def api() -> "FastAPI":
     """The HTTP service. It holds API keys, mounts nothing, and asks the other functions."""
-    return _platform().web_app(urlsplit(api.get_web_url() or "").hostname or "")
+    from wiring import FunctionProbes
+
+    host = urlsplit(api.get_web_url() or "").hostname or ""
+    return _deployment().web_app(host, FunctionProbes(_deployment()))
 
 
 @app.function(
@@ -125,16 +129,19 @@ def api() -> "FastAPI":
 )
 async def janitor() -> None:
     """Start what nobody drives, and remove what has lain for too long."""
-    await _platform().tidy_up()
+    await _deployment().tidy_up()
 
 
 @cache
-def _platform() -> "ModalPlatform":
+def _deployment() -> "ModalDeployment":
     """What this container works with; its log begins here."""
-    from wiring import Configuration, ModalPlatform, start_log
+    from wiring import Configuration, ModalDeployment, start_log
 
     start_log(settings)
-    configuration = Configuration(settings, project["version"])
     functions: dict[str, Any] = {"run": run, "try_claude": try_claude, "try_github": try_github}
-    functions |= role_functions
-    return ModalPlatform(configuration, volume, MOUNT, functions)
+    return ModalDeployment(
+        Configuration(settings, project["version"]),
+        open_modal_backend(volume),
+        VolumeMount(volume, MOUNT),
+        functions | role_functions,
+    )

@@ -6,7 +6,8 @@ from .logging_setup import start_log as start_log
 from .machine import Machine as Machine
 from .machine import create_local_app as create_local_app
 from .machine import open_service as open_service
-from .modal_platform import ModalPlatform as ModalPlatform
+from .modal_platform import FunctionProbes as FunctionProbes
+from .modal_platform import ModalDeployment as ModalDeployment
 from .settings import APP_NAME as APP_NAME
 from .settings import GuardedAddress as GuardedAddress
 from .settings import Settings as Settings

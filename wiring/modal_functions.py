@@ -4,14 +4,16 @@ The functions share nothing but the store's places and a folder. What they run o
 """
 
 import secrets
+import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from graph import RoleTask, Services
+from graph import RoleName, RoleTask, Services
 from roles.worktree import WriteFence
 from runs.driving import RemoteDispatcher
 from runs.remote_roles import Play, RemoteRole, RoleWorker
@@ -21,7 +23,6 @@ from sandbox.tree import LocalWorkspaces
 from wiring.archived_environments import ArchivedEnvironments
 from wiring.configuration import Configuration
 from wiring.services import make_role, make_services
-from wiring.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,30 +35,6 @@ STREAM_S: Final = 120.0
 """A stream ends itself before the platform does; its reader goes on with the next."""
 GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What every function is told, and how it reaches the others."""
-
-    configuration: Configuration
-    backend: StorageBackend
-    sandboxes: Callable[[Path], Sandboxes]
-    """Sandboxes over the folder of all runs."""
-    end_orphans: Callable[[Collection[str]], Awaitable[None]]
-    """Ends the Sandboxes of all but these runs."""
-    spawn: Callable[[str], Awaitable[None]]
-    """Starts the function that drives a run."""
-    play: Callable[[str], Play]
-    """Starts the function of a role."""
-
-    @property
-    def settings(self) -> Settings:
-        return self.configuration.settings
-
-    def store(self, service: str, mount: Mount | None = None) -> SharedStore:
-        slots = self.settings.max_concurrent_runs
-        return SharedStore(self.backend, service=service, slots=slots, mount=mount)
 
 
 class SharedWorkspaces(LocalWorkspaces):
@@ -80,164 +57,185 @@ class SharedWorkspaces(LocalWorkspaces):
             await super().close(run_id, resumable=resumable)
 
 
-async def drive_run(
-    deployment: Deployment, mount: Mount, run_id: str, *, call: str, own: Path
-) -> None:
-    """Drive one run until it ends or waits. `call` names all tries of this call, `own` is a disk.
+@dataclass(frozen=True)
+class Deployment(ABC):
+    """What the functions of a deployment do, and how they reach each other."""
 
-    May be called again at any time, for the same run.
-    """
-    from graph import build_graph
-    from runs.driving import (
-        CleanUp,
-        CopiedCheckpoints,
-        DriveContext,
-        LocalRunFiles,
-        SingleRunWorker,
-    )
+    configuration: Configuration
+    backend: StorageBackend
+    mount: Mount
+    """The folder that run and roles share; other functions do not have it."""
 
-    await mount.reload()
-    service, runs = f"{call}.{secrets.token_hex(4)}", mount.root / "runs"
-    store, sandboxes = deployment.store(service, mount), deployment.sandboxes(runs)
-    workspaces = SharedWorkspaces(mount, store, sandboxes)
-    configuration = deployment.configuration
-    forge, limits = configuration.forge(), configuration.limits
-    services = _make_services(deployment, mount, sandboxes, workspaces, forge)
-    context = DriveContext(
-        store=store,
-        graph=build_graph(services, limits).compile(),
-        files=LocalRunFiles(runs),
-        checkpoints=CopiedCheckpoints(mount, own, service),
-        limits=limits,
-        clean_up=CleanUp(services.close_run),
-        gather_s=GATHER_S,
-        hide=configuration.hide,
-    )
-    worker = SingleRunWorker(
-        context, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
-    )
-    try:
-        with configuration.telemetry():
-            await worker(run_id)
-        run = await store.get(run_id)
-        if run is None or run.status not in ("queued", "running"):
+    @abstractmethod
+    def sandboxes(self, runs: Path) -> Sandboxes:
+        """Sandboxes over the folder of all runs."""
+
+    @abstractmethod
+    async def end_orphans(self, active: Collection[str]) -> None:
+        """End the Sandboxes of all but these runs."""
+
+    @abstractmethod
+    async def spawn(self, run_id: str) -> None:
+        """Start the function that drives a run."""
+
+    @abstractmethod
+    def play(self, role: RoleName) -> Play:
+        """Start the function of a role."""
+
+    @abstractmethod
+    def fence(self, worker: RoleWorker) -> WriteFence:
+        """What lets only the newest call of a role write."""
+
+    def store(self, service: str, mount: Mount | None = None) -> SharedStore:
+        slots = self.configuration.settings.max_concurrent_runs
+        return SharedStore(self.backend, service=service, slots=slots, mount=mount)
+
+    async def drive_run(self, run_id: str, *, call: str) -> None:
+        """Drive one run until it ends or waits. `call` names all tries of this call.
+
+        May be called again at any time, for the same run.
+        """
+        from graph import build_graph
+        from runs.driving import (
+            CleanUp,
+            CopiedCheckpoints,
+            DriveContext,
+            LocalRunFiles,
+            SingleRunWorker,
+        )
+
+        await self.mount.reload()
+        service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
+        store, sandboxes = self.store(service, self.mount), self.sandboxes(runs)
+        workspaces = SharedWorkspaces(self.mount, store, sandboxes)
+        configuration, disk = self.configuration, Path(tempfile.gettempdir()) / "checkpoints"
+        forge, limits = configuration.forge(), configuration.limits
+        services = self._make_services(sandboxes, workspaces, forge)
+        context = DriveContext(
+            store=store,
+            graph=build_graph(services, limits).compile(),
+            files=LocalRunFiles(runs),
+            checkpoints=CopiedCheckpoints(self.mount, disk, service),
+            limits=limits,
+            clean_up=CleanUp(services.close_run),
+            gather_s=GATHER_S,
+            hide=configuration.hide,
+        )
+        worker = SingleRunWorker(
+            context, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
+        )
+        try:
+            with configuration.telemetry():
+                await worker(run_id)
+            run = await store.get(run_id)
+            if run is None or run.status not in ("queued", "running"):
+                await sandboxes.close_run(run_id)
+                await store.archive_tail(run_id)
+        finally:
+            await services.preparation.close()
+            await self.mount.commit()
+            await forge.close()
+            await store.close()
+
+    def _make_services(
+        self, sandboxes: Sandboxes, workspaces: SharedWorkspaces, forge: "Forge"
+    ) -> Services:
+        """The graph's services; each role is played by a function of its own."""
+        from roles import ROLES
+
+        return make_services(
+            self.configuration,
+            role=lambda name: RemoteRole(
+                self.play(name),
+                ROLES[name].result,
+                mount=self.mount,
+                notes=self.backend.changes,
+            ),
+            runs=self.mount.root / "runs",
+            sandboxes=sandboxes,
+            workspaces=workspaces,
+            forge=forge,
+            networked=bool(self.configuration.settings.setup_hosts),
+            records=ArchivedEnvironments(self.backend.archive, self.mount),
+        )
+
+    async def play_role(
+        self, task: dict[str, Any], *, call: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """One call of a role: its events, then its result. `call` names all tries of this call."""
+        asked, backend, runs = RoleTask.model_validate(task), self.backend, self.mount.root / "runs"
+        worker = RoleWorker(
+            asked, call=call, mount=self.mount, notes=backend.changes, chain=VersionChain(backend)
+        )
+        claude, fence = self.configuration.claude(), self.fence(worker)
+        role = make_role(
+            self.configuration,
+            asked.role,
+            claude=claude,
+            sandboxes=self.sandboxes(runs),
+            runs=runs,
+            fences=lambda _: fence,
+        )
+        try:
+            async with aclosing(worker.run(role)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            await claude.close()
+
+    def web_app(self, host: str, probes: "Probes") -> "FastAPI":
+        """The HTTP service; `host` is the name it is reached by where none is set."""
+        from api.http.routes import StreamTimes
+
+        missing = "; ".join(self.configuration.settings.missing_in_public.values())
+        return self.configuration.web(
+            lambda: self.open_service(_service()),
+            probes,
+            hosts=(host,),
+            locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
+            environments=ArchivedEnvironments(self.backend.archive),
+            shared_store=True,
+            stream_times=StreamTimes(whole=STREAM_S),
+        )
+
+    async def tidy_up(self) -> None:
+        """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
+        service = _service()
+        store = self.store(service)
+        await store.refresh()
+        now = time.time()
+        for run_id in await store.due(now, frozenset(), 1000):
+            run = await store.get(run_id)
+            if run and now - run.updated_at > DUE_S:
+                await self.spawn(run_id)
+        await self.end_orphans(await store.live())
+        async with self.open_service(service) as runs:
+            await runs.tidy()
+
+    @asynccontextmanager
+    async def open_service(self, service: str) -> AsyncIterator["RunService"]:
+        """The runs of the store; each is driven by a function of its own."""
+        from runs import RunService
+
+        sandboxes = self.sandboxes(Path("runs"))
+
+        async def on_end(run_id: str) -> None:
             await sandboxes.close_run(run_id)
-            await store.archive_tail(run_id)
-    finally:
-        await services.preparation.close()
-        await mount.commit()
-        await forge.close()
-        await store.close()
+            await self.spawn(run_id)
+
+        store = self.store(service)
+        runs = RunService(
+            store=store,
+            config=self.configuration.service(Path("runs")),
+            files=ArchivedRunFiles(self.backend, store.known),
+            dispatch=RemoteDispatcher(service, self.spawn),
+            on_end=on_end,
+            on_delete=sandboxes.close_run,
+            pick_up=False,
+        )
+        async with runs:
+            yield runs
 
 
-def _make_services(
-    deployment: Deployment,
-    mount: Mount,
-    sandboxes: Sandboxes,
-    workspaces: SharedWorkspaces,
-    forge: "Forge",
-) -> Services:
-    """The graph's services; each role is played by a function of its own."""
-    from roles import ROLES
-
-    return make_services(
-        deployment.configuration,
-        role=lambda name: RemoteRole(
-            deployment.play(name),
-            ROLES[name].result,
-            mount=mount,
-            notes=deployment.backend.changes,
-        ),
-        runs=mount.root / "runs",
-        sandboxes=sandboxes,
-        workspaces=workspaces,
-        forge=forge,
-        networked=bool(deployment.settings.setup_hosts),
-        records=ArchivedEnvironments(deployment.backend.archive, mount),
-    )
-
-
-async def play_role(
-    deployment: Deployment,
-    mount: Mount,
-    task: RoleTask,
-    *,
-    call: str,
-    fence: Callable[[RoleWorker], WriteFence],
-) -> AsyncGenerator[dict[str, Any], None]:
-    """One call of a role: its events, then its result. `call` names all tries of this call."""
-    backend = deployment.backend
-    worker = RoleWorker(
-        task, call=call, mount=mount, notes=backend.changes, chain=VersionChain(backend)
-    )
-    configuration, runs = deployment.configuration, mount.root / "runs"
-    claude, write_fence = configuration.claude(), fence(worker)
-    role = make_role(
-        configuration,
-        task.role,
-        claude=claude,
-        sandboxes=deployment.sandboxes(runs),
-        runs=runs,
-        fences=lambda _: write_fence,
-    )
-    try:
-        async with aclosing(worker.run(role)) as items:
-            async for item in items:
-                yield item
-    finally:
-        await claude.close()
-
-
-def web_app(deployment: Deployment, *, service: str, host: str, probes: "Probes") -> "FastAPI":
-    """The HTTP service; `host` is the name it is reached by where none is set."""
-    from api.http.routes import StreamTimes
-
-    missing = "; ".join(deployment.settings.missing_in_public.values())
-    return deployment.configuration.web(
-        lambda: open_service(deployment, service),
-        probes,
-        hosts=(host,),
-        locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
-        environments=ArchivedEnvironments(deployment.backend.archive),
-        shared_store=True,
-        stream_times=StreamTimes(whole=STREAM_S),
-    )
-
-
-async def tidy_up(deployment: Deployment, service: str) -> None:
-    """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
-    store = deployment.store(service)
-    await store.refresh()
-    now = time.time()
-    for run_id in await store.due(now, frozenset(), 1000):
-        run = await store.get(run_id)
-        if run and now - run.updated_at > DUE_S:
-            await deployment.spawn(run_id)
-    await deployment.end_orphans(await store.live())
-    async with open_service(deployment, service) as runs:
-        await runs.tidy()
-
-
-@asynccontextmanager
-async def open_service(deployment: Deployment, service: str) -> AsyncIterator["RunService"]:
-    """The runs of the store; each is driven by a function of its own."""
-    from runs import RunService
-
-    sandboxes = deployment.sandboxes(Path("runs"))
-
-    async def on_end(run_id: str) -> None:
-        await sandboxes.close_run(run_id)
-        await deployment.spawn(run_id)
-
-    store = deployment.store(service)
-    runs = RunService(
-        store=store,
-        config=deployment.configuration.service(Path("runs")),
-        files=ArchivedRunFiles(deployment.backend, store.known),
-        dispatch=RemoteDispatcher(service, deployment.spawn),
-        on_end=on_end,
-        on_delete=sandboxes.close_run,
-        pick_up=False,
-    )
-    async with runs:
-        yield runs
+def _service() -> str:
+    return f"api.{secrets.token_hex(8)}"

@@ -13,7 +13,7 @@ from tests.modal_plane.availability import need_containers
 from tests.support.whole_runs.claude_script import small_change
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
-PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api")
+PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
 LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"
 OMISSIONS = {
@@ -27,9 +27,7 @@ def without(what: str, folder: Path) -> Path:
     """The product without one of its precautions."""
     for name in PRODUCT:
         shutil.copytree(ROOT / name, folder / name)
-    for name in ("deploy.py", "wiring/modal_functions.py", "wiring/configuration.py"):
-        shutil.copy(ROOT / name, folder / name)
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("deploy.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     for file, changes in ((STORE, OMISSIONS[what]), (CALLER, IMPATIENT)):
         text = (folder / file).read_text()

@@ -1,7 +1,6 @@
 """What the scheduled function does with runs that lie about. The places are of this process."""
 
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from runs.model.run_id import RunIds
 from runs.shared.store import SharedStore
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from tests.runs.sqlite.test_store import run_of
-from tests.standins.shared_backend import SharedPlaces
+from tests.standins.deployment import FakeDeployment
+from tests.standins.shared_backend import FolderMount, SharedPlaces
 from wiring.configuration import Configuration
-from wiring.modal_functions import Deployment, tidy_up
 from wiring.settings import Settings
 
 DAY_S = 86_400.0
@@ -41,23 +40,8 @@ def old_id(monkeypatch: pytest.MonkeyPatch, age_s: float) -> str:
 
 async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared, now = SharedPlaces(tmp_path), time.time()
-    spawned: list[str] = []
-    active: list[Collection[str]] = []
-
-    async def spawn(run_id: str) -> None:
-        spawned.append(run_id)
-
-    async def end_orphans(runs: Collection[str]) -> None:
-        active.append(runs)
-
-    deployment = Deployment(
-        configuration=Configuration(Settings(keep_days=30), "1"),
-        backend=shared.backend,
-        sandboxes=lambda _: NoSandboxes(),
-        end_orphans=end_orphans,
-        spawn=spawn,
-        play=lambda role: pytest.fail(f"the {role} is called"),
-    )
+    configuration = Configuration(Settings(keep_days=30), "1")
+    deployment = FakeDeployment(configuration, shared.backend, FolderMount(tmp_path), NoSandboxes())
     store = SharedStore(shared.backend, service="test", slots=3)
 
     async def add(age_s: float, **values: Any) -> str:
@@ -79,10 +63,10 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     stray = old_id(monkeypatch, 2 * DAY_S)
     (tmp_path / "runs" / stray).mkdir()
 
-    await tidy_up(deployment, "janitor")
+    await deployment.tidy_up()
 
-    assert {lost, never_started} <= set(spawned)
-    assert {fresh, driven, answerable, old, recent}.isdisjoint(spawned)
+    assert {lost, never_started} <= set(deployment.spawned)
+    assert {fresh, driven, answerable, old, recent}.isdisjoint(deployment.spawned)
     ended = await store.get(unanswered)
     assert ended
     assert ended.status == "cancelled"
@@ -90,5 +74,5 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     left = {path.name for path in (tmp_path / "runs").iterdir()}
     assert {old, stray}.isdisjoint(left)
     assert {recent, answerable, driven, lost} <= left
-    (kept,) = active
+    (kept,) = deployment.active
     assert {lost, never_started, fresh, driven, unanswered, answerable} == set(kept)

@@ -11,11 +11,12 @@ from graph.values import ROLE_NAMES
 from roles.registry import ROLES
 from runs.remote_roles.caller import RemoteRole
 from sandbox.environments.service import SandboxEnvironments
+from tests.standins.deployment import FakeDeployment
 from tests.standins.directory_sandbox import DirectorySandboxes
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from wiring.configuration import Configuration
 from wiring.machine import Machine
-from wiring.modal_functions import Deployment, SharedWorkspaces, _make_services
+from wiring.modal_functions import SharedWorkspaces
 from wiring.settings import Settings
 
 
@@ -28,19 +29,10 @@ def of_modal(settings: Settings) -> Services:
     mount = FolderMount(settings.data_dir)
     sandboxes = DirectorySandboxes(settings.data_dir / "runs")
 
-    async def nothing(_: object) -> None: ...
-
     configuration = Configuration(settings, "1")
-    deployment = Deployment(
-        configuration=configuration,
-        backend=places.backend,
-        sandboxes=lambda _: sandboxes,
-        end_orphans=nothing,
-        spawn=nothing,
-        play=lambda _: lambda task: pytest.fail(f"{task} is played"),
-    )
+    deployment = FakeDeployment(configuration, places.backend, mount, sandboxes)
     workspaces = SharedWorkspaces(mount, deployment.store("test"), sandboxes)
-    return _make_services(deployment, mount, sandboxes, workspaces, configuration.forge())
+    return deployment._make_services(sandboxes, workspaces, configuration.forge())
 
 
 WIRINGS: Final = pytest.mark.parametrize("wired", [of_a_machine, of_modal])

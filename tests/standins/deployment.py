@@ -1,0 +1,39 @@
+"""A deployment in one process: its functions are noted instead of being started."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graph.values import RoleName
+from roles.worktree.write_fence import WriteFence
+from runs.remote_roles.caller import Play
+from runs.remote_roles.worker import RoleWorker
+from sandbox.core.protocol import Sandboxes
+from wiring.modal_functions import Deployment
+
+
+@dataclass(frozen=True)
+class FakeDeployment(Deployment):
+    """`spawned` are the runs that were started, `active` those that `end_orphans` let be."""
+
+    trees: Sandboxes
+    spawned: list[str] = field(default_factory=list)
+    active: list[Collection[str]] = field(default_factory=list)
+
+    def sandboxes(self, runs: Path) -> Sandboxes:
+        return self.trees
+
+    async def end_orphans(self, active: Collection[str]) -> None:
+        self.active.append(active)
+
+    async def spawn(self, run_id: str) -> None:
+        self.spawned.append(run_id)
+
+    def play(self, role: RoleName) -> Play:
+        def play(task: object) -> None:
+            raise AssertionError(f"the {role} is played: {task}")
+
+        return play  # type: ignore[return-value]
+
+    def fence(self, worker: RoleWorker) -> WriteFence:
+        raise AssertionError(f"{worker} writes")
