@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from graph.errors import SandboxLost, SandboxUnavailable
-from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.core.forwarding import ForwardingSandbox
+from sandbox.core.protocol import ExecResult, RunOptions, Sandbox
 
 
 @dataclass
@@ -35,36 +37,20 @@ class CommandMetrics:
             raise
 
 
-class MeteredSandbox(Sandbox):
+class MeteredSandbox(ForwardingSandbox):
     """Another sandbox, whose commands are counted; reading and writing a file is one each."""
 
     def __init__(self, inner: Sandbox, metrics: CommandMetrics) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._metrics = metrics
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        with self._metrics.command():
-            result = await self._inner.run(
-                command, timeout_s=timeout_s, stdin=stdin, keep_bytes=keep_bytes
-            )
+    async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
+        result = await super().run(command, **options)
         if result.limit:
             self._metrics.killed[result.limit] += 1
         return result
 
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[Sandbox]:
         with self._metrics.command():
-            return await self._inner.read(path, max_bytes=max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        with self._metrics.command():
-            await self._inner.write(path, data)
-
-    async def close(self) -> None:
-        await self._inner.close()
+            yield self._inner

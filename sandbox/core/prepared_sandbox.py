@@ -1,47 +1,29 @@
 """A sandbox whose commands find what was made ready for their folder."""
 
 import shlex
-from typing import Final
+from typing import Final, Unpack
 
 from graph import Environment, FolderCommand
-from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.core.forwarding import ForwardingSandbox
+from sandbox.core.protocol import ExecResult, RunOptions, Sandbox
 from sandbox.core.shell_command import LONGEST_WORD
 
 _ALWAYS: Final = {"UV_OFFLINE": "1"}
 """Outside of set-up there is no network: uv says so at once."""
 
 
-class PreparedSandbox(Sandbox):
+class PreparedSandbox(ForwardingSandbox):
     """Another sandbox; programs and variables of the environment come before the system's own.
 
     A command that begins with `cd FOLDER &&` finds those of that folder.
     """
 
     def __init__(self, inner: Sandbox, environment: Environment) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._environment = environment
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        prepared = prepare_command(command, self._environment, _ALWAYS)
-        return await self._inner.run(
-            prepared, timeout_s=timeout_s, stdin=stdin, keep_bytes=keep_bytes
-        )
-
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        return await self._inner.read(path, max_bytes=max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        await self._inner.write(path, data)
-
-    async def close(self) -> None:
-        await self._inner.close()
+    async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
+        return await super().run(prepare_command(command, self._environment, _ALWAYS), **options)
 
 
 def prepare_command(

@@ -5,7 +5,7 @@ home and a `/tmp`. Nothing in it can be trusted, nothing of ours is in it.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypedDict, Unpack
 
 from graph import NO_ENVIRONMENT, Base, ChangeRef, Emit, Environment, FolderCommand, unheard
 from sandbox.core.output import render
@@ -14,6 +14,8 @@ LimitHit = Literal["time", "memory", "pids", "disk", "output"]
 
 WORKSPACE = "/workspace"
 MAX_QUOTED_CHARS = 1000
+KEEP_BYTES = 64 * 1024
+"""Of a command's output, half from each end, where nothing else is said."""
 BASE_OBJECTS = "/base.git/objects"
 
 
@@ -65,20 +67,22 @@ class ExecResult:
         return self.text.strip()[-MAX_QUOTED_CHARS:] or f"exit code {self.exit_code}"
 
 
+class RunOptions(TypedDict, total=False):
+    """The keywords of `Sandbox.run`."""
+
+    timeout_s: float | None
+    stdin: bytes
+    keep_bytes: int
+
+
 class Sandbox(Protocol):
     """One open tree. Calls may come at the same time; `close` ends them all."""
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
+    async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
         """Run a bash command in `/workspace`; the whole process tree is gone when it returns.
 
-        Keeps `keep_bytes` of the output, half from each end. Raises SandboxLost.
+        `timeout_s` shortens the time, `stdin` is what it reads, `keep_bytes` of its output
+        are kept, half from each end. Raises SandboxLost.
         """
         ...
 

@@ -21,12 +21,13 @@ ENTRY_BYTES = 4096
 """What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
 SLACK_BYTES = 1 << 20
 """A tree grows by this much without being written to: disks settle late what a file takes."""
-NESTED_CLOSED = 50
-"""Folders within each other that their own user may not list, at most."""
+DEEPEST = 64
+"""Folders within each other that are open while they are counted, at most."""
 _SET_IDS = 1 << 6 | 1 << 7
 """The capabilities to become another group and user."""
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_IS_ROOT = os.geteuid() == 0
+_FOLDER = (os.O_RDONLY if _IS_ROOT else os.O_PATH) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTABLE = stat.S_IRUSR | stat.S_IXUSR
 
 Processes = dict[int, tuple[int, int, int]]
 """By their ids: the parent, the number of threads, the resident pages."""
@@ -87,92 +88,53 @@ def tree_bytes(folder: "str | os.PathLike[str]") -> int:
     """Bytes on the disk below a folder, a file with several names once, links not followed.
 
     A folder that its own user may not list is opened for as long as it is counted. What cannot be
-    counted, or is too deep for a path, is more than any limit.
+    counted, or is deeper than any honest tree, is more than any limit.
     """
     try:
-        return _count(os.fspath(folder), [os.fspath(folder)], set(), NESTED_CLOSED)
+        return _folder_bytes(os.fspath(folder), None, set(), DEEPEST)
+    except FileNotFoundError:
+        return 0
     except OSError:
         return sys.maxsize
 
 
-def _count(root: str, folders: list[str], linked: set[int], closed: int) -> int:
-    total = 0
-    while folders:
-        folder = folders.pop()
-        try:
-            size, inner, names = _list(folder, linked)
-        except PermissionError:
-            if not closed:
-                raise
-            with _opened(root, folder) as there:
-                total += _count(root, [folder], linked, closed - 1) if there else 0
-            continue
-        total += size
-        folders += inner
-        linked |= names
-    return total
+def _folder_bytes(name: str, parent: int | None, linked: set[int], depth: int) -> int:
+    """Of the folder of that name in `parent`. Raises OSError."""
+    if not depth:
+        raise OSError(errno.ELOOP, "too deep")
+    handle = os.open(name, _FOLDER, dir_fd=parent)
+    try:
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        if _IS_ROOT or mode & _LISTABLE == _LISTABLE:
+            return _count(handle, linked, depth)
+        os.chmod(f"/proc/self/fd/{handle}", mode | _LISTABLE)
+        total = _count(handle, linked, depth)
+        if stat.S_IMODE(os.fstat(handle).st_mode) == mode | _LISTABLE:
+            os.chmod(f"/proc/self/fd/{handle}", mode)
+        return total
+    finally:
+        os.close(handle)
 
 
-def _list(folder: str, linked: set[int]) -> tuple[int, list[str], set[int]]:
-    """A folder's bytes without what is in its folders, these, and its files of several names."""
-    total = 0
-    folders, names = [], set()
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+def _count(folder: int, linked: set[int], depth: int) -> int:
+    total, inner = 0, []
+    with os.scandir(folder if _IS_ROOT else f"/proc/self/fd/{folder}") as entries:
         for entry in entries:
             try:
                 info = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
             if stat.S_ISDIR(info.st_mode):
-                folders.append(entry.path)
+                inner.append(entry.name)
             elif info.st_nlink > 1:
-                if info.st_ino in linked or info.st_ino in names:
+                if info.st_ino in linked:
                     continue
-                names.add(info.st_ino)
+                linked.add(info.st_ino)
             total += max(info.st_blocks * 512, ENTRY_BYTES)
-    return total, folders, names
-
-
-@contextlib.contextmanager
-def _opened(root: str, folder: str) -> Iterator[bool]:
-    """Let its own user list a folder for a while; False where it is no more.
-
-    Found without following a link, so that nothing outside of the tree is opened.
-    """
-    with contextlib.ExitStack() as stack:
-        handle = os.open(root, _FOLDER)
-        try:
-            for part in os.path.relpath(folder, root).split("/"):
-                try:
-                    inner = os.open(part, _FOLDER, dir_fd=handle)
-                except PermissionError:
-                    stack.enter_context(_listable(handle))
-                    inner = os.open(part, _FOLDER, dir_fd=handle)
-                os.close(handle)
-                handle = inner
-            stack.enter_context(_listable(handle))
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            yield False
-            return
-        finally:
-            os.close(handle)
-        yield True
-
-
-@contextlib.contextmanager
-def _listable(folder: int) -> Iterator[None]:
-    """Change an open folder's mode, and change it back where nobody else did."""
-    handle = os.dup(folder)
-    try:
-        place, mode = f"/proc/self/fd/{handle}", stat.S_IMODE(os.fstat(handle).st_mode)
-        os.chmod(place, mode | stat.S_IRWXU)
-        yield
-        if stat.S_IMODE(os.fstat(handle).st_mode) == mode | stat.S_IRWXU:
-            os.chmod(place, mode)
-    finally:
-        os.close(handle)
+    for name in inner:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            total += _folder_bytes(name, folder, linked, depth - 1)
+    return total
 
 
 def deleted_bytes(pids: Iterable[int]) -> int:

@@ -9,24 +9,22 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from graph.errors import SandboxError, SandboxUnavailable
-from graph.files import try_lock, write_whole
+from graph.files import write_whole
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.backends.base.trial_result import Results, TrialResult
 from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Sandbox
-from sandbox.host.orphans import process_name, read_text
+from sandbox.host.orphans import is_gone, process_name, read_text
 from sandbox.host.resource_watch import LONGEST
 from sandbox.selftest import probes as attacks
 from sandbox.selftest.probes import CANARY, MEMORY_MB, Outside, Probe, probes
@@ -71,7 +69,7 @@ async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> Results:
         ):
             with outside(tree.folder / OUTSIDE) as there:
                 tried = probes(there, calls=backend.filters_calls)
-                found = await _all(
+                found = await asyncio.gather(
                     try_probes(partial(_run_marked, sandbox), tried),
                     _try_loop(sandbox, loop_s),
                     try_bombs(small),
@@ -96,15 +94,6 @@ def machine_state(backend: LocalBackend) -> str:
         *backend.identity(),
     ]
     return sha256(json.dumps(parts).encode()).hexdigest()
-
-
-async def _all(*tries: Coroutine[None, None, Results]) -> list[Results]:
-    """All at once and each to its end, then the first error."""
-    ended = await asyncio.gather(*tries, return_exceptions=True)
-    for each in ended:
-        if isinstance(each, BaseException):
-            raise each
-    return [each for each in ended if not isinstance(each, BaseException)]
 
 
 async def try_probes(run: Run, tried: Iterable[Probe], prelude: str = "") -> Results:
@@ -171,12 +160,11 @@ def judge(name: str, what: str, ended: ExecResult, *, held: bool = True) -> Tria
 @contextlib.asynccontextmanager
 async def trial_tree(backend: LocalBackend) -> AsyncIterator[Tree]:
     """An empty tree, removed afterwards."""
-    tree, lock = await asyncio.to_thread(_make_tree, backend)
+    tree = await asyncio.to_thread(_make_tree, backend)
     try:
         yield tree
     finally:
-        await asyncio.to_thread(shutil.rmtree, tree.folder, ignore_errors=True)
-        os.close(lock)
+        await remove_folder(tree.folder)
 
 
 @contextlib.asynccontextmanager
@@ -191,35 +179,25 @@ async def _open(backend: LocalBackend, tree: Tree) -> AsyncIterator[LocalSandbox
 def _list_left(state: Path) -> list[Path]:
     """What trials and writes that were killed have left."""
     before = time.time() - LEFT_S
-    old = [path for path in state.glob(".*") if path.lstat().st_mtime < before]
-    return old + [path for path in state.glob("trial-*") if not _is_locked(path)]
+    return [
+        path
+        for path in state.iterdir()
+        if path.name.startswith((".", "trial-"))
+        and (path.lstat().st_mtime < before or is_gone(path.name.split("-", 2)[-1]))
+    ]
 
 
-def _is_locked(tree: Path) -> bool:
-    """Whether the trial of this tree still lives: its process holds the folder's lock."""
-    try:
-        folder = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        return not try_lock(folder)
-    finally:
-        os.close(folder)
-
-
-def _make_tree(backend: LocalBackend) -> tuple[Tree, int]:
-    """A tree in the state folder, so that the way to it is tried too, a file beside it, a lock."""
+def _make_tree(backend: LocalBackend) -> Tree:
+    """A tree in the state folder, so that the way to it is tried too, and a file beside it."""
     backend.state.chmod(0o711)
-    new = Path(tempfile.mkdtemp(prefix=".trial-", dir=backend.state))
-    lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try_lock(lock)
-    folder = new.rename(new.with_name(new.name.removeprefix(".")))
-    uid = backend.uid_for_run("trial")
+    name = f"trial-{secrets.token_hex(4)}-{process_name(os.getpid())}"
+    folder, uid = backend.state / name, backend.uid_for_run("trial")
+    folder.mkdir(mode=0o711)
     folder.chmod(0o711)
     make_parts(folder, uid)
     (folder / OUTSIDE).write_text("outside\n")
     (folder / OUTSIDE).chmod(0o644)
-    return Tree(folder, uid=uid), lock
+    return Tree(folder, uid=uid)
 
 
 @contextlib.contextmanager

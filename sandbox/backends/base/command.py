@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-KEEP_BYTES = 64 * 1024
+from sandbox.core.protocol import KEEP_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,16 @@
 """What the sandboxes of this machine have in common: calls that end with it, limits watched."""
 
 import asyncio
-import contextlib
-from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from graph.errors import SandboxLost
-from sandbox.backends.base.command import KEEP_BYTES, Command
-from sandbox.core.file_access import read_file, write_file
-from sandbox.core.protocol import ExecResult, LimitHit, Limits
-from sandbox.core.shell_command import NO_COMMAND, NOTHING, shell_command
+from sandbox.backends.base.command import Command
+from sandbox.core.executing import ExecutingSandbox
+from sandbox.core.protocol import KEEP_BYTES, ExecResult, LimitHit, Limits, RunOptions
+from sandbox.core.shell_command import NOTHING
 from sandbox.host.resource_usage import TreeSize
 from sandbox.host.resource_watch import (
     Watched,
@@ -32,7 +31,7 @@ class Running(Watched, Protocol):
     async def wait(self) -> None: ...
 
 
-class LocalSandbox(ABC):
+class LocalSandbox(ExecutingSandbox):
     """One tree. A command is started when `run` is called and gone when it returns.
 
     What is abstract here is what a backend of this machine has to implement. `size` is watched;
@@ -43,59 +42,28 @@ class LocalSandbox(ABC):
         self._size = size
         self._limits = limits
         self._running: set[Running] = set()
-        self._calls = 0
-        self._idle = asyncio.Event()
+        self._calls: set[asyncio.Future[None]] = set()
         self._closed = False
-
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = KEEP_BYTES,
-    ) -> ExecResult:
-        shell = shell_command(command)
-        if shell is None:
-            return NO_COMMAND
-        return await self.execute(
-            shell.program,
-            stdin=stdin,
-            timeout_s=timeout_s,
-            keep_bytes=keep_bytes,
-            files=shell.files,
-        )
 
     async def execute(
         self,
         program: Sequence[str],
         *,
-        stdin: bytes = b"",
-        timeout_s: float | None = None,
-        keep_bytes: int = KEEP_BYTES,
         files: Mapping[str, bytes] = NOTHING,
         environment: Mapping[str, str] | None = None,
+        **options: Unpack[RunOptions],
     ) -> ExecResult:
-        """Run a program, with `files` put into the sandbox.
-
-        `environment` is added outside, where it must not be seen from within.
-        """
+        """`environment` is added outside, where it must not be seen from within."""
         return await self._call(
             Command(
                 program=program,
-                seconds=self._seconds(timeout_s),
-                keep_bytes=keep_bytes,
-                stdin=stdin,
+                seconds=self._seconds(options.get("timeout_s")),
+                keep_bytes=options.get("keep_bytes", KEEP_BYTES),
+                stdin=options.get("stdin", b""),
                 files=files,
                 environment=environment or {},
             )
         )
-
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        return await read_file(self.execute, path, max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        await write_file(self.execute, path, data)
 
     async def transfer(
         self, command: str, *, source: Path | None = None, target: Path | None = None
@@ -110,7 +78,7 @@ class LocalSandbox(ABC):
         for running in self._running:
             running.stop(loss="it was closed")
         if self._calls:
-            await self._idle.wait()
+            await asyncio.wait(self._calls)
 
     @abstractmethod
     async def _carry_out(self, command: Command) -> ExecResult:
@@ -145,20 +113,14 @@ class LocalSandbox(ABC):
     async def _call(self, command: Command) -> ExecResult:
         if self._closed:
             raise SandboxLost("the sandbox is closed")
-        with self._counted():
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls.add(ended)
+        try:
             return await self._carry_out(command)
+        finally:
+            self._calls.discard(ended)
+            ended.set_result(None)
 
     def _seconds(self, wanted: float | None) -> float:
         """A caller may shorten the time, never lengthen it."""
         return self._limits.timeout_s if wanted is None else min(wanted, self._limits.timeout_s)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._calls += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()

@@ -1,9 +1,9 @@
 """Descriptors that a child process gets, closed on this side once it has them."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 
 @dataclass(frozen=True)
@@ -14,19 +14,12 @@ class Pipe:
     theirs: int
 
 
-class ChildFds:
+class ChildFds(ExitStack):
     """Opens what a child gets. The `with` block closes it here, our ends only after an error."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.theirs: list[int] = []
-        self._ours: list[int] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        for fd in self.theirs + (self._ours if error else []):
-            os.close(fd)
 
     def open_read(self, path: Path) -> int:
         """A file opened anew: its reader reads from the beginning."""
@@ -67,9 +60,10 @@ class ChildFds:
         return self._give(os.dup(fd))
 
     def _pipe(self, ours: int, theirs: int) -> Pipe:
-        self._ours.append(ours)
+        self.push(lambda error, *_: os.close(ours) if error else None)
         return Pipe(ours, self._give(theirs))
 
     def _give(self, fd: int) -> int:
+        self.callback(os.close, fd)
         self.theirs.append(fd)
         return fd

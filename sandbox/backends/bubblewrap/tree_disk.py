@@ -119,7 +119,7 @@ class Disks:
         """A new disk in place of a tree's empty parts. Blocks. Raises OSError, and leaves them."""
         image, place = folder / IMAGE, folder / PLACE
         try:
-            _copy(self._template(disk_mb), image)
+            self._format(image, disk_mb)
             disk = self._mount(folder, then=partial(make_parts, place, uid))
         except OSError:
             image.unlink(missing_ok=True)
@@ -160,22 +160,12 @@ class Disks:
                 return
         _run([self._program("e2fsck"), "-p", image], good=(0, _REPAIRED))
 
-    def _template(self, disk_mb: int) -> Path:
-        """An empty disk, made once for each size: to copy it is quicker."""
-        template = self.state / f"disk-{disk_mb}.img"
-        if template.exists():
-            return template
-        handle, name = tempfile.mkstemp(prefix=".disk-", dir=self.state)
-        new = Path(name)
-        try:
-            files = disk_mb * FILES_PER_MB
-            os.ftruncate(handle, (disk_mb << 20) + files * 256)
-            _run([self._program("mkfs.ext4"), *_FORMAT, "-N", str(files), new])
-            new.rename(template)
-        finally:
-            os.close(handle)
-            new.unlink(missing_ok=True)
-        return template
+    def _format(self, image: Path, disk_mb: int) -> None:
+        """An empty disk in a sparse file."""
+        files = disk_mb * FILES_PER_MB
+        image.touch(mode=0o600, exist_ok=False)
+        os.truncate(image, (disk_mb << 20) + files * 256)
+        _run([self._program("mkfs.ext4"), *_FORMAT, "-N", str(files), image])
 
     def _program(self, name: str) -> str:
         found = shutil.which(name, path=self.programs)
@@ -211,22 +201,6 @@ def _make_reserve(place: Path) -> None:
     if room.f_bavail * room.f_frsize > 4 * size and not (place / RESERVE_FILE).exists():
         with (place / RESERVE_FILE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
-
-
-def _copy(template: Path, image: Path) -> None:
-    """Copy the few blocks that hold something."""
-    with template.open("rb") as source, image.open("xb") as target:
-        os.fchmod(target.fileno(), 0o600)
-        size = os.fstat(source.fileno()).st_size
-        os.ftruncate(target.fileno(), size)
-        at = 0
-        while at < size:
-            try:
-                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                return  # no more data
-            end = os.lseek(source.fileno(), at, os.SEEK_HOLE)
-            at += os.copy_file_range(source.fileno(), target.fileno(), end - at, at, at)
 
 
 def _run(line: Sequence[str | Path], good: tuple[int, ...] = (0,)) -> None:

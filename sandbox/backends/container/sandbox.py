@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from graph.errors import SandboxLost
 from sandbox.backends.container.wire import (
@@ -15,10 +15,10 @@ from sandbox.backends.container.wire import (
     pieces_of,
     read_answer,
 )
-from sandbox.core.file_access import read_file, write_file
+from sandbox.core.executing import ExecutingSandbox
 from sandbox.core.output import BothEnds
-from sandbox.core.protocol import ExecResult, Limits, Sandbox
-from sandbox.core.shell_command import COMMAND_FILE, NO_COMMAND, shell_command
+from sandbox.core.protocol import KEEP_BYTES, ExecResult, Limits, RunOptions
+from sandbox.core.shell_command import COMMAND_FILE, NOTHING
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
@@ -53,7 +53,7 @@ class Container(Protocol):
         ...
 
 
-class RemoteSandbox(Sandbox):
+class RemoteSandbox(ExecutingSandbox):
     """One tree in a container."""
 
     def __init__(self, container: Container, limits: Limits) -> None:
@@ -63,44 +63,24 @@ class RemoteSandbox(Sandbox):
         self._closed = False
         self._tree_bytes = 0
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
-        shell = shell_command(command)
-        if shell is None:
-            return NO_COMMAND
-        script = shell.files.get(COMMAND_FILE, b"")
-        return await self.execute(
-            shell.program[:1] if script else shell.program,
-            script=script,
-            stdin=stdin,
-            timeout_s=timeout_s,
-            keep_bytes=keep_bytes,
-        )
-
     async def execute(
         self,
         program: Sequence[str],
         *,
-        script: bytes = b"",
-        stdin: bytes = b"",
-        timeout_s: float | None = None,
-        keep_bytes: int = 64 * 1024,
+        files: Mapping[str, bytes] = NOTHING,
+        **options: Unpack[RunOptions],
     ) -> ExecResult:
-        request = exec_request(program, self._limits, timeout_s=timeout_s, keep_bytes=keep_bytes)
+        """A long command is sent before its input."""
+        script, stdin = files.get(COMMAND_FILE, b""), options.get("stdin", b"")
+        keep_bytes = options.get("keep_bytes", KEEP_BYTES)
+        request = exec_request(
+            program[:1] if script else program,
+            self._limits,
+            timeout_s=options.get("timeout_s"),
+            keep_bytes=keep_bytes,
+        )
         request = replace(request, script_bytes=len(script), input_bytes=len(stdin))
         return await self.carry_out(request, pieces_of(script + stdin), keep_bytes)
-
-    async def read(self, path: str, *, max_bytes: int = 1024 * 1024) -> bytes:
-        return await read_file(self.execute, path, max_bytes)
-
-    async def write(self, path: str, data: bytes) -> None:
-        await write_file(self.execute, path, data)
 
     async def close(self) -> None:
         """The container stays, for the next who asks for its tree."""

@@ -30,8 +30,10 @@ _CONFINED = (
     "--restart=no",
     "--hostname=sandbox",
 )
-# In one stream, in order; the first process of a container cannot be stopped from within.
-_ENTRY = ("--signal=KILL", "{seconds}", "/bin/bash", "-c", 'exec "$@" 2>&1', "bash")
+OUTPUT_FILE = "/etc/command-output"
+"""Where a container has the file of ours that takes a command's output."""
+# In one stream, in order, or the output to a file and complaints alone to the stream.
+_STREAM, _FILE = 'exec "$@" 2>&1', f'exec "$@" 2>&1 >{OUTPUT_FILE}'
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class ContainerLine:
         *,
         seconds: float,
         stdin: bool,
+        to_file: bool,
         files: Iterable[Bind] = (),
     ) -> list[str]:
         """The words after `docker`."""
@@ -72,7 +75,9 @@ class ContainerLine:
         line += ["--interactive"] if stdin else []
         for file in files:
             line += file.words()
-        entry = [word.format(seconds=f"{LONGEST * seconds + GRACE_S:.0f}") for word in _ENTRY]
+        # The first process of a container cannot be stopped from within.
+        entry = ["--signal=KILL", f"{LONGEST * seconds + GRACE_S:.0f}"]
+        entry += ["/bin/bash", "-c", _FILE if to_file else _STREAM, "bash"]
         return [*line, "--entrypoint", "timeout", self.image, *entry, *program]
 
 

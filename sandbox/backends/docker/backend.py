@@ -15,10 +15,11 @@ from sandbox.backends.base.backend import BackendOptions, Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.trial_result import TrialResult
 from sandbox.backends.docker.argv import Bind, container_line, tree_binds
-from sandbox.backends.docker.cli import MAX_COMPLAINT_CHARS, DockerCli
+from sandbox.backends.docker.cli import DockerCli
 from sandbox.backends.docker.remedies import docker_remedy
 from sandbox.backends.docker.sandbox import DockerSandbox
 from sandbox.backends.docker.seccomp_profile import profile_file
+from sandbox.core.protocol import MAX_QUOTED_CHARS
 from sandbox.core.shell_command import NOTHING
 from sandbox.egress.forwarder import FILES
 from sandbox.host.orphans import is_gone, process_name
@@ -97,6 +98,7 @@ class Docker(LocalBackend):
             self.tree_size(tree),
             limits=self.limits,
             state=self.state,
+            uid=tree.uid,
             always=FILES if tree.outlet else NOTHING,
         )
 
@@ -122,7 +124,7 @@ class Docker(LocalBackend):
         answer = self._cli.ask("info", "--format={{json .}}")
         info = _json(answer.stdout)
         if answer.returncode != 0 or not info.get("ServerVersion"):
-            said = info.get("ServerErrors") or answer.stderr.strip()[-MAX_COMPLAINT_CHARS:]
+            said = info.get("ServerErrors") or answer.stderr.strip()[-MAX_QUOTED_CHARS:]
             raise SandboxUnavailable(
                 f"docker's daemon does not answer: {said}", self.remedy(str(said))
             )

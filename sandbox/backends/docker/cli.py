@@ -14,7 +14,6 @@ from graph.errors import SandboxUnavailable
 CALL_S = 60.0
 """How long the daemon may take for what takes it well under a second."""
 
-MAX_COMPLAINT_CHARS = 500
 END_S = 5.0
 """How long what was killed may take to let go of its output: a child of it may hold it open."""
 
@@ -48,34 +47,14 @@ class DockerCli:
                 text=True,
                 errors="replace",
                 timeout=CALL_S,
+                start_new_session=True,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _silent(error) from error
 
-    async def call(self, *words: str) -> tuple[int, bytes, str]:
-        """Exit code, output, and the end of what it complained of. Raises SandboxUnavailable."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                self.program,
-                *words,
-                env=self._environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _silent(error) from error
-        try:
-            async with asyncio.timeout(CALL_S):
-                output, complaint = await process.communicate()
-        except TimeoutError as error:
-            raise _silent(error) from error
-        finally:
-            await end(process)
-        code = process.returncode if process.returncode is not None else -1
-        return code, output, complaint.decode(errors="replace").strip()[-MAX_COMPLAINT_CHARS:]
+    async def call(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """The same, without blocking; it comes to its end whoever is cancelled."""
+        return await asyncio.to_thread(self.ask, *words)
 
     async def attach(
         self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]

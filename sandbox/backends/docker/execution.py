@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import IO
 
 from sandbox.backends.docker.cli import end
 from sandbox.core.output import BothEnds
@@ -14,23 +13,6 @@ from sandbox.core.protocol import LimitHit
 from sandbox.host.orphans import read_text
 
 READ_BYTES = 64 * 1024
-
-
-class ToFile(BothEnds):
-    """Output that goes to a file, all of it."""
-
-    dropped = 0
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(0)
-        self._file = file
-
-    def feed(self, data: bytes) -> None:
-        """Blocks. Raises OSError."""
-        self.total += len(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
 
 
 class Execution:
@@ -79,10 +61,7 @@ class Execution:
             self._kill()
 
     async def wait(self) -> None:
-        """Return when the command has ended or was stopped; the container may still be there.
-
-        Raises OSError where its output cannot be kept.
-        """
+        """Return when the command has ended or was stopped; the container may still be there."""
         reading = asyncio.create_task(self._read())
         stopping = asyncio.create_task(self._stopped.wait())
         try:
@@ -96,8 +75,6 @@ class Execution:
             self._kill()
             if self._first:
                 os.close(self._first[1])
-        if not reading.cancelled():
-            reading.result()
 
     def _kill(self) -> None:
         """The daemon takes longer, or may be gone."""
@@ -107,7 +84,7 @@ class Execution:
 
     async def _read(self) -> None:
         while self._process.stdout and (data := await self._process.stdout.read(READ_BYTES)):
-            await asyncio.to_thread(self.output.feed, data)
+            self.output.feed(data)
             if self.output.total > self._output_bytes:
                 self.stop("output")
                 return

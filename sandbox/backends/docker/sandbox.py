@@ -2,30 +2,30 @@
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from graph.errors import SandboxError, SandboxUnavailable, StoreFull
+from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import Command
 from sandbox.backends.base.limit_verdict import LimitEvidence, result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
-from sandbox.backends.docker.argv import Bind, ContainerLine
+from sandbox.backends.docker.argv import OUTPUT_FILE, Bind, ContainerLine
 from sandbox.backends.docker.cli import DockerCli
-from sandbox.backends.docker.execution import Execution, ToFile
+from sandbox.backends.docker.execution import Execution
 from sandbox.core.output import BothEnds
-from sandbox.core.protocol import ExecResult, Limits
+from sandbox.core.protocol import MAX_QUOTED_CHARS, ExecResult, Limits
 from sandbox.core.shell_command import NOTHING
 from sandbox.host.executors import to_the_end
 from sandbox.host.resource_usage import TreeSize
 
+OUTPUT = "output"
 SEEN_AFTER_S = 0.5
 """Asking the daemon for a container's process is not worth it for shorter commands."""
 
@@ -41,6 +41,7 @@ class DockerSandbox(LocalSandbox):
         *,
         limits: Limits,
         state: Path,
+        uid: int | None,
         always: Mapping[str, bytes] = NOTHING,
     ) -> None:
         """`always`: files that every container has."""
@@ -49,37 +50,35 @@ class DockerSandbox(LocalSandbox):
         self._cli = cli
         self._line = line
         self._state = state
-
-    async def transfer(
-        self, command: str, *, source: Path | None = None, target: Path | None = None
-    ) -> ExecResult:
-        """What the command complains of is lost: its output alone is the file."""
-        return await super().transfer(f"( {command}\n) 2>/dev/null", source=source, target=target)
+        self._uid = uid
 
     async def _carry_out(self, command: Command) -> ExecResult:
         name = f"coding-agent-{secrets.token_hex(8)}"
-        with _map_full_disk(), _output(command) as kept:
-            async with self._files({**self._always, **command.files}) as binds:
-                line = self._line.build(
-                    name,
-                    command.program,
-                    seconds=command.seconds,
-                    stdin=command.is_fed,
-                    files=binds,
-                )
-                try:
-                    container = await to_the_end(self._create(line))
-                    started = time.monotonic()
-                    execution = await self._start(container, command, kept)
-                    await self._finish(execution, command.seconds, [self._see(execution)])
-                    took_ms = round((time.monotonic() - started) * 1000)
-                finally:
-                    state = await to_the_end(self._remove(name))
-                await self._measure(execution)
+        async with self._folder() as folder:
+            binds = await asyncio.to_thread(self._make_files, folder, command)
+            line = self._line.build(
+                name,
+                command.program,
+                seconds=command.seconds,
+                stdin=command.is_fed,
+                to_file=command.target is not None,
+                files=binds,
+            )
+            try:
+                container = await to_the_end(self._create(line))
+                started = time.monotonic()
+                execution = await self._start(container, command)
+                await self._finish(execution, command.seconds, [self._see(execution)])
+                took_ms = round((time.monotonic() - started) * 1000)
+            finally:
+                state = await to_the_end(self._remove(name))
+            await self._measure(execution)
+            if command.target:
+                await asyncio.to_thread(_hand_over, folder / OUTPUT, command.target)
         exited = state.get("Status") == "exited" and not state.get("Error") and not execution.loss
-        said = kept.kept[-500:].decode(errors="replace").strip()
+        said = execution.output.kept[-500:].decode(errors="replace").strip()
         return result_of(
-            kept,
+            execution.output,
             code=state.get("ExitCode") if exited else None,
             limit=execution.limit,
             evidence=LimitEvidence(memory_kills=int(state.get("OOMKilled", False))),
@@ -89,12 +88,13 @@ class DockerSandbox(LocalSandbox):
 
     async def _create(self, line: list[str]) -> str:
         """The container's id. Always to its end: nobody could know one that was made later."""
-        code, output, complaint = await self._cli.call(*line)
-        if code != 0:
+        made = await self._cli.call(*line)
+        if made.returncode != 0:
+            complaint = made.stderr.strip()[-MAX_QUOTED_CHARS:]
             raise SandboxUnavailable(f"docker cannot make a container: {complaint}")
-        return output.decode().strip()
+        return made.stdout.strip()
 
-    async def _start(self, container: str, command: Command, kept: BothEnds) -> Execution:
+    async def _start(self, container: str, command: Command) -> Execution:
         words = ["start", "--attach", *(["--interactive"] if command.is_fed else []), container]
         file = await asyncio.to_thread(_open_input, command)
         with file:
@@ -103,9 +103,8 @@ class DockerSandbox(LocalSandbox):
                 stdin=file if command.is_fed else None,
                 environment=command.environment,
             )
-        most = max(self._limits.output_bytes, command.keep_bytes)
-        most = self._limits.disk_mb << 20 if command.target else most
-        return Execution(process, container, kept, most)
+        output_bytes = max(self._limits.output_bytes, command.keep_bytes)
+        return Execution(process, container, BothEnds(command.keep_bytes), output_bytes)
 
     async def _see(self, execution: Execution) -> None:
         """Find the container's first process: by it deleted files count, and the end is quicker."""
@@ -123,32 +122,39 @@ class DockerSandbox(LocalSandbox):
         return state
 
     async def _inspect_state(self, container: str) -> dict[str, Any]:
-        code, output, _ = await self._cli.call("inspect", "--format={{json .State}}", container)
-        state: dict[str, Any] = json.loads(output) if code == 0 else {}
+        shown = await self._cli.call("inspect", "--format={{json .State}}", container)
+        state: dict[str, Any] = json.loads(shown.stdout) if shown.returncode == 0 else {}
         return state
 
     @contextlib.asynccontextmanager
-    async def _files(self, files: Mapping[str, bytes]) -> AsyncIterator[list[Bind]]:
-        """Files for the container, in a folder that its user can read."""
-        if not files:
-            yield []
-            return
+    async def _folder(self) -> AsyncIterator[Path]:
+        """For files of one container, where its user can pass."""
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="files-", dir=self._state))
         try:
-            yield await asyncio.to_thread(_write_files, folder, files)
+            yield folder
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
+    def _make_files(self, folder: Path, command: Command) -> list[Bind]:
+        """Those that it reads, and the one that it writes its output to."""
+        folder.chmod(0o711)
+        binds = []
+        for number, (target, data) in enumerate({**self._always, **command.files}.items()):
+            source = folder / str(number)
+            source.write_bytes(data)
+            source.chmod(0o644)
+            binds.append(Bind(source, target))
+        if command.target:
+            (folder / OUTPUT).touch(mode=0o600)
+            if self._uid is not None:
+                os.chown(folder / OUTPUT, self._uid, self._uid)
+            binds.append(Bind(folder / OUTPUT, OUTPUT_FILE, writable=True))
+        return binds
 
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> list[Bind]:
-    folder.chmod(0o711)
-    binds = []
-    for number, (target, data) in enumerate(files.items()):
-        source = folder / str(number)
-        source.write_bytes(data)
-        source.chmod(0o644)
-        binds.append(Bind(source, target))
-    return binds
+
+def _hand_over(output: Path, target: Path) -> None:
+    os.chown(output, os.geteuid(), os.getegid())
+    shutil.move(output, target)
 
 
 def _open_input(command: Command) -> IO[bytes]:
@@ -158,24 +164,3 @@ def _open_input(command: Command) -> IO[bytes]:
     file.write(command.stdin)
     file.seek(0)
     return file
-
-
-@contextlib.contextmanager
-def _output(command: Command) -> Iterator[BothEnds]:
-    if command.target is None:
-        yield BothEnds(command.keep_bytes)
-        return
-    handle = os.open(command.target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb", buffering=0) as file:
-        yield ToFile(file)
-
-
-@contextlib.contextmanager
-def _map_full_disk() -> Iterator[None]:
-    """What of this machine's disk fails under a command is no command's fault."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(f"There is no space left for a command's output: {error}") from error
-        raise SandboxError(f"A command's output cannot be kept: {error}") from error

@@ -11,10 +11,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Unpack
 
 from graph import Base
 from graph.errors import CodingAgentError, RepositoryError, SandboxLost
-from sandbox.core.protocol import ExecResult, Sandbox, Saved, TreeRestored
+from sandbox.core.protocol import ExecResult, RunOptions, Sandbox, Saved, TreeRestored
 from sandbox.tree.take_patch import take_change
 
 log = logging.getLogger(__name__)
@@ -57,21 +58,12 @@ class AutosavedTree(Sandbox):
         self._saved = saved
         self._saving = asyncio.create_task(self._save_now_and_then(saved)) if saved else None
 
-    async def run(
-        self,
-        command: str,
-        *,
-        timeout_s: float | None = None,
-        stdin: bytes = b"",
-        keep_bytes: int = 64 * 1024,
-    ) -> ExecResult:
+    async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
         started = time.monotonic()
         sandbox = self._sandbox
         with self._used():
             try:
-                return await sandbox.run(
-                    command, timeout_s=timeout_s, stdin=stdin, keep_bytes=keep_bytes
-                )
+                return await sandbox.run(command, **options)
             except SandboxLost as error:
                 message = await self._open_again(sandbox, error)
         took = round((time.monotonic() - started) * 1000)

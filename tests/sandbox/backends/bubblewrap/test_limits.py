@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.protocol import Limits
-from sandbox.host.resource_usage import ENTRY_BYTES, TreeSize, family, tree_bytes
+from sandbox.host.resource_usage import DEEPEST, ENTRY_BYTES, TreeSize, family, tree_bytes
 from sandbox.host.seccomp_tables import compile_filter
 from tests.standins.docker import install
 from tests.support.sandbox.local_tree import AS_ROOT, make_backend, make_tree, open_tree
@@ -304,9 +304,9 @@ async def test_a_tree_too_deep_to_be_measured_is_over_its_limit(data_dir: Path) 
 
 
 def make_deep(folder: Path) -> None:
-    """Folders whose path is longer than one may be."""
+    """Folders whose path is longer than one may be, and deeper than any honest one."""
     here = os.open(folder, os.O_RDONLY)
-    for _ in range(20):
+    for _ in range(DEEPEST):
         os.mkdir("d" * 250, dir_fd=here)
         deeper = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
         os.close(here)

@@ -297,4 +297,4 @@ def test_doctor_says_who_holds_the_limit(disks: Disks, data_dir: Path) -> None:
     without = find_disks(data_dir / "state", programs=str(data_dir / "tools"))
     told = backend_on(without, data_dir).describe()
     assert told.held
-    assert "disk by a watcher: mount is not installed" in told.detail
+    assert "disk by a watcher: mkfs.ext4 is not installed" in told.detail

@@ -98,28 +98,29 @@ async def test_a_process_that_is_not_the_containers_is_let_alone() -> None:
 
 FULL_DISK = """
 import asyncio, sys
+from dataclasses import replace
 from pathlib import Path
-from graph.errors import StoreFull
 from sandbox.core.protocol import Limits
 from tests.support.sandbox.docker_backend import Docker, on_stand_in, opened
 
-async def main(data):
-    sandbox = opened(Docker(on_stand_in(data, Limits(timeout_s=20))), data)
+async def main(data, elsewhere):
+    options = on_stand_in(elsewhere, Limits(timeout_s=20))
+    sandbox = opened(Docker(replace(options, state=data / "state")), elsewhere)
     small = await sandbox.transfer("head -c 1M /dev/zero", target=data / "small")
     print(small.exit_code, (data / "small").stat().st_size)
-    try:
-        await sandbox.transfer("head -c 64M /dev/zero", target=data / "large")
-    except StoreFull as error:
-        print(error.code)
+    large = await sandbox.transfer("head -c 64M /dev/zero", target=data / "large")
+    print(large.exit_code, "No space left on device" in large.reason)
 
-asyncio.run(main(Path(sys.argv[1])))
+asyncio.run(main(*map(Path, sys.argv[1:])))
 """
 
 
 async def test_output_that_this_machines_disk_does_not_take_is_an_error(data_dir: Path) -> None:
-    """What a command ended with says nothing of it: a cut file would be taken for whole."""
-    said = await asyncio.to_thread(on_a_small_disk, data_dir / "small", 16 << 10, FULL_DISK)
-    assert said.splitlines() == ["0 1048576", "store_full"]
+    """The command itself writes it, and fails: a cut file would be taken for whole."""
+    said = await asyncio.to_thread(
+        on_a_small_disk, data_dir / "small", 16 << 10, FULL_DISK, str(data_dir)
+    )
+    assert said.splitlines() == ["0 1048576", "1 True"]
 
 
 async def test_a_child_that_holds_the_output_open_holds_nobody_up() -> None:
@@ -180,10 +181,10 @@ async def test_dockers_own_program_understands_it(data_dir: Path) -> None:
     cli = DockerCli(
         shutil.which("docker") or "", docker_environment(f"unix://{data_dir}/docker.sock")
     )
-    words = line.build("a-name", ["true"], seconds=5, stdin=True)
-    code, output, complaint = await cli.call(*words)
+    words = line.build("a-name", ["true"], seconds=5, stdin=True, to_file=False)
+    done = await cli.call(*words)
     server.close()
-    assert (code, output, complaint) == (0, b"0123\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0123\n", "")
     host = asked["HostConfig"]
     assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
     opened_up, filtered = host["SecurityOpt"]
