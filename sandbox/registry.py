@@ -10,7 +10,7 @@ from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.trial_result import Results
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Sandboxes
-from sandbox.egress.suggest_hosts import AUTO, resolve_hosts
+from sandbox.egress.suggest_hosts import AUTO
 from sandbox.selftest.trial import ensure_holds, trial
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.trees.local_trees import LocalSandboxes
@@ -54,7 +54,7 @@ async def _open_here(
 ) -> Sandboxes:
     hosts = (AUTO,) if options.setup_hosts is None else options.setup_hosts
     set_up = None
-    if hosts := await resolve_hosts(hosts):
+    if hosts:
         shared = options.setups
         set_up = NetworkedSetUp(
             backend=backend,

@@ -15,6 +15,7 @@ from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
+from sandbox.egress.suggest_hosts import resolve_hosts
 from sandbox.setup.archive_cache import keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
@@ -51,9 +52,14 @@ class NetworkedSetUp:
         metrics: CommandMetrics,
         secrets: RepoSecrets = NOTHING,
     ) -> None:
-        """`secrets` reach set-up of their repository's untouched base."""
+        """`hosts` may hold `auto`: what that is, is asked when something is to be set up.
+
+        `secrets` reach set-up of their repository's untouched base.
+        """
         self._backend = backend
-        self._hosts = tuple(map(SetupHost.parse, hosts))
+        self._named_hosts = hosts
+        self._resolving = asyncio.Lock()
+        self._resolved: tuple[SetupHost, ...] | None = None
         self._shared = shared
         self._metrics = metrics
         self._secrets = secrets
@@ -70,7 +76,7 @@ class NetworkedSetUp:
             )
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
-            file = home / f"{self._key(made_for)}.tar"
+            file = home / f"{await self._key(made_for)}.tar"
             kept = await keep(file, partial(self._make, tree, run, made_for, patch if own else b""))
             result = await sandbox.transfer(_UNPACK, source=kept)
         finally:
@@ -101,9 +107,10 @@ class NetworkedSetUp:
             await asyncio.to_thread(tidy, self._shared, self._most_bytes)
 
     async def _run(self, tree: Tree, spec: TreeSpec) -> None:
-        proxy = SetupProxy(self._hosts, self._limits)
+        hosts = await self._hosts()
+        proxy = SetupProxy(hosts, self._limits)
         secrets = self._secrets_of(spec)
-        outlet = Outlet(tree.folder / "outlet", environment(self._hosts), secrets.plain())
+        outlet = Outlet(tree.folder / "outlet", environment(hosts), secrets.plain())
         await asyncio.to_thread(_make_passable, outlet.folder)
         async with proxy.serving(outlet.folder, tree.uid):
             sandbox = await self._attach(replace(tree, outlet=outlet))
@@ -121,11 +128,19 @@ class NetworkedSetUp:
     async def _attach(self, tree: Tree) -> LocalSandbox:
         return await asyncio.to_thread(self._backend.attach, tree)
 
-    def _key(self, spec: TreeSpec) -> str:
+    async def _hosts(self) -> tuple[SetupHost, ...]:
+        async with self._resolving:
+            if self._resolved is None:
+                names = await resolve_hosts(self._named_hosts)
+                self._resolved = tuple(map(SetupHost.parse, names))
+            return self._resolved
+
+    async def _key(self, spec: TreeSpec) -> str:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
         toolchain: object = [self._backend.toolchain, names] if names else self._backend.toolchain
-        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=self._hosts)
+        hosts = await self._hosts()
+        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
 
 
 def _make_passable(folder: Path) -> None:
