@@ -1,6 +1,7 @@
 """The Python of README and docs/python.md, each block run as the script that it is."""
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from demo.http_service import serve
 from graph import Approval
 from tests.standins.claude import Silence
+from tests.support.command.command_process import command
 from tests.support.command.warm_command import WarmCommand
 from tests.support.whole_runs.claude_script import (
     MORNING,
@@ -86,6 +88,9 @@ EXPECTED: Final[dict[str, Told]] = {
         pulls=0,
     ),
     "Go on after a crash": Told("Greet at dawn", small_change(coder=[]), r"succeeded\n"),
+    "Go on after an end": Told(
+        "Greet at dusk", small_change(), r"budget_exhausted then succeeded\n"
+    ),
     "Replace a role": Told("Greet by the checks", UNREVIEWED, r"succeeded - The checks decide\.\n"),
     "Replace a node": Told("Greet in secret", small_change(), r"greet\.py\nsucceeded\n", pulls=0),
     "Another endpoint": Told(
@@ -155,15 +160,23 @@ async def test_every_block_is_tried() -> None:
     assert set(README) == {"Python"}
 
 
-async def kill_in_the_middle(world: World, told: Told, env: dict[str, str]) -> None:
-    """Run the page's first block for another run, and kill it while the coder waits for Claude."""
-    silence = Silence()
-    world.cast.add(told.prompt, {"coder": [shell(MORNING), silence, done()]})
-    code = PAGE["Run"].replace("Greet in the morning", told.prompt).replace("morning-1", "dawn-1")
-    script = await start(code, world, **env)
-    await asyncio.wait_for(silence.begun.wait(), 30)
-    script.kill()
-    await script.wait()
+async def run_before(title: str, world: World, env: dict[str, str]) -> None:
+    """What a block goes on with: a run that was killed, or one that had too little money."""
+    code, told = PAGE["Run"], EXPECTED[title]
+    code = code.replace("Greet in the morning", told.prompt)
+    if title == "Go on after an end":
+        code = code.replace("morning-1", "dusk-1")
+        out = await run(code, world, **env, CODING_AGENT_MAX_COST_USD="0.0001")
+        assert out == "budget_exhausted\n"
+    elif title == "Go on after a crash":
+        silence = Silence()
+        world.cast.add(told.prompt, {"coder": [shell(MORNING), silence, done()]})
+        script = await start(code.replace("morning-1", "dawn-1"), world, **env)
+        begun, ended = (asyncio.ensure_future(each.wait()) for each in (silence.begun, script))
+        await asyncio.wait((begun, ended), return_when=asyncio.FIRST_COMPLETED)
+        assert begun.done()
+        script.kill()
+        await ended
 
 
 @pytest.mark.parametrize("title", PAGE)
@@ -171,8 +184,7 @@ async def test_a_block_of_the_page(world: World, title: str) -> None:
     told, repo = EXPECTED[title], await world.host()
     world.cast.learn(told.prompt, told.script)
     env = environment_of(world) | {"REPO": repo.url}
-    if title == "Go on after a crash":
-        await kill_in_the_middle(world, told, env)
+    await run_before(title, world, env)
     async with gateway(world) as address:
         if title == "Another endpoint":
             del env["ANTHROPIC_BASE_URL"], env["ANTHROPIC_API_KEY"]
@@ -190,4 +202,7 @@ async def test_the_block_of_the_readme(world: World) -> None:
     env = environment_of(world)
     del env["GITHUB_TOKEN"], env["GITHUB_API_URL"]
     out = await run(README["Python"], world, **env)
-    assert re.fullmatch(r"succeeded agent/add-a-json-flag-\w+\n", out), out
+    assert re.match(r"succeeded url=None number=None branch='agent/add-a-json-flag-", out), out
+    listed = await command("runs", "--json", home=world.folder, env=env)
+    runs = {each["runId"]: each["status"] for each in json.loads(listed.out)["runs"]}
+    assert runs["my-run-1"] == "succeeded"
