@@ -169,7 +169,7 @@ async def trial_tree(backend: LocalBackend) -> AsyncIterator[Tree]:
 
 @contextlib.asynccontextmanager
 async def _open(backend: LocalBackend, tree: Tree) -> AsyncIterator[LocalSandbox]:
-    sandbox = await asyncio.to_thread(backend.attach, tree)
+    sandbox = await backend.open(tree)
     try:
         yield sandbox
     finally:

@@ -9,7 +9,6 @@ from graph import RunFolder
 from graph.errors import SandboxError, SetupFailed
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
-from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
@@ -69,7 +68,7 @@ class NetworkedSetUp:
 
     async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
-        sandbox = await self._attach(tree)
+        sandbox = await self._backend.open(tree)
         try:
             own = bool(patch) and (
                 needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
@@ -91,7 +90,7 @@ class NetworkedSetUp:
         folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
         new = replace(beside, folder=folder)
         try:
-            plain = await self._attach(new)
+            plain = await self._backend.open(new)
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 await self._run(new, spec)
@@ -113,7 +112,7 @@ class NetworkedSetUp:
         outlet = Outlet(tree.folder / "outlet", environment(hosts), secrets.plain())
         await asyncio.to_thread(_make_passable, outlet.folder)
         async with proxy.serving(outlet.folder, tree.uid):
-            sandbox = await self._attach(replace(tree, outlet=outlet))
+            sandbox = await self._backend.open(replace(tree, outlet=outlet))
             try:
                 await run_set_up(MeteredSandbox(sandbox, self._metrics), spec.environment)
             except SetupFailed as error:
@@ -124,9 +123,6 @@ class NetworkedSetUp:
 
     def _secrets_of(self, spec: TreeSpec) -> SetupSecrets:
         return SetupSecrets.of(spec, self._secrets)
-
-    async def _attach(self, tree: Tree) -> LocalSandbox:
-        return await asyncio.to_thread(self._backend.attach, tree)
 
     async def _hosts(self) -> tuple[SetupHost, ...]:
         async with self._resolving:

@@ -107,8 +107,7 @@ class LocalSandboxes(OpenTrees):
             await remove_folder(folder)
 
     async def _attach(self, tree: Tree) -> Sandbox:
-        sandbox = await asyncio.to_thread(self._backend.attach, tree)
-        return MeteredSandbox(sandbox, self._metrics)
+        return MeteredSandbox(await self._backend.open(tree), self._metrics)
 
 
 async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) -> None:

@@ -40,6 +40,17 @@ class LocalBackend(ABC):
     async def prepare(self) -> None:
         await asyncio.to_thread(self.end_orphans)
 
+    async def open(self, tree: Tree) -> LocalSandbox:
+        """A sandbox on a tree, as `attach` gives it; cancelled, nothing is at work on the tree."""
+        attaching = asyncio.ensure_future(asyncio.to_thread(self.attach, tree))
+        try:
+            return await asyncio.shield(attaching)
+        except asyncio.CancelledError:
+            await asyncio.wait((attaching,))
+            if not attaching.exception():
+                await attaching.result().close()
+            raise
+
     def uid_for_run(self, run_id: str) -> int | None:
         """The uid that a run's trees belong to. Blocks. Raises SandboxUnavailable."""
         return uid_for_run(run_id)

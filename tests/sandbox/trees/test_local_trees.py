@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ from graph.errors import (
 )
 from graph.files import store_change
 from graph.files.run_folder import RunFolder
-from sandbox.backends.base.backend import BackendOptions
+from sandbox.backends.base.backend import BackendOptions, Tree
+from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.backends.base.open_trees import OpenTrees
 from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.core.deferred import DeferredSandbox
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.tree.delete_tree import remove_folder
@@ -420,6 +423,40 @@ async def test_runs_of_another_process_find_the_tree(run: SampleRun, data_dir: P
     backend = Bubblewrap(BackendOptions(limits=Limits(timeout_s=30), state=data_dir / "state"))
     later = LocalSandboxes(runs=run.runs, backend=backend)
     assert await said(await later.open(RUN, TreeSpec("live", run.base)), "cat kept") == "kept"
+
+
+class HeldBubblewrap(Bubblewrap):
+    """Goes on to a tree when it may, and tells whether it was still there."""
+
+    def __init__(self, options: BackendOptions) -> None:
+        super().__init__(options)
+        self.begun, self.may = threading.Event(), threading.Event()
+        self.found = False
+        self.opened: LocalSandbox | None = None
+
+    def attach(self, tree: Tree) -> BubblewrapSandbox:
+        self.begun.set()
+        self.may.wait()
+        self.found = tree.folder.exists()
+        self.opened = opened = super().attach(tree)
+        return opened
+
+
+async def test_a_tree_is_not_removed_while_it_is_opened(run: SampleRun, data_dir: Path) -> None:
+    backend = HeldBubblewrap(BackendOptions(limits=Limits(timeout_s=30), state=data_dir / "state"))
+    sandboxes = LocalSandboxes(runs=run.runs, backend=backend)
+    opening = asyncio.create_task(sandboxes.open(RUN, TreeSpec("live", run.base)))
+    await asyncio.to_thread(backend.begun.wait)
+    opening.cancel()
+    await asyncio.wait((opening,), timeout=0.2)
+    backend.may.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert backend.found
+    assert backend.opened
+    with pytest.raises(SandboxLost):
+        await backend.opened.run("true")
+    assert list(run.folder.trees.iterdir()) == []
 
 
 async def test_a_cancelled_opening_leaves_nothing(run: SampleRun) -> None:
