@@ -179,6 +179,7 @@ async def run_before(title: str, world: World, env: dict[str, str]) -> None:
         await ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", PAGE)
 async def test_a_block_of_the_page(world: World, title: str) -> None:
     told, repo = EXPECTED[title], await world.host()
