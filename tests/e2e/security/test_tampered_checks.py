@@ -32,7 +32,7 @@ async def test_a_weakened_test_reaches_event_reviewer_and_pull_request(world: Wo
     (asked,) = world.cast.asked(run.prompt, "reviewer")
     assert "<base_tests>" in told(asked)
     assert NAME in told(asked)
-    assert "fewer assertions: test_greet.py" in told(asked)
+    assert "test_greet.py: fewer assertions: 1 lines removed, 0 added" in told(asked)
     assert "### What the change does to tests" in repo.pull.body
     assert "those of the base it fails" in repo.pull.body
     assert "fewer assertions: 1 lines removed, 0 added (by a pattern" in repo.pull.body
@@ -69,6 +69,7 @@ async def test_code_that_ends_before_its_tests_reaches_reviewer_and_pull_request
     rules = {finding["rule"]: finding["severity"] for finding in validation["findings"]}
     assert rules == {"no_tests": "error", "runner_reached": "warning"}
     (asked,) = world.cast.asked(run.prompt, "reviewer")
-    assert f"`{CHECK}` passes, but tells of no test" in told(asked)
-    assert "ends the process or reaches what runs it: greet.py" in told(asked)
-    assert "passes, but tells of no test" in repo.pull.body
+    silent = f"`{CHECK}` passes, but reports no test that came to its end; on the base it does"
+    assert silent in told(asked)
+    assert "greet.py:3: ends the process or reaches what runs it: import os" in told(asked)
+    assert "passes, but reports no test that came to its end" in repo.pull.body
