@@ -58,6 +58,15 @@ class Environment(Value):
             if command.status == "ok" or command.script
         )
 
+    @property
+    def made(self) -> tuple[FolderCommand, ...]:
+        """The commands that did their work, as a reader would run them."""
+        return tuple(
+            FolderCommand(command=command.command, folder=command.folder)
+            for command in self.commands
+            if command.status == "ok"
+        )
+
     def paths_in(self, folder: str) -> tuple[str, ...]:
         """What goes before `PATH` in a folder: its own, else of the nearest above that has any."""
         while folder not in self.paths and folder:

@@ -107,7 +107,7 @@ def link_base(kept: Path, new: Path, tip: Tip) -> bool:
     write_whole(new / "config", config)
     write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
     write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
-    (new / "refs").mkdir()
+    (new / "refs").mkdir(mode=0o700)
     if tip.sha in read_shallow(kept).split():
         write_whole(new / "shallow", f"{tip.sha}\n".encode())
     link_packs(kept / "objects", new / "objects")

@@ -149,7 +149,7 @@ def _set_up(environment: Environment | None) -> list[str]:
     """What made the trees ready, and what of it could not be had."""
     if environment is None:
         return []
-    items = [f"Ran {code(command.shell, _MAX_CODE)}." for command in environment.setup]
+    items = [f"Ran {code(command.shell, _MAX_CODE)}." for command in environment.made]
     items += [
         f"Left out: {line(part.what, _MAX_LINE)}: {line(part.why, _MAX_LINE)}"
         for part in environment.left_out

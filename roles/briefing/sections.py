@@ -102,7 +102,7 @@ def _left_out(environment: Environment) -> str:
 
 
 def _commands(environment: Environment) -> str:
-    commands = environment.setup
+    commands = environment.made
     if not commands:
         return ""
     text = (

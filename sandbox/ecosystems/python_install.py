@@ -29,6 +29,8 @@ _TOOL_PLUGINS: Final = {
     "env_files": "pytest-dotenv",
 }
 _MODULES: Final = {"pytest-xdist": "xdist", "pytest-dotenv": "pytest_dotenv.plugin"}
+_SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"
+"""Knows options in lists that uv does not."""
 _OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
 
 
@@ -48,7 +50,7 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     if not (builds or needs or runners):
         return InstallPlan()
     steps = [_make_venv(venv, pyproject)]
-    unlocked = _unlocked(pip, builds, needs)
+    unlocked = _unlocked(venv, pip, builds, needs)
     locked = tuple(_locked(project, venv, pip, builds, pyproject))
     if locked:
         command, instead = first_of(locked)
@@ -63,9 +65,10 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
 def _make_venv(venv: str, pyproject: Mapping[str, Any]) -> InstallStep:
     asked = table_in(pyproject, "project").get("requires-python")
     fits = quote(asked) if isinstance(asked, str) and re.fullmatch(r"[\d.,<>=!~* ]+", asked) else ""
-    command = f"uv venv --quiet --seed --clear --python {fits or 'python3'} {venv}"
+    made = f"--clear --python {fits or 'python3'} {venv}"
     what = f"Python {asked}" if fits else "Python"
-    return InstallStep(what, command, needed=True)
+    seeded, bare = f"uv venv --quiet --seed {made}", f"uv venv --quiet {made}"
+    return InstallStep(what, seeded, (bare,), needed=True)
 
 
 def _builds(project: Project, pyproject: Mapping[str, Any]) -> bool:
@@ -84,7 +87,7 @@ def _builds(project: Project, pyproject: Mapping[str, Any]) -> bool:
     )
 
 
-def _unlocked(pip: str, builds: bool, needs: Needs) -> InstallStep | None:
+def _unlocked(venv: str, pip: str, builds: bool, needs: Needs) -> InstallStep | None:
     """One resolution of all; where that fails, each thing for itself."""
     extras = f"[{','.join(needs.extras)}]" if needs.extras else ""
     words = [
@@ -97,11 +100,11 @@ def _unlocked(pip: str, builds: bool, needs: Needs) -> InstallStep | None:
         return None
     command = f"{pip} {' '.join(filter(None, words))}"
     return InstallStep(
-        "the project and what its tests need", command, (), tuple(_parts(pip, builds, needs))
+        "the project and what its tests need", command, (), tuple(_parts(venv, pip, builds, needs))
     )
 
 
-def _parts(pip: str, builds: bool, needs: Needs) -> Iterator[InstallStep]:
+def _parts(venv: str, pip: str, builds: bool, needs: Needs) -> Iterator[InstallStep]:
     if builds:
         old = joined(f"{pip} {_OLD_BUILD}", f"{pip} --no-build-isolation -e .")
         yield InstallStep("the project", f"{pip} -e .", (old,))
@@ -110,7 +113,10 @@ def _parts(pip: str, builds: bool, needs: Needs) -> Iterator[InstallStep]:
     for group in needs.groups:
         yield InstallStep(f"the group `{group}`", f"{pip} --group {group}")
     for name in needs.lists:
-        yield InstallStep(f"`{name}`", f"{pip} -r {quote(name)}", (), tuple(_lines(pip, name)))
+        by_pip = f"{_SYSTEM_PIP} --python {venv} install -r {quote(name)}"
+        yield InstallStep(
+            f"`{name}`", f"{pip} -r {quote(name)}", (by_pip,), tuple(_lines(pip, name))
+        )
     if needs.packages:
         each = tuple(InstallStep(f"`{text}`", f"{pip} {quote(text)}") for text in needs.packages)
         yield InstallStep(

@@ -52,7 +52,8 @@ async def test_what_a_list_names_is_installed_before_tests_run(
     run = await world.run("Greet with a package.", repo, small_change())
     assert run.end["status"] == "succeeded"
     (asked, _) = world.cast.asked(run.prompt, "coder")
-    assert "- `python3 -m pip install -r requirements.txt`" in told(asked)
+    install = "uv pip install --python /home/agent/venvs/root -r requirements.txt"
+    assert f"- `{install}`" in told(asked)
     (command,) = run.one("validation.finished")["commands"]
     assert (command["command"], command["status"]) == ("python3 -m unittest discover", "passed")
     assert index.asked["/tiny-1.0-py3-none-any.whl"] == 1

@@ -70,7 +70,7 @@ async def test_credentials_can_be_tried(world: World) -> None:
 
 
 ELSEWHERE = """\
-octo/sample-1|/etc|./x|~/x|file:///etc|-oProxyCommand=x|--upload-pack=x|ext::sh -c id
+octo|/etc|./x|~/x|file:///etc|-oProxyCommand=x|--upload-pack=x|ext::sh -c id
 git@HOST:octo/sample-1|ssh://git@HOST/octo/sample-1|git://HOST/octo/sample-1|ftp://HOST/o/r
 https://HOST/octo/sample-1|//HOST/octo/sample-1|http://169.254.169.254/octo/sample-1
 http://[::1]/octo/sample-1|http://0/octo/sample-1|http://2130706433/octo/sample-1
@@ -79,7 +79,7 @@ http://a:b@HOST/octo/sample-1|http://evil.example@HOST/o/r|http://HOST@evil.exam
 http://HOST.evil.example/o/r|http://HOST\\@evil.example/o/r|http://HOST:80/octo/sample-1
 """
 BELOW = """\
-octo/sample-1?x=1|octo/sample-1#x|octo/sample-1/|octo|/octo/sample-1|octo//sample-1
+octo/sample-1?x=1|octo/sample-1#x|octo/sample-1//|octo|/octo/sample-1|octo//sample-1
 ./octo/sample-1|octo/..|octo/../octo/sample-1|octo/sample-1/../sample-2|octo/.git
 octo%2fsample-1|octo/sample%2d1|octo/sample-1.git.git|-octo/sample-1|octo/-x
 octo/s\u0430mple-1|octo/sample-1 --x|octo/sample-1\t|o;id/r|octo/$(id)|octo/sample-1/tree/main

@@ -22,16 +22,27 @@ OUTPUTS = Path(__file__).parents[1] / "reports" / "outputs"
 NO_LAYOUT = {"layout", "marks"}
 NO_SETUP = {"locks", "plan", "installs_only", "install_reads", "install_scripts"}
 NO_PROBE = {"probe", "not_installed"}
+NO_EXCERPT = {"counts", "noise", "failures_begin"}
 NO_SELECTION = {"select", "tell", "told", "unloaded"}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
     "javascript": {*NO_SELECTION, "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
-    "deno": {*NO_SELECTION, "read", "seen", "recipe", "install_scripts", "mixed_config", "shadows"}
+    "deno": {
+        *NO_EXCERPT,
+        *NO_SELECTION,
+        "read",
+        "seen",
+        "recipe",
+        "install_scripts",
+        "mixed_config",
+        "shadows",
+    }
     | NO_LAYOUT
     | NO_PROBE,
     "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
-    "go": {"read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
+    "go": {"counts", "read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
     "jvm": {
+        "counts",
         *NO_SELECTION,
         "read",
         "lints",
@@ -53,6 +64,7 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_LAYOUT,
     },
     "make": {
+        *NO_EXCERPT,
         "sources",
         *NO_SELECTION,
         "read",
@@ -68,6 +80,7 @@ WITHOUT: Mapping[str, set[str]] = {
     | NO_SETUP
     | NO_PROBE,
     "any language": {
+        *NO_EXCERPT,
         "sources",
         *NO_SELECTION,
         "manifests",
