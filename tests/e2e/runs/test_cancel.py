@@ -123,6 +123,7 @@ async def test_while_a_command_runs(world: World, node: str, start: Start) -> No
     repo = await world.host()
     run = await start(world, f"Greet, but stop {start.__name__}.", repo)
     await in_command(world, run)
+    await run.until("node.started", node=node)  # set-up begins beside the planner
     await cancelled(world, run, node)
     assert unpublished(repo)
     assert (b"Good morning" in await run.diff()) == (node == "validate")
