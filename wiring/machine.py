@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -175,9 +175,16 @@ class Machine:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, pick_up: bool = False, machine: Machine | None = None
+    settings: Settings,
+    *,
+    pick_up: bool = False,
+    traced: bool = True,
+    machine: Machine | None = None,
 ) -> AsyncIterator[RunService]:
-    """The runs of this machine's data folder; `pick_up` goes on with those left by others."""
+    """The runs of this machine's data folder; `pick_up` goes on with those left by others.
+
+    A process is traced once: not `traced` leaves that to who opens the service later.
+    """
     machine = machine or Machine(settings)
     service = RunService(
         store=SqliteStore(settings.data_dir / "runs.db"),
@@ -189,7 +196,7 @@ async def open_service(
         pick_up=pick_up,
     )
     async with machine:
-        with machine.configuration.telemetry():
+        with machine.configuration.telemetry() if traced else nullcontext():
             async with service:
                 yield service
 

@@ -14,7 +14,7 @@ async def try_to_serve(settings: "Settings", host: str, port: int) -> int:
     """0 where the data folder opens and the port is free; else leaves with the error."""
     from wiring import open_service
 
-    async with open_service(settings):
+    async with open_service(settings, traced=False):
         pass
     loop = asyncio.get_running_loop()
     try:

@@ -80,9 +80,11 @@ async def _ask(question: tuple[str, ...]) -> str:
         async with asyncio.timeout(_PATIENCE_S):
             out, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return ""
+    finally:  # also where who asks is cancelled
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return out.decode(errors="replace")
 
 
@@ -94,9 +96,9 @@ def _host(url: str) -> str:
 
 
 async def _proposed(name: str) -> str:
+    """With its port where it has internal addresses alone."""
     if ":" in name:
         return name
-    """With its port where it has internal addresses alone."""
     found = [await _has_address(SetupHost(name, internal=internal)) for internal in (False, True)]
     return f"{name}:{TLS_PORT}" if found == [False, True] else name
 

@@ -75,7 +75,19 @@ async def test_settings_and_code_of_a_checkout_are_not_taken() -> None:
         assert (taken.data_dir, taken.sandbox) == (trap, "docker")
 
 
-async def test_doctor_asks_package_managers_away_from_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("hosts", "says"),
+    [
+        ({}, "localhost:443 does not answer"),
+        (
+            {"CODING_AGENT_SETUP_HOSTS": "none"},
+            "CODING_AGENT_SETUP_HOSTS for this machine: localhost:443",
+        ),
+    ],
+)
+async def test_doctor_asks_package_managers_away_from_it(
+    tmp_path: Path, hosts: dict[str, str], says: str
+) -> None:
     trap, asked = tmp_path / "trap", tmp_path / "asked"
     checkout = plant(tmp_path / "mine", trap)
     (checkout / ".npmrc").write_text("registry=https://planted.invalid/\n")
@@ -84,7 +96,7 @@ async def test_doctor_asks_package_managers_away_from_it(tmp_path: Path) -> None
     npm.write_text(f'#!/bin/sh\necho "$PWD ${{PYTHONPATH-unset}}" >{asked}\ncat .npmrc; true\n')
     npm.chmod(0o755)
     settings = {"GOPROXY": "off", "PIP_INDEX_URL": "https://localhost/simple", "PYTHONPATH": ":"}
-    env = environment(tmp_path, settings)
+    env = environment(tmp_path, settings | hosts)
     process = await asyncio.create_subprocess_exec(
         *(COMMAND, "doctor"),
         env=env | {"PATH": f"{npm.parent}:{env['PATH']}"},
@@ -93,7 +105,7 @@ async def test_doctor_asks_package_managers_away_from_it(tmp_path: Path) -> None
         stderr=asyncio.subprocess.STDOUT,
     )
     told = (await process.communicate())[0].decode()
-    assert "CODING_AGENT_SETUP_HOSTS for this machine:" in " ".join(told.split())
+    assert says in " ".join(told.split())
     assert "planted" not in told
     assert asked.read_text() == "/ unset\n"
     assert not trap.exists()
