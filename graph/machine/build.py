@@ -107,7 +107,7 @@ def _whole(name: NodeName, node: Node, services: Services) -> Node:
                 update = await node(state)
                 traced.set_attribute("coding_agent.outcome", edges.node_outcome(name, update))
         except GraphBubbleUp:  # a node that waits for an answer; the run holds nothing meanwhile
-            await services.preparation.end(state["run_id"])
+            await services.close_run(state["run_id"], resumable=True)
             raise
         except Exception as error:  # noqa: BLE001 - whatever ends a node is told, and can be resumed
             update = _failed(error, name, state.get("run_id"))
