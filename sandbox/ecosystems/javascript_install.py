@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep
 from sandbox.ecosystems.project import Project
 
 PREFIX: Final = "/home/agent/.local"
@@ -24,6 +24,10 @@ _VARIABLES: Final = (
     *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
 )
 _NODE_OF_PNPM: Final = {"11": 22}
+_YARN_REGISTRY: Final = (
+    'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
+)
+"""Yarn has a registry of its own; set-up reaches that of npm."""
 _ARCHITECTURE: Final = "$(node -p 'process.arch')"
 
 
@@ -123,8 +127,10 @@ def _yarn_package(project: Project, version: str) -> tuple[str, str]:
 
 
 def _install_step(project: Project, manager: str) -> InstallStep:
-    command, instead = first_of(_INSTALLS[manager](project))
-    return InstallStep("the packages of package.json", command, instead)
+    command, *instead = dict.fromkeys(_INSTALLS[manager](project))
+    if manager == "yarn":
+        command, *instead = (f"{_YARN_REGISTRY} {each}" for each in (command, *instead))
+    return InstallStep("the packages of package.json", command, tuple(instead))
 
 
 def _npm(project: Project) -> Iterator[str]:

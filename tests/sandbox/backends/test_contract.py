@@ -112,6 +112,7 @@ async def test_several_run_at_once(sandbox: Sandbox) -> None:
     meet = "until [ $(ls met-* | wc -l) -ge 8 ]; do sleep 0.05; done"
     commands = (f"touch met-{n}; {meet}; echo {n}" for n in range(8))
     results = await asyncio.gather(*map(sandbox.run, commands))
+    await sandbox.run("rm met-*")
     ends = [(result.text, result.exit_code, result.limit) for result in results]
     assert ends == [(f"{n}\n", 0, None) for n in range(8)]
 

@@ -136,6 +136,7 @@ class Sample:
 
 
 VENV = "/home/agent/venvs/root"
+YARN = 'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 RUNNER = f'{VENV}/bin/python -c "import {{0}}" || uv pip install --python {VENV} {{0}}'
 SAMPLES = {
     "python": Sample(
@@ -164,7 +165,7 @@ SAMPLES = {
         lints=("yarn run lint",),
         setup=(
             "npm install --global --prefix /home/agent/.local yarn@1 --allow-scripts=yarn",
-            "yarn install --non-interactive --frozen-lockfile",
+            f"{YARN} yarn install --non-interactive --frozen-lockfile",
         ),
         read_by_setup=("yarn.lock", "web/package.json", ".npmrc"),
         reports=("jest", "vitest", "mocha", "mocha_tap", "node_spec", "node_tap"),
