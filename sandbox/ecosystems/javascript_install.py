@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sandbox.ecosystems.install_step import InstallPlan, InstallStep
@@ -24,6 +25,7 @@ _VARIABLES: Final = (
     *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
 )
 _NODE_OF_PNPM: Final = {"11": 22}
+_SCRIPT: Final = re.compile(r'"(?:pre|post)?(?:prepare|install|prepublish)"\s*:')
 _YARN_REGISTRY: Final = (
     'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 )
@@ -41,7 +43,15 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
         *_manager_step(project, manager, manifest),
         _install_step(project, manager),
     ]
+    if _runs_scripts(project):
+        steps = [replace(step, builds=True) for step in steps]
     return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), _VARIABLES)
+
+
+def _runs_scripts(project: Project) -> bool:
+    """Whether installing runs scripts of the repository's own packages: they may read any file."""
+    files = project.repository.files.items()
+    return any(path.endswith("package.json") and _SCRIPT.search(text) for path, text in files)
 
 
 def read_manifest(project: Project) -> Mapping[str, Any]:

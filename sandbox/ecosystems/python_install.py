@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from shlex import quote
 from typing import Any, Final
 
@@ -29,6 +30,11 @@ _TOOL_PLUGINS: Final = {
     "env_files": "pytest-dotenv",
 }
 _MODULES: Final = {"pytest-xdist": "xdist", "pytest-dotenv": "pytest_dotenv.plugin"}
+_COMPILED: Final = re.compile(
+    r"ext[-_]modules|Extension\(|cythonize|cffi_modules|rust_extensions|setuptools[-_]rust"
+    r"|tool\.hatch\.build\S*\.hooks|cmdclass"
+)
+_COMPILERS: Final = ("maturin", "scikit_build_core.build", "mesonpy", "py_build_cmake.build")
 _SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"
 """Knows options in lists that uv does not."""
 _OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
@@ -59,7 +65,16 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     elif unlocked:
         steps.append(unlocked)
     steps += [_runner(venv, pip, name) for name in (*runners, *_plugins(project, runners))]
+    if _compiles(project, pyproject):
+        steps = [replace(step, builds=True) for step in steps]
     return InstallPlan(tuple(steps), (f"{venv}/bin",))
+
+
+def _compiles(project: Project, pyproject: Mapping[str, Any]) -> bool:
+    """Whether installing builds from sources, which a change may alter."""
+    backend = table_in(pyproject, "build-system").get("build-backend")
+    texts_of_builds = project.text("setup.py", "pyproject.toml")
+    return _COMPILED.search(texts_of_builds) is not None or str(backend) in _COMPILERS
 
 
 def _make_venv(venv: str, pyproject: Mapping[str, Any]) -> InstallStep:

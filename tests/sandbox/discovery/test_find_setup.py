@@ -154,3 +154,18 @@ def test_hostile_manifests_ask_for_nothing() -> None:
     }
     words = [shlex.split(each) for each in commands(hostile)]
     assert [word for command in words for word in command if "touch" in word] == ["a; touch x"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": "setup(ext_modules=[Extension('a', ['a.c'])])"},
+        {"pyproject.toml": PROJECT + "[build-system]\nbuild-backend = 'maturin'\n"},
+        {"package.json": '{"scripts": {"prepare": "tsc"}}', "package-lock.json": ""},
+    ],
+)
+def test_what_is_built_from_sources_is_made_anew_for_any_change(files: dict[str, str]) -> None:
+    environment = plan_setup(listed(files)).environment
+    source = b"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
+    assert environment.setup
+    assert needs_own(environment.setup, source)
