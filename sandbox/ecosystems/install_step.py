@@ -28,13 +28,12 @@ class InstallPlan:
     """The steps of a project, and what its commands then find.
 
     `paths` go before `PATH` for commands in the project's folder, `variables` to every command of
-    the repository. `missing` says what the project asks for that cannot be had by any step.
+    the repository.
     """
 
     steps: tuple[InstallStep, ...] = ()
     paths: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-    missing: tuple[str, ...] = ()
 
 
 Plan = Callable[[Project], InstallPlan]
