@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from demo.fake_claude.scripted_reply import Block, ScriptedReply, text, tool_use
+from demo.script.reply_stream import Block, text, tool_use
+from tests.standins.messages_api.scripted_reply import ScriptedReply
 
 TURNS: Final = 30
 PROMPT: Final = "Make the greeting configurable."

@@ -28,8 +28,8 @@ from benchmarks.soak_checks import (
     open_leases,
 )
 from benchmarks.soak_world import FlakyClaude, FlakyForge, make_repository, prompt_of
-from demo.fake_claude.server import MessagesServer
 from tests.standins.github import TOKEN
+from tests.standins.messages_api.server import MessagesServer
 
 Event = dict[str, Any]
 _KEY: Final = "soak-claude-key-0123456789"

@@ -8,11 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
-from demo.fake_claude.server import Answer
+from demo.script.reply_stream import text, tool_use
 from roles import ROLES
 from tests.standins.claude import Cut, ErrorEvent, HttpError, Malformed, Reset
 from tests.standins.github import DROPPED, Fault, GitHubStandIn
+from tests.standins.messages_api.scripted_reply import ScriptedReply
+from tests.standins.messages_api.server import Answer
 
 _ROLES: Final = {role.spec.system: name for name, role in ROLES.items()}
 _NUMBER: Final = re.compile(r"Add note (\d+)\.")

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.script import TURNS, reply, role_of
-from demo.fake_claude.server import Answer, Exchange, MessagesServer
 from graph.spending import Usage
+from tests.standins.messages_api.server import Answer, Exchange, MessagesServer
 
 READ_PRICE, WRITE_PRICE = 0.1, 1.25
 """What a token read from the cache, or written to it, costs in tokens of plain input."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from api.client import RemoteRuns
 from demo.demo_settings import demo_settings, replayed
-from demo.fake_claude.server import MessagesServer
 from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
 from demo.pull_request_view import PullRequestView, fetch_pull_request
+from demo.script.claude_app import create_claude_app
 from demo.script.replay import Replay
 from demo.script.sample_repository import NAME
 from demo.script.story import STORY
@@ -57,7 +57,7 @@ async def open_stage(
             settings, data_dir=folder / "data", github_api_url=forge.api_url, github_token=token
         )
         if not live:
-            claude = await opened.enter_async_context(MessagesServer(Replay(STORY)))
-            settings = replayed(settings, claude.base_url)
+            claude = await opened.enter_async_context(serve(create_claude_app(Replay(STORY))))
+            settings = replayed(settings, claude)
         service = await opened.enter_async_context(serve(create_local_app(settings)))
         yield Stage(forge, service)

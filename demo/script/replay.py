@@ -3,10 +3,8 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from demo.fake_claude.server import Answer, Exchange, Request
 from demo.script.scene import Call, Scene, Turn
 from graph import RoleName
 from roles import ROLES
@@ -23,17 +21,8 @@ _MEND: Final = (
 class Unfit(Exception):
     """Raised when a request is not the one the script expects; says what differs."""
 
-
-@dataclass(frozen=True)
-class Complaint:
-    """Sent where the script no longer fits; an error that repeating does not mend."""
-
-    text: str
-
-    async def send(self, exchange: Exchange) -> None:
-        await exchange.error(
-            400, "invalid_request_error", f"The replay no longer fits. {self.text} {_MEND}"
-        )
+    def __init__(self, differs: str) -> None:
+        super().__init__(f"The replay no longer fits. {differs} {_MEND}")
 
 
 class Replay:
@@ -43,13 +32,8 @@ class Replay:
         self._story = story
         self._openings: list[str] = []
 
-    async def __call__(self, request: Request) -> Answer:
-        try:
-            return self._turn(request).reply()
-        except Unfit as unfit:
-            return Complaint(str(unfit))
-
-    def _turn(self, request: Request) -> Turn:
+    def turn(self, request: dict[str, Any]) -> Turn:
+        """The reply to a request of the Messages API."""
         first, *rest = [_blocks(message) for message in request["messages"]]
         scene = self._scene(request["system"], _text(first))
         replies, results = rest[0::2], rest[1::2]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from demo.fake_claude.scripted_reply import Block, ScriptedReply, text, thinking, tool_use
+from demo.script.reply_stream import Block, text, thinking, tool_use
 from graph import RoleName
 
 _EDITOR: Final = "str_replace_based_edit_tool"
@@ -35,13 +35,13 @@ class Turn:
     calls: tuple[Call, ...] = ()
     answer: str = ""
 
-    def reply(self) -> ScriptedReply:
+    def blocks(self) -> list[Block]:
         blocks: list[Block] = []
         if self.thinks:
             blocks.append(thinking(self.thinks))
         blocks += [text(words) for words in (self.says, self.answer) if words]
         blocks += [tool_use(call.tool, call.input) for call in self.calls]
-        return ScriptedReply(tuple(blocks))
+        return blocks
 
 
 @dataclass(frozen=True)

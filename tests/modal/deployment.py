@@ -10,11 +10,11 @@ from typing import Any, Final, Self
 
 import httpx
 
-from demo.fake_claude.server import MessagesServer
 from tests.modal_plane.client import deploy
 from tests.modal_plane.containers.container import Container
 from tests.modal_plane.plane import Plane, modal_plane
 from tests.standins.github import TOKEN
+from tests.standins.messages_api.server import MessagesServer
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import Cast, Script
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository

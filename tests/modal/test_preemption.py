@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from demo.fake_claude.server import Answer, Exchange
 from tests.modal.deployment import Deployment
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
+from tests.standins.messages_api.server import Answer, Exchange
 from tests.support.whole_runs.claude_script import (
     BREAK,
     MEND,

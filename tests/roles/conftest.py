@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.fake_claude.server import Answer, MessagesServer
 from graph import RetryPolicy
 from graph.files.run_folder import RunFolder
 from graph.tasks import RoleTask
@@ -17,6 +16,7 @@ from roles.claude.client import Claude
 from sandbox.tree.run_folder import make_run_folder
 from tests.standins.claude import Script
 from tests.standins.directory_sandbox import DirectorySandbox
+from tests.standins.messages_api.server import Answer, MessagesServer
 from tests.support.roles.four_roles import Cast
 from tests.support.roles.role_bench import (
     FILES,

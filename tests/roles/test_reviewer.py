@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from demo.fake_claude.server import Answer
 from graph.files.run_folder import RunFolder
 from graph.values import (
     Base,
@@ -16,6 +15,7 @@ from graph.values import (
 from roles.reviewer import ClaudeReviewer
 from tests.standins.claude import answer, calls
 from tests.standins.directory_sandbox import make_run
+from tests.standins.messages_api.server import Answer
 from tests.support.roles.four_roles import (
     APPROVED,
     PLAN,

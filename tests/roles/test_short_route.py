@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from demo.fake_claude.server import Answer, MessagesServer, Request
 from graph import RetryPolicy
 from graph.events import Emit
 from graph.files import load_change
@@ -33,6 +32,7 @@ from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from tests.standins.claude import answer, calls
 from tests.standins.directory_sandbox import make_run
+from tests.standins.messages_api.server import Answer, MessagesServer, Request
 from tests.standins.services.scripted_services import Script
 from tests.support.roles.four_roles import APPROVED, CODED, Cast
 from tests.support.roles.role_bench import KEY, RUN

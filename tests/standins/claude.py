@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.fake_claude.scripted_reply import Block, ScriptedReply, sse, text, thinking, tool_use
-from demo.fake_claude.server import Answer, Exchange, Request
+from demo.script.reply_stream import Block, sse, text, tool_use
+from tests.standins.messages_api.scripted_reply import ScriptedReply, thinking
+from tests.standins.messages_api.server import Answer, Exchange, Request
 
 __all__ = [
     "Block",

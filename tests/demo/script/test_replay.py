@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from demo.fake_claude.scripted_reply import ScriptedReply
-from demo.fake_claude.server import Answer, Request
-from demo.script.replay import Complaint, Replay
+from demo.script.replay import Replay, Unfit
+from demo.script.reply_stream import Block
 from demo.script.scene import Scene, Turn, create, shell
 from roles import coder, planner, reviewer
 
@@ -30,7 +29,7 @@ STORY = (PLAN, CODE)
 REQUEST = "<request>\nAdd a greeting\n</request>"
 
 
-def asked(system: str, opening: str = REQUEST, *later: list[dict[str, Any]]) -> Request:
+def asked(system: str, opening: str = REQUEST, *later: list[dict[str, Any]]) -> dict[str, Any]:
     """A request whose conversation began with `opening`; `later` are replies and results."""
     messages = [{"role": "user", "content": [{"type": "text", "text": opening}]}]
     for number, content in enumerate(later):
@@ -42,53 +41,53 @@ def results(*texts: str, is_error: bool = False) -> list[dict[str, Any]]:
     return [{"type": "tool_result", "content": text, "is_error": is_error} for text in texts]
 
 
-def reply(answer: Answer) -> list[dict[str, Any]]:
-    assert isinstance(answer, ScriptedReply), answer
-    return list(answer.content)
+def reply(replay: Replay, request: dict[str, Any]) -> list[Block]:
+    return replay.turn(request).blocks()
 
 
-def complaint(answer: Answer) -> str:
-    assert isinstance(answer, Complaint)
-    return answer.text
+def complaint(replay: Replay, request: dict[str, Any]) -> str:
+    with pytest.raises(Unfit) as raised:
+        replay.turn(request)
+    return str(raised.value)
 
 
-async def test_it_tells_its_turns_in_order() -> None:
+def test_it_tells_its_turns_in_order() -> None:
     replay = Replay(STORY)
-    first = reply(await replay(asked(planner.PROMPT)))
+    first = reply(replay, asked(planner.PROMPT))
     assert [block["type"] for block in first] == ["thinking", "text", "tool_use"]
-    last = reply(await replay(asked(planner.PROMPT, REQUEST, first, results("hello"))))
+    last = reply(replay, asked(planner.PROMPT, REQUEST, first, results("hello")))
     assert [block["text"] for block in last] == ['{"action": "change"}']
 
 
-async def test_it_tells_a_turn_again_to_who_asks_again() -> None:
+def test_it_tells_a_turn_again_to_who_asks_again() -> None:
     replay = Replay(STORY)
     for _ in range(3):
-        assert reply(await replay(asked(planner.PROMPT)))[1]["text"] == "I look."
+        assert reply(replay, asked(planner.PROMPT))[1]["text"] == "I look."
 
 
-async def test_the_next_role_call_is_the_next_scene() -> None:
+def test_the_next_role_call_is_the_next_scene() -> None:
     replay = Replay(STORY)
-    await replay(asked(planner.PROMPT))
-    first = reply(await replay(asked(coder.PROMPT, f"{REQUEST}\nplan")))
+    replay.turn(asked(planner.PROMPT))
+    first = reply(replay, asked(coder.PROMPT, f"{REQUEST}\nplan"))
     assert [block["name"] for block in first] == ["str_replace_based_edit_tool", "bash"]
 
 
-async def test_a_changed_request_no_longer_fits() -> None:
-    told = complaint(await Replay(STORY)(asked(planner.PROMPT, "Add a farewell")))
+def test_a_changed_request_no_longer_fits() -> None:
+    told = complaint(Replay(STORY), asked(planner.PROMPT, "Add a farewell"))
     assert "planner" in told
     assert "'Add a greeting'" in told
 
 
-async def test_another_role_than_expected_is_named() -> None:
+def test_another_role_than_expected_is_named() -> None:
     replay = Replay(STORY)
-    await replay(asked(planner.PROMPT))
-    told = complaint(await replay(asked(reviewer.PROMPT, f"{REQUEST}\ndiff")))
+    replay.turn(asked(planner.PROMPT))
+    told = complaint(replay, asked(reviewer.PROMPT, f"{REQUEST}\ndiff"))
     assert "coder" in told
     assert "reviewer" in told
 
 
-async def test_an_unknown_prompt_is_nobody() -> None:
-    assert "planner" in complaint(await Replay(STORY)(asked("You are a pirate.")))
+def test_an_unknown_prompt_is_nobody() -> None:
+    assert "planner" in complaint(Replay(STORY), asked("You are a pirate."))
 
 
 @pytest.mark.parametrize(
@@ -99,37 +98,37 @@ async def test_an_unknown_prompt_is_nobody() -> None:
         ("hello, but interrupted", True, "`cat a.txt` fails"),
     ],
 )
-async def test_a_result_that_shows_something_else_is_named(
+def test_a_result_that_shows_something_else_is_named(
     shown: str, is_error: bool, expected: str
 ) -> None:
     replay = Replay(STORY)
-    first = reply(await replay(asked(planner.PROMPT)))
+    first = reply(replay, asked(planner.PROMPT))
     shown_results = results(shown, is_error=is_error)
-    told = complaint(await replay(asked(planner.PROMPT, REQUEST, first, shown_results)))
+    told = complaint(replay, asked(planner.PROMPT, REQUEST, first, shown_results))
     assert "turn 1 of the planner" in told
     assert expected in told
     assert shown.splitlines()[0] in told
 
 
-async def test_a_command_that_should_fail_must_fail() -> None:
+def test_a_command_that_should_fail_must_fail() -> None:
     replay = Replay((CODE,))
-    first = reply(await replay(asked(coder.PROMPT)))
+    first = reply(replay, asked(coder.PROMPT))
     written = results("Wrote b.txt.", "[no output]")
-    told = complaint(await replay(asked(coder.PROMPT, REQUEST, first, written)))
+    told = complaint(replay, asked(coder.PROMPT, REQUEST, first, written))
     assert "`test -e a.txt` should fail and does not" in told
 
 
-async def test_an_answer_that_was_not_taken_is_told() -> None:
+def test_an_answer_that_was_not_taken_is_told() -> None:
     replay = Replay(STORY)
-    first = reply(await replay(asked(planner.PROMPT)))
-    second = reply(await replay(asked(planner.PROMPT, REQUEST, first, results("hello"))))
+    first = reply(replay, asked(planner.PROMPT))
+    second = reply(replay, asked(planner.PROMPT, REQUEST, first, results("hello")))
     again = [{"type": "text", "text": "Your answer does not fit its form."}]
     request = asked(planner.PROMPT, REQUEST, first, results("hello"), second, again)
-    assert "does not fit its form" in complaint(await replay(request))
+    assert "does not fit its form" in complaint(replay, request)
 
 
-async def test_the_script_has_an_end() -> None:
+def test_the_script_has_an_end() -> None:
     replay = Replay((PLAN,))
-    await replay(asked(planner.PROMPT))
-    told = complaint(await replay(asked(coder.PROMPT, f"{REQUEST}\nplan")))
+    replay.turn(asked(planner.PROMPT))
+    told = complaint(replay, asked(coder.PROMPT, f"{REQUEST}\nplan"))
     assert "after the end of the script" in told

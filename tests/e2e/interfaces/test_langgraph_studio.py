@@ -17,9 +17,10 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from benchmarks.script import make_repository, reply, role_of
-from demo.fake_claude.scripted_reply import ScriptedReply, text, tool_use
-from demo.fake_claude.server import Answer, MessagesServer
+from demo.script.reply_stream import text, tool_use
 from graph.run_request import RunRequest
+from tests.standins.messages_api.scripted_reply import ScriptedReply
+from tests.standins.messages_api.server import Answer, MessagesServer
 from tests.support.command.command_process import command
 
 pytestmark = pytest.mark.slow

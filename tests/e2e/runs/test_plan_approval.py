@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from demo.fake_claude.server import Answer
+from tests.standins.messages_api.server import Answer
 from tests.support.whole_runs.claude_script import (
     done,
     plan,

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from demo.fake_claude.server import Answer, Request
 from tests.standins.claude import answer, calls
+from tests.standins.messages_api.server import Answer, Request
 from tests.support.whole_runs.claude_script import ROLES, text_of
 
 LOOK: Final = (

@@ -13,11 +13,11 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from demo.fake_claude.server import MessagesServer
 from demo.temporary_folder import temporary_folder
 from tests.e2e.security.obedient_claude import Obedient, dictated, order
 from tests.e2e.security.secret_search import SecretSearch
 from tests.standins.github import TOKEN
+from tests.standins.messages_api.server import MessagesServer
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import Cast, text_of
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from demo.fake_claude.server import MessagesServer
 from demo.temporary_folder import temporary_folder
 from tests.demo.test_traces import Collector, collecting
 from tests.e2e.security.secret_search import SecretSearch, searched
 from tests.standins.claude import HttpError
 from tests.standins.github import TOKEN, Fault
+from tests.standins.messages_api.server import MessagesServer
 from tests.support.whole_runs.claude_script import (
     MORNING,
     Cast,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.fake_claude.server import Answer
 from graph.errors import RoleInCircles, RoleTurnLimit
 from roles.conversation.session import RoleSpec
 from tests.standins.claude import calls
+from tests.standins.messages_api.server import Answer
 from tests.support.roles.role_bench import (
     DONE,
     SPEC,

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
 
-from demo.fake_claude.server import MessagesServer
 from graph import RetryPolicy
 from graph.errors import RoleError
 from graph.events import Event
@@ -28,6 +27,7 @@ from roles.worktree.tree_digest import TreeView
 from roles.worktree.write_fence import FileWriteFence
 from sandbox.core.protocol import Sandbox
 from tests.standins.claude import Block, ScriptedReply, says, thinking
+from tests.standins.messages_api.server import MessagesServer
 
 KEY = "sk-ant-api03-Zx_4/+tests~only==aa"
 MODEL = "claude-opus-5-5"

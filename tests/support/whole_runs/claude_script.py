@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from demo.fake_claude.scripted_reply import ScriptedReply
-from demo.fake_claude.server import Answer, Request
 from roles import coder, fixer, planner, reviewer
 from tests.standins.claude import HttpError, answer, calls
+from tests.standins.messages_api.scripted_reply import ScriptedReply
+from tests.standins.messages_api.server import Answer, Request
 
 Script = Mapping[str, Sequence[Answer]]
 

@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from api.exit_codes import exit_code
 from demo.demo_settings import demo_settings, replayed
-from demo.fake_claude.server import MessagesServer
 from demo.http_service import serve
 from demo.temporary_folder import temporary_folder
 from tests.standins.github import TOKEN, GitHubStandIn
+from tests.standins.messages_api.server import MessagesServer
 from tests.support.whole_runs.claude_script import Cast, Script
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
 from tests.support.whole_runs.leftovers import Leftovers

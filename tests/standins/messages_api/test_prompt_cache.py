@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from demo.fake_claude.prompt_cache import PromptCache
 from graph.spending import Usage
+from tests.standins.messages_api.prompt_cache import PromptCache
 
 AUTO = {"cache_control": {"type": "ephemeral"}}
 

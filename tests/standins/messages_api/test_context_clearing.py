@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from demo.fake_claude.context_clearing import BETA, cleared
-from demo.fake_claude.request_rules import Refused, check_request
+from tests.standins.messages_api.context_clearing import BETA, cleared
+from tests.standins.messages_api.request_rules import Refused, check_request
 
 EDIT: dict[str, Any] = {"type": "clear_tool_uses_20250919"}
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.fake_claude.scripted_reply import Block, ScriptedReply, text, thinking, tool_use
-from demo.fake_claude.server import MessagesServer
+from demo.script.reply_stream import Block, text, tool_use
+from tests.standins.messages_api.scripted_reply import ScriptedReply, thinking
+from tests.standins.messages_api.server import MessagesServer
 
 KEY = "sk-test"
 HEADERS = {"authorization": f"Bearer {KEY}", "anthropic-version": "2026-10-21"}

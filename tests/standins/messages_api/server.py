@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from demo.fake_claude import context_clearing
-from demo.fake_claude.prompt_cache import PromptCache
-from demo.fake_claude.request_rules import Refused, check_request
-from demo.fake_claude.scripted_reply import ScriptedReply
 from graph import Usage
+from tests.standins.messages_api import context_clearing
+from tests.standins.messages_api.prompt_cache import PromptCache
+from tests.standins.messages_api.request_rules import Refused, check_request
+from tests.standins.messages_api.scripted_reply import ScriptedReply
 
 __all__ = ["Answer", "Exchange", "MessagesServer", "ScriptedReply"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from demo.fake_claude import context_clearing
-from demo.fake_claude.message_rules import check_messages
+from tests.standins.messages_api import context_clearing
+from tests.standins.messages_api.message_rules import check_messages
 
 _EFFORTS = frozenset(("low", "medium", "high", "xhigh", "max"))
 _FIELDS = frozenset((
