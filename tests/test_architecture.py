@@ -84,7 +84,7 @@ LIBRARIES: dict[str, set[str]] = {
         "runs/shared/modal_backend.py",
     },
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
-    "yaml": {"forge/github/workflow.py"},
+    "yaml": {"forge/github/workflow.py", "sandbox/discovery/workflow.py"},
     "langgraph": {"graph", "runs", "wiring", "local.py"},
 }
 ENVIRONMENT_READERS = {

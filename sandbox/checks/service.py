@@ -35,9 +35,11 @@ from sandbox.checks.tamper_findings import (
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.discovery.find_checks import find_checks
+from sandbox.discovery.hints import find_hints, tests_of_ci
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.ecosystems.registry import call_in
 
 PLAN = "plan"
 
@@ -70,7 +72,7 @@ class SandboxChecks(Checks):
         if not only:
             named = {check.shell for check in checks}
             found = await asyncio.to_thread(_checks_of, repository, config)
-            checks += [check for check in mark_main(found) if check.shell not in named]
+            checks += [check for check in found if check.shell not in named]
         return FoundChecks(checks=tuple(checks), notes=config.notes)
 
     async def baseline(
@@ -146,18 +148,23 @@ class SandboxChecks(Checks):
 
 
 def _checks_of(repository: RepositoryFiles, config: RepositoryConfig) -> tuple[Check, ...]:
-    """What the repository says itself, else what its files tell."""
+    """What the repository says itself, else what its files tell; one of them is the main one."""
     if config.validate is None:
-        return find_checks(repository)
+        return mark_main(find_checks(repository), tests_of_ci(find_hints(repository)))
     commands = dict.fromkeys(config.validate)
-    return tuple(Check(command=command, source="repository") for command in commands)
+    return mark_main(tuple(Check(command=command, source="repository") for command in commands))
 
 
-def mark_main(found: tuple[Check, ...]) -> tuple[Check, ...]:
-    """The first test of the top folder, or of the only package, is the main one."""
+def mark_main(found: tuple[Check, ...], ci: str = "") -> tuple[Check, ...]:
+    """The first test of the top folder, or of the only package, is the main one.
+
+    Where the repository's CI runs one of them, it is the first that CI runs.
+    """
     tests = [check for check in found if check.kind == "test"]
     folders = {check.folder for check in tests}
-    main = next((check for check in tests if not check.folder or len(folders) == 1), None)
+    may_be = [check for check in tests if not check.folder or len(folders) == 1]
+    run_by_ci = [check for check in may_be if call_in(check.command) in ci]
+    main = next(iter(run_by_ci or may_be), None)
     return tuple(
         check.model_copy(update={"main": True}) if check is main else check for check in found
     )

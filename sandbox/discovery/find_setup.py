@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from graph import Environment, EnvironmentCommand, LeftOut
+from sandbox.discovery.hints import find_hints, system_packages
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
 from sandbox.ecosystems.install_step import InstallStep, is_example
@@ -13,6 +14,11 @@ from sandbox.ecosystems.project import Project, RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS
 
 _MOST_STEPS: Final = 60
+_MOST_NAMED: Final = 12
+_OF_THE_SYSTEM: Final = (
+    "The repository's CI installs these by apt-get. Set-up installs no packages of the system: have"
+    " them on this machine, or in the image of CODING_AGENT_SANDBOX_IMAGE."
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,15 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 paths[project.folder] += plan.paths
                 variables |= dict(plan.variables)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
-    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables)
+    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, _not_to_be_had(repository))
+
+
+def _not_to_be_had(repository: RepositoryFiles) -> tuple[LeftOut, ...]:
+    """What the repository's own automation installs and set-up cannot."""
+    if packages := system_packages(find_hints(repository)):
+        more = f" and {len(packages) - _MOST_NAMED} more" if len(packages) > _MOST_NAMED else ""
+        return (LeftOut(what=f"{', '.join(packages[:_MOST_NAMED])}{more}", why=_OF_THE_SYSTEM),)
+    return ()
 
 
 def _comes_late(ecosystem: Ecosystem) -> bool:

@@ -11,6 +11,7 @@ from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 pytestmark = pytest.mark.sandbox
 
 UNITTEST = "python3 -m unittest discover -s tests -t ."
+PYTEST = "python3 -m pytest -q"
 SAMPLE: dict[str, str | bytes] = {
     "tests/__init__.py": "",
     "tests/test_app.py": "from unittest import TestCase\n",
@@ -98,3 +99,18 @@ async def test_the_first_test_of_the_top_or_the_only_package_is_the_main_check(
     (data_dir / "inner").mkdir()
     run = sample_run(data_dir / "inner", {**inner, "back/setup.py": ""})
     assert [check.main for check in (await find_all(run)).checks] == [True]
+
+
+@pytest.mark.parametrize(
+    ("run", "main"),
+    [("make test", "make test"), ("pytest -n 4", PYTEST), ("make docs", PYTEST)],
+)
+async def test_the_main_check_is_what_ci_runs(data_dir: Path, run: str, main: str) -> None:
+    files: dict[str, str | bytes] = {
+        "pytest.ini": "",
+        "Makefile": "test:\n\t./all-tests\n",
+        ".github/workflows/ci.yml": f"jobs: {{a: {{steps: [{{run: {run}}}]}}}}",
+    }
+    found = await find_all(sample_run(data_dir, files))
+    assert [check.command for check in found.checks] == [PYTEST, "make test"]
+    assert [check.command for check in found.checks if check.main] == [main]

@@ -169,3 +169,11 @@ def test_what_is_built_from_sources_is_made_anew_for_any_change(files: dict[str,
     source = b"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
     assert environment.setup
     assert needs_own(environment.setup, source)
+
+
+def test_packages_of_the_system_are_told_and_left_out() -> None:
+    apt = "jobs: {a: {steps: [{run: sudo apt-get install -y libpq-dev gettext}]}}"
+    plan = plan_setup(listed({".github/workflows/ci.yml": apt}))
+    (left,) = plan.environment.left_out
+    assert (left.what, plan.steps) == ("libpq-dev, gettext", ())
+    assert "by apt-get" in left.why
