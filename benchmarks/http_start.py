@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from benchmarks.script import PROMPT, make_repository
 from benchmarks.timed_claude import TimedClaude
-from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
+from tests.standins.github_server.server import ForgeServer
 from wiring import create_local_app
 from wiring.settings import Settings
 

@@ -20,10 +20,10 @@ from benchmarks.load import NAME, TOKEN, environment
 from benchmarks.script import PROMPT
 from benchmarks.server_process import ServerProcess
 from benchmarks.timed_claude import TimedClaude
-from demo.fake_github.repository import HostedRepository
-from demo.fake_github.server import ForgeServer
 from demo.temporary_folder import temporary_folder
 from sandbox.host.resource_usage import family
+from tests.standins.github_server.repository import HostedRepository
+from tests.standins.github_server.server import ForgeServer
 
 FILES: Final = 20_000
 HISTORY_MB: Final = 500

@@ -14,7 +14,7 @@ import httpx
 from benchmarks.script import PROMPT, make_repository
 from benchmarks.server_process import ServerProcess
 from benchmarks.timed_claude import TimedClaude
-from demo.fake_github.server import ForgeServer
+from tests.standins.github_server.server import ForgeServer
 
 RUNS: Final = 20
 TURNS: Final = 60

@@ -16,7 +16,7 @@ from benchmarks.load import NAME, TOKEN, environment, resident_mib
 from benchmarks.script import PROMPT, make_repository
 from benchmarks.server_process import ServerProcess
 from benchmarks.timed_claude import TimedClaude
-from demo.fake_github.server import ForgeServer
+from tests.standins.github_server.server import ForgeServer
 
 READERS: Final = 100
 _LATENCY_S: Final = 0.05

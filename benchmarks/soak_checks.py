@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from demo.fake_github.repository import HostedRepository
+from tests.standins.github_server.repository import HostedRepository
 
 Event = dict[str, Any]
 

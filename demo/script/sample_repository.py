@@ -1,10 +1,11 @@
 """The bundled sample: a small repository and what is asked of it."""
 
 import shutil
-import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Final
+
+from demo.git import git
 
 NAME: Final = "demo/tinybill"
 BRANCH: Final = "main"
@@ -23,20 +24,14 @@ _IDENTITY: Final = {
         ("DATE", _DATE),
     )
 }
-_NO_CONFIG: Final = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/"}
-_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
 def make_sample(folder: Path) -> Path:
     """A git repository of the sample in the new `folder`: always the same commit."""
     with resources.as_file(resources.files("demo") / "sample") as files:
         shutil.copytree(files, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    _git(folder, "init", "--quiet", f"--initial-branch={BRANCH}")
-    _git(folder, "add", "--all")
-    _git(folder, "commit", "--quiet", "--message", "Print invoices from plain text files")
+    git(folder, "init", "--quiet", f"--initial-branch={BRANCH}")
+    git(folder, "add", "--all")
+    message = "Print invoices from plain text files"
+    git(folder, "commit", "--quiet", "--message", message, **_IDENTITY)
     return folder
-
-
-def _git(folder: Path, *words: str) -> None:
-    environment = {"PATH": _PATH, **_NO_CONFIG, **_IDENTITY}
-    subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True)

@@ -72,11 +72,13 @@ async def test_the_request_becomes_a_reviewed_pull_request(
         check_story(drawn)
         (created,) = drawn.of("pr.created")
         assert created["draft"] is False
-        found = await stage.pull_request(created["number"], data_dir / "clone")
-    assert (found.base, found.head) == ("main", created["branch"])
-    assert "python3 -m unittest discover -s tests -t ." in found.body
-    assert drawn.events[0]["runId"] in found.body
-    check_pushed(data_dir / "clone", found.head, found.diff)
+        found = stage.forge.pull
+        assert found is not None
+        base, head = found["base"]["ref"], found["head"]["ref"]
+        assert (base, head) == ("main", created["branch"])
+        assert "python3 -m unittest discover -s tests -t ." in found["body"]
+        assert drawn.events[0]["runId"] in found["body"]
+        check_pushed(stage.forge.git_dir, head, await stage.diff(base, head))
 
 
 def check_story(drawn: Drawn) -> None:
@@ -95,13 +97,13 @@ def check_story(drawn: Drawn) -> None:
     assert drawn.of("role.thinking")
 
 
-def check_pushed(clone: Path, branch: str, diff: str) -> None:
+def check_pushed(git_dir: Path, branch: str, diff: str) -> None:
     """What is on the branch does what was asked."""
     assert "+examples/sale.txt" not in diff
     assert "+++ b/examples/sale.txt" in diff
-    tree = clone.with_name("tree")
+    tree = git_dir.with_name("tree")
     subprocess.run(
-        ["git", "clone", "--quiet", "--branch", branch, str(clone), str(tree)], check=True
+        ["git", "clone", "--quiet", "--branch", branch, str(git_dir), str(tree)], check=True
     )
     printed = subprocess.run(
         [sys.executable, "-B", "-m", "tinybill", "examples/sale.txt"],

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.fake_github.repository import HostedRepository
 from tests.standins.github import GitHubStandIn
+from tests.standins.github_server.repository import HostedRepository
 from tests.support.trusted_side import TrustedSide, make_repository
 
 

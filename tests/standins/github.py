@@ -10,8 +10,8 @@ from typing import Any, cast
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from demo.fake_github.repository import HostedRepository
-from demo.fake_github.server import ForgeServer
+from tests.standins.github_server.repository import HostedRepository
+from tests.standins.github_server.server import ForgeServer
 from tests.support.written_pieces import written_pieces
 
 TOKEN = "ghp_ForTestsOnly0123456789ABCDEFabcdef0123"

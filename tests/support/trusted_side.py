@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from demo.fake_github.repository import HostedRepository
 from forge.base.cache import KeptBases
 from forge.base.service import GitRepositories
 from forge.github.client import GitHub
@@ -22,6 +21,7 @@ from graph.files.run_folder import RunFolder
 from graph.services import Publication
 from graph.values import Base, Change, ChangeRef, GateReport, PullRequest
 from tests.standins.github import TOKEN, GitHubStandIn
+from tests.standins.github_server.repository import HostedRepository
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],

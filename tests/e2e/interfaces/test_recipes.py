@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from benchmarks.script import make_repository
 from benchmarks.timed_claude import TimedClaude
-from demo.fake_github.server import ForgeServer
 from demo.http_service import serve
+from tests.standins.github_server.server import ForgeServer
 from tests.support.needed_programs import needs
 from wiring import create_local_app
 from wiring.setting_types.api_keys import ApiKey

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.fake_github.server import ForgeServer
 from tests.standins.github import TOKEN
+from tests.standins.github_server.server import ForgeServer
 from tests.support.small_disk import on_a_small_disk
 from tests.support.trusted_side import git, make_repository
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.fake_github.repository import HostedPull
+from tests.standins.github_server.repository import HostedPull
 from tests.support.whole_runs.claude_script import (
     BREAK,
     MEND,

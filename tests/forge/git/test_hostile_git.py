@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from demo.fake_github.repository import HostedRepository
 from forge.base.service import GitRepositories
 from forge.github import GitHub
 from forge.publish.service import ForgePublisher
@@ -30,6 +29,7 @@ from tests.forge.git.hostile_ground import (
     proxy,
 )
 from tests.standins.github import GitHubStandIn
+from tests.standins.github_server.repository import HostedRepository
 from tests.support.sandbox.local_tree import make_backend, missing
 from tests.support.trusted_side import (
     TrustedSide,

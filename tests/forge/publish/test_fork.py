@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from demo.fake_github.repository import HostedPull, HostedRepository
 from forge.publish.service import ForgePublisher
 from graph.errors import CodingAgentError, ForgeForbidden, ForgeUnavailable, RepositoryNotFound
 from graph.events import Retry
 from graph.values import Base, Change, PullRequest
 from tests.standins.github import DROPPED, Fault
+from tests.standins.github_server.repository import HostedPull, HostedRepository
 from tests.support.trusted_side import (
     TrustedSide,
     git,

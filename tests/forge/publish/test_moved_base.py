@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from demo.fake_github.repository import HostedPull
 from graph.errors import BranchNotFound, ForgeUnavailable
 from graph.values import Base, Change, PullRequest
 from tests.standins.github import Fault
+from tests.standins.github_server.repository import HostedPull
 from tests.support.trusted_side import TrustedSide, git, write_file
 
 BRANCH = "agent/add-a-file-0123abcd"

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from demo.fake_github.repository import HostedPull
 from forge.publish.service import ForgePublisher
 from graph.errors import (
     CodingAgentError,
@@ -30,6 +29,7 @@ from tests.standins.github import (
     files_that_hold,
     refuse_pushes,
 )
+from tests.standins.github_server.repository import HostedPull
 from tests.support.polling import until
 from tests.support.trusted_side import (
     FAST,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo.fake_github.repository import HostedPull, HostedRepository
+from tests.standins.github_server.repository import HostedPull, HostedRepository
 from tests.support.trusted_side import git
 
 Tree = dict[bytes, tuple[str, bytes]]

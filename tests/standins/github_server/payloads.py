@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from demo.fake_github.repository import HostedPull, HostedRepository
+from tests.standins.github_server.repository import HostedPull, HostedRepository
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from demo.fake_github.payloads import Json, Shapes
-from demo.fake_github.repository import HostedPull, HostedRepository, now
+from tests.standins.github_server.payloads import Json, Shapes
+from tests.standins.github_server.repository import HostedPull, HostedRepository, now
 
 _DOCS = "https://docs.github.com/rest"
 

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.fake_github.repository import HostedRepository
-from demo.fake_github.server import ForgeServer
+from tests.standins.github_server.repository import HostedRepository
+from tests.standins.github_server.server import ForgeServer
 from tests.support.trusted_side import ENVIRONMENT, git, make_repository
 
 TOKEN = "ghp_opens_this_forge_only"

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from demo.fake_github.git_http import refusal, serve_git
-from demo.fake_github.payloads import Shapes
-from demo.fake_github.repository import HostedPull, HostedRepository, host, host_fork
-from demo.fake_github.rest_api import ForgeApi
+from demo.git_http import serve_git, unauthorized
+from tests.standins.github_server.payloads import Shapes
+from tests.standins.github_server.repository import HostedPull, HostedRepository, host, host_fork
+from tests.standins.github_server.rest_api import ForgeApi
 
 _GIT_ROUTE: Final = "/{owner}/{name}.git/{service:path}"
 
@@ -180,10 +181,10 @@ class ForgeServer:
     async def _git(self, request: Request) -> Response:
         names = request.path_params
         repository = self.find(f"{names['owner']}/{names['name']}")
-        refused = refusal(request, repository, self.token)
+        refused = _git_refusal(request, repository, self.token)
         if refused or repository is None:
             return refused or Response(status_code=404)
-        return await serve_git(request, repository, names["service"])
+        return await serve_git(request, repository.git_dir)
 
     async def _show_pull(self, request: Request) -> Response:
         names = request.path_params
@@ -192,3 +193,23 @@ class ForgeServer:
         if pull is None:
             return PlainTextResponse("Not Found", 404)
         return PlainTextResponse(f"{pull.title}\n\n{pull.body}\n")
+
+
+def _git_refusal(
+    request: Request, repository: HostedRepository | None, token: str
+) -> Response | None:
+    """What GitHub answers to who may not read or push, None where the request may go on."""
+    pair = b64encode(f"x-access-token:{token}".encode()).decode()
+    sent = request.headers.get("authorization")
+    services = (request.path_params["service"], request.query_params.get("service"))
+    pushes = "git-receive-pack" in services
+    if sent is not None and sent != f"Basic {pair}":
+        return unauthorized()
+    if sent is None and (repository is None or repository.private or pushes):
+        return unauthorized()
+    if repository is None:
+        return Response("Repository not found.", 404, media_type="text/plain")
+    if pushes and (not repository.push or repository.archived):
+        said = f"Permission to {repository.full_name}.git denied."
+        return Response(said, 403, media_type="text/plain")
+    return None

@@ -1,21 +1,16 @@
-"""Git over HTTP as GitHub serves it: git's own `http-backend`, with sign-in in front of it."""
+"""Git over HTTP by git's own `http-backend`; who calls it has signed in."""
 
 import asyncio
-import subprocess
-from base64 import b64encode
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from demo.fake_github.repository import HostedRepository
+from demo.git import ENVIRONMENT, git
 
-_ENVIRONMENT: Final = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/nonexistent",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
+_OPTIONS: Final = {
     "GIT_HTTP_EXPORT_ALL": "1",
     "GIT_CONFIG_COUNT": "2",
     "GIT_CONFIG_KEY_0": "http.receivepack",
@@ -25,32 +20,15 @@ _ENVIRONMENT: Final = {
 }
 
 
-def refusal(request: Request, repository: HostedRepository | None, token: str) -> Response | None:
-    """What GitHub answers to who may not read or push, None where the request may go on."""
-    pair = b64encode(f"x-access-token:{token}".encode()).decode()
-    sent = request.headers.get("authorization")
-    services = (request.path_params["service"], request.query_params.get("service"))
-    pushes = "git-receive-pack" in services
-    if sent is not None and sent != f"Basic {pair}":
-        return _unauthorized()
-    if sent is None and (repository is None or repository.private or pushes):
-        return _unauthorized()
-    if repository is None:
-        return Response("Repository not found.", 404, media_type="text/plain")
-    if pushes and (not repository.push or repository.archived):
-        said = f"Permission to {repository.full_name}.git denied."
-        return Response(said, 403, media_type="text/plain")
-    return None
-
-
-async def serve_git(request: Request, repository: HostedRepository, service: str) -> Response:
+async def serve_git(request: Request, git_dir: Path) -> Response:
     """Hand the request to git's `http-backend`."""
     body = await request.body()
     headers = request.headers
     environment = {
-        **_ENVIRONMENT,
-        "GIT_PROJECT_ROOT": str(repository.git_dir),
-        "PATH_INFO": f"/{service}",
+        **ENVIRONMENT,
+        **_OPTIONS,
+        "GIT_PROJECT_ROOT": str(git_dir),
+        "PATH_INFO": f"/{request.path_params['service']}",
         "REQUEST_METHOD": request.method,
         "QUERY_STRING": request.url.query,
         "CONTENT_TYPE": headers.get("content-type", ""),
@@ -75,15 +53,7 @@ async def serve_git(request: Request, repository: HostedRepository, service: str
 @cache
 def _backend() -> str:
     """Its place: by way of `git` each request would start a program more."""
-    told = subprocess.run(
-        ["git", "--exec-path"],
-        cwd="/",
-        env=_ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return f"{told.stdout.strip()}/git-http-backend"
+    return f"{git(Path('/'), '--exec-path').strip()}/git-http-backend"
 
 
 def _response(output: bytes) -> Response:
@@ -96,6 +66,7 @@ def _response(output: bytes) -> Response:
     return Response(body, status, headers)
 
 
-def _unauthorized() -> Response:
+def unauthorized() -> Response:
+    """What git is answered to ask its caller for a password."""
     headers = {"WWW-Authenticate": 'Basic realm="GitHub"'}
     return Response("Invalid username or token.", 401, headers, "text/plain")

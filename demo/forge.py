@@ -1,0 +1,79 @@
+"""A forge with one repository: git over HTTP, and the calls of GitHub's API that a demo makes."""
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from demo.git_http import serve_git, unauthorized
+
+Json = dict[str, Any]
+
+
+@dataclass
+class DemoForge:
+    """The repository `name` in the bare `git_dir`; its pull request once there is one.
+
+    It speaks as a GitHub Enterprise does: `GITHUB_API_URL=<address>/api/v3`.
+    """
+
+    name: str
+    branch: str
+    git_dir: Path
+    token: str
+    pull: Json | None = field(default=None, init=False)
+
+    def app(self) -> Starlette:
+        repo = f"/api/v3/repos/{self.name}"
+        return Starlette(
+            routes=[
+                Route("/api/v3/user", self._account),
+                Route(repo, self._repository),
+                Route(f"{repo}/pulls", self._list_pulls, methods=["GET"]),
+                Route(f"{repo}/pulls", self._create_pull, methods=["POST"]),
+                Route(f"/{self.name}.git/{{service:path}}", self._git, methods=["GET", "POST"]),
+            ],
+            middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._sign_in)],
+        )
+
+    async def _sign_in(self, request: Request, go_on: RequestResponseEndpoint) -> Response:
+        pair = b64encode(f"x-access-token:{self.token}".encode()).decode()
+        allowed = (f"token {self.token}", f"Bearer {self.token}", f"Basic {pair}")
+        if request.headers.get("authorization") not in allowed:
+            return unauthorized()
+        return await go_on(request)
+
+    async def _account(self, _: Request) -> Response:
+        return JSONResponse({"login": "coding-agent", "id": 4711})
+
+    async def _repository(self, _: Request) -> Response:
+        facts = {"id": 1, "full_name": self.name, "default_branch": self.branch}
+        rights = {"archived": False, "private": True, "permissions": {"push": True}}
+        return JSONResponse(facts | rights)
+
+    async def _list_pulls(self, _: Request) -> Response:
+        return JSONResponse([self.pull] if self.pull else [])
+
+    async def _create_pull(self, request: Request) -> Response:
+        asked = await request.json()
+        owner, _, head = f"{self.name.partition('/')[0]}:{asked['head']}".rpartition(":")
+        self.pull = {
+            "number": 1,
+            "html_url": f"{request.base_url}{self.name}/pull/1",
+            "title": asked["title"],
+            "body": asked["body"],
+            "draft": asked["draft"],
+            "base": {"ref": asked["base"]},
+            "head": {"ref": head, "label": f"{owner}:{head}"},
+        }
+        return JSONResponse(self.pull, 201)
+
+    async def _git(self, request: Request) -> Response:
+        return await serve_git(request, self.git_dir)
