@@ -27,7 +27,7 @@ class BaseResults:
 
     async def find(self, check: FolderCommand, deadline: float) -> CheckRun | None:
         """How the check ends on the base; None where that cannot be known in time."""
-        if kept := self.load(check):
+        if kept := await self.load(check):
             return kept
         run = await self.run(check, deadline)
         if run:
@@ -52,8 +52,11 @@ class BaseResults:
                 self._usable = False
         return self._sandbox
 
-    def load(self, check: FolderCommand) -> CheckRun | None:
+    async def load(self, check: FolderCommand) -> CheckRun | None:
         """How the check ended there, where it was run before."""
+        return await asyncio.to_thread(self._load, check)
+
+    def _load(self, check: FolderCommand) -> CheckRun | None:
         try:
             return CheckRun.model_validate_json(self._file(check).read_bytes())
         except (FileNotFoundError, ValidationError):

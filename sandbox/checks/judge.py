@@ -55,7 +55,7 @@ async def outcome_of(
     if run.passed or (run.too_late and not run.limit):
         return Outcome(check, report, run, conclusive=run.passed)
     if run.limit:
-        return Outcome(check, report, run, compare_stopped(run, on_base.load(check)))
+        return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
     base = await on_base.find(check, deadline)
     if not run.started and (base is None or not base.started):
         return Outcome(check, report, run)

@@ -47,7 +47,7 @@ async def run_failures_again(
         return failures
     left = tuple(name for name in names if name in failed)
     alone = _alone(check, run, left) if left else None
-    before = on_base.load(check)
+    before = await on_base.load(check)
     there: frozenset[str] | None = None
     if before and alone is check and not before.passed:  # it fails there as a whole, or was stopped
         there = None if before.limit else frozenset()

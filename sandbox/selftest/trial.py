@@ -67,7 +67,8 @@ async def trial(backend: LocalBackend, *, loop_s: float = LOOP_S) -> Results:
             _open(backend, tree) as sandbox,
             _open(smaller, tree) as small,
         ):
-            with outside(tree.folder / OUTSIDE) as there:
+            started = (await asyncio.to_thread(process_name, os.getpid())).rpartition("-")[2]
+            with outside(tree.folder / OUTSIDE, started) as there:
                 tried = probes(there, calls=backend.filters_calls)
                 found = await asyncio.gather(
                     try_probes(partial(_run_marked, sandbox), tried),
@@ -201,11 +202,10 @@ def _make_tree(backend: LocalBackend) -> Tree:
 
 
 @contextlib.contextmanager
-def outside(file: Path) -> Iterator[Outside]:
-    """What probes look for on this machine."""
+def outside(file: Path, started: str) -> Iterator[Outside]:
+    """What probes look for on this machine; `started`: when this process did."""
     abstract = f"coding-agent-{secrets.token_hex(8)}"
     pid = os.getpid()
-    started = process_name(pid).rpartition("-")[2]
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
         if os.uname().sysname == "Linux":
             local.bind(f"\0{abstract}")

@@ -1,5 +1,6 @@
 """A new tree: its folders, the checkout of the base, and the change on it."""
 
+import asyncio
 import os
 import secrets
 from pathlib import Path
@@ -35,7 +36,7 @@ def make_parts(folder: Path, uid: int | None) -> None:
 
 async def fill(sandbox: Sandbox, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
     """Check the base out, or only make its index, and apply the change, inside."""
-    shallow = _shallow(run.git_of(spec.base))
+    shallow = await asyncio.to_thread(_shallow, run.git_of(spec.base))
     script = ["set -e", make_git_dir(".git", spec.base)]
     if shallow:
         script.append(f"head -c {len(shallow)} > .git/shallow")
