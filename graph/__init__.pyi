@@ -1,4 +1,5 @@
 from .branch_names import is_branch_name as is_branch_name
+from .environment import ANY_FILE as ANY_FILE
 from .environment import NO_ENVIRONMENT as NO_ENVIRONMENT
 from .environment import Environment as Environment
 from .environment import EnvironmentCommand as EnvironmentCommand

@@ -7,6 +7,7 @@ from graph.values import FolderCommand, Value, commands_of
 
 SetupSource = Literal["caller", "repository", "rule", "model"]
 SetupStatus = Literal["ok", "failed", "left_out", "skipped"]
+ANY_FILE: Final = "*"
 VENVS: Final = "/home/agent/venvs/"
 """Where set-up makes Python environments, outside of the repository."""
 
@@ -35,9 +36,10 @@ class Environment(Value):
     """What makes a new tree of a base ready.
 
     `tools` are versions by name. `paths` go before `PATH` for commands in a folder and below it
-    (empty: the top), `variables` to every command. `key` names what is kept of it, of all that
-    set-up may have read; `kept`: it was there from before. `maker` is the run whose model turn
-    found the commands, or empty.
+    (empty: the top), `variables` to every command. `reads` are ends of paths that set-up reads
+    beside manifests and lock files, or ANY_FILE. `key` is a digest of the commands and of what
+    they read of the base; `kept`: what they make was there from before. `maker` is the run whose
+    model turn found the commands, or empty.
     """
 
     commands: tuple[EnvironmentCommand, ...] = ()
@@ -45,6 +47,7 @@ class Environment(Value):
     tools: Mapping[str, str] = {}
     paths: Mapping[str, tuple[str, ...]] = {}
     variables: Mapping[str, str] = {}
+    reads: tuple[str, ...] = ()
     kept: bool = False
     key: str = ""
     maker: str = ""

@@ -112,7 +112,7 @@ class SandboxChecks(Checks):
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched)
         read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         found = await asyncio.to_thread(hint_findings, read)
-        found += setup_findings(read, environment.setup)
+        found += setup_findings(read, environment)
         try:
             async with self._open(run_id, tree) as sandbox:
                 manifests = await list_manifests(sandbox, base, read)

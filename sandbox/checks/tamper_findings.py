@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from graph import Check, FolderCommand, Severity, ValidationFinding
+from graph import Check, Environment, Severity, ValidationFinding
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import compare_with_base
 from sandbox.checks.parse_diff import Diff
@@ -67,11 +67,11 @@ async def without_known_suppressions(
     )
 
 
-def setup_findings(change: Diff, setup: tuple[FolderCommand, ...]) -> tuple[ValidationFinding, ...]:
+def setup_findings(change: Diff, environment: Environment) -> tuple[ValidationFinding, ...]:
     """What of set-up the change has a say in: installed code can manipulate any runner."""
     paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
     text = "set-up reads this file: what it installed for the checks is the change's own"
-    read = read_by_setup(setup, paths)[:_MOST_NAMES]
+    read = read_by_setup(environment, paths)[:_MOST_NAMES]
     return tuple(_finding("set_up", text, path=path) for path in read)
 
 

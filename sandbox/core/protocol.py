@@ -150,6 +150,10 @@ class Sandboxes(Protocol):
         """The tree of that name: found as it was left, or made. Raises SandboxError."""
         ...
 
+    async def has_set_up(self, spec: TreeSpec) -> bool:
+        """Whether what makes the base's trees ready is kept from before. Raises SandboxError."""
+        ...
+
     async def discard(self, run_id: str, name: str) -> None:
         """End the tree's processes and remove it; nothing happens where there is none."""
         ...

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from graph import Environment, EnvironmentCommand, LeftOut
+from graph import ANY_FILE, Environment, EnvironmentCommand, LeftOut
 from sandbox.discovery.hints import find_hints, system_packages
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
@@ -45,6 +45,12 @@ class SetupPlan:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def all_reads(self) -> tuple[str, ...]:
+        """What other commands that install these projects read."""
+        return (ANY_FILE,) if any(each.step.builds for each in self.steps) else self.reads
 
     @property
     def environment(self) -> Environment:
@@ -75,13 +81,17 @@ class SetupPlan:
             if (each.folder, each.ecosystem) != (bad.folder, bad.ecosystem)
         ]
         left = LeftOut(what=bad.step.what, why=why)
-        return SetupPlan(tuple(kept), self.paths, self.variables, (*self.left_out, left))
+        return replace(self, steps=tuple(kept), left_out=(*self.left_out, left))
 
     def _environment(
         self, commands: tuple[EnvironmentCommand, ...], left_out: tuple[LeftOut, ...]
     ) -> Environment:
         return Environment(
-            commands=commands, left_out=left_out, paths=self.paths, variables=self.variables
+            commands=commands,
+            left_out=left_out,
+            paths=self.paths,
+            variables=self.variables,
+            reads=self.reads,
         )
 
 
@@ -90,6 +100,7 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
     steps: list[PlannedStep] = []
     paths: defaultdict[str, list[str]] = defaultdict(list)
     variables: dict[str, str] = {}
+    reads: dict[str, None] = {}
     for project in _worth_it(repository):
         for ecosystem in sorted(ECOSYSTEMS, key=_comes_late):
             plan = ecosystem.plan(project)
@@ -99,8 +110,10 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
             if plan.steps:
                 paths[project.folder] += plan.paths
                 variables |= dict(plan.variables)
+                reads |= dict.fromkeys(plan.reads)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
-    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, _not_to_be_had(repository))
+    left = _not_to_be_had(repository)
+    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, left, tuple(reads))
 
 
 def _not_to_be_had(repository: RepositoryFiles) -> tuple[LeftOut, ...]:

@@ -28,12 +28,13 @@ class InstallPlan:
     """The steps of a project, and what its commands then find.
 
     `paths` go before `PATH` for commands in the project's folder, `variables` to every command of
-    the repository.
+    the repository. `reads` are ends of paths that steps read beside manifests and lock files.
     """
 
     steps: tuple[InstallStep, ...] = ()
     paths: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 Plan = Callable[[Project], InstallPlan]

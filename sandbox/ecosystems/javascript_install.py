@@ -25,7 +25,14 @@ _VARIABLES: Final = (
     *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
 )
 _NODE_OF_PNPM: Final = {"11": 22}
-_SCRIPT: Final = re.compile(r'"(?:pre|post)?(?:prepare|install|prepublish)"\s*:')
+_SCRIPTS: Final = [
+    f"{when}{what}" for what in ("prepare", "install", "prepublish") for when in ("", "pre", "post")
+]
+_READS_NO_SOURCES: Final = re.compile(
+    r"(?:husky|is-ci|simple-git-hooks|lefthook|only-allow|patch-package|pinst|echo)\b[^|;&$`<>]*"
+    r"|exit 0|true|:"
+)
+"""Scripts that set hooks of git, or apply patches: those that installing reads."""
 _YARN_REGISTRY: Final = (
     'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 )
@@ -49,15 +56,27 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
 
 
 def _runs_scripts(project: Project) -> bool:
-    """Whether installing runs scripts of the repository's own packages: they may read any file."""
+    """Whether installing runs scripts of the repository's own packages that may read any file."""
     files = project.repository.files.items()
-    return any(path.endswith("package.json") and _SCRIPT.search(text) for path, text in files)
+    manifests = (_manifest(text) for path, text in files if path.endswith("package.json"))
+    scripts = (_text_in(each, "scripts", name) for each in manifests for name in _SCRIPTS)
+    parts = (part for script in scripts for part in re.split(r"&&|\|\||;", script))
+    return any(part.strip() and not _only_hooks(part) for part in parts)
+
+
+def _only_hooks(part: str) -> bool:
+    words = part.strip().removeprefix("npx ").removeprefix("node_modules/.bin/")
+    return _READS_NO_SOURCES.fullmatch(words) is not None
 
 
 def read_manifest(project: Project) -> Mapping[str, Any]:
     """The table of a package.json; empty where it is none."""
+    return _manifest(project.text("package.json"))
+
+
+def _manifest(text: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(project.text("package.json"))
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -300,7 +300,8 @@ PYTHON = Ecosystem(
     probe=_probe,
     plan=_plan,
     installs_only=_installs_only,
-    install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|[^/]*constraints[^/]*\.txt|pyproject\.toml"
+    install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|requirements/.*\.(?:txt|in)"
+    r"|[^/]*constraints[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
     sources=r"[^/]+\.pyi?",
     test_files=r"conftest\.py|test_[^/]*\.py|[^/]*_test\.py|tests?\.py",

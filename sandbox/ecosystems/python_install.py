@@ -16,6 +16,7 @@ from sandbox.ecosystems.python_needs import (
     table_in,
     texts,
 )
+from sandbox.ecosystems.python_reads import python_reads
 
 VENVS: Final = "/home/agent/venvs"
 _TOOL_PLUGINS: Final = {
@@ -34,6 +35,7 @@ _COMPILED: Final = re.compile(
     r"ext[-_]modules|Extension\(|cythonize|cffi_modules|rust_extensions|setuptools[-_]rust"
     r"|tool\.hatch\.build\S*\.hooks|cmdclass"
 )
+_IMPORTED: Final = re.compile(r"(?m)^\s*(?:from|import)\s+(\w+)")
 _COMPILERS: Final = ("maturin", "scikit_build_core.build", "mesonpy", "py_build_cmake.build")
 _SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"
 """Knows options in lists that uv does not."""
@@ -67,14 +69,18 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     steps += [_runner(venv, pip, name) for name in (*runners, *_plugins(project, runners))]
     if _compiles(project, pyproject):
         steps = [replace(step, builds=True) for step in steps]
-    return InstallPlan(tuple(steps), (f"{venv}/bin",))
+    return InstallPlan(tuple(steps), (f"{venv}/bin",), reads=tuple(python_reads(project)))
 
 
 def _compiles(project: Project, pyproject: Mapping[str, Any]) -> bool:
-    """Whether installing builds from sources, which a change may alter."""
-    backend = table_in(pyproject, "build-system").get("build-backend")
-    texts_of_builds = project.text("setup.py", "pyproject.toml")
-    return _COMPILED.search(texts_of_builds) is not None or str(backend) in _COMPILERS
+    """Whether installing builds from sources, or runs code of the repository beside manifests."""
+    build = table_in(pyproject, "build-system")
+    if str(build.get("build-backend")) in _COMPILERS or build.get("backend-path"):
+        return True
+    imported = _IMPORTED.findall(project.text("setup.py"))
+    if any(project.has(f"{name}/__init__.py", f"src/{name}/__init__.py") for name in imported):
+        return True
+    return _COMPILED.search(project.text("setup.py", "pyproject.toml")) is not None
 
 
 def _make_venv(venv: str, pyproject: Mapping[str, Any]) -> InstallStep:

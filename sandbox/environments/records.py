@@ -7,10 +7,11 @@ from pydantic import ValidationError
 
 from graph import EnvironmentRecord, EnvironmentRecords, record_file
 from graph.files import write_whole
+from sandbox.setup.cache_key import results_of
 
 
 class LocalEnvironmentRecords(EnvironmentRecords):
-    """One file each; forgetting also removes what set-up left, `KEY.tar` in `setups`."""
+    """One file each; forgetting also removes all that set-up left of the repository in `setups`."""
 
     def __init__(self, folder: Path, *, setups: Path) -> None:
         self._folder = folder
@@ -36,9 +37,8 @@ class LocalEnvironmentRecords(EnvironmentRecords):
         write_whole(self._file(record.repo), record.model_dump_json().encode())
 
     def _remove(self, repo: str) -> bool:
-        record = self._read(repo)
-        if record and record.environment.key:
-            (self._setups / f"{record.environment.key}.tar").unlink(missing_ok=True)
+        for made in self._setups.glob(f"{results_of(repo)}*.tar"):
+            made.unlink(missing_ok=True)
         try:
             self._file(repo).unlink()
         except FileNotFoundError:

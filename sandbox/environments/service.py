@@ -22,6 +22,7 @@ from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import config_of
 from sandbox.ecosystems.install_script import REPORT, parse_report
 from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 
 
 class SandboxEnvironments(Environments):
@@ -58,30 +59,41 @@ class SandboxEnvironments(Environments):
         try:
             sandbox = await self._sandboxes.open(run_id, tree)
             repository = await read_repository(sandbox, base)
+            files = await list_files(sandbox)
+            plan = await asyncio.to_thread(plan_setup, repository, base.version)
+            asked = Environment(
+                commands=await asyncio.to_thread(_asked, repository, setup), reads=plan.all_reads
+            )
+            asked_key = await environment_key(sandbox, files, asked)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
-        asked = await asyncio.to_thread(_asked, repository, setup)
-        if asked:
-            return await self._make(run_id, tree, Environment(commands=asked))
+        if asked.commands:
+            return await self._make(run_id, tree, asked.model_copy(update={"key": asked_key}))
         if not self._networked:
             return NO_ENVIRONMENT
-        plan = await asyncio.to_thread(plan_setup, repository, base.version)
-        return await self._try(run_id, tree, plan)
+        return await self._try(run_id, tree, plan, files)
 
-    async def _try(self, run_id: str, tree: TreeSpec, plan: SetupPlan) -> Environment:
+    async def _try(
+        self, run_id: str, tree: TreeSpec, plan: SetupPlan, files: BaseFiles
+    ) -> Environment:
         """What can be had of a plan that nobody asked for; the rest is left out, with its reason.
 
         What was made is kept, so that later trees do not wait for it again.
         """
         while plan.steps:
-            spec = replace(tree, environment=plan.environment, checkout=True)
+            known = {"key": await asyncio.to_thread(files.key, plan.environment)}
+            spec = replace(
+                tree, environment=plan.environment.model_copy(update=known), checkout=True
+            )
+            kept = await self._sandboxes.has_set_up(spec)
             try:
                 sandbox = await self._sandboxes.open(run_id, spec)
                 report = await sandbox.read(REPORT)
             except SetupFailed as error:
                 plan = plan.without(error.command, error.message)
             else:
-                return plan.ended(parse_report(report))
+                made = plan.ended(parse_report(report))
+                return made.model_copy(update={**known, "kept": kept})
             finally:
                 await self._sandboxes.discard(run_id, tree.name)
         return plan.environment
@@ -89,11 +101,12 @@ class SandboxEnvironments(Environments):
     async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
         """Run what was asked for. Raises SetupFailed."""
         spec = replace(tree, checkout=True, environment=environment)
+        kept = await self._sandboxes.has_set_up(spec)
         try:
             await self._sandboxes.open(run_id, spec)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
-        return environment
+        return environment.model_copy(update={"kept": kept})
 
 
 def _asked(repository: RepositoryFiles, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:

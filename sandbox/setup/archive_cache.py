@@ -20,7 +20,7 @@ async def keep(file: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
     """The file, made once: who asks meanwhile, in another process too, waits for the same one."""
     await asyncio.to_thread(file.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with locked(file.with_suffix(".lock")):
-        if await asyncio.to_thread(_is_fresh, file):
+        if await asyncio.to_thread(is_fresh, file):
             return file
         new = file.with_name(f".new-{secrets.token_hex(8)}")
         try:
@@ -63,7 +63,7 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _is_fresh(file: Path) -> bool:
+def is_fresh(file: Path) -> bool:
     """Whether it is there and not too old; it is then marked as used."""
     try:
         made = file.stat().st_mtime

@@ -1,31 +1,40 @@
 """The names of set-up results: of all that the set-up may have read."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
+from typing import Final
 
-from graph import Base, FolderCommand
+from graph import Base, Environment, repo_of
 from sandbox.egress.allowlist import SetupHost
 
-_FORM = 1
+_OF_REPOSITORY: Final = 16
 
 
 def setup_key(
     base: Base,
     change: str,
-    commands: Sequence[FolderCommand],
+    environment: Environment,
     *,
     toolchain: object,
     hosts: Iterable[SetupHost],
 ) -> str:
-    """`change` is its digest, empty for the untouched base."""
+    """Begins with what all results of the repository begin with.
+
+    `change` is its digest, empty for the untouched base. An environment whose key is not known
+    serves for the base's commit alone.
+    """
     read = [
-        _FORM,
         base.address,
-        base.sha,
+        environment.key or [base.sha, [command.shell for command in environment.setup]],
         change,
-        [command.shell for command in commands],
         toolchain,
-        [str(host) for host in hosts],
+        sorted(map(str, hosts)),
     ]
-    return sha256(json.dumps(read).encode()).hexdigest()
+    key = sha256(json.dumps(read).encode()).hexdigest()
+    return f"{results_of(repo_of(base))}{key[_OF_REPOSITORY:]}"
+
+
+def results_of(repo: str) -> str:
+    """What the names of all results of a repository begin with."""
+    return sha256(repo.encode()).hexdigest()[:_OF_REPOSITORY]

@@ -1,7 +1,8 @@
-"""Whether a change can alter what set-up makes: then its trees need a set-up of their own.
+"""What set-up reads, and whether a change can alter it: then its trees need one of their own.
 
-Installing what manifests and lock files name reads those alone. Any other command, such as a
-build, may read every file. Doubt asks for a set-up of its own: that costs time, never a wrong tree.
+Installing what manifests and lock files name reads those and the files that they name. Any other
+command, such as a build, may read every file. Doubt asks for a set-up anew: that costs time, never
+a wrong tree.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from graph import FolderCommand
+from graph import ANY_FILE, Environment, FolderCommand
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import Ecosystem, paths_like
 from sandbox.ecosystems.install_script import READS_MANIFESTS
@@ -23,18 +24,37 @@ _FILE: Final = re.compile(
 _SHELL: Final = frozenset("|;<>`$(){}*?!\n")
 
 
-def needs_own(commands: tuple[FolderCommand, ...], patch: bytes) -> bool:
+def needs_own(environment: Environment, patch: bytes) -> bool:
     """Whether this change may make a difference to what the commands make."""
-    if None in _installers(commands):
+    if reads_sources(environment):
         return True
-    named = _named(commands)
+    named = names_of(environment)
     return any(_touches(line.decode(errors="replace"), named) for line in _FILE.findall(patch))
 
 
-def read_by_setup(commands: tuple[FolderCommand, ...], paths: Iterable[str]) -> list[str]:
-    """Those of the paths that set-up reads: manifests, lock files, and files that it names."""
-    named = _named(commands)
-    return [path for path in paths if commands and _is_read(path, named)]
+def reads_sources(environment: Environment) -> bool:
+    """Whether one of the commands may read any file."""
+    return ANY_FILE in environment.reads or None in _installers(environment.setup)
+
+
+def names_of(environment: Environment) -> frozenset[str]:
+    """Ends of paths that the commands, or the manifests that they read, name."""
+    words = (word for each in environment.setup for word in re.split(r"[\s=\"']+", each.command))
+    named = {word.rpartition("/")[2] for word in words if re.search(r"\w\.\w", word)}
+    return frozenset((*named, *environment.reads))
+
+
+def is_read(path: str, named: frozenset[str]) -> bool:
+    """Whether set-up reads it: a manifest, a lock file, or one that is named."""
+    parts = path.split("/")
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    return _READ.fullmatch(path) is not None or any(map(named.__contains__, ends))
+
+
+def read_by_setup(environment: Environment, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that set-up reads: manifests, lock files, and files that they name."""
+    named = names_of(environment)
+    return [path for path in paths if environment.setup and is_read(path, named)]
 
 
 async def has_scripts(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> bool:
@@ -42,7 +62,9 @@ async def has_scripts(sandbox: Sandbox, commands: tuple[FolderCommand, ...]) -> 
     for ecosystem in {each.name: each for each in _installers(commands) if each}.values():
         if scripts := ecosystem.install_scripts:
             where = f"{shlex.quote(scripts.files)} {shlex.quote(f'*/{scripts.files}')}"
-            found = await sandbox.run(f"git grep -qE {shlex.quote(scripts.pattern)} -- {where}")
+            found = await sandbox.run(
+                f"git grep --cached -qE {shlex.quote(scripts.pattern)} -- {where}"
+            )
             if found.exit_code != 1:
                 return True
     return False
@@ -69,16 +91,6 @@ def _installer(part: str, before: list[str]) -> Ecosystem | None:
     return next((each for each in ECOSYSTEMS if plain and each.installs_only(part, before)), None)
 
 
-def _named(commands: tuple[FolderCommand, ...]) -> set[str]:
-    """Words that may name files, by their last part."""
-    words = (word for each in commands for word in re.split(r"[\s=\"']+", each.command))
-    return {word.rpartition("/")[2] for word in words if re.search(r"\w\.\w", word)}
-
-
-def _touches(line: str, named: set[str]) -> bool:
+def _touches(line: str, named: frozenset[str]) -> bool:
     """Whether a line of the patch's heads names what set-up reads; a quoted name may be any."""
-    return '"' in line or any(_is_read(part, named) for part in line.split())
-
-
-def _is_read(path: str, named: set[str]) -> bool:
-    return path.rpartition("/")[2] in named or _READ.fullmatch(path) is not None
+    return '"' in line or any(is_read(part, named) for part in line.split())

@@ -15,7 +15,7 @@ from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
 from sandbox.egress.suggest_hosts import resolve_hosts
-from sandbox.setup.archive_cache import keep, tidy
+from sandbox.setup.archive_cache import is_fresh, keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.run_commands import run_set_up
@@ -66,16 +66,21 @@ class NetworkedSetUp:
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
 
+    async def has(self, spec: TreeSpec) -> bool:
+        """Whether what the untouched base's set-up makes is kept already."""
+        file = await self._file(self._shared, replace(spec, change=None))
+        return await asyncio.to_thread(is_fresh, file)
+
     async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
         sandbox = await self._backend.open(tree)
         try:
             own = bool(patch) and (
-                needs_own(spec.setup, patch) or await has_scripts(sandbox, spec.setup)
+                needs_own(spec.environment, patch) or await has_scripts(sandbox, spec.setup)
             )
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
-            file = home / f"{await self._key(made_for)}.tar"
+            file = await self._file(home, made_for)
             kept = await keep(file, partial(self._make, tree, run, made_for, patch if own else b""))
             result = await sandbox.transfer(_UNPACK, source=kept)
         finally:
@@ -131,12 +136,13 @@ class NetworkedSetUp:
                 self._resolved = tuple(map(SetupHost.parse, names))
             return self._resolved
 
-    async def _key(self, spec: TreeSpec) -> str:
+    async def _file(self, home: Path, spec: TreeSpec) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
         toolchain: object = [self._backend.toolchain, names] if names else self._backend.toolchain
         hosts = await self._hosts()
-        return setup_key(spec.base, change, spec.setup, toolchain=toolchain, hosts=hosts)
+        key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
+        return home / f"{key}.tar"
 
 
 def _make_passable(folder: Path) -> None:

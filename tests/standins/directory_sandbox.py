@@ -116,6 +116,9 @@ class DirectorySandboxes(Sandboxes):
             assert result.exit_code == 0, result.text
         return sandbox
 
+    async def has_set_up(self, _spec: TreeSpec) -> bool:
+        return False
+
     async def discard(self, run_id: str, name: str) -> None:
         self.discarded.append(name)
         shutil.rmtree(RunFolder.of(self._runs, run_id).trees / name, ignore_errors=True)

@@ -25,6 +25,9 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError("nothing is opened")
 
+    async def has_set_up(self, spec: TreeSpec) -> bool:
+        raise AssertionError("nothing is kept")
+
     async def discard(self, run_id: str, name: str) -> None: ...
 
     async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None: ...

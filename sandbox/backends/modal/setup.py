@@ -35,9 +35,13 @@ class ModalSetUp:
         self._hosts = tuple(map(SetupHost.parse, backend.setup_hosts))
         self._metrics = metrics
 
+    async def has(self, spec: TreeSpec) -> bool:
+        """Whether what the untouched base's set-up makes is kept already."""
+        return await self._client.get_setup_image(self._key(spec, b"")) is not None
+
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
-        if patch and needs_own(spec.setup, patch):
+        if patch and needs_own(spec.environment, patch):
             return await self._get_or_make(run_id, run, spec, patch)
         shared = await self._get_or_make(run_id, run, spec, b"")
         if patch and shared.runs_scripts:
@@ -47,13 +51,7 @@ class ModalSetUp:
     async def _get_or_make(
         self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes
     ) -> SetupImage:
-        key = setup_key(
-            spec.base,
-            digest(patch) if patch else "",
-            spec.setup,
-            toolchain=[self._backend.toolchain],
-            hosts=self._hosts,
-        )
+        key = self._key(spec, patch)
         if kept := await self._client.get_setup_image(key):
             return kept
         name = f"setup-{secrets.token_hex(4)}"
@@ -69,6 +67,15 @@ class ModalSetUp:
             await asyncio.shield(container.end())
         await self._client.put_setup_image(kept)
         return kept
+
+    def _key(self, spec: TreeSpec, patch: bytes) -> str:
+        return setup_key(
+            spec.base,
+            digest(patch) if patch else "",
+            spec.environment,
+            toolchain=[self._backend.toolchain],
+            hosts=self._hosts,
+        )
 
     async def _run(
         self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes

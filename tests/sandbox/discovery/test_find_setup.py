@@ -141,8 +141,8 @@ def test_each_part_that_failed_is_left_out_with_its_reason() -> None:
 def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
     environment = plan_setup(listed({"pyproject.toml": PROJECT})).environment
     readme = b"diff --git a/README.md b/README.md\n--- a/README.md\n+++ b/README.md\n"
-    assert not needs_own(environment.setup, readme)
-    assert needs_own(environment.setup, readme.replace(b"README.md", b"pyproject.toml"))
+    assert not needs_own(environment, readme)
+    assert needs_own(environment, readme.replace(b"README.md", b"pyproject.toml"))
 
 
 def test_hostile_manifests_ask_for_nothing() -> None:
@@ -168,7 +168,7 @@ def test_what_is_built_from_sources_is_made_anew_for_any_change(files: dict[str,
     environment = plan_setup(listed(files)).environment
     source = b"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n"
     assert environment.setup
-    assert needs_own(environment.setup, source)
+    assert needs_own(environment, source)
 
 
 def test_packages_of_the_system_are_told_and_left_out() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.values import commands_of
+from graph.environment import environment_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import touches_base_tests
 from sandbox.checks.tamper_patterns import hints, is_test
@@ -286,10 +286,9 @@ def test_installing_reads_what_it_names_and_nothing_else(name: str) -> None:
     sample = SAMPLES[name]
     environment = plan_setup(listed(sample.files)).environment
     assert tuple(each.shell for each in environment.commands) == sample.setup
-    commands = environment.setup
-    assert not needs_own(commands, patch(sample.unread_by_setup) + patch(sample.test_file))
-    assert all(needs_own(commands, patch(path)) for path in sample.read_by_setup)
-    assert needs_own((*commands, *commands_of(["make"])), b"")
+    assert not needs_own(environment, patch(sample.unread_by_setup) + patch(sample.test_file))
+    assert all(needs_own(environment, patch(path)) for path in sample.read_by_setup)
+    assert needs_own(environment_of([*environment.setup, "make"]), b"")
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.values import commands_of
+from graph.environment import environment_of
 from sandbox.setup.invalidation import needs_own
 
 INSTALL = "python3 -m pip install -r requirements.txt"
@@ -35,8 +35,8 @@ CODE = patch("src/app.py", "tests/test_app.py", "README.md", "setup.md", "tests/
     ],
 )
 def test_installing_reads_manifests_alone(command: str) -> None:
-    assert needs_own(commands_of((command,)), CODE) == (">" in command)
-    assert needs_own(commands_of((INSTALL, command)), patch("package.json", "pyproject.toml"))
+    assert needs_own(environment_of((command,)), CODE) == (">" in command)
+    assert needs_own(environment_of((INSTALL, command)), patch("package.json", "pyproject.toml"))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_installing_reads_manifests_alone(command: str) -> None:
      "./setup.sh", "pip install 'tiny", "pip install -r requirements.txt | tee log"],
 )  # fmt: skip
 def test_any_other_command_may_read_every_file(command: str) -> None:
-    assert needs_own(commands_of((INSTALL, command)), CODE)
+    assert needs_own(environment_of((INSTALL, command)), CODE)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_any_other_command_may_read_every_file(command: str) -> None:
      '"requirements\\056txt"'],
 )  # fmt: skip
 def test_a_manifest_or_lock_file_that_is_touched_asks_for_its_own(path: str) -> None:
-    assert needs_own(commands_of((INSTALL,)), CODE + patch(path))
+    assert needs_own(environment_of((INSTALL,)), CODE + patch(path))
 
 
 def test_a_file_that_a_command_names_is_read_too() -> None:
-    assert needs_own(commands_of(("pip install -r deps.list",)), patch("deps.list"))
-    assert not needs_own(commands_of(("pip install -r deps.list",)), patch("other.list"))
+    assert needs_own(environment_of(("pip install -r deps.list",)), patch("deps.list"))
+    assert not needs_own(environment_of(("pip install -r deps.list",)), patch("other.list"))

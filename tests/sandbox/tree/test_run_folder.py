@@ -25,6 +25,9 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError(f"nobody opens {run_id} {spec.name} here")
 
+    async def has_set_up(self, spec: TreeSpec) -> bool:
+        raise AssertionError(f"nobody asks for {spec.name} here")
+
     async def discard(self, run_id: str, name: str) -> None:
         raise AssertionError(f"nobody discards {run_id} {name} here")
 

@@ -6,6 +6,7 @@ from graph.environment import Environment, LeftOut
 from graph.environment_record import EnvironmentRecord
 from graph.values import CommandReport, Validation
 from sandbox.environments.records import LocalEnvironmentRecords
+from sandbox.setup.cache_key import results_of
 from tests.standins.servers.http_service import client_of
 from tests.standins.services.in_memory_run_service import MemoryService
 
@@ -32,8 +33,9 @@ async def test_what_is_known_is_shown_and_forgotten_with_what_was_kept(tmp_path:
     records = records_in(tmp_path)
     await records.put(RECORD)
     (tmp_path / "setups").mkdir()
-    kept = tmp_path / "setups" / "k.tar"
+    kept, other = (tmp_path / "setups" / f"{results_of(repo)}k.tar" for repo in ("o/r", "o/other"))
     kept.touch()
+    other.touch()
     async with client_of(MemoryService(), environments=records, check_repo_url=str) as client:
         answer = await client.get("/environments/O/r")
         assert answer.status_code == 200
@@ -43,7 +45,7 @@ async def test_what_is_known_is_shown_and_forgotten_with_what_was_kept(tmp_path:
         assert shown["environment"]["leftOut"] == [{"what": "docs", "why": "no wheel"}]
         assert shown["baseline"]["commands"][0]["status"] == "failed"
         assert (await client.delete("/environments/o/r")).status_code == 204
-        assert not kept.exists()
+        assert (kept.exists(), other.exists()) == (False, True)
         for method in ("GET", "DELETE"):
             again = await client.request(method, "/environments/o/r")
             assert (again.status_code, again.json()["code"]) == (404, "environment_not_found")
