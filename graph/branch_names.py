@@ -1,8 +1,10 @@
 """Names of branches: those that a caller may give, and that of the branch a run publishes to."""
 
 import re
+import unicodedata
 
 _SLUG_LENGTH = 40
+_READ = 2_000
 _SHORT_ID = 8
 _MAX_BYTES = 200
 _REFUSED = re.compile(
@@ -21,13 +23,14 @@ def is_branch_name(name: str) -> bool:
     return 0 < size <= _MAX_BYTES and not _REFUSED.search(name)
 
 
-def branch_name(prompt: str, run_id: str) -> str:
-    """`agent/<slug>-<short id>`: the prompt's first words and the run id's last characters.
+def branch_name(title: str, run_id: str) -> str:
+    """`agent/<slug>-<short id>`: a title's first words and the run id's last characters.
 
-    What may be a key is left out of the words.
+    Letters lose their accents. What may be a key is left out of the words.
     """
     slug = ""
-    words = re.findall(r"[a-z0-9]+", prompt.lower())
+    plain = unicodedata.normalize("NFKD", title[:_READ]).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", plain.lower())
     for word in (word for word in words if not _KEY_LIKE.fullmatch(word)):
         longer = f"{slug}-{word}" if slug else word
         if len(longer) > _SLUG_LENGTH:

@@ -132,6 +132,16 @@ class Publication(Value):
 class Publisher(Protocol):
     """The only way out: the gate, the branch and the pull request."""
 
+    async def check_publishable(
+        self, run_id: str, base: Base, branch: str, emit: Emit
+    ) -> tuple[str, ...]:
+        """Try all that a publication will need, and change nothing; `branch` is one like the run's.
+
+        What a reader should know, a sentence each. Raises what would stop it: RepositoryError or
+        ForgeError.
+        """
+        ...
+
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
     ) -> GateReport:

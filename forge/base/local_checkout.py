@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ _TAGS: Final = (
     "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
 )
 DETACHED: Final = "HEAD"
+_MAX_QUOTED: Final = 500
+_IN_THE_WAY: Final = re.compile(r"'refs/heads/([^']{1,255})' exists; cannot create")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Checkout:
         """The commit that a branch names, empty where there is none."""
         found = await self._run(git, "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
         return found.stdout.decode().strip()
+
+    async def has_place(self, git: Git, branch: str) -> bool:
+        """Whether neither a branch of this name is there nor one below it."""
+        found = await self._run(git, "for-each-ref", "--count=1", f"refs/heads/{branch}")
+        return found.ok and not found.stdout
 
     async def version(self, git: Git, sha: str) -> str:
         """What a commit would be released as, by the tags before it; empty where none tells."""
@@ -131,6 +139,25 @@ class Checkout:
             user=self.owner,
         )
         return not result.ok or bool(result.stdout)
+
+    async def try_branch(self, git: Git, branch: str, sha: str) -> None:
+        """Raise PushRejected where no new branch of this name can be made; none is."""
+        result = await self._run(
+            git,
+            *("update-ref", "--no-deref", "--stdin"),
+            stdin=f"start\ncreate refs/heads/{branch} {sha}\nprepare\nabort\n".encode(),
+        )
+        if result.ok:
+            return
+        if found := _IN_THE_WAY.search(result.stderr):
+            raise PushRejected(
+                f"{self.folder} has a branch {found[1]}, which leaves no place for {branch}.",
+                f"Rename it with `git branch -m {found[1]} NEW-NAME`, then run again.",
+            )
+        raise PushRejected(
+            f"{self.folder} takes no new branch: {result.stderr.strip()[-_MAX_QUOTED:]}",
+            "Let this user write to the .git folder there, then run again.",
+        )
 
     async def add_branch(self, git: Git, branch: str, sha: str, before: str, pack: bytes) -> None:
         """Put the objects of `pack` there and let `branch` name `sha`; `before` as it must be now.

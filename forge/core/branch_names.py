@@ -25,3 +25,9 @@ def check_own_branch(name: str, base: str) -> None:
         raise PushRejected(
             f"{name[:_MAX_BYTES]!a} is not a branch of a run's own; nothing was pushed."
         )
+
+
+def parent_branches(name: str) -> tuple[str, ...]:
+    """The names above a branch, such as `agent` of `agent/change`: git keeps them as folders."""
+    parts = name.split("/")
+    return tuple("/".join(parts[:count]) for count in range(1, len(parts)))

@@ -1,10 +1,11 @@
 """What a forge is to all other folders. One of them, such as `forge.github`, implements it."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import SecretStr
 
+from forge.core.branch_rules import BranchRule
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import ForgeUnauthorized, PushRejected
 
@@ -34,6 +35,21 @@ class RepositoryFacts:
     archived: bool
     private: bool
     push: bool
+    """Whether the account has the right; of an App's account the forge may say no and let it."""
+    forkable: bool = True
+    pulls: Literal["all", "collaborators", "none"] = "all"
+    """Who may open pull requests."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose the token is. `author`: `Name <email>` that the forge links to it."""
+
+    author: str
+    user: bool = True
+    """A person's or a machine's own account, not that of an App."""
+    starts_automation: bool = True
+    """Whether what it pushes starts the repository's automation."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,8 @@ class Target:
     branch: str
     base_branch: str
     fork: bool = False
+    starts_automation: bool = True
+    """Whether what our account pushes starts anything."""
 
 
 class Forge(Protocol):
@@ -94,14 +112,22 @@ class Forge(Protocol):
         """`ok`, or the code of the error that a call meets. Changes nothing, waits for nothing."""
         ...
 
-    async def author(self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None) -> str:
-        """`Name <email>` that the forge links to the token's account; asked once."""
+    async def account(
+        self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+    ) -> Account:
+        """The token's account, asked once; of one that the forge does not tell, a name for show."""
         ...
 
     async def repository(
         self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
     ) -> RepositoryFacts:
         """The repository, under its present name. Raises RepositoryNotFound, ForgeError."""
+        ...
+
+    async def branch_rules(
+        self, full_name: str, branch: str, emit: Emit = unheard
+    ) -> tuple[BranchRule, ...]:
+        """Rules for a branch, there or not, that the account must keep and a push may break."""
         ...
 
     async def find_pull(

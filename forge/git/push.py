@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from forge.core.branch_names import parent_branches
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
 from forge.core.retry import TransientError, retry_transient
@@ -51,6 +52,36 @@ async def push(
     await retry_transient(attempt, what="git push", emit=emit, policy=forge.retry_policy)
 
 
+async def try_push(
+    git: Git, address: RepoAddress, sha: str, branch: str, *, git_dir: str, emit: Emit, forge: Forge
+) -> None:
+    """Sign in as for a push, and send nothing. Raises ForgeError, RepositoryError."""
+
+    async def attempt() -> None:
+        result = await git.transfer(
+            *("push", "--dry-run", *_PUSH[1:]),
+            *(address.clone_url, f"{sha}:refs/heads/{branch}"),
+            git_dir=git_dir,
+        )
+        if not result.ok and not _rejected_refs(result):
+            raise transfer_error(result, address.full_name)
+
+    await retry_transient(attempt, what="git push", emit=emit, policy=forge.retry_policy)
+
+
+async def branches_in_way(
+    git: Git, address: RepoAddress, branch: str, emit: Emit, retry_policy: RetryPolicy
+) -> tuple[str, ...]:
+    """Branches of the forge that leave no place for `branch`: of its name, above or below it."""
+    refs = [f"refs/heads/{name}" for name in (*parent_branches(branch), branch, f"{branch}/*")]
+
+    async def attempt() -> tuple[str, ...]:
+        rows = await _list_refs(git, address, *refs)
+        return tuple(sorted(name.removeprefix("refs/heads/") for name in rows))
+
+    return await retry_transient(attempt, what="git ls-remote", emit=emit, policy=retry_policy)
+
+
 async def branch_head(
     git: Git, address: RepoAddress, branch: str, emit: Emit, retry_policy: RetryPolicy
 ) -> str:
@@ -63,14 +94,21 @@ async def branch_head(
 
 
 async def _head(git: Git, address: RepoAddress, ref: str) -> str:
-    result = await git.transfer("ls-remote", "--", address.clone_url, ref)
+    return (await _list_refs(git, address, ref)).get(ref, "")
+
+
+async def _list_refs(git: Git, address: RepoAddress, *refs: str) -> dict[str, str]:
+    """Commits by the names of refs; git also lists refs whose names end so."""
+    result = await git.transfer("ls-remote", "--", address.clone_url, *refs)
     if not result.ok:
         raise transfer_error(result, address.full_name)
-    for row in result.stdout.decode("utf-8", "replace").splitlines():
-        sha, _, name = row.partition("\t")
-        if name == ref:
-            return sha
-    return ""
+    rows = (row.partition("\t") for row in result.stdout.decode("utf-8", "replace").splitlines())
+    wanted = tuple(ref.removesuffix("*") for ref in refs)
+    return {
+        name: sha
+        for sha, _, name in rows
+        if name in wanted or name.startswith(tuple(ref for ref in wanted if ref.endswith("/")))
+    }
 
 
 async def _is_there(git: Git, address: RepoAddress, ref: str, sha: str) -> bool:
@@ -85,13 +123,17 @@ def _push_error(
     result: GitResult, full_name: str, forge: Forge
 ) -> CodingAgentError | TransientError:
     """Porcelain lines that begin with `!` say that the forge took the push and refused the ref."""
-    rejected = [
-        row.partition("\t")[2]
-        for row in result.stdout.decode("utf-8", "replace").splitlines()
-        if row.startswith("!")
-    ]
+    rejected = _rejected_refs(result)
     if not rejected:
         return transfer_error(result, full_name)
     reason = rejected[0].partition("\t")[2] or rejected[0]
     said = "\n".join(_REMOTE.findall(result.stderr)).strip()
     return forge.explain_push_rejection(full_name, reason, said)
+
+
+def _rejected_refs(result: GitResult) -> list[str]:
+    return [
+        row.partition("\t")[2]
+        for row in result.stdout.decode("utf-8", "replace").splitlines()
+        if row.startswith("!")
+    ]

@@ -9,32 +9,45 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from forge.core.forge import ONCE, Forge, GitAccess, Pull, PullText, RepositoryFacts, Target
+from forge.core.branch_rules import BranchRule
+from forge.core.forge import (
+    ONCE,
+    Account,
+    Forge,
+    GitAccess,
+    Pull,
+    PullText,
+    RepositoryFacts,
+    Target,
+)
 from forge.core.repository_address import is_loopback
 from forge.core.retry import TransientError, Unprocessable, retry_transient
+from forge.github.account import UNKNOWN, read_bot, read_user
+from forge.github.answers import read_facts, read_pull
 from forge.github.api_address import web_address
 from forge.github.api_errors import ApiError
+from forge.github.branch_rules import read_branch_rules
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
 from forge.github.write_pacer import WritePacer
 from graph import Emit, RetryPolicy, SecretForms, unheard
 from graph.errors import (
     CodingAgentError,
+    ForgeForbidden,
     ForgeRejected,
     ForgeUnauthorized,
     ForgeUnavailable,
     PushRejected,
+    RepositoryNotFound,
 )
 
 if TYPE_CHECKING:
     import github as pygithub
-    from github.PullRequest import PullRequest
-    from github.Repository import Repository
 
 T = TypeVar("T")
 
@@ -79,7 +92,7 @@ class GitHub(Forge):
             seconds_between_writes = 0.0 if here else _SECONDS_BETWEEN_WRITES
         self._pacer = WritePacer(seconds_between_writes)
         self._idle: deque[pygithub.Github] = deque()
-        self._author = ""
+        self._account: Account | None = None
 
     async def open(self) -> None:
         self._idle.append(await asyncio.to_thread(self._make_client))
@@ -98,23 +111,48 @@ class GitHub(Forge):
         if self.access.token is None:
             return ForgeUnauthorized.code
         try:
-            await self._read("the account", _get_author, unheard, ONCE)
+            await self._read("the account", read_user, unheard, ONCE)
+        except ForgeForbidden as error:
+            bot = await self._read_bot()
+            return "ok" if bot != UNKNOWN else error.code
         except CodingAgentError as error:
             return error.code
         return "ok"
 
-    async def author(self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None) -> str:
-        if not self._author:
-            self._author = await self._read("the account", _get_author, emit, retry_policy)
-        return self._author
+    async def account(
+        self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+    ) -> Account:
+        if self._account is None:
+            try:
+                self._account = await self._read("the account", read_user, emit, retry_policy)
+            except (ForgeForbidden, RepositoryNotFound):
+                self._account = await self._read_bot()
+        return self._account
+
+    async def _read_bot(self) -> Account:
+        try:
+            return await self._read("the App's account", read_bot, unheard, ONCE)
+        except CodingAgentError:
+            return UNKNOWN
 
     async def repository(
         self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
     ) -> RepositoryFacts:
         def get(github: "pygithub.Github") -> RepositoryFacts:
-            return _read_facts(github.get_repo(full_name))
+            return read_facts(github.get_repo(full_name))
 
         return await self._read(full_name, get, emit, retry_policy)
+
+    async def branch_rules(
+        self, full_name: str, branch: str, emit: Emit = unheard
+    ) -> tuple[BranchRule, ...]:
+        async def get(path: str) -> Any:
+            def read(github: "pygithub.Github") -> Any:
+                return github.requester.requestJsonAndCheck("GET", path)[1]
+
+            return await self._read(f"the rules of {full_name}", read, emit)
+
+        return await read_branch_rules(get, full_name, branch)
 
     async def find_pull(
         self, full_name: str, base: str, head: str, emit: Emit = unheard
@@ -124,7 +162,7 @@ class GitHub(Forge):
         def find(github: "pygithub.Github") -> Pull | None:
             pulls = github.get_repo(full_name).get_pulls("open", base=base, head=label)
             same = (pull for pull in pulls if str(pull.head.label).lower() == label.lower())
-            return next((_read_pull(pull) for pull in same), None)
+            return next((read_pull(pull) for pull in same), None)
 
         return await self._read("the pull requests", find, emit)
 
@@ -135,7 +173,7 @@ class GitHub(Forge):
             made = github.get_repo(full_name).create_pull(
                 base, head, title=text.title, body=text.body, draft=draft
             )
-            return _read_pull(made)
+            return read_pull(made)
 
         return await self._write("a pull request", create)
 
@@ -143,7 +181,7 @@ class GitHub(Forge):
         def edit(github: "pygithub.Github") -> Pull:
             pull = github.get_repo(full_name).get_pull(number)
             pull.edit(title=text.title, body=text.body)
-            return _read_pull(pull)
+            return read_pull(pull)
 
         return await self._write("the pull request", edit)
 
@@ -279,24 +317,3 @@ def _map_misfit(what: str, error: Exception) -> ForgeRejected:
         f"The call for {what} does not fit GitHub's API ({type(error).__name__}).",
         "Check GITHUB_API_URL and GITHUB_TOKEN.",
     )
-
-
-def _get_author(github: "pygithub.Github") -> str:
-    user = github.get_user()
-    return f"{user.login} <{user.id}+{user.login}@users.noreply.github.com>"
-
-
-def _read_facts(repository: "Repository") -> RepositoryFacts:
-    facts = repository.raw_data
-    return RepositoryFacts(
-        number=int(facts["id"]),
-        full_name=str(facts["full_name"]),
-        default_branch=str(facts["default_branch"]),
-        archived=bool(facts["archived"]),
-        private=bool(facts["private"]),
-        push=bool(facts.get("permissions", {}).get("push")),
-    )
-
-
-def _read_pull(pull: "PullRequest") -> Pull:
-    return Pull(number=int(pull.number), url=str(pull.html_url), draft=bool(pull.draft))

@@ -43,6 +43,10 @@ _SYSTEMS: Final = {
     ".pre-commit-config.yaml": "pre-commit.ci",
 }
 _NONE: Final = "No automation of the repository that can be seen from here runs for it."
+_NOT_STARTED: Final = (
+    "No workflow of the forge itself: it starts none for what this kind of account pushes, or only"
+    " once somebody approves it."
+)
 
 
 async def read_automation(
@@ -55,11 +59,14 @@ async def read_automation(
     roots, listed = await asyncio.gather(
         _list(git, run, "--name-only", tree), _list(git, run, "-l", tree, forge.workflows)
     )
+    others = _other_systems([shown_path(root) for root in roots])
+    if not target.starts_automation:
+        return [_NOT_STARTED, *others]
     workflows = [entry for entry in map(_workflow, listed) if entry]
     notes = await asyncio.to_thread(_workflow_notes, forge, run, workflows[:_MAX_WORKFLOWS], target)
     if len(workflows) > _MAX_WORKFLOWS:
         notes.append(f"{len(workflows) - _MAX_WORKFLOWS} more workflows were not looked at.")
-    return [*notes, *_other_systems([shown_path(root) for root in roots])] or [_NONE]
+    return [*notes, *others] or [_NONE]
 
 
 async def _list(git: Git, run: RunFolder, *arguments: str) -> list[bytes]:

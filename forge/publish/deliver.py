@@ -4,14 +4,16 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from forge.core.forge import Forge, Pull, PullText
+from forge.core.forge import ONCE, Forge, Pull, PullText
 from forge.core.repository_address import RepoAddress, parse
 from forge.git.environment import run_objects
-from forge.git.push import branch_head, push
+from forge.git.push import branch_head, branches_in_way, push
 from forge.publish.fork import begin_branch, find_or_create_fork
+from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests
 from forge.publish.steps import PublishSteps
 from graph import Emit, PullRequest
+from graph.errors import ForgeError, RepositoryError
 
 _REJECTED: Final = "{} did not take the {} that were asked for."
 
@@ -54,6 +56,23 @@ class Delivery:
                 await self.steps.keep(fork=fork)
         web, name = self.forge.access.web, self.steps.record.fork or full_name
         return parse(f"{web}/{name}", web, allow_local=False)
+
+    async def settle_branch(self, target: RepoAddress) -> None:
+        """Settle the branch's name, by what is there already; a new fork may not show yet."""
+        steps, full_name = self.steps, target.full_name
+        policy = ONCE if steps.record.fork else self.forge.retry_policy
+
+        async def is_free(name: str) -> bool:
+            try:
+                taken = await branches_in_way(steps.git, target, name, self.emit, policy)
+            except (RepositoryError, ForgeError):
+                if not steps.record.fork:
+                    raise
+                return True
+            check_parents(full_name, name, taken)
+            return not taken
+
+        await steps.settle_branch(is_free)
 
     async def _push(self, target: RepoAddress, message: str, author: str) -> None:
         steps, branch = self.steps, self.steps.publication.branch

@@ -24,6 +24,8 @@ class PublicationRecord(Value):
     first_commit: str = Field("", validation_alias=AliasChoices("first_commit", "opened_with"))
     """The commit that a checkout's branch was made with."""
     fork: str = ""
+    branch: str = ""
+    """The branch's name, settled before the first push; empty in records of before."""
     rejected_extras: tuple[str, ...] = Field(
         (), validation_alias=AliasChoices("rejected_extras", "left_out")
     )

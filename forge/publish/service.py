@@ -20,6 +20,7 @@ from forge.git.environment import run_objects
 from forge.publish import record as publication_record
 from forge.publish.automation import read_automation
 from forge.publish.deliver import Delivery
+from forge.publish.preflight import Preflight
 from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import PublishSteps
@@ -42,7 +43,7 @@ from graph.errors import CodingAgentError, PushRejected
 from graph.files import load_change, write_whole
 
 _RUN_ID: Final = "\0run\0"
-_NOBODY: Final = "coding-agent <coding-agent@localhost>"
+_NOBODY: Final = "coding-agent <coding-agent@invalid>"
 _RAW: Final = ("--raw", "-z", "--no-abbrev", "--no-renames")
 
 
@@ -73,6 +74,16 @@ class ForgePublisher(Publisher):
         self._kept = kept
         self._git = Git(forge.access, hide=(str(runs),))
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
+
+    async def check_publishable(
+        self, run_id: str, base: Base, branch: str, emit: Emit
+    ) -> tuple[str, ...]:
+        if base.local:
+            checkout = await Checkout.find(self._git, Path(base.address))
+            await checkout.try_branch(self._git, branch, base.sha)
+            return ()
+        preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
+        return await preflight.check(RunFolder.of(self._runs, run_id), base, branch)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
@@ -112,10 +123,18 @@ class ForgePublisher(Publisher):
         publication = with_base_moved_note(publication, movement)
         steps = PublishSteps(self._git, run, publication, record)
         template = await read_template(self._git, run.git_of(base), base.tree, forge.templates)
-        author = self._author or await forge.author(emit)
+        account = await forge.account(emit)
+        author = self._author or account.author
         delivery = Delivery(steps, forge, self._forks, emit)
         address = await delivery.choose_target()
-        target = Target(publication.branch, base.branch, fork=bool(steps.record.fork))
+        await delivery.settle_branch(address)
+        publication = steps.publication
+        target = Target(
+            publication.branch,
+            base.branch,
+            fork=bool(steps.record.fork),
+            starts_automation=account.starts_automation,
+        )
         starts = await read_automation(forge, self._git, run, publication.change.tree, target)
         text, message = await self._texts(publication, template, starts)
         pull_request = await delivery.deliver(address, text, message, author)
@@ -124,10 +143,11 @@ class ForgePublisher(Publisher):
 
     async def _into_checkout(self, steps: PublishSteps) -> PullRequest:
         """A branch in the checkout, and the change as a patch file in the run's folder."""
-        run, publication = steps.run, steps.publication
-        base, branch = publication.base, publication.branch
-        _, message = await self._texts(publication)
+        run, base = steps.run, steps.publication.base
         checkout = await Checkout.find(self._git, Path(base.address))
+        await steps.settle_branch(lambda name: checkout.has_place(self._git, name))
+        publication, branch = steps.publication, steps.publication.branch
+        _, message = await self._texts(publication)
         if steps.needs_branch_head:
             await steps.note_branch_head(await checkout.branch_commit(self._git, branch))
         await steps.make_commit(message, await self._local_author(checkout))
@@ -183,7 +203,7 @@ class ForgePublisher(Publisher):
             return self._author
         if self._forge.access.token:
             with contextlib.suppress(CodingAgentError):
-                return await self._forge.author(retry_policy=ONCE)
+                return (await self._forge.account(retry_policy=ONCE)).author
         return await checkout.identity(self._git) or _NOBODY
 
     def _refuse_token(self, *texts: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,9 @@ from forge.git.environment import run_objects
 from forge.publish import record as publication_record
 from forge.publish.record import PublicationRecord
 from graph import Publication, RunFolder
+from graph.errors import PushRejected
 
+_MOST_NAMES: Final = 5
 _AUTHOR: Final = re.compile(r"([^<>\x00-\x1f]*[^<>\x00-\x20]) <([^<>\x00-\x20]+)>")
 
 
@@ -32,6 +35,15 @@ class PublishSteps:
         """Change fields of the record."""
         self.record = self.record.model_copy(update=changes)
         await asyncio.to_thread(publication_record.save, self.run, self.record)
+
+    async def settle_branch(self, is_free: Callable[[str], Awaitable[bool]]) -> None:
+        """Give the branch a name that nothing else has, before anything is there by it."""
+        asked, name = self.publication.branch, self.record.branch
+        if not name:
+            names = [asked, *(f"{asked}-{number}" for number in range(2, _MOST_NAMES + 1))]
+            name = asked if self.record.commit else await _first_free(names, is_free)
+            await self.keep(branch=name)
+        self.publication = self.publication.model_copy(update={"branch": name})
 
     async def note_branch_head(self, head: str) -> None:
         """Go on from where the branch is: is the newest commit there?"""
@@ -65,10 +77,20 @@ class PublishSteps:
         return (pushed,) if known.ok else (pushed, base.sha)
 
 
+async def _first_free(names: list[str], is_free: Callable[[str], Awaitable[bool]]) -> str:
+    for name in names:
+        if await is_free(name):
+            return name
+    raise PushRejected(
+        f"Other branches have the names {names[0]} to {names[-1]}; they stay as they are.",
+        "Delete those that nobody needs, then resume the run.",
+    )
+
+
 def identity(author: str) -> dict[str, str]:
     """`Name <email>` as git takes it, for author and committer."""
     found = _AUTHOR.fullmatch(author)
-    name, email = found.groups() if found else ("coding-agent", "coding-agent@localhost")
+    name, email = found.groups() if found else ("coding-agent", "coding-agent@invalid")
     return {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")

@@ -5,7 +5,8 @@ from typing import Final
 
 from langgraph.config import get_stream_writer
 
-from graph.events import Emit, Event, unheard
+from graph.events import Emit, Event, GateFinished, PrCreated, PrUpdated, unheard
+from graph.values import GateReport, PullRequest
 
 HEARD: Final[ContextVar[Emit]] = ContextVar("coding_agent_heard", default=unheard)
 """Set around the call of a node by who keeps its events."""
@@ -20,3 +21,13 @@ def emit_of_node() -> Emit:
         hear(event)
 
     return emit
+
+
+def tell_gate(gate: GateReport, emit: Emit, key: str) -> None:
+    emit(GateFinished(passed=gate.passed, findings=gate.findings).keyed(key))
+
+
+def tell_pull_request(made: PullRequest, emit: Emit, key: str) -> None:
+    kind = PrCreated if made.created else PrUpdated
+    told = kind(url=made.url, number=made.number, branch=made.branch, draft=made.draft)
+    emit(told.keyed(key))

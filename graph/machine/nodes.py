@@ -8,39 +8,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.config import get_config
-from langgraph.types import interrupt
-from pydantic import ValidationError
 
 from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
-from graph.errors.validation_faults import describe_faults
 from graph.events import (
     ChangeUpdated,
     Emit,
-    GateFinished,
     PlanReady,
-    PrCreated,
     ProofFinished,
-    PrUpdated,
     ReviewFinished,
     ValidationFinished,
 )
 from graph.machine import edges, publishing, role_tasks
-from graph.machine.node_events import emit_of_node
+from graph.machine.ask_approval import ask_approval
+from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.run_request import request_of
 from graph.services import Services
 from graph.spending import Spend
 from graph.state import Limits, RunState
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import (
-    Approval,
     Base,
     Change,
     ChangeOnNewBase,
     GateFinding,
     GateReport,
     Outcome,
-    PullRequest,
     RoleName,
     Stopped,
 )
@@ -87,7 +80,7 @@ class Nodes:
             **_FRESH,
             "run_id": run_id,
             "limits": limits,
-            "branch": branch_name(prompt, run_id),
+            "branch": "",
             "deadline": deadline,
         }
         try:
@@ -96,7 +89,7 @@ class Nodes:
                 base = await self.services.repositories.prepare(
                     run_id, request["repo_url"], request.get("base_branch"), emit_of_node()
                 )
-                begun |= await self._on_base(state, run_id, base)
+                begun |= await self._on_publishable_base(state, run_id, base)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -124,12 +117,7 @@ class Nodes:
     async def approve(self, state: RunState) -> Update:
         """Wait for the caller's answer, until it is one; the clock stands while it waits."""
         plan = state["plan"]
-        question: dict[str, Any] = {
-            "planId": state["plan_id"],
-            "plan": plan.model_dump(mode="json", by_alias=True) if plan else None,
-            "expects": Approval.EXPECTED,
-        }
-        approval = _answer_to(question)
+        approval = ask_approval(state["plan_id"], plan)
         waited = max(0.0, time.time() - state["planned_at"])
         update: Update = {"approval": approval, "deadline": state["deadline"] + waited}
         if approval.decision == "reject":
@@ -204,7 +192,7 @@ class Nodes:
             return verdict | _blocked(gate, emit, f"gate:{change.ref.step}")
         refused_before = (before := state.get("gate")) is not None and not before.passed
         if not refused_before:
-            _tell_gate(gate, emit, f"gate:{change.ref.step}")
+            tell_gate(gate, emit, f"gate:{change.ref.step}")
         outcome = edges.verdict(state)
         publication = publishing.publication_of(
             state, gate, outcome, role_tasks.deadline_of(state), follows=state is newest
@@ -217,11 +205,11 @@ class Nodes:
         if isinstance(published, ChangeOnNewBase):
             return await self._go_on_new_base(state, published)
         if refused_before:
-            _tell_gate(gate, emit, f"push:{change.ref.step}:passed")
-        _tell_pull_request(published, emit, f"publish:{change.ref.step}")
+            tell_gate(gate, emit, f"push:{change.ref.step}:passed")
+        tell_pull_request(published, emit, f"publish:{change.ref.step}")
         outcome = edges.published(outcome, published)
         update: Update = {"gate": gate, "pull_request": published, "outcome": outcome}
-        return verdict | update
+        return verdict | update | {"branch": published.branch}
 
     async def _go_on_new_base(self, state: RunState, rebased: ChangeOnNewBase) -> Update:
         """Go on with the change on the newer base; what that asks for is found anew."""
@@ -235,6 +223,21 @@ class Nodes:
         emit_of_node()(event.keyed(f"change:{change.ref.step}"))
         found = await self._on_base(state, state["run_id"], rebased.base)
         return publishing.state_on_new_base(state, change) | found
+
+    async def _on_publishable_base(self, state: RunState, run_id: str, base: Base) -> Update:
+        """The base, once nothing is known that would keep a change of it from being published."""
+        branch = branch_name(state.get("title") or "", run_id)
+        checking = asyncio.ensure_future(
+            self.services.publisher.check_publishable(run_id, base, branch, emit_of_node())
+        )
+        try:
+            found = await self._on_base(state, run_id, base)
+            notes = await checking
+        finally:
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
+        base = found["base"]
+        return found | {"base": base.model_copy(update={"notes": (*base.notes, *notes)})}
 
     async def _on_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, and what it asks for of checks and set-up."""
@@ -292,7 +295,13 @@ class Nodes:
         before = state.get("change")
         named = role_tasks.named_change(change, before, result)
         judged = state.get("validation") if before and before.tree == change.tree else None
-        return update | {"change": named, "validation": judged, "review": None}
+        branch = publishing.branch_of(state, named)
+        return update | {
+            "change": named,
+            "branch": branch,
+            "validation": judged,
+            "review": None,
+        }
 
 
 def _run_id() -> str:
@@ -307,35 +316,14 @@ def _run_id() -> str:
     return run_id
 
 
-def _answer_to(question: dict[str, Any]) -> Approval:
-    """The answer that resumes the graph; one that is none is told, and the question stays."""
-    while True:
-        try:
-            answer: Approval = interrupt(question, response_schema=Approval)
-        except ValidationError as error:
-            question["error"] = f"{describe_faults(error)[0]}."
-        else:
-            return answer
-
-
 def _with(state: RunState, update: Update) -> RunState:
     return {**state, **update}  # type: ignore[typeddict-item]
 
 
 def _blocked(gate: GateReport, emit: Emit, key: str) -> Update:
     """The end of a run whose change may not leave: by our own gate, or by the forge's rules."""
-    _tell_gate(gate, emit, key)
+    tell_gate(gate, emit, key)
     return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
-
-
-def _tell_gate(gate: GateReport, emit: Emit, key: str) -> None:
-    emit(GateFinished(passed=gate.passed, findings=gate.findings).keyed(key))
-
-
-def _tell_pull_request(made: PullRequest, emit: Emit, key: str) -> None:
-    kind = PrCreated if made.created else PrUpdated
-    told = kind(url=made.url, number=made.number, branch=made.branch, draft=made.draft)
-    emit(told.keyed(key))
 
 
 def _change(state: RunState) -> Change:

@@ -3,6 +3,7 @@
 import time
 from typing import Any, Final
 
+from graph.branch_names import branch_name
 from graph.machine import edges
 from graph.services import Publication
 from graph.state import RunState
@@ -38,6 +39,15 @@ def verdict_fields(state: RunState) -> dict[str, Any]:
     return {name: state.get(name) for name in _VERDICT_FIELDS} | {"settled": None}
 
 
+def branch_of(state: RunState, change: Change) -> str:
+    """The branch of the run: named after its first change, and the same from then on."""
+    if branch := state.get("branch"):
+        return branch
+    plan = state.get("plan")
+    titles = (state.get("title"), change.title, plan.summary if plan else "")
+    return branch_name(next(filter(None, titles), ""), state["run_id"])
+
+
 def publication_of(
     state: RunState, gate: GateReport, outcome: Outcome, deadline: float, *, follows: bool
 ) -> Publication:
@@ -46,7 +56,7 @@ def publication_of(
     assert change
     return Publication(
         run_id=state["run_id"],
-        branch=state["branch"],
+        branch=branch_of(state, change),
         base=state["base"],
         change=change,
         plan=state.get("plan"),

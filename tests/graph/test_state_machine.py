@@ -50,7 +50,7 @@ async def test_success_at_first_try() -> None:
     publication = script.published[0]
     assert not publication.draft
     assert publication.remaining == ()
-    assert publication.branch == "agent/say-hello-twice-00000001"
+    assert publication.branch == "agent/coder-title-00000001"
     assert script.closed == [("run-00000001", False)]
 
 
@@ -424,4 +424,4 @@ async def test_new_input_on_a_finished_thread_starts_afresh() -> None:
     state = await driven.run({**REQUEST, "prompt": "Another"})
     assert state["rounds"] == 0
     assert state["outcome"].status == "succeeded"
-    assert state["branch"].startswith("agent/another-")
+    assert state["branch"] == "agent/coder-title-00000001"

@@ -147,9 +147,35 @@ async def test_a_branch_that_is_checked_out_stays(side: TrustedSide, checkout: P
 async def test_a_branch_of_that_name_stays(side: TrustedSide, checkout: Path) -> None:
     git(checkout, "update-ref", f"refs/heads/{BRANCH}", "HEAD")
     base = await side.prepare(str(checkout))
-    with pytest.raises(PushRejected, match="another branch"):
-        await publish(side, base, await side.change(base, write_file))
+    done = await publish(side, base, await side.change(base, write_file))
+    assert done.branch == f"{BRANCH}-2"
     assert git(checkout, "rev-parse", BRANCH) == git(checkout, "rev-parse", "HEAD")
+    assert git(checkout, "show", f"{BRANCH}-2:new.txt") == b"new\n"
+
+
+async def test_a_branch_in_the_way_is_told_before_the_work(
+    side: TrustedSide, checkout: Path, tmp_path: Path
+) -> None:
+    before = snapshot(checkout)
+    base = await side.prepare(str(checkout))
+    assert await side.publisher.check_publishable("r1", base, BRANCH, side.events.append) == ()
+    assert snapshot(checkout) == before
+    assert not (tmp_path / "fired").exists()
+    git(checkout, "update-ref", "refs/heads/agent", "HEAD")
+    with pytest.raises(PushRejected, match="has a branch agent, which leaves") as failed:
+        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
+    assert "git branch -m agent" in failed.value.hint
+
+
+async def test_a_checkout_that_cannot_be_written_is_told_before_the_work(
+    side: TrustedSide, checkout: Path
+) -> None:
+    base = await side.prepare(str(checkout))
+    shutil.rmtree(checkout / ".git" / "refs" / "heads")
+    (checkout / ".git" / "refs" / "heads").write_text("")
+    with pytest.raises(PushRejected, match="takes no new branch") as failed:
+        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
+    assert "write to the .git folder" in failed.value.hint
 
 
 async def test_a_clean_checkout_has_no_note(side: TrustedSide, tmp_path: Path) -> None:
@@ -261,7 +287,7 @@ async def test_without_any_author_it_is_nobodys(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     said = await author_of(side, checkout, local_publisher(side))
-    assert "coding-agent <coding-agent@localhost>" in said
+    assert "coding-agent <coding-agent@invalid>" in said
 
 
 async def test_the_users_own_config_names_the_author(

@@ -1,9 +1,12 @@
 """The pull request says what the repository's automation does with it, before anyone reads it."""
 
+import json
+
 import pytest
 
 from forge.publish.service import ForgePublisher
 from tests.forge.gate.test_judge import write
+from tests.standins.github import Fault
 from tests.support.trusted_side import (
     TrustedSide,
     git,
@@ -80,3 +83,13 @@ async def test_what_a_workflow_is_called_has_no_effect(side: TrustedSide, name: 
 async def test_nothing_to_run_is_said(side: TrustedSide) -> None:
     (row,) = await told(side, {})
     assert row.startswith("- No automation")
+
+
+async def test_an_account_that_starts_nothing_is_told(side: TrustedSide) -> None:
+    side.forge.fail("GET", "/user", Fault(403, "Resource not accessible by integration"))
+    viewer = {"data": {"viewer": {"login": "github-actions[bot]", "databaseId": 41898282}}}
+    side.forge.fail("POST", "/api/graphql", Fault(200, body=json.dumps(viewer).encode()))
+    files = {".github/workflows/deploy.yml": DEPLOY, "Jenkinsfile": "pipeline {}\n"}
+    rows = await told(side, files)
+    assert ["starts none" in row for row in rows] == [True, False]
+    assert "Jenkins may run" in rows[1]

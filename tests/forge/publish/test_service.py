@@ -97,7 +97,6 @@ async def test_a_set_author_is_the_author(side: TrustedSide) -> None:
     await publisher.publish(side.publication(base, change), side.events.append)
     said = git(side.hosted.git_dir, "log", "-1", "--format=%an <%ae>", BRANCH)
     assert said == b"Our Bot <bot@example.org>\n"
-    assert side.forge.calls("GET", "/user") == 0
 
 
 async def test_the_commit_says_what_and_whose(side: TrustedSide) -> None:
@@ -307,8 +306,28 @@ async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> N
     tree = head(side, "main^{tree}")
     other = git(side.hosted.git_dir, "commit-tree", tree, "-p", "main", "-m", "theirs")
     git(side.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}", other.decode().strip())
+    done = await publish(side, base, change)
+    assert done.branch == f"{BRANCH}-2"
+    assert only_pull(side).head == f"{BRANCH}-2"
+    assert head(side) == other.decode().strip()
+    assert await publish(side, base, change) == done
+
+
+async def test_no_name_of_a_branch_is_taken_that_others_lie_below(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    git(side.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}/theirs", base.sha)
+    assert (await publish(side, base, change)).branch == f"{BRANCH}-2"
+
+
+async def test_commits_that_come_on_the_branch_meanwhile_stay(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change)
+    tree = head(side, "main^{tree}")
+    other = git(side.hosted.git_dir, "commit-tree", tree, "-p", BRANCH, "-m", "theirs")
+    git(side.hosted.git_dir, "update-ref", f"refs/heads/{BRANCH}", other.decode().strip())
+    _, second = await a_change(side, step=3)
     with pytest.raises(PushRejected) as raised:
-        await publish(side, base, change)
+        await publish(side, base, second)
     assert "never overwritten" in raised.value.hint
     assert head(side) == other.decode().strip()
 

@@ -46,6 +46,7 @@ class ForgeApi:
             Route(repo, self._on(self._repository)),
             Route(f"{repo}/branches/{{branch:path}}", self._on(self._branch)),
             Route(f"{repo}/git/ref/heads/{{branch:path}}", self._on(self._ref)),
+            Route(f"{repo}/rules/branches/{{branch:path}}", self._on(self._rules)),
             Route(f"{repo}/git/refs", self._on(self._create_ref), methods=["POST"]),
             Route(f"{repo}/forks", self._on(self._fork, readers=True), methods=["POST"]),
             Route(f"{repo}/pulls", self._on(self._list_pulls), methods=["GET"]),
@@ -105,6 +106,9 @@ class ForgeApi:
         if sha is None:
             return problem(404, "Branch not found")
         return JSONResponse({"name": name, "commit": {"sha": sha}, "protected": False})
+
+    async def _rules(self, _: Request, __: HostedRepository) -> Response:
+        return JSONResponse([])
 
     async def _ref(self, request: Request, repository: HostedRepository) -> Response:
         name = request.path_params["branch"]

@@ -98,6 +98,11 @@ class _PacedPublisher:
     pace: Pace
     inner: Publisher
 
+    async def check_publishable(
+        self, run_id: str, base: Base, branch: str, emit: Emit
+    ) -> tuple[str, ...]:
+        return await self.inner.check_publishable(run_id, base, branch, emit)
+
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
     ) -> GateReport:

@@ -74,6 +74,8 @@ class Script:
     prepare_s: float = 0
     prepare_error: Exception | None = None
     publish_error: Exception | None = None
+    unpublishable: Exception | None = None
+    publish_notes: tuple[str, ...] = ()
     same_tree: bool = False
     """Whether every change comes to the same tree."""
     conflicts: tuple[str, ...] = ()
@@ -259,6 +261,13 @@ class _Checks:
 @dataclass
 class _Publisher:
     script: Script
+
+    async def check_publishable(
+        self, run_id: str, base: Base, branch: str, emit: Emit
+    ) -> tuple[str, ...]:
+        if self.script.unpublishable:
+            raise self.script.unpublishable
+        return self.script.publish_notes
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]

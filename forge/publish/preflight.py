@@ -1,0 +1,161 @@
+"""What would make a publication impossible, tried before anything is paid for."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from forge.core.branch_names import parent_branches
+from forge.core.branch_rules import BranchRule, RuleKind
+from forge.core.forge import Account, Forge, RepositoryFacts
+from forge.core.repository_address import parse
+from forge.git.command import Git
+from forge.git.push import branches_in_way, try_push
+from forge.publish.name_patterns import matches
+from graph import Base, Emit, RunFolder
+from graph.errors import ForgeForbidden, PushRejected
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_AGAIN: Final = "then run again"
+_NO_AUTOMATION: Final = (
+    "GitHub starts no workflow for what the token of Actions pushes, or only once somebody approves"
+    " it. Set GITHUB_TOKEN to a token of an account or of an App."
+)
+_UNSIGNED: Final = (
+    "The rules of {} ask for signed commits and the run's are not signed: squash them when merging."
+)
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The way of one run's change to the forge; `author` is that of the settings."""
+
+    git: Git
+    forge: Forge
+    author: str | None
+    forks: bool
+    emit: Emit
+
+    async def check(self, run: RunFolder, base: Base, branch: str) -> tuple[str, ...]:
+        """What a reader should know, a sentence each. Raises PushRejected, ForgeError."""
+        facts, account = await _both(
+            self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
+        )
+        fork = self.forks and not facts.push and not facts.private
+        _check_rights(facts, account, fork=fork, forks=self.forks)
+        if not fork:
+            await self._check_push(run, base, branch, account)
+        notes = [] if account.starts_automation else [_NO_AUTOMATION]
+        rules = await self.forge.branch_rules(base.full_name, base.branch, self.emit)
+        if any(rule.kind == "signatures" for rule in rules):
+            notes.append(_UNSIGNED.format(base.branch))
+        return tuple(notes)
+
+    async def _check_push(self, run: RunFolder, base: Base, branch: str, account: Account) -> None:
+        address = parse(base.address, self.forge.access.web, allow_local=False)
+        policy = self.forge.retry_policy
+        git_dir = str(run.git_of(base))
+        _, (taken, rules) = await _both(
+            try_push(
+                *(self.git, address, base.sha, branch),
+                git_dir=git_dir,
+                emit=self.emit,
+                forge=self.forge,
+            ),
+            _both(
+                branches_in_way(self.git, address, branch, self.emit, policy),
+                self.forge.branch_rules(base.full_name, branch, self.emit),
+            ),
+        )
+        check_parents(base.full_name, branch, taken)
+        await _check_rules(rules, base.full_name, branch, self.author or account.author)
+
+
+def check_parents(full_name: str, branch: str, taken: tuple[str, ...]) -> None:
+    """Raise PushRejected where one of the taken names is that of a folder of the branch."""
+    for parent in sorted(set(parent_branches(branch)).intersection(taken)):
+        raise PushRejected(
+            f"{full_name} has a branch {parent}, so that none can be made below it: the run's"
+            f" would be {branch}.",
+            f"Rename the branch {parent} of the repository, then run again or resume the run.",
+        )
+
+
+def _check_rights(facts: RepositoryFacts, account: Account, *, fork: bool, forks: bool) -> None:
+    name = facts.full_name
+    if facts.pulls == "none":
+        raise ForgeForbidden(
+            f"{name} takes no pull requests.",
+            f"Turn pull requests on in the repository's settings, {_AGAIN}.",
+        )
+    if fork and (facts.pulls == "collaborators" or not facts.forkable):
+        refused = "may not be forked" if not facts.forkable else "takes none from others"
+        raise ForgeForbidden(
+            f"The token's account may not push to {name}, which {refused}.",
+            f"Give the account of GITHUB_TOKEN the right to push there, {_AGAIN}.",
+        )
+    if facts.push or fork or not account.user:
+        return
+    way = "Give the account of GITHUB_TOKEN the right to push there (role Write)"
+    if not facts.private and not forks:
+        way += ", or set CODING_AGENT_FORK=public so that the pull request comes from a fork"
+    raise ForgeForbidden(f"The token's account may not push to {name}.", f"{way}, {_AGAIN}.")
+
+
+async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Both results; neither goes on where the other fails."""
+    tasks = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+_BROKEN: Final[dict[RuleKind, str]] = {
+    "creation": "lets this account make no branch {branch}",
+    "checks": "lets a branch be made only of commits that have passed their checks",
+    "signatures": "asks for signed commits, and the run's are not signed",
+    "branch_name": "wants other names of branches than {branch} ({pattern})",
+    "author_email": "wants another author than {author} ({pattern})",
+}
+
+
+async def _check_rules(
+    rules: tuple[BranchRule, ...], full_name: str, branch: str, author: str
+) -> None:
+    broken = [rule for rule in rules if await _is_broken(rule, branch, author)]
+    if not broken:
+        return
+    told = dict.fromkeys(_tell(rule, branch, author) for rule in broken)
+    names = dict.fromkeys(f" {rule.ruleset[:_SHOWN]}" if rule.ruleset else "" for rule in broken)
+    area = branch.partition("/")[0]
+    step = (
+        f"Leave {area}/* out of the ruleset{', '.join(names)}, or let the token's account bypass it"
+    )
+    if all(rule.kind == "author_email" for rule in broken):
+        step = "Set CODING_AGENT_GIT_AUTHOR to a name and address that it takes"
+    raise PushRejected(
+        f"{full_name} would refuse the push: {'; '.join(told)}.", f"{step}, {_AGAIN}."
+    )
+
+
+async def _is_broken(rule: BranchRule, branch: str, author: str) -> bool:
+    if rule.pattern is None:
+        return True
+    email = author.partition("<")[2].removesuffix(">")
+    name = branch if rule.kind == "branch_name" else email
+    return await matches(name, rule.pattern) is False
+
+
+def _tell(rule: BranchRule, branch: str, author: str) -> str:
+    pattern = rule.pattern
+    shown = ""
+    if pattern:
+        shown = f"{'not ' if pattern.negated else ''}{pattern.operator} {pattern.text[:_SHOWN]}"
+    name = f"the ruleset {rule.ruleset[:_SHOWN]}" if rule.ruleset else "a rule"
+    return f"{name} {_BROKEN[rule.kind].format(branch=branch, author=author, pattern=shown)}"

@@ -1,0 +1,57 @@
+"""What a run knows of publishing before and while it publishes."""
+
+from graph.errors import PushRejected
+from graph.state import Limits
+from graph.values import Failure
+from tests.standins.services.scripted_services import Script
+from tests.support.graph.driven import REQUEST, Driven
+
+
+async def test_what_would_keep_a_change_from_being_published_ends_the_run_unpaid() -> None:
+    script = Script(unpublishable=PushRejected("No branch can be made there.", "Rename it."))
+    state = await Driven(script).run()
+    assert state["failure"] == Failure(
+        code="push_refused",
+        message="No branch can be made there.",
+        hint="Rename it.",
+        node="prepare",
+    )
+    assert script.tasks == []
+
+
+async def test_once_it_is_mended_the_run_goes_on() -> None:
+    script = Script(unpublishable=PushRejected("No branch can be made there.", "Rename it."))
+    driven = Driven(script)
+    await driven.run()
+    script.unpublishable = None
+    assert (await driven.resume(Limits()))["outcome"].status == "succeeded"
+
+
+async def test_what_a_reader_should_know_of_publishing_is_a_note_of_the_base() -> None:
+    script = Script(publish_notes=("No workflow starts.",))
+    assert "No workflow starts." in (await Driven(script).run())["base"].notes
+    assert "No workflow starts." in script.published[0].base.notes
+
+
+async def test_the_branch_has_the_name_of_the_change_before_it_is_pushed() -> None:
+    script = Script(publish_error=PushRejected("Not now."))
+    driven = Driven(script)
+    assert (await driven.run())["branch"] == "agent/coder-title-00000001"
+    script.publish_error = None
+    state = await driven.resume(Limits())
+    assert state["pull_request"].branch == state["branch"] == "agent/coder-title-00000001"
+
+
+async def test_a_title_that_is_asked_for_names_the_branch() -> None:
+    state = await Driven(Script()).run({**REQUEST, "title": "Répare l'accueil"})
+    assert state["branch"] == "agent/repare-l-accueil-00000001"
+
+
+async def test_a_branch_that_an_earlier_release_named_keeps_its_name() -> None:
+    script = Script(publish_error=PushRejected("Not now."))
+    driven = Driven(script)
+    await driven.run()
+    await driven.graph.aupdate_state(driven.config, {"branch": "agent/say-hello-00000001"})
+    script.publish_error = None
+    state = await driven.resume(Limits())
+    assert state["pull_request"].branch == "agent/say-hello-00000001"
