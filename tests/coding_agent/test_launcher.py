@@ -41,6 +41,7 @@ def test_it_is_installed_as_it_is() -> None:
     assert COMMAND.read_text().startswith("#!/bin/sh\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python_path", PYTHON_PATHS.values(), ids=PYTHON_PATHS)
 def test_code_of_the_working_directory_does_not_run(
     python_path: dict[str, str], tmp_path: Path

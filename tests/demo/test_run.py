@@ -19,7 +19,7 @@ from tests.support.command.warm_command import ROOT, WarmCommand
 from wiring.settings import Settings
 
 Event = dict[str, Any]
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 
 class Drawn:

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from demo.script.sample_repository import REQUEST
 from demo.temporary_folder import temporary_folder
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "coding_agent", "demo"]
 

@@ -12,7 +12,7 @@ from tests.modal.deployment import ROOT, Deployment
 from tests.modal_plane.availability import need_containers
 from tests.support.whole_runs.claude_script import small_change
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300), pytest.mark.slow]
 PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
 LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"

@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.sandbox,
     pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.slow,
 ]
 ROLES: Final = ("planner", "coder", "reviewer", "fixer")
 SECRETS: Final[dict[str, set[str]]] = {

@@ -15,7 +15,7 @@ from tests.support.whole_runs.hosted_repository import GREETER, make_repository
 from tests.support.whole_runs.server_process import environment_of
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300), pytest.mark.slow]
 SIGN_IN: Final = "modal token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -174,10 +173,9 @@ async def test_cancel_reaches_into_a_role_and_its_sandbox(deployment: Deployment
     async with deployment.client() as http:
         run = await deployment.start(http, "Greet, but stop.", repo, script)
         await asyncio.wait_for(silence.begun.wait(), 60)
-        began = time.monotonic()
         assert (await run.call("POST", "/cancel")).status_code == 202
-        await run.ended()
-        assert time.monotonic() - began < 10
+        async with asyncio.timeout(60):
+            await run.ended()
         assert run.end["status"] == "cancelled"
         await asyncio.wait_for(silence.left.wait(), 10)
         await until(lambda: not deployment.busy("coder") and not deployment.sandboxes())

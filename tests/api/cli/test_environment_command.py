@@ -10,7 +10,7 @@ from api.cli.environment_command import forget_environments, try_environments
 from tests.support.sandbox.sample_run import commit_files
 from wiring.settings import Settings
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 TEST = "from unittest import TestCase\nclass T(TestCase):\n    def test_a(self): assert {}\n"
 UNITTEST = "python3 -m unittest discover -s tests -t ."

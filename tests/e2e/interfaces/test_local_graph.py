@@ -22,7 +22,7 @@ from tests.support.whole_runs.leftovers import Leftovers
 from tests.support.whole_runs.world import World
 from wiring import open_service
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 MORNING = "Good morning"
 
 

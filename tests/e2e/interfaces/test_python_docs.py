@@ -36,7 +36,7 @@ from tests.support.whole_runs.hosted_repository import GREETER, make_repository
 from tests.support.whole_runs.server_process import environment_of
 from tests.support.whole_runs.world import CLAUDE_KEY, World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 ROOT: Final = Path(__file__).parents[3]
 GATEWAY_KEY: Final = "gateway-key-gateway-key-gateway"

@@ -31,7 +31,7 @@ BLOCKS = {
 KEY = "recipes-key-recipes-key-recipes"
 TOKEN = "ghp_" + "r" * 36
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 
 @pytest_asyncio.fixture

@@ -11,7 +11,7 @@ from tests.support.whole_runs.claude_script import done, shell, small_change
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import CLAUDE_KEY, World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 _READ_BY_COMMANDS = re.compile(
     r"runs/[^/]+(/base\.git(/objects(/.*)?)?|/trees)?|bases(/[^/.]+(/\d+\.git(/objects(/.*)?)?)?)?"
 )

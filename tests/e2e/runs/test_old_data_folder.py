@@ -28,7 +28,7 @@ from tests.support.whole_runs.old_data_folder import OldDataFolder
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 FINISHED: Final = "Greet in the morning, and mend what is wrong."
 REFUSED: Final = "Greet in the morning, without the right to push."

@@ -22,7 +22,7 @@ from tests.support.whole_runs.server_process import ServerProcess, server_proces
 from tests.support.whole_runs.service_client import Run, Service
 from tests.support.whole_runs.world import World
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 SLEEP = "sleep 97 & sleep 96"
 
 

@@ -18,7 +18,7 @@ from tests.support.whole_runs.claude_script import (
 from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 NEEDS_TINY = "import tiny\nimport unittest\n\n\n" + GREETER["test_greet.py"].replace(
     "import unittest\n", "", 1
 )

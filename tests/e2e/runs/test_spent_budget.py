@@ -16,7 +16,7 @@ from tests.support.whole_runs.claude_script import (
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 DEAR = {"output_tokens": 20_000}
 OVERLOADED = HttpError(529, "overloaded_error", "Overloaded", {"retry-after": "0"})
 

@@ -15,7 +15,7 @@ from tests.support.whole_runs.server_process import environment_of
 from tests.support.whole_runs.world import World
 from wiring.settings import read_settings
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 COMMAND: Final = Path(sys.executable).parent / "coding-agent"
 ENV_FILES: Final = (
     *(

@@ -31,7 +31,7 @@ from tests.support.whole_runs.server_process import ServerProcess
 from tests.support.whole_runs.service_client import Run, Service
 from tests.support.whole_runs.world import CLAUDE_KEY, Forge, World
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 API_KEY: Final = "marked-api-key/0123456789+abcdef"
 OTLP_KEY: Final = "marked-otlp-header-0123456789"
 SECRETS: Final = {"claude": CLAUDE_KEY, "github": TOKEN, "caller": API_KEY, "otlp": OTLP_KEY}

@@ -230,6 +230,7 @@ class ManyLarge(Blobs):
         return b"\n" * (MAX_ASKED // 2) + f"{GITHUB}\n".encode()
 
 
+@pytest.mark.slow
 def test_a_change_of_many_large_files_is_searched_whole(rules_cache: Path) -> None:
     names = (b"a", b"b", b"c")
     entries = [Entry(name, "100644", "new", "000000", "") for name in names]

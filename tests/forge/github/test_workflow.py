@@ -1,7 +1,5 @@
 """What a workflow does with the branch and its pull request, told from the file alone."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,12 +135,11 @@ def test_what_is_too_large_may_run() -> None:
 
 
 def test_a_bomb_does_not_go_off() -> None:
+    """Opened out it would have 9 ** 60 parts."""
     rows = ["a0: &a0 [x, x]"]
     rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 60)]
-    begun = time.process_time()
     assert starts("on: push\n" + "\n".join(rows)) == [PUSH]
     assert starts("on: {push: {branches: ['" + "*a" * 200 + "']}}") == [PUSH]
-    assert time.process_time() - begun < 5
 
 
 @given(

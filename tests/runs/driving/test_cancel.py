@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import time
 from contextlib import suppress
 
 import pytest
@@ -50,10 +49,9 @@ async def test_a_run_is_cancelled_in_every_node_and_resumed_there(house: House, 
     async with house.open() as service:
         run_id = await started(service)
         await house.pace.reached(node)
-        begun = time.monotonic()
         assert await service.cancel(run_id, ME) is True
-        events = await log_of(service, run_id)
-        assert time.monotonic() - begun < 1
+        async with asyncio.timeout(60):
+            events = await log_of(service, run_id)
         assert story(events)[-3:] == [f"{node}1", f"{node}:stopped", "finished:cancelled"]
         assert events[-1].data["attempt"] == 1
         assert await service.cancel(run_id, ME) is False

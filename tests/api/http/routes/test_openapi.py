@@ -31,8 +31,8 @@ from tests.standins.services.in_memory_run_service import MemoryService
 PAGE = Path(__file__).parents[4] / "api" / "http" / "page"
 KEY = {"Authorization": f"Bearer {KEYS[0][1]}"}
 # A value of the right form may still name nothing that is there.
-MAX_EXAMPLES = 3
-MORE_EXAMPLES = {"POST /code": 5}  # what it answers hangs on its headers too
+MAX_EXAMPLES = 8
+MORE_EXAMPLES = {"POST /code": 12}  # what it answers hangs on its headers too
 CALLS = {
     "POST /code",
     "GET /runs",
@@ -115,6 +115,7 @@ def try_operation(operation: APIOperation[Any, Any, Any], mode: GenerationMode) 
     return tried
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Overriding standard format")  # schemathesis' own doing
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_service_does_as_its_document_says(
