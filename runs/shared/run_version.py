@@ -44,9 +44,9 @@ class Segment:
 class RunVersion:
     """Version `number` of a run's record, with where its events are stored.
 
-    `segments` are the files of its events, `tail` the events after those. `entries` are (number,
-    Unix seconds) of the versions whose table entries are still there. `totals` are of the events
-    since the run was started, or resumed after an end.
+    `segments` are the files of its events, `tail` the events after those. `entries` are the
+    groups of versions whose table entries are still there: (first number, Unix seconds), each until
+    the next. `totals` are of the events since the run was started, or resumed after an end.
     """
 
     number: int

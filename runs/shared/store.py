@@ -279,13 +279,14 @@ class SharedStore:
         self._writer.accept(run_id, opened)
         if self._holds(added.run):
             self._own[run_id] = (time.monotonic(), added)
-        self._keys.setdefault(run_id, set()).update(kept.key for kept in new if kept.key)
+        if run_id in self._keys:
+            self._keys[run_id].update(kept.key for kept in new if kept.key)
         await self._index.record(added, base)
         await self._notify_readers(added, list(new))
         return added
 
     async def _known_keys(self, base: RunVersion, step: Step) -> set[str]:
-        """The keys in a run's log, where they matter."""
+        """The keys in a run's log, where they matter: read once by who begins to drive it."""
         run_id = base.run.run_id
         if not any(entry.key for entry in step.entries):
             return set()

@@ -1,9 +1,10 @@
 """The versions of runs in shared tables: of all who would write the next one, one does.
 
 The entry `RUN/VERSION` decides, because a table takes it only where there is none; the entry `RUN`
-is a copy of the newest, for readers. A writer that dies between the two leaves a newest version
-that readers find by looking one version on. Entries of old versions go after a while; a writer that
-was held up for longer than that gives up, so that none takes an old version for a free one.
+is a copy of the newest, for readers. A writer that dies between the two, and a copy that comes late
+and is an old one, leave a newest version that readers find by looking on from the copy. So entries
+stay for an hour, those of old versions as mere marks. Each call of a writer has a time limit far
+below that, so that none takes an old version for a free one.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ import json
 import logging
 import secrets
 import time
-from dataclasses import replace
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from graph import RetryPolicy, retry
@@ -21,9 +24,12 @@ from runs.shared.run_version import RunVersion
 
 log = logging.getLogger(__name__)
 
-_KEPT_S: Final = 60.0
+_KEPT_S: Final = 3600.0
+_GROUP_S: Final = 60.0
 _RETRY_POLICY: Final = RetryPolicy(attempts=4)
 _WRITE_S: Final = 20.0
+_COPY_S: Final = 10.0
+_AT_ONCE: Final = 50
 _RECORDS: Final = "runs/{run_id}/records"
 
 
@@ -37,22 +43,31 @@ class VersionChain:
         """None where there is no such run."""
         kept = await self._backend.runs.get(run_id)
         kept = kept or await self._backend.changes.get(_version_key(run_id, 1))
-        version = RunVersion.load(kept) if kept else await self._archived(run_id)
-        while version:
-            following = await self._backend.changes.get(_version_key(run_id, version.number + 1))
-            if not following:
-                return version
-            version = RunVersion.load(following)
-        return None
+        version = None if kept else await self._archived(run_id)
+        number = version.number if version else kept["version"] if kept else 0
+        kept = (await self._newer(run_id, number) if number else None) or kept
+        if kept and "run" not in kept:
+            raise StoreUnavailable(f"Versions of run {run_id} come and go.")
+        return RunVersion.load(kept) if kept else version
+
+    async def _newer(self, run_id: str, number: int) -> dict[str, Any] | None:
+        """The newest entry after version `number`, in steps that double and then halve again."""
+        newest, step, growing = None, 1, True
+        while step:
+            found = await self._backend.changes.get(_version_key(run_id, number + step))
+            if found:
+                newest, number = found, number + step
+            else:
+                growing = False
+            step = step * 2 if growing else step // 2
+        return newest
 
     async def add(self, version: RunVersion) -> RunVersion | None:
         """Add what follows a newest version; None where another was faster."""
         run_id, now = version.run.run_id, time.time()
         if now - version.time > _WRITE_S:
             return None
-        old = [number for number, at in version.entries if at < now - _KEPT_S]
-        young = tuple(entry for entry in version.entries if entry[0] not in old)
-        version = replace(version, entries=(*young, (version.number, now)))
+        version, old = _with_entry(version, now)
         kept = {**version.dump(), "token": secrets.token_hex(8)}
         try:
             async with asyncio.timeout(_WRITE_S):
@@ -79,25 +94,27 @@ class VersionChain:
 
         return await retry(add, _RETRY_POLICY, on=StoreError, tell=tell)
 
-    async def _copy(self, run_id: str, kept: dict[str, Any], old: list[int]) -> None:
+    async def _copy(self, run_id: str, kept: dict[str, Any], old: "_OldEntries") -> None:
         """The copy for readers, who do without where it is late; and entries that have had it."""
-        removed = [self._backend.changes.pop(_version_key(run_id, number)) for number in old]
-        done = await asyncio.gather(
-            self._backend.runs.put(run_id, kept), *removed, return_exceptions=True
-        )
-        for error in done:
-            if isinstance(error, StoreError):
-                log.warning("the copy of run %s is late: %s", run_id, error)
-            elif error:
-                raise error
+        changes = self._backend.changes
+        marks = (changes.put(_version_key(run_id, n), {"version": n}) for n in old.superseded)
+        removed = (changes.pop(_version_key(run_id, number)) for number in old.expired)
+        try:
+            async with asyncio.timeout(_COPY_S):
+                await self._backend.runs.put(run_id, kept)
+                await _some_at_a_time(marks)
+                await _some_at_a_time(removed)
+        except (StoreError, TimeoutError) as error:
+            log.warning("the copy of run %s is late: %r", run_id, error)
 
     async def remove(self, version: RunVersion) -> None:
         run_id = version.run.run_id
-        numbers = {number for number, _ in version.entries} | {version.number}
+        first = version.entries[0][0] if version.entries else version.number
+        numbers = range(first, version.number + 1)
         await self._backend.runs.pop(run_id)
         notes = [role_note(run_id), *(_version_key(run_id, number) for number in numbers)]
         notes += [message_note(run_id, number) for number in range(1, version.run.messages + 1)]
-        await asyncio.gather(*map(self._backend.changes.pop, notes))
+        await _some_at_a_time(map(self._backend.changes.pop, notes))
 
     async def restore(self, run_id: str) -> RunVersion | None:
         """The newest version, brought back into the tables where their entries have gone.
@@ -147,3 +164,32 @@ def result_note(run_id: str, step: int) -> str:
 
 def _version_key(run_id: str, number: int) -> str:
     return f"{run_id}/{number}"
+
+
+@dataclass(frozen=True)
+class _OldEntries:
+    """Numbers of versions: those whose entries become marks, and those whose entries go."""
+
+    superseded: range = range(0)
+    expired: range = range(0)
+
+
+def _with_entry(version: RunVersion, now: float) -> tuple[RunVersion, _OldEntries]:
+    """The version with what it says of entries, itself included, and which are old by now.
+
+    Both are looked at once a minute, when a group of entries begins.
+    """
+    groups = version.entries
+    if groups and now - groups[-1][1] < _GROUP_S:
+        return version, _OldEntries()
+    superseded = range(groups[-2][0], groups[-1][0]) if len(groups) > 1 else range(0)
+    groups = (*groups, (version.number, now))
+    young = next((n for n, (_, at) in enumerate(groups[1:]) if at >= now - _KEPT_S), 0)
+    expired = range(groups[0][0], groups[young][0])
+    return replace(version, entries=groups[young:]), _OldEntries(superseded, expired)
+
+
+async def _some_at_a_time(calls: Iterable[Awaitable[None]]) -> None:
+    left = iter(calls)
+    while some := list(islice(left, _AT_ONCE)):
+        await asyncio.gather(*some)

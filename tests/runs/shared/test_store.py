@@ -1,8 +1,11 @@
 """The store that many processes share: the same contract as SQLite's, and what sharing adds."""
 
 import asyncio
+import dataclasses
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +33,7 @@ from tests.runs.sqlite.test_store import (
     test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten,
     text,
 )
-from tests.standins.shared_backend import FolderMount, SharedPlaces
+from tests.standins.shared_backend import FolderMount, MemoryTable, SharedPlaces
 from tests.support.polling import until
 
 __all__ = [
@@ -205,3 +208,80 @@ async def test_a_long_log_is_in_several_files_that_are_read_as_one(shared: Share
     told = [event.data["text"].split()[0] for event in await web.events(run.run_id, 0, 100)]
     assert told == [str(number) for number in range(12)]
     assert [event.seq for event in await web.events(run.run_id, 4, 3)] == [5, 6, 7]
+
+
+async def test_a_new_driver_adds_no_key_that_the_log_has(shared: SharedPlaces) -> None:
+    """Its claim has no key, but what it says of the role's work was said by the driver before."""
+    first = driver_of(shared)
+    run, _ = await first.create(held_by("driver"), None, lambda _: [])
+    await first.transact(run.run_id, lambda found: Step(found, (text("a", "x"), text("b", "y"))))
+    second = driver_of(shared, "next")
+    await append(second, run, "claimed")
+    again = (text("a", "x"), text("b", "y"), text("c", "z"), text("c", "z"))
+    for _ in range(2):
+        await second.transact(run.run_id, lambda found: Step(found, again))
+    events = await second.events(run.run_id, 0, 10)
+    assert [event.data["text"] for event in events] == ["a", "b", "claimed", "c"]
+
+
+class LateTable(MemoryTable):
+    """Answers at once that a value is put, and puts it when `arrive` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_the_way: list[tuple[str, Any]] = []
+        self.is_late = False
+
+    async def put(self, key: str, value: Any) -> None:
+        if self.is_late:
+            self.on_the_way.append((key, value))
+        else:
+            await super().put(key, value)
+
+    async def arrive(self) -> None:
+        for key, value in self.on_the_way:
+            await super().put(key, value)
+
+
+async def test_a_late_copy_brings_no_old_version_back(
+    shared: SharedPlaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For an hour: then nothing is on its way any more, and the entries go."""
+    late = LateTable()
+    backend = dataclasses.replace(shared.backend, runs=late)
+    stores = [SharedStore(backend, service=name, slots=SLOTS) for name in ("one", "two")]
+    run, _ = await stores[0].create(run_of(), None, lambda _: [])
+    late.is_late = True
+    await append(stores[0], run, "0")
+    late.is_late = False
+    began, minute = time.time(), 60.0
+    for number in range(1, 60):
+        monkeypatch.setattr(time, "time", lambda at=began + number * minute: at)
+        await append(stores[number % 2], run, f"{number}")
+    await late.arrive()
+    assert (await late.get(run.run_id))["run"]["last_seq"] == 1
+    read = late.read + shared.tables["changes"].read
+    found = await stores[0].get(run.run_id)
+    assert found
+    assert found.last_seq == 60
+    assert late.read + shared.tables["changes"].read - read < 20
+    await append(stores[1], run, "60")
+    events = await stores[0].events(run.run_id, 0, 100)
+    assert [event.data["text"] for event in events] == [str(number) for number in range(61)]
+
+
+async def test_entries_of_old_versions_become_marks_and_go_after_an_hour(
+    store: SharedStore, shared: SharedPlaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = await store.create(run_of(), None, lambda _: [])
+    began = time.time()
+    for number in range(200):
+        monkeypatch.setattr(time, "time", lambda at=began + number * 30.0: at)
+        await append(store, run, "x" * 1000)
+    kept = shared.tables["changes"].kept
+    numbers = sorted(int(key.rpartition("/")[2]) for key in kept)
+    assert numbers == list(range(numbers[0], 202))
+    assert 119 < len(numbers) < 126
+    assert sum(len(value) > 100 for value in kept.values()) < 8
+    await store.delete(run.run_id)
+    assert not kept
