@@ -6,6 +6,7 @@ and a Queue; untrusted code runs in Sandboxes, which get none of it.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import AsyncGenerator
 from functools import cache
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 MOUNT: Final = Path("/mnt/workspaces")
 ROOT: Final = Path(__file__).parent
+START_S: Final = 120
+"""A container that is not up by then is given up; else it would have its function's time for it."""
+THROTTLE_S: Final = "10"
+"""Modal's client waits no longer where Modal takes no more calls for now."""
 OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 
 
@@ -35,10 +40,13 @@ def _settings_of(function: str) -> modal.Secret:
 
 def _project() -> dict[str, Any]:
     """What the project says of itself; a container has only what was told it of this."""
-    path = ROOT / "pyproject.toml"
+    path, pinned = ROOT / "pyproject.toml", ROOT / "constraints.txt"
     if not modal.is_local() or not path.exists():
-        return {"version": os.environ.get("CODING_AGENT_RELEASE", "0"), "dependencies": []}
-    return dict(tomllib.loads(path.read_text(encoding="utf-8"))["project"])
+        release = os.environ.get("CODING_AGENT_RELEASE", "0")
+        return {"version": release, "dependencies": [], "uv": None}
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    uv = re.search(r"^uv==(\S+)", pinned.read_text(encoding="utf-8"), re.MULTILINE)
+    return {**project, "uv": uv and uv[1]}
 
 
 project = _project()
@@ -52,8 +60,12 @@ image = (
     modal.Image.debian_slim(python_version="3.12")
     .apt_install("git", "ripgrep")
     .add_local_file(ROOT / "constraints.txt", "/opt/constraints.txt", copy=True)
-    .uv_pip_install(*project["dependencies"], extra_options="--constraint /opt/constraints.txt")
-    .env({"CODING_AGENT_RELEASE": project["version"]})
+    .uv_pip_install(
+        *project["dependencies"],
+        extra_options="--constraint /opt/constraints.txt",
+        uv_version=project["uv"],
+    )
+    .env({"CODING_AGENT_RELEASE": project["version"], "MODAL_MAX_THROTTLE_WAIT": THROTTLE_S})
     .add_local_python_source(*OURS, ignore=["**/__pycache__/**"])
 )
 
@@ -72,6 +84,7 @@ role_functions: dict[str, Any] = {
         secrets=[claude_key, _settings_of(name)],
         volumes={str(MOUNT): volume},
         timeout=settings.run_timeout_s + 900,
+        startup_timeout=START_S,
         cpu=0.5,
         memory=1536,
         max_containers=slots + 2,
@@ -89,26 +102,47 @@ Two containers more than runs, for calls that have yet to notice that they are s
     secrets=[github_token, _settings_of("run")],
     volumes={str(MOUNT): volume},
     timeout=24 * 3600,
+    startup_timeout=START_S,
+    retries=modal.Retries(max_retries=3, initial_delay=5.0),
     cpu=1.0,
     memory=2048,
     max_containers=slots,
 )
 async def run(run_id: str) -> None:
-    """Drive one run until it ends or waits."""
+    """Drive one run until it ends or waits; may be called again at any time."""
     await _deployment().drive_run(run_id, call=modal.current_function_call_id() or "none")
 
 
-@app.function(image=image, secrets=[claude_key, _settings_of("try_claude")], timeout=60, cpu=0.25)
+@app.function(
+    image=image,
+    secrets=[claude_key, _settings_of("try_claude")],
+    timeout=60,
+    startup_timeout=START_S,
+    cpu=0.25,
+)
 async def try_claude() -> str:
     return await _deployment().try_claude()
 
 
-@app.function(image=image, secrets=[github_token, _settings_of("try_github")], timeout=60, cpu=0.25)
+@app.function(
+    image=image,
+    secrets=[github_token, _settings_of("try_github")],
+    timeout=60,
+    startup_timeout=START_S,
+    cpu=0.25,
+)
 async def try_github(full_name: str = "") -> str:
     return await _deployment().try_github(full_name)
 
 
-@app.function(image=image, secrets=[_settings_of("api")], timeout=900, cpu=0.5, memory=1024)
+@app.function(
+    image=image,
+    secrets=[_settings_of("api")],
+    timeout=900,
+    startup_timeout=START_S,
+    cpu=0.5,
+    memory=1024,
+)
 @modal.concurrent(max_inputs=100)
 @modal.asgi_app()
 def api() -> "FastAPI":
@@ -124,6 +158,7 @@ def api() -> "FastAPI":
     secrets=[_settings_of("janitor")],
     schedule=modal.Period(minutes=10),
     timeout=1800,
+    startup_timeout=START_S,
     cpu=0.25,
     max_containers=1,
 )

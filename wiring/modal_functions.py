@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from graph import RoleName, RoleTask, Services
-from roles.worktree import WriteFence
 from runs.driving import RemoteDispatcher
-from runs.remote_roles import Play, RemoteRole, RoleWorker
+from runs.remote_roles import Play, RemoteRole, RoleWorker, RoleWorkerFence
 from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, VersionChain
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
@@ -81,10 +80,6 @@ class Deployment(ABC):
     @abstractmethod
     def play(self, role: RoleName) -> Play:
         """Start the function of a role."""
-
-    @abstractmethod
-    def fence(self, worker: RoleWorker) -> WriteFence:
-        """What lets only the newest call of a role write."""
 
     def store(self, service: str, mount: Mount | None = None) -> SharedStore:
         slots = self.configuration.settings.max_concurrent_runs
@@ -167,7 +162,7 @@ class Deployment(ABC):
         worker = RoleWorker(
             asked, call=call, mount=self.mount, notes=backend.changes, chain=VersionChain(backend)
         )
-        claude, fence = self.configuration.claude(), self.fence(worker)
+        claude, fence = self.configuration.claude(), RoleWorkerFence(worker)
         role = make_role(
             self.configuration,
             asked.role,

@@ -3,19 +3,21 @@
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import modal
 
 from graph import RoleName
 from graph.errors import CodingAgentError, RoleLost, StoreError
-from roles.worktree import WriteFence
-from runs.remote_roles import Play, RoleWorker, RoleWorkerFence
-from runs.shared import VolumeMount, map_modal_errors, read_note
+from runs.remote_roles import Play
+from runs.shared import VolumeMount, map_modal_errors, modal_call
 from sandbox.backends.modal import Modal, ModalSandboxes
 from wiring.configuration import LEFT_OVER_S
 from wiring.modal_functions import Deployment
 from wiring.settings import APP_NAME
+
+_TRY_S: Final = 90.0
+"""Of a credential, with the start of a container."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class ModalDeployment(Deployment):
         await self.sandboxes(self.mount.root / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)
 
     async def spawn(self, run_id: str) -> None:
-        with map_modal_errors():
+        async with modal_call():
             await self.functions["run"].spawn.aio(run_id)
 
     def play(self, role: RoleName) -> Play:
@@ -74,11 +76,6 @@ class ModalDeployment(Deployment):
                 raise RoleLost(f"The function of the {role} was lost: {error.message}") from error
 
         return play
-
-    def fence(self, worker: RoleWorker) -> WriteFence:
-        return RoleWorkerFence(
-            worker, lambda: read_note(self.backend, worker.key), self.mount.commit_now
-        )
 
 
 @dataclass(frozen=True)
@@ -99,5 +96,5 @@ class FunctionProbes:
         return found in ("read", "push"), found == "push"
 
     async def _ask(self, function: str, *arguments: str) -> str:
-        with map_modal_errors():
+        async with modal_call(_TRY_S):
             return str(await self.deployment.functions[function].remote.aio(*arguments))

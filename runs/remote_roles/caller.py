@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -13,13 +14,14 @@ from graph import (
     ChangeRef,
     ChangeResult,
     Emit,
+    RetryPolicy,
     RoleTask,
     RunFolder,
     Value,
 )
 from graph.errors import CodingAgentError, RoleLost, RoleSuperseded, StoreError, StoreStale
 from runs.shared.backend import Mount, Table
-from runs.shared.version_chain import result_note, role_note
+from runs.shared.version_chain import call_note, role_note
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,12 @@ ResultT = TypeVar("ResultT", bound=Value)
 Play = Callable[[dict[str, Any]], AsyncGenerator[dict[str, Any], None]]
 """Starts the function with a task; its events, then its result or its error, a dict each."""
 
-_TRIES: Final = 3
-_LOOK_S: Final = 3.0
-_GRACE_S: Final = 3.0
+_POLICY: Final = RetryPolicy(attempts=8, first_s=0.2, longest_s=5.0)
+"""Of calls in a row that were lost before anything came of them."""
+_KEPT_EVENTS: Final = frozenset({"usage", "tool.finished"})
+"""They come of what is in the transcript."""
+_SILENT_S: Final = 60.0
+_LATE_S: Final = 900.0
 _LEAVE_S: Final = 6.0
 _STOPPED_S: Final = 10.0
 """A role that was told to stop may know it before this side, which is stopped meanwhile."""
@@ -40,11 +45,20 @@ _PAUSE_S: Final = 0.25
 class RemoteRole(Generic[ResultT]):
     """A role of the graph. What it needs is committed before it is called."""
 
-    def __init__(self, play: Play, result: type[ResultT], *, mount: Mount, notes: Table) -> None:
+    def __init__(
+        self,
+        play: Play,
+        result: type[ResultT],
+        *,
+        mount: Mount,
+        notes: Table,
+        policy: RetryPolicy = _POLICY,
+    ) -> None:
         self._play = play
         self._result: type[ResultT] = result
         self._mount = mount
         self._notes = notes
+        self._policy = policy
 
     async def __call__(self, task: RoleTask, emit: Emit) -> ResultT:
         await self._mount.commit()
@@ -53,54 +67,32 @@ class RemoteRole(Generic[ResultT]):
             await wait_visible(
                 self._mount, lambda: _patch_is_there(self._mount.root, task.run_id, change)
             )
-        await self._notes.pop(result_note(task.run_id, task.step))
         return result
 
     async def _call(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
-        """The result. A call that was lost is made again: it goes on in its transcript."""
-        for tried in range(1, _TRIES + 1):
-            try:
-                return await self._call_once(task, emit)
-            except RoleLost as error:
-                if tried == _TRIES:
-                    raise
-                log.warning("the %s of run %s was lost: %s", task.role, task.run_id, error)
-            except asyncio.CancelledError:
-                await self._wait_for_release(task)
-                raise
-        raise RoleLost(f"The {task.role} did not answer.")
+        """The result. A call that was lost is made again, under a number of its own.
 
-    async def _call_once(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
-        """Listen; and look for the result, too, in case that what is listened to has broken off."""
-        listening = asyncio.create_task(self._listen(task, emit))
+        It goes on in the role's transcript and says again, by the same keys, what that holds.
+        Losses count only where nothing was added to the transcript between them.
+        """
+        pauses, stream = self._policy.pauses(), RoleStream(task, emit)
         try:
             while True:
-                await asyncio.wait((listening,), timeout=_LOOK_S)
-                if listening.done():
-                    return listening.result()
-                if found := await self._find_result(task):
-                    await asyncio.wait((listening,), timeout=_GRACE_S)
-                    return listening.result() if listening.done() else found
+                try:
+                    return await stream.read(self._play(task.model_dump(mode="json")))
+                except RoleLost as error:
+                    if stream.take_progress():
+                        pauses.reset()
+                    wait = pauses.next()
+                    if wait is None:
+                        raise
+                    log.warning("the %s of run %s was lost: %s", task.role, task.run_id, error)
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            await self._wait_for_release(task)
+            raise
         finally:
-            listening.cancel()
-            await asyncio.wait((listening,))
-            if not listening.cancelled():
-                listening.exception()
-
-    async def _listen(self, task: RoleTask, emit: Emit) -> dict[str, Any]:
-        async with aclosing(self._play(task.model_dump(mode="json"))) as items:
-            async for item in items:
-                if event := item.get("event"):
-                    emit(EVENT.validate_python(event))
-                elif isinstance(error := item.get("error"), CodingAgentError):
-                    if isinstance(error, RoleSuperseded):
-                        await asyncio.sleep(_STOPPED_S)
-                    raise error
-                elif (result := item.get("result")) is not None:
-                    return dict(result)
-        if found := await self._find_result(task):
-            return found
-        raise RoleLost(f"The function of the {task.role} ended without an answer.")
+            await self._forget(task, stream.calls)
 
     async def _wait_for_release(self, task: RoleTask) -> None:
         """Wait a little until the role, which sees for itself that it must stop, has saved."""
@@ -109,13 +101,68 @@ class RemoteRole(Generic[ResultT]):
                 while await self._notes.get(role_note(task.run_id)):  # noqa: ASYNC110 - a table
                     await asyncio.sleep(_PAUSE_S)
 
-    async def _find_result(self, task: RoleTask) -> dict[str, Any] | None:
+    async def _forget(self, task: RoleTask, calls: Collection[str]) -> None:
+        """Remove the notes of calls that have ended; those that stay expire."""
         try:
-            note = await self._notes.get(result_note(task.run_id, task.step))
+            for call in calls:
+                await self._notes.pop(call_note(task.run_id, call))
         except StoreError as error:
-            log.warning("cannot look for the answer of the %s: %s", task.role, error)
-            return None
-        return dict(note["result"]) if note and note["fence"] == task.fence else None
+            log.warning("notes of the %s of run %s stay: %s", task.role, task.run_id, error)
+
+
+class RoleStream:
+    """What the calls of one role say, one call after the other."""
+
+    def __init__(self, task: RoleTask, emit: Emit) -> None:
+        self._task = task
+        self._emit = emit
+        self._kept = set[str]()
+        self._has_progressed = False
+        self.calls = set[str]()
+        """Names of the calls that began."""
+
+    def take_progress(self) -> bool:
+        """Whether something came of the calls since this was asked last."""
+        has_progressed, self._has_progressed = self._has_progressed, False
+        return has_progressed
+
+    async def read(self, items: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
+        """The result at the end of a call's items. Raises RoleLost where there is none."""
+        patience = max(0.0, self._task.budget.deadline - time.time()) + _LATE_S
+        async with aclosing(items):
+            while True:
+                try:
+                    async with asyncio.timeout(patience):
+                        item = await anext(items)
+                except StopAsyncIteration:
+                    raise RoleLost(
+                        f"The function of the {self._task.role} ended without an answer."
+                    ) from None
+                except TimeoutError:
+                    raise RoleLost(
+                        f"The function of the {self._task.role} said nothing for {patience:.0f} s."
+                    ) from None
+                patience = _SILENT_S
+                if (result := await self._take(item)) is not None:
+                    return result
+
+    async def _take(self, item: dict[str, Any]) -> dict[str, Any] | None:
+        """Hand on what an item says; the result, where it is that. Raises its error."""
+        if call := item.get("call"):
+            self.calls.add(call)
+        elif event := item.get("event"):
+            said = EVENT.validate_python(event)
+            if said.type in _KEPT_EVENTS and said.key not in self._kept:
+                self._kept.add(said.key)
+                self._has_progressed = True
+            self._emit(said)
+        elif isinstance(error := item.get("error"), CodingAgentError):
+            if isinstance(error, RoleSuperseded):
+                await asyncio.sleep(_STOPPED_S)
+            raise error
+        elif (result := item.get("result")) is not None:
+            return dict(result)
+        return None
 
 
 async def wait_visible(mount: Mount, is_there: Callable[[], bool]) -> None:

@@ -3,29 +3,36 @@
 A call takes the run's role slot: a note in a table, renewed while it works. It begins when the call
 before has left, or has not been heard of; it stops when the note is another's, when the run's
 record has a newer call's number, or when the run was cancelled.
+
+A call whose machine was taken away is begun a second time. What it would say then might not be
+heard, as its items are numbered anew: it ends at once, and its caller makes another call.
 """
 
 import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from graph import Event, Role, RoleResult, RoleTask, RunFolder
+from graph import Event, RetryPolicy, Role, RoleResult, RoleTask, RunFolder, retry
 from graph.errors import CodingAgentError, RoleSuperseded, StoreError
 from runs.driving import run_folder_files as folder
 from runs.model.run import Run
 from runs.remote_roles.caller import wait_visible
 from runs.shared.backend import Mount, Table
-from runs.shared.version_chain import VersionChain, message_note, result_note, role_note
+from runs.shared.version_chain import VersionChain, call_note, message_note, role_note
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LOOK_S: Final = 1.5
 _SILENT_S: Final = 10.0
 _PAUSE_S: Final = 0.3
+_BEAT_S: Final = 10.0
+_NOTE_POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
 
 
 class RoleWorker:
@@ -38,24 +45,31 @@ class RoleWorker:
         self._call = call
         self.owner_token = secrets.token_hex(8)
         self.key = role_note(task.run_id)
+        self.mount = mount
+        self.notes = notes
         self._task = task
-        self._mount = mount
-        self._notes = notes
         self._chain = chain
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._messages = 0
 
     async def run(self, role: Role[RoleResult]) -> AsyncGenerator[dict[str, Any], None]:
-        """The call's events as they come, then its result or its error."""
+        """The call's name, its events as they come, then its result or its error.
+
+        Empty items say in a silence that it lives.
+        """
+        yield {"call": self._call}
         work = asyncio.create_task(self._work(role))
         try:
             while not (work.done() and self._items.empty()):
                 coming = asyncio.create_task(self._items.get())
-                await asyncio.wait((coming, work), return_when=asyncio.FIRST_COMPLETED)
+                first = asyncio.FIRST_COMPLETED
+                await asyncio.wait((coming, work), timeout=_BEAT_S, return_when=first)
                 if coming.done():
                     yield coming.result()
-                else:
-                    coming.cancel()
+                    continue
+                coming.cancel()
+                if not work.done():
+                    yield {}
             yield work.result()
         finally:
             work.cancel()
@@ -72,36 +86,43 @@ class RoleWorker:
 
     async def _work(self, role: Role[RoleResult]) -> dict[str, Any]:
         """The last item: all that was made is committed before."""
-        task = self._task
         try:
+            if not await retry(self._is_first_try, _NOTE_POLICY, on=StoreError):
+                await self._leave_slot()
+                return {}
             await self._acquire_slot()
             try:
-                await wait_visible(self._mount, self._is_handed_over)
+                await wait_visible(self.mount, self._is_handed_over)
                 result = (await self._run_while_wanted(role)).model_dump(mode="json")
-                await self._mount.commit()
-                note = {"fence": task.fence, "result": result}
-                await self._notes.put(result_note(task.run_id, task.step), note)
             finally:
                 await self._release_slot()
         except CodingAgentError as error:
             return {"error": error}
         return {"result": result}
 
+    async def _is_first_try(self) -> bool:
+        return await self.notes.add(call_note(self._task.run_id, self._call), {"at": time.time()})
+
+    async def _leave_slot(self) -> None:
+        """Give the slot up for the first try, which had no time to."""
+        if (note := await self.notes.get(self.key)) and note["call"] == self._call:
+            await self.notes.pop(self.key)
+
     async def _acquire_slot(self) -> None:
         """Take the slot once the call before has left it, or is silent."""
-        while note := await self._notes.get(self.key):
+        while note := await self.notes.get(self.key):
             if note["fence"] > self._task.fence:
                 raise self.superseded_error()
-            if note["call"] == self._call or time.time() - note["at"] > _SILENT_S:
+            if time.time() - note["at"] > _SILENT_S:
                 break
             await asyncio.sleep(_PAUSE_S)
-        await self._notes.put(self.key, self._note())
+        await self.notes.put(self.key, self._note())
 
     async def _release_slot(self) -> None:
         """Commit what there is, so that nothing of this call comes later; then give the slot up."""
-        await self._mount.commit()
-        if not self.is_superseded(await self._notes.get(self.key)):
-            await self._notes.pop(self.key)
+        await self.mount.commit()
+        if not self.is_superseded(await self.notes.get(self.key)):
+            await self.notes.pop(self.key)
 
     def _note(self) -> dict[str, Any]:
         now = time.time()
@@ -116,7 +137,9 @@ class RoleWorker:
             return False
 
     async def _run_while_wanted(self, role: Role[RoleResult]) -> RoleResult:
-        """Play the role as long as it is this call's turn."""
+        """Play the role as long as it is this call's turn; it begins with what the user said."""
+        if not await retry(self._look, _NOTE_POLICY, on=StoreError):
+            raise self.superseded_error()
         playing = asyncio.ensure_future(role(self._task, self._emit))
         watching = asyncio.create_task(self._watch())
         try:
@@ -134,26 +157,31 @@ class RoleWorker:
         self._items.put_nowait({"event": event.model_dump(mode="json")})
 
     async def _watch(self) -> None:
-        """Return when this call must stop; bring what the user says, and renew the slot's note."""
-        task = self._task
+        """Look after the call; return when it must stop."""
         while True:
-            try:
-                version = await self._chain.newest(task.run_id)
-                run = version.run if version else None
-                note = await self._notes.get(self.key)
-                if self.is_superseded(note) or not _still_needs(run, task):
-                    return
-                await self._notes.put(self.key, self._note())
-                if run:
-                    await self._fetch_messages(run)
-            except StoreError as error:
-                log.warning("cannot look after the %s: %s", task.role, error)
             await asyncio.sleep(_LOOK_S)
+            try:
+                if not await self._look():
+                    return
+            except StoreError as error:
+                log.warning("cannot look after the %s: %s", self._task.role, error)
+
+    async def _look(self) -> bool:
+        """Renew the slot's note, and bring what the user says; whether this call is wanted."""
+        version = await self._chain.newest(self._task.run_id)
+        run = version.run if version else None
+        note = await self.notes.get(self.key)
+        if self.is_superseded(note) or not _still_needs(run, self._task):
+            return False
+        await self.notes.put(self.key, self._note())
+        if run:
+            await self._fetch_messages(run)
+        return True
 
     async def _fetch_messages(self, run: Run) -> None:
         while self._messages < run.messages:
             number = self._messages + 1
-            message = await self._notes.get(message_note(run.run_id, number))
+            message = await self.notes.get(message_note(run.run_id, number))
             if message:
                 await asyncio.to_thread(
                     folder.write_message, self._runs, run.run_id, number, message["text"]
@@ -162,25 +190,29 @@ class RoleWorker:
 
     @property
     def _runs(self) -> Path:
-        return self._mount.root / "runs"
+        return self.mount.root / "runs"
 
 
 class RoleWorkerFence:
-    """Asks, before each write, whether the slot is still this call's. Both calls may block."""
+    """Asks, before each write, whether the slot is still this call's.
 
-    def __init__(
-        self, worker: RoleWorker, note: Callable[[], Any], commit: Callable[[], None]
-    ) -> None:
+    Made on the event loop; its calls are made on other threads, and wait for the loop.
+    """
+
+    def __init__(self, worker: RoleWorker) -> None:
         self._worker = worker
-        self._note = note
-        self._commit = commit
+        self._loop = asyncio.get_running_loop()
 
     def check(self) -> None:
-        if self._worker.is_superseded(self._note()):
+        note = self._wait(self._worker.notes.get(self._worker.key))
+        if self._worker.is_superseded(note):
             raise self._worker.superseded_error()
 
     def kept(self) -> None:
-        self._commit()
+        self._wait(self._worker.mount.commit())
+
+    def _wait(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
 
 def _still_needs(run: Run | None, task: RoleTask) -> bool:

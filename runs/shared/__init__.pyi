@@ -5,7 +5,7 @@ from .backend import StorageBackend as StorageBackend
 from .modal_backend import VOLUME as VOLUME
 from .modal_backend import VolumeMount as VolumeMount
 from .modal_backend import map_modal_errors as map_modal_errors
+from .modal_backend import modal_call as modal_call
 from .modal_backend import open_modal_backend as open_modal_backend
-from .modal_backend import read_note as read_note
 from .store import SharedStore as SharedStore
 from .version_chain import VersionChain as VersionChain

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -17,7 +18,9 @@ from runs.store.supervise import supervise
 
 log = logging.getLogger(__name__)
 
-_SILENT_S: Final = 5.0
+_LOOK_S: Final = 5.0
+_FOLLOW_S: Final = 600.0
+"""Of silence; then the tail is read from its beginning, in case that it was emptied."""
 _RING: Final = 2_000
 _ITEM: Final = 128 * 1024
 """Characters, and as many more as one event has; an item takes 1 MiB."""
@@ -32,6 +35,8 @@ class FollowedRun:
     ring: deque[LoggedEvent] = field(default_factory=lambda: deque(maxlen=_RING))
     version: RunVersion | None = None
     checked: float = 0.0
+    told: float = field(default_factory=time.monotonic)
+    """When the watchers were told last."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add(self, events: list[LoggedEvent]) -> None:
@@ -85,18 +90,32 @@ class TailFollower:
                 await reader
 
     async def _follow(self, run_id: str, followed: FollowedRun) -> None:
-        """After a silence, and where the tail fails, let the watchers look at the record."""
+        """Read the tail; where it says nothing, let the watchers look at the record."""
+        looking = asyncio.create_task(self._look_in_silence(run_id, followed))
+        try:
+            while True:
+                try:
+                    async with aclosing(self._tail.follow(run_id, _FOLLOW_S)) as items:
+                        async for item in items:
+                            followed.add(load_item(run_id, item))
+                            self._let_look(run_id, followed)
+                except StoreError as error:
+                    log.warning("the tail of run %s cannot be read: %s", run_id, error)
+                    await asyncio.sleep(_LOOK_S)
+        finally:
+            looking.cancel()
+
+    async def _look_in_silence(self, run_id: str, followed: FollowedRun) -> None:
         while True:
-            try:
-                async for item in self._tail.follow(run_id, _SILENT_S):
-                    followed.add(load_item(run_id, item))
-                    followed.checked = 0.0
-                    self._notify(run_id)
-            except StoreError as error:
-                log.warning("the tail of run %s cannot be read: %s", run_id, error)
-                await asyncio.sleep(_SILENT_S)
-            followed.checked = 0.0
-            self._notify(run_id)
+            wait = followed.told + _LOOK_S - time.monotonic()
+            if wait <= 0:
+                self._let_look(run_id, followed)
+            await asyncio.sleep(max(wait, 0.0))
+
+    def _let_look(self, run_id: str, followed: FollowedRun) -> None:
+        """Have the watchers look at events and record anew."""
+        followed.checked, followed.told = 0.0, time.monotonic()
+        self._notify(run_id)
 
 
 def tail_items(events: list[KeptEvent]) -> list[list[dict[str, Any]]]:

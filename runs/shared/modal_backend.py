@@ -4,9 +4,9 @@ import asyncio
 import logging
 import queue
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
@@ -30,6 +30,12 @@ _NAMES: Final = {
 }
 _QUEUE: Final = "coding-agent-events"
 _BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)
+_OPEN_FILES: Final = "open files"
+_ANSWER_S: Final = 15.0
+_FILE_S: Final = 60.0
+_VOLUME_S: Final = 300.0
+"""A commit takes as long as what is new is large."""
+T = TypeVar("T")
 _FOREIGN: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 
 
@@ -40,29 +46,24 @@ class DictTable:
         self._dict = modal.Dict.from_name(name, create_if_missing=True)
 
     async def get(self, key: str) -> Any:
-        with map_modal_errors():
+        async with modal_call():
             return await self._dict.get.aio(key)
 
-    def get_now(self, key: str) -> Any:
-        """The same for a thread without an event loop."""
-        with map_modal_errors():
-            return self._dict.get(key)
-
     async def put(self, key: str, value: Any) -> None:
-        with map_modal_errors():
+        async with modal_call():
             await self._dict.put.aio(key, value)
 
     async def add(self, key: str, value: Any) -> bool:
-        with map_modal_errors():
+        async with modal_call():
             return await self._dict.put.aio(key, value, skip_if_exists=True)
 
     async def pop(self, key: str) -> None:
-        with map_modal_errors():
+        async with modal_call():
             await self._dict.pop.aio(key, None)
 
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
-        with map_modal_errors():
-            async for key, value in self._dict.items.aio():
+        async with aclosing(_each(self._dict.items.aio(), _FILE_S)) as items:
+            async for key, value in items:
                 yield key, value
 
 
@@ -74,7 +75,7 @@ class QueueTail:
 
     async def put(self, partition: str, item: Any) -> None:
         """Put without waiting. A full partition is emptied: readers find the gap in the archive."""
-        with map_modal_errors():
+        async with modal_call():
             try:
                 await self._queue.put.aio(item, block=False, partition=partition)
             except queue.Full:
@@ -82,14 +83,13 @@ class QueueTail:
                 await self._queue.put.aio(item, block=False, partition=partition)
 
     async def follow(self, partition: str, silent_s: float) -> AsyncGenerator[Any, None]:
-        with map_modal_errors():
-            items = self._queue.iterate.aio(partition=partition, item_poll_timeout=silent_s)
-            async with aclosing(items):
-                async for item in items:
-                    yield item
+        items = self._queue.iterate.aio(partition=partition, item_poll_timeout=silent_s)
+        async with aclosing(_each(items, silent_s + _FILE_S)) as each:
+            async for item in each:
+                yield item
 
     async def clear(self, partition: str) -> None:
-        with map_modal_errors():
+        async with modal_call():
             await self._queue.clear.aio(partition=partition)
 
 
@@ -100,14 +100,14 @@ class VolumeArchive:
         self._volume = volume
 
     async def read(self, path: str) -> bytes | None:
-        with map_modal_errors():
+        async with modal_call(_FILE_S):
             try:
                 return b"".join([part async for part in self._volume.read_file.aio(path)])
             except (FileNotFoundError, modal.exception.NotFoundError):
                 return None
 
     async def names(self, folder: str) -> dict[str, float]:
-        with map_modal_errors():
+        async with modal_call(_FILE_S):
             try:
                 entries = await self._volume.listdir.aio(folder)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -115,7 +115,7 @@ class VolumeArchive:
         return {entry.path.rsplit("/", 1)[-1]: float(entry.mtime) for entry in entries}
 
     async def remove(self, path: str) -> None:
-        with map_modal_errors():
+        async with modal_call(_FILE_S):
             try:
                 await self._volume.remove_file.aio(path, recursive=True)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -139,11 +139,6 @@ class VolumeMount:
         async with self._lock:
             await self._commit()
 
-    def commit_now(self) -> None:
-        """The same for a thread without an event loop."""
-        with map_modal_errors():
-            self._volume.commit()
-
     async def reload(self) -> None:
         async with self._lock:
             try:  # a file may be open for a moment more
@@ -152,15 +147,23 @@ class VolumeMount:
                 raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
 
     async def _reload(self) -> None:
-        with map_modal_errors():
+        async with modal_call(_VOLUME_S):
             await self._volume.reload.aio()  # type: ignore[no-untyped-call]
 
     async def _commit(self) -> None:
-        with map_modal_errors():
+        try:
+            await retry(self._commit_once, _BUSY_POLICY, on=RuntimeError)
+        except RuntimeError as error:
+            raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
+
+    async def _commit_once(self) -> None:
+        """Modal may reload after a commit: what is open keeps it from that alone."""
+        async with modal_call(_VOLUME_S):
             try:
                 await self._volume.commit.aio()  # type: ignore[no-untyped-call]
             except RuntimeError as error:
-                raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
+                if _OPEN_FILES not in str(error):
+                    raise
 
 
 def open_modal_backend(volume: modal.Volume) -> StorageBackend:
@@ -172,10 +175,12 @@ def open_modal_backend(volume: modal.Volume) -> StorageBackend:
     )
 
 
-def read_note(backend: StorageBackend, key: str) -> Any:
-    """A note between functions, for a thread without an event loop."""
-    assert isinstance(backend.changes, DictTable)
-    return backend.changes.get_now(key)
+@asynccontextmanager
+async def modal_call(within_s: float = _ANSWER_S) -> AsyncIterator[None]:
+    """A call of Modal's client, which itself would wait for an answer without an end."""
+    with map_modal_errors():
+        async with asyncio.timeout(within_s):
+            yield
 
 
 @contextmanager
@@ -185,6 +190,8 @@ def map_modal_errors() -> Iterator[None]:
         yield
     except modal.exception.ResourceExhaustedError as error:
         raise StoreFull(f"Modal takes no more now: {error}", "Try again in a moment.") from error
+    except TimeoutError as error:
+        raise StoreUnavailable("Modal did not answer in time.") from error
     except _FOREIGN as error:
         said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
         raise StoreUnavailable(f"Modal does not answer: {said}") from error
@@ -193,3 +200,15 @@ def map_modal_errors() -> Iterator[None]:
 def _write(root: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         write_whole(root / name, data)
+
+
+async def _each(items: AsyncGenerator[T, None], within_s: float) -> AsyncGenerator[T, None]:
+    """The items, each of them within a time."""
+    async with aclosing(items):
+        while True:
+            try:
+                async with modal_call(within_s):
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            yield item

@@ -157,9 +157,9 @@ def role_note(run_id: str) -> str:
     return f"{run_id}/role"
 
 
-def result_note(run_id: str, step: int) -> str:
-    """The key of what a role call came to, until its caller has it."""
-    return f"{run_id}/result/{step}"
+def call_note(run_id: str, call: str) -> str:
+    """The key of a role call that was begun once."""
+    return f"{run_id}/call/{call}"
 
 
 def _version_key(run_id: str, number: int) -> str:

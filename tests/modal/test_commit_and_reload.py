@@ -17,7 +17,7 @@ PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
 LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"
 OMISSIONS = {
-    "commit": {LOCKED_COMMIT: "        return\n", "self._volume.commit()\n": "return\n"},
+    "commit": {LOCKED_COMMIT: "        return\n"},
     "reload": {"await self._volume.reload.aio()": "return"},
 }
 IMPATIENT = {"_SHOWN_S: Final = 60.0": "_SHOWN_S: Final = 1.0"}

@@ -78,6 +78,8 @@ async def test_functions_are_as_their_work_needs_them(closed: Deployment) -> Non
     assert run.timeout_secs == 24 * 3600
     assert run.autoscaler_settings.max_containers == 3
     assert run.max_concurrent_inputs <= 1
+    assert run.retry_policy.retries == 3
+    assert {definition(closed, name).startup_timeout_secs for name in SECRETS} == {120}
     assert (api.max_concurrent_inputs, list(api.volume_mounts)) == (100, [])
     assert api.timeout_secs > 150
     assert definition(closed, "janitor").schedule.period.minutes == 10
@@ -88,6 +90,10 @@ async def test_the_image_has_the_pinned_libraries_and_our_data_files(closed: Dep
     build = "\n".join(plane.images.commands(run.image_id))
     assert "apt-get install -y git ripgrep" in build
     assert "--constraint /opt/constraints.txt" in build
+    pinned = (ROOT / "constraints.txt").read_text().partition("\nuv==")[2].partition("\n")[0]
+    assert f"/uv:{pinned} " in build
+    assert ":latest" not in build
+    assert plane.images.layout(run.image_id).env["MODAL_MAX_THROTTLE_WAIT"] == "10"
     for library in ("anthropic", "langgraph-checkpoint-sqlite", "PyGithub", "modal==1.6.4"):
         assert library in build
     files = plane.mounts.names(run.mount_ids)

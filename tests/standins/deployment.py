@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.values import RoleName
-from roles.worktree.write_fence import WriteFence
 from runs.remote_roles.caller import Play
-from runs.remote_roles.worker import RoleWorker
 from sandbox.core.protocol import Sandboxes
 from wiring.modal_functions import Deployment
 
@@ -34,6 +32,3 @@ class FakeDeployment(Deployment):
             raise AssertionError(f"the {role} is played: {task}")
 
         return play  # type: ignore[return-value]
-
-    def fence(self, worker: RoleWorker) -> WriteFence:
-        raise AssertionError(f"{worker} writes")

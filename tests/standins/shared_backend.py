@@ -52,10 +52,11 @@ class MemoryTable:
 
 
 class MemoryTail:
-    """`silent_s` is shortened: a test does not wait for it."""
+    """`read` counts the items that were handed to readers."""
 
     def __init__(self) -> None:
         self.items: dict[str, list[Any]] = {}
+        self.read = 0
         self._changed = asyncio.Condition()
 
     async def put(self, partition: str, item: Any) -> None:
@@ -69,10 +70,11 @@ class MemoryTail:
             items = self.items.get(partition, [])
             if read < len(items):
                 read += 1
+                self.read += 1
                 yield items[read - 1]
                 continue
             try:
-                async with asyncio.timeout(min(silent_s, 0.2)), self._changed:
+                async with asyncio.timeout(silent_s), self._changed:
                     await self._changed.wait()
             except TimeoutError:
                 return

@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from graph.errors import ClaudeBilling, CodingAgentError, RoleLost, RoleSuperseded
-from graph.events import Event
-from graph.spending import Budget, Spend
+from graph.events import Event, UsageReported
+from graph.retry_policy import RetryPolicy
+from graph.spending import Budget, Spend, Usage
 from graph.tasks import PlannerResult, RoleTask
 from graph.values import Base
 from runs.remote_roles.caller import Play, RemoteRole
-from runs.shared.version_chain import result_note
+from runs.shared.version_chain import call_note
 from tests.standins.shared_backend import FolderMount, MemoryTable
 
 Item = dict[str, Any]
 TEXT: Item = {"event": {"type": "role.text", "key": "k", "role": "planner", "text": "I look."}}
+TRIES = 3
 RESULT = PlannerResult(plan=None, reason="done", spend=Spend()).model_dump(mode="json")
 TASK = RoleTask(
     run_id="r1",
@@ -28,6 +30,19 @@ TASK = RoleTask(
     base=Base(address="a", full_name="o/r", branch="main", sha="s", tree="t"),
     budget=Budget(max_cost_usd=None, max_tokens=None, deadline=0),
 )
+
+
+def usage(key: str) -> Item:
+    reported = UsageReported(
+        key=key,
+        role="planner",
+        model="m",
+        usage=Usage(),
+        cost_usd=0.0,
+        run_cost_usd=0.0,
+        replies=1,
+    )
+    return {"event": reported.model_dump(mode="json")}
 
 
 def playing(*tries: list[Item | CodingAgentError]) -> Play:
@@ -45,7 +60,8 @@ def playing(*tries: list[Item | CodingAgentError]) -> Play:
 
 async def called(play: Play, notes: MemoryTable, folder: Path) -> tuple[PlannerResult, list[Event]]:
     heard: list[Event] = []
-    role = RemoteRole(play, PlannerResult, mount=FolderMount(folder), notes=notes)
+    policy = RetryPolicy(attempts=TRIES, first_s=0.0)
+    role = RemoteRole(play, PlannerResult, mount=FolderMount(folder), notes=notes, policy=policy)
     return await role(TASK, heard.append), heard
 
 
@@ -69,8 +85,22 @@ async def test_a_lost_call_is_made_again(notes: MemoryTable, tmp_path: Path) -> 
 async def test_one_that_is_lost_again_and_again_is_an_error(
     notes: MemoryTable, tmp_path: Path
 ) -> None:
+    """What was told of a reply that is not kept is no gain, nor is what is told again."""
+    tries: list[list[Item | CodingAgentError]] = [[usage("1"), TEXT] for _ in range(TRIES + 1)]
     with pytest.raises(RoleLost):
-        await called(playing([], [], []), notes, tmp_path)
+        await called(playing(*tries), notes, tmp_path)
+
+
+async def test_losses_between_which_something_was_done_do_not_count(
+    notes: MemoryTable, tmp_path: Path
+) -> None:
+    """Each call says again what the transcript has, and goes on."""
+    tries: list[list[Item | CodingAgentError]] = [
+        [usage(f"{number}") for number in range(turn + 1)] for turn in range(3 * TRIES)
+    ]
+    result, heard = await called(playing(*tries, [{"result": RESULT}]), notes, tmp_path)
+    assert result.reason == "done"
+    assert {event.key for event in heard} == {f"{number}" for number in range(3 * TRIES)}
 
 
 async def test_an_error_of_the_role_is_its_own(notes: MemoryTable, tmp_path: Path) -> None:
@@ -90,30 +120,25 @@ async def test_one_that_must_stop_is_no_error_of_a_run_that_is_stopped_too(
         await call
 
 
-@pytest.mark.parametrize("fence", [7, 6])
-async def test_the_answer_of_this_call_is_found_where_its_stream_broke_off(
-    notes: MemoryTable, tmp_path: Path, fence: int
-) -> None:
-    """That of an earlier call of the step is not."""
-    await notes.put(result_note(TASK.run_id, TASK.step), {"fence": fence, "result": RESULT})
-    call = called(playing([TEXT], [], []), notes, tmp_path)
-    if fence == TASK.fence:
-        assert (await call)[0].reason == "done"
-        assert notes.kept == {}
-    else:
-        with pytest.raises(RoleLost):
-            await call
-
-
 async def test_a_stream_that_says_nothing_more_keeps_nobody_waiting(
     notes: MemoryTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_LOOK_S", "_GRACE_S"):
-        monkeypatch.setattr(f"runs.remote_roles.caller.{name}", 0.05)
+    """One that says that it lives is waited for."""
+    monkeypatch.setattr("runs.remote_roles.caller._SILENT_S", 0.1)
+    calls = 0
 
     async def play(_: dict[str, Any]) -> AsyncGenerator[Item, None]:
-        yield TEXT
-        await asyncio.Event().wait()
+        nonlocal calls
+        calls += 1
+        yield {"call": f"in-{calls}"}
+        if calls == 1:
+            await asyncio.Event().wait()
+        for _beat in range(6):
+            await asyncio.sleep(0.05)
+            yield {}
+        yield {"result": RESULT}
 
-    await notes.put(result_note(TASK.run_id, TASK.step), {"fence": 7, "result": RESULT})
+    await notes.put(call_note(TASK.run_id, "in-2"), {"at": 0})
     assert (await called(play, notes, tmp_path))[0].reason == "done"
+    assert calls == 2
+    assert notes.kept == {}

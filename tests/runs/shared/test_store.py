@@ -160,7 +160,11 @@ async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     assert sorted(new for _, new in made) == [False, True]
 
 
-async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedPlaces) -> None:
+async def test_a_watcher_hears_of_others_and_others_cost_nothing(
+    shared: SharedPlaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a silence the record is looked at, and the tail is not read again."""
+    monkeypatch.setattr("runs.shared.live_tail._LOOK_S", 0.1)
     driver, web = driver_of(shared), SharedStore(shared.backend, service="web", slots=SLOTS)
     run, _ = await web.create(held_by("driver"), None, lambda _: [])
     told: list[str | None] = []
@@ -176,6 +180,10 @@ async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedP
         found = await web.get(run.run_id)
         assert found
         assert found.node == "plan"
+        for _ in range(3):
+            told.clear()
+            await until(lambda: run.run_id in told)
+        assert shared.tail.read == 1
     await web.close()
 
 
