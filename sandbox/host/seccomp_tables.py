@@ -1,7 +1,8 @@
 """The system call filter: what no command in a sandbox needs, and the kernel's weak spots are in.
 
 Everything else stays allowed. `personality` too, while `ptrace` is refused: debuggers do not work
-inside. libc falls back to `clone` where `clone3` is unknown, so its flags can be looked at.
+inside. libc falls back to `clone` where `clone3` is unknown, so its flags can be looked at. Room on
+the disk is not had without writing it, quicker than a watcher can see: libc writes where it must.
 """
 
 import errno
@@ -24,6 +25,7 @@ EPERM_CALLS = (
     "mbind migrate_pages move_pages set_mempolicy get_mempolicy set_mempolicy_home_node "
 )
 ENOSYS_CALLS = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
+UNSUPPORTED_CALLS = ("fallocate",)
 NAMESPACE_FLAGS = (
     0x80,  # CLONE_NEWTIME
     0x20000,  # CLONE_NEWNS
@@ -34,7 +36,10 @@ NAMESPACE_FLAGS = (
     0x20000000,  # CLONE_NEWPID
     0x40000000,  # CLONE_NEWNET
 )
-TERMINAL_REQUESTS = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: put input into a terminal
+REFUSED_REQUESTS = (
+    *(0x5412, 0x541C),  # TIOCSTI, TIOCLINUX: put input into a terminal
+    *(0x40305828, 0x4030582A, 0x40305839),  # FS_IOC_RESVSP, _RESVSP64, _ZERO_RANGE: fallocate
+)
 SOCKET_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6; AF_NETLINK for getifaddrs
 HIGHEST_FAMILY = 46
 LOW_HALF = 0xFFFFFFFF  # the kernel looks at the low 32 bits of these arguments only
@@ -60,9 +65,11 @@ def compile_filter() -> bytes:
 
 
 def _refuse_calls(seccomp: Any, rules: Any) -> None:
-    calls = dict.fromkeys(EPERM_CALLS.split(), errno.EPERM) | dict.fromkeys(
-        ENOSYS_CALLS, errno.ENOSYS
-    )
+    calls = {
+        **dict.fromkeys(EPERM_CALLS.split(), errno.EPERM),
+        **dict.fromkeys(ENOSYS_CALLS, errno.ENOSYS),
+        **dict.fromkeys(UNSUPPORTED_CALLS, errno.EOPNOTSUPP),
+    }
     for name, code in calls.items():
         try:
             number = seccomp.resolve_syscall(seccomp.system_arch(), name)
@@ -76,7 +83,7 @@ def _refuse_arguments(seccomp: Any, rules: Any) -> None:
     refuse = seccomp.ERRNO(errno.EPERM)
     for flag in NAMESPACE_FLAGS:
         rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
-    for request in TERMINAL_REQUESTS:
+    for request in REFUSED_REQUESTS:
         rules.add_rule(refuse, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, LOW_HALF, request))
     no_family = seccomp.ERRNO(errno.EAFNOSUPPORT)
     for family in sorted(set(range(HIGHEST_FAMILY + 1)) - set(SOCKET_FAMILIES)):

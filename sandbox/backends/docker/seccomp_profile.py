@@ -18,15 +18,16 @@ from sandbox.host.seccomp_tables import (
     EPERM_CALLS,
     LOW_HALF,
     NAMESPACE_FLAGS,
+    REFUSED_REQUESTS,
     SOCKET_FAMILIES,
-    TERMINAL_REQUESTS,
+    UNSUPPORTED_CALLS,
 )
 
 ALLOWED = (
     # files and folders
     "open openat openat2 creat close close_range read readv pread64 preadv preadv2 write writev "
     "pwrite64 pwritev pwritev2 lseek dup dup2 dup3 fcntl flock fsync fdatasync sync syncfs "
-    "sync_file_range truncate ftruncate fallocate fadvise64 readahead cachestat sendfile splice "
+    "sync_file_range truncate ftruncate fadvise64 readahead cachestat sendfile splice "
     "tee vmsplice copy_file_range stat fstat lstat newfstatat statx statfs fstatfs statmount "
     "listmount access faccessat faccessat2 chmod fchmod fchmodat fchmodat2 chown fchown lchown "
     "fchownat umask utime utimes futimesat utimensat mkdir mkdirat rmdir mknod mknodat link linkat "
@@ -89,10 +90,11 @@ def profile() -> dict[str, Any]:
         "syscalls": [
             {"names": allowed, "action": "SCMP_ACT_ALLOW"},
             {"names": ENOSYS_CALLS, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
+            {"names": UNSUPPORTED_CALLS, "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EOPNOTSUPP},
             _where("clone", 0, sum(NAMESPACE_FLAGS), 0),
             *(_where("socket", 0, LOW_HALF, family) for family in SOCKET_FAMILIES),
             *(_where("personality", 0, LOW_HALF, known) for known in PERSONALITIES),
-            *(_where("ioctl", 1, mask, rest) for mask, rest in all_but(TERMINAL_REQUESTS)),
+            *(_where("ioctl", 1, mask, rest) for mask, rest in all_but(REFUSED_REQUESTS)),
         ],
     }
 

@@ -42,6 +42,9 @@ if not Path(PYTHON).exists():
     pytest.skip(f"needs {PYTHON}", allow_module_level=True)
 
 
+PREALLOCATION = (0x40305828, 0x4030582A, 0x40305839)
+
+
 @pytest.fixture(params=["bubblewrap", "docker"])
 def sandbox(request: pytest.FixtureRequest, data_dir: Path) -> BubblewrapSandbox | DockerSandbox:
     """Both have the same rules; a stand-in for docker has no filter of its own."""
@@ -68,6 +71,16 @@ async def test_every_refused_call_is_refused(sandbox: Running) -> None:
 async def test_new_calls_are_unknown(sandbox: Running) -> None:
     found = await asked(sandbox, {name: (name, HARMLESS) for name in ENOSYS_CALLS})
     assert found == dict.fromkeys(ENOSYS_CALLS, errno.ENOSYS)
+
+
+async def test_room_is_not_had_without_writing_it(sandbox: Running) -> None:
+    requests = {f"{request:x}": ("ioctl", [0, request, 0]) for request in PREALLOCATION}
+    calls: dict[str, tuple[str, list[int]]] = {"fallocate": ("fallocate", [1, 0, 0, 1]), **requests}
+    expected = {"fallocate": errno.EOPNOTSUPP} | dict.fromkeys(requests, errno.EPERM)
+    assert await asked(sandbox, calls) == expected
+    written = "import os\nwith open('x', 'w') as x: os.posix_fallocate(x.fileno(), 0, 1 << 20)"
+    result = await sandbox.run(f"{PYTHON} -", stdin=written.encode())
+    assert (result.exit_code, result.text) == (0, "")
 
 
 async def test_no_namespace_can_be_made_by_clone(sandbox: Running) -> None:

@@ -218,6 +218,19 @@ async def test_a_tree_that_outgrows_its_limit_is_stopped(data_dir: Path, place: 
     assert (result.exit_code, result.limit) == (None, "disk")
 
 
+@needs_python
+async def test_room_that_is_asked_for_is_stopped_as_soon(data_dir: Path) -> None:
+    """By `fallocate` each of these takes 50 microseconds."""
+    reserve = (
+        "import os\nfor i in range(100):\n"
+        "  with open(f'{i}', 'w') as x: os.posix_fallocate(x.fileno(), 0, 30 << 20)"
+    )
+    sandbox = limited(data_dir, Limits(disk_mb=32))
+    result = await sandbox.run(f"{PYTHON} -", stdin=reserve.encode())
+    assert (result.exit_code, result.limit) == (None, "disk")
+    assert tree_bytes(data_dir / "tree") < 1 << 30
+
+
 async def test_a_short_command_that_left_too_much_is_told(data_dir: Path) -> None:
     sandbox = limited(data_dir, Limits(disk_mb=32))
     result = await sandbox.run(TOO_MUCH)

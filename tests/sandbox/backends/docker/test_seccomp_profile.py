@@ -13,7 +13,13 @@ from sandbox.backends.docker.argv import ContainerLine
 from sandbox.backends.docker.backend import Docker
 from sandbox.backends.docker.seccomp_profile import ALLOWED, all_but
 from sandbox.core.protocol import Limits
-from sandbox.host.seccomp_tables import ENOSYS_CALLS, EPERM_CALLS, LOW_HALF, TERMINAL_REQUESTS
+from sandbox.host.seccomp_tables import (
+    ENOSYS_CALLS,
+    EPERM_CALLS,
+    LOW_HALF,
+    REFUSED_REQUESTS,
+    UNSUPPORTED_CALLS,
+)
 from tests.support.sandbox.docker_backend import no_daemon, on_daemon, opened
 from tests.support.sandbox.system_calls import HARMLESS, answers, number
 
@@ -32,18 +38,18 @@ PERSONALITY = "personality"
 
 
 def test_no_call_is_in_two_tables() -> None:
-    names = [*ALLOWED.split(), *EPERM_CALLS.split(), *ENOSYS_CALLS]
+    names = [*ALLOWED.split(), *EPERM_CALLS.split(), *ENOSYS_CALLS, *UNSUPPORTED_CALLS]
     assert sorted(set(names)) == sorted(names)
 
 
 def test_all_numbers_but_some_are_matched() -> None:
-    kept = list(all_but(TERMINAL_REQUESTS))
-    tried = {near + step for near in (0, *TERMINAL_REQUESTS, LOW_HALF) for step in range(-16, 17)}
-    tried |= {request ^ 1 << bit for request in TERMINAL_REQUESTS for bit in range(32)}
+    kept = list(all_but(REFUSED_REQUESTS))
+    tried = {near + step for near in (0, *REFUSED_REQUESTS, LOW_HALF) for step in range(-16, 17)}
+    tried |= {request ^ 1 << bit for request in REFUSED_REQUESTS for bit in range(32)}
     for request in tried:
         low = request & LOW_HALF
         matched = any(low & mask == rest for mask, rest in kept)
-        assert matched == (low not in TERMINAL_REQUESTS)
+        assert matched == (low not in REFUSED_REQUESTS)
 
 
 @pytest.fixture
