@@ -32,9 +32,8 @@ class BackendKind:
 
 def _make_bubblewrap(options: BackendOptions) -> LocalBackend:
     from sandbox.backends.bubblewrap.backend import Bubblewrap
-    from sandbox.backends.bubblewrap.tree_disk import find_disks
 
-    return Bubblewrap(options, disks=find_disks(options.state))
+    return Bubblewrap(options)
 
 
 def _make_docker(options: BackendOptions) -> LocalBackend:

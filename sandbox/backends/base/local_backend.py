@@ -5,7 +5,6 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from copy import copy
-from pathlib import Path
 from typing import ClassVar, Self
 
 from graph.errors import SandboxLost
@@ -58,9 +57,7 @@ class LocalBackend(ABC):
     def has_tree(self, tree: Tree) -> bool:
         """Whether a complete tree of this backend is there that its commands can use. Blocks."""
         try:
-            folder, *parts = (
-                os.lstat(tree.folder / name) for name in ("", *self.parts(tree.folder))
-            )
+            folder, *parts = (os.lstat(tree.folder / name) for name in ("", *PARTS))
         except (FileNotFoundError, NotADirectoryError):
             return False
         folders = all(stat.S_ISDIR(status.st_mode) for status in (folder, *parts))
@@ -72,10 +69,6 @@ class LocalBackend(ABC):
             return TreeSize([str(tree.folder)], self.limits.disk_mb << 20)
         except OSError as error:
             raise SandboxLost(f"the tree of a command is gone: {error}") from error
-
-    def parts(self, _folder: Path) -> tuple[str, ...]:
-        """The folders that a tree of this backend consists of."""
-        return PARTS
 
     @property
     @abstractmethod

@@ -34,11 +34,10 @@ class Running(Watched, Protocol):
 class LocalSandbox(ExecutingSandbox):
     """One tree. A command is started when `run` is called and gone when it returns.
 
-    What is abstract here is what a backend of this machine has to implement. `size` is watched;
-    None where the kernel holds the tree to its limit.
+    What is abstract here is what a backend of this machine has to implement. `size` is watched.
     """
 
-    def __init__(self, size: TreeSize | None, limits: Limits) -> None:
+    def __init__(self, size: TreeSize, limits: Limits) -> None:
         self._size = size
         self._limits = limits
         self._running: set[Running] = set()
@@ -90,9 +89,7 @@ class LocalSandbox(ExecutingSandbox):
 
     async def _finish(self, running: Running, seconds: float, watchers: Watchers) -> None:
         """Wait for the end, or a limit."""
-        own = [watch_time(running, seconds, self._limits.cpus)]
-        if self._size:
-            own.append(watch_tree(running, self._size))
+        own = [watch_time(running, seconds, self._limits.cpus), watch_tree(running, self._size)]
         self._running.add(running)
         if self._closed:
             running.stop(loss="it was closed")
@@ -105,7 +102,7 @@ class LocalSandbox(ExecutingSandbox):
     async def _measure(self, running: Running) -> None:
         """The tree's size as the command left it, once nothing of it can go on writing."""
         limit = running.limit
-        if self._size is None or limit not in (None, "disk"):
+        if limit not in (None, "disk"):
             return
         if await has_outgrown(running, self._size, anyway=limit == "disk"):
             running.limit = "disk"

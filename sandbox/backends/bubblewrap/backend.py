@@ -26,7 +26,6 @@ from sandbox.backends.base.trial_result import TrialResult
 from sandbox.backends.bubblewrap.argv import command_line
 from sandbox.backends.bubblewrap.remedies import UPGRADE, bubblewrap_remedy
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from sandbox.backends.bubblewrap.tree_disk import PLACE, Disks
 from sandbox.host import cgroup
 from sandbox.host.orphans import end_orphans
 from sandbox.host.own_tools import provide_uv
@@ -55,11 +54,9 @@ class Bubblewrap(LocalBackend):
         *,
         cgroups: Path = cgroup.ROOT,
         programs: str = SYSTEM_PATH,
-        disks: Disks | None = None,
     ) -> None:
         """`programs` is the PATH on which bubblewrap and setpriv are looked for."""
         super().__init__(options)
-        self.disks = disks or Disks(self.state, missing="not asked for")
         self.bwrap = _find("bwrap", "bubblewrap", programs)
         self.setpriv = _find("setpriv", "util-linux", programs) if os.geteuid() == 0 else None
         self.groups = cgroup.find(cgroups)
@@ -73,7 +70,6 @@ class Bubblewrap(LocalBackend):
         return [
             sha256(compile_filter()).hexdigest(),
             self.groups is not None,
-            bool(self.disks.missing),
             *map(str, self.tool_paths),
             *(_identity(program) for program in programs if program),
         ]
@@ -81,10 +77,7 @@ class Bubblewrap(LocalBackend):
     def describe(self) -> TrialResult:
         version = _version(self.bwrap)
         groups = "control groups" if self.groups else "a watcher: no control group can be made"
-        detail = (
-            f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {groups},"
-            f" disk by {self.disks.describe()}"
-        )
+        detail = f"bubblewrap {'.'.join(map(str, version))}, memory and processes held by {groups}"
         if version < OLDEST:
             return TrialResult("backend", held=False, detail=detail, fix=UPGRADE)
         note = f" ({_OLDER})" if version < SAFEST else ""
@@ -96,20 +89,15 @@ class Bubblewrap(LocalBackend):
     def end_orphans(self) -> None:
         end_orphans()
 
-    def parts(self, folder: Path) -> tuple[str, ...]:
-        return (PLACE,) if self.disks.has(folder) else super().parts(folder)
-
     def attach(self, tree: Tree) -> BubblewrapSandbox:
         """Raises SandboxUnavailable where the tree's uid cannot get at a folder, too."""
         drop = self._drop(tree.uid)
         for path in (tree.folder / "workspace", tree.base_objects, *self.tool_paths):
             if path is not None and tree.uid is not None:
                 _check_passable(path, tree.uid)
-        disk = self.disks.open(tree.folder, tree.uid, self.limits.disk_mb)
-        folder, enter = (disk.tree, disk.enter) if disk else (tree.folder, [])
         line = command_line(
-            [*enter, *drop, self.bwrap],
-            folder,
+            [*drop, self.bwrap],
+            tree.folder,
             tree.base_objects,
             self.limits,
             self.tool_paths,
@@ -118,8 +106,7 @@ class Bubblewrap(LocalBackend):
         )
         return BubblewrapSandbox(
             line,
-            disk,
-            None if disk else self.tree_size(tree),
+            self.tree_size(tree),
             limits=self.limits,
             uid=tree.uid,
             groups=self.groups,

@@ -7,7 +7,7 @@ from subprocess import DEVNULL
 
 from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import Command
-from sandbox.backends.base.limit_verdict import LimitEvidence, result_of
+from sandbox.backends.base.limit_verdict import result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.backends.bubblewrap.argv import (
     ETC,
@@ -19,7 +19,6 @@ from sandbox.backends.bubblewrap.argv import (
 )
 from sandbox.backends.bubblewrap.child_fds import ChildFds
 from sandbox.backends.bubblewrap.execution import Execution, Spawned, spawn, start
-from sandbox.backends.bubblewrap.tree_disk import Disk
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits
 from sandbox.egress.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
@@ -35,13 +34,12 @@ ENVIRONMENT = {"PATH": SYSTEM_PATH}
 
 
 class BubblewrapSandbox(LocalSandbox):
-    """Every command is a line that bubblewrap carries out, on a disk of the tree's own or none."""
+    """Every command is a line that bubblewrap carries out."""
 
     def __init__(
         self,
         line: CommandLine,
-        disk: Disk | None,
-        size: TreeSize | None,
+        size: TreeSize,
         *,
         limits: Limits,
         uid: int | None,
@@ -51,7 +49,6 @@ class BubblewrapSandbox(LocalSandbox):
         """Raises SandboxUnavailable: no system call filter can be made."""
         super().__init__(size, limits)
         self._line = line
-        self._disk = disk
         self._uid = uid
         self._groups = groups
         self._filter = compile_filter()
@@ -60,15 +57,8 @@ class BubblewrapSandbox(LocalSandbox):
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._service = process_name(os.getpid())
 
-    async def close(self) -> None:
-        await super().close()
-        if self._disk:
-            await asyncio.to_thread(self._disk.close)
-
     async def _carry_out(self, command: Command) -> ExecResult:
         group = self._groups.new(self._limits) if self._groups else None
-        disk = self._disk
-        was_full = disk is not None and disk.is_full
         try:
             execution = await start(
                 partial(self._spawn, command), partial(self._monitor, group, command.keep_bytes)
@@ -79,19 +69,12 @@ class BubblewrapSandbox(LocalSandbox):
         finally:
             ending = on_worker(group.end) if group else None
             usage = await asyncio.shield(ending) if ending else cgroup.Usage()
-        became_full = disk is not None and disk.is_full > was_full
-        if disk and became_full:
-            await on_worker(disk.release_reserve)
         return result_of(
             execution.output,
             code=execution.exit_code,
             limit=execution.limit,
-            evidence=LimitEvidence(
-                memory_kills=usage.memory_kills,
-                pids_refusals=usage.pids_refusals,
-                disk_became_full=became_full,
-                disk_half_full=disk is not None and disk.half_full,
-            ),
+            memory_kills=usage.memory_kills,
+            pids_refusals=usage.pids_refusals,
             duration_ms=execution.duration_ms,
             loss=execution.loss,
         )

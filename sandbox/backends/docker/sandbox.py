@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from graph.errors import SandboxUnavailable
 from sandbox.backends.base.command import Command
-from sandbox.backends.base.limit_verdict import LimitEvidence, result_of
+from sandbox.backends.base.limit_verdict import result_of
 from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.backends.docker.argv import OUTPUT_FILE, Bind, ContainerLine
 from sandbox.backends.docker.cli import DockerCli
@@ -81,7 +81,7 @@ class DockerSandbox(LocalSandbox):
             execution.output,
             code=state.get("ExitCode") if exited else None,
             limit=execution.limit,
-            evidence=LimitEvidence(memory_kills=int(state.get("OOMKilled", False))),
+            memory_kills=int(state.get("OOMKilled", False)),
             duration_ms=took_ms,
             loss=execution.loss or state.get("Error") or said or "its container is gone",
         )
