@@ -173,9 +173,10 @@ class ValidationFinished(_ChecksFinished):
 
 
 class BaselineFinished(_ChecksFinished):
-    """The checks on the untouched base."""
+    """The checks on the untouched base; `kept`: from an earlier run on the same files."""
 
     type: Literal["baseline.finished"] = "baseline.finished"
+    kept: bool = False
 
 
 class ProofFinished(EventBase):

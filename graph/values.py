@@ -257,6 +257,7 @@ class Validation(Value):
 
     `new_failures` and `known_failures` name tests where the check's output could be parsed, else
     commands. `known_failures` fail on the base too; `flaky` failed once and passed when run again.
+    `kept`: an earlier run found it, on the same files.
     """
 
     status: CheckStatus
@@ -266,6 +267,7 @@ class Validation(Value):
     flaky: tuple[str, ...] = ()
     findings: tuple[ValidationFinding, ...] = ()
     proof: Proof | None = None
+    kept: bool = False
 
 
 class Review(Value):

@@ -74,7 +74,13 @@ class Machine:
     @cached_property
     def environment_records(self) -> LocalEnvironmentRecords:
         data = self.settings.data_dir
-        return LocalEnvironmentRecords(data / ENVIRONMENTS, setups=data / "setups")
+        kept = (self.backend_options.setups, self.baselines)
+        return LocalEnvironmentRecords(data / ENVIRONMENTS, kept=kept)
+
+    @property
+    def baselines(self) -> Path:
+        """Where results of checks on untouched bases are kept for later runs."""
+        return self.settings.data_dir / "baselines"
 
     @cached_property
     def services(self) -> Services:
@@ -98,6 +104,7 @@ class Machine:
             kept_bases=self.kept_bases,
             networked=bool(self.settings.hosts_of_setup),
             records=self.environment_records,
+            baselines=self.baselines,
             allow_local=True,
         )
         return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))

@@ -59,21 +59,23 @@ def make_services(
     networked: bool,
     records: EnvironmentRecords,
     kept_bases: KeptBases | None = None,
+    baselines: Path | None = None,
     allow_local: bool = False,
 ) -> Services:
     """All services; `role` gives each role, which is played here or elsewhere.
 
-    `networked`: set-up reaches hosts. `kept_bases` and `allow_local` (checkouts as repositories) go
-    with a disk of one's own.
+    `networked`: set-up reaches hosts. `kept_bases`, a folder of `baselines`, and `allow_local`
+    (checkouts as repositories) go with a disk of one's own.
     """
     from forge.base import GitRepositories
     from forge.publish import ForgePublisher
-    from sandbox.checks import SandboxChecks
+    from sandbox.checks import KeptResults, SandboxChecks
     from sandbox.environments import SandboxEnvironments
 
     settings = configuration.settings
     common: dict[str, Any] = {"runs": runs, "forge": forge, "kept": kept_bases}
-    checks = SandboxChecks(runs=runs, sandboxes=sandboxes)
+    kept = KeptResults(baselines, timeout_s=settings.command_timeout_s) if baselines else None
+    checks = SandboxChecks(runs=runs, sandboxes=sandboxes, kept=kept)
     environments = SandboxEnvironments(
         sandboxes=sandboxes, networked=networked, timeout_s=settings.setup_timeout_s
     )

@@ -1,3 +1,4 @@
+from .kept_results import KeptResults as KeptResults
 from .parse_diff import Diff as Diff
 from .parse_diff import FileDiff as FileDiff
 from .service import PLAN as PLAN

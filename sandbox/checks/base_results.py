@@ -1,4 +1,7 @@
-"""Checks on the untouched base: each is run there once, and its result kept with the run."""
+"""Checks on the untouched base: each is run there once, and its result kept with the run.
+
+Those of the baseline are also kept for later runs on the same files.
+"""
 
 import asyncio
 import hashlib
@@ -10,6 +13,7 @@ from pydantic import ValidationError
 from graph import FolderCommand, RunFolder
 from graph.errors import SetupFailed
 from graph.files import write_whole
+from sandbox.checks.kept_results import KeptResults
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 
@@ -17,11 +21,19 @@ from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 class BaseResults:
     """Runs checks in the tree `spec`, which is opened for the first that was not run before."""
 
-    def __init__(self, runs: Path, sandboxes: Sandboxes, run_id: str, spec: TreeSpec) -> None:
+    def __init__(
+        self,
+        runs: Path,
+        sandboxes: Sandboxes,
+        run_id: str,
+        spec: TreeSpec,
+        kept: KeptResults | None = None,
+    ) -> None:
         self._folder = RunFolder.of(runs, run_id).checks
         self._sandboxes = sandboxes
         self._run_id = run_id
         self._spec = spec
+        self._kept = kept
         self._sandbox: Sandbox | None = None
         self._usable = True
 
@@ -40,6 +52,16 @@ class BaseResults:
         run = await run_check(sandbox, command, deadline) if sandbox else None
         return None if run is None or run.too_late else run
 
+    async def keep(self, check: FolderCommand, run: CheckRun) -> None:
+        """Let later runs find it."""
+        if self._kept:
+            await asyncio.to_thread(self._kept.keep, self._spec, check, run)
+
+    async def forget(self, check: FolderCommand) -> None:
+        """Let no later run find it: it did not end the same way again."""
+        if self._kept:
+            await asyncio.to_thread(self._kept.forget, self._spec, check)
+
     async def discard(self) -> None:
         await self._sandboxes.discard(self._run_id, self._spec.name)
 
@@ -53,14 +75,14 @@ class BaseResults:
         return self._sandbox
 
     async def load(self, check: FolderCommand) -> CheckRun | None:
-        """How the check ended there, where it was run before."""
+        """How the check ended there, where it was run before, by an earlier run too."""
         return await asyncio.to_thread(self._load, check)
 
     def _load(self, check: FolderCommand) -> CheckRun | None:
         try:
             return CheckRun.model_validate_json(self._file(check).read_bytes())
         except (FileNotFoundError, ValidationError):
-            return None  # a damaged file is written anew
+            return self._kept.load(self._spec, check) if self._kept else None
 
     def _store(self, check: FolderCommand, run: CheckRun) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from graph import (
 )
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
-from sandbox.checks.run_again import run_failures_again
+from sandbox.checks.run_again import flaky_on_base, run_failures_again
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox
 
@@ -46,6 +46,29 @@ class Outcome:
         return self.report.status in ("passed", "failed")
 
 
+@dataclass(frozen=True)
+class BaseOutcome:
+    """What one check came to on the untouched base; `kept`: in an earlier run."""
+
+    check: Check
+    run: CheckRun | None
+    flaky: tuple[str, ...] = ()
+    kept: bool = False
+
+
+async def on_base_of(check: Check, on_base: BaseResults, deadline: float) -> BaseOutcome:
+    """Run a check on the untouched base; what ends the same way again is kept for later runs."""
+    if known := await on_base.load(check):
+        return BaseOutcome(check, known, kept=True)
+    run = await on_base.find(check, deadline)
+    if run is None:
+        return BaseOutcome(check, run)
+    flaky = await flaky_on_base(check, run, on_base, deadline)
+    if flaky == ():
+        await on_base.keep(check, run)
+    return BaseOutcome(check, run, flaky or ())
+
+
 async def outcome_of(
     sandbox: Sandbox, check: Check, on_base: BaseResults, deadline: float
 ) -> Outcome:
@@ -61,22 +84,28 @@ async def outcome_of(
         return Outcome(check, report, run)
     failures = compare_with_base(run, base)
     failures = await run_failures_again(sandbox, check, run, failures, on_base, deadline)
+    if failures.flaky:
+        await on_base.forget(check)
     if not run.started:
         report = run.report(check, "failed")  # what it calls is there on the base
     known = run.compared or failures.flaky == (run.command,)
     return Outcome(check, report, run, failures, conclusive=known and not failures.unknown)
 
 
-def baseline_of(runs: Sequence[tuple[Check, CheckRun | None]]) -> Validation:
+def baseline_of(outcomes: Sequence[BaseOutcome]) -> Validation:
     """What the runs on the untouched base say; what fails there is known, and nothing is new."""
-    reports = tuple(run.report(check) for check, run in runs if run)
-    known = [name for _, run in runs if run and not run.passed for name in run.failed_tests]
+    ran = [(each.check, each.run) for each in outcomes if each.run]
+    reports = tuple(run.report(check) for check, run in ran)
+    known = [name for _, run in ran if not run.passed for name in run.failed_tests]
+    flaky = _names(name for each in outcomes for name in each.flaky)
     ended = {report.status for report in reports}
     status: CheckStatus = "passed" if ended == {"passed"} else "failed"
     return Validation(
         status=status if ended & {"passed", "failed"} else "unavailable",
         commands=reports,
-        known_failures=_names(known),
+        known_failures=_names(name for name in known if name not in flaky),
+        flaky=flaky,
+        kept=bool(ran) and all(each.kept for each in outcomes),
     )
 
 

@@ -68,6 +68,23 @@ async def run_failures_again(
     )
 
 
+async def flaky_on_base(
+    check: Check, run: CheckRun, on_base: BaseResults, deadline: float
+) -> tuple[str, ...] | None:
+    """Which failures of the untouched base do not fail again; None where that cannot be known."""
+    names = run.failed_tests
+    if run.passed or run.limit or not run.started or check.kind != "test":
+        return ()
+    if not names or len(names) > _MOST:
+        return ()  # so many do not fail by chance at once
+
+    async def again(command: FolderCommand) -> CheckRun | None:
+        return await on_base.run(command, min(deadline, time.time() + _patience_s(run)))
+
+    failed = await still_failing(check, run, names, again)
+    return None if failed is None else tuple(name for name in names if name not in failed)
+
+
 async def still_failing(
     check: FolderCommand, run: CheckRun, names: tuple[str, ...], again: Run
 ) -> frozenset[str] | None:

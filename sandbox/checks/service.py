@@ -22,7 +22,8 @@ from graph import (
 from graph.errors import SetupFailed
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.coverage import list_manifests, uncovered_findings
-from sandbox.checks.judge import baseline_of, outcome_of, set_up_failed, validation_of
+from sandbox.checks.judge import baseline_of, on_base_of, outcome_of, set_up_failed, validation_of
+from sandbox.checks.kept_results import KeptResults
 from sandbox.checks.parse_diff import Diff
 from sandbox.checks.proof import prove
 from sandbox.checks.tamper_findings import (
@@ -47,9 +48,13 @@ PLAN = "plan"
 class SandboxChecks(Checks):
     """Runs checks in trees of their own, which are gone when it returns."""
 
-    def __init__(self, *, runs: Path, sandboxes: Sandboxes) -> None:
+    def __init__(
+        self, *, runs: Path, sandboxes: Sandboxes, kept: KeptResults | None = None
+    ) -> None:
+        """Baselines are `kept` for later runs."""
         self._runs = runs
         self._sandboxes = sandboxes
+        self._kept = kept
 
     async def find(
         self,
@@ -87,12 +92,12 @@ class SandboxChecks(Checks):
         tree = TreeSpec(
             name=f"baseline-{base.moved}", base=base, environment=environment, emit=emit
         )
-        on_base = BaseResults(self._runs, self._sandboxes, run_id, tree)
+        on_base = BaseResults(self._runs, self._sandboxes, run_id, tree, self._kept)
         try:
-            runs = [(check, await on_base.find(check, deadline)) for check in checks]
+            results = [await on_base_of(check, on_base, deadline) for check in checks]
         finally:
             await on_base.discard()
-        return baseline_of(runs)
+        return baseline_of(results)
 
     async def validate(
         self,
@@ -109,7 +114,7 @@ class SandboxChecks(Checks):
         unique = secrets.token_hex(4)
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
-        on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched)
+        on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
         read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         found = await asyncio.to_thread(hint_findings, read)
         found += setup_findings(read, environment)

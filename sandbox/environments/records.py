@@ -11,11 +11,11 @@ from sandbox.setup.cache_key import results_of
 
 
 class LocalEnvironmentRecords(EnvironmentRecords):
-    """One file each; forgetting also removes all that set-up left of the repository in `setups`."""
+    """One file each; forgetting also removes what folders `kept` of the repository."""
 
-    def __init__(self, folder: Path, *, setups: Path) -> None:
+    def __init__(self, folder: Path, *, kept: tuple[Path, ...]) -> None:
         self._folder = folder
-        self._setups = setups
+        self._kept = kept
 
     async def get(self, repo: str) -> EnvironmentRecord | None:
         return await asyncio.to_thread(self._read, repo)
@@ -37,8 +37,10 @@ class LocalEnvironmentRecords(EnvironmentRecords):
         write_whole(self._file(record.repo), record.model_dump_json().encode())
 
     def _remove(self, repo: str) -> bool:
-        for made in self._setups.glob(f"{results_of(repo)}*.tar"):
-            made.unlink(missing_ok=True)
+        for folder in self._kept:
+            for made in folder.glob(f"{results_of(repo)}*"):
+                if made.suffix != ".lock":  # which somebody may hold
+                    made.unlink(missing_ok=True)
         try:
             self._file(repo).unlink()
         except FileNotFoundError:

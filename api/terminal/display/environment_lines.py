@@ -56,6 +56,7 @@ def baseline_lines(baseline: Fields, indent: int = 2) -> list[Line]:
     for check in baseline.each("commands"):
         said, mark = _ON_BASE.get(check.line("status"), (check.line("status"), "warn"))
         took = duration((check.number("durationMs") or 0) / 1000)
+        took = "kept from before" if baseline.flag("kept") else took
         counts = check.line("counts")
         label = f"{check.line('folder')}$ {check.line('command')}"
         right = " · ".join(part for part in (said, counts, took) if part)

@@ -15,9 +15,9 @@ from graph.values import Check, Validation, commands_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
+from tests.support.sandbox.watched_sandboxes import WatchedSandboxes
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,33 +50,12 @@ BREAK = "sed -i 's/a + b/a - b/' app.py"
 ADDS = "test_adds (tests.test_app.AddTest.test_adds)"
 
 
-class Watched(Sandboxes):
-    """Others, and the names of the trees that were opened."""
-
-    def __init__(self, inner: Sandboxes) -> None:
-        self._inner = inner
-        self.opened: list[str] = []
-
-    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
-        self.opened.append(spec.name.partition("-")[0])
-        return await self._inner.open(run_id, spec)
-
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        return await self._inner.has_set_up(spec)
-
-    async def discard(self, run_id: str, name: str) -> None:
-        await self._inner.discard(run_id, name)
-
-    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
-        await self._inner.close_run(run_id, keep=keep)
-
-
 @dataclass
 class Bench:
     """One run for all changes, each a step of its own."""
 
     run: SampleRun
-    watched: Watched
+    watched: WatchedSandboxes
     step: int = 0
 
     async def validate(
@@ -99,7 +78,7 @@ class Bench:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(module_dir: Path) -> AsyncIterator[Bench]:
     run = await asyncio.to_thread(sample_run, module_dir, FILES)
-    watched = Watched(run.sandboxes)
+    watched = WatchedSandboxes(run.sandboxes)
     yield Bench(replace(run, sandboxes=watched), watched)
 
 

@@ -26,7 +26,7 @@ RECORD = EnvironmentRecord(
 
 
 def records_in(folder: Path) -> LocalEnvironmentRecords:
-    return LocalEnvironmentRecords(folder / "environments", setups=folder / "setups")
+    return LocalEnvironmentRecords(folder / "environments", kept=(folder / "setups",))
 
 
 async def test_what_is_known_is_shown_and_forgotten_with_what_was_kept(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""Sandboxes of which it is known which trees were opened."""
+
+from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+
+
+class WatchedSandboxes(Sandboxes):
+    """Others, and the names of the trees that were opened."""
+
+    def __init__(self, inner: Sandboxes) -> None:
+        self._inner = inner
+        self.opened: list[str] = []
+
+    async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
+        self.opened.append(spec.name.partition("-")[0])
+        return await self._inner.open(run_id, spec)
+
+    async def has_set_up(self, spec: TreeSpec) -> bool:
+        return await self._inner.has_set_up(spec)
+
+    async def discard(self, run_id: str, name: str) -> None:
+        await self._inner.discard(run_id, name)
+
+    async def close_run(self, run_id: str, *, keep: tuple[str, ...] = ()) -> None:
+        await self._inner.close_run(run_id, keep=keep)
