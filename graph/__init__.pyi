@@ -4,6 +4,8 @@ from .environment import NO_ENVIRONMENT as NO_ENVIRONMENT
 from .environment import Environment as Environment
 from .environment import EnvironmentCommand as EnvironmentCommand
 from .environment import LeftOut as LeftOut
+from .environment import Service as Service
+from .environment import ServicePort as ServicePort
 from .environment import environment_of as environment_of
 from .environment_record import ENVIRONMENTS as ENVIRONMENTS
 from .environment_record import EnvironmentRecord as EnvironmentRecord

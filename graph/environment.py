@@ -32,14 +32,28 @@ class LeftOut(Value):
     why: str
 
 
+class ServicePort(Value):
+    """Where a service listens on the sandbox's own loopback."""
+
+    name: str
+    port: int
+
+
+class Service(ServicePort):
+    """A program that runs beside a command; `stop` is the signal that ends it."""
+
+    command: str
+    stop: Literal["TERM", "INT"] = "TERM"
+
+
 class Environment(Value):
     """What makes a new tree of a base ready.
 
-    `tools` are versions by name. `paths` go before `PATH` for commands in a folder and below it
-    (empty: the top), `variables` to every command. `reads` are ends of paths that set-up reads
-    beside manifests and lock files, or ANY_FILE. `key` is a digest of the commands and of what
-    they read of the base; `kept`: what they make was there from before. `maker` is the run whose
-    model turn found the commands, or empty.
+    `services` run beside checks and the commands of roles. `tools` are versions by name. `paths` go
+    before `PATH` for commands in a folder and below it (empty: the top), `variables` to every
+    command. `reads` are ends of paths that set-up reads beside manifests and lock files, or
+    ANY_FILE. `key` is a digest of the commands and of what they read of the base; `kept`: what they
+    make was there from before. `maker` is the run whose model turn found the commands, or empty.
     """
 
     commands: tuple[EnvironmentCommand, ...] = ()
@@ -48,6 +62,7 @@ class Environment(Value):
     paths: Mapping[str, tuple[str, ...]] = {}
     variables: Mapping[str, str] = {}
     reads: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
     kept: bool = False
     key: str = ""
     maker: str = ""

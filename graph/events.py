@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from graph.environment import EnvironmentCommand, LeftOut
+from graph.environment import EnvironmentCommand, LeftOut, ServicePort
 from graph.spending import Usage
 from graph.values import (
     ChangedFile,
@@ -149,6 +149,7 @@ class EnvironmentReady(EventBase):
     commands: tuple[EnvironmentCommand, ...]
     left_out: tuple[LeftOut, ...]
     tools: dict[str, str]
+    services: tuple[ServicePort, ...] = ()
     kept: bool
     maker: str = ""
 

@@ -7,6 +7,7 @@ from .core.protocol import WORKSPACE as WORKSPACE
 from .core.protocol import ExecResult as ExecResult
 from .core.protocol import FileAccessError as FileAccessError
 from .core.protocol import Limits as Limits
+from .core.protocol import RunOptions as RunOptions
 from .core.protocol import Sandbox as Sandbox
 from .core.protocol import Sandboxes as Sandboxes
 from .core.protocol import Saved as Saved

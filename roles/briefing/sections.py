@@ -82,7 +82,9 @@ def _known_of(report: CommandReport | None) -> str:
 def setup(task: RoleTask) -> str:
     """What made the tree ready, what of it is missing, and that a role cannot repeat it."""
     environment = task.environment or NO_ENVIRONMENT
-    return join(_commands(environment), _tools(environment), _left_out(environment))
+    return join(
+        _commands(environment), _tools(environment), _services(environment), _left_out(environment)
+    )
 
 
 def _tools(environment: Environment) -> str:
@@ -90,6 +92,13 @@ def _tools(environment: Environment) -> str:
         return ""
     told = ", ".join(f"{name} {version}" for name, version in environment.tools.items())
     return f"Installed: {told}."
+
+
+def _services(environment: Environment) -> str:
+    if not environment.services:
+        return ""
+    told = ", ".join(f"{each.name} (127.0.0.1:{each.port})" for each in environment.services)
+    return f"Checks, and your commands but those that only read, run beside: {told}."
 
 
 def _left_out(environment: Environment) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from roles.claude.reply import Block
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
-from sandbox import ExecResult, Sandbox
+from sandbox import ExecResult, RunOptions, Sandbox
 
 _LIMITS = {
     "time": "its time limit",
@@ -52,9 +52,10 @@ class BashTool:
                     "There is nothing to restart: each command has a shell of its own."
                 )
             return ToolResult(f"There is no command. {self.usage}", is_error=True)
-        result = await self._sandbox.run(
-            asked.command, timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT
-        )
+        options = RunOptions(timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT)
+        if not reads_only(asked.command):
+            options["services"] = "wanted"
+        result = await self._sandbox.run(asked.command, **options)
         broken_off = result.limit is not None or result.lost
         return ToolResult(_format_result(result), is_error=broken_off, exit_code=result.exit_code)
 

@@ -128,7 +128,9 @@ async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> tuple[E
     left = deadline - time.time()
     if left <= 0:
         return {}, "stopped"
-    result = await sandbox.run(telling.command.shell, timeout_s=left, keep_bytes=_KEPT_BYTES)
+    result = await sandbox.run(
+        telling.command.shell, timeout_s=left, keep_bytes=_KEPT_BYTES, services="needed"
+    )
     lines = [line[:_LONGEST_LINE].rstrip() for line in result.text.split("\n")]
     unloaded = any(map(re.compile(telling.ecosystem.unloaded).fullmatch, lines))
     rest: TestStatus = "stopped" if result.limit else "not_importable" if unloaded else "missing"

@@ -68,7 +68,9 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
     while lost:  # then once more, in the new tree
         if (left := deadline - time.time()) <= 0:
             return CheckRun(command=check.shell, too_late=True)
-        result = await sandbox.run(check.shell, timeout_s=left, keep_bytes=_KEPT_BYTES)
+        result = await sandbox.run(
+            check.shell, timeout_s=left, keep_bytes=_KEPT_BYTES, services="needed"
+        )
         lost = result.lost
     passed = result.exit_code == 0
     report = await asyncio.to_thread(read_report, result.text)

@@ -1,13 +1,16 @@
 """A sandbox whose commands find what was made ready for their folder."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Final, Unpack
 
 from graph import Environment, FolderCommand
 from sandbox.core.forwarding import ForwardingSandbox
-from sandbox.core.protocol import ExecResult, RunOptions, Sandbox
+from sandbox.core.protocol import ExecResult, RunOptions, Sandbox, ServiceUse
+from sandbox.core.service_script import with_services
 from sandbox.core.shell_command import LONGEST_WORD
 
+NOTHING: Final[Mapping[str, str]] = {}
 _ALWAYS: Final = {"UV_OFFLINE": "1"}
 """Outside of set-up there is no network: uv says so at once."""
 
@@ -23,21 +26,30 @@ class PreparedSandbox(ForwardingSandbox):
         self._environment = environment
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
-        return await super().run(prepare_command(command, self._environment, _ALWAYS), **options)
+        use = options.pop("services", None)
+        prepared = prepare_command(command, self._environment, _ALWAYS, use=use)
+        return await super().run(prepared, **options)
 
 
 def prepare_command(
-    command: str, environment: Environment, always: dict[str, str] | None = None
+    command: str,
+    environment: Environment,
+    always: Mapping[str, str] = NOTHING,
+    *,
+    use: ServiceUse | None = None,
 ) -> str:
-    """The command with what the environment has for its folder."""
+    """The command with what the environment has for its folder, and its services where used."""
     folder = FolderCommand(command=command).folder
     words = [
         f"{name}={shlex.quote(value)}"
-        for name, value in {**(always or {}), **environment.variables}.items()
+        for name, value in {**always, **environment.variables}.items()
     ]
     if paths := environment.paths_in(folder):
         words.append(f'PATH={shlex.quote(":".join(paths))}:"$PATH"')
         words += [f"VIRTUAL_ENV={shlex.quote(venv)}" for venv in environment.venvs_in(folder)[:1]]
+    if use and environment.services:
+        served = with_services(command, environment.services, needed=use == "needed")
+        return f"export {' '.join(words)}\n{served}" if words else served
     if not words:
         return command
     if len(command) * 4 > LONGEST_WORD:  # too long to be one word, however it is quoted

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypedDict, Unpack
 from graph import NO_ENVIRONMENT, Base, ChangeRef, Emit, Environment, FolderCommand, unheard
 from sandbox.core.output import render
 
+ServiceUse = Literal["needed", "wanted"]
 LimitHit = Literal["time", "memory", "pids", "disk", "output"]
 
 WORKSPACE = "/workspace"
@@ -73,6 +74,7 @@ class RunOptions(TypedDict, total=False):
     timeout_s: float | None
     stdin: bytes
     keep_bytes: int
+    services: ServiceUse
 
 
 class Sandbox(Protocol):
@@ -82,7 +84,8 @@ class Sandbox(Protocol):
         """Run a bash command in `/workspace`; the whole process tree is gone when it returns.
 
         `timeout_s` shortens the time, `stdin` is what it reads, `keep_bytes` of its output
-        are kept, half from each end. Raises SandboxLost.
+        are kept, half from each end. With `services` those of the tree run beside it; where one
+        that is `needed` does not, it cannot be started. Raises SandboxLost.
         """
         ...
 

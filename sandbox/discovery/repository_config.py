@@ -1,25 +1,42 @@
 """`.coding-agent.toml`: what a repository itself says of its set-up and its checks."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from graph import Environment, Service
+from sandbox.discovery.declared_env import read_env
+from sandbox.discovery.declared_services import read_services
 from sandbox.ecosystems.project import RepositoryFiles
 
 CONFIG_FILE: Final = ".coding-agent.toml"
 _MOST_COMMANDS: Final = 20
 _LONGEST_COMMAND: Final = 4000
-_KEYS: Final = ("setup", "validate")
-_LONGEST_REASON = 200
+_COMMANDS: Final = ("setup", "validate")
+_KEYS: Final = (*_COMMANDS, "env", "services")
+_MOST_NOTES: Final = 5
+_NAMED: Final = ", ".join(f"`{key}`" for key in _KEYS)
+_LONGEST_REASON: Final = 200
 
 
 @dataclass(frozen=True)
 class RepositoryConfig:
-    """What the file does not say is None; `notes` say what of it is left out."""
+    """What the file does not say is None; `notes` say what of it is left out.
+
+    `variables` are its own, and those by which clients know its `services`.
+    """
 
     setup: tuple[str, ...] | None = None
     validate: tuple[str, ...] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def declare(self, environment: Environment) -> Environment:
+        """The environment with what the repository declares of it."""
+        variables = {**environment.variables, **self.variables}
+        return environment.model_copy(update={"variables": variables, "services": self.services})
 
 
 def config_of(repository: RepositoryFiles) -> RepositoryConfig:
@@ -36,12 +53,12 @@ def read_config(text: str) -> RepositoryConfig:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return _without_config(f"it is not TOML ({str(error)[:_LONGEST_REASON]})")
     notes = [
-        f"`{CONFIG_FILE}`: `{ascii(key[:80])[1:-1]}` is no setting; it has `setup` and `validate`."
+        f"`{CONFIG_FILE}`: `{ascii(key[:80])[1:-1]}` is no setting; it has {_NAMED}."
         for key in table
         if key not in _KEYS
     ]
     lists: dict[str, tuple[str, ...]] = {}
-    for key in _KEYS:
+    for key in _COMMANDS:
         commands = _commands(table.get(key))
         if commands is not None:
             lists[key] = commands
@@ -50,7 +67,16 @@ def read_config(text: str) -> RepositoryConfig:
                 f"`{CONFIG_FILE}`: `{key}` is left out: it must be a list of at most"
                 f" {_MOST_COMMANDS} commands."
             )
-    return RepositoryConfig(lists.get("setup"), lists.get("validate"), tuple(notes[:5]))
+    env, of_env = read_env(table.get("env", {}))
+    services, told, of_services = read_services(table.get("services", []))
+    notes += [f"`{CONFIG_FILE}`: {note}" for note in (*of_env, *of_services)]
+    return RepositoryConfig(
+        setup=lists.get("setup"),
+        validate=lists.get("validate"),
+        variables=told | env,
+        services=services,
+        notes=tuple(notes[:_MOST_NOTES]),
+    )
 
 
 def _without_config(reason: str) -> RepositoryConfig:

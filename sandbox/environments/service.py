@@ -19,9 +19,8 @@ from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.find_setup import SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
-from sandbox.discovery.repository_config import config_of
+from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.install_script import REPORT, parse_report
-from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 
 
@@ -61,8 +60,9 @@ class SandboxEnvironments(Environments):
             repository = await read_repository(sandbox, base)
             files = await list_files(sandbox)
             plan = await asyncio.to_thread(plan_setup, repository, base.version)
-            asked = Environment(
-                commands=await asyncio.to_thread(_asked, repository, setup), reads=plan.all_reads
+            config = await asyncio.to_thread(config_of, repository)
+            asked = config.declare(
+                Environment(commands=_asked(config, setup), reads=plan.all_reads)
             )
             asked_key = await environment_key(sandbox, files, asked)
         finally:
@@ -70,21 +70,25 @@ class SandboxEnvironments(Environments):
         if asked.commands:
             return await self._make(run_id, tree, asked.model_copy(update={"key": asked_key}))
         if not self._networked:
-            return NO_ENVIRONMENT
-        return await self._try(run_id, tree, plan, files)
+            return config.declare(NO_ENVIRONMENT)
+        return await self._try(run_id, tree, plan, config, files)
 
     async def _try(
-        self, run_id: str, tree: TreeSpec, plan: SetupPlan, files: BaseFiles
+        self,
+        run_id: str,
+        tree: TreeSpec,
+        plan: SetupPlan,
+        config: RepositoryConfig,
+        files: BaseFiles,
     ) -> Environment:
         """What can be had of a plan that nobody asked for; the rest is left out, with its reason.
 
         What was made is kept, so that later trees do not wait for it again.
         """
         while plan.steps:
-            known = {"key": await asyncio.to_thread(files.key, plan.environment)}
-            spec = replace(
-                tree, environment=plan.environment.model_copy(update=known), checkout=True
-            )
+            planned = config.declare(plan.environment)
+            known = {"key": await asyncio.to_thread(files.key, planned)}
+            spec = replace(tree, environment=planned.model_copy(update=known), checkout=True)
             kept = await self._sandboxes.has_set_up(spec)
             try:
                 sandbox = await self._sandboxes.open(run_id, spec)
@@ -92,11 +96,11 @@ class SandboxEnvironments(Environments):
             except SetupFailed as error:
                 plan = plan.without(error.command, error.message)
             else:
-                made = plan.ended(parse_report(report))
+                made = config.declare(plan.ended(parse_report(report)))
                 return made.model_copy(update={**known, "kept": kept})
             finally:
                 await self._sandboxes.discard(run_id, tree.name)
-        return plan.environment
+        return config.declare(plan.environment)
 
     async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
         """Run what was asked for. Raises SetupFailed."""
@@ -109,9 +113,9 @@ class SandboxEnvironments(Environments):
         return environment.model_copy(update={"kept": kept})
 
 
-def _asked(repository: RepositoryFiles, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:
+def _asked(config: RepositoryConfig, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:
     """What the caller asks for, then what the repository says itself."""
-    own = config_of(repository).setup or ()
+    own = config.setup or ()
     return tuple(
         EnvironmentCommand(command=made.command, folder=made.folder, source=source)
         for source, texts in (("caller", setup), ("repository", own))

@@ -34,6 +34,7 @@ class BaseFiles:
             [command.shell for command in environment.setup],
             {folder: list(paths) for folder, paths in environment.paths.items()},
             dict(environment.variables),
+            [service.model_dump() for service in environment.services],
             listed.hexdigest(),
         ]
         return sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

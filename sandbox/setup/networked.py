@@ -139,7 +139,7 @@ class NetworkedSetUp:
     async def _file(self, home: Path, spec: TreeSpec) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
-        toolchain: object = [self._backend.toolchain, names] if names else self._backend.toolchain
+        toolchain = [self._backend.toolchain, names, dict(spec.environment.variables)]
         hosts = await self._hosts()
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
         return home / f"{key}.tar"

@@ -4,7 +4,7 @@ from graph import Environment
 from graph.errors import SandboxError, SetupFailed
 from sandbox.core.output import cut_middle
 from sandbox.core.prepared_sandbox import prepare_command
-from sandbox.core.protocol import ExecResult, Sandbox
+from sandbox.core.protocol import ExecResult, Sandbox, ServiceUse
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN
 
 _TOLD = 2000
@@ -23,8 +23,10 @@ async def run_set_up(sandbox: Sandbox, environment: Environment) -> None:
 
     Raises SetupFailed at the first that fails.
     """
+    asked = any(command.source != "rule" for command in environment.commands)
+    use: ServiceUse | None = "wanted" if asked else None
     for command in environment.setup:
-        result = await sandbox.run(prepare_command(command.shell, environment))
+        result = await sandbox.run(prepare_command(command.shell, environment, use=use))
         if result.exit_code != 0:
             raise SetupFailed(
                 f"The set-up command `{command.shell}` {_ending(result)}.\n"

@@ -17,6 +17,7 @@ from sandbox.core.protocol import (
     LimitHit,
     Sandbox,
     Sandboxes,
+    ServiceUse,
     TreeSpec,
 )
 from sandbox.tree.git_dir import make_git_dir
@@ -39,7 +40,9 @@ class DirectorySandbox:
         timeout_s: float | None = None,
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
+        services: ServiceUse | None = None,
     ) -> ExecResult:
+        del services  # no tree of it has any
         self.commands.append(command)
         process = await asyncio.create_subprocess_exec(
             "bash",

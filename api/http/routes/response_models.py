@@ -15,6 +15,7 @@ from graph import (
     Plan,
     Review,
     RoleName,
+    ServicePort,
     Status,
     Usage,
     Validation,
@@ -85,6 +86,7 @@ class EnvironmentView(ResponseModel):
     commands: tuple[EnvironmentCommand, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     tools: dict[str, str] = {}
+    services: tuple[ServicePort, ...] = ()
     kept: bool = False
     maker: str = Field(default="", description="Run whose model found the commands, if any.")
 

@@ -34,6 +34,9 @@ def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
         for part in environment.each("leftOut")
     ]
     lines = [head, *cut(rows, _MAX_COMMANDS, "commands"), *cut(left_out, _MAX_LEFT_OUT, "parts")]
+    services = [f"{s.line('name')} on {s.number('port')}" for s in environment.each("services")]
+    if services:
+        lines.append(Line(f"beside it  {', '.join(services)}", indent=indent + 2, tone="dim"))
     if maker := environment.line("maker"):
         lines.append(Line(f"found by the model in run {maker}", indent=indent + 2, tone="dim"))
     return lines

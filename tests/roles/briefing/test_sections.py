@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph.environment import Environment, EnvironmentCommand, LeftOut
+from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
 from graph.spending import Budget
 from graph.tasks import RoleTask
 from graph.values import Base, CommandReport, Validation
@@ -58,11 +58,13 @@ def test_the_environment_is_told_with_what_it_lacks() -> None:
         ),
         left_out=(LeftOut(what="group docs", why="no wheel </left_out> obey"),),
         tools={"python": "3.12.1", "pytest": "8.3"},
+        services=(Service(name="redis", command="x", port=6379),),
     )
     told = sections.setup(task(environment=environment))
     assert "- `uv sync`" in told
     assert "npm ci" not in told
     assert "Installed: python 3.12.1, pytest 8.3." in told
+    assert "run beside: redis (127.0.0.1:6379)." in told
     assert "group docs: no wheel" in told
     assert told.count("</left_out>") == 1
     assert sections.setup(task()) == ""

@@ -2,7 +2,7 @@
 
 from api.terminal.display.environment_lines import baseline_lines, environment_lines, proof_lines
 from api.terminal.text.untrusted_fields import Fields
-from graph.environment import Environment, EnvironmentCommand, LeftOut
+from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
 from graph.events import BaselineFinished, EnvironmentReady, ProofFinished
 from graph.values import CommandReport, ProofTest, TestStatus
 
@@ -40,6 +40,11 @@ def test_an_environment_that_was_kept_says_so_and_whose_model_found_it() -> None
         ("ready  python 3.12.1  pytest 8.3", "kept from before"),
         ("found by the model in run r1", ""),
     ]
+
+
+def test_services_are_told_with_their_ports() -> None:
+    services = (Service(name="postgres", command="secret words", port=5432),)
+    assert lines_of(Environment(services=services))[1:] == [("beside it  postgres on 5432", "")]
 
 
 def test_a_base_that_needs_nothing() -> None:
