@@ -10,11 +10,15 @@ from graph.errors import (
     ForgeForbidden,
     ForgeUnauthorized,
     ForgeUnavailable,
+    RepositoryArchived,
     RepositoryNotFound,
     RepositoryTooLarge,
 )
 
 _STATUS: Final = re.compile(r"requested URL returned error: (\d{3})")
+_REMOTE: Final = re.compile(r"(?m)^remote: ?(.{0,500})$")
+_SSO: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}/[^\s\"'<>]{0,200}/sso[^\s\"'<>]{0,300}")
+_MAX_QUOTED: Final = 500
 _MOVED: Final = (301, 302, 307, 308)
 _REFUSED_SIGN_IN: Final = (
     "could not read Username",
@@ -62,10 +66,16 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
 
 
 def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
+    said = " ".join(_REMOTE.findall(text))[:_MAX_QUOTED].strip()
+    quoted = f": {said}" if said else "."
     if status == 401 or any(sign in text for sign in _REFUSED_SIGN_IN):
-        return ForgeUnauthorized(f"The token was not accepted for {full_name}.")
+        return ForgeUnauthorized(f"The token was not accepted for {full_name}{quoted}")
+    if status == 403 and "archived" in said.lower():
+        return RepositoryArchived(f"{full_name} takes no changes{quoted}")
     if status == 403:
-        return ForgeForbidden(f"The token may not do this on {full_name}.")
+        address = _SSO.search(said)
+        hint = f"Authorize the token for the organization at {address[0]}" if address else ""
+        return ForgeForbidden(f"The token may not do this on {full_name}{quoted}", hint)
     if status in _MOVED:
         return RepositoryNotFound(
             f"{full_name} has another name since the run began.",

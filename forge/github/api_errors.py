@@ -1,10 +1,11 @@
 """What GitHub answered, or failed to answer, as one of our errors. Decided by structure."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from graph.errors import (
     BranchNotFound,
@@ -20,7 +21,28 @@ from graph.errors import (
 
 SECONDARY_WAIT_S = 60.0
 """A secondary limit that names no time lasts at least this long."""
-_MAX_MESSAGE = 300
+SSO_HINT: Final = "Authorize the token for the organization at {}, then resume the run."
+_MAX_MESSAGE: Final = 300
+_MAX_ERRORS: Final = 10
+_SSO: Final = re.compile(
+    r"https://[A-Za-z0-9.-]{1,200}/(?:orgs|enterprises)/[A-Za-z0-9._-]{1,100}/sso[^\s\"'<>]{0,300}"
+)
+_HINTS: Final = (
+    (
+        "not permitted to create or approve pull requests",
+        (
+            "Allow GitHub Actions to create pull requests in the repository's settings (Actions,"
+            " General), or set GITHUB_TOKEN to a token of an account or of an App."
+        ),
+    ),
+    ("ip allow list", "Add this machine's address to the organization's list of allowed ones."),
+    (
+        "oauth app access restrictions",
+        "Let an owner of the organization approve the OAuth App, or use another kind of token.",
+    ),
+    ("suspended", "Set GITHUB_TOKEN to a token of an account that is not suspended."),
+)
+"""By words of the message in lower case."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +61,16 @@ class ApiError:
     ) -> "ApiError":
         """Take apart what the API sent; it may be anything."""
         body = data if isinstance(data, dict) else {}
-        errors = body.get("errors")
+        told = body.get("errors")
+        errors = (told if isinstance(told, list) else [told])[:_MAX_ERRORS]
         fields = tuple(
             str(error.get("field"))
-            for error in (errors if isinstance(errors, list) else [])
+            for error in errors
             if isinstance(error, dict) and error.get("field")
         )
+        message = ": ".join(filter(None, (_one_line(body.get("message")), _reasons(errors))))
         lower = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
-        return cls(status, _one_line(body.get("message")), fields, lower, limited)
+        return cls(status, message[:_MAX_MESSAGE], fields, lower, limited)
 
     @property
     def wait_s(self) -> float | None:
@@ -80,8 +104,11 @@ class ApiError:
             return ForgeRateLimited(
                 f"GitHub's rate limit lasts until {until:%H:%M:%S} UTC.", "Resume the run then."
             )
-        if self.status == 422 and "base" in self.fields:
-            return BranchNotFound(f"The base branch is no longer there; GitHub refused {what}.")
+        if self.status == 422 and "base is invalid" in self.message:
+            return BranchNotFound(
+                f"The base branch is no longer there; GitHub refused {what}.",
+                "Restore the branch, then resume the run, or start a new run on another.",
+            )
         if self.status == 403 and "archived" in self.message.lower():
             return RepositoryArchived(text)
         if self.status >= 500:
@@ -91,7 +118,41 @@ class ApiError:
             403: ForgeForbidden,
             404: RepositoryNotFound,
         }
-        return kinds.get(self.status, ForgeRejected)(text)
+        return kinds.get(self.status, ForgeRejected)(text, self._hint())
+
+    def _hint(self) -> str:
+        """What mends this very answer; empty where only its kind is known."""
+        if address := sso_address(self.headers.get("x-github-sso", "")):
+            return SSO_HINT.format(address)
+        if self.status != 403:
+            return ""
+        if hint := next((hint for said, hint in _HINTS if said in self.message.lower()), ""):
+            return hint
+        if rights := _one_line(self.headers.get("x-accepted-github-permissions")):
+            return f"Give the token these permissions on the repository: {rights}."
+        scopes = self.headers.get("x-accepted-oauth-scopes", "")
+        if "x-oauth-scopes" in self.headers and (wanted := _one_line(scopes)):
+            return f"Give the token one of these scopes: {wanted}."
+        return ""
+
+
+def sso_address(text: str) -> str:
+    """Where a token is authorized for an organization with single sign-on; empty: not named."""
+    found = _SSO.search(text)
+    return found[0].rstrip(".,") if found else ""
+
+
+def _reasons(errors: list[Any]) -> str:
+    """What is wrong, as GitHub words it, or by field and code."""
+    reasons = []
+    for error in errors:
+        if isinstance(error, str):
+            reasons.append(_one_line(error))
+        elif isinstance(error, dict) and error.get("message"):
+            reasons.append(_one_line(error["message"]))
+        elif isinstance(error, dict) and error.get("field"):
+            reasons.append(_one_line(f"{error['field']} is {error.get('code') or 'wrong'}"))
+    return "; ".join(filter(None, reasons))
 
 
 def _one_line(text: object) -> str:

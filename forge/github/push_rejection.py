@@ -9,11 +9,24 @@ from graph.errors import PushBlocked, PushRejected
 _MAX_QUOTED: Final = 1500
 _MAX_FINDINGS: Final = 20
 _CODE: Final = re.compile(r"\bGH\d{3}\b")
+_LEAVE_OUT: Final = "leave agent/* out of it, or let the token's account bypass it"
+_AUTHOR: Final = "set CODING_AGENT_GIT_AUTHOR to a name and address that it takes"
 _HINTS: Final = {
     "GH001": "A file is too large for GitHub (100 MB): leave it out, or use Git LFS.",
     "GH006": "The branch is protected: let the token's account push to agent/* branches.",
-    "GH013": "A rule of the repository refused the push: let the token's account push to agent/*.",
+    "GH007": "The author's address is private: set CODING_AGENT_GIT_AUTHOR to another.",
 }
+_RULES: Final = (
+    ("signature", f"A rule wants signed commits, and a run's are not signed: {_LEAVE_OUT}."),
+    ("creations being restricted", f"A rule lets nobody make such a branch: {_LEAVE_OUT}."),
+    ("email", f"A rule wants another author: {_AUTHOR}."),
+    ("commit message", "A rule wants another form of commit messages: give the request a title."),
+    ("status check", f"A rule wants checks before there is a branch: {_LEAVE_OUT}."),
+    ("pull request", f"A rule lets nobody push to the branch itself: {_LEAVE_OUT}."),
+    ("name", f"A rule wants other names of branches: {_LEAVE_OUT}."),
+)
+"""By words of a rule's own sentence; the first that is said counts."""
+_SENTENCE: Final = re.compile(r"(?m)^\s*- (\S.{0,300})$")
 _TAKE_OUT: Final = (
     "Take the named secret out, then resume the run; push protection is not bypassed."
 )
@@ -30,7 +43,8 @@ _PATH: Final = re.compile(r"\bpath: (\S.*?)(?::(\d+))?\s*$")
 
 def explain_push_rejection(full_name: str, reason: str, said: str) -> PushRejected:
     """The error of a refused ref: `reason` is git's own word, `said` what the forge printed."""
-    message = f"{full_name} refused the push: {reason}" + (
+    sentences = "; ".join(_SENTENCE.findall(said)[:_MAX_FINDINGS])
+    message = f"{full_name} refused the push: {sentences or reason}" + (
         f"\n{said[:_MAX_QUOTED]}" if said else ""
     )
     found = _CODE.search(said)
@@ -38,7 +52,7 @@ def explain_push_rejection(full_name: str, reason: str, said: str) -> PushReject
     if findings := _findings(rule, reason, said):
         hint = {"file_size": _HINTS["GH001"], "workflows": _WORKFLOW_SCOPE}
         return PushBlocked(message, hint.get(findings[0].rule, _TAKE_OUT), findings)
-    return PushRejected(message, _hint(rule, reason))
+    return PushRejected(message, _hint(rule, reason, sentences))
 
 
 def _findings(rule: str, reason: str, said: str) -> tuple[GateFinding, ...]:
@@ -71,7 +85,11 @@ def _finding(rule: str, message: str, path: str = "", line: int | None = None) -
     return GateFinding(rule=rule, severity="error", path=path, line=line, message=message)
 
 
-def _hint(rule: str, reason: str) -> str:
+def _hint(rule: str, reason: str, sentences: str) -> str:
+    said = sentences.lower()
+    if rule == "GH013":
+        known = (hint for words, hint in _RULES if words in said)
+        return next(known, f"A rule of the repository refused the push: {_LEAVE_OUT}.")
     if rule:
         return _HINTS.get(rule, "See what the repository's rules say of pushes.")
     if "fetch first" in reason or "non-fast-forward" in reason:

@@ -24,7 +24,7 @@ from forge.publish.preflight import Preflight
 from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import PublishSteps
-from forge.secret_scan.kingfisher import CatalogueFailed, SecretCatalogue
+from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
 from forge.text.template import read_template
 from graph import (
@@ -39,7 +39,7 @@ from graph import (
     RunFolder,
     SecretForms,
 )
-from graph.errors import CodingAgentError, PushRejected
+from graph.errors import CodingAgentError, PushRejected, SecretSearchFailed
 from graph.files import load_change, write_whole
 
 _RUN_ID: Final = "\0run\0"
@@ -192,9 +192,14 @@ class ForgePublisher(Publisher):
         marked = [text.replace(run_id, _RUN_ID) for text in texts]
         try:
             hidden = await asyncio.to_thread(self._catalogue.hide, marked)
+        except CatalogueMissing as missing:
+            raise SecretSearchFailed(
+                f"What is to be published could not be searched for secrets: {missing}.",
+                "Install it with `pip install kingfisher-secret-scanner`, then resume the run.",
+            ) from None
         except CatalogueFailed as failed:
-            raise PushRejected(
-                f"The text of the pull request could not be searched for secrets: {failed}."
+            raise SecretSearchFailed(
+                f"What is to be published could not be searched for secrets: {failed}."
             ) from None
         return [text.replace(_RUN_ID, run_id) for text in hidden]
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Final
 
 from forge.secret_scan import kingfisher_worker as worker
 
-_TIMEOUT_S: Final = 90
+_ATTEMPTS: Final = 3
+_PAUSE_S: Final = 0.2
+_ASLEEP_S: Final = 1800
+"""For a program that hangs: one that works is held to its processor time, by what it reads."""
 MAX_ASKED: Final = 64 * 1024 * 1024
 """How much is asked about at once, in bytes; a larger file is asked about alone."""
 _OWN_RULES: Final = Path(__file__).with_name("own_rules.yml")
@@ -45,6 +49,10 @@ class CatalogueFailed(Exception):
     """Raised when the catalogue did not come to its end with these contents."""
 
 
+class CatalogueMissing(CatalogueFailed):
+    """Raised when the catalogue is not there to be asked."""
+
+
 class SecretCatalogue:
     """Finds secrets of many services. `cache`: a folder of ours, for the compiled rules."""
 
@@ -75,6 +83,16 @@ class SecretCatalogue:
         ]
 
     def _ask(self, contents: list[bytes]) -> list[list[Suspicion]]:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return self._ask_once(contents)
+            except CatalogueMissing:
+                raise
+            except CatalogueFailed:
+                time.sleep(_PAUSE_S * 2**attempt)
+        return self._ask_once(contents)
+
+    def _ask_once(self, contents: list[bytes]) -> list[list[Suspicion]]:
         size = worker.LENGTH_BYTES
         framed = b"".join(len(content).to_bytes(size, "big") + content for content in contents)
         try:
@@ -85,11 +103,11 @@ class SecretCatalogue:
                 check=True,
                 cwd="/",
                 env=_ENVIRONMENT,
-                timeout=_TIMEOUT_S,
+                timeout=_ASLEEP_S,
             )
             rows = [json.loads(line) for line in done.stdout.splitlines()]
         except subprocess.CalledProcessError as error:
-            raise CatalogueFailed(_reason(error)) from None
+            raise _failure(error) from None
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise CatalogueFailed(type(error).__name__) from None
         if len(rows) != len(contents):
@@ -107,11 +125,11 @@ def may_hold_secret(new: bytes, old: bytes) -> bool:
     return any(_DIGIT.search(run) or _LETTERS.search(run) for run in runs if run not in known)
 
 
-def _reason(error: subprocess.CalledProcessError) -> str:
+def _failure(error: subprocess.CalledProcessError) -> CatalogueFailed:
     """Why the program ended. What it said is not told: it read what must not be shown."""
     if b"\nModuleNotFoundError: " in error.stderr:
-        return "kingfisher-secret-scanner is not installed"
-    return f"the catalogue's program ended with {error.returncode}"
+        return CatalogueMissing("kingfisher-secret-scanner is not installed")
+    return CatalogueFailed(f"the catalogue's program ended with {error.returncode}")
 
 
 def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:

@@ -15,17 +15,22 @@ from typing import BinaryIO, Final
 
 LENGTH_BYTES: Final = 8
 _MEMORY: Final = 2 * 1024**3
-_CPU_S: Final = 60
+_CPU_S: Final = 120
+_CPU_S_PER_MIB: Final = 10
+_MIB: Final = 1024**2
 
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    _allow_processor_time(_CPU_S)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from kingfisher_sdk import Rules, Scanner  # native code, kept out of who starts this program
 
     scanner = Scanner(Rules([sys.argv[2]], confidence="medium", cache_dir=sys.argv[1]), redact=True)
+    read = 0
     while (content := _next(sys.stdin.buffer)) is not None:
+        read += len(content)
+        _allow_processor_time(_CPU_S + _CPU_S_PER_MIB * read // _MIB)
         found = [
             [
                 finding.rule_id,
@@ -37,6 +42,12 @@ def main() -> None:
             if finding.visible
         ]
         sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _allow_processor_time(seconds: int) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = seconds if most == resource.RLIM_INFINITY else min(seconds, most)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, most))
 
 
 def _next(stream: BinaryIO) -> bytes | None:

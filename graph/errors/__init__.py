@@ -16,7 +16,7 @@ CodingAgentError
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  EmptyRepository  RepositoryArchived  RepositoryTooLarge
 │   ├── PatchTooLarge  PatchUnusable
-│   ├── PushRejected  GitFailed
+│   ├── PushRejected  GitFailed  SecretSearchFailed
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── ForgeError              the API of the forge
 │   ├── ForgeUnauthorized  ForgeForbidden  ForgeRateLimited  ForgeUnavailable  ForgeRejected

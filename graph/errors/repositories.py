@@ -85,6 +85,13 @@ class PushBlocked(PushRejected):
         return type(self), (self.message, self.hint, self.findings)
 
 
+class SecretSearchFailed(RepositoryError):
+    """Raised when the text to be published could not be searched for secrets."""
+
+    code = "secret_search_failed"
+    default_hint = "Nothing was published and the change is kept: resume the run."
+
+
 class GitFailed(RepositoryError):
     """Raised when a git command failed for a reason that has no code of its own."""
 

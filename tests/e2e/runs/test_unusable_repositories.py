@@ -61,15 +61,14 @@ async def test_an_archived_repository(world: World) -> None:
 
 
 async def test_a_token_that_may_only_read(world: World) -> None:
-    """The work is done and kept; once the right is given, only the push is repeated."""
+    """It is told before anything is paid; once the right is given, the run goes on."""
     repo = await world.host(push=False)
-    run = await world.run("Greet without a right.", repo, small_change())
-    check_failed(run, "github_forbidden", "publish")
+    run = await world.run("Greet without a right.", repo, NOBODY)
+    check_failed(run, "github_forbidden", "prepare")
     assert untouched(repo)
-    assert b"Good morning" in await run.diff()
 
     repo.repository.push = True
-    await world.resume(run, NOBODY)
+    await world.resume(run, small_change())
     assert run.end["status"] == "succeeded"
     assert repo.branches == [repo.pull.head]
 

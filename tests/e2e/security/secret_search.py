@@ -87,7 +87,7 @@ class SecretSearch:
         """One process and its descendants; what a signed-in git starts is a part of it.
 
         Children are listed by the thread that started them. A process without arguments is just
-        coming or going.
+        coming or going, one whose arguments change is becoming another program.
         """
         with suppress(OSError):
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -96,7 +96,7 @@ class SecretSearch:
             within = within or ("a git transfer" if _TRANSFER.search(line) else "")
             self.seen.add(name)
             self.look("arguments", line)
-            if line:
+            if line and line == Path(f"/proc/{pid}/cmdline").read_bytes():
                 self.look(f"environment of {within or name}", environment)
         for children in Path("/proc").glob(f"{pid}/task/*/children"):
             with suppress(OSError):

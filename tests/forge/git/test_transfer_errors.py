@@ -50,3 +50,29 @@ def test_what_will_not_has_its_code_and_a_hint(said: str, over: str, code: str) 
     assert not isinstance(error, TransientError)
     assert error.code == code
     assert error.hint
+
+
+FORBIDDEN = "fatal: unable to access 'https://h/o/r.git/': The requested URL returned error: 403"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message", "hint"),
+    [
+        ("Permission to o/r.git denied to u.", "github_forbidden", "denied to u", "Contents"),
+        (
+            "The 'acme' organization has enabled SAML SSO. Visit https://h/orgs/acme/sso?a=b",
+            "github_forbidden",
+            "SAML SSO",
+            "https://h/orgs/acme/sso?a=b",
+        ),
+        ("This repository was archived.", "repository_archived", "archived", "Unarchive"),
+    ],
+)
+def test_what_the_forge_says_of_a_403_is_told(
+    said: str, code: str, message: str, hint: str
+) -> None:
+    error = transfer_error(failed(f"remote: {said}\n{FORBIDDEN}"), "o/r")
+    assert not isinstance(error, TransientError)
+    assert error.code == code
+    assert message in error.message
+    assert hint in error.hint

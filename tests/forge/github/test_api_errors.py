@@ -108,8 +108,59 @@ def test_a_status_has_its_error(status: int, message: str, error: type[CodingAge
 def test_a_base_that_is_gone_is_named() -> None:
     data = {"message": "Validation Failed", "errors": [{"field": "base", "code": "invalid"}]}
     refusal = ApiError.read(422, data, None, limited=False)
-    assert isinstance(refusal.error("a pull request"), BranchNotFound)
+    error = refusal.error("a pull request")
+    assert isinstance(error, BranchNotFound)
+    assert "Restore the branch" in error.hint
     assert refusal.fields == ("base",)
+
+
+SSO = "https://github.com/orgs/acme/sso?authorization_request=A1b2"
+
+
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ([{"code": "custom", "message": "No commits between main and x"}], "No commits between"),
+        ([{"field": "head", "code": "invalid"}], "head is invalid"),
+        (["body is too long"], "body is too long"),
+        ("Could not add the label", "Could not add the label"),
+        ([{"message": "one"}, {"message": "two"}], "one; two"),
+    ],
+)
+def test_the_reason_of_a_422_is_told(errors: Any, reason: str) -> None:
+    data = {"message": "Validation Failed", "errors": errors}
+    error = ApiError.read(422, data, None, limited=False).error("a pull request")
+    assert error.message.startswith("GitHub refused a pull request (422): Validation Failed: ")
+    assert reason in error.message
+
+
+@pytest.mark.parametrize(
+    ("message", "headers", "hint"),
+    [
+        ("Resource protected by SAML", {"X-GitHub-SSO": f"required; url={SSO}"}, f"at {SSO}, then"),
+        (
+            "Resource not accessible by personal access token",
+            {"X-Accepted-GitHub-Permissions": "pull_requests=write"},
+            "pull_requests=write",
+        ),
+        (
+            "Must have push access",
+            {"X-OAuth-Scopes": "", "X-Accepted-OAuth-Scopes": "repo, public_repo"},
+            "repo, public_repo",
+        ),
+        (
+            "GitHub Actions is not permitted to create or approve pull requests.",
+            {},
+            "Allow GitHub Actions to create pull requests",
+        ),
+        ("your IP allow list does not permit it", {}, "this machine's address"),
+        ("No", {"X-GitHub-SSO": "required; url=javascript:alert(1)"}, "Contents and Pull requests"),
+    ],
+)
+def test_a_hint_fits_its_answer(message: str, headers: dict[str, str], hint: str) -> None:
+    error = ApiError.read(403, {"message": message}, headers, limited=False).error("a thing")
+    assert isinstance(error, ForgeForbidden)
+    assert hint in error.hint
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_without_details_there_is_still_a_finding() -> None:
     [
         ("[remote rejected] (protected branch hook declined)", "error: GH006: no", "protected"),
         (HOOK, RULE, "agent/*"),
-        (HOOK, "error: GH007: your push would publish a private email", "rules"),
+        (HOOK, "error: GH007: your push would publish a private email", "GIT_AUTHOR"),
         ("[rejected] (fetch first)", "", "never overwritten"),
         ("[remote rejected] (shallow update not allowed)", "", "start a new run"),
         (HOOK, "", "rules and hooks"),
@@ -109,6 +109,26 @@ def test_without_details_there_is_still_a_finding() -> None:
 def test_a_rule_about_branches_is_no_fault_of_the_change(reason: str, said: str, hint: str) -> None:
     error = explain_push_rejection("octo/sample", reason, said)
     assert type(error) is PushRejected
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("sentence", "hint"),
+    [
+        ("Commits must have verified signatures.", "not signed"),
+        ("Cannot create ref due to creations being restricted.", "lets nobody make"),
+        ('Required status check "ci" is expected.', "wants checks"),
+        ("Changes must be made through a pull request.", "to the branch itself"),
+        ("Commit author email must match a given pattern.", "CODING_AGENT_GIT_AUTHOR"),
+        ("Commit message must start with a given pattern.", "give the request a title"),
+        ("Branch name must match a given regex pattern.", "other names"),
+        ("Something new.", "A rule of the repository"),
+    ],
+)
+def test_a_rules_own_sentence_is_told_with_what_mends_it(sentence: str, hint: str) -> None:
+    said = f"error: GH013: Repository rule violations found for refs/heads/x.\n\n- {sentence}"
+    error = explain_push_rejection("octo/sample", HOOK, said)
+    assert error.message.startswith(f"octo/sample refused the push: {sentence}\n")
     assert hint in error.hint
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from graph.errors import (
     PushBlocked,
     PushRejected,
     RepositoryNotFound,
+    SecretSearchFailed,
 )
 from graph.events import Retry
 from graph.values import Base, Change, PullRequest
@@ -436,3 +438,18 @@ async def test_nothing_of_the_run_is_readable_by_others(side: TrustedSide) -> No
     await publish(side, base, change)
     for name in ("publication.json", "diffs", "objects", "diffs/0002.diff"):
         assert (side.run().root / name).stat().st_mode & 0o077 == 0, name
+
+
+@pytest.mark.parametrize("local", [False, True])
+async def test_a_text_that_cannot_be_searched_is_not_published(
+    side: TrustedSide, local: bool
+) -> None:
+    base = await side.prepare(str(side.source) if local else None)
+    change = await side.change(base, write_file)
+    told = change.model_copy(update={"summary": "See " + "x1" * 20})
+    side.publisher._catalogue._command = (sys.executable, "-I", "-c", "import os; os.abort()", "")
+    with pytest.raises(SecretSearchFailed) as raised:
+        await publish(side, base, told)
+    assert raised.value.code == "secret_search_failed"
+    assert "resume the run" in raised.value.hint
+    assert side.hosted.pulls == {}

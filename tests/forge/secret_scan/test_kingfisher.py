@@ -202,3 +202,15 @@ def test_a_program_that_fails_is_no_answer(tmp_path: Path, program: str, reason:
     with pytest.raises(CatalogueFailed, match=reason) as failed:
         failing.find([(TOKEN.encode(), b"")])
     assert TOKEN not in str(failed.value)
+
+
+def test_a_program_that_fails_is_asked_again(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    program = (
+        f"import os, sys; seen = {str(seen)!r}\n"
+        "if not os.path.exists(seen): open(seen, 'w'); os.abort()\n"
+        "print('[]')"
+    )
+    failing = SecretCatalogue(tmp_path)
+    failing._command = (sys.executable, "-I", "-c", program, "")
+    assert failing.find([(TOKEN.encode(), b"")]) == [[]]
