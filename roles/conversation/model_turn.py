@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop
@@ -12,7 +12,7 @@ from roles.claude.prices import find_model
 from roles.claude.reply import AttemptFailed, Reply
 from roles.conversation.deadline import Deadline
 from roles.conversation.model_request import ModelRequest, RequestBuilder
-from roles.conversation.reply_budget import MIN_REPLY_TOKENS, reply_allowance
+from roles.conversation.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance
 from roles.conversation.spend_meter import SpendMeter
 from roles.conversation.text_chunks import ChunkBatcher
 from roles.conversation.transcript import AssistantMessage, Transcript
@@ -38,6 +38,7 @@ class Turns:
     deadline: Deadline
     retry_policy: RetryPolicy
     emit: Emit
+    cached: CachedPrompt = field(default_factory=CachedPrompt)
 
     async def take(self) -> None:
         """Get the next reply into the transcript. Raises LimitReached, ClaudeError."""
@@ -48,6 +49,7 @@ class Turns:
             attempt = await self.transcript.begin_attempt()
             key = f"{self.task.step}.{turn}.{attempt}"
             request = self.requests.build(self.transcript.conversation, max_tokens)
+            prompt, asked_at = self._prompt(), self.cached.clock()
             try:
                 reply = await self._attempt(key, request)
             except AttemptFailed as failed:
@@ -56,15 +58,22 @@ class Turns:
                     continue
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
+            self.cached.note(prompt, reply.usage, asked_at)
             await self._record(key, attempt, reply)
             return
+
+    def _prompt(self) -> tuple[object, int]:
+        """What makes a prompt the continuation of another."""
+        messages = self.transcript.conversation
+        return messages[0], self.requests.count_cleared(messages)
 
     def _max_tokens(self) -> int:
         if self.deadline.left_s <= 0:
             raise LimitReached("time")
         prompt = self.requests.prompt_tokens_upper_bound(self.transcript.conversation)
         model = find_model(self.requests.model)
-        allowed = reply_allowance(self.task.budget, self.meter.run_spend, model, prompt)
+        cached = self.cached.tokens(self._prompt())
+        allowed = reply_allowance(self.task.budget, self.meter.run_spend, model, prompt, cached)
         if allowed < MIN_REPLY_TOKENS:
             raise LimitReached("budget")
         return allowed

@@ -1,8 +1,11 @@
 """What the next request may use: never more than what is left of the run's one pot."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
-from graph import Budget, Spend
+from graph import Budget, Spend, Usage
 from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
@@ -14,6 +17,9 @@ _BYTES_A_TOKEN = 2
 """Fewer than any text has; so the estimate errs on the dear side."""
 _FIXED_TOKENS = 1_000
 """What the API adds for tools that it knows."""
+
+FRESH_S: Final = 240.0
+"""An entry lives for five minutes from its last use; so long it is counted on."""
 
 
 def tokens_upper_bound(size: int) -> int:
@@ -28,17 +34,45 @@ def require_limit(name: str, known: Model | None, budget: Budget) -> None:
         raise PriceUnknown(f"The price of the model {name!r} is not known.")
 
 
-def reply_allowance(budget: Budget, spent: Spend, model: Model | None, prompt: int) -> int:
+def reply_allowance(
+    budget: Budget, spent: Spend, model: Model | None, prompt: int, cached: int = 0
+) -> int:
     """Tokens the reply to a prompt of that size may have; below MIN_REPLY_TOKENS: do not ask.
 
-    `spent` is all of the run. The whole prompt is taken at the price of a cache write, since an
-    entry may be gone.
+    `spent` is all of the run. What is `cached` of the prompt is taken at the price of a read, the
+    rest at that of a write. Where the cache has lost it after all, this one miss is over the limit.
     """
     allowed = min(MAX_REPLY_TOKENS, model.max_output) if model else MAX_REPLY_TOKENS
     if budget.max_tokens is not None:
         allowed = min(allowed, budget.max_tokens - spent.usage.tokens - prompt)
     if budget.max_cost_usd is not None and model and spent.cost_usd is not None:
         rates = model.rates(prompt)
-        left = budget.max_cost_usd - spent.cost_usd - prompt * rates.write_5m / 1e6
+        read = min(cached, prompt)
+        asked = read * rates.read + (prompt - read) * rates.write_5m
+        left = budget.max_cost_usd - spent.cost_usd - asked / 1e6
         allowed = min(allowed, int(left / rates.output * 1e6))
     return allowed
+
+
+@dataclass
+class CachedPrompt:
+    """Remembers what the newest request read from the cache or wrote to it.
+
+    A prompt goes on from it where it is of the same conversation and lacks the same results.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _tokens: int = 0
+    _used_at: float = 0.0
+    _of: tuple[object, int] | None = field(default=None)
+
+    def note(self, of: tuple[object, int], usage: Usage, asked_at: float) -> None:
+        """`of`: the first message, and how many results are cleared."""
+        self._tokens = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+        self._used_at, self._of = asked_at, of
+
+    def tokens(self, of: tuple[object, int]) -> int:
+        """Tokens that the next request is expected to read."""
+        known = self._of
+        same = known is not None and known[0] is of[0] and known[1] == of[1]
+        return self._tokens if same and self.clock() - self._used_at < FRESH_S else 0

@@ -1,5 +1,6 @@
 """No request is sent that could cost more than is left; time ends a role in time."""
 
+import itertools
 import time
 
 import pytest
@@ -11,11 +12,13 @@ from roles.claude.prices import find_model
 from roles.conversation.reply_budget import (
     MAX_REPLY_TOKENS,
     MIN_REPLY_TOKENS,
+    CachedPrompt,
     reply_allowance,
     require_limit,
 )
 from tests.standins import claude as standin
 from tests.standins.claude import calls
+from tests.standins.messages_api.prompt_cache import PromptCache
 from tests.support.roles.role_bench import (
     DONE,
     MODEL,
@@ -95,6 +98,54 @@ async def test_money_stops_in_the_middle_and_is_never_passed(
     limits = [request["max_tokens"] for request in server.requests]
     assert limits == sorted(limits, reverse=True)
     assert limits[-1] < limits[0]
+
+
+OPENING = "Judge calc.py. " + "It adds two numbers. " * 12_000
+"""Some sixty thousand tokens: what is read again and again is most of what a run costs."""
+
+
+def many(count: int = 60) -> list[standin.ScriptedReply]:
+    return [
+        standin.ScriptedReply(calls(f"echo {number}").content, output_tokens=3_000)
+        for number in range(count)
+    ]
+
+
+async def test_what_is_in_the_cache_is_not_kept_back_for(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    async with serve(*many()) as (_, claude):
+        end = await bench.run(claude, task=make_task(base, max_cost_usd=1.0), opening=OPENING)
+    assert end.stopped == "budget"
+    assert end.spend.cost_usd
+    assert 0.9 < end.spend.cost_usd <= 1.0
+
+
+async def test_a_cache_that_loses_it_costs_one_miss_over_the_limit(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    assert OPUS
+    seconds = itertools.count(step=301.0)
+    async with serve(*many()) as (server, claude):
+        server._cache = PromptCache(clock=lambda: next(seconds))
+        end = await bench.run(claude, task=make_task(base, max_cost_usd=1.0), opening=OPENING)
+    assert end.stopped == "budget"
+    assert end.spend.cost_usd
+    replies = bench.ears.of("usage")
+    prompt = max(reply["cache_creation_input_tokens"] for reply in replies)
+    assert end.spend.cost_usd <= 1.0 + prompt * (OPUS.write_5m - OPUS.read) / 1e6
+
+
+def test_the_cache_is_counted_on_for_four_minutes_and_the_same_prompt() -> None:
+    seconds, first = iter([0.0, 239.0, 240.0, 10.0, 10.0]), object()
+    cached = CachedPrompt(clock=lambda: next(seconds))
+    assert cached.tokens((first, 0)) == 0
+    usage = Usage(input_tokens=5, cache_creation_input_tokens=100, cache_read_input_tokens=900)
+    cached.note((first, 0), usage, asked_at=cached.clock())
+    assert cached.tokens((first, 0)) == 1000
+    assert cached.tokens((first, 0)) == 0
+    assert cached.tokens((first, 1)) == 0
+    assert cached.tokens((object(), 0)) == 0
 
 
 async def test_tokens_stop(serve: Serve, bench: Bench, base: Base) -> None:
