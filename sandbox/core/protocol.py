@@ -153,8 +153,11 @@ class Sandboxes(Protocol):
         """The tree of that name: found as it was left, or made. Raises SandboxError."""
         ...
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        """Whether what makes the base's trees ready is kept from before. Raises SandboxError."""
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+        """What the base's set-up said of its steps, where what it made is kept; else None.
+
+        Raises SandboxError.
+        """
         ...
 
     async def discard(self, run_id: str, name: str) -> None:

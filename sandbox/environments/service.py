@@ -20,8 +20,9 @@ from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.find_setup import SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
-from sandbox.ecosystems.install_script import REPORT, parse_report
+from sandbox.ecosystems.install_script import parse_report
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
+from sandbox.setup.run_commands import read_report
 
 
 class SandboxEnvironments(Environments):
@@ -85,32 +86,36 @@ class SandboxEnvironments(Environments):
 
         What was made is kept, so that later trees do not wait for it again.
         """
-        while plan.steps:
+        while True:
             planned = config.declare(plan.environment)
             known = {"key": await asyncio.to_thread(files.key, planned)}
-            spec = replace(tree, environment=planned.model_copy(update=known), checkout=True)
-            kept = await self._sandboxes.has_set_up(spec)
+            environment = planned.model_copy(update=known)
+            if not plan.steps:
+                return environment
+            spec = replace(tree, environment=environment, checkout=True)
             try:
-                sandbox = await self._sandboxes.open(run_id, spec)
-                report = await sandbox.read(REPORT)
+                said, kept = await self._report_of(run_id, spec)
             except SetupFailed as error:
                 plan = plan.without(error.command, error.message)
             else:
-                made = config.declare(plan.ended(parse_report(report)))
+                made = config.declare(plan.ended(parse_report(said)))
                 return made.model_copy(update={**known, "kept": kept})
-            finally:
-                await self._sandboxes.discard(run_id, tree.name)
-        return config.declare(plan.environment)
 
     async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
         """Run what was asked for. Raises SetupFailed."""
         spec = replace(tree, checkout=True, environment=environment)
-        kept = await self._sandboxes.has_set_up(spec)
-        try:
-            await self._sandboxes.open(run_id, spec)
-        finally:
-            await self._sandboxes.discard(run_id, tree.name)
+        _, kept = await self._report_of(run_id, spec)
         return environment.model_copy(update={"kept": kept})
+
+    async def _report_of(self, run_id: str, spec: TreeSpec) -> tuple[bytes, bool]:
+        """What set-up said, and whether that was before: then no tree is opened for it."""
+        kept = await self._sandboxes.kept_set_up(spec)
+        if kept is not None:
+            return kept, True
+        try:
+            return await read_report(await self._sandboxes.open(run_id, spec)), False
+        finally:
+            await self._sandboxes.discard(run_id, spec.name)
 
 
 def _asked(config: RepositoryConfig, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:

@@ -13,6 +13,7 @@ from graph.files import locked, locked_if_free
 
 OLDEST_S: Final = 7 * 86_400.0
 """What a set-up installs may have newer versions: after this time it is made anew."""
+REPORT_SUFFIX: Final = ".report"
 _IN_USE_S: Final = 3_600.0
 
 
@@ -48,6 +49,7 @@ def tidy(folder: Path, most_bytes: int) -> None:
     for used, size, path in sorted(kept):
         if total > most_bytes and now - used > _IN_USE_S:
             path.unlink(missing_ok=True)
+            path.with_suffix(REPORT_SUFFIX).unlink(missing_ok=True)
             total -= size
 
 

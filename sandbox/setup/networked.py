@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graph import RunFolder
 from graph.errors import SandboxError, SetupFailed
+from graph.files import write_whole
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
@@ -15,10 +16,10 @@ from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
 from sandbox.egress.suggest_hosts import resolve_hosts
-from sandbox.setup.archive_cache import is_fresh, keep, tidy
+from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
-from sandbox.setup.run_commands import run_set_up
+from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
 from sandbox.tree.checkout import fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
@@ -66,10 +67,10 @@ class NetworkedSetUp:
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
 
-    async def has(self, spec: TreeSpec) -> bool:
-        """Whether what the untouched base's set-up makes is kept already."""
+    async def report(self, spec: TreeSpec) -> bytes | None:
+        """What the untouched base's set-up said, where what it made is kept already."""
         file = await self._file(self._shared, replace(spec, change=None))
-        return await asyncio.to_thread(is_fresh, file)
+        return await asyncio.to_thread(_report_beside, file)
 
     async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
@@ -81,7 +82,9 @@ class NetworkedSetUp:
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
             file = await self._file(home, made_for)
-            kept = await keep(file, partial(self._make, tree, run, made_for, patch if own else b""))
+            kept = await keep(
+                file, partial(self._make, tree, run, made_for, patch if own else b"", file)
+            )
             result = await sandbox.transfer(_UNPACK, source=kept)
         finally:
             await sandbox.close()
@@ -89,9 +92,12 @@ class NetworkedSetUp:
             raise SandboxError(f"What set-up made cannot be put into a tree: {result.reason}")
 
     async def _make(
-        self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, target: Path
+        self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, file: Path, target: Path
     ) -> None:
-        """Run the commands with a network in a tree of their own, and pack what they left."""
+        """Run the commands with a network in a tree of their own, and pack what they left.
+
+        It becomes `file`, and what they said lies beside it.
+        """
         folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
         new = replace(beside, folder=folder)
         try:
@@ -99,6 +105,8 @@ class NetworkedSetUp:
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 await self._run(new, spec)
+                report = await read_report(plain)
+                await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
             finally:
@@ -143,6 +151,14 @@ class NetworkedSetUp:
         hosts = await self._hosts()
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
         return home / f"{key}.tar"
+
+
+def _report_beside(file: Path) -> bytes | None:
+    """None where there is no such result, or one of which it is not known what made it."""
+    try:
+        return file.with_suffix(REPORT_SUFFIX).read_bytes() if is_fresh(file) else None
+    except FileNotFoundError:
+        return None
 
 
 def _make_passable(folder: Path) -> None:

@@ -4,7 +4,8 @@ from graph import Environment
 from graph.errors import SandboxError, SetupFailed
 from sandbox.core.output import cut_middle
 from sandbox.core.prepared_sandbox import prepare_command
-from sandbox.core.protocol import ExecResult, Sandbox, ServiceUse
+from sandbox.core.protocol import ExecResult, FileAccessError, Sandbox, ServiceUse
+from sandbox.ecosystems.install_script import REPORT
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN
 
 _TOLD = 2000
@@ -38,6 +39,14 @@ async def run_set_up(sandbox: Sandbox, environment: Environment) -> None:
         result = await sandbox.run(_IGNORE_LEFTOVERS)
         if result.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be listed: {result.text[-_TOLD:]}")
+
+
+async def read_report(sandbox: Sandbox) -> bytes:
+    """What the commands said of how they ended; empty where they are no steps of rules."""
+    try:
+        return await sandbox.read(REPORT)
+    except FileAccessError:
+        return b""
 
 
 def _ending(result: ExecResult) -> str:

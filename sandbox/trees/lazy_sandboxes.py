@@ -27,8 +27,8 @@ class LazySandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         return await (await self.chosen()).open(run_id, spec)
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        return await (await self.chosen()).has_set_up(spec)
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+        return await (await self.chosen()).kept_set_up(spec)
 
     async def discard(self, run_id: str, name: str) -> None:
         await (await self.chosen()).discard(run_id, name)

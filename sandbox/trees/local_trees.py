@@ -47,8 +47,8 @@ class LocalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = set_up
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        return self._set_up is not None and await self._set_up.has(spec)
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+        return await self._set_up.report(spec) if self._set_up else None
 
     async def _open_or_make(self, run_id: str, spec: TreeSpec) -> Sandbox:
         tree = await asyncio.to_thread(self._find, run_id, spec)

@@ -119,8 +119,8 @@ class DirectorySandboxes(Sandboxes):
             assert result.exit_code == 0, result.text
         return sandbox
 
-    async def has_set_up(self, _spec: TreeSpec) -> bool:
-        return False
+    async def kept_set_up(self, _spec: TreeSpec) -> bytes | None:
+        return None
 
     async def discard(self, run_id: str, name: str) -> None:
         self.discarded.append(name)

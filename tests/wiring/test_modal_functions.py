@@ -25,7 +25,7 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError("nothing is opened")
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
         raise AssertionError("nothing is kept")
 
     async def discard(self, run_id: str, name: str) -> None: ...

@@ -40,11 +40,15 @@ _REACH = "Let this machine reach Modal, or set CODING_AGENT_SANDBOX to auto."
 
 @dataclass(frozen=True)
 class SetupImage:
-    """What a set-up left: an image of its files; whether it ran scripts of the repository."""
+    """What a set-up left: an image of its files; whether it ran scripts of the repository.
+
+    `report` is what it said of its steps, where that is known.
+    """
 
     key: str
     image: str
     runs_scripts: bool
+    report: bytes | None = None
 
 
 class ImageGone(Exception):

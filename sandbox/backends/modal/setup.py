@@ -19,7 +19,7 @@ from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
-from sandbox.setup.run_commands import run_set_up
+from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.tree.checkout import fill
 
 # What git tracks, and git's own folder, are each tree's own.
@@ -35,9 +35,10 @@ class ModalSetUp:
         self._hosts = tuple(map(SetupHost.parse, backend.setup_hosts))
         self._metrics = metrics
 
-    async def has(self, spec: TreeSpec) -> bool:
-        """Whether what the untouched base's set-up makes is kept already."""
-        return await self._client.get_setup_image(self._key(spec, b"")) is not None
+    async def report(self, spec: TreeSpec) -> bytes | None:
+        """What the untouched base's set-up said, where what it made is kept already."""
+        kept = await self._client.get_setup_image(self._key(spec, b""))
+        return kept.report if kept else None
 
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
@@ -61,8 +62,8 @@ class ModalSetUp:
         if container is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")
         try:
-            scripts = await self._run(container, run, spec, patch)
-            kept = SetupImage(key, await container.snapshot(), scripts)
+            scripts, report = await self._run(container, run, spec, patch)
+            kept = SetupImage(key, await container.snapshot(), scripts, report)
         finally:
             await asyncio.shield(container.end())
         await self._client.put_setup_image(kept)
@@ -79,8 +80,11 @@ class ModalSetUp:
 
     async def _run(
         self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
-    ) -> bool:
-        """Run the commands in a tree of their own; whether they run scripts of the repository."""
+    ) -> tuple[bool, bytes]:
+        """Run the commands in a tree of their own.
+
+        Whether they run scripts of the repository, and what they said.
+        """
         plain = self._backend.attach(container)
         sandbox = MeteredSandbox(plain, self._metrics)
         await put_base(plain, run.git_of(spec.base), self._backend.limits)
@@ -90,10 +94,11 @@ class ModalSetUp:
             await run_set_up(sandbox, spec.environment)
         except SetupFailed as error:
             raise SetupFailed(error.message, self._hint(), error.command) from error
+        report = await read_report(sandbox)
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {left.reason}")
-        return scripts
+        return scripts, report
 
     def _hint(self) -> str:
         reach = (

@@ -46,8 +46,8 @@ class ModalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        return await self._set_up.has(spec)
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+        return await self._set_up.report(spec)
 
     async def _open_or_make(self, run_id: str, spec: TreeSpec) -> Sandbox:
         sandbox, _ = await self._find_or_make(run_id, spec)

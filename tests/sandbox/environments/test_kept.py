@@ -20,6 +20,7 @@ from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.package_index import PackageIndex
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import SampleRun, git, read_base, sample_run
+from tests.support.sandbox.watched_sandboxes import WatchedSandboxes
 
 pytestmark = pytest.mark.sandbox
 
@@ -51,7 +52,8 @@ class Repository:
             metrics=CommandMetrics(),
         )
         sandboxes = LocalSandboxes(runs=made.runs, backend=backend, set_up=set_up)
-        self.run: SampleRun = replace(made, sandboxes=sandboxes)
+        self.watched = WatchedSandboxes(sandboxes)
+        self.run: SampleRun = replace(made, sandboxes=self.watched)
         self.count = 0
 
     async def environment(self, *files: tuple[str, str]) -> Environment:
@@ -86,6 +88,7 @@ async def test_a_commit_to_documents_or_sources_installs_nothing_anew(
     later = await repository.environment(("README.md", "hello\n"), ("app.py", "x = 2\n"))
     assert (first.kept, later.kept, later.key == first.key) == (False, True, True)
     assert repository.installed == 1
+    assert len(repository.watched.opened) == 3  # only the first opened a tree of what was made
     assert not (await repository.environment(("requirements.txt", "tiny\n# again\n"))).kept
     assert not (await repository.environment(("pyproject.toml", PYPROJECT + "\n"))).kept
     assert not (await repository.environment(("uv.lock", ""))).kept

@@ -83,7 +83,7 @@ def second(run: SampleRun) -> SampleRun:
 
 def kept(folder: Path) -> list[str]:
     found = folder.iterdir() if folder.exists() else ()
-    return sorted(path.name for path in found if path.suffix != ".lock")
+    return sorted(path.name for path in found if path.suffix not in (".lock", ".report"))
 
 
 async def said(sandbox: Sandbox, command: str) -> str:

@@ -25,7 +25,7 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError(f"nobody opens {run_id} {spec.name} here")
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
         raise AssertionError(f"nobody asks for {spec.name} here")
 
     async def discard(self, run_id: str, name: str) -> None:

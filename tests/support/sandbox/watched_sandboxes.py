@@ -14,8 +14,8 @@ class WatchedSandboxes(Sandboxes):
         self.opened.append(spec.name.partition("-")[0])
         return await self._inner.open(run_id, spec)
 
-    async def has_set_up(self, spec: TreeSpec) -> bool:
-        return await self._inner.has_set_up(spec)
+    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+        return await self._inner.kept_set_up(spec)
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._inner.discard(run_id, name)
