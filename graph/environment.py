@@ -53,7 +53,8 @@ class Environment(Value):
     before `PATH` for commands in a folder and below it (empty: the top), `variables` to every
     command. `reads` are ends of paths that set-up reads beside manifests and lock files, or
     ANY_FILE. `key` is a digest of the commands and of what they read of the base; `kept`: what they
-    make was there from before. `maker` is the run whose model turn found the commands, or empty.
+    make was there from before. `maker` is the run whose model turn found the commands, or empty;
+    `key_of_rules` the key without those.
     """
 
     commands: tuple[EnvironmentCommand, ...] = ()
@@ -65,7 +66,13 @@ class Environment(Value):
     services: tuple[Service, ...] = ()
     kept: bool = False
     key: str = ""
+    key_of_rules: str = ""
     maker: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the caller or the repository named the commands, in place of rules."""
+        return any(command.source in ("caller", "repository") for command in self.commands)
 
     @property
     def setup(self) -> tuple[FolderCommand, ...]:
@@ -74,6 +81,22 @@ class Environment(Value):
             FolderCommand(command=command.script or command.command, folder=command.folder)
             for command in self.commands
             if command.status == "ok" or command.script
+        )
+
+    @property
+    def recipe(self) -> tuple[FolderCommand, ...]:
+        """Those of the commands that a model found."""
+        return tuple(
+            FolderCommand(command=command.command, folder=command.folder)
+            for command in self.commands
+            if command.source == "model"
+        )
+
+    def without_recipe(self) -> "Environment":
+        """What the commands before those of a model make."""
+        rest = tuple(command for command in self.commands if command.source != "model")
+        return self.model_copy(
+            update={"commands": rest, "key": self.key_of_rules, "key_of_rules": "", "maker": ""}
         )
 
     @property
@@ -96,8 +119,32 @@ class Environment(Value):
         found = [path for path in self.paths_in(folder) if path.startswith(VENVS)]
         return [path.removesuffix("/bin") for path in found]
 
+    def lacking(self, what: str, why: str) -> "Environment":
+        """The same without a part that could not be had."""
+        left_out = (*self.left_out, LeftOut(what=what, why=why))
+        return self.model_copy(update={"left_out": left_out})
+
 
 NO_ENVIRONMENT: Final = Environment()
+KEPT_S: Final = 30 * 86_400.0
+
+
+class Recipe(Value):
+    """Commands that a model found where rules do not suffice, or why it found none.
+
+    They follow the rules' own commands. `key` names what those read, `run_id` the run that paid for
+    it, at `made_at` (Unix seconds).
+    """
+
+    key: str
+    run_id: str
+    made_at: float
+    commands: tuple[FolderCommand, ...] = ()
+    failure: str = ""
+
+    def holds(self, now: float) -> bool:
+        """Whether it is to be used still: what it installs may have newer versions."""
+        return 0 <= now - self.made_at < KEPT_S
 
 
 def environment_of(commands: Iterable[FolderCommand | str]) -> Environment:

@@ -3,11 +3,14 @@
 import hashlib
 from typing import Final, Protocol
 
-from graph.environment import Environment
+from graph.environment import Environment, Recipe
 from graph.values import Base, Validation, Value
 
 ENVIRONMENTS: Final = "environments"
 """Of the data folder, or of the archive that all functions see."""
+
+
+_MOST_RECIPES: Final = 16
 
 
 class EnvironmentRecord(Value):
@@ -29,8 +32,33 @@ class EnvironmentRecords(Protocol):
     async def put(self, record: EnvironmentRecord) -> None: ...
 
     async def forget(self, repo: str) -> bool:
-        """Remove it, so that set-up begins from nothing; whether there was one."""
+        """Remove all of it, so that set-up begins from nothing; whether there was anything."""
         ...
+
+    async def recipes(self, repo: str) -> "Recipes":
+        """What models found there."""
+        ...
+
+    async def put_recipe(self, repo: str, recipe: Recipe) -> None:
+        """Keep it in place of the one by the same key."""
+        ...
+
+
+class Recipes(Value):
+    """The recipes of one repository, the newest last."""
+
+    kept: tuple[Recipe, ...] = ()
+
+    def find(self, key: str, now: float) -> Recipe | None:
+        """The one by that key, unless it is too old."""
+        return next((each for each in self.kept if each.key == key and each.holds(now)), None)
+
+    def having(self, recipe: Recipe) -> "Recipes":
+        """With one more; without those that it outdates."""
+        others = (
+            each for each in self.kept if each.key != recipe.key and each.holds(recipe.made_at)
+        )
+        return Recipes(kept=(*others, recipe)[-_MOST_RECIPES:])
 
 
 def repo_of(base: Base) -> str:
@@ -41,3 +69,8 @@ def repo_of(base: Base) -> str:
 def record_file(repo: str) -> str:
     """The name of a record's file."""
     return f"{hashlib.sha256(repo.encode()).hexdigest()[:32]}.json"
+
+
+def recipes_file(repo: str) -> str:
+    """The name of the file of a repository's recipes."""
+    return f"recipes-{record_file(repo)}"

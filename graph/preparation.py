@@ -7,64 +7,22 @@ run listens, so that it reaches the run's log whichever node is at work.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, TypeVar
 
-from graph.environment import Environment
+from graph.base_services import Baselines, Environments, PreparationRequest, Prepared
+from graph.environment import Environment, Recipe
 from graph.environment_record import EnvironmentRecord, EnvironmentRecords, repo_of
-from graph.errors import CodingAgentError
-from graph.events import BaselineFinished, Emit, EnvironmentReady, Event, unheard
-from graph.values import Base, Check, Validation
+from graph.errors import CodingAgentError, SetupFailed
+from graph.events import BaselineFinished, Emit, EnvironmentReady, Event
+from graph.values import Base, CommandReport, Validation
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-class Environments(Protocol):
-    """What makes the trees of a base ready."""
-
-    async def prepare(
-        self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
-    ) -> Environment:
-        """Find the set-up of a base, run it, and keep what it leaves for every tree.
-
-        `setup` are the caller's own commands, which come first. What cannot be had of what nobody
-        asked for is left out, part by part. Called again it finds what it made. Raises SetupFailed
-        where a command of the caller or of the repository fails, and SandboxError.
-        """
-        ...
-
-
-class Baselines(Protocol):
-    """Runs checks where nothing was changed yet."""
-
-    async def baseline(
-        self,
-        run_id: str,
-        base: Base,
-        environment: Environment,
-        checks: tuple[Check, ...],
-        deadline: float,
-        emit: Emit = unheard,
-    ) -> Validation:
-        """How the found checks end on the untouched base, each run once and kept.
-
-        With half a command's weight; ended where the task is cancelled. Raises SandboxError.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class PreparationRequest:
-    """What one run wants to be ready: `setup` is the caller's own, `deadline` Unix seconds."""
-
-    run_id: str
-    base: Base
-    setup: tuple[str, ...]
-    checks: tuple[Check, ...]
-    deadline: float
+MODEL_PART: Final = "what a model was to find"
+"""The name of what a set-up turn did not bring."""
 
 
 @dataclass
@@ -86,11 +44,21 @@ class _Voice:
             emit(self.waiting.pop(0))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Work:
+    """What is under way for one base; `main` is how its main check ended, None: not known."""
+
     base: Base
-    environment: asyncio.Task[Environment]
-    baseline: asyncio.Task[Validation | None]
+    prepared: asyncio.Task[Prepared]
+    main: asyncio.Future[CommandReport | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    baseline: asyncio.Task[Validation | None] = field(init=False)
+    ready_at: float = 0.0
+
+    def tell_main(self, report: CommandReport | None) -> None:
+        if not self.main.done():
+            self.main.set_result(report)
 
 
 class Preparation:
@@ -101,11 +69,16 @@ class Preparation:
         environments: Environments,
         checks: Baselines,
         records: EnvironmentRecords | None = None,
+        *,
+        uses_recipes: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """What is ready is remembered in `records`."""
+        """What is ready is remembered in `records`; recipes that are kept there may be used."""
         self._environments = environments
         self._checks = checks
         self._records = records
+        self._uses_recipes = uses_recipes
+        self.clock = clock
         self._work: dict[str, _Work] = {}
         self._voices: dict[str, _Voice] = {}
 
@@ -116,26 +89,62 @@ class Preparation:
             return
         if found:
             _cancel(found)
-        environment = asyncio.create_task(self._prepare(wanted))
-        baseline = asyncio.create_task(self._run_baseline(wanted, environment))
-        for task in (environment, baseline):
-            task.add_done_callback(_look_at)
-        self._work[wanted.run_id] = _Work(wanted.base, environment, baseline)
+        self._start(wanted, asyncio.create_task(self._prepare(wanted)))
+
+    async def adopt(self, wanted: PreparationRequest, prepared: Prepared) -> None:
+        """Go on with what a set-up turn came to; what is said of the base is said anew."""
+        if found := self._work.pop(wanted.run_id, None):
+            await _end(found)
+        self._say_ready(wanted, prepared.environment)
+        self._start(wanted, asyncio.create_task(_given(prepared)))
+
+    async def prepared(self, wanted: PreparationRequest) -> Prepared:
+        """What was made ready, once it is there. Raises SetupFailed, SandboxError."""
+        self.begin(wanted)
+        return await asyncio.shield(self._work[wanted.run_id].prepared)
 
     async def environment(self, wanted: PreparationRequest) -> Environment:
         """The environment, once it is there. Raises SetupFailed, SandboxError."""
-        self.begin(wanted)
-        return await asyncio.shield(self._work[wanted.run_id].environment)
+        return (await self.prepared(wanted)).environment
 
     async def baseline(self, wanted: PreparationRequest) -> Validation | None:
         """How the checks end on the base, once they have; None where that cannot be known."""
         self.begin(wanted)
         return await asyncio.shield(self._work[wanted.run_id].baseline)
 
+    async def main_report(
+        self, wanted: PreparationRequest, patience_s: float
+    ) -> CommandReport | None:
+        """How the main check ends on the base; None where it runs for longer than that."""
+        await self.prepared(wanted)
+        work = self._work[wanted.run_id]
+        passed = time.monotonic() - work.ready_at if work.ready_at else 0.0
+        left = max(0.0, patience_s - passed)
+        await asyncio.wait([work.main], timeout=left)
+        return work.main.result() if work.main.done() else None
+
+    async def apply(
+        self, wanted: PreparationRequest, rules: Environment, recipe: Recipe
+    ) -> Environment:
+        """The environment with the commands of a recipe. Raises SetupFailed, SandboxError."""
+        say = self._voices.setdefault(wanted.run_id, _Voice()).say
+        extended = await self._environments.extend(
+            wanted.run_id, wanted.base, rules, recipe.commands, wanted.deadline, say
+        )
+        return extended.model_copy(update={"maker": recipe.run_id})
+
+    async def keep(self, wanted: PreparationRequest, recipe: Recipe) -> None:
+        """Remember what a set-up turn came to, for other runs."""
+        if self._records:
+            await self._records.put_recipe(repo_of(wanted.base), recipe)
+
     def ready(self, run_id: str) -> tuple[Environment | None, Validation | None]:
         """What is there by now."""
         work = self._work.get(run_id)
-        return (_result(work.environment), _result(work.baseline)) if work else (None, None)
+        prepared = _result(work.prepared) if work else None
+        if work is None or prepared is None:
+            return None, None
+        return prepared.environment, _result(work.baseline)
 
     @contextmanager
     def heard_by(self, run_id: str, emit: Emit) -> Iterator[None]:
@@ -151,33 +160,64 @@ class Preparation:
         """End what is under way; it begins anew where it is wanted again."""
         self._voices.pop(run_id, None)
         if work := self._work.pop(run_id, None):
-            _cancel(work)
-            await asyncio.gather(work.environment, work.baseline, return_exceptions=True)
+            await _end(work)
 
     async def close(self) -> None:
         """End what is under way of all runs."""
         for run_id in list(self._work):
             await self.end(run_id)
 
-    async def _prepare(self, wanted: PreparationRequest) -> Environment:
+    def _start(self, wanted: PreparationRequest, prepared: asyncio.Task[Prepared]) -> None:
+        work = self._work[wanted.run_id] = _Work(wanted.base, prepared)
+        work.baseline = asyncio.create_task(self._run_baseline(wanted, work))
+        work.baseline.add_done_callback(lambda _: work.tell_main(None))
+        for task in (prepared, work.baseline):
+            task.add_done_callback(_look_at)
+
+    async def _prepare(self, wanted: PreparationRequest) -> Prepared:
         say = self._voices.setdefault(wanted.run_id, _Voice()).say
-        environment = await self._environments.prepare(
+        rules = await self._environments.prepare(
             wanted.run_id, wanted.base, wanted.setup, wanted.deadline, say
         )
-        event = EnvironmentReady.model_validate(environment.model_dump())
-        say(event.keyed(f"environment:{wanted.base.moved}"))
-        return environment
+        prepared = await self._with_kept_recipe(wanted, rules)
+        self._say_ready(wanted, prepared.environment)
+        return prepared
 
-    async def _run_baseline(
-        self, wanted: PreparationRequest, preparing: asyncio.Task[Environment]
-    ) -> Validation | None:
-        """Nobody waits for it, so that its errors are no more than told."""
-        say = self._voices.setdefault(wanted.run_id, _Voice()).say
+    async def _with_kept_recipe(self, wanted: PreparationRequest, rules: Environment) -> Prepared:
+        """With what a model found before for the same; commands that fail now are not used."""
+        if not self._records or not self._uses_recipes or rules.asked:
+            return Prepared(rules, rules)
+        recipes = await self._records.recipes(repo_of(wanted.base))
+        recipe = recipes.find(recipe_key(wanted.base, rules), self.clock())
+        if recipe is None:
+            return Prepared(rules, rules)
+        if recipe.failure:
+            return Prepared(rules.lacking(MODEL_PART, told(recipe)), rules, recipe)
         try:
-            environment = await asyncio.shield(preparing)
+            return Prepared(await self.apply(wanted, rules, recipe), rules, recipe)
+        except SetupFailed as error:
+            why = f"The commands that run {recipe.run_id} found fail now. {error.message}"
+            return Prepared(rules.lacking(MODEL_PART, why), rules)
+
+    def _say_ready(self, wanted: PreparationRequest, environment: Environment) -> None:
+        event = EnvironmentReady.model_validate(environment.model_dump())
+        say = self._voices.setdefault(wanted.run_id, _Voice()).say
+        say(event.keyed(f"environment:{wanted.base.moved}"))
+
+    async def _run_baseline(self, wanted: PreparationRequest, work: _Work) -> Validation | None:
+        """Nobody waits for it, so that its errors are no more than told."""
+        say, main = self._voices.setdefault(wanted.run_id, _Voice()).say, wanted.main
+
+        def tell(report: CommandReport) -> None:
+            if main and report.shell == main.shell:
+                work.tell_main(report)
+
+        try:
+            environment = (await asyncio.shield(work.prepared)).environment
+            work.ready_at = time.monotonic()
             await self._remember(wanted, environment, None)
             baseline = await self._checks.baseline(
-                wanted.run_id, wanted.base, environment, wanted.checks, wanted.deadline, say
+                wanted.run_id, wanted.base, environment, wanted.checks, wanted.deadline, say, tell
             )
             await self._remember(wanted, environment, baseline)
         except CodingAgentError as error:
@@ -195,16 +235,35 @@ class Preparation:
                 repo=repo_of(wanted.base),
                 sha=wanted.base.sha,
                 run_id=wanted.run_id,
-                made_at=time.time(),
+                made_at=self.clock(),
                 environment=environment,
                 baseline=baseline,
             )
             await self._records.put(record)
 
 
+def recipe_key(base: Base, rules: Environment) -> str:
+    """What a recipe that follows the rules' commands is kept by."""
+    return rules.key or base.sha
+
+
+def told(recipe: Recipe) -> str:
+    """What a reader is told of a recipe that is none."""
+    return f"{recipe.failure} (Tried in run {recipe.run_id}; it is tried again after 30 days.)"
+
+
+async def _given(prepared: Prepared) -> Prepared:
+    return prepared
+
+
 def _cancel(work: _Work) -> None:
     work.baseline.cancel()
-    work.environment.cancel()
+    work.prepared.cancel()
+
+
+async def _end(work: _Work) -> None:
+    _cancel(work)
+    await asyncio.gather(work.prepared, work.baseline, return_exceptions=True)
 
 
 def _result(task: "asyncio.Task[T]") -> T | None:

@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from graph.base_services import Baselines
 from graph.environment import Environment
 from graph.events import Emit, unheard
-from graph.preparation import Baselines, Preparation
-from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleResult, RoleTask
+from graph.preparation import Preparation
+from graph.tasks import (
+    ChangeResult,
+    PlannerResult,
+    ReviewerResult,
+    RoleResult,
+    RoleTask,
+    SetupResult,
+)
 from graph.values import (
     Base,
     Change,
@@ -171,6 +179,8 @@ class Services:
     preparation: Preparation
     checks: Checks
     publisher: Publisher
+    setup: Role[SetupResult] | None = None
+    """None where set-up reaches no host: there is nothing to be found."""
 
     async def close_run(self, run_id: str, *, resumable: bool = False) -> None:
         """End all that is under way of a run; `resumable` keeps what a resumed one needs."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from graph.environment import Environment
+from graph.environment import Environment, Recipe
 from graph.run_request import RunRequest
 from graph.spending import Spend
 from graph.values import (
@@ -82,6 +82,10 @@ class RunState(RunRequest, total=False):
     environment: Annotated[
         Environment | None,
         Field(title="Environment", description="What makes a new tree of the base ready."),
+    ]
+    recipe: Annotated[
+        Recipe | None,
+        Field(title="Recipe", description="What the set-up turn of this run found."),
     ]
     baseline: Annotated[
         Validation | None,

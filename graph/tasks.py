@@ -5,6 +5,7 @@ from graph.spending import Budget, Spend
 from graph.values import (
     Base,
     ChangeRef,
+    FolderCommand,
     GateFinding,
     Plan,
     Review,
@@ -73,4 +74,13 @@ class ReviewerResult(Value):
     stopped: Stop | None = None
 
 
-RoleResult = PlannerResult | ChangeResult | ReviewerResult
+class SetupResult(Value):
+    """What a set-up turn found: commands that follow those of the rules, or why there are none."""
+
+    commands: tuple[FolderCommand, ...] = ()
+    reason: str = ""
+    spend: Spend
+    stopped: Stop | None = None
+
+
+RoleResult = PlannerResult | ChangeResult | ReviewerResult | SetupResult

@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from posixpath import join, normpath
 from typing import Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-RoleName = Literal["planner", "coder", "reviewer", "fixer"]
+RoleName = Literal["planner", "coder", "reviewer", "fixer", "setup"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 MAX_MOVES: Final = 2
 """So often a run goes over to a newer commit of its base branch; then it is let move."""
@@ -17,12 +17,13 @@ ChangeMaker = RoleName | Literal["rebase"]
 """Who made a change: a role, or the run when it put one onto a newer base."""
 NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
 NODE_NAMES: Final[tuple[NodeName, ...]] = get_args(NodeName)
-NODE_OF_ROLE: Final[dict[RoleName, NodeName]] = {
+NODE_OF_ROLE: Final[Mapping[RoleName, NodeName]] = {
     "planner": "plan",
     "coder": "code",
     "reviewer": "review",
     "fixer": "fix",
 }
+"""A turn of `setup` is part of another node."""
 Stop = Literal["budget", "time", "turns"]
 """What a role ended for without an answer: money or tokens, time, or turns that led to none."""
 Severity = Literal["error", "warning", "info"]
@@ -194,7 +195,8 @@ class CommandReport(FolderCommand):
     """One check on a tree; `exit_code` is None where it could not start or was stopped.
 
     `counts` is what its own report says, such as `1451 passed`, as far as it came. `limit` names
-    the limit that stopped it, after `duration_ms`.
+    the limit that stopped it, after `duration_ms`. `lacking` is what it says of a module or a tool
+    that is not installed.
     """
 
     exit_code: int | None
@@ -203,6 +205,7 @@ class CommandReport(FolderCommand):
     output: str = ""
     counts: str = ""
     limit: Literal["time", "memory", "pids", "disk", "output"] | None = None
+    lacking: str = ""
 
 
 class Finding(Value):

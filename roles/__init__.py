@@ -1,4 +1,4 @@
-"""The four roles on Claude. The only holder of the Claude key."""
+"""The roles on Claude. The only holder of the Claude key."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What the four roles have in common: one conversation on one tree, and handing over a change."""
+"""What the roles have in common: one conversation on one tree, and handing over a change."""
 
 import asyncio
 from abc import ABC, abstractmethod

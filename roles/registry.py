@@ -12,11 +12,13 @@ from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
+from roles.setup import ClaudeSetup
 
 ROLES: Final[dict[RoleName, type[ClaudeRole]]] = {
     "planner": ClaudePlanner,
     "coder": ClaudeCoder,
     "reviewer": ClaudeReviewer,
     "fixer": ClaudeFixer,
+    "setup": ClaudeSetup,
 }
 """Each class carries its prompt and limits (`spec`) and its kind of result (`result`)."""

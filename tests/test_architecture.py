@@ -30,6 +30,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "environment_record",
             "errors",
             "files events tasks run_request",
+            "base_services",
             "preparation",
             "state services",
         ),
@@ -47,7 +48,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "roles": (
         *("claude", "tools worktree", "conversation", "briefing"),
-        *("base finding_locations", "planner coder reviewer fixer", "registry"),
+        *("base finding_locations", "planner coder reviewer fixer setup", "registry"),
     ),
     "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
     "api": ("exit_codes model_name", "terminal client http", "cli"),

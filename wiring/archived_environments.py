@@ -2,7 +2,15 @@
 
 from pydantic import ValidationError
 
-from graph import ENVIRONMENTS, EnvironmentRecord, EnvironmentRecords, record_file
+from graph import (
+    ENVIRONMENTS,
+    EnvironmentRecord,
+    EnvironmentRecords,
+    Recipe,
+    Recipes,
+    recipes_file,
+    record_file,
+)
 from runs.shared import Archive, Mount
 
 
@@ -25,10 +33,27 @@ class ArchivedEnvironments(EnvironmentRecords):
             await self._mount.keep({_path(record.repo): record.model_dump_json().encode()})
 
     async def forget(self, repo: str) -> bool:
-        known = await self.get(repo)
+        known = await self.get(repo) is not None or (await self.recipes(repo)).kept != ()
         await self._archive.remove(_path(repo))
-        return known is not None
+        await self._archive.remove(_recipes_path(repo))
+        return known
+
+    async def recipes(self, repo: str) -> Recipes:
+        kept = await self._archive.read(_recipes_path(repo))
+        try:
+            return Recipes.model_validate_json(kept) if kept else Recipes()
+        except ValidationError:
+            return Recipes()  # what cannot be read is found anew
+
+    async def put_recipe(self, repo: str, recipe: Recipe) -> None:
+        if self._mount:
+            recipes = (await self.recipes(repo)).having(recipe)
+            await self._mount.keep({_recipes_path(repo): recipes.model_dump_json().encode()})
 
 
 def _path(repo: str) -> str:
     return f"{ENVIRONMENTS}/{record_file(repo)}"
+
+
+def _recipes_path(repo: str) -> str:
+    return f"{ENVIRONMENTS}/{recipes_file(repo)}"

@@ -79,13 +79,16 @@ def make_services(
     environments = SandboxEnvironments(
         sandboxes=sandboxes, networked=networked, timeout_s=settings.setup_timeout_s
     )
+    roles: dict[str, Any] = {
+        name: role(name) for name in ROLE_NAMES if networked or name != "setup"
+    }
     return Services(
-        **{str(name): role(name) for name in ROLE_NAMES},
+        **roles,
         repositories=GitRepositories(
             **common, allow_local=allow_local, allowed=settings.repo_allowed
         ),
         workspaces=workspaces,
-        preparation=Preparation(environments, checks, records),
+        preparation=Preparation(environments, checks, records, uses_recipes=networked),
         checks=checks,
         publisher=ForgePublisher(
             **common, author=settings.git_author, forks=settings.fork == "public"

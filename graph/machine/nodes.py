@@ -22,6 +22,7 @@ from graph.events import (
 from graph.machine import edges, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
+from graph.machine.readiness import known_by_now, make_ready
 from graph.run_request import request_of
 from graph.services import Services
 from graph.spending import Spend
@@ -44,6 +45,7 @@ _FRESH: Update = {
     "plan": None,
     "approval": None,
     "environment": None,
+    "recipe": None,
     "baseline": None,
     "step": 0,
     "change": None,
@@ -101,7 +103,7 @@ class Nodes:
     async def plan(self, state: RunState) -> Update:
         """Let the planner say what to do, or that there is nothing to do."""
         self.services.preparation.begin(role_tasks.wanted_by(state))
-        known = self._known(state)
+        known = known_by_now(self.services, state)
         task = await self._task(_with(state, known), "planner")
         result = await self.services.planner(task, emit := emit_of_node())
         update = known | role_tasks.spent(state, task, result)
@@ -128,19 +130,20 @@ class Nodes:
 
     async def code(self, state: RunState) -> Update:
         """Let the coder make the change, in a tree that is ready."""
-        ready = await self._ready(state)
+        ready = await make_ready(self.services, state)
         if stopped := ready.get("stopped"):
             return ready | {"outcome": edges.stop_outcome(stopped)}
         task = await self._task(state := _with(state, ready), "coder")
         result = await self.services.coder(task, emit_of_node())
-        return ready | await self._changed(state, task, result) | self._known(state)
+        known = known_by_now(self.services, state)
+        return ready | await self._changed(state, task, result) | known
 
     async def validate(self, state: RunState) -> Update:
         """Run the checks on the change in a fresh tree."""
         change = _change(state)
         if time.time() >= role_tasks.deadline_of(state):
             return {"stopped": Stopped(why="time", node="validate")}
-        ready = await self._ready(state)
+        ready = await make_ready(self.services, state)
         if ready.get("stopped"):
             return ready
         validation = await self.services.checks.validate(
@@ -157,7 +160,8 @@ class Nodes:
         if proof := validation.proof:
             proven = ProofFinished.model_validate(proof.model_dump())
             emit(proven.keyed(f"proof:{change.ref.step}"))
-        return {**ready, **self._known(state), "validation": validation, "review": None}
+        known = known_by_now(self.services, state)
+        return {**ready, **known, "validation": validation, "review": None}
 
     async def review(self, state: RunState) -> Update:
         """Let the reviewer judge the validated change, with what the gate would say of it."""
@@ -248,25 +252,6 @@ class Nodes:
             "base": base.model_copy(update={"notes": tuple(notes)}),
             "checks": list(found.checks),
         }
-
-    async def _ready(self, state: RunState) -> Update:
-        """The environment of the base, waited for as long as the run has time."""
-        wanted = role_tasks.wanted_by(state)
-        try:
-            async with asyncio.timeout(wanted.deadline - time.time()) as clock:
-                environment = await self.services.preparation.environment(wanted)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            node = "validate" if state.get("change") else "code"
-            return {"stopped": Stopped(why="time", node=node)}
-        return {"environment": environment}
-
-    def _known(self, state: RunState) -> Update:
-        """What is known of the base by now, where the state does not hold it yet."""
-        environment, baseline = self.services.preparation.ready(state["run_id"])
-        known: Update = {"environment": environment, "baseline": baseline}
-        return {name: value for name, value in known.items() if value}
 
     async def _task(
         self, state: RunState, role: RoleName, gate: tuple[GateFinding, ...] = ()

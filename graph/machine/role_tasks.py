@@ -3,8 +3,8 @@
 import time
 from typing import Any, Final
 
+from graph.base_services import PreparationRequest
 from graph.machine import edges
-from graph.preparation import PreparationRequest
 from graph.spending import Budget
 from graph.state import RunState
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask

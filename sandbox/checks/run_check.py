@@ -19,7 +19,8 @@ class CheckRun(Value):
 
     `started` is False where what it calls is not there; `ran` says whether it tells of a test that
     came to its end, `compared` whether those that failed are known by name, too. `counts` is what
-    it says of how many passed and failed, as far as it came. `too_late`: the deadline was there
+    it says of how many passed and failed, as far as it came, `lacking` what it says of a module or
+    a tool that is not installed. `too_late`: the deadline was there
     before it ended, or, without a `limit`, before it began.
     """
 
@@ -34,6 +35,7 @@ class CheckRun(Value):
     compared: bool = False
     too_late: bool = False
     counts: str = ""
+    lacking: str = ""
 
     @property
     def passed(self) -> bool:
@@ -59,6 +61,7 @@ class CheckRun(Value):
             output=self.output,
             counts=self.counts,
             limit=self.limit,
+            lacking=self.lacking,
         )
 
 
@@ -88,5 +91,6 @@ async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> 
         failed_tests=() if passed else tuple(sorted(report.failed)),
         ran=report.ran,
         compared=report.ran and bool(report.failed) and not passed and not result.limit,
+        lacking="" if passed else report.lacking,
         too_late=result.limit == "time" and time.time() >= deadline,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from graph import (
     ChangeRef,
     Check,
     Checks,
+    CommandReport,
     Emit,
     Environment,
     FoundChecks,
@@ -22,7 +23,14 @@ from graph import (
 from graph.errors import SetupFailed
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.coverage import list_manifests, uncovered_findings
-from sandbox.checks.judge import baseline_of, on_base_of, outcome_of, set_up_failed, validation_of
+from sandbox.checks.judge import (
+    BaseOutcome,
+    baseline_of,
+    on_base_of,
+    outcome_of,
+    set_up_failed,
+    validation_of,
+)
 from sandbox.checks.kept_results import KeptResults
 from sandbox.checks.parse_diff import Diff
 from sandbox.checks.proof import prove
@@ -88,13 +96,18 @@ class SandboxChecks(Checks):
         checks: tuple[Check, ...],
         deadline: float,
         emit: Emit = unheard,
+        tell: Callable[[CommandReport], None] = unheard,
     ) -> Validation:
         tree = TreeSpec(
             name=f"baseline-{base.moved}", base=base, environment=environment, emit=emit
         )
         on_base = BaseResults(self._runs, self._sandboxes, run_id, tree, self._kept)
+        results: list[BaseOutcome] = []
         try:
-            results = [await on_base_of(check, on_base, deadline) for check in checks]
+            for check in checks:
+                results.append(result := await on_base_of(check, on_base, deadline))
+                if result.run:
+                    tell(result.run.report(check))
         finally:
             await on_base.discard()
         return baseline_of(results)

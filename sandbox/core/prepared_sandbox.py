@@ -11,8 +11,8 @@ from sandbox.core.service_script import with_services
 from sandbox.core.shell_command import LONGEST_WORD
 
 NOTHING: Final[Mapping[str, str]] = {}
-_ALWAYS: Final = {"UV_OFFLINE": "1"}
-"""Outside of set-up there is no network: uv says so at once."""
+_OFFLINE: Final[Mapping[str, str]] = {"UV_OFFLINE": "1"}
+"""Without a network uv says so at once."""
 
 
 class PreparedSandbox(ForwardingSandbox):
@@ -21,13 +21,14 @@ class PreparedSandbox(ForwardingSandbox):
     A command that begins with `cd FOLDER &&` finds those of that folder.
     """
 
-    def __init__(self, inner: Sandbox, environment: Environment) -> None:
+    def __init__(self, inner: Sandbox, environment: Environment, *, offline: bool = True) -> None:
         super().__init__(inner)
         self._environment = environment
+        self._always = _OFFLINE if offline else NOTHING
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> ExecResult:
         use = options.pop("services", None)
-        prepared = prepare_command(command, self._environment, _ALWAYS, use=use)
+        prepared = prepare_command(command, self._environment, self._always, use=use)
         return await super().run(prepared, **options)
 
 

@@ -129,6 +129,7 @@ class TreeSpec:
     `validate-3`. `change`, or what was `saved` since, is applied on the base; `environment` makes
     a new tree ready, and is what its commands find. Without `checkout` git's index and objects
     will do, where that is quicker: the files are there once the same tree was opened with it.
+    A tree that `reaches_hosts` has the network of set-up, and none of its secrets.
     `emit` is told where somebody has to wait for the sandbox.
     """
 
@@ -137,6 +138,7 @@ class TreeSpec:
     change: ChangeRef | None = None
     environment: Environment = NO_ENVIRONMENT
     checkout: bool = True
+    reaches_hosts: bool = False
     saved: Saved | None = None
     emit: Emit = field(default=unheard, compare=False)
 

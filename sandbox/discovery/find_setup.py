@@ -1,7 +1,7 @@
 """The set-up that a repository's manifests and lock files ask for, where nobody names another."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -69,6 +69,15 @@ class SetupPlan:
         ]
         left = tuple(part for _, parts in read for part in parts)
         return self._environment(tuple(command for command, _ in read), (*self.left_out, *left))
+
+    def paths_named_in(self, commands: Iterable[EnvironmentCommand]) -> dict[str, tuple[str, ...]]:
+        """Those of the paths whose place other commands name: they make what the plan would."""
+        text = "\n".join(each.command for each in commands)
+        named = {
+            folder: tuple(path for path in paths if path.removesuffix("/bin") in text)
+            for folder, paths in self.paths.items()
+        }
+        return {folder: paths for folder, paths in named.items() if paths}
 
     def without(self, script: str, why: str) -> "SetupPlan":
         """Without the project's steps of the ecosystem one of whose steps failed."""

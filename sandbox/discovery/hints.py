@@ -1,12 +1,16 @@
 """What people wrote down of how a repository is set up and tested, read from its base."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from graph import Base
+from sandbox.core.protocol import Sandbox
 from sandbox.discovery.devcontainer import read_devcontainer
+from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.workflow import read_workflow
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import may_run_tests
@@ -51,6 +55,11 @@ class Hint:
     path: str
     what: HintKind
     text: str
+
+
+async def read_hints(sandbox: Sandbox, base: Base) -> tuple[Hint, ...]:
+    """What a base's files say, by a tree of it. Raises SandboxError."""
+    return await asyncio.to_thread(find_hints, await read_repository(sandbox, base))
 
 
 def find_hints(repository: RepositoryFiles) -> tuple[Hint, ...]:

@@ -164,6 +164,9 @@ class Ecosystem:
     not_installed: Mapping[str, int] = field(default_factory=dict)
     """By program, the exit code that says: what it needs is not installed."""
 
+    lacking: str = ""
+    """A line that names a module or a tool that is not installed; its first group is that."""
+
     plan: Plan = nothing_to_install
     """How a project is set up."""
     installs_only: Callable[[str, Sequence[str]], bool] = never

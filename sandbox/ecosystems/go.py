@@ -80,6 +80,7 @@ GO = Ecosystem(
     tell=_tell,
     told=_told,
     unloaded=r"FAIL\t\S+ \[(?:build|setup) failed\]",
+    lacking=r".*(no required module provides package \S++).*",
     plan=install_where("go.sum", "go mod download"),
     installs_only=only("go mod download"),
     install_reads=r"go\.(?:mod|work)",

@@ -203,6 +203,7 @@ JAVASCRIPT = Ecosystem(
     failures_begin=r" *FAIL +.*|  ● .*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*",
     probe=_probe,
+    lacking=r".*(Cannot find (?:module|package) '[^'./][^']*+').*",
     plan=_plan,
     installs_only=only(r"(?:npm|pnpm|yarn|bun) (?:ci|i|install)(?: -\S+)*|yarn"),
     install_reads=r"package\.json|pnpm-workspace\.yaml|\.pnpmfile\.cjs|\.npmrc|\.yarnrc(?:\.yml)?"

@@ -298,6 +298,10 @@ PYTHON = Ecosystem(
     told=_told,
     unloaded=r"ERROR \S+\.py(?: - .*)?|.*unittest\.loader\._FailedTest.*",
     probe=_probe,
+    lacking=r"(?:E +)?ModuleNotFoundError: (No module named \S++).*"
+    r"|\S+/python[\d.]*: (No module named \S++)"
+    r"|.*: error: (unrecognized arguments: .*)|E +(fixture '\w++' not found)"
+    r"|.*FileNotFoundError: .*(No such file or directory: '[\w+-]++')",
     plan=_plan,
     installs_only=_installs_only,
     install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|requirements/.*\.(?:txt|in)"

@@ -68,6 +68,7 @@ RUBY = Ecosystem(
     failures_begin=r"Failures:|  1\) (?:Failure|Error):",
     noise=r"[.F*ES]{2,200}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
+    lacking=r".*(cannot load such file -- \w\S*+).*",
     plan=install_where(
         "Gemfile.lock", "bundle config set --global path /home/agent/.bundle/gems && bundle install"
     ),

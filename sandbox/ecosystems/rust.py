@@ -102,6 +102,7 @@ RUST = Ecosystem(
     told=_told,
     unloaded=r"error: could not compile .*",
     probe=_probe,
+    lacking=r"error: (linker `[^`]++` not found)|.*(could not find system library '[^']++').*",
     plan=install_where("Cargo.lock", "cargo fetch --locked"),
     installs_only=only(r"cargo fetch(?: --locked)?"),
     install_reads=r"Cargo\.toml|config\.toml",

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph import EnvironmentRecord, EnvironmentRecords, record_file
+from graph import (
+    EnvironmentRecord,
+    EnvironmentRecords,
+    Recipe,
+    Recipes,
+    recipes_file,
+    record_file,
+)
 from graph.files import write_whole
 from sandbox.setup.cache_key import results_of
 
@@ -26,6 +33,23 @@ class LocalEnvironmentRecords(EnvironmentRecords):
     async def forget(self, repo: str) -> bool:
         return await asyncio.to_thread(self._remove, repo)
 
+    async def recipes(self, repo: str) -> Recipes:
+        return await asyncio.to_thread(self._read_recipes, repo)
+
+    async def put_recipe(self, repo: str, recipe: Recipe) -> None:
+        await asyncio.to_thread(self._write_recipe, repo, recipe)
+
+    def _read_recipes(self, repo: str) -> Recipes:
+        try:
+            return Recipes.model_validate_json((self._folder / recipes_file(repo)).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return Recipes()  # what cannot be read is found anew
+
+    def _write_recipe(self, repo: str, recipe: Recipe) -> None:
+        recipes = self._read_recipes(repo).having(recipe)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self._folder / recipes_file(repo), recipes.model_dump_json().encode())
+
     def _read(self, repo: str) -> EnvironmentRecord | None:
         try:
             return EnvironmentRecord.model_validate_json(self._file(repo).read_bytes())
@@ -41,11 +65,12 @@ class LocalEnvironmentRecords(EnvironmentRecords):
             for made in folder.glob(f"{results_of(repo)}*"):
                 if made.suffix != ".lock":  # which somebody may hold
                     made.unlink(missing_ok=True)
-        try:
-            self._file(repo).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        known = [
+            path for path in (self._file(repo), self._folder / recipes_file(repo)) if path.exists()
+        ]
+        for path in known:
+            path.unlink(missing_ok=True)
+        return bool(known)
 
     def _file(self, repo: str) -> Path:
         return self._folder / record_file(repo)

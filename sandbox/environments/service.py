@@ -11,6 +11,7 @@ from graph import (
     Environment,
     EnvironmentCommand,
     Environments,
+    FolderCommand,
     LeftOut,
     commands_of,
     unheard,
@@ -47,10 +48,30 @@ class SandboxEnvironments(Environments):
         except TimeoutError:
             if not clock.expired():
                 raise
-        why = f"Set-up was stopped after {seconds:.0f} s (CODING_AGENT_SETUP_TIMEOUT_S)."
         if setup:
-            raise SetupFailed(why, "Raise the limit, or let the commands do less.")
-        return Environment(left_out=(LeftOut(what="set-up", why=why),))
+            raise _stopped(seconds)
+        return Environment(left_out=(LeftOut(what="set-up", why=_stopped(seconds).message),))
+
+    async def extend(
+        self,
+        run_id: str,
+        base: Base,
+        environment: Environment,
+        commands: tuple[FolderCommand, ...],
+        deadline: float,
+        emit: Emit = unheard,
+    ) -> Environment:
+        seconds = min(self._timeout_s, deadline - time.time())
+        tree = TreeSpec(name=f"recipe-{base.moved}", base=base, checkout=False, emit=emit)
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                extended = _extended(environment, commands)
+                key = await self._key_of(run_id, tree, extended)
+                return await self._make(run_id, tree, extended.model_copy(update={"key": key}))
+        except TimeoutError:
+            if not clock.expired():
+                raise
+        raise _stopped(seconds)
 
     async def _prepare(
         self, run_id: str, base: Base, setup: tuple[str, ...], emit: Emit
@@ -69,7 +90,8 @@ class SandboxEnvironments(Environments):
         finally:
             await self._sandboxes.discard(run_id, tree.name)
         if asked.commands:
-            return await self._make(run_id, tree, asked.model_copy(update={"key": asked_key}))
+            found = {"key": asked_key, "paths": plan.paths_named_in(asked.commands)}
+            return await self._make(run_id, tree, asked.model_copy(update=found))
         if not self._networked:
             return config.declare(NO_ENVIRONMENT)
         return await self._try(run_id, tree, plan, config, files)
@@ -101,6 +123,13 @@ class SandboxEnvironments(Environments):
                 made = config.declare(plan.ended(parse_report(said)))
                 return made.model_copy(update={**known, "kept": kept})
 
+    async def _key_of(self, run_id: str, tree: TreeSpec, environment: Environment) -> str:
+        try:
+            sandbox = await self._sandboxes.open(run_id, tree)
+            return await environment_key(sandbox, await list_files(sandbox), environment)
+        finally:
+            await self._sandboxes.discard(run_id, tree.name)
+
     async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
         """Run what was asked for. Raises SetupFailed."""
         spec = replace(tree, checkout=True, environment=environment)
@@ -116,6 +145,28 @@ class SandboxEnvironments(Environments):
             return await read_report(await self._sandboxes.open(run_id, spec)), False
         finally:
             await self._sandboxes.discard(run_id, spec.name)
+
+
+def _stopped(seconds: float) -> SetupFailed:
+    return SetupFailed(
+        f"Set-up was stopped after {seconds:.0f} s (CODING_AGENT_SETUP_TIMEOUT_S).",
+        "Raise the limit, or let the commands do less.",
+    )
+
+
+def _extended(environment: Environment, commands: tuple[FolderCommand, ...]) -> Environment:
+    """The environment with commands of a model after its own."""
+    found = tuple(
+        EnvironmentCommand(command=each.command, folder=each.folder, source="model")
+        for each in commands
+    )
+    return environment.model_copy(
+        update={
+            "commands": (*environment.commands, *found),
+            "key": "",
+            "key_of_rules": environment.key,
+        }
+    )
 
 
 def _asked(config: RepositoryConfig, setup: tuple[str, ...]) -> tuple[EnvironmentCommand, ...]:

@@ -15,6 +15,7 @@ from sandbox.reports.compiler_diagnostics import diagnostics
 _LONGEST = 200
 _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
+_LACKING = any_of(each.lacking for each in ECOSYSTEMS)
 _NUMBER = re.compile(r"(\d{1,9}) (\w+)")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
@@ -26,11 +27,13 @@ class Report:
     `failed`: ids of those that failed. Where it names none, what it says of places in files stands
     for them: the errors of a compiler or a linter. `ran`: whether any test came to its end, and not
     just failed to be loaded. `counts`: how many passed and failed, in the runner's words, added up.
+    `lacking`: the first that it says of a module or a tool that is not installed.
     """
 
     failed: frozenset[str]
     ran: bool
     counts: str = ""
+    lacking: str = ""
 
 
 def read_report(output: str) -> Report:
@@ -43,6 +46,7 @@ def read_report(output: str) -> Report:
         failed=frozenset(failed),
         ran=any(reader.ran(lines) for reader in readers),
         counts=_counts(lines),
+        lacking=next(filter(None, map(_lacking, lines)), ""),
     )
 
 
@@ -54,6 +58,11 @@ def _counts(lines: list[str]) -> str:
         for number, word in _NUMBER.findall(text):
             sums[word] += int(number)
     return ", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST]
+
+
+def _lacking(line: str) -> str:
+    match = _LACKING.fullmatch(line)
+    return next(filter(None, match.groups()), "")[:_LONGEST] if match else ""
 
 
 def _lasting(test: str) -> str:

@@ -1,6 +1,7 @@
 """Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,10 @@ from graph.errors import SandboxError, SetupFailed
 from graph.files import write_whole
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
+from sandbox.backends.base.local_sandbox import LocalSandbox
+from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import TreeSpec
+from sandbox.core.protocol import Sandbox, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
@@ -81,30 +84,48 @@ class NetworkedSetUp:
             )
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
-            file = await self._file(home, made_for)
-            kept = await keep(
-                file, partial(self._make, tree, run, made_for, patch if own else b"", file)
-            )
-            result = await sandbox.transfer(_UNPACK, source=kept)
+            kept = await self._keep(home, tree, run, made_for, patch if own else b"")
+            await _unpack(sandbox, kept)
         finally:
             await sandbox.close()
-        if result.exit_code != 0:
-            raise SandboxError(f"What set-up made cannot be put into a tree: {result.reason}")
+
+    async def connect(self, tree: Tree) -> Sandbox:
+        """An open tree whose commands reach the hosts until it is closed; they get no secrets."""
+        hosts = await self._hosts()
+        async with AsyncExitStack() as opened:
+            proxy = SetupProxy(hosts, self._limits)
+            outlet = Outlet(tree.folder / "outlet", environment(hosts), {})
+            await asyncio.to_thread(_make_passable, outlet.folder)
+            await opened.enter_async_context(proxy.serving(outlet.folder, tree.uid))
+            sandbox = await self._backend.open(replace(tree, outlet=outlet))
+            return _ConnectedSandbox(sandbox, opened.pop_all())
+
+    async def _keep(
+        self, home: Path, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes
+    ) -> Path:
+        """The file that set-up leaves, made once."""
+        file = await self._file(home, spec)
+        return await keep(file, partial(self._make, beside, run, spec, patch, file))
 
     async def _make(
         self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, file: Path, target: Path
     ) -> None:
         """Run the commands with a network in a tree of their own, and pack what they left.
 
-        It becomes `file`, and what they said lies beside it.
+        It becomes `file`, and what they said lies beside it. Those that a model found run on what
+        the others left, which was searched for secrets.
         """
+        found = _without_recipe(spec)
+        kept = await self._keep(self._shared, beside, run, found, b"") if found else None
         folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
         new = replace(beside, folder=folder)
         try:
             plain = await self._backend.open(new)
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
-                await self._run(new, spec)
+                if kept:
+                    await _unpack(plain, kept)
+                await self._run(new, _recipe_alone(spec) if kept else spec)
                 report = await read_report(plain)
                 await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
                 packed = await plain.transfer(_PACK, target=target)
@@ -147,8 +168,14 @@ class NetworkedSetUp:
     async def _file(self, home: Path, spec: TreeSpec) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
-        toolchain = [self._backend.toolchain, names, dict(spec.environment.variables)]
+        toolchain: list[object] = [
+            self._backend.toolchain,
+            names,
+            dict(spec.environment.variables),
+        ]
         hosts = await self._hosts()
+        if found := _without_recipe(spec):
+            toolchain.append((await self._file(home, found)).name)
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
         return home / f"{key}.tar"
 
@@ -161,8 +188,39 @@ def _report_beside(file: Path) -> bytes | None:
         return None
 
 
+class _ConnectedSandbox(ForwardingSandbox):
+    """A sandbox that takes its way to the hosts with it."""
+
+    def __init__(self, inner: Sandbox, opened: AsyncExitStack) -> None:
+        super().__init__(inner)
+        self._opened = opened
+
+    async def close(self) -> None:
+        await super().close()
+        await self._opened.aclose()
+
+
+def _without_recipe(spec: TreeSpec) -> TreeSpec | None:
+    """What is run before the commands of a model; None where all are run together."""
+    rest = spec.environment.without_recipe()
+    if spec.change is not None or not spec.environment.recipe or not rest.commands:
+        return None
+    return replace(spec, environment=rest)
+
+
+def _recipe_alone(spec: TreeSpec) -> TreeSpec:
+    found = tuple(each for each in spec.environment.commands if each.source == "model")
+    return replace(spec, environment=spec.environment.model_copy(update={"commands": found}))
+
+
+async def _unpack(sandbox: LocalSandbox, kept: Path) -> None:
+    result = await sandbox.transfer(_UNPACK, source=kept)
+    if result.exit_code != 0:
+        raise SandboxError(f"What set-up made cannot be put into a tree: {result.reason}")
+
+
 def _make_passable(folder: Path) -> None:
-    folder.mkdir(mode=0o711)
+    folder.mkdir(mode=0o711, exist_ok=True)
     folder.chmod(0o711)
 
 

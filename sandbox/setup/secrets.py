@@ -29,8 +29,11 @@ class SetupSecrets:
 
     @classmethod
     def of(cls, spec: TreeSpec, secrets: RepoSecrets) -> "SetupSecrets":
-        """Only the untouched base of a repository of the forge has any."""
-        if spec.change is not None or spec.base.local:
+        """Only the untouched base of a repository of the forge has any.
+
+        Commands that a model found get none: what they do was learned from the repository.
+        """
+        if spec.change is not None or spec.base.local or spec.environment.recipe:
             return NO_SECRETS
         return cls(secrets.get(spec.base.full_name.lower(), {}))
 

@@ -55,7 +55,7 @@ class LocalSandboxes(OpenTrees):
         sandbox = None
         if await asyncio.to_thread(self._backend.has_tree, tree):
             try:
-                sandbox = await self._attach(tree)
+                sandbox = await self._open_tree(tree, spec)
             except SandboxLost as error:
                 log.warning("A tree is made anew. %s", error.message)
         sandbox = sandbox or await self._make(run_id, spec, tree)
@@ -103,11 +103,17 @@ class LocalSandboxes(OpenTrees):
                 elif spec.setup:
                     await self._set_up.apply(new, run, spec, patch)
                 await asyncio.to_thread(_rename, folder, tree.folder)
-                return await self._attach(tree)
+                return await self._open_tree(tree, spec)
             finally:
                 await sandbox.close()
         finally:
             await remove_folder(folder)
+
+    async def _open_tree(self, tree: Tree, spec: TreeSpec) -> Sandbox:
+        """A complete tree, with the network of set-up where its commands are to have it."""
+        if spec.reaches_hosts and self._set_up:
+            return MeteredSandbox(await self._set_up.connect(tree), self._metrics)
+        return await self._attach(tree)
 
     async def _attach(self, tree: Tree) -> Sandbox:
         return MeteredSandbox(await self._backend.open(tree), self._metrics)

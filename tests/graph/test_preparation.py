@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from langgraph.types import Command
 
+from graph.base_services import PreparationRequest
 from graph.environment import LeftOut
 from graph.errors import SandboxLost, SetupFailed
-from graph.preparation import Preparation, PreparationRequest
+from graph.preparation import Preparation
 from graph.state import Limits
 from graph.values import CommandReport, Proof, ProofTest, Validation
 from tests.standins.services.scripted_services import BASE, PASSED, Script

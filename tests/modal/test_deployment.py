@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.slow,
 ]
-ROLES: Final = ("planner", "coder", "reviewer", "fixer")
+ROLES: Final = ("planner", "coder", "reviewer", "fixer", "setup")
 SECRETS: Final[dict[str, set[str]]] = {
     **{role: {"anthropic-api-key"} for role in ROLES},
     "run": {"github-token"},

@@ -53,10 +53,17 @@ def test_set_up_is_found_from_lock_files_where_hosts_are_set(
 def test_every_role_of_the_registry_is_played(
     wired: Callable[[Settings], Services], tmp_path: Path
 ) -> None:
-    services = wired(Settings(data_dir=tmp_path))
+    services = wired(Settings(data_dir=tmp_path, setup_hosts=("index.example",)))
     assert tuple(ROLES) == ROLE_NAMES
     for name, role in ROLES.items():
         assert isinstance(getattr(services, name), role | RemoteRole)
+
+
+@WIRINGS
+def test_without_hosts_there_is_no_set_up_turn(
+    wired: Callable[[Settings], Services], tmp_path: Path
+) -> None:
+    assert wired(Settings(data_dir=tmp_path, setup_hosts=())).setup is None
 
 
 def test_a_role_has_its_own_model(tmp_path: Path) -> None:

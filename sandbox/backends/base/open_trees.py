@@ -27,7 +27,7 @@ class OpenTrees(Sandboxes, ABC):
         async with self._opening.setdefault(key, asyncio.Lock()):
             sandbox = await self._open_or_make(run_id, spec)
         self._open.setdefault(key, WeakSet()).add(sandbox)
-        return PreparedSandbox(sandbox, spec.environment)
+        return PreparedSandbox(sandbox, spec.environment, offline=not spec.reaches_hosts)
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._close(run_id, check_tree_name(name))

@@ -40,6 +40,11 @@ class ModalSetUp:
         kept = await self._client.get_setup_image(self._key(spec, b""))
         return kept.report if kept else None
 
+    @property
+    def hosts(self) -> list[str]:
+        """The names that set-up reaches."""
+        return [host.name for host in self._hosts]
+
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
         if patch and needs_own(spec.environment, patch):
@@ -57,8 +62,9 @@ class ModalSetUp:
             return kept
         name = f"setup-{secrets.token_hex(4)}"
         tags = {"run": run_id, "tree": name}
-        hosts = [host.name for host in self._hosts]
-        container = await self._client.make(f"{key[:24]}-{name}", tags, hosts=hosts, emit=spec.emit)
+        container = await self._client.make(
+            f"{key[:24]}-{name}", tags, hosts=self.hosts, emit=spec.emit
+        )
         if container is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")
         try:

@@ -121,8 +121,11 @@ class ModalSandboxes(OpenTrees):
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
+            hosts = self._set_up.hosts if spec.reaches_hosts else ()
             try:
-                container = await self._client.make(name, tags, kept=kept, emit=spec.emit)
+                container = await self._client.make(
+                    name, tags, kept=kept, hosts=hosts, emit=spec.emit
+                )
             except ImageGone as gone:
                 await self._client.delete_setup_image(gone.kept)
                 continue

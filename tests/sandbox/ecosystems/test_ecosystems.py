@@ -22,12 +22,14 @@ OUTPUTS = Path(__file__).parents[1] / "reports" / "outputs"
 NO_LAYOUT = {"layout", "marks"}
 NO_SETUP = {"locks", "plan", "installs_only", "install_reads", "install_scripts"}
 NO_PROBE = {"probe", "not_installed"}
+NO_LACK = {"lacking"}
 NO_EXCERPT = {"counts", "noise", "failures_begin"}
 NO_SELECTION = {"select", "tell", "told", "unloaded"}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
     "javascript": {*NO_SELECTION, "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
     "deno": {
+        *NO_LACK,
         *NO_EXCERPT,
         *NO_SELECTION,
         "read",
@@ -42,6 +44,7 @@ WITHOUT: Mapping[str, set[str]] = {
     "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
     "go": {"counts", "read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
     "jvm": {
+        *NO_LACK,
         "counts",
         *NO_SELECTION,
         "read",
@@ -64,6 +67,7 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_LAYOUT,
     },
     "make": {
+        *NO_LACK,
         *NO_EXCERPT,
         "sources",
         *NO_SELECTION,

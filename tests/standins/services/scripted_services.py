@@ -1,6 +1,7 @@
 """Services that answer by a script, so that the graph's routing is seen without the world."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
@@ -17,6 +18,7 @@ from graph.values import (
     ChangeOnNewBase,
     ChangeRef,
     Check,
+    CommandReport,
     Finding,
     FolderCommand,
     FoundChecks,
@@ -204,6 +206,17 @@ class _Environments:
         made = environment_of((*setup, *self.script.setup))
         return made.model_copy(update={"left_out": self.script.left_out})
 
+    async def extend(
+        self,
+        run_id: str,
+        base: Base,
+        environment: Environment,
+        commands: tuple[FolderCommand, ...],
+        deadline: float,
+        emit: Emit = unheard,
+    ) -> Environment:
+        raise AssertionError("no model found a command")
+
 
 @dataclass
 class _Checks:
@@ -232,6 +245,7 @@ class _Checks:
         checks: tuple[Check, ...],
         deadline: float,
         emit: Emit = unheard,
+        tell: Callable[[CommandReport], None] = unheard,
     ) -> Validation:
         self.script.baselines_open += 1
         try:

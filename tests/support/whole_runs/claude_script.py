@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from roles import coder, fixer, planner, reviewer
+from roles import coder, fixer, planner, reviewer, setup
 from tests.standins.claude import HttpError, answer, calls
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 from tests.standins.messages_api.server import Answer, Request
@@ -27,6 +27,10 @@ class Cast:
         self._left: dict[str, dict[str, list[Answer]]] = {}
         self._asked: dict[str, list[tuple[str, Request]]] = {}
 
+        self.setup: list[Answer] = []
+        """What is said to set-up turns, which know no request."""
+        self.setup_asked: list[Request] = []
+
     def learn(self, prompt: str, script: Script) -> None:
         assert prompt not in self._left, f"two runs are asked for {prompt!r}"
         self._left[prompt] = {role: list(replies) for role, replies in script.items()}
@@ -46,6 +50,9 @@ class Cast:
         return {role: len(left) for role, left in self._left[prompt].items() if left}
 
     async def __call__(self, request: Request) -> Answer:
+        if text_of(request["system"]) == setup.PROMPT:
+            self.setup_asked.append(request)
+            return self.setup.pop(0) if self.setup else _unforeseen("set-up has no further reply")
         found = _REQUEST.search(text_of(request["messages"][0]["content"]))
         prompt = found[1] if found else ""
         role = ROLES.get(text_of(request["system"]))
@@ -96,6 +103,12 @@ def object_to(message: str, path: str = "greet.py", line: int | None = 2) -> Ans
 def shell(*commands: str, **more: Any) -> ScriptedReply:
     """Calls of the bash tool; `output_tokens` makes them dear."""
     return ScriptedReply(calls(*commands).content, **more)
+
+
+def found(*commands: str, reason: str = "A package was missing.") -> Answer:
+    """The end of a set-up turn."""
+    named = [{"folder": "", "command": command} for command in commands]
+    return answer(action="commands" if commands else "impossible", commands=named, reason=reason)
 
 
 def small_change(**other: Sequence[Answer]) -> Script:

@@ -1,0 +1,201 @@
+"""The set-up turn: a model looks for what rules did not bring, and what it finds is tried by us.
+
+It is called like a role, on the untouched base alone. Its commands count where the main check, in a
+tree that they made from nothing, then starts.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from graph.base_services import PreparationRequest, Prepared
+from graph.environment import Environment, Recipe
+from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError
+from graph.events import Emit, Event, UsageReported
+from graph.preparation import MODEL_PART, recipe_key, told
+from graph.services import Services
+from graph.spending import Budget, Spend
+from graph.state import Limits
+from graph.tasks import RoleTask, SetupResult
+from graph.values import CommandReport, Stop, Validation
+
+LONGEST_S: Final = 600.0
+PATIENCE_S: Final = 60.0
+"""A main check that runs for so long has started."""
+SHARE: Final = 0.1
+"""Of a run's money and tokens, at most for its set-up turn."""
+_READY: Final = 2
+_STOPS: Final[dict[Stop, str]] = {
+    "budget": "its share of the run's money was spent",
+    "time": "its time was over",
+    "turns": "it used all its turns",
+}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why a turn is taken: how the main check ended; None where this run took it before."""
+
+    report: CommandReport | None
+
+
+@dataclass(frozen=True)
+class TurnEnd:
+    """What came of a turn, and what it has cost."""
+
+    recipe: Recipe
+    spend: Spend
+
+
+@dataclass
+class _SpendHeard:
+    """Hands events on, and adds up what they say was spent."""
+
+    emit: Emit
+    spend: Spend = field(default_factory=Spend)
+    _known: set[str] = field(default_factory=set)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, UsageReported) and event.key not in self._known:
+            self._known.add(event.key)
+            self.spend += Spend(usage=event.usage, cost_usd=event.cost_usd, turns=event.replies)
+        self.emit(event)
+
+
+@dataclass(frozen=True)
+class SetupTurn:
+    """The set-up turn over one set of services."""
+
+    services: Services
+    patience_s: float = PATIENCE_S
+
+    async def find_lack(self, wanted: PreparationRequest) -> Lack | None:
+        """What a turn may find; None where there is nothing, or where that is not known in time.
+
+        What another run did not find is not looked for again. Raises SandboxError.
+        """
+        preparation = self.services.preparation
+        if self.services.setup is None or wanted.main is None:
+            return None
+        prepared = await preparation.prepared(wanted)
+        recipe = prepared.recipe
+        if prepared.rules.asked or (recipe and recipe.failure and recipe.run_id != wanted.run_id):
+            return None
+        if recipe and recipe.run_id == wanted.run_id:
+            return Lack(None)
+        report = await preparation.main_report(wanted, self.patience_s)
+        return Lack(report) if report and readiness(report) < _READY else None
+
+    async def take(
+        self, wanted: PreparationRequest, task: RoleTask, lack: Lack, emit: Emit
+    ) -> TurnEnd:
+        """Ask the model, try what it says, keep what came of it, and go on with that.
+
+        Of a turn that was taken before, what it has cost is found in its transcript.
+        """
+        preparation, heard = self.services.preparation, _SpendHeard(emit)
+        prepared = await preparation.prepared(wanted)
+        if lack.report is None and prepared.recipe:
+            result, _ = await self._ask(task, heard)
+            return TurnEnd(prepared.recipe, result.spend)
+        result, lasting = await self._ask(task, heard)
+        recipe = Recipe(
+            key=recipe_key(wanted.base, prepared.rules),
+            run_id=wanted.run_id,
+            made_at=preparation.clock(),
+            commands=result.commands,
+            failure=result.reason,
+        )
+        if recipe.commands:
+            prepared, lasting = await self._try(wanted, prepared.rules, recipe, lack)
+        else:
+            rules = prepared.rules
+            prepared = Prepared(rules.lacking(MODEL_PART, told(recipe)), rules, recipe)
+        assert prepared.recipe
+        if lasting:
+            await preparation.keep(wanted, prepared.recipe)
+        await preparation.adopt(wanted, prepared)
+        return TurnEnd(prepared.recipe, result.spend)
+
+    async def _ask(self, task: RoleTask, heard: _SpendHeard) -> tuple[SetupResult, bool]:
+        """The answer, with a reason where there are no commands; whether it is worth keeping."""
+        assert self.services.setup
+        try:
+            result = await self.services.setup(task, heard)
+        except RoleSuperseded:
+            raise
+        except (ClaudeError, RoleError, SandboxError) as error:
+            reason = f"A model could not be asked: {error.message}"
+            return SetupResult(reason=reason, spend=heard.spend), False
+        if result.commands:
+            return result.model_copy(update={"reason": ""}), True
+        if result.stopped:
+            cut_short = task.budget.deadline - time.time() < LONGEST_S and result.stopped == "time"
+            reason = f"A model came to no answer: {_STOPS[result.stopped]}."
+            lasting = result.spend.turns > 0 and not cut_short
+            return result.model_copy(update={"reason": reason}), lasting
+        reason = f"A model found no commands: {result.reason or 'it does not say why.'}"
+        return result.model_copy(update={"reason": reason}), True
+
+    async def _try(
+        self, wanted: PreparationRequest, rules: Environment, recipe: Recipe, lack: Lack
+    ) -> tuple[Prepared, bool]:
+        """Run the commands from nothing, then the main check; whether what came of it lasts."""
+        lasting = True
+        try:
+            environment = await self.services.preparation.apply(wanted, rules, recipe)
+            after = await self._main_on(wanted, environment)
+        except SandboxError as error:
+            why = f"The commands that a model found do not hold. {error.message}"
+            lasting = error.code == "setup_failed"
+        else:
+            before = readiness(lack.report) if lack.report else 0
+            if after and readiness(after) > before:
+                return Prepared(environment, rules, recipe), True
+            why = f"With the commands that a model found the main check {_end(after)}."
+        failed = recipe.model_copy(update={"commands": (), "failure": why})
+        return Prepared(rules.lacking(MODEL_PART, told(failed)), rules, failed), lasting
+
+    async def _main_on(
+        self, wanted: PreparationRequest, environment: Environment
+    ) -> CommandReport | None:
+        assert wanted.main
+        validation = await self.services.checks.baseline(
+            wanted.run_id, wanted.base, environment, (wanted.main,), wanted.deadline
+        )
+        return next(iter(validation.commands), None)
+
+
+def readiness(report: CommandReport) -> int:
+    """How far an environment lets a check come: to no start, to what is missing, or through."""
+    if report.status == "unavailable":
+        return 0
+    return 1 if report.status == "failed" and report.lacking else _READY
+
+
+def setup_budget(limits: Limits, spent: Spend, deadline: float) -> Budget:
+    """A share of what the run may use, and no more than is left of it."""
+    money = limits.max_cost_usd * SHARE + (spent.cost_usd or 0.0)
+    tokens = int(limits.max_tokens * SHARE) + spent.usage.tokens
+    return Budget(
+        max_cost_usd=min(limits.max_cost_usd, money) or None,
+        max_tokens=min(limits.max_tokens, tokens) or None,
+        deadline=min(deadline, time.time() + LONGEST_S),
+        spent=spent,
+    )
+
+
+def known_of(lack: Lack) -> Validation | None:
+    """What the turn is told of the checks on the base: the main one."""
+    if lack.report is None:
+        return None
+    status = "unavailable" if lack.report.status == "unavailable" else "failed"
+    return Validation(status=status, commands=(lack.report,))
+
+
+def _end(report: CommandReport | None) -> str:
+    if report is None:
+        return "did not come to its end"
+    if report.status == "unavailable":
+        return "still cannot start"
+    return f"still says: {report.lacking}"
