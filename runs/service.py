@@ -22,6 +22,7 @@ from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.janitor import Janitor
 from runs.model import transitions
 from runs.model.attempts import Step
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
 from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, digest_of
 from runs.model.run import Run
@@ -117,7 +118,12 @@ class RunService:
         await self._store.close()
 
     async def start(
-        self, request: RunRequest, *, owner: str, idempotency_key: str | None = None
+        self,
+        request: RunRequest,
+        *,
+        owner: str,
+        idempotency_key: str | None = None,
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> tuple[RunRecord, bool]:
         """Start a run, or join the one that was started with this key (False).
 
@@ -141,7 +147,7 @@ class RunService:
 
         new = False
         try:
-            run, new = await self._store.create(fresh, key or None, admit)
+            run, new = await self._store.create(fresh, key or None, admit, day)
         finally:
             if not new:
                 self._dispatch.release(run_id)
@@ -233,6 +239,7 @@ class RunService:
         run_id: str,
         caller: Caller,
         limits: RaisedLimits = NO_RAISE,
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> RunRecord:
         """Carry a run on after an end, or one that nobody drives.
 
@@ -245,7 +252,7 @@ class RunService:
         step = partial(
             transitions.resume, request=request, now=time.time(), admission=admission, **holders
         )
-        await self._transact_and_start(run_id, step)
+        await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
     async def message(self, run_id: str, caller: Caller, text: str) -> None:
@@ -259,10 +266,6 @@ class RunService:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
         await self._visible_run(run_id, caller)
         await self._delete(run_id)
-
-    async def cost_since(self, owner: str, since: float) -> float:
-        """US dollars that runs of `owner` have cost which started since then (Unix seconds)."""
-        return await self._store.cost_since(owner, since)
 
     async def stats(self) -> ServiceStats:
         """How many runs there are, wait and are driven here, and how many readers watch."""
@@ -311,10 +314,12 @@ class RunService:
         waiting = 0 if lease else (await self._store.queue_state()).waiting
         return Admission.queued(lease, waiting)
 
-    async def _transact_and_start(self, run_id: str, step: Callable[[Run], Step]) -> None:
+    async def _transact_and_start(
+        self, run_id: str, step: Callable[[Run], Step], day: DayLimits = NO_DAY_LIMITS
+    ) -> None:
         """Let a run that had stopped go on."""
         try:
-            await self._store.transact(run_id, step)
+            await self._store.transact(run_id, step, day)
         except BaseException:
             self._dispatch.release(run_id)
             raise

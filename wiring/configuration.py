@@ -14,7 +14,7 @@ from forge.core import parse
 from forge.github import web_address
 from graph import Limits as RunLimits
 from graph import redactor
-from runs.model import ServiceConfig
+from runs.model import DayLimits, ServiceConfig
 from sandbox import BackendOptions
 from sandbox import Limits as CommandLimits
 from sandbox.backends.docker import docker_environment
@@ -136,7 +136,7 @@ class Configuration:
                 repo_allowed=lambda name, full_name: settings.repo_allowed(full_name, name),
                 hosts=settings.hosts or hosts,
                 key_rate=settings.key_rate,
-                key_max_cost_usd_per_day=settings.key_max_cost_usd_per_day,
+                day=DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day),
                 max_key_readers=max(1, settings.max_readers // 2),
                 **options,
             ),

@@ -153,6 +153,7 @@ class Settings(_RoleSettings):
     hosts: ServedHosts = ()
     key_rate: Count = 60
     key_max_cost_usd_per_day: Money = 0.0
+    max_cost_usd_per_day: Money = 0.0
 
     sandbox: BackendName = "auto"
     tool_paths: Annotated[tuple[Path, ...], from_text(_folders)] = ()

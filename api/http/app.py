@@ -10,7 +10,6 @@ from starlette.middleware import Middleware
 
 from api.http.credential_probes import Probes
 from api.http.guards.auth import Auth
-from api.http.guards.daily_budget import DailyBudget
 from api.http.guards.methods import MethodMiddleware
 from api.http.guards.problems import HANDLERS
 from api.http.guards.rate_limit import KeyRateLimit
@@ -74,7 +73,6 @@ def create_app(
     app.state.probes = probes
     app.state.metrics = metrics
     app.state.key_readers = KeyStreamLimit(options.max_key_readers if auth.required else 0)
-    app.state.daily_spend = DailyBudget(options.key_max_cost_usd_per_day)
     app.include_router(routes.router)
     app.include_router(run_routes.router)
     app.include_router(environment_routes.router)

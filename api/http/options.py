@@ -7,6 +7,7 @@ from api.http.guards.request_guards import LOOPBACK_HOSTS, MAX_BODY_BYTES
 from api.http.metrics import SandboxCounts
 from api.http.routes.sse import StreamTimes
 from graph import EnvironmentRecords
+from runs.model import DayLimits
 
 
 def _any_repository(_name: str, _full_name: str) -> bool:
@@ -27,7 +28,8 @@ class AppOptions:
     hosts: tuple[str, ...] = LOOPBACK_HOSTS
     key_rate: int = 60
     """Calls a minute and key; 0: no limit."""
-    key_max_cost_usd_per_day: float = 0.0
+    day: DayLimits = field(default_factory=DayLimits)
+    """What the service and each key may spend a day."""
     max_key_readers: int = 0
     """Streams that one key reads at a time, where there are keys; 0: no limit."""
     max_body_bytes: int = MAX_BODY_BYTES

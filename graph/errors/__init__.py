@@ -8,6 +8,7 @@ CodingAgentError
 │   ├── RepositoryNotAllowed  outside CODING_AGENT_REPOS (answered as a missing repository)
 │   ├── ModelNotAllowed       outside CODING_AGENT_MODELS
 │   ├── LimitRaised           a request tried to raise an operator's limit
+│   ├── DailyBudgetExhausted  the day's money is spent or held by runs under way
 │   ├── IdempotencyMismatch   the same Idempotency-Key with another body
 │   └── RunRemoved            the same Idempotency-Key after its run was removed
 ├── RunError                what was asked of a run does not fit its state

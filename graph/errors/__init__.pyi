@@ -25,6 +25,7 @@ from .repositories import RepositoryError as RepositoryError
 from .repositories import RepositoryNotFound as RepositoryNotFound
 from .repositories import RepositoryTooLarge as RepositoryTooLarge
 from .repositories import SecretSearchFailed as SecretSearchFailed
+from .requests import DailyBudgetExhausted as DailyBudgetExhausted
 from .requests import EnvironmentNotFound as EnvironmentNotFound
 from .requests import IdempotencyMismatch as IdempotencyMismatch
 from .requests import InvalidRepoUrl as InvalidRepoUrl

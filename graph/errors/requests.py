@@ -79,3 +79,16 @@ class RunRemoved(RequestError):
 
     code = "run_removed"
     default_hint = "Its work was done or given up. Use a new Idempotency-Key to start another run."
+
+
+class DailyBudgetExhausted(RequestError):
+    """Raised when the day's money is spent, or held by runs under way; `wait_s`: for how long."""
+
+    code = "daily_budget_exhausted"
+
+    def __init__(self, message: str, hint: str = "", *, wait_s: int = 60) -> None:
+        super().__init__(message, hint)
+        self.wait_s = wait_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__()[:2], {"wait_s": self.wait_s})

@@ -1,4 +1,5 @@
 from .current_run import CURRENT_RUN as CURRENT_RUN
+from .day_budget import DayLimits as DayLimits
 from .event_totals import LAG_S as LAG_S
 from .event_totals import NODE_S as NODE_S
 from .event_totals import EventTotals as EventTotals

@@ -53,10 +53,10 @@ class IdempotencyKeys:
         """Remember a run that is about to be removed."""
         await self._removed_runs.put(run.run_id, asdict(run))
 
-    async def removed_cost(self, owner: str, since: float) -> float:
+    async def removed_since(self, since: float) -> list[RemovedRun]:
+        """The removed runs that were started since then (Unix seconds)."""
         known = [RemovedRun(**value) async for _, value in self._removed_runs.items()]
-        theirs = [run for run in known if run.owner == owner and run.created_at >= since]
-        return sum(run.cost_usd or 0.0 for run in theirs)
+        return [run for run in known if run.created_at >= since]
 
     async def forget(self, before: float) -> None:
         for table, began in ((self._keys, "at"), (self._removed_runs, "created_at")):

@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from graph import Status
 from graph.errors import RunNotFound, StoreUnavailable
 from runs.model.attempts import Step
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
@@ -23,6 +25,7 @@ from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
 from runs.model.transitions import raise_fence
 from runs.shared.backend import Mount, StorageBackend
+from runs.shared.day_ledger import DayLedger
 from runs.shared.event_files import SegmentReader, SegmentWriter
 from runs.shared.idempotency_keys import IdempotencyKeys
 from runs.shared.live_tail import TailFollower, tail_items
@@ -60,6 +63,7 @@ class SharedStore:
         self._chain = VersionChain(backend)
         self._idempotency = IdempotencyKeys(backend, self._chain)
         self._index = index(backend, self._chain)
+        self._ledger = DayLedger(backend, self._chain, self._index, self._idempotency)
         self._reader = SegmentReader(backend.archive)
         self._writer = SegmentWriter(service)
         self._following = TailFollower(backend.tail, self._notify)
@@ -90,13 +94,20 @@ class SharedStore:
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
-    async def create(self, run: Run, key: IdempotencyKey | None, admit: Any) -> tuple[Run, bool]:
+    async def create(
+        self,
+        run: Run,
+        key: IdempotencyKey | None,
+        admit: Any,
+        day: DayLimits = NO_DAY_LIMITS,
+    ) -> tuple[Run, bool]:
         if key:
             run, earlier = await self._idempotency.acquire(key, run)
             if earlier:
                 return earlier, False
         try:
             entries: Sequence[Entry] = tuple(admit(await self.queue_state()))
+            run = await self._ledger.hold(run, day)
         except BaseException:
             if key:
                 await self._idempotency.release(key)
@@ -112,14 +123,16 @@ class SharedStore:
         await self._notify_readers(added, list(added.tail))
         return added.run, True
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
         """A change that was begun is carried through, whoever still waits for it."""
-        work = asyncio.create_task(self._transact(run_id, decide))
+        work = asyncio.create_task(self._transact(run_id, decide, day))
         self._work.add(work)
         work.add_done_callback(self._work.discard)
         return await asyncio.shield(work)
 
-    async def _transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def _transact(self, run_id: str, decide: Decide, day: DayLimits) -> Run | None:
         for _ in range(_TRIES):
             version = await self._latest_known(run_id)
             if version is None:
@@ -127,6 +140,7 @@ class SharedStore:
             step = decide(version.run)
             if step is None:
                 return None
+            step = replace(step, run=await self._ledger.hold(step.run, day))
             if added := await self._add(version, step):
                 return added.run
             self._own.pop(run_id, None)
@@ -170,13 +184,6 @@ class SharedStore:
         await self._backend.tail.clear(run_id)
         self._own.pop(run_id, None)
         self._notify(run_id)
-
-    async def cost_since(self, owner: str, since: float) -> float:
-        rows = await self._index.started_since(owner, since)
-        versions = await asyncio.gather(*(self._chain.newest(row.run_id) for row in rows))
-        runs = [each.run for each in versions if each and each.run.created_at >= since]
-        spent = sum(run.spend.cost_usd or 0.0 for run in runs)
-        return spent + await self._idempotency.removed_cost(owner, since)
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()

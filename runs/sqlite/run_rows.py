@@ -1,18 +1,27 @@
 """The rows of one run: read, and written in the transaction of the caller."""
 
 import json
+import time
 from collections.abc import Collection
 from typing import Final
 
 from runs.model.attempts import Step
-from runs.model.removed_run import mismatch_error, removed_error
+from runs.model.day_budget import DayCost, DayLimits, day_began, hold_money
+from runs.model.removed_run import RemovedRun, mismatch_error, removed_error
 from runs.model.repo_name import repo_name
 from runs.model.run import Run
+from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent
 from runs.sqlite.database import Connection
 from runs.store.protocol import IdempotencyKey, QueueState
 
 _RUN: Final = "SELECT doc, request FROM runs JOIN requests USING (run_id) WHERE run_id = ?"
+
+_OF_DAY: Final = """
+    SELECT doc, request FROM runs JOIN requests USING (run_id)
+    WHERE status IN ('queued', 'running', 'waiting')
+    OR (order_id >= ?2 AND json_extract(doc, '$.created_at') >= ?1)
+"""
 
 
 def save_run(connection: Connection, step: Step, added: list[LoggedEvent]) -> Run:
@@ -62,6 +71,19 @@ def find_by_key(connection: Connection, key: IdempotencyKey) -> Run | None:
     if run is None:
         raise removed_error(row[1])
     return run
+
+
+def hold_money_of_day(connection: Connection, run: Run, day: DayLimits) -> Run:
+    """The run, with no higher limit than the day has left. Raises DailyBudgetExhausted."""
+    if not day:
+        return run
+    now = time.time()
+    since = day_began(now)
+    rows = connection.execute(_OF_DAY, (since, first_id_at(since)))
+    costs = [DayCost.of(parse_run(*row), since) for row in rows]
+    removed = connection.execute("SELECT * FROM removed WHERE created_at >= ?", (since,))
+    costs += [DayCost.of_removed(RemovedRun(*row)) for row in removed]
+    return hold_money(run, costs, day, now)
 
 
 def load_run(connection: Connection, run_id: str) -> Run | None:

@@ -5,24 +5,25 @@ import json
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from graph import Status
 from graph.errors import RunNotFound, StoreError
 from runs.model.attempts import Step
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.repo_name import repo_name
 from runs.model.run import LONGEST_PAUSE_S, Run
-from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
 from runs.sqlite.database import LOCKED_S, Connection, Database
 from runs.sqlite.process_locks import ServiceLock
 from runs.sqlite.run_rows import (
     data_version,
     find_by_key,
+    hold_money_of_day,
     json_array,
     load_run,
     parse_run,
@@ -50,13 +51,6 @@ _DUE: Final = """
          OR lease_service IN (SELECT value FROM json_each(?2)))
     AND coalesce(json_extract(doc, '$.not_before'), 0) - ?1 NOT BETWEEN 1e-9 AND ?4
     ORDER BY queued_at, run_id LIMIT ?3
-"""
-_COST: Final = """
-    SELECT total(cost_usd) FROM (
-        SELECT json_extract(doc, '$.spend.cost_usd') AS cost_usd FROM runs
-        WHERE owner = ?1 AND order_id >= ?3 AND json_extract(doc, '$.created_at') >= ?2
-        UNION ALL SELECT cost_usd FROM removed WHERE owner = ?1 AND created_at >= ?2
-    )
 """
 _EVENTS: Final = """
     SELECT seq, time, type, data FROM events
@@ -120,7 +114,11 @@ class SqliteStore:
         self._observers.append(observer)
 
     async def create(
-        self, run: Run, key: IdempotencyKey | None, admit: Callable[[QueueState], Sequence[Entry]]
+        self,
+        run: Run,
+        key: IdempotencyKey | None,
+        admit: Callable[[QueueState], Sequence[Entry]],
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> tuple[Run, bool]:
         added: list[LoggedEvent] = []
 
@@ -129,19 +127,22 @@ class SqliteStore:
             if earlier:
                 return earlier, False
             entries = tuple(admit(read_queue_state(connection)))
+            held = hold_money_of_day(connection, run, day)
             if key:
                 connection.execute(
                     "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
                     (key.owner, key.key, key.digest, run.run_id, run.created_at),
                 )
             connection.execute(
-                "INSERT INTO requests VALUES (?, ?)", (run.run_id, encode(run.request))
+                "INSERT INTO requests VALUES (?, ?)", (run.run_id, encode(held.request))
             )
-            return save_run(connection, Step(run, entries), added), True
+            return save_run(connection, Step(held, entries), added), True
 
         return await self._write(run.run_id, create, added)
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
         added: list[LoggedEvent] = []
 
         def transact(connection: Connection) -> Run | None:
@@ -151,6 +152,7 @@ class SqliteStore:
             step = decide(run)
             if step is None:
                 return None
+            step = replace(step, run=hold_money_of_day(connection, step.run, day))
             if step.run.request is not run.request:
                 connection.execute(
                     "UPDATE requests SET request = ? WHERE run_id = ?",
@@ -185,12 +187,6 @@ class SqliteStore:
             connection.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
         await self._write(run_id, delete)
-
-    async def cost_since(self, owner: str, since: float) -> float:
-        values = (owner, since, first_id_at(since))
-        return await self._reader.read(
-            lambda connection: float(connection.execute(_COST, values).fetchone()[0])
-        )
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()

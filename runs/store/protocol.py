@@ -10,6 +10,7 @@ from typing import Protocol
 
 from graph import Status
 from runs.model.attempts import Step
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
@@ -80,19 +81,28 @@ class Store(Protocol):
         ...
 
     async def create(
-        self, run: Run, key: IdempotencyKey | None, admit: Callable[[QueueState], Sequence[Entry]]
+        self,
+        run: Run,
+        key: IdempotencyKey | None,
+        admit: Callable[[QueueState], Sequence[Entry]],
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> tuple[Run, bool]:
         """Add a run, or find the one its key was used for (False).
 
-        `admit` is given the queue and returns the first events, or raises.
-        Raises IdempotencyMismatch, or RunRemoved where the run of its key is gone.
+        `admit` is given the queue and returns the first events, or raises. The run holds what it
+        may cost of the day's money, whoever else starts one at the same moment.
+        Raises IdempotencyMismatch, DailyBudgetExhausted, or RunRemoved where the run of its key is
+        gone.
         """
         ...
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
         """Let `decide` make the run's next state; None where it wants no change.
 
-        An entry whose key is in the run's log already adds nothing. Raises RunNotFound, and what
+        An entry whose key is in the run's log already adds nothing. With limits of a `day` the
+        next state holds what it may still cost, as a new run does. Raises RunNotFound, and what
         `decide` raises.
         """
         ...
@@ -104,14 +114,7 @@ class Store(Protocol):
     async def delete(self, run_id: str) -> None:
         """Remove a run and its events; nothing where there is none.
 
-        Its key, and what it cost, are known until they are forgotten.
-        """
-        ...
-
-    async def cost_since(self, owner: str, since: float) -> float:
-        """US dollars that runs of `owner` have cost which started since then (Unix seconds).
-
-        Removed runs count too. A run of unknown price counts nothing.
+        Its key, and what it cost of its day's money, are known until they are forgotten.
         """
         ...
 

@@ -41,6 +41,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RunAbandoned: 409,
     errors.PlanChanged: 409,
     errors.TooManyRuns: 429,
+    errors.DailyBudgetExhausted: 429,
     errors.TooManyReaders: 429,
     errors.RepositoryError: 502,
     errors.RepositoryNotFound: 404,
@@ -209,7 +210,8 @@ async def on_error(_: Request, error: Exception) -> Response:
     field = error.field if isinstance(error, errors.RequestError) else ""
     pointer = f"/{field}" if field else ""
     fields = [FieldError(pointer=pointer, message=detail)] if status == 422 else []
-    wait = _RETRY_AFTER_S.get(type(error))
+    known = _RETRY_AFTER_S.get(type(error))
+    wait = error.wait_s if isinstance(error, errors.DailyBudgetExhausted) else known
     headers = {"Retry-After": str(wait)} if wait else None
     return problem(status, error.code, detail, hint=hint, fields=fields, headers=headers)
 

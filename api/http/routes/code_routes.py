@@ -11,7 +11,6 @@ from api.http.routes.dependencies import (
     ReaderPlaceUnlessAsync,
     RespondAsync,
     Service,
-    Spend,
     TheCaller,
     TheProbes,
     query,
@@ -56,7 +55,6 @@ async def start_run(
     service: Service,
     caller: TheCaller,
     options: Options,
-    spend: Spend,
     respond_async: RespondAsync,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -66,9 +64,8 @@ async def start_run(
     the run that the first request started; once that run is removed it is 410 for two days.
     """
     repository_of(body.repo_url, caller, options)
-    await spend.check(service, caller.name)
     record, _ = await service.start(
-        body.run_request(), owner=caller.name, idempotency_key=idempotency_key
+        body.run_request(), owner=caller.name, idempotency_key=idempotency_key, day=options.day
     )
     run_id = request.state.run_id = record.run_id
     if respond_async:

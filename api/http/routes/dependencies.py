@@ -8,7 +8,6 @@ from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.http.credential_probes import Probes
-from api.http.guards.daily_budget import DailyBudget
 from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
@@ -36,10 +35,6 @@ async def _metrics(request: Request) -> Metrics:
     return cast("Metrics", request.app.state.metrics)
 
 
-async def _daily_spend(request: Request) -> DailyBudget:
-    return cast("DailyBudget", request.app.state.daily_spend)
-
-
 async def _key_readers(request: Request) -> KeyStreamLimit:
     return cast("KeyStreamLimit", request.app.state.key_readers)
 
@@ -55,7 +50,6 @@ Service = Annotated[RunService, Depends(_service)]
 Options = Annotated[AppOptions, Depends(_options)]
 TheProbes = Annotated[Probes, Depends(_probes)]
 TheMetrics = Annotated[Metrics, Depends(_metrics)]
-Spend = Annotated[DailyBudget, Depends(_daily_spend)]
 Readers = Annotated[KeyStreamLimit, Depends(_key_readers)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 

@@ -10,7 +10,6 @@ from api.http.routes.dependencies import (
     Options,
     ReaderPlace,
     Service,
-    Spend,
     TheCaller,
     TheRun,
     query,
@@ -138,13 +137,12 @@ async def resume_run(
     run: TheRun,
     service: Service,
     caller: TheCaller,
-    spend: Spend,
+    options: Options,
     body: Annotated[ResumeRequest | None, Body()] = None,
 ) -> Response:
     """Carry a run on that ended before its work was done, from where it stopped."""
-    await spend.check(service, caller.name)
     limits = RaisedLimits(**(body or ResumeRequest()).model_dump())
-    await service.resume(run.run_id, caller, limits)
+    await service.resume(run.run_id, caller, limits, options.day)
     return await _accepted(run, service, caller)
 
 

@@ -14,6 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from api.http.guards.auth import Auth
 from api.http.routes.response_models import RunView
 from graph.files.run_folder import RunFolder
+from runs.model.day_budget import DayLimits
 from tests.standins.servers.http_service import (
     CODE,
     KEYS,
@@ -36,8 +37,8 @@ async def client_over(
     house: House, *, auth: Auth | None = None, key: str | None = None, **config: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server over the house's data folder."""
-    spend = config.pop("key_max_cost_usd_per_day", 0.0)
-    app = make_app(lambda: house.open(**config), auth=auth, key_max_cost_usd_per_day=spend)
+    day = config.pop("day", DayLimits())
+    app = make_app(lambda: house.open(**config), auth=auth, day=day)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with (
         serving(app) as address,
@@ -244,7 +245,7 @@ async def test_what_the_operator_does_not_allow_is_pointed_at(
 
 async def test_the_days_money_is_what_the_runs_have_cost(house: House) -> None:
     async with client_over(
-        house, auth=Auth(KEYS), key=KEYS[0][1], key_max_cost_usd_per_day=0.02
+        house, auth=Auth(KEYS), key=KEYS[0][1], day=DayLimits(caller_usd=0.02)
     ) as client:
         run = await ended(client, await start(client))
         assert run["costUsd"] == pytest.approx(0.03)

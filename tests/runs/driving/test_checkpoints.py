@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from graph.errors import VersionChanged
 from graph.values import Outcome, Plan
 from runs.driving.checkpoints import LogBarrier, open_checkpointer
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.run import Run
 from runs.sqlite.store import SqliteStore
 from runs.store.protocol import Decide
@@ -89,9 +90,11 @@ async def test_half_a_result_of_a_node_that_did_not_end_is_no_result(tmp_path: P
 class SlowStore(SqliteStore):
     """On a slow disk."""
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
         await asyncio.sleep(0.03)
-        return await super().transact(run_id, decide)
+        return await super().transact(run_id, decide, day)
 
 
 def nodes_over(checkpoint: Path) -> int:

@@ -22,6 +22,7 @@ from graph.errors import (
     StoreUnavailable,
 )
 from runs.janitor import WAITING_S
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller, LoggedEvent
@@ -49,11 +50,13 @@ class FailingStore(SqliteStore):
     failures = sys.maxsize
     """How often it is raised."""
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
         if FailingStore.fault and FailingStore.failures:
             FailingStore.failures -= 1
             raise FailingStore.fault
-        return await super().transact(run_id, decide)
+        return await super().transact(run_id, decide, day)
 
 
 class ImpatientStore(SqliteStore):

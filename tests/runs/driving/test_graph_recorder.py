@@ -11,12 +11,20 @@ import pytest
 from langgraph.types import Command
 
 from graph import Approval, Limits, build_graph
-from graph.errors import RunActive, RunFinished, RunNotWaiting, StoreDamaged, StoreError
+from graph.errors import (
+    DailyBudgetExhausted,
+    RunActive,
+    RunFinished,
+    RunNotWaiting,
+    StoreDamaged,
+    StoreError,
+)
 from runs.driving.checkpoints import open_checkpointer
 from runs.driving.clean_up import CleanUp
 from runs.driving.graph_recorder import GraphRecorder
 from runs.driving.run_folder_files import threads_file
 from runs.model.attempts import Step
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import RaisedLimits
 from runs.model.run import Lease, Run
 from runs.sqlite.store import SqliteStore
@@ -85,8 +93,9 @@ async def test_called_runs_are_listed_by_their_age(house: House) -> None:
             (record,), cursor = await service.list(ME, limit=1, cursor=cursor)
             names.append(record.run_id)
         assert (names, cursor) == ([last, "00", "zz", first], None)
-        begun = (await service.get(first, ME)).created_at
-        assert await service.cost_since("local", begun) == pytest.approx(0.12)
+        with pytest.raises(DailyBudgetExhausted, match="cost today"):
+            await service.start(REQUEST, owner="local", day=DayLimits(caller_usd=0.119))
+        await service.start(REQUEST, owner="local", day=DayLimits(caller_usd=0.121))
 
 
 async def test_a_called_run_is_watched_while_it_works(house: House) -> None:
@@ -228,7 +237,9 @@ async def test_a_store_that_fails_keeps_no_graph_from_its_work(
             raise StoreDamaged(run_id)
 
     class ReadOnlyStore(SqliteStore):
-        async def transact(self, run_id: str, decide: Decide) -> Run | None:
+        async def transact(
+            self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+        ) -> Run | None:
             raise StoreError(run_id)
 
     for kind, said in ((DamagedStore, "is not recorded"), (ReadOnlyStore, "is not whole")):

@@ -19,9 +19,12 @@ from tests.runs.sqlite.test_store import (
     run_of,
     test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,
     test_a_change_of_the_request_is_kept,
+    test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended,
     test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over,
     test_a_refused_change_leaves_nothing,
     test_a_removed_run_leaves_nothing,
+    test_a_resumed_run_holds_what_it_may_still_cost,
+    test_a_run_alone_may_spend_what_the_day_has_left,
     test_a_run_comes_back_as_it_was_kept,
     test_an_idempotency_key_finds_its_run,
     test_due_is_what_no_living_process_holds,
@@ -30,7 +33,7 @@ from tests.runs.sqlite.test_store import (
     test_runs_are_found_newest_first_by_what_is_asked,
     test_runs_to_be_cancelled_are_told_to_who_holds_them,
     test_runs_unchanged_since_a_time,
-    test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten,
+    test_ten_at_once_hold_no_more_than_the_day_has,
     text,
 )
 from tests.standins.shared_backend import FolderMount, MemoryTable, SharedPlaces
@@ -39,9 +42,12 @@ from tests.support.polling import until
 __all__ = [
     "test_a_change_begun_is_carried_through_when_its_caller_is_cancelled",
     "test_a_change_of_the_request_is_kept",
+    "test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended",
     "test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over",
     "test_a_refused_change_leaves_nothing",
     "test_a_removed_run_leaves_nothing",
+    "test_a_resumed_run_holds_what_it_may_still_cost",
+    "test_a_run_alone_may_spend_what_the_day_has_left",
     "test_a_run_comes_back_as_it_was_kept",
     "test_an_idempotency_key_finds_its_run",
     "test_due_is_what_no_living_process_holds",
@@ -50,7 +56,7 @@ __all__ = [
     "test_runs_are_found_newest_first_by_what_is_asked",
     "test_runs_to_be_cancelled_are_told_to_who_holds_them",
     "test_runs_unchanged_since_a_time",
-    "test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten",
+    "test_ten_at_once_hold_no_more_than_the_day_has",
 ]
 SLOTS = 4
 

@@ -12,9 +12,17 @@ from typing import Any
 
 import pytest
 
-from graph.errors import IdempotencyMismatch, RunNotFound, RunRemoved, TooManyRuns, VersionChanged
+from graph.errors import (
+    DailyBudgetExhausted,
+    IdempotencyMismatch,
+    RunNotFound,
+    RunRemoved,
+    TooManyRuns,
+    VersionChanged,
+)
 from graph.spending import Spend
 from runs.model.attempts import Step
+from runs.model.day_budget import DayLimits
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id
@@ -178,22 +186,70 @@ async def test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_o
     assert (await store.create(run_of("me"), other, lambda _: []))[1]
 
 
-async def test_the_cost_of_an_owners_runs_counts_removed_ones_until_they_are_forgotten(
+def priced(owner: str, limit: float, cost: float | None = 0.0, **changes: Any) -> Run:
+    """A run that may cost so much and has cost so much."""
+    run = run_of(owner, spend=Spend(cost_usd=cost), **changes)
+    return run.replace(request={**run.request, "max_cost_usd": limit})
+
+
+async def hold(store: SqliteStore, run: Run, day: DayLimits) -> float | None:
+    """What a run that starts now may cost."""
+    added, _ = await store.create(run, None, lambda _: [], day)
+    return added.request.get("max_cost_usd")
+
+
+async def test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended(
     store: SqliteStore,
 ) -> None:
-    runs = [
-        await add(store, run_of(owner, spend=Spend(cost_usd=cost)))
-        for owner, cost in (("me", 1.0), ("me", 0.5), ("me", None), ("you", 9.0), ("me", 7.0))
-    ]
-    begun = runs[0].created_at
-    assert await store.cost_since("me", begun) == pytest.approx(8.5)
-    for run in runs[:-1]:
-        await store.delete(run.run_id)
-    assert await store.cost_since("me", begun) == pytest.approx(8.5)
-    assert await store.cost_since("me", runs[1].created_at) == pytest.approx(7.5)
-    await store.forget(begun + 60)
-    assert await store.cost_since("me", begun) == pytest.approx(7.0)
-    assert await store.cost_since("me", runs[-1].created_at + 1) == 0
+    caller, everybody = DayLimits(caller_usd=10.0), DayLimits(service_usd=20.0)
+    ended = await add(store, priced("me", 5.0, 3.0, status="succeeded"))
+    await add(store, priced("me", 5.0, None, status="failed"))
+    await add(store, priced("you", 50.0, 9.0, status="failed"))
+    yesterday = time.time() - 86_400
+    await add(store, priced("me", 99.0, 98.0, status="failed", created_at=yesterday))
+    assert await hold(store, priced("me", 4.0), caller) == 4.0
+    with pytest.raises(DailyBudgetExhausted, match="under way") as raised:
+        await hold(store, priced("me", 4.0), caller)
+    assert raised.value.wait_s == 60
+    assert await hold(store, priced("me", 3.0), caller) == 3.0
+    await store.delete(ended.run_id)
+    with pytest.raises(DailyBudgetExhausted):
+        await hold(store, priced("me", 1.0), caller)
+    assert await hold(store, priced("you", 1.0), everybody) == 1.0
+    with pytest.raises(DailyBudgetExhausted):
+        await hold(store, priced("you", 1.0), everybody)
+
+
+async def test_a_run_alone_may_spend_what_the_day_has_left(store: SqliteStore) -> None:
+    day = DayLimits(caller_usd=10.0)
+    await add(store, priced("me", 5.0, 7.5, status="succeeded"))
+    assert await hold(store, priced("me", 5.0), day) == pytest.approx(2.5)
+    await add(store, priced("you", 5.0, 10.0, status="succeeded"))
+    with pytest.raises(DailyBudgetExhausted, match="cost today what they may") as raised:
+        await hold(store, priced("you", 5.0), day)
+    assert 0 < raised.value.wait_s <= 86_401
+    assert await hold(store, priced("new", 0.0), day) == pytest.approx(10.0)
+
+
+async def test_ten_at_once_hold_no_more_than_the_day_has(store: SqliteStore) -> None:
+    day = DayLimits(service_usd=4.5)
+    starts = (hold(store, priced(f"caller-{number}", 1.0), day) for number in range(10))
+    ends = await asyncio.gather(*starts, return_exceptions=True)
+    assert [end for end in ends if end == 1.0] == [1.0] * 4
+    assert sum(isinstance(end, DailyBudgetExhausted) for end in ends) == 6
+
+
+async def test_a_resumed_run_holds_what_it_may_still_cost(store: SqliteStore) -> None:
+    day = DayLimits(caller_usd=10.0)
+    run = await add(store, priced("me", 6.0, 2.0, status="failed"))
+
+    def resume(found: Run) -> Step:
+        return Step(found.replace(status="queued", attempt=found.attempt + 1))
+
+    assert await store.transact(run.run_id, resume, day)
+    with pytest.raises(DailyBudgetExhausted):
+        await hold(store, priced("me", 5.0), day)
+    assert await hold(store, priced("me", 4.0), day) == 4.0
 
 
 async def test_a_removed_run_leaves_nothing(store: SqliteStore) -> None:

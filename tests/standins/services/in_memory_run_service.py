@@ -21,6 +21,7 @@ from graph.errors import (
 )
 from graph.run_request import RunRequest
 from graph.values import Approval, Status
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
 from runs.model.service_stats import ServiceStats
@@ -52,7 +53,6 @@ class MemoryService:
         self._max_readers = max_readers
         self._instant = instant
         self._keys: dict[tuple[str, str], str] = {}
-        self._removed: list[MemoryRun] = []
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -118,7 +118,12 @@ class MemoryService:
     # What the HTTP service calls.
 
     async def start(
-        self, request: RunRequest, *, owner: str, idempotency_key: str | None = None
+        self,
+        request: RunRequest,
+        *,
+        owner: str,
+        idempotency_key: str | None = None,
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> tuple[RunRecord, bool]:
         self._fail()
         known = self._keys.get((owner, idempotency_key or ""))
@@ -231,6 +236,7 @@ class MemoryService:
         run_id: str,
         caller: Caller,
         limits: RaisedLimits = NO_RAISE,
+        day: DayLimits = NO_DAY_LIMITS,
     ) -> RunRecord:
         run = self._run(run_id, caller)
         if not run.record.final:
@@ -250,12 +256,7 @@ class MemoryService:
     async def delete(self, run_id: str, caller: Caller) -> None:
         if not self._run(run_id, caller).record.final:
             raise RunActive("The run has not ended.")
-        self._removed.append(self.runs.pop(run_id))
-
-    async def cost_since(self, owner: str, since: float) -> float:
-        known = (*self.runs.values(), *self._removed)
-        runs = (run for run in known if run.record.created_at >= since)
-        return sum(run.cost_usd or 0.0 for run in runs if run.record.owner == owner)
+        del self.runs[run_id]
 
     async def stats(self) -> ServiceStats:
         self._fail()

@@ -16,6 +16,7 @@ from runs.driving.clean_up import CleanUp
 from runs.driving.local_dispatcher import LocalDispatcher
 from runs.driving.run_driver import DriveContext, RunDriver
 from runs.driving.run_files import LocalRunFiles
+from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.run import Run
 from runs.service import RunService
 from runs.sqlite.store import SqliteStore
@@ -88,8 +89,10 @@ class _Store(SqliteStore):
         super().__init__(moments.house.database)
         self._moments = moments
 
-    async def transact(self, run_id: str, decide: Decide) -> Run | None:
-        return await self._moments.then(super().transact)(run_id, decide)
+    async def transact(
+        self, run_id: str, decide: Decide, day: DayLimits = NO_DAY_LIMITS
+    ) -> Run | None:
+        return await self._moments.then(super().transact)(run_id, decide, day)
 
 
 class _Checkpoints(LocalCheckpoints):
