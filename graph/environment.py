@@ -49,7 +49,8 @@ class Service(ServicePort):
 class Environment(Value):
     """What makes a new tree of a base ready.
 
-    `services` run beside checks and the commands of roles. `tools` are versions by name. `paths` go
+    `services` run beside checks and the commands of roles. `image` is what its trees are made of,
+    where that is not the operator's. `tools` are versions by name. `paths` go
     before `PATH` for commands in a folder and below it (empty: the top), `variables` to every
     command. `reads` are ends of paths that set-up reads beside manifests and lock files, or
     ANY_FILE. `key` is a digest of the commands and of what they read of the base; `kept`: what they
@@ -64,6 +65,7 @@ class Environment(Value):
     variables: Mapping[str, str] = {}
     reads: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
+    image: str = ""
     kept: bool = False
     key: str = ""
     key_of_rules: str = ""

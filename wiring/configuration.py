@@ -103,6 +103,7 @@ class Configuration:
             state=settings.data_dir / "sandbox",
             tool_paths=settings.tool_paths,
             image=settings.sandbox_image,
+            images=settings.images,
             docker_environment=docker_environment(settings.docker_host),
             setup_hosts=settings.setup_hosts,
             setup_secrets=settings.secrets_of_setup,

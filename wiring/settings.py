@@ -158,6 +158,7 @@ class Settings(_RoleSettings):
     sandbox: BackendName = "auto"
     tool_paths: Annotated[tuple[Path, ...], from_text(_folders)] = ()
     sandbox_image: Image = "python:3.12-slim-bookworm"
+    images: Names = ()
     docker_host: str | None = None
     command_timeout_s: Positive = 300
     command_memory_mb: Positive = 2048

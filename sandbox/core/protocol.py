@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypedDict, Unpack
 
 from graph import NO_ENVIRONMENT, Base, ChangeRef, Emit, Environment, FolderCommand, unheard
+from graph.errors import SandboxUnavailable
 from sandbox.core.output import render
 
 ServiceUse = Literal["needed", "wanted"]
@@ -161,6 +162,16 @@ class Sandboxes(Protocol):
         Raises SandboxError.
         """
         ...
+
+    async def take_image(self, image: str) -> str:
+        """Make an image ready: its name, as environments have it.
+
+        Raises SandboxUnavailable where trees cannot be made of it.
+        """
+        raise SandboxUnavailable(
+            f"Commands run with this machine's own programs, so {image} is not used.",
+            "An image is used with CODING_AGENT_SANDBOX=docker, and on Modal.",
+        )
 
     async def discard(self, run_id: str, name: str) -> None:
         """End the tree's processes and remove it; nothing happens where there is none."""

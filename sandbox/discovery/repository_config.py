@@ -1,20 +1,23 @@
 """`.coding-agent.toml`: what a repository itself says of its set-up and its checks."""
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from graph import Environment, Service
+from graph import Environment, LeftOut, Service
 from sandbox.discovery.declared_env import read_env
 from sandbox.discovery.declared_services import read_services
+from sandbox.discovery.hints import find_hints
 from sandbox.ecosystems.project import RepositoryFiles
 
 CONFIG_FILE: Final = ".coding-agent.toml"
 _MOST_COMMANDS: Final = 20
 _LONGEST_COMMAND: Final = 4000
 _COMMANDS: Final = ("setup", "validate")
-_KEYS: Final = (*_COMMANDS, "env", "services")
+_KEYS: Final = (*_COMMANDS, "env", "services", "image")
+_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _MOST_NOTES: Final = 5
 _NAMED: Final = ", ".join(f"`{key}`" for key in _KEYS)
 _LONGEST_REASON: Final = 200
@@ -24,26 +27,39 @@ _LONGEST_REASON: Final = 200
 class RepositoryConfig:
     """What the file does not say is None; `notes` say what of it is left out.
 
-    `variables` are its own, and those by which clients know its `services`.
+    `variables` are its own, and those by which clients know its `services`. `image` is what it
+    asks for, there or in a `devcontainer.json`; `left_out` says what of this cannot be had.
     """
 
     setup: tuple[str, ...] | None = None
     validate: tuple[str, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    image: str = ""
+    left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
     def declare(self, environment: Environment) -> Environment:
         """The environment with what the repository declares of it."""
-        variables = {**environment.variables, **self.variables}
-        return environment.model_copy(update={"variables": variables, "services": self.services})
+        new = tuple(left for left in self.left_out if left not in environment.left_out)
+        return environment.model_copy(
+            update={
+                "variables": {**environment.variables, **self.variables},
+                "services": self.services,
+                "image": self.image,
+                "left_out": (*environment.left_out, *new),
+            }
+        )
 
 
 def config_of(repository: RepositoryFiles) -> RepositoryConfig:
     """What the repository's file says, if it has one."""
-    if CONFIG_FILE in repository.unread:
-        return _without_config("it is too large")
-    return read_config(repository.files.get(CONFIG_FILE, ""))
+    config = _without_config("it is too large")
+    if CONFIG_FILE not in repository.unread:
+        config = read_config(repository.files.get(CONFIG_FILE, ""))
+    hinted = (hint.text for hint in find_hints(repository) if hint.what == "devcontainer_image")
+    image = config.image or next(filter(_IMAGE.fullmatch, hinted), "")
+    return replace(config, image=image)
 
 
 def read_config(text: str) -> RepositoryConfig:
@@ -67,6 +83,10 @@ def read_config(text: str) -> RepositoryConfig:
                 f"`{CONFIG_FILE}`: `{key}` is left out: it must be a list of at most"
                 f" {_MOST_COMMANDS} commands."
             )
+    image = table.get("image", "")
+    if not isinstance(image, str) or (image and not _IMAGE.fullmatch(image)):
+        notes.append(f"`{CONFIG_FILE}`: `image` is left out: it must be the name of an image.")
+        image = ""
     env, of_env = read_env(table.get("env", {}))
     services, told, of_services = read_services(table.get("services", []))
     notes += [f"`{CONFIG_FILE}`: {note}" for note in (*of_env, *of_services)]
@@ -75,6 +95,7 @@ def read_config(text: str) -> RepositoryConfig:
         validate=lists.get("validate"),
         variables=told | env,
         services=services,
+        image=image,
         notes=tuple(notes[:_MOST_NOTES]),
     )
 

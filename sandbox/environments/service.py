@@ -22,6 +22,7 @@ from sandbox.discovery.find_setup import SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.install_script import parse_report
+from sandbox.environments.images import take_image
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 from sandbox.setup.run_commands import read_report
 
@@ -83,6 +84,7 @@ class SandboxEnvironments(Environments):
             files = await list_files(sandbox)
             plan = await asyncio.to_thread(plan_setup, repository, base.version)
             config = await asyncio.to_thread(config_of, repository)
+            config = await take_image(self._sandboxes, run_id, tree, config)
             asked = config.declare(
                 Environment(commands=_asked(config, setup), reads=plan.all_reads)
             )

@@ -35,6 +35,7 @@ class BaseFiles:
             {folder: list(paths) for folder, paths in environment.paths.items()},
             dict(environment.variables),
             [service.model_dump() for service in environment.services],
+            environment.image,
             listed.hexdigest(),
         ]
         return sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

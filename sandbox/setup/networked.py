@@ -168,11 +168,7 @@ class NetworkedSetUp:
     async def _file(self, home: Path, spec: TreeSpec) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
-        toolchain: list[object] = [
-            self._backend.toolchain,
-            names,
-            dict(spec.environment.variables),
-        ]
+        toolchain: list[object] = [self._backend.toolchain, names]
         hosts = await self._hosts()
         if found := _without_recipe(spec):
             toolchain.append((await self._file(home, found)).name)

@@ -30,6 +30,9 @@ class LazySandboxes(Sandboxes):
     async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
         return await (await self.chosen()).kept_set_up(spec)
 
+    async def take_image(self, image: str) -> str:
+        return await (await self.chosen()).take_image(image)
+
     async def discard(self, run_id: str, name: str) -> None:
         await (await self.chosen()).discard(run_id, name)
 

@@ -50,6 +50,10 @@ class LocalSandboxes(OpenTrees):
     async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
         return await self._set_up.report(spec) if self._set_up else None
 
+    async def take_image(self, image: str) -> str:
+        taken = await asyncio.to_thread(self._backend.take_image, image)
+        return taken or await super().take_image(image)
+
     async def _open_or_make(self, run_id: str, spec: TreeSpec) -> Sandbox:
         tree = await asyncio.to_thread(self._find, run_id, spec)
         sandbox = None
@@ -79,7 +83,7 @@ class LocalSandboxes(OpenTrees):
         uid = self._backend.uid_for_run(run_id)
         if uid is not None:
             ensure_readable(objects, uid)
-        return Tree(run.trees / spec.name, objects, uid)
+        return Tree(run.trees / spec.name, objects, uid, image=spec.environment.image)
 
     async def _make(self, run_id: str, spec: TreeSpec, tree: Tree) -> Sandbox:
         """Make the tree under a temporary name, so that what has the name is complete."""

@@ -7,13 +7,16 @@ limits on time and disk, and the same trial for all. `BackendName` and `sandbox.
 name it, and `tests/sandbox/backends/test_contract.py` says what it must hold to.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from pydantic import SecretStr
 
+from graph.errors import SandboxUnavailable
 from sandbox.backends.base.trial_result import TrialResult
 from sandbox.core.protocol import Limits, Sandbox
 from sandbox.egress.forwarder import Outlet
@@ -26,7 +29,8 @@ Tree_contra = TypeVar("Tree_contra", contravariant=True)
 class BackendOptions:
     """What backends are made of; each takes what it needs.
 
-    `state` is a folder of their own on this machine. `image` has what commands find in a container.
+    `state` is a folder of their own on this machine. `image` has what commands find in a container;
+    a repository may name another that one of the globs `images` fits.
     Set-up reaches `setup_hosts` alone; None: the operator said nothing. What lies elsewhere belongs
     to `app_name`, and ends after `lifetime_s`, or `idle_s` without a use, whoever forgot it.
     """
@@ -35,12 +39,22 @@ class BackendOptions:
     state: Path
     tool_paths: tuple[Path, ...] = ()
     image: str = ""
+    images: tuple[str, ...] = ()
     docker_environment: Mapping[str, str] = field(default_factory=dict)
     setup_hosts: tuple[str, ...] | None = None
     setup_secrets: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
     app_name: str = ""
     lifetime_s: int = 24 * 3600
     idle_s: int = 900
+
+    def check_image(self, image: str) -> None:
+        """Raise SandboxUnavailable where a repository may not name it."""
+        if not any(fnmatchcase(image, glob) for glob in self.images):
+            named = ",".join((*self.images, image))
+            raise SandboxUnavailable(
+                f"CODING_AGENT_IMAGES does not allow {image}.",
+                f"To use it, set CODING_AGENT_IMAGES={shlex.quote(named)}",
+            )
 
     @property
     def setups(self) -> Path:
@@ -54,13 +68,15 @@ class Tree:
 
     `folder` holds `workspace`, `home` and `tmp`. They belong to `uid`, and commands run as it; it
     is None where this process is not root. `base_objects` appears read-only at `/base.git/objects`.
-    The folder of an `outlet`, which set-up alone has, appears read-only at `/run/setup`.
+    The folder of an `outlet`, which set-up alone has, appears read-only at `/run/setup`. An `image`
+    stands in for the backend's own.
     """
 
     folder: Path
     base_objects: Path | None = None
     uid: int | None = None
     outlet: Outlet | None = None
+    image: str = ""
 
 
 class Backend(Protocol[Tree_contra]):

@@ -25,6 +25,7 @@ class LocalBackend(ABC):
 
     def __init__(self, options: BackendOptions) -> None:
         """Blocks. Raises SandboxUnavailable."""
+        self.options = options
         self.limits = options.limits
         self.state = options.state
         self.tool_paths = options.tool_paths
@@ -53,6 +54,13 @@ class LocalBackend(ABC):
     def uid_for_run(self, run_id: str) -> int | None:
         """The uid that a run's trees belong to. Blocks. Raises SandboxUnavailable."""
         return uid_for_run(run_id)
+
+    def take_image(self, _image: str) -> str | None:
+        """The id of an image that is here now, or None: trees have this machine's own programs.
+
+        Blocks. Raises SandboxUnavailable.
+        """
+        return None
 
     def has_tree(self, tree: Tree) -> bool:
         """Whether a complete tree of this backend is there that its commands can use. Blocks."""

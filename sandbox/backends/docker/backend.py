@@ -7,6 +7,7 @@ default, such as `runsc`. It takes a few tenths of a second a command where bubb
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from typing import Any
 
 from graph.errors import SandboxUnavailable
@@ -27,10 +28,19 @@ from sandbox.host.own_tools import provide_uv
 from sandbox.host.run_users import command_uid
 from sandbox.tree.environment import OWN_TOOLS
 
+_PULL_S = 900.0
 LABEL = "coding-agent.service"
 """On every container: the service that made it."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image of this machine, by the name that stays with its contents, and its PATH."""
+
+    id: str
+    path: str
 
 
 class Docker(LocalBackend):
@@ -50,7 +60,8 @@ class Docker(LocalBackend):
             )
         self._cli = DockerCli(program, environment)
         self._daemon = self._ask_daemon()
-        self._image_id, self._image_path = self._ask_image()
+        self._images: dict[str, _Image] = {}
+        self._own = self._ask_image(self._image)
 
     @property
     def filters_calls(self) -> bool:
@@ -67,10 +78,26 @@ class Docker(LocalBackend):
 
     @property
     def toolchain(self) -> str:
-        return "\n".join([self._image_id, *map(str, self.tool_paths)])
+        return "\n".join([self._own.id, *map(str, self.tool_paths)])
+
+    def take_image(self, image: str) -> str:
+        self.options.check_image(image)
+        try:
+            found = self._ask_image(image)
+        except SandboxUnavailable:
+            pulled = self._cli.ask("pull", "--quiet", image, seconds=_PULL_S)
+            if pulled.returncode != 0:
+                said = pulled.stderr.strip()[-MAX_QUOTED_CHARS:]
+                raise SandboxUnavailable(
+                    f"docker cannot pull {image}: {said}", f"docker pull {image}"
+                ) from None
+            found = self._ask_image(image)
+        self._images[found.id] = found
+        return found.id
 
     def attach(self, tree: Tree) -> DockerSandbox:
         uid = command_uid(tree.uid)
+        image = self._image_of(tree)
         if tree.outlet and tree.outlet.secrets:
             raise SandboxUnavailable(
                 "variables of CODING_AGENT_SETUP_SECRETS reach set-up in bubblewrap alone",
@@ -78,8 +105,8 @@ class Docker(LocalBackend):
             )
         user = (uid, uid if tree.uid is not None else os.getegid())
         line = container_line(
-            image=self._image_id,
-            path=self._image_path,
+            image=image.id,
+            path=image.path,
             user=user,
             label=f"{LABEL}={process_name(os.getpid())}",
             limits=self.limits,
@@ -104,7 +131,7 @@ class Docker(LocalBackend):
 
     def identity(self) -> list[object]:
         filtered = profile_file(self.state).name
-        return [self._daemon, self._image_id, filtered, *map(str, self.tool_paths)]
+        return [self._daemon, self._own.id, filtered, *map(str, self.tool_paths)]
 
     def remedy(self, said: str) -> str:
         return docker_remedy(said, self._image)
@@ -130,17 +157,24 @@ class Docker(LocalBackend):
             )
         return {key: info.get(key) for key in ("ServerVersion", "DefaultRuntime", "ID")}
 
-    def _ask_image(self) -> tuple[str, str]:
-        """The image's own name and its PATH."""
-        answer = self._cli.ask("image", "inspect", "--format={{json .}}", self._image)
+    def _image_of(self, tree: Tree) -> "_Image":
+        if not tree.image:
+            return self._own
+        if tree.image not in self._images:
+            self._images[tree.image] = self._ask_image(tree.image)
+        return self._images[tree.image]
+
+    def _ask_image(self, image: str) -> "_Image":
+        """The image's own name and its PATH. Raises SandboxUnavailable: it is not here."""
+        answer = self._cli.ask("image", "inspect", "--format={{json .}}", image)
         found = _json(answer.stdout)
         if answer.returncode != 0 or "Id" not in found:
             raise SandboxUnavailable(
-                f"the image {self._image} is not on this machine", f"docker pull {self._image}"
+                f"the image {image} is not on this machine", f"docker pull {image}"
             )
         pairs = [entry.partition("=") for entry in (found.get("Config") or {}).get("Env") or ()]
         paths = [value for name, _, value in pairs if name == "PATH"]
-        return found["Id"], paths[-1] if paths else SYSTEM_PATH
+        return _Image(found["Id"], paths[-1] if paths else SYSTEM_PATH)
 
     def _own_tools(self) -> list[Bind]:
         uv = provide_uv(self.state)

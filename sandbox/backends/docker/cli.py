@@ -34,7 +34,7 @@ class DockerCli:
         self.program = program
         self._environment = dict(environment)
 
-    def ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
+    def ask(self, *words: str, seconds: float = CALL_S) -> "subprocess.CompletedProcess[str]":
         """One call, to its end. Blocks. Raises SandboxUnavailable where there is none."""
         try:
             return subprocess.run(
@@ -46,7 +46,7 @@ class DockerCli:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=CALL_S,
+                timeout=seconds,
                 start_new_session=True,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -20,6 +20,7 @@ class Modal:
     def __init__(
         self, options: BackendOptions, *, waits_s: Sequence[float] = (1, 4, 10, 30)
     ) -> None:
+        self.options = options
         self.limits = options.limits
         self.toolchain = options.image
         self.setup_hosts = options.setup_hosts or ()

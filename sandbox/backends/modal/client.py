@@ -103,17 +103,21 @@ class ModalClient:
         tags: Mapping[str, str],
         *,
         kept: SetupImage | None = None,
+        image: str = "",
         hosts: Sequence[str] = (),
         emit: Emit = unheard,
     ) -> ModalSandbox | None:
         """A new one, None where the name is taken; without a network, or with `hosts` alone.
 
+        It begins with what was `kept`, else on the `image` that its repository names.
+
         Raises ImageGone where it was to begin with what was kept.
         """
         with mapped_errors():
-            image = modal.Image.from_id(kept.image) if kept else self._image
+            own = toolchain(image) if image else self._image
+            begins_with = modal.Image.from_id(kept.image) if kept else own
             for attempt, wait in enumerate((*self._waits_s, None), start=2):
-                making = asyncio.create_task(self._create(name, tags, image, hosts))
+                making = asyncio.create_task(self._create(name, tags, begins_with, hosts))
                 try:
                     return await asyncio.shield(making)
                 except asyncio.CancelledError:

@@ -63,7 +63,11 @@ class ModalSetUp:
         name = f"setup-{secrets.token_hex(4)}"
         tags = {"run": run_id, "tree": name}
         container = await self._client.make(
-            f"{key[:24]}-{name}", tags, hosts=self.hosts, emit=spec.emit
+            f"{key[:24]}-{name}",
+            tags,
+            image=spec.environment.image,
+            hosts=self.hosts,
+            emit=spec.emit,
         )
         if container is None:
             raise SandboxUnavailable(f"There is a Sandbox {name} already.")

@@ -49,6 +49,10 @@ class ModalSandboxes(OpenTrees):
     async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
         return await self._set_up.report(spec)
 
+    async def take_image(self, image: str) -> str:
+        self._backend.options.check_image(image)
+        return image
+
     async def _open_or_make(self, run_id: str, spec: TreeSpec) -> Sandbox:
         sandbox, _ = await self._find_or_make(run_id, spec)
         return AutosavedTree(
@@ -124,7 +128,12 @@ class ModalSandboxes(OpenTrees):
             hosts = self._set_up.hosts if spec.reaches_hosts else ()
             try:
                 container = await self._client.make(
-                    name, tags, kept=kept, hosts=hosts, emit=spec.emit
+                    name,
+                    tags,
+                    kept=kept,
+                    image=spec.environment.image,
+                    hosts=hosts,
+                    emit=spec.emit,
                 )
             except ImageGone as gone:
                 await self._client.delete_setup_image(gone.kept)

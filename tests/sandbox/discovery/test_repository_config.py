@@ -130,3 +130,15 @@ env = {PGDATABASE = "app"}
     assert config.variables["REDIS_URL"] == "redis://127.0.0.1:6379/0"
     assert config.variables["DATABASE_URL"].startswith("postgresql://")
     assert config.notes == ("`.coding-agent.toml`: `services`: port 6379 is asked for twice.",)
+
+
+@pytest.mark.parametrize("image", ["python:3.13", "ghcr.io/a/b@sha256:0f", "localhost:5000/x"])
+def test_an_image_is_read(image: str) -> None:
+    assert read_config(f'image = "{image}"') == RepositoryConfig(image=image)
+
+
+@pytest.mark.parametrize("image", ["1", '"--privileged"', '"a b"', '"${x}"', '"-v/:/x"'])
+def test_what_is_no_image_is_told_and_left_out(image: str) -> None:
+    config = read_config(f"image = {image}")
+    assert config.image == ""
+    assert "`image` is left out" in config.notes[0]

@@ -41,7 +41,11 @@ async def modal_run(sample: SampleRun, limits: Limits) -> AsyncIterator[ModalRun
 
 
 def on_plane(
-    plane: Plane, sample: SampleRun, limits: Limits, setup_hosts: tuple[str, ...] = ()
+    plane: Plane,
+    sample: SampleRun,
+    limits: Limits,
+    setup_hosts: tuple[str, ...] = (),
+    images: tuple[str, ...] = (),
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     options = BackendOptions(
@@ -52,6 +56,7 @@ def on_plane(
         lifetime_s=3600,
         idle_s=600,
         setup_hosts=setup_hosts,
+        images=images,
     )
     backend = Modal(options, waits_s=(0.1,))
     sandboxes = ModalSandboxes(runs=sample.runs, backend=backend)
