@@ -1,7 +1,7 @@
 """The input of the graph."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NotRequired, Required
+from typing import Annotated, Any, Required
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -11,168 +11,102 @@ from graph.errors import InvalidRequest
 from graph.errors.validation_faults import describe_faults
 
 
-class RunRequest(TypedDict):
+def described(title: str, description: str) -> Any:
+    """A key of the graph's state as Studio and schemas show it."""
+    return Field(title=title, description=description)
+
+
+class RunRequest(TypedDict, total=False):
     """The graph's input. `max_…` and `timeout_s` lower configured limits, and never raise them."""
 
     repo_url: Required[
         Annotated[
             str,
-            Field(
-                title="Repository",
-                description=(
-                    "Address of the repository below the configured host, such as "
-                    "https://github.com/OWNER/REPO; on one machine also the path of a checkout."
-                ),
+            described(
+                "Repository",
+                "Address of the repository below the configured host, such as "
+                "https://github.com/OWNER/REPO; on one machine also the path of a checkout.",
             ),
         ]
     ]
     prompt: Required[
-        Annotated[
-            str,
-            Field(title="Request", description="What should change, in a sentence or more."),
-        ]
+        Annotated[str, described("Request", "What should change, in a sentence or more.")]
     ]
-    base_branch: NotRequired[
-        Annotated[
-            str | None,
-            Field(
-                title="Base branch",
-                description=(
-                    "Branch that the change starts from; the repository's default branch where "
-                    "it is left out."
-                ),
-            ),
-        ]
+    base_branch: Annotated[
+        str | None,
+        described(
+            "Base branch",
+            "Branch that the change starts from; the repository's default branch where "
+            "it is left out.",
+        ),
     ]
-    setup: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                title="Set-up commands",
-                description="Commands that make a new tree ready, such as `pip install -e .`.",
-            ),
-        ]
+    setup: Annotated[
+        list[str],
+        described(
+            "Set-up commands",
+            "Commands that make a new tree ready, such as `pip install -e .`.",
+        ),
     ]
-    validate: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                title="Checks",
-                description="Commands that must pass, beside those found in the repository.",
-            ),
-        ]
+    validate: Annotated[
+        list[str],
+        described("Checks", "Commands that must pass, beside those found in the repository."),
     ]
-    validate_only: NotRequired[
-        Annotated[
-            bool,
-            Field(
-                title="Only these checks",
-                description="Whether the named checks replace those found in the repository.",
-            ),
-        ]
+    validate_only: Annotated[
+        bool,
+        described(
+            "Only these checks",
+            "Whether the named checks replace those found in the repository.",
+        ),
     ]
-    approve_plan: NotRequired[
-        Annotated[
-            bool,
-            Field(
-                title="Ask before coding",
-                description="Whether the run waits for an answer to its plan.",
-            ),
-        ]
+    approve_plan: Annotated[
+        bool, described("Ask before coding", "Whether the run waits for an answer to its plan.")
     ]
-    draft: NotRequired[
-        Annotated[
-            bool,
-            Field(title="Draft", description="Whether the pull request is opened as a draft."),
-        ]
+    draft: Annotated[bool, described("Draft", "Whether the pull request is opened as a draft.")]
+    title: Annotated[
+        str | None,
+        described("Title", "Title of the pull request; the coder writes one where it is left out."),
     ]
-    title: NotRequired[
-        Annotated[
-            str | None,
-            Field(
-                title="Title",
-                description="Title of the pull request; the coder writes one where it is left out.",
-            ),
-        ]
+    labels: Annotated[list[str], described("Labels", "Labels of the pull request.")]
+    reviewers: Annotated[
+        list[str], described("Reviewers", "Accounts that are asked to review the pull request.")
     ]
-    labels: NotRequired[
-        Annotated[
-            list[str],
-            Field(title="Labels", description="Labels of the pull request."),
-        ]
+    allow: Annotated[
+        list[str],
+        described(
+            "Allowed",
+            "Kinds of files the gate lets through, of those the operator allows: "
+            "workflows, codeowners, agent_config, large_files.",
+        ),
     ]
-    reviewers: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                title="Reviewers", description="Accounts that are asked to review the pull request."
-            ),
-        ]
+    max_cost_usd: Annotated[
+        float | None,
+        described(
+            "Money (US dollars)", "Most that the run may cost; it lowers the configured limit."
+        ),
     ]
-    allow: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                title="Allowed",
-                description=(
-                    "Kinds of files the gate lets through, of those the operator allows: "
-                    "workflows, codeowners, agent_config, large_files."
-                ),
-            ),
-        ]
+    max_tokens: Annotated[
+        int | None,
+        described("Tokens", "Most tokens that the run may use; it lowers the configured limit."),
     ]
-    max_cost_usd: NotRequired[
-        Annotated[
-            float | None,
-            Field(
-                title="Money (US dollars)",
-                description="Most that the run may cost; it lowers the configured limit.",
-            ),
-        ]
+    max_fix_rounds: Annotated[
+        int | None,
+        described(
+            "Fix rounds", "How often the fixer may be called; it lowers the configured limit."
+        ),
     ]
-    max_tokens: NotRequired[
-        Annotated[
-            int | None,
-            Field(
-                title="Tokens",
-                description="Most tokens that the run may use; it lowers the configured limit.",
-            ),
-        ]
+    timeout_s: Annotated[
+        int | None,
+        described(
+            "Time (seconds)",
+            "Most time the run may take; waiting for an answer does not count.",
+        ),
     ]
-    max_fix_rounds: NotRequired[
-        Annotated[
-            int | None,
-            Field(
-                title="Fix rounds",
-                description="How often the fixer may be called; it lowers the configured limit.",
-            ),
-        ]
+    model: Annotated[
+        str | None,
+        described("Model", "Model of all roles; the configured ones where it is left out."),
     ]
-    timeout_s: NotRequired[
-        Annotated[
-            int | None,
-            Field(
-                title="Time (seconds)",
-                description="Most time the run may take; waiting for an answer does not count.",
-            ),
-        ]
-    ]
-    model: NotRequired[
-        Annotated[
-            str | None,
-            Field(
-                title="Model",
-                description="Model of all roles; the configured ones where it is left out.",
-            ),
-        ]
-    ]
-    requested_by: NotRequired[
-        Annotated[
-            str,
-            Field(
-                title="Requested by", description="Name of the caller, told in the pull request."
-            ),
-        ]
+    requested_by: Annotated[
+        str, described("Requested by", "Name of the caller, told in the pull request.")
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from graph.environment import Environment, Recipe
-from graph.run_request import RunRequest
+from graph.run_request import RunRequest, described
 from graph.spending import Spend
 from graph.values import (
     Approval,
@@ -50,129 +50,71 @@ class Limits(Value):
 class RunState(RunRequest, total=False):
     """All channels. Nodes return only the keys they change."""
 
-    run_id: Annotated[
-        str,
-        Field(title="Run", description="Id of the run: the id of the thread."),
-    ]
+    run_id: Annotated[str, described("Run", "Id of the run: the id of the thread.")]
     attempt: Annotated[
         int,
-        Field(
-            title="Attempt",
-            description="Attempt that the newest resume command began; absent before the first.",
+        described(
+            "Attempt", "Attempt that the newest resume command began; absent before the first."
         ),
     ]
-    limits: Annotated[
-        Limits,
-        Field(title="Limits", description="What the run may use."),
-    ]
-    base: Annotated[
-        Base,
-        Field(title="Base", description="Commit that the change starts from."),
-    ]
-    branch: Annotated[
-        str,
-        Field(title="Branch", description="Branch that the change is published on."),
-    ]
+    limits: Annotated[Limits, described("Limits", "What the run may use.")]
+    base: Annotated[Base, described("Base", "Commit that the change starts from.")]
+    branch: Annotated[str, described("Branch", "Branch that the change is published on.")]
     checks: Annotated[
         list[Check],
-        Field(
-            title="Checks", description="All checks that were found; those near the change are run."
-        ),
+        described("Checks", "All checks that were found; those near the change are run."),
     ]
     environment: Annotated[
-        Environment | None,
-        Field(title="Environment", description="What makes a new tree of the base ready."),
+        Environment | None, described("Environment", "What makes a new tree of the base ready.")
     ]
     recipe: Annotated[
         Recipe | None,
-        Field(title="Recipe", description="What the set-up turn of this run found."),
+        described("Recipe", "What the set-up turn of this run found."),
     ]
     baseline: Annotated[
-        Validation | None,
-        Field(title="Baseline", description="How the checks end on the untouched base."),
+        Validation | None, described("Baseline", "How the checks end on the untouched base.")
     ]
     deadline: Annotated[
-        float,
-        Field(
-            title="Deadline", description="Unix seconds; moved on by the time that a plan waited."
-        ),
+        float, described("Deadline", "Unix seconds; moved on by the time that a plan waited.")
     ]
-    planned_at: Annotated[
-        float,
-        Field(title="Planned at", description="Unix seconds."),
-    ]
-    plan: Annotated[
-        Plan | None,
-        Field(title="Plan", description="What the planner proposes."),
-    ]
-    plan_id: Annotated[
-        str,
-        Field(title="Plan id", description="Id that an answer to the plan names."),
-    ]
-    approval: Annotated[
-        Approval | None,
-        Field(title="Answer", description="The caller's answer to the plan."),
-    ]
-    step: Annotated[
-        int,
-        Field(title="Step", description="Number of the newest role call that came back."),
-    ]
+    planned_at: Annotated[float, described("Planned at", "Unix seconds.")]
+    plan: Annotated[Plan | None, described("Plan", "What the planner proposes.")]
+    plan_id: Annotated[str, described("Plan id", "Id that an answer to the plan names.")]
+    approval: Annotated[Approval | None, described("Answer", "The caller's answer to the plan.")]
+    step: Annotated[int, described("Step", "Number of the newest role call that came back.")]
     change: Annotated[
         Change | None,
-        Field(
-            title="Change", description="The whole change against the base, named by its digest."
-        ),
+        described("Change", "The whole change against the base, named by its digest."),
     ]
     validation: Annotated[
-        Validation | None,
-        Field(title="Validation", description="How the checks ended on the change."),
+        Validation | None, described("Validation", "How the checks ended on the change.")
     ]
-    review: Annotated[
-        Review | None,
-        Field(title="Review", description="The reviewer's verdict and findings."),
-    ]
+    review: Annotated[Review | None, described("Review", "The reviewer's verdict and findings.")]
     gate: Annotated[
-        GateReport | None,
-        Field(title="Gate", description="What the push policy says of the change."),
+        GateReport | None, described("Gate", "What the push policy says of the change.")
     ]
     settled: Annotated[
         JudgedOnOldBase | None,
-        Field(
-            title="Judged on the older base",
-            description="What may be published of the change as it was before the base moved.",
+        described(
+            "Judged on the older base",
+            "What may be published of the change as it was before the base moved.",
         ),
     ]
-    rounds: Annotated[
-        int,
-        Field(title="Fix rounds", description="How often the fixer was called."),
-    ]
-    spent: Annotated[
-        Spend,
-        Field(title="Spent", description="Money and tokens spent so far."),
-    ]
+    rounds: Annotated[int, described("Fix rounds", "How often the fixer was called.")]
+    spent: Annotated[Spend, described("Spent", "Money and tokens spent so far.")]
     spent_before: Annotated[
         Spend,
-        Field(
-            title="Spent before",
-            description=(
+        described(
+            "Spent before",
+            (
                 "What was spent before the newest role call, which counts its own replies "
                 "again when resumed."
             ),
         ),
     ]
-    stopped: Annotated[
-        Stopped | None,
-        Field(title="Stopped", description="What ran out, and in which node."),
-    ]
+    stopped: Annotated[Stopped | None, described("Stopped", "What ran out, and in which node.")]
     pull_request: Annotated[
-        PullRequest | None,
-        Field(title="Pull request", description="Where the change was published."),
+        PullRequest | None, described("Pull request", "Where the change was published.")
     ]
-    outcome: Annotated[
-        Outcome | None,
-        Field(title="Outcome", description="How the run ended."),
-    ]
-    failure: Annotated[
-        Failure | None,
-        Field(title="Failure", description="The error that ended the run."),
-    ]
+    outcome: Annotated[Outcome | None, described("Outcome", "How the run ended.")]
+    failure: Annotated[Failure | None, described("Failure", "The error that ended the run.")]

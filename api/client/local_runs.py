@@ -10,7 +10,7 @@ from api.client.runs_protocol import View
 from graph import Approval, RunRequest, Status
 from graph.errors import RunAbandoned, StoreError
 from runs import RunService
-from runs.model import Caller, LoggedEvent, RaisedLimits, RunRecord, rfc3339
+from runs.model import Caller, LoggedEvent, RaisedLimits
 
 _PATIENCE_S: Final = 2.0
 
@@ -78,7 +78,9 @@ class LocalRuns:
             self._caller, status=asked, repo=repo, limit=limit, cursor=cursor
         )
         abandoned = await self._service.abandoned()
-        return [_row(record, abandoned) for record in records], following
+        return [
+            {**record.row(), "abandoned": record.run_id in abandoned} for record in records
+        ], following
 
     async def diff(self, run_id: str) -> bytes | None:
         return await self._service.diff(run_id, self._caller)
@@ -97,16 +99,3 @@ class LocalRuns:
 
     async def delete(self, run_id: str) -> None:
         await self._service.delete(run_id, self._caller)
-
-
-def _row(record: RunRecord, abandoned: frozenset[str]) -> View:
-    return {
-        "runId": record.run_id,
-        "status": record.status,
-        "abandoned": record.run_id in abandoned,
-        "node": record.node,
-        "repoUrl": record.request["repo_url"],
-        "prompt": record.request["prompt"],
-        "createdAt": rfc3339(record.created_at),
-        "updatedAt": rfc3339(record.updated_at),
-    }

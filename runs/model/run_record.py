@@ -41,6 +41,18 @@ class RunRecord:
     def final(self) -> bool:
         return self.status in FINAL_STATUSES
 
+    def row(self) -> dict[str, Any]:
+        """The run in a list, as readers get it."""
+        return {
+            "runId": self.run_id,
+            "status": self.status,
+            "node": self.node,
+            "repoUrl": self.request["repo_url"],
+            "prompt": self.request["prompt"],
+            "createdAt": rfc3339(self.created_at),
+            "updatedAt": rfc3339(self.updated_at),
+        }
+
 
 @dataclass(frozen=True)
 class LoggedEvent:

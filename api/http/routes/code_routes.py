@@ -98,7 +98,7 @@ async def list_runs(
     records, following = await service.list(
         caller, status=status, repo=repo, limit=limit, cursor=cursor
     )
-    runs = [RunSummary.of(record) for record in records]
+    runs = [RunSummary.model_validate(record.row()) for record in records]
     return JSONResponse(dump(RunList(runs=runs, next_cursor=following)))
 
 

@@ -40,18 +40,6 @@ class RunSummary(ResponseModel):
     created_at: str = Field(examples=["2026-01-31T12:00:00.000Z"])
     updated_at: str = Field(examples=["2026-01-31T12:04:31.000Z"])
 
-    @classmethod
-    def of(cls, record: RunRecord) -> "RunSummary":
-        return cls(
-            run_id=record.run_id,
-            status=record.status,
-            node=record.node,
-            repo_url=record.request["repo_url"],
-            prompt=record.request["prompt"],
-            created_at=rfc3339(record.created_at),
-            updated_at=rfc3339(record.updated_at),
-        )
-
 
 class RunList(ResponseModel):
     """Runs, newest first; `nextCursor` leads to older ones."""

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.text import Text
 
 from api.terminal.display.event_lines import EventLines
-from api.terminal.display.run_display import Event
+from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.display.run_state import DisplayState
 from api.terminal.text.human_units import count, duration, money
 from api.terminal.text.line_wrapper import wrap
@@ -38,7 +38,7 @@ _DOING: Final[dict[str, str]] = {
 }
 
 
-class LiveDisplay:
+class LiveDisplay(RunDisplay):
     """The drawing for a terminal."""
 
     def __init__(self, console: Console) -> None:

@@ -1,10 +1,9 @@
 """A run as plain lines, for logs and for terminals that cannot draw."""
 
-from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final, TextIO
 
 from api.terminal.display.event_lines import EventLines
-from api.terminal.display.run_display import Event
+from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.text.human_units import duration
 from api.terminal.text.safe_text import clean
 from api.terminal.text.styled_line import Line
@@ -14,7 +13,7 @@ _LONGEST: Final = 2000
 _CUT: Final = 200
 
 
-class PlainDisplay:
+class PlainDisplay(RunDisplay):
     """Writes each line with the run's time before it, and nothing twice."""
 
     def __init__(self, out: TextIO) -> None:
@@ -23,17 +22,6 @@ class PlainDisplay:
         self._glyphs = glyphs_for(self._encoding)
         self._lines = EventLines(_LONGEST)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._out.flush()
-
     def show(self, event: Event) -> None:
         lines = [line for line in self._lines.render(event) if line.text]
         for line in lines:
@@ -41,19 +29,10 @@ class PlainDisplay:
         if lines:
             self._out.flush()
 
-    def tick(self) -> None:
-        """Nothing moves here."""
-
     def note(self, text: str) -> None:
         for line in clean(text).splitlines():
             self._write(line)
         self._out.flush()
-
-    def pause(self) -> None:
-        self._out.flush()
-
-    def go_on(self) -> None:
-        """There is nothing to draw again."""
 
     def _row(self, line: Line) -> str:
         sign = self._glyphs.mark(line.mark)

@@ -1,7 +1,8 @@
-"""Every way to show a run, behind one Protocol, and the loop that feeds it."""
+"""What every way to show a run has in common, and the loop that feeds it."""
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -12,36 +13,40 @@ Event = Mapping[str, Any]
 _TICK_S = 0.125
 
 
-class RunDisplay(Protocol):
+class RunDisplay(ABC):
     """Shows a run while it is entered."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """Show what is left to show."""
+        return
 
+    @abstractmethod
     def show(self, event: Event) -> None:
         """Take in the run's next event."""
-        ...
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Say something that is not the run's."""
 
     def tick(self) -> None:
         """Time has passed."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Say something that is not the run's."""
-        ...
+        return
 
     def pause(self) -> None:
         """Leave the terminal to a question."""
-        ...
+        return
 
     def go_on(self) -> None:
         """Take the terminal back."""
-        ...
+        return
 
 
 class Watcher(Protocol):

@@ -3,39 +3,19 @@
 import json
 import sys
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from api.terminal.display.result_lines import result_line
-from api.terminal.display.run_display import Event
+from api.terminal.display.run_display import Event, RunDisplay
 from api.terminal.text.safe_text import clean
 from api.terminal.text.untrusted_fields import Fields
 
 
-class _ScriptDisplay:
+class _ScriptDisplay(RunDisplay):
     """What the drawings for programs have in common: our own words go to standard error."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return
-
-    def tick(self) -> None:
-        return
-
-    def pause(self) -> None:
-        return
-
-    def go_on(self) -> None:
-        return
 
     def note(self, text: str) -> None:
         sys.stderr.write(clean(text) + "\n")
