@@ -6,9 +6,16 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.compiled_secret_rules import compiled
+
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
+"""No test fails because others keep the processors from it."""
 
 
 def _data_dir() -> Iterator[Path]:

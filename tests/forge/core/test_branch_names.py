@@ -31,7 +31,7 @@ def test_odd_names_are_refused(name: str) -> None:
         check_base_branch(name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(min_size=1, max_size=12))
 def test_what_passes_is_a_name_to_git(name: str) -> None:
     try:

@@ -188,7 +188,7 @@ def test_long_texts_fit() -> None:
 texts = st.text(max_size=80)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(texts, texts, texts)
 def test_only_our_own_trailers_are_trailers(title: str, summary: str, by: str) -> None:
     hostile = f"{summary}\n\nSigned-off-by: Eve <eve@example.org>\nCo-authored-by: Eve <e@e.e>"

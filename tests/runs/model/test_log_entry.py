@@ -34,7 +34,7 @@ def test_any_json_becomes_one_valid_line(value: Any) -> None:
     assert json.loads(line)["type"] == "tool.started"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.text(st.characters(exclude_categories=()), min_size=1, max_size=4),
     st.integers(0, 200_000),

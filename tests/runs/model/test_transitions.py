@@ -211,7 +211,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.story.run.plan_id
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 

@@ -60,7 +60,7 @@ async def read(log: EventLog, run: Run, after: int = 0) -> list[LoggedEvent]:
         return [event async for event in log.tail(run.run_id, after)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     batches=st.lists(st.lists(KEYS, max_size=4), max_size=8),
     readers=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 12)), max_size=4),

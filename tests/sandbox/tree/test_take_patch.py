@@ -378,7 +378,8 @@ NAMES = st.binary(min_size=1, max_size=40).filter(
 
 
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(files=st.dictionaries(NAMES, st.binary(max_size=200), min_size=10, max_size=60))
 async def test_any_names_and_bytes_travel(run: SampleRun, files: dict[bytes, bytes]) -> None:

@@ -98,7 +98,6 @@ def try_operation(operation: APIOperation[Any, Any, Any], mode: GenerationMode) 
 
     @settings(
         max_examples=MORE_EXAMPLES.get(operation.label, MAX_EXAMPLES),
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

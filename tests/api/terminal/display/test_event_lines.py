@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -132,7 +132,6 @@ _KINDS = st.sampled_from(sorted({event["type"] for event in whole_run()}))
 _NAMES = st.sampled_from(sorted({name for event in whole_run() for name in event} - {"type"}))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(_KINDS, st.dictionaries(_NAMES, _JSON, max_size=6)), max_size=6))
 def test_no_event_whatever_it_holds_ends_the_story(
     events: list[tuple[str, dict[str, Any]]],
@@ -189,7 +188,6 @@ def test_signs_fit_the_encoding() -> None:
     assert glyphs_for("no such encoding").good == "+"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=120), st.integers(10, 40), st.integers(0, 20))
 def test_wrapping_loses_no_letter_and_keeps_to_the_width(text: str, width: int, hang: int) -> None:
     line = " ".join(text.split())
@@ -198,7 +196,6 @@ def test_wrapping_loses_no_letter_and_keeps_to_the_width(text: str, width: int, 
     assert all(cell_len(part) <= width for part in lines)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab \n", max_size=12), max_size=20))
 def test_speech_in_pieces_is_the_speech_in_one(pieces: list[str]) -> None:
     in_pieces, at_once = StreamingLineWrapper(12), StreamingLineWrapper(12)

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.terminal.text.safe_text import clean, clean_line
@@ -38,7 +38,6 @@ def test_what_terminals_act_on_is_gone(hostile: str, shown: str) -> None:
     assert clean(hostile) == shown
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(), max_size=200))
 def test_nothing_but_letters_and_line_breaks_is_left(text: str) -> None:
     left = clean(text)
@@ -51,7 +50,6 @@ def test_nothing_but_letters_and_line_breaks_is_left(text: str) -> None:
     left.encode()
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_a_line_is_one_line(text: str) -> None:
     assert len(clean_line(text).splitlines()) <= 1
