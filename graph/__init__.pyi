@@ -11,6 +11,7 @@ from .environment import Recipe as Recipe
 from .environment import Service as Service
 from .environment import ServicePort as ServicePort
 from .environment import environment_of as environment_of
+from .environment import own_settings as own_settings
 from .environment_record import ENVIRONMENTS as ENVIRONMENTS
 from .environment_record import EnvironmentRecord as EnvironmentRecord
 from .environment_record import EnvironmentRecords as EnvironmentRecords
@@ -47,6 +48,7 @@ from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
 from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
+from .machine.setup_turn import setup_task as setup_task
 from .preparation import Preparation as Preparation
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy

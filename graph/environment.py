@@ -1,6 +1,7 @@
 """What a base's trees need before its checks can run, and what of it could be had."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 from graph.values import FolderCommand, Value, commands_of
@@ -157,3 +158,22 @@ def environment_of(commands: Iterable[FolderCommand | str]) -> Environment:
             for made in commands_of(commands)
         )
     )
+
+
+def own_settings(environment: Environment, checks: Iterable[str]) -> str:
+    """The text of a `.coding-agent.toml` that asks for the same set-up, and for these checks."""
+    return f"setup = {_array(_lasting(environment))}validate = {_array(checks)}"
+
+
+def _lasting(environment: Environment) -> Iterator[str]:
+    """Commands that hold by themselves: where parts alone did, what tried the parts."""
+    for made in environment.commands:
+        if made.status == "ok":
+            text = made.script if made.output and made.script else made.command
+            yield FolderCommand(command=text, folder=made.folder).shell
+
+
+def _array(texts: Iterable[str]) -> str:
+    """An array of TOML: its basic strings are JSON's but for one escape."""
+    rows = [f"  {json.dumps(text, ensure_ascii=False)}," for text in texts]
+    return ("\n".join(["[", *rows, "]"]).replace("\x7f", "\\u007f") if rows else "[]") + "\n"

@@ -11,8 +11,11 @@ from graph import (
     Emit,
     Environment,
     PreparationRequest,
+    SetupTurn,
+    Spend,
     Validation,
     repo_of,
+    setup_task,
 )
 from runs.driving import LocalRunFiles
 from runs.model import RunIds
@@ -21,13 +24,17 @@ from wiring.machine import Machine
 
 @dataclass(frozen=True)
 class EnvironmentTrial:
-    """What came of one repository; `seconds` from the clone to the last check's end."""
+    """What came of one repository; `seconds` from the clone to the last check's end.
+
+    `spend` is what a set-up turn has cost.
+    """
 
     base: Base
     checks: tuple[Check, ...]
     environment: Environment
     baseline: Validation | None
     seconds: float
+    spend: Spend
 
     @cached_property
     def main(self) -> CommandReport | None:
@@ -43,11 +50,15 @@ class EnvironmentTrial:
         return self.main is not None and self.main.status in ("passed", "failed")
 
 
-async def try_environment(machine: Machine, repo_url: str, emit: Emit) -> EnvironmentTrial:
+async def try_environment(
+    machine: Machine, repo_url: str, emit: Emit, *, with_model: bool = False
+) -> EnvironmentTrial:
     """Make it and run the checks on the untouched base. Raises CodingAgentError.
 
-    What set-up left is kept for runs; of the trial itself nothing stays.
+    `with_model` allows a set-up turn. What set-up left is kept for runs, and what the turn came to;
+    of the trial itself nothing stays.
     """
+    spend = Spend()
     begun, run_id, services = time.monotonic(), _new_run_id(), machine.services
     deadline = time.time() + machine.settings.run_timeout_s
     try:
@@ -58,10 +69,26 @@ async def try_environment(machine: Machine, repo_url: str, emit: Emit) -> Enviro
         with services.preparation.heard_by(run_id, emit):
             environment = await services.preparation.environment(wanted)
             baseline = await services.preparation.baseline(wanted)
+            if with_model and (taken := await _take_turn(machine, wanted, emit)) is not None:
+                spend = taken
+                environment = await services.preparation.environment(wanted)
+                baseline = await services.preparation.baseline(wanted)
     finally:
         await services.close_run(run_id)
         await LocalRunFiles(machine.runs).remove(run_id)
-    return EnvironmentTrial(base, found.checks, environment, baseline, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return EnvironmentTrial(base, found.checks, environment, baseline, seconds, spend)
+
+
+async def _take_turn(machine: Machine, wanted: PreparationRequest, emit: Emit) -> Spend | None:
+    """What a set-up turn has cost; None where there was none to take."""
+    turn = SetupTurn(machine.services)
+    if (lack := await turn.find_lack(wanted)) is None:
+        return None
+    rules = (await machine.services.preparation.prepared(wanted)).rules
+    task = setup_task(wanted, rules, lack, machine.configuration.limits, Spend())
+    fence = await machine.services.workspaces.next_fence(wanted.run_id)
+    return (await turn.take(wanted, task.model_copy(update={"fence": fence}), lack, emit)).spend
 
 
 async def forget_environment(machine: Machine, repo_url: str) -> bool:

@@ -1,6 +1,5 @@
-"""`environment`: what set-up and checks do on repositories, tried without a model."""
+"""`environment`: what set-up and checks do on repositories, tried without a run."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -18,11 +17,12 @@ from api.terminal.display.environment_lines import baseline_lines, environment_l
 from api.terminal.display.live_display import WIDEST, line_texts
 from api.terminal.display.result_lines import error_lines
 from api.terminal.report.table import print_table
-from api.terminal.text.human_units import duration
+from api.terminal.text.human_units import duration, money
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line
 from api.terminal.text.symbols import glyphs_for
 from api.terminal.text.untrusted_fields import Fields
+from graph import own_settings
 from graph.errors import CodingAgentError
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class _Row:
     runs: bool
 
 
-async def try_environments(settings: "Settings", repos: list[str], *, write: bool) -> int:
+async def try_environments(
+    settings: "Settings", repos: list[str], *, write: bool, with_model: bool = False
+) -> int:
     """Try each; 0 where the main check of every one runs."""
     from wiring import Machine
 
@@ -48,7 +50,10 @@ async def try_environments(settings: "Settings", repos: list[str], *, write: boo
     if write and not all(argument.local for argument in arguments):
         raise typer.BadParameter("takes checkouts of this machine", param_hint="--write")
     async with Machine(settings) as machine:
-        rows = [await _try_one(machine, argument, write=write) for argument in arguments]
+        rows = [
+            await _try_one(machine, argument, write=write, with_model=with_model)
+            for argument in arguments
+        ]
     if len(rows) > 1:
         sys.stdout.write("\n")
         print_table([_HEAD, *(row.cells for row in rows)], console_for())
@@ -73,7 +78,9 @@ def _resolve(repos: list[str]) -> list[RepoArgument]:
         raise typer.BadParameter(str(error), param_hint="REPO") from None
 
 
-async def _try_one(machine: "Machine", argument: RepoArgument, *, write: bool) -> _Row:
+async def _try_one(
+    machine: "Machine", argument: RepoArgument, *, write: bool, with_model: bool
+) -> _Row:
     """Try one and print what came of it; an error is its result."""
     from wiring import try_environment
 
@@ -81,7 +88,9 @@ async def _try_one(machine: "Machine", argument: RepoArgument, *, write: bool) -
     _print([Line(argument.address, tone="strong")])
     begun = time.monotonic()
     try:
-        trial = await try_environment(machine, argument.address, _print_event)
+        trial = await try_environment(
+            machine, argument.address, _print_event, with_model=with_model
+        )
     except CodingAgentError as error:
         _print(
             error_lines(
@@ -93,13 +102,23 @@ async def _try_one(machine: "Machine", argument: RepoArgument, *, write: bool) -
     main, took = trial.main, duration(trial.seconds)
     ended = main.status if main else "none"
     why = "" if trial.runs else _reason(trial)
-    verdict = "The main check runs." if trial.runs else f"The main check does not run: {why}"
-    _print([Line(verdict, indent=2, mark="good" if trial.runs else "bad", right=took)])
+    _print([_verdict(trial, why, took)])
+    if trial.spend.turns:
+        _print([Line("The model was asked.", indent=2, right=money(trial.spend.cost_usd))])
     if write:
         _print([Line(_write(Path(argument.address), trial), indent=2)])
     ready = "kept" if trial.environment.kept else _set_up_took(trial)
     command = main.shell if main else "none was found"
     return _Row((name, ready, clean_line(command), ended, took, why), runs=trial.runs)
+
+
+def _verdict(trial: "EnvironmentTrial", why: str, took: str) -> Line:
+    if not trial.runs:
+        return Line(f"The main check does not run: {why}", indent=2, mark="bad", right=took)
+    if trial.main and trial.main.lacking:
+        said = f"The main check runs, and says: {clean_line(trial.main.lacking)}"
+        return Line(said, indent=2, mark="warn", right=took)
+    return Line("The main check runs.", indent=2, mark="good", right=took)
 
 
 def _set_up_took(trial: "EnvironmentTrial") -> str:
@@ -126,6 +145,9 @@ def _print_event(event: Any) -> None:
 _LINES: Final[dict[str, Callable[[Fields], list[Line]]]] = {
     "environment.ready": environment_lines,
     "baseline.finished": baseline_lines,
+    "tool.started": lambda call: [
+        Line(f"model $ {call.inner('input').line('command')}", indent=4, tone="dim", wrap=False)
+    ],
 }
 
 
@@ -150,11 +172,4 @@ def settings_text(trial: "EnvironmentTrial") -> str:
     """The file that asks for what was found: set-up that held, checks that ran."""
     reports = trial.baseline.commands if trial.baseline else ()
     ran = [report.shell for report in reports if report.status in ("passed", "failed")]
-    setup = [command.shell for command in trial.environment.setup]
-    return f"setup = {_array(setup)}\nvalidate = {_array(ran)}\n"
-
-
-def _array(texts: list[str]) -> str:
-    """An array of TOML: its basic strings are JSON's but for one escape."""
-    rows = [f"  {json.dumps(text, ensure_ascii=False)}," for text in texts]
-    return "\n".join(["[", *rows, "]"]).replace("\x7f", "\\u007f") if rows else "[]"
+    return own_settings(trial.environment, ran)

@@ -260,20 +260,23 @@ def doctor(modal: options.Modal = False) -> None:
 
 @app.command()
 def environment(
-    repo: options.Repos, write: options.Write = False, forget: options.Forget = False
+    repo: options.Repos,
+    model: options.WithModel = False,
+    write: options.Write = False,
+    forget: options.Forget = False,
 ) -> None:
     """Try set-up and checks on a repository.
 
-    No model is asked. Prints what is installed, what is left out and why, which checks run and how
-    long they take. The exit code is 0 where the main check runs, of several repositories in each.
+    No model is asked without --model. Prints what is installed, what is left out and why, and how
+    the checks end. The exit code is 0 where the main check runs, of several repositories in each.
     """
     from api.cli.environment_command import forget_environments, try_environments
 
-    if write and forget:
-        raise typer.BadParameter("goes without --forget", param_hint="--write")
+    if forget and (write or model):
+        raise typer.BadParameter("goes without --write and --model", param_hint="--forget")
     settings = _settings("")
     work = forget_environments(settings, repo) if forget else None
-    _finish(work or try_environments(settings, repo, write=write))
+    _finish(work or try_environments(settings, repo, write=write, with_model=model))
 
 
 def _watch_run(

@@ -35,6 +35,9 @@ Repos = Annotated[
 Write = Annotated[
     bool, typer.Option("--write", help="Write what was found into .coding-agent.toml.")
 ]
+WithModel = Annotated[
+    bool, typer.Option("--model", help="Let a model look for what rules do not bring: it costs.")
+]
 Forget = Annotated[bool, typer.Option("--forget", help="Forget what is known of it.")]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]

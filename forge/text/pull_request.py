@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from forge.text.sanitize_markdown import code, cut, line, paragraphs
+from forge.text.sanitize_markdown import code, code_block, cut, line, paragraphs
 from forge.text.template import fill
 from graph import (
     FACT_RULES,
@@ -17,6 +17,7 @@ from graph import (
     Publication,
     Review,
     Validation,
+    own_settings,
 )
 
 MAX_TITLE: Final = 120
@@ -25,6 +26,7 @@ _MAX_SUMMARY: Final = 8_000
 _MAX_LINE: Final = 400
 _MAX_CODE: Final = 300
 _MAX_ITEMS: Final = 40
+_MAX_SETTINGS: Final = 10_000
 _STATUS: Final = {
     "passed": "passed",
     "failed": "failed",
@@ -70,6 +72,7 @@ def body(publication: Publication, template: str = "", starts: Sequence[str] = (
         _section("What the change does to tests", _on_tests(publication.validation)),
         _section("Worth a look", _warnings(publication.gate)),
         _section("Set-up", _set_up(publication.environment)),
+        _recipe(publication),
         _section("What this starts", [line(text, _MAX_LINE) for text in starts]),
         _section(
             "About the repository", [line(note, _MAX_LINE) for note in publication.base.notes]
@@ -157,6 +160,18 @@ def _set_up(environment: Environment | None) -> list[str]:
     if maker := line(environment.maker, _MAX_LINE):
         items.append(f"The commands were found by the model in run {code(maker, _MAX_CODE)}.")
     return items
+
+
+def _recipe(publication: Publication) -> str:
+    """What a model found, as the file that makes it the repository's own."""
+    environment, baseline = publication.environment, publication.baseline
+    if environment is None or not environment.maker:
+        return ""
+    reports = baseline.commands if baseline else ()
+    checks = [report.shell for report in reports if report.status in ("passed", "failed")]
+    block = code_block(own_settings(environment, checks), "toml", _MAX_SETTINGS)
+    summary = "<summary>Keep this set-up: add <code>.coding-agent.toml</code></summary>"
+    return f"<details>\n{summary}\n\n{block}\n\n</details>" if block else ""
 
 
 def _warnings(gate: GateReport) -> list[str]:

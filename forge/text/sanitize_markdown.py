@@ -52,10 +52,21 @@ def code(text: str, limit: int) -> str:
     shown = line(text, limit)
     if not shown:
         return "``"
-    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
-    ticks = "`" * (longest + 1)
+    ticks = "`" * (_longest_ticks(shown) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def code_block(text: str, language: str, limit: int) -> str:
+    """The text as it is, as a block of code; nothing where it is too long or hides something."""
+    if len(text) > limit or visible(text) != text:
+        return ""
+    ticks = "`" * max(3, _longest_ticks(text) + 1)
+    return f"{ticks}{language}\n{text.strip()}\n{ticks}"
+
+
+def _longest_ticks(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
 
 
 def visible(text: str) -> str:

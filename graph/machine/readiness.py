@@ -7,10 +7,9 @@ from typing import Any
 from graph.base_services import PreparationRequest
 from graph.machine import role_tasks
 from graph.machine.node_events import emit_of_node
-from graph.machine.setup_turn import Lack, SetupTurn, known_of, setup_budget
+from graph.machine.setup_turn import SetupTurn, setup_task
 from graph.services import Services
 from graph.state import RunState
-from graph.tasks import RoleTask
 from graph.values import Stopped
 
 Update = dict[str, Any]
@@ -44,24 +43,13 @@ async def _take_turn(services: Services, state: RunState, wanted: PreparationReq
     turn = SetupTurn(services)
     if state.get("recipe") or (lack := await turn.find_lack(wanted)) is None:
         return {}
-    task = await _task(services, state, wanted, lack)
-    end = await turn.take(wanted, task, lack, emit_of_node())
-    return {"recipe": end.recipe, "step": task.step, "spent": state["spent"] + end.spend}
-
-
-async def _task(
-    services: Services, state: RunState, wanted: PreparationRequest, lack: Lack
-) -> RoleTask:
-    fence = await services.workspaces.next_fence(state["run_id"])
-    task = role_tasks.task_of(state, "setup", fence)
     rules = (await services.preparation.prepared(wanted)).rules
-    budget = setup_budget(state["limits"], state["spent"], task.budget.deadline)
-    return task.model_copy(
+    task = setup_task(wanted, rules, lack, state["limits"], state["spent"]).model_copy(
         update={
-            "prompt": "",
-            "plan": None,
-            "budget": budget,
-            "environment": rules,
-            "baseline": known_of(lack),
+            "step": state["step"] + 1,
+            "fence": await services.workspaces.next_fence(state["run_id"]),
+            "model": state.get("model"),
         }
     )
+    end = await turn.take(wanted, task, lack, emit_of_node())
+    return {"recipe": end.recipe, "step": task.step, "spent": state["spent"] + end.spend}

@@ -17,7 +17,7 @@ from graph.services import Services
 from graph.spending import Budget, Spend
 from graph.state import Limits
 from graph.tasks import RoleTask, SetupResult
-from graph.values import CommandReport, Stop, Validation
+from graph.values import CheckStatus, CommandReport, Stop, Validation
 
 LONGEST_S: Final = 600.0
 PATIENCE_S: Final = 60.0
@@ -173,23 +173,35 @@ def readiness(report: CommandReport) -> int:
     return 1 if report.status == "failed" and report.lacking else _READY
 
 
-def setup_budget(limits: Limits, spent: Spend, deadline: float) -> Budget:
-    """A share of what the run may use, and no more than is left of it."""
+def setup_task(
+    wanted: PreparationRequest, rules: Environment, lack: Lack, limits: Limits, spent: Spend
+) -> RoleTask:
+    """The call of a turn: a share of what the run may use, and no more than is left of it."""
     money = limits.max_cost_usd * SHARE + (spent.cost_usd or 0.0)
     tokens = int(limits.max_tokens * SHARE) + spent.usage.tokens
-    return Budget(
-        max_cost_usd=min(limits.max_cost_usd, money) or None,
-        max_tokens=min(limits.max_tokens, tokens) or None,
-        deadline=min(deadline, time.time() + LONGEST_S),
-        spent=spent,
+    return RoleTask(
+        run_id=wanted.run_id,
+        role="setup",
+        step=1,
+        fence=1,
+        prompt="",
+        base=wanted.base,
+        budget=Budget(
+            max_cost_usd=min(limits.max_cost_usd, money) or None,
+            max_tokens=min(limits.max_tokens, tokens) or None,
+            deadline=min(wanted.deadline, time.time() + LONGEST_S),
+            spent=spent,
+        ),
+        environment=rules,
+        baseline=_known_of(lack),
     )
 
 
-def known_of(lack: Lack) -> Validation | None:
+def _known_of(lack: Lack) -> Validation | None:
     """What the turn is told of the checks on the base: the main one."""
     if lack.report is None:
         return None
-    status = "unavailable" if lack.report.status == "unavailable" else "failed"
+    status: CheckStatus = "unavailable" if lack.report.status == "unavailable" else "failed"
     return Validation(status=status, commands=(lack.report,))
 
 

@@ -1,7 +1,7 @@
 """The set-up that a repository's manifests and lock files ask for, where nobody names another."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -70,14 +70,20 @@ class SetupPlan:
         left = tuple(part for _, parts in read for part in parts)
         return self._environment(tuple(command for command, _ in read), (*self.left_out, *left))
 
-    def paths_named_in(self, commands: Iterable[EnvironmentCommand]) -> dict[str, tuple[str, ...]]:
-        """Those of the paths whose place other commands name: they make what the plan would."""
+    def alike(self, commands: Sequence[EnvironmentCommand]) -> Environment:
+        """Other commands, with what they find where they make the places that the plan would."""
         text = "\n".join(each.command for each in commands)
+        planned = {each.step.command for each in self.steps}
         named = {
             folder: tuple(path for path in paths if path.removesuffix("/bin") in text)
             for folder, paths in self.paths.items()
         }
-        return {folder: paths for folder, paths in named.items() if paths}
+        return Environment(
+            commands=tuple(commands),
+            reads=self.all_reads,
+            paths={folder: paths for folder, paths in named.items() if paths},
+            variables=self.variables if any(c.command in planned for c in commands) else {},
+        )
 
     def without(self, script: str, why: str) -> "SetupPlan":
         """Without the project's steps of the ecosystem one of whose steps failed."""

@@ -85,15 +85,12 @@ class SandboxEnvironments(Environments):
             plan = await asyncio.to_thread(plan_setup, repository, base.version)
             config = await asyncio.to_thread(config_of, repository)
             config = await take_image(self._sandboxes, run_id, tree, config)
-            asked = config.declare(
-                Environment(commands=_asked(config, setup), reads=plan.all_reads)
-            )
+            asked = config.declare(plan.alike(_asked(config, setup)))
             asked_key = await environment_key(sandbox, files, asked)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
         if asked.commands:
-            found = {"key": asked_key, "paths": plan.paths_named_in(asked.commands)}
-            return await self._make(run_id, tree, asked.model_copy(update=found))
+            return await self._make(run_id, tree, asked.model_copy(update={"key": asked_key}))
         if not self._networked:
             return config.declare(NO_ENVIRONMENT)
         return await self._try(run_id, tree, plan, config, files)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -240,6 +241,28 @@ def test_set_up_is_told_with_what_was_left_out() -> None:
     assert "- Ran `uv sync`." in section
     assert "- Left out: group docs: no" in section
     assert "found by the model in run `run7`" in section
+
+
+def offered(*commands: str, maker: str = "run7") -> str:
+    """The file that a pull request offers."""
+    found = tuple(EnvironmentCommand(command=each, source="model") for each in commands)
+    passed = CommandReport(command="pytest", exit_code=0, status="passed", duration_ms=1)
+    lint = CommandReport(command="ruff", exit_code=None, status="unavailable", duration_ms=1)
+    told = publication(
+        environment=Environment(commands=found, maker=maker),
+        baseline=Validation(status="passed", commands=(passed, lint)),
+    )
+    text = pull_request.body(told)
+    match = re.search(r"<details>.*?\n(`{3,})toml\n(.*?)\n\1\n\n</details>", text, re.DOTALL)
+    return match[2] if match else ""
+
+
+def test_what_a_model_found_is_offered_as_the_repositorys_own_file() -> None:
+    commands = ["uv pip install tiny", 'echo "a\\b" ```` \n cd x']
+    assert tomllib.loads(offered(*commands)) == {"setup": commands, "validate": ["pytest"]}
+    assert offered("uv pip install tiny", maker="") == ""
+    assert offered("echo \u202e hidden") == ""
+    assert offered("x" * 20_000) == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from graph.environment import environment_of
+from graph.environment import Environment, EnvironmentCommand, environment_of
 from graph.errors import SetupFailed
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import TreeSpec
@@ -58,6 +58,27 @@ async def test_the_set_up_of_the_untouched_base_alone_has_them(run: SampleRun) -
     change = await run.make_change("echo more >> requirements.txt")
     changed = await run.open("validate-1", change, SAW)
     assert (await changed.run(KNOWN.format("none"))).exit_code == 0
+
+
+async def test_commands_that_a_model_found_and_its_own_tree_have_none(
+    run: SampleRun, data_dir: Path
+) -> None:
+    by_rule = EnvironmentCommand(command=SAW)
+    found = EnvironmentCommand(
+        command='echo "${INDEX_TOKEN:-none}" > seen; cat saw >> seen', source="model"
+    )
+    rules = Environment(commands=(by_rule,))
+    both = Environment(commands=(by_rule, found), maker="run")
+    tree = await run.sandboxes.open(RUN, TreeSpec("live", run.base, environment=both))
+    assert (await tree.run(KNOWN.format(shlex.quote(SECRET)))).exit_code == 0
+    assert (await tree.run("head -1 seen")).text.strip() == "none"
+    assert len(list((data_dir / "setups").glob("*.tar"))) == 2
+    spec = TreeSpec("setup-turn", run.base, environment=rules, reaches_hosts=True)
+    turn = await run.sandboxes.open(RUN, spec)
+    assert (await turn.run(KNOWN.format(shlex.quote(SECRET)))).exit_code == 0
+    assert (await turn.run("env | grep -c INDEX_TOKEN")).text.strip() == "0"
+    assert (await turn.run('test -n "$HTTPS_PROXY"')).exit_code == 0
+    await run.sandboxes.discard(RUN, "setup-turn")
 
 
 async def test_another_repository_has_none(run: SampleRun) -> None:
