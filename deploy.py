@@ -150,7 +150,7 @@ def api() -> "FastAPI":
     from wiring import FunctionProbes
 
     host = urlsplit(api.get_web_url() or "").hostname or ""
-    return _deployment().web_app(host, FunctionProbes(_deployment()))
+    return _deployment().web_app(host, FunctionProbes(_deployment()), modal.current_input_id)
 
 
 @app.function(

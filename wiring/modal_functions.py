@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ STREAM_S: Final = 120.0
 """A stream ends itself before the platform does; its reader goes on with the next."""
 GATHER_S: Final = 1.0
 DUE_S: Final = 300.0
+UNFILED: Final = 20
+"""Runs whose last events are brought into files at once."""
 
 
 class SharedWorkspaces(LocalWorkspaces):
@@ -76,6 +78,14 @@ class Deployment(ABC):
     @abstractmethod
     async def spawn(self, run_id: str) -> None:
         """Start the function that drives a run."""
+
+    @abstractmethod
+    async def withdraw(self, run_id: str) -> None:
+        """Take the newest start of a run back, where it has not begun."""
+
+    @abstractmethod
+    async def is_started(self, run_id: str) -> bool:
+        """Whether what was started for a run is under way, or still to begin."""
 
     @abstractmethod
     def play(self, role: RoleName) -> Play:
@@ -178,8 +188,13 @@ class Deployment(ABC):
         finally:
             await claude.close()
 
-    def web_app(self, host: str, probes: "Probes") -> "FastAPI":
-        """The HTTP service; `host` is the name it is reached by where none is set."""
+    def web_app(
+        self, host: str, probes: "Probes", call_name: Callable[[], str | None]
+    ) -> "FastAPI":
+        """The HTTP service; `host` is the name it is reached by where none is set.
+
+        `call_name` names all tries of the call that is answered.
+        """
         from api.http.routes import StreamTimes
 
         missing = "; ".join(self.configuration.settings.missing_in_public.values())
@@ -191,17 +206,21 @@ class Deployment(ABC):
             environments=ArchivedEnvironments(self.backend.archive),
             shared_store=True,
             stream_times=StreamTimes(whole=STREAM_S),
+            call_name=call_name,
         )
 
     async def tidy_up(self) -> None:
         """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
         service = _service()
         store = self.store(service)
-        await store.refresh()
-        now = time.time()
+        unfiled, now = await store.refresh(), time.time()
+        for run_id in unfiled[:UNFILED]:
+            await self.spawn(run_id)
         for run_id in await store.due(now, frozenset(), 1000):
             run = await store.get(run_id)
-            if run and now - run.updated_at > DUE_S:
+            if run is None or now - run.updated_at <= DUE_S:
+                continue
+            if run.status == "running" or not await self.is_started(run_id):
                 await self.spawn(run_id)
         await self.end_orphans(await store.live())
         async with self.open_service(service) as runs:
@@ -212,13 +231,16 @@ class Deployment(ABC):
         """The runs of the store; each is driven by a function of its own."""
         from runs import RunService
 
-        sandboxes = self.sandboxes(Path("runs"))
+        sandboxes, store = self.sandboxes(Path("runs")), self.store(service)
 
         async def on_end(run_id: str) -> None:
+            """Leave nothing in the queue; what was resumed meanwhile is started again."""
             await sandboxes.close_run(run_id)
-            await self.spawn(run_id)
+            await self.withdraw(run_id)
+            run = await store.get(run_id)
+            if run and not run.final:
+                await self.spawn(run_id)
 
-        store = self.store(service)
         runs = RunService(
             store=store,
             config=self.configuration.service(Path("runs")),

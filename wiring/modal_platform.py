@@ -1,5 +1,6 @@
 """A deployment on Modal: its functions, its Volume and its Sandboxes, as the functions use them."""
 
+import logging
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ import modal
 from graph import RoleName
 from graph.errors import CodingAgentError, RoleLost, StoreError
 from runs.remote_roles import Play
-from runs.shared import VolumeMount, map_modal_errors, modal_call
+from runs.shared import VolumeMount, drive_note, map_modal_errors, modal_call
 from sandbox.backends.modal import Modal, ModalSandboxes
 from wiring.configuration import LEFT_OVER_S
 from wiring.modal_functions import Deployment
 from wiring.settings import APP_NAME
+
+log = logging.getLogger(__name__)
 
 _TRY_S: Final = 90.0
 """Of a credential, with the start of a container."""
@@ -62,7 +65,28 @@ class ModalDeployment(Deployment):
 
     async def spawn(self, run_id: str) -> None:
         async with modal_call():
-            await self.functions["run"].spawn.aio(run_id)
+            call = await self.functions["run"].spawn.aio(run_id)
+        await self.backend.changes.put(drive_note(run_id), {"id": call.object_id})
+
+    async def withdraw(self, run_id: str) -> None:
+        if call := await self._find_start(run_id):
+            async with modal_call():
+                await call.cancel.aio()
+
+    async def is_started(self, run_id: str) -> bool:
+        """Where Modal no longer knows of it, it is not."""
+        if call := await self._find_start(run_id):
+            try:
+                await call.get.aio(timeout=0)
+            except TimeoutError:
+                return True
+            except Exception as error:  # noqa: BLE001 - what the function raised, too
+                log.warning("the start of run %s has failed: %r", run_id, error)
+        return False
+
+    async def _find_start(self, run_id: str) -> "modal.FunctionCall[Any] | None":
+        note = await self.backend.changes.get(drive_note(run_id))
+        return modal.FunctionCall.from_id(note["id"]) if note else None
 
     def play(self, role: RoleName) -> Play:
         """Streams from a role's function. Raises RoleLost where the function was lost."""

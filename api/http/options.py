@@ -14,6 +14,10 @@ def _any_repository(_name: str, _full_name: str) -> bool:
     return True
 
 
+def _no_name() -> None:
+    """A call that is begun once has none."""
+
+
 @dataclass(frozen=True)
 class AppOptions:
     """Plain values and callables, so that the service knows neither settings nor forge.
@@ -39,3 +43,5 @@ class AppOptions:
     shared_store: bool = False
     """Other processes serve the same runs: what events add up to is told by the store."""
     stream_times: StreamTimes = field(default_factory=StreamTimes)
+    call_name: Callable[[], str | None] = _no_name
+    """The name of the call that is answered: where it is begun again elsewhere, the same."""

@@ -50,7 +50,8 @@ class RoleWorker:
         self._task = task
         self._chain = chain
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._messages = 0
+        self._numbered = 0
+        self._unread = set[int]()
 
     async def run(self, role: Role[RoleResult]) -> AsyncGenerator[dict[str, Any], None]:
         """The call's name, its events as they come, then its result or its error.
@@ -179,14 +180,15 @@ class RoleWorker:
         return True
 
     async def _fetch_messages(self, run: Run) -> None:
-        while self._messages < run.messages:
-            number = self._messages + 1
-            message = await self.notes.get(message_note(run.run_id, number))
-            if message:
+        """Bring what was said since, and what was numbered before it could be read."""
+        self._unread |= set(range(self._numbered + 1, run.messages + 1))
+        self._numbered = run.messages
+        for number in sorted(self._unread):
+            if message := await self.notes.get(message_note(run.run_id, number)):
                 await asyncio.to_thread(
                     folder.write_message, self._runs, run.run_id, number, message["text"]
                 )
-            self._messages = number
+                self._unread.discard(number)
 
     @property
     def _runs(self) -> Path:

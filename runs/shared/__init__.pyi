@@ -9,3 +9,4 @@ from .modal_backend import modal_call as modal_call
 from .modal_backend import open_modal_backend as open_modal_backend
 from .store import SharedStore as SharedStore
 from .version_chain import VersionChain as VersionChain
+from .version_chain import drive_note as drive_note

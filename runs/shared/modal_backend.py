@@ -176,10 +176,10 @@ def open_modal_backend(volume: modal.Volume) -> StorageBackend:
 
 
 @asynccontextmanager
-async def modal_call(within_s: float = _ANSWER_S) -> AsyncIterator[None]:
+async def modal_call(within_s: float | None = None) -> AsyncIterator[None]:
     """A call of Modal's client, which itself would wait for an answer without an end."""
     with map_modal_errors():
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(_ANSWER_S if within_s is None else within_s):
             yield
 
 

@@ -108,9 +108,12 @@ class RunIndex:
     async def live(self) -> list[IndexRow]:
         """The runs that have not ended."""
         read_at, rows = self._live
-        if time.monotonic() - read_at > self._fresh_s:
-            rows = [IndexRow.load(value) async for _, value in self._backend.live.items()]
-            self._live = (time.monotonic(), rows)
+        return rows if time.monotonic() - read_at <= self._fresh_s else await self.read_live()
+
+    async def read_live(self) -> list[IndexRow]:
+        """The same as they are now."""
+        rows = [IndexRow.load(value) async for _, value in self._backend.live.items()]
+        self._live = (time.monotonic(), rows)
         return rows
 
     async def all(self) -> list[IndexRow]:
@@ -159,22 +162,27 @@ class RunIndex:
                 total.add(version.totals)
         return total
 
-    async def refresh(self, now: float) -> None:
+    async def refresh(self, now: float) -> list[str]:
         """Let rows say what the records say, keep both from expiring, and count removed runs.
 
-        Rows of runs that go on each time, each of the others once a day.
+        Rows of runs that go on each time, each of the others once a day. Those that have ended
+        with events that are in no file yet.
         """
+        unfiled = []
         await self._restore()
         for row in await self.live():
             await self._renew(row)
         share = int(now / _ROUND_S) % _ROUNDS
         for row in await self.all():
             if row.final and crc32(row.run_id.encode()) % _ROUNDS == share:
-                await self._renew(row)
+                version = await self._renew(row)
+                if version and version.run.final and version.tail:
+                    unfiled.append(row.run_id)
         await self._count_removed()
+        return unfiled
 
-    async def _renew(self, row: IndexRow) -> None:
-        """Correct a row that says other than its record."""
+    async def _renew(self, row: IndexRow) -> RunVersion | None:
+        """Correct a row that says other than its record, which is given."""
         version = await self._chain.restore(row.run_id)
         if version is None:
             if made_at(row.run_id) < time.time() - _ENTERED_S:
@@ -184,6 +192,7 @@ class RunIndex:
                 await self._backend.live.pop(row.run_id)
             else:
                 await self.record(version)
+        return version
 
     async def _count_removed(self) -> None:
         """Put what removed runs added up to into one entry, and remove theirs."""

@@ -24,6 +24,7 @@ from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
 from runs.model.transitions import raise_fence
+from runs.shared.admissions import Admissions
 from runs.shared.backend import Mount, StorageBackend
 from runs.shared.day_ledger import DayLedger
 from runs.shared.event_files import SegmentReader, SegmentWriter
@@ -64,6 +65,7 @@ class SharedStore:
         self._idempotency = IdempotencyKeys(backend, self._chain)
         self._index = index(backend, self._chain)
         self._ledger = DayLedger(backend, self._chain, self._index, self._idempotency)
+        self._admissions = Admissions(backend.keys, self._index, self._chain)
         self._reader = SegmentReader(backend.archive)
         self._writer = SegmentWriter(service)
         self._following = TailFollower(backend.tail, self._notify)
@@ -106,7 +108,9 @@ class SharedStore:
             if earlier:
                 return earlier, False
         try:
-            entries: Sequence[Entry] = tuple(admit(await self.queue_state()))
+            entries: Sequence[Entry] = await self._admissions.admit(
+                run.run_id, lambda busy: tuple(admit(self._queue_of(busy)))
+            )
             run = await self._ledger.hold(run, day)
         except BaseException:
             if key:
@@ -216,7 +220,9 @@ class SharedStore:
         return await self._index.totals()
 
     async def queue_state(self) -> QueueState:
-        busy = sum(row.status != "waiting" for row in await self._index.live())
+        return self._queue_of(sum(row.status != "waiting" for row in await self._index.live()))
+
+    def _queue_of(self, busy: int) -> QueueState:
         return QueueState(max(0, busy - self._slots), max(0, self._slots - busy))
 
     async def cancelling(self) -> list[str]:
@@ -247,9 +253,12 @@ class SharedStore:
         """All runs that have a record."""
         return frozenset(row.run_id for row in await self._index.all())
 
-    async def refresh(self) -> None:
-        """Let what runs are found by say what their records say."""
-        await self._index.refresh(time.time())
+    async def refresh(self) -> list[str]:
+        """Let what runs are found by say what their records say.
+
+        Some of the runs that have ended with events that are in no file yet: within a day, all.
+        """
+        return await self._index.refresh(time.time())
 
     async def _latest_known(self, run_id: str) -> RunVersion | None:
         """What the next version follows: this process's own last one, while that is new."""

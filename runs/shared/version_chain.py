@@ -112,7 +112,11 @@ class VersionChain:
         first = version.entries[0][0] if version.entries else version.number
         numbers = range(first, version.number + 1)
         await self._backend.runs.pop(run_id)
-        notes = [role_note(run_id), *(_version_key(run_id, number) for number in numbers)]
+        notes = [
+            role_note(run_id),
+            drive_note(run_id),
+            *(_version_key(run_id, number) for number in numbers),
+        ]
         notes += [message_note(run_id, number) for number in range(1, version.run.messages + 1)]
         await _some_at_a_time(map(self._backend.changes.pop, notes))
 
@@ -155,6 +159,11 @@ def message_note(run_id: str, number: int) -> str:
 def role_note(run_id: str) -> str:
     """The key under which the role call that writes to a run's folder is known."""
     return f"{run_id}/role"
+
+
+def drive_note(run_id: str) -> str:
+    """The key of the newest call of what drives a run."""
+    return f"{run_id}/drive"
 
 
 def call_note(run_id: str, call: str) -> str:

@@ -14,7 +14,7 @@ from tests.modal_plane.client import deploy
 from tests.modal_plane.containers.container import Container
 from tests.modal_plane.plane import Plane, modal_plane
 from tests.standins.github import TOKEN
-from tests.standins.messages_api.server import MessagesServer
+from tests.standins.messages_api.server import MessagesServer, ReplyTo
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import Cast, Script
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
@@ -53,12 +53,17 @@ class Deployment:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, *, folder: Path = ROOT, env: Mapping[str, str] | None = None
+        cls,
+        *,
+        folder: Path = ROOT,
+        env: Mapping[str, str] | None = None,
+        reply: ReplyTo | None = None,
     ) -> AsyncIterator[Self]:
+        """`reply` answers in place of the cast."""
         cast = Cast()
         async with AsyncExitStack() as opened:
             forge = await opened.enter_async_context(Forge())
-            claude = await opened.enter_async_context(MessagesServer(cast, key=CLAUDE_KEY))
+            claude = await opened.enter_async_context(MessagesServer(reply or cast, key=CLAUDE_KEY))
             plane = await opened.enter_async_context(modal_plane(*PRELOAD, own=OWN))
             deployment = cls(plane, forge, claude, cast)
             plane.secrets.add("anthropic-api-key", {"ANTHROPIC_API_KEY": CLAUDE_KEY})

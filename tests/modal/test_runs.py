@@ -209,3 +209,44 @@ async def test_a_run_is_the_same_after_dicts_and_queue_have_expired(
         assert (await http.get(f"/runs/{run_id}")).status_code == 404
         assert run_id not in {each["runId"] for each in (await http.get("/runs")).json()["runs"]}
         assert not (deployment.volume / "runs" / run_id).exists()
+
+
+async def test_cancelled_runs_that_waited_leave_nothing_before_the_next(
+    deployment: Deployment,
+) -> None:
+    """Three work; of those that wait some are cancelled, and the next begins after them at once."""
+    repo, silences = await deployment.host(), [Silence() for _ in range(3)]
+    waiting = deployment.plane.function("run", APP).waiting
+    async with deployment.client() as http:
+        working = [
+            await deployment.start(http, f"Keep slot {n}.", repo, {"planner": [silence]})
+            for n, silence in enumerate(silences)
+        ]
+        for silence in silences:
+            await asyncio.wait_for(silence.begun.wait(), 60)
+        queued = [await start_async(http, repo, f"Wait as number {n}.") for n in range(4)]
+        last = await start_async(http, repo, "Greet after all.")
+        deployment.cast.learn("Greet after all.", small_change())
+        assert waiting.qsize() == 5
+        for run_id in queued:
+            assert (await http.post(f"/runs/{run_id}/cancel")).status_code == 202
+            assert (await http.get(f"/runs/{run_id}")).json()["status"] == "cancelled"
+        assert waiting.qsize() == 5
+        for run in working:
+            assert (await run.call("POST", "/cancel")).status_code == 202
+            await run.ended()
+        run = await Run(http, last, "Greet after all.").watch().ended()
+        await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+        assert waiting.qsize() == 0
+        for run_id in queued:
+            assert not (deployment.volume / "runs" / run_id).exists(), (
+                "a container was begun for it"
+            )
+
+
+async def start_async(http: httpx.AsyncClient, repo: Hosted, prompt: str) -> str:
+    body = {"repoUrl": repo.url, "prompt": prompt}
+    answer = await http.post("/code", json=body, headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["runId"])

@@ -27,6 +27,13 @@ class FakeDeployment(Deployment):
     async def spawn(self, run_id: str) -> None:
         self.spawned.append(run_id)
 
+    async def withdraw(self, run_id: str) -> None:
+        if run_id in self.spawned:
+            self.spawned.remove(run_id)
+
+    async def is_started(self, run_id: str) -> bool:
+        return run_id in self.spawned
+
     def play(self, role: RoleName) -> Play:
         def play(task: object) -> None:
             raise AssertionError(f"the {role} is played: {task}")

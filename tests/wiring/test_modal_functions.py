@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from graph.run_request import RunRequest
 from runs.model.run import Lease
 from runs.model.run_id import RunIds
+from runs.model.run_record import Caller
 from runs.shared.store import SharedStore
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from tests.runs.sqlite.test_store import run_of
@@ -58,6 +60,8 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     dead, living = (Lease(service="s", token="t", until=until) for until in (now - 1, now + 99))
     lost = await add(400, status="running", lease=dead)
     never_started = await add(400, status="queued")
+    waits_for_a_slot = await add(400, status="queued")
+    deployment.spawned.append(waits_for_a_slot)
     fresh = await add(1, status="queued")
     driven = await add(400, status="running", lease=living)
     unanswered = await add(8 * DAY_S, status="waiting", plan_id="plan-1")
@@ -69,6 +73,7 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     await deployment.tidy_up()
 
     assert {lost, never_started} <= set(deployment.spawned)
+    assert deployment.spawned.count(waits_for_a_slot) == 1
     assert {fresh, driven, answerable, old, recent}.isdisjoint(deployment.spawned)
     ended = await store.get(unanswered)
     assert ended
@@ -78,4 +83,26 @@ async def test_what_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {old, stray}.isdisjoint(left)
     assert {recent, answerable, driven, lost} <= left
     (kept,) = deployment.active
-    assert {lost, never_started, fresh, driven, unanswered, answerable} == set(kept)
+    assert {lost, never_started, waits_for_a_slot, fresh, driven, unanswered, answerable} == set(
+        kept
+    )
+
+
+async def test_what_is_in_no_file_yet_is_filed_within_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was cancelled before it began has no function that would write its events."""
+    shared, now = SharedPlaces(tmp_path), time.time()
+    configuration = Configuration(Settings(keep_days=30), "1")
+    deployment = FakeDeployment(configuration, shared.backend, FolderMount(tmp_path), NoSandboxes())
+    async with deployment.open_service("api") as runs:
+        record, _ = await runs.start(
+            RunRequest(repo_url="https://github.com/octo/a", prompt="p"), owner="me"
+        )
+        assert deployment.spawned == [record.run_id]
+        assert await runs.cancel(record.run_id, Caller("me"))
+        assert deployment.spawned == []
+    for round_ in range(144):
+        monkeypatch.setattr(time, "time", lambda at=now + round_ * 600.0: at)
+        await deployment.tidy_up()
+    assert deployment.spawned == [record.run_id]

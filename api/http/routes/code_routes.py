@@ -64,8 +64,10 @@ async def start_run(
     the run that the first request started; once that run is removed it is 410 for two days.
     """
     repository_of(body.repo_url, caller, options)
+    called = options.call_name()
+    key = idempotency_key or (f"call:{called}" if called else None)
     record, _ = await service.start(
-        body.run_request(), owner=caller.name, idempotency_key=idempotency_key, day=options.day
+        body.run_request(), owner=caller.name, idempotency_key=key, day=options.day
     )
     run_id = request.state.run_id = record.run_id
     if respond_async:

@@ -76,6 +76,8 @@ class ContainerCalls:
         container, function = self._container, self._container.function
         container.asking.set()
         entry = await self._next()
+        while entry is not None and entry.done:  # it was cancelled before its turn
+            entry = await self._next()
         if entry is None:
             container.expected = True
             container.retired.set()
@@ -165,7 +167,7 @@ class ContainerCalls:
 
     async def volume_commit(self, request: pb.VolumeCommitRequest) -> pb.VolumeCommitResponse:
         self._copy(request.volume_id).commit()
-        return pb.VolumeCommitResponse(skip_reload=True)
+        return pb.VolumeCommitResponse(skip_reload=not self._volumes.reload_on_commit)
 
     async def volume_reload(self, request: pb.VolumeReloadRequest) -> None:
         copy = self._copy(request.volume_id)

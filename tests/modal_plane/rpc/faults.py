@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from grpclib import GRPCError, Status
+from modal_proto import api_pb2 as pb
 
 LOGGERS = ("grpclib.server", "aiohttp.server")
 
@@ -28,6 +29,7 @@ class Fault:
     status: Status | None = None
     message: str = ""
     held: Held | None = None
+    retry_after_s: float | None = None
 
 
 class Faults(logging.Handler):
@@ -42,6 +44,11 @@ class Faults(logging.Handler):
     def fail(self, rpc: str, status: Status, *, times: int = 1, message: str = "") -> None:
         """Let the next `times` calls of `rpc` end with `status`."""
         self._plan(rpc, Fault(times, status=status, message=message or f"{rpc} fails on demand"))
+
+    def throttle(self, rpc: str, retry_after_s: float, *, times: int = 1) -> None:
+        """Tell the next `times` callers of `rpc` to come again later, as where too many call."""
+        status, message = Status.RESOURCE_EXHAUSTED, f"{rpc} is called too often"
+        self._plan(rpc, Fault(times, status=status, message=message, retry_after_s=retry_after_s))
 
     def delay(self, rpc: str, seconds: float, *, times: int = 1) -> None:
         """Let the next `times` calls of `rpc` take `seconds` longer."""
@@ -81,7 +88,9 @@ class Faults(logging.Handler):
             await fault.held.released.wait()
         await asyncio.sleep(fault.delay)
         if fault.status is not None:
-            raise GRPCError(fault.status, fault.message)
+            asked = fault.retry_after_s
+            details = None if asked is None else [pb.RPCRetryPolicy(retry_after_secs=asked)]
+            raise GRPCError(fault.status, fault.message, details)
 
     def listen(self) -> None:
         """Keep what the plane's own servers log as an error."""

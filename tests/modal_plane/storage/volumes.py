@@ -109,13 +109,15 @@ def _held(process: int) -> list[Path]:
 class Volumes:
     """Every Volume there is; `background`, where set, is every how many seconds all is committed.
 
-    Modal may commit at any moment; without it a missing commit shows, with it a torn one.
+    Modal may commit at any moment; without it a missing commit shows, with it a torn one. With
+    `reload_on_commit` its client is told to reload after each commit.
     """
 
     def __init__(self, folder: Path) -> None:
         self.by_id: dict[str, Volume] = {}
         self.by_name: dict[str, str] = {}
         self.background: float | None = None
+        self.reload_on_commit = False
         self._folder = folder
 
     def named(self, name: str) -> Volume:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from graph.errors import RunNotFound
+from graph.errors import RunNotFound, TooManyRuns
 from runs.model.attempts import LeaseLost, Step
+from runs.model.log_entry import Entry
 from runs.model.run import Lease, Run
 from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
-from runs.store.protocol import IdempotencyKey, RunQuery
+from runs.store.protocol import IdempotencyKey, QueueState, RunQuery
 from tests.runs.sqlite.test_store import (
     run_of,
     test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,
@@ -299,3 +300,30 @@ async def test_entries_of_old_versions_become_marks_and_go_after_an_hour(
     assert sum(len(value) > 100 for value in kept.values()) < 8
     await store.delete(run.run_id)
     assert not kept
+
+
+async def test_many_starts_in_several_processes_hold_one_limit(shared: SharedPlaces) -> None:
+    limit = 7
+    stores = [SharedStore(shared.backend, service=str(n), slots=SLOTS) for n in range(3)]
+
+    def admit(queue: QueueState) -> list[Entry]:
+        if queue.waiting >= limit - SLOTS and not queue.free_slots:
+            raise TooManyRuns("full")
+        return []
+
+    async def start(store: SharedStore) -> Run:
+        return (await store.create(run_of(), None, admit))[0]
+
+    told = await asyncio.gather(
+        *(start(store) for store in stores for _ in range(6)), return_exceptions=True
+    )
+    runs = [each for each in told if isinstance(each, Run)]
+    assert len(runs) == limit
+    assert all(isinstance(each, TooManyRuns) for each in told if not isinstance(each, Run))
+    ended = {"status": "failed", "lease": None}
+    await stores[0].transact(
+        runs[0].run_id, lambda found: Step(found.replace(**ended), (text("the end"),))
+    )
+    assert await start(stores[1])
+    with pytest.raises(TooManyRuns):
+        await start(stores[2])

@@ -266,6 +266,15 @@ async def test_a_key_belongs_to_its_caller() -> None:
     assert [run.record.owner for run in service.runs.values()] == ["ann", "bob"]
 
 
+async def test_a_call_that_is_begun_again_elsewhere_starts_no_second_run() -> None:
+    """Its machine was taken away: the platform runs the same call on another one."""
+    service, calls = MemoryService(instant=True), iter(["in-1", "in-1", "in-2"])
+    async with client_of(service, call_name=lambda: next(calls)) as client:
+        told = [(await client.post("/code", json=CODE)).headers["X-Run-Id"] for _ in range(3)]
+    assert told[0] == told[1] != told[2]
+    assert len(service.runs) == 2
+
+
 async def test_a_refused_request_keeps_no_key() -> None:
     service = MemoryService()
     headers = {"Idempotency-Key": "one", **ASYNC}

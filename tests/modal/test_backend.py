@@ -1,0 +1,134 @@
+"""What runs are kept in on Modal, by the real client: answers that do not come, or say no."""
+
+import asyncio
+from pathlib import Path
+
+import modal
+import pytest
+from grpclib import Status
+
+from graph.errors import StoreFull, StoreStale, StoreUnavailable
+from graph.retry_policy import RetryPolicy
+from runs.shared.modal_backend import DictTable, QueueTail, VolumeArchive, VolumeMount
+from tests.modal_plane import Plane
+
+ANSWERS = ("DictGet", "DictUpdate", "DictPop", "DictContents", "QueuePut", "VolumeListFiles2")
+
+
+def places() -> tuple[DictTable, QueueTail, VolumeArchive]:
+    volume = modal.Volume.from_name("files", create_if_missing=True, version=2)
+    return DictTable("entries"), QueueTail("events"), VolumeArchive(volume)
+
+
+async def touch(rpc: str) -> None:
+    """Call what makes this request."""
+    table, tail, archive = places()
+    match rpc:
+        case "DictGet":
+            await table.get("a")
+        case "DictUpdate":
+            await table.add("a", 1)
+        case "DictPop":
+            await table.pop("a")
+        case "DictContents":
+            assert {key async for key, _ in table.items()} <= {"a"}
+        case "QueuePut":
+            await tail.put("run", {"n": 1})
+        case _:
+            await archive.names("runs")
+
+
+@pytest.mark.parametrize("rpc", ANSWERS)
+async def test_an_answer_that_does_not_come_is_not_waited_for(
+    modal_plane: Plane, monkeypatch: pytest.MonkeyPatch, rpc: str
+) -> None:
+    await touch(rpc)
+    for name in ("_ANSWER_S", "_FILE_S"):
+        monkeypatch.setattr(f"runs.shared.modal_backend.{name}", 0.2)
+    with (
+        modal_plane.faults.holding(rpc) as held,
+        pytest.raises(StoreUnavailable, match="in time"),
+    ):
+        await touch(rpc)
+    assert held.reached.is_set()
+    await touch(rpc)
+
+
+async def test_one_that_calls_too_often_is_told_so(
+    modal_plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As deployed, Modal's client does not wait for as long as the service says."""
+    table, _, _ = places()
+    await table.put("a", 1)
+    monkeypatch.setenv("MODAL_MAX_THROTTLE_WAIT", "10")
+    modal_plane.faults.throttle("DictGet", 0.1)
+    assert await table.get("a") == 1
+    modal_plane.faults.throttle("DictGet", 3600.0)
+    with pytest.raises(StoreFull):
+        await table.get("a")
+    modal_plane.faults.fail("DictGet", Status.UNAVAILABLE, times=9)
+    with pytest.raises(StoreUnavailable):
+        await table.get("a")
+
+
+async def test_a_silent_tail_is_not_read_twice(modal_plane: Plane) -> None:
+    _, tail, _ = places()
+    for number in range(3):
+        await tail.put("run", number)
+    heard: list[int] = []
+
+    async def follow() -> None:
+        heard.extend([item async for item in tail.follow("run", 1.0)])
+
+    async with asyncio.timeout(20):
+        await follow()
+    assert heard == [0, 1, 2]
+    assert modal_plane.faults.seen["QueueNextItems"] <= 3
+
+
+class Call:
+    """A method of Modal's client that fails so many times."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.made = 0
+
+    async def aio(self) -> None:
+        self.made += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+class BusyVolume:
+    def __init__(self, *errors: str) -> None:
+        self.commit = Call(*map(RuntimeError, errors))
+        self.reload = Call(*map(RuntimeError, errors))
+
+
+OPEN = "there are open files preventing the operation: path base.git/objects/pack is open"
+
+
+@pytest.mark.parametrize(
+    ("errors", "commits"),
+    [([OPEN] * 99, 1), (["conflict"], 2), (["conflict", OPEN], 2)],
+    ids=["its reload is refused", "it is refused once", "both"],
+)
+async def test_a_commit_that_modal_reloads_after_is_one(
+    tmp_path: Path, errors: list[str], commits: int
+) -> None:
+    volume = BusyVolume(*errors)
+    mount = VolumeMount(volume, tmp_path)  # type: ignore[arg-type]
+    await mount.keep({"a/b": b"c"})
+    assert volume.commit.made == commits
+    assert (tmp_path / "a/b").read_bytes() == b"c"
+
+
+async def test_what_stays_refused_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs.shared.modal_backend._BUSY_POLICY", RetryPolicy(3, first_s=0.01))
+    mount = VolumeMount(BusyVolume(*["conflict"] * 99), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(StoreUnavailable, match="conflict"):
+        await mount.commit()
+    with pytest.raises(StoreStale, match="conflict"):
+        await mount.reload()

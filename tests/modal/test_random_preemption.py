@@ -1,0 +1,133 @@
+"""Modal takes away any machine at any time: the bill and the log say what was done, once."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import suppress
+from typing import Final
+
+import httpx
+import pytest
+
+from graph.values import FINAL_STATUSES
+from tests.modal.deployment import Deployment
+from tests.modal_plane.availability import need_containers
+from tests.support.whole_runs.service_client import Run
+from tests.support.whole_runs.steady_claude import Question, SteadyClaude
+
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
+FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer")
+FINAL: Final = FINAL_STATUSES - {"interrupted"}
+KINDS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
+
+
+def check_bill(run: Run, claude: SteadyClaude) -> list[Question]:
+    """Each answer is reported once, as it was sent last; the questions that were asked again."""
+    asked = claude.of(run.prompt)
+    sent = Counter(
+        (question.role, *(usage[-1][kind] for kind in KINDS)) for question, usage in asked.items()
+    )
+    told = Counter((event["role"], *(event[kind] for kind in KINDS)) for event in run.of("usage"))
+    assert told == sent
+    return [question for question, usage in asked.items() if len(usage) > 1]
+
+
+def check_once(run: Run) -> None:
+    """What was done is told once, whoever tells it."""
+    calls = [event["callId"] for event in run.of("tool.finished")]
+    assert sorted(calls) == sorted({event["callId"] for event in run.of("tool.started")})
+    assert len(set(calls)) == len(calls)
+    for kind in ("plan.ready", "pr.created"):
+        assert len(run.of(kind)) == 1, kind
+    attempts = [event["attempt"] for event in run.of("run.finished")]
+    assert attempts == list(range(1, len(attempts) + 1))
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["warned", "killed"])
+@pytest.mark.parametrize("function", ["coder", "run"])
+async def test_one_machine_goes_in_the_middle_of_the_work(function: str, *, hard: bool) -> None:
+    """While the coder talks at length, after its first commands."""
+    need_containers()
+    claude = SteadyClaude()
+    async with Deployment.open(reply=claude) as deployment:
+        repo = await deployment.host()
+        async with deployment.client() as http:
+            run = await deployment.start(http, "Greet for sure.", repo, {})
+            second = await run.until("tool.finished", 2)
+            assert second["ok"]
+            await run.until("role.text", len(run.of("role.text")) + 2)
+            await deployment.plane.preempt(function, hard=hard)
+            await run.ended()
+            await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+        assert len(check_bill(run, claude)) <= 1
+        check_once(run)
+        assert len(repo.pulls) == 1
+
+
+async def test_a_commit_that_modal_reloads_after_is_survived() -> None:
+    """Files of the base are open at many of them."""
+    need_containers()
+    claude = SteadyClaude(pause_s=0.05)
+    async with Deployment.open(reply=claude) as deployment:
+        deployment.plane.volumes.reload_on_commit = True
+        repo = await deployment.host()
+        async with deployment.client() as http:
+            run = await (await deployment.start(http, "Greet all.", repo, {})).ended()
+            await deployment.check(run)
+        assert run.end["status"] == "succeeded"
+        assert check_bill(run, claude) == []
+        assert deployment.plane.faults.seen["VolumeReload"] > 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_machine_goes_at_any_time(seed: int) -> None:
+    """Two runs at once; every second or two a machine goes, warned or not."""
+    need_containers()
+    claude, chance = SteadyClaude(), random.Random(seed)
+    async with Deployment.open(reply=claude) as deployment:
+        repos = [await deployment.host() for _ in range(2)]
+        async with deployment.client() as http:
+            runs = [
+                await deployment.start(http, f"Greet as number {number}.", repo, {})
+                for number, repo in enumerate(repos)
+            ]
+            gone = await take_machines_away(deployment, chance, count=10)
+            runs = await asyncio.gather(*(read_to_the_end(run) for run in runs))
+            for run in runs:
+                await deployment.check(run)
+        for run, repo in zip(runs, repos, strict=True):
+            assert run.end["status"] == "succeeded", run.events
+            assert len(check_bill(run, claude)) <= gone["killed"] + gone["warned"]
+            check_once(run)
+            assert len(repo.pulls) == 1
+
+
+async def take_machines_away(
+    deployment: Deployment, chance: random.Random, *, count: int
+) -> Counter[str]:
+    """One after the other, of functions that work; how many were warned and how many not."""
+    gone = Counter[str]()
+    for _ in range(count):
+        await asyncio.sleep(chance.uniform(0.5, 2.0))
+        working = [name for name in FUNCTIONS if deployment.containers(name)]
+        hard = chance.random() < 0.5
+        with suppress(KeyError):  # it has ended by itself
+            await deployment.plane.preempt(chance.choice(working), hard=hard)
+            gone["killed" if hard else "warned"] += 1
+    return gone
+
+
+async def read_to_the_end(run: Run) -> Run:
+    """All events of a run, however often the machine of its reader goes."""
+    while not (run.events and run.end["type"] == "run.finished" and run.end["status"] in FINAL):
+        with suppress(httpx.HTTPError):
+            await run.ended()
+        await asyncio.sleep(0.2)
+        run = Run(run.http, run.run_id, run.prompt, list(run.events)).watch()
+    return run

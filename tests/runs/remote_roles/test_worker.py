@@ -1,0 +1,165 @@
+"""Where a role is played for a run that is driven elsewhere: the slot, the tries, the messages."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.errors import RoleSuperseded
+from graph.events import Emit, RoleText
+from graph.spending import Spend
+from graph.tasks import PlannerResult, RoleTask
+from runs.model.attempts import Step
+from runs.model.run import Lease
+from runs.model.transitions import number_message
+from runs.remote_roles.worker import RoleWorker, RoleWorkerFence
+from runs.shared.store import SharedStore
+from runs.shared.version_chain import VersionChain, message_note, role_note
+from tests.runs.remote_roles.test_caller import TASK
+from tests.runs.sqlite.test_store import run_of
+from tests.standins.shared_backend import FolderMount, SharedPlaces
+from tests.support.polling import until
+
+Item = dict[str, Any]
+RESULT = PlannerResult(plan=None, reason="done", spend=Spend())
+
+
+class Bench:
+    """A run whose role is called, and the places that its processes share."""
+
+    def __init__(self, root: Path) -> None:
+        self.shared = SharedPlaces(root)
+        self.mount = FolderMount(root)
+        self.notes = self.shared.tables["changes"]
+        self.store = SharedStore(self.shared.backend, service="driver", slots=1, mount=self.mount)
+        self.run_id = ""
+
+    @property
+    def task(self) -> RoleTask:
+        return TASK.model_copy(update={"run_id": self.run_id, "fence": 1})
+
+    async def begin(self) -> None:
+        lease = Lease(service="driver", token="t", until=1e12)
+        run, _ = await self.store.create(run_of(status="running", lease=lease), None, lambda _: [])
+        self.run_id = run.run_id
+        fence = await self.store.raise_fence(run.run_id)
+        await self.mount.keep({f"runs/{run.run_id}/fence": b"%d" % fence})
+
+    def worker(self, call: str) -> RoleWorker:
+        return RoleWorker(
+            self.task,
+            call=call,
+            mount=self.mount,
+            notes=self.notes,
+            chain=VersionChain(self.shared.backend),
+        )
+
+    async def play(self, call: str, role: Callable[[Emit], Awaitable[None]]) -> list[Item]:
+        async def played(task: RoleTask, emit: Emit) -> PlannerResult:
+            assert task == self.task
+            await role(emit)
+            return RESULT
+
+        return [item async for item in self.worker(call).run(played)]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    await bench.begin()
+    return bench
+
+
+async def says(emit: Emit) -> None:
+    emit(RoleText(key="k", role="planner", text="I look."))
+
+
+async def test_a_call_says_its_name_its_events_and_its_result(bench: Bench) -> None:
+    items = await bench.play("in-1", says)
+    assert items[0] == {"call": "in-1"}
+    assert [item["event"]["type"] for item in items if "event" in item] == ["role.text"]
+    assert items[-1] == {"result": RESULT.model_dump(mode="json")}
+    assert await bench.notes.get(role_note(bench.run_id)) is None
+
+
+async def test_a_call_that_is_begun_again_says_nothing_and_leaves_the_slot(bench: Bench) -> None:
+    """Its machine went without a warning; another call then goes on at once."""
+    begun = asyncio.Event()
+
+    async def hangs(_: Emit) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    first = asyncio.create_task(bench.play("in-1", hangs))
+    await begun.wait()
+    slot = await bench.notes.get(role_note(bench.run_id))
+    first.cancel()
+    await asyncio.wait((first,))
+    await bench.notes.put(role_note(bench.run_id), slot)  # as it was left where nothing was tidied
+    assert [item for item in await bench.play("in-1", says) if item] == [{"call": "in-1"}]
+    async with asyncio.timeout(5):
+        assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
+
+
+async def test_a_message_that_is_numbered_before_it_can_be_read_is_heard(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that never comes keeps none of the others."""
+    monkeypatch.setattr("runs.remote_roles.worker._LOOK_S", 0.05)
+    heard = bench.mount.root / "runs" / bench.run_id / "messages"
+
+    async def number(count: int) -> None:
+        for _ in range(count):
+            await bench.store.transact(bench.run_id, number_message)
+
+    async def write(number: int, text: str) -> None:
+        await bench.notes.put(message_note(bench.run_id, number), {"text": text})
+
+    async def listens(_: Emit) -> None:
+        assert json.loads((heard / "0001.json").read_bytes())["text"] == "before it began"
+        await number(3)
+        await asyncio.sleep(0.2)
+        await write(4, "d")
+        await until((heard / "0004.json").exists)
+        await write(2, "b")
+        await until((heard / "0002.json").exists)
+
+    await number(1)
+    await write(1, "before it began")
+    assert "result" in (await bench.play("in-1", listens))[-1]
+    assert not (heard / "0003.json").exists()
+
+
+async def test_a_write_of_a_superseded_call_is_refused(bench: Bench) -> None:
+    """It is asked for in a thread, and the tables are asked on the loop."""
+    worker = bench.worker("in-1")
+    fence = RoleWorkerFence(worker)
+
+    async def writes(task: RoleTask, emit: Emit) -> PlannerResult:
+        assert task.run_id == bench.run_id
+        await says(emit)
+        commits = bench.mount.commits
+        await asyncio.to_thread(fence.check)
+        await asyncio.to_thread(fence.kept)
+        assert bench.mount.commits == commits + 1
+        await bench.notes.put(worker.key, {"fence": 2, "call": "in-2", "who": "x", "at": 1e12})
+        await asyncio.to_thread(fence.check)
+        raise AssertionError("the write went through")
+
+    items = [item async for item in worker.run(writes)]
+    assert isinstance(items[-1]["error"], RoleSuperseded)
+
+
+async def test_a_cancelled_run_has_its_role_stop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs.remote_roles.worker._LOOK_S", 0.05)
+
+    async def hangs(_: Emit) -> None:
+        await bench.store.transact(bench.run_id, lambda run: Step(run.replace(cancelling=True)))
+        await asyncio.Event().wait()
+
+    assert isinstance((await bench.play("in-1", hangs))[-1]["error"], RoleSuperseded)
