@@ -153,6 +153,9 @@ def _set_up(environment: Environment | None) -> list[str]:
     if environment is None:
         return []
     items = [f"Ran {code(command.shell, _MAX_CODE)}." for command in environment.made]
+    if environment.tools:
+        told = (f"{name} {version}" for name, version in environment.tools.items())
+        items.append(f"With {line(', '.join(told), _MAX_LINE)}.")
     items += [
         f"Left out: {line(part.what, _MAX_LINE)}: {line(part.why, _MAX_LINE)}"
         for part in environment.left_out

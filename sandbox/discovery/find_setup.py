@@ -110,6 +110,9 @@ class SetupPlan:
         )
 
 
+NOTHING_TO_SET_UP: Final = SetupPlan()
+
+
 def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
     """Steps that install what the projects of the repository need, of outer folders first."""
     steps: list[PlannedStep] = []

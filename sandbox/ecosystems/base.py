@@ -94,6 +94,16 @@ def only(*patterns: str) -> Callable[[str, Sequence[str]], bool]:
     return lambda command, _before: match(command) is not None
 
 
+def program_versions(**commands: str) -> str:
+    """A script that prints the first number that each command says, if it is there."""
+    parts = (
+        f"v=$(timeout 20 {command} 2>/dev/null | grep -oE '[0-9]+(\\.[0-9]+)+' | head -n 1)\n"
+        f'[ -z "$v" ] || echo "{name} $v"'
+        for name, command in commands.items()
+    )
+    return "\n".join(parts)
+
+
 def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns if pattern))
 
@@ -177,6 +187,12 @@ class Ecosystem:
     install_reads: str = ""
     install_scripts: Mark | None = None
     """Where installing runs code of the repository, too."""
+
+    versions: str = ""
+    """A script that prints the name and the version of each tool that checks call, a line each.
+
+    It is run in a project's folder; a tool that is not there is left out.
+    """
 
     sources: str = ""
     """Files of code in its language, tests among them."""

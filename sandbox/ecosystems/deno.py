@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    ReportReader,
+    any_line,
+    failures_like,
+    only,
+    program_versions,
+)
 from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
@@ -32,6 +39,7 @@ def _names(project: Project, key: str) -> bool:
 DENO = Ecosystem(
     name="deno",
     manifests=r"deno\.jsonc?",
+    versions=program_versions(deno="deno --version"),
     locks=r"deno\.lock",
     tests=_tests,
     lints=_lints,

@@ -5,7 +5,16 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
-from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, TestEnd, any_line, only, where
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    Lines,
+    ReportReader,
+    TestEnd,
+    any_line,
+    only,
+    program_versions,
+    where,
+)
 from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
@@ -67,6 +76,7 @@ def _told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
 GO = Ecosystem(
     name="go",
     manifests=r"go\.mod",
+    versions=program_versions(go="go version", golangci_lint="golangci-lint --version"),
     locks=r"go\.sum|go\.work\.sum",
     seen=r"\.golangci\.(ya?ml|toml|json)",
     tests=where("go.mod", "go test ./..."),

@@ -12,6 +12,7 @@ from sandbox.ecosystems.base import (
     any_line,
     failures_like,
     only,
+    program_versions,
 )
 from sandbox.ecosystems.install_step import InstallPlan
 from sandbox.ecosystems.javascript_install import plan_javascript
@@ -169,6 +170,21 @@ def _tap(lines: Lines) -> Iterator[str]:
             yield " > ".join([*outer, match["name"]])
 
 
+_VERSIONS = (
+    program_versions(
+        node="node --version",
+        npm="npm --version",
+        **{name: f"{name} --version" for name in _MANAGERS if name != "npm"},
+    )
+    + f"""
+for t in {" ".join(_RUNNERS)} eslint typescript prettier; do
+  v=$(sed -n 's/^ *"version": *"\\([^"]*\\)".*/\\1/p' "node_modules/$t/package.json" 2>/dev/null |
+    head -n 1)
+  [ -z "$v" ] || echo "$t $v"
+done"""
+)
+
+
 JAVASCRIPT = Ecosystem(
     name="javascript",
     manifests=r"package\.json",
@@ -205,6 +221,7 @@ JAVASCRIPT = Ecosystem(
     probe=_probe,
     lacking=r".*(Cannot find (?:module|package) '[^'./][^']*+').*",
     plan=_plan,
+    versions=_VERSIONS,
     installs_only=only(r"(?:npm|pnpm|yarn|bun) (?:ci|i|install)(?: -\S+)*|yarn"),
     install_reads=r"package\.json|pnpm-workspace\.yaml|\.pnpmfile\.cjs|\.npmrc|\.yarnrc(?:\.yml)?"
     r"|\.node-version|\.nvmrc|[^/]*\.patch",

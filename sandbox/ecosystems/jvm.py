@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from sandbox.ecosystems.base import Ecosystem, Lines, ReportReader, any_line, failures_like
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    Lines,
+    ReportReader,
+    any_line,
+    failures_like,
+    program_versions,
+)
 from sandbox.ecosystems.project import Project
 
 _SETTINGS = ("settings.gradle", "settings.gradle.kts")
@@ -32,6 +39,9 @@ def _surefire(lines: Lines) -> Iterator[str]:
 JVM = Ecosystem(
     name="jvm",
     manifests=r"pom\.xml|(build|settings)\.gradle(\.kts)?",
+    versions=program_versions(
+        java="java -version 2>&1", mvn="mvn --version", gradle="gradle --version"
+    ),
     seen="mvnw|gradlew",
     tests=_tests,
     test_calls=r"\b(?:mvnw?|gradlew?)\b",

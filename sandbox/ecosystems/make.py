@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from sandbox.ecosystems.base import Ecosystem
+from sandbox.ecosystems.base import Ecosystem, program_versions
 from sandbox.ecosystems.project import Project
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
@@ -43,6 +43,7 @@ def _recipes(project: Project) -> Mapping[str, str]:
 MAKE = Ecosystem(
     name="make",
     manifests="GNUmakefile|[Mm]akefile",
+    versions=program_versions(make="make --version"),
     tests=_tests,
     lints=_lints,
     recipe=_recipe,

@@ -214,6 +214,19 @@ def _probe(words: Sequence[str]) -> str:
     return ""
 
 
+_VERSIONS = """\
+python3 - 2>/dev/null <<'END'
+import platform
+from importlib import metadata
+print("python", platform.python_version())
+for name in ("pytest", "tox", "nox", "django", "ruff", "flake8", "mypy", "pyright"):
+    try:
+        print(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        continue
+END"""
+
+
 def _plan(project: Project) -> InstallPlan:
     """With the runners and linters that its checks call. A workspace is set up as a whole."""
     if project.is_part("pyproject.toml", "[tool.uv.workspace]"):
@@ -303,6 +316,7 @@ PYTHON = Ecosystem(
     r"|.*: error: (unrecognized arguments: .*)|E +(fixture '\w++' not found)"
     r"|.*FileNotFoundError: .*(No such file or directory: '[\w+-]++')",
     plan=_plan,
+    versions=_VERSIONS,
     installs_only=_installs_only,
     install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|requirements/.*\.(?:txt|in)"
     r"|[^/]*constraints[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"

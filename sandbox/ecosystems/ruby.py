@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from sandbox.ecosystems.base import Ecosystem, ReportReader, any_line, failures_like, only
+from sandbox.ecosystems.base import (
+    Ecosystem,
+    ReportReader,
+    any_line,
+    failures_like,
+    only,
+    program_versions,
+)
 from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
 
@@ -33,6 +40,7 @@ def _bundled(project: Project) -> str:
 RUBY = Ecosystem(
     name="ruby",
     manifests=r"Gemfile|Rakefile|[^/]*\.gemspec|\.rspec",
+    versions=program_versions(ruby="ruby --version", bundler="bundle --version"),
     locks=r"Gemfile\.lock",
     seen=r"spec/spec_helper\.rb|bin/rails|\.rubocop\.yml",
     tests=_tests,

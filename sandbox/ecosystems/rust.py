@@ -12,6 +12,7 @@ from sandbox.ecosystems.base import (
     any_line,
     failures_like,
     only,
+    program_versions,
 )
 from sandbox.ecosystems.install_step import install_where
 from sandbox.ecosystems.project import Project
@@ -76,6 +77,7 @@ def _probe(words: Sequence[str]) -> str:
 RUST = Ecosystem(
     name="rust",
     manifests=r"Cargo\.toml",
+    versions=program_versions(rustc="rustc --version", cargo="cargo --version"),
     locks=r"Cargo\.lock",
     seen=r"\.?(clippy|rustfmt)\.toml",
     tests=_tests,

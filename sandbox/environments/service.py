@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from graph import (
-    NO_ENVIRONMENT,
     Base,
     Emit,
     Environment,
@@ -18,13 +17,29 @@ from graph import (
 )
 from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import SetupPlan, plan_setup
+from sandbox.discovery.find_setup import NOTHING_TO_SET_UP, SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.install_script import parse_report
 from sandbox.environments.images import take_image
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 from sandbox.setup.run_commands import read_report
+from sandbox.setup.tool_versions import read_versions, versions_in
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a base before it is set up.
+
+    `asked` is what caller and repository say, `versions` a report of the tools that are there where
+    nothing is set up.
+    """
+
+    files: BaseFiles
+    plan: SetupPlan
+    config: RepositoryConfig
+    asked: Environment
+    versions: bytes
 
 
 class SandboxEnvironments(Environments):
@@ -68,7 +83,9 @@ class SandboxEnvironments(Environments):
             async with asyncio.timeout(seconds) as clock:
                 extended = _extended(environment, commands)
                 key = await self._key_of(run_id, tree, extended)
-                return await self._make(run_id, tree, extended.model_copy(update={"key": key}))
+                known = extended.model_copy(update={"key": key})
+                _, made = await self._make(run_id, tree, known)
+                return made
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -78,49 +95,53 @@ class SandboxEnvironments(Environments):
         self, run_id: str, base: Base, setup: tuple[str, ...], emit: Emit
     ) -> Environment:
         tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
+        found = await self._find(run_id, tree, setup)
+        if found.asked.commands:
+            _, made = await self._make(run_id, tree, found.asked)
+            return made
+        return await self._try(run_id, tree, found)
+
+    async def _find(self, run_id: str, tree: TreeSpec, setup: tuple[str, ...]) -> _Found:
+        """What is to be set up, read in a tree that is gone when it returns."""
         try:
             sandbox = await self._sandboxes.open(run_id, tree)
-            repository = await read_repository(sandbox, base)
+            repository = await read_repository(sandbox, tree.base)
             files = await list_files(sandbox)
-            plan = await asyncio.to_thread(plan_setup, repository, base.version)
+            plan = await asyncio.to_thread(plan_setup, repository, tree.base.version)
             config = await asyncio.to_thread(config_of, repository)
             config = await take_image(self._sandboxes, run_id, tree, config)
             asked = config.declare(plan.alike(_asked(config, setup)))
-            asked_key = await environment_key(sandbox, files, asked)
+            key = await environment_key(sandbox, files, asked)
+            if not self._networked:
+                plan = NOTHING_TO_SET_UP
+            made = asked.commands or plan.steps
+            versions = b"" if made else await read_versions(sandbox, asked)
         finally:
             await self._sandboxes.discard(run_id, tree.name)
-        if asked.commands:
-            return await self._make(run_id, tree, asked.model_copy(update={"key": asked_key}))
-        if not self._networked:
-            return config.declare(NO_ENVIRONMENT)
-        return await self._try(run_id, tree, plan, config, files)
+        asked = asked.model_copy(update={"key": key})
+        return _Found(files, plan, config, asked, versions)
 
-    async def _try(
-        self,
-        run_id: str,
-        tree: TreeSpec,
-        plan: SetupPlan,
-        config: RepositoryConfig,
-        files: BaseFiles,
-    ) -> Environment:
+    async def _try(self, run_id: str, tree: TreeSpec, found: _Found) -> Environment:
         """What can be had of a plan that nobody asked for; the rest is left out, with its reason.
 
         What was made is kept, so that later trees do not wait for it again.
         """
-        while True:
-            planned = config.declare(plan.environment)
+        plan, files = found.plan, found.files
+        while plan.steps:
+            planned = found.config.declare(plan.environment)
             known = {"key": await asyncio.to_thread(files.key, planned)}
-            environment = planned.model_copy(update=known)
-            if not plan.steps:
-                return environment
-            spec = replace(tree, environment=environment, checkout=True)
             try:
-                said, kept = await self._report_of(run_id, spec)
+                said, made = await self._make(run_id, tree, planned.model_copy(update=known))
             except SetupFailed as error:
                 plan = plan.without(error.command, error.message)
             else:
-                made = config.declare(plan.ended(parse_report(said)))
-                return made.model_copy(update={**known, "kept": kept})
+                ended = found.config.declare(plan.ended(parse_report(said)))
+                of_tree = {"kept": made.kept, "tools": made.tools}
+                return ended.model_copy(update={**known, **of_tree})
+        nothing = found.config.declare(plan.environment)
+        known = {"key": await asyncio.to_thread(files.key, nothing)}
+        tools = versions_in(found.versions)
+        return nothing.model_copy(update={**known, "tools": tools})
 
     async def _key_of(self, run_id: str, tree: TreeSpec, environment: Environment) -> str:
         try:
@@ -129,21 +150,26 @@ class SandboxEnvironments(Environments):
         finally:
             await self._sandboxes.discard(run_id, tree.name)
 
-    async def _make(self, run_id: str, tree: TreeSpec, environment: Environment) -> Environment:
-        """Run what was asked for. Raises SetupFailed."""
-        spec = replace(tree, checkout=True, environment=environment)
-        _, kept = await self._report_of(run_id, spec)
-        return environment.model_copy(update={"kept": kept})
+    async def _make(
+        self, run_id: str, tree: TreeSpec, environment: Environment
+    ) -> tuple[bytes, Environment]:
+        """What set-up said, and the environment it made; no tree is opened for what is kept.
 
-    async def _report_of(self, run_id: str, spec: TreeSpec) -> tuple[bytes, bool]:
-        """What set-up said, and whether that was before: then no tree is opened for it."""
-        kept = await self._sandboxes.kept_set_up(spec)
-        if kept is not None:
-            return kept, True
-        try:
-            return await read_report(await self._sandboxes.open(run_id, spec)), False
-        finally:
-            await self._sandboxes.discard(run_id, spec.name)
+        Raises SetupFailed.
+        """
+        spec = replace(tree, checkout=True, environment=environment)
+        report = await self._sandboxes.kept_set_up(spec)
+        kept = report is not None
+        if report is None:
+            try:
+                sandbox = await self._sandboxes.open(run_id, spec)
+                report = await self._sandboxes.kept_set_up(spec)
+                if report is None:  # nothing is kept here
+                    report = await read_report(sandbox, environment)
+            finally:
+                await self._sandboxes.discard(run_id, spec.name)
+        tools = versions_in(report)
+        return report, environment.model_copy(update={"kept": kept, "tools": tools})
 
 
 def _stopped(seconds: float) -> SetupFailed:

@@ -126,10 +126,10 @@ class NetworkedSetUp:
                 if kept:
                     await _unpack(plain, kept)
                 await self._run(new, _recipe_alone(spec) if kept else spec)
-                report = await read_report(plain)
-                await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
+                report = await read_report(plain, spec.environment)
+                await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
             finally:
                 await plain.close()
         finally:

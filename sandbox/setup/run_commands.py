@@ -6,6 +6,7 @@ from sandbox.core.output import cut_middle
 from sandbox.core.prepared_sandbox import prepare_command
 from sandbox.core.protocol import ExecResult, FileAccessError, Sandbox, ServiceUse
 from sandbox.ecosystems.install_script import REPORT
+from sandbox.setup.tool_versions import read_versions
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN
 
 _TOLD = 2000
@@ -41,12 +42,13 @@ async def run_set_up(sandbox: Sandbox, environment: Environment) -> None:
             raise SandboxError(f"What set-up made cannot be listed: {result.text[-_TOLD:]}")
 
 
-async def read_report(sandbox: Sandbox) -> bytes:
-    """What the commands said of how they ended; empty where they are no steps of rules."""
+async def read_report(sandbox: Sandbox, environment: Environment) -> bytes:
+    """What the steps of rules said of how they ended, and the versions of tools that are there."""
+    versions = await read_versions(sandbox, environment)
     try:
-        return await sandbox.read(REPORT)
+        return await sandbox.read(REPORT) + versions
     except FileAccessError:
-        return b""
+        return versions
 
 
 def _ending(result: ExecResult) -> str:

@@ -104,7 +104,7 @@ class ModalSetUp:
             await run_set_up(sandbox, spec.environment)
         except SetupFailed as error:
             raise SetupFailed(error.message, self._hint(), error.command) from error
-        report = await read_report(sandbox)
+        report = await read_report(sandbox, spec.environment)
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {left.reason}")

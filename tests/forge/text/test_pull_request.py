@@ -234,6 +234,7 @@ def test_set_up_is_told_with_what_was_left_out() -> None:
     environment = Environment(
         commands=(EnvironmentCommand(command="uv sync"),),
         left_out=(LeftOut(what="group docs", why="no *wheel*\nof it"),),
+        tools={"python": "3.11.2", "pytest": "8.*"},
         maker="run7",
     )
     text = pull_request.body(publication(environment=environment))

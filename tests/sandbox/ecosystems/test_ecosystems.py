@@ -84,6 +84,7 @@ WITHOUT: Mapping[str, set[str]] = {
     | NO_SETUP
     | NO_PROBE,
     "any language": {
+        "versions",
         *NO_EXCERPT,
         "sources",
         *NO_SELECTION,

@@ -1,5 +1,6 @@
 """What set-up made serves another base as long as nothing that it read is another."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,6 +90,9 @@ async def test_a_commit_to_documents_or_sources_installs_nothing_anew(
     assert (first.kept, later.kept, later.key == first.key) == (False, True, True)
     assert repository.installed == 1
     assert len(repository.watched.opened) == 3  # only the first opened a tree of what was made
+    assert first.tools == later.tools
+    assert re.fullmatch(r"3\.\d+\.\d+", first.tools["python"])
+    assert "node" not in first.tools  # no folder is a package of JavaScript
     assert not (await repository.environment(("requirements.txt", "tiny\n# again\n"))).kept
     assert not (await repository.environment(("pyproject.toml", PYPROJECT + "\n"))).kept
     assert not (await repository.environment(("uv.lock", ""))).kept
