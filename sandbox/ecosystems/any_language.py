@@ -9,7 +9,7 @@ ANY_LANGUAGE = Ecosystem(
     test_calls="test|spec|check|verify",
     test_files=r"(?:tests?|specs?|testing|e2e)/.*|test_[^/]*|[^/]*_(?:test|spec)\.\w+"
     r"|[^/]*[.-](?:test|spec)\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",
-    lacking=r"(?:.* )?(\S++(?<=:) (?:command )?+not found)",
+    lacking=r"(?:.* )?(\S++(?<=:) command not found)|.*sh: \d++: (\S++(?<=:) not found)",
     config=r"phpunit\.xml(?:\.dist)?",
     mixed_config=r"\.coding-agent\.toml|\.pre-commit-config\.yaml|\.github/workflows/.*",
     assertion=r"\bassert\w*\b|\bexpect\s*+\(|\bshould\b",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graph.files.run_folder import RunFolder
-from roles import coder, fixer, planner, reviewer
+from roles import coder, fixer, planner, reviewer, setup
 from roles.briefing.repository_overview import describe_repository, read_instructions
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.conversation.session import RoleSpec
@@ -21,6 +21,7 @@ SPECS: dict[str, RoleSpec[Any]] = {
     "coder": coder.SPEC,
     "reviewer": reviewer.SPEC,
     "fixer": fixer.SPEC,
+    "setup": setup.SPEC,
 }
 MUST_SAY = {
     "planner": [
@@ -32,6 +33,10 @@ MUST_SAY = {
         "request_changes", "fresh shell",
     ],
     "fixer": ["cause", "never weaken", "finding", "base", "scratch files", "fresh shell", "title"],
+    "setup": [
+        "thrown away", "fresh shell", "registries", "stand-in", "git tracks", "impossible",
+        "exit code 0", "Send nothing",
+    ],
 }  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """A repository whose tests need what no rule installs: a model looks for it, once."""
 
+import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ import pytest_asyncio
 from tests.standins.claude import HttpError
 from tests.standins.package_index import PackageIndex
 from tests.support.needed_programs import needs
+from tests.support.polling import until
 from tests.support.whole_runs.claude_script import found, shell, small_change, text_of, told
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted
-from tests.support.whole_runs.service_client import Run
+from tests.support.whole_runs.leftovers import Leftovers
+from tests.support.whole_runs.server_process import server_process
+from tests.support.whole_runs.service_client import Run, Service
 from tests.support.whole_runs.world import CLAUDE_KEY, World
 
 pytestmark = [
@@ -167,3 +172,46 @@ async def test_what_the_repository_itself_says_wins(world: World, index: Package
     assert run.end["status"] == "succeeded"
     assert asked(world) == []
     assert [c["source"] for c in environment(run)["commands"]] == ["repository"]
+
+
+async def test_killed_in_the_middle_of_a_turn_it_goes_on_in_a_new_tree_and_is_paid_once(
+    index: PackageIndex, rules_cache: Path
+) -> None:
+    async with World.open(setup_hosts=(index.host,)) as world:
+        world.keep_rules(rules_cache)
+        repo = await host(world)
+        world.cast.learn("Greet in spite of a kill.", small_change())
+        world.cast.setup = [shell("sleep 97 & sleep 96")]
+        async with server_process(world) as server, Service.at(server.address) as service:
+            run = await service.start("Greet in spite of a kill.", repo.url)
+            left = Leftovers(world.data)
+            await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)), 60)
+            reading = asyncio.gather(run.ended(), return_exceptions=True)
+            await server.end(signal.SIGKILL)
+            await reading
+        world.cast.setup = [shell(f"{install(index)} && {MAIN}"), found(install(index))]
+        async with world.serving() as service:
+            again = await service.find(run).watch().ended()
+            await world.check(again)
+        assert again.end["status"] == "succeeded"
+        (_, interrupted, _) = asked(world)
+        assert "interrupted, may have run in part" in interrupted
+        assert "Your tree was made anew" in interrupted
+        usages = again.of("usage")
+        assert [usage["role"] for usage in usages].count("setup") == 3
+        for name, counted in again.end["usage"].items():
+            assert counted == sum(usage[name] for usage in usages)
+        assert usages[-1]["runCostUsd"] == pytest.approx(sum(u["costUsd"] for u in usages))
+        assert environment(again)["maker"] == again.run_id
+
+
+async def test_a_tenth_of_the_money_ends_it(world: World) -> None:
+    repo = await host(world)
+    dear = [shell("true", output_tokens=4000), found("true")]
+    world.cast.setup = dear  # at 25 $ a million tokens the first reply costs all of it
+    run = await world.run("Greet for little.", repo, small_change(), maxCostUsd=1)
+    assert len(asked(world)) == 1
+    assert "its share of the run's money was spent" in environment(run)["leftOut"][0]["why"]
+    turn = [usage for usage in run.of("usage") if usage["role"] == "setup"]
+    assert sum(usage["costUsd"] for usage in turn) <= 0.2
+    assert run.end["reason"] == "not_validated"

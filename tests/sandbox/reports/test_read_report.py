@@ -299,3 +299,34 @@ def test_every_failed_test_of_go_is_found_in_its_package(names: list[str]) -> No
     report += "FAIL\nFAIL\tpackage\t0.1s\n"
     expected = {f"package {name}" for name in names} or {"package"}
     assert failed_tests(report) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "lacking"),
+    [
+        ("E   ModuleNotFoundError: No module named 'tiny'", "No module named 'tiny'"),
+        ("ModuleNotFoundError: No module named 'a.b'; 'a' is no package", "No module named 'a.b';"),
+        ("/usr/bin/python3: No module named pytest", "No module named pytest"),
+        ("pytest: error: unrecognized arguments: --cov", "unrecognized arguments: --cov"),
+        ("E       fixture 'mocker' not found", "fixture 'mocker' not found"),
+        (
+            "E  FileNotFoundError: [Errno 2] No such file or directory: 'git'",
+            "No such file or directory: 'git'",
+        ),
+        ("Error: Cannot find module 'vitest'", "Cannot find module 'vitest'"),
+        ("Error [ERR_X]: Cannot find package '@a/b' imported", "Cannot find package '@a/b'"),
+        ("cannot load such file -- rspec (LoadError)", "cannot load such file -- rspec"),
+        ("x.go:3:2: no required module provides package a/b; to add it:", "no required module"),
+        ("error: linker `cc` not found", "linker `cc` not found"),
+        ("sh: 1: vitest: not found", "vitest: not found"),
+        ("bash: line 1: tox: command not found", "tox: command not found"),
+        ("Error: Cannot find module './own'", ""),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'data.txt'", ""),
+        ("AssertionError: 404: not found", ""),
+        ("1 test failed", ""),
+    ],
+)
+def test_what_is_not_installed_is_told(line: str, lacking: str) -> None:
+    said = read_report(f"collected\n{line}\nafter").lacking
+    assert said.startswith(lacking)
+    assert bool(said) == bool(lacking)

@@ -1,16 +1,19 @@
 """Services that answer by a script, so that the graph's routing is seen without the world."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
-from graph.environment import Environment, LeftOut, environment_of
-from graph.events import Emit, RoleText, unheard
+from graph.environment import Environment, EnvironmentCommand, LeftOut, environment_of
+from graph.environment_record import EnvironmentRecords
+from graph.errors import SetupFailed
+from graph.events import Emit, RoleText, UsageReported, unheard
 from graph.preparation import Preparation
 from graph.services import Publication, Services
 from graph.spending import Spend, Usage
-from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
+from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask, SetupResult
 from graph.values import (
     Base,
     Change,
@@ -45,6 +48,8 @@ REJECTED = Review(
     verdict="request_changes",
     findings=(Finding(severity="error", path="a.py", line=1, message="The edge case is missing"),),
 )
+MEND = "mend"
+"""The command of a recipe with which the main check passes."""
 PASSED = Validation(status="passed")
 FAILED = Validation(status="failed", new_failures=("test_a",))
 UNAVAILABLE = Validation(status="unavailable")
@@ -87,6 +92,14 @@ class Script:
     """Whether the branch then holds the whole change already."""
     find_error: Exception | None = None
     """Raised where checks are looked for on a base that moved."""
+    turns: list[SetupResult | Exception] = field(default_factory=list)
+    """What set-up turns answer; without any there is no set-up role."""
+    lack: str = ""
+    """What the main check says is missing, until `MEND` was run."""
+    mended: list[str] = field(default_factory=list)
+    """The commits for which a recipe was run."""
+    records: EnvironmentRecords | None = None
+    clock: Callable[[], float] = time.time
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
@@ -102,9 +115,16 @@ class Script:
             fixer=_Changer(self),
             repositories=_Repositories(self),
             workspaces=_Workspaces(self),
-            preparation=Preparation(_Environments(self), checks := _Checks(self)),
+            preparation=Preparation(
+                _Environments(self),
+                checks := _Checks(self),
+                self.records,
+                uses_recipes=bool(self.turns),
+                clock=self.clock,
+            ),
             checks=checks,
             publisher=_Publisher(self),
+            setup=_SetUp(self) if self.turns else None,
         )
 
 
@@ -162,6 +182,24 @@ class _Reviewer:
 
 
 @dataclass
+class _SetUp:
+    script: Script
+
+    async def __call__(self, task: RoleTask, emit: Emit) -> SetupResult:
+        self.script.tasks.append(task)
+        usage = UsageReported(
+            key=f"{task.step}.1.1.usage",
+            role="setup",
+            model="m",
+            usage=SPEND.usage,
+            cost_usd=SPEND.cost_usd,
+            run_cost_usd=None,
+        )
+        emit(usage)
+        return take(self.script.turns)
+
+
+@dataclass
 class _Repositories:
     script: Script
 
@@ -215,7 +253,13 @@ class _Environments:
         deadline: float,
         emit: Emit = unheard,
     ) -> Environment:
-        raise AssertionError("no model found a command")
+        self.script.mended.append(base.sha)
+        if any("exit" in command.command for command in commands):
+            raise SetupFailed(f"`{commands[0].command}` failed.")
+        found = tuple(
+            EnvironmentCommand(command=command.command, source="model") for command in commands
+        )
+        return environment.model_copy(update={"commands": (*environment.commands, *found)})
 
 
 @dataclass
@@ -254,7 +298,26 @@ class _Checks:
             self.script.baselines_open -= 1
         if self.script.baseline_error:
             raise self.script.baseline_error
+        if self.script.lack:
+            return self._lacking(environment, checks, tell)
         return self.script.baseline
+
+    def _lacking(
+        self,
+        environment: Environment,
+        checks: tuple[Check, ...],
+        tell: Callable[[CommandReport], None],
+    ) -> Validation:
+        mended = any(command.command == MEND for command in environment.recipe)
+        report = CommandReport(
+            command=checks[0].command,
+            exit_code=0 if mended else 1,
+            status="passed" if mended else "failed",
+            duration_ms=5,
+            lacking="" if mended else self.script.lack,
+        )
+        tell(report)
+        return Validation(status="passed" if mended else "failed", commands=(report,))
 
     async def validate(
         self,

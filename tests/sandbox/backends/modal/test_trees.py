@@ -184,6 +184,15 @@ async def test_a_set_up_reaches_the_named_hosts_alone_and_its_tree_none(
     assert "CODING_AGENT_SETUP_HOSTS alone" in failed.value.hint
 
 
+async def test_the_tree_of_a_set_up_turn_reaches_the_named_hosts(on_modal: ModalRun) -> None:
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS, setup_hosts=("index.example",))
+    spec = TreeSpec("setup-turn", other.run.base, reaches_hosts=True)
+    tree = await other.run.sandboxes.open(RUN, spec)
+    assert await said(tree, "cat hello.txt; echo ${UV_OFFLINE:-online}") == "hello\nonline"
+    sandbox = on_modal.plane.sandboxes.named(f"{RUN}-setup-turn")
+    assert (sandbox.blocked, sandbox.allowed_domains) == (False, ["index.example"])
+
+
 async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
     images = on_modal.plane.images
     await on_modal.run.open("set-up-6", None, "echo 6 > made")
