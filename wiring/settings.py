@@ -232,11 +232,10 @@ class Settings(_RoleSettings):
 
     @property
     def secrets_of_setup(self) -> dict[str, dict[str, SecretStr]]:
-        """What is there of the variables that set-up gets, by repository and name."""
+        """The variables that set-up gets, by repository and name; empty where there is no value."""
         found: dict[str, dict[str, SecretStr]] = {}
         for secret in self.setup_secrets:
-            if secret.value:
-                found.setdefault(secret.repo, {})[secret.name] = secret.value
+            found.setdefault(secret.repo, {})[secret.name] = secret.value or SecretStr("")
         return found
 
     def served_on(self, host: str) -> "Settings":

@@ -67,11 +67,6 @@ python3 -I -S {SCRIPT_FILE} || exit 125
 
 
 BASH_START: Final = "/etc/setup-start.sh"
-FILES: Final[Mapping[str, bytes]] = {
-    SCRIPT_FILE: SCRIPT.encode(),
-    BASH_START: f"unset BASH_ENV\n{START}".encode(),
-}
-"""For a sandbox whose first shell reads what `BASH_ENV` names."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,12 @@ class Outlet:
     def exports(self) -> str:
         """The secrets as words of bash."""
         return "".join(f"export {name}={shlex.quote(v)}\n" for name, v in self.secrets.items())
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """For a sandbox whose first shell reads what `BASH_ENV` names."""
+        start = f"unset BASH_ENV\n{START}{self.exports}"
+        return {SCRIPT_FILE: SCRIPT.encode(), BASH_START: start.encode()}
 
 
 def environment(hosts: tuple[SetupHost, ...]) -> Mapping[str, str]:

@@ -23,9 +23,10 @@ RepoSecrets = Mapping[str, Mapping[str, SecretStr]]
 
 @dataclass(frozen=True)
 class SetupSecrets:
-    """Those of one set-up."""
+    """Those of one set-up; `missing` are named, and have no value in this process."""
 
     values: Mapping[str, SecretStr]
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: TreeSpec, secrets: RepoSecrets) -> "SetupSecrets":
@@ -35,7 +36,9 @@ class SetupSecrets:
         """
         if spec.change is not None or spec.base.local or spec.environment.recipe:
             return NO_SECRETS
-        return cls(secrets.get(spec.base.full_name.lower(), {}))
+        named = secrets.get(spec.base.full_name.lower(), {})
+        values = {name: value for name, value in named.items() if value.get_secret_value()}
+        return cls(values, tuple(name for name in named if name not in values))
 
     def plain(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self.values.items()}

@@ -23,6 +23,7 @@ from sandbox.core.shell_command import COMMAND_FILE, NOTHING
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
 _SLACK_S = 15.0
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 class Process(Protocol):
@@ -56,7 +57,11 @@ class Container(Protocol):
 class RemoteSandbox(ExecutingSandbox):
     """One tree in a container."""
 
-    def __init__(self, container: Container, limits: Limits) -> None:
+    def __init__(
+        self, container: Container, limits: Limits, variables: Mapping[str, str] = NO_VARIABLES
+    ) -> None:
+        """Commands have these `variables`, which are in no command line."""
+        self._variables = variables
         self._container = container
         self._limits = limits
         self._running: set[_Exec] = set()
@@ -79,7 +84,12 @@ class RemoteSandbox(ExecutingSandbox):
             timeout_s=options.get("timeout_s"),
             keep_bytes=keep_bytes,
         )
-        request = replace(request, script_bytes=len(script), input_bytes=len(stdin))
+        request = replace(
+            request,
+            script_bytes=len(script),
+            input_bytes=len(stdin),
+            environment={**request.environment, **self._variables},
+        )
         return await self.carry_out(request, pieces_of(script + stdin), keep_bytes)
 
     async def close(self) -> None:

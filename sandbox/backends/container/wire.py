@@ -61,7 +61,7 @@ class ExecRequest:
     folders: tuple[str, ...] = FOLDERS
     chown_dirs: tuple[str, ...] = ()
     kill_others: bool = False
-    environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES))
+    environment: dict[str, str] = field(default_factory=lambda: dict(VARIABLES), repr=False)
     more_path: str = OWN_PROGRAMS
 
     @property

@@ -22,7 +22,6 @@ from sandbox.backends.docker.sandbox import DockerSandbox
 from sandbox.backends.docker.seccomp_profile import profile_file
 from sandbox.core.protocol import MAX_QUOTED_CHARS
 from sandbox.core.shell_command import NOTHING
-from sandbox.egress.forwarder import FILES
 from sandbox.host.orphans import is_gone, process_name
 from sandbox.host.own_tools import provide_uv
 from sandbox.host.run_users import command_uid
@@ -98,11 +97,6 @@ class Docker(LocalBackend):
     def attach(self, tree: Tree) -> DockerSandbox:
         uid = command_uid(tree.uid)
         image = self._image_of(tree)
-        if tree.outlet and tree.outlet.secrets:
-            raise SandboxUnavailable(
-                "variables of CODING_AGENT_SETUP_SECRETS reach set-up in bubblewrap alone",
-                "Set CODING_AGENT_SANDBOX to bubblewrap, or name no variables for this repository.",
-            )
         user = (uid, uid if tree.uid is not None else os.getegid())
         line = container_line(
             image=image.id,
@@ -126,7 +120,7 @@ class Docker(LocalBackend):
             limits=self.limits,
             state=self.state,
             uid=tree.uid,
-            always=FILES if tree.outlet else NOTHING,
+            always=tree.outlet.files if tree.outlet else NOTHING,
         )
 
     def identity(self) -> list[object]:

@@ -44,7 +44,7 @@ class DockerSandbox(LocalSandbox):
         uid: int | None,
         always: Mapping[str, bytes] = NOTHING,
     ) -> None:
-        """`always`: files that every container has."""
+        """`always`: files that every container has, and its user alone can read."""
         super().__init__(size, limits)
         self._always = always
         self._cli = cli
@@ -141,8 +141,12 @@ class DockerSandbox(LocalSandbox):
         binds = []
         for number, (target, data) in enumerate({**self._always, **command.files}.items()):
             source = folder / str(number)
+            source.touch(mode=0o600)
             source.write_bytes(data)
-            source.chmod(0o644)
+            if target in command.files:
+                source.chmod(0o644)
+            elif self._uid is not None:
+                os.chown(source, self._uid, self._uid)
             binds.append(Bind(source, target))
         if command.target:
             (folder / OUTPUT).touch(mode=0o600)

@@ -1,12 +1,12 @@
 """Untrusted commands in Sandboxes of Modal: one for each tree, a supervised process a command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Self
 
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.base.trial_result import TrialResult
-from sandbox.backends.container.sandbox import RemoteSandbox
+from sandbox.backends.container.sandbox import NO_VARIABLES, RemoteSandbox
 from sandbox.backends.modal.client import ModalClient
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.core.protocol import Limits
@@ -26,8 +26,10 @@ class Modal:
         self.setup_hosts = options.setup_hosts or ()
         self.client = ModalClient(options, waits_s=waits_s)
 
-    def attach(self, tree: ModalSandbox) -> RemoteSandbox:
-        return RemoteSandbox(tree, self.limits)
+    def attach(
+        self, tree: ModalSandbox, variables: Mapping[str, str] = NO_VARIABLES
+    ) -> RemoteSandbox:
+        return RemoteSandbox(tree, self.limits, variables)
 
     def limited(self, limits: Limits) -> Self:
         twin = copy(self)

@@ -14,16 +14,23 @@ from sandbox.backends.container.send_base import put_base
 from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.client import SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
+from sandbox.backends.modal.search_files import container_time, search_files
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.run_commands import read_report, run_set_up
+from sandbox.setup.secrets import SetupSecrets
 from sandbox.tree.checkout import fill
 
-# What git tracks, and git's own folder, are each tree's own.
-_LEAVE_REST = "set -e -o pipefail; git ls-files -z | xargs -0 -r rm -f --; rm -rf .git"
+_SEARCHED_TIMES_DISK = 2
+# What git tracks, and git's own folder, are each tree's own; what was downloaded is installed.
+_LEAVE_REST = """\
+set -e -o pipefail
+git ls-files -z | xargs -0 -r rm -f --
+rm -rf .git ~/.cache/pip ~/.cache/uv ~/.npm/_cacache
+"""
 
 
 class ModalSetUp:
@@ -34,6 +41,7 @@ class ModalSetUp:
         self._client = backend.client
         self._hosts = tuple(map(SetupHost.parse, backend.setup_hosts))
         self._metrics = metrics
+        self._most_searched = _SEARCHED_TIMES_DISK * (backend.limits.disk_mb << 20)
 
     async def report(self, spec: TreeSpec) -> bytes | None:
         """What the untouched base's set-up said, where what it made is kept already."""
@@ -76,15 +84,22 @@ class ModalSetUp:
             kept = SetupImage(key, await container.snapshot(), scripts, report)
         finally:
             await asyncio.shield(container.end())
-        await self._client.put_setup_image(kept)
+        if not self._secrets_of(spec, patch).missing:  # else others would get what lacks them
+            await self._client.put_setup_image(kept)
         return kept
 
+    def _secrets_of(self, spec: TreeSpec, patch: bytes) -> SetupSecrets:
+        """For a change that has no say in set-up it is the base's."""
+        made_for = spec if patch else replace(spec, change=None)
+        return SetupSecrets.of(made_for, self._backend.options.setup_secrets)
+
     def _key(self, spec: TreeSpec, patch: bytes) -> str:
+        named = self._secrets_of(spec, patch)
         return setup_key(
             spec.base,
             digest(patch) if patch else "",
             spec.environment,
-            toolchain=[self._backend.toolchain],
+            toolchain=[self._backend.toolchain, *sorted((*named.values, *named.missing))],
             hosts=self._hosts,
         )
 
@@ -100,14 +115,19 @@ class ModalSetUp:
         await put_base(plain, run.git_of(spec.base), self._backend.limits)
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
+        given = self._secrets_of(spec, patch)
+        begun = await container_time(container) if given.values else 0
+        trusted = self._backend.attach(container, given.plain())
         try:
-            await run_set_up(sandbox, spec.environment)
+            await run_set_up(MeteredSandbox(trusted, self._metrics), spec.environment)
         except SetupFailed as error:
-            raise SetupFailed(error.message, self._hint(), error.command) from error
+            raise SetupFailed(given.hide(error.message), self._hint(), error.command) from None
         report = await read_report(sandbox, spec.environment)
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {left.reason}")
+        if given.values:
+            await search_files(container, begun, given, most_bytes=self._most_searched)
         return scripts, report
 
     def _hint(self) -> str:

@@ -4,27 +4,34 @@ import base64
 import io
 import shlex
 import tarfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 
 from graph.environment import Environment, EnvironmentCommand, environment_of
 from graph.errors import SetupFailed
+from sandbox.backends.docker.backend import Docker
 from sandbox.core.metrics import CommandMetrics
-from sandbox.core.protocol import TreeSpec
+from sandbox.core.protocol import Limits, TreeSpec
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.secrets import NO_SECRETS, SetupSecrets
 from sandbox.trees.local_trees import LocalSandboxes
+from tests.standins.docker import calls
 from tests.standins.package_index import PackageIndex
+from tests.support.sandbox.docker_backend import on_stand_in
 from tests.support.sandbox.local_tree import make_backend
+from tests.support.sandbox.modal_trees import modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
 
 SECRET = "tok-it's-0123456789-abcdef"
+LIMITS = Limits(timeout_s=30)
+GIVEN = {"ada/sample": {"INDEX_TOKEN": SecretStr(SECRET)}}
 SAW = 'echo "${INDEX_TOKEN:-none}" | sha256sum > saw'
 KNOWN = 'test "$(cat saw)" = "$(printf "%s\\n" {} | sha256sum)"'
 
@@ -35,20 +42,35 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
         yield index
 
 
-@pytest.fixture
-def run(data_dir: Path, index: PackageIndex) -> SampleRun:
+@pytest_asyncio.fixture(params=["bubblewrap", "docker", "modal"])
+async def run(
+    request: pytest.FixtureRequest, data_dir: Path, index: PackageIndex
+) -> AsyncIterator[SampleRun]:
+    """On each backend; what all processes of docker and Modal are started with holds none."""
     sample = sample_run(data_dir, {"requirements.txt": "tiny\n"})
-    backend = make_backend(data_dir)
+    if request.param == "modal":
+        async with modal_run(sample, LIMITS) as on_modal:
+            yield on_plane(on_modal.plane, sample, LIMITS, setup_secrets=GIVEN).run
+            made = on_modal.plane.sandboxes.by_id.values()
+            asked = [known.command for each in made for known in each.execs.values()]
+            assert asked
+            assert SECRET not in str(asked)
+        return
+    on_docker = request.param == "docker"
+    backend = Docker(on_stand_in(data_dir, LIMITS)) if on_docker else make_backend(data_dir)
     set_up = NetworkedSetUp(
         backend=backend,
         hosts=(index.host,),
         shared=data_dir / "setups",
         metrics=CommandMetrics(),
-        secrets={"ada/sample": {"INDEX_TOKEN": SecretStr(SECRET)}},
+        secrets=GIVEN,
     )
-    return replace(
+    yield replace(
         sample, sandboxes=LocalSandboxes(runs=sample.runs, backend=backend, set_up=set_up)
     )
+    assert not list((data_dir / "setups").glob(".new-*"))
+    if on_docker:
+        assert SECRET not in str(calls(data_dir / "programs"))
 
 
 async def test_the_set_up_of_the_untouched_base_alone_has_them(run: SampleRun) -> None:
@@ -117,7 +139,20 @@ async def test_what_holds_one_is_refused_with_the_path(
         await run.open("live", None, command)
     assert f"the variable INDEX_TOKEN, in {path}" in failed.value.message
     assert not list((data_dir / "setups").glob("*.tar"))
-    assert not list((data_dir / "setups").glob(".new-*"))
+
+
+async def test_a_process_without_the_values_uses_what_was_made_with_them(data_dir: Path) -> None:
+    """As a role's function on Modal, which is not given them."""
+    sample = sample_run(data_dir, {"requirements.txt": "tiny\n"})
+    async with modal_run(sample, LIMITS) as on_modal:
+        without = {"ada/sample": {"INDEX_TOKEN": SecretStr("")}}
+        role = on_plane(on_modal.plane, sample, LIMITS, setup_secrets=without).run
+        early = await role.open("early", None, SAW)
+        assert (await early.run(KNOWN.format("none"))).exit_code == 0
+        service = on_plane(on_modal.plane, sample, LIMITS, setup_secrets=GIVEN).run
+        for process, name in ((service, "live"), (role, "late")):
+            tree = await process.open(name, None, SAW)
+            assert (await tree.run(KNOWN.format(shlex.quote(SECRET)))).exit_code == 0
 
 
 def test_one_that_lies_over_two_pieces_is_found(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Trees on a Modal control plane of this machine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+
+from pydantic import SecretStr
 
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.modal.backend import Modal
@@ -13,6 +15,7 @@ from tests.modal_plane import modal_plane as open_plane
 from tests.modal_plane.availability import need_containers
 from tests.support.sandbox.sample_run import SampleRun
 
+NO_SECRETS: Mapping[str, Mapping[str, SecretStr]] = {}
 APP = "coding-agent"
 IMAGE = "python:3.12-slim-bookworm"
 
@@ -46,6 +49,7 @@ def on_plane(
     limits: Limits,
     setup_hosts: tuple[str, ...] = (),
     images: tuple[str, ...] = (),
+    setup_secrets: Mapping[str, Mapping[str, SecretStr]] = NO_SECRETS,
 ) -> ModalRun:
     """A process of its own, as it were: it knows nothing of what others opened."""
     options = BackendOptions(
@@ -57,6 +61,7 @@ def on_plane(
         idle_s=600,
         setup_hosts=setup_hosts,
         images=images,
+        setup_secrets=setup_secrets,
     )
     backend = Modal(options, waits_s=(0.1,))
     sandboxes = ModalSandboxes(runs=sample.runs, backend=backend)
