@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
+PROC = "/proc"
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WALK_EVERY_S = 2.0
 WALK_SHARE = 20
@@ -151,7 +152,7 @@ def deleted_bytes(pids: Iterable[int]) -> int:
 
 def processes() -> Processes:
     """Every process that lives."""
-    return dict(_living(int(name) for name in os.listdir("/proc") if name.isdecimal()))
+    return dict(_living(int(name) for name in os.listdir(PROC) if name.isdecimal()))
 
 
 def descendants(every: Processes, ancestor: int) -> Processes:
@@ -189,7 +190,7 @@ def exceeded(mine: Processes, *, pids: int, memory: int) -> 'Literal["pids", "me
     if threads_of(mine) > pids:
         return "pids"
     resident = sum(pages for _, _, pages in mine.values()) * PAGE  # shared ones once for each
-    return "memory" if resident > memory and sum(map(_proportional, mine)) > memory else None
+    return "memory" if resident > memory and _memory_of(mine) > memory else None
 
 
 def processor_ns(some: Iterable[int]) -> dict[str, tuple[int, int]]:
@@ -215,7 +216,7 @@ def can_become(user: int) -> bool:
 def list_proc(folder: str) -> list[str]:
     """Empty for a process that is gone."""
     try:
-        return os.listdir(f"/proc/{folder}")
+        return os.listdir(f"{PROC}/{folder}")
     except OSError:
         return []
 
@@ -223,7 +224,7 @@ def list_proc(folder: str) -> list[str]:
 def read_proc(pid: str, name: str) -> bytes:
     """Empty where the process is no more, or the kernel tells no such thing."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb") as file:
+        with open(f"{PROC}/{pid}/{name}", "rb") as file:
             return file.read()
     except OSError:
         return b""
@@ -236,13 +237,35 @@ def _living(pids: Iterable[int]) -> Iterator[tuple[int, tuple[int, int, int]]]:
             yield pid, (int(fields[1]), int(fields[17]), int(fields[21]))
 
 
-def _proportional(pid: int) -> int:
-    """A process's part of the memory that it shares; all of its own where that is not told."""
+def _memory_of(some: Iterable[int]) -> int:
+    """Bytes that processes hold, shared ones once.
+
+    gVisor tells no process's part of what it shares. It counts what all of the sandbox hold.
+    """
+    shares = {pid: _share(pid) for pid in some}
+    total = sum(_own(pid) if share is None else share for pid, share in shares.items())
+    told = any(share is not None for share in shares.values())
+    return total if told else min(total, _anonymous())
+
+
+def _share(pid: int) -> int | None:
+    """A process's own memory and its part of what it shares; None where that is not told."""
     for line in read_proc(str(pid), "smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) << 10
+    return None
+
+
+def _own(pid: int) -> int:
     fields = read_proc(str(pid), "statm").split()
     return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
+
+
+def _anonymous() -> int:
+    """Bytes that all processes hold; files in memory, which gVisor counts with them, left out."""
+    lines = (line.split() for line in read_proc(".", "meminfo").splitlines())
+    kib = {fields[0]: int(fields[1]) for fields in lines if len(fields) > 1}
+    return max(0, kib.get(b"AnonPages:", sys.maxsize) - kib.get(b"Shmem:", 0)) << 10
 
 
 def _owner(pid: int) -> int | None:

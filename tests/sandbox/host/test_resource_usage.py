@@ -1,4 +1,4 @@
-"""How a tree is measured: what is in it, whatever was done to hide it."""
+"""How a tree is measured: what is in it, whatever was done to hide it. How memory is."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host.resource_usage import TreeSize, tree_bytes
+from sandbox.host.resource_usage import PAGE, TreeSize, exceeded, tree_bytes
 from tests.support.sandbox.local_tree import AS_ROOT
 
 LIMIT = 2 << 20
@@ -97,3 +97,40 @@ def test_what_cannot_be_counted_is_more_than_any_limit(data_dir: Path) -> None:
     (data_dir / "tree" / "others").mkdir(parents=True)
     (data_dir / "tree" / "others").chmod(0o700)
     assert count_as_its_owner(data_dir / "tree") == sys.maxsize
+
+
+@pytest.mark.parametrize(
+    ("kernel", "anonymous_mb", "limit"),
+    [
+        ("gVisor", 900, None),
+        ("gVisor", 2100, "memory"),
+        ("Linux", 99_000, None),
+        ("old Linux", 99_000, "memory"),
+    ],
+)
+def test_memory_that_forked_workers_share_counts_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kernel: str,
+    anonymous_mb: int,
+    limit: str | None,
+) -> None:
+    """Four workers with 700 MB of their parent's, under a limit of 2 GB.
+
+    gVisor counts files in memory as what processes hold; an old kernel is that of a whole machine.
+    """
+    pages, files_mb = (700 << 20) // PAGE, 5000
+    for pid in range(10, 15):
+        folder = tmp_path / f"{pid}"
+        folder.mkdir()
+        (folder / "statm").write_text(f"{2 * pages} {pages} 0 1 0 {pages} 0\n")
+        if kernel == "Linux":
+            (folder / "smaps_rollup").write_text(f"Rss: {700 << 10} kB\nPss: {140 << 10} kB\n")
+    shmem_mb = files_mb if kernel == "gVisor" else 0
+    (tmp_path / "meminfo").write_text(
+        f"MemTotal: 9999999 kB\nAnonPages: {anonymous_mb + shmem_mb << 10} kB\n"
+        f"HugePages_Total: 0\nShmem: {shmem_mb << 10} kB\n"
+    )
+    monkeypatch.setattr("sandbox.host.resource_usage.PROC", str(tmp_path))
+    family = dict.fromkeys(range(10, 15), (10, 1, pages))
+    assert exceeded(family, pids=99, memory=2 << 30) == limit
