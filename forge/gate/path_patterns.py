@@ -1,10 +1,17 @@
-"""Which paths act by themselves: on a forge, in an editor, at an agent, in a package manager."""
+"""Which paths act by themselves, by `acting_paths.toml`; and which files are made from others."""
 
 import re
+import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
 
 from graph import Severity
+
+_FILE: Final = Path(__file__).with_name("acting_paths.toml")
+_PART: Final = re.compile(r"\{([^{}]*)\}|(\*)|([^*{}]+)")
 
 
 @dataclass(frozen=True)
@@ -13,73 +20,48 @@ class PathKind:
 
     rule: str
     message: str
+    severity: Severity
     pattern: re.Pattern[str]
-    severity: Severity = "error"
+
+    @classmethod
+    def load(cls, kind: dict[str, Any]) -> "PathKind":
+        text = "|".join(_tool_expression(tool) for tool in kind["tools"])
+        pattern = re.compile(text, re.DOTALL)
+        return cls(kind["rule"], kind["message"], kind.get("severity", "error"), pattern)
 
 
-def _paths(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.VERBOSE | re.DOTALL)
+def path_expression(path: str) -> str:
+    """A path of the file as a regular expression for a whole folded path."""
+    begin = r"(?:.*/)?" if path.startswith("**/") else ""
+    end = r"(?:/.*)?" if path.endswith("/**") else ""
+    return begin + _names_expression(path.removeprefix("**/").removesuffix("/**")) + end
 
 
-_WORKFLOWS: Final = _paths(
-    r"""
-      \.(github|gitea|forgejo)/(workflows|actions)(/.*)?
-    | \.github/(dependabot|mergify|settings|labeler|auto_assign)\.ya?ml
-    | (.*/)?action\.ya?ml
-    | (.*/)?\.gitlab-ci\.ya?ml | \.gitlab/ci(/.*)? | \.gitlab/agents(/.*)?
-    | \.(circleci|buildkite|woodpecker|semaphore|teamcity|builds|azure-pipelines|tekton)(/.*)?
-    | \.(harness|zuul\.d|pipelines|kokoro|bitrise|codefresh|concourse|expeditor|drone)(/.*)?
-    | (.*/)?jenkinsfile([.-].*)? | (.*/)?.*\.jenkinsfile
-    | (.*/)?\.?azure-pipelines[^/]*\.ya?ml
-    | \.(travis|drone|cirrus|woodpecker|build|appveyor|evergreen|zuul|gocd|vela)\.ya?ml
-    | \.cirrus\.star | \.(drone|woodpecker)\.(jsonnet|star) | \.?screwdriver\.ya?ml
-    | (appveyor|bitrise|codefresh|wercker|codemagic|cloudbuild|buildspec|zuul)\.(ya?ml|json)
-    | bitbucket-pipelines\.ya?ml | (netlify\.toml|vercel\.json|render\.ya?ml|bors\.toml)
-    | \.?readthedocs\.ya?ml | \.onedev-buildspec\.ya?ml
-    | (.*/)?\.?pre-commit-(config|hooks)\.ya?ml | \.?lefthook(-local)?\.(ya?ml|toml|json)
-    | (.*/)?\.(husky|githooks|hooks)(/.*)?
-    | (\.github/|\.gitlab/)?(\.?renovate|\.renovaterc)(\.json5?)?
-    | \.dependabot(/.*)? | \.?mergify(\.ya?ml|/.*)
-    """
-)
-_CODEOWNERS: Final = _paths(r"((\.github|\.gitlab|docs)/)?codeowners")
-_AGENT_CONFIG: Final = _paths(
-    r"""
-      (.*/)?\.(claude|cursor|codex|gemini|windsurf|continue|roo|cline|clinerules|devcontainer
-              |junie|kiro|augment|amazonq|opencode|qwen|trae|agents|agent|factory|aider|zed
-              |fleet|vs|idea|helix|codesandbox|gitpod)(/.*)?
-    | (.*/)?(claude(\.local)?|gemini|qwen|warp)\.md | (?!docs?/)(.*/)?agents?(\.override)?\.md
-    | (.*/)?\.(cursorrules|cursorignore|windsurfrules|roorules|goosehints|airules|replit)
-    | (.*/)?\.?(mcp|opencode|crush|devcontainer)\.jsonc?
-    | (.*/)?\.aider\.conf\.ya?ml | \.gitpod\.ya?ml | (.*/)?\.ona\.ya?ml
-    | (.*/)?\.vscode/(tasks|launch|settings|mcp)\.json | (.*/)?[^/]*\.code-workspace
-    | (.*/)?\.(envrc|autoenv|exrc|vimrc|nvimrc|nvim\.lua|dir-locals\.el|dir-locals-2\.el|lvimrc)
-    | (.*/)?\.?mise(\.local)?\.toml | (.*/)?\.mise(/.*)? | (.*/)?\.rtx\.toml
-    | \.github/(copilot-instructions\.md|(instructions|prompts|agents|chatmodes|hooks|skills)/.*)
-    """
-)
-_PACKAGE_SOURCE: Final = _paths(
-    r"""
-      (.*/)?\.(npmrc|yarnrc(\.ya?ml)?|pnpmfile\.cjs|pypirc|netrc|gemrc|condarc|curlrc|wgetrc)
-    | (.*/)?\.?pip\.conf | (.*/)?pip\.ini | (.*/)?(uv|poetry|bunfig)\.toml
-    | (.*/)?\.cargo/config(\.toml)? | (.*/)?\.bundle/config | (.*/)?nuget\.config
-    | (.*/)?\.mvn(/.*)? | (.*/)?gradle/wrapper/.* | (.*/)?\.yarn/(releases|plugins)/.*
-    | (.*/)?\.?bazelrc | (.*/)?\.m2/settings\.xml | (.*/)?\.docker/config\.json
-    """
-)
-PATH_KINDS: Final = (
-    PathKind("workflows", "runs or configures the repository's automation", _WORKFLOWS),
-    PathKind("codeowners", "says who must review changes", _CODEOWNERS),
-    PathKind(
-        "agent_config", "configures an agent or an editor that may run commands", _AGENT_CONFIG
-    ),
-    PathKind(
-        "package_source",
-        "says where packages come from, or with what they are built",
-        _PACKAGE_SOURCE,
-        "warning",
-    ),
-)
+def _names_expression(text: str) -> str:
+    return "".join(_part_expression(found) for found in _PART.finditer(text))
+
+
+def _part_expression(found: re.Match[str]) -> str:
+    if found[2]:
+        return r"[^/]*"
+    if found[3]:
+        return re.escape(found[3])
+    return _any_of(map(_names_expression, found[1].split(",")))
+
+
+def _tool_expression(tool: dict[str, Any]) -> str:
+    excepted = [path_expression(path) for path in tool.get("except", ())]
+    before = f"(?!{_any_of(excepted)}$)" if excepted else ""
+    return before + _any_of(map(path_expression, tool["paths"]))
+
+
+def _any_of(expressions: Iterable[str]) -> str:
+    return f"(?:{'|'.join(expressions)})"
+
+
+_TABLE: Final[dict[str, Any]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+DATED: Final[date] = _TABLE["dated"]
+PATH_KINDS: Final = tuple(PathKind.load(kind) for kind in _TABLE["kinds"])
 
 _LOCKS: Final = {
     "package-lock.json": ("package.json",),

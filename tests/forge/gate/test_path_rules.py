@@ -1,11 +1,19 @@
 """Paths, modes and links that a change may not have."""
 
+import re
+import time
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forge.gate import path_patterns
 from forge.gate.path_rules import (
     Entry,
+    folded_path,
     is_git_like,
     judge_locks,
     judge_mode,
@@ -34,6 +42,7 @@ def rules(path: str, mode: str = "100644", *, removed: bool = False) -> list[str
         *("src/actions.yml", "jenkins.py", "codeowners.py", "src/claude.py", "with\nnewline", "ü"),
         *("docs/azure.yml", ".vscode/extensions.json", "workflows/ci.yml", "transaction.yml"),
         *("src/agents/base.py", "hooks/useState.ts", "docs/agents.md", "src/settings.json"),
+        *("src/mise/core.py", "docs/mise/guide.md", "src/rules/a.rs", "owners.py", "app.json"),
         *("pyproject.toml", "package.json", "Makefile", "Dockerfile", "config.toml", "src/.env"),
     ],
 )
@@ -75,7 +84,109 @@ def test_automation_is_a_rule_of_its_own(path: str, removed: bool) -> None:
     assert rules(path, removed=removed) == ["workflows"]
 
 
-@pytest.mark.parametrize("path", ["CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".prow.yaml",
+        ".prow/jobs.yaml",
+        ".ci-operator.yaml",
+        ".packit.yaml",
+        "packit.yaml",
+        "garnix.yaml",
+        ".space.kts",
+        ".cirun.yml",
+        ".cloudbuild.yaml",
+        "ci/cloudbuild.yaml",
+        "deploy/cloudbuild-prod.yaml",
+        "service/buildspec.yml",
+        ".overcommit.yml",
+        ".simple-git-hooks.json",
+        "simple-git-hooks.cjs",
+        "web/.lintstagedrc.json",
+        ".config/lefthook.yml",
+        ".taskcluster.yml",
+        ".copr/Makefile",
+        "zuul.d/jobs.yaml",
+        ".evergreen.yml",
+        ".asf.yaml",
+        ".kodiak.toml",
+        ".scala-steward.conf",
+        "bamboo-specs/bamboo.yml",
+        "railway.toml",
+        "ios/ci_scripts/ci_post_clone.sh",
+        ".github/kodiak.toml",
+    ],
+)
+def test_automation_that_few_know_is_known(path: str) -> None:
+    assert rules(path) == ["workflows"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".config/mise/config.toml",
+        "mise/config.toml",
+        "mise.local.toml",
+        ".rules",
+        ".openhands/microagents/repo.md",
+        ".openhands_instructions",
+        ".kilocode/rules/x.md",
+        ".kilocodemodes",
+        ".roomodes",
+        ".roorules-code",
+        ".amp/settings.json",
+        ".devin/config.json",
+        ".augment-guidelines",
+        ".idx/dev.nix",
+        ".codeium/x",
+        ".crush/x",
+        "CRUSH.md",
+        ".continuerc.json",
+        ".aider.model.settings.yml",
+        "docs/.agents/skills/x/SKILL.md",
+        ".specify/memory/constitution.md",
+        "analysis/.Rprofile",
+        ".pdbrc",
+        ".gdbinit",
+        ".iex.exs",
+        "project.sublime-project",
+        "devbox.json",
+        "devenv.nix",
+        "devfile.yaml",
+        "_vimrc",
+    ],
+)
+def test_agents_and_editors_that_few_know_are_known(path: str) -> None:
+    assert rules(path) == ["agent_config"]
+
+
+def test_the_list_of_paths_says_where_it_is_from_and_how_old_it_is() -> None:
+    table = tomllib.loads(Path(path_patterns.__file__).with_name("acting_paths.toml").read_text())
+    assert date(2026, 1, 1) < path_patterns.DATED <= datetime.now(UTC).date() + timedelta(days=1)
+    tools = [tool for kind in table["kinds"] for tool in kind["tools"]]
+    assert len({tool["name"] for tool in tools}) == len(tools) > 30
+    for tool in tools:
+        assert re.fullmatch(r"https://\S+", tool["source"])
+        assert all(path == folded_path(path) for path in tool["paths"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a/" * 2000 + "x", ".git" * 1000, "mise" * 1000 + ".toml", "jenkinsfile" * 400, "." * 4000],
+)
+def test_a_long_path_is_judged_in_no_time(path: str) -> None:
+    began = time.process_time()
+    rules(path)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", ".gitea/CODEOWNERS"),
+        *("OWNERS", "pkg/OWNERS", "OWNERS_ALIASES"),
+    ],
+)
 def test_code_owners_are_a_rule_of_their_own(path: str) -> None:
     assert rules(path) == ["codeowners"]
 
