@@ -1,42 +1,29 @@
 """Names that differ by case alone: on many machines only one of them can be checked out."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from forge.gate.path_rules import Entry
+from forge.gate.tree_listing import TreeFile
 from forge.git.apply_patch import shown_path
-from forge.git.command import Git
-from forge.git.environment import run_objects
-from graph import GateFinding, RunFolder
+from graph import GateFinding
 
-_LIST: Final = ("ls-tree", "-r", "-z", "--name-only", "--full-tree")
 _NO_FILE: Final = "000000"
 _MOST: Final = 10
 
 
-async def case_clashes(
-    git: Git, run: RunFolder, entries: list[Entry], tree: str
-) -> tuple[GateFinding, ...]:
-    """A warning for each added file that clashes with another of the tree. Raises GitFailed."""
+def case_clashes(entries: list[Entry], files: Sequence[TreeFile]) -> tuple[GateFinding, ...]:
+    """A warning for each added file that clashes with another of the tree's `files`.
+
+    Files and folders alike: `Src/a` clashes with `src/b`.
+    """
     added = [entry.path for entry in entries if entry.old_mode == _NO_FILE != entry.mode]
     if not added:
         return ()
-    listed = await git.output(
-        *_LIST,
-        tree,
-        git_dir=str(run.base_git),
-        environment=run_objects(str(run.objects)),
-    )
-    return await asyncio.to_thread(_clashes, added, listed.split(b"\0")[:-1])
-
-
-def _clashes(added: list[bytes], paths: list[bytes]) -> tuple[GateFinding, ...]:
-    """Files and folders alike: `Src/a` clashes with `src/b`."""
     wanted = {_folded(name) for path in added for name in _names(path)}
     spelled: dict[str, set[bytes]] = {}
-    for path in paths:
-        for name in _names(path):
+    for file in files:
+        for name in _names(file.path):
             if (folded := _folded(name)) in wanted:
                 spelled.setdefault(folded, set()).add(name)
     findings = []

@@ -1,10 +1,11 @@
 """The gate: what of a change may leave this machine, judged by the objects that would be pushed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
 from forge.gate.content_rules import judge_content
+from forge.gate.linked_files import MAX_TARGET, judge_linked
 from forge.gate.path_rules import (
     FILES,
     GITLINK,
@@ -16,6 +17,7 @@ from forge.gate.path_rules import (
     judge_path,
     leaves_tree,
 )
+from forge.gate.tree_listing import TreeFile
 from forge.git.apply_patch import shown_path
 from forge.git.blobs import Blobs
 from forge.secret_scan.kingfisher import (
@@ -33,7 +35,6 @@ MAX_TOTAL: Final = 500 * 1024 * 1024
 _LARGE: Final = 5 * 1024 * 1024
 ALLOWABLE: Final[frozenset[str]] = frozenset(get_args(AllowName))
 _MAX_FINDINGS: Final = 50
-_MAX_TARGET: Final = 4096
 _ZERO: Final = "0" * 40
 
 
@@ -49,15 +50,19 @@ def parse_entries(raw: bytes) -> list[Entry]:
 
 def judge(
     entries: list[Entry],
+    files: Sequence[TreeFile],
     blobs: Blobs,
     token: SecretForms,
     allow: tuple[str, ...],
     catalogue: SecretCatalogue,
 ) -> GateReport:
-    """The gate's report. Reads blobs and asks the catalogue, so it belongs in a thread."""
+    """The gate's report; `files` are all of the changed tree.
+
+    Reads blobs and asks the catalogue, so it belongs in a thread.
+    """
     allowed = ALLOWABLE.intersection(allow)
     findings: list[GateFinding] = []
-    for finding in _Judge(blobs, token, catalogue).findings(entries):
+    for finding in _Judge(blobs, token, catalogue).findings(entries, files):
         if finding.rule in allowed:
             findings.append(finding.model_copy(update={"severity": "warning"}))
         else:
@@ -78,10 +83,10 @@ class _Judge:
     _kept: int = 0
     _total: int = 0
 
-    def findings(self, entries: list[Entry]) -> Iterator[GateFinding]:
+    def findings(self, entries: list[Entry], files: Sequence[TreeFile]) -> Iterator[GateFinding]:
         for entry in entries:
             yield from self._judge(entry)
-        for entry, verdict in judge_locks(entries):
+        for entry, verdict in (*judge_locks(entries), *judge_linked(entries, files, self.blobs)):
             yield _finding(entry, verdict)
         if self._total > MAX_TOTAL:
             message = (
@@ -152,7 +157,7 @@ class _Judge:
 
 
 def _judge_link(entry: Entry, size: int, blobs: Blobs, token: SecretForms) -> Iterator[GateFinding]:
-    target = blobs.read(entry.sha) if size <= _MAX_TARGET else b"/"
+    target = blobs.read(entry.sha) if size <= MAX_TARGET else b"/"
     if leaves_tree(entry.name, target.decode("utf-8", "surrogateescape")):
         yield _finding(entry, Verdict("symlink", "is a symbolic link that leads out of the tree"))
     if token.position(target) >= 0:

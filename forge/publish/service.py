@@ -13,6 +13,7 @@ from forge.core.forge import ONCE, Forge, PullText, Target, check_token
 from forge.core.repository_address import parse
 from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import judge, parse_entries
+from forge.gate.tree_listing import list_tree
 from forge.git.apply_patch import compare
 from forge.git.blobs import open_blobs
 from forge.git.command import Git
@@ -89,17 +90,19 @@ class ForgePublisher(Publisher):
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
     ) -> GateReport:
         run = RunFolder.of(self._runs, run_id)
-        raw = await compare(self._git, run, *_RAW, base.tree, change.tree)
-
+        raw, files = await asyncio.gather(
+            compare(self._git, run, *_RAW, base.tree, change.tree),
+            list_tree(self._git, run, change.tree),
+        )
         entries = parse_entries(raw)
 
         def judged() -> GateReport:
             with open_blobs(run) as blobs:
-                return judge(entries, blobs, self._forms, allow, self._catalogue)
+                report = judge(entries, files, blobs, self._forms, allow, self._catalogue)
+            clashes = case_clashes(entries, files)
+            return report.model_copy(update={"findings": (*report.findings, *clashes)})
 
-        report = await asyncio.to_thread(judged)
-        clashes = await case_clashes(self._git, run, entries, change.tree)
-        return report.model_copy(update={"findings": (*report.findings, *clashes)})
+        return await asyncio.to_thread(judged)
 
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         check_own_branch(publication.branch, publication.base.branch)

@@ -1,0 +1,126 @@
+"""Under which other paths a checkout has a file, where folders of it are symbolic links.
+
+Paths are folded, as a file system has them that ignores case. A way that goes through one link
+twice leads to no new name that anybody looks for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_MOST_LINKS = 6
+"""So many links a way goes through at most."""
+_MOST_WAYS = 500
+"""So many ways to one file are looked at."""
+_MOST_STEPS = 40
+_LONGEST = 4096
+"""A longer path cannot be checked out."""
+
+
+@dataclass(frozen=True)
+class LinkedPath:
+    """Another path of a file, and the links that lead there."""
+
+    path: str
+    links: tuple[str, ...]
+
+
+class TooManyWays(Exception):
+    """Raised when links lead to a file in more ways than are looked at."""
+
+
+class LinkedPaths:
+    """The links of one tree by their folded paths."""
+
+    def __init__(self, links: Mapping[str, Sequence[str]]) -> None:
+        """`links`: what the links of a path lead to; names that differ by case are one path."""
+        self._links = links
+        self._by_target: dict[str, list[str]] = {}
+        for link in links:
+            for target in sorted(set(self._resolve(link))):
+                self._by_target.setdefault(target, []).append(link)
+
+    def others(self, path: str) -> Iterator[LinkedPath]:
+        """The other paths of what lies at a path. Raises TooManyWays."""
+        if len(path) > _LONGEST:
+            return
+        found, seen = [LinkedPath(path, ())], {path}
+        for known in found:
+            for link, other in self._step(known.path):
+                if link in known.links or other in seen:
+                    continue
+                if len(known.links) == _MOST_LINKS or len(found) > _MOST_WAYS:
+                    raise TooManyWays
+                seen.add(other)
+                found.append(way := LinkedPath(other, (*known.links, link)))
+                yield way
+
+    def _step(self, path: str) -> Iterator[tuple[str, str]]:
+        """What one link makes of a path: it leads to it, or to a folder that it lies in."""
+        for target in _with_parents(path):
+            for link in self._by_target.get(target, ()):
+                rest = path[len(target) :].removeprefix("/")
+                yield link, f"{link}/{rest}" if rest else link
+
+    def _resolve(self, link: str) -> Iterator[str]:
+        """Where a link leads in the end; nowhere where that is outside, or never ends."""
+        folder = link.split("/")[:-1]
+        ways = [_Way.along(folder, target) for target in self._links[link]]
+        for _ in range(_MOST_STEPS):
+            if not ways:
+                return
+            way = ways.pop()
+            if (stop := way.walk(self._links)) is None:
+                continue
+            if stop not in self._links or way.arrived:
+                yield stop
+                continue
+            ways += [way.through(target) for target in self._links[stop]]
+
+
+@dataclass
+class _Way:
+    """A walk from the root: where it is, and the names that are left, the next one last."""
+
+    place: list[str]
+    left: list[str]
+    arrived: bool = False
+
+    @classmethod
+    def along(cls, folder: list[str], target: str) -> "_Way":
+        outside = ["..", *folder] if target.startswith("/") else folder
+        return cls([], [*reversed(_parts(target)), *reversed(outside)])
+
+    def walk(self, links: Mapping[str, Sequence[str]]) -> str | None:
+        """Go on to the next link, or to the end; None where that is outside."""
+        while self.left:
+            part = self.left.pop()
+            if part == "..":
+                if not self.place:
+                    return None
+                self.place.pop()
+                continue
+            self.place.append(part)
+            if (place := "/".join(self.place)) in links:
+                return place
+        self.arrived = True
+        return "/".join(self.place)
+
+    def through(self, target: str) -> "_Way":
+        """The walk that goes on where the link that it stands at leads."""
+        folder = self.place[:-1]
+        way = _Way.along(folder, target)
+        return _Way([], [*self.left, *way.left])
+
+
+def _parts(target: str) -> list[str]:
+    return [part for part in target.split("/") if part not in ("", ".")]
+
+
+def _with_parents(path: str) -> Iterable[str]:
+    """A path, the folders that it lies in, and the root."""
+    yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+    if path:
+        yield ""
