@@ -48,7 +48,6 @@ from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
 from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
-from .machine.setup_turn import setup_task as setup_task
 from .preparation import Preparation as Preparation
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy

@@ -15,7 +15,6 @@ from graph import (
     Spend,
     Validation,
     repo_of,
-    setup_task,
 )
 from runs.driving import LocalRunFiles
 from runs.model import RunIds
@@ -85,10 +84,7 @@ async def _take_turn(machine: Machine, wanted: PreparationRequest, emit: Emit) -
     turn = SetupTurn(machine.services)
     if (lack := await turn.find_lack(wanted)) is None:
         return None
-    rules = (await machine.services.preparation.prepared(wanted)).rules
-    task = setup_task(wanted, rules, lack, machine.configuration.limits, Spend())
-    fence = await machine.services.workspaces.next_fence(wanted.run_id)
-    return (await turn.take(wanted, task.model_copy(update={"fence": fence}), lack, emit)).spend
+    return (await turn.take(wanted, lack, emit, limits=machine.configuration.limits)).spend
 
 
 async def forget_environment(machine: Machine, repo_url: str) -> bool:

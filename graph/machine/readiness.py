@@ -7,7 +7,7 @@ from typing import Any
 from graph.base_services import PreparationRequest
 from graph.machine import role_tasks
 from graph.machine.node_events import emit_of_node
-from graph.machine.setup_turn import SetupTurn, setup_task
+from graph.machine.setup_turn import SetupTurn
 from graph.services import Services
 from graph.state import RunState
 from graph.values import Stopped
@@ -43,13 +43,14 @@ async def _take_turn(services: Services, state: RunState, wanted: PreparationReq
     turn = SetupTurn(services)
     if state.get("recipe") or (lack := await turn.find_lack(wanted)) is None:
         return {}
-    rules = (await services.preparation.prepared(wanted)).rules
-    task = setup_task(wanted, rules, lack, state["limits"], state["spent"]).model_copy(
-        update={
-            "step": state["step"] + 1,
-            "fence": await services.workspaces.next_fence(state["run_id"]),
-            "model": state.get("model"),
-        }
+    step = state["step"] + 1
+    end = await turn.take(
+        wanted,
+        lack,
+        emit_of_node(),
+        limits=state["limits"],
+        spent=state["spent"],
+        step=step,
+        model=state.get("model"),
     )
-    end = await turn.take(wanted, task, lack, emit_of_node())
-    return {"recipe": end.recipe, "step": task.step, "spent": state["spent"] + end.spend}
+    return {"recipe": end.recipe, "step": step, "spent": state["spent"] + end.spend}

@@ -24,6 +24,7 @@ PATIENCE_S: Final = 60.0
 """A main check that runs for so long has started."""
 SHARE: Final = 0.1
 """Of a run's money and tokens, at most for its set-up turn."""
+NOTHING_SPENT: Final = Spend()
 _READY: Final = 2
 _STOPS: Final[dict[Stop, str]] = {
     "budget": "its share of the run's money was spent",
@@ -87,37 +88,72 @@ class SetupTurn:
         return Lack(report) if report and readiness(report) < _READY else None
 
     async def take(
-        self, wanted: PreparationRequest, task: RoleTask, lack: Lack, emit: Emit
+        self,
+        wanted: PreparationRequest,
+        lack: Lack,
+        emit: Emit,
+        *,
+        limits: Limits,
+        spent: Spend = NOTHING_SPENT,
+        step: int = 1,
+        model: str | None = None,
     ) -> TurnEnd:
         """Ask the model, try what it says, keep what came of it, and go on with that.
 
-        Of a turn that was taken before, what it has cost is found in its transcript.
+        It has a share of what `limits` leave beside what was `spent`. Of a turn that was taken
+        before, what it has cost is found in its transcript.
         """
         preparation, heard = self.services.preparation, _SpendHeard(emit)
         prepared = await preparation.prepared(wanted)
+        task = RoleTask(
+            run_id=wanted.run_id,
+            role="setup",
+            step=step,
+            fence=await self.services.workspaces.next_fence(wanted.run_id),
+            prompt="",
+            base=wanted.base,
+            budget=_budget(limits, spent, wanted.deadline),
+            model=model,
+            environment=prepared.rules,
+            baseline=_known_of(lack),
+        )
         if lack.report is None and prepared.recipe:
-            result, _ = await self._ask(task, heard)
+            result, _ = await self._ask(task, heard, wanted.deadline)
             return TurnEnd(prepared.recipe, result.spend)
-        result, lasting = await self._ask(task, heard)
+        result, lasting = await self._ask(task, heard, wanted.deadline)
+        recipe = await self._judge(wanted, prepared.rules, lack, result, lasting=lasting)
+        return TurnEnd(recipe, result.spend)
+
+    async def _judge(
+        self,
+        wanted: PreparationRequest,
+        rules: Environment,
+        lack: Lack,
+        result: SetupResult,
+        *,
+        lasting: bool,
+    ) -> Recipe:
+        """What an answer comes to: it is tried, kept where it lasts, and gone on with."""
+        preparation = self.services.preparation
         recipe = Recipe(
-            key=recipe_key(wanted.base, prepared.rules),
+            key=recipe_key(wanted.base, rules),
             run_id=wanted.run_id,
             made_at=preparation.clock(),
             commands=result.commands,
             failure=result.reason,
         )
         if recipe.commands:
-            prepared, lasting = await self._try(wanted, prepared.rules, recipe, lack)
+            prepared, recipe, lasting = await self._try(wanted, rules, recipe, lack)
         else:
-            rules = prepared.rules
             prepared = Prepared(rules.lacking(MODEL_PART, told(recipe)), rules, recipe)
-        assert prepared.recipe
         if lasting:
-            await preparation.keep(wanted, prepared.recipe)
+            await preparation.keep(wanted, recipe)
         await preparation.adopt(wanted, prepared)
-        return TurnEnd(prepared.recipe, result.spend)
+        return recipe
 
-    async def _ask(self, task: RoleTask, heard: _SpendHeard) -> tuple[SetupResult, bool]:
+    async def _ask(
+        self, task: RoleTask, heard: _SpendHeard, run_deadline: float
+    ) -> tuple[SetupResult, bool]:
         """The answer, with a reason where there are no commands; whether it is worth keeping."""
         assert self.services.setup
         try:
@@ -130,7 +166,7 @@ class SetupTurn:
         if result.commands:
             return result.model_copy(update={"reason": ""}), True
         if result.stopped:
-            cut_short = task.budget.deadline - time.time() < LONGEST_S and result.stopped == "time"
+            cut_short = result.stopped == "time" and task.budget.deadline == run_deadline
             reason = f"A model came to no answer: {_STOPS[result.stopped]}."
             lasting = result.spend.turns > 0 and not cut_short
             return result.model_copy(update={"reason": reason}), lasting
@@ -139,7 +175,7 @@ class SetupTurn:
 
     async def _try(
         self, wanted: PreparationRequest, rules: Environment, recipe: Recipe, lack: Lack
-    ) -> tuple[Prepared, bool]:
+    ) -> tuple[Prepared, Recipe, bool]:
         """Run the commands from nothing, then the main check; whether what came of it lasts."""
         lasting = True
         try:
@@ -151,10 +187,10 @@ class SetupTurn:
         else:
             before = readiness(lack.report) if lack.report else 0
             if after and readiness(after) > before:
-                return Prepared(environment, rules, recipe), True
+                return Prepared(environment, rules, recipe), recipe, True
             why = f"With the commands that a model found the main check {_end(after)}."
         failed = recipe.model_copy(update={"commands": (), "failure": why})
-        return Prepared(rules.lacking(MODEL_PART, told(failed)), rules, failed), lasting
+        return Prepared(rules.lacking(MODEL_PART, told(failed)), rules, failed), failed, lasting
 
     async def _main_on(
         self, wanted: PreparationRequest, environment: Environment
@@ -173,27 +209,15 @@ def readiness(report: CommandReport) -> int:
     return 1 if report.status == "failed" and report.lacking else _READY
 
 
-def setup_task(
-    wanted: PreparationRequest, rules: Environment, lack: Lack, limits: Limits, spent: Spend
-) -> RoleTask:
-    """The call of a turn: a share of what the run may use, and no more than is left of it."""
+def _budget(limits: Limits, spent: Spend, deadline: float) -> Budget:
+    """A share of what the run may use, and no more than is left of it."""
     money = limits.max_cost_usd * SHARE + (spent.cost_usd or 0.0)
     tokens = int(limits.max_tokens * SHARE) + spent.usage.tokens
-    return RoleTask(
-        run_id=wanted.run_id,
-        role="setup",
-        step=1,
-        fence=1,
-        prompt="",
-        base=wanted.base,
-        budget=Budget(
-            max_cost_usd=min(limits.max_cost_usd, money) or None,
-            max_tokens=min(limits.max_tokens, tokens) or None,
-            deadline=min(wanted.deadline, time.time() + LONGEST_S),
-            spent=spent,
-        ),
-        environment=rules,
-        baseline=_known_of(lack),
+    return Budget(
+        max_cost_usd=min(limits.max_cost_usd, money) or None,
+        max_tokens=min(limits.max_tokens, tokens) or None,
+        deadline=min(deadline, time.time() + LONGEST_S),
+        spent=spent,
     )
 
 

@@ -84,6 +84,7 @@ async def test_it_has_a_tenth_of_the_money_and_ten_minutes() -> None:
         (FOUND.model_copy(update={"commands": (FolderCommand(command="no"),)}), LACK),
         (NOTHING.model_copy(update={"stopped": "budget"}), "its share of the run's money"),
         (NOTHING.model_copy(update={"stopped": "turns"}), "all its turns"),
+        (NOTHING.model_copy(update={"stopped": "time"}), "its time was over"),
     ],
 )
 async def test_a_failure_is_told_and_kept_for_others(
@@ -121,6 +122,14 @@ async def test_a_turn_that_was_none_is_not_kept(
     assert (await records.recipes(repo_of(BASE))).kept == ()
     if isinstance(turn, Exception):
         assert driven.state["spent"] == SPEND + SPEND + SPEND + SPEND  # what it had cost by then
+
+
+async def test_a_turn_that_the_end_of_the_run_cut_short_is_not_kept(
+    records: LocalEnvironmentRecords,
+) -> None:
+    script = lacking(NOTHING.model_copy(update={"stopped": "time"}), records=records)
+    await Driven(script, Limits(timeout_s=60)).run()
+    assert (await records.recipes(repo_of(BASE))).kept == ()
 
 
 async def test_a_newer_call_ends_the_run_of_the_older() -> None:

@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "k" * 32
 OTHER_KEY: Final = "o" * 32
 APP: Final = "coding-agent"
-FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer", "fixer")
+FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer", "fixer", "setup")
 PRELOAD: Final = (
     *("anthropic", "github", "git", "httpx2", "langgraph.graph", "langgraph.checkpoint.sqlite.aio"),
     *("prometheus_client", "pydantic_settings", "sse_starlette", "opentelemetry.trace"),
