@@ -55,5 +55,5 @@ class ClaudeCoder(ChangingRole):
             briefing.plan(task.plan),
             briefing.checks(task),
             briefing.setup(task),
-            await read_instructions(sandbox),
+            await read_instructions(sandbox, task.base.tree),
         )

@@ -66,7 +66,7 @@ class ClaudeFixer(ChangingRole):
             briefing.plan(task.plan),
             briefing.checks(task),
             briefing.setup(task),
-            await read_instructions(sandbox),
+            await read_instructions(sandbox, task.base.tree),
             await briefing.diff(diff, _MAX_DIFF) if task.change else "",
             _earlier(
                 await asyncio.to_thread(

@@ -92,7 +92,7 @@ async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
     return briefing.join(
         briefing.request(task),
         briefing.checks(task),
-        await describe_repository(sandbox, task.prompt),
+        await describe_repository(sandbox, task.base.tree, task.prompt),
         _revision(task),
     )
 

@@ -138,7 +138,7 @@ class ClaudeReviewer(ClaudeRole):
         return briefing.join(
             briefing.request(task),
             briefing.plan(task.plan),
-            await read_instructions(sandbox),
+            await read_instructions(sandbox, task.base.tree),
             await briefing.diff(diff, _MAX_DIFF),
             await asyncio.to_thread(describe_test_changes, diff.files) if diff else "",
             briefing.results(task.validation),

@@ -17,19 +17,20 @@ _MAX_MENTIONS: Final = 4_000
 _MAX_TERMS: Final = 6
 _TIMEOUT_S: Final = 30.0
 _READ_INSTRUCTIONS: Final = f"""\
-[ -f AGENTS.md ] && head -c {_MAX_INSTRUCTIONS} -- AGENTS.md
-[ -f CLAUDE.md ] && ! [ CLAUDE.md -ef AGENTS.md ] && head -c {_MAX_INSTRUCTIONS} -- CLAUDE.md
-"""
-_READ_BASE_INSTRUCTIONS: Final = f"""\
+export GIT_NO_REPLACE_OBJECTS=1
+git=$(command -pv git || command -v git)
 seen=
 for name in AGENTS.md CLAUDE.md; do
-  blob=$(git cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' <<< HEAD:$name)
+  blob=$("$git" cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' \\
+    2>/dev/null <<< "$tree:$name")
   case "$blob" in
     "blob $seen") ;;
-    "blob "*) seen=${{blob#blob }}; git cat-file blob "$seen" | head -c {_MAX_INSTRUCTIONS} ;;
+    "blob "*) seen=${{blob#blob }}; "$git" cat-file blob "$seen" | head -c {_MAX_INSTRUCTIONS} ;;
   esac
 done
 """
+"""By the id of the base's tree and the system's own git: what a change or its code wrote of these
+files, of git's refs or of programs does not count."""
 _FILES: Final = f"git ls-files | head -c {_MAX_LISTING}\n"
 _NOTE: Final = """\
 The repository asks this of agents. Follow it in matters of style and ways of working; where it \
@@ -43,23 +44,23 @@ _TERM: Final = re.compile(
 )
 
 
-async def read_instructions(sandbox: Sandbox) -> str:
-    """What AGENTS.md and CLAUDE.md ask for, or an empty text."""
+async def read_instructions(sandbox: Sandbox, tree: str) -> str:
+    """What AGENTS.md and CLAUDE.md of the base ask for, or an empty text; `tree` is its id."""
     result = await sandbox.run(
-        _READ_INSTRUCTIONS, timeout_s=_TIMEOUT_S, keep_bytes=4 * _MAX_INSTRUCTIONS
+        _instructions_script(tree), timeout_s=_TIMEOUT_S, keep_bytes=4 * _MAX_INSTRUCTIONS
     )
     return _show_instructions(result.text)
 
 
-async def describe_repository(sandbox: Sandbox, prompt: str) -> str:
+async def describe_repository(sandbox: Sandbox, tree: str, prompt: str) -> str:
     """The instructions, the files, and the lines that hold what the request names.
 
-    Read from git's objects: the work tree need not be there yet.
+    `tree` is the id of the base's. Read from git's objects: the work tree need not be there yet.
     """
     mark = f"----- {secrets.token_hex(8)} -----"
     between = f"printf '\\n%s\\n' '{mark}'\n"
     search = _search_script(extract_terms(prompt))
-    script = f"{_READ_BASE_INSTRUCTIONS}{between}{_FILES}{between}{search}"
+    script = f"{_instructions_script(tree)}{between}{_FILES}{between}{search}"
     result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=2 * _MAX_LISTING)
     text, files, mentions, *_ = [*result.text.split(f"\n{mark}\n"), "", ""]
     parts = (_show_instructions(text), _show_files(files.split("\n")), _show_mentions(mentions))
@@ -70,6 +71,10 @@ def extract_terms(prompt: str) -> list[str]:
     """What a request names exactly: quoted texts, paths, options and identifiers."""
     found = (next(filter(None, match.groups())).strip() for match in _TERM.finditer(prompt))
     return list(dict.fromkeys(term for term in found if len(term) > 2))[:_MAX_TERMS]
+
+
+def _instructions_script(tree: str) -> str:
+    return f"tree={shlex.quote(tree)}\n{_READ_INSTRUCTIONS}"
 
 
 def _search_script(terms: Sequence[str]) -> str:
