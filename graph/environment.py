@@ -65,6 +65,7 @@ class Environment(Value):
     paths: Mapping[str, tuple[str, ...]] = {}
     variables: Mapping[str, str] = {}
     reads: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     image: str = ""
     kept: bool = False

@@ -46,6 +46,7 @@ class SetupPlan:
     variables: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     reads: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def all_reads(self) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ class SetupPlan:
         return Environment(
             commands=tuple(commands),
             reads=self.all_reads,
+            hosts=self.hosts,
             paths={folder: paths for folder, paths in named.items() if paths},
             variables=self.variables if any(c.command in planned for c in commands) else {},
         )
@@ -107,6 +109,7 @@ class SetupPlan:
             paths=self.paths,
             variables=self.variables,
             reads=self.reads,
+            hosts=self.hosts,
         )
 
 
@@ -119,6 +122,7 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
     paths: defaultdict[str, list[str]] = defaultdict(list)
     variables: dict[str, str] = {}
     reads: dict[str, None] = {}
+    hosts: dict[str, None] = {}
     for project in _worth_it(repository):
         for ecosystem in sorted(ECOSYSTEMS, key=_comes_late):
             plan = ecosystem.plan(project)
@@ -129,9 +133,10 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 paths[project.folder] += plan.paths
                 variables |= dict(plan.variables)
                 reads |= dict.fromkeys(plan.reads)
+                hosts |= dict.fromkeys(plan.hosts)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
     left = _not_to_be_had(repository)
-    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, left, tuple(reads))
+    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, left, tuple(reads), tuple(hosts))
 
 
 def _not_to_be_had(repository: RepositoryFiles) -> tuple[LeftOut, ...]:

@@ -1,5 +1,6 @@
 """Steps of set-up: what each installs, and what is tried where it fails."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -28,13 +29,15 @@ class InstallPlan:
     """The steps of a project, and what its commands then find.
 
     `paths` go before `PATH` for commands in the project's folder, `variables` to every command of
-    the repository. `reads` are ends of paths that steps read beside manifests and lock files.
+    the repository. `reads` are ends of paths that steps read beside manifests and lock files,
+    `hosts` those that the project's files name for packages.
     """
 
     steps: tuple[InstallStep, ...] = ()
     paths: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     reads: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 Plan = Callable[[Project], InstallPlan]
@@ -61,6 +64,12 @@ def is_example(folder: str) -> bool:
     names = {"docs", "doc", "examples", "example", "benchmarks", "benchmark", "bench", "website"}
     names |= {"site", "demo", "demos", "sample", "samples", "playground", "playgrounds", "e2e"}
     return not names.isdisjoint(folder.lower().split("/"))
+
+
+def hosts_of(addresses: Iterable[str]) -> tuple[str, ...]:
+    """The hosts of addresses, with the ports that are no common ones."""
+    found = (re.match(r"https?://(?:[^/@\s]*@)?([\w.-]+(?::\d+)?)", text) for text in addresses)
+    return tuple(dict.fromkeys(match[1].lower().removesuffix(":443") for match in found if match))
 
 
 def first_of(commands: Iterable[str]) -> tuple[str, tuple[str, ...]]:

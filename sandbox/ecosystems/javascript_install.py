@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sandbox.ecosystems.install_step import InstallPlan, InstallStep
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep, hosts_of
 from sandbox.ecosystems.project import Project
 
 PREFIX: Final = "/home/agent/.local"
@@ -37,6 +37,9 @@ _YARN_REGISTRY: Final = (
     'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 )
 """Yarn has a registry of its own; set-up reaches that of npm."""
+_REGISTRY: Final = re.compile(
+    r"(?m)^\s*(?:(?:@[\w.-]+:)?registry\s*=|npmRegistryServer:)\s*[\"']?(https?://[^\s\"']+)"
+)
 _ARCHITECTURE: Final = "$(node -p 'process.arch')"
 
 
@@ -52,7 +55,8 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
     ]
     if _runs_scripts(project):
         steps = [replace(step, builds=True) for step in steps]
-    return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), _VARIABLES)
+    named = _REGISTRY.findall(project.text(".npmrc", ".yarnrc.yml"))
+    return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), _VARIABLES, hosts=hosts_of(named))
 
 
 def _runs_scripts(project: Project) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from shlex import quote
 from typing import Any, Final
 
-from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of, joined
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of, hosts_of, joined
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_needs import (
     Needs,
@@ -36,6 +36,9 @@ _COMPILED: Final = re.compile(
     r"|tool\.hatch\.build\S*\.hooks|cmdclass"
 )
 _IMPORTED: Final = re.compile(r"(?m)^\s*(?:from|import)\s+(\w+)")
+_INDEX_OPTION: Final = re.compile(
+    r"(?m)^\s*(?:-i|-f|--index-url|--extra-index-url|--find-links)[= ]\s*(https?://\S+)"
+)
 _COMPILERS: Final = ("maturin", "scikit_build_core.build", "mesonpy", "py_build_cmake.build")
 _SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"
 """Knows options in lists that uv does not."""
@@ -69,7 +72,24 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     steps += [_runner(venv, pip, name) for name in (*runners, *_plugins(project, runners))]
     if _compiles(project, pyproject):
         steps = [replace(step, builds=True) for step in steps]
-    return InstallPlan(tuple(steps), (f"{venv}/bin",), reads=tuple(python_reads(project)))
+    return InstallPlan(
+        tuple(steps),
+        (f"{venv}/bin",),
+        reads=tuple(python_reads(project)),
+        hosts=hosts_of(_indexes(project, pyproject)),
+    )
+
+
+def _indexes(project: Project, pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """Addresses that the project names for packages."""
+    uv = table_in(pyproject, "tool", "uv")
+    sources = table_in(pyproject, "tool", "poetry").get("source")
+    for listed in (uv.get("index"), sources, table_in(pyproject, "tool", "pdm").get("source")):
+        for named in listed if isinstance(listed, list) else ():
+            yield str(table_in({"of": named}, "of").get("url", ""))
+    yield from (str(uv.get("index-url", "")), *texts(uv.get("extra-index-url")))
+    lists = "\n".join(project.text(name) for name in project.names if name.endswith(".txt"))
+    yield from _INDEX_OPTION.findall(lists)
 
 
 def _compiles(project: Project, pyproject: Mapping[str, Any]) -> bool:

@@ -37,6 +37,10 @@ class ProxyLimits:
     patience_s: float = 60.0
 
 
+UNNAMED: Final = "is not in CODING_AGENT_SETUP_HOSTS"
+"""What is said of a host that is asked for and not named."""
+
+
 @dataclass
 class SetupProxy:
     """Serves one set-up. `denied` names what it was asked for and did not do."""
@@ -115,7 +119,7 @@ class SetupProxy:
         target = _TARGET.fullmatch(asked.lower())
         host = target and find_host(self.hosts, target["name"].rstrip("."), int(target["port"]))
         if host is None:
-            raise ProxyDenied(403, f"{asked[:200]} is not in CODING_AGENT_SETUP_HOSTS")
+            raise ProxyDenied(403, f"{asked[:200]} {UNNAMED}")
         return host
 
     async def _relay(self, near: "_Stream", far: "_Stream") -> None:

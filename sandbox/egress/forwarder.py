@@ -24,6 +24,8 @@ _CERTIFICATES: Final = (
     "CARGO_HTTP_CAINFO",
 )
 
+_NO_INDEXES: Final[Mapping[str, str]] = {}
+
 # The parent returns once the port listens; the child serves until the command's end.
 SCRIPT: Final = f"""\
 import os, socket, sys
@@ -92,8 +94,10 @@ class Outlet:
         return {SCRIPT_FILE: SCRIPT.encode(), BASH_START: start.encode()}
 
 
-def environment(hosts: tuple[SetupHost, ...]) -> Mapping[str, str]:
-    """How package managers learn of the proxy, and of the certificates that this machine trusts."""
+def environment(
+    hosts: tuple[SetupHost, ...], indexes: Mapping[str, str] = _NO_INDEXES
+) -> Mapping[str, str]:
+    """How package managers learn of the proxy, the certificates that are trusted, and `indexes`."""
     proxy = f"http://127.0.0.1:{PORT}"
     names = ("HTTPS_PROXY", "HTTP_PROXY", "YARN_HTTPS_PROXY", "YARN_HTTP_PROXY")
     variables = {spelled: proxy for name in names for spelled in (name, name.lower())}
@@ -110,6 +114,7 @@ def environment(hosts: tuple[SetupHost, ...]) -> Mapping[str, str]:
         "npm_config_fund": "false",
         "npm_config_update_notifier": "false",
         "CI": "true",
+        **indexes,
     }
 
 

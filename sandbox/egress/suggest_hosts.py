@@ -1,10 +1,12 @@
-"""The hosts that this machine's own package managers use, as they themselves say."""
+"""The hosts and index addresses that this machine's own package managers use, as they say."""
 
 import asyncio
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from sandbox.egress.allowlist import TLS_PORT, SetupHost
 from sandbox.egress.connect_proxy import ProxyDenied, resolve
@@ -16,40 +18,112 @@ from pip._internal.models.index import PyPI
 made = Configuration(isolated=False)
 made.load()
 said = {key.split(".")[-1]: value for key, value in made.items()}
-found = [said.get("index-url", ""), said.get("extra-index-url", "")]
-default = [PyPI.simple_url, "https://" + PyPI.file_storage_domain]
-print(*found, *([] if found[0] else default))
+print("PIP_INDEX_URL", said.get("index-url", ""))
+print("PIP_EXTRA_INDEX_URL", *said.get("extra-index-url", "").split())
+if not said.get("index-url"):
+    print(PyPI.simple_url, "https://" + PyPI.file_storage_domain)
 """
+# uv has no command that says it: its variables, and its files of the user and the system.
+_UV: Final = """\
+import os, pathlib, tomllib
+home = os.environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config"
+first = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or ""
+more = [*os.environ.get("UV_INDEX", "").split(), *os.environ.get("UV_EXTRA_INDEX_URL", "").split()]
+for file in (pathlib.Path(home, "uv", "uv.toml"), pathlib.Path("/etc/uv/uv.toml")):
+    try:
+        table = tomllib.loads(file.read_text())
+    except (OSError, ValueError):
+        continue
+    for index in table.get("index", []):
+        if not index.get("default"):
+            more.append(index["url"])
+        first = first or (index["url"] if index.get("default") else "")
+    first = first or table.get("index-url", "")
+    more += table.get("extra-index-url", [])
+print("UV_DEFAULT_INDEX", first)
+print("UV_INDEX", *(each.rpartition("=")[2] for each in more))
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a package manager is asked; a bare answer is the value of all these variables.
+
+    Else each line is the name of a variable, and its value.
+    """
+
+    words: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+
+
+PIP: Final = Question(("python3", "-I", "-c", _PIP))
+UV: Final = Question((sys.executable, "-I", "-c", _UV))
 QUESTIONS: Final = (
-    ("python3", "-I", "-c", _PIP),
-    ("npm", "config", "get", "registry"),
-    ("go", "env", "GOPROXY"),
+    PIP,
+    UV,
+    Question(
+        ("npm", "config", "get", "registry"),
+        ("npm_config_registry", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "BUN_CONFIG_REGISTRY"),
+    ),
+    Question(("go", "env", "GOPROXY"), ("GOPROXY",)),
 )
+_ALIKE: Final = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+}
+"""Variables of pip and of uv: what one of them is configured for, both use."""
+_KNOWN: Final = {*_ALIKE, *_ALIKE.values()}
 _URL: Final = re.compile(r"https://[^\s,|]+")
 _PATIENCE_S: Final = 10.0
 AUTO: Final = "auto"
 
 
-async def proposed_hosts(questions: Iterable[tuple[str, ...]] = QUESTIONS) -> tuple[str, ...]:
-    """Values for CODING_AGENT_SETUP_HOSTS: with its port where a host is not a public one."""
-    answers = await asyncio.gather(*map(_ask, questions))
+@dataclass(frozen=True)
+class PackageSources:
+    """Where packages come from: hosts, and variables that name indexes to package managers."""
+
+    hosts: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+async def ask_managers(questions: Iterable[Question] = QUESTIONS) -> PackageSources:
+    """What the package managers say: a host has its port where it is not a public one."""
+    asked = tuple(questions)
+    answers = await asyncio.gather(*(_ask(question.words) for question in asked))
     names = {_host(url): None for answer in answers for url in _URL.findall(answer)}
-    return tuple(await asyncio.gather(*map(_proposed, filter(None, names))))
+    variables: dict[str, str] = {}
+    for question, answer in zip(asked, answers, strict=True):
+        variables |= _variables(question, answer)
+    for pip, uv in _ALIKE.items():
+        if value := variables.get(uv) or variables.get(pip):
+            variables = {pip: value, uv: value} | variables
+    hosts = await asyncio.gather(*map(_proposed, filter(None, names)))
+    return PackageSources(tuple(hosts), variables)
+
+
+async def proposed_hosts(questions: Iterable[Question] = QUESTIONS) -> tuple[str, ...]:
+    """Values for CODING_AGENT_SETUP_HOSTS."""
+    return (await ask_managers(questions)).hosts
+
+
+async def resolve_sources(names: tuple[str, ...]) -> PackageSources:
+    """What set-up reaches: `auto` stands for what this machine's managers use."""
+    if AUTO not in names:
+        return PackageSources(names)
+    named = [name for name in names if name != AUTO]
+    said = await ask_managers()
+    return PackageSources(tuple(dict.fromkeys((*named, *said.hosts))), said.variables)
 
 
 async def resolve_hosts(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts that set-up reaches: `auto` stands for what this machine's managers use."""
-    if AUTO not in names:
-        return names
-    named = [name for name in names if name != AUTO]
-    return tuple(dict.fromkeys((*named, *await proposed_hosts())))
+    """The hosts that set-up reaches."""
+    return (await resolve_sources(names)).hosts
 
 
 async def try_hosts(hosts: tuple[str, ...]) -> tuple[bool, str]:
-    """Whether set-up reaches its hosts, in words; where none is named, which could be."""
+    """Whether set-up reaches its hosts, in words."""
     if not hosts:
-        proposed = ",".join(await proposed_hosts()) or "not known"
-        return True, f"without a network; CODING_AGENT_SETUP_HOSTS for this machine: {proposed}"
+        return True, "without a network"
     troubles = await unreachable(hosts)
     return not troubles, "; ".join(troubles) or f"reaches {', '.join(hosts)}"
 
@@ -86,6 +160,23 @@ async def _ask(question: tuple[str, ...]) -> str:
             process.kill()
             await process.wait()
     return out.decode(errors="replace")
+
+
+def _variables(question: Question, answer: str) -> dict[str, str]:
+    """Values without user and password; those that hold no address are left out."""
+    if question.variables:
+        said = dict.fromkeys(question.variables, answer.strip())
+    else:
+        lines = (line.partition(" ") for line in answer.splitlines())
+        said = {name: value for name, _, value in lines if name in _KNOWN}
+    found = {name: _URL.sub(lambda url: _without_user(url[0]), text) for name, text in said.items()}
+    return {name: text for name, text in found.items() if _URL.search(text) and "\n" not in text}
+
+
+def _without_user(url: str) -> str:
+    """The address, without what may be a credential: user, password, query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _host(url: str) -> str:

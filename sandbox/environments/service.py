@@ -23,6 +23,7 @@ from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.install_script import parse_report
 from sandbox.environments.images import take_image
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
+from sandbox.setup.refused_hosts import refused_in
 from sandbox.setup.run_commands import read_report
 from sandbox.setup.tool_versions import read_versions, versions_in
 
@@ -136,7 +137,8 @@ class SandboxEnvironments(Environments):
                 plan = plan.without(error.command, error.message)
             else:
                 ended = found.config.declare(plan.ended(parse_report(said)))
-                of_tree = {"kept": made.kept, "tools": made.tools}
+                left = (*ended.left_out, *refused_in(said))
+                of_tree = {"kept": made.kept, "tools": made.tools, "left_out": left}
                 return ended.model_copy(update={**known, **of_tree})
         nothing = found.config.declare(plan.environment)
         known = {"key": await asyncio.to_thread(files.key, nothing)}
@@ -168,8 +170,9 @@ class SandboxEnvironments(Environments):
                     report = await read_report(sandbox, environment)
             finally:
                 await self._sandboxes.discard(run_id, spec.name)
-        tools = versions_in(report)
-        return report, environment.model_copy(update={"kept": kept, "tools": tools})
+        left = (*environment.left_out, *refused_in(report))
+        of_tree = {"kept": kept, "tools": versions_in(report), "left_out": left}
+        return report, environment.model_copy(update=of_tree)
 
 
 def _stopped(seconds: float) -> SetupFailed:

@@ -1,6 +1,7 @@
 """Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -18,10 +19,11 @@ from sandbox.core.protocol import Sandbox, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
-from sandbox.egress.suggest_hosts import resolve_hosts
+from sandbox.egress.suggest_hosts import PackageSources, resolve_sources
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
 from sandbox.tree.checkout import fill, make_folders
@@ -62,7 +64,7 @@ class NetworkedSetUp:
         self._backend = backend
         self._named_hosts = hosts
         self._resolving = asyncio.Lock()
-        self._resolved: tuple[SetupHost, ...] | None = None
+        self._resolved: PackageSources | None = None
         self._shared = shared
         self._metrics = metrics
         self._secrets = secrets
@@ -91,10 +93,10 @@ class NetworkedSetUp:
 
     async def connect(self, tree: Tree) -> Sandbox:
         """An open tree whose commands reach the hosts until it is closed; they get no secrets."""
-        hosts = await self._hosts()
+        hosts, indexes = await self._open_sources()
         async with AsyncExitStack() as opened:
             proxy = SetupProxy(hosts, self._limits)
-            outlet = Outlet(tree.folder / "outlet", environment(hosts), {})
+            outlet = Outlet(tree.folder / "outlet", environment(hosts, indexes), {})
             await asyncio.to_thread(_make_passable, outlet.folder)
             await opened.enter_async_context(proxy.serving(outlet.folder, tree.uid))
             sandbox = await self._backend.open(replace(tree, outlet=outlet))
@@ -125,10 +127,10 @@ class NetworkedSetUp:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 if kept:
                     await _unpack(plain, kept)
-                await self._run(new, _recipe_alone(spec) if kept else spec)
+                refused = await self._run(new, _recipe_alone(spec) if kept else spec)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
-                report = await read_report(plain, spec.environment)
+                report = await read_report(plain, spec.environment) + refused
                 await asyncio.to_thread(write_whole, file.with_suffix(REPORT_SUFFIX), report)
             finally:
                 await plain.close()
@@ -139,11 +141,12 @@ class NetworkedSetUp:
         if self._shared.is_dir():
             await asyncio.to_thread(tidy, self._shared, self._most_bytes)
 
-    async def _run(self, tree: Tree, spec: TreeSpec) -> None:
-        hosts = await self._hosts()
+    async def _run(self, tree: Tree, spec: TreeSpec) -> bytes:
+        """Run the commands; a report of hosts that they do not reach."""
+        hosts, indexes = await self._open_sources()
         proxy = SetupProxy(hosts, self._limits)
         secrets = self._secrets_of(spec)
-        outlet = Outlet(tree.folder / "outlet", environment(hosts), secrets.plain())
+        outlet = Outlet(tree.folder / "outlet", environment(hosts, indexes), secrets.plain())
         await asyncio.to_thread(_make_passable, outlet.folder)
         async with proxy.serving(outlet.folder, tree.uid):
             sandbox = await self._backend.open(replace(tree, outlet=outlet))
@@ -154,22 +157,23 @@ class NetworkedSetUp:
                 raise SetupFailed(said, secrets.hide(_hint(proxy)), error.command) from None
             finally:
                 await sandbox.close()
+        return refused_report(spec.environment.hosts, proxy.denied, hosts)
 
     def _secrets_of(self, spec: TreeSpec) -> SetupSecrets:
         return SetupSecrets.of(spec, self._secrets)
 
-    async def _hosts(self) -> tuple[SetupHost, ...]:
+    async def _open_sources(self) -> tuple[tuple[SetupHost, ...], Mapping[str, str]]:
+        """The hosts that are reached, and what package managers are told of their indexes."""
         async with self._resolving:
             if self._resolved is None:
-                names = await resolve_hosts(self._named_hosts)
-                self._resolved = tuple(map(SetupHost.parse, names))
-            return self._resolved
+                self._resolved = await resolve_sources(self._named_hosts)
+        return tuple(map(SetupHost.parse, self._resolved.hosts)), self._resolved.variables
 
     async def _file(self, home: Path, spec: TreeSpec) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
-        toolchain: list[object] = [self._backend.toolchain, names]
-        hosts = await self._hosts()
+        hosts, indexes = await self._open_sources()
+        toolchain: list[object] = [self._backend.toolchain, names, sorted(indexes.items())]
         if found := _without_recipe(spec):
             toolchain.append((await self._file(home, found)).name)
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from graph import SHORTEST_SECRET
 from graph.errors import CodingAgentError
 from sandbox import BackendName, BackendOptions, examine
-from sandbox.egress import resolve_hosts, try_hosts
+from sandbox.egress import proposed_hosts, resolve_hosts, try_hosts
 from wiring.machine import LocalProbes, Machine
 from wiring.settings import Settings
 
@@ -27,12 +27,16 @@ _SHORT: Final = f" (under {SHORTEST_SECRET} characters: changes and texts are no
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried: whether it holds, what was seen, and how to fix it."""
+    """One thing that was tried: whether it holds, what was seen, and how to fix it.
+
+    `command` is a line to be copied whole.
+    """
 
     name: str
     held: bool
     detail: str
     fix: str = ""
+    command: str = ""
 
 
 def python() -> Finding:
@@ -93,8 +97,7 @@ async def check_machine(settings: Settings) -> list[Finding]:
         data_dir(settings.data_dir),
         *await try_sandbox(settings.sandbox, machine.backend_options),
     ]
-    reached = await try_hosts(await resolve_hosts(settings.hosts_of_setup))
-    findings.append(Finding("set-up", *reached, fix="Correct CODING_AGENT_SETUP_HOSTS."))
+    findings.append(await set_up_hosts(settings.hosts_of_setup))
     probes = LocalProbes(machine)
     try:
         findings += [
@@ -106,6 +109,20 @@ async def check_machine(settings: Settings) -> list[Finding]:
     finally:
         await machine.close()
     return findings
+
+
+async def set_up_hosts(named: tuple[str, ...]) -> Finding:
+    """Whether set-up reaches its hosts, with the line that names those of this machine."""
+    held, told = await try_hosts(await resolve_hosts(named))
+    proposed = ",".join(await proposed_hosts())
+    command = f"export CODING_AGENT_SETUP_HOSTS={proposed}" if proposed else ""
+    return Finding(
+        "set-up",
+        held,
+        told,
+        "Correct CODING_AGENT_SETUP_HOSTS; below are the hosts of this machine.",
+        command,
+    )
 
 
 async def try_sandbox(name: BackendName, options: BackendOptions) -> list[Finding]:

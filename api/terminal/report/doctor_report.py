@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from rich.console import Group
+from rich.text import Text
 
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.live_display import WIDEST, line_texts
@@ -23,6 +24,10 @@ class Result(Protocol):
     def detail(self) -> str: ...
     @property
     def fix(self) -> str: ...
+    @property
+    def command(self) -> str:
+        """A line to be copied whole."""
+        ...
 
 
 def report(results: Iterable[Result]) -> int:
@@ -36,6 +41,8 @@ def report(results: Iterable[Result]) -> int:
     end = f"{missing} of {len(tried)} do not hold." if missing else "All is well."
     lines += [Line(), Line(end, tone="strong")]
     console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
+    for command in filter(None, (clean_line(result.command) for result in tried)):
+        console.print(Text(command), soft_wrap=True)  # a terminal copies its rows as one line
     return 1 if missing else 0
 
 

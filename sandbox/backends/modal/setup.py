@@ -20,6 +20,7 @@ from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import SetupSecrets
 from sandbox.tree.checkout import fill
@@ -123,6 +124,7 @@ class ModalSetUp:
         except SetupFailed as error:
             raise SetupFailed(given.hide(error.message), self._hint(), error.command) from None
         report = await read_report(sandbox, spec.environment)
+        report += refused_report(spec.environment.hosts, (), self._hosts)
         left = await sandbox.run(_LEAVE_REST)
         if left.exit_code != 0:
             raise SandboxError(f"What set-up made cannot be kept: {left.reason}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -167,6 +167,7 @@ class Result:
     held: bool
     detail: str
     fix: str = ""
+    command: str = ""
 
 
 def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,3 +184,6 @@ def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert report([well]) == 0
     assert "All is well." in capsys.readouterr().out
+    long = f"export HOSTS={','.join(f'host-{n}.example:443' for n in range(20))}"
+    report([replace(well, command=long)])
+    assert capsys.readouterr().out.splitlines()[-1] == long  # to be copied whole

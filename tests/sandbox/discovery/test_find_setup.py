@@ -177,3 +177,18 @@ def test_packages_of_the_system_are_told_and_left_out() -> None:
     (left,) = plan.environment.left_out
     assert (left.what, plan.steps) == ("libpq-dev, gettext", ())
     assert "by apt-get" in left.why
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".npmrc", "@ours:registry=https://me:secret@own.example/npm\n"),
+        (".yarnrc.yml", 'npmRegistryServer: "https://own.example"\n'),
+        ("pyproject.toml", PROJECT + '[[tool.uv.index]]\nurl = "https://own.example/simple"\n'),
+        ("pyproject.toml", '[[tool.poetry.source]]\nname = "a"\nurl = "https://own.example"\n'),
+        ("requirements.txt", "--extra-index-url https://own.example:443/simple\ntiny\n"),
+    ],
+)
+def test_hosts_that_the_repository_names_are_known(name: str, text: str) -> None:
+    files = {"setup.py": "", "package.json": "{}", name: text}
+    assert plan_setup(listed(files)).environment.hosts == ("own.example",)

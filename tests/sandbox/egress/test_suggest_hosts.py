@@ -5,14 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.egress.suggest_hosts import QUESTIONS, proposed_hosts, try_hosts
+from sandbox.egress.suggest_hosts import (
+    PIP,
+    UV,
+    Question,
+    ask_managers,
+    proposed_hosts,
+    try_hosts,
+)
 from tests.support.command.planted_code import plant
 from tests.support.needed_programs import needs
 
 
 async def test_hosts_are_proposed_as_package_managers_name_them() -> None:
     said = "https://me:secret@localhost:8443/simple https://packages.invalid/x,direct https://localhost"
-    hosts = await proposed_hosts([("echo", said), ("no-such-program",), ("false",)])
+    hosts = await proposed_hosts(
+        [Question(words) for words in (("echo", said), ("no-such-program",), ("false",))]
+    )
     assert hosts == ("localhost:8443", "packages.invalid", "localhost:443")
 
 
@@ -20,7 +29,7 @@ async def test_hosts_are_proposed_as_package_managers_name_them() -> None:
 async def test_pip_is_asked_for_its_own_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.invalid/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://more.invalid:444/simple")
-    assert await proposed_hosts(QUESTIONS[:1]) == ("mirror.invalid", "more.invalid:444")
+    assert await proposed_hosts([PIP]) == ("mirror.invalid", "more.invalid:444")
 
 
 async def test_a_checkout_one_stands_in_is_not_asked(
@@ -32,7 +41,7 @@ async def test_a_checkout_one_stands_in_is_not_asked(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ":")
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.invalid/simple")
-    hosts = await proposed_hosts([QUESTIONS[0], ("cat", ".npmrc")])
+    hosts = await proposed_hosts([PIP, UV, Question(("cat", ".npmrc"), ("npm_config_registry",))])
     assert set(hosts) <= {"mirror.invalid"}
     assert not trap.exists()
 
@@ -47,3 +56,38 @@ async def test_named_hosts_are_tried() -> None:
     assert not held
     assert told.startswith(f"{closed} does not answer")
     assert told.endswith("localhost has no address that set-up may reach")
+
+
+@needs("pip")
+async def test_index_addresses_are_handed_on_without_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.invalid/simple?token=secret")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://more.invalid/a https://more.invalid/b")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    registry = Question(("echo", "https://u:secret@npm.invalid/"), ("npm_config_registry",))
+    proxy = Question(("echo", "https://go.invalid,direct"), ("GOPROXY",))
+    found = await ask_managers([PIP, UV, registry, proxy])
+    assert found.variables == {
+        "PIP_INDEX_URL": "https://mirror.invalid/simple",
+        "UV_DEFAULT_INDEX": "https://mirror.invalid/simple",
+        "PIP_EXTRA_INDEX_URL": "https://more.invalid/a https://more.invalid/b",
+        "UV_INDEX": "https://more.invalid/a https://more.invalid/b",
+        "npm_config_registry": "https://npm.invalid/",
+        "GOPROXY": "https://go.invalid,direct",
+    }
+    assert found.hosts == ("mirror.invalid", "more.invalid", "npm.invalid", "go.invalid")
+
+
+async def test_uv_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uv").mkdir()
+    (tmp_path / "uv" / "uv.toml").write_text(
+        '[[index]]\nurl = "https://extra.invalid/simple"\n'
+        '[[index]]\nurl = "https://first.invalid/simple"\ndefault = true\n'
+    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    found = (await ask_managers([UV])).variables
+    assert found["PIP_INDEX_URL"] == found["UV_DEFAULT_INDEX"] == "https://first.invalid/simple"
+    assert found["UV_INDEX"] == "https://extra.invalid/simple"

@@ -57,7 +57,7 @@ class Repository:
         self.run: SampleRun = replace(made, sandboxes=self.watched)
         self.count = 0
 
-    async def environment(self, *files: tuple[str, str]) -> Environment:
+    async def environment(self, *files: tuple[str, str], install: str = "") -> Environment:
         """Of the base after these files were written, in a run of its own."""
         self.count += 1
         run_id, source = f"run-{self.count}", self.data / "source"
@@ -70,7 +70,7 @@ class Repository:
         shutil.rmtree(base_git, ignore_errors=True)
         git(self.data, "clone", "-q", "--bare", "--template=", str(source), str(base_git))
         environments = SandboxEnvironments(sandboxes=self.run.sandboxes, networked=True)
-        install = (
+        install = install or (
             f"pip install --cert ca.pem --index-url {self.index.url}/simple -r requirements.txt"
         )
         return await environments.prepare(run_id, read_base(source), (install,), 2**40)
@@ -108,3 +108,20 @@ async def test_where_sources_are_built_any_commit_installs_anew(
     assert (await repository.environment()).kept  # the same files in another commit
     assert not (await repository.environment(("a.c", "long a;\n"))).kept
     assert repository.installed == 2
+
+
+@needs("pip")
+async def test_a_host_that_only_the_repository_names_is_told_with_the_line_that_opens_it(
+    data_dir: Path, index: PackageIndex
+) -> None:
+    npmrc = f"registry=https://own.example/\n@open:registry={index.url}\n"
+    repository = Repository(data_dir, index, {"package.json": "{}", ".npmrc": npmrc})
+    script = "curl -s https://asked.example/ || true"
+    (repository.data / "source" / "fetch.sh").write_text(script)
+    for _ in range(2):  # also where it is kept
+        made = await repository.environment(install="sh fetch.sh")
+        told = {left.what: left.why.rpartition(" ")[2] for left in made.left_out}
+        assert told == {
+            "own.example": "CODING_AGENT_SETUP_HOSTS=auto,own.example",
+            "asked.example": "CODING_AGENT_SETUP_HOSTS=auto,asked.example",
+        }

@@ -223,6 +223,22 @@ async def test_another_repository_hosts_or_commands_share_nothing(
     assert len(kept(data_dir / "setups")) == 4
 
 
+@needs("pip")
+async def test_set_up_is_told_the_indexes_of_this_machine(
+    run: SampleRun, index: PackageIndex, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://me:marked-secret@{index.host}/simple")
+    alike = networked(run, data_dir, "auto")
+    install = "pip install --cert ca.pem -r requirements.txt; env | grep -e INDEX -e secret > ~/env"
+    sandbox = await alike.open("live", None, install)
+    told = (await said(sandbox, "cat ~/env; python3 -c 'import tiny'")).splitlines()
+    assert {f"PIP_INDEX_URL={index.url}/simple", f"UV_DEFAULT_INDEX={index.url}/simple"} <= set(
+        told
+    )
+    assert "secret" not in "".join(told)
+    assert index.asked["/tiny-1.0-py3-none-any.whl"] == 1
+
+
 ESCAPES = {
     "this machine": "exec 3<>/dev/tcp/127.0.0.1/{port}",
     "the index, without the proxy": "exec 3<>/dev/tcp/localhost/{index}",
