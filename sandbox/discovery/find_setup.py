@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from graph import ANY_FILE, Environment, EnvironmentCommand, LeftOut
+from graph import ANY_FILE, Environment, EnvironmentCommand, FolderCommand, LeftOut
 from sandbox.discovery.hints import find_hints, system_packages
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
@@ -35,6 +35,11 @@ class PlannedStep:
     @property
     def script(self) -> str:
         return install_script(self.step, self.name, self.version)
+
+    @property
+    def shell(self) -> str:
+        """The script as it is run from the top of the repository."""
+        return FolderCommand(command=self.script, folder=self.folder).shell
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ class SetupPlan:
             variables=self.variables if any(c.command in planned for c in commands) else {},
         )
 
-    def without(self, script: str, why: str) -> "SetupPlan":
+    def without(self, shell: str, why: str) -> "SetupPlan":
         """Without the project's steps of the ecosystem one of whose steps failed."""
-        bad = next((each for each in self.steps if each.script == script), None)
+        bad = next((each for each in self.steps if each.shell == shell), None)
         if bad is None:
             return SetupPlan(left_out=(*self.left_out, LeftOut(what="set-up", why=why)))
         kept = [
@@ -97,7 +102,7 @@ class SetupPlan:
             for each in self.steps
             if (each.folder, each.ecosystem) != (bad.folder, bad.ecosystem)
         ]
-        left = LeftOut(what=bad.step.what, why=why)
+        left = LeftOut(what=bad.step.what, why=why.replace(shell, bad.step.command))
         return replace(self, steps=tuple(kept), left_out=(*self.left_out, left))
 
     def _environment(

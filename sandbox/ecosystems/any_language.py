@@ -5,7 +5,8 @@ from sandbox.ecosystems.base import Ecosystem
 ANY_LANGUAGE = Ecosystem(
     name="any language",
     read=r"\.gitlab-ci\.yml|\.pre-commit-config\.yaml|\.coding-agent\.toml|workflows/[^/]*\.ya?ml"
-    r"|\.?devcontainer\.json|CONTRIBUTING(\.[A-Za-z]+)?",
+    r"|\.?devcontainer\.json|CONTRIBUTING(\.[A-Za-z]+)?"
+    r"|\.(python|ruby|node|tool)-versions?|\.nvmrc|rust-toolchain(\.toml)?",
     test_calls="test|spec|check|verify",
     test_files=r"(?:tests?|specs?|testing|e2e)/.*|test_[^/]*|[^/]*_(?:test|spec)\.\w+"
     r"|[^/]*[.-](?:test|spec)\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from sandbox.ecosystems.asked_versions import asked_version
 from sandbox.ecosystems.install_step import InstallPlan, InstallStep, hosts_of
 from sandbox.ecosystems.project import Project
 
@@ -99,7 +100,7 @@ def _node_step(
 ) -> Iterator[InstallStep]:
     """A newer Node.js, from the registry, where the machine's is older than what is asked for."""
     asked = [_least_major(_text_in(manifest, "engines", "node"))]
-    asked += map(_least_major, project.text(".nvmrc", ".node-version").split())
+    asked.append(_least_major(asked_version(project, "node")))
     version = manager_version(project, manager, manifest)
     if manager == "pnpm":
         asked.append(_NODE_OF_PNPM.get(version.split(".")[0], 0))

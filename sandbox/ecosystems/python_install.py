@@ -6,6 +6,7 @@ from dataclasses import replace
 from shlex import quote
 from typing import Any, Final
 
+from sandbox.ecosystems.asked_versions import asked_version
 from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of, hosts_of, joined
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_needs import (
@@ -42,6 +43,11 @@ _INDEX_OPTION: Final = re.compile(
 _COMPILERS: Final = ("maturin", "scikit_build_core.build", "mesonpy", "py_build_cmake.build")
 _SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"
 """Knows options in lists that uv does not."""
+_TELL_PYTHONS: Final = (
+    'echo "Here: $(uv python list --only-installed 2>/dev/null | cut -d" " -f1 | sort -u | xargs)."'
+    " Put one into CODING_AGENT_TOOL_PATHS, or let CODING_AGENT_SETUP_HOSTS name the host"
+    " from which uv brings it."
+)
 _OLD_BUILD: Final = "'setuptools<81' wheel 'setuptools-scm<9'"
 
 
@@ -60,7 +66,7 @@ def plan_python(project: Project, runners: tuple[str, ...] = ()) -> InstallPlan:
     builds = _builds(project, pyproject)
     if not (builds or needs or runners):
         return InstallPlan()
-    steps = [_make_venv(venv, pyproject)]
+    steps = [_make_venv(venv, project, pyproject)]
     unlocked = _unlocked(venv, pip, builds, needs)
     locked = tuple(_locked(project, venv, pip, builds, pyproject))
     if locked:
@@ -103,13 +109,19 @@ def _compiles(project: Project, pyproject: Mapping[str, Any]) -> bool:
     return _COMPILED.search(project.text("setup.py", "pyproject.toml")) is not None
 
 
-def _make_venv(venv: str, pyproject: Mapping[str, Any]) -> InstallStep:
+def _make_venv(venv: str, project: Project, pyproject: Mapping[str, Any]) -> InstallStep:
+    """With the Python that a file names, else one that fits, which uv may bring."""
     asked = table_in(pyproject, "project").get("requires-python")
     fits = quote(asked) if isinstance(asked, str) and re.fullmatch(r"[\d.,<>=!~* ]+", asked) else ""
-    made = f"--clear --python {fits or 'python3'} {venv}"
+    pinned = ".".join(asked_version(project, "python").split(".")[:2])
     what = f"Python {asked}" if fits else "Python"
-    seeded, bare = f"uv venv --quiet --seed {made}", f"uv venv --quiet {made}"
-    return InstallStep(what, seeded, (bare,), needed=True)
+    tries = [
+        f"uv venv --quiet {seed}--clear --python {python} {venv}"
+        for python in dict.fromkeys(filter(None, (pinned, fits or "python3")))
+        for seed in ("--seed ", "")
+    ]
+    tell = f"env -u VIRTUAL_ENV uv python find {fits}; {_TELL_PYTHONS}; false" if fits else ""
+    return InstallStep(what, tries[0], (*tries[1:], *filter(None, [tell])), needed=True)
 
 
 def _builds(project: Project, pyproject: Mapping[str, Any]) -> bool:
@@ -181,7 +193,8 @@ def _locked(
     itself = f"{pip} --no-deps -e ." if builds else ""
     listed = f"{pip} --no-deps -r /tmp/locked.txt"
     if project.has("uv.lock"):
-        sync = f"UV_PROJECT_ENVIRONMENT={venv} uv sync --frozen --inexact --all-packages"
+        here = f"UV_PROJECT_ENVIRONMENT={venv} UV_PYTHON={venv}"  # whatever `.python-version` says
+        sync = f"{here} uv sync --frozen --inexact --all-packages"
         groups = _flags(
             "--group", filter(speaks_of_tests, table_in(pyproject, "dependency-groups"))
         )

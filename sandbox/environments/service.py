@@ -20,7 +20,9 @@ from sandbox.core.protocol import Sandboxes, TreeSpec
 from sandbox.discovery.find_setup import NOTHING_TO_SET_UP, SetupPlan, plan_setup
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
+from sandbox.ecosystems.asked_versions import AskedVersion, asked_versions, unmet
 from sandbox.ecosystems.install_script import parse_report
+from sandbox.ecosystems.project import Project
 from sandbox.environments.images import take_image
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 from sandbox.setup.refused_hosts import refused_in
@@ -41,6 +43,7 @@ class _Found:
     config: RepositoryConfig
     asked: Environment
     versions: bytes
+    wanted: tuple[AskedVersion, ...] = ()
 
 
 class SandboxEnvironments(Environments):
@@ -99,8 +102,10 @@ class SandboxEnvironments(Environments):
         found = await self._find(run_id, tree, setup)
         if found.asked.commands:
             _, made = await self._make(run_id, tree, found.asked)
-            return made
-        return await self._try(run_id, tree, found)
+        else:
+            made = await self._try(run_id, tree, found)
+        left_out = (*made.left_out, *unmet(found.wanted, made.tools))
+        return made.model_copy(update={"left_out": left_out})
 
     async def _find(self, run_id: str, tree: TreeSpec, setup: tuple[str, ...]) -> _Found:
         """What is to be set up, read in a tree that is gone when it returns."""
@@ -120,7 +125,8 @@ class SandboxEnvironments(Environments):
         finally:
             await self._sandboxes.discard(run_id, tree.name)
         asked = asked.model_copy(update={"key": key})
-        return _Found(files, plan, config, asked, versions)
+        wanted = await asyncio.to_thread(asked_versions, Project(repository))
+        return _Found(files, plan, config, asked, versions, wanted)
 
     async def _try(self, run_id: str, tree: TreeSpec, found: _Found) -> Environment:
         """What can be had of a plan that nobody asked for; the rest is left out, with its reason.

@@ -9,7 +9,8 @@ from sandbox.ecosystems.install_script import Attempt
 from sandbox.setup.invalidation import needs_own
 from tests.support.sandbox.listed_files import listed
 
-PIP = "uv pip install --python /home/agent/venvs/root"
+VENV = "/home/agent/venvs/root"
+PIP = f"uv pip install --python {VENV}"
 PYTEST = '/home/agent/venvs/root/bin/python -c "import pytest" || ' + f"{PIP} pytest"
 
 
@@ -91,7 +92,7 @@ def test_tables_that_speak_of_tests_are_read(
 @pytest.mark.parametrize(
     ("lock", "first"),
     [
-        ("uv.lock", "UV_PROJECT_ENVIRONMENT=/home/agent/venvs/root uv sync --frozen"),
+        ("uv.lock", f"UV_PROJECT_ENVIRONMENT={VENV} UV_PYTHON={VENV} uv sync --frozen"),
         ("poetry.lock", "uv tool run --quiet --from poetry"),
         ("pdm.lock", "uv tool run --quiet pdm export"),
         ("Pipfile.lock", "uv tool run --quiet pipenv requirements"),
@@ -113,14 +114,25 @@ def test_a_python_that_fits_is_asked_for(asked: str, python: str) -> None:
     assert f" --python {python} " in plan.steps[0].step.command
 
 
+def test_the_python_that_a_file_names_comes_before_what_fits() -> None:
+    files = {"pyproject.toml": f"{PROJECT}requires-python = '>=3.9'\n", ".python-version": "3.12.4"}
+    step = plan_setup(listed(files)).steps[0].step
+    tried = [step.command, *step.instead]
+    asked = [words.partition("--python ")[2].partition(" /")[0] for words in tried[:-1]]
+    assert asked == ["3.12", "3.12", "'>=3.9'", "'>=3.9'"]
+    assert tried[-1].startswith("env -u VIRTUAL_ENV uv python find '>=3.9'; echo ")
+
+
 def test_what_a_project_needed_and_could_not_have_takes_its_other_steps_with_it() -> None:
-    files = {"pyproject.toml": PROJECT, "web/package.json": "{}", "web/package-lock.json": ""}
-    plan = plan_setup(listed(files))
-    left = plan.without(plan.steps[0].script, "No interpreter found.")
-    assert [each.folder for each in left.steps] == ["web"]
-    assert [(part.what, part.why) for part in left.left_out] == [
-        ("Python", "No interpreter found.")
-    ]
+    web = {"web/package.json": "{}", "web/package-lock.json": ""}
+    plan = plan_setup(listed({"api/pyproject.toml": PROJECT, **web}))
+    failed = plan.steps[0].shell
+    left = plan.without(failed, f"`{failed}` failed: no interpreter found.")
+    assert {each.folder for each in left.steps} == {"web"}
+    (part,) = left.left_out
+    assert part.what == "Python"
+    assert part.why.startswith("`uv venv --quiet ")
+    assert part.why.endswith("` failed: no interpreter found.")
 
 
 def test_each_part_that_failed_is_left_out_with_its_reason() -> None:

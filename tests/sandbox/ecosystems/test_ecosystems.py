@@ -141,6 +141,7 @@ class Sample:
 
 
 VENV = "/home/agent/venvs/root"
+SYNC = f"UV_PROJECT_ENVIRONMENT={VENV} UV_PYTHON={VENV} uv sync"
 YARN = 'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 RUNNER = f'{VENV}/bin/python -c "import {{0}}" || uv pip install --python {VENV} {{0}}'
 SAMPLES = {
@@ -150,7 +151,7 @@ SAMPLES = {
         lints=("python3 -m ruff check .",),
         setup=(
             "uv venv --quiet --seed --clear --python python3 /home/agent/venvs/root",
-            f"UV_PROJECT_ENVIRONMENT={VENV} uv sync --frozen --inexact --all-packages --all-extras",
+            f"{SYNC} --frozen --inexact --all-packages --all-extras",
             RUNNER.format("ruff"),
         ),
         read_by_setup=("uv.lock", "pyproject.toml", "requirements/dev-requirements.in"),

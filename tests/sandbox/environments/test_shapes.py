@@ -81,6 +81,16 @@ SHAPES = {
             + '[tool.hatch.build.targets.wheel]\nonly-include = ["shape.py"]\n'
         )
     ),
+    "a Python that is not here": Shape(
+        python(PROJECT + '[dependency-groups]\ntest = ["pytest", "iniconfig"]\n')
+        | {".python-version": "3.99.1\n"},
+        left_out=("python 3.99.1",),
+    ),
+    "a Python that must be and is not here": Shape(
+        python(PROJECT + 'requires-python = ">=3.99"\n'),
+        left_out=("Python >=3.99",),
+        ended="unavailable",
+    ),
     "tox alone": Shape(
         {
             "test_shape.py": USES,
