@@ -25,7 +25,8 @@ from wiring.machine import Machine
 class EnvironmentTrial:
     """What came of one repository; `seconds` from the clone to the last check's end.
 
-    `spend` is what a set-up turn has cost.
+    `notes` say what of the repository's own settings is left out. `spend` is what a set-up turn has
+    cost.
     """
 
     base: Base
@@ -33,6 +34,7 @@ class EnvironmentTrial:
     environment: Environment
     baseline: Validation | None
     seconds: float
+    notes: tuple[str, ...]
     spend: Spend
 
     @cached_property
@@ -76,7 +78,7 @@ async def try_environment(
         await services.close_run(run_id)
         await LocalRunFiles(machine.runs).remove(run_id)
     seconds = time.monotonic() - begun
-    return EnvironmentTrial(base, found.checks, environment, baseline, seconds, spend)
+    return EnvironmentTrial(base, found.checks, environment, baseline, seconds, found.notes, spend)
 
 
 async def _take_turn(machine: Machine, wanted: PreparationRequest, emit: Emit) -> Spend | None:

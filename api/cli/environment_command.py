@@ -102,6 +102,7 @@ async def _try_one(
     main, took = trial.main, duration(trial.seconds)
     ended = main.status if main else "none"
     why = "" if trial.runs else _reason(trial)
+    _print([Line(note, indent=2, mark="warn") for note in map(clean_line, trial.notes)])
     _print([_verdict(trial, why, took)])
     if trial.spend.turns:
         _print([Line("The model was asked.", indent=2, right=money(trial.spend.cost_usd))])

@@ -62,15 +62,20 @@ class SandboxEnvironments(Environments):
         self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
     ) -> Environment:
         seconds = min(self._timeout_s, deadline - time.time())
+        tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
+        found: _Found | None = None
         try:
             async with asyncio.timeout(seconds) as clock:
-                return await self._prepare(run_id, base, setup, emit)
+                found = await self._find(run_id, tree, setup)
+                return await self._set_up(run_id, tree, found)
         except TimeoutError:
             if not clock.expired():
                 raise
         if setup:
             raise _stopped(seconds)
-        return Environment(left_out=(LeftOut(what="set-up", why=_stopped(seconds).message),))
+        left = LeftOut(what="set-up", why=_stopped(seconds).message)
+        nothing = Environment(left_out=(left,))
+        return found.config.declare(nothing) if found else nothing
 
     async def extend(
         self,
@@ -95,11 +100,7 @@ class SandboxEnvironments(Environments):
                 raise
         raise _stopped(seconds)
 
-    async def _prepare(
-        self, run_id: str, base: Base, setup: tuple[str, ...], emit: Emit
-    ) -> Environment:
-        tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
-        found = await self._find(run_id, tree, setup)
+    async def _set_up(self, run_id: str, tree: TreeSpec, found: _Found) -> Environment:
         if found.asked.commands:
             _, made = await self._make(run_id, tree, found.asked)
         else:

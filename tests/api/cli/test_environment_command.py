@@ -86,3 +86,11 @@ async def test_a_file_of_settings_that_is_there_is_left_as_it_is(
 async def test_only_a_checkout_is_written_to(settings: Settings, repo: str) -> None:
     with pytest.raises(typer.BadParameter, match="checkouts of this machine"):
         await try_environments(settings, [repo], write=True)
+
+
+async def test_settings_of_the_repository_that_are_refused_are_named(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = with_tests(tmp_path / "a", "1", 'env = {LD_PRELOAD = "x", APP = "y"}\n')
+    assert await try_environments(settings, [repo], write=False) == 0
+    assert "`env` may not set `LD_PRELOAD`: left out." in capsys.readouterr().out

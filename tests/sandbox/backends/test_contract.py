@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from graph.environment import Environment, Service
 from graph.errors import PatchUnusable, SandboxLost, SetupFailed, StoreDamaged
 from graph.files import store_change
 from graph.files.run_folder import RunFolder
@@ -124,6 +125,18 @@ async def test_there_is_no_way_to_this_machine(sandbox: Sandbox) -> None:
         outside = await asyncio.create_subprocess_exec("bash", "-c", reach)
         assert await outside.wait() == 0
         assert (await sandbox.run(reach)).exit_code == 1
+
+
+async def test_a_service_runs_beside_a_command_and_ends_with_it(run: SampleRun) -> None:
+    server = Service(name="web", command="python3 -m http.server 8000", port=8000)
+    environment = Environment(services=(server,))
+    tree = await run.sandboxes.open(RUN, TreeSpec("served", run.base, environment=environment))
+    fetch = "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET /hello.txt\\n\\n' >&3 && cat <&3"
+    for _ in range(2):
+        result = await tree.run(fetch, services="needed")
+        assert (result.exit_code, result.text.strip()) == (0, "hello")
+    assert (await tree.run(fetch)).exit_code == 1
+    await run.sandboxes.discard(RUN, "served")
 
 
 # --- ends

@@ -136,6 +136,16 @@ async def test_a_repository_declares_them(data_dir: Path, more: str, status: str
         assert "no-such-server: command not found" in report.output
 
 
+async def test_what_is_declared_holds_where_set_up_took_too_long(data_dir: Path) -> None:
+    config = 'setup = ["sleep 60"]\nservices = ["redis"]\nenv = {A = "b"}\n'
+    run = sample_run(data_dir, {".coding-agent.toml": config}, limits=Limits(timeout_s=60))
+    environments = SandboxEnvironments(sandboxes=run.sandboxes, networked=False, timeout_s=5)
+    environment = await environments.prepare(RUN, run.base, (), time.time() + 120)
+    assert [left.what for left in environment.left_out] == ["set-up"]
+    assert [service.name for service in environment.services] == ["redis"]
+    assert environment.variables["A"] == "b"
+
+
 def known(name: str) -> tuple[tuple[Service, ...], dict[str, str]]:
     services, variables, notes = read_services([name])
     assert not notes
