@@ -203,7 +203,7 @@ async def test_the_block_of_the_readme(world: World) -> None:
     env = environment_of(world)
     del env["GITHUB_TOKEN"], env["GITHUB_API_URL"]
     out = await run(README["Python"], world, **env)
-    assert re.match(r"succeeded url=None number=None branch='agent/add-a-json-flag-", out), out
+    assert re.match(r"succeeded url=None number=None branch='agent/greet-in-the-morning-", out), out
     listed = await command("runs", "--json", home=world.folder, env=env)
     runs = {each["runId"]: each["status"] for each in json.loads(listed.out)["runs"]}
     assert runs["my-run-1"] == "succeeded"
