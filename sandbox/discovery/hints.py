@@ -37,6 +37,13 @@ _DEVCONTAINER: Final = re.compile(
 )
 _CONTRIBUTING: Final = re.compile(r"(?:\.github/|docs/)?CONTRIBUTING(?:\.\w{2,8})?")
 _NAMED_FIRST: Final = re.compile(r"test|\bci\b|check|build|main|python|node", re.IGNORECASE)
+_OTHER_WORK: Final = re.compile(
+    r"publish|release|deploy|docs|nightly|downstream|stale|label|codeql|copilot-setup-steps"
+)
+"""Workflows that say nothing of how the project is set up and tested."""
+_RUNS_NO_TESTS: Final = frozenset(
+    ("cat", "cd", "cp", "curl", "echo", "git", "mkdir", "mv", "rm", "sed", "uvx", "wget")
+)
 _INSTALLS: Final = re.compile(
     r"\b(?:pip3?|pipx|uv|poetry|pdm|hatch|conda|mamba|npm|pnpm|yarn|bun|bundle|gem|cargo|go|deno"
     r"|apt|apt-get|apk|dnf|make|composer|mvn|gradle|corepack) (?:-\S+ )*+"
@@ -82,6 +89,12 @@ def system_packages(hints: tuple[Hint, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if _PACKAGE.fullmatch(word)))
 
 
+def devcontainer_images(repository: RepositoryFiles) -> Iterator[str]:
+    """Images that development containers of the repository are made of."""
+    for path in _named(repository.files, _DEVCONTAINER):
+        yield read_devcontainer(repository.files[path]).image.strip()
+
+
 def tests_of_ci(hints: tuple[Hint, ...]) -> str:
     """The steps of the repository's CI that test."""
     return "\n".join(hint.text for hint in hints if hint.what == "ci_test")
@@ -100,7 +113,7 @@ def _hints(files: Mapping[str, str]) -> Iterator[Hint]:
     size = 0
     for path in sorted(_named(files, _WORKFLOW), key=_comes_late):
         size += len(files[path])
-        if size <= _MOST_CI and not _COPILOT.fullmatch(path):
+        if size <= _MOST_CI and not _OTHER_WORK.search(path):
             yield from _of_ci(path, files[path])
     for path in _named(files, _CONTRIBUTING):
         for block in _shell_blocks(files[path]):
@@ -120,15 +133,18 @@ def _of_ci(path: str, text: str) -> Iterator[Hint]:
 
 
 def _tests(line: str) -> bool:
-    return may_run_tests(line) and not _INSTALLS.search(line)
+    words = line.split(maxsplit=1)
+    runs = may_run_tests(line) and not _INSTALLS.search(line)
+    return runs and words[0] not in _RUNS_NO_TESTS
 
 
 def _named(files: Mapping[str, str], pattern: re.Pattern[str]) -> list[str]:
     return sorted(path for path in files if files[path] and pattern.fullmatch(path))
 
 
-def _comes_late(path: str) -> tuple[bool, str]:
-    return not _NAMED_FIRST.search(path.rpartition("/")[2]), path
+def _comes_late(path: str) -> tuple[bool, int, str]:
+    """Of `test.yml` and `test-old-versions.yml` the first."""
+    return not _NAMED_FIRST.search(path.rpartition("/")[2]), len(path), path
 
 
 def _cut(text: str) -> str:

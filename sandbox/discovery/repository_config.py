@@ -9,7 +9,7 @@ from typing import Final
 from graph import Environment, LeftOut, Service
 from sandbox.discovery.declared_env import read_env
 from sandbox.discovery.declared_services import read_services
-from sandbox.discovery.hints import find_hints
+from sandbox.discovery.hints import devcontainer_images
 from sandbox.ecosystems.project import RepositoryFiles
 
 CONFIG_FILE: Final = ".coding-agent.toml"
@@ -57,8 +57,7 @@ def config_of(repository: RepositoryFiles) -> RepositoryConfig:
     config = _without_config("it is too large")
     if CONFIG_FILE not in repository.unread:
         config = read_config(repository.files.get(CONFIG_FILE, ""))
-    hinted = (hint.text for hint in find_hints(repository) if hint.what == "devcontainer_image")
-    image = config.image or next(filter(_IMAGE.fullmatch, hinted), "")
+    image = config.image or next(filter(_IMAGE.fullmatch, devcontainer_images(repository)), "")
     return replace(config, image=image)
 
 

@@ -169,6 +169,20 @@ def test_shell_blocks_of_contributing() -> None:
     )
 
 
+def test_workflows_that_do_other_work_are_none() -> None:
+    def runs(script: str) -> str:
+        return f"jobs: {{a: {{steps: [{{run: '{script}'}}]}}}}"
+
+    files = {
+        ".github/workflows/docs.yml": runs("pip install mkdocs"),
+        ".github/workflows/release.yaml": runs("apt-get install -y gcc && make test"),
+        ".github/workflows/test-old-versions.yml": runs("sed -i s/a/b/ tests/a.py"),
+        ".github/workflows/zz-tests.yml": runs("tox -e py"),
+        ".github/workflows/test.yml": runs("make test"),
+    }
+    assert [hint.text for hint in find_hints(listed(files))] == ["make test", "tox -e py"]
+
+
 def test_a_shared_anchor_is_read() -> None:
     text = """\
 jobs:
