@@ -87,22 +87,17 @@ class Claude:
         be made. What the listener raises is not ours to explain.
         """
         client = await self._open_client()
-        reported: Usage | None = None
-        try:
-            async with aclosing(self._exchange(client, body, betas)) as parts:
-                async for part in parts:
-                    match part:
-                        case Reply():
-                            return part
-                        case Usage():
-                            reported = part
-                        case None:
-                            listener.begin_block()
-                        case kind, text:
-                            listener.add(kind, text)
-        except AttemptFailed as failed:
-            failed.usage = reported
-            raise
+        async with aclosing(self._exchange(client, body, betas)) as parts:
+            async for part in parts:
+                match part:
+                    case Reply():
+                        return part
+                    case Usage():
+                        listener.report(part)
+                    case None:
+                        listener.begin_block()
+                    case kind, text:
+                        listener.add(kind, text)
         raise AssertionError("an exchange ends with a reply")
 
     async def _exchange(

@@ -13,6 +13,10 @@ Kind = Literal["text", "thinking"]
 class ReplyListener(Protocol):
     """Hears a reply while it comes."""
 
+    def report(self, usage: Usage) -> None:
+        """Hear what the reply has cost so far, however it ends."""
+        ...
+
     def begin_block(self) -> None: ...
 
     def add(self, kind: Kind, text: str) -> None: ...
@@ -31,10 +35,7 @@ class Reply:
 
 
 class AttemptFailed(Exception):
-    """Raised when one request did not bring a whole reply.
-
-    `usage` is what the API had reported of it by then, None where it had not begun.
-    """
+    """Raised when one request did not bring a whole reply."""
 
     def __init__(
         self,
@@ -42,10 +43,8 @@ class AttemptFailed(Exception):
         *,
         repeatable: bool,
         retry_after_s: float | None = None,
-        usage: Usage | None = None,
     ) -> None:
         super().__init__(error.message)
         self.error = error
         self.repeatable = repeatable
         self.retry_after_s = retry_after_s
-        self.usage = usage

@@ -1,12 +1,13 @@
 """One turn: a request within what is left of the run, repeated where that can help."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop
-from graph.errors import ClaudeRejected
+from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop, Usage
+from graph.errors import ClaudeRejected, CodingAgentError
 from roles.claude.client import Claude
 from roles.claude.prices import find_model
 from roles.claude.reply import AttemptFailed, Reply
@@ -16,6 +17,8 @@ from roles.conversation.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, repl
 from roles.conversation.spend_meter import SpendMeter
 from roles.conversation.text_chunks import ChunkBatcher
 from roles.conversation.transcript import AssistantMessage, Transcript
+
+log = logging.getLogger(__name__)
 
 
 class LimitReached(Exception):
@@ -50,12 +53,17 @@ class Turns:
             key = f"{self.task.step}.{turn}.{attempt}"
             request = self.requests.build(self.transcript.conversation, max_tokens)
             prompt, asked_at = self._prompt(), self.cached.clock()
+            batcher = ChunkBatcher(self._event_emitter(key))
             try:
-                reply = await self._attempt(key, request)
+                reply = await self._attempt(batcher, request)
+            except (LimitReached, asyncio.CancelledError):
+                await self._count_cut_off(key, batcher.reported)
+                raise
             except AttemptFailed as failed:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
                     self._retry_without_beta(key, attempt, failed)
                     continue
+                await self._count_lost(key, batcher.reported)
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
             self.cached.note(prompt, reply.usage, asked_at)
@@ -78,8 +86,7 @@ class Turns:
             raise LimitReached("budget")
         return allowed
 
-    async def _attempt(self, key: str, request: ModelRequest) -> Reply:
-        batcher = ChunkBatcher(self._event_emitter(key))
+    async def _attempt(self, batcher: ChunkBatcher, request: ModelRequest) -> Reply:
         try:
             async with asyncio.timeout(self.deadline.left_s):
                 return await self.claude.attempt(request.body, batcher, request.betas)
@@ -114,15 +121,25 @@ class Turns:
     async def _wait_or_raise(
         self, key: str, attempt: int, pauses: Pauses, failed: AttemptFailed
     ) -> None:
-        """Count what was lost, then pause, or raise where repeating cannot help in time."""
-        if failed.usage is not None:
-            await self.transcript.note_lost(failed.usage)
-            self.meter.report(key, self.requests.model, failed.usage, replies=0)
+        """Pause, or raise where repeating cannot help in time."""
         wait = pauses.next(failed.retry_after_s)
         if wait is None or wait >= self.deadline.left_s or not failed.repeatable:
             raise failed.error from failed
         self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)
+
+    async def _count_cut_off(self, key: str, reported: Usage | None) -> None:
+        """Count what a reply has cost that is not waited for; where it cannot be kept, go on."""
+        try:
+            await asyncio.shield(self._count_lost(key, reported))
+        except CodingAgentError as error:
+            log.warning("the cost of a reply that was cut off is not kept: %s", error)
+
+    async def _count_lost(self, key: str, reported: Usage | None) -> None:
+        """Count what a reply has cost that did not come to its end, as far as that is known."""
+        if reported is not None:
+            await self.transcript.note_lost(reported)
+            self.meter.report(key, self.requests.model, reported, replies=0)
 
     def _emit_retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(

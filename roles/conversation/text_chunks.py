@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
+from graph import Usage
+
 Kind = Literal["text", "thinking"]
 
 _FLUSH_AFTER_S = 0.08
@@ -13,7 +15,8 @@ _FLUSH_AT_CHARACTERS = 200
 class ChunkBatcher:
     """Merges tokens until 80 ms have passed, 200 characters are there, or the kind changes.
 
-    A text block that begins with `{` is the structured answer and is not emitted.
+    A text block that begins with `{` is the structured answer and is not emitted. `reported` is
+    what the API has said of its cost.
     """
 
     def __init__(self, emit: Callable[[Kind, str], None]) -> None:
@@ -22,6 +25,10 @@ class ChunkBatcher:
         self._text = ""
         self._in_answer: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.reported: Usage | None = None
+
+    def report(self, usage: Usage) -> None:
+        self.reported = usage
 
     def begin_block(self) -> None:
         """Another content block begins."""

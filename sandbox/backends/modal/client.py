@@ -22,7 +22,7 @@ from graph import Emit, Retry, unheard
 from graph.errors import SandboxLost, SandboxUnavailable
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.container.wire import USER
-from sandbox.backends.modal.errors import map_error, mapped_errors
+from sandbox.backends.modal.errors import map_error, modal_call
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.host.own_tools import uv_version
 
@@ -34,6 +34,8 @@ _CPU_RESERVED, _MEMORY_RESERVED_MB = 0.5, 512
 _MEMORY_OURS_MB = 256
 """For what is not a command's: the supervisors."""
 _LATE_S = 5.0
+_CAPACITY_S = 1800.0
+"""Modal looks for room for up to 21 minutes."""
 _PYTHON = "3.12"
 _REACH = "Let this machine reach Modal, or set CODING_AGENT_SANDBOX to auto."
 
@@ -76,14 +78,14 @@ class ModalClient:
     async def reach(self) -> None:
         """Raises SandboxUnavailable where Modal does not know whose Sandboxes these would be."""
         try:
-            with mapped_errors():
+            async with modal_call():
                 await self._look_up()
         except SandboxLost as error:
             raise SandboxUnavailable(error.message, _REACH) from error
 
     async def find(self, name: str) -> ModalSandbox | None:
         """The one of that name, where it runs."""
-        with mapped_errors():
+        async with modal_call():
             try:
                 found = ModalSandbox(await modal.Sandbox.from_name.aio(self._app_name, name))
                 return found if await found.runs() else None
@@ -92,7 +94,7 @@ class ModalClient:
 
     async def tagged(self, tags: Mapping[str, str]) -> list[ModalSandbox]:
         """Those that run and have at least these tags."""
-        with mapped_errors():
+        async with modal_call():
             app = await self._look_up()
             listed = modal.Sandbox.list.aio(app_id=app.app_id, tags=dict(tags))
             return [ModalSandbox(sandbox) async for sandbox in listed]
@@ -113,7 +115,7 @@ class ModalClient:
 
         Raises ImageGone where it was to begin with what was kept.
         """
-        with mapped_errors():
+        async with modal_call(_CAPACITY_S):
             own = toolchain(image) if image else self._image
             begins_with = modal.Image.from_id(kept.image) if kept else own
             for attempt, wait in enumerate((*self._waits_s, None), start=2):
@@ -139,16 +141,16 @@ class ModalClient:
 
     async def get_setup_image(self, key: str) -> SetupImage | None:
         """What was kept of a set-up; its image may be gone."""
-        with mapped_errors():
+        async with modal_call():
             kept = await (await self._get_set_ups()).get.aio(key)
         return SetupImage(**kept) if kept else None
 
     async def delete_setup_image(self, kept: SetupImage) -> None:
-        with mapped_errors():
+        async with modal_call():
             await (await self._get_set_ups()).pop.aio(kept.key, None)
 
     async def put_setup_image(self, kept: SetupImage) -> None:
-        with mapped_errors():
+        async with modal_call():
             await (await self._get_set_ups()).put.aio(kept.key, asdict(kept))
 
     async def _get_set_ups(self) -> "modal.Dict":

@@ -1,7 +1,8 @@
 """Errors of Modal's library, and of the way to it, as ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import modal
@@ -17,6 +18,7 @@ from modal.exception import (
 from graph.errors import SandboxError, SandboxLost, SandboxUnavailable
 
 MODAL_ERRORS: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
+_ANSWER_S: Final = 60.0
 _DENIED: Final = (AuthError, PermissionDeniedError, VersionError)
 _SIGN_IN: Final = "Sign in to Modal: modal token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET."
 
@@ -30,6 +32,14 @@ def mapped_errors() -> Iterator[None]:
         raise map_error(error) from error
 
 
+@asynccontextmanager
+async def modal_call(within_s: float | None = None) -> AsyncIterator[None]:
+    """A call of Modal's client, which itself would wait for an answer without an end."""
+    with mapped_errors():
+        async with asyncio.timeout(_ANSWER_S if within_s is None else within_s):
+            yield
+
+
 def map_error(error: BaseException) -> SandboxError:
     """What an error of Modal's means here: refused, used up, or lost on the way."""
     said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
@@ -41,6 +51,8 @@ def map_error(error: BaseException) -> SandboxError:
                 f"Modal has no Sandbox left to give: {said}",
                 "Run fewer at a time, or raise the workspace's limits.",
             )
+        case TimeoutError():
+            return SandboxLost("the sandbox was lost: Modal did not answer in time")
         case RemoteError():
             return SandboxUnavailable(
                 f"The Sandbox's image cannot be built: {said}",

@@ -1,4 +1,4 @@
-"""One Sandbox of Modal, and the processes in it."""
+"""One Sandbox of Modal, and the processes in it, whose time is limited by who waits for them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -7,9 +7,9 @@ import modal
 from modal.container_process import ContainerProcess
 from modal.exception import NotFoundError
 
-from sandbox.backends.modal.errors import mapped_errors
+from sandbox.backends.modal.errors import mapped_errors, modal_call
 
-_SNAPSHOT_S = 300
+_SNAPSHOT_S, _SLACK_S = 300, 60
 _KEPT_S = 7 * 24 * 3600
 """What a set-up installs may have newer versions: after this time it is made anew."""
 _TIMED_OUT = -1
@@ -54,28 +54,29 @@ class ModalSandbox:
             return ModalProcess(await self._sandbox.exec.aio(*argv, timeout=timeout_s, text=False))
 
     async def runs(self) -> bool:
-        with mapped_errors():
+        async with modal_call():
             return await self._sandbox.poll.aio() is None
 
     async def tags(self) -> dict[str, str]:
-        with mapped_errors():
+        async with modal_call():
             return dict(await self._sandbox.get_tags.aio())
 
     async def mark(self, tags: Mapping[str, str]) -> None:
         """Give it these tags in place of those it had; what runs in it cannot change them."""
-        with mapped_errors():
+        async with modal_call():
             await self._sandbox.set_tags.aio(dict(tags))
 
     async def snapshot(self) -> str:
         """The id of an image of its files."""
-        with mapped_errors():
+        async with modal_call(_SNAPSHOT_S + _SLACK_S):
             image = await self._sandbox.snapshot_filesystem.aio(_SNAPSHOT_S, ttl=_KEPT_S)
             return image.object_id
 
     async def end(self) -> None:
         """Everything in it is killed, and it is gone; nothing happens where it is already."""
-        with mapped_errors(), suppress(NotFoundError):
-            await self._sandbox.terminate.aio(wait=True)
+        async with modal_call():
+            with suppress(NotFoundError):
+                await self._sandbox.terminate.aio(wait=True)
 
 
 async def _mapped_pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ import pytest
 from anthropic._base_client import AsyncAPIClient, make_request_options
 from pydantic import SecretStr
 
+from graph import Usage
 from graph.errors import (
     ClaudeBilling,
     ClaudeError,
@@ -50,6 +51,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.pieces: list[tuple[str, str]] = []
+        self.usage: Usage | None = None
+
+    def report(self, usage: Usage) -> None:
+        self.usage = usage
 
     def begin_block(self) -> None:
         self.pieces.append(("block", ""))
@@ -301,14 +306,14 @@ async def test_retry_after_may_be_a_date(serve: Serve) -> None:
 
 
 async def test_usage_of_a_broken_stream_is_told(serve: Serve) -> None:
+    begun, never = Heard(), Heard()
     async with serve(standin.Cut(), HttpError(500)) as (_, claude):
-        with pytest.raises(AttemptFailed) as begun:
-            await claude.attempt(body(), Heard())
-        with pytest.raises(AttemptFailed) as never:
-            await claude.attempt(body(), Heard())
-    assert begun.value.usage
-    assert begun.value.usage.tokens > 0
-    assert never.value.usage is None
+        for heard in (begun, never):
+            with pytest.raises(AttemptFailed):
+                await claude.attempt(body(), heard)
+    assert begun.usage
+    assert begun.usage.tokens > 0
+    assert never.usage is None
 
 
 async def test_silence_ends_after_its_time(serve: Serve) -> None:

@@ -1,5 +1,6 @@
 """A turn that fails is sent again: how often, how late, told how, and at whose cost."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -117,6 +118,29 @@ async def test_broken_replies_are_paid_and_told(serve: Serve, bench: Bench) -> N
     assert end.spend.cost_usd == pytest.approx(lost["costUsd"] + kept["costUsd"])
     attempts = transcript(bench.runs, bench.task).messages[0].attempts
     assert [usage is not None for usage in attempts] == [True, False]
+
+
+@pytest.mark.parametrize("why", ["cancelled", "out of time"])
+async def test_a_reply_that_is_not_waited_for_is_paid_and_told(
+    serve: Serve, bench: Bench, base: Base, why: str
+) -> None:
+    """Who goes on later in the transcript tells it again, under the same key."""
+    silence = standin.Silence()
+    async with serve(silence, DONE) as (_, claude):
+        seconds = 60 if why == "cancelled" else 1
+        call = asyncio.create_task(bench.run(claude, task=make_task(base, seconds=seconds)))
+        await silence.begun.wait()
+        if why == "cancelled":
+            await asyncio.sleep(0.1)
+            call.cancel()
+        await asyncio.wait((call,))
+        (lost,) = bench.ears.of("usage")
+        assert lost["input_tokens"] + lost["cache_creation_input_tokens"] > 0
+        assert lost["replies"] == 0
+        end = await bench.run(claude)
+    again, kept = bench.ears.of("usage")[1:]
+    assert again == lost
+    assert end.spend.cost_usd == pytest.approx(lost["costUsd"] + kept["costUsd"])
 
 
 async def test_model_is_told(serve: Serve, bench: Bench) -> None:

@@ -32,11 +32,12 @@ class Question:
 class SteadyClaude:
     """Its coder works in steps, and looks at what became of each before the next.
 
-    `asked` has the usage of each answer that was sent to its end, by question: more than one where
-    an answer was lost on its way.
+    `begun` are the questions as they came. `asked` has the usage of each answer that was sent to
+    its end, by question: more than one where an answer was lost on its way.
     """
 
     pause_s: float = 0.2
+    begun: list[Question] = field(default_factory=list)
     asked: dict[Question, list[dict[str, Any]]] = field(default_factory=dict)
 
     async def __call__(self, request: Request) -> Answer:
@@ -45,9 +46,10 @@ class SteadyClaude:
         found = _REQUEST.search(text_of(messages[0]["content"]))
         assert found, messages[0]
         turn = sum(message["role"] == "assistant" for message in messages)
-        reply = _reply(role, messages)
+        question, reply = Question(found[1], role, turn), _reply(role, messages)
+        self.begun.append(question)
         await asyncio.sleep(self.pause_s)
-        return _Counted(self, Question(found[1], role, turn), reply)
+        return _Counted(self, question, reply)
 
     def of(self, prompt: str) -> dict[Question, list[dict[str, Any]]]:
         return {

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from contextlib import suppress
 from typing import Final
 
@@ -11,41 +10,14 @@ import pytest
 
 from graph.values import FINAL_STATUSES
 from tests.modal.deployment import Deployment
+from tests.modal.preemptions.checks import check_run
 from tests.modal_plane.availability import need_containers
 from tests.support.whole_runs.service_client import Run
-from tests.support.whole_runs.steady_claude import Question, SteadyClaude
+from tests.support.whole_runs.steady_claude import SteadyClaude
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
 FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer")
 FINAL: Final = FINAL_STATUSES - {"interrupted"}
-KINDS: Final = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
-
-
-def check_bill(run: Run, claude: SteadyClaude) -> list[Question]:
-    """Each answer is reported once, as it was sent last; the questions that were asked again."""
-    asked = claude.of(run.prompt)
-    sent = Counter(
-        (question.role, *(usage[-1][kind] for kind in KINDS)) for question, usage in asked.items()
-    )
-    told = Counter((event["role"], *(event[kind] for kind in KINDS)) for event in run.of("usage"))
-    assert told == sent
-    return [question for question, usage in asked.items() if len(usage) > 1]
-
-
-def check_once(run: Run) -> None:
-    """What was done is told once, whoever tells it."""
-    calls = [event["callId"] for event in run.of("tool.finished")]
-    assert sorted(calls) == sorted({event["callId"] for event in run.of("tool.started")})
-    assert len(set(calls)) == len(calls)
-    for kind in ("plan.ready", "pr.created"):
-        assert len(run.of(kind)) == 1, kind
-    attempts = [event["attempt"] for event in run.of("run.finished")]
-    assert attempts == list(range(1, len(attempts) + 1))
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["warned", "killed"])
@@ -63,11 +35,7 @@ async def test_one_machine_goes_in_the_middle_of_the_work(function: str, *, hard
             await run.until("role.text", len(run.of("role.text")) + 2)
             await deployment.plane.preempt(function, hard=hard)
             await run.ended()
-            await deployment.check(run)
-        assert run.end["status"] == "succeeded"
-        assert len(check_bill(run, claude)) <= 1
-        check_once(run)
-        assert len(repo.pulls) == 1
+            await check_run(deployment, run, repo, claude, lost=1)
 
 
 async def test_a_commit_that_modal_reloads_after_is_survived() -> None:
@@ -79,9 +47,7 @@ async def test_a_commit_that_modal_reloads_after_is_survived() -> None:
         repo = await deployment.host()
         async with deployment.client() as http:
             run = await (await deployment.start(http, "Greet all.", repo, {})).ended()
-            await deployment.check(run)
-        assert run.end["status"] == "succeeded"
-        assert check_bill(run, claude) == []
+            await check_run(deployment, run, repo, claude, lost=0)
         assert deployment.plane.faults.seen["VolumeReload"] > 20
 
 
@@ -99,27 +65,20 @@ async def test_any_machine_goes_at_any_time(seed: int) -> None:
             ]
             gone = await take_machines_away(deployment, chance, count=10)
             runs = await asyncio.gather(*(read_to_the_end(run) for run in runs))
-            for run in runs:
-                await deployment.check(run)
-        for run, repo in zip(runs, repos, strict=True):
-            assert run.end["status"] == "succeeded", run.events
-            assert len(check_bill(run, claude)) <= gone["killed"] + gone["warned"]
-            check_once(run)
-            assert len(repo.pulls) == 1
+            for run, repo in zip(runs, repos, strict=True):
+                await check_run(deployment, run, repo, claude, lost=gone)
 
 
-async def take_machines_away(
-    deployment: Deployment, chance: random.Random, *, count: int
-) -> Counter[str]:
-    """One after the other, of functions that work; how many were warned and how many not."""
-    gone = Counter[str]()
+async def take_machines_away(deployment: Deployment, chance: random.Random, *, count: int) -> int:
+    """One after the other, of functions that work, half of them warned; how many."""
+    gone = 0
     for _ in range(count):
         await asyncio.sleep(chance.uniform(0.5, 2.0))
         working = [name for name in FUNCTIONS if deployment.containers(name)]
         hard = chance.random() < 0.5
         with suppress(KeyError):  # it has ended by itself
             await deployment.plane.preempt(chance.choice(working), hard=hard)
-            gone["killed" if hard else "warned"] += 1
+            gone += 1
     return gone
 
 

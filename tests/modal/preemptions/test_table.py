@@ -1,0 +1,157 @@
+"""One machine, or several, taken away at a named moment: a row each."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.modal.deployment import Deployment
+from tests.modal.preemptions.checks import check_run
+from tests.modal_plane.availability import need_containers
+from tests.support.polling import until
+from tests.support.whole_runs.service_client import Run
+from tests.support.whole_runs.steady_claude import SteadyClaude
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.sandbox,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The service on the plane, and its Claude."""
+
+    deployment: Deployment
+    claude: SteadyClaude
+
+    async def take(self, *functions: str, hard: bool) -> None:
+        """Take the machines of these functions away, all at once; those that have one."""
+
+        async def take(function: str) -> None:
+            with suppress(KeyError):
+                await self.deployment.plane.preempt(function, hard=hard)
+
+        await asyncio.gather(*map(take, functions))
+
+
+Moment = Callable[[Bench, Run], Awaitable[None]]
+
+
+def event(kind: str, count: int = 1, **fields: object) -> Moment:
+    """When the `count`-th event of this kind is told."""
+
+    async def happens(_: Bench, run: Run) -> None:
+        await run.until(kind, count, **fields)
+
+    return happens
+
+
+def asked(role: str, turn: int = 0, count: int = 1) -> Moment:
+    """When Claude is asked, for the `count`-th time, what the role's next turn is."""
+
+    async def happens(bench: Bench, run: Run) -> None:
+        def times() -> int:
+            begun = bench.claude.begun
+            return sum(
+                (each.prompt, each.role, each.turn) == (run.prompt, role, turn) for each in begun
+            )
+
+        await until(lambda: times() >= count, within_s=60)
+
+    return happens
+
+
+def forge(method: str, path_end: str) -> Moment:
+    """When the forge was asked and has not answered; it answers a moment after."""
+
+    async def happens(bench: Bench, _: Run) -> None:
+        held = bench.deployment.forge.hold(method, path_end)
+
+        def release() -> None:
+            held.released = True
+
+        try:
+            await until(lambda: held.came, within_s=60)
+        finally:
+            asyncio.get_running_loop().call_later(0.5, release)
+
+    return happens
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Machines that go at one moment, without a warning where `hard`."""
+
+    moment: Moment
+    functions: tuple[str, ...]
+    hard: bool = True
+
+
+def lose(moment: Moment, *functions: str, hard: bool = True) -> Loss:
+    return Loss(moment, functions, hard)
+
+
+ROWS: Final[dict[str, tuple[Loss, ...]]] = {
+    "the web, as the run starts": (lose(event("run.queued"), "api"),),
+    "the run, as it clones": (lose(forge("POST", "/git-upload-pack"), "run"),),
+    "the run, as the planner begins": (lose(event("node.started", node="plan"), "run"),),
+    "the planner, as it is asked, four times": tuple(
+        lose(asked("planner", count=n), "planner") for n in range(1, 5)
+    ),
+    "the coder, in a command": (lose(event("tool.started"), "coder"),),
+    "the coder, warned in a command": (lose(event("tool.started"), "coder", hard=False),),
+    "the coder, after a command": (lose(event("tool.finished", 2), "coder"),),
+    "the coder, in its last answer": (lose(asked("coder", 3), "coder"),),
+    "the coder, in each answer": tuple(lose(asked("coder", turn), "coder") for turn in range(4)),
+    "the run, in a command of the coder": (lose(event("tool.started"), "run"),),
+    "the run, as the coder's change is told": (lose(event("change.updated"), "run"),),
+    "the run and the coder at once": (lose(event("tool.finished"), "run", "coder"),),
+    "the run, and again as it goes on": (
+        lose(event("tool.finished"), "run"),
+        lose(event("run.resumed"), "run"),
+    ),
+    "the run, warned, as checks begin": (
+        lose(event("node.started", node="validate"), "run", hard=False),
+    ),
+    "the reviewer, as it is asked": (lose(asked("reviewer"), "reviewer"),),
+    "the run, as the reviewer is asked": (lose(asked("reviewer"), "run"),),
+    "the run, as it pushes": (lose(forge("POST", "/git-receive-pack"), "run"),),
+    "the run, as it opens the pull request": (lose(forge("POST", "/pulls"), "run"),),
+    "the run, once the pull request is open": (lose(event("pr.created"), "run"),),
+    "all of them": (lose(event("tool.finished"), "api", "run", "coder"),),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench() -> AsyncIterator[Bench]:
+    need_containers()
+    claude = SteadyClaude()
+    async with Deployment.open(reply=claude) as deployment:
+        yield Bench(deployment, claude)
+        assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_machines_go(bench: Bench, row: str) -> None:
+    losses = ROWS[row]
+    repo = await bench.deployment.host()
+    async with bench.deployment.client() as http:
+        run = await bench.deployment.start(http, f"Greet without {row}.", repo, {})
+        for loss in losses:
+            await loss.moment(bench, run)
+            await bench.take(*loss.functions, hard=loss.hard)
+            if "api" in loss.functions:
+                await run.leave()
+                run = Run(http, run.run_id, run.prompt, list(run.events)).watch()
+        with suppress(httpx.HTTPError):
+            await run.ended()
+        lost = sum(len(loss.functions) for loss in losses)
+        await check_run(bench.deployment, run, repo, bench.claude, lost=lost)
