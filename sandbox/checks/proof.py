@@ -11,6 +11,7 @@ from graph import Check, FolderCommand, Proof, ProofTest, TestStatus
 from sandbox.checks.coverage import code_of
 from sandbox.checks.parse_diff import Diff, FileDiff
 from sandbox.checks.restore_base_tests import NotRestored, restore_base_sources
+from sandbox.checks.run_check import run_check
 from sandbox.checks.select_tests import tell_each_test
 from sandbox.checks.tamper_patterns import defined_tests, is_test
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
@@ -36,7 +37,8 @@ async def prove(
 ) -> Proof | None:
     """Run the tests that the change adds or edits with and without the rest of it.
 
-    In a tree of its own, by the checks that passed. None where there is no code to be shown.
+    In a tree of its own, by the checks that passed: by a command that tells of each test, else by
+    the check as it is, where its report names what fails. None where there is no code to be shown.
     """
     tests = {
         file.path: names
@@ -47,21 +49,26 @@ async def prove(
         return None
     inside = [file.path for file in diff.files if file.path not in tests and _tests_inside(file)]
     runs = [each for check in passed if (each := _telling(check, tests))][:_MOST_CHECKS]
-    tried = {path for each in runs for path in each.files}
-    not_tried = tuple(dict.fromkeys((*inside, *(path for path in tests if path not in tried))))
-    if not runs:
-        return Proof(not_tried=not_tried[:_MOST_TESTS])
+    told = {path for each in runs for path in each.files}
+    left = {path: names for path, names in tests.items() if path not in told}
+    wholes = [whole for check in passed if (whole := _whole(check, left))][:_MOST_CHECKS]
+    if not runs and not wholes:
+        return Proof(not_tried=tuple(dict.fromkeys((*inside, *tests)))[:_MOST_TESTS])
     tree = replace(spec, name=f"proof-{secrets.token_hex(4)}")
     try:
         sandbox = await sandboxes.open(run_id, tree)
         after = [await _ends(sandbox, each, deadline) for each in runs]
         await restore_base_sources(sandbox, spec.base, diff.files)
         before = [await _ends(sandbox, each, deadline) for each in runs]
+        shown = [(each, await each.failing(sandbox, deadline)) for each in wholes]
     except NotRestored:
         return Proof(not_tried=tuple(tests)[:_MOST_TESTS])
     finally:
         await sandboxes.discard(run_id, tree.name)
     found = [test for pair in zip(before, after, strict=True) for test in _compare(*pair)]
+    found += [test for _, failing in shown for test in failing or ()]
+    tried = told.union(*(each.files for each, failing in shown if failing is not None))
+    not_tried = tuple(dict.fromkeys((*inside, *(path for path in tests if path not in tried))))
     return Proof(
         tests=tuple(found[:_MOST_TESTS]),
         shown=any(t.without_change == "failed" and t.with_change == "passed" for t in found),
@@ -95,6 +102,47 @@ def _telling(check: Check, tests: Mapping[str, frozenset[str]]) -> _Telling | No
         return None
     there = FolderCommand(command=command, folder=check.folder)
     return _Telling(ecosystem, there, files, names)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A check that passed and cannot tell of single tests: run as it is, its report names failures.
+
+    `names` are those of the changed tests in `files`.
+    """
+
+    check: Check
+    files: tuple[str, ...]
+    names: frozenset[str]
+
+    async def failing(self, sandbox: Sandbox, deadline: float) -> list[ProofTest] | None:
+        """Changed tests that fail without the rest of the change; None where it tells nothing."""
+        run = await run_check(sandbox, self.check, deadline)
+        if run.limit or run.too_late or not (run.ran or run.failed_tests):
+            return None
+        if run.passed:
+            return []
+        named = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in self.names))
+        inside = f"{self.check.folder}/" if self.check.folder else ""
+        files = [file.removeprefix(inside) for file in self.files]
+        ends: dict[str, TestStatus] = {
+            test: "failed" if named.search(test) else "not_importable"
+            for test in run.failed_tests
+            if named.search(test) or any(file in test for file in files)
+        }
+        return [
+            ProofTest(id=test, without_change=end, with_change="passed")
+            for test, end in ends.items()
+        ]
+
+
+def _whole(check: Check, tests: Mapping[str, frozenset[str]]) -> _Whole | None:
+    """For tests whose names are known."""
+    inside = f"{check.folder}/" if check.folder else ""
+    files = tuple(path for path, names in tests.items() if names and path.startswith(inside))
+    if check.kind != "test" or not files:
+        return None
+    return _Whole(check, files, frozenset[str]().union(*(tests[path] for path in files)))
 
 
 def _has_tests(file: FileDiff) -> bool:

@@ -11,8 +11,12 @@ from sandbox.core.service_script import with_services
 from sandbox.core.shell_command import LONGEST_WORD
 
 NOTHING: Final[Mapping[str, str]] = {}
-_OFFLINE: Final[Mapping[str, str]] = {"UV_OFFLINE": "1"}
-"""Without a network uv says so at once."""
+_OFFLINE: Final[Mapping[str, str]] = {"UV_OFFLINE": "1", "PYTEST_ADDOPTS": "-rfE"}
+"""Without a network uv says so at once.
+
+pytest names what failed, whatever the project's configuration has it name; a command's own options
+win.
+"""
 
 
 class PreparedSandbox(ForwardingSandbox):

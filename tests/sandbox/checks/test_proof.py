@@ -12,6 +12,7 @@ from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
+from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -31,6 +32,7 @@ FILES: dict[str, str | bytes] = {
     "app.py": "def add(a, b):\n    return abs(a) + b\n",
     "README.md": "1\n",
     "src/lib.rs": "fn a() {}\n",
+    "sum.js": "exports.add = (a, b) => Math.abs(a) + b;\n",
     "tests/__init__.py": "",
     "tests/test_old.py": OLD,
     "tests/test_unit.py": OLD_UNITTEST,
@@ -119,6 +121,34 @@ async def test_tests_are_run_without_the_rest_of_the_change(
     assert {test.id: test.without_change for test in proof.tests} == without
     assert {test.with_change for test in proof.tests} <= {"passed"}
     assert proof.shown == shown
+
+
+RUNS_NODE = "node --test --test-reporter=tap"
+NODE_ADDS = (
+    "sed -i 's/Math.abs(a)/a/' sum.js; printf '%s\\n' 'const { add } = require(\"./sum\");'"
+    " 'const { test } = require(\"node:test\");' 'test(\"adds what is negative\", () => {'"
+    " '  require(\"node:assert\").equal(add(-1, 1), 0);' '});' > sum.test.js"
+)
+WHOLES = {
+    "shell characters": (f"{FIX}; {UNIT}", f"true && {UNITTEST}", "failed", True),
+    "another runner": (NODE_ADDS, f"{RUNS_NODE} sum.test.js", "failed", True),
+    "nothing shown": (f"{FIX}; {IDLE}", f"true && {PYTEST}", None, False),
+}
+
+
+@needs("node")
+@pytest.mark.parametrize("case", WHOLES)
+async def test_a_command_that_cannot_be_narrowed_is_run_whole_without_the_change(
+    run: SampleRun, install: str, case: str
+) -> None:
+    script, command, without, shown = WHOLES[case]
+    validation = await validate(run, install, 200 + list(WHOLES).index(case), script, command)
+    proof = validation.proof
+    assert proof
+    assert [(test.without_change, test.with_change) for test in proof.tests] == (
+        [(without, "passed")] if without else []
+    )
+    assert (proof.shown, proof.not_tried) == (shown, ())
 
 
 async def test_what_has_no_code_needs_no_proof(run: SampleRun, install: str) -> None:

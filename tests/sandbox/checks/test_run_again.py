@@ -157,3 +157,14 @@ async def test_a_test_of_a_stopped_base_is_tried_there_alone(data_dir: Path) -> 
     assert validation.flaky == ()
     assert validation.known_failures == ("test_c (test_a.ATest.test_c)",)
     assert validation.status == "failed"
+
+
+async def test_pytest_names_what_failed_whatever_the_project_lets_it_name(
+    sample: SampleRun, install: str
+) -> None:
+    settings = "printf '[pytest]\\naddopts = -rxXs\\n' > pytest.ini"
+    change = await sample.make_change(f"{settings}; sed -i 's/a + b/a - b/' app.py")
+    for command in (PYTEST, f"sh -c '{PYTEST}'", f"{PYTEST} -rN"):
+        validation = await validate(sample, change, command, install)
+        named = validation.new_failures == (ADD[PYTEST],)
+        assert (validation.status, named) == ("failed", "-rN" not in command)
