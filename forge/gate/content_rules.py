@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forge.gate.attribute_rules import judge_lost_attributes
 from forge.gate.path_rules import Entry, Verdict, folded_path
 
 _SNIFFED: Final = 8000
@@ -48,6 +49,7 @@ def judge_content(entry: Entry, new: bytes, old: bytes) -> Iterator[Verdict]:
         yield Verdict("hidden_text", message, "warning")
     if name.rpartition("/")[2] == ".gitattributes":
         yield from _judge_attributes(new, old)
+        yield from judge_lost_attributes(new, old)
 
 
 def _is_program(name: str, content: bytes) -> bool:

@@ -1,9 +1,11 @@
 """The gate: what of a change may leave this machine, judged by the objects that would be pushed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
+from forge.gate.attribute_rules import judge_stored
+from forge.gate.attributes import Attributes
 from forge.gate.content_rules import judge_content
 from forge.gate.linked_files import MAX_TARGET, judge_linked
 from forge.gate.path_rules import (
@@ -48,21 +50,26 @@ def parse_entries(raw: bytes) -> list[Entry]:
     return entries
 
 
+@dataclass(frozen=True)
+class ChangedTree:
+    """The tree that a change makes: all its files, and what attributes changed ones have."""
+
+    files: Sequence[TreeFile] = ()
+    attributes: Mapping[bytes, Attributes] = field(default_factory=dict)
+
+
 def judge(
     entries: list[Entry],
-    files: Sequence[TreeFile],
+    tree: ChangedTree,
     blobs: Blobs,
     token: SecretForms,
     allow: tuple[str, ...],
     catalogue: SecretCatalogue,
 ) -> GateReport:
-    """The gate's report; `files` are all of the changed tree.
-
-    Reads blobs and asks the catalogue, so it belongs in a thread.
-    """
+    """The gate's report. Reads blobs and asks the catalogue, so it belongs in a thread."""
     allowed = ALLOWABLE.intersection(allow)
     findings: list[GateFinding] = []
-    for finding in _Judge(blobs, token, catalogue).findings(entries, files):
+    for finding in _Judge(tree, blobs, token, catalogue).findings(entries):
         if finding.rule in allowed:
             findings.append(finding.model_copy(update={"severity": "warning"}))
         else:
@@ -76,17 +83,24 @@ def judge(
 class _Judge:
     """One look at one change."""
 
+    tree: ChangedTree
     blobs: Blobs
     token: SecretForms
     catalogue: SecretCatalogue
+    _known: set[str] = field(default_factory=set)
+    """Contents that the base has somewhere."""
     _texts: list[tuple[Entry, bytes, bytes]] = field(default_factory=list)
     _kept: int = 0
     _total: int = 0
 
-    def findings(self, entries: list[Entry], files: Sequence[TreeFile]) -> Iterator[GateFinding]:
+    def findings(self, entries: list[Entry]) -> Iterator[GateFinding]:
+        changed = {entry.path for entry in entries}
+        unchanged = {file.sha for file in self.tree.files if file.path not in changed}
+        self._known = unchanged | {entry.old_sha for entry in entries}
         for entry in entries:
             yield from self._judge(entry)
-        for entry, verdict in (*judge_locks(entries), *judge_linked(entries, files, self.blobs)):
+        linked = judge_linked(entries, self.tree.files, self.blobs)
+        for entry, verdict in (*judge_locks(entries), *linked):
             yield _finding(entry, verdict)
         if self._total > MAX_TOTAL:
             message = (
@@ -123,7 +137,10 @@ class _Judge:
         if (position := self.token.position(content)) >= 0:
             yield _finding(entry, _OWN_TOKEN, _line_at(content, position))
         old = self._read_old(entry)
-        for verdict in judge_content(entry, content, old):
+        stored = judge_stored(
+            self.tree.attributes.get(entry.path, {}), content, old, known=entry.sha in self._known
+        )
+        for verdict in (*judge_content(entry, content, old), *stored):
             yield _finding(entry, verdict)
         if may_hold_secret(content, old):
             if self._kept + size > MAX_ASKED:

@@ -11,8 +11,9 @@ from forge.base.local_checkout import Checkout
 from forge.core.branch_names import check_own_branch
 from forge.core.forge import ONCE, Forge, PullText, Target, check_token
 from forge.core.repository_address import parse
+from forge.gate.attributes import read_attributes
 from forge.gate.case_clashes import case_clashes
-from forge.gate.judge import judge, parse_entries
+from forge.gate.judge import ChangedTree, judge, parse_entries
 from forge.gate.tree_listing import list_tree
 from forge.git.apply_patch import compare
 from forge.git.blobs import open_blobs
@@ -95,10 +96,11 @@ class ForgePublisher(Publisher):
             list_tree(self._git, run, change.tree),
         )
         entries = parse_entries(raw)
+        tree = ChangedTree(files, await read_attributes(self._git, run, files, entries))
 
         def judged() -> GateReport:
             with open_blobs(run) as blobs:
-                report = judge(entries, files, blobs, self._forms, allow, self._catalogue)
+                report = judge(entries, tree, blobs, self._forms, allow, self._catalogue)
             clashes = case_clashes(entries, files)
             return report.model_copy(update={"findings": (*report.findings, *clashes)})
 

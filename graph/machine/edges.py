@@ -11,14 +11,19 @@ from graph.state import RunState
 from graph.values import (
     Check,
     CommandReport,
+    Finding,
+    GateReport,
     NodeName,
     Outcome,
     PullRequest,
+    Review,
     Stop,
     Stopped,
     Validation,
 )
 
+_MENDABLE: Final = ("lfs", "filter")
+"""Rules of the gate that a change breaks unknowingly, and that no request can allow."""
 _DECISIONS: dict[str, NodeOutcome] = {
     "approve": "approved",
     "revise": "revised",
@@ -123,6 +128,19 @@ _ROUTERS: Final[dict[NodeName, Callable[[RunState], str]]] = {
     "fix": _after_fix,
     "publish": _after_publish,
 }
+
+
+def gate_review(gate: GateReport) -> Review | None:
+    """What the gate holds a change back for that a role can mend, in place of a review."""
+    found = [each for each in gate.findings if each.severity == "error" and each.rule in _MENDABLE]
+    if not found:
+        return None
+    findings = tuple(
+        Finding(severity="error", path=each.path, line=each.line, message=f"It {each.message}.")
+        for each in found
+    )
+    summary = "The change cannot be published as it is."
+    return Review(verdict="request_changes", summary=summary, findings=findings)
 
 
 def rounds_left(state: RunState) -> bool:

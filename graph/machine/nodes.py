@@ -169,8 +169,13 @@ class Nodes:
         gate = await self.services.publisher.gate(
             state["run_id"], state["base"], change, tuple(state.get("allow") or ())
         )
+        emit = emit_of_node()
+        if (held := edges.gate_review(gate)) and edges.rounds_left(state):
+            event = ReviewFinished.model_validate(held.model_dump())
+            emit(event.keyed(f"review:gate:{change.ref.step}"))
+            return {"review": held}
         task = await self._task(state, "reviewer", gate.findings)
-        result = await self.services.reviewer(task, emit := emit_of_node())
+        result = await self.services.reviewer(task, emit)
         update = role_tasks.spent(state, task, result) | {"review": result.review}
         if result.review:
             event = ReviewFinished.model_validate(result.review.model_dump())

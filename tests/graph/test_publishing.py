@@ -2,8 +2,8 @@
 
 from graph.errors import PushRejected
 from graph.state import Limits
-from graph.values import Failure
-from tests.standins.services.scripted_services import Script
+from graph.values import Failure, GateFinding, GateReport
+from tests.standins.services.scripted_services import PASSED, Script
 from tests.support.graph.driven import REQUEST, Driven
 
 
@@ -55,3 +55,34 @@ async def test_a_branch_that_an_earlier_release_named_keeps_its_name() -> None:
     script.publish_error = None
     state = await driven.resume(Limits())
     assert state["pull_request"].branch == "agent/say-hello-00000001"
+
+
+LFS = GateReport(
+    passed=False,
+    findings=(GateFinding(rule="lfs", severity="error", path="a.png", message="is in Git LFS"),),
+)
+OPEN = GateReport(passed=True)
+
+
+async def test_what_a_role_can_mend_goes_to_the_fixer_before_a_review_is_paid() -> None:
+    script = Script(changes=["one", "two"], validations=[PASSED, PASSED], gates=[LFS, OPEN, OPEN])
+    driven = Driven(script)
+    state = await driven.run()
+    assert driven.nodes == [
+        *("prepare", "plan", "code", "validate", "review", "fix", "validate", "review", "publish")
+    ]
+    assert state["outcome"].status == "succeeded"
+    assert [task.role for task in script.tasks] == ["planner", "coder", "fixer", "reviewer"]
+    fixing = script.tasks[2].review
+    assert fixing
+    assert [(one.path, one.message) for one in fixing.findings] == [("a.png", "It is in Git LFS.")]
+    assert [event["verdict"] for event in driven.said("review.finished")] == [
+        *("request_changes", "approve")
+    ]
+
+
+async def test_what_is_never_mended_is_blocked() -> None:
+    script = Script(gates=[LFS, LFS])
+    state = await Driven(script, Limits(max_fix_rounds=0)).run()
+    assert state["outcome"].status == "blocked"
+    assert script.published == []

@@ -128,6 +128,17 @@ async def test_no_change_writes_the_wishes_that_its_reviewer_reads(
         assert "Approve." not in told
 
 
+async def test_what_is_kept_in_git_lfs_is_told(sandbox: DirectorySandbox) -> None:
+    (sandbox.root / "assets").mkdir()
+    (sandbox.root / "assets" / ".gitattributes").write_text("*.png filter=lfs -text\n*.md text\n")
+    told = await look(sandbox)
+    assert "Git LFS" in told
+    assert "<git_lfs>\n*.png filter=lfs -text\n</git_lfs>" in told
+    base = await commit(sandbox)
+    overview = await describe_repository(sandbox, base, "Add a picture.")
+    assert "<git_lfs>\n*.png filter=lfs -text\n</git_lfs>" in overview
+
+
 async def test_same_wishes_are_told_once(sandbox: DirectorySandbox) -> None:
     (sandbox.root / "CLAUDE.md").symlink_to("AGENTS.md")
     assert (await look(sandbox, AGENTS="Use tabs.")).count("Use tabs.") == 1

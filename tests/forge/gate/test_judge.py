@@ -217,7 +217,7 @@ class LargeBefore(Blobs):
 def test_what_was_too_large_before_is_not_read(rules_cache: Path) -> None:
     entry = Entry(b"data", "100644", "new", "100644", "old")
     blobs, catalogue = LargeBefore(), SecretCatalogue(rules_cache)
-    report = gate.judge([entry], [], blobs, SecretForms(None), (), catalogue)
+    report = gate.judge([entry], gate.ChangedTree(), blobs, SecretForms(None), (), catalogue)
     assert "secret_pattern" in rules(report)
 
 
@@ -236,7 +236,7 @@ def test_a_change_of_many_large_files_is_searched_whole(rules_cache: Path) -> No
     names = (b"a", b"b", b"c")
     entries = [Entry(name, "100644", "new", "000000", "") for name in names]
     catalogue = SecretCatalogue(rules_cache)
-    report = gate.judge(entries, [], ManyLarge(), SecretForms(None), (), catalogue)
+    report = gate.judge(entries, gate.ChangedTree(), ManyLarge(), SecretForms(None), (), catalogue)
     found = [finding for finding in report.findings if finding.rule == "secret_pattern"]
     assert [finding.path for finding in found] == ["a", "b", "c"]
     assert {finding.line for finding in found} == {MAX_ASKED // 2 + 1}
@@ -260,7 +260,12 @@ def test_what_is_too_large_blocks_unless_it_is_allowed(
 ) -> None:
     entry = Entry(b"big", "100644", "new", "000000", "")
     report = gate.judge(
-        [entry], [], Large(), SecretForms(None), (allow,), SecretCatalogue(rules_cache)
+        [entry],
+        gate.ChangedTree(),
+        Large(),
+        SecretForms(None),
+        (allow,),
+        SecretCatalogue(rules_cache),
     )
     (finding,) = report.findings
     assert (finding.rule, finding.severity, finding.path) == ("large_files", severity, "big")
