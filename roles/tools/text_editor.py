@@ -84,13 +84,24 @@ class EditorTool:
             case _View():
                 return await self._view(asked, path, time_left_s)
             case _Create():
-                await self._sandbox.write(path, asked.file_text.encode())
+                old = await self._read_if_there(path)
+                new = await asyncio.to_thread(_with_line_ends, asked.file_text, old)
+                await self._sandbox.write(path, new)
                 return f"Wrote {asked.path}."
             case _:
                 data = await self._sandbox.read(path)
                 new, done = await asyncio.to_thread(_edit, asked, data)
                 await self._sandbox.write(path, new)
                 return done
+
+    async def _read_if_there(self, path: str) -> bytes:
+        """What a file holds; nothing where it is new, or cannot be read."""
+        try:
+            return await self._sandbox.read(path)
+        except TreeRestored:
+            raise
+        except FileAccessError:
+            return b""
 
     async def _view(self, asked: _View, path: str, time_left_s: float) -> str:
         try:
@@ -133,6 +144,12 @@ def _show(asked: _View, data: bytes) -> str:
     if not 1 <= first <= max(last, 1):
         raise _InvalidCall(f"view_range must lie within 1 and {count}, the lines of {asked.path}.")
     return file.numbered(first, last, MAX_OUTPUT) or "[the file is empty]"
+
+
+def _with_line_ends(text: str, old: bytes) -> bytes:
+    """A text with the line ends of the file that it takes the place of, where those are CRLF."""
+    crlf = b"\0" not in old and TextFile.decode("", old).crlf
+    return TextFile(text.replace("\r\n", "\n") if crlf else text, crlf).encode()
 
 
 def _edit(asked: _Replace | _Insert, data: bytes) -> tuple[bytes, str]:

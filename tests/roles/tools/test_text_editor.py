@@ -166,6 +166,26 @@ async def test_many_places_are_not_all_told(editor: Editor) -> None:
     assert "20)" in result.content
 
 
+@pytest.mark.parametrize(
+    ("old", "text", "new"),
+    [
+        (b"one\r\ntwo\r\n", "1\n2\n3\n", b"1\r\n2\r\n3\r\n"),
+        (b"one\r\ntwo\r\n", "1\r\n2\n", b"1\r\n2\r\n"),
+        (b"caf\xe9\r\n", "1\n", b"1\r\n"),
+        (b"one\r\ntwo\n", "1\n", b"1\n"),
+        (b"one\n", "1\r\n", b"1\r\n"),
+        (b"\0\r\n", "1\n", b"1\n"),
+        (b"", "1\n", b"1\n"),
+    ],
+)
+async def test_a_file_that_is_written_anew_keeps_its_line_ends(
+    editor: Editor, old: bytes, text: str, new: bytes
+) -> None:
+    (editor.root / "poem.txt").write_bytes(old)
+    assert (await editor("create", file_text=text)).ok
+    assert editor.poem == new
+
+
 async def test_line_ends_and_bytes_are_kept(editor: Editor) -> None:
     path = editor.root / "poem.txt"
     path.write_bytes(b"one\r\ncaf\xe9\r\nthree")
