@@ -33,6 +33,10 @@ class LeftOut(Value):
     why: str
 
 
+LACKS_SERVICE: Final = "The service "
+"""How the output of a command begins whose service does not run."""
+
+
 class ServicePort(Value):
     """Where a service listens on the sandbox's own loopback."""
 

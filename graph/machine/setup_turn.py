@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from graph.base_services import PreparationRequest, Prepared
-from graph.environment import Environment, Recipe
+from graph.environment import LACKS_SERVICE, Environment, Recipe
 from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError
 from graph.events import Emit, Event, UsageReported
 from graph.preparation import MODEL_PART, recipe_key, told
@@ -203,9 +203,12 @@ class SetupTurn:
 
 
 def readiness(report: CommandReport) -> int:
-    """How far an environment lets a check come: to no start, to what is missing, or through."""
+    """How far an environment lets a check come: to no start, to what is missing, or through.
+
+    What a service keeps from its start no commands of set-up can mend.
+    """
     if report.status == "unavailable":
-        return 0
+        return _READY if report.output.startswith(LACKS_SERVICE) else 0
     return 1 if report.status == "failed" and report.lacking else _READY
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
-from graph import Service
+from graph import LACKS_SERVICE, Service
 from sandbox.core.shell_command import LONGEST_WORD
 
 UNAVAILABLE: Final = 127
@@ -19,7 +19,7 @@ if command -v flock >/dev/null; then exec {{turn}}>"$services/turn"; flock "$tur
 names=() pids=() signals=()
 is_open() {{ (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }}
 tell() {{
-  printf 'The service %s %s. Its last lines:\\n' "$1" "$2" >&2
+  printf '{LACKS_SERVICE}%s %s. Its last lines:\\n' "$1" "$2" >&2
   tail -c 2000 "$services/$1.log" >&2
 }}
 give_up() {{
@@ -30,7 +30,7 @@ give_up() {{
 start() {{
   local name=$1 port=$2 begun=$SECONDS pid
   if ! "$needed" && [ -e "$services/$name.failed" ]; then
-    printf 'The service %s does not run: see %s\\n' "$name" "$services/$name.log" >&2
+    printf '{LACKS_SERVICE}%s does not run: see %s\\n' "$name" "$services/$name.log" >&2
     return
   fi
   : >"$services/$name.log"

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import KEPT_S
+from graph.environment import KEPT_S, LACKS_SERVICE
 from graph.environment_record import repo_of
 from graph.errors import ClaudeUnavailable, RoleSuperseded
+from graph.machine.setup_turn import readiness
 from graph.spending import Spend
 from graph.state import Limits
 from graph.tasks import SetupResult
-from graph.values import FolderCommand
+from graph.values import CommandReport, FolderCommand
 from sandbox.environments import LocalEnvironmentRecords
 from tests.standins.services.scripted_services import BASE, MEND, SPEND, Script
 from tests.support.graph.driven import REQUEST, Driven
@@ -53,6 +54,17 @@ async def test_it_comes_before_the_coder_and_counts_like_any_role() -> None:
     assert [command.command for command in coder.environment.commands] == [MEND]
     assert [event["status"] for event in driven.said("baseline.finished")] == ["failed", "passed"]
     assert script.published[0].environment == coder.environment
+
+
+@pytest.mark.parametrize(
+    ("output", "ready"), [("bash: pytest: not found", False), (f"{LACKS_SERVICE}redis ended", True)]
+)
+def test_no_turn_looks_for_a_service(output: str, ready: bool) -> None:
+    ended = CommandReport(
+        command="x", exit_code=None, status="unavailable", duration_ms=1, output=output
+    )
+    found = ended.model_copy(update={"status": "passed"})
+    assert (readiness(ended) == readiness(found)) == ready
 
 
 @pytest.mark.parametrize("named", [{"setup": ["asked"]}, {"validate_only": True}])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import Environment, Service
+from graph.environment import LACKS_SERVICE, Environment, Service
 from graph.values import Check
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
@@ -134,6 +134,17 @@ async def test_a_repository_declares_them(data_dir: Path, more: str, status: str
     assert report.status == status, report.output
     if more:
         assert "no-such-server: command not found" in report.output
+
+
+async def test_a_change_is_not_to_blame_for_a_service_that_is_not_there(data_dir: Path) -> None:
+    run = sample_run(data_dir, {"a.py": "x = 1\n"}, limits=Limits(timeout_s=60))
+    checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
+    change = await run.make_change("echo 'x = 2' > a.py")
+    environment = Environment(services=(DEAD,))
+    asked = (Check(command="grep -q 1 a.py", source="caller"),)
+    validation = await checks.validate(RUN, run.base, change, asked, environment, time.time() + 120)
+    assert (validation.status, validation.new_failures) == ("unavailable", ())
+    assert validation.commands[0].output.startswith(f"{LACKS_SERVICE}dead ended before")
 
 
 async def test_what_is_declared_holds_where_set_up_took_too_long(data_dir: Path) -> None:
