@@ -214,8 +214,8 @@ async def test_a_coder_that_is_resumed_as_its_step_takes_no_second_turn(
 
 
 async def test_forgetting_forgets_recipes(records: LocalEnvironmentRecords) -> None:
+    assert not await records.forget(repo_of(BASE))
     await Driven(lacking(NOTHING, records=records)).run()
     assert (await records.recipes(repo_of(BASE))).kept
     assert await records.forget(repo_of(BASE))
     assert (await records.recipes(repo_of(BASE))).kept == ()
-    assert not await records.forget(repo_of(BASE))
