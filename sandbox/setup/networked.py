@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from graph import RunFolder
+from graph import Environment, RunFolder
 from graph.errors import SandboxError, SetupFailed
 from graph.files import write_whole
 from sandbox.backends.base.backend import Tree
@@ -23,6 +23,7 @@ from sandbox.egress.suggest_hosts import PackageSources, resolve_sources
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
@@ -74,19 +75,20 @@ class NetworkedSetUp:
 
     async def report(self, spec: TreeSpec) -> bytes | None:
         """What the untouched base's set-up said, where what it made is kept already."""
-        file = await self._file(self._shared, replace(spec, change=None))
+        untouched = replace(spec, change=None)
+        file = await self._file(self._shared, untouched, rules_of(untouched))
         return await asyncio.to_thread(_report_beside, file)
 
     async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
         sandbox = await self._backend.open(tree)
         try:
-            own = bool(patch) and (
-                needs_own(spec.environment, patch) or await has_scripts(sandbox, spec.setup)
-            )
+            own, rules = await _alters(sandbox, spec.environment, patch), rules_of(spec)
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
-            kept = await self._keep(home, tree, run, made_for, patch if own else b"")
+            if own and rules and await _alters(sandbox, rules.environment, patch):
+                rules = None
+            kept = await self._keep(home, tree, run, made_for, patch if own else b"", rules)
             await _unpack(sandbox, kept)
         finally:
             await sandbox.close()
@@ -103,31 +105,46 @@ class NetworkedSetUp:
             return _ConnectedSandbox(sandbox, opened.pop_all())
 
     async def _keep(
-        self, home: Path, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes
+        self,
+        home: Path,
+        beside: Tree,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        rules: TreeSpec | None,
     ) -> Path:
-        """The file that set-up leaves, made once."""
-        file = await self._file(home, spec)
-        return await keep(file, partial(self._make, beside, run, spec, patch, file))
+        """The file that set-up leaves, made once.
+
+        The commands of a model run on what those of `rules` left on the untouched base, which was
+        searched for secrets.
+        """
+        file = await self._file(home, spec, rules)
+        first = await self._keep(self._shared, beside, run, rules, b"", None) if rules else None
+        return await keep(file, partial(self._make, beside, run, spec, patch, first, file))
 
     async def _make(
-        self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, file: Path, target: Path
+        self,
+        beside: Tree,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        first: Path | None,
+        file: Path,
+        target: Path,
     ) -> None:
         """Run the commands with a network in a tree of their own, and pack what they left.
 
-        It becomes `file`, and what they said lies beside it. Those that a model found run on what
-        the others left, which was searched for secrets.
+        It becomes `file`, and what they said lies beside it.
         """
-        found = _without_recipe(spec)
-        kept = await self._keep(self._shared, beside, run, found, b"") if found else None
         folder = await asyncio.to_thread(make_folders, beside.folder, beside.uid)
         new = replace(beside, folder=folder)
         try:
             plain = await self._backend.open(new)
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
-                if kept:
-                    await _unpack(plain, kept)
-                refused = await self._run(new, _recipe_alone(spec) if kept else spec)
+                if first:
+                    await _unpack(plain, first)
+                refused = await self._run(new, recipe_alone(spec) if first else spec)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
                 report = await read_report(plain, spec.environment) + refused
@@ -169,13 +186,13 @@ class NetworkedSetUp:
                 self._resolved = await resolve_sources(self._named_hosts)
         return tuple(map(SetupHost.parse, self._resolved.hosts)), self._resolved.variables
 
-    async def _file(self, home: Path, spec: TreeSpec) -> Path:
+    async def _file(self, home: Path, spec: TreeSpec, rules: TreeSpec | None) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
         hosts, indexes = await self._open_sources()
         toolchain: list[object] = [self._backend.toolchain, names, sorted(indexes.items())]
-        if found := _without_recipe(spec):
-            toolchain.append((await self._file(home, found)).name)
+        if rules:
+            toolchain.append((await self._file(home, rules, None)).name)
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
         return home / f"{key}.tar"
 
@@ -200,17 +217,11 @@ class _ConnectedSandbox(ForwardingSandbox):
         await self._opened.aclose()
 
 
-def _without_recipe(spec: TreeSpec) -> TreeSpec | None:
-    """What is run before the commands of a model; None where all are run together."""
-    rest = spec.environment.without_recipe()
-    if spec.change is not None or not spec.environment.recipe or not rest.commands:
-        return None
-    return replace(spec, environment=rest)
-
-
-def _recipe_alone(spec: TreeSpec) -> TreeSpec:
-    found = tuple(each for each in spec.environment.commands if each.source == "model")
-    return replace(spec, environment=spec.environment.model_copy(update={"commands": found}))
+async def _alters(sandbox: Sandbox, environment: Environment, patch: bytes) -> bool:
+    """Whether a change can make a difference to what the environment's commands make."""
+    return bool(patch) and (
+        needs_own(environment, patch) or await has_scripts(sandbox, environment.setup)
+    )
 
 
 async def _unpack(sandbox: LocalSandbox, kept: Path) -> None:

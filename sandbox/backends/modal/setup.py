@@ -7,12 +7,12 @@ import asyncio
 import secrets
 from dataclasses import replace
 
-from graph import RunFolder
+from graph import Environment, RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
 from graph.files import digest
 from sandbox.backends.container.send_base import put_base
 from sandbox.backends.modal.backend import Modal
-from sandbox.backends.modal.client import SetupImage
+from sandbox.backends.modal.client import ImageGone, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.search_files import container_time, search_files
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
@@ -20,12 +20,14 @@ from sandbox.core.protocol import TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import SetupSecrets
 from sandbox.tree.checkout import fill
 
 _SEARCHED_TIMES_DISK = 2
+_TRIES = 3
 # What git tracks, and git's own folder, are each tree's own; what was downloaded is installed.
 _LEAVE_REST = """\
 set -e -o pipefail
@@ -46,7 +48,7 @@ class ModalSetUp:
 
     async def report(self, spec: TreeSpec) -> bytes | None:
         """What the untouched base's set-up said, where what it made is kept already."""
-        kept = await self._client.get_setup_image(self._key(spec, b""))
+        kept = await self._client.get_setup_image(self._key(spec, b"", rules_of(spec)))
         return kept.report if kept else None
 
     @property
@@ -56,32 +58,30 @@ class ModalSetUp:
 
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
+        rules = rules_of(spec)
         if patch and needs_own(spec.environment, patch):
-            return await self._get_or_make(run_id, run, spec, patch)
-        shared = await self._get_or_make(run_id, run, spec, b"")
+            if rules and needs_own(rules.environment, patch):
+                rules = None
+            return await self._get_or_make(run_id, run, spec, patch, rules)
+        shared = await self._get_or_make(run_id, run, spec, b"", rules)
         if patch and shared.runs_scripts:
-            return await self._get_or_make(run_id, run, spec, patch)
+            return await self._get_or_make(run_id, run, spec, patch, None)
         return shared
 
     async def _get_or_make(
-        self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes
+        self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes, rules: TreeSpec | None
     ) -> SetupImage:
-        key = self._key(spec, patch)
+        """The commands of a model run on what those of `rules` left on the untouched base."""
+        key = self._key(spec, patch, rules)
         if kept := await self._client.get_setup_image(key):
             return kept
-        name = f"setup-{secrets.token_hex(4)}"
-        tags = {"run": run_id, "tree": name}
-        container = await self._client.make(
-            f"{key[:24]}-{name}",
-            tags,
-            image=spec.environment.image,
-            hosts=self.hosts,
-            emit=spec.emit,
-        )
-        if container is None:
-            raise SandboxUnavailable(f"There is a Sandbox {name} already.")
+        container = await self._begin(key, run_id, run, spec, rules)
         try:
-            scripts, report = await self._run(container, run, spec, patch)
+            if rules is None:
+                sandbox = self._backend.attach(container)
+                await put_base(sandbox, run.git_of(spec.base), self._backend.limits)
+            commands = recipe_alone(spec).environment if rules else spec.environment
+            scripts, report = await self._run(container, run, spec, patch, commands)
             kept = SetupImage(key, await container.snapshot(), scripts, report)
         finally:
             await asyncio.shield(container.end())
@@ -89,23 +89,49 @@ class ModalSetUp:
             await self._client.put_setup_image(kept)
         return kept
 
+    async def _begin(
+        self, key: str, run_id: str, run: RunFolder, spec: TreeSpec, rules: TreeSpec | None
+    ) -> ModalSandbox:
+        """A new Sandbox that reaches the hosts; with `rules` it begins with what they left."""
+        tree, image = f"setup-{secrets.token_hex(4)}", spec.environment.image
+        name, tags = f"{key[:24]}-{tree}", {"run": run_id, "tree": tree}
+        for _ in range(_TRIES):
+            first = await self._get_or_make(run_id, run, rules, b"", None) if rules else None
+            try:
+                container = await self._client.make(
+                    name, tags, kept=first, image=image, hosts=self.hosts, emit=spec.emit
+                )
+            except ImageGone as gone:
+                await self._client.delete_setup_image(gone.kept)
+                continue
+            if container is None:
+                raise SandboxUnavailable(f"There is a Sandbox {name} already.")
+            return container
+        raise SandboxUnavailable("What set-up left is removed again and again.")
+
     def _secrets_of(self, spec: TreeSpec, patch: bytes) -> SetupSecrets:
         """For a change that has no say in set-up it is the base's."""
         made_for = spec if patch else replace(spec, change=None)
         return SetupSecrets.of(made_for, self._backend.options.setup_secrets)
 
-    def _key(self, spec: TreeSpec, patch: bytes) -> str:
+    def _key(self, spec: TreeSpec, patch: bytes, rules: TreeSpec | None) -> str:
         named = self._secrets_of(spec, patch)
+        first = [self._key(rules, b"", None)] if rules else []
         return setup_key(
             spec.base,
             digest(patch) if patch else "",
             spec.environment,
-            toolchain=[self._backend.toolchain, *sorted((*named.values, *named.missing))],
+            toolchain=[self._backend.toolchain, *sorted((*named.values, *named.missing)), *first],
             hosts=self._hosts,
         )
 
     async def _run(
-        self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
+        self,
+        container: ModalSandbox,
+        run: RunFolder,
+        spec: TreeSpec,
+        patch: bytes,
+        commands: Environment,
     ) -> tuple[bool, bytes]:
         """Run the commands in a tree of their own.
 
@@ -113,14 +139,13 @@ class ModalSetUp:
         """
         plain = self._backend.attach(container)
         sandbox = MeteredSandbox(plain, self._metrics)
-        await put_base(plain, run.git_of(spec.base), self._backend.limits)
         await fill(sandbox, run, replace(spec, checkout=True), patch)
         scripts = await has_scripts(sandbox, spec.setup)
         given = self._secrets_of(spec, patch)
         begun = await container_time(container) if given.values else 0
         trusted = self._backend.attach(container, given.plain())
         try:
-            await run_set_up(MeteredSandbox(trusted, self._metrics), spec.environment)
+            await run_set_up(MeteredSandbox(trusted, self._metrics), commands)
         except SetupFailed as error:
             raise SetupFailed(given.hide(error.message), self._hint(), error.command) from None
         report = await read_report(sandbox, spec.environment)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import environment_of
+from graph.environment import Environment, EnvironmentCommand, environment_of
 from graph.errors import SetupFailed
 from graph.files.run_folder import RunFolder
+from graph.values import ChangeRef
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.bubblewrap.backend import Bubblewrap
@@ -94,6 +95,37 @@ async def said(sandbox: Sandbox, command: str) -> str:
 
 def fetch(index: PackageIndex, path: str) -> str:
     return f"python3 fetch.py {index.url}/{path} > fetched"
+
+
+@needs("pip")
+async def test_a_change_runs_what_a_model_found_anew_and_what_rules_found_only_where_it_reads_it(
+    run: SampleRun, index: PackageIndex
+) -> None:
+    install = (
+        f"python3 -m pip install --cert ca.pem --index-url {index.url}/simple -r requirements.txt"
+    )
+    found = "cat app.py > seen; python3 -c 'import tiny' && ls made-by-hand; true"
+    environment = Environment(
+        commands=(
+            EnvironmentCommand(command=install),
+            EnvironmentCommand(command=found, source="model"),
+        ),
+        maker="run",
+    )
+
+    async def opened(name: str, change: ChangeRef | None) -> str:
+        spec = TreeSpec(name, run.base, change, environment)
+        tree = await run.sandboxes.open(RUN, spec)
+        return await said(tree, "cat seen; python3 -c 'import tiny; print(tiny.ANSWER)'")
+
+    wheel = "/tiny-1.0-py3-none-any.whl"
+    assert await opened("base", None) == "print('old')\n42"
+    source = await run.make_change("echo 'print(1)' > app.py")
+    assert await opened("validate-1", source) == "print(1)\n42"
+    assert index.asked[wheel] == 1
+    listed = await run.make_change("echo 'print(2)' > app.py; echo '# more' >> requirements.txt")
+    assert await opened("validate-2", listed) == "print(2)\n42"
+    assert index.asked[wheel] == 2
 
 
 @needs("pip")
