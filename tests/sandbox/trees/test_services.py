@@ -9,11 +9,15 @@ import pytest
 from graph.environment import LACKS_SERVICE, Environment, Service
 from graph.values import Check
 from sandbox.checks.service import SandboxChecks
+from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.core.service_script import with_services
 from sandbox.discovery.declared_services import read_services
 from sandbox.environments.service import SandboxEnvironments
+from sandbox.setup.networked import NetworkedSetUp
+from sandbox.trees.local_trees import LocalSandboxes
 from tests.support.needed_programs import needs
+from tests.support.sandbox.local_tree import make_backend
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -176,6 +180,23 @@ async def test_postgres(sample: SampleRun) -> None:
     await sandbox.run("psql -c 'select pg_sleep(60)'", services="needed", timeout_s=5)
     found = await sandbox.run('psql "$DATABASE_URL" -Atc "table kept; select 1"', services="needed")
     assert (found.exit_code, found.text) == (0, "1\n")
+
+
+@pytest.mark.slow
+@needs("initdb", "psql", "createdb")
+async def test_what_set_up_writes_to_a_database_is_kept(data_dir: Path) -> None:
+    config = 'setup = ["createdb app"]\nservices = ["postgres"]\nenv = {PGDATABASE = "app"}\n'
+    run = sample_run(data_dir, {".coding-agent.toml": config})
+    backend = make_backend(data_dir, Limits(timeout_s=60))
+    set_up = NetworkedSetUp(
+        backend=backend, hosts=(), shared=data_dir / "setups", metrics=CommandMetrics()
+    )
+    sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
+    environments = SandboxEnvironments(sandboxes=sandboxes, networked=True)
+    environment = await environments.prepare(RUN, run.base, (), time.time() + 120)
+    tree = await sandboxes.open(RUN, TreeSpec("live", run.base, environment=environment))
+    found = await tree.run("psql -Atc 'select current_database()'", services="needed")
+    assert (found.exit_code, found.text) == (0, "app\n")
 
 
 @pytest.mark.slow
