@@ -85,7 +85,10 @@ def make_services(
     return Services(
         **roles,
         repositories=GitRepositories(
-            **common, allow_local=allow_local, allowed=settings.repo_allowed
+            **common,
+            allow_local=allow_local,
+            allowed=settings.repo_allowed,
+            largest_mb=settings.command_disk_mb,
         ),
         workspaces=workspaces,
         preparation=Preparation(environments, checks, records, uses_recipes=networked),

@@ -7,12 +7,13 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
-from forge.git.command import Git
+from forge.git.command import LOCAL, Git
 from forge.git.environment import ATTRIBUTES
-from graph.errors import BranchNotFound, EmptyRepository
+from graph.errors import BranchNotFound, EmptyRepository, RepositoryTooLarge
 from graph.files import write_whole
 
 _SHA256_DIGITS = 64
@@ -26,6 +27,8 @@ _FORMAT = "--batch-check=%(objectname) %(objecttype)"
 _LFS = r"^[[:space:]]*[^#[:space:]].*[[:space:]]filter=lfs([[:space:]]|$)"
 _ATTRIBUTE_FILES = ":(glob)**/.gitattributes"
 _HEAD = "ref: refs/heads/"
+MOST_FILES: Final = 250_000
+_LISTING: Final = replace(LOCAL, output_bytes=16 * MOST_FILES)
 _SUBMODULES_STAY = "Submodules are left as they are; their files are not there."
 _POINTERS_STAY = (
     "Files in Git LFS are left as they are; their pointers are there, not the contents."
@@ -41,6 +44,8 @@ class Head:
     tree: str
     submodules: bool
     lfs: bool
+    bytes: int = 0
+    """Of all its files together, as a checkout has them."""
     version: str = ""
     """What the commit would be released as."""
 
@@ -137,7 +142,7 @@ def read_shallow(git_dir: Path) -> str:
 
 
 async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
-    """The repository's HEAD. Raises EmptyRepository, BranchNotFound."""
+    """The repository's HEAD. Raises EmptyRepository, BranchNotFound, RepositoryTooLarge."""
     head = await asyncio.to_thread((git_dir / "HEAD").read_text)
     answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=_QUESTIONS)
     found = [line.split(" ") for line in answer.decode().splitlines()]
@@ -147,9 +152,23 @@ async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
     if not head.startswith(_HEAD):
         raise BranchNotFound(f"{full_name} has a tag of that name, not a branch.")
     branch = head.removeprefix(_HEAD).strip()
+    size = await _size(git, git_dir, full_name)
     pointers = await git.run(
         *("grep", "--quiet", "-E", _LFS, "HEAD", "--", _ATTRIBUTE_FILES),
         git_dir=str(git_dir),
         environment={"GIT_LITERAL_PATHSPECS": "0"},
     )
-    return Head(branch, commit[0], tree[0], submodules=modules[-1] == "blob", lfs=pointers.ok)
+    modules_there = modules[-1] == "blob"
+    return Head(branch, commit[0], tree[0], modules_there, lfs=pointers.ok, bytes=size)
+
+
+async def _size(git: Git, git_dir: Path, full_name: str) -> int:
+    """The bytes of all files. Few objects may name more files than any disk holds."""
+    lists = ("ls-tree", "-r", "-z", "--format=%(objectsize)", "HEAD")
+    listed = await git.run(*lists, git_dir=str(git_dir), limits=_LISTING)
+    sizes = listed.stdout.split(b"\0")
+    if listed.over or len(sizes) > MOST_FILES:
+        raise RepositoryTooLarge(f"{full_name} has more than {MOST_FILES} files.")
+    if not listed.ok:
+        raise listed.failure()
+    return sum(int(size) for size in sizes if size.isdigit())

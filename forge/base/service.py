@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from forge.base.bare_repository import Head, Tip, read_head
 from forge.base.cache import KeptBases, Origin
@@ -20,10 +20,12 @@ from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
 from graph.errors import (
     RepositoryArchived,
     RepositoryNotAllowed,
+    RepositoryTooLarge,
 )
 
 T = TypeVar("T")
 
+DEFAULT_LARGEST_MB: Final = 2048
 _UNCOMMITTED = "Uncommitted changes of the checkout are not included."
 
 
@@ -31,7 +33,8 @@ class GitRepositories(Repositories):
     """Repositories below one address, and with `allow_local` checkouts on this machine.
 
     `allowed` says whether a full name may be worked on; asked again when it was renamed. `kept`:
-    bases borrow from what is kept of earlier runs; without it each is a clone of its own.
+    bases borrow from what is kept of earlier runs; without it each is a clone of its own. A base is
+    at most `largest_mb` MiB as a checkout.
     """
 
     def __init__(
@@ -42,7 +45,9 @@ class GitRepositories(Repositories):
         allow_local: bool,
         allowed: Callable[[str], bool],
         kept: KeptBases | None = None,
+        largest_mb: int = DEFAULT_LARGEST_MB,
     ) -> None:
+        self._largest_mb = largest_mb
         self._runs = runs
         self._forge = forge
         self._web = forge.access.web
@@ -83,6 +88,7 @@ class GitRepositories(Repositories):
             await _stopped(asked)
             await _stopped(begun)
         head = await self._head(run, present, facts, found, emit)
+        self._check_size(head, present.full_name)
         return _base(present.address, present.full_name, head, _forge_notes(address, facts, head))
 
     def _present_address(
@@ -129,12 +135,21 @@ class GitRepositories(Repositories):
             if not await asyncio.to_thread(run.base_git.exists):
                 await checkout.fetch_into(self._git, branch, run.base_git)
             head = await read_head(self._git, run.base_git, checkout.folder.name)
+            self._check_size(head, checkout.folder.name)
             head = replace(head, version=await checkout.version(self._git, head.sha))
             notes = [_UNCOMMITTED] if await uncommitted else []
         finally:
             await _stopped(uncommitted)
         notes += head.notes
         return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
+
+    def _check_size(self, head: Head, full_name: str) -> None:
+        if head.bytes > self._largest_mb << 20:
+            raise RepositoryTooLarge(
+                f"The files of {full_name} are {head.bytes >> 20} MiB; a tree holds"
+                f" {self._largest_mb} MiB (CODING_AGENT_COMMAND_DISK_MB).",
+                "Raise CODING_AGENT_COMMAND_DISK_MB, or work on a smaller repository.",
+            )
 
     def _check_allowed(self, full_name: str) -> None:
         if not self._allowed(full_name):

@@ -51,6 +51,8 @@ def _tests(project: Project) -> Iterator[str]:
         yield f"{path}python3 manage.py test"
     elif commands := list(_unittest_commands(project, files)):
         yield from (path + command for command in commands)
+    elif project.owned(_ROOTS, "doctest"):
+        yield f"{path}python3 -m pytest -q --doctest-modules"
     elif _uses_tox(project):
         yield "tox"
     elif project.has("noxfile.py"):
@@ -289,6 +291,7 @@ PYTHON = Ecosystem(
         Mark("pytest", "*.py", "^[[:space:]]*(import|from)[[:space:]]+pytest"),
         Mark("test functions", "*test*.py", "^(async )?def test_"),
         Mark("unittest", "*.py", "unittest.*TestCase"),
+        Mark("doctest", "*.py", "^[[:space:]]*>>> "),
     ),
     tests=_tests,
     lints=_lints,

@@ -175,6 +175,13 @@ def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     assert commands(RepositoryFiles({"tests/conftest.py": ""})) == (PYTEST,)
 
 
+def test_doctests_are_run_where_there_are_no_other_tests() -> None:
+    documented = RepositoryFiles({"setup.py": ""}, {"doctest": ("shape.py",)})
+    assert commands(documented) == (f"{PYTEST} --doctest-modules",)
+    tested = RepositoryFiles({"setup.py": ""}, {"doctest": ("a.py",), "pytest": ("b.py",)})
+    assert commands(tested) == (PYTEST,)
+
+
 def test_each_package_has_checks_of_its_own() -> None:
     repository = RepositoryFiles(
         {

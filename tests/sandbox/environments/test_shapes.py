@@ -161,6 +161,13 @@ SHAPES = {
         ),
         left_out=("the group `dev`",),
     ),
+    "doctests alone": Shape(
+        {
+            "shape.py": 'import iniconfig\n\n\ndef one():\n    """\n    >>> one()\n    1\n    """\n'
+            "    return 1\n",
+            "pyproject.toml": PROJECT + 'dependencies = ["iniconfig"]\n' + MODULE,
+        }
+    ),
     "Django's runner": Shape(
         {
             "manage.py": "import sys\n\n"
