@@ -35,6 +35,15 @@ def setup_key(
     return f"{results_of(repo_of(base))}{key[_OF_REPOSITORY:]}"
 
 
+def commit_key(
+    base: Base, environment: Environment, *, toolchain: str, hosts: Iterable[SetupHost]
+) -> str:
+    """The name that earlier releases gave to a result of an untouched base: of its commit."""
+    commands = [command.shell for command in environment.setup]
+    read = [1, base.address, base.sha, "", commands, toolchain, [str(host) for host in hosts]]
+    return sha256(json.dumps(read).encode()).hexdigest()
+
+
 def results_of(repo: str) -> str:
     """What the names of all results of a repository begin with."""
     return sha256(repo.encode()).hexdigest()[:_OF_REPOSITORY]

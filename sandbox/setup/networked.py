@@ -21,7 +21,7 @@ from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
 from sandbox.egress.suggest_hosts import PackageSources, resolve_sources
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
-from sandbox.setup.cache_key import setup_key
+from sandbox.setup.cache_key import commit_key, setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
 from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
@@ -194,6 +194,10 @@ class NetworkedSetUp:
         if rules:
             toolchain.append((await self._file(home, rules, None)).name)
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
+        tools = self._backend.toolchain
+        earlier = commit_key(spec.base, spec.environment, toolchain=tools, hosts=hosts)
+        if not change and not names and await asyncio.to_thread(is_fresh, home / f"{earlier}.tar"):
+            key = earlier
         return home / f"{key}.tar"
 
 

@@ -215,7 +215,7 @@ async def test_a_thread_of_python_code_goes_on(old: OldWorld) -> None:
 
 
 async def test_kept_bases_and_set_ups_are_used_and_not_made_again(old: OldWorld) -> None:
-    """Nobody serves packages any more, and the forge is asked for its branch alone."""
+    """Nobody serves packages any more, and the forge is asked for its branches alone."""
     for prompt in (CUT_OFF, MOVED):
         await old.ended(prompt)
     requests = old.world.forge.requests
@@ -224,7 +224,8 @@ async def test_kept_bases_and_set_ups_are_used_and_not_made_again(old: OldWorld)
     run = await old.world.start(prompt, old.repo, small_change(), setup=setup, approvePlan=True)
     await run.until("plan.waiting")
     asked = [request.path for request in requests[before:] if request.method == "POST"]
-    assert asked == [f"/{old.repo.repository.full_name}{FETCH}"]
+    looks_at = ("the base", "branches in the way of a new one")
+    assert asked == [f"/{old.repo.repository.full_name}{FETCH}"] * len(looks_at)
     await run.call("POST", "/plan", planId="plan-1", decision="approve")
     await run.ended()
     await old.check_succeeded(run)
