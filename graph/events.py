@@ -98,6 +98,8 @@ class NodeFinished(EventBase):
     visit: int
     outcome: NodeOutcome
     duration_ms: int
+    notes: tuple[str, ...] | None = None
+    """What `prepare` found that a reader should know, a sentence each."""
 
 
 class RoleText(EventBase):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from graph import Failure, NodeName, NodeOutcome, NodeStarted, node_outcome
+from graph import Base, Failure, NodeName, NodeOutcome, NodeStarted, node_outcome
 from runs.model.attempts import Ending
 from runs.model.log_entry import Entry, entry, entry_of
 from runs.model.run import OpenNode, Run
@@ -73,7 +73,9 @@ class GraphEventReader:
             if part["result"].get("outcome"):
                 self.ending = make_ending(part["result"])
         if node := self.open_node:
-            self._put(entry(node.finished(outcome, time.time())))
+            told = node.finished(outcome, time.time())
+            notes = _notes_of(part) if node.node == "prepare" else None
+            self._put(entry(told.model_copy(update={"notes": notes})))
             self._open = None
         return None
 
@@ -84,6 +86,12 @@ class GraphEventReader:
             return self._open
         worked_s = time.monotonic() - self._begun_at
         return self._open.model_copy(update={"worked_s": worked_s})
+
+
+def _notes_of(part: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What a node that prepared a base has to tell of it."""
+    base = part["result"].get("base") if part["error"] is None else None
+    return base.notes or None if isinstance(base, Base) else None
 
 
 def make_ending(state: Mapping[str, Any]) -> Ending:

@@ -122,13 +122,13 @@ class EventLines:
         text = "  ".join(part for part in (_node_name(event), said) if part)
         mark = _NODE_MARKS.get(outcome, "warn")
         line = Line(text, mark=mark, right=_duration_of(event), tone="strong")
+        notes = [Line(note, indent=2, tone="dim") for note in event.lines("notes")]
         if self._node_line:
             self._node_line = None
-            return (
-                self._with_blank_line([line]) if self._last == "block" else self._note_line([line])
-            )
+            lines = [line, *notes]
+            return self._with_blank_line(lines) if self._last == "block" else self._note_line(lines)
         self._last = "block"
-        return [line]
+        return [line, *notes]
 
     def _text(self, event: Fields) -> list[Line]:
         role = event.line("role")

@@ -252,3 +252,13 @@ async def test_a_store_that_fails_keeps_no_graph_from_its_work(
 
 def _as_if_lost(run: Run) -> Step:
     return Step(run.replace(lease=Lease(service="lost", token="its", until=0.0)))
+
+
+async def test_the_end_of_prepare_tells_what_a_reader_should_know(house: House) -> None:
+    house.script.publish_notes = ("No workflow starts.",)
+    async with house.open() as service:
+        events = await log_of(service, await started(service))
+    ends = [event.data for event in events if event.type == "node.finished"]
+    assert ends[0]["node"] == "prepare"
+    assert "No workflow starts." in ends[0]["notes"]
+    assert not any("notes" in end for end in ends[1:])

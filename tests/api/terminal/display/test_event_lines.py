@@ -106,6 +106,12 @@ def test_a_failed_tool_shows_the_end_of_its_output() -> None:
     assert lines[-1].text == "line 29"
 
 
+def test_what_prepare_has_to_tell_stands_below_it() -> None:
+    told = {"type": "node.finished", "node": "prepare", "visit": 1, "outcome": "ok"}
+    lines = texts(numbered([told | {"notes": ["No workflow starts.", "\x1b[31mIt moved."]}]))
+    assert lines[-2:] == ["No workflow starts.", "It moved."]
+
+
 def test_unknown_events_and_outcomes_are_no_trouble() -> None:
     events = numbered(
         [
