@@ -162,6 +162,7 @@ class Deployment(ABC):
             forge=forge,
             networked=bool(self.configuration.settings.setup_hosts),
             records=ArchivedEnvironments(self.backend.archive, self.mount),
+            make_last=self.mount.commit,
         )
 
     async def play_role(

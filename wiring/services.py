@@ -3,7 +3,7 @@
 What is slow to import is imported when it is made.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +61,13 @@ def make_services(
     kept_bases: KeptBases | None = None,
     baselines: Path | None = None,
     allow_local: bool = False,
+    make_last: Callable[[], Awaitable[None]] | None = None,
 ) -> Services:
     """All services; `role` gives each role, which is played here or elsewhere.
 
     `networked`: set-up reaches hosts. `kept_bases`, a folder of `baselines`, and `allow_local`
-    (checkouts as repositories) go with a disk of one's own.
+    (checkouts as repositories) go with a disk of one's own; without one `make_last` makes what is
+    in a run's folder outlast this machine.
     """
     from forge.base import GitRepositories
     from forge.publish import ForgePublisher
@@ -94,6 +96,9 @@ def make_services(
         preparation=Preparation(environments, checks, records, uses_recipes=networked),
         checks=checks,
         publisher=ForgePublisher(
-            **common, author=settings.git_author, forks=settings.fork == "public"
+            **common,
+            make_last=make_last,
+            author=settings.git_author,
+            forks=settings.fork == "public",
         ),
     )

@@ -25,7 +25,7 @@ from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight
 from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
-from forge.publish.steps import PublishSteps
+from forge.publish.steps import MakeLast, PublishSteps, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
 from forge.text.template import read_template
@@ -55,7 +55,8 @@ class ForgePublisher(Publisher):
     `author` is `Name <email>`; without it the token's account is asked for, or the checkout's own
     config where there is no token. `forks`: without the right to push to a public repository the
     pull request comes from a fork. `kept`: where newer bases borrow from.
-    `rules_cache` keeps the compiled catalogue of secrets.
+    `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
+    folder outlast this machine: it is called before each step that others see.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ForgePublisher(Publisher):
         forks: bool = False,
         kept: KeptBases | None = None,
         rules_cache: Path | None = None,
+        make_last: MakeLast | None = None,
     ) -> None:
         self._runs = runs
         self._forge = forge
@@ -75,6 +77,7 @@ class ForgePublisher(Publisher):
         self._forks = forks
         self._kept = kept
         self._git = Git(forge.access, hide=(str(runs),))
+        self._make_last = make_last or on_own_disk
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
 
     async def check_publishable(
@@ -111,7 +114,8 @@ class ForgePublisher(Publisher):
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:
-            return await self._into_checkout(PublishSteps(self._git, run, publication, record))
+            steps = PublishSteps(self._git, run, publication, record, self._make_last)
+            return await self._into_checkout(steps)
         return await self._to_forge(run, record, publication, emit)
 
     async def _to_forge(
@@ -126,7 +130,7 @@ class ForgePublisher(Publisher):
         if movement and movement.rebased:
             return movement.rebased
         publication = with_base_moved_note(publication, movement)
-        steps = PublishSteps(self._git, run, publication, record)
+        steps = PublishSteps(self._git, run, publication, record, self._make_last)
         template = await read_template(self._git, run.git_of(base), base.tree, forge.templates)
         account = await forge.account(emit)
         author = self._author or account.author

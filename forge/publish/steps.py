@@ -16,15 +16,25 @@ from graph.errors import PushRejected
 _MOST_NAMES: Final = 5
 _AUTHOR: Final = re.compile(r"([^<>\x00-\x1f]*[^<>\x00-\x20]) <([^<>\x00-\x20]+)>")
 
+MakeLast = Callable[[], Awaitable[None]]
+
+
+async def on_own_disk() -> None:
+    """What is on a disk of one's own lasts by itself."""
+
 
 @dataclass
 class PublishSteps:
-    """The steps that a branch on the forge and one in a checkout have in common."""
+    """The steps that a branch on the forge and one in a checkout have in common.
+
+    `make_last` makes what is in the run's folder outlast this machine.
+    """
 
     git: Git
     run: RunFolder
     publication: Publication
     record: PublicationRecord
+    make_last: MakeLast
 
     @property
     def needs_branch_head(self) -> bool:
@@ -35,6 +45,7 @@ class PublishSteps:
         """Change fields of the record."""
         self.record = self.record.model_copy(update=changes)
         await asyncio.to_thread(publication_record.save, self.run, self.record)
+        await self.make_last()
 
     async def settle_branch(self, is_free: Callable[[str], Awaitable[bool]]) -> None:
         """Give the branch a name that nothing else has, before anything is there by it."""
