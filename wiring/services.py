@@ -13,6 +13,7 @@ from graph import (
     ROLE_NAMES,
     EnvironmentRecords,
     Preparation,
+    Publisher,
     RoleName,
     RoleTask,
     Services,
@@ -70,7 +71,6 @@ def make_services(
     in a run's folder outlast this machine.
     """
     from forge.base import GitRepositories
-    from forge.publish import ForgePublisher
     from sandbox.checks import KeptResults, SandboxChecks
     from sandbox.environments import SandboxEnvironments
 
@@ -95,10 +95,12 @@ def make_services(
         workspaces=workspaces,
         preparation=Preparation(environments, checks, records, uses_recipes=networked),
         checks=checks,
-        publisher=ForgePublisher(
-            **common,
-            make_last=make_last,
-            author=settings.git_author,
-            forks=settings.fork == "public",
-        ),
+        publisher=_make_publisher(configuration, make_last=make_last, **common),
     )
+
+
+def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
+    from forge.publish import ForgePublisher
+
+    settings = configuration.settings
+    return ForgePublisher(author=settings.git_author, forks=settings.fork == "public", **options)
