@@ -1,5 +1,6 @@
 """GitHub with its faults: the demo's forge, which fails when and how a test says."""
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -34,6 +35,8 @@ class Fault:
     times: int = 1
     skip: int = 0
     body: bytes | None = None
+    late_s: float = 0
+    """Nothing else is wrong with an answer that comes so late."""
 
     def response(self) -> Response:
         content: dict[str, Any] = {"message": self.message or "Server Error"}
@@ -86,6 +89,10 @@ class GitHubStandIn(ForgeServer):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._next_fault(scope["method"], scope["path"])
         if fault is None:
+            await super().handle(scope, receive, send)
+            return
+        if fault.late_s:
+            await asyncio.sleep(fault.late_s)
             await super().handle(scope, receive, send)
             return
         answered = _Answer()

@@ -258,6 +258,7 @@ async def test_a_write_under_way_is_finished_when_the_run_is_cancelled(
     pushed: TrustedSide,
 ) -> None:
     await pushed.github.open()
+    pushed.forge.fail("POST", PULLS, Fault(late_s=0.5))
     task = asyncio.create_task(opened(pushed))
     await until(lambda: pushed.forge.calls("POST", PULLS) > 0)
     task.cancel()
