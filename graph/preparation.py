@@ -21,6 +21,8 @@ from graph.values import Base, CommandReport, Validation
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+PATIENCE_S: Final = 15.0
+"""After set-up nobody waits longer for a main check: one that runs for so long has started."""
 MODEL_PART: Final = "what a model was to find"
 """The name of what a set-up turn did not bring."""
 
@@ -72,6 +74,7 @@ class Preparation:
         *,
         uses_recipes: bool = False,
         clock: Callable[[], float] = time.time,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """What is ready is remembered in `records`; recipes that are kept there may be used."""
         self._environments = environments
@@ -79,6 +82,7 @@ class Preparation:
         self._records = records
         self._uses_recipes = uses_recipes
         self.clock = clock
+        self._patience_s = patience_s
         self._work: dict[str, _Work] = {}
         self._voices: dict[str, _Voice] = {}
 
@@ -112,14 +116,12 @@ class Preparation:
         self.begin(wanted)
         return await asyncio.shield(self._work[wanted.run_id].baseline)
 
-    async def main_report(
-        self, wanted: PreparationRequest, patience_s: float
-    ) -> CommandReport | None:
-        """How the main check ends on the base; None where it runs for longer than that."""
+    async def main_report(self, wanted: PreparationRequest) -> CommandReport | None:
+        """How the main check ends on the base; None where it takes longer than is waited for."""
         await self.prepared(wanted)
         work = self._work[wanted.run_id]
         passed = time.monotonic() - work.ready_at if work.ready_at else 0.0
-        left = max(0.0, patience_s - passed)
+        left = max(0.0, self._patience_s - passed)
         await asyncio.wait([work.main], timeout=left)
         return work.main.result() if work.main.done() else None
 

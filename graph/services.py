@@ -71,6 +71,13 @@ class Workspaces(Protocol):
         """A number higher than every one given before for this run."""
         ...
 
+    async def renew(self, run_id: str, base: Base) -> None:
+        """Let the tree that roles change be made anew where it is wanted again.
+
+        It is then made of the newest change, with the environment as it is by then.
+        """
+        ...
+
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         """End every sandbox of the run and remove its trees; what is durable stays.
 

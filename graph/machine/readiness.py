@@ -18,12 +18,15 @@ Update = dict[str, Any]
 async def make_ready(services: Services, state: RunState) -> Update:
     """The environment, with a set-up turn where rules did not suffice, as far as time lasts.
 
-    The turn comes before the change: a model looks for it on the untouched base alone.
+    The turn comes before the change, where it is known by then that one is needed, else before the
+    change is judged: then the tree of the roles is made anew with what was found.
     """
     wanted, changed = role_tasks.wanted_by(state), state.get("change") is not None
     try:
         async with asyncio.timeout(wanted.deadline - time.time()) as clock:
-            turn = {} if changed else await _take_turn(services, state, wanted)
+            turn = await _take_turn(services, state, wanted)
+            if turn and changed:
+                await services.workspaces.renew(state["run_id"], state["base"])
             return {**turn, "environment": await services.preparation.environment(wanted)}
     except TimeoutError:
         if not clock.expired():

@@ -20,8 +20,6 @@ from graph.tasks import RoleTask, SetupResult
 from graph.values import CheckStatus, CommandReport, Stop, Validation
 
 LONGEST_S: Final = 600.0
-PATIENCE_S: Final = 60.0
-"""A main check that runs for so long has started."""
 SHARE: Final = 0.1
 """Of a run's money and tokens, at most for its set-up turn."""
 NOTHING_SPENT: Final = Spend()
@@ -68,7 +66,6 @@ class SetupTurn:
     """The set-up turn over one set of services."""
 
     services: Services
-    patience_s: float = PATIENCE_S
 
     async def find_lack(self, wanted: PreparationRequest) -> Lack | None:
         """What a turn may find; None where there is nothing, or where that is not known in time.
@@ -84,7 +81,7 @@ class SetupTurn:
             return None
         if recipe and recipe.run_id == wanted.run_id:
             return Lack(None)
-        report = await preparation.main_report(wanted, self.patience_s)
+        report = await preparation.main_report(wanted)
         return Lack(report) if report and readiness(report) < _READY else None
 
     async def take(

@@ -28,6 +28,9 @@ class LocalWorkspaces(Workspaces):
         file = RunFolder.of(self._runs, run_id).root / "fence"
         return await asyncio.to_thread(_raise_fence, file)
 
+    async def renew(self, run_id: str, base: Base) -> None:
+        await self._sandboxes.discard(run_id, live_tree(base))
+
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         await self._sandboxes.close_run(run_id, keep=_LIVES if resumable else ())
 

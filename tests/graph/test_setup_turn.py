@@ -14,7 +14,7 @@ from graph.state import Limits
 from graph.tasks import SetupResult
 from graph.values import CommandReport, FolderCommand
 from sandbox.environments import LocalEnvironmentRecords
-from tests.standins.services.scripted_services import BASE, MEND, SPEND, Script
+from tests.standins.services.scripted_services import BASE, FAILED, MEND, PASSED, SPEND, Script
 from tests.support.graph.driven import REQUEST, Driven
 
 LACK = "No module named 'tiny'"
@@ -65,6 +65,19 @@ def test_no_turn_looks_for_a_service(output: str, ready: bool) -> None:
     )
     found = ended.model_copy(update={"status": "passed"})
     assert (readiness(ended) == readiness(found)) == ready
+
+
+async def test_what_is_known_late_is_found_before_the_change_is_judged() -> None:
+    script = lacking(FOUND, late_baseline=True, patience_s=0.0, validations=[FAILED, PASSED])
+    driven = Driven(script)
+    await driven.run()
+    steps = [("planner", 1), ("coder", 2), ("setup", 3), ("fixer", 4), ("reviewer", 5)]
+    assert [(task.role, task.step) for task in script.tasks] == steps
+    assert script.renewed == 1
+    assert script.tasks[2].budget.spent == SPEND + SPEND
+    assert [setup[-1].command for setup in script.setups_asked] == [MEND, MEND]
+    assert script.tasks[3].environment == driven.state["environment"]
+    assert driven.state["spent"].turns == 5
 
 
 @pytest.mark.parametrize("named", [{"setup": ["asked"]}, {"validate_only": True}])

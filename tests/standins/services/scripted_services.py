@@ -100,11 +100,16 @@ class Script:
     """The commits for which a recipe was run."""
     records: EnvironmentRecords | None = None
     clock: Callable[[], float] = time.time
+    patience_s: float = 30.0
+    late_baseline: bool = False
+    """Whether the checks on the base end while the coder works, and not before."""
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
     setups_asked: list[tuple[FolderCommand, ...]] = field(default_factory=list)
     validation_deadlines: list[float] = field(default_factory=list)
+    renewed: int = 0
+    """How often the tree that roles change was to be made anew."""
     closed: list[tuple[str, bool]] = field(default_factory=list)
 
     def services(self) -> Services:
@@ -121,6 +126,7 @@ class Script:
                 self.records,
                 uses_recipes=bool(self.turns),
                 clock=self.clock,
+                patience_s=self.patience_s,
             ),
             checks=checks,
             publisher=_Publisher(self),
@@ -156,6 +162,8 @@ class _Changer:
     async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
         self.script.tasks.append(task)
         emit(RoleText(role=task.role, text="I change"))
+        while self.script.late_baseline and self.script.baselines_open:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
         answer = take(self.script.changes)
         stops: dict[object, Stop] = {stop: stop for stop in get_args(Stop)}
         stopped = stops.get(answer)
@@ -226,6 +234,9 @@ class _Workspaces:
         self.fence += 1
         return self.fence
 
+    async def renew(self, run_id: str, base: Base) -> None:
+        self.script.renewed += 1
+
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         self.script.closed.append((run_id, resumable))
 
@@ -294,6 +305,8 @@ class _Checks:
         self.script.baselines_open += 1
         try:
             await asyncio.sleep(self.script.baseline_s)
+            while self.script.late_baseline and not self._coder_is_called():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
         finally:
             self.script.baselines_open -= 1
         if self.script.baseline_error:
@@ -301,6 +314,9 @@ class _Checks:
         if self.script.lack:
             return self._lacking(environment, checks, tell)
         return self.script.baseline
+
+    def _coder_is_called(self) -> bool:
+        return any(task.role == "coder" for task in self.script.tasks)
 
     def _lacking(
         self,
