@@ -5,7 +5,7 @@ from typing import Any, Final, get_args
 from urllib.parse import quote
 
 from forge.core.branch_rules import BranchRule, NamePattern, Operator, RuleKind
-from graph.errors import ForgeForbidden, RepositoryNotFound
+from graph.errors import ForgeForbidden, ForgeRejected, ForgeUnavailable, RepositoryNotFound
 
 GetJson = Callable[[str], Awaitable[Any]]
 """Reads what lies at a path of the API. Raises ForgeError, RepositoryError."""
@@ -19,16 +19,20 @@ _KINDS: Final[dict[str, RuleKind]] = {
     "commit_author_email_pattern": "author_email",
     "committer_email_pattern": "author_email",
 }
+_NOT_TOLD: Final = (ForgeForbidden, ForgeRejected, ForgeUnavailable, RepositoryNotFound)
 _BYPASSES: Final = ("always", "exempt")
 _OPERATORS: Final[dict[object, Operator]] = {name: name for name in get_args(Operator)}
 
 
 async def read_branch_rules(get: GetJson, full_name: str, branch: str) -> tuple[BranchRule, ...]:
-    """The rules that the token's account does not bypass. A forge without rulesets has none."""
+    """The rules that the token's account does not bypass.
+
+    None where the forge has no rulesets, or does not tell of them: a push meets those.
+    """
     repository = f"/repos/{full_name}"
     try:
         told = await get(f"{repository}/rules/branches/{quote(branch, safe='')}?per_page=100")
-    except (ForgeForbidden, RepositoryNotFound):
+    except _NOT_TOLD:
         return ()
     listed = [rule for rule in told if _kind(rule)] if isinstance(told, list) else []
     numbers = sorted({number for rule in listed if isinstance(number := _ruleset(rule), int)})
@@ -45,7 +49,7 @@ async def _read_ruleset(get: GetJson, repository: str, number: int) -> Mapping[s
     """The list that rules stand in; empty where the account may not see it."""
     try:
         told = await get(f"{repository}/rulesets/{number}?includes_parents=true")
-    except (ForgeForbidden, RepositoryNotFound):
+    except _NOT_TOLD:
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.whole_runs.claude_script import done, shell, small_change
+from tests.support.whole_runs.claude_script import MORNING, done, shell, small_change
 from tests.support.whole_runs.hosted_repository import GREETER, Tree
 from tests.support.whole_runs.world import World
 
@@ -109,7 +109,9 @@ async def test_a_fix_builds_on_the_exact_bytes_before(world: World) -> None:
 
 
 async def test_attributes_of_the_repository_do_not_change_bytes(world: World) -> None:
-    repo = await world.host({".gitattributes": "*.c text\n*.h eol=crlf\n* filter=lfs\n", **GREETER})
+    repo = await world.host(
+        {".gitattributes": "*.c text\n*.h eol=crlf\n* filter=other\n", **GREETER}
+    )
     script = small_change(
         coder=[shell("printf 'a\\nb\\n' > new.c; printf 'c\\r\\n' > greet.txt"), done()],
     )
@@ -118,3 +120,15 @@ async def test_attributes_of_the_repository_do_not_change_bytes(world: World) ->
     tree = repo.tree(repo.pull.head)
     assert tree[b"new.c"] == ("100644", b"a\nb\n")
     assert tree[b"greet.txt"] == ("100644", b"c\r\n")
+
+
+async def test_what_git_lfs_keeps_goes_to_the_fixer_and_is_not_committed(world: World) -> None:
+    repo = await world.host({".gitattributes": "*.png filter=lfs -text\n", **GREETER})
+    script = small_change(
+        coder=[shell(f"{MORNING}; printf raw > new.png"), done()],
+        fixer=[shell("rm new.png"), done()],
+    )
+    run = await world.run("Add a picture.", repo, script)
+    assert run.end["status"] == "succeeded", run.end
+    assert ("review", "request_changes") in run.nodes
+    assert b"new.png" not in repo.tree(repo.pull.head)

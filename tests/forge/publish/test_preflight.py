@@ -178,8 +178,9 @@ async def test_who_bypasses_a_ruleset_need_not_keep_it(side: TrustedSide) -> Non
     assert await check(side) == ()
 
 
-async def test_a_forge_without_rulesets_has_no_rules(side: TrustedSide) -> None:
-    answer(side, RULES, {"message": "Upgrade to GitHub Pro"}, status=403)
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 500])
+async def test_a_forge_that_tells_of_no_rules_has_none(side: TrustedSide, status: int) -> None:
+    answer(side, RULES, {"message": "Upgrade to GitHub Pro"}, status=status)
     assert await check(side) == ()
 
 
