@@ -60,10 +60,11 @@ def joined(*commands: str) -> str:
 
 
 def is_example(folder: str) -> bool:
-    """Whether a folder shows, documents or measures a project, and is not one to set up."""
+    """Whether a folder shows, documents or measures a project, or lies among its tests."""
     names = {"docs", "doc", "examples", "example", "benchmarks", "benchmark", "bench", "website"}
     names |= {"site", "demo", "demos", "sample", "samples", "playground", "playgrounds", "e2e"}
-    return not names.isdisjoint(folder.lower().split("/"))
+    *outer, own = folder.lower().split("/")
+    return own in names or not {*names, "tests", "test", "__tests__"}.isdisjoint(outer)
 
 
 def hosts_of(addresses: Iterable[str]) -> tuple[str, ...]:

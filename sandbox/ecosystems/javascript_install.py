@@ -11,6 +11,8 @@ from sandbox.ecosystems.install_step import InstallPlan, InstallStep, hosts_of
 from sandbox.ecosystems.project import Project
 
 PREFIX: Final = "/home/agent/.local"
+PNPM_STORE: Final = ".pnpm-store"
+"""Beside the repository's files; not kept."""
 _PNPM_OF_LOCK: Final = (
     """$(sed -n -e "s/^lockfileVersion: '*9.*/9/p" -e "s/^lockfileVersion: '*6.*/8/p\""""
     """ -e "s/^lockfileVersion: '*5.*/7/p" pnpm-lock.yaml)"""
@@ -25,6 +27,10 @@ _VARIABLES: Final = (
     *((name, "1") for name in _NOT_DOWNLOADED),
     *(("CYPRESS_INSTALL_BINARY", "0"), ("HUSKY", "0"), ("COREPACK_ENABLE_STRICT", "0")),
 )
+_PNPM_VARIABLES: Final = tuple(
+    (f"{prefix}_config_store_dir", f"/workspace/{PNPM_STORE}") for prefix in ("npm", "pnpm")
+)
+"""In the same mount as the packages: hard links, and no copies, lead to it."""
 _NODE_OF_PNPM: Final = {"11": 22}
 _SCRIPTS: Final = [
     f"{when}{what}" for what in ("prepare", "install", "prepublish") for when in ("", "pre", "post")
@@ -57,7 +63,8 @@ def plan_javascript(project: Project, manager: str) -> InstallPlan:
     if _runs_scripts(project):
         steps = [replace(step, builds=True) for step in steps]
     named = _REGISTRY.findall(project.text(".npmrc", ".yarnrc.yml"))
-    return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), _VARIABLES, hosts=hosts_of(named))
+    variables = (*_VARIABLES, *(_PNPM_VARIABLES if manager == "pnpm" else ()))
+    return InstallPlan(tuple(steps), (f"{PREFIX}/bin",), variables, hosts=hosts_of(named))
 
 
 def _runs_scripts(project: Project) -> bool:

@@ -27,6 +27,8 @@ _NAME = re.compile(
     r"[A-Za-z0-9][\w.-]*(?:\s*\[[\w\s,.-]*\])?(?:\s*\(?[<>=!~]=?=?[^;\s)]*(?:\s*,\s*[<>=!~]=?=?[^;\s,)]+)*\)?)?"
     r"(?:\s*;[\w\s.'\"<>=!~()]*)?"
 )
+_HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist", "coverage[toml]")
+"""What Hatch itself brings to that environment, without what puts tests in another order."""
 _EXTRA = re.compile(r"\.(?:/)?\[([\w\s,.-]+)\]")
 
 
@@ -203,10 +205,12 @@ def _of_hatch(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterato
     for envs in (table_in(pyproject, "tool", "hatch", "envs"), table_in(hatch, "envs")):
         for name in ("default", "hatch-test", "test", "tests", "dev"):
             env = table_in(envs, name)
+            brought = _HATCH_TEST if name == "hatch-test" and env else ()
+            named = (*texts(env.get("dependencies")), *texts(env.get("extra-dependencies")))
             yield Needs(
                 extras=tuple(texts(env.get("features"))),
                 groups=tuple(texts(env.get("dependency-groups"))),
-                packages=(*texts(env.get("dependencies")), *texts(env.get("extra-dependencies"))),
+                packages=(*named, *brought),
             )
 
 

@@ -16,6 +16,7 @@ from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.ecosystems.javascript_install import PNPM_STORE
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
@@ -35,13 +36,19 @@ NOTHING: RepoSecrets = {}
 
 # What git does not track, home and /tmp, without what was downloaded to be installed; tracked
 # files and `.git` are each tree's own.
-_PACK = """\
+_DOWNLOADS = (
+    *("home/agent/.cache/pip", "home/agent/.cache/uv", "home/agent/.npm/_cacache"),
+    *("home/agent/.cache/pnpm", "home/agent/.local/share/pnpm/store", "home/agent/.cache/yarn"),
+    *("home/agent/.bun/install/cache", "tmp/node-compile-cache"),
+)
+_PACK = f"""\
 set -e -o pipefail
 export LC_ALL=C
-{ printf 'home/agent\\0tmp\\0'
-  git ls-files -z --others --directory | sed -z 's|^|workspace/|'
-} | tar -C / --exclude=home/agent/.cache/pip --exclude=home/agent/.cache/uv \\
-  --exclude=home/agent/.npm/_cacache --null --verbatim-files-from --files-from=- -cf -
+{{ printf 'home/agent\\0tmp\\0'
+  git ls-files -z --others --directory | sed -z -e '/^[.]{PNPM_STORE[1:]}\\/$/d' \\
+    -e 's|^|workspace/|'
+}} | tar -C / {" ".join(f"--exclude={path}" for path in _DOWNLOADS)} \\
+  --null --verbatim-files-from --files-from=- -cf -
 """
 _UNPACK = "LC_ALL=C tar -C / --skip-old-files -xpf -"
 

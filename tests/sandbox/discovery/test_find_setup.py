@@ -157,6 +157,18 @@ def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
     assert needs_own(environment, readme.replace(b"README.md", b"pyproject.toml"))
 
 
+def test_a_manifest_among_tests_is_no_project_to_set_up() -> None:
+    files = {"pyproject.toml": PROJECT, "tests/requirements.txt": "", "web/tests/a/setup.py": ""}
+    folders = {step.folder for step in plan_setup(listed(files)).steps}
+    assert folders == {"", "tests"}
+
+
+def test_the_test_environment_of_hatch_has_what_hatch_brings() -> None:
+    hatch = "[envs.hatch-test]\nextra-dependencies = ['filelock']\n"
+    found = " ".join(commands({"pyproject.toml": PROJECT, "hatch.toml": hatch}))
+    assert "filelock pytest pytest-mock pytest-rerunfailures pytest-xdist 'coverage[toml]'" in found
+
+
 def test_hostile_manifests_ask_for_nothing() -> None:
     hostile = {
         "pyproject.toml": PROJECT + "[project.optional-dependencies]\n'test; touch x' = []\n"
