@@ -46,7 +46,10 @@ def _starts(on: Any, target: Target) -> Iterator[str]:
     events = on if isinstance(on, dict) else dict.fromkeys(words(on))
     if target.fork:
         if "pull_request" in events and _takes_pull(events["pull_request"], target):
-            yield "runs for the pull request, as a fork's: without secrets, with a token that reads"
+            yield (
+                "runs for the pull request, as a fork's: without secrets, with a token that reads,"
+                " of a first contribution once somebody approves it"
+            )
     else:
         if "push" in events and _takes_push(events["push"], target):
             yield "runs at the push of the branch, before anyone has read it"

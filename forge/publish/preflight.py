@@ -23,6 +23,10 @@ _NO_AUTOMATION: Final = (
     "GitHub starts no workflow for what the token of Actions pushes, or only once somebody approves"
     " it. Set GITHUB_TOKEN to a token of an account or of an App."
 )
+_FROM_FORK: Final = (
+    "The pull request comes from a fork: of a first contribution, workflows start once somebody"
+    " approves them."
+)
 _UNSIGNED: Final = (
     "The rules of {} ask for signed commits and the run's are not signed: squash them when merging."
 )
@@ -49,6 +53,8 @@ class Preflight:
         if not fork:
             await self._check_push(run, base, branch, account)
         notes = [] if account.starts_automation else [_NO_AUTOMATION]
+        if fork:
+            notes.append(_FROM_FORK)
         rules = await self.forge.branch_rules(base.full_name, base.branch, self.emit)
         if any(rule.kind == "signatures" for rule in rules):
             notes.append(_UNSIGNED.format(base.branch))

@@ -166,7 +166,7 @@ def test_the_list_of_paths_says_where_it_is_from_and_how_old_it_is() -> None:
     tools = [tool for kind in table["kinds"] for tool in kind["tools"]]
     assert len({tool["name"] for tool in tools}) == len(tools) > 30
     for tool in tools:
-        assert re.fullmatch(r"https://\S+", tool["source"])
+        assert re.fullmatch(r"https://\S+|docs/\S+\.md", tool["source"])
         assert all(path == folded_path(path) for path in tool["paths"])
 
 
@@ -236,6 +236,11 @@ def test_configuration_of_agents_and_editors_is_a_rule_of_its_own(path: str) -> 
 def test_sources_of_packages_are_told(path: str) -> None:
     (verdict,) = judge_path(entry(path))
     assert (verdict.rule, verdict.severity) == ("package_source", "warning")
+
+
+def test_what_steers_later_runs_is_told() -> None:
+    (verdict,) = judge_path(entry(".coding-agent.toml"))
+    assert (verdict.rule, verdict.severity) == ("own_config", "warning")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ HERE = Target("agent/add-a-file-0123abcd", "main")
 FORK = Target(HERE.branch, "main", fork=True)
 PUSH = "runs at the push of the branch, before anyone has read it"
 PULL = "runs for the pull request, with this repository's rights"
-FORKS_PULL = "runs for the pull request, as a fork's: without secrets, with a token that reads"
+FORKS_PULL = (
+    "runs for the pull request, as a fork's: without secrets, with a token that reads,"
+    " of a first contribution once somebody approves it"
+)
 TARGET = "runs for the pull request as the base has it, with the base's secrets and token"
 AFTER = "may run after another workflow, by the base's own code, secrets and token"
 JOBS = "jobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: []\n"

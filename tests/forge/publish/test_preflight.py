@@ -52,7 +52,8 @@ async def test_without_the_right_to_push(side: TrustedSide) -> None:
 
 async def test_a_fork_is_the_way_where_it_may_be(side: TrustedSide) -> None:
     side.hosted.push = False
-    assert await check(side, forks=True) == ()
+    (note,) = await check(side, forks=True)
+    assert "once somebody approves" in note
     assert side.forge.calls("POST", "/forks") == 0
 
 
