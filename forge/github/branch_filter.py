@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-_PIECE: Final = re.compile(r"\*{2,}|\[[^\]]*\]|.", re.DOTALL)
+_PIECE: Final = re.compile(r"\*{2,}|\[[^\]]{0,100}\]|.", re.DOTALL)
 _WILD: Final = re.compile(r"\*+|[?+]")
 _MAX_WILD: Final = 4
 """A pattern with more is taken for one that fits: matching it could take very long."""

@@ -26,7 +26,7 @@ _RULES: Final = (
     ("name", f"A rule wants other names of branches: {_LEAVE_OUT}."),
 )
 """By words of a rule's own sentence; the first that is said counts."""
-_SENTENCE: Final = re.compile(r"(?m)^\s*- (\S.{0,300})$")
+_SENTENCE: Final = re.compile(r"(?m)^[ \t]*+- (\S.{0,300})$")
 _TAKE_OUT: Final = (
     "Take the named secret out, then resume the run; push protection is not bypassed."
 )

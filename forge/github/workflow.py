@@ -15,7 +15,7 @@ _OPENED: Final = frozenset(
 )
 _SECRET: Final = re.compile(r"\bsecrets\s*(?:\.\s*|\[\s*['\"])([A-Za-z0-9_]{1,64})")
 _ALL_SECRETS: Final = re.compile(
-    r"(?i)\btoJSON\s*\(\s*secrets\b|^\s*secrets:\s*inherit\b", re.MULTILINE
+    r"(?i)\btoJSON\s*\(\s*secrets\b|^[ \t]*+secrets:\s*+inherit\b", re.MULTILINE
 )
 _UNKNOWN: Final = "cannot be read: it may run, with rights that cannot be seen from here"
 

@@ -11,6 +11,7 @@ from sandbox.discovery.declared_env import read_env
 from sandbox.discovery.declared_services import read_services
 from sandbox.discovery.hints import devcontainer_images
 from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.ecosystems.toml_text import load_toml
 
 CONFIG_FILE: Final = ".coding-agent.toml"
 _MOST_COMMANDS: Final = 20
@@ -64,7 +65,7 @@ def config_of(repository: RepositoryFiles) -> RepositoryConfig:
 def read_config(text: str) -> RepositoryConfig:
     """What the file says; what cannot be used of it is left out, with a note."""
     try:
-        table = tomllib.loads(text)
+        table = load_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return _without_config(f"it is not TOML ({str(error)[:_LONGEST_REASON]})")
     notes = [

@@ -36,9 +36,9 @@ _COMPILED: Final = re.compile(
     r"ext[-_]modules|Extension\(|cythonize|cffi_modules|rust_extensions|setuptools[-_]rust"
     r"|tool\.hatch\.build\S*\.hooks|cmdclass"
 )
-_IMPORTED: Final = re.compile(r"(?m)^\s*(?:from|import)\s+(\w+)")
+_IMPORTED: Final = re.compile(r"(?m)^[ \t]*+(?:from|import)[ \t]++(\w++)")
 _INDEX_OPTION: Final = re.compile(
-    r"(?m)^\s*(?:-i|-f|--index-url|--extra-index-url|--find-links)[= ]\s*(https?://\S+)"
+    r"(?m)^[ \t]*+(?:-i|-f|--index-url|--extra-index-url|--find-links)[= ][ \t]*+(https?://\S+)"
 )
 _COMPILERS: Final = ("maturin", "scikit_build_core.build", "mesonpy", "py_build_cmake.build")
 _SYSTEM_PIP: Final = "env PATH=/usr/local/bin:/usr/bin:/bin python3 -m pip"

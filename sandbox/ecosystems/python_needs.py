@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.ecosystems.project import Project
+from sandbox.ecosystems.toml_text import load_toml
 
 _MOST = 100
 _LONGEST = 300
@@ -51,7 +52,7 @@ class Needs:
 def read_toml(text: str) -> Mapping[str, Any]:
     """The table of a file; empty where it is none."""
     try:
-        return tomllib.loads(text)
+        return load_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         return {}
 

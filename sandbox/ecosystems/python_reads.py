@@ -19,15 +19,15 @@ _BUILDERS: Final = (
     ),
     *("uv", "versioningit", "pbr", "scikit-build"),
 )
-_PATH: Final = re.compile(r"[\w./-]*\w\.\w+")
+_PATH: Final = re.compile(r"[\w./-]++")
 _DOCUMENT: Final = re.compile(
     r"(?:readme|licen[cs]e|copying|notice|authors|contributors|change(?:log|s)|history|news)\b.*"
     r"|.*\.(?:md|rst|adoc)",
     re.IGNORECASE,
 )
 _ATTRIBUTE: Final = re.compile(r"attr\s*[=:]\s*[\"']?([\w.]+)")
-_INCLUDED: Final = re.compile(r"(?m)^\s*(?:-r|-c|--requirement|--constraint)[= ]*([^\s#]+)")
-_IMPORTED: Final = re.compile(r"(?m)^\s*(?:from|import)\s+(\w+)")
+_INCLUDED: Final = re.compile(r"(?m)^[ \t]*+(?:-r|-c|--requirement|--constraint)[= ]*([^\s#]+)")
+_IMPORTED: Final = re.compile(r"(?m)^[ \t]*+(?:from|import)[ \t]++(\w++)")
 _VERSION_MODULES: Final = (
     "_version.py",
     "version.py",
@@ -47,7 +47,12 @@ def python_reads(project: Project) -> Iterator[str]:
     tables += [table_in(pyproject, "tool", name) for name in _BUILDERS]
     lists = [project.text(name) for name in project.names if name.endswith((".txt", ".in"))]
     named = [
-        *(word for text in _texts([*tables, legacy]) for word in _PATH.findall(text)),
+        *(
+            word
+            for text in _texts([*tables, legacy])
+            for word in _PATH.findall(text)
+            if "." in word.strip(".")
+        ),
         *(word for text in lists for word in _INCLUDED.findall(text)),
         *_version_files(pyproject, legacy),
         *(f"{module}.py" for module in _IMPORTED.findall(project.text("setup.py"))),

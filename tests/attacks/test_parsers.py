@@ -1,0 +1,114 @@
+"""Every reader of hostile text on ten megabytes of the worst: its work grows with the text alone.
+
+A new reader is one more row: what reads, what the text begins with, and what is repeated in it.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from api.terminal.text import clean, clean_line
+from forge.gate.judge import parse_entries
+from forge.github.branch_filter import takes_branch
+from forge.github.push_rejection import explain_push_rejection
+from forge.text.sanitize_markdown import code, line, paragraphs
+from forge.text.template import fill
+from graph.values import commands_of
+from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.repository_overview import extract_terms
+from roles.briefing.test_facts import describe_test_changes
+from roles.briefing.untrusted_text import quote_untrusted
+from roles.tools.text_file import TextFile
+from sandbox.checks.parse_diff import Diff
+from sandbox.checks.tamper_findings import hint_findings
+from sandbox.discovery.devcontainer import read_devcontainer
+from sandbox.discovery.read_repository import parse_listing
+from sandbox.discovery.repository_config import read_config
+from sandbox.ecosystems.install_script import parse_report
+from sandbox.ecosystems.python_needs import read_toml
+from sandbox.reports.excerpt import excerpt
+from sandbox.reports.read_report import read_report
+from tests.support.linear_time import assert_linear
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SIZE: Final = 1_000_000
+FILE: Final = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,1 +1,1 @@\n"
+TEST: Final = FILE.replace("a.py", "tests/test_a.py")
+
+
+class Reader(NamedTuple):
+    """What reads, and the texts it is given: `begin`, then one of `parts` again and again."""
+
+    read: Callable[[str], Any]
+    parts: tuple[str, ...]
+    begin: str = ""
+
+
+def _edit(text: str) -> None:
+    file = TextFile.decode("a", text.encode())
+    file.find_lines("aaaa", 20)
+    file.with_replaced("aaaa", "b")
+    file.numbered(1, 100, 1000)
+
+
+LINES: Final = ("\n", " \n", "a", "=", "aaaaaaaa\n", "\r\n")
+READERS: Final[dict[str, Reader]] = {
+    "a command's report": Reader(read_report, (*LINES, "FAILED a\n", "1 passed, ", "not ok 1\n")),
+    "a cut report": Reader(lambda text: excerpt(text, 10_000), (*LINES, "FAIL a\n", "E  a\n")),
+    "a diff": Reader(Diff.read, ("+\n", "+a", "-a\n", "@@ -1 +1 @@\n", FILE), FILE),
+    "what silences checks": Reader(
+        lambda text: hint_findings(Diff.read(text)),
+        ("+# noqa: E501\n", "-assert a\n", "+a"),
+        TEST,
+    ),
+    "changed tests": Reader(
+        lambda text: describe_test_changes(ChangeDiff.read(text).files),
+        ("-    assert a\n", "+def test_a():\n", "+it('", "+@"),
+        TEST,
+    ),
+    "files of a diff": Reader(ChangeDiff.read, (FILE, "diff --git ", "+a\n")),
+    "a listing": Reader(lambda text: parse_listing(text.encode()), ("a\0", "\n", "0 ")),
+    "a report of set-up": Reader(lambda text: parse_report(text.encode()), ("a\n", "\0", " ")),
+    "a file that is edited": Reader(_edit, ("a", "\n", "\r\n", "aaab")),
+    "the request": Reader(extract_terms, ("a ", "a.b", "`", "aA", "/")),
+    "the repository's settings": Reader(read_config, ("a = 1\n", "[a]\n", "[[", "#\n", "a.")),
+    "a manifest": Reader(read_toml, ("# a\n", "[", "a.", "'''")),
+    "a container's settings": Reader(read_devcontainer, ("//\n", "[", '"', "/*", ",")),
+    "text for a pull request": Reader(
+        lambda text: [paragraphs(text, 4000), line(text, 200), code(text, 200)],
+        ("[", "](", "<", "`", "@a ", "<!--", "\n\n", "#1 "),
+    ),
+    "a template": Reader(lambda text: fill(text, {}), ("<!--", "## a\n", "#", "\n", "-->")),
+    "what git said of a push": Reader(
+        lambda text: explain_push_rejection("o/r", text, text), ("remote: - a\n", "\n", "- ", "a")
+    ),
+    "a branch filter": Reader(
+        lambda text: takes_branch({"branches": [text]}, "main"), ("*", "[", "?", "a", "!")
+    ),
+    "text for the terminal": Reader(clean, ("\x1b[", "\u0301", "\x1b]", "\u202e", "\ud800")),
+    "a line for the terminal": Reader(clean_line, ("\n", "\x1b[", "\u0301")),
+    "quoted text": Reader(
+        lambda text: quote_untrusted("file", text, SIZE), ("</file>", "<", "</file ")
+    ),
+    "commands": Reader(lambda text: commands_of([text]), ("cd a && ", "'", "\\", " ")),
+}
+CASES: Final = [
+    pytest.param(reader, part, id=f"{name}-{json.dumps(part)[:20]}")
+    for name, reader in READERS.items()
+    for part in reader.parts
+]
+
+
+@pytest.mark.parametrize(("reader", "part"), CASES)
+def test_the_worst_text_is_read_in_one_pass(reader: Reader, part: str) -> None:
+    def text(size: int) -> str:
+        return reader.begin + part * (size // len(part))
+
+    assert_linear(reader.read, text, SIZE)
+
+
+def test_entries_of_a_tree() -> None:
+    entry = b":000000 100644 " + b"0" * 40 + b" " + b"1" * 40 + b" A\0a\0"
+    assert_linear(parse_entries, lambda size: entry * (size // len(entry)), SIZE)
