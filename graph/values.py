@@ -101,7 +101,9 @@ class FolderCommand(Value):
             return data
         if folder := fields.get("folder"):
             return {**fields, "command": text.removeprefix(f"cd {shlex.quote(str(folder))} && ")}
-        while match := _CHANGE_FOLDER.fullmatch(text):
+        for _ in range(16):  # the rest of a longer row stays in the command
+            if not (match := _CHANGE_FOLDER.fullmatch(text)):
+                break
             inner = normpath(join(folder or "", *shlex.split(match[1])))
             if inner.startswith(("/", "..", "-")):
                 break

@@ -16,6 +16,7 @@ from graph.files import load_change, write_whole
 MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
 MAX_FILES: Final = 10_000
+LONGEST_PATH: Final = 4096
 _DECLARED: Final = re.compile(rb"^(?:literal|delta) (\d{1,19})\r?$", re.MULTILINE)
 _MEMORY_SPENT: Final = ("out of memory", "mmap failed", "file too large")
 _APPLY: Final = ("apply", "--cached", "--binary", "--whitespace=nowarn", "-")
@@ -110,6 +111,10 @@ def _changed_files(numbers: bytes) -> tuple[ChangedFile, ...]:
     files = []
     for line in numbers.split(b"\0")[:-1]:
         added, removed, path = line.split(b"\t", 2)
+        if len(path) > LONGEST_PATH:
+            raise PatchUnusable(
+                f"The change has a path of {len(path)} bytes; a checkout takes {LONGEST_PATH}."
+            )
         files.append(
             ChangedFile(path=shown_path(path), added=_count(added), removed=_count(removed))
         )

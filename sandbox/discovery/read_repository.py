@@ -22,6 +22,7 @@ _OUTPUT_BYTES: Final = 3_500_000
 _MOST_BYTES = 1 << 20
 _MOST_READ = 200
 _LONGEST_FILE = 65536
+_LONGEST_PATH = 4096  # no checkout holds a longer one
 
 READ: Final = [p for each in ECOSYSTEMS for p in (each.manifests, each.read) if p]
 SEEN: Final = [p for each in ECOSYSTEMS for p in (each.locks, each.seen) if p]
@@ -84,7 +85,8 @@ def parse_listing(output: bytes) -> Listing:
     for entry in layout + names:
         head, _, path = entry.partition("\t")
         mode, _, blob = head.partition(" blob ")
-        if path and mode.startswith("100"):  # neither a link nor a submodule
+        is_file = mode.startswith("100")  # neither a link nor a submodule
+        if path and is_file and len(path) <= _LONGEST_PATH:
             files[path] = ""
             if _WANTED.fullmatch(path):
                 wanted[path] = blob

@@ -45,7 +45,7 @@ _YARN_REGISTRY: Final = (
 )
 """Yarn has a registry of its own; set-up reaches that of npm."""
 _REGISTRY: Final = re.compile(
-    r"(?m)^\s*(?:(?:@[\w.-]+:)?registry\s*=|npmRegistryServer:)\s*[\"']?(https?://[^\s\"']+)"
+    r"(?m)^[ \t]*+(?:(?:@[\w.-]+:)?registry\s*=|npmRegistryServer:)\s*[\"']?(https?://[^\s\"']+)"
 )
 _ARCHITECTURE: Final = "$(node -p 'process.arch')"
 

@@ -33,7 +33,7 @@ _REQUIREMENTS = (
 )
 _MANIFESTS = (
     r"pyproject\.toml|setup\.(cfg|py)|tox\.(ini|toml)|noxfile\.py|\.?pytest\.ini"
-    r"|(?=[^/]*requirements)[^/]*\.txt"
+    r"|[^/]*requirements[^/]*\.txt"
 )
 _ROOTS = paths_like([_MANIFESTS])
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
@@ -284,7 +284,7 @@ PYTHON = Ecosystem(
     locks=r"(uv|poetry|pdm)\.lock|Pipfile\.lock",
     read=r"\.?mypy\.ini|hatch\.toml|requirements\.txt|(dev|tests?)-requirements\.txt"
     r"|requirements-(dev|tests?)\.txt",
-    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json|manage\.py|(?=[^/]*requirements)[^/]*\.(txt|in)"
+    seen=r"\.?ruff\.toml|\.flake8|pyrightconfig\.json|manage\.py|[^/]*requirements[^/]*\.(txt|in)"
     r"|requirements/[^/]*\.(txt|in)",
     layout=r"__init__\.py|conftest\.py|src/[^/]*\.py",
     marks=(
@@ -321,8 +321,8 @@ PYTHON = Ecosystem(
     plan=_plan,
     versions=_VERSIONS,
     installs_only=_installs_only,
-    install_reads=r"(?=[^/]*requirements)[^/]*\.(?:txt|in)|requirements/.*\.(?:txt|in)"
-    r"|(?=[^/]*constraints)[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"
+    install_reads=r"[^/]*requirements[^/]*\.(?:txt|in)|requirements/.*\.(?:txt|in)"
+    r"|[^/]*constraints[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
     sources=r"[^/]+\.pyi?",
     test_files=r"conftest\.py|test_[^/]*\.py|[^/]*_test\.py|tests?\.py",

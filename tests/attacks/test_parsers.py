@@ -33,17 +33,22 @@ from sandbox.reports.read_report import read_report
 from tests.support.linear_time import assert_linear
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-SIZE: Final = 1_000_000
+SIZE: Final = 10_000_000
+OUTPUT: Final = 1_000_000
 FILE: Final = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,1 +1,1 @@\n"
 TEST: Final = FILE.replace("a.py", "tests/test_a.py")
 
 
 class Reader(NamedTuple):
-    """What reads, and the texts it is given: `begin`, then one of `parts` again and again."""
+    """What reads, and the texts it is given: `begin`, then one of `parts` again and again.
+
+    `size`: where a text is cut before it is read, the most that is read of it.
+    """
 
     read: Callable[[str], Any]
     parts: tuple[str, ...]
     begin: str = ""
+    size: int = SIZE
 
 
 def _edit(text: str) -> None:
@@ -55,8 +60,12 @@ def _edit(text: str) -> None:
 
 LINES: Final = ("\n", " \n", "a", "=", "aaaaaaaa\n", "\r\n")
 READERS: Final[dict[str, Reader]] = {
-    "a command's report": Reader(read_report, (*LINES, "FAILED a\n", "1 passed, ", "not ok 1\n")),
-    "a cut report": Reader(lambda text: excerpt(text, 10_000), (*LINES, "FAIL a\n", "E  a\n")),
+    "a command's report": Reader(
+        read_report, (*LINES, "FAILED a\n", "1 passed, ", "not ok 1\n"), size=OUTPUT
+    ),
+    "a cut report": Reader(
+        lambda text: excerpt(text, 10_000), (*LINES, "FAIL a\n", "E  a\n"), size=OUTPUT
+    ),
     "a diff": Reader(Diff.read, ("+\n", "+a", "-a\n", "@@ -1 +1 @@\n", FILE), FILE),
     "what silences checks": Reader(
         lambda text: hint_findings(Diff.read(text)),
@@ -85,7 +94,9 @@ READERS: Final[dict[str, Reader]] = {
         lambda text: explain_push_rejection("o/r", text, text), ("remote: - a\n", "\n", "- ", "a")
     ),
     "a branch filter": Reader(
-        lambda text: takes_branch({"branches": [text]}, "main"), ("*", "[", "?", "a", "!")
+        lambda text: takes_branch({"branches": [text]}, "main"),
+        ("*", "[", "?", "a", "!"),
+        size=OUTPUT,
     ),
     "text for the terminal": Reader(clean, ("\x1b[", "\u0301", "\x1b]", "\u202e", "\ud800")),
     "a line for the terminal": Reader(clean_line, ("\n", "\x1b[", "\u0301")),
@@ -106,7 +117,7 @@ def test_the_worst_text_is_read_in_one_pass(reader: Reader, part: str) -> None:
     def text(size: int) -> str:
         return reader.begin + part * (size // len(part))
 
-    assert_linear(reader.read, text, SIZE)
+    assert_linear(reader.read, text, reader.size)
 
 
 def test_entries_of_a_tree() -> None:

@@ -213,3 +213,14 @@ async def test_too_many_files_are_refused(side: TrustedSide, tmp_path: Path) -> 
     patch = b"".join(patch_of(f"many/{number}") for number in range(change_reader.MAX_FILES + 1))
     with pytest.raises(PatchTooLarge, match="files"):
         await side.repositories.read_change("r1", base, side.hand_over(patch))
+
+
+async def test_a_path_that_no_checkout_takes_is_unusable(side: TrustedSide) -> None:
+    base = await side.prepare()
+    name = "/".join(["folder"] * 700)
+    patch = (
+        f"diff --git a/{name} b/{name}\nnew file mode 100644\n"
+        f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n"
+    )
+    with pytest.raises(PatchUnusable, match="a path of 4899 bytes"):
+        await side.repositories.read_change("r1", base, side.hand_over(patch.encode()))
