@@ -120,6 +120,20 @@ async def test_closing_removes_trees_and_keeps_what_is_durable(run: SampleRun) -
     assert run.folder.base_git.is_dir()
 
 
+@pytest.mark.sandbox
+async def test_a_renewed_tree_has_the_newest_change_and_what_is_set_up_by_then(
+    run: SampleRun,
+) -> None:
+    before = await run.open("live")
+    await before.run("echo lost > of-no-change")
+    change = await run.make_change("echo kept > of-the-change")
+    await run.workspaces.renew(RUN, run.base)
+    after = await run.open("live", change, "echo made > by-set-up")
+    result = await after.run("cat of-the-change by-set-up; ls of-no-change")
+    assert result.text.startswith("kept\nmade\n")
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize("patch", [b"", b"\0\xff" * 1000, b"diff --git a/a b/a\n"])
 async def test_a_change_is_kept_whole_and_named_by_its_digest(
     workspaces: LocalWorkspaces, tmp_path: Path, patch: bytes
