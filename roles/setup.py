@@ -3,7 +3,15 @@
 import asyncio
 from typing import Final, Literal
 
-from graph import Emit, FolderCommand, RoleTask, RunFolder, SetupResult
+from graph import (
+    NO_ENVIRONMENT,
+    Emit,
+    Environment,
+    FolderCommand,
+    RoleTask,
+    RunFolder,
+    SetupResult,
+)
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
 from roles.briefing.untrusted_text import quote_untrusted
@@ -55,6 +63,7 @@ _MOST_COMMANDS: Final = 20
 _LONGEST_COMMAND: Final = 4_000
 _MAX_OUTPUT: Final = 8_000
 _MAX_HINTS: Final = 8_000
+_MAX_LEFT_OUT: Final = 6_000
 _LONGEST_REASON: Final = 500
 _TREE: Final = "setup-turn"
 _NEW_TREE: Final = (
@@ -104,7 +113,7 @@ class ClaudeSetup(ClaudeRole):
         tree = TreeSpec(
             name=_TREE,
             base=task.base,
-            environment=task.environment or TreeSpec.environment,
+            environment=task.environment or NO_ENVIRONMENT,
             reaches_hosts=True,
             emit=emit,
         )
@@ -141,7 +150,8 @@ def _command(said: SetupCommand) -> FolderCommand:
 
 async def _opening(task: RoleTask, sandbox: Sandbox) -> str:
     hints = await read_hints(sandbox, task.base)
-    return briefing.join(_main_check(task), briefing.setup(task), _hints(hints))
+    rules = task.environment or NO_ENVIRONMENT
+    return briefing.join(_main_check(task), _rules(rules), briefing.tools(rules), _hints(hints))
 
 
 def _main_check(task: RoleTask) -> str:
@@ -152,6 +162,18 @@ def _main_check(task: RoleTask) -> str:
             f" ({report.status}):\n{quote_untrusted('output', report.output, _MAX_OUTPUT)}"
             for report in reports
         )
+    )
+
+
+def _rules(environment: Environment) -> str:
+    """What the rules ran, and what they could not bring."""
+    made = "\n".join(f"- `{command.shell}`" for command in environment.made)
+    left = "\n".join(f"{part.what}: {part.why}" for part in environment.left_out)
+    return briefing.join(
+        f"The rules ran these commands:\n{made}" if made else "The rules found nothing to install.",
+        f"They could not bring these parts:\n{quote_untrusted('left_out', left, _MAX_LEFT_OUT)}"
+        if left
+        else "",
     )
 
 

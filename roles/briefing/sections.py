@@ -83,11 +83,11 @@ def setup(task: RoleTask) -> str:
     """What made the tree ready, what of it is missing, and that a role cannot repeat it."""
     environment = task.environment or NO_ENVIRONMENT
     return join(
-        _commands(environment), _tools(environment), _services(environment), _left_out(environment)
+        _commands(environment), tools(environment), _services(environment), _left_out(environment)
     )
 
 
-def _tools(environment: Environment) -> str:
+def tools(environment: Environment) -> str:
     if not environment.tools:
         return ""
     told = ", ".join(f"{name} {version}" for name, version in environment.tools.items())

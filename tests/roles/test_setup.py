@@ -58,8 +58,8 @@ async def test_it_is_told_how_the_check_ended_and_works_in_a_tree_with_hosts(
     assert "The main check is `pytest`. It ended with exit code 2 (failed)" in text
     assert "No module named 'tiny'" in text
     assert "'tiny'</output>" not in text
-    assert "- `uv venv`" in text
-    assert "the group `docs`: No wheel." in text
+    assert "The rules ran these commands:\n- `uv venv`" in text
+    assert "They could not bring these parts:\n<left_out>\nthe group `docs`: No wheel." in text
     assert ".github/workflows/ci.yml (ci_install):\npip install tiny" in text
     (tree,) = cast.sandboxes.opened
     assert (tree.name, tree.reaches_hosts, tree.change) == ("setup-turn", True, None)
