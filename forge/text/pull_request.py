@@ -156,6 +156,9 @@ def _set_up(environment: Environment | None) -> list[str]:
     if environment.tools:
         told = (f"{name} {version}" for name, version in environment.tools.items())
         items.append(f"With {line(', '.join(told), _MAX_LINE)}.")
+    if environment.services:
+        told = (f"{each.name} on port {each.port}" for each in environment.services)
+        items.append(f"Beside the checks: {line(', '.join(told), _MAX_LINE)}.")
     items += [
         f"Left out: {line(part.what, _MAX_LINE)}: {line(part.why, _MAX_LINE)}"
         for part in environment.left_out

@@ -1,5 +1,6 @@
 """`services` of `.coding-agent.toml`: what runs beside checks, from what is installed."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -51,6 +52,23 @@ _KNOWN: Final[Mapping[str, tuple[Service, Mapping[str, str]]]] = {
     ),
 }
 """Each with the variables by which clients know it."""
+
+
+_IMAGES: Final = {
+    "postgres": "postgres",
+    "postgis": "postgres",
+    "pgvector": "postgres",
+    "redis": "redis",
+    "valkey": "redis",
+}
+"""By the last part of an image's name, the service that stands in for it."""
+
+
+def line_for(image: str) -> str:
+    """The line of `.coding-agent.toml` that has the service of an image run beside checks."""
+    name = re.split(r"[:@]", image.rpartition("/")[2])[0]
+    known = _IMAGES.get(name)
+    return f'services = ["{known}"]' if known else 'services = [{command = "…", port = …}]'
 
 
 def read_services(value: object) -> tuple[tuple[Service, ...], dict[str, str], list[str]]:

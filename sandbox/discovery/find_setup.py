@@ -1,12 +1,14 @@
 """The set-up that a repository's manifests and lock files ask for, where nobody names another."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from graph import ANY_FILE, Environment, EnvironmentCommand, FolderCommand, LeftOut
+from sandbox.discovery.declared_services import line_for
 from sandbox.discovery.hints import find_hints, system_packages
+from sandbox.discovery.repository_config import config_of
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
 from sandbox.ecosystems.install_step import InstallStep, is_example
@@ -15,6 +17,11 @@ from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS
 
 _MOST_STEPS: Final = 60
 _MOST_NAMED: Final = 12
+_MOST_SERVICES: Final = 4
+_LONGEST_IMAGE: Final = 100
+_BESIDE_TESTS: Final = (
+    "The repository's CI runs it beside its tests. To have it here, add to `.coding-agent.toml`:"
+)
 _OF_THE_SYSTEM: Final = (
     "The repository's CI installs these by apt-get. Set-up installs no packages of the system: have"
     " them on this machine, or in the image of CODING_AGENT_SANDBOX_IMAGE."
@@ -140,16 +147,20 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 reads |= dict.fromkeys(plan.reads)
                 hosts |= dict.fromkeys(plan.hosts)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
-    left = _not_to_be_had(repository)
+    left = tuple(_not_to_be_had(repository))
     return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, left, tuple(reads), tuple(hosts))
 
 
-def _not_to_be_had(repository: RepositoryFiles) -> tuple[LeftOut, ...]:
-    """What the repository's own automation installs and set-up cannot."""
-    if packages := system_packages(find_hints(repository)):
+def _not_to_be_had(repository: RepositoryFiles) -> Iterator[LeftOut]:
+    """What the repository's own automation has, and set-up does not bring."""
+    hints = find_hints(repository)
+    if packages := system_packages(hints):
         more = f" and {len(packages) - _MOST_NAMED} more" if len(packages) > _MOST_NAMED else ""
-        return (LeftOut(what=f"{', '.join(packages[:_MOST_NAMED])}{more}", why=_OF_THE_SYSTEM),)
-    return ()
+        yield LeftOut(what=f"{', '.join(packages[:_MOST_NAMED])}{more}", why=_OF_THE_SYSTEM)
+    if not config_of(repository).services:
+        for hint in [hint for hint in hints if hint.what == "ci_service"][:_MOST_SERVICES]:
+            why = f"{_BESIDE_TESTS} `{line_for(hint.text)}`, where it is installed."
+            yield LeftOut(what=f"the service {hint.text[:_LONGEST_IMAGE]}", why=why)
 
 
 def _comes_late(ecosystem: Ecosystem) -> bool:

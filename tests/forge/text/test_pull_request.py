@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge.text import pull_request
-from graph.environment import Environment, EnvironmentCommand, LeftOut
+from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
 from graph.services import Publication
 from graph.values import (
     Base,
@@ -235,12 +235,14 @@ def test_set_up_is_told_with_what_was_left_out() -> None:
         commands=(EnvironmentCommand(command="uv sync"),),
         left_out=(LeftOut(what="group docs", why="no *wheel*\nof it"),),
         tools={"python": "3.11.2", "pytest": "8.*"},
+        services=(Service(name="postgres", command="x", port=5432),),
         maker="run7",
     )
     text = pull_request.body(publication(environment=environment))
     section = text.partition("### Set-up")[2].partition("###")[0]
     assert "- Ran `uv sync`." in section
     assert "- Left out: group docs: no" in section
+    assert "- Beside the checks: postgres on port 5432." in section
     assert "found by the model in run `run7`" in section
 
 

@@ -195,6 +195,24 @@ def test_what_is_built_from_sources_is_made_anew_for_any_change(files: dict[str,
     assert needs_own(environment, source)
 
 
+@pytest.mark.parametrize(
+    ("image", "line"),
+    [
+        ("postgres:16", 'services = ["postgres"]'),
+        ("ghcr.io/a/postgis@sha256:0f", 'services = ["postgres"]'),
+        ("valkey/valkey", 'services = ["redis"]'),
+        ("mysql:8", 'services = [{command = "…", port = …}]'),
+    ],
+)
+def test_a_service_of_ci_is_told_with_the_line_that_has_it_here(image: str, line: str) -> None:
+    ci = {".github/workflows/ci.yml": f'jobs: {{a: {{services: {{db: {{image: "{image}"}}}}}}}}'}
+    (left,) = plan_setup(listed(ci)).environment.left_out
+    assert left.what == f"the service {image}"
+    assert f"`{line}`" in left.why
+    declared = {".coding-agent.toml": "services = ['redis']\n"}
+    assert plan_setup(listed({**ci, **declared})).environment.left_out == ()
+
+
 def test_packages_of_the_system_are_told_and_left_out() -> None:
     apt = "jobs: {a: {steps: [{run: sudo apt-get install -y libpq-dev gettext}]}}"
     plan = plan_setup(listed({".github/workflows/ci.yml": apt}))
