@@ -11,7 +11,6 @@ from .environment import LeftOut as LeftOut
 from .environment import Recipe as Recipe
 from .environment import Service as Service
 from .environment import ServicePort as ServicePort
-from .environment import environment_of as environment_of
 from .environment import own_settings as own_settings
 from .environment_record import ENVIRONMENTS as ENVIRONMENTS
 from .environment_record import EnvironmentRecord as EnvironmentRecord

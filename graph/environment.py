@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
-from graph.values import FolderCommand, Value, commands_of
+from graph.values import FolderCommand, Value
 
 SetupSource = Literal["caller", "repository", "rule", "model"]
 SetupStatus = Literal["ok", "failed", "left_out", "skipped"]
@@ -153,16 +153,6 @@ class Recipe(Value):
     def holds(self, now: float) -> bool:
         """Whether it is to be used still: what it installs may have newer versions."""
         return 0 <= now - self.made_at < KEPT_S
-
-
-def environment_of(commands: Iterable[FolderCommand | str]) -> Environment:
-    """An environment that these commands make."""
-    return Environment(
-        commands=tuple(
-            EnvironmentCommand(command=made.command, folder=made.folder, source="caller")
-            for made in commands_of(commands)
-        )
-    )
 
 
 def own_settings(environment: Environment, checks: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from graph.environment import environment_of
 from graph.errors import ClaudeRejected, RoleSuperseded, SecretInChange
 from graph.files import load_change
 from graph.files.run_folder import RunFolder
@@ -25,6 +24,7 @@ from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from tests.standins.claude import HttpError, ScriptedReply, Silence, answer, calls
 from tests.standins.directory_sandbox import make_run
+from tests.support.graph.environments import environment_of
 from tests.support.roles.four_roles import (
     CODED,
     MEND,

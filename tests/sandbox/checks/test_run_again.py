@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import environment_of
 from graph.values import ChangeRef, Check, Validation
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox

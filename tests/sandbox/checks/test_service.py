@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import NO_ENVIRONMENT, environment_of
+from graph.environment import NO_ENVIRONMENT
 from graph.errors import PatchUnusable, SandboxLost
 from graph.files import store_change
 from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef, Check, Validation
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox

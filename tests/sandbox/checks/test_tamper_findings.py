@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from graph.environment import environment_of
 from graph.values import Check, Validation, commands_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
+from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 from tests.support.sandbox.watched_sandboxes import WatchedSandboxes

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from graph.environment import environment_of
 from graph.values import Check, commands_of
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
@@ -16,6 +15,7 @@ from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import ExecResult, Limits, Sandbox
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import environment_of
 from sandbox.checks.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import touches_base_tests
 from sandbox.checks.tamper_patterns import hints, is_test
@@ -16,6 +15,7 @@ from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS, may_run_tests
 from sandbox.reports.read_report import read_report
 from sandbox.setup.invalidation import needs_own
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.listed_files import listed
 
 OUTPUTS = Path(__file__).parents[1] / "reports" / "outputs"

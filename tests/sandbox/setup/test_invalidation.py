@@ -2,8 +2,8 @@
 
 import pytest
 
-from graph.environment import environment_of
 from sandbox.setup.invalidation import needs_own
+from tests.support.graph.environments import environment_of
 
 INSTALL = "python3 -m pip install -r requirements.txt"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.environment import Environment, EnvironmentCommand, environment_of
+from graph.environment import Environment, EnvironmentCommand
 from graph.errors import SetupFailed
 from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef
@@ -27,6 +27,7 @@ from sandbox.setup.networked import NetworkedSetUp
 from sandbox.tree.run_folder import make_run_folder
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.package_index import PackageIndex
+from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
 from tests.support.sandbox.docker_backend import any_docker
 from tests.support.sandbox.local_tree import make_backend

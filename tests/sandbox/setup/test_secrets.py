@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from graph.environment import Environment, EnvironmentCommand, environment_of
+from graph.environment import Environment, EnvironmentCommand
 from graph.errors import SetupFailed
 from sandbox.backends.docker.backend import Docker
 from sandbox.core.metrics import CommandMetrics
@@ -22,6 +22,7 @@ from sandbox.setup.secrets import NO_SECRETS, SetupSecrets
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.docker import calls
 from tests.standins.package_index import PackageIndex
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.docker_backend import on_stand_in
 from tests.support.sandbox.local_tree import make_backend
 from tests.support.sandbox.modal_trees import modal_run, on_plane

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
-from graph.environment import Environment, EnvironmentCommand, LeftOut, environment_of
+from graph.environment import Environment, EnvironmentCommand, LeftOut
 from graph.environment_record import EnvironmentRecords
 from graph.errors import SetupFailed
 from graph.events import Emit, RoleText, UsageReported, unheard
@@ -32,6 +32,7 @@ from graph.values import (
     Stop,
     Validation,
 )
+from tests.support.graph.environments import environment_of
 
 Answer = TypeVar("Answer")
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph.environment import environment_of
 from graph.files import store_change
 from graph.files.run_folder import RunFolder
 from graph.values import Base, ChangeRef
@@ -14,6 +13,7 @@ from sandbox.core.protocol import Limits, Sandbox, Sandboxes, TreeSpec
 from sandbox.tree.run_folder import LocalWorkspaces, make_run_folder
 from sandbox.tree.take_patch import take_change
 from sandbox.trees.local_trees import LocalSandboxes
+from tests.support.graph.environments import environment_of
 from tests.support.sandbox.local_tree import make_backend
 
 RUN = "run1"
