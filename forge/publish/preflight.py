@@ -50,13 +50,15 @@ class Preflight:
         )
         fork = self.forks and not facts.push and not facts.private
         _check_rights(facts, account, fork=fork, forks=self.forks)
-        if not fork:
-            await self._check_push(run, base, branch, account)
+        rules = self.forge.branch_rules(base.full_name, base.branch, self.emit)
+        if fork:
+            base_rules = await rules
+        else:
+            base_rules, _ = await _both(rules, self._check_push(run, base, branch, account))
         notes = [] if account.starts_automation else [_NO_AUTOMATION]
         if fork:
             notes.append(_FROM_FORK)
-        rules = await self.forge.branch_rules(base.full_name, base.branch, self.emit)
-        if any(rule.kind == "signatures" for rule in rules):
+        if any(rule.kind == "signatures" for rule in base_rules):
             notes.append(_UNSIGNED.format(base.branch))
         return tuple(notes)
 
