@@ -14,6 +14,7 @@ from graph import (
     ChangeRef,
     ChangeResult,
     Emit,
+    EnvironmentRecords,
     Retry,
     RetryPolicy,
     RoleResult,
@@ -47,7 +48,8 @@ _RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
 class ClaudeRole(ABC):
     """A role played by Claude; `model` is used where the task names none.
 
-    `fences` gives the fence of a call where the file in the run's folder does not serve.
+    `fences` gives the fence of a call where the file in the run's folder does not serve. `records`
+    tell what is made ready meanwhile, where that is known here.
     """
 
     spec: ClassVar[RoleSpec[Any]]
@@ -59,6 +61,7 @@ class ClaudeRole(ABC):
     model: str
     retry_policy: RetryPolicy = _RETRY_POLICY
     fences: Callable[[RoleTask], WriteFence] | None = None
+    records: EnvironmentRecords | None = None
 
     @abstractmethod
     async def __call__(self, task: RoleTask, emit: Emit) -> RoleResult:

@@ -2,6 +2,7 @@ from .backends.base.backend import BackendName as BackendName
 from .backends.base.backend import BackendOptions as BackendOptions
 from .choose_backend import open_sandboxes as open_sandboxes
 from .core.deferred import DeferredSandbox as DeferredSandbox
+from .core.deferred import ReplacedSandbox as ReplacedSandbox
 from .core.metrics import CommandMetrics as CommandMetrics
 from .core.protocol import WORKSPACE as WORKSPACE
 from .core.protocol import ExecResult as ExecResult

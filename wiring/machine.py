@@ -93,6 +93,7 @@ class Machine:
             claude=self.claude,
             sandboxes=self.sandboxes,
             runs=self.runs,
+            records=self.environment_records,
         )
         made = make_services(
             self.configuration,

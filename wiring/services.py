@@ -36,6 +36,7 @@ def make_role(
     sandboxes: Sandboxes,
     runs: Path,
     fences: "Callable[[RoleTask], WriteFence] | None" = None,
+    records: EnvironmentRecords | None = None,
 ) -> "ClaudeRole":
     """A role that is played in this process; `runs` is the folder of all runs."""
     from roles import ROLES
@@ -46,6 +47,7 @@ def make_role(
         runs=runs,
         model=configuration.settings.role_models[name],
         fences=fences,
+        records=records,
     )
 
 

@@ -1,4 +1,5 @@
 from .deferred import DeferredSandbox as DeferredSandbox
+from .deferred import ReplacedSandbox as ReplacedSandbox
 from .metrics import CommandMetrics as CommandMetrics
 from .output import BothEnds as BothEnds
 from .output import render as render

@@ -8,21 +8,25 @@ from typing import Any
 import pytest
 
 from graph import RetryPolicy
+from graph.environment_record import EnvironmentRecord, repo_of
 from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.values import Base, Finding
 from roles.briefing.repository_overview import describe_repository
 from roles.coder import ClaudeCoder
 from roles.finding_locations import validate_locations
+from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from roles.tools.text_editor import EditorTool
 from roles.worktree.tree_digest import tree_digest
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
 from sandbox.core.protocol import Limits, Sandboxes, TreeSpec
+from sandbox.environments.records import LocalEnvironmentRecords
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.claude import ScriptedReply, answer, calls, tool_use
 from tests.standins.directory_sandbox import make_run
+from tests.support.graph.environments import environment_of
 from tests.support.roles.role_bench import (
     FILES,
     MODEL,
@@ -216,3 +220,80 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     assert result.summary.endswith(
         "not part of the change: `v/` (made by a tool, such as a package manager or a compiler)."
     )
+
+
+READY = environment_of(
+    [
+        "mkdir -p ~/venvs/a/bin; printf '#!/bin/sh\\necho mine\\n' > ~/venvs/a/bin/tool",
+        "chmod +x ~/venvs/a/bin/tool",
+    ]
+)
+READY = READY.model_copy(
+    update={"paths": {"": ("/home/agent/venvs/a/bin",)}, "tools": {"tool": "7.1"}}
+)
+TOOL = "tool 2>/dev/null || echo none"
+PLANNED = answer(
+    action="nothing", reason="Done.", summary="", route="short", steps=[], files=[], validate=[]
+)
+
+
+async def test_the_planner_has_what_is_ready_when_it_begins(
+    serve: Serve,
+    sandboxes: Sandboxes,
+    runs: Path,
+    base: Base,
+    ears: Ears,
+    retry_policy: RetryPolicy,
+) -> None:
+    async with serve(calls(TOOL), PLANNED) as (server, claude):
+        planner = ClaudePlanner(
+            claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL, retry_policy=retry_policy
+        )
+        await planner(make_task(base, "planner", environment=READY), ears)
+    assert results(server, 1)[0]["content"] == "mine"
+    assert "Installed: tool 7.1." in str(server.requests[0]["messages"][0])
+    assert list((runs / RUN / "trees").iterdir()) == []
+
+
+async def test_the_planner_waits_for_nothing_and_has_what_becomes_ready(
+    serve: Serve,
+    sandboxes: Sandboxes,
+    runs: Path,
+    base: Base,
+    ears: Ears,
+    retry_policy: RetryPolicy,
+    data_dir: Path,
+) -> None:
+    records = LocalEnvironmentRecords(data_dir / "environments", kept=())
+    record = EnvironmentRecord(
+        repo=repo_of(base), sha=base.sha, run_id="another", made_at=0, environment=READY
+    )
+    await records.put(record)  # of another run
+
+    class Late(LocalEnvironmentRecords):
+        """Remembers the run's own from the second question on."""
+
+        asked = 0
+
+        async def get(self, repo: str) -> EnvironmentRecord | None:
+            if self.asked:
+                await self.put(record.model_copy(update={"run_id": RUN}))
+            self.asked += 1
+            return await super().get(repo)
+
+    # The tree is opened while the second call runs, and there for one of the next.
+    waits = [calls(f"{TOOL}; sleep 1.{number}") for number in range(8)]
+    async with serve(*waits, PLANNED) as (server, claude):
+        planner = ClaudePlanner(
+            claude=claude,
+            sandboxes=sandboxes,
+            runs=runs,
+            model=MODEL,
+            retry_policy=retry_policy,
+            records=Late(data_dir / "environments", kept=()),
+        )
+        await planner(make_task(base, "planner"), ears)
+    said = [results(server, number)[0]["content"] for number in range(1, 9)]
+    assert said == sorted(said, reverse=True)
+    assert (said[0], said[-1]) == ("none", "mine")
+    assert list((runs / RUN / "trees").iterdir()) == []
