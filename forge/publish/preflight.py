@@ -1,7 +1,7 @@
 """What would make a publication impossible, tried before anything is paid for."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -13,7 +13,13 @@ from forge.git.command import Git
 from forge.git.push import branches_in_way, try_push
 from forge.publish.name_patterns import matches
 from graph import Base, Emit, RunFolder
-from graph.errors import ForgeForbidden, PushRejected
+from graph.errors import (
+    CodingAgentError,
+    ForgeForbidden,
+    ForgeUnauthorized,
+    PushRejected,
+    RepositoryError,
+)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -44,64 +50,100 @@ class Preflight:
     emit: Emit
 
     async def check(self, run: RunFolder, base: Base, branch: str) -> tuple[str, ...]:
-        """What a reader should know, a sentence each. Raises PushRejected, ForgeError."""
+        """What a reader should know, a sentence each.
+
+        Raises PushRejected or ForgeError with all that stands in the way.
+        """
         facts, account = await _both(
             self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
         )
         fork = self.forks and not facts.push and not facts.private
-        _check_rights(facts, account, fork=fork, forks=self.forks)
-        rules = self.forge.branch_rules(base.full_name, base.branch, self.emit)
-        if fork:
-            base_rules = await rules
-        else:
-            base_rules, _ = await _both(rules, self._check_push(run, base, branch, account))
+        faults = list[CodingAgentError](_right_faults(facts, account, fork=fork, forks=self.forks))
+        found, rules = await _both(
+            self._push_faults(run, base, branch, account, tries=not faults, fork=fork),
+            self.forge.branch_rules(base.full_name, base.branch, self.emit),
+        )
+        if faults := [*faults, *found]:
+            raise _together(faults)
         notes = [] if account.starts_automation else [_NO_AUTOMATION]
         if fork:
             notes.append(_FROM_FORK)
-        if any(rule.kind == "signatures" for rule in base_rules):
+        if any(rule.kind == "signatures" for rule in rules):
             notes.append(_UNSIGNED.format(base.branch))
         return tuple(notes)
 
-    async def _check_push(self, run: RunFolder, base: Base, branch: str, account: Account) -> None:
+    async def _push_faults(
+        self, run: RunFolder, base: Base, branch: str, account: Account, *, tries: bool, fork: bool
+    ) -> list[CodingAgentError]:
+        """What refuses the branch: the forge where a push is tried, names, rules."""
+        if fork:
+            return []
         address = parse(base.address, self.forge.access.web, allow_local=False)
-        policy = self.forge.retry_policy
+        in_way = branches_in_way(self.git, address, branch, self.emit, self.forge.retry_policy)
+        rules = self.forge.branch_rules(base.full_name, branch, self.emit)
+        refused, (taken, kept) = await _both(
+            self._try_push(run, base, branch) if tries else _nothing(), _both(in_way, rules)
+        )
+        author = self.author or account.author
+        return [
+            *refused,
+            *_parent_faults(base.full_name, branch, taken),
+            *await _rule_faults(kept, base.full_name, branch, author),
+        ]
+
+    async def _try_push(self, run: RunFolder, base: Base, branch: str) -> list[CodingAgentError]:
+        address = parse(base.address, self.forge.access.web, allow_local=False)
         git_dir = str(run.git_of(base))
-        _, (taken, rules) = await _both(
-            try_push(
+        try:
+            await try_push(
                 *(self.git, address, base.sha, branch),
                 git_dir=git_dir,
                 emit=self.emit,
                 forge=self.forge,
-            ),
-            _both(
-                branches_in_way(self.git, address, branch, self.emit, policy),
-                self.forge.branch_rules(base.full_name, branch, self.emit),
-            ),
-        )
-        check_parents(base.full_name, branch, taken)
-        await _check_rules(rules, base.full_name, branch, self.author or account.author)
+            )
+        except (ForgeForbidden, ForgeUnauthorized, RepositoryError) as refused:
+            return [refused]
+        return []
+
+
+async def _nothing() -> list[CodingAgentError]:
+    return []
+
+
+def _together(faults: list[CodingAgentError]) -> CodingAgentError:
+    """One error that tells of all, of the kind of the first."""
+    messages = " ".join(fault.message for fault in faults)
+    hints = " ".join(dict.fromkeys(fault.hint for fault in faults))
+    return type(faults[0])(messages, hints)
 
 
 def check_parents(full_name: str, branch: str, taken: tuple[str, ...]) -> None:
     """Raise PushRejected where one of the taken names is that of a folder of the branch."""
+    for fault in _parent_faults(full_name, branch, taken):
+        raise fault
+
+
+def _parent_faults(full_name: str, branch: str, taken: tuple[str, ...]) -> Iterator[PushRejected]:
     for parent in sorted(set(parent_branches(branch)).intersection(taken)):
-        raise PushRejected(
+        yield PushRejected(
             f"{full_name} has a branch {parent}, so that none can be made below it: the run's"
             f" would be {branch}.",
             f"Rename the branch {parent} of the repository, then run again or resume the run.",
         )
 
 
-def _check_rights(facts: RepositoryFacts, account: Account, *, fork: bool, forks: bool) -> None:
+def _right_faults(
+    facts: RepositoryFacts, account: Account, *, fork: bool, forks: bool
+) -> Iterator[ForgeForbidden]:
     name = facts.full_name
     if facts.pulls == "none":
-        raise ForgeForbidden(
+        yield ForgeForbidden(
             f"{name} takes no pull requests.",
             f"Turn pull requests on in the repository's settings, {_AGAIN}.",
         )
     if fork and (facts.pulls == "collaborators" or not facts.forkable):
         refused = "may not be forked" if not facts.forkable else "takes none from others"
-        raise ForgeForbidden(
+        yield ForgeForbidden(
             f"The token's account may not push to {name}, which {refused}.",
             f"Give the account of GITHUB_TOKEN the right to push there, {_AGAIN}.",
         )
@@ -110,7 +152,7 @@ def _check_rights(facts: RepositoryFacts, account: Account, *, fork: bool, forks
     way = "Give the account of GITHUB_TOKEN the right to push there (role Write)"
     if not facts.private and not forks:
         way += ", or set CODING_AGENT_FORK=public so that the pull request comes from a fork"
-    raise ForgeForbidden(f"The token's account may not push to {name}.", f"{way}, {_AGAIN}.")
+    yield ForgeForbidden(f"The token's account may not push to {name}.", f"{way}, {_AGAIN}.")
 
 
 async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
@@ -133,23 +175,23 @@ _BROKEN: Final[dict[RuleKind, str]] = {
 }
 
 
-async def _check_rules(
+async def _rule_faults(
     rules: tuple[BranchRule, ...], full_name: str, branch: str, author: str
-) -> None:
+) -> list[PushRejected]:
     broken = [rule for rule in rules if await _is_broken(rule, branch, author)]
     if not broken:
-        return
+        return []
     told = dict.fromkeys(_tell(rule, branch, author) for rule in broken)
-    names = dict.fromkeys(f" {rule.ruleset[:_SHOWN]}" if rule.ruleset else "" for rule in broken)
-    area = branch.partition("/")[0]
-    step = (
-        f"Leave {area}/* out of the ruleset{', '.join(names)}, or let the token's account bypass it"
-    )
-    if all(rule.kind == "author_email" for rule in broken):
-        step = "Set CODING_AGENT_GIT_AUTHOR to a name and address that it takes"
-    raise PushRejected(
-        f"{full_name} would refuse the push: {'; '.join(told)}.", f"{step}, {_AGAIN}."
-    )
+    others = [rule for rule in broken if rule.kind != "author_email"]
+    names = dict.fromkeys(f" {rule.ruleset[:_SHOWN]}" if rule.ruleset else "" for rule in others)
+    steps = []
+    if len(others) < len(broken):
+        steps.append("Set CODING_AGENT_GIT_AUTHOR to a name and address that it takes")
+    if others:
+        listed = f"{branch.partition('/')[0]}/* out of the ruleset{', '.join(names)}"
+        steps.append(f"Leave {listed}, or let the token's account bypass it")
+    hint = f"{'. '.join(steps)}, {_AGAIN}."
+    return [PushRejected(f"{full_name} would refuse the push: {'; '.join(told)}.", hint)]
 
 
 async def _is_broken(rule: BranchRule, branch: str, author: str) -> bool:

@@ -100,6 +100,18 @@ async def test_a_branch_in_the_way(side: TrustedSide) -> None:
     assert "Rename the branch agent" in error.hint
 
 
+async def test_all_that_stands_in_the_way_is_told_at_once(side: TrustedSide) -> None:
+    side.hosted.push = False
+    git(side.hosted.git_dir, "update-ref", "refs/heads/agent", "main")
+    email = pattern("commit_author_email_pattern", "ends_with", "@example.org")
+    answer(side, RULES, [rule("required_signatures"), email])
+    error = await refused(side)
+    for said in ("may not push", "has a branch agent", "signed commits", "another author"):
+        assert said in error.message
+    for step in ("GITHUB_TOKEN", "Rename the branch", "CODING_AGENT_GIT_AUTHOR", "agent/*"):
+        assert step in error.hint
+
+
 def rule(kind: str, **parameters: Any) -> dict[str, Any]:
     return {"type": kind, "ruleset_id": 7, "parameters": parameters}
 
