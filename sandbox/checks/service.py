@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from graph import (
     Base,
@@ -51,6 +52,8 @@ from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import call_in
 
 PLAN = "plan"
+BASELINE_WEIGHT: Final = 0.5
+"""Nobody waits for it: other commands come first."""
 
 
 class SandboxChecks(Checks):
@@ -99,7 +102,11 @@ class SandboxChecks(Checks):
         tell: Callable[[CommandReport], None] = unheard,
     ) -> Validation:
         tree = TreeSpec(
-            name=f"baseline-{base.moved}", base=base, environment=environment, emit=emit
+            name=f"baseline-{base.moved}",
+            base=base,
+            environment=environment,
+            weight=BASELINE_WEIGHT,
+            emit=emit,
         )
         on_base = BaseResults(self._runs, self._sandboxes, run_id, tree, self._kept)
         results: list[BaseOutcome] = []

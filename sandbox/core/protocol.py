@@ -23,13 +23,17 @@ BASE_OBJECTS = "/base.git/objects"
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one command. Seconds, MiB, cores, processes; `disk_mb` counts the whole tree."""
+    """Limits of one command. Seconds, MiB, cores, processes; `disk_mb` counts the whole tree.
+
+    `weight` is its share of the processor against other commands that want it.
+    """
 
     timeout_s: float = 300
     memory_mb: int = 2048
     cpus: float = 2
     pids: int = 256
     disk_mb: int = 2048
+    weight: float = 1.0
     output_bytes: int = 4 * 1024 * 1024
     """Read at most; a command that writes more is stopped."""
 
@@ -131,7 +135,8 @@ class TreeSpec:
     a new tree ready, and is what its commands find. Without `checkout` git's index and objects
     will do, where that is quicker: the files are there once the same tree was opened with it.
     A tree that `reaches_hosts` has the network of set-up, and none of its secrets.
-    `emit` is told where somebody has to wait for the sandbox.
+    `weight` is the share of the processor that its commands have, against 1 of others. `emit` is
+    told where somebody has to wait for the sandbox.
     """
 
     name: str
@@ -141,6 +146,7 @@ class TreeSpec:
     checkout: bool = True
     reaches_hosts: bool = False
     saved: Saved | None = None
+    weight: float = 1.0
     emit: Emit = field(default=unheard, compare=False)
 
     @property

@@ -247,6 +247,7 @@ def _limit(folder: Path, limits: Limits) -> set[str]:
         "pids.max": str(limits.pids),
         "cpu.cfs_quota_us": quota,
         "cpu.max": f"{quota} {PERIOD_US}",
+        **{name: str(round(one * limits.weight)) for name, one, _ in _WEIGHTS},
     }
     there = [name for name in settings if (folder / name).exists()]
     for name in there:
@@ -255,12 +256,19 @@ def _limit(folder: Path, limits: Limits) -> set[str]:
 
 
 def _weigh(home: Path, cpus: float) -> None:
-    """Let a home weigh as many processes as its groups may run at once."""
+    """Let a home weigh as many processes as its groups may run at once, each by its own weight."""
     for name, one, most in _WEIGHTS:
         if (home / name).exists():
-            running = sum(entry.is_dir() for entry in os.scandir(home))
-            weight = round(one * max(running * max(cpus, 1), 1))
+            groups = (Path(entry) for entry in os.scandir(home) if entry.is_dir())
+            running = sum(_number(group / name) for group in groups)
+            weight = round(max(running * max(cpus, 1), one))
             _write(home / name, str(min(weight, most)))
+
+
+def _number(file: Path) -> int:
+    """What a file says; of a group that has just gone, nothing."""
+    text = read_text(file).strip()
+    return int(text) if text.isdecimal() else 0
 
 
 def _try_remove(folder: Path) -> bool:

@@ -117,10 +117,13 @@ class LocalSandboxes(OpenTrees):
         """A complete tree, with the network of set-up where its commands are to have it."""
         if spec.reaches_hosts and self._set_up:
             return MeteredSandbox(await self._set_up.connect(tree), self._metrics)
-        return await self._attach(tree)
+        return await self._attach(tree, spec.weight)
 
-    async def _attach(self, tree: Tree) -> Sandbox:
-        return MeteredSandbox(await self._backend.open(tree), self._metrics)
+    async def _attach(self, tree: Tree, weight: float = 1.0) -> Sandbox:
+        backend = self._backend
+        if weight != backend.limits.weight:
+            backend = backend.limited(replace(backend.limits, weight=weight))
+        return MeteredSandbox(await backend.open(tree), self._metrics)
 
 
 async def discard_trees(runs: Path, run_id: str, *, keep: tuple[str, ...] = ()) -> None:

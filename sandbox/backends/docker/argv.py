@@ -120,12 +120,17 @@ def tree_binds(tree: Path, base_objects: Path | None) -> list[Bind]:
     return binds + ([Bind(base_objects, BASE_OBJECTS)] if base_objects else [])
 
 
+_SHARES = 1024
+"""Of a container, where nothing is said."""
+
+
 def _limits(limits: Limits) -> list[str]:
     disk = limits.disk_mb << 20
     return [
         f"--memory={limits.memory_mb}m",
         f"--memory-swap={limits.memory_mb}m",
         f"--cpus={limits.cpus:g}",
+        f"--cpu-shares={round(_SHARES * limits.weight)}",
         f"--pids-limit={limits.pids}",
         f"--shm-size={limits.shm_mb}m",
         f"--ulimit=fsize={disk}:{disk}",

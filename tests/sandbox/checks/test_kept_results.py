@@ -83,6 +83,7 @@ async def test_the_same_files_are_tried_once(data_dir: Path, body: str, status: 
     assert (first.status, first.kept) == (status, False)
     assert again == first.model_copy(update={"kept": True})
     assert len(bench.watched.opened) == tried
+    assert set(bench.watched.weights) == {0.5}  # other commands come first
 
 
 async def test_other_files_environments_commands_or_limits_are_tried_anew(data_dir: Path) -> None:

@@ -243,16 +243,18 @@ async def test_commands_weigh_as_many_processes_as_may_run_in_them(
         pytest.skip("no processor time can be shared out here")
     groups = Groups(homes)
     running = []
-    for _ in range(3):
+    for share in (1, 1, 0.5):
         process = await asyncio.create_subprocess_exec("sleep", "60")
-        running.append((process, groups.new(Limits(cpus=2))))
+        running.append((process, groups.new(Limits(cpus=2, weight=share))))
         running[-1][1].join(process.pid)
     ((name, weight),) = weights(homes)
     one = {"cpu.shares": 1024, "cpu.weight": 100}[name]
+    own = [weights(group._folders) for _, group in running]
     for process, group in running:
         group.end()
         await process.wait()
-    assert weight == 3 * 2 * one
+    assert weight == 2.5 * 2 * one
+    assert own == [{(name, one)}, {(name, one)}, {(name, one // 2)}]
     assert weights(homes) == {(name, one)}
 
 

@@ -9,9 +9,11 @@ class WatchedSandboxes(Sandboxes):
     def __init__(self, inner: Sandboxes) -> None:
         self._inner = inner
         self.opened: list[str] = []
+        self.weights: list[float] = []
 
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         self.opened.append(spec.name.partition("-")[0])
+        self.weights.append(spec.weight)
         return await self._inner.open(run_id, spec)
 
     async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
