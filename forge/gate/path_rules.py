@@ -17,6 +17,7 @@ _IGNORED: Final = frozenset(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
 _GIT_LIKE: Final = re.compile(r"(\.git|git~\d+)[. ]*(:.*)?", re.DOTALL)
+_STEPS: Final = ("", ".", "..")
 _ACTED_ON: Final = frozenset((".gitmodules", ".gitattributes", ".gitignore", ".mailmap"))
 
 
@@ -104,6 +105,9 @@ def is_git_like(part: str) -> bool:
 
 
 def folded_path(path: str) -> str:
-    """The path as a file system that ignores case and invisible characters has it."""
+    """The path as file systems have it that ignore case, what is invisible, and dots at an end."""
     visible = "".join(char for char in path if ord(char) not in _IGNORED)
-    return unicodedata.normalize("NFKC", visible).casefold()
+    folded = unicodedata.normalize("NFKC", visible).casefold()
+    return "/".join(
+        part if part in _STEPS else part.rstrip(" .") or part for part in folded.split("/")
+    )

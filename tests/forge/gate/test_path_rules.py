@@ -298,6 +298,21 @@ def test_modes(mode: str, found: list[str]) -> None:
     assert rules("x", mode) == found
 
 
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        (".VSCODE/Tasks.JSON", "agent_config"),
+        (".vscode./tasks.json", "agent_config"),
+        (".github /workflows. /ci.yml", "workflows"),
+        ("claude.md.", "agent_config"),
+        (".git\u200chub/workflows/ci.yml", "workflows"),
+        ("\uff23ODEOWNERS", "codeowners"),
+    ],
+)
+def test_a_name_is_what_any_file_system_takes_it_for(path: str, rule: str) -> None:
+    assert rules(path) == [rule]
+
+
 @pytest.mark.parametrize("name", [".gitattributes", ".gitignore", ".mailmap", "a/.gitattributes"])
 def test_what_git_reads_is_no_link(name: str) -> None:
     assert rules(name, "120000") == ["symlink"]

@@ -1,6 +1,7 @@
 """From a change to a pull request on a real forge: once, never forced, by the right author."""
 
 import asyncio
+import json
 import re
 import sys
 import time
@@ -313,6 +314,18 @@ async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> N
     assert only_pull(side).head == f"{BRANCH}-2"
     assert head(side) == other.decode().strip()
     assert await publish(side, base, change) == done
+
+
+async def test_a_record_of_an_earlier_release_keeps_its_branch(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    await publish(side, base, change)
+    first, path = head(side), side.run().root / "publication.json"
+    record = json.loads(path.read_text())
+    del record["branch"]
+    path.write_text(json.dumps(record))
+    _, second = await a_change(side, step=3)
+    assert (await publish(side, base, second)).branch == BRANCH
+    assert head(side, f"{BRANCH}^") == first
 
 
 async def test_no_name_of_a_branch_is_taken_that_others_lie_below(side: TrustedSide) -> None:
