@@ -25,7 +25,7 @@ PACKAGES: Final = (graph, roles, sandbox, forge, runs, api, wiring)
 SIZES: Final = (1_000, 4_000, 16_000, 64_000)
 PATH_SIZES: Final = (256, 1_024, 4_096)
 """What speaks of a part of a path is asked about paths, and no longer path is taken anywhere."""
-LONG_S: Final = 0.05
+LONG_S: Final = 0.2
 """Below this, in processor time, the clock says too little."""
 GROWS_FASTER: Final = 10
 """Four times the text: linear work takes 4 times as long, quadratic 16 times."""
