@@ -32,6 +32,9 @@ def judge_stored(
         if not known:
             message = f"points to a file that was not uploaded to Git LFS: {_NO_UPLOAD}"
             yield Verdict("lfs", message)
+    elif driver == "lfs" and old and not is_pointer(old):
+        message = "is named for Git LFS, and was committed as it is before this change too"
+        yield Verdict("attributes", message, "warning")
     elif driver == "lfs" and new:
         message = f"is kept in Git LFS, and would be committed as it is: {_NO_UPLOAD}"
         yield Verdict("lfs", message)

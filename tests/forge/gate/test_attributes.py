@@ -85,6 +85,12 @@ async def test_pointers_that_the_base_has_may_go_anywhere(side: TrustedSide, cha
     assert (await judged(side, (LFS, POINTER), change)).passed
 
 
+async def test_what_was_committed_as_it_is_before_may_be_so_again(side: TrustedSide) -> None:
+    report = await judged(side, (write("a.png", RAW), LFS), write("a.png", RAW + b"more"))
+    assert report.passed
+    assert ("attributes", "a.png") in {(one.rule, one.path) for one in report.findings}
+
+
 async def test_what_a_change_puts_into_git_lfs_counts(side: TrustedSide) -> None:
     def edit(work: Path) -> None:
         LFS(work)
