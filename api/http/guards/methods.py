@@ -4,22 +4,20 @@ from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import Match, Mount
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from api.http.guards.http_middleware import HttpMiddleware
 
 _VERBS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
-class MethodMiddleware:
+class MethodMiddleware(HttpMiddleware):
     """Answers OPTIONS by the methods that an address takes, and HEAD as GET without its body."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"] if scope["type"] == "http" else ""
-        if method == "HEAD":
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
             return await self.app({**scope, "method": "GET"}, receive, _without_body(send))
-        if method == "OPTIONS" and (methods := allowed_methods(scope)):
+        if scope["method"] == "OPTIONS" and (methods := allowed_methods(scope)):
             answer = Response(status_code=204, headers={"Allow": methods})
             return await answer(scope, receive, send)
         return await self.app(scope, receive, send)

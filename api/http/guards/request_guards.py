@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.guards.auth import Auth
+from api.http.guards.http_middleware import HttpMiddleware
 from api.http.guards.problems import ProblemError, problem
 from api.http.guards.rate_limit import KeyRateLimit
 
@@ -24,30 +25,29 @@ _CLOSE: Final = {"Connection": "close"}
 _BODILESS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
-class HostGuard:
+class HostGuard(HttpMiddleware):
     """Answers known `Host` values alone, and no page of another origin."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        self.app = app
+        super().__init__(app)
         self._hosts = frozenset(host.lower() for host in hosts)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = Headers(scope=scope)
-            host = headers.get("host", "").lower()
-            if len(headers.getlist("host")) != 1 or not self._is_known(host):
-                refusal = problem(
-                    400,
-                    "host_not_allowed",
-                    "This service does not answer to this host name.",
-                    hint="Set CODING_AGENT_HOSTS to the names it is reached by.",
-                )
-                return await refusal(scope, receive, send)
-            if any(not _is_same_origin(origin, host) for origin in headers.getlist("origin")):
-                refusal = problem(
-                    403, "origin_not_allowed", "Pages of another origin may not call this service."
-                )
-                return await refusal(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        if len(headers.getlist("host")) != 1 or not self._is_known(host):
+            refusal = problem(
+                400,
+                "host_not_allowed",
+                "This service does not answer to this host name.",
+                hint="Set CODING_AGENT_HOSTS to the names it is reached by.",
+            )
+            return await refusal(scope, receive, send)
+        if any(not _is_same_origin(origin, host) for origin in headers.getlist("origin")):
+            refusal = problem(
+                403, "origin_not_allowed", "Pages of another origin may not call this service."
+            )
+            return await refusal(scope, receive, send)
         return await self.app(scope, receive, send)
 
     def _is_known(self, host: str) -> bool:
@@ -55,16 +55,16 @@ class HostGuard:
         return host in self._hosts or _without_port(host) in self._hosts
 
 
-class KeyGuard:
+class KeyGuard(HttpMiddleware):
     """Finds out who calls; all but a few addresses need a key where keys are set."""
 
     def __init__(self, app: ASGIApp, auth: Auth, rate: KeyRateLimit) -> None:
-        self.app = app
+        super().__init__(app)
         self._auth = auth
         self._rate = rate
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := self._refusal_for(scope)):
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if refusal := self._refusal_for(scope):
             return await refusal(scope, receive, send)
         return await self.app(scope, receive, send)
 
@@ -99,7 +99,7 @@ def _unauthorized(detail: str, *, hint: str, presented: bool = False) -> ASGIApp
     return problem(401, "unauthorized", detail, hint=hint, headers={"WWW-Authenticate": challenge})
 
 
-class BodyGuard:
+class BodyGuard(HttpMiddleware):
     """Reads a body whole before anything acts on it: JSON, of limited size, in limited time."""
 
     def __init__(
@@ -108,12 +108,12 @@ class BodyGuard:
         max_bytes: int = MAX_BODY_BYTES,
         timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
-        self.app = app
+        super().__init__(app)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _BODILESS:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in _BODILESS:
             return await self.app(scope, receive, send)
         try:
             body = await self._json(Headers(scope=scope), receive)

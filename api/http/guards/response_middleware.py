@@ -7,8 +7,9 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from api.http.guards.http_middleware import HttpMiddleware
 from api.http.guards.problems import unexpected_problem
 
 log = logging.getLogger(__name__)
@@ -29,15 +30,10 @@ SECURITY_HEADERS: Final = {
 _LOGGED_PATH: Final = 200
 
 
-class UnhandledErrorMiddleware:
+class UnhandledErrorMiddleware(HttpMiddleware):
     """Answers an error nobody expected; it is logged, and nothing of it is told."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
         def on_start(_: Message) -> None:
@@ -51,18 +47,12 @@ class UnhandledErrorMiddleware:
                 raise
             log.exception("%s %s failed", scope["method"], _printable_path(scope))
             await unexpected_problem()(scope, receive, send)
-        return None
 
 
-class SecurityHeadersMiddleware:
+class SecurityHeadersMiddleware(HttpMiddleware):
     """Security headers on every answer, and which run an answer is about."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope.setdefault("state", {})
 
         def add(message: Message) -> None:
@@ -74,18 +64,13 @@ class SecurityHeadersMiddleware:
                 headers["X-Run-Id"] = run_id
                 headers["Location"] = f"/runs/{run_id}"
 
-        return await self.app(scope, receive, _with_start_hook(send, add))
+        await self.app(scope, receive, _with_start_hook(send, add))
 
 
-class AccessLogMiddleware:
+class AccessLogMiddleware(HttpMiddleware):
     """One line a request: no query, no header, no body."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, start = 0, time.perf_counter()
 
         def on_start(message: Message) -> None:

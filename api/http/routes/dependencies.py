@@ -23,20 +23,13 @@ async def _service(request: Request) -> RunService:
     return cast("RunService", request.state.service)
 
 
-async def _options(request: Request) -> AppOptions:
-    return cast("AppOptions", request.app.state.options)
+def _of_app(name: str) -> Any:
+    """What the app was made with."""
 
+    async def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
 
-async def _probes(request: Request) -> Probes:
-    return cast("Probes", request.app.state.probes)
-
-
-async def _metrics(request: Request) -> Metrics:
-    return cast("Metrics", request.app.state.metrics)
-
-
-async def _key_readers(request: Request) -> KeyStreamLimit:
-    return cast("KeyStreamLimit", request.app.state.key_readers)
+    return Depends(get)
 
 
 async def _caller(
@@ -47,10 +40,10 @@ async def _caller(
 
 
 Service = Annotated[RunService, Depends(_service)]
-Options = Annotated[AppOptions, Depends(_options)]
-TheProbes = Annotated[Probes, Depends(_probes)]
-TheMetrics = Annotated[Metrics, Depends(_metrics)]
-Readers = Annotated[KeyStreamLimit, Depends(_key_readers)]
+Options = Annotated[AppOptions, _of_app("options")]
+TheProbes = Annotated[Probes, _of_app("probes")]
+TheMetrics = Annotated[Metrics, _of_app("metrics")]
+Readers = Annotated[KeyStreamLimit, _of_app("key_readers")]
 TheCaller = Annotated[Caller, Depends(_caller)]
 
 
@@ -105,9 +98,9 @@ async def _reader_unless_async(
     """A reader's place where the answer is a stream."""
     if respond_async:
         yield
-        return
-    with keys.place(caller.name), service.readers():
-        yield
+    else:
+        with keys.place(caller.name), service.readers():
+            yield
 
 
 ReaderPlace = Depends(_reader)

@@ -1,6 +1,6 @@
 """Watching and steering one run."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
@@ -23,7 +23,12 @@ from runs.model import RaisedLimits
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 
-_ACCEPTED = of_a_run({"description": "It will be done.", "model": Accepted})
+_ACCEPTED: Final = of_a_run({"description": "It will be done.", "model": Accepted})
+_WISH: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "responses": {202: _ACCEPTED, **problems(404, 409, body=True)},
+    "response_class": Response,
+}
 
 
 @router.get(
@@ -113,10 +118,8 @@ async def cancel_run(run: TheRun, service: Service, caller: TheCaller) -> Respon
 
 @router.post(
     "/plan",
-    status_code=202,
     summary="Answer a plan",
-    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
-    response_class=Response,
+    **_WISH,
 )
 async def answer_plan(
     body: PlanAnswer, run: TheRun, service: Service, caller: TheCaller
@@ -128,10 +131,8 @@ async def answer_plan(
 
 @router.post(
     "/resume",
-    status_code=202,
     summary="Carry a run on",
-    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
-    response_class=Response,
+    **_WISH,
 )
 async def resume_run(
     run: TheRun,
@@ -148,10 +149,8 @@ async def resume_run(
 
 @router.post(
     "/messages",
-    status_code=202,
     summary="Tell a run something",
-    responses={202: _ACCEPTED, **problems(404, 409, body=True)},
-    response_class=Response,
+    **_WISH,
 )
 async def send_message(
     body: MessageRequest, run: TheRun, service: Service, caller: TheCaller
