@@ -249,9 +249,10 @@ def recipe_key(base: Base, rules: Environment) -> str:
     return rules.key or base.sha
 
 
-def told(recipe: Recipe) -> str:
+def told(recipe: Recipe, *, kept: bool = True) -> str:
     """What a reader is told of a recipe that is none."""
-    return f"{recipe.failure} (Tried in run {recipe.run_id}; it is tried again after 30 days.)"
+    again = "it is tried again after 30 days" if kept else "the next run tries again"
+    return f"{recipe.failure} (Tried in run {recipe.run_id}; {again}.)"
 
 
 async def _given(prepared: Prepared) -> Prepared:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from graph import (
     NO_ENVIRONMENT,
+    CommandReport,
     Emit,
     Environment,
     FolderCommand,
@@ -158,11 +159,17 @@ def _main_check(task: RoleTask) -> str:
     reports = task.baseline.commands if task.baseline else ()
     return briefing.join(
         *(
-            f"The main check is `{report.shell}`. It ended with exit code {report.exit_code}"
-            f" ({report.status}):\n{quote_untrusted('output', report.output, _MAX_OUTPUT)}"
+            f"The main check is `{report.shell}`. It {_end(report)}:\n"
+            + quote_untrusted("output", report.output, _MAX_OUTPUT)
             for report in reports
         )
     )
+
+
+def _end(report: CommandReport) -> str:
+    if report.status == "unavailable":
+        return "cannot start"
+    return f"ended with exit code {report.exit_code}"
 
 
 def _rules(environment: Environment) -> str:

@@ -47,8 +47,9 @@ class EnvironmentTrial:
 
     @property
     def runs(self) -> bool:
-        """Whether the main check starts and comes to its end."""
-        return self.main is not None and self.main.status in ("passed", "failed")
+        """Whether the main check starts, with its tests, and comes to its end."""
+        main = self.main
+        return main is not None and main.status in ("passed", "failed") and main.loaded
 
 
 async def try_environment(

@@ -132,6 +132,8 @@ def _reason(trial: "EnvironmentTrial") -> str:
         return "no test command was found" if not trial.checks else "its end is not known"
     if trial.main.status == "stopped":
         return f"it was stopped after {duration(trial.main.duration_ms / 1000)}"
+    if trial.main.lacking:
+        return clean_line(trial.main.lacking)
     last = [line for line in trial.main.output.splitlines() if line.strip()]
     return clean_line(last[-1]) if last else "it could not be started"
 

@@ -142,7 +142,8 @@ class SetupTurn:
         if recipe.commands:
             prepared, recipe, lasting = await self._try(wanted, rules, recipe, lack)
         else:
-            prepared = Prepared(rules.lacking(MODEL_PART, told(recipe)), rules, recipe)
+            why = told(recipe, kept=lasting)
+            prepared = Prepared(rules.lacking(MODEL_PART, why), rules, recipe)
         if lasting:
             await preparation.keep(wanted, recipe)
         await preparation.adopt(wanted, prepared)
@@ -187,7 +188,8 @@ class SetupTurn:
                 return Prepared(environment, rules, recipe), recipe, True
             why = f"With the commands that a model found the main check {_end(after)}."
         failed = recipe.model_copy(update={"commands": (), "failure": why})
-        return Prepared(rules.lacking(MODEL_PART, told(failed)), rules, failed), failed, lasting
+        why = told(failed, kept=lasting)
+        return Prepared(rules.lacking(MODEL_PART, why), rules, failed), failed, lasting
 
     async def _main_on(
         self, wanted: PreparationRequest, environment: Environment
@@ -206,7 +208,9 @@ def readiness(report: CommandReport) -> int:
     """
     if report.status == "unavailable":
         return _READY if report.output.startswith(LACKS_SERVICE) else 0
-    return 1 if report.status == "failed" and report.lacking else _READY
+    if report.status != "failed" or not report.lacking:
+        return _READY
+    return 1 if report.loaded else 0
 
 
 def _budget(limits: Limits, spent: Spend, deadline: float) -> Budget:

@@ -62,6 +62,7 @@ class CheckRun(Value):
             counts=self.counts,
             limit=self.limit,
             lacking=self.lacking,
+            loaded=self.ran or not self.lacking,
         )
 
 

@@ -67,6 +67,17 @@ def test_no_turn_looks_for_a_service(output: str, ready: bool) -> None:
     assert (readiness(ended) == readiness(found)) == ready
 
 
+def test_a_check_comes_further_by_what_it_says_of_itself() -> None:
+    passed = CommandReport(command="x", exit_code=0, status="passed", duration_ms=1)
+    failed = passed.model_copy(update={"exit_code": 1, "status": "failed"})
+    some = failed.model_copy(update={"lacking": LACK})
+    none = some.model_copy(update={"loaded": False})
+    unavailable = failed.model_copy(update={"status": "unavailable", "exit_code": None})
+    stopped = failed.model_copy(update={"status": "stopped", "lacking": LACK})
+    reports = (unavailable, none, some, failed, passed, stopped)
+    assert [readiness(report) for report in reports] == [0, 0, 1, 2, 2, 2]
+
+
 async def test_what_is_known_late_is_found_before_the_change_is_judged() -> None:
     script = lacking(FOUND, late_baseline=True, patience_s=0.0, validations=[FAILED, PASSED])
     driven = Driven(script)

@@ -55,7 +55,7 @@ async def test_it_is_told_how_the_check_ended_and_works_in_a_tree_with_hosts(
         result = await cast.play(ClaudeSetup, claude)(task, ears)
     assert result.commands == (FolderCommand(command="npm ci", folder="web"),)
     text = opening(server)
-    assert "The main check is `pytest`. It ended with exit code 2 (failed)" in text
+    assert "The main check is `pytest`. It ended with exit code 2:" in text
     assert "No module named 'tiny'" in text
     assert "'tiny'</output>" not in text
     assert "The rules ran these commands:\n- `uv venv`" in text
