@@ -96,7 +96,11 @@ class FolderArchive:
         return {path.name: path.stat().st_mtime for path in found.glob("*")}
 
     async def remove(self, path: str) -> None:
-        shutil.rmtree(self.root / path, ignore_errors=True)
+        found = self.root / path
+        if found.is_file():
+            found.unlink()
+        else:
+            shutil.rmtree(found, ignore_errors=True)
 
 
 class FolderMount:
