@@ -116,9 +116,10 @@ def _make_venv(venv: str, project: Project, pyproject: Mapping[str, Any]) -> Ins
     pinned = ".".join(asked_version(project, "python").split(".")[:2])
     what = f"Python {asked}" if fits else "Python"
     tries = [
-        f"uv venv --quiet {seed}--clear --python {python} {venv}"
-        for python in dict.fromkeys(filter(None, (pinned, fits or "python3")))
+        f"{once}uv venv --quiet {seed}--clear --python {python} {venv}"
+        for once, python in (("UV_HTTP_RETRIES=0 ", pinned), ("", fits or "python3"))
         for seed in ("--seed ", "")
+        if python
     ]
     tell = f"env -u VIRTUAL_ENV uv python find {fits}; {_TELL_PYTHONS}; false" if fits else ""
     return InstallStep(what, tries[0], (*tries[1:], *filter(None, [tell])), needed=True)

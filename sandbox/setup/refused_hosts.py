@@ -34,8 +34,8 @@ def refused_in(report: bytes) -> Iterator[LeftOut]:
         if host != name and _HOST.fullmatch(host):
             yield LeftOut(
                 what=host,
-                why="Set-up does not reach this host: the repository names it, and the operator"
-                f" does not. To open it: CODING_AGENT_SETUP_HOSTS=auto,{host}",
+                why="Set-up does not reach this host: the repository names it or a command asks for"
+                f" it, and the operator does not. To open it: CODING_AGENT_SETUP_HOSTS=auto,{host}",
             )
 
 
