@@ -74,7 +74,7 @@ async def test_a_run_tells_its_story_from_start_to_end(house: House) -> None:
         assert end["usage"]["input_tokens"] == 400
         assert end["costUsd"] == pytest.approx(0.04)
         assert end["prUrl"].endswith("/pull/1")
-        assert end["branch"].startswith("agent/say-hello-twice-")
+        assert end["branch"].startswith("agent/coder-title-")
         for event in events:
             told = json.loads(event.payload)
             assert (told["seq"], told["runId"], told["type"]) == (event.seq, run_id, event.type)
