@@ -21,6 +21,7 @@ from sandbox.ecosystems.base import (
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
+from sandbox.ecosystems.python_needs import read_toml, table_in
 
 _REQUIREMENTS = (
     "requirements.txt",
@@ -68,12 +69,19 @@ def _lints(project: Project) -> Iterator[str]:
         yield "python3 -m flake8"
     mypy = project.text("mypy.ini", ".mypy.ini")
     if mypy.strip() or _section(pyproject, r"tool\.mypy]") or _section(setup, "mypy]"):
-        named = re.search(
-            r"(?m)^\s*(?:files|packages|modules)\s*=", f"{mypy}\n{pyproject}\n{setup}"
-        )
-        yield "python3 -m mypy" if named else "python3 -m mypy ."
+        yield "python3 -m mypy" if _names_what_mypy_checks(project) else "python3 -m mypy ."
     if project.has("pyrightconfig.json") or _section(pyproject, r"tool\.pyright]"):
         yield "pyright"
+
+
+def _names_what_mypy_checks(project: Project) -> bool:
+    """Of settings alike in other sections, such as `packages = find:`, mypy reads none."""
+    pyproject = read_toml(project.text("pyproject.toml"))
+    ini = project.text("mypy.ini", ".mypy.ini", "setup.cfg")
+    sections = re.split(r"(?m)^\[", ini)
+    own = "\n".join(text for text in sections if text.startswith("mypy]"))
+    keys = {*table_in(pyproject, "tool", "mypy"), *re.findall(r"(?m)^[ \t]*+(\w++)[ \t]*+=", own)}
+    return not keys.isdisjoint(("files", "packages", "modules"))
 
 
 def _section(text: str, name: str) -> bool:
