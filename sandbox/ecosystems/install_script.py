@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Final
 
 from graph import EnvironmentCommand, LeftOut
-from sandbox.ecosystems.install_step import InstallStep
+from sandbox.ecosystems.install_step import PARTLY, InstallStep
 
 REPORT: Final = "/home/agent/.setup-report"
 READS_MANIFESTS: Final = "# reads manifests and lock files alone\n"
@@ -84,12 +84,14 @@ def read_step(
     held = next((command for command, attempt in tried if attempt and not attempt.exit_code), None)
     made = [attempt for _, attempt in tried if attempt]
     left = () if held else tuple(_left_out(step, name, made, attempts))
+    partly = any(each.exit_code == PARTLY for _, each in _below(name, attempts))
+    partly |= bool(step.parts) and len(left) < len(_leaves(step))
     return (
         EnvironmentCommand(
             command=held or step.command,
             folder=folder,
             script=install_script(step, name, version),
-            status="ok" if held or (step.parts and len(left) < len(_leaves(step))) else "failed",
+            status="ok" if held or partly else "failed",
             duration_ms=sum(each.duration_ms for _, each in _below(name, attempts)),
             output="" if held or not made else made[-1].output,
         ),

@@ -3,8 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sandbox.ecosystems.project import Project
+
+PARTLY: Final = 83
+"""The exit code of a command that brought a part of what it was to, and says what is left out."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from shlex import quote
 from typing import Any, Final
 
 from sandbox.ecosystems.asked_versions import asked_version
-from sandbox.ecosystems.install_step import InstallPlan, InstallStep, first_of, hosts_of, joined
+from sandbox.ecosystems.install_step import (
+    PARTLY,
+    InstallPlan,
+    InstallStep,
+    first_of,
+    hosts_of,
+    joined,
+)
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_needs import (
     Needs,
@@ -182,9 +189,11 @@ def _lines(pip: str, name: str) -> Iterator[InstallStep]:
     """A list line by line: one that cannot be had does not keep the others away."""
     each = (
         f"sed -e 's/[[:space:]]#.*//' -e '/^[[:space:]]*\\(#\\|-\\|$\\)/d' {quote(name)}"
-        f' | while IFS= read -r line; do {pip} "$line" || echo "left out: $line"; done'
+        f' | {{ code=1; while IFS= read -r line; do {pip} --quiet "$line" && code={PARTLY} ||'
+        ' left="$left, $line"; done; [ -z "$left" ] || { echo "Not installed: ${left#, }";'
+        " exit $code; }; }"
     )
-    yield InstallStep(f"`{name}`, line by line", each)
+    yield InstallStep(f"lines of `{name}`", each)
 
 
 def _locked(

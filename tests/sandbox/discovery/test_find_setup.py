@@ -1,6 +1,9 @@
 """The set-up that manifests and lock files ask for."""
 
+import os
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +151,37 @@ def test_each_part_that_failed_is_left_out_with_its_reason() -> None:
     environment = plan.ended(attempts)
     assert [each.status for each in environment.commands[:2]] == ["ok", "ok"]
     assert [part.why for part in environment.left_out[:1]] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "left_out", "status"),
+    [
+        ("here\n# a comment\n-r other.txt\nhere==2 # why\n", "", "ok"),
+        ("here\nno-a==1\nno-b\n", "lines of `requirements.txt`", "ok"),
+        ("no-a\n", "lines of `requirements.txt`", "failed"),
+    ],
+)
+def test_lines_of_a_list_that_cannot_be_had_are_left_out_by_name(
+    tmp_path: Path, lines: str, left_out: str, status: str
+) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\ncase "$*" in *" no-"*) echo "no such package"; exit 1;; esac\n')
+    uv.chmod(0o755)
+    (tmp_path / "requirements.txt").write_text(lines)
+    plan = plan_setup(listed({"requirements.txt": ""}))
+    each = plan.steps[1].step.parts[0].parts[0].command
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-c", each], cwd=tmp_path, env={"PATH": path}, capture_output=True, check=False
+    )
+    failed = Attempt(1, 5, "no resolution")
+    said = Attempt(ran.returncode, 5, ran.stdout.decode().strip())
+    tried = {"0/0": Attempt(0, 5, ""), "1/0": failed, "1.0/0": failed, "1.0/1": failed}
+    environment = plan.ended({**tried, "1.0.0/0": said})
+    assert environment.commands[1].status == status
+    assert [part.what for part in environment.left_out] == [left_out] * bool(left_out)
+    named = ", ".join(line for line in lines.split() if line.startswith("no-"))
+    assert all(part.why.endswith(f"Not installed: {named}") for part in environment.left_out)
 
 
 def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:

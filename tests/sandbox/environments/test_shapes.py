@@ -161,6 +161,13 @@ SHAPES = {
         ),
         left_out=("the group `dev`",),
     ),
+    "a line of a list that cannot be had": Shape(
+        {
+            "test_shape.py": USES,
+            "requirements.txt": "iniconfig\nno-such-package-of-the-shapes==9\npytest\n",
+        },
+        left_out=("lines of `requirements.txt`",),
+    ),
     "doctests alone": Shape(
         {
             "shape.py": 'import iniconfig\n\n\ndef one():\n    """\n    >>> one()\n    1\n    """\n'
