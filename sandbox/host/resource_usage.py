@@ -22,6 +22,8 @@ ENTRY_BYTES = 4096
 """What an entry counts at least, so that empty files meet the limit too: 256 to the MiB."""
 SLACK_BYTES = 1 << 20
 """A tree grows by this much without being written to: disks settle late what a file takes."""
+UNCOUNTABLE = sys.maxsize
+"""More than any limit: the size of a tree that cannot be counted."""
 DEEPEST = 64
 """Folders within each other that are open while they are counted, at most."""
 _SET_IDS = 1 << 6 | 1 << 7
@@ -45,8 +47,8 @@ class TreeSize:
     def __init__(self, folders: Sequence[str], limit: int, size: int = 0) -> None:
         self._folders = folders
         self._limit = limit
-        self._known = size > 0
         self._at_walk = size or limit // 2
+        self._allowed = max(limit, size + SLACK_BYTES) if size else limit
         self._free = self._free_now()
         self._walk_at = time.monotonic() + WALK_EVERY_S
         self._walking = threading.Lock()
@@ -60,24 +62,26 @@ class TreeSize:
     @property
     def is_due(self) -> bool:
         """Whether it is to be walked over: it may have outgrown its limit, or it is time."""
-        allowed = max(self._limit, self._at_walk + SLACK_BYTES if self._known else 0)
-        return time.monotonic() >= self._walk_at or self.size > allowed
+        return time.monotonic() >= self._walk_at or self.size > self._allowed
 
     def has_outgrown(self, pids: Callable[[], Iterable[int]]) -> bool:
-        """Walk; whether the tree is over its limit and grew. Blocks.
+        """Walk; whether the tree is over its limit and grew, or cannot be counted. Blocks.
 
         Deleted files that these processes hold open count. A tree that was over its limit before
-        may be cleaned up. Raises OSError: it is gone.
+        may be cleaned up: what it then may have is what it had, and less as it shrinks. Raises
+        OSError: it is gone.
         """
         with self._walking:
             started = time.monotonic()
             free = self._free_now()
             size = sum(map(tree_bytes, self._folders)) + deleted_bytes(pids())
-            grew = not self._known or size > self._at_walk + SLACK_BYTES
-            self._at_walk, self._free, self._known = size, free, True
+            outgrown = size > self._allowed or size >= UNCOUNTABLE
+            had = max(self._limit, size + SLACK_BYTES)
+            self._allowed = had if outgrown else min(self._allowed, had)
+            self._at_walk, self._free = size, free
             took = time.monotonic() - started
             self._walk_at = time.monotonic() + max(WALK_EVERY_S, WALK_SHARE * took)
-            return grew and size > self._limit
+            return outgrown
 
     def _free_now(self) -> tuple[int, int]:
         """Bytes and files that its disk has left; 0 files all the time where it counts none."""
@@ -96,7 +100,7 @@ def tree_bytes(folder: "str | os.PathLike[str]") -> int:
     except FileNotFoundError:
         return 0
     except OSError:
-        return sys.maxsize
+        return UNCOUNTABLE
 
 
 def _folder_bytes(name: str, parent: int | None, linked: set[int], depth: int) -> int:

@@ -1,13 +1,21 @@
 """How a tree is measured: what is in it, whatever was done to hide it. How memory is."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sandbox.host.resource_usage import PAGE, TreeSize, exceeded, tree_bytes
+from sandbox.host.resource_usage import (
+    DEEPEST,
+    PAGE,
+    UNCOUNTABLE,
+    TreeSize,
+    exceeded,
+    tree_bytes,
+)
 from tests.support.sandbox.local_tree import AS_ROOT
 
 LIMIT = 2 << 20
@@ -39,6 +47,32 @@ def test_one_that_is_known_to_be_over_it_may_be_cleaned_up_and_not_grow(tmp_path
     assert not after.has_outgrown(list)
     write(tmp_path, "more", 2)
     assert after.has_outgrown(list)
+
+
+def test_one_over_its_limit_does_not_grow_a_little_at_a_time(tmp_path: Path) -> None:
+    """From walk to walk."""
+    write(tmp_path, "large", 4)
+    size = TreeSize([str(tmp_path)], LIMIT)
+    assert size.has_outgrown(list)
+    outgrown = []
+    for name in "abc":
+        (tmp_path / name).write_bytes(bytes(600 << 10))
+        outgrown.append(size.has_outgrown(list))
+    assert outgrown == [False, True, False]
+
+
+def test_one_that_cannot_be_counted_is_over_its_limit_as_long_as_that_is_so(
+    tmp_path: Path,
+) -> None:
+    """In each command, not in the one alone that made it so."""
+    deep = tmp_path.joinpath(*["d"] * (DEEPEST + 1))
+    deep.mkdir(parents=True)
+    first = TreeSize([str(tmp_path)], LIMIT)
+    next_one = TreeSize([str(tmp_path)], LIMIT, UNCOUNTABLE)
+    for size in (first, first, next_one):
+        assert size.has_outgrown(list)
+    shutil.rmtree(tmp_path / "d")
+    assert not first.has_outgrown(list)
 
 
 def test_what_was_written_a_little_at_a_time_is_not_forgotten(tmp_path: Path) -> None:
@@ -96,7 +130,7 @@ def test_what_cannot_be_counted_is_more_than_any_limit(data_dir: Path) -> None:
         pytest.skip("needs root, to make a folder of another user")
     (data_dir / "tree" / "others").mkdir(parents=True)
     (data_dir / "tree" / "others").chmod(0o700)
-    assert count_as_its_owner(data_dir / "tree") == sys.maxsize
+    assert count_as_its_owner(data_dir / "tree") == UNCOUNTABLE
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,14 @@ async def test_empty_files_are_stopped_before_the_next_walk_is_due(data_dir: Pat
     assert 8 * 256 < tree_bytes(data_dir / "tree") // ENTRY_BYTES < FILES
 
 
+async def test_a_tree_that_cannot_be_counted_is_not_written_to_either(data_dir: Path) -> None:
+    sandbox = limited(data_dir, Limits(disk_mb=8))
+    await sandbox.run(f"for i in $(seq {DEEPEST + 1}); do mkdir d; cd d; done; sleep 8")
+    write = "for i in $(seq 10); do head -c 8M /dev/zero > f$i; sleep 0.2; done; sleep 8"
+    assert (await sandbox.run(write)).limit == "disk"
+    assert (await sandbox.run("rm -rf d f*; echo removed")).text == "removed\n"
+
+
 async def test_without_the_watcher_they_are_not(data_dir: Path) -> None:
     """The control."""
     assert (await limited(data_dir, Limits(disk_mb=4096)).run(FILES_BOMB)).text == "through\n"
