@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from graph.errors import CodingAgentError
 from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import proposed_hosts, resolve_hosts, try_hosts
 from wiring.machine import LocalProbes, Machine
+from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
 
 OLDEST_GIT: Final = (2, 39)
@@ -98,6 +99,7 @@ async def check_machine(settings: Settings) -> list[Finding]:
         *await try_sandbox(settings.sandbox, machine.backend_options),
     ]
     findings.append(await set_up_hosts(settings.hosts_of_setup))
+    findings += set_up_variables(settings.setup_secrets)
     probes = LocalProbes(machine)
     try:
         findings += [
@@ -123,6 +125,19 @@ async def set_up_hosts(named: tuple[str, ...]) -> Finding:
         "Correct CODING_AGENT_SETUP_HOSTS; below are the hosts of this machine.",
         command,
     )
+
+
+def set_up_variables(named: Iterable[SetupVariable]) -> list[Finding]:
+    """Whether what CODING_AGENT_SETUP_SECRETS names is there; nothing is said where it is empty."""
+    return [
+        Finding(
+            f"set-up: {each.name}",
+            each.value is not None,
+            f"for {each.repo}" if each.value else f"has no value for {each.repo}",
+            "Set it for the service, or take it out of CODING_AGENT_SETUP_SECRETS.",
+        )
+        for each in named
+    ]
 
 
 async def try_sandbox(name: BackendName, options: BackendOptions) -> list[Finding]:

@@ -1,9 +1,10 @@
-"""What `doctor` says of credentials."""
+"""What `doctor` says of credentials and variables."""
 
 import pytest
 from pydantic import SecretStr
 
-from wiring.doctor.machine_checks import credential
+from wiring.doctor.machine_checks import credential, set_up_variables
+from wiring.setting_types.setup_variables import SetupVariable
 
 
 async def accept() -> str:
@@ -32,3 +33,11 @@ async def test_a_key_that_is_not_accepted_is_told_with_its_variable() -> None:
     finding = await credential("Claude", "ANTHROPIC_API_KEY", reject)
     assert (finding.held, finding.detail) == (False, "claude_unauthorized")
     assert "ANTHROPIC_API_KEY" in finding.fix
+
+
+def test_a_variable_of_set_up_without_a_value_is_told_by_its_name() -> None:
+    token = SetupVariable("octo/app", "INDEX_TOKEN", SecretStr("tok-0123456789-abcdef"))
+    there, missing = set_up_variables([token, SetupVariable("octo/b", "ABSENT")])
+    assert (there.held, there.name, there.detail) == (True, "set-up: INDEX_TOKEN", "for octo/app")
+    assert (missing.held, missing.detail) == (False, "has no value for octo/b")
+    assert "CODING_AGENT_SETUP_SECRETS" in missing.fix
