@@ -29,7 +29,7 @@ ResultT = TypeVar("ResultT", bound=Value)
 Play = Callable[[dict[str, Any]], AsyncGenerator[dict[str, Any], None]]
 """Starts the function with a task; its events, then its result or its error, a dict each."""
 
-_POLICY: Final = RetryPolicy(attempts=8, first_s=0.2, longest_s=5.0)
+_POLICY: Final = RetryPolicy(attempts=8, first_s=0.5)
 """Of calls in a row that were lost before anything came of them."""
 _KEPT_EVENTS: Final = frozenset({"usage", "tool.finished"})
 """They come of what is in the transcript."""

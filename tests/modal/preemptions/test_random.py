@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 import pytest
+from grpclib import Status
 
 from graph.values import FINAL_STATUSES
 from tests.modal.deployment import Deployment
@@ -17,6 +18,7 @@ from tests.support.whole_runs.steady_claude import SteadyClaude
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
 FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer")
+CALLS: Final = ("DictGet", "DictUpdate", "DictPop", "QueuePut", "VolumeCommit", "VolumeReload")
 FINAL: Final = FINAL_STATUSES - {"interrupted"}
 
 
@@ -51,9 +53,13 @@ async def test_a_commit_that_modal_reloads_after_is_survived() -> None:
         assert deployment.plane.faults.seen["VolumeReload"] > 20
 
 
+@pytest.mark.parametrize("storm", [False, True], ids=["calm", "storm"])
 @pytest.mark.parametrize("seed", range(3))
-async def test_any_machine_goes_at_any_time(seed: int) -> None:
-    """Two runs at once; every second or two a machine goes, warned or not."""
+async def test_any_machine_goes_at_any_time(seed: int, *, storm: bool) -> None:
+    """Two runs at once; every second or two a machine goes, warned or not.
+
+    In a storm Sandboxes go too, calls fail or take long, and half-written files are committed.
+    """
     need_containers()
     claude, chance = SteadyClaude(), random.Random(seed)
     async with Deployment.open(reply=claude) as deployment:
@@ -63,23 +69,40 @@ async def test_any_machine_goes_at_any_time(seed: int) -> None:
                 await deployment.start(http, f"Greet as number {number}.", repo, {})
                 for number, repo in enumerate(repos)
             ]
-            gone = await take_machines_away(deployment, chance, count=10)
+            if storm:
+                deployment.plane.volumes.background = 0.5
+            gone = await take_machines_away(deployment, chance, storm=storm)
             runs = await asyncio.gather(*(read_to_the_end(run) for run in runs))
             for run, repo in zip(runs, repos, strict=True):
                 await check_run(deployment, run, repo, claude, lost=gone)
 
 
-async def take_machines_away(deployment: Deployment, chance: random.Random, *, count: int) -> int:
+async def take_machines_away(deployment: Deployment, chance: random.Random, *, storm: bool) -> int:
     """One after the other, of functions that work, half of them warned; how many."""
     gone = 0
-    for _ in range(count):
+    for _ in range(10):
         await asyncio.sleep(chance.uniform(0.5, 2.0))
+        if storm:
+            await trouble(deployment, chance)
         working = [name for name in FUNCTIONS if deployment.containers(name)]
         hard = chance.random() < 0.5
         with suppress(KeyError):  # it has ended by itself
             await deployment.plane.preempt(chance.choice(working), hard=hard)
             gone += 1
     return gone
+
+
+async def trouble(deployment: Deployment, chance: random.Random) -> None:
+    """Lose a Sandbox, or let some calls fail or take long."""
+    plane, rpc = deployment.plane, chance.choice(CALLS)
+    match chance.randrange(3):
+        case 0:
+            for name in deployment.sandboxes()[:1]:
+                await plane.lose_sandbox(name)
+        case 1:
+            plane.faults.fail(rpc, Status.UNAVAILABLE, times=chance.randint(1, 6))
+        case _:
+            plane.faults.delay(rpc, chance.uniform(1.0, 4.0), times=2)
 
 
 async def read_to_the_end(run: Run) -> Run:
