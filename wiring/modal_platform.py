@@ -1,5 +1,6 @@
 """A deployment on Modal: its functions, its Volume and its Sandboxes, as the functions use them."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from wiring.settings import APP_NAME
 
 log = logging.getLogger(__name__)
 
+_ASK_S: Final = 15.0
 _TRY_S: Final = 90.0
 """Of a credential, with the start of a container."""
 
@@ -66,7 +68,10 @@ class ModalDeployment(Deployment):
     async def spawn(self, run_id: str) -> None:
         async with modal_call():
             call = await self.functions["run"].spawn.aio(run_id)
-        await self.backend.changes.put(drive_note(run_id), {"id": call.object_id})
+        try:
+            await self.backend.changes.put(drive_note(run_id), {"id": call.object_id})
+        except StoreError as error:  # it is started, and may be started twice
+            log.warning("the start of run %s is not noted: %s", run_id, error)
 
     async def withdraw(self, run_id: str) -> None:
         if call := await self._find_start(run_id):
@@ -74,10 +79,11 @@ class ModalDeployment(Deployment):
                 await call.cancel.aio()
 
     async def is_started(self, run_id: str) -> bool:
-        """Where Modal no longer knows of it, it is not."""
+        """Where Modal no longer knows of it, it is not; where Modal does not say, it may be."""
         if call := await self._find_start(run_id):
             try:
-                await call.get.aio(timeout=0)
+                async with asyncio.timeout(_ASK_S):
+                    await call.get.aio(timeout=0)
             except TimeoutError:
                 return True
             except Exception as error:  # noqa: BLE001 - what the function raised, too

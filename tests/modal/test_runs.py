@@ -3,13 +3,17 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
+import modal
 import pytest
 import pytest_asyncio
 
+from runs.shared import VolumeMount, open_modal_backend
 from tests.e2e.runs.test_unusable_repositories import EVENING, POLITE
 from tests.modal.deployment import APP, OTHER_KEY, Deployment
+from tests.modal_plane import connected
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
 from tests.support.polling import until
@@ -25,6 +29,8 @@ from tests.support.whole_runs.claude_script import (
 )
 from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.service_client import Run
+from wiring import Configuration, ModalDeployment
+from wiring.settings import Settings
 
 pytestmark = [
     pytest.mark.slow,
@@ -228,10 +234,12 @@ async def test_cancelled_runs_that_waited_leave_nothing_before_the_next(
         last = await start_async(http, repo, "Greet after all.")
         deployment.cast.learn("Greet after all.", small_change())
         assert waiting.qsize() == 5
+        assert await started(deployment, *queued, last) == [True] * 5
         for run_id in queued:
             assert (await http.post(f"/runs/{run_id}/cancel")).status_code == 202
             assert (await http.get(f"/runs/{run_id}")).json()["status"] == "cancelled"
         assert waiting.qsize() == 5
+        assert await started(deployment, *queued, last) == [False] * 4 + [True]
         for run in working:
             assert (await run.call("POST", "/cancel")).status_code == 202
             await run.ended()
@@ -243,6 +251,19 @@ async def test_cancelled_runs_that_waited_leave_nothing_before_the_next(
             assert not (deployment.volume / "runs" / run_id).exists(), (
                 "a container was begun for it"
             )
+
+
+async def started(deployment: Deployment, *run_ids: str) -> list[bool]:
+    """Whether something is to drive these runs, as the janitor asks before it starts it anew."""
+    async with connected(deployment.plane):
+        volume = modal.Volume.from_name("coding-agent-workspaces")
+        janitor = ModalDeployment(
+            Configuration(Settings(), "1"),
+            open_modal_backend(volume),
+            VolumeMount(volume, Path("/nowhere")),
+            {},
+        )
+        return [await janitor.is_started(run_id) for run_id in run_ids]
 
 
 async def start_async(http: httpx.AsyncClient, repo: Hosted, prompt: str) -> str:
