@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Final
 
 from tests.modal.deployment import Deployment
+from tests.support.polling import until
 from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.steady_claude import SteadyClaude
@@ -14,6 +15,18 @@ KINDS: Final = (
     "cache_creation_input_tokens",
     "cache_read_input_tokens",
 )
+
+LONG_S: Final = 150.0
+"""For what takes some seconds on a machine that does nothing else."""
+
+
+async def happened(run: Run, kind: str, count: int = 1, **fields: object) -> None:
+    """Wait until the `count`-th event of a type with these fields is told."""
+
+    def told() -> int:
+        return sum(fields.items() <= event.items() for event in run.of(kind))
+
+    await until(lambda: told() >= count, within_s=LONG_S)
 
 
 async def check_run(

@@ -11,7 +11,7 @@ from grpclib import Status
 
 from graph.values import FINAL_STATUSES
 from tests.modal.deployment import Deployment
-from tests.modal.preemptions.checks import check_run
+from tests.modal.preemptions.checks import check_run, happened
 from tests.modal_plane.availability import need_containers
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.steady_claude import SteadyClaude
@@ -32,9 +32,8 @@ async def test_one_machine_goes_in_the_middle_of_the_work(function: str, *, hard
         repo = await deployment.host()
         async with deployment.client() as http:
             run = await deployment.start(http, "Greet for sure.", repo, {})
-            second = await run.until("tool.finished", 2)
-            assert second["ok"]
-            await run.until("role.text", len(run.of("role.text")) + 2)
+            await happened(run, "tool.finished", 2, ok=True)
+            await happened(run, "role.text", len(run.of("role.text")) + 2)
             await deployment.plane.preempt(function, hard=hard)
             await run.ended()
             await check_run(deployment, run, repo, claude, lost=1)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.modal.deployment import Deployment
-from tests.modal.preemptions.checks import check_run
+from tests.modal.preemptions.checks import LONG_S, check_run, happened
 from tests.modal_plane.availability import need_containers
 from tests.support.polling import until
 from tests.support.whole_runs.service_client import Run
@@ -49,7 +49,7 @@ def event(kind: str, count: int = 1, **fields: object) -> Moment:
     """When the `count`-th event of this kind is told."""
 
     async def happens(_: Bench, run: Run) -> None:
-        await run.until(kind, count, **fields)
+        await happened(run, kind, count, **fields)
 
     return happens
 
@@ -64,7 +64,7 @@ def asked(role: str, turn: int = 0, count: int = 1) -> Moment:
                 (each.prompt, each.role, each.turn) == (run.prompt, role, turn) for each in begun
             )
 
-        await until(lambda: times() >= count, within_s=60)
+        await until(lambda: times() >= count, within_s=LONG_S)
 
     return happens
 
@@ -79,7 +79,7 @@ def forge(method: str, path_end: str) -> Moment:
             held.released = True
 
         try:
-            await until(lambda: held.came, within_s=60)
+            await until(lambda: held.came, within_s=LONG_S)
         finally:
             asyncio.get_running_loop().call_later(0.5, release)
 
