@@ -6,7 +6,7 @@ import httpx
 import modal
 
 from graph.errors import StoreError
-from runs.shared import map_modal_errors
+from runs.shared import modal_call
 from wiring.configuration import Configuration
 from wiring.doctor.machine_checks import Finding, credential, try_sandbox
 from wiring.settings import APP_NAME, Settings
@@ -21,7 +21,7 @@ async def check_deployment(settings: Settings) -> list[Finding]:
         modal.Function.from_name(APP_NAME, name) for name in ("api", "try_claude", "try_github")
     )
     try:
-        with map_modal_errors():
+        async with modal_call():
             await web.hydrate.aio()
     except StoreError as error:
         return [Finding("deployment", held=False, detail=error.message, fix=_DEPLOY)]
