@@ -227,12 +227,15 @@ class RunService:
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
         return run is not None
 
-    async def answer_plan(self, run_id: str, caller: Caller, approval: Approval) -> None:
-        """Answer the plan a run waits for. Raises RunNotWaiting or PlanChanged."""
+    async def answer_plan(
+        self, run_id: str, caller: Caller, approval: Approval, day: DayLimits = NO_DAY_LIMITS
+    ) -> None:
+        """Answer the plan a run waits for. Raises RunNotWaiting, PlanChanged or RequestError."""
         await self._visible_run(run_id, caller)
         admission = await self._admit(run_id)
         step = partial(transitions.answer, approval=approval, now=time.time(), admission=admission)
-        await self._transact_and_start(run_id, step)
+        money = NO_DAY_LIMITS if approval.decision == "reject" else day.strict()
+        await self._transact_and_start(run_id, step, money)
 
     async def resume(
         self,

@@ -1,7 +1,7 @@
 """Money of a day (UTC): what its runs have cost, and what those under way may still cost."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,10 +15,18 @@ _SOON_S: Final = 60
 
 @dataclass(frozen=True)
 class DayLimits:
-    """US dollars a day that the whole service and one caller may spend; 0: no limit."""
+    """US dollars a day that the whole service and one caller may spend; 0: no limit.
+
+    `whole`: a run that goes on under the limit it has needs all of that; else it may get less.
+    """
 
     service_usd: float = 0.0
     caller_usd: float = 0.0
+    whole: bool = False
+
+    def strict(self) -> "DayLimits":
+        """The same for a run that goes on under the limit it has."""
+        return replace(self, whole=True)
 
     def __bool__(self) -> bool:
         return self.service_usd > 0 or self.caller_usd > 0
@@ -38,10 +46,14 @@ class DayCost:
 
     @classmethod
     def of(cls, run: Run, since: float) -> "DayCost":
-        """A run counts on the day it was started; what it may still cost, wherever it is live."""
+        """A run counts on the day it was started; what it may still cost, while it works.
+
+        One that waits for an answer holds nothing: it asks anew when it is answered.
+        """
         spent = run.spend.cost_usd or 0.0
         today = spent if run.created_at >= since else 0.0
-        left = 0.0 if run.status in FINAL_STATUSES else max(0.0, _limit_of(run) - spent)
+        idle = run.status == "waiting" or run.status in FINAL_STATUSES
+        left = 0.0 if idle else max(0.0, _limit_of(run) - spent)
         return cls(run.run_id, run.owner, today, left)
 
     @classmethod
@@ -71,7 +83,10 @@ def hold_money(run: Run, others: Iterable[DayCost], limits: DayLimits, now: floa
         if limit > 0:
             used = own + sum(cost.spent for cost in known)
             held = sum(cost.held for cost in known)
-            granted = min(granted, _grant(limit - used, held, wanted, setting, whose, now))
+            left = limit - used
+            if limits.whole and wanted > left > 0:
+                left = 0.0
+            granted = min(granted, _grant(left, held, wanted, setting, whose, now))
     if granted == wanted:
         return run
     request = {**run.request, "max_cost_usd": spent + granted}
@@ -82,7 +97,7 @@ def _grant(left: float, held: float, wanted: float, setting: str, whose: str, no
     if left <= 0:
         wait = _midnight(now) + timedelta(days=1) - datetime.fromtimestamp(now, UTC)
         raise DailyBudgetExhausted(
-            f"The runs of {whose} have cost today what they may.",
+            f"The runs of {whose} have cost today what they may, or leave less than is needed.",
             f"Wait until midnight UTC, or raise {setting}.",
             wait_s=int(wait.total_seconds()) + 1,
         )

@@ -50,7 +50,7 @@ class DayLedger:
             entry: dict[str, Any] = {
                 "run_id": run.run_id,
                 "owner": run.owner,
-                "attempt": run.attempt,
+                "updated_at": run.updated_at,
                 "held": cost.held,
                 "at": now,
             }
@@ -79,7 +79,7 @@ class DayLedger:
         known = {
             run_id: run
             for run_id, run in runs.items()
-            if run_id not in entering or run.attempt >= entering[run_id]["attempt"]
+            if run_id not in entering or run.updated_at >= entering[run_id]["updated_at"]
         }
         costs = [DayCost.of(run, since) for run in known.values()]
         for run_id, entry in entering.items():

@@ -122,10 +122,10 @@ async def cancel_run(run: TheRun, service: Service, caller: TheCaller) -> Respon
     **_WISH,
 )
 async def answer_plan(
-    body: PlanAnswer, run: TheRun, service: Service, caller: TheCaller
+    body: PlanAnswer, run: TheRun, service: Service, caller: TheCaller, options: Options
 ) -> Response:
     """Approve the waiting plan, have it planned again, or reject it."""
-    await service.answer_plan(run.run_id, caller, body.approval())
+    await service.answer_plan(run.run_id, caller, body.approval(), options.day)
     return await _accepted(run, service, caller)
 
 

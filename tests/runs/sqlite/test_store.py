@@ -239,6 +239,26 @@ async def test_ten_at_once_hold_no_more_than_the_day_has(store: SqliteStore) -> 
     assert sum(isinstance(end, DailyBudgetExhausted) for end in ends) == 6
 
 
+async def test_a_run_that_waits_holds_nothing_and_asks_anew(store: SqliteStore) -> None:
+    day = DayLimits(caller_usd=10.0).strict()
+    run = await add(store, priced("me", 6.0, 1.0, status="waiting"))
+    other = priced("me", 9.0)
+    assert await hold(store, other, day) == 9.0
+
+    def answer(found: Run) -> Step:
+        return Step(found.replace(status="queued"))
+
+    with pytest.raises(DailyBudgetExhausted):
+        await store.transact(run.run_id, answer, day)
+    await store.transact(other.run_id, lambda found: Step(found.replace(status="failed")))
+    answered = await store.transact(run.run_id, answer, day)
+    assert answered
+    assert answered.request["max_cost_usd"] == 6.0
+    waiting = await add(store, priced("me", 6.0, 0.0, status="waiting"))
+    with pytest.raises(DailyBudgetExhausted):
+        await store.transact(waiting.run_id, answer, day)
+
+
 async def test_a_resumed_run_holds_what_it_may_still_cost(store: SqliteStore) -> None:
     day = DayLimits(caller_usd=10.0)
     run = await add(store, priced("me", 6.0, 2.0, status="failed"))

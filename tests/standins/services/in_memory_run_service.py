@@ -222,7 +222,13 @@ class MemoryService:
         asked, run.cancelling = run.cancelling, True
         return not asked
 
-    async def answer_plan(self, run_id: str, caller: Caller, approval: Approval) -> None:
+    async def answer_plan(
+        self,
+        run_id: str,
+        caller: Caller,
+        approval: Approval,
+        day: DayLimits = NO_DAY_LIMITS,
+    ) -> None:
         run = self._run(run_id, caller)
         if run.record.status != "waiting":
             raise RunNotWaiting("The run does not wait.")
