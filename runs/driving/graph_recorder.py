@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,7 +16,7 @@ from runs.driving.clean_up import CleanUp
 from runs.driving.event_writer import EventWriter
 from runs.driving.graph_events import GraphEventReader, PlanQuestion
 from runs.model import claiming, transitions
-from runs.model.attempts import LEASE_S, Ending, LeaseLost, Step
+from runs.model.attempts import Ending, LeaseLost, Step, new_lease
 from runs.model.current_run import CURRENT_RUN
 from runs.model.log_entry import Entry, entry, hide_secrets
 from runs.model.operator_limits import ServiceConfig
@@ -97,8 +96,7 @@ class GraphRecorder:
             return call
         if not CALLED_ID.fullmatch(run_id):  # the first node refuses it, or it has none yet
             return None
-        token = secrets.token_hex(8)
-        lease = Lease(service=self._store.service, token=token, until=time.time() + LEASE_S)
+        lease = new_lease(self._store.service)
         enter = partial(self._enter, run_id, lease, state)
         try:
             run = await when_available(enter, outlast(_PATIENCE_S), what=f"run {run_id}")

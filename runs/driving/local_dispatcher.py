@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from graph import RunStarted
 from graph.errors import RunNotFound, StoreError
+from runs.driving.claim_run import claim_run
 from runs.driving.clean_up import CleanUp
 from runs.driving.run_files import RunFiles
-from runs.model import claiming
-from runs.model.attempts import LEASE_S, LeaseLost, Step
+from runs.model.attempts import LeaseLost, new_lease
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Lease, Run
 from runs.store.patience import outlast
@@ -68,7 +67,7 @@ class LocalDispatcher:
         if len(self._drivers) + len(self._reserved) >= self._slots:
             return None
         self._reserved.add(run_id)
-        return self.lease()
+        return new_lease(self._store.service, token="")
 
     @property
     def own_runs(self) -> frozenset[str]:
@@ -85,13 +84,9 @@ class LocalDispatcher:
         self._reserved.discard(run_id)
         self._own.discard(run_id)
 
-    def lease(self, token: str = "") -> Lease:
-        """A lease of this process from now on."""
-        return Lease(service=self._store.service, token=token, until=time.time() + LEASE_S)
-
     def new_lease(self) -> Lease:
         """The lease of one drive."""
-        return self.lease(secrets.token_hex(8))
+        return new_lease(self._store.service)
 
     def wake(self) -> None:
         """Look for due runs at once."""
@@ -172,23 +167,14 @@ class LocalDispatcher:
             return False
         suspects = not await self._drives_suspect()
         new_driver, lease = await asyncio.to_thread(self._open_graph), self.new_lease()
-
-        def decide(run: Run) -> Step | None:
-            return claiming.claim(
-                run,
-                lease=lease,
-                now=time.time(),
-                dead_services=dead_services,
-                started=self._started(run),
-                suspects=suspects,
-            )
-
-        try:
-            run = await self._store.transact(run_id, decide)
-        except RunNotFound:
-            run = None
+        run = await claim_run(
+            *(self._store, run_id, lease),
+            started=self._started,
+            dead_services=dead_services,
+            suspects=suspects,
+        )
         self._reserved.discard(run_id)
-        if run is None or run.lease != lease:
+        if run is None:
             return False
         if run.is_suspect:
             self._suspects.add(run_id)

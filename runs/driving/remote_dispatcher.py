@@ -1,15 +1,13 @@
 """Has runs driven elsewhere: each by a function of its own that is called when there is work."""
 
 import logging
-import secrets
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 from graph import RetryPolicy, retry
 from graph.errors import StoreError
-from runs.model.attempts import LEASE_S
+from runs.model.attempts import new_lease
 from runs.model.run import Lease
 
 log = logging.getLogger(__name__)
@@ -34,8 +32,7 @@ class RemoteDispatcher:
         """Nothing is reserved here."""
 
     def new_lease(self) -> Lease:
-        until = time.time() + LEASE_S
-        return Lease(service=self._service, token=secrets.token_hex(8), until=until)
+        return new_lease(self._service)
 
     async def begin(self, run_id: str) -> None:
         """Start what drives the run. A run that cannot be started now waits in the store."""

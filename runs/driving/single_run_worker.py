@@ -2,16 +2,15 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from typing import Final
 
 from graph import RunStarted
 from graph.errors import RunNotFound, StoreError
+from runs.driving.claim_run import claim_run
 from runs.driving.run_driver import DriveContext, RunDriver
-from runs.model import claiming
-from runs.model.attempts import LEASE_S, LeaseLost, Step
+from runs.model.attempts import LeaseLost, new_lease
 from runs.model.run import Lease, Run
 
 log = logging.getLogger(__name__)
@@ -68,28 +67,15 @@ class SingleRunWorker:
             dead = frozenset(
                 {is_held.service} if is_held and self._earlier(is_held.service) else ()
             )
-            if claimed := await self._try_claim(run_id, dead):
-                return claimed
+            lease = new_lease(self._store.service)
+            if claimed := await claim_run(
+                self._store, run_id, lease, started=self._started, dead_services=dead
+            ):
+                return claimed, lease
             if held_until is not None and is_held and is_held.until > held_until:
                 return None  # its driver has just said that it lives
             held_until = is_held.until if is_held and run.status == "running" else None
             await asyncio.sleep(_RETRY_S)
-
-    async def _try_claim(self, run_id: str, dead: frozenset[str]) -> tuple[Run, Lease] | None:
-        now = time.time()
-        service, token = self._store.service, secrets.token_hex(8)
-        lease = Lease(service=service, token=token, until=now + LEASE_S)
-
-        def decide(run: Run) -> Step | None:
-            return claiming.claim(
-                run, lease=lease, now=now, dead_services=dead, started=self._started(run)
-            )
-
-        try:
-            run = await self._store.transact(run_id, decide)
-        except RunNotFound:
-            return None
-        return (run, lease) if run and run.lease == lease else None
 
     async def _watch_over(self, drive: RunDriver, work: "asyncio.Task[None]") -> None:
         """Hold the lease, and stop the drive where the record says so."""

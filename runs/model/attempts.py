@@ -1,5 +1,7 @@
 """The pieces that changes of a run are made of: its next state with its events, and an end."""
 
+import secrets
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +35,12 @@ class Step:
 
     run: Run
     entries: tuple[Entry, ...] = ()
+
+
+def new_lease(service: str, token: str | None = None) -> Lease:
+    """A lease from now on; without a token one that no other has."""
+    token = secrets.token_hex(8) if token is None else token
+    return Lease(service=service, token=token, until=time.time() + LEASE_S)
 
 
 def last_seen(lease: Lease | None, now: float) -> float:
