@@ -141,7 +141,7 @@ class Recipe(Value):
     """Commands that a model found where rules do not suffice, or why it found none.
 
     They follow the rules' own commands. `key` names what those read, `run_id` the run that paid for
-    it, at `made_at` (Unix seconds).
+    it, at `made_at` (Unix seconds). `reached` is how far the main check then came.
     """
 
     key: str
@@ -149,6 +149,7 @@ class Recipe(Value):
     made_at: float
     commands: tuple[FolderCommand, ...] = ()
     failure: str = ""
+    reached: int = 0
 
     def holds(self, now: float) -> bool:
         """Whether it is to be used still: what it installs may have newer versions."""

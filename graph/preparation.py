@@ -5,6 +5,7 @@ run listens, so that it reaches the run's log whichever node is at work.
 """
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -72,15 +73,19 @@ class Preparation:
         checks: Baselines,
         records: EnvironmentRecords | None = None,
         *,
-        uses_recipes: bool = False,
+        recipes_for: str | None = None,
         clock: Callable[[], float] = time.time,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """What is ready is remembered in `records`; recipes that are kept there may be used."""
+        """What is ready is remembered in `records`.
+
+        Recipes that are kept there are used for the same `recipes_for`: what set-up reaches and
+        works with. None: there are none.
+        """
         self._environments = environments
         self._checks = checks
         self._records = records
-        self._uses_recipes = uses_recipes
+        self._recipes_for = recipes_for
         self.clock = clock
         self._patience_s = patience_s
         self._work: dict[str, _Work] = {}
@@ -140,6 +145,11 @@ class Preparation:
         if self._records:
             await self._records.put_recipe(repo_of(wanted.base), recipe)
 
+    def recipe_key(self, base: Base, rules: Environment) -> str:
+        """What a recipe that follows the rules' commands is kept by."""
+        read = f"{self._recipes_for}\n{rules.key or base.sha}"
+        return hashlib.sha256(read.encode()).hexdigest()
+
     def ready(self, run_id: str) -> tuple[Environment | None, Validation | None]:
         """What is there by now."""
         work = self._work.get(run_id)
@@ -187,10 +197,10 @@ class Preparation:
 
     async def _with_kept_recipe(self, wanted: PreparationRequest, rules: Environment) -> Prepared:
         """With what a model found before for the same; commands that fail now are not used."""
-        if not self._records or not self._uses_recipes or rules.asked:
+        if not self._records or self._recipes_for is None or rules.asked:
             return Prepared(rules, rules)
         recipes = await self._records.recipes(repo_of(wanted.base))
-        recipe = recipes.find(recipe_key(wanted.base, rules), self.clock())
+        recipe = recipes.find(self.recipe_key(wanted.base, rules), self.clock())
         if recipe is None:
             return Prepared(rules, rules)
         if recipe.failure:
@@ -242,11 +252,6 @@ class Preparation:
                 baseline=baseline,
             )
             await self._records.put(record)
-
-
-def recipe_key(base: Base, rules: Environment) -> str:
-    """What a recipe that follows the rules' commands is kept by."""
-    return rules.key or base.sha
 
 
 def told(recipe: Recipe, *, kept: bool = True) -> str:

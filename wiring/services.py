@@ -21,6 +21,7 @@ from graph import (
 )
 from sandbox import Sandboxes
 from wiring.configuration import Configuration
+from wiring.settings import Settings
 
 if TYPE_CHECKING:
     from roles import ClaudeRole
@@ -83,6 +84,7 @@ def make_services(
     environments = SandboxEnvironments(
         sandboxes=sandboxes, networked=networked, timeout_s=settings.setup_timeout_s
     )
+    reach = _reach_of(settings) if networked else None
     roles: dict[str, Any] = {
         name: role(name) for name in ROLE_NAMES if networked or name != "setup"
     }
@@ -95,7 +97,7 @@ def make_services(
             largest_mb=settings.command_disk_mb,
         ),
         workspaces=workspaces,
-        preparation=Preparation(environments, checks, records, uses_recipes=networked),
+        preparation=Preparation(environments, checks, records, recipes_for=reach),
         checks=checks,
         publisher=_make_publisher(configuration, make_last=make_last, **common),
     )
@@ -106,3 +108,10 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
 
     settings = configuration.settings
     return ForgePublisher(author=settings.git_author, forks=settings.fork == "public", **options)
+
+
+def _reach_of(settings: Settings) -> str:
+    """What a set-up turn can find things with: where that changes, it is worth another."""
+    return "\n".join(
+        (*settings.hosts_of_setup, "", settings.sandbox_image, *map(str, settings.tool_paths))
+    )

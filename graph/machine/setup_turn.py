@@ -12,7 +12,7 @@ from graph.base_services import PreparationRequest, Prepared
 from graph.environment import LACKS_SERVICE, Environment, Recipe
 from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError
 from graph.events import Emit, Event, UsageReported
-from graph.preparation import MODEL_PART, recipe_key, told
+from graph.preparation import MODEL_PART, told
 from graph.services import Services
 from graph.spending import Budget, Spend
 from graph.state import Limits
@@ -70,7 +70,8 @@ class SetupTurn:
     async def find_lack(self, wanted: PreparationRequest) -> Lack | None:
         """What a turn may find; None where there is nothing, or where that is not known in time.
 
-        What another run did not find is not looked for again. Raises SandboxError.
+        What another run did not find is not looked for again, nor more than it did. Raises
+        SandboxError.
         """
         preparation = self.services.preparation
         if self.services.setup is None or wanted.main is None:
@@ -82,7 +83,8 @@ class SetupTurn:
         if recipe and recipe.run_id == wanted.run_id:
             return Lack(None)
         report = await preparation.main_report(wanted)
-        return Lack(report) if report and readiness(report) < _READY else None
+        wished = recipe.reached if recipe else _READY
+        return Lack(report) if report and readiness(report) < wished else None
 
     async def take(
         self,
@@ -133,7 +135,7 @@ class SetupTurn:
         """What an answer comes to: it is tried, kept where it lasts, and gone on with."""
         preparation = self.services.preparation
         recipe = Recipe(
-            key=recipe_key(wanted.base, rules),
+            key=preparation.recipe_key(wanted.base, rules),
             run_id=wanted.run_id,
             made_at=preparation.clock(),
             commands=result.commands,
@@ -184,8 +186,9 @@ class SetupTurn:
             lasting = error.code == "setup_failed"
         else:
             before = readiness(lack.report) if lack.report else 0
-            if after and readiness(after) > before:
-                return Prepared(environment, rules, recipe), recipe, True
+            if after and (reached := readiness(after)) > before:
+                held = recipe.model_copy(update={"reached": reached})
+                return Prepared(environment, rules, held), held, True
             why = f"With the commands that a model found the main check {_end(after)}."
         failed = recipe.model_copy(update={"commands": (), "failure": why})
         why = told(failed, kept=lasting)

@@ -139,6 +139,24 @@ async def test_a_failure_is_told_and_kept_for_others(
     await other.run()
     assert roles(again) == ["planner", "coder", "reviewer"]
     assert other.said("environment.ready")[-1]["leftOut"] == [left]
+    reaching = lacking(FOUND, records=records, hosts="more.example")
+    await Driven(reaching).run()
+    assert roles(reaching) == ["planner", "setup", "coder", "reviewer"]
+
+
+async def test_a_recipe_that_brought_a_part_is_not_added_to_by_later_runs(
+    records: LocalEnvironmentRecords,
+) -> None:
+    await Driven(lacking(FOUND, records=records, loads=False, mends_a_part=True)).run()
+    (recipe,) = (await records.recipes(repo_of(BASE))).kept
+    assert (recipe.failure, recipe.reached) == ("", 1)
+    script = lacking(FOUND, records=records, loads=False, mends_a_part=True)
+    other = Driven(script)
+    other.config["configurable"]["thread_id"] = "run-00000002"
+    await other.run()
+    assert roles(script) == ["planner", "coder", "reviewer"]
+    assert script.tasks[1].environment
+    assert script.tasks[1].environment.maker == "run-00000001"
 
 
 @pytest.mark.parametrize(
