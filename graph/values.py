@@ -198,7 +198,7 @@ class CommandReport(FolderCommand):
 
     `counts` is what its own report says, such as `1451 passed`, as far as it came. `limit` names
     the limit that stopped it, after `duration_ms`. `lacking` is what it says of a module or a tool
-    that is not installed; not `loaded`: that kept every test from coming to its end.
+    that is not installed; not `loaded`: it failed, and by what it says no test came to its end.
     """
 
     exit_code: int | None

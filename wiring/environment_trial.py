@@ -25,8 +25,8 @@ from wiring.machine import Machine
 class EnvironmentTrial:
     """What came of one repository; `seconds` from the clone to the last check's end.
 
-    `notes` say what of the repository's own settings is left out. `spend` is what a set-up turn has
-    cost.
+    `notes` say what of the repository and of its own settings is left out. `spend` is what a set-up
+    turn has cost.
     """
 
     base: Base
@@ -79,7 +79,8 @@ async def try_environment(
         await services.close_run(run_id)
         await LocalRunFiles(machine.runs).remove(run_id)
     seconds = time.monotonic() - begun
-    return EnvironmentTrial(base, found.checks, environment, baseline, seconds, found.notes, spend)
+    notes = (*base.notes, *found.notes)
+    return EnvironmentTrial(base, found.checks, environment, baseline, seconds, notes, spend)
 
 
 async def _take_turn(machine: Machine, wanted: PreparationRequest, emit: Emit) -> Spend | None:

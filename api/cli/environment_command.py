@@ -13,7 +13,7 @@ from rich.console import Group
 from api.cli.repo_argument import RepoArgument, resolve_repo
 from api.exit_codes import FAILED
 from api.terminal.display.choose_display import console_for
-from api.terminal.display.environment_lines import baseline_lines, environment_lines
+from api.terminal.display.environment_lines import baseline_lines, environment_lines, last_line
 from api.terminal.display.live_display import WIDEST, line_texts
 from api.terminal.display.result_lines import error_lines
 from api.terminal.report.table import print_table
@@ -134,8 +134,8 @@ def _reason(trial: "EnvironmentTrial") -> str:
         return f"it was stopped after {duration(trial.main.duration_ms / 1000)}"
     if trial.main.lacking:
         return clean_line(trial.main.lacking)
-    last = [line for line in trial.main.output.splitlines() if line.strip()]
-    return clean_line(last[-1]) if last else "it could not be started"
+    last = last_line(trial.main.output) or "it could not be started"
+    return last if trial.main.loaded else f"no test came to its end: {last}"
 
 
 def _print_event(event: Any) -> None:

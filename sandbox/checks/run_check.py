@@ -62,7 +62,7 @@ class CheckRun(Value):
             counts=self.counts,
             limit=self.limit,
             lacking=self.lacking,
-            loaded=self.ran or not self.lacking,
+            loaded=self.ran or self.passed or not (self.lacking or self.counts),
         )
 
 

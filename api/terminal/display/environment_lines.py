@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.terminal.text.human_units import duration
+from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line, Mark, cut, tail
 from api.terminal.text.untrusted_fields import Fields
 
@@ -64,7 +65,16 @@ def baseline_lines(baseline: Fields, indent: int = 2) -> list[Line]:
         label = f"{check.line('folder')}$ {check.line('command')}"
         right = " · ".join(part for part in (said, counts, took) if part)
         lines.append(Line(label, indent=indent, mark=mark, right=right, wrap=False))
+        why = last_line(check.text("output"))
+        if why and not counts and check.line("status") in ("failed", "unavailable"):
+            lines.append(Line(why, indent=indent + 2, tone="dim", wrap=False))
     return lines or [Line("no check was found", indent=indent, mark="warn")]
+
+
+def last_line(output: str) -> str:
+    """The last line that says something; empty where there is none."""
+    lines = (clean_line(line).strip() for line in reversed(output.splitlines()))
+    return next(filter(None, lines), "")
 
 
 def proof_lines(proof: Fields, indent: int = 2) -> list[Line]:

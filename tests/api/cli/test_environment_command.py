@@ -45,6 +45,25 @@ async def test_a_check_that_fails_on_the_base_runs_too(settings: Settings, tmp_p
     assert await try_environments(settings, [with_tests(tmp_path / "a", "0")], write=False) == 0
 
 
+async def test_a_check_none_of_whose_tests_came_to_its_end_does_not_run(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = "raise RuntimeError('the data is not here')\n" + TEST.format("1")
+    commit_files(tmp_path / "a", {"tests/__init__.py": "", "tests/test_a.py": broken})
+    assert await try_environments(settings, [str(tmp_path / "a")], write=False) == 1
+    said = capsys.readouterr().out
+    assert "The main check does not run: no test came to its end: FAILED" in said
+
+
+async def test_what_a_base_has_not_is_told(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = with_tests(tmp_path / "a", "1")
+    (tmp_path / "a" / "tests" / "test_a.py").write_text("not committed")
+    assert await try_environments(settings, [repo], write=False) == 0
+    assert "Uncommitted" in capsys.readouterr().out
+
+
 async def test_several_repositories_are_a_table_and_all_must_run(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

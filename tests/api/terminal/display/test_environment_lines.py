@@ -56,9 +56,20 @@ def test_each_check_on_the_base_is_a_line() -> None:
         CommandReport(
             command="pytest", exit_code=0, status="passed", duration_ms=8000, counts="12 passed"
         ),
-        CommandReport(command="mypy", exit_code=None, status="unavailable", duration_ms=3),
+        CommandReport(
+            command="mypy", exit_code=None, status="unavailable", duration_ms=3, output="no\nmypy\n"
+        ),
         CommandReport(
             command="npm test", folder="web", exit_code=1, status="failed", duration_ms=1000
+        ),
+        CommandReport(
+            command="pytest",
+            folder="b",
+            exit_code=1,
+            status="failed",
+            duration_ms=1000,
+            output="E\n",
+            counts="1 failed",
         ),
         CommandReport(command="make slow", exit_code=None, status="stopped", duration_ms=300_000),
     )
@@ -67,7 +78,9 @@ def test_each_check_on_the_base_is_a_line() -> None:
     assert [(line.text, line.mark, line.right) for line in lines] == [
         ("$ pytest", "good", "passes on the base · 12 passed · 8.0 s"),
         ("$ mypy", "warn", "cannot run here · 0.0 s"),
+        ("mypy", "", ""),
         ("web$ npm test", "warn", "fails on the base · 1.0 s"),
+        ("b$ pytest", "warn", "fails on the base · 1 failed · 1.0 s"),
         ("$ make slow", "warn", "stopped on the base · 5m 00s"),
     ]
     assert [line.text for line in baseline_lines(Fields({}))] == ["no check was found"]
