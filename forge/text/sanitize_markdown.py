@@ -22,6 +22,8 @@ _EFFECTS: Final = re.compile(
     | (?<=<)(?=[a-z/!?])                             # HTML, and links in angle brackets
     | (?<=&)(?=\#?\w+;)                              # a character by its name or number
     | (?<=!)(?=\[)                                   # an image
+    | (?<=\])(?=\((?!\s*+<?+(?:https?://|[\w./\#-]*[\s)>?])))          # a link to no page
+    | (?<=\])(?=:(?!\s*+<?+(?:https?://|[\w./\#-]*(?:[\s>?]|\Z))))     # the same, by its name
     | (?<=skip)(?=[ -]?(?:ci|actions|checks)\b) | (?<=\bci)(?=\ skip\b) | (?<=\bno)(?=\ ?_?ci\b)
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -17,7 +17,7 @@ from sandbox.backends.container.sandbox import RemoteSandbox
 from sandbox.backends.container.wire import exec_request
 from sandbox.backends.modal.backend import Modal
 from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Sandbox
-from sandbox.selftest.probes import DEVICES, SYSCTL, Probe, small_limits
+from sandbox.selftest.probes import DEVICES, SYSCTL, Probe, programs, small_limits
 from sandbox.selftest.trial import judge, try_bombs, try_loop, try_probes
 from sandbox.tree.environment import HOME
 
@@ -32,6 +32,8 @@ _SECRETS = "MODAL_TOKEN|MODAL_IDENTITY|ANTHROPIC_|GITHUB_TOKEN|AWS_"
 
 def modal_probes() -> tuple[Probe, ...]:
     """Attacks on what is around a Sandbox; `attack` succeeds only where it does not hold."""
+    connects = programs("timeout", "bash")
+    lookup = f"timeout {_TRY_S} getent hosts {_OTHERS}"
     return (
         Probe("root", '[ "$(id -u)" = 0 ]', "running as the container's root"),
         Probe("capabilities", "! grep -q '^CapEff:.0*$' /proc/self/status", "having capabilities"),
@@ -53,10 +55,10 @@ def modal_probes() -> tuple[Probe, ...]:
             "grep -qE ' (/mnt|/__modal/volumes|/vol)[^ ]* ' /proc/self/mounts",
             "seeing a mounted Volume",
         ),
-        Probe("network", _any(_PUBLIC), "reaching the network"),
-        Probe("names", f"timeout {_TRY_S} getent hosts {_OTHERS}", "looking up a name"),
-        Probe("metadata", _any(_METADATA), "reaching the machine's metadata"),
-        Probe("modal", _any(_MODAL), "reaching Modal's API"),
+        Probe("network", _any(_PUBLIC), "reaching the network", connects),
+        Probe("names", lookup, "looking up a name", programs("timeout", "getent")),
+        Probe("metadata", _any(_METADATA), "reaching the machine's metadata", connects),
+        Probe("modal", _any(_MODAL), "reaching Modal's API", connects),
         DEVICES,
         SYSCTL,
     )

@@ -98,7 +98,7 @@ def probes(outside: Outside, *, calls: bool) -> tuple[Probe, ...]:
         Probe("system", "touch /usr/bin/.tried && rm /usr/bin/.tried", "writing to the system"),
         DEVICES,
         SYSCTL,
-        Probe("namespace", "unshare -Ur true", "making a user namespace"),
+        Probe("namespace", "unshare -Ur true", "making a user namespace", programs("unshare")),
         Probe("vsock", _socket(40), "opening a socket to the hypervisor"),
         Probe(
             "loopback", f"exec 3<>/dev/tcp/127.0.0.1/{outside.port}", "connecting to this machine"
@@ -107,6 +107,11 @@ def probes(outside: Outside, *, calls: bool) -> tuple[Probe, ...]:
         Probe("network", "[ $(wc -l < /proc/net/route) -gt 1 ]", "reaching a network"),
     )
     return (*found, _calls()) if calls else found
+
+
+def programs(*names: str) -> str:
+    """Shell that says whether all of these are there."""
+    return " && ".join(f"command -v {name} >/dev/null" for name in names)
 
 
 def small_limits(limits: Limits) -> Limits:

@@ -13,6 +13,7 @@ PIECES = st.sampled_from(
     [
         *("@octocat", "@", "octocat", "#1", "#", "1", "owner/repo#2", "Closes ", "fixes: ", "GH-3"),
         *("<img src=x>", "<!--", "<", "script", "&#64;", "&commat;", "&", "![a](b)", "!", "["),
+        *("](", "]:", "javascript:1)", "[c](JavaScript:1)"),
         *("```", "~~~~", "`", "# ", "---", "===", "\n", "\r\n", "\r", " ", "    ", "> ", "- "),
         *("Co-authored-by: a <b@c>", "Signed-off-by:", "[skip ci]", "***", "\u202e", "\u2066"),
         *("\x00", "\x1b[31m", "\ud800", "\u200b", "\ufeff", "\u2028", "https://github.com/a/b/"),
@@ -39,6 +40,14 @@ TEXTS = st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=60)
         "&commat;octocat",
         "![pixel](https://evil.example/x.png)",
         "![a][b]",
+        "[c](javascript:1)",
+        "[c]( JavaScript:alert(1))",
+        "[c](java\\script:1)",
+        "[c](javascript\\:1)",
+        "[c](vbscript:x)",
+        "[c](data:text/html,x)",
+        "[c](vscode://file/x)",
+        "[c]: javascript:1",
         "[skip ci]",
         "[ci skip]",
         "[no ci]",
@@ -59,6 +68,8 @@ def test_what_has_an_effect_loses_it_and_stays_readable(text: str) -> None:
     [
         "Add a discount to invoices",
         "Use `a < b` and a & b, 50 % off! [docs](https://example.org)",
+        "See [docs](docs/security.md#gate), [up](../README.md) and `handlers[name](event)`",
+        "[docs]: https://example.org",
         "- one\n- two\n\n1. three",
         "```python\nprint('x')\n```",
         "Grüße, 日本語",
@@ -113,6 +124,7 @@ def test_nothing_has_an_effect(text: str) -> None:
         assert not re.search(r"<[A-Za-z/!?]", made)
         assert not re.search(r"&#?\w+;", made)
         assert "![" not in made
+        assert not re.search(r"(?i)\](\(|:)\s*<?[a-z]*script", made)
         assert not re.search(r"(?i)\[(skip|no)[ -]?(ci|actions)\]|\[ci skip\]", made)
         assert not re.search(
             r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]", made

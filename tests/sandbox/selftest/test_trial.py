@@ -15,6 +15,7 @@ from sandbox.backends.bubblewrap.remedies import PROFILE, bubblewrap_remedy
 from sandbox.choose_backend import choose
 from sandbox.core.protocol import ExecResult, Limits
 from sandbox.host.orphans import process_name
+from sandbox.selftest.modal import modal_probes
 from sandbox.selftest.probes import (
     CANARY,
     MEMORY_BOMB,
@@ -111,6 +112,13 @@ def test_calls_are_tried_by_the_numbers_of_the_machine_that_commands_see(
     assert given.split() == [
         *("117,0,0,0,0", "280,-1,0,0", "219,0,-3,0", "282,-1", "425,0,0", "241,0,-1,-1,-1,0")
     ]
+
+
+@pytest.mark.parametrize("name", ["namespace", "network", "names", "metadata", "modal"])
+def test_an_attack_whose_program_is_missing_is_not_tried(data_dir: Path, name: str) -> None:
+    every = (*modal_probes(), *probes(Outside(data_dir, 0, "", 0, ""), calls=False))
+    (probe, *_) = (each for each in every if each.name == name)
+    assert run_outside(f"PATH=/nowhere\n{probe.script}", data_dir).stdout == ""
 
 
 def ended(output: bytes) -> ExecResult:
