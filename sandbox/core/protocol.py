@@ -155,6 +155,14 @@ class TreeSpec:
         return self.environment.setup
 
 
+@dataclass(frozen=True)
+class SetUpReport:
+    """What a set-up said of its steps; `kept`: what it made was there from before."""
+
+    said: bytes
+    kept: bool
+
+
 class Sandboxes(Protocol):
     """Opens trees of runs."""
 
@@ -162,10 +170,10 @@ class Sandboxes(Protocol):
         """The tree of that name: found as it was left, or made. Raises SandboxError."""
         ...
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        """What the base's set-up said of its steps, where what it made is kept; else None.
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        """Make what the base's trees begin with, or find it; None where each makes it for itself.
 
-        Raises SandboxError.
+        Raises SetupFailed, SandboxError.
         """
         ...
 

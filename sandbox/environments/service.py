@@ -162,24 +162,23 @@ class SandboxEnvironments(Environments):
     async def _make(
         self, run_id: str, tree: TreeSpec, environment: Environment
     ) -> tuple[bytes, Environment]:
-        """What set-up said, and the environment it made; no tree is opened for what is kept.
+        """What set-up said, and the environment it made.
 
         Raises SetupFailed.
         """
         spec = replace(tree, checkout=True, environment=environment)
-        report = await self._sandboxes.kept_set_up(spec)
-        kept = report is not None
-        if report is None:
-            try:
-                sandbox = await self._sandboxes.open(run_id, spec)
-                report = await self._sandboxes.kept_set_up(spec)
-                if report is None:  # nothing is kept here
-                    report = await read_report(sandbox, environment)
-            finally:
-                await self._sandboxes.discard(run_id, spec.name)
+        made = await self._sandboxes.set_up(run_id, spec)
+        report = made.said if made else await self._read_report(run_id, spec)
         left = (*environment.left_out, *refused_in(report))
-        of_tree = {"kept": kept, "tools": versions_in(report), "left_out": left}
-        return report, environment.model_copy(update=of_tree)
+        of_tree = {"kept": made is not None and made.kept, "tools": versions_in(report)}
+        return report, environment.model_copy(update={**of_tree, "left_out": left})
+
+    async def _read_report(self, run_id: str, spec: TreeSpec) -> bytes:
+        """What set-up says in a tree of its own."""
+        try:
+            return await read_report(await self._sandboxes.open(run_id, spec), spec.environment)
+        finally:
+            await self._sandboxes.discard(run_id, spec.name)
 
 
 def _stopped(seconds: float) -> SetupFailed:

@@ -15,7 +15,7 @@ from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.ecosystems.javascript_install import PNPM_STORE
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
@@ -80,11 +80,15 @@ class NetworkedSetUp:
         self._limits = ProxyLimits(down_bytes=2 * disk)
         self._most_bytes = _KEPT_TIMES_DISK * disk
 
-    async def report(self, spec: TreeSpec) -> bytes | None:
-        """What the untouched base's set-up said, where what it made is kept already."""
+    async def make(self, beside: Tree, run: RunFolder, spec: TreeSpec) -> SetUpReport | None:
+        """Of the untouched base; None where what it said was not kept. Raises SetupFailed."""
         untouched = replace(spec, change=None)
-        file = await self._file(self._shared, untouched, rules_of(untouched))
-        return await asyncio.to_thread(_report_beside, file)
+        rules = rules_of(untouched)
+        file = await self._file(self._shared, untouched, rules)
+        kept = await asyncio.to_thread(is_fresh, file)
+        await self._keep(self._shared, beside, run, untouched, b"", rules)
+        said = await asyncio.to_thread(_report_beside, file)
+        return None if said is None else SetUpReport(said, kept)
 
     async def apply(self, tree: Tree, run: RunFolder, spec: TreeSpec, patch: bytes) -> None:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
@@ -209,9 +213,9 @@ class NetworkedSetUp:
 
 
 def _report_beside(file: Path) -> bytes | None:
-    """None where there is no such result, or one of which it is not known what made it."""
+    """None where it is not known what the set-up said."""
     try:
-        return file.with_suffix(REPORT_SUFFIX).read_bytes() if is_fresh(file) else None
+        return file.with_suffix(REPORT_SUFFIX).read_bytes()
     except FileNotFoundError:
         return None
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
 from sandbox.trees.local_trees import discard_trees
 
 
@@ -27,8 +27,8 @@ class LazySandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         return await (await self.chosen()).open(run_id, spec)
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        return await (await self.chosen()).kept_set_up(spec)
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        return await (await self.chosen()).set_up(run_id, spec)
 
     async def take_image(self, image: str) -> str:
         return await (await self.chosen()).take_image(image)

@@ -15,7 +15,7 @@ from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.base.open_trees import OpenTrees
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.setup.run_commands import run_set_up
 from sandbox.tree.checkout import base_objects, check_out, fill, make_folders
@@ -47,8 +47,11 @@ class LocalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = set_up
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        return await self._set_up.report(spec) if self._set_up else None
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        if self._set_up is None:
+            return None
+        tree = await asyncio.to_thread(self._find, run_id, spec)
+        return await self._set_up.make(tree, RunFolder.of(self._runs, run_id), spec)
 
     async def take_image(self, image: str) -> str:
         taken = await asyncio.to_thread(self._backend.take_image, image)

@@ -18,6 +18,7 @@ from sandbox.core.protocol import (
     Sandbox,
     Sandboxes,
     ServiceUse,
+    SetUpReport,
     TreeSpec,
 )
 from sandbox.tree.git_dir import make_git_dir
@@ -119,7 +120,7 @@ class DirectorySandboxes(Sandboxes):
             assert result.exit_code == 0, result.text
         return sandbox
 
-    async def kept_set_up(self, _spec: TreeSpec) -> bytes | None:
+    async def set_up(self, _run_id: str, _spec: TreeSpec) -> SetUpReport | None:
         return None
 
     async def discard(self, run_id: str, name: str) -> None:

@@ -11,7 +11,7 @@ from runs.model.run import Lease
 from runs.model.run_id import RunIds
 from runs.model.run_record import Caller
 from runs.shared.store import SharedStore
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
 from tests.runs.sqlite.test_store import run_of
 from tests.standins.deployment import FakeDeployment
 from tests.standins.shared_backend import FolderMount, SharedPlaces
@@ -27,7 +27,7 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError("nothing is opened")
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
         raise AssertionError("nothing is kept")
 
     async def discard(self, run_id: str, name: str) -> None: ...

@@ -16,7 +16,7 @@ from sandbox.backends.modal.client import ImageGone, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.search_files import container_time, search_files
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import TreeSpec
+from sandbox.core.protocol import SetUpReport, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.setup.cache_key import setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
@@ -46,10 +46,12 @@ class ModalSetUp:
         self._metrics = metrics
         self._most_searched = _SEARCHED_TIMES_DISK * (backend.limits.disk_mb << 20)
 
-    async def report(self, spec: TreeSpec) -> bytes | None:
-        """What the untouched base's set-up said, where what it made is kept already."""
-        kept = await self._client.get_setup_image(self._key(spec, b"", rules_of(spec)))
-        return kept.report if kept else None
+    async def make(self, run_id: str, run: RunFolder, spec: TreeSpec) -> SetUpReport | None:
+        """Of the untouched base; None where what it said was not kept."""
+        rules = rules_of(spec)
+        kept = await self._client.get_setup_image(self._key(spec, b"", rules))
+        made = kept or await self._get_or_make(run_id, run, spec, b"", rules)
+        return None if made.report is None else SetUpReport(made.report, kept is not None)
 
     @property
     def hosts(self) -> list[str]:

@@ -19,7 +19,7 @@ from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.setup import ModalSetUp
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
-from sandbox.core.protocol import Sandbox, TreeSpec
+from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.tree.checkout import check_out, fill
 
 _UNFILLED, _READY = "unfilled", "ready"
@@ -46,8 +46,8 @@ class ModalSandboxes(OpenTrees):
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        return await self._set_up.report(spec)
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        return await self._set_up.make(run_id, RunFolder.of(self._runs, run_id), spec)
 
     async def take_image(self, image: str) -> str:
         self._backend.options.check_image(image)

@@ -89,7 +89,7 @@ async def test_a_commit_to_documents_or_sources_installs_nothing_anew(
     later = await repository.environment(("README.md", "hello\n"), ("app.py", "x = 2\n"))
     assert (first.kept, later.kept, later.key == first.key) == (False, True, True)
     assert repository.installed == 1
-    assert len(repository.watched.opened) == 3  # only the first opened a tree of what was made
+    assert len(repository.watched.opened) == 2  # to be read; no tree of what is made is opened
     assert first.tools == later.tools
     assert re.fullmatch(r"3\.\d+\.\d+", first.tools["python"])
     assert "node" not in first.tools  # no folder is a package of JavaScript

@@ -10,7 +10,7 @@ from graph.errors import StoreDamaged
 from graph.files import load_change, store_change
 from graph.files.run_folder import RunFolder
 from graph.values import ChangeRef
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
 from sandbox.tree.run_folder import LocalWorkspaces
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.support.sandbox.sample_run import RUN, SampleRun
@@ -25,8 +25,8 @@ class NoSandboxes(Sandboxes):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         raise AssertionError(f"nobody opens {run_id} {spec.name} here")
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        raise AssertionError(f"nobody asks for {spec.name} here")
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        raise AssertionError(f"nobody sets {run_id} {spec.name} up here")
 
     async def discard(self, run_id: str, name: str) -> None:
         raise AssertionError(f"nobody discards {run_id} {name} here")

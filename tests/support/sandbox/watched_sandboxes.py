@@ -1,6 +1,6 @@
 """Sandboxes of which it is known which trees were opened."""
 
-from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
 
 
 class WatchedSandboxes(Sandboxes):
@@ -16,8 +16,8 @@ class WatchedSandboxes(Sandboxes):
         self.weights.append(spec.weight)
         return await self._inner.open(run_id, spec)
 
-    async def kept_set_up(self, spec: TreeSpec) -> bytes | None:
-        return await self._inner.kept_set_up(spec)
+    async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
+        return await self._inner.set_up(run_id, spec)
 
     async def discard(self, run_id: str, name: str) -> None:
         await self._inner.discard(run_id, name)
