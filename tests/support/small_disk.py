@@ -1,4 +1,4 @@
-"""A small disk of its own for a process."""
+"""A small disk of its own for a process, and what fills it."""
 
 import os
 import subprocess
@@ -28,3 +28,13 @@ def on_a_small_disk(folder: Path, kib: int, script: str, *words: str) -> str:
         pytest.skip(f"no disk can be made here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def fill(path: Path) -> None:
+    """Write a file until its disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(65536)) == 65536:
+                pass
+        except OSError:
+            return
