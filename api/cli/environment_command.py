@@ -123,7 +123,8 @@ def _verdict(trial: "EnvironmentTrial", why: str, took: str) -> Line:
 
 
 def _set_up_took(trial: "EnvironmentTrial") -> str:
-    return duration(sum(made.duration_ms for made in trial.environment.commands) / 1000)
+    took = sum(made.duration_ms for made in trial.environment.commands) / 1000
+    return duration(took) if took else "made"
 
 
 def _reason(trial: "EnvironmentTrial") -> str:
@@ -168,7 +169,7 @@ def _write(checkout: Path, trial: "EnvironmentTrial") -> str:
             opened.write(settings_text(trial))
     except FileExistsError:
         return f"{OWN_SETTINGS} is there already, and was left as it is."
-    return f"Wrote {OWN_SETTINGS}."
+    return f"Wrote {OWN_SETTINGS}. It is used once it is committed."
 
 
 def settings_text(trial: "EnvironmentTrial") -> str:

@@ -24,7 +24,7 @@ def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
     """What set-up ran, what it made, and what it left out."""
     commands = environment.each("commands")
     took = sum(command.number("durationMs") or 0 for command in commands) / 1000
-    right = "kept from before" if environment.flag("kept") else duration(took) if commands else ""
+    right = "kept from before" if environment.flag("kept") else _known(took)
     tools = environment.inner("tools")
     versions = [f"{name} {tools.line(name)}" for name in tools.names()[:_MAX_TOOLS]]
     said = "ready" if commands or versions else "nothing to set up"
@@ -44,7 +44,7 @@ def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
 
 
 def _command_lines(command: Fields, indent: int) -> list[Line]:
-    took = duration((command.number("durationMs") or 0) / 1000)
+    took = _known((command.number("durationMs") or 0) / 1000)
     label = f"{command.line('folder')}$ {command.line('command')}"
     status = command.line("status")
     if status == "ok":
@@ -52,6 +52,11 @@ def _command_lines(command: Fields, indent: int) -> list[Line]:
     right = status.replace("_", " ")
     head = Line(label, indent=indent, mark="warn", right=right, right_tone="warn", wrap=False)
     return [head, *tail(command.text("output"), _OUTPUT, indent + 2)]
+
+
+def _known(seconds: float) -> str:
+    """How long; empty for commands that a repository names itself, of which it is not known."""
+    return duration(seconds) if seconds else ""
 
 
 def baseline_lines(baseline: Fields, indent: int = 2) -> list[Line]:

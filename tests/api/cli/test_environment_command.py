@@ -36,6 +36,7 @@ async def test_a_main_check_that_runs_is_success_and_nothing_of_the_trial_stays(
     said = capsys.readouterr().out
     assert "passes on the base" in said
     assert "The main check runs." in said
+    assert "It is used once it is committed." in said
     written = tomllib.loads((tmp_path / "a" / ".coding-agent.toml").read_text())
     assert written == {"setup": [], "validate": [UNITTEST]}
     assert list((settings.data_dir / "runs").iterdir()) == []

@@ -42,6 +42,11 @@ def test_an_environment_that_was_kept_says_so_and_whose_model_found_it() -> None
     ]
 
 
+def test_of_commands_whose_time_is_not_known_none_is_told() -> None:
+    own = Environment(commands=(EnvironmentCommand(command="make", source="repository"),))
+    assert lines_of(own) == [("ready", ""), ("$ make", "")]
+
+
 def test_services_are_told_with_their_ports() -> None:
     services = (Service(name="postgres", command="secret words", port=5432),)
     assert lines_of(Environment(services=services))[1:] == [("beside it  postgres on 5432", "")]
