@@ -104,13 +104,22 @@ def _proof(proof: Proof | None) -> str:
     if proof is None:
         return ""
     if proof.not_tried and not proof.tests:
-        names = ", ".join(map(_name, proof.not_tried))
-        return f"Not tried without this change: the tests in {names}."
+        return _not_tried(proof)
     showing = [test for test in proof.tests if _shows(test)]
     if not showing:
-        return "No test shows this change."
-    more = f" and {len(showing) - 1} more" if len(showing) > 1 else ""
-    return f"{_name(showing[0].id)}{more}: fails without this change, passes with it."
+        unloaded = [test for test in proof.tests if test.without_change == "not_importable"]
+        told = f" {_first(unloaded)}: cannot be imported without it." if unloaded else ""
+        rest = f" {_not_tried(proof)}" if proof.not_tried else ""
+        return f"No test shows this change.{told}{rest}"
+    return f"{_first(showing)}: fails without this change, passes with it."
+
+
+def _first(tests: Sequence[ProofTest]) -> str:
+    return _name(tests[0].id) + (f" and {len(tests) - 1} more" if len(tests) > 1 else "")
+
+
+def _not_tried(proof: Proof) -> str:
+    return f"Not tried without this change: the tests in {', '.join(map(_name, proof.not_tried))}."
 
 
 def _shows(test: ProofTest) -> bool:

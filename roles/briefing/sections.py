@@ -192,12 +192,15 @@ def _proof(validation: Validation) -> str:
         for test in proof.tests
     ]
     lines += [f"{name}: not tried" for name in proof.not_tried]
-    shown = (
-        "A test fails without this change and passes with it:"
-        if proof.shown
-        else "No test shows this change: over the sources of the base, none of these fails "
-        "that passes here. For a bug, ask for a test that does:"
-    )
+    if proof.shown:
+        shown = "A test fails without this change and passes with it:"
+    elif proof.tests:
+        shown = (
+            "No test shows this change: over the sources of the base, none of these fails "
+            "that passes here. For a bug, ask for a test that does:"
+        )
+    else:
+        shown = "Whether a test shows this change is not known: these files hold its tests."
     return f"{shown}\n{quote_untrusted('proof', chr(10).join(lines), _MAX_OUTPUT)}"
 
 

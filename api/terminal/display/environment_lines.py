@@ -85,8 +85,7 @@ def last_line(output: str) -> str:
 def proof_lines(proof: Fields, indent: int = 2) -> list[Line]:
     """What the change's own tests show."""
     if not proof.flag("shown"):
-        text = "no test shows this change"
-        return [Line(text, indent=indent, mark="warn", tone="warn")]
+        return [Line(text, indent=indent, mark="warn", tone="warn") for text in _lacks(proof)]
     shown = [
         Line(
             f"{test.line('id')} fails without this change, passes with it",
@@ -98,3 +97,21 @@ def proof_lines(proof: Fields, indent: int = 2) -> list[Line]:
         if (test.line("withoutChange"), test.line("withChange")) == ("failed", "passed")
     ]
     return cut(shown, _MAX_TESTS, "tests")
+
+
+def _lacks(proof: Fields) -> list[str]:
+    """Why no test is known to show the change."""
+    tests, files = proof.each("tests"), proof.lines("notTried")
+    unloaded = [t.line("id") for t in tests if t.line("withoutChange") == "not_importable"]
+    said = ["no test shows this change"] if tests or not files else []
+    if unloaded:
+        said.append(f"cannot be imported without this change: {_named(unloaded)}")
+    if files:
+        said.append(f"not tried without this change: the tests in {_named(files)}")
+    return said
+
+
+def _named(names: list[str]) -> str:
+    """Some of them."""
+    more = f" and {len(names) - _MAX_TESTS} more" if len(names) > _MAX_TESTS else ""
+    return f"{', '.join(names[:_MAX_TESTS])}{more}"

@@ -287,7 +287,14 @@ def test_what_a_model_found_is_offered_as_the_repositorys_own_file() -> None:
                     ProofTest(id="test_a", without_change="not_importable", with_change="passed"),
                 )
             ),
-            "- No test shows this change.",
+            "- No test shows this change. `test_a`: cannot be imported without it.",
+        ),
+        (
+            Proof(
+                tests=(ProofTest(id="test_a", without_change="passed", with_change="passed"),),
+                not_tried=("a.rs",),
+            ),
+            "- No test shows this change. Not tried without this change: the tests in `a.rs`.",
         ),
         (Proof(), "- No test shows this change."),
         (Proof(not_tried=("a.rs",)), "- Not tried without this change: the tests in `a.rs`."),

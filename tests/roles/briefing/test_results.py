@@ -32,7 +32,7 @@ def test_the_reviewer_is_told_what_the_tests_show() -> None:
         (Proof(tests=(failed, idle), shown=True), "A test fails without this change"),
         (Proof(tests=(idle,)), "No test shows this change"),
         (Proof(), "No test shows this change"),
-        (Proof(not_tried=("a.rs",)), "a.rs: not tried"),
+        (Proof(not_tried=("a.rs",)), "is not known: these files hold its tests.\n"),
     ):
         told = briefing.results(Validation(status="passed", proof=proof))
         assert words in told

@@ -99,7 +99,17 @@ def test_the_proof_names_the_tests_that_show_the_change() -> None:
     event = ProofFinished(tests=tests, shown=True)
     shown = proof_lines(Fields(event.data()))
     assert [line.text for line in shown] == ["test_a fails without this change, passes with it"]
-    nothing = ProofFinished(tests=tests[1:], shown=False)
-    assert [line.text for line in proof_lines(Fields(nothing.data()))] == [
-        "no test shows this change"
-    ]
+
+
+def test_a_proof_that_shows_nothing_says_what_was_tried() -> None:
+    def said(*tests: ProofTest, not_tried: tuple[str, ...] = ()) -> list[str]:
+        event = ProofFinished(tests=tests, shown=False, not_tried=not_tried)
+        return [line.text for line in proof_lines(Fields(event.data()))]
+
+    idle = ProofTest(id="test_b", without_change="passed", with_change="passed")
+    unloaded = ProofTest(id="test_c", without_change="not_importable", with_change="passed")
+    nothing, untried = "no test shows this change", "not tried without this change: the tests in a"
+    assert said() == said(idle) == [nothing]
+    assert said(unloaded) == [nothing, "cannot be imported without this change: test_c"]
+    assert said(not_tried=("a",)) == [untried]
+    assert said(idle, not_tried=("a", "b")) == [nothing, f"{untried}, b"]
