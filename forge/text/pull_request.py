@@ -178,14 +178,14 @@ def _set_up(environment: Environment | None) -> list[str]:
 
 
 def _recipe(publication: Publication) -> str:
-    """What a model found, as the file that makes it the repository's own."""
+    """What a model found, as lines of the file that make it the repository's own."""
     environment, baseline = publication.environment, publication.baseline
     if environment is None or not environment.maker:
         return ""
     reports = baseline.commands if baseline else ()
     checks = [report.shell for report in reports if report.status in ("passed", "failed")]
     block = code_block(own_settings(environment, checks), "toml", _MAX_SETTINGS)
-    summary = "<summary>Keep this set-up: add <code>.coding-agent.toml</code></summary>"
+    summary = "<summary>Keep this set-up: put this into <code>.coding-agent.toml</code></summary>"
     return f"<details>\n{summary}\n\n{block}\n\n</details>" if block else ""
 
 
