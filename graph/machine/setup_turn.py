@@ -10,7 +10,7 @@ from typing import Final
 
 from graph.base_services import PreparationRequest, Prepared
 from graph.environment import LACKS_SERVICE, Environment, Recipe
-from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError
+from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError, SetupFailed
 from graph.events import Emit, Event, UsageReported
 from graph.preparation import MODEL_PART, told
 from graph.services import Services
@@ -24,6 +24,8 @@ SHARE: Final = 0.1
 """Of a run's money and tokens, at most for its set-up turn."""
 NOTHING_SPENT: Final = Spend()
 _READY: Final = 2
+_CUT_SHORT_S: Final = 1.0
+"""So near to the end of the run what did not hold may have been cut short."""
 _STOPS: Final[dict[Stop, str]] = {
     "budget": "its share of the run's money was spent",
     "time": "its time was over",
@@ -177,19 +179,20 @@ class SetupTurn:
         self, wanted: PreparationRequest, rules: Environment, recipe: Recipe, lack: Lack
     ) -> tuple[Prepared, Recipe, bool]:
         """Run the commands from nothing, then the main check; whether what came of it lasts."""
-        lasting = True
         try:
             environment = await self.services.preparation.apply(wanted, rules, recipe)
             after = await self._main_on(wanted, environment)
         except SandboxError as error:
             why = f"The commands that a model found do not hold. {error.message}"
-            lasting = error.code == "setup_failed"
+            lasting = isinstance(error, SetupFailed)
         else:
+            lasting = after is not None
             before = readiness(lack.report) if lack.report else 0
             if after and (reached := readiness(after)) > before:
                 held = recipe.model_copy(update={"reached": reached})
                 return Prepared(environment, rules, held), held, True
             why = f"With the commands that a model found the main check {_end(after)}."
+        lasting = lasting and time.time() < wanted.deadline - _CUT_SHORT_S
         failed = recipe.model_copy(update={"commands": (), "failure": why})
         why = told(failed, kept=lasting)
         return Prepared(rules.lacking(MODEL_PART, why), rules, failed), failed, lasting
