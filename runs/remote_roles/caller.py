@@ -19,7 +19,15 @@ from graph import (
     RunFolder,
     Value,
 )
-from graph.errors import CodingAgentError, RoleLost, RoleSuperseded, StoreError, StoreStale
+from graph.errors import (
+    CodingAgentError,
+    RoleLost,
+    RoleSuperseded,
+    StoreError,
+    StoreFull,
+    StoreStale,
+    StoreUnavailable,
+)
 from runs.shared.backend import Mount, Table
 from runs.shared.version_chain import call_note, role_note
 
@@ -31,6 +39,7 @@ Play = Callable[[dict[str, Any]], AsyncGenerator[dict[str, Any], None]]
 
 _POLICY: Final = RetryPolicy(attempts=8, first_s=0.5)
 """Of calls in a row that were lost before anything came of them."""
+_PASSING: Final = (RoleLost, StoreFull, StoreUnavailable)
 _KEPT_EVENTS: Final = frozenset({"usage", "tool.finished"})
 """They come of what is in the transcript."""
 _SILENT_S: Final = 60.0
@@ -80,7 +89,7 @@ class RemoteRole(Generic[ResultT]):
             while True:
                 try:
                     return await stream.read(self._play(task.model_dump(mode="json")))
-                except RoleLost as error:
+                except _PASSING as error:
                     if stream.take_progress():
                         pauses.reset()
                     wait = pauses.next()

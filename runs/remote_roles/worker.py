@@ -122,6 +122,9 @@ class RoleWorker:
     async def _release_slot(self) -> None:
         """Commit what there is, so that nothing of this call comes later; then give the slot up."""
         await self.mount.commit()
+        await retry(self._pop_own_note, _NOTE_POLICY, on=StoreError)
+
+    async def _pop_own_note(self) -> None:
         if not self.is_superseded(await self.notes.get(self.key)):
             await self.notes.pop(self.key)
 

@@ -15,6 +15,7 @@ from graph import RetryPolicy, retry
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
 from graph.files import write_whole
 from runs.shared.backend import StorageBackend
+from runs.store.patience import outlast
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ _NAMES: Final = {
 }
 _QUEUE: Final = "coding-agent-events"
 _BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)
+_AWAY_POLICY: Final = outlast(120.0)
+"""What is to be handed over has been paid for."""
 _OPEN_FILES: Final = "open files"
 _ANSWER_S: Final = 15.0
 _FILE_S: Final = 60.0
@@ -141,20 +144,27 @@ class VolumeMount:
 
     async def reload(self) -> None:
         async with self._lock:
-            try:  # a file may be open for a moment more
-                await retry(self._reload, _BUSY_POLICY, on=RuntimeError)
+            try:
+                await retry(self._reload, _AWAY_POLICY, on=StoreUnavailable)
             except RuntimeError as error:
                 raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
 
     async def _reload(self) -> None:
+        """A file may be open for a moment more."""
+        await retry(self._reload_once, _BUSY_POLICY, on=RuntimeError)
+
+    async def _reload_once(self) -> None:
         async with modal_call(_VOLUME_S):
             await self._volume.reload.aio()  # type: ignore[no-untyped-call]
 
     async def _commit(self) -> None:
         try:
-            await retry(self._commit_once, _BUSY_POLICY, on=RuntimeError)
+            await retry(self._commit_patiently, _BUSY_POLICY, on=RuntimeError)
         except RuntimeError as error:
             raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
+
+    async def _commit_patiently(self) -> None:
+        await retry(self._commit_once, _AWAY_POLICY, on=StoreUnavailable)
 
     async def _commit_once(self) -> None:
         """Modal may reload after a commit: what is open keeps it from that alone."""

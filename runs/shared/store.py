@@ -33,6 +33,7 @@ from runs.shared.live_tail import TailFollower, tail_items
 from runs.shared.run_index import RunIndex, by_waiting_time
 from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
+from runs.store.patience import when_available
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 _TRIES: Final = 20
@@ -163,7 +164,8 @@ class SharedStore:
 
     async def raise_fence(self, run_id: str) -> int:
         """Number one more role call of a run that this process drives. Raises LeaseLost."""
-        run = await self.transact(run_id, partial(raise_fence, service=self._service))
+        number = partial(self.transact, run_id, partial(raise_fence, service=self._service))
+        run = await when_available(number, what=f"a role call of run {run_id}")
         return run.fence if run else 0
 
     async def is_driven_elsewhere(self, run_id: str) -> bool:

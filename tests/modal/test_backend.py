@@ -4,8 +4,9 @@ import asyncio
 from pathlib import Path
 
 import modal
+import modal.exception
 import pytest
-from grpclib import Status
+from grpclib import GRPCError, Status
 
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
 from graph.retry_policy import RetryPolicy
@@ -123,10 +124,22 @@ async def test_a_commit_that_modal_reloads_after_is_one(
     assert (tmp_path / "a/b").read_bytes() == b"c"
 
 
+async def test_a_service_that_is_away_for_a_while_is_outlasted(tmp_path: Path) -> None:
+    """What is to be handed over has been paid for."""
+    volume = BusyVolume()
+    away = (modal.exception.ServiceError("away"), GRPCError(Status.UNAVAILABLE, "away"))
+    volume.commit, volume.reload = Call(*away), Call(*away)
+    mount = VolumeMount(volume, tmp_path)  # type: ignore[arg-type]
+    await mount.commit()
+    await mount.reload()
+    assert (volume.commit.made, volume.reload.made) == (3, 3)
+
+
 async def test_what_stays_refused_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runs.shared.modal_backend._BUSY_POLICY", RetryPolicy(3, first_s=0.01))
+    for name in ("_BUSY_POLICY", "_AWAY_POLICY"):
+        monkeypatch.setattr(f"runs.shared.modal_backend.{name}", RetryPolicy(3, first_s=0.01))
     mount = VolumeMount(BusyVolume(*["conflict"] * 99), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(StoreUnavailable, match="conflict"):
         await mount.commit()

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from graph.errors import ClaudeBilling, CodingAgentError, RoleLost, RoleSuperseded
+from graph.errors import (
+    ClaudeBilling,
+    CodingAgentError,
+    RoleLost,
+    RoleSuperseded,
+    StoreFull,
+    StoreUnavailable,
+)
 from graph.events import Event, UsageReported
 from graph.retry_policy import RetryPolicy
 from graph.spending import Budget, Spend, Usage
@@ -80,6 +87,18 @@ async def test_a_lost_call_is_made_again(notes: MemoryTable, tmp_path: Path) -> 
     play = playing([TEXT, RoleLost("gone")], [], [{"result": RESULT}])
     result, _ = await called(play, notes, tmp_path)
     assert result.reason == "done"
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), StoreFull("too often")])
+async def test_a_call_that_could_not_reach_the_store_is_made_again(
+    error: CodingAgentError, notes: MemoryTable, tmp_path: Path
+) -> None:
+    """What it did is in its transcript; where it stays away, that is the error."""
+    play = playing([usage("1"), {"error": error}], [{"result": RESULT}])
+    assert (await called(play, notes, tmp_path))[0].reason == "done"
+    tries: list[list[Item | CodingAgentError]] = [[{"error": error}] for _ in range(TRIES)]
+    with pytest.raises(type(error)):
+        await called(playing(*tries), notes, tmp_path)
 
 
 async def test_one_that_is_lost_again_and_again_is_an_error(
