@@ -215,3 +215,22 @@ async def test_a_tenth_of_the_money_ends_it(world: World) -> None:
     turn = [usage for usage in run.of("usage") if usage["role"] == "setup"]
     assert sum(usage["costUsd"] for usage in turn) <= 0.2
     assert run.end["reason"] == "not_validated"
+
+
+async def test_cancelled_in_a_turn_nothing_runs_on_and_a_resumed_run_takes_it_up_again(
+    world: World, index: PackageIndex
+) -> None:
+    repo = await host(world)
+    world.cast.setup = [shell("sleep 97 & sleep 96")]
+    run = await world.start("Greet, but stop in set-up.", repo, small_change())
+    left = Leftovers(world.data)
+    await until(lambda: any("sleep 97" in line for line in left.processes(run.run_id)), 60)
+    assert (await run.call("POST", "/cancel")).status_code == 202
+    await run.ended()
+    assert run.end["status"] == "cancelled"
+    await left.none_of(run.run_id, "cancelled")
+    world.cast.setup = [found(install(index))]
+    await world.resume(run, {})
+    assert run.end["status"] == "succeeded"
+    assert "Your tree was made anew" in asked(world)[-1]
+    assert [usage["role"] for usage in run.of("usage")].count("setup") == 2
