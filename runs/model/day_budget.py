@@ -50,11 +50,19 @@ class DayCost:
 
         One that waits for an answer holds nothing: it asks anew when it is answered.
         """
-        spent = run.spend.cost_usd or 0.0
-        today = spent if run.created_at >= since else 0.0
-        idle = run.status == "waiting" or run.status in FINAL_STATUSES
-        left = 0.0 if idle else max(0.0, _limit_of(run) - spent)
-        return cls(run.run_id, run.owner, today, left)
+        working = run.status != "waiting" and run.status not in FINAL_STATUSES
+        limit = _limit_of(run) if working else 0.0
+        today = run.created_at >= since
+        return cls.made_of(run.run_id, run.owner, run.spend.cost_usd, limit, today=today)
+
+    @classmethod
+    def made_of(
+        cls, run_id: str, owner: str, cost_usd: float | None, limit: float | None, *, today: bool
+    ) -> "DayCost":
+        """`limit` is what a run that works may cost in all, None without one; else it is 0."""
+        spent = cost_usd or 0.0
+        most = float("inf") if limit is None else limit
+        return cls(run_id, owner, spent if today else 0.0, max(0.0, most - spent))
 
     @classmethod
     def of_removed(cls, run: RemovedRun) -> "DayCost":

@@ -18,9 +18,12 @@ from runs.store.protocol import IdempotencyKey, QueueState
 _RUN: Final = "SELECT doc, request FROM runs JOIN requests USING (run_id) WHERE run_id = ?"
 
 _OF_DAY: Final = """
-    SELECT doc, request FROM runs JOIN requests USING (run_id)
-    WHERE status IN ('queued', 'running', 'waiting')
-    OR (order_id >= ?2 AND json_extract(doc, '$.created_at') >= ?1)
+    SELECT run_id, owner, json_extract(doc, '$.spend.cost_usd'),
+        CASE WHEN status IN ('queued', 'running')
+            THEN nullif(json_extract(request, '$.max_cost_usd'), 0) ELSE 0 END,
+        json_extract(doc, '$.created_at') >= ?1
+    FROM runs JOIN requests USING (run_id)
+    WHERE status IN ('queued', 'running') OR order_id >= ?2
 """
 
 
@@ -80,7 +83,7 @@ def hold_money_of_day(connection: Connection, run: Run, day: DayLimits) -> Run:
     now = time.time()
     since = day_began(now)
     rows = connection.execute(_OF_DAY, (since, first_id_at(since)))
-    costs = [DayCost.of(parse_run(*row), since) for row in rows]
+    costs = [DayCost.made_of(*row[:-1], today=bool(row[-1])) for row in rows]
     removed = connection.execute("SELECT * FROM removed WHERE created_at >= ?", (since,))
     costs += [DayCost.of_removed(RemovedRun(*row)) for row in removed]
     return hold_money(run, costs, day, now)
