@@ -79,6 +79,7 @@ CLI_ONLY = {"local", "deploy", "wiring", "demo"}
 LIBRARIES: dict[str, set[str]] = {
     "anthropic": {"roles/claude/client.py"},
     "github": {"forge/github/client.py"},
+    "git": {"forge/git/blobs.py"},
     "modal": {
         *("deploy.py", "wiring", "sandbox/backends/modal"),
         "runs/shared/modal_backend.py",

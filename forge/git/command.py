@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -40,6 +41,16 @@ class GitLimits:
             sizes = f"-v {self.memory_mb * 1024} && ulimit -f {self.file_mb * 2048}"
             told += f"ulimit {sizes} && ulimit -t {self.cpu_s} && ulimit -c 0 && "
         return ["/bin/sh", "-c", f'{told}exec "$@"', "sh"]
+
+    def hold(self, pid: int) -> None:
+        """Set the kernel's limits on a command that was started by others; Linux alone."""
+        for kind, limit in (
+            (resource.RLIMIT_AS, self.memory_mb * _MIB),
+            (resource.RLIMIT_CPU, self.cpu_s),
+            (resource.RLIMIT_FSIZE, self.file_mb * _MIB),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            resource.prlimit(pid, kind, (limit, limit))
 
 
 LOCAL: Final = GitLimits()
