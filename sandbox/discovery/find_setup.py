@@ -16,6 +16,8 @@ from sandbox.ecosystems.project import Project, RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS
 
 _MOST_STEPS: Final = 60
+_MOST_READ: Final = 500
+_MOST_HOSTS: Final = 20
 _MOST_NAMED: Final = 12
 _MOST_SERVICES: Final = 4
 _LONGEST_IMAGE: Final = 100
@@ -148,7 +150,14 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 hosts |= dict.fromkeys(plan.hosts)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
     left = tuple(_not_to_be_had(repository))
-    return SetupPlan(tuple(steps[:_MOST_STEPS]), known, variables, left, tuple(reads), tuple(hosts))
+    return SetupPlan(
+        tuple(steps[:_MOST_STEPS]),
+        known,
+        variables,
+        left,
+        tuple(reads) if len(reads) <= _MOST_READ else (ANY_FILE,),
+        tuple(hosts)[:_MOST_HOSTS],
+    )
 
 
 def _not_to_be_had(repository: RepositoryFiles) -> Iterator[LeftOut]:

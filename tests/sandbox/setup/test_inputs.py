@@ -2,6 +2,7 @@
 
 import pytest
 
+from graph.environment import ANY_FILE
 from sandbox.discovery.find_setup import plan_setup
 from sandbox.setup.inputs import BaseFiles
 from tests.support.sandbox.listed_files import listed
@@ -71,3 +72,9 @@ def test_a_manifest_that_is_a_link_may_lead_to_any_file() -> None:
     link = ("pyproject.toml", "120000 a 0")
     keys = {BaseFiles((link, ("real.toml", f"100644 {text} 0"))).key(environment) for text in "bc"}
     assert len(keys) == 2
+
+
+def test_a_manifest_that_names_very_many_files_may_read_any() -> None:
+    names = " ".join(f"file{n}.list" for n in range(600))
+    environment = plan_setup(listed({"setup.py": f"x = '{names}'\n"})).environment
+    assert environment.reads == (ANY_FILE,)
