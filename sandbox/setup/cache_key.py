@@ -26,6 +26,7 @@ def setup_key(
     """
     read = [
         base.address,
+        base.branch,  # who can push one leaves nothing for the runs of another
         environment.key or [base.sha, [command.shell for command in environment.setup]],
         change,
         toolchain,

@@ -242,7 +242,7 @@ async def test_a_process_that_is_killed_leaves_no_lock_and_no_half_for_the_whole
     assert file.stat().st_mode & 0o777 == 0o400
 
 
-async def test_another_repository_hosts_or_commands_share_nothing(
+async def test_another_repository_branch_hosts_or_commands_share_nothing(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
     setup = (fetch(index, "private"),)
@@ -252,8 +252,10 @@ async def test_another_repository_hosts_or_commands_share_nothing(
     wider = networked(run, data_dir, index.host, "more.example")
     await wider.sandboxes.open(RUN, TreeSpec("c", run.base, None, environment_of(setup)))
     await run.sandboxes.open(RUN, TreeSpec("d", run.base, None, environment_of([*setup, "true"])))
-    assert index.asked["/private"] == 4
-    assert len(kept(data_dir / "setups")) == 4
+    branch = run.base.model_copy(update={"branch": "other"})
+    await run.sandboxes.open(RUN, TreeSpec("e", branch, None, environment_of(setup)))
+    assert index.asked["/private"] == 5
+    assert len(kept(data_dir / "setups")) == 5
 
 
 @needs("pip")
