@@ -11,7 +11,7 @@ from graph import RunFolder
 _LIST: Final = ("ls-tree", "-r", "-z", "--full-tree")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """One file or link of a tree."""
 
