@@ -35,7 +35,7 @@ class RepositoryFacts:
     archived: bool
     private: bool
     push: bool
-    """Whether the account has the right; of an App's account the forge may say no and let it."""
+    """Whether the account has the right; true of an App's, whose rights are not told."""
     forkable: bool = True
     pulls: Literal["all", "collaborators", "none"] = "all"
     """Who may open pull requests."""

@@ -141,7 +141,11 @@ class GitHub(Forge):
         def get(github: "pygithub.Github") -> RepositoryFacts:
             return read_facts(github.get_repo(full_name))
 
-        return await self._read(full_name, get, emit, retry_policy)
+        facts = await self._read(full_name, get, emit, retry_policy)
+        if facts.push or self.access.token is None:
+            return facts
+        account = await self.account(emit, retry_policy)
+        return facts if account.user else replace(facts, push=True)
 
     async def branch_rules(
         self, full_name: str, branch: str, emit: Emit = unheard

@@ -58,7 +58,7 @@ class Preflight:
             self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
         )
         fork = self.forks and not facts.push and not facts.private
-        faults = list[CodingAgentError](_right_faults(facts, account, fork=fork, forks=self.forks))
+        faults = list[CodingAgentError](_right_faults(facts, fork=fork, forks=self.forks))
         found, rules = await _both(
             self._push_faults(run, base, branch, account, tries=not faults, fork=fork),
             self.forge.branch_rules(base.full_name, base.branch, self.emit),
@@ -132,9 +132,7 @@ def _parent_faults(full_name: str, branch: str, taken: tuple[str, ...]) -> Itera
         )
 
 
-def _right_faults(
-    facts: RepositoryFacts, account: Account, *, fork: bool, forks: bool
-) -> Iterator[ForgeForbidden]:
+def _right_faults(facts: RepositoryFacts, *, fork: bool, forks: bool) -> Iterator[ForgeForbidden]:
     name = facts.full_name
     if facts.pulls == "none":
         yield ForgeForbidden(
@@ -147,7 +145,7 @@ def _right_faults(
             f"The token's account may not push to {name}, which {refused}.",
             f"Give the account of GITHUB_TOKEN the right to push there, {_AGAIN}.",
         )
-    if facts.push or fork or not account.user:
+    if facts.push or fork:
         return
     way = "Give the account of GITHUB_TOKEN the right to push there (role Write)"
     if not facts.private and not forks:

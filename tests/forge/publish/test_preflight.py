@@ -218,6 +218,8 @@ async def test_an_app_may_push_though_the_api_says_no(side: TrustedSide) -> None
     told = side.forge.shapes.repository(side.hosted)
     answer(side, "/api/v3/repos/octo/sample", {**told, "permissions": {"push": False}})
     assert await check(side) == ()
+    assert await check(side, forks=True) == ()
+    assert (await side.github.repository("octo/sample")).push
 
 
 async def test_what_actions_pushes_starts_no_workflow(side: TrustedSide) -> None:
