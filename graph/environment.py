@@ -60,7 +60,8 @@ class Environment(Value):
     command. `reads` are ends of paths that set-up reads beside manifests and lock files, or
     ANY_FILE. `key` is a digest of the commands and of what they read of the base; `kept`: what they
     make was there from before. `maker` is the run whose model turn found the commands, or empty;
-    `key_of_rules` the key without those.
+    `key_of_rules` the key without those. `fixed`: a change that touches what set-up reads gets none
+    of its own.
     """
 
     commands: tuple[EnvironmentCommand, ...] = ()
@@ -75,6 +76,7 @@ class Environment(Value):
     kept: bool = False
     key: str = ""
     key_of_rules: str = ""
+    fixed: bool = False
     maker: str = ""
 
     @property

@@ -61,9 +61,9 @@ class Base(Value):
     """The commit a run starts from.
 
     `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
-    `tree` is the id of the commit's tree; `message` says what a reader should know of the
-    repository (a rename, submodules left as they are), or is empty. `moved`: how often the run went
-    over to a newer commit of the branch; each of these has a repository of its own.
+    `tree` is the id of the commit's tree, `version` what the repository's tags would release it as,
+    or empty. `notes` say what a reader should know. `public`: all may read it at the forge.
+    `moved`: how often the run went over to a newer commit; each has a repository of its own.
     """
 
     address: str
@@ -72,10 +72,10 @@ class Base(Value):
     sha: str
     tree: str
     local: bool = False
+    public: bool = False
     moved: int = 0
     notes: tuple[str, ...] = ()
     version: str = ""
-    """What the commit would be released as, by the repository's tags; empty where none tells."""
 
 
 _WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""
@@ -220,7 +220,7 @@ class Finding(Value):
     message: str
 
 
-FACT_RULES = ("base_tests", "no_tests", "set_up", "unread", "not_covered", "base_stopped")
+FACT_RULES = ("base_tests", "no_tests", "set_up", "stale", "unread", "not_covered", "base_stopped")
 """Rules that are facts; every other one is a pattern, which may be mistaken."""
 
 
@@ -230,7 +230,7 @@ class ValidationFinding(Finding):
     `base_tests`: with those of the base a check fails that passes with the change's. `no_tests`: a
     check passes and tells of no test, where on the base it did. `not_covered`: no check that came
     to its end can have touched the code that is named. `base_stopped`: tests fail to which the base
-    did not come before it was stopped.
+    did not come before it was stopped. `stale`: set-up was not made anew for the change.
     """
 
     rule: str

@@ -81,8 +81,9 @@ def make_services(
     common: dict[str, Any] = {"runs": runs, "forge": forge, "kept": kept_bases}
     kept = KeptResults(baselines, timeout_s=settings.command_timeout_s) if baselines else None
     checks = SandboxChecks(runs=runs, sandboxes=sandboxes, kept=kept)
+    hosts = settings.hosts_of_setup if networked else ()
     environments = SandboxEnvironments(
-        sandboxes=sandboxes, networked=networked, timeout_s=settings.setup_timeout_s
+        sandboxes=sandboxes, hosts=hosts, timeout_s=settings.setup_timeout_s
     )
     reach = _reach_of(settings) if networked else None
     roles: dict[str, Any] = {

@@ -89,7 +89,9 @@ class GitRepositories(Repositories):
             await _stopped(begun)
         head = await self._head(run, present, facts, found, emit)
         self._check_size(head, present.full_name)
-        return _base(present.address, present.full_name, head, _forge_notes(address, facts, head))
+        notes = _forge_notes(address, facts, head)
+        base = _base(present.address, present.full_name, head, notes)
+        return base.model_copy(update={"public": not facts.private})
 
     def _present_address(
         self, address: RepoAddress, facts: RepositoryFacts

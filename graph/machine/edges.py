@@ -214,7 +214,7 @@ def _not_validated(validation: Validation) -> list[str]:
     why += [
         f"Not validated: {finding.message}."
         for finding in validation.findings
-        if finding.rule in ("not_covered", "base_stopped")
+        if finding.rule in ("not_covered", "base_stopped", "stale")
     ]
     if why:
         return why

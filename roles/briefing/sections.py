@@ -120,6 +120,12 @@ def _commands(environment: Environment) -> str:
         "dependency that you add is not in this tree: write it where they read it, the lock file "
         "too, and leave what needs it to that check:"
     )
+    if environment.fixed:
+        text = (
+            "These commands made the tree ready. They are not run again for the change: a "
+            "dependency that you add is not there when it is checked. Do without a new one where "
+            "you can; else write it where they read it, the lock file too, and say so:"
+        )
     return "\n".join([text, *(f"- `{command.shell}`" for command in commands)])
 
 

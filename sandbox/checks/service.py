@@ -50,6 +50,7 @@ from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import call_in
+from sandbox.setup.withheld import judged_without
 
 PLAN = "plan"
 BASELINE_WEIGHT: Final = 0.5
@@ -137,13 +138,15 @@ class SandboxChecks(Checks):
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
         read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         found = await asyncio.to_thread(hint_findings, read)
-        found += setup_findings(read, environment)
+        found += (of_set_up := setup_findings(read, environment))
         try:
             async with self._open(run_id, tree) as sandbox:
                 manifests = await list_manifests(sandbox, base, read)
                 found = await without_known_suppressions(found, read, sandbox)
                 outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
-            validation = validation_of(outcomes)
+                validation = validation_of(outcomes)
+                if of_set_up and environment.fixed:
+                    validation = await judged_without(validation, environment, sandbox)
             found += (uncovered := uncovered_findings(read, outcomes, manifests))
             if uncovered and validation.status == "passed":
                 validation = validation.model_copy(update={"status": "unavailable"})

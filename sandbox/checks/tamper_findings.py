@@ -24,6 +24,7 @@ from sandbox.checks.tamper_patterns import hints, suppressions
 from sandbox.core.protocol import FileAccessError, Sandbox, Sandboxes, TreeSpec
 from sandbox.ecosystems.registry import may_run_tests
 from sandbox.setup.invalidation import read_by_setup
+from sandbox.setup.withheld import withheld_message
 
 _MOST_HINTS: Final = 30
 _MOST_NAMES: Final = 10
@@ -72,6 +73,8 @@ def setup_findings(change: Diff, environment: Environment) -> tuple[ValidationFi
     paths = dict.fromkeys(path for file in change.files for path in (file.old_path, file.path))
     text = "set-up reads this file: what it installed for the checks is the change's own"
     read = read_by_setup(environment, paths)[:_MOST_NAMES]
+    if environment.fixed:
+        return tuple(_finding("stale", withheld_message(path), path=path) for path in read)
     return tuple(_finding("set_up", text, path=path) for path in read)
 
 

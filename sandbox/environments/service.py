@@ -28,6 +28,7 @@ from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 from sandbox.setup.refused_hosts import refused_in
 from sandbox.setup.run_commands import read_report
 from sandbox.setup.tool_versions import read_versions, versions_in
+from sandbox.setup.withheld import is_withheld
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ class _Found:
 class SandboxEnvironments(Environments):
     """Makes environments in trees of their own, which are gone when it returns.
 
-    `networked`: set-up reaches package hosts, so that what lock files name can be installed.
+    Set-up reaches `hosts`; where there are none, what lock files name cannot be installed.
     """
 
-    def __init__(self, *, sandboxes: Sandboxes, networked: bool, timeout_s: float = 900) -> None:
+    def __init__(
+        self, *, sandboxes: Sandboxes, hosts: tuple[str, ...], timeout_s: float = 900
+    ) -> None:
         """`timeout_s`: of one set-up; the run's deadline may come before."""
         self._timeout_s = timeout_s
         self._sandboxes = sandboxes
-        self._networked = networked
+        self._hosts = hosts
 
     async def prepare(
         self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
@@ -67,7 +70,8 @@ class SandboxEnvironments(Environments):
         try:
             async with asyncio.timeout(seconds) as clock:
                 found = await self._find(run_id, tree, setup)
-                return await self._set_up(run_id, tree, found)
+                made = await self._set_up(run_id, tree, found)
+                return made.model_copy(update={"fixed": is_withheld(base, self._hosts)})
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -119,7 +123,7 @@ class SandboxEnvironments(Environments):
             config = await take_image(self._sandboxes, run_id, tree, config)
             asked = config.declare(plan.alike(_asked(config, setup)))
             key = await environment_key(sandbox, files, asked)
-            if not self._networked:
+            if not self._hosts:
                 plan = NOTHING_TO_SET_UP
             made = asked.commands or plan.steps
             versions = b"" if made else await read_versions(sandbox, asked)

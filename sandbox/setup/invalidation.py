@@ -26,8 +26,11 @@ _SHELL: Final = frozenset("|;<>`$(){}*?!\n")
 
 def needs_own(environment: Environment, patch: bytes) -> bool:
     """Whether this change may make a difference to what the commands make."""
-    if reads_sources(environment):
-        return True
+    return reads_sources(environment) or touches_read(environment, patch)
+
+
+def touches_read(environment: Environment, patch: bytes) -> bool:
+    """Whether this change touches a manifest, a lock file, or a file that they name."""
     named = names_of(environment)
     return any(_touches(line.decode(errors="replace"), named) for line in _FILE.findall(patch))
 

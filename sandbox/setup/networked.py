@@ -23,7 +23,7 @@ from sandbox.egress.forwarder import Outlet, environment
 from sandbox.egress.suggest_hosts import PackageSources, resolve_sources
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import commit_key, setup_key
-from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.invalidation import has_scripts, needs_own, touches_read
 from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
@@ -95,6 +95,8 @@ class NetworkedSetUp:
         sandbox = await self._backend.open(tree)
         try:
             own, rules = await _alters(sandbox, spec.environment, patch), rules_of(spec)
+            if spec.environment.fixed:
+                own = own and not touches_read(spec.environment, patch)
             made_for = spec if own else replace(spec, change=None)
             home = run.setups if own else self._shared
             if own and rules and await _alters(sandbox, rules.environment, patch):

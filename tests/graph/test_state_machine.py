@@ -14,6 +14,7 @@ from graph.values import (
     GateReport,
     Plan,
     ReportStatus,
+    ValidationFinding,
     commands_of,
 )
 from tests.standins.services.scripted_services import (
@@ -256,6 +257,14 @@ async def test_a_check_that_failed_before_is_said_to_be_no_validation() -> None:
     assert (state["outcome"].status, state["outcome"].reason) == ("incomplete", "not_validated")
     (left,) = script.published[0].remaining
     assert left.startswith("Not validated: every check")
+
+
+async def test_a_change_that_was_not_set_up_says_why_it_is_not_validated() -> None:
+    told = "set-up reads `go.mod`, and was not made anew"
+    finding = ValidationFinding(rule="stale", severity="warning", path="go.mod", message=told)
+    script = Script(validations=[UNAVAILABLE.model_copy(update={"findings": (finding,)})])
+    await Driven(script).run()
+    assert script.published[0].remaining == (f"Not validated: {told}.",)
 
 
 async def test_the_gate_blocks_and_nothing_is_published() -> None:

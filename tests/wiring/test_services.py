@@ -46,7 +46,7 @@ def test_set_up_is_found_from_lock_files_where_hosts_are_set(
     services = wired(Settings(data_dir=tmp_path, setup_hosts=hosts))
     environments = services.preparation._environments
     assert isinstance(environments, SandboxEnvironments)
-    assert environments._networked is bool(hosts)
+    assert environments._hosts == hosts
 
 
 @WIRINGS

@@ -50,6 +50,7 @@ async def test_the_default_branch_is_cloned(side: TrustedSide) -> None:
     assert [base.sha, base.tree] == head
     assert base.address == side.url
     assert (base.full_name, base.branch, base.local) == ("octo/sample", "main", False)
+    assert base.public
     assert base.notes == ()
     assert side.events == []
     assert [path.name for path in side.run().root.iterdir()] == ["base.git"]
@@ -152,7 +153,8 @@ async def test_a_missing_repository_is_not_found(side: TrustedSide) -> None:
 
 async def test_a_private_repository_is_cloned_with_the_token(side: TrustedSide) -> None:
     side.hosted.private = True
-    assert (await side.prepare()).branch == "main"
+    base = await side.prepare()
+    assert (base.branch, base.public) == ("main", False)
 
 
 async def test_an_archived_repository_stops_before_any_work(side: TrustedSide) -> None:

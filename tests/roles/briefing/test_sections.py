@@ -50,6 +50,13 @@ def test_a_check_that_cannot_start_is_not_told_as_if_it_would_run() -> None:
     assert "will be checked" not in alone
 
 
+def test_a_role_knows_whether_a_dependency_that_it_adds_is_there_when_it_is_checked() -> None:
+    made = Environment(commands=(EnvironmentCommand(command="uv sync"),))
+    assert "They are run again" in sections.setup(task(environment=made))
+    fixed = made.model_copy(update={"fixed": True})
+    assert "They are not run again for the change" in sections.setup(task(environment=fixed))
+
+
 def test_the_environment_is_told_with_what_it_lacks() -> None:
     environment = Environment(
         commands=(

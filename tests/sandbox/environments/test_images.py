@@ -34,7 +34,7 @@ def on_docker(data: Path, *images: str) -> Docker:
 
 
 async def prepared(run: SampleRun) -> Environment:
-    environments = SandboxEnvironments(sandboxes=run.sandboxes, networked=False)
+    environments = SandboxEnvironments(sandboxes=run.sandboxes, hosts=())
     return await environments.prepare(RUN, run.base, (), time.time() + 120)
 
 

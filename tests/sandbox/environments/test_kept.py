@@ -69,7 +69,9 @@ class Repository:
         base_git = RunFolder.of(self.run.runs, run_id).base_git
         shutil.rmtree(base_git, ignore_errors=True)
         git(self.data, "clone", "-q", "--bare", "--template=", str(source), str(base_git))
-        environments = SandboxEnvironments(sandboxes=self.run.sandboxes, networked=True)
+        environments = SandboxEnvironments(
+            sandboxes=self.run.sandboxes, hosts=("registry.invalid",)
+        )
         install = install or (
             f"pip install --cert ca.pem --index-url {self.index.url}/simple -r requirements.txt"
         )

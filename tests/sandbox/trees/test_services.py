@@ -129,7 +129,7 @@ async def test_a_repository_declares_them(data_dir: Path, more: str, status: str
     config = CONFIG % (FETCH.replace('"', '\\"'), SERVER.command, more)
     run = sample_run(data_dir, {".coding-agent.toml": config}, limits=Limits(timeout_s=60))
     checks = SandboxChecks(runs=run.runs, sandboxes=run.sandboxes)
-    environments = SandboxEnvironments(sandboxes=run.sandboxes, networked=False)
+    environments = SandboxEnvironments(sandboxes=run.sandboxes, hosts=())
     deadline = time.time() + 120
     environment = await environments.prepare(RUN, run.base, (), deadline)
     found: tuple[Check, ...] = (await checks.find(RUN, run.base, (), only=False)).checks
@@ -154,7 +154,7 @@ async def test_a_change_is_not_to_blame_for_a_service_that_is_not_there(data_dir
 async def test_what_is_declared_holds_where_set_up_took_too_long(data_dir: Path) -> None:
     config = 'setup = ["sleep 60"]\nservices = ["redis"]\nenv = {A = "b"}\n'
     run = sample_run(data_dir, {".coding-agent.toml": config}, limits=Limits(timeout_s=60))
-    environments = SandboxEnvironments(sandboxes=run.sandboxes, networked=False, timeout_s=5)
+    environments = SandboxEnvironments(sandboxes=run.sandboxes, hosts=(), timeout_s=5)
     environment = await environments.prepare(RUN, run.base, (), time.time() + 120)
     assert [left.what for left in environment.left_out] == ["set-up"]
     assert [service.name for service in environment.services] == ["redis"]
@@ -192,7 +192,7 @@ async def test_what_set_up_writes_to_a_database_is_kept(data_dir: Path) -> None:
         backend=backend, hosts=(), shared=data_dir / "setups", metrics=CommandMetrics()
     )
     sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
-    environments = SandboxEnvironments(sandboxes=sandboxes, networked=True)
+    environments = SandboxEnvironments(sandboxes=sandboxes, hosts=("registry.invalid",))
     environment = await environments.prepare(RUN, run.base, (), time.time() + 120)
     tree = await sandboxes.open(RUN, TreeSpec("live", run.base, environment=environment))
     found = await tree.run("psql -Atc 'select current_database()'", services="needed")
