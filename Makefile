@@ -18,7 +18,7 @@ test: $(STAMP)
 	$(PYTEST) -m "not slow"
 
 test-slow: $(STAMP)
-	@sh scripts/system-packages tests
+	@sh scripts/system-packages slow-tests
 	$(PYTEST) -m slow --timeout 900
 
 check: $(STAMP)
