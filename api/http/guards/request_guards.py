@@ -72,7 +72,7 @@ class KeyGuard(HttpMiddleware):
         path: str = scope["path"]
         if self._auth.locked and path != "/health":
             return _unauthorized("The service is not set up yet.", hint=self._auth.locked)
-        if path in _PUBLIC or path.startswith(_PUBLIC_FOLDER):
+        if _is_public(path):
             return None
         presented = Headers(scope=scope).getlist("authorization")
         caller = self._auth.caller(presented[0] if len(presented) == 1 else None)
@@ -94,13 +94,20 @@ class KeyGuard(HttpMiddleware):
         return None
 
 
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC or path.startswith(_PUBLIC_FOLDER)
+
+
 def _unauthorized(detail: str, *, hint: str, presented: bool = False) -> ASGIApp:
     challenge = 'Bearer realm="coding-agent"' + (', error="invalid_token"' if presented else "")
     return problem(401, "unauthorized", detail, hint=hint, headers={"WWW-Authenticate": challenge})
 
 
 class BodyGuard(HttpMiddleware):
-    """Reads a body whole before anything acts on it: JSON, of limited size, in limited time."""
+    """Reads a body whole before anything acts on it: JSON, of limited size, in limited time.
+
+    Addresses without a key take none: nobody can hold a connection by a body that does not come.
+    """
 
     def __init__(
         self,
@@ -113,7 +120,7 @@ class BodyGuard(HttpMiddleware):
         self._timeout_s = timeout_s
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in _BODILESS:
+        if scope["method"] in _BODILESS or _is_public(scope["path"]):
             return await self.app(scope, receive, send)
         try:
             body = await self._json(Headers(scope=scope), receive)

@@ -157,6 +157,54 @@ async def test_one_peer_does_not_take_the_places_of_others(opened: AsyncExitStac
             assert (await asyncio.to_thread(other.recv, 15)) == b"HTTP/1.1 200 OK"
 
 
+LATE_BODY = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+
+
+async def test_a_body_that_nobody_waits_for_holds_no_place(opened: AsyncExitStack) -> None:
+    """An address without a key takes none, so the answer is there before it."""
+    async with server_of(ConnectionBounds(in_all=1, head_s=0.5), MemoryService()) as port:
+        late = await connect(opened, port, b"POST /health HTTP/1.1\r\n" + LATE_BODY)
+        assert await late.answer() == b"HTTP/1.1 405 Method Not Allowed"
+        await late.send(b"x")
+        await late.closed()
+        late = await connect(opened, port, b"POST /health HTTP/1.1\r\n" + LATE_BODY)
+        assert await late.answer() == b"HTTP/1.1 405 Method Not Allowed"
+        honest = await connect(opened, port, WHOLE)
+        assert await honest.answer() == b"HTTP/1.1 200 OK"
+
+
+def ask_and_read_nothing(opened: AsyncExitStack, port: int) -> socket.socket:
+    """Ask for more than the kernel holds for a peer that does not read."""
+    deaf = opened.enter_context(socket.socket())
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", port))
+    deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+    return deaf
+
+
+async def test_who_reads_nothing_makes_room(opened: AsyncExitStack) -> None:
+    async with server_of(ConnectionBounds(in_all=1, unread_s=LONG_S), MemoryService()) as port:
+        ask_and_read_nothing(opened, port)
+        answer = b""
+        while not answer:  # it works until the kernel takes no more of it
+            answer = await (await connect(opened, port, WHOLE)).answer()
+        assert answer == b"HTTP/1.1 200 OK"
+
+
+async def test_who_reads_nothing_is_dropped(opened: AsyncExitStack) -> None:
+    bounds = ConnectionBounds(in_all=1, unread_s=0.3)
+    async with server_of(bounds, MemoryService()) as port:
+        deaf = ask_and_read_nothing(opened, port)
+        while is_open(deaf):  # noqa: ASYNC110 - only the kernel knows
+            await asyncio.sleep(0.05)
+
+
+def is_open(end: socket.socket) -> bool:
+    """Whether its peer has not reset it, without reading a byte of it."""
+    closed = 7
+    return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != closed
+
+
 def test_peers_are_addresses_or_networks() -> None:
     assert _peer(("192.0.2.7", 1), loopback=False) == "192.0.2.7"
     assert _peer(("2001:db8:1:2:3::4", 1), loopback=False) == "2001:db8:1:2::/64"
