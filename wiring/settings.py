@@ -227,8 +227,10 @@ class Settings(_RoleSettings):
 
     @property
     def hosts_of_setup(self) -> tuple[str, ...]:
-        """What set-up reaches on this machine."""
-        return (AUTO,) if self.setup_hosts is None else self.setup_hosts
+        """What set-up reaches; nothing by itself where commands run on Modal."""
+        if self.setup_hosts is None:
+            return () if self.sandbox == "modal" else (AUTO,)
+        return self.setup_hosts
 
     @property
     def secrets_of_setup(self) -> dict[str, dict[str, SecretStr]]:

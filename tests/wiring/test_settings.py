@@ -346,6 +346,7 @@ def test_set_up_reaches_hosts_by_itself_only_where_no_others_come(
     settings = Settings(**keys)
     assert settings.hosts_of_setup == settings.served_on("127.0.0.1").hosts_of_setup == ("auto",)
     assert settings.served_on("0.0.0.0").hosts_of_setup == ()
+    assert Settings(sandbox="modal").hosts_of_setup == ()
     said = Settings(**keys, setup_hosts="auto,a.example:8443")
     assert said.served_on("0.0.0.0").hosts_of_setup == ("auto", "a.example:8443")
     monkeypatch.setenv("CODING_AGENT_SETUP_HOSTS", "none")
