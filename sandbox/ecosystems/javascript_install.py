@@ -113,7 +113,8 @@ def _node_step(
         asked.append(_NODE_OF_PNPM.get(version.split(".")[0], 0))
     if major := max(asked, default=0):
         even = major + major % 2
-        found = f"node -e 'process.exit(+process.versions.node.split(\".\")[0] < {major})'"
+        older = f'+process.versions.node.split(".")[0] < {major}'
+        found = f"node -e 'process.exit({older} ? 1 : 0)'"  # Node.js 20 takes numbers alone
         package = f"node-linux-{_ARCHITECTURE}"
         install = (
             f"npm install --global --prefix {PREFIX} {package}@{even} && mkdir -p {PREFIX}/bin"

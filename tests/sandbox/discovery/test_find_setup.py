@@ -1,5 +1,6 @@
 """The set-up that manifests and lock files ask for."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from sandbox.discovery.find_setup import plan_setup
 from sandbox.ecosystems.install_script import Attempt
 from sandbox.setup.invalidation import needs_own
+from tests.support.needed_programs import needs
 from tests.support.sandbox.listed_files import listed
 
 VENV = "/home/agent/venvs/root"
@@ -182,6 +184,23 @@ def test_lines_of_a_list_that_cannot_be_had_are_left_out_by_name(
     assert [part.what for part in environment.left_out] == [left_out] * bool(left_out)
     named = ", ".join(line for line in lines.split() if line.startswith("no-"))
     assert all(part.why.endswith(f"Not installed: {named}") for part in environment.left_out)
+
+
+@needs("node")
+@pytest.mark.parametrize(("asked", "installs"), [(">=1", False), ("^999 || >=1000", True)])
+def test_a_node_comes_from_the_registry_only_where_the_machine_s_is_older(
+    tmp_path: Path, asked: str, installs: bool
+) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho asked; exit 1\n")
+    npm.chmod(0o755)
+    manifest = json.dumps({"engines": {"node": asked}})
+    step = plan_setup(listed({"package.json": manifest})).steps[0].step
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-c", step.command], env={"PATH": path}, capture_output=True, check=False
+    )
+    assert (ran.stdout == b"asked\n", ran.returncode == 0) == (installs, not installs)
 
 
 def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
