@@ -34,6 +34,17 @@ _INSTALLED = ("npx", "--offline", "--no-install")
 _NPX = " ".join(_INSTALLED)
 _ONCE = "CI=true "  # else some runners wait for changes of the files
 
+_LINT_PART = re.compile(
+    r"(?:(?:npx |(?:npm|pnpm|yarn|bun) (?:run |exec )?)?(?:-\S+ )*)"
+    r"(?:lint|format|fmt|prettier|eslint|xo|standard|biome|oxlint|tsd|attw|publint"
+    r"|(?:vue-)?tsc .*--noEmit|knip|types?|typecheck|type-check|check-types"
+    r"|test:types?|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
+)
+_SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
+_KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")
+_STARTS = {"npm": _NPX, "pnpm": _NPX, "yarn": "yarn run", "bun": "bun run"}
+_PLAIN_PART = re.compile(r"[^|;&$`<>(){}\n]+")
+
 Manifest = dict[str, object]
 
 
@@ -43,9 +54,34 @@ def _tests(project: Project) -> Iterator[str]:
     if _script(manifest, "test"):
         # `bun test` is bun's own runner, whatever the script says
         manager = _manager(project)
-        yield f"{_ONCE}{manager} {'run ' if manager == 'bun' else ''}test"
+        whole = f"{_ONCE}{manager} {'run ' if manager == 'bun' else ''}test"
+        tests, _ = _parts_of(project)
+        yield " && ".join(f"{_ONCE}{part}" for part in tests) or whole
     elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
         yield f"{_ONCE}{_NPX} {_RUNNERS[runner]}"
+
+
+def _parts_of(project: Project) -> tuple[list[str], list[str]]:
+    """The parts of the script `test` that are tests, and that are linters, if it has both.
+
+    A linter that fails would keep the tests from being run, and they fail for other reasons.
+    """
+    script = _table(_manifest(project), "scripts").get("test")
+    parts = [part.strip() for part in script.split("&&")] if isinstance(script, str) else []
+    lints = [part for part in parts if _LINT_PART.match(part)]
+    tests = [part for part in parts if part not in lints]
+    if not lints or not tests or not all(map(_PLAIN_PART.fullmatch, parts)):
+        return [], []
+    manager = _manager(project)
+    return [_started(part, manager) for part in tests], [_started(part, manager) for part in lints]
+
+
+def _started(part: str, manager: str) -> str:
+    """A part of a script, as a shell starts it that does not know the project's programs."""
+    variables = _SET_VARIABLES.match(part)
+    head = variables[0] if variables else ""
+    program = part.removeprefix(head)
+    return part if _KNOWN_PROGRAM.match(program) else f"{head}{_STARTS[manager]} {program}"
 
 
 def _lints(project: Project) -> Iterator[str]:
@@ -53,6 +89,8 @@ def _lints(project: Project) -> Iterator[str]:
     manifest, manager = _manifest(project), _manager(project)
     if _script(manifest, "lint"):
         yield f"{manager} run lint"
+    elif lints := _parts_of(project)[1]:
+        yield from lints
     elif "eslintConfig" in manifest or any(map(_ESLINT_CONFIG.fullmatch, project.names)):
         yield f"{_NPX} eslint ."
     if types := next((name for name in _TYPES if _script(manifest, name)), None):
@@ -193,7 +231,7 @@ JAVASCRIPT = Ecosystem(
     seen=r"eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+",
     tests=_tests,
     lints=_lints,
-    test_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?test[\w:-]*|\b(?:jest|vitest|mocha|ava)\b",
+    test_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?(?:test|unit)[\w:-]*|\b(?:jest|vitest|mocha|ava)\b",
     lint_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?(?:lint|type|check-types|tsc)[\w:-]*"
     r"|eslint|tsc|prettier|biome",
     reports=(

@@ -183,6 +183,34 @@ def test_pytest_is_preferred_where_a_file_imports_it() -> None:
     assert commands(RepositoryFiles({"tests/conftest.py": ""})) == (PYTEST,)
 
 
+NPX = "npx --offline --no-install"
+
+
+@pytest.mark.parametrize(
+    ("script", "lock", "expected"),
+    [
+        ("xo && ava && tsd", "", (f"CI=true {NPX} ava", f"{NPX} xo", f"{NPX} tsd")),
+        (
+            "pnpm lint && A=1 vitest --run",
+            "pnpm-lock.yaml",
+            (f"CI=true A=1 {NPX} vitest --run", "pnpm lint"),
+        ),
+        ("eslint . && npm run unit", "", ("CI=true npm run unit", f"{NPX} eslint .")),
+        ("npm run build && jest", "", ("CI=true npm test",)),
+        ("tsc && node dist/test.js", "", ("CI=true npm test",)),
+        ("eslint . && jest | tee log", "", ("CI=true npm test",)),
+        ("eslint .", "", ("CI=true npm test",)),
+    ],
+)
+def test_tests_are_run_apart_from_the_linters_of_their_script(
+    script: str, lock: str, expected: tuple[str, ...]
+) -> None:
+    manifest = json.dumps({"scripts": {"test": script}})
+    assert (
+        commands(RepositoryFiles({"package.json": manifest, lock or "README.md": ""})) == expected
+    )
+
+
 def test_doctests_are_run_where_there_are_no_other_tests() -> None:
     documented = RepositoryFiles({"setup.py": ""}, {"doctest": ("shape.py",)})
     assert commands(documented) == (f"{PYTEST} --doctest-modules",)
