@@ -170,7 +170,10 @@ def _parts(venv: str, pip: str, builds: bool, needs: Needs) -> Iterator[InstallS
         old = joined(f"{pip} {_OLD_BUILD}", f"{pip} --no-build-isolation -e .")
         yield InstallStep("the project", f"{pip} -e .", (old,))
         for extra in needs.extras:
-            yield InstallStep(f"the extra `{extra}`", f"{pip} -e {quote(f'.[{extra}]')}")
+            # What it names can be had without building the project, where that is written out.
+            listed = f"{pip} -r pyproject.toml --extra {quote(extra)}"
+            with_it = f"{pip} -e {quote(f'.[{extra}]')}"
+            yield InstallStep(f"the extra `{extra}`", with_it, (listed,))
     for group in needs.groups:
         yield InstallStep(f"the group `{group}`", f"{pip} --group {group}")
     for name in needs.lists:

@@ -12,6 +12,7 @@ _MAX_LEFT_OUT: Final = 8
 _MAX_TESTS: Final = 8
 _MAX_TOOLS: Final = 6
 _OUTPUT: Final = 6
+_REASON: Final = 4
 _ON_BASE: Final[dict[str, tuple[str, Mark]]] = {
     "passed": ("passes on the base", "good"),
     "failed": ("fails on the base", "warn"),
@@ -30,10 +31,7 @@ def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
     said = "ready" if commands or versions else "nothing to set up"
     head = Line("  ".join((said, *versions)), indent=indent, mark="good", right=right)
     rows = [line for command in commands for line in _command_lines(command, indent + 2)]
-    left_out = [
-        Line(f"left out  {part.line('what')}: {part.line('why')}", indent=indent + 2, mark="warn")
-        for part in environment.each("leftOut")
-    ]
+    left_out = _left_out_lines(environment.each("leftOut"), indent + 2)
     lines = [head, *cut(rows, _MAX_COMMANDS, "commands"), *cut(left_out, _MAX_LEFT_OUT, "parts")]
     services = [f"{s.line('name')} on {s.number('port')}" for s in environment.each("services")]
     if services:
@@ -41,6 +39,23 @@ def environment_lines(environment: Fields, indent: int = 2) -> list[Line]:
     if maker := environment.line("maker"):
         lines.append(Line(f"found by the model in run {maker}", indent=indent + 2, tone="dim"))
     return lines
+
+
+def _left_out_lines(parts: list[Fields], indent: int) -> list[Line]:
+    """With the last lines of each reason; parts with the same one are told together."""
+    named: dict[str, list[str]] = {}
+    for part in parts:
+        named.setdefault(_last_of(part.text("why")), []).append(part.line("what"))
+    return [
+        Line(f"left out  {', '.join(names)}: {why}", indent=indent, mark="warn")
+        for why, names in named.items()
+    ]
+
+
+def _last_of(why: str) -> str:
+    """Its last lines as one, without the marks that point into a traceback's lines."""
+    lines = [text for text in map(clean_line, why.splitlines()) if text.strip(" ^~")]
+    return " ".join(lines[-_REASON:])
 
 
 def _command_lines(command: Fields, indent: int) -> list[Line]:

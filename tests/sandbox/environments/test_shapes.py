@@ -168,6 +168,14 @@ SHAPES = {
         },
         left_out=("lines of `requirements.txt`",),
     ),
+    "an extra of a project whose build cannot be had as it asks": Shape(
+        python(
+            PROJECT
+            + '[project.optional-dependencies]\ntest = ["pytest", "iniconfig"]\n'
+            + '[build-system]\nrequires = ["setuptools", "no-such-package-of-the-shapes"]\n'
+            + 'build-backend = "setuptools.build_meta"\n'
+        )
+    ),
     "doctests alone": Shape(
         {
             "shape.py": 'import iniconfig\n\n\ndef one():\n    """\n    >>> one()\n    1\n    """\n'

@@ -42,6 +42,20 @@ def test_an_environment_that_was_kept_says_so_and_whose_model_found_it() -> None
     ]
 
 
+def test_parts_with_the_same_reason_are_told_together_with_its_last_lines() -> None:
+    reason = (
+        "File {}, line 3\n    open(url)\n    ^^^^^^^^^\nraise\nURLError:\nrefused\n\nhint: look\n"
+    )
+    parts = (
+        *(LeftOut(what=f"extra {name}", why=reason.format(name)) for name in "ab"),
+        LeftOut(what="group docs", why="no wheel"),
+    )
+    assert lines_of(Environment(left_out=parts))[1:] == [
+        ("left out  extra a, extra b: raise URLError: refused hint: look", ""),
+        ("left out  group docs: no wheel", ""),
+    ]
+
+
 def test_of_commands_whose_time_is_not_known_none_is_told() -> None:
     own = Environment(commands=(EnvironmentCommand(command="make", source="repository"),))
     assert lines_of(own) == [("ready", ""), ("$ make", "")]
