@@ -34,6 +34,7 @@ _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
 """What the SDK raises where it reads a stream that is not the Messages API's."""
 _REPEATABLE = (ClaudeRateLimited, ClaudeUnavailable)
+_ELSEWHERE: Final = "Check that the service at ANTHROPIC_BASE_URL answers, then resume the run."
 _MAX_MESSAGE = 500
 """Characters of an error's message."""
 
@@ -152,7 +153,10 @@ class Claude:
 
         try:
             await client.models.list(limit=1, timeout=self._connect_s * 2)
-        except (anthropic.AnthropicError, httpx2.HTTPError, *_MALFORMED) as error:
+        except (
+            *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
+            *_MALFORMED,
+        ) as error:
             raise self._map_error(error).error from error
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
@@ -211,9 +215,12 @@ class Claude:
     def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
         failed = map_error(error)
-        message = self._key_forms.hide(failed.error.message)
-        if message != failed.error.message:
-            failed.error = type(failed.error)(message, failed.error.hint)
+        message, hint = self._key_forms.hide(failed.error.message), failed.error.hint
+        elsewhere = self._base_url.rstrip("/") != DEFAULT_BASE_URL
+        if elsewhere and hint == ClaudeUnavailable.default_hint:
+            hint = _ELSEWHERE
+        if (message, hint) != (failed.error.message, failed.error.hint):
+            failed.error = type(failed.error)(message, hint)
         return failed
 
 

@@ -207,6 +207,16 @@ def test_an_answer_of_something_else_blames_the_address() -> None:
     assert "ANTHROPIC_BASE_URL" in failed.error.hint
 
 
+async def test_a_service_that_is_not_anthropics_is_not_looked_up_there() -> None:
+    claude = Claude(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9")
+    with pytest.raises(AttemptFailed) as failed:
+        await claude.attempt(body(), Heard())
+    with pytest.raises(ClaudeUnavailable) as probed:
+        await claude.probe()
+    assert failed.value.error.hint == probed.value.hint
+    assert "ANTHROPIC_BASE_URL" in probed.value.hint
+
+
 async def test_what_a_listener_raises_is_not_claudes(serve: Serve) -> None:
     class Deaf(Heard):
         def add(self, kind: str, value: str) -> None:
