@@ -84,9 +84,12 @@ async def credential(
     except CodingAgentError as error:
         return Finding(name, held=False, detail=error.message, fix=error.hint)
     fix = f"Set {variable} to a valid value."
-    length = len(secret.get_secret_value()) if secret else SHORTEST_SECRET
-    note = "" if length >= SHORTEST_SECRET else _SHORT
-    return Finding(name, code == "ok", code + note, fix)
+    return Finding(name, code == "ok", code + _note(secret), fix)
+
+
+def _note(secret: SecretStr | None) -> str:
+    short = secret is not None and len(secret.get_secret_value()) < SHORTEST_SECRET
+    return _SHORT if short else ""
 
 
 async def check_machine(settings: Settings) -> list[Finding]:
@@ -133,7 +136,9 @@ def set_up_variables(named: Iterable[SetupVariable]) -> list[Finding]:
         Finding(
             f"set-up: {each.name}",
             each.value is not None,
-            f"for {each.repo}" if each.value else f"has no value for {each.repo}",
+            f"for {each.repo}{_note(each.value)}"
+            if each.value
+            else f"has no value for {each.repo}",
             "Set it for the service, or take it out of CODING_AGENT_SETUP_SECRETS.",
         )
         for each in named

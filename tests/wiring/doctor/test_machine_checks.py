@@ -41,3 +41,10 @@ def test_a_variable_of_set_up_without_a_value_is_told_by_its_name() -> None:
     assert (there.held, there.name, there.detail) == (True, "set-up: INDEX_TOKEN", "for octo/app")
     assert (missing.held, missing.detail) == (False, "has no value for octo/b")
     assert "CODING_AGENT_SETUP_SECRETS" in missing.fix
+
+
+def test_a_short_variable_of_set_up_is_told_not_to_be_searched_for() -> None:
+    (short,) = set_up_variables([SetupVariable("octo/app", "INDEX_TOKEN", SecretStr("hunter2"))])
+    assert short.held
+    assert "not searched" in short.detail
+    assert "hunter2" not in short.detail
