@@ -78,8 +78,7 @@ def _names_what_mypy_checks(project: Project) -> bool:
     """Of settings alike in other sections, such as `packages = find:`, mypy reads none."""
     pyproject = read_toml(project.text("pyproject.toml"))
     ini = project.text("mypy.ini", ".mypy.ini", "setup.cfg")
-    sections = re.split(r"(?m)^\[", ini)
-    own = "\n".join(text for text in sections if text.startswith("mypy]"))
+    own = "\n".join(text for text in re.split(r"(?m)^\[", ini) if text.startswith("mypy]"))
     keys = {*table_in(pyproject, "tool", "mypy"), *re.findall(r"(?m)^[ \t]*+(\w++)[ \t]*+=", own)}
     return not keys.isdisjoint(("files", "packages", "modules"))
 
@@ -313,7 +312,8 @@ PYTHON = Ecosystem(
         ),
         ReportReader("unittest", _unittest, _unittest_ran),
     ),
-    counts=r"(?:=+ )?((?:\d+ \w+, )*+\d+ \w+) in [\d.]+s\b.*|Ran (\d+ tests?) in .*",
+    counts=r"(?:=+ )?((?:\d+ (?:subtests )?\w+, )*+\d+ (?:subtests )?\w+) in [\d.]+s\b.*"
+    r"|Ran (\d+ tests?) in .*",
     failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
     noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",

@@ -70,3 +70,8 @@ def test_any_text_is_bounded_and_short_ones_are_whole(text: str, most: int) -> N
     shown = excerpt(text, most)
     assert len(shown) <= most
     assert len(text) > most or shown == text
+
+
+def test_subtests_of_pytest_hide_no_counts() -> None:
+    line = "2 failed, 102 passed, 96 subtests passed in 32.93s"
+    assert read_report(line).counts == "2 failed, 102 passed, 96 subtests"
