@@ -33,7 +33,7 @@ from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
 from roles.worktree.binary_patch import iter_binary_parts
 from roles.worktree.change_backup import ChangeBackup
-from roles.worktree.tree_digest import TreeView, tree_digest
+from roles.worktree.tree_digest import TreeView, show_changes, tree_digest
 from roles.worktree.write_fence import FileWriteFence, WriteFence
 from sandbox import Sandbox, Sandboxes, TreeSpec
 from sandbox.tree import TakenChange, live_tree, take_change
@@ -155,6 +155,7 @@ class ChangingRole(ClaudeRole):
                 backup.take_notices,
                 snapshot.take,
                 snapshot.left_behind,
+                lambda: show_changes(sandbox),
             )
             end = await self._converse(
                 self.spec, task, toolbox, lambda: self._opening(task, sandbox), emit, view

@@ -235,7 +235,8 @@ class Session(Generic[AnswerT]):
     async def _run_tools(self, reply: AssistantMessage) -> None:
         key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
         if len(self._transcript.messages) == self._transcript.loaded:
-            message = self._tools.answer_unrun(reply, key, _INTERRUPTED)
+            seen_now = await self._tree.show() if self._tree else ""
+            message = self._tools.answer_unrun(reply, key, _INTERRUPTED + seen_now)
         else:
             messages = self._transcript.conversation
             seen = SeenResults.from_conversation(messages, self._requests.count_cleared(messages))

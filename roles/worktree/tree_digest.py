@@ -1,4 +1,4 @@
-"""Digest of a work tree: of what it has against its base."""
+"""What a work tree has against its base: a digest of it, and a list for its role."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,21 +17,39 @@ set -e -o pipefail
 """
 
 
+_MAX_SHOWN: Final = 2_000
+_SHOW: Final = f"set -o pipefail; git status --short | head -c {_MAX_SHOWN}"
+
+
+async def _show_nothing() -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class TreeView:
     """The tree of a role that is to change it: a digest of it, and what happened to it.
 
     `take` brings its change out of it, once an answer says that it is done; `left_behind` says what
-    of the tree was not in the change that was taken last.
+    of the tree was not in the change that was taken last, `show` which files are changed now.
     """
 
     digest: Callable[[], Awaitable[str]]
     notices: Callable[[], str]
     take: Callable[[], Awaitable[object]] | None = None
     left_behind: Callable[[], str] = str
+    show: Callable[[], Awaitable[str]] = _show_nothing
 
 
 async def tree_digest(sandbox: Sandbox) -> str:
     """The digest; empty where it cannot be computed."""
     result = await sandbox.run(_SCRIPT, timeout_s=_TIMEOUT_S, keep_bytes=1_000)
     return result.text.split(" ")[0][:16] if result.exit_code == 0 else ""
+
+
+async def show_changes(sandbox: Sandbox) -> str:
+    """What is changed, or that nothing is: a command without an effect there left none."""
+    result = await sandbox.run(_SHOW, timeout_s=_TIMEOUT_S, keep_bytes=2 * _MAX_SHOWN)
+    if result.exit_code != 0:
+        return ""
+    listed = result.text.strip("\n")
+    return f" Changed there now:\n{listed}" if listed else " No file is changed there now."

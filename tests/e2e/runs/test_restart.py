@@ -90,7 +90,10 @@ async def test_a_process_ended_while_a_command_runs(number: signal.Signals) -> N
             again = await service.find(run).watch().ended()
             await check_gone_on(world, again, repo)
         (_, _, asked, _) = world.cast.asked(run.prompt, "coder")
-        assert "interrupted, may have run in part" in str(asked["messages"][-1])
+        told = str(asked["messages"][-1])
+        assert "interrupted, may have run in part" in told
+        assert "Changed there now" in told
+        assert "greet.py" in told
 
 
 async def test_closed_while_the_pull_request_is_opened() -> None:
