@@ -32,6 +32,7 @@ from forge.github.answers import read_facts, read_pull
 from forge.github.api_address import web_address
 from forge.github.api_errors import ApiError
 from forge.github.branch_rules import read_branch_rules
+from forge.github.network_settings import explain_unsent
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
 from forge.github.write_pacer import WritePacer
@@ -308,6 +309,8 @@ class GitHub(Forge):
 
 def _map_silence(what: str, error: Exception) -> Exception:
     """No answer, or half of one. What could not even be sent will not go right later."""
+    if unsent := explain_unsent(what, error):
+        return unsent
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return _map_misfit(what, error)
     name = type(error).__name__

@@ -57,3 +57,24 @@ async def test_a_call_that_gets_no_answer_in_time_is_tried_again_and_told(begins
 async def test_the_probe_tells_the_code() -> None:
     async with slow(b"") as (github, _):
         assert await asyncio.wait_for(github.probe(), 5) == "github_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/there/is/no/such.pem"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://proxy:port"),
+        ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ],
+)
+async def test_a_variable_that_keeps_a_call_from_being_sent_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("NO_PROXY", "")
+    github = GitHub(api_url="https://127.0.0.1:9/api/v3", token=SecretStr(TOKEN))
+    with pytest.raises(ForgeUnavailable) as raised:
+        await asyncio.wait_for(github.repository("o/r"), 20)
+    assert variable in raised.value.message
+    assert TOKEN not in f"{raised.value.message} {raised.value.hint}"

@@ -68,7 +68,8 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 def _answer(name: str) -> bytes:
     number = int(name.rpartition("-")[2])
     facts = {"id": number, "full_name": name, "default_branch": "main"}
-    body = json.dumps(facts | {"archived": False, "private": False}).encode()
+    rights = {"permissions": {"push": True}}
+    body = json.dumps(facts | {"archived": False, "private": False} | rights).encode()
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
     return f"{head}{len(body)}\r\n\r\n".encode() + body
 

@@ -1,0 +1,28 @@
+"""What of this machine's own settings keeps a request to GitHub from being sent."""
+
+from urllib.request import getproxies
+
+from graph.errors import ForgeUnavailable
+
+
+def explain_unsent(what: str, error: Exception) -> ForgeUnavailable | None:
+    """An error that names the variable, where one is to blame; the error's own text may hold the
+    token."""
+    from requests.exceptions import InvalidProxyURL, InvalidSchema, InvalidURL, ProxyError
+
+    if type(error) is OSError:
+        return ForgeUnavailable(
+            f"The certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read, so"
+            f" GitHub cannot be asked for {what}.",
+            "Set the variable to a file of certificates, or unset it.",
+        )
+    proxies = {"http", "https", "all"} & getproxies().keys()
+    of_proxies = (InvalidProxyURL, InvalidSchema, InvalidURL, ProxyError)
+    if not proxies or not isinstance(error, of_proxies):
+        return None
+    names = ", ".join(f"{scheme.upper()}_PROXY" for scheme in sorted(proxies))
+    return ForgeUnavailable(
+        f"The proxy that the environment names ({names}) cannot be used to ask GitHub for {what}"
+        f" ({type(error).__name__}).",
+        f"Set {names} to an http:// or https:// proxy that answers, or unset it.",
+    )
