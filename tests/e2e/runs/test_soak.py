@@ -19,7 +19,7 @@ SHORT = Plan(
     most_kills=1,
     killing=0.9,
     seed=296,  # its faults are many, but never so close that a call meets nothing else
-    deadline_s=90,
+    deadline_s=600,
 )
 
 

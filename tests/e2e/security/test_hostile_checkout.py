@@ -79,10 +79,7 @@ async def test_settings_and_code_of_a_checkout_are_not_taken() -> None:
     ("hosts", "says"),
     [
         ({}, "localhost:443 does not answer"),
-        (
-            {"CODING_AGENT_SETUP_HOSTS": "none"},
-            "CODING_AGENT_SETUP_HOSTS for this machine: localhost:443",
-        ),
+        ({"CODING_AGENT_SETUP_HOSTS": "none"}, "export CODING_AGENT_SETUP_HOSTS=localhost:443"),
     ],
 )
 async def test_doctor_asks_package_managers_away_from_it(
