@@ -38,7 +38,7 @@ from tests.support.roles.role_bench import (
 )
 from tests.support.sandbox.local_tree import missing
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

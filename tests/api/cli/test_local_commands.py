@@ -17,6 +17,8 @@ import pytest
 from api.terminal.report.doctor_report import report
 from tests.support.command.command_process import COMMAND, command, environment
 
+pytestmark = pytest.mark.slow
+
 _RUNNING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 
 _ENDS_AND_IMPORTS = """

@@ -25,6 +25,8 @@ from tests.standins.services.in_memory_run_service import MemoryService
 from tests.standins.services.run_service import House
 from tests.support.polling import until
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[3] / "test_endpoint.py"
 REPO = str(CODE["repoUrl"])
 

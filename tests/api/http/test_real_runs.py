@@ -24,6 +24,8 @@ from tests.standins.servers.http_service import (
 from tests.standins.services.run_service import House
 from tests.standins.services.scripted_services import FAILED, PASSED
 
+pytestmark = pytest.mark.slow
+
 ASYNC = {"Prefer": "respond-async"}
 
 

@@ -24,7 +24,7 @@ from tests.support.whole_runs.hosted_repository import GREETER, Hosted
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import CLAUDE_KEY, Forge, World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 PUSHES: Final = "git-receive-pack"
 ORDERS_BY_TEST: Final = """\
 import base64

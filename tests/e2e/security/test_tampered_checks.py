@@ -13,7 +13,7 @@ from tests.support.whole_runs.claude_script import (
 from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 CHECK = "python3 -m unittest discover"
 WITH_MAKE = {**GREETER, "Makefile": f"test:\n\t{CHECK}\n"}
 NAME = "test_the_name_is_in_it (test_greet.GreetTest.test_the_name_is_in_it)"

@@ -16,6 +16,8 @@ from tests.support.trusted_side import (
     write_file,
 )
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "agent/add-a-file-0123abcd"
 FORK = "octo-agent/sample"
 FORKS, REFS, PULLS = "/forks", "/git/refs", "/pulls"

@@ -10,6 +10,8 @@ from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.support.trusted_side import TrustedSide, git, write_file
 
+pytestmark = pytest.mark.slow
+
 BRANCH = "agent/add-a-file-0123abcd"
 UPLOAD, REFS = ".git/git-upload-pack", ".git/info/refs"
 

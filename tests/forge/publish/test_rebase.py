@@ -17,6 +17,8 @@ from tests.forge.publish.test_moved_base import (
 from tests.standins.github import Fault
 from tests.support.trusted_side import TrustedSide, git
 
+pytestmark = pytest.mark.slow
+
 STEP = 7
 
 

@@ -23,7 +23,7 @@ from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import SampleRun, git, read_base, sample_run
 from tests.support.sandbox.watched_sandboxes import WatchedSandboxes
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 WHEEL = "/tiny-1.0-py3-none-any.whl"
 PYPROJECT = '[project]\nname = "app"\nversion = "1"\nreadme = "README.md"\n'

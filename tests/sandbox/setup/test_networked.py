@@ -33,7 +33,7 @@ from tests.support.sandbox.docker_backend import any_docker
 from tests.support.sandbox.local_tree import make_backend
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 OTHER = "run2"
 # Fetches a path of the index by the proxy that the environment names.
@@ -309,7 +309,6 @@ async def test_set_up_reaches_the_named_host_and_nothing_else(
     assert "other.example:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint
 
 
-@pytest.mark.slow
 async def test_in_docker_it_is_the_same(
     run: SampleRun, index: PackageIndex, data_dir: Path
 ) -> None:
