@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
 MAX_FILES: Final = 10_000
 LONGEST_PATH: Final = 4096
-_DECLARED: Final = re.compile(rb"^(?:literal|delta) (\d{1,19})\r?$", re.MULTILINE)
+_DECLARED: Final = re.compile(rb"\n?(?:literal|delta) (\d{1,19})\r?(?=\n|\Z)")
+_DECLARES: Final = (b"\nliteral ", b"\ndelta ")
 _MEMORY_SPENT: Final = ("out of memory", "mmap failed", "file too large")
 _APPLY: Final = ("apply", "--cached", "--binary", "--whitespace=nowarn", "-")
 _COMPARE: Final = [
@@ -34,7 +36,7 @@ _TOLD: Final = 500
 async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> Change:
     """The change as a tree. Raises PatchTooLarge, PatchUnusable, RepositoryError, StoreDamaged."""
     patch = await asyncio.to_thread(load_change, run, ref)
-    check_size(patch)
+    await asyncio.to_thread(check_size, patch)
     await asyncio.to_thread(prepare_objects, run)
     tree = await _apply(git, run, base, patch) if patch else base.tree
     numbers, diff = await asyncio.gather(
@@ -63,11 +65,21 @@ def check_size(patch: bytes) -> None:
     """Raise PatchTooLarge where git would have to read too much; binary parts say their size."""
     if len(patch) > MAX_PATCH:
         raise PatchTooLarge(f"The change has {len(patch)} bytes; at most {MAX_PATCH} are read.")
-    declared = sum(int(size) for size in _DECLARED.findall(patch))
+    declared = sum(_declared_sizes(patch))
     if declared > MAX_BINARY:
         raise PatchTooLarge(
             f"The change's binary files have {declared} bytes; at most {MAX_BINARY} are read."
         )
+
+
+def _declared_sizes(patch: bytes) -> Iterator[int]:
+    """A pattern alone would hold the interpreter for as long as it looks through the patch."""
+    for word in _DECLARES:
+        at = 0 if patch.startswith(word[1:]) else patch.find(word)
+        while at >= 0:
+            if match := _DECLARED.match(patch, at):
+                yield int(match[1])
+            at = patch.find(word, at + 1)
 
 
 def prepare_objects(run: RunFolder) -> None:

@@ -5,16 +5,20 @@ A new reader is one more row: what reads, what the text begins with, and what is
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import pytest
+from pydantic import SecretStr
 
 from api.terminal.text import clean, clean_line
 from forge.gate.judge import parse_entries
+from forge.gate.linked_paths import LinkedPaths
 from forge.github.branch_filter import takes_branch
 from forge.github.push_rejection import explain_push_rejection
 from forge.text.sanitize_markdown import code, line, paragraphs
 from forge.text.template import fill
+from graph.secret_forms import SecretForms
 from graph.values import commands_of
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.repository_overview import extract_terms
@@ -24,6 +28,7 @@ from roles.tools.text_file import TextFile
 from sandbox.checks.parse_diff import Diff
 from sandbox.checks.tamper_findings import hint_findings
 from sandbox.discovery.devcontainer import read_devcontainer
+from sandbox.discovery.hints import find_hints
 from sandbox.discovery.read_repository import parse_listing
 from sandbox.discovery.repository_config import read_config
 from sandbox.ecosystems.install_script import parse_report
@@ -31,10 +36,13 @@ from sandbox.ecosystems.python_needs import read_toml
 from sandbox.reports.excerpt import excerpt
 from sandbox.reports.read_report import read_report
 from tests.support.linear_time import assert_linear
+from tests.support.sandbox.listed_files import listed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SIZE: Final = 10_000_000
 OUTPUT: Final = 1_000_000
+HINT: Final = 60_000
+CI: Final = ".github/workflows/ci.yml"
 FILE: Final = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,1 +1,1 @@\n"
 TEST: Final = FILE.replace("a.py", "tests/test_a.py")
 
@@ -51,11 +59,22 @@ class Reader(NamedTuple):
     size: int = SIZE
 
 
+SECRET: Final = SecretForms(SecretStr("a1b2c3d4e5f6a7b8c9d0e1f2"))
+
+
 def _edit(text: str) -> None:
     file = TextFile.decode("a", text.encode())
     file.find_lines("aaaa", 20)
     file.with_replaced("aaaa", "b")
     file.numbered(1, 100, 1000)
+
+
+def _follow(text: str) -> None:
+    """A tree with a link for each hundred characters, each to the next."""
+    count = len(text) // 100
+    linked = LinkedPaths({f"l{n}": [f"l{n + 1}"] for n in range(count)})
+    for n in range(min(count, 1000)):
+        list(islice(linked.others(f"l{count}/a{n}"), 100))
 
 
 LINES: Final = ("\n", " \n", "a", "=", "aaaaaaaa\n", "\r\n")
@@ -78,6 +97,21 @@ READERS: Final[dict[str, Reader]] = {
         TEST,
     ),
     "files of a diff": Reader(ChangeDiff.read, (FILE, "diff --git ", "+a\n")),
+    "links of a tree": Reader(_follow, ("a",), size=2_000_000),
+    "a workflow": Reader(
+        lambda text: find_hints(listed({CI: text})),
+        ("- run: a\n", "  ", "[", "a: &a\n", "#\n", "- run: |\n    a\n"),
+        "jobs:\n  a:\n    steps:\n",
+        HINT,
+    ),
+    "a guide": Reader(
+        lambda text: find_hints(listed({"CONTRIBUTING.md": text})),
+        ("```\n", "```sh\na\n```\n", "$ a\n", "    a\n"),
+        size=HINT,
+    ),
+    "secrets in a text": Reader(
+        lambda text: SECRET.found_in(text.encode()), ("%61", "\n+ ", "a", "YWFh", "a\0")
+    ),
     "a listing": Reader(lambda text: parse_listing(text.encode()), ("a\0", "\n", "0 ")),
     "a report of set-up": Reader(lambda text: parse_report(text.encode()), ("a\n", "\0", " ")),
     "a file that is edited": Reader(_edit, ("a", "\n", "\r\n", "aaab")),
