@@ -58,7 +58,7 @@ class GraphEventReader:
         self._open = OpenNode(node=name, visit=visit, since=time.time())
         self._begun_at = time.monotonic()
         self.node = name
-        self._put(entry(NodeStarted(node=name, visit=visit)))
+        self._put(entry(NodeStarted(key=f"started:{name}:{visit}", node=name, visit=visit)))
 
     def read_end(self, part: Mapping[str, Any]) -> PlanQuestion | None:
         """A task ends, or waits for an answer."""

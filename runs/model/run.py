@@ -56,7 +56,11 @@ class OpenNode(Value):
     def finished(self, outcome: NodeOutcome, now: float) -> NodeFinished:
         seconds = max(0.0, now - self.since) if self.worked_s is None else self.worked_s
         return NodeFinished(
-            node=self.node, visit=self.visit, outcome=outcome, duration_ms=round(seconds * 1000)
+            key=f"finished:{self.node}:{self.visit}",  # by one driver, or by the one after it
+            node=self.node,
+            visit=self.visit,
+            outcome=outcome,
+            duration_ms=round(seconds * 1000),
         )
 
 
