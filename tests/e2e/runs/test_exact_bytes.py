@@ -8,7 +8,7 @@ from tests.support.whole_runs.claude_script import MORNING, done, shell, small_c
 from tests.support.whole_runs.hosted_repository import GREETER, Tree
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 EVERY_BYTE = bytes(range(256)) * 40
 NAMES = {

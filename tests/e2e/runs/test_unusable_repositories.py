@@ -17,7 +17,7 @@ from tests.support.whole_runs.hosted_repository import GREETER, Hosted
 from tests.support.whole_runs.service_client import Run
 from tests.support.whole_runs.world import World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 NOBODY: Script = {}
 
 

@@ -142,6 +142,7 @@ async def test_a_base_that_was_stopped_knows_nothing_of_what_it_did_not_come_to(
     assert "bash run.sh" in finding.message
 
 
+@pytest.mark.slow
 async def test_a_test_of_a_stopped_base_is_tried_there_alone(data_dir: Path) -> None:
     test = (
         "import os, time, unittest\nfrom app import one\nclass ATest(unittest.TestCase):\n"

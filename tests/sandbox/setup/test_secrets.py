@@ -28,7 +28,7 @@ from tests.support.sandbox.local_tree import make_backend
 from tests.support.sandbox.modal_trees import modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 SECRET = "tok-it's-0123456789-abcdef"
 LIMITS = Limits(timeout_s=30)

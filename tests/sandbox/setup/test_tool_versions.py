@@ -58,6 +58,7 @@ async def test_what_a_tool_says_that_is_no_version_is_left_out(data_dir: Path) -
     assert "pytest" not in found
 
 
+@pytest.mark.slow
 async def test_a_tool_that_never_ends_keeps_nobody_waiting_for_long(data_dir: Path) -> None:
     run = sample(data_dir, "setup.py")
     hangs = "printf '#!/bin/sh\\nsleep 500\\n' > ~/venvs/a/bin/node"

@@ -17,7 +17,7 @@ from sandbox.selftest.modal import try_modal
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, sample_run
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 LIMITS = Limits(timeout_s=30, memory_mb=256, cpus=2, pids=64, disk_mb=64)
 
