@@ -41,11 +41,18 @@ class TreeSize:
 
     `size` (bytes) is the tree's when it was last walked over, and what was found to be written to
     its disk since it was asked for; until the first walk half of the limit. `size` given: the one
-    that was known before, 0 for none.
+    that was known before, 0 for none. `free`: how its disk is asked, as by `free_on_disk`.
     """
 
-    def __init__(self, folders: Sequence[str], limit: int, size: int = 0) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str],
+        limit: int,
+        size: int = 0,
+        free: "Callable[[str], tuple[int, int]] | None" = None,
+    ) -> None:
         self._folders = folders
+        self._free_on_disk = free or free_on_disk
         self._limit = limit
         self._at_walk = size or limit // 2
         self._allowed = max(limit, size + SLACK_BYTES) if size else limit
@@ -84,9 +91,13 @@ class TreeSize:
             return outgrown
 
     def _free_now(self) -> tuple[int, int]:
-        """Bytes and files that its disk has left; 0 files all the time where it counts none."""
-        disk = os.statvfs(self._folders[0])
-        return disk.f_bfree * disk.f_frsize, disk.f_ffree
+        return self._free_on_disk(self._folders[0])
+
+
+def free_on_disk(folder: str) -> tuple[int, int]:
+    """Bytes and files that a folder's disk has left; 0 files all the time where it counts none."""
+    disk = os.statvfs(folder)
+    return disk.f_bfree * disk.f_frsize, disk.f_ffree
 
 
 def tree_bytes(folder: "str | os.PathLike[str]") -> int:

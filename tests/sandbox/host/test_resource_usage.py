@@ -32,9 +32,9 @@ def write(folder: Path, name: str, mib: int) -> None:
 
 
 def test_a_tree_over_its_limit_is_told_whatever_others_free_on_its_disk(tmp_path: Path) -> None:
-    size = TreeSize([str(tmp_path)], LIMIT)
+    freed = iter(range(99))
+    size = TreeSize([str(tmp_path)], LIMIT, free=lambda _folder: (next(freed) << 30, 0))
     write(tmp_path, "large", 3)
-    size._free = 0, 0  # as where others freed more than was written
     assert size.has_outgrown(list)
 
 
@@ -77,13 +77,12 @@ def test_one_that_cannot_be_counted_is_over_its_limit_as_long_as_that_is_so(
 
 def test_what_was_written_a_little_at_a_time_is_not_forgotten(tmp_path: Path) -> None:
     """From command to command, where none of them is walked over."""
-    size, limit = 0, 400 << 20
+    size, limit = 0, 40 << 20
     outgrown = []
     for name in "abcde":
-        tree = TreeSize([str(tmp_path)], limit, size)
-        write(tmp_path, name, 90)
-        os.sync()
-        outgrown.append(tree.is_due and tree.has_outgrown(list))
+        tree = TreeSize([str(tmp_path)], limit, size, lambda folder: (-tree_bytes(folder), 0))
+        write(tmp_path, name, 9)
+        outgrown.append(tree.size > limit and tree.has_outgrown(list))
         size = tree.size
     assert outgrown == [False, False, False, False, True]
 
