@@ -28,6 +28,7 @@ from .events import NodeFinished as NodeFinished
 from .events import NodeOutcome as NodeOutcome
 from .events import NodeStarted as NodeStarted
 from .events import PlanWaiting as PlanWaiting
+from .events import PublishedChange as PublishedChange
 from .events import Retry as Retry
 from .events import RoleText as RoleText
 from .events import RoleThinking as RoleThinking

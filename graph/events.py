@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, JsonValue, TypeAdapter
 
 from graph.environment import EnvironmentCommand, LeftOut, ServicePort
-from graph.spending import Usage
+from graph.spending import Usage, Usd
 from graph.values import (
     ChangedFile,
     CheckStatus,
@@ -223,8 +223,8 @@ class UsageReported(EventBase):
     role: RoleName
     model: str
     usage: Usage
-    cost_usd: float | None
-    run_cost_usd: float | None
+    cost_usd: Usd | None
+    run_cost_usd: Usd | None
     replies: int = 1
 
     def data(self) -> dict[str, Any]:
@@ -265,7 +265,18 @@ class PrUpdated(EventBase):
     draft: bool
 
 
+class PublishedChange(Value):
+    """Where a change was published; `url` and `number` are None for a local branch."""
+
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+
+
 class RunFinished(EventBase):
+    """An attempt's end. `prUrl` and `branch` are also in `pr`, as everywhere."""
+
     type: Literal["run.finished"] = "run.finished"
     attempt: int
     status: FinalStatus
@@ -274,11 +285,13 @@ class RunFinished(EventBase):
     branch: str | None = None
     patch: str | None = None
     usage: Usage
-    cost_usd: float | None
+    cost_usd: Usd | None
+    pr: PublishedChange | None = None
     error: Failure | None = None
 
     def data(self) -> dict[str, Any]:
-        return {**super().data(), "costUsd": self.cost_usd}
+        pr = self.pr.model_dump() if self.pr else None
+        return {**super().data(), "costUsd": self.cost_usd, "pr": pr}
 
 
 Event: TypeAlias = (

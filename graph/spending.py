@@ -1,8 +1,21 @@
 """Tokens and money: what replies cost, and what a run may still spend."""
 
-from pydantic import ConfigDict
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, ConfigDict
 
 from graph.values import Value
+
+_BILLED_DIGITS: Final = 8
+"""A token at a price per million in whole cents costs a multiple of 1e-8 dollars."""
+
+
+def _round_usd(usd: float) -> float:
+    return round(usd, _BILLED_DIGITS)
+
+
+Usd = Annotated[float, AfterValidator(_round_usd)]
+"""US dollars to the smallest amount that is billed: sums show no binary remainder."""
 
 
 class Usage(Value):
@@ -30,7 +43,7 @@ class Spend(Value):
     """What replies have cost so far; `cost_usd` is None once a model without a known price ran."""
 
     usage: Usage = Usage()
-    cost_usd: float | None = 0.0
+    cost_usd: Usd | None = 0.0
     turns: int = 0
 
     def __add__(self, other: "Spend") -> "Spend":

@@ -62,6 +62,7 @@ def finish_attempt(run: Run, ending: Ending, now: float, worked_until: float | N
         patch=ending.patch,
         usage=run.spend.usage,
         cost_usd=run.spend.cost_usd,
+        pr=run.pr,
         error=ending.error,
     )
     entries.append(entry(finished))

@@ -8,14 +8,17 @@ from pydantic import Field
 from graph import (
     FINAL_STATUSES,
     Approval,
+    CheckStatus,
     NodeFinished,
     NodeName,
     NodeOutcome,
+    PublishedChange,
     RunRequest,
     Spend,
     Status,
     Usage,
     Value,
+    Verdict,
 )
 from runs.model.run_record import RunRecord
 
@@ -95,6 +98,14 @@ class Run(Value):
     spend: Spend = Spend()
     pr_url: str | None = None
     branch: str | None = None
+    pr_number: int | None = None
+    pr_draft: bool = False
+    reason: str | None = None
+    """Why the newest attempt ended so, as a stable code."""
+    validation: CheckStatus | None = None
+    """How the checks ended on the newest change."""
+    verdict: Verdict | None = None
+    """What the reviewer said of the newest change."""
     idle_pickups: int = 0
     """Pick-ups in a row after which nothing was done."""
     not_before: float = 0.0
@@ -123,6 +134,15 @@ class Run(Value):
         return self.status in FINAL_STATUSES
 
     @property
+    def pr(self) -> PublishedChange | None:
+        """Where the change was published."""
+        if self.branch is None:
+            return None
+        return PublishedChange(
+            url=self.pr_url, number=self.pr_number, branch=self.branch, draft=self.pr_draft
+        )
+
+    @property
     def record(self) -> RunRecord:
         return RunRecord(
             run_id=self.run_id,
@@ -134,6 +154,11 @@ class Run(Value):
             created_at=self.created_at,
             updated_at=self.updated_at,
             last_seq=self.last_seq,
+            reason=self.reason if self.final else None,
+            cost_usd=self.spend.cost_usd,
+            validation=self.validation,
+            verdict=self.verdict,
+            pr=self.pr,
         )
 
     def is_held(self, now: float, dead_services: frozenset[str]) -> bool:
@@ -161,10 +186,32 @@ class Run(Value):
             return self.replace(open_node=None, idle_pickups=idle)
         if kind == "usage":
             return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
-        if kind in ("pr.created", "pr.updated"):
-            return self.replace(pr_url=event.get("url"), branch=event["branch"], idle_pickups=0)
+        if kind == "run.finished":
+            return self.replace(reason=reason_of(event))
         idle = kind.startswith("run.") or (kind == "retry" and event["what"] == PICK_UP)
-        return self if idle else self.replace(idle_pickups=0)
+        return self if idle else self.replace(idle_pickups=0, **_found(event))
+
+
+def reason_of(finished: dict[str, Any]) -> str | None:
+    """Why a `run.finished` came: its reason, or the code of its error."""
+    return finished.get("reason") or (finished.get("error") or {}).get("code")
+
+
+def _found(event: dict[str, Any]) -> dict[str, Any]:
+    """What an event changes of what is known of the run's work."""
+    kind = event["type"]
+    if kind in ("pr.created", "pr.updated"):
+        return {
+            "pr_url": event.get("url"),
+            "pr_number": event.get("number"),
+            "pr_draft": event.get("draft", False),
+            "branch": event["branch"],
+        }
+    if kind == "change.updated":
+        return {"validation": None, "verdict": None}
+    if kind == "validation.finished":
+        return {"validation": event["status"]}
+    return {"verdict": event["verdict"]} if kind == "review.finished" else {}
 
 
 def spend_of(event: dict[str, Any]) -> Spend:

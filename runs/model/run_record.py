@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from graph import FINAL_STATUSES, RunRequest, Status
+from graph import FINAL_STATUSES, CheckStatus, PublishedChange, RunRequest, Status, Verdict
 
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
@@ -36,6 +36,11 @@ class RunRecord:
     updated_at: float
     last_seq: int
     """Number of the newest event."""
+    reason: str | None = None
+    cost_usd: float | None = 0.0
+    validation: CheckStatus | None = None
+    verdict: Verdict | None = None
+    pr: PublishedChange | None = None
 
     @property
     def final(self) -> bool:
@@ -46,9 +51,17 @@ class RunRecord:
         return {
             "runId": self.run_id,
             "status": self.status,
+            "reason": self.reason,
             "node": self.node,
+            "attempt": self.attempt,
+            "owner": self.owner,
             "repoUrl": self.request["repo_url"],
             "prompt": self.request["prompt"],
+            "costUsd": self.cost_usd,
+            "maxCostUsd": self.request.get("max_cost_usd") or None,
+            "validation": self.validation,
+            "verdict": self.verdict,
+            "pr": self.pr and self.pr.model_dump(),
             "createdAt": rfc3339(self.created_at),
             "updatedAt": rfc3339(self.updated_at),
         }

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from graph import Spend
-from runs.model.run import Run, spend_of
-from runs.model.run_record import LoggedEvent, rfc3339
+from runs.model.run import Run, reason_of, spend_of
+from runs.model.run_record import LoggedEvent
 
 SHOWN: Final = (
     "environment.ready",
@@ -23,7 +23,10 @@ SHOWN: Final = (
 
 
 def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
-    """The object that `GET /runs/{id}` answers with; `events` are those of the types in SHOWN."""
+    """The object that `GET /runs/{id}` answers with: the run's row and what its log says.
+
+    `events` are those of the types in SHOWN.
+    """
     of_type: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SHOWN}
     pull_request = None
     for event in events:
@@ -32,14 +35,10 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         if event.type in ("pr.created", "pr.updated"):
             pull_request = {name: fields.get(name) for name in ("url", "number", "branch", "draft")}
     ends = of_type["run.finished"]
+    row = run.record.row()
     return {
-        "runId": run.run_id,
-        "status": run.status,
-        "reason": ends[-1].get("reason") if run.final and ends else None,
-        "node": run.node,
-        "attempt": run.attempt,
-        "repoUrl": run.request["repo_url"],
-        "prompt": run.request["prompt"],
+        **row,
+        "reason": reason_of(ends[-1]) if run.final and ends else None,
         "environment": _last(of_type["environment.ready"]),
         "baseline": _last(of_type["baseline.finished"]),
         "planId": run.plan_id,
@@ -48,12 +47,9 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "reviews": of_type["review.finished"],
         "gate": _last(of_type["gate.finished"]),
         "usage": run.spend.usage.model_dump(),
-        "costUsd": run.spend.cost_usd,
         "roles": _roles(of_type["usage"]),
-        "pr": pull_request,
+        "pr": pull_request or row["pr"],
         "error": ends[-1].get("error") if run.final and ends else None,
-        "createdAt": rfc3339(run.created_at),
-        "updatedAt": rfc3339(run.updated_at),
     }
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from graph import (
+    CheckStatus,
     CommandReport,
     EnvironmentCommand,
     EnvironmentRecord,
@@ -19,6 +20,7 @@ from graph import (
     Status,
     Usage,
     Validation,
+    Verdict,
 )
 from runs.model import RunRecord, rfc3339
 
@@ -29,14 +31,43 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
 
 
+class PullRequestView(ResponseModel):
+    """Where the change was published; without url and number a local branch."""
+
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+
+
 class RunSummary(ResponseModel):
     """A run in a list."""
 
     run_id: str = Field(examples=[_RUN_ID])
     status: Status
+    reason: str | None = Field(
+        default=None,
+        description="Why it ended so, as a stable code.",
+        examples=["fix_rounds_exhausted"],
+    )
     node: str | None = Field(description="Where the run is, or where it stopped.")
+    attempt: int = Field(default=1, description="1, and one more with each resume.")
+    owner: str = Field(description="Name of the key that started it.", examples=["ann"])
     repo_url: str = Field(examples=["https://github.com/octocat/hello-world"])
-    prompt: str
+    prompt: str = Field(description="What was asked for.")
+    cost_usd: float | None = Field(
+        description="US dollars so far. Null where a model's price is unknown.", examples=[0.42]
+    )
+    max_cost_usd: float | None = Field(
+        description="The run's limit in US dollars. Null without one.", examples=[5]
+    )
+    validation: CheckStatus | None = Field(
+        description="How the checks ended on the newest change. Null before they ran."
+    )
+    verdict: Verdict | None = Field(
+        description="The review of the newest change. Null before there is one."
+    )
+    pr: PullRequestView | None = Field(description="Null before anything is published.")
     created_at: str = Field(examples=["2026-01-31T12:00:00.000Z"])
     updated_at: str = Field(examples=["2026-01-31T12:04:31.000Z"])
 
@@ -95,20 +126,9 @@ class EnvironmentRecordView(ResponseModel):
         return cls.model_validate(data)
 
 
-class PullRequestView(ResponseModel):
-    """Where the change was published; without url and number a local branch."""
-
-    url: str | None
-    number: int | None
-    branch: str
-    draft: bool
-
-
 class RunView(RunSummary):
     """A run with all that it found."""
 
-    reason: str | None = Field(default=None, description="Why it ended so, as a stable code.")
-    attempt: int = 1
     environment: EnvironmentView | None = None
     baseline: ValidationView | None = Field(
         default=None, description="How the checks end on the untouched base."
@@ -119,9 +139,7 @@ class RunView(RunSummary):
     reviews: list[Review]
     gate: GateReport | None
     usage: Usage
-    cost_usd: float | None
     roles: dict[RoleName, RolePart]
-    pr: PullRequestView | None
     error: Failure | None
 
 

@@ -168,9 +168,8 @@ def end_line(run: Fields) -> Line:
     text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
     if run.flag("abandoned"):
         text, mark = f"{text}, but no process drives it", "bad"
-    because = _REASONS.get(reason, reason) or (
-        f"in {node}" if status in _AT_A_NODE and node else ""
-    )
+    said = "" if reason == run.inner("error").line("code") else _REASONS.get(reason, reason)
+    because = said or (f"in {node}" if status in _AT_A_NODE and node else "")
     return Line(f"{text} ({because})" if because else text, mark=mark, tone="strong")
 
 

@@ -23,7 +23,7 @@ from graph.run_request import RunRequest
 from graph.values import Approval, Status
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
-from runs.model.run_record import Caller, LoggedEvent, RunRecord, rfc3339
+from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.service_stats import ServiceStats
 
 _TIME = 1_700_000_000.0
@@ -148,11 +148,7 @@ class MemoryService:
         run = self._run(run_id, caller)
         record = run.record
         return {
-            "runId": run_id,
-            "status": record.status,
-            "node": record.node,
-            "repoUrl": record.request["repo_url"],
-            "prompt": record.request["prompt"],
+            **record.row(),
             "plan": None,
             "validations": [],
             "reviews": [],
@@ -165,10 +161,7 @@ class MemoryService:
             },
             "costUsd": run.cost_usd,
             "roles": {},
-            "pr": None,
             "error": None,
-            "createdAt": rfc3339(record.created_at),
-            "updatedAt": rfc3339(record.updated_at),
         }
 
     async def list(
