@@ -50,7 +50,10 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("claude", "tools worktree", "conversation", "briefing"),
         *("base finding_locations", "planner coder reviewer fixer setup", "registry"),
     ),
-    "runs": (*("model", "store", "sqlite shared", "driving", "remote_roles", "service janitor"),),
+    "runs": (
+        *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),
+        "service janitor",
+    ),
     "api": ("exit_codes model_name", "terminal client http", "cli"),
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),

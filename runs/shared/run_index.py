@@ -132,7 +132,11 @@ class RunIndex:
         while some := list(islice(rows, query.limit - len(found))):
             versions = await asyncio.gather(*map(self._chain.newest, some))
             runs = [version.run for version in versions if version]
-            found += [run for run in runs if query.status in (None, run.status)]
+            found += [
+                run
+                for run in runs
+                if query.status in (None, run.status) and query.pr_url in (None, run.pr_url)
+            ]
         return found
 
     async def started_since(self, since: float) -> list[IndexRow]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from graph.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, VersionChanged
+from runs.sql.connection import Connection
 
-Connection: TypeAlias = sqlite3.Connection
 T = TypeVar("T")
 
 LOCKED_S: Final = 5.0
@@ -68,14 +68,14 @@ def private_file(path: Path) -> None:
     path.chmod(0o600)
 
 
-class Database:
-    """A connection. A function that was begun is carried through, whoever still waits for it."""
+class SqliteDatabase:
+    """A Database of one connection."""
 
     def __init__(self, path: Path, timeout_s: float = LOCKED_S) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._connection: Connection | None = None
+        self._connection: sqlite3.Connection | None = None
 
     async def open(self, migrations: Sequence[str] = ()) -> None:
         """Connect, and bring the tables up to date. Raises StoreError."""
@@ -121,12 +121,12 @@ class Database:
     async def _on_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _open_connection(self) -> Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreError(f"The store {self._path.name} is closed.")
         return self._connection
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> sqlite3.Connection:
         try:
             private_file(self._path)
         except OSError as error:
@@ -145,7 +145,7 @@ class Database:
         return connection
 
 
-def _write_ahead(connection: Connection, timeout_s: float) -> None:
+def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Set WAL mode. For this alone SQLite does not wait while another connection does the same."""
     end = time.monotonic() + timeout_s
     while not _set_write_ahead(connection, last_try=time.monotonic() >= end):
@@ -154,7 +154,7 @@ def _write_ahead(connection: Connection, timeout_s: float) -> None:
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
 
 
-def _set_write_ahead(connection: Connection, *, last_try: bool) -> bool:
+def _set_write_ahead(connection: sqlite3.Connection, *, last_try: bool) -> bool:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -165,7 +165,7 @@ def _set_write_ahead(connection: Connection, *, last_try: bool) -> bool:
 
 
 @contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -175,7 +175,7 @@ def _transaction(connection: Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _migrate(connection: Connection, migrations: Sequence[str], path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], path: Path) -> None:
     with _transaction(connection):
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(migrations):

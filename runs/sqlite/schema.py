@@ -54,4 +54,27 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     UPDATE runs SET order_id = run_id;
     CREATE INDEX runs_by_order ON runs (order_id);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN created_at REAL NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN cost_usd REAL;
+    ALTER TABLE runs ADD COLUMN max_cost_usd REAL;
+    ALTER TABLE runs ADD COLUMN pr_url TEXT;
+    UPDATE runs SET
+        created_at = json_extract(doc, '$.created_at'),
+        not_before = coalesce(json_extract(doc, '$.not_before'), 0),
+        cost_usd = json_extract(doc, '$.spend.cost_usd'),
+        max_cost_usd = (
+            SELECT nullif(json_extract(request, '$.max_cost_usd'), 0)
+            FROM requests WHERE requests.run_id = runs.run_id
+        ),
+        pr_url = json_extract(doc, '$.pr_url');
+    DROP INDEX runs_by_status;
+    CREATE INDEX runs_by_status ON runs (status, order_id);
+    CREATE INDEX runs_by_owner ON runs (owner, order_id);
+    CREATE INDEX runs_by_repo ON runs (repo, order_id);
+    CREATE INDEX runs_by_pull_request ON runs (pr_url, order_id) WHERE pr_url IS NOT NULL;
+    CREATE INDEX runs_by_lease ON runs (lease_service) WHERE lease_service IS NOT NULL;
+    CREATE INDEX events_by_type ON events (run_id, type, seq);
+    """,
 )

@@ -47,6 +47,8 @@ class RunQuery:
     owner: str | None = None
     status: Status | None = None
     repo: str | None = None
+    pr_url: str | None = None
+    """That of the pull request which they opened, or added to."""
     before: str | None = None
     limit: int = 50
 

@@ -12,8 +12,8 @@ from runs.model.run_id import RunIds
 from runs.model.run_record import Caller
 from runs.shared.store import SharedStore
 from sandbox.core.protocol import Sandbox, Sandboxes, SetUpReport, TreeSpec
-from tests.runs.sqlite.test_store import run_of
 from tests.standins.deployment import FakeDeployment
+from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from wiring.configuration import Configuration
 from wiring.settings import Settings

@@ -19,7 +19,7 @@ from runs.remote_roles.worker import RoleWorker, RoleWorkerFence
 from runs.shared.store import SharedStore
 from runs.shared.version_chain import VersionChain, message_note, role_note
 from tests.runs.remote_roles.test_caller import TASK
-from tests.runs.sqlite.test_store import run_of
+from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from tests.support.polling import until
 

@@ -16,7 +16,7 @@ from runs.model.run import Run
 from runs.shared.run_index import RunIndex
 from runs.shared.store import SharedStore
 from runs.store.protocol import RunQuery
-from tests.runs.sqlite.test_store import run_of
+from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import SharedPlaces
 
 ENDS: tuple[Status, ...] = ("succeeded", "failed", "cancelled")

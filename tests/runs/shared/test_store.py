@@ -16,51 +16,10 @@ from runs.model.run import Lease, Run
 from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
 from runs.store.protocol import IdempotencyKey, QueueState, RunQuery
-from tests.runs.sqlite.test_store import (
-    run_of,
-    test_a_change_begun_is_carried_through_when_its_caller_is_cancelled,
-    test_a_change_of_the_request_is_kept,
-    test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended,
-    test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over,
-    test_a_refused_change_leaves_nothing,
-    test_a_removed_run_leaves_nothing,
-    test_a_resumed_run_holds_what_it_may_still_cost,
-    test_a_run_alone_may_spend_what_the_day_has_left,
-    test_a_run_comes_back_as_it_was_kept,
-    test_a_run_that_waits_holds_nothing_and_asks_anew,
-    test_an_idempotency_key_finds_its_run,
-    test_due_is_what_no_living_process_holds,
-    test_events_are_numbered_without_gaps_and_keys_add_once,
-    test_events_are_read_in_pages_and_by_type,
-    test_runs_are_found_newest_first_by_what_is_asked,
-    test_runs_to_be_cancelled_are_told_to_who_holds_them,
-    test_runs_unchanged_since_a_time,
-    test_ten_at_once_hold_no_more_than_the_day_has,
-    text,
-)
+from tests.standins.sample_runs import run_of, text
 from tests.standins.shared_backend import FolderMount, MemoryTable, SharedPlaces
 from tests.support.polling import until
 
-__all__ = [
-    "test_a_change_begun_is_carried_through_when_its_caller_is_cancelled",
-    "test_a_change_of_the_request_is_kept",
-    "test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended",
-    "test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over",
-    "test_a_refused_change_leaves_nothing",
-    "test_a_removed_run_leaves_nothing",
-    "test_a_resumed_run_holds_what_it_may_still_cost",
-    "test_a_run_alone_may_spend_what_the_day_has_left",
-    "test_a_run_comes_back_as_it_was_kept",
-    "test_a_run_that_waits_holds_nothing_and_asks_anew",
-    "test_an_idempotency_key_finds_its_run",
-    "test_due_is_what_no_living_process_holds",
-    "test_events_are_numbered_without_gaps_and_keys_add_once",
-    "test_events_are_read_in_pages_and_by_type",
-    "test_runs_are_found_newest_first_by_what_is_asked",
-    "test_runs_to_be_cancelled_are_told_to_who_holds_them",
-    "test_runs_unchanged_since_a_time",
-    "test_ten_at_once_hold_no_more_than_the_day_has",
-]
 SLOTS = 4
 
 

@@ -12,7 +12,8 @@ import pytest
 from graph.errors import StoreDamaged, StoreError, StoreLocked
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
-from runs.sqlite.database import Connection, Database
+from runs.sql.connection import Connection
+from runs.sqlite.database import SqliteDatabase
 from runs.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +77,7 @@ def rival(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def test_a_locked_file(path: Path, rival: sqlite3.Connection) -> None:
-    database = Database(path, timeout_s=0.05)
+    database = SqliteDatabase(path, timeout_s=0.05)
     await database.open(("CREATE TABLE t (a)",))
     rival.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreLocked, match=r"runs\.db is locked"):
@@ -138,7 +139,7 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 async def test_a_failed_transaction_is_undone(path: Path) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     await database.open(("CREATE TABLE t (a NOT NULL)",))
 
     def half(connection: Connection) -> None:

@@ -5,30 +5,23 @@ import os
 import sqlite3
 import stat
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from graph.errors import (
-    DailyBudgetExhausted,
-    IdempotencyMismatch,
-    RunNotFound,
-    RunRemoved,
-    TooManyRuns,
     VersionChanged,
 )
 from graph.spending import Spend
-from runs.model.attempts import Step
-from runs.model.day_budget import DayLimits
-from runs.model.log_entry import Entry, entry_of
-from runs.model.run import Lease, Run
-from runs.model.run_id import new_run_id
+from runs.model.run import Lease
+from runs.model.run_record import encode
+from runs.model.run_view import SHOWN
+from runs.sql.queries import COUNT_RUNS, Query, select_events, select_runs
 from runs.sqlite.schema import MIGRATIONS
 from runs.sqlite.store import SqliteStore
-from runs.store.protocol import IdempotencyKey, RunQuery
+from runs.store.protocol import RunQuery
+from tests.standins.sample_runs import add, append, run_of, text
 from tests.support.command.warm_command import ROOT
 from tests.support.polling import until
 
@@ -39,302 +32,6 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await opened.open()
     yield opened
     await opened.close()
-
-
-def run_of(owner: str = "local", **changes: Any) -> Run:
-    request = {"repo_url": "octocat/hello", "prompt": "p"}
-    return Run.model_validate(
-        {"run_id": new_run_id(), "owner": owner, "request": request, **changes}
-    )
-
-
-def text(words: str, key: str = "") -> Entry:
-    return entry_of(key, {"type": "role.text", "role": "coder", "text": words})
-
-
-async def add(store: SqliteStore, run: Run | None = None) -> Run:
-    added, new = await store.create(run or run_of(), None, lambda _: [])
-    assert new
-    return added
-
-
-async def append(store: SqliteStore, run: Run, *entries: Entry) -> Run:
-    changed = await store.transact(run.run_id, lambda found: Step(found, entries))
-    assert changed
-    return changed
-
-
-async def test_a_run_comes_back_as_it_was_kept(store: SqliteStore) -> None:
-    run = run_of(
-        request={"repo_url": "a/b", "prompt": "é\ud800".encode("utf-8", "replace").decode()},
-        status="waiting",
-        lease={"service": "s", "token": "t", "until": 1.0},
-        plan_id="plan-1",
-        answer={"plan_id": "plan-1", "approval": {"decision": "approve", "plan": {"summary": "s"}}},
-        visits={"code": 2},
-    )
-    assert await add(store, run) == run
-    assert await store.get(run.run_id) == run
-    assert await store.get(new_run_id()) is None
-
-
-async def test_a_change_of_the_request_is_kept(store: SqliteStore) -> None:
-    run = await add(store)
-    wanted = {**run.request, "max_cost_usd": 1.5}
-    await store.transact(run.run_id, lambda found: Step(found.replace(request=wanted)))
-    found = await store.get(run.run_id)
-    assert found
-    assert found.request == wanted
-
-
-async def test_events_are_numbered_without_gaps_and_keys_add_once(store: SqliteStore) -> None:
-    run = await add(store)
-    await append(store, run, text("a", "k1"), text("b"), text("again", "k1"), text("c", "k2"))
-    after = await append(store, run, text("again", "k2"), text("d"))
-    events = await store.events(run.run_id, 0, 100)
-    assert [(event.seq, event.data["text"]) for event in events] == [
-        (1, "a"),
-        (2, "b"),
-        (3, "c"),
-        (4, "d"),
-    ]
-    assert after.last_seq == 4
-    other = await add(store)
-    assert (await append(store, other, text("a", "k1"))).last_seq == 1
-
-
-async def test_events_are_read_in_pages_and_by_type(store: SqliteStore) -> None:
-    run = await add(store)
-    opened = entry_of("", {"type": "node.started", "node": "code", "visit": 1})
-    await append(store, run, *[text(str(number)) for number in range(5)], opened)
-    assert [event.seq for event in await store.events(run.run_id, 2, 2)] == [3, 4]
-    assert [event.seq for event in await store.events(run.run_id, 0, 9, ("node.started",))] == [6]
-
-
-async def test_a_refused_change_leaves_nothing(store: SqliteStore) -> None:
-    run = await add(store)
-
-    def refuse(_: Run) -> Step:
-        raise TooManyRuns("no")
-
-    with pytest.raises(TooManyRuns):
-        await store.transact(run.run_id, refuse)
-    with pytest.raises(TooManyRuns):
-        await store.create(run_of(), None, lambda _: refuse(run).entries)
-    broken = Entry("", 0.0, {"type": "node.started"}, "{}")
-    with pytest.raises(KeyError):
-        await store.transact(run.run_id, lambda found: Step(found, (text("a"), broken)))
-    assert await store.events(run.run_id, 0, 10) == []
-    assert await store.get(run.run_id) == run
-    assert len(await store.find(RunQuery())) == 1
-    with pytest.raises(RunNotFound):
-        await store.transact(new_run_id(), lambda _: None)
-
-
-async def test_a_change_begun_is_carried_through_when_its_caller_is_cancelled(
-    store: SqliteStore,
-) -> None:
-    run = await add(store)
-    told: list[str | None] = []
-    store.subscribe(told.append)
-
-    def slowly(found: Run) -> Step:
-        time.sleep(0.2)
-        return Step(found, (text("a"),))
-
-    task = asyncio.create_task(store.transact(run.run_id, slowly))
-    await asyncio.sleep(0.05)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await append(store, run, text("b"))
-    assert len(await store.events(run.run_id, 0, 10)) == 2
-    assert told == [run.run_id, run.run_id]
-
-
-async def test_an_idempotency_key_finds_its_run(store: SqliteStore) -> None:
-    key = IdempotencyKey("me", "k", "digest")
-    first, new = await store.create(run_of("me"), key, lambda _: [text("a")])
-    assert new
-    again, new = await store.create(run_of("me"), key, lambda _: [text("b")])
-    assert (again.run_id, new) == (first.run_id, False)
-    with pytest.raises(IdempotencyMismatch, match=first.run_id):
-        await store.create(run_of("me"), IdempotencyKey("me", "k", "other"), lambda _: [])
-    other, new = await store.create(
-        run_of("you"), IdempotencyKey("you", "k", "digest"), lambda _: []
-    )
-    assert new
-    assert other.run_id != first.run_id
-
-
-async def test_a_key_starts_nothing_after_its_run_is_removed_until_its_time_is_over(
-    store: SqliteStore,
-) -> None:
-    key, other = (IdempotencyKey("me", "k", digest) for digest in ("digest", "other"))
-    first, _ = await store.create(run_of("me"), key, lambda _: [])
-    await store.forget(first.created_at)
-    assert not (await store.create(run_of("me"), key, lambda _: []))[1]
-    await store.delete(first.run_id)
-    await store.delete(first.run_id)
-    await store.forget(first.created_at)
-    with pytest.raises(RunRemoved, match=first.run_id):
-        await store.create(run_of("me"), key, lambda _: [])
-    with pytest.raises(IdempotencyMismatch, match=first.run_id):
-        await store.create(run_of("me"), other, lambda _: [])
-    assert [run.owner for run in await store.find(RunQuery())] == []
-    await store.forget(first.created_at + 1)
-    assert (await store.create(run_of("me"), other, lambda _: []))[1]
-
-
-def priced(owner: str, limit: float, cost: float | None = 0.0, **changes: Any) -> Run:
-    """A run that may cost so much and has cost so much."""
-    run = run_of(owner, spend=Spend(cost_usd=cost), **changes)
-    return run.replace(request={**run.request, "max_cost_usd": limit})
-
-
-async def hold(store: SqliteStore, run: Run, day: DayLimits) -> float | None:
-    """What a run that starts now may cost."""
-    added, _ = await store.create(run, None, lambda _: [], day)
-    return added.request.get("max_cost_usd")
-
-
-async def test_a_day_is_held_by_what_is_under_way_and_spent_by_what_has_ended(
-    store: SqliteStore,
-) -> None:
-    caller, everybody = DayLimits(caller_usd=10.0), DayLimits(service_usd=20.0)
-    ended = await add(store, priced("me", 5.0, 3.0, status="succeeded"))
-    await add(store, priced("me", 5.0, None, status="failed"))
-    await add(store, priced("you", 50.0, 9.0, status="failed"))
-    yesterday = time.time() - 86_400
-    await add(store, priced("me", 99.0, 98.0, status="failed", created_at=yesterday))
-    assert await hold(store, priced("me", 4.0), caller) == 4.0
-    with pytest.raises(DailyBudgetExhausted, match="under way") as raised:
-        await hold(store, priced("me", 4.0), caller)
-    assert raised.value.wait_s == 60
-    assert await hold(store, priced("me", 3.0), caller) == 3.0
-    await store.delete(ended.run_id)
-    with pytest.raises(DailyBudgetExhausted):
-        await hold(store, priced("me", 1.0), caller)
-    assert await hold(store, priced("you", 1.0), everybody) == 1.0
-    with pytest.raises(DailyBudgetExhausted):
-        await hold(store, priced("you", 1.0), everybody)
-
-
-async def test_a_run_alone_may_spend_what_the_day_has_left(store: SqliteStore) -> None:
-    day = DayLimits(caller_usd=10.0)
-    await add(store, priced("me", 5.0, 7.5, status="succeeded"))
-    assert await hold(store, priced("me", 5.0), day) == pytest.approx(2.5)
-    await add(store, priced("you", 5.0, 10.0, status="succeeded"))
-    with pytest.raises(DailyBudgetExhausted, match="cost today what they may") as raised:
-        await hold(store, priced("you", 5.0), day)
-    assert 0 < raised.value.wait_s <= 86_401
-    assert await hold(store, priced("new", 0.0), day) == pytest.approx(10.0)
-
-
-async def test_ten_at_once_hold_no_more_than_the_day_has(store: SqliteStore) -> None:
-    day = DayLimits(service_usd=4.5)
-    starts = (hold(store, priced(f"caller-{number}", 1.0), day) for number in range(10))
-    ends = await asyncio.gather(*starts, return_exceptions=True)
-    assert [end for end in ends if end == 1.0] == [1.0] * 4
-    assert sum(isinstance(end, DailyBudgetExhausted) for end in ends) == 6
-
-
-async def test_a_run_that_waits_holds_nothing_and_asks_anew(store: SqliteStore) -> None:
-    day = DayLimits(caller_usd=10.0).strict()
-    run = await add(store, priced("me", 6.0, 1.0, status="waiting"))
-    other = priced("me", 9.0)
-    assert await hold(store, other, day) == 9.0
-
-    def answer(found: Run) -> Step:
-        return Step(found.replace(status="queued"))
-
-    with pytest.raises(DailyBudgetExhausted):
-        await store.transact(run.run_id, answer, day)
-    await store.transact(other.run_id, lambda found: Step(found.replace(status="failed")))
-    answered = await store.transact(run.run_id, answer, day)
-    assert answered
-    assert answered.request["max_cost_usd"] == 6.0
-    waiting = await add(store, priced("me", 6.0, 0.0, status="waiting"))
-    with pytest.raises(DailyBudgetExhausted):
-        await store.transact(waiting.run_id, answer, day)
-
-
-async def test_a_resumed_run_holds_what_it_may_still_cost(store: SqliteStore) -> None:
-    day = DayLimits(caller_usd=10.0)
-    run = await add(store, priced("me", 6.0, 2.0, status="failed"))
-
-    def resume(found: Run) -> Step:
-        return Step(found.replace(status="queued", attempt=found.attempt + 1))
-
-    assert await store.transact(run.run_id, resume, day)
-    with pytest.raises(DailyBudgetExhausted):
-        await hold(store, priced("me", 5.0), day)
-    assert await hold(store, priced("me", 4.0), day) == 4.0
-
-
-async def test_a_removed_run_leaves_nothing(store: SqliteStore) -> None:
-    run, kept = await add(store), await add(store)
-    await append(store, run, text("a"))
-    await store.delete(run.run_id)
-    await store.delete(run.run_id)
-    assert await store.get(run.run_id) is None
-    assert await store.events(run.run_id, 0, 10) == []
-    assert [found.run_id for found in await store.find(RunQuery())] == [kept.run_id]
-
-
-async def test_runs_are_found_newest_first_by_what_is_asked(store: SqliteStore) -> None:
-    mine = [await add(store, run_of("me")) for _ in range(3)]
-    url = {"repo_url": "https://HOST/OctoCat/Other.git", "prompt": "p"}
-    yours = await add(store, run_of("you", status="failed", request=url))
-
-    async def found(**query: Any) -> list[str]:
-        return [run.run_id for run in await store.find(RunQuery(**query))]
-
-    assert await found() == [yours.run_id, *(run.run_id for run in reversed(mine))]
-    assert await found(owner="me", limit=2) == [mine[2].run_id, mine[1].run_id]
-    assert await found(owner="me", before=mine[1].run_id) == [mine[0].run_id]
-    assert await found(status="failed") == [yours.run_id]
-    assert await found(repo="octocat/other") == [yours.run_id]
-    assert await found(repo="octocat/hello", status="failed") == []
-
-
-async def test_due_is_what_no_living_process_holds(store: SqliteStore) -> None:
-    def lease(service: str, until: float) -> Lease:
-        return Lease(service=service, token="t", until=until)
-
-    due = [
-        run_of(queued_at=3.0),
-        run_of(status="running", queued_at=1.0, lease=lease("gone", 100.0)),
-        run_of(status="running", queued_at=2.0, lease=lease("alive", 50.0)),
-    ]
-    others = [
-        run_of(status="running", lease=lease("alive", 51.0)),
-        run_of(lease=lease("alive", 51.0)),
-        run_of(status="waiting"),
-        run_of(status="failed"),
-    ]
-    for run in (*due, *others):
-        await add(store, run)
-    expected = [due[1].run_id, due[2].run_id, due[0].run_id]
-    assert await store.due(50.0, frozenset({"gone"}), 10) == expected
-    assert await store.due(50.0, frozenset({"gone"}), 1) == expected[:1]
-    assert (await store.queue_state()).waiting == 1
-
-
-async def test_runs_to_be_cancelled_are_told_to_who_holds_them(store: SqliteStore) -> None:
-    is_held = Lease(service=store.service, token="t", until=1.0)
-    mine = await add(store, run_of(status="running", cancelling=True, lease=is_held))
-    await add(store, run_of(status="running", lease=is_held))
-    other = is_held.model_copy(update={"service": "other"})
-    await add(store, run_of(status="running", cancelling=True, lease=other))
-    assert await store.cancelling() == [mine.run_id]
-
-
-async def test_runs_unchanged_since_a_time(store: SqliteStore) -> None:
-    old = await add(store, run_of(status="waiting", updated_at=10.0))
-    await add(store, run_of(status="waiting", updated_at=20.0))
-    await add(store, run_of(status="failed", updated_at=10.0))
-    assert await store.unchanged_since({"waiting"}, 20.0) == [old.run_id]
 
 
 async def test_two_processes_share_a_file(store: SqliteStore, tmp_path: Path) -> None:
@@ -387,6 +84,56 @@ async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
         assert connection.execute("SELECT count(*) FROM again").fetchone() == (0,)
     connection.close()
+
+
+async def test_runs_of_an_older_file_are_found_by_what_newer_ones_are(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    run = run_of(pr_url="https://host/a/b/pull/1", spend=Spend(cost_usd=1.5), created_at=7.0)
+    run = run.replace(request={**run.request, "max_cost_usd": 2.0})
+    older = sqlite3.connect(path)
+    for script in MIGRATIONS[:3]:
+        older.executescript(script)
+    older.execute("PRAGMA user_version = 3")
+    older.execute(
+        "INSERT INTO runs VALUES (?, 'me', 'failed', 'a/b', 1, 1, NULL, NULL, 0, ?, ?)",
+        (run.run_id, run.model_dump_json(exclude={"request"}), run.run_id),
+    )
+    older.execute("INSERT INTO requests VALUES (?, ?)", (run.run_id, encode(run.request)))
+    older.commit()
+    older.close()
+    store = SqliteStore(path)
+    await store.open()
+    assert await store.find(RunQuery(pr_url="https://host/a/b/pull/1")) == [run]
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT created_at, not_before, cost_usd, max_cost_usd FROM runs")
+        assert rows.fetchall() == [(7.0, 0.0, 1.5, 2.0)]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (select_events("r", 0, 99, SHOWN), "events_by_type"),
+        (select_runs(RunQuery()), "runs_by_order"),
+        (select_runs(RunQuery(owner="me")), "runs_by_owner"),
+        (select_runs(RunQuery(owner="me", before="b")), "runs_by_owner"),
+        (select_runs(RunQuery(repo="a/b")), "runs_by_repo"),
+        (select_runs(RunQuery(status="failed")), "runs_by_status"),
+        (select_runs(RunQuery(pr_url="u")), "runs_by_pull_request"),
+        ((COUNT_RUNS, {}), "runs_by_status"),
+    ],
+)
+async def test_what_is_asked_often_is_found_by_an_index(
+    store: SqliteStore, tmp_path: Path, query: Query, index: str
+) -> None:
+    sql, values = query
+    with sqlite3.connect(tmp_path / "data" / "runs.db") as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
+        plan = " ".join(row[3] for row in rows)
+    connection.close()
+    assert index in plan
+    assert "SCAN events" not in plan
 
 
 async def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:

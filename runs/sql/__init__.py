@@ -1,0 +1,1 @@
+"""The store in SQL: what SQLite and PostgreSQL have in common."""
