@@ -2,23 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from graph import Approval, RunRequest, Status
+from graph import Approval, RunRequest
 from graph.errors import (
-    InvalidRequest,
-    RunNotFound,
     StoreError,
-    TooManyReaders,
     TooManyRuns,
 )
 from runs.driving.clean_up import CleanUp
 from runs.driving.local_dispatcher import make_local_dispatcher
 from runs.driving.protocol import Dispatcher
-from runs.driving.run_files import LocalRunFiles, RunFiles
+from runs.driving.run_files import RunFiles
 from runs.janitor import Janitor
 from runs.model import transitions
 from runs.model.attempts import Step
@@ -26,13 +22,12 @@ from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
 from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, digest_of
 from runs.model.run import Run
-from runs.model.run_id import RUN_ID, new_run_id
-from runs.model.run_record import Caller, LoggedEvent, RunRecord
-from runs.model.run_view import SHOWN, view
+from runs.model.run_id import new_run_id
+from runs.model.run_record import Caller, RunRecord
 from runs.model.service_stats import ServiceStats
 from runs.model.transitions import Admission
-from runs.store.event_log import EventLog
-from runs.store.protocol import IdempotencyKey, Observer, QueueState, RunQuery, Store
+from runs.reader import RunReader
+from runs.store.protocol import IdempotencyKey, Observer, QueueState, Store
 from runs.store.supervise import supervise
 
 if TYPE_CHECKING:
@@ -40,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunService", "ServiceConfig"]
 
-_MAX_LISTED: Final = 200
 _ALL: Final = 1_000_000
 
 
@@ -48,7 +42,7 @@ async def _nothing(_: str | float) -> None:
     """For a service that has nothing to clean up."""
 
 
-class RunService:
+class RunService(RunReader):
     """The runs of one store, as one process serves them: `async with` starts and ends its work.
 
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
@@ -72,13 +66,10 @@ class RunService:
         pick_up: bool = True,
         drain_s: float = 2.0,
     ) -> None:
-        self._store = store
-        self._config = config
+        super().__init__(store=store, config=config, files=files)
         self._on_delete = on_delete
         self._pick_up = pick_up
         self._drain_s = drain_s
-        self._log = EventLog(store)
-        self._files = files or LocalRunFiles(config.runs)
         self._clean_up = CleanUp(on_end)
         if dispatch is None:
             dispatch = make_local_dispatcher(
@@ -97,7 +88,6 @@ class RunService:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._readers = 0
 
     async def __aenter__(self) -> Self:
         await self._store.open(picks_up=self._pick_up)
@@ -153,65 +143,6 @@ class RunService:
                 self._dispatch.release(run_id)
         await self._dispatch.begin(run_id)
         return run.record, new
-
-    async def get(self, run_id: str, caller: Caller) -> RunRecord:
-        """Raises RunNotFound, for another owner's run too; so do all that take a caller."""
-        return (await self._visible_run(run_id, caller)).record
-
-    async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
-        """The run as one JSON object."""
-        run = await self._visible_run(run_id, caller)
-        return view(run, await self._store.events(run_id, 0, _ALL, SHOWN))
-
-    async def list(
-        self,
-        caller: Caller,
-        *,
-        status: Status | None = None,
-        repo: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> tuple[list[RunRecord], str | None]:
-        """The caller's runs, newest first, and the cursor of the next page."""
-        if cursor is not None and not RUN_ID.fullmatch(cursor):
-            raise InvalidRequest("cursor is not one that was given out here.")
-        if limit < 1:
-            raise InvalidRequest(f"limit {limit} is out of range.")
-        limit = min(limit, _MAX_LISTED)
-        owner = None if caller.operator else caller.name
-        runs = await self._store.find(
-            RunQuery(owner=owner, status=status, repo=repo, before=cursor, limit=limit + 1)
-        )
-        records = [run.record for run in runs[:limit]]
-        return records, runs[limit - 1].order if len(runs) > limit else None
-
-    def events(self, run_id: str, after: int = 0) -> AsyncGenerator[LoggedEvent, None]:
-        """The events after number `after`: logged ones, then live, until the run has ended."""
-        return self._log.tail(run_id, after)
-
-    @contextmanager
-    def readers(self) -> Iterator[None]:
-        """Count one reader of events while the block runs. Raises TooManyReaders."""
-        if self._readers >= self._config.max_readers:
-            raise TooManyReaders(f"{self._readers} readers watch runs already.")
-        self._readers += 1
-        try:
-            yield
-        finally:
-            self._readers -= 1
-
-    async def wait(self, run_id: str, timeout_s: float) -> RunRecord:
-        """The run once it has ended, or as it is when the time is over."""
-        run = await self._log.wait(run_id, timeout_s)
-        if run is None:
-            raise RunNotFound(f"There is no run {run_id!r}.")
-        return run.record
-
-    async def diff(self, run_id: str, caller: Caller) -> bytes | None:
-        """The change so far; None before there is one."""
-        await self._visible_run(run_id, caller)
-        diff = await self._files.newest_diff(run_id)
-        return self._config.hide(diff.decode("latin-1")).encode("latin-1") if diff else None
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""
@@ -305,12 +236,6 @@ class RunService:
         except StoreError as error:
             return error.code
         return None
-
-    async def _visible_run(self, run_id: str, caller: Caller) -> Run:
-        run = await self._store.get(run_id)
-        if run is None or not caller.sees(run.owner):
-            raise RunNotFound(f"There is no run {run_id[:80]!r}.")
-        return run
 
     async def _admit(self, run_id: str) -> Admission:
         lease = self._dispatch.reserve(run_id)

@@ -52,7 +52,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "runs": (
         *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),
-        "service janitor",
+        *("reader janitor", "service"),
     ),
     "api": ("exit_codes model_name", "terminal client http", "cli"),
     "wiring": (

@@ -20,6 +20,8 @@ from graph.errors import (
 )
 from graph.files.run_folder import RunFolder
 from graph.values import Approval, Plan
+from runs.model.attempts import Step
+from runs.model.log_entry import entry_of
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller
 from tests.standins.services.run_service import (
@@ -341,3 +343,24 @@ async def test_a_request_that_lacks_a_field_stores_nothing(house: House, field: 
         with pytest.raises(InvalidRequest, match=field):
             await service.start(request, owner="local", idempotency_key="k")
         assert (await service.list(ME))[0] == []
+
+
+async def test_a_page_of_large_events_holds_fewer(house: House) -> None:
+    async with house.open() as service:
+        run_id = await started(service)
+        await log_of(service, run_id)
+        text = "x" * 60_000
+        large = [entry_of("", {"type": "role.text", "role": "coder", "text": text})] * 100
+        run = await service.get(run_id, ME)
+        store = house.store(house.database)
+        await store.open()
+        try:
+            await store.transact(run_id, lambda run: Step(run, tuple(large)))
+        finally:
+            await store.close()
+        before = run.last_seq + 101
+        page = await service.page(run_id, before, 100)
+        assert 1 < len(page) < 100
+        assert page[-1].seq == before - 1
+        small = await service.page(run_id, 4, 2)
+        assert [event.seq for event in small] == [2, 3]

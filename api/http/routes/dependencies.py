@@ -86,16 +86,21 @@ async def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  
 RespondAsync = Annotated[bool, Depends(_respond_async)]
 
 
-async def _reader(service: Service, keys: Readers, caller: TheCaller) -> AsyncIterator[None]:
-    """A reader's place, held until the stream's end. Raises TooManyReaders."""
-    with keys.place(caller.name), service.readers():
-        yield
+PAGE: Final = 200
+"""Events of a page where nobody says how many."""
+Last = Annotated[
+    int | None, Query(ge=1, le=1000, description="At most so many of the newest events.")
+]
+Before = Annotated[
+    int | None,
+    Query(ge=1, le=10**15, description="Only events before this number, as a page of JSON."),
+]
 
 
 async def _reader_unless_async(
     service: Service, keys: Readers, caller: TheCaller, respond_async: RespondAsync
 ) -> AsyncIterator[None]:
-    """A reader's place where the answer is a stream."""
+    """A reader's place where the answer is a stream, until its end. Raises TooManyReaders."""
     if respond_async:
         yield
     else:
@@ -103,8 +108,19 @@ async def _reader_unless_async(
             yield
 
 
-ReaderPlace = Depends(_reader)
+async def _reader_unless_page(
+    service: Service, keys: Readers, caller: TheCaller, before: Before = None
+) -> AsyncIterator[None]:
+    """The same, of a run's events."""
+    if before is not None:
+        yield
+    else:
+        with keys.place(caller.name), service.readers():
+            yield
+
+
 ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
+ReaderPlaceUnlessPage = Depends(_reader_unless_page)
 
 
 async def _after(
@@ -112,17 +128,21 @@ async def _after(
         str | None, Header(description="Number of the last event that was read.")
     ] = None,
     after: Annotated[str | None, Query(description="The same, where a header is awkward.")] = None,
-) -> int:
+    last: Last = None,
+    before: Before = None,
+) -> int | None:
     """Where to go on reading; the header wins, because a browser reconnects with it."""
+    if after is not None and (last is not None or before is not None):
+        raise InvalidRequest("after goes without last and before.")
     given = last_event_id if last_event_id is not None else after
     if given is None:
-        return 0
+        return None
     if not _SEQ.fullmatch(given):
         raise InvalidRequest("Last-Event-ID takes the whole number of an event.")
     return int(given)
 
 
-After = Annotated[int, Depends(_after)]
+After = Annotated[int | None, Depends(_after)]
 
 
 def repository_of(repo_url: str, caller: Caller, options: AppOptions) -> str:

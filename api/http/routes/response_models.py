@@ -1,5 +1,6 @@
 """What callers get, for the OpenAPI document. Fields may be added; readers ignore new ones."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +23,7 @@ from graph import (
     Validation,
     Verdict,
 )
-from runs.model import RunRecord, rfc3339
+from runs.model import LoggedEvent, RunRecord, rfc3339
 
 _RUN_ID = "01k9x4m7q2v8c3n5b6t0r1w2ez"
 
@@ -143,6 +144,15 @@ class RunView(RunSummary):
     error: Failure | None
 
 
+class EventPage(ResponseModel):
+    """Events in order. The first one's number is the next `before`; 1 is the run's first event.
+
+    A page of large events holds fewer than were asked for.
+    """
+
+    events: list[dict[str, Any]] = Field(description="As the stream's `data`.")
+
+
 class Accepted(ResponseModel):
     """A run to which something will happen."""
 
@@ -180,6 +190,11 @@ class Ready(ResponseModel):
     """New runs are taken."""
 
     status: Literal["ready"] = "ready"
+
+
+def event_page(events: Iterable[LoggedEvent]) -> str:
+    """An EventPage as JSON, made of what the events are on the wire."""
+    return f'{{"events":[{",".join(event.payload for event in events)}]}}'
 
 
 def dump(answer: ResponseModel) -> dict[str, Any]:

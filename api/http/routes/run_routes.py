@@ -6,9 +6,12 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
 
 from api.http.routes.dependencies import (
+    PAGE,
     After,
+    Before,
+    Last,
     Options,
-    ReaderPlace,
+    ReaderPlaceUnlessPage,
     Service,
     TheCaller,
     TheRun,
@@ -16,7 +19,7 @@ from api.http.routes.dependencies import (
 )
 from api.http.routes.openapi import DIFF, STREAM, of_a_run, problems
 from api.http.routes.request_models import MessageRequest, PlanAnswer, ResumeRequest
-from api.http.routes.response_models import Accepted, RunView, dump
+from api.http.routes.response_models import Accepted, EventPage, RunView, dump, event_page
 from api.http.routes.sse import RunStream
 from graph.errors import RunFinished
 from runs.model import RaisedLimits
@@ -55,19 +58,33 @@ async def show_run(
 @router.get(
     "/events",
     summary="Watch a run",
-    dependencies=[query("after"), ReaderPlace],
+    dependencies=[query("after", "last", "before"), ReaderPlaceUnlessPage],
     responses={
-        200: STREAM,
+        200: {**STREAM, "model": EventPage},
         204: of_a_run({"description": "The run has ended, and nothing is left to read."}),
         **problems(404, 422),
     },
     response_class=Response,
 )
-async def watch_run(run: TheRun, service: Service, options: Options, after: After) -> Response:
+async def watch_run(
+    run: TheRun,
+    service: Service,
+    options: Options,
+    after: After,
+    last: Last = None,
+    before: Before = None,
+) -> Response:
     """The run's events from the start, or after the one that was read last; live to its end.
 
-    204 where the run has ended and its last event was read: a browser then asks no more.
+    With `last` the stream begins with so many of the newest events. With `before` the answer is
+    one page of earlier events as JSON. 204 where the run has ended and its last event was read: a
+    browser then asks no more.
     """
+    if before is not None:
+        events = await service.page(run.run_id, min(before, run.last_seq + 1), last or PAGE)
+        return Response(event_page(events), media_type="application/json")
+    if after is None:
+        after = max(0, run.last_seq - last) if last else 0
     if run.final and after >= run.last_seq:
         return Response(status_code=204)
     return RunStream(run.run_id, service.events(run.run_id, after), after, options.stream_times)

@@ -164,6 +164,9 @@ class MemoryService:
             "error": None,
         }
 
+    async def page(self, run_id: str, before: int, limit: int) -> list[LoggedEvent]:
+        return self.runs[run_id].events[: before - 1][-limit:]
+
     async def list(
         self,
         caller: Caller,

@@ -330,3 +330,30 @@ async def test_what_is_for_later_is_not_there() -> None:
         for path in ("/", "/redoc", "/docs/oauth2-redirect"):
             assert_refused(await client.get(path), 404, "not_found")
         assert_refused(await client.post("/webhooks/github", json={}), 404, "not_found")
+
+
+async def test_earlier_events_are_read_page_by_page() -> None:
+    service = MemoryService(max_readers=0)
+    run_id = service.add()
+    for number in range(1, 6):
+        service.emit(run_id, "role.text", role="coder", text=str(number))
+    async with client_of(service) as client:
+
+        async def page(query: str) -> list[int]:
+            answer = await client.get(f"/runs/{run_id}/events?{query}")
+            assert answer.headers["Content-Type"] == "application/json"
+            return [event["seq"] for event in answer.json()["events"]]
+
+        assert await page("before=5&last=2") == [3, 4]
+        assert await page("before=3&last=2") == [1, 2]
+        assert await page("before=1") == []
+        assert await page("before=99") == [1, 2, 3, 4, 5]
+
+
+async def test_odd_places_in_a_log_are_refused() -> None:
+    service = MemoryService()
+    run_id = service.add()
+    async with client_of(service) as client:
+        for query in ("before=0", "last=0", "last=1001", "before=2&after=1", "last=2&after=1"):
+            refused = await client.get(f"/runs/{run_id}/events?{query}")
+            assert_refused(refused, 422, "invalid_request")
