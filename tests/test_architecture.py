@@ -54,14 +54,14 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),
         *("reader janitor", "service"),
     ),
-    "api": ("exit_codes model_name", "terminal client http", "cli"),
+    "api": ("exit_codes model_name", "terminal client http", "evaluation", "cli"),
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
             "archived_environments",
             "services",
             "machine modal_functions",
-            "environment_trial",
+            "environment_trial task_repositories",
             "modal_platform",
             "doctor",
         ),

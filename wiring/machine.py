@@ -34,9 +34,13 @@ DISTRIBUTION: Final = "modal-coding-agent"
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine's services over one set of settings, each made when it is first asked for."""
+    """This machine's services over one set of settings, each made when it is first asked for.
+
+    `setup_turns`: a model may look for set-up, with a network. Without, no role has any.
+    """
 
     settings: Settings
+    setup_turns: bool = True
 
     @property
     def runs(self) -> Path:
@@ -108,7 +112,9 @@ class Machine:
             baselines=self.baselines,
             allow_local=True,
         )
-        return replace(made, repositories=WarmingRepositories(made.repositories, self.warm))
+        repositories = WarmingRepositories(made.repositories, self.warm)
+        setup = made.setup if self.setup_turns else None
+        return replace(made, repositories=repositories, setup=setup)
 
     def graph(
         self, services: Services | None = None, recorder: "GraphRecorder | None" = None

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import Final
 
 from api.exit_codes import CANCELLED
-from api.terminal.display.run_display import RunDisplay
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def interruptible(display: RunDisplay, first: Callable[[], None]) -> Iterator[None]:
+def interruptible(pause: Callable[[], None], first: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT or SIGTERM calls `first`, the next one ends this process at once.
 
-    Nothing is lost by that: what a run did is on disk, and its commands die with this process.
+    `pause` takes away what is drawn at the foot of the screen. Nothing is lost by that: what a run
+    did is on disk, and its commands die with this process.
     """
     loop = asyncio.get_running_loop()
     asked = False
@@ -26,7 +26,7 @@ def interruptible(display: RunDisplay, first: Callable[[], None]) -> Iterator[No
     def interrupt() -> None:
         nonlocal asked
         if asked:
-            display.pause()
+            pause()
             sys.stdout.flush()
             os._exit(CANCELLED)
         asked = True

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from rich.console import Group
 
 from api.cli.repo_argument import RepoArgument, resolve_repo
 from api.exit_codes import FAILED
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.environment_lines import baseline_lines, environment_lines, last_line
-from api.terminal.display.live_display import WIDEST, line_texts
+from api.terminal.display.print_lines import print_lines
 from api.terminal.display.result_lines import error_lines
 from api.terminal.report.table import print_table
 from api.terminal.text.human_units import duration, money
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line
-from api.terminal.text.symbols import glyphs_for
 from api.terminal.text.untrusted_fields import Fields
 from graph import own_settings
 from graph.errors import CodingAgentError
@@ -85,14 +83,14 @@ async def _try_one(
     from wiring import try_environment
 
     name = "/".join(argument.address.rstrip("/").removesuffix(".git").split("/")[-2:])
-    _print([Line(argument.address, tone="strong")])
+    print_lines([Line(argument.address, tone="strong")])
     begun = time.monotonic()
     try:
         trial = await try_environment(
             machine, argument.address, _print_event, with_model=with_model
         )
     except CodingAgentError as error:
-        _print(
+        print_lines(
             error_lines(
                 Fields({"message": error.message, "hint": error.hint, "code": error.code}), indent=2
             )
@@ -102,12 +100,12 @@ async def _try_one(
     main, took = trial.main, duration(trial.seconds)
     ended = main.status if main else "none"
     why = "" if trial.runs else _reason(trial)
-    _print([Line(note, indent=2, mark="warn") for note in map(clean_line, trial.notes)])
-    _print([_verdict(trial, why, took)])
+    print_lines([Line(note, indent=2, mark="warn") for note in map(clean_line, trial.notes)])
+    print_lines([_verdict(trial, why, took)])
     if trial.spend.turns:
-        _print([Line("The model was asked.", indent=2, right=money(trial.spend.cost_usd))])
+        print_lines([Line("The model was asked.", indent=2, right=money(trial.spend.cost_usd))])
     if write:
-        _print([Line(_write(Path(argument.address), trial), indent=2)])
+        print_lines([Line(_write(Path(argument.address), trial), indent=2)])
     ready = "kept" if trial.environment.kept else _set_up_took(trial)
     command = main.shell if main else "none was found"
     return _Row((name, ready, clean_line(command), ended, took, why), runs=trial.runs)
@@ -143,7 +141,7 @@ def _print_event(event: Any) -> None:
     """What becomes known meanwhile, as a run shows it."""
     lines = _LINES.get(event.type)
     if lines:
-        _print(lines(Fields(event.data())))
+        print_lines(lines(Fields(event.data())))
 
 
 _LINES: Final[dict[str, Callable[[Fields], list[Line]]]] = {
@@ -153,12 +151,6 @@ _LINES: Final[dict[str, Callable[[Fields], list[Line]]]] = {
         Line(f"model $ {call.inner('input').line('command')}", indent=4, tone="dim", wrap=False)
     ],
 }
-
-
-def _print(lines: list[Line]) -> None:
-    console = console_for()
-    glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
-    console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
 
 
 def _write(checkout: Path, trial: "EnvironmentTrial") -> str:

@@ -1,20 +1,16 @@
 """The command `coding-agent`. What a command needs is imported when it runs: help comes at once."""
 
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
 
 from api.cli import options
-from api.exit_codes import FAILED, USAGE
+from api.cli.command_work import call_runs, finish, load_settings, refuse, watch_run
+from api.exit_codes import FAILED
 
 if TYPE_CHECKING:
-    from api.cli.watched_run import WatchedRun
-    from api.client.runs_protocol import Runs
     from graph import Decision
-    from wiring import Settings
 
 app = typer.Typer(
     name="coding-agent",
@@ -71,7 +67,7 @@ def run(
     """
     from api.cli.run_arguments import run_order
 
-    settings = _settings(server)
+    settings = load_settings(server)
     asked = {
         "base_branch": base,
         "setup": setup,
@@ -89,7 +85,7 @@ def run(
         "model": model,
     }
     order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
-    _watch_run(settings, lambda watched: watched.run(order), json=json, quiet=quiet)
+    watch_run(settings, lambda watched: watched.run(order), json=json, quiet=quiet)
 
 
 @app.command()
@@ -100,11 +96,11 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
     """
     from wiring import SettingsError
 
-    settings = _settings(None)
+    settings = load_settings(None)
     try:
         settings = settings.served_on(host)
     except SettingsError as error:
-        _fail(error)
+        refuse(error)
     from api.cli.exit_handling import exit_code_of
     from api.cli.serve_command import try_to_serve
     from api.http.server import make_server
@@ -129,8 +125,8 @@ def demo(live: options.Live = False) -> None:
     from api.terminal.display.run_display import draw
     from demo import run_demo
 
-    _settings(None)  # wrong ones are told before anything is started
-    _finish(run_demo(live=live, draw=lambda events: draw(events, choose_display())))
+    load_settings(None)  # wrong ones are told before anything is started
+    finish(run_demo(live=live, draw=lambda events: draw(events, choose_display())))
 
 
 @app.command()
@@ -144,7 +140,7 @@ def runs(
     """List runs, newest first."""
     from api.cli.one_shot_commands import list_runs
 
-    _call_runs(
+    call_runs(
         server, lambda runs: list_runs(runs, status=status, repo=repo, limit=limit, json=json)
     )
 
@@ -154,7 +150,7 @@ def show(run: options.RunId, json: options.Json = False, server: options.Server 
     """Print a run's whole record."""
     from api.cli.one_shot_commands import show_run
 
-    _call_runs(server, lambda runs: show_run(runs, run, json=json))
+    call_runs(server, lambda runs: show_run(runs, run, json=json))
 
 
 @app.command()
@@ -165,7 +161,7 @@ def watch(
     server: options.Server = None,
 ) -> None:
     """Look on from a run's start to its end. Ctrl-C only looks away."""
-    _watch_run(_settings(server), lambda watched: watched.watch(run), json=json, quiet=quiet)
+    watch_run(load_settings(server), lambda watched: watched.watch(run), json=json, quiet=quiet)
 
 
 @app.command()
@@ -173,7 +169,7 @@ def diff(run: options.RunId, server: options.Server = None) -> None:
     """Print the change that a run has made so far."""
     from api.cli.one_shot_commands import print_run_diff
 
-    _call_runs(server, lambda runs: print_run_diff(runs, run))
+    call_runs(server, lambda runs: print_run_diff(runs, run))
 
 
 @app.command()
@@ -193,8 +189,8 @@ def approve(
     if revise is not None and not revise.strip():
         raise typer.BadParameter("says what to plan otherwise", param_hint="--revise")
     decision: Decision = "reject" if reject else "approve" if revise is None else "revise"
-    settings = _settings(server)
-    _watch_run(settings, lambda watched: watched.answer(run, decision, revise or ""))
+    settings = load_settings(server)
+    watch_run(settings, lambda watched: watched.answer(run, decision, revise or ""))
 
 
 @app.command()
@@ -202,7 +198,7 @@ def cancel(run: options.RunId, server: options.Server = None) -> None:
     """Stop a run; its patch is kept, nothing is published."""
     from api.cli.one_shot_commands import cancel_run
 
-    _call_runs(server, lambda runs: cancel_run(runs, run))
+    call_runs(server, lambda runs: cancel_run(runs, run))
 
 
 @app.command()
@@ -222,8 +218,8 @@ def resume(
     from runs.model import RaisedLimits
 
     limits = RaisedLimits(max_cost, max_fix_rounds, timeout)
-    _watch_run(
-        _settings(server), lambda watched: watched.resume(run, limits), json=json, quiet=quiet
+    watch_run(
+        load_settings(server), lambda watched: watched.resume(run, limits), json=json, quiet=quiet
     )
 
 
@@ -232,7 +228,7 @@ def message(run: options.RunId, text: options.Text, server: options.Server = Non
     """Tell a working run something, for its next turn."""
     from api.cli.one_shot_commands import send_message
 
-    _call_runs(server, lambda runs: send_message(runs, run, text))
+    call_runs(server, lambda runs: send_message(runs, run, text))
 
 
 @app.command()
@@ -240,7 +236,7 @@ def rm(run: options.RunId, server: options.Server = None) -> None:
     """Remove a run that has ended: record, events, workspace."""
     from api.cli.one_shot_commands import remove_run
 
-    _call_runs(server, lambda runs: remove_run(runs, run))
+    call_runs(server, lambda runs: remove_run(runs, run))
 
 
 @app.command()
@@ -248,14 +244,14 @@ def doctor(modal: options.Modal = False) -> None:
     """Try what runs need of this machine; say how to fix it."""
     from api.terminal.report.doctor_report import report
 
-    settings = _settings(None)
+    settings = load_settings(None)
 
     async def examine() -> int:
         from wiring.doctor import check_deployment, check_machine
 
         return report(await (check_deployment if modal else check_machine)(settings))
 
-    _finish(examine())
+    finish(examine())
 
 
 @app.command()
@@ -274,77 +270,29 @@ def environment(
 
     if forget and (write or model):
         raise typer.BadParameter("goes without --write and --model", param_hint="--forget")
-    settings = _settings("")
+    settings = load_settings("")
     work = forget_environments(settings, repo) if forget else None
-    _finish(work or try_environments(settings, repo, write=write, with_model=model))
+    finish(work or try_environments(settings, repo, write=write, with_model=model))
 
 
-def _watch_run(
-    settings: "Settings",
-    act: "Callable[[WatchedRun], Awaitable[int]]",
-    *,
-    json: bool = False,
-    quiet: bool = False,
-) -> NoReturn:
-    """Stay in front of a run until it ends."""
-    from api.cli.open_runs import open_runs
-    from api.cli.watched_run import WatchedRun
-    from api.terminal.display.choose_display import choose_display
+@app.command("eval")
+def evaluate(
+    tasks: options.Tasks,
+    out: options.Predictions = None,
+    max_cost: options.MaxTotalCost = None,
+    workers: options.Workers = 2,
+    part: options.Slice = None,
+    resume: options.CarryOn = False,
+    model: options.Model = None,
+) -> None:
+    """Run tasks; write predictions and a ledger.
 
-    if json and quiet:
-        raise typer.BadParameter("goes without --json", param_hint="--quiet")
-    display = choose_display(json=json, quiet=quiet)
-    asks = not json and not quiet and sys.stdin.isatty() and sys.stdout.isatty()
-    suffix = f" --server {settings.server}" if settings.server else ""
+    Each task is a run on the base commit without its history. Nothing is published. The exit code
+    is 0 where every run ended by itself, 1 where one failed, 4 where the money was spent before.
+    """
+    from api.cli.eval_command import EvaluationOrder, evaluate_tasks
 
-    async def work() -> int:
-        with display:
-            async with open_runs(settings, display.note) as runs:
-                return await act(WatchedRun(runs, display, suffix=suffix, asks=asks))
-
-    _finish(work())
-
-
-def _call_runs(server: str | None, act: "Callable[[Runs], Awaitable[int]]") -> NoReturn:
-    """Call the runs once."""
-    from api.cli.open_runs import open_runs
-
-    settings = _settings(server)
-
-    async def work() -> int:
-        async with open_runs(settings) as runs:
-            return await act(runs)
-
-    _finish(work())
-
-
-def _finish(work: "Coroutine[Any, Any, int]") -> NoReturn:
-    from api.cli.exit_handling import finish
-
-    finish(work)
-
-
-def _fail(error: Exception) -> NoReturn:
-    from api.cli.exit_handling import fail
-
-    fail(str(error), code=USAGE)
-
-
-def _settings(server: str | None) -> "Settings":
-    """The settings; `server` wins over CODING_AGENT_SERVER, and is this machine where empty."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from graph import describe_faults
-    from wiring import GuardedAddress, SettingsError, load_settings
-
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        _fail(error)
-    if server is None:
-        return settings
-    try:
-        address = TypeAdapter(GuardedAddress).validate_python(server) if server else None
-    except ValidationError as error:
-        raise typer.BadParameter(describe_faults(error)[0], param_hint="--server") from None
-    return settings.model_copy(update={"server": address})
+    order = EvaluationOrder.of(
+        tasks, out, max_cost=max_cost, workers=workers, part=part, resume=resume, model=model
+    )
+    finish(evaluate_tasks(load_settings(""), order))

@@ -4,16 +4,13 @@ import json as json_format
 import sys
 from typing import Any
 
-from rich.console import Group
-
 from api.client.runs_protocol import Runs
 from api.terminal.display.choose_display import console_for
-from api.terminal.display.live_display import WIDEST, line_texts
+from api.terminal.display.print_lines import print_lines
 from api.terminal.report.diff_pager import print_diff
 from api.terminal.report.run_report import report_lines
 from api.terminal.report.run_table import print_runs
 from api.terminal.text.safe_text import clean_line
-from api.terminal.text.symbols import glyphs_for
 
 _PAGE = 100
 
@@ -43,10 +40,7 @@ async def show_run(runs: Runs, run_id: str, *, json: bool) -> int:
     if json:
         _print_json(view)
         return 0
-    console = console_for()
-    glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
-    rows = [row for line in report_lines(view) for row in line_texts(line, width, glyphs)]
-    console.print(Group(*rows))
+    print_lines(report_lines(view))
     return 0
 
 

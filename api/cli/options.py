@@ -98,4 +98,46 @@ Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
 Modal = Annotated[bool, typer.Option("--modal", help="Try what is deployed on Modal instead.")]
+Tasks = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TASKS.jsonl",
+        dir_okay=False,
+        help="Tasks as SWE-bench has them, one a line.",
+        show_default=False,
+    ),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        dir_okay=False,
+        help="Predictions; the ledger lies beside.",
+        show_default=False,
+    ),
+]
+MaxTotalCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        min=0.0,
+        help="Spend at most this on all tasks.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Run so many at once.")]
+Slice = Annotated[
+    str | None,
+    typer.Option(
+        "--slice",
+        metavar="A:B",
+        help="Only these tasks of the file, counted from 0.",
+        show_default=False,
+    ),
+]
+CarryOn = Annotated[
+    bool, typer.Option("--resume", help="Go on with what is missing, and with what failed.")
+]
 Version = Annotated[bool, typer.Option("--version", help="Print the version.")]

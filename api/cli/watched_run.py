@@ -33,7 +33,7 @@ class WatchedRun:
         """Start a run and stay to its end; Ctrl-C cancels it."""
         if order.note:
             self._display.note(order.note)
-        with interruptible(self._display, self._cancel_or(_ending_of_this_task())):
+        with interruptible(self._display.pause, self._cancel_or(_ending_of_this_task())):
             self._run_id = await self._runs.start(order.request)
             code = await self._follow_to_end(self._run_id)
         if order.output:
@@ -42,7 +42,7 @@ class WatchedRun:
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> int:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""
-        with interruptible(self._display, self._cancel_or(_ending_of_this_task())):
+        with interruptible(self._display.pause, self._cancel_or(_ending_of_this_task())):
             await self._runs.resume(run_id, limits)
             self._run_id = run_id
             return await self._follow_to_end(run_id)
@@ -71,7 +71,7 @@ class WatchedRun:
             self._display.note(f"Left. Look again: {self._command('watch', run_id)}")
             leave()
 
-        with interruptible(self._display, look_away):
+        with interruptible(self._display.pause, look_away):
             if first:
                 await first
             return await self._follow_to_end(run_id)

@@ -1,3 +1,4 @@
 from .cache import KeptBases as KeptBases
 from .prefetch import WarmingRepositories as WarmingRepositories
 from .service import GitRepositories as GitRepositories
+from .single_commit import SingleCommits as SingleCommits

@@ -12,6 +12,7 @@ from forge.base.version_tags import version_of
 from forge.git.command import Git, GitLimits, GitResult, SystemUser
 from graph.errors import (
     BranchNotFound,
+    CommitNotFound,
     EmptyRepository,
     PushRejected,
     RepositoryError,
@@ -21,7 +22,7 @@ from graph.errors import (
 _TRUSTED: Final = "safe.directory=*"
 _STATUS_LIMITS: Final = GitLimits(timeout_s=15, output_bytes=64 * 1024 * 1024)
 _FETCH_LIMITS: Final = GitLimits(timeout_s=600, cpu_s=600, memory_mb=4096, file_mb=4096)
-_FETCH: Final = [
+FETCH: Final = [
     "fetch",
     "--quiet",
     "--depth=1",
@@ -101,16 +102,26 @@ class Checkout:
         name = branch or await self.head_branch(git)
         ref = f"refs/heads/{branch}" if branch else "HEAD"
         await self._check_commit(git, ref, branch)
+        await self._fetch(git, ref, name, base_git)
+
+    async def fetch_commit(self, git: Git, sha: str, name: str, base_git: Path) -> None:
+        """Make `base_git` of one commit, as its branch `name`. Raises CommitNotFound."""
+        found = await self._run(git, "rev-parse", "--quiet", "--verify", f"{sha}^{{commit}}")
+        if not found.ok:
+            raise CommitNotFound(f"{self.folder} has no commit {sha}.")
+        await self._fetch(git, found.stdout.decode().strip(), name, base_git)
+
+    async def _fetch(self, git: Git, wanted: str, name: str, base_git: Path) -> None:
         async with new_repository(base_git) as new:
             await git.output(
                 "init", "--quiet", "--bare", "--template=", f"--initial-branch={name}", str(new)
             )
             config = await asyncio.to_thread(_write_trust, new)
             result = await git.run(
-                *_FETCH,
+                *FETCH,
                 "--",
                 str(self.git_dir),
-                f"+{ref}:refs/heads/{name}",
+                f"+{wanted}:refs/heads/{name}",
                 git_dir=str(new),
                 environment={"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_GLOBAL": str(config)},
                 configured=("protocol.file.allow=always",),

@@ -15,8 +15,8 @@ CodingAgentError
 │   ├── RunNotFound  RunActive  RunFinished  RunNotWaiting  RunAbandoned  PlanChanged
 │   └── TooManyRuns  TooManyReaders
 ├── RepositoryError         git or the forge refused, or the repository is not usable
-│   ├── RepositoryNotFound  BranchNotFound  EmptyRepository  RepositoryArchived  RepositoryTooLarge
-│   ├── PatchTooLarge  PatchUnusable
+│   ├── RepositoryNotFound  BranchNotFound  CommitNotFound  EmptyRepository  RepositoryArchived
+│   ├── RepositoryTooLarge  PatchTooLarge  PatchUnusable
 │   ├── PushRejected  GitFailed  SecretSearchFailed
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── ForgeError              the API of the forge

@@ -14,6 +14,7 @@ from .forge import ForgeRejected as ForgeRejected
 from .forge import ForgeUnauthorized as ForgeUnauthorized
 from .forge import ForgeUnavailable as ForgeUnavailable
 from .repositories import BranchNotFound as BranchNotFound
+from .repositories import CommitNotFound as CommitNotFound
 from .repositories import EmptyRepository as EmptyRepository
 from .repositories import GitFailed as GitFailed
 from .repositories import PatchTooLarge as PatchTooLarge

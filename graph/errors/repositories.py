@@ -28,6 +28,13 @@ class BranchNotFound(RepositoryError):
     default_hint = "Give baseBranch as the repository has it, or leave it out."
 
 
+class CommitNotFound(RepositoryError):
+    """Raised when a repository has no commit of that name."""
+
+    code = "commit_not_found"
+    default_hint = "Give the commit's whole hash, and check that the repository has it."
+
+
 class EmptyRepository(RepositoryError):
     """Raised when a repository has no commit to start from."""
 

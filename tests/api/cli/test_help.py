@@ -11,7 +11,7 @@ import pytest
 from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
-    "run serve demo runs show watch diff approve cancel resume message rm doctor environment"
+    "run serve demo runs show watch diff approve cancel resume message rm doctor environment eval"
 )
 URL = "https://github.com/octocat/todo"
 

@@ -1,0 +1,10 @@
+from .evaluator import Evaluator as Evaluator
+from .evaluator import Progress as Progress
+from .evaluator import TaskRepositories as TaskRepositories
+from .ledger import LedgerLine as LedgerLine
+from .ledger import Prediction as Prediction
+from .money_pot import MoneyPot as MoneyPot
+from .results import Results as Results
+from .tasks import EvaluationTask as EvaluationTask
+from .tasks import parse_slice as parse_slice
+from .tasks import read_tasks as read_tasks
