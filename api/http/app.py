@@ -23,7 +23,7 @@ from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
 from api.http.routes import code_routes as routes
-from api.http.routes import environment_routes, run_routes, service_routes
+from api.http.routes import environment_routes, run_routes, service_routes, session_routes
 from api.http.routes.openapi import describe
 from api.http.telemetry import FASTAPI
 from runs import RunService
@@ -32,8 +32,8 @@ _DESCRIPTION: Final = """\
 A sentence and a repository in, a reviewed pull request out.
 
 `POST /code` starts a run and streams what happens; a run goes on without its watchers. With keys \
-set, calls need `Authorization: Bearer KEY`. Errors are problem documents (RFC 9457) with a stable \
-`code`.
+set, calls need `Authorization: Bearer KEY`, or a browser's session. Errors are problem documents \
+(RFC 9457) with a stable `code`.
 """
 
 
@@ -70,12 +70,14 @@ def create_app(
         middleware=_middleware(auth, options),
     )
     app.state.options = options
+    app.state.auth = auth
     app.state.probes = probes
     app.state.metrics = metrics
     app.state.key_readers = KeyStreamLimit(options.max_key_readers if auth.required else 0)
     app.include_router(routes.router)
     app.include_router(run_routes.router)
     app.include_router(environment_routes.router)
+    app.include_router(session_routes.router)
     app.include_router(service_routes.router)
     app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")
     app.openapi = partial(describe, app)  # type: ignore[method-assign]

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from api.http.guards.request_guards import LOOPBACK_HOSTS, MAX_BODY_BYTES
+from api.http.guards.host_names import LOOPBACK_HOSTS
+from api.http.guards.request_guards import MAX_BODY_BYTES
 from api.http.metrics import SandboxCounts
 from api.http.routes.sse import StreamTimes
 from graph import EnvironmentRecords

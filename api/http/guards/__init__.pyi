@@ -1,2 +1,2 @@
 from .auth import Auth as Auth
-from .request_guards import LOOPBACK_HOSTS as LOOPBACK_HOSTS
+from .host_names import LOOPBACK_HOSTS as LOOPBACK_HOSTS

@@ -2,9 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from api.http.guards.session import is_signed_with, make_token
 from runs.model import Caller
 
 LOCAL: Final = "local"
@@ -35,16 +36,33 @@ class Auth:
         """Who presents this `Authorization` header, or None."""
         if not self.required:
             return self._named(LOCAL)
-        scheme, _, key = (authorization or "").partition(" ")
-        presented = _digest(key.strip() if scheme.lower() == "bearer" else "")
+        presented = _presented_digest(authorization)
+        return self._find(lambda digest: hmac.compare_digest(digest, presented))
+
+    def open_session(self, authorization: str | None, now: float) -> str | None:
+        """A session's token for who presents this header; None where it holds no key."""
+        presented = _presented_digest(authorization)
+        known = self._find(lambda digest: hmac.compare_digest(digest, presented))
+        return make_token(presented, now) if known else None
+
+    def session_caller(self, token: str, now: float) -> Caller | None:
+        """Whose session this token is, or None; the key that it was made with must still be."""
+        return self._find(lambda digest: is_signed_with(digest, token, now))
+
+    def _find(self, is_right: Callable[[bytes], bool]) -> Caller | None:
         found: str | None = None
         for name, digest in self._digests:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(digest, presented):
+            if is_right(digest):
                 found = name
         return self._named(found) if found else None
 
     def _named(self, name: str) -> Caller:
         return Caller(name, operator=name in self._operators)
+
+
+def _presented_digest(authorization: str | None) -> bytes:
+    scheme, _, key = (authorization or "").partition(" ")
+    return _digest(key.strip() if scheme.lower() == "bearer" else "")
 
 
 def _digest(key: str) -> bytes:

@@ -166,6 +166,17 @@ def problem(
     )
 
 
+def unauthorized_problem(
+    detail: str,
+    *,
+    hint: str = "Send 'Authorization: Bearer KEY' with a key of this service.",
+    presented: bool = False,
+) -> JSONResponse:
+    """What a caller without a valid key is told; `presented`: it sent one that is not valid."""
+    challenge = 'Bearer realm="coding-agent"' + (', error="invalid_token"' if presented else "")
+    return problem(401, "unauthorized", detail, hint=hint, headers={"WWW-Authenticate": challenge})
+
+
 class ProblemError(Exception):
     """Raised when a request is refused for a reason that is HTTP's own."""
 

@@ -3,20 +3,22 @@
 import asyncio
 import math
 import re
+import time
 from collections.abc import Collection, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.guards.auth import Auth
+from api.http.guards.host_names import is_same_origin, without_port
 from api.http.guards.http_middleware import HttpMiddleware
-from api.http.guards.problems import ProblemError, problem
+from api.http.guards.problems import ProblemError, problem, unauthorized_problem
 from api.http.guards.rate_limit import KeyRateLimit
+from api.http.guards.session import token_of
+from runs.model import Caller
 
-LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 30.0
 _PUBLIC: Final = frozenset(("/health", "/ready", "/", "/docs", "/openapi.json"))
@@ -43,7 +45,7 @@ class HostGuard(HttpMiddleware):
                 hint="Set CODING_AGENT_HOSTS to the names it is reached by.",
             )
             return await refusal(scope, receive, send)
-        if any(not _is_same_origin(origin, host) for origin in headers.getlist("origin")):
+        if any(not is_same_origin(origin, host) for origin in headers.getlist("origin")):
             refusal = problem(
                 403, "origin_not_allowed", "Pages of another origin may not call this service."
             )
@@ -52,7 +54,7 @@ class HostGuard(HttpMiddleware):
 
     def _is_known(self, host: str) -> bool:
         """An entry without a port stands for every port."""
-        return host in self._hosts or _without_port(host) in self._hosts
+        return host in self._hosts or without_port(host) in self._hosts
 
 
 class KeyGuard(HttpMiddleware):
@@ -71,16 +73,20 @@ class KeyGuard(HttpMiddleware):
     def _refusal_for(self, scope: Scope) -> ASGIApp | None:
         path: str = scope["path"]
         if self._auth.locked and path != "/health":
-            return _unauthorized("The service is not set up yet.", hint=self._auth.locked)
+            return unauthorized_problem("The service is not set up yet.", hint=self._auth.locked)
         if _is_public(path):
             return None
-        presented = Headers(scope=scope).getlist("authorization")
-        caller = self._auth.caller(presented[0] if len(presented) == 1 else None)
+        headers = Headers(scope=scope)
+        presented = headers.getlist("authorization")
+        caller = self._caller(headers, presented)
         if caller is None:
-            return _unauthorized(
-                "A valid API key is needed.",
-                hint="Send 'Authorization: Bearer KEY' with a key of this service.",
-                presented=bool(presented),
+            return unauthorized_problem("A valid API key is needed.", presented=bool(presented))
+        if not presented and self._auth.required and not _may_be_ours(scope["method"], headers):
+            return problem(
+                403,
+                "origin_not_allowed",
+                "A session changes something only from a page of this service.",
+                hint="Send this service's own `Origin`, or call with a key.",
             )
         if self._auth.required and (wait := self._rate.wait_s(caller.name)):
             return problem(
@@ -93,14 +99,25 @@ class KeyGuard(HttpMiddleware):
         scope["state"]["caller"] = caller
         return None
 
+    def _caller(self, headers: Headers, presented: Sequence[str]) -> Caller | None:
+        """Who calls: by a key, or by a session where no key is presented."""
+        token = token_of(headers)
+        if presented or token is None:
+            return self._auth.caller(presented[0] if len(presented) == 1 else None)
+        return self._auth.session_caller(token, time.time())
+
+
+def _may_be_ours(method: str, headers: Headers) -> bool:
+    """Whether a call that a browser adds a cookie to was made by a page of this service.
+
+    A foreign `Origin` has been refused before.
+    """
+    from_here = headers.get("origin") or headers.get("sec-fetch-site") == "same-origin"
+    return method in _BODILESS or bool(from_here)
+
 
 def _is_public(path: str) -> bool:
     return path in _PUBLIC or path.startswith(_PUBLIC_FOLDER)
-
-
-def _unauthorized(detail: str, *, hint: str, presented: bool = False) -> ASGIApp:
-    challenge = 'Bearer realm="coding-agent"' + (', error="invalid_token"' if presented else "")
-    return problem(401, "unauthorized", detail, hint=hint, headers={"WWW-Authenticate": challenge})
 
 
 class BodyGuard(HttpMiddleware):
@@ -179,20 +196,3 @@ def _is_json(content_types: Sequence[str]) -> bool:
     if len(content_types) != 1:
         return False
     return content_types[0].partition(";")[0].strip().lower() == "application/json"
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
-
-
-def _is_same_origin(origin: str, host: str) -> bool:
-    """Whether an `Origin` is the host asked for; a default port may be left out."""
-    try:
-        parts = urlsplit(origin.lower())
-    except ValueError:
-        return False
-    default = {"http": ":80", "https": ":443"}.get(parts.scheme)
-    if default is None:
-        return False
-    return parts.netloc.removesuffix(default) == host.removesuffix(default)

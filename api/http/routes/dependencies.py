@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Header, Path, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.http.credential_probes import Probes
+from api.http.guards.auth import Auth
+from api.http.guards.session import SECURE_COOKIE
 from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
@@ -17,6 +19,13 @@ from runs.model import CALLED_ID, Caller, RunRecord
 
 _SEQ: Final = re.compile(r"[0-9]{1,15}")
 _bearer = HTTPBearer(auto_error=False, description="A key of CODING_AGENT_API_KEYS.")
+
+
+_session = APIKeyCookie(
+    name=SECURE_COOKIE,
+    auto_error=False,
+    description="A session of `POST /session`. A call that changes something needs our `Origin`.",
+)
 
 
 async def _service(request: Request) -> RunService:
@@ -33,15 +42,18 @@ def _of_app(name: str) -> Any:
 
 
 async def _caller(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    request: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    __: Annotated[str | None, Security(_session)],
 ) -> Caller:
-    """Found by the guard; the bearer scheme is named here for the OpenAPI document."""
+    """Found by the guard; the two schemes are named here for the OpenAPI document."""
     return cast("Caller", request.state.caller)
 
 
 Service = Annotated[RunService, Depends(_service)]
 Options = Annotated[AppOptions, _of_app("options")]
 TheProbes = Annotated[Probes, _of_app("probes")]
+TheAuth = Annotated[Auth, _of_app("auth")]
 TheMetrics = Annotated[Metrics, _of_app("metrics")]
 Readers = Annotated[KeyStreamLimit, _of_app("key_readers")]
 TheCaller = Annotated[Caller, Depends(_caller)]

@@ -179,6 +179,14 @@ class AuthTest(ResponseModel):
     repo: RepositoryRights | None = Field(description="Null unless `repoUrl` was given.")
 
 
+class SessionView(ResponseModel):
+    """Who calls."""
+
+    name: str = Field(description="Name of the key; `local` without keys.", examples=["ann"])
+    operator: bool = Field(description="Whether it sees and steers everybody's runs.")
+    key_required: bool = Field(description="Whether this service has keys.")
+
+
 class Health(ResponseModel):
     """The process is alive."""
 

@@ -45,13 +45,19 @@ CALLS = {
     "POST /runs/{run_id}/resume",
     "POST /runs/{run_id}/messages",
     "GET /auth-test",
+    "POST /session",
+    "GET /session",
+    "DELETE /session",
     "GET /health",
     "GET /ready",
     "GET /metrics",
     "GET /environments/{owner}/{repo}",
     "DELETE /environments/{owner}/{repo}",
 }
-WITHOUT_INPUT = {"GET /health", "GET /ready", "GET /metrics"}
+WITHOUT_INPUT = {
+    *("GET /health", "GET /ready", "GET /metrics"),
+    *("POST /session", "GET /session", "DELETE /session"),
+}
 NAMES_THINGS = {
     *("POST /code", "GET /auth-test", "GET /runs"),
     *("GET /environments/{owner}/{repo}", "DELETE /environments/{owner}/{repo}"),
