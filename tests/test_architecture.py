@@ -61,7 +61,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "archived_environments",
             "services",
             "machine modal_functions",
-            "environment_trial task_repositories",
+            "environment_trial task_repositories task_grading",
             "modal_platform",
             "doctor",
         ),

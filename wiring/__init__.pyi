@@ -15,4 +15,5 @@ from .settings import SettingsError as SettingsError
 from .settings import deployed_environment as deployed_environment
 from .settings import load_settings as load_settings
 from .settings import read_settings as read_settings
+from .task_grading import TaskGrader as TaskGrader
 from .task_repositories import LocalTaskRepositories as LocalTaskRepositories

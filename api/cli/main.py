@@ -284,15 +284,19 @@ def evaluate(
     part: options.Slice = None,
     resume: options.CarryOn = False,
     model: options.Model = None,
+    grade: options.GradeThem = False,
+    report: options.ReportFile = None,
+    grades: options.GradesFile = None,
 ) -> None:
     """Run tasks; write predictions and a ledger.
 
-    Each task is a run on the base commit without its history. Nothing is published. The exit code
-    is 0 where every run ended by itself, 1 where one failed, 4 where the money was spent before.
+    Each task is a run on the base commit without its history. Nothing is published. With --grade or
+    --report no task is run. The exit code is 0 where every run ended by itself, 1 where one failed,
+    4 where the money was spent before.
     """
-    from api.cli.eval_command import EvaluationOrder, evaluate_tasks
+    from api.cli.evaluation.order import EvaluationOrder
 
     order = EvaluationOrder.of(
         tasks, out, max_cost=max_cost, workers=workers, part=part, resume=resume, model=model
     )
-    finish(evaluate_tasks(load_settings(""), order))
+    finish(order.work(load_settings(""), grade=grade, report=report, grades=grades))

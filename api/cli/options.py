@@ -113,7 +113,7 @@ Predictions = Annotated[
         "--out",
         metavar="FILE",
         dir_okay=False,
-        help="Predictions; the ledger lies beside.",
+        help="Predictions; ledger and grades lie beside.",
         show_default=False,
     ),
 ]
@@ -139,5 +139,28 @@ Slice = Annotated[
 ]
 CarryOn = Annotated[
     bool, typer.Option("--resume", help="Go on with what is missing, and with what failed.")
+]
+GradeThem = Annotated[
+    bool, typer.Option("--grade", help="Grade the predictions by hidden tests, in the sandbox.")
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        dir_okay=False,
+        help="Write what ledger and grades come to, as HTML and as Markdown.",
+        show_default=False,
+    ),
+]
+GradesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--grades",
+        metavar="FILE",
+        dir_okay=False,
+        help="Grades of another harness; else those of --grade.",
+        show_default=False,
+    ),
 ]
 Version = Annotated[bool, typer.Option("--version", help="Print the version.")]

@@ -1,10 +1,17 @@
 from .evaluator import Evaluator as Evaluator
 from .evaluator import Progress as Progress
 from .evaluator import TaskRepositories as TaskRepositories
+from .grades import Grade as Grade
+from .grades import Grades as Grades
 from .ledger import LedgerLine as LedgerLine
 from .ledger import Prediction as Prediction
 from .money_pot import MoneyPot as MoneyPot
+from .report import Report as Report
+from .report_page import as_html as as_html
+from .report_page import as_markdown as as_markdown
 from .results import Results as Results
+from .results import beside as beside
+from .results import read_predictions as read_predictions
 from .tasks import EvaluationTask as EvaluationTask
 from .tasks import parse_slice as parse_slice
 from .tasks import read_tasks as read_tasks

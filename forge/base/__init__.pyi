@@ -1,4 +1,5 @@
 from .cache import KeptBases as KeptBases
+from .change_layers import ChangeLayers as ChangeLayers
 from .prefetch import WarmingRepositories as WarmingRepositories
 from .service import GitRepositories as GitRepositories
 from .single_commit import SingleCommits as SingleCommits

@@ -4,7 +4,8 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,7 @@ async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> C
     patch = await asyncio.to_thread(load_change, run, ref)
     await asyncio.to_thread(check_size, patch)
     await asyncio.to_thread(prepare_objects, run)
-    tree = await _apply(git, run, base, patch) if patch else base.tree
+    tree = await apply_patch(git, run, base, patch) if patch else base.tree
     numbers, diff = await asyncio.gather(
         compare(git, run, "--numstat", "-z", "--no-renames", base.tree, tree),
         compare(git, run, "-M", base.tree, tree),
@@ -93,11 +94,12 @@ def prepare_objects(run: RunFolder) -> None:
         write_whole(alternates, lines)
 
 
-async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
-    """The tree that the patch makes of the base. No work tree, no filter, no hook meets it."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".index-", dir=run.root))
-    environment = run_objects(str(run.objects), str(folder / "index"))
-    try:
+async def apply_patch(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
+    """The tree that a patch that is not empty makes of the base.
+
+    No work tree, no filter, no hook meets it. Raises PatchTooLarge, PatchUnusable.
+    """
+    async with own_index(run) as environment:
         await git.output("read-tree", base.tree, git_dir=str(run.base_git), environment=environment)
         result = await git.run(
             *_APPLY, git_dir=str(run.base_git), stdin=patch, environment=environment
@@ -105,9 +107,17 @@ async def _apply(git: Git, run: RunFolder, base: Base, patch: bytes) -> str:
         if not result.ok:
             raise _refusal(result)
         tree = await git.output("write-tree", git_dir=str(run.base_git), environment=environment)
+    return tree.decode().strip()
+
+
+@asynccontextmanager
+async def own_index(run: RunFolder) -> AsyncIterator[dict[str, str]]:
+    """The environment of commands that write to an index of their own, gone at the end."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".index-", dir=run.root))
+    try:
+        yield run_objects(str(run.objects), str(folder / "index"))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return tree.decode().strip()
 
 
 def _refusal(result: GitResult) -> RepositoryError:

@@ -156,3 +156,18 @@ async def test_no_task_begins_without_money(evaluation: Evaluation) -> None:
     assert ended.code == 4, ended.out + ended.err
     assert "bundled__empty-1 not run: the money is spent" in ended.out
     assert evaluation.ledger == {}
+
+
+async def test_a_wrong_change_that_was_claimed_is_told(evaluation: Evaluation) -> None:
+    evaluation.write(ROUNDING, EMPTY)
+    assert (await evaluation.run()).code == 0
+    page = evaluation.world.folder / "report.html"
+    ended = await evaluation.run("--grade", "--report", str(page))
+    assert ended.code == 0, ended.out + ended.err
+    grades = json.loads(evaluation.out.with_name("predictions.grades.json").read_text())
+    assert grades["resolved_ids"] == ["bundled__rounding-1"]
+    assert grades["unresolved_ids"] == ["bundled__empty-1"]
+    assert "1 of 2 resolved" in ended.out
+    for text in (page.read_text(), page.with_suffix(".md").read_text()):
+        assert "claimed but wrong" in text
+        assert "1 of 2 (50%)" in text

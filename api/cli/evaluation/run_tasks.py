@@ -1,16 +1,12 @@
-"""`eval`: runs over tasks, told a line each."""
+"""Runs over tasks, told a line each."""
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from api.cli.ctrl_c import interruptible
+from api.cli.evaluation.order import EvaluationOrder
 from api.client.local_runs import LocalRuns
 from api.evaluation import (
     EvaluationTask,
@@ -18,7 +14,6 @@ from api.evaluation import (
     LedgerLine,
     MoneyPot,
     Results,
-    parse_slice,
     read_tasks,
 )
 from api.exit_codes import CANCELLED, EXIT_CODES, FAILED
@@ -31,44 +26,6 @@ if TYPE_CHECKING:
     from wiring import Settings
 
 _OUT_OF_MONEY: Final = EXIT_CODES["budget_exhausted"]
-
-
-@dataclass(frozen=True)
-class EvaluationOrder:
-    """What `eval` was asked to do, checked before anything is started."""
-
-    tasks: Path
-    out: Path
-    max_cost: float | None
-    workers: int
-    part: slice
-    resume: bool
-    model: str | None
-
-    @classmethod
-    def of(
-        cls,
-        tasks: Path,
-        out: Path | None,
-        *,
-        max_cost: float | None,
-        workers: int,
-        part: str | None,
-        resume: bool,
-        model: str | None,
-    ) -> Self:
-        """Raises typer.BadParameter."""
-        if out is None:
-            raise typer.BadParameter("names the file of predictions", param_hint="--out")
-        if not out.parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {str(out.parent)!r}", param_hint="--out")
-        if not math.isfinite(max_cost or 0.0):
-            raise typer.BadParameter("takes an amount of US dollars", param_hint="--max-cost")
-        try:
-            bounds = parse_slice(part) if part else slice(None)
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--slice") from None
-        return cls(tasks, out, max_cost, workers, bounds, resume, model)
 
 
 async def evaluate_tasks(settings: "Settings", order: EvaluationOrder) -> int:

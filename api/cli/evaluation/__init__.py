@@ -1,0 +1,1 @@
+"""What `eval` does: run tasks, grade predictions, report, make tasks."""
