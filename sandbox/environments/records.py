@@ -14,6 +14,7 @@ from graph import (
     record_file,
 )
 from graph.files import write_whole
+from sandbox.setup.archive_cache import remove_result
 from sandbox.setup.cache_key import results_of
 
 
@@ -64,7 +65,7 @@ class LocalEnvironmentRecords(EnvironmentRecords):
         for folder in self._kept:
             for made in folder.glob(f"{results_of(repo)}*"):
                 if made.suffix != ".lock":  # which somebody may hold
-                    made.unlink(missing_ok=True)
+                    remove_result(made)
         known = [
             path for path in (self._file(repo), self._folder / recipes_file(repo)) if path.exists()
         ]

@@ -9,6 +9,8 @@ from sandbox.host.resource_usage import can_become
 
 FIRST_UID, LAST_UID = 30_000, 59_999
 """Between the accounts that distributions make and those of the network."""
+KEEPER_UID = FIRST_UID - 1
+"""Of the files that trees have in common: no command of a run has it."""
 
 
 def uid_for_run(run_id: str) -> int | None:

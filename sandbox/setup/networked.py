@@ -12,7 +12,6 @@ from graph.errors import SandboxError, SetupFailed
 from graph.files import write_whole
 from sandbox.backends.base.backend import Tree
 from sandbox.backends.base.local_backend import LocalBackend
-from sandbox.backends.base.local_sandbox import LocalSandbox
 from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
@@ -28,6 +27,7 @@ from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
+from sandbox.setup.unpacked import put_into, unpack
 from sandbox.tree.checkout import fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
 
@@ -50,7 +50,6 @@ export LC_ALL=C
 }} | tar -C / {" ".join(f"--exclude={path}" for path in _DOWNLOADS)} \\
   --null --verbatim-files-from --files-from=- -cf -
 """
-_UNPACK = "LC_ALL=C tar -C / --skip-old-files -xpf -"
 
 
 class NetworkedSetUp:
@@ -102,7 +101,7 @@ class NetworkedSetUp:
             if own and rules and await _alters(sandbox, rules.environment, patch):
                 rules = None
             kept = await self._keep(home, tree, run, made_for, patch if own else b"", rules)
-            await _unpack(sandbox, kept)
+            await put_into(self._backend, tree, sandbox, kept)
         finally:
             await sandbox.close()
 
@@ -156,7 +155,7 @@ class NetworkedSetUp:
             try:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 if first:
-                    await _unpack(plain, first)
+                    await unpack(plain, first)
                 refused = await self._run(new, recipe_alone(spec) if first else spec)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
@@ -239,12 +238,6 @@ async def _alters(sandbox: Sandbox, environment: Environment, patch: bytes) -> b
     return bool(patch) and (
         needs_own(environment, patch) or await has_scripts(sandbox, environment.setup)
     )
-
-
-async def _unpack(sandbox: LocalSandbox, kept: Path) -> None:
-    result = await sandbox.transfer(_UNPACK, source=kept)
-    if result.exit_code != 0:
-        raise SandboxError(f"What set-up made cannot be put into a tree: {result.reason}")
 
 
 def _make_passable(folder: Path) -> None:

@@ -16,10 +16,11 @@ async def remove_folder(folder: Path) -> None:
 
     Nothing may run in it any more. Raises SandboxError where something stays.
     """
-    await asyncio.to_thread(_remove, folder)
+    await asyncio.to_thread(remove_at_once, folder)
 
 
-def _remove(folder: Path) -> None:
+def remove_at_once(folder: Path) -> None:
+    """The same for who may wait. Blocks. Raises SandboxError."""
     # rm and chmod walk by descriptors: no path is too long for them, and no link leads them astray.
     if not os.path.lexists(folder) or _succeeds("rm", "-rf", "--", folder):
         return

@@ -85,7 +85,7 @@ def second(run: SampleRun) -> SampleRun:
 
 def kept(folder: Path) -> list[str]:
     found = folder.iterdir() if folder.exists() else ()
-    return sorted(path.name for path in found if path.suffix not in (".lock", ".report"))
+    return sorted(path.name for path in found if path.suffix not in (".lock", ".report", ".files"))
 
 
 async def said(sandbox: Sandbox, command: str) -> str:
@@ -150,6 +150,30 @@ async def test_a_package_is_installed_once_and_every_tree_has_it(
     if os.geteuid() == 0:
         uid = (RunFolder.of(run.runs, OTHER).trees / "live" / "home" / ".local").stat().st_uid
         assert uid == make_backend(data_dir).uid_for_run(OTHER)
+
+
+async def test_a_tree_that_alters_what_is_installed_alters_no_other(
+    run: SampleRun, index: PackageIndex, data_dir: Path
+) -> None:
+    """Where files are shared, another boot of the machine and another result have their own."""
+    library = "~/lib/site-packages/tiny.py"
+    setup = f"mkdir -p ~/lib/site-packages; echo ANSWER = 42 > {library}"
+    first = await run.open("live", None, setup)
+    await first.run(f"echo ANSWER = 0 >> {library}; chmod u+w {library}; echo = 1 >> {library}")
+    own = f"sed -i s/42/1/ {library}; chmod u+w {library}; echo '# mine' >> {library}"
+    await said(first, own)
+    other = await run.open("validate-1", None, setup)
+    assert await said(other, f"cat {library}") == "ANSWER = 42"
+    assert await said(first, f"tail -n 1 {library}") == "# mine"
+    if os.geteuid() == 0:
+        copies = [path for path in (data_dir / "setups").iterdir() if path.suffix == ".files"]
+        assert len(copies) == 1
+        tidy(data_dir / "setups", 1 << 30)
+        assert copies[0].exists()
+        os.utime(copies[0], (0, 0))
+        tidy(data_dir / "setups", 1 << 30)
+        assert not copies[0].exists()
+        assert await said(other, f"cat {library}") == "ANSWER = 42"
 
 
 async def test_what_set_up_makes_is_kept_and_tracked_files_stay_as_they_are(
