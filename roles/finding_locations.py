@@ -7,7 +7,7 @@ from typing import Final
 
 from graph import Finding
 from sandbox import WORKSPACE, Sandbox
-from sandbox.checks import FileDiff
+from sandbox.changes import FileDiff
 
 _TIMEOUT_S: Final = 30.0
 _WITH_LINE: Final = re.compile(r"(.+?):(\d+)(?:-\d+)?")

@@ -27,6 +27,7 @@ from roles.finding_locations import validate_locations
 from roles.tools.bash import BashTool
 from roles.tools.toolbox import Toolbox
 from sandbox import Sandbox, TreeSpec
+from sandbox.changes import with_contents
 
 PROMPT: Final = """\
 You review a change to a git repository before it becomes a pull request. The tree in /workspace \
@@ -140,12 +141,17 @@ class ClaudeReviewer(ClaudeRole):
             briefing.plan(task.plan),
             await read_instructions(sandbox, task.base.tree),
             await briefing.diff(diff, _MAX_DIFF),
-            await asyncio.to_thread(describe_test_changes, diff.files) if diff else "",
+            await _test_changes(diff, task, sandbox),
             briefing.results(task.validation),
             briefing.findings("Rules about what may leave this machine found:", task.gate),
             _earlier(reviews[-1]) if reviews else "",
             LIGHT_NOTE if _is_short(task) else "",
         )
+
+
+async def _test_changes(diff: ChangeDiff | None, task: RoleTask, sandbox: Sandbox) -> str:
+    known = await with_contents(sandbox, task.base, diff) if diff else None
+    return await asyncio.to_thread(describe_test_changes, known.files) if known else ""
 
 
 def _earlier(review: ReviewAnswer) -> str:

@@ -39,7 +39,15 @@ ORDER: dict[str, tuple[str, ...]] = {
     "sandbox": (
         *("core", "ecosystems", "tree", "egress", "host", "backends.base"),
         *("backends.bubblewrap backends.docker backends.container", "setup", "backends.modal"),
-        *("trees", "selftest", "discovery", "reports", "checks environments", "registry"),
+        *(
+            "trees",
+            "selftest",
+            "discovery",
+            "reports",
+            "changes",
+            "checks environments",
+            "registry",
+        ),
         "choose_backend doctor",
     ),
     "forge": (

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Final
 
 from roles.briefing.untrusted_text import quote_untrusted
-from sandbox.checks import Diff
+from sandbox.changes import Diff
 
 _MAX_LISTED: Final = 200
 

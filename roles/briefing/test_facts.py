@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from roles.briefing.untrusted_text import quote_untrusted
-from sandbox.checks import FileDiff, hints, is_test
+from sandbox.changes import FileDiff, hints
 
 _MAX_FACTS: Final = 40
 _MAX_FACT: Final = 160
@@ -15,11 +15,7 @@ _MAX_BYTES: Final = 5_000
 def describe_test_changes(files: Sequence[FileDiff]) -> str:
     """The facts as a part of the reviewer's opening."""
     found = list(islice((hint.fact for hint in hints(files)), _MAX_FACTS + 1))
-    changed = ", ".join(
-        file.path
-        for file in files
-        if file.status != "deleted" and (is_test(file.path) or is_test(file.old_path))
-    )
+    changed = ", ".join(file.path for file in files if file.status != "deleted" and file.tests)
     lines = [f"tests changed or added: {changed or 'none'}"[: 4 * _MAX_FACT]]
     lines += [fact[:_MAX_FACT] for fact in found[:_MAX_FACTS]]
     if len(found) > _MAX_FACTS:

@@ -6,14 +6,14 @@ from posixpath import dirname
 from typing import Final
 
 from graph import Base, Check, ValidationFinding
+from sandbox.changes.parse_diff import Diff
 from sandbox.checks.judge import Outcome
-from sandbox.checks.parse_diff import Diff
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import paths_like
 from sandbox.ecosystems.registry import ECOSYSTEMS
+from sandbox.ecosystems.test_files import languages_of, test_folder
 
 _LANGUAGES: Final = [each for each in ECOSYSTEMS if each.sources]
-_SOURCES: Final = {each.name: paths_like([each.sources]) for each in _LANGUAGES}
 _MANIFESTS: Final = {each.name: paths_like([each.manifests]) for each in _LANGUAGES}
 _CALLS: Final = {
     each.name: re.compile(
@@ -21,14 +21,13 @@ _CALLS: Final = {
     )
     for each in _LANGUAGES
 }
-_OTHER_CODE: Final = paths_like([r"[^/]+\.(?:c|cc|cpp|cxx|h|hpp|m|mm|cs|fs|php|swift|pl|lua|exs?)"])
 _MOST_NAMES: Final = 5
 _NAMES_BYTES: Final = 4 << 20
 
 
 async def list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[str]:
     """Paths of manifests in the folders of the changed code and above; before anything is run."""
-    folders = {folder for path in code_of(diff) for folder in _parents(path)}
+    folders = {folder for path in diff.code for folder in _parents(path)}
     if not folders:
         return frozenset()
     words = "".join(f"{folder}/\0" if folder else ".\0" for folder in sorted(folders)).encode()
@@ -49,7 +48,7 @@ def uncovered_findings(
         name: {dirname(path) for path in manifests if like.fullmatch(path)}
         for name, like in _MANIFESTS.items()
     }
-    left = [path for path in code_of(diff) if not _is_covered(path, outcomes, packages)]
+    left = [path for path in diff.code if not _is_covered(path, outcomes, packages)]
     if not left:
         return ()
     named = ", ".join(f"`{path}`" for path in left[:_MOST_NAMES])
@@ -60,8 +59,9 @@ def uncovered_findings(
 
 def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, set[str]]) -> bool:
     """Whether a check ended that holds it: of its package, where that has one, else around it."""
-    languages = {each.name for each in _LANGUAGES if _SOURCES[each.name].fullmatch(path)}
+    languages = {each.name for each in languages_of(path)}
     holding = [each for each in outcomes if _holds(each.check.folder, path)]
+    holding = holding or [each for each in outcomes if _holds(_tested_by(each.check.folder), path)]
     if _is_packaged(path, languages, packages):
         holding = [each for each in holding if _speaks(each.check, languages)]
     own = [each.check.folder for each in holding if each.check.source == "repository"]
@@ -86,11 +86,12 @@ def _speaks(check: Check, languages: set[str]) -> bool:
     return not called or bool(called & languages)
 
 
-def code_of(diff: Diff) -> list[str]:
-    """Changed paths of code, before and after; documents and data need no proof of their own."""
-    paths = dict.fromkeys(path for file in diff.files for path in (file.old_path, file.path))
-    patterns = (*_SOURCES.values(), _OTHER_CODE)
-    return [path for path in paths if any(like.fullmatch(path) for like in patterns)]
+def _tested_by(folder: str) -> str:
+    """What a project among tests is for: the folder around these; any other is for itself."""
+    outermost = folder
+    while inner := test_folder(f"{outermost}/"):
+        outermost = dirname(inner.removesuffix("/"))
+    return outermost
 
 
 def _holds(folder: str, path: str) -> bool:

@@ -5,25 +5,22 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from graph import Check, FolderCommand, Proof, ProofTest, TestStatus
-from sandbox.checks.coverage import code_of
-from sandbox.checks.parse_diff import Diff, FileDiff
+from sandbox.changes.parse_diff import Diff, FileDiff
 from sandbox.checks.restore_base_tests import NotRestored, restore_base_sources
 from sandbox.checks.run_check import run_check
 from sandbox.checks.select_tests import tell_each_test
-from sandbox.checks.tamper_patterns import defined_tests, is_test
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
 from sandbox.ecosystems.base import Ecosystem
+from sandbox.ecosystems.test_files import begins_tests, defined_tests
 
 _MOST_TESTS: Final = 30
 _MOST_CHECKS: Final = 4
 _KEPT_BYTES: Final = 1024 * 1024
 _LONGEST_LINE: Final = 1000
-_IN_SOURCE: Final = re.compile(r"\s*+(?:#\[(?:\w++::)*+test\b|#\[cfg\(test\)\]|>>> |/// ```)")
-"""Lines of tests inside of sources."""
-
 Ends = Mapping[str, TestStatus]
 
 
@@ -45,7 +42,7 @@ async def prove(
         for file in diff.files
         if _has_tests(file) and ((names := _changed_tests(file)) or file.status != "added")
     }
-    if all(is_test(path) for path in code_of(diff)):
+    if diff.tests.issuperset(diff.code):
         return None
     inside = [file.path for file in diff.files if file.path not in tests and _tests_inside(file)]
     runs = [each for check in passed if (each := _telling(check, tests))][:_MOST_CHECKS]
@@ -67,8 +64,9 @@ async def prove(
         await sandboxes.discard(run_id, tree.name)
     found = [test for pair in zip(before, after, strict=True) for test in _compare(*pair)]
     found += [test for _, failing in shown for test in failing or ()]
-    tried = told.union(*(each.files for each, failing in shown if failing is not None))
-    not_tried = tuple(dict.fromkeys((*inside, *(path for path in tests if path not in tried))))
+    tried = [each.files for each, (ends, _) in zip(runs, after, strict=True) if ends]
+    tried += [each.files for each, failing in shown if failing is not None]
+    not_tried = tuple(dict.fromkeys((*inside, *(p for p in tests if p not in chain(*tried)))))
     return Proof(
         tests=tuple(found[:_MOST_TESTS]),
         shown=any(t.without_change == "failed" and t.with_change == "passed" for t in found),
@@ -146,12 +144,13 @@ def _whole(check: Check, tests: Mapping[str, frozenset[str]]) -> _Whole | None:
 
 
 def _has_tests(file: FileDiff) -> bool:
-    """By what is in it, for a file that need not be named so."""
-    return file.status != "deleted" and is_test(file.path) and bool(code_of(Diff((file,))))
+    return file.status != "deleted" and file.is_test and file.path in file.code
 
 
 def _tests_inside(file: FileDiff) -> bool:
-    return file.status != "deleted" and any(_IN_SOURCE.match(line) for _, line in file.added)
+    """Of a source that the change alters."""
+    added = (line[:_LONGEST_LINE] for _, line in file.added)
+    return file.status != "deleted" and any(begins_tests(file.path, line) for line in added)
 
 
 def _changed_tests(file: FileDiff) -> frozenset[str]:

@@ -12,10 +12,11 @@ from posixpath import join, normpath
 from typing import Final
 
 from graph import Base, FolderCommand
+from sandbox.changes.parse_diff import FileDiff
+from sandbox.changes.tamper_patterns import shadows_library, steers_checks
 from sandbox.checks.could_start import words_of
-from sandbox.checks.parse_diff import FileDiff
-from sandbox.checks.tamper_patterns import is_test, shadows_library, steers_checks
 from sandbox.core.protocol import Sandbox
+from sandbox.ecosystems.test_files import is_test
 from sandbox.tree.git_dir import make_git_dir
 
 _NAMES_BYTES = 4 << 20
@@ -70,28 +71,35 @@ def touches_base_tests(files: Sequence[FileDiff], checks: Sequence[FolderCommand
 
 def touches_tests(files: Sequence[FileDiff]) -> bool:
     """Whether it alters or removes a file of the base's tests."""
-    return any(file.status != "added" and is_test(file.old_path) for file in files)
+    return any(file.status != "added" and file.old_path in file.tests for file in files)
 
 
 async def restore_base_tests(
     sandbox: Sandbox, base: Base, files: Sequence[FileDiff], checks: Sequence[FolderCommand]
 ) -> None:
     """Put back what the base has of them, and take away what it has not. Raises NotRestored."""
-    steering = _Steering.of(checks)
+    steering, is_of_tests = _Steering.of(checks), _tests_of(files)
     await _restore(
         *(sandbox, base, files),
-        old=lambda path: is_test(path) or steering.includes(path),
-        new=lambda path: is_test(path) or steering.includes(path, new=True),
+        old=lambda path: is_of_tests(path) or steering.includes(path),
+        new=lambda path: is_of_tests(path) or steering.includes(path, new=True),
     )
 
 
 async def restore_base_sources(sandbox: Sandbox, base: Base, files: Sequence[FileDiff]) -> None:
     """Put back all but tests, and take away what the base has not of it. Raises NotRestored."""
-    await _restore(sandbox, base, files, old=_is_no_test, new=_is_no_test)
+    is_of_tests = _tests_of(files)
+
+    def is_source(path: str) -> bool:
+        return not is_of_tests(path)
+
+    await _restore(sandbox, base, files, old=is_source, new=is_source)
 
 
-def _is_no_test(path: str) -> bool:
-    return not is_test(path)
+def _tests_of(files: Sequence[FileDiff]) -> Callable[[str], bool]:
+    """Whether a path is of tests: as is known of the change's, else by what it is called."""
+    known = {path: path in file.tests for file in files for path in file.paths}
+    return lambda path: known[path] if path in known else is_test(path)
 
 
 async def _restore(

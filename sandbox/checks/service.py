@@ -22,6 +22,8 @@ from graph import (
     unheard,
 )
 from graph.errors import SetupFailed
+from sandbox.changes.known_contents import with_contents
+from sandbox.changes.parse_diff import Diff
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.coverage import list_manifests, uncovered_findings
 from sandbox.checks.judge import (
@@ -33,7 +35,6 @@ from sandbox.checks.judge import (
     validation_of,
 )
 from sandbox.checks.kept_results import KeptResults
-from sandbox.checks.parse_diff import Diff
 from sandbox.checks.proof import prove
 from sandbox.checks.tamper_findings import (
     base_test_findings,
@@ -48,6 +49,7 @@ from sandbox.discovery.find_checks import find_checks
 from sandbox.discovery.hints import find_hints, tests_of_ci
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
+from sandbox.ecosystems.install_step import is_example
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import call_in
 from sandbox.setup.withheld import judged_without
@@ -137,12 +139,13 @@ class SandboxChecks(Checks):
         tree = replace(untouched, name=f"validate-{unique}", change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
         read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
-        found = await asyncio.to_thread(hint_findings, read)
-        found += (of_set_up := setup_findings(read, environment))
+        of_set_up = setup_findings(read, environment)
         try:
             async with self._open(run_id, tree) as sandbox:
+                read = await with_contents(sandbox, base, read)
                 manifests = await list_manifests(sandbox, base, read)
-                found = await without_known_suppressions(found, read, sandbox)
+                hints = await asyncio.to_thread(hint_findings, read)
+                found = await without_known_suppressions(hints, read, sandbox) + of_set_up
                 outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
                 validation = validation_of(outcomes)
                 if of_set_up and environment.fixed:
@@ -162,6 +165,7 @@ class SandboxChecks(Checks):
                 validation = validation.model_copy(update={"proof": proof})
         except SetupFailed as error:
             validation = set_up_failed(cut_middle(error.message, 4000))
+            found = await asyncio.to_thread(hint_findings, read) + of_set_up
         finally:
             await on_base.discard()
         return validation.model_copy(update={"findings": (*validation.findings, *found)})
@@ -186,9 +190,11 @@ def _checks_of(repository: RepositoryFiles, config: RepositoryConfig) -> tuple[C
 def mark_main(found: tuple[Check, ...], ci: str = "") -> tuple[Check, ...]:
     """The first test of the top folder, or of the only package, is the main one.
 
-    Where the repository's CI runs one of them, it is the first that CI runs.
+    Where the repository's CI runs one of them, it is the first that CI runs. Examples and what lies
+    among tests count where there is nothing else.
     """
     tests = [check for check in found if check.kind == "test"]
+    tests = [check for check in tests if not is_example(check.folder)] or tests
     folders = {check.folder for check in tests}
     may_be = [check for check in tests if not check.folder or len(folders) == 1]
     run_by_ci = [check for check in may_be if call_in(check.command) in ci]

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Final
 
 from graph import Check, Environment, Severity, ValidationFinding
+from sandbox.changes.parse_diff import Diff
+from sandbox.changes.tamper_patterns import hints, suppressions
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import compare_with_base
-from sandbox.checks.parse_diff import Diff
 from sandbox.checks.restore_base_tests import (
     NotRestored,
     restore_base_tests,
@@ -20,7 +21,6 @@ from sandbox.checks.restore_base_tests import (
 )
 from sandbox.checks.run_again import run_failures_again
 from sandbox.checks.run_check import run_check
-from sandbox.checks.tamper_patterns import hints, suppressions
 from sandbox.core.protocol import FileAccessError, Sandbox, Sandboxes, TreeSpec
 from sandbox.ecosystems.registry import may_run_tests
 from sandbox.setup.invalidation import read_by_setup

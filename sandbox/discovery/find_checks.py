@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from graph import Check
+from sandbox.ecosystems.install_step import is_example
 from sandbox.ecosystems.project import Project, RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS, call_in
 
@@ -17,10 +18,15 @@ def find_checks(repository: RepositoryFiles) -> tuple[Check, ...]:
     return (*_checks(repository, "test")[:MOST_TESTS], *_checks(repository, "lint")[:MOST_LINTS])
 
 
+def own_first(repository: RepositoryFiles) -> list[Project]:
+    """The projects; those that show, measure or test another one come after all others."""
+    return sorted(repository.projects(MANIFESTS), key=lambda each: is_example(each.folder))
+
+
 def _checks(repository: RepositoryFiles, kind: Kind) -> list[Check]:
     return [
         Check(command=command, source="repository", kind=kind, folder=project.folder)
-        for project in repository.projects(MANIFESTS)
+        for project in own_first(repository)
         for command in _commands(project, kind)
     ]
 

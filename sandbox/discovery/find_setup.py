@@ -7,6 +7,7 @@ from typing import Final
 
 from graph import ANY_FILE, Environment, EnvironmentCommand, FolderCommand, LeftOut
 from sandbox.discovery.declared_services import line_for
+from sandbox.discovery.find_checks import find_checks
 from sandbox.discovery.hints import find_hints, system_packages
 from sandbox.discovery.repository_config import config_of
 from sandbox.ecosystems.base import Ecosystem
@@ -178,6 +179,9 @@ def _comes_late(ecosystem: Ecosystem) -> bool:
 
 
 def _worth_it(repository: RepositoryFiles) -> Sequence[Project]:
-    """Examples and documents are none, unless there is nothing else."""
+    """Examples and documents are none, unless no other has tests."""
     projects = repository.projects(MANIFESTS)
-    return [each for each in projects if not is_example(each.folder)]
+    tested = {each.folder for each in find_checks(repository) if each.kind == "test"}
+    alone = tested and all(map(is_example, tested))
+    shown = tested if alone else frozenset()
+    return [each for each in projects if each.folder in shown or not is_example(each.folder)]

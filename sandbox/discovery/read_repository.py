@@ -4,8 +4,7 @@ Two commands: the first lists names, the second prints the contents of those tha
 No file of the work tree is needed, and what was done to it before does not matter.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
@@ -17,6 +16,7 @@ from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import paths_like
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import ECOSYSTEMS
+from sandbox.tree.read_blobs import parse_blobs, read_blobs
 
 _OUTPUT_BYTES: Final = 3_500_000
 _MOST_BYTES = 1 << 20
@@ -29,7 +29,6 @@ SEEN: Final = [p for each in ECOSYSTEMS for p in (each.locks, each.seen) if p]
 LAYOUT: Final = [each.layout for each in ECOSYSTEMS if each.layout]
 _MARKS = [mark for each in ECOSYSTEMS for mark in each.marks]
 _WANTED = paths_like(READ)
-_BLOB = re.compile(rb"(?P<id>[0-9a-f]+) blob (?P<size>[0-9]{1,9})\n")
 
 # Names end in NUL, and lists of names in what no name can be, so that none is taken for another.
 _END: Final = b"\0//\0"
@@ -50,11 +49,7 @@ names {layout}
         for mark in _MARKS
     ),
 )
-_READ_FILES = f"""\
-git cat-file --batch-check | while read -r id type size; do
-  if [ "$type" = blob ] && [ "$size" -le {_LONGEST_FILE} ]; then echo "$id"; fi
-done | git cat-file --batch | head -c {_OUTPUT_BYTES}
-"""
+_READ_FILES = read_blobs(_LONGEST_FILE, _OUTPUT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ def parse_listing(output: bytes) -> Listing:
 
 def add_contents(listing: Listing, output: bytes) -> RepositoryFiles:
     """The files with the contents that the second command printed."""
-    contents = dict(_blobs(output))
+    contents = dict(parse_blobs(output))
     read = {path: contents[blob] for path, blob in listing.wanted.items() if blob in contents}
     files = {**listing.repository.files, **read}
     return replace(listing.repository, files=files, unread=frozenset(listing.wanted) - set(read))
@@ -110,15 +105,3 @@ async def _output(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
     if result.exit_code != 0:
         raise SandboxError(f"The base cannot be searched for checks: {result.reason}")
     return result.output
-
-
-def _blobs(output: bytes) -> Iterator[tuple[str, str]]:
-    """Pairs of id and content; the last may have been cut off, and is left out then."""
-    position = 0
-    while head := _BLOB.match(output, position):
-        end = head.end() + int(head["size"])
-        if end > len(output):
-            return
-        content = output[head.end() : end]
-        yield head["id"].decode(), content.decode("utf-8-sig", errors="replace")
-        position = end + 1

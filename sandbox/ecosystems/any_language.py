@@ -8,8 +8,9 @@ ANY_LANGUAGE = Ecosystem(
     r"|\.?devcontainer\.json|CONTRIBUTING(\.[A-Za-z]+)?"
     r"|\.(python|ruby|node|tool)-versions?|\.nvmrc|rust-toolchain(\.toml)?",
     test_calls="test|spec|check|verify",
-    test_files=r"(?:tests?|specs?|testing|e2e)/.*|test_[^/]*|[^/]*_(?:test|spec)\.\w+"
-    r"|[^/]*[.-](?:test|spec)\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",
+    test_files=r"[^/]*_spec\.\w+|[^/]*[.-](?:test|spec)\.\w+",
+    test_like=r"test_[^/]*|[^/]*_test\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",
+    test_folders="tests?|specs?|testing|e2e",
     lacking=r"(?:.* )?(\S++(?<=:) command not found)|.*sh: \d++: (\S++(?<=:) not found)",
     config=r"phpunit\.xml(?:\.dist)?",
     mixed_config=r"\.coding-agent\.toml|\.pre-commit-config\.yaml|\.github/workflows/.*",

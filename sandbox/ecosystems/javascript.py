@@ -267,7 +267,10 @@ JAVASCRIPT = Ecosystem(
         "scripts", "package.json", '"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
     ),
     sources=r"[^/]+\.(?:[cm]?[jt]sx?|vue|svelte)",
-    test_files=r"__tests__/.*|[^/]*[.-](?:test|spec)\.\w+",
+    definition=r"export\b|module\.exports\b|exports\.",
+    test_files=r"__tests__/.*",
+    test_line=r"[ \t]*(it|test|specify)(\.[a-z]+)*\(",
+    tests_in_source=r"\s*+if\s*+\(\s*+import\.meta\.vitest\b",
     config=r"package\.json|\.npmrc|\.yarnrc(?:\.yml)?|tsconfig\.json|bunfig\.toml|biome\.jsonc?"
     r"|(?:jest|vitest|playwright|karma|babel)\.config\.\w+|\.(?:eslint|mocha)rc[^/]*"
     r"|eslint\.config\.\w+|node_modules/.*",

@@ -56,7 +56,9 @@ JVM = Ecosystem(
     failures_begin=r"\[ERROR\] .*|[^>\s].* > .+ FAILED",
     noise=r"\[INFO\] .*|\[INFO\]|Download(?:ing|ed) .*|.* PASSED",
     sources=r"[^/]+\.(?:java|kts?|scala|groovy)",
-    test_files=r"src/\w*[tT]est\w*/.*|[^/]*Tests?\.\w+",
+    test_files=r"src/\w*[tT]est\w*/(?:java|kotlin|scala|groovy|resources)/.*",
+    test_line=r"[ \t]*(@(Parameterized|Repeated|org\.junit\.)?Test($|[^A-Za-z])"
+    r"|(test|should|it)\(\"|def \")",
     config="mvnw|gradlew|gradle/wrapper/[^/]+",
     mixed_config=r"pom\.xml|(?:build|settings)\.gradle(?:\.kts)?",
     test_definition=r"\s*+(?:public\s++|private\s++)?(?:void|fun)\s++`?+(\w[\w ]*+)`?+\s*+\(",

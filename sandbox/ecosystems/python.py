@@ -1,7 +1,6 @@
 """Python: pytest, unittest, tox, nox; ruff, flake8, mypy, pyright; pip, uv and poetry."""
 
 import re
-import shlex
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatch
@@ -10,18 +9,22 @@ from pathlib import PurePosixPath
 
 from sandbox.ecosystems.base import (
     Ecosystem,
-    Lines,
     Mark,
     ReportReader,
-    TestEnd,
     any_line,
-    failures_like,
-    paths_like,
 )
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
 from sandbox.ecosystems.python_needs import read_toml, table_in
+from sandbox.ecosystems.python_runners import (
+    pytest_failures,
+    select,
+    tell,
+    told,
+    unittest_failures,
+    unittest_ran,
+)
 
 _REQUIREMENTS = (
     "requirements.txt",
@@ -32,22 +35,28 @@ _REQUIREMENTS = (
     "test-requirements.txt",
     "tests-requirements.txt",
 )
-_MANIFESTS = (
-    r"pyproject\.toml|setup\.(cfg|py)|tox\.(ini|toml)|noxfile\.py|\.?pytest\.ini"
-    r"|[^/]*requirements[^/]*\.txt"
+_SETTINGS = r"setup\.cfg|tox\.(ini|toml)|\.?pytest\.ini|[^/]*requirements[^/]*\.txt"
+_MANIFESTS = rf"pyproject\.toml|setup\.py|noxfile\.py|{_SETTINGS}"
+_ROOTS = re.compile(
+    rf"(?:.*/)?(?:pyproject\.toml|setup\.py|noxfile\.py)"
+    rf"|(?!(?:.*/)?(?:tests?|testing)/[^/]*$)(?:.*/)?(?:{_SETTINGS})",
+    re.DOTALL,
 )
-_ROOTS = paths_like([_MANIFESTS])
+"""Settings and lists alone make no project of a folder of tests."""
+_TEST_FOLDERS = ("tests", "test", "testing")
 _MENTION_PYTEST = ("pyproject.toml", "setup.cfg", "tox.ini", "noxfile.py", *_REQUIREMENTS)
 _RUNNERS = ("pytest", "ruff", "flake8", "mypy")
 
 
 def _tests(project: Project) -> Iterator[str]:
     """The project's own runner, or what runs it in an environment that it makes."""
+    if _belongs_to_outer(project):
+        return
     files = project.owned(_ROOTS)
     in_src = any(name.startswith("src/") and name.endswith(".py") for name in files)
     path = "PYTHONPATH=src " if in_src else ""
     if _uses_pytest(project, files):
-        yield f"{path}python3 -m pytest -q"
+        yield f"{path}python3 -m pytest -q{_configured_below(project)}"
     elif project.has("manage.py"):
         yield f"{path}python3 manage.py test"
     elif commands := list(_unittest_commands(project, files)):
@@ -58,6 +67,23 @@ def _tests(project: Project) -> Iterator[str]:
         yield "tox"
     elif project.has("noxfile.py"):
         yield "nox"
+
+
+def _belongs_to_outer(project: Project) -> bool:
+    """Whether it is a folder of tests with settings alone."""
+    folder = f"{project.folder}/"
+    return bool(project.folder) and not any(_ROOTS.fullmatch(folder + n) for n in project.names)
+
+
+def _configured_below(project: Project) -> str:
+    """The folder of tests that has pytest's settings, where the project itself has none."""
+    if project.has("pytest.ini", ".pytest.ini") or re.search(
+        r"(?m)^\[(?:tool\.pytest|tool:pytest|pytest)\b",
+        project.text("pyproject.toml", "setup.cfg", "tox.ini"),
+    ):
+        return ""
+    folders = (name for name in _TEST_FOLDERS if project.has(f"{name}/pytest.ini"))
+    return next((f" {name}" for name in folders), "")
 
 
 def _lints(project: Project) -> Iterator[str]:
@@ -132,86 +158,6 @@ def _start(folder: PurePosixPath, packages: set[PurePosixPath]) -> tuple[PurePos
     return folder, True
 
 
-_SUMMARY = "=== short test summary info ==="
-_UNLOADED = "unittest.loader._FailedTest"
-_UNITTEST_RAN = re.compile(r"Ran (\d{1,9}) tests? in ")
-_unittest = failures_like(r"(?:FAIL|ERROR): (\S.*)", below="={70}", until=".*")
-_pytest_summary = failures_like(
-    r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (\S.*)",
-    below="=+ short test summary info =+",
-    until="=.*",
-)
-
-
-def _pytest(lines: Lines) -> Iterator[str]:
-    """`tests/test_a.py::test_b[x - y] - AssertionError`, without the message."""
-    for text in _pytest_summary(lines):
-        parameters = text.find("[", text.find("::") + 1)
-        end = text.find("] - ", parameters) if 0 <= parameters < text.find(" - ") else -1
-        yield text[: end + 1] if end >= 0 else text.split(" - ", 1)[0]
-
-
-def _unittest_ran(lines: Lines) -> bool:
-    """`Ran 2 tests in 0.001s`: modules that could not be loaded count as tests there."""
-    ran = sum(int(match[1]) for match in map(_UNITTEST_RAN.match, lines) if match)
-    return ran > sum(_UNLOADED in test for test in _unittest(lines))
-
-
-_PYTEST_ID = re.compile(r"[^\s:]+\.py(?:::.+)?")
-_UNITTEST_ID = re.compile(r"(?P<name>\w+) \((?P<place>[\w.]+)\)")
-
-
-def _select(words: Sequence[str], tests: Sequence[str]) -> str:
-    match words:
-        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
-            return _select_pytest(words, options, tests)
-        case [_, "-m", "unittest", "discover", *_]:
-            matches = [_UNITTEST_ID.fullmatch(test) for test in tests]
-            named = [match for match in matches if match and _UNLOADED not in match["place"]]
-            patterns = (f"*{m['place'].removesuffix('.' + m['name'])}.{m['name']}" for m in named)
-            selected = [word for pattern in patterns for word in ("-k", pattern)]
-            return shlex.join([*words, *selected]) if len(named) == len(tests) else ""
-    return ""
-
-
-def _select_pytest(words: Sequence[str], options: Sequence[str], tests: Sequence[str]) -> str:
-    """Paths that hold all of them are narrowed; any other word may be the value of an option."""
-    given = [option for option in options if not option.startswith("-")]
-    for path in given:
-        if path != "." and not all(test.startswith(path.removeprefix("./")) for test in tests):
-            return ""
-    if not all(map(_PYTEST_ID.fullmatch, tests)):
-        return ""
-    return shlex.join([*(word for word in words if word not in given), *tests])
-
-
-_TOLD_PYTEST = re.compile(r"(?P<end>PASSED|FAILED) (?P<id>\S+\.py::.*)")
-_TOLD_UNITTEST = re.compile(r"(?P<id>\w+ \([\w.]+\)) \.\.\. (?P<end>ok|FAIL|ERROR)\b")
-_IMPORT_ERROR = re.compile(r" - (?:ImportError|ModuleNotFoundError)\b")
-
-
-def _tell(words: Sequence[str], files: Sequence[str], names: Collection[str]) -> str:
-    match words:
-        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
-            selected = _select_pytest(words, options, files)
-            return f"{selected} -rA" if selected else ""
-        case [_, "-m", "unittest", "discover", *_]:
-            stems = [f"*{PurePosixPath(file).stem}.*" for file in files]
-            patterns = [f"*.{name}" for name in sorted(names)] or stems
-            return shlex.join([*words, "-v", *(w for each in patterns for w in ("-k", each))])
-    return ""
-
-
-def _told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
-    for line in lines:
-        if match := _TOLD_PYTEST.fullmatch(line):
-            test = next(_pytest([_SUMMARY, f"FAILED {match['id']}"]))
-            failed: TestEnd = "not_importable" if _IMPORT_ERROR.search(line) else "failed"
-            yield test, "passed" if match["end"] == "PASSED" else failed
-        elif (match := _TOLD_UNITTEST.match(line)) and _UNLOADED not in match["id"]:
-            yield match["id"], "passed" if match["end"] == "ok" else "failed"
-
-
 def _probe(words: Sequence[str]) -> str:
     """Asks for the module, which is not run."""
     match words:
@@ -238,7 +184,7 @@ END"""
 
 def _plan(project: Project) -> InstallPlan:
     """With the runners and linters that its checks call. A workspace is set up as a whole."""
-    if project.is_part("pyproject.toml", "[tool.uv.workspace]"):
+    if project.is_part("pyproject.toml", "[tool.uv.workspace]") or _belongs_to_outer(project):
         return NOTHING_TO_INSTALL
     called = " ".join((*_tests(project), *_lints(project)))
     return plan_python(project, tuple(name for name in _RUNNERS if f" -m {name}" in called))
@@ -307,19 +253,19 @@ PYTHON = Ecosystem(
     reports=(
         ReportReader(
             "pytest",
-            _pytest,
+            pytest_failures,
             any_line(r"(?:=+ )?(?:\d+ \w+, )*[1-9]\d* (?:passed|failed)\b.* in [\d.]+s"),
         ),
-        ReportReader("unittest", _unittest, _unittest_ran),
+        ReportReader("unittest", unittest_failures, unittest_ran),
     ),
     counts=r"(?:=+ )?((?:\d+ (?:subtests )?\w+, )*+\d+ (?:subtests )?\w+) in [\d.]+s\b.*"
     r"|Ran (\d+ tests?) in .*",
     failures_begin=r"=+ (?:FAILURES|ERRORS) =+|={70}",
     noise=r"[.sxXFEu]{2,200}(?: +\[ *\d+%\])?|\S+\.py [.sxXFE]++ +\[ *\d+%\]"
     r"|.* (?:\.\.\. ok|PASSED +\[ *\d+%\])",
-    select=_select,
-    tell=_tell,
-    told=_told,
+    select=select,
+    tell=tell,
+    told=told,
     unloaded=r"ERROR \S+\.py(?: - .*)?|.*unittest\.loader\._FailedTest.*",
     probe=_probe,
     lacking=r"(?:E +)?ModuleNotFoundError: (No module named \S++).*"
@@ -333,7 +279,10 @@ PYTHON = Ecosystem(
     r"|[^/]*constraints[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
     sources=r"[^/]+\.pyi?",
-    test_files=r"conftest\.py|test_[^/]*\.py|[^/]*_test\.py|tests?\.py",
+    definition=r"(?:async\s++)?def\s|class\s",
+    test_files=r"conftest\.py",
+    test_line=r"[ \t]*(async )?def test[A-Z_0-9]",
+    tests_in_source=r"\s*+>>> ",
     config=r"conftest\.py|\.?pytest\.(?:ini|toml)|tox\.(?:ini|toml)|noxfile\.py|setup\.cfg"
     r"|pyproject\.toml|\.?ruff\.toml|\.?mypy\.ini|\.flake8|pyrightconfig\.json|\.coveragerc"
     r"|[^/]+\.(?:dist|egg)-info/.*"

@@ -23,6 +23,7 @@ _LIST = re.compile(
     r"(?:requirements/)?(?:(?:dev|tests?|testing|ci)[-_.]?requirements"
     r"|requirements(?:[-_.](?:dev|devel|development|tests?|testing|ci|all))?)\.txt"
     r"|requirements/(?:dev|devel|development|tests?|testing|ci|base|all|main)\.txt"
+    r"|tests?/(?:[\w.-]*[-_.])?requirements(?:[-_.](?:dev|tests?|testing|ci|all))?\.txt"
 )
 _NAME = re.compile(
     r"[A-Za-z0-9][\w.-]*(?:\s*\[[\w\s,.-]*\])?(?:\s*\(?[<>=!~]=?=?[^;\s)]*(?:\s*,\s*[<>=!~]=?=?[^;\s,)]+)*\)?)?"
@@ -139,8 +140,10 @@ def _literal_texts(text: str) -> list[str]:
 
 
 def _lists(project: Project) -> Iterator[str]:
-    inner = Project(project.repository, f"{project.folder}/requirements".lstrip("/"))
-    names = [*project.names, *(f"requirements/{name}" for name in inner.names)]
+    names = list(project.names)
+    for folder in ("requirements", "test", "tests"):
+        inner = Project(project.repository, f"{project.folder}/{folder}".lstrip("/"))
+        names += [f"{folder}/{name}" for name in inner.names]
     yield from sorted(name for name in names if _LIST.fullmatch(name))
 
 

@@ -25,7 +25,7 @@ from roles.briefing.repository_overview import extract_terms
 from roles.briefing.test_facts import describe_test_changes
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.tools.text_file import TextFile
-from sandbox.checks.parse_diff import Diff
+from sandbox.changes.parse_diff import Diff
 from sandbox.checks.tamper_findings import hint_findings
 from sandbox.discovery.devcontainer import read_devcontainer
 from sandbox.discovery.hints import find_hints

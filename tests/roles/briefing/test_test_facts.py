@@ -4,7 +4,7 @@ import pytest
 
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.test_facts import describe_test_changes
-from sandbox.checks.tamper_patterns import is_test
+from sandbox.ecosystems.test_files import is_test
 from tests.support.linear_time import assert_linear
 
 

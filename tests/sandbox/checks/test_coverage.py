@@ -66,6 +66,12 @@ CASES = {
         "engine/src/lib.rs",
         [check(JS, "front"), check(PY)],
     ),
+    "a project among tests, for what is around it": (
+        "tool.c back/app.py front/app.js",
+        "front/app.js",
+        [check(PY, "tests/whole")],
+    ),
+    "one among its own tests alone": ("tool.c", "tool.c", [check(PY, "back/tests/whole")]),
     "assets": ("back/static/menu.js", "", [check(PY, "back")]),
     "an asset of a package of its own": ("front/app.js", "front/app.js", [check(PY)]),
     "a package that the change makes": (

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from graph.values import Check, Validation, commands_of
-from sandbox.checks.parse_diff import file_diffs
+from sandbox.changes.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
 from tests.support.graph.environments import environment_of

@@ -11,7 +11,7 @@ import pytest_asyncio
 from graph.values import Check, commands_of
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.bubblewrap.backend import Bubblewrap
-from sandbox.checks.parse_diff import file_diffs
+from sandbox.changes.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import ExecResult, Limits, Sandbox

@@ -276,6 +276,34 @@ def test_what_is_not_of_the_repository_or_not_to_be_named_is_no_package(folder: 
     assert commands(RepositoryFiles({f"{folder}/package.json": package(test="a")})) == ()
 
 
+AMONG_TESTS = [
+    ({"pyproject.toml": "", "tests/requirements.txt": "x\n"}, (PYTEST,)),
+    ({"a.py": "", "tests/tox.ini": "[pytest]\n"}, (PYTEST,)),
+    ({"a.py": "", "tests/pytest.ini": "[pytest]\n"}, (f"{PYTEST} tests",)),
+    ({"pytest.ini": "", "tests/pytest.ini": "[pytest]\n"}, (PYTEST,)),
+    (
+        {"pyproject.toml": "", "tests/integration/pyproject.toml": "pytest\n"},
+        (PYTEST, f"cd tests/integration && {PYTEST}"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "expected"), AMONG_TESTS)
+def test_settings_among_tests_make_no_project_of_them(
+    files: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    assert commands(listed(files, {"pytest": ("tests/test_a.py",)})) == expected
+
+
+@pytest.mark.parametrize("folder", ["examples/a", "docs", "tests/web", "benchmarks", "a/demo"])
+def test_a_project_comes_before_what_shows_or_measures_it(folder: str) -> None:
+    files = {f"{folder}/package.json": package(test="x"), "z/y/package.json": package(test="x")}
+    assert commands(listed(files)) == (
+        "cd z/y && CI=true npm test",
+        f"cd {folder} && CI=true npm test",
+    )
+
+
 def test_tests_come_before_lint_and_all_is_bounded() -> None:
     many = {f"p{number}/package.json": package(test="a", lint="b") for number in range(200)}
     kinds = [check.kind for check in find_checks(RepositoryFiles(many))]

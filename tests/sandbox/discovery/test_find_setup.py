@@ -212,8 +212,16 @@ def test_what_rules_install_is_made_anew_for_a_manifest_alone() -> None:
 
 def test_a_manifest_among_tests_is_no_project_to_set_up() -> None:
     files = {"pyproject.toml": PROJECT, "tests/requirements.txt": "", "web/tests/a/setup.py": ""}
-    folders = {step.folder for step in plan_setup(listed(files)).steps}
-    assert folders == {"", "tests"}
+    steps = plan_setup(listed(files)).steps
+    assert {step.folder for step in steps} == {""}
+    assert any("-r tests/requirements.txt" in step.shell for step in steps)
+
+
+def test_what_lies_among_tests_is_set_up_where_no_other_project_has_tests() -> None:
+    inner = {"tests/web/package.json": '{"scripts": {"test": "x"}}'}
+    assert {step.folder for step in plan_setup(listed(inner)).steps} == {"tests/web"}
+    files = {**inner, "pyproject.toml": PROJECT, "pytest.ini": ""}
+    assert {step.folder for step in plan_setup(listed(files)).steps} == {""}
 
 
 def test_the_test_environment_of_hatch_has_what_hatch_brings() -> None:

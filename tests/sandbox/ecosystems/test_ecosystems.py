@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.checks.parse_diff import file_diffs
+from sandbox.changes.parse_diff import file_diffs
+from sandbox.changes.tamper_patterns import hints
 from sandbox.checks.restore_base_tests import touches_base_tests
-from sandbox.checks.tamper_patterns import hints, is_test
 from sandbox.discovery.find_checks import find_checks
 from sandbox.discovery.find_setup import plan_setup
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.registry import ECOSYSTEMS, MANIFESTS, may_run_tests
+from sandbox.ecosystems.test_files import is_test
 from sandbox.reports.read_report import read_report
 from sandbox.setup.invalidation import needs_own
 from tests.support.graph.environments import environment_of
@@ -25,6 +26,8 @@ NO_PROBE = {"probe", "not_installed"}
 NO_LACK = {"lacking"}
 NO_EXCERPT = {"counts", "noise", "failures_begin"}
 NO_SELECTION = {"select", "tell", "told", "unloaded"}
+NO_INNER = {"tests_in_source"}
+NO_CODE = {"sources", "definition", "test_line", "test_definition", *NO_INNER}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
     "javascript": {*NO_SELECTION, "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
@@ -38,11 +41,21 @@ WITHOUT: Mapping[str, set[str]] = {
         "install_scripts",
         "mixed_config",
         "shadows",
+        *NO_INNER,
     }
     | NO_LAYOUT
     | NO_PROBE,
     "rust": {"read", "recipe", "not_installed", "install_scripts", "shadows", *NO_LAYOUT},
-    "go": {"counts", "read", "recipe", "install_scripts", "shadows", *NO_LAYOUT, *NO_PROBE},
+    "go": {
+        "counts",
+        "read",
+        "recipe",
+        "install_scripts",
+        "shadows",
+        *NO_LAYOUT,
+        *NO_PROBE,
+        *NO_INNER,
+    },
     "jvm": {
         *NO_LACK,
         "counts",
@@ -55,6 +68,8 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_LAYOUT,
         *NO_SETUP,
         *NO_PROBE,
+        *NO_INNER,
+        "definition",
     },
     "ruby": {
         *NO_SELECTION,
@@ -65,11 +80,12 @@ WITHOUT: Mapping[str, set[str]] = {
         "mixed_config",
         "shadows",
         *NO_LAYOUT,
+        *NO_INNER,
     },
     "make": {
         *NO_LACK,
         *NO_EXCERPT,
-        "sources",
+        *NO_CODE,
         *NO_SELECTION,
         "read",
         "seen",
@@ -77,7 +93,6 @@ WITHOUT: Mapping[str, set[str]] = {
         "test_files",
         "mixed_config",
         "shadows",
-        "test_definition",
     }
     | {"assertion", "skip", "suppression", "runner_access"}
     | NO_LAYOUT
@@ -86,7 +101,7 @@ WITHOUT: Mapping[str, set[str]] = {
     "any language": {
         "versions",
         *NO_EXCERPT,
-        "sources",
+        *NO_CODE,
         *NO_SELECTION,
         "manifests",
         "seen",
@@ -96,7 +111,7 @@ WITHOUT: Mapping[str, set[str]] = {
         "lint_calls",
         "reports",
     }
-    | {"shadows", "test_definition", "skip", "runner_access"}
+    | {"shadows", "skip", "runner_access"}
     | NO_LAYOUT
     | NO_SETUP
     | NO_PROBE,
@@ -112,7 +127,8 @@ def test_every_part_is_there(ecosystem: Ecosystem) -> None:
         for part in fields(Ecosystem)
         if getattr(ecosystem, part.name) == getattr(EMPTY, part.name)
     }
-    assert missing == WITHOUT[ecosystem.name]
+    places = set() if ecosystem.name == "any language" else {"test_like", "test_folders"}
+    assert missing == WITHOUT[ecosystem.name] | places
 
 
 @dataclass(frozen=True)

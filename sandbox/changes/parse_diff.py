@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Self
+
+from sandbox.ecosystems.test_files import is_code, is_test, test_folder
 
 Status = Literal["added", "deleted", "renamed", "modified"]
 
@@ -21,7 +24,10 @@ _MAX_READ: Final = 8_000_000
 
 @dataclass(frozen=True)
 class FileDiff:
-    """What a change does to one file; `added` has each line with its number in the new file."""
+    """What a change does to one file; `added` has each line with its number in the new file.
+
+    `tests` and `code` are those of its two paths that are of tests, and of code.
+    """
 
     path: str
     old_path: str
@@ -29,6 +35,29 @@ class FileDiff:
     text: str
     added: tuple[tuple[int, str], ...]
     removed: tuple[str, ...]
+    tests: frozenset[str] = frozenset()
+    code: tuple[str, ...] = ()
+
+    @property
+    def is_test(self) -> bool:
+        return self.path in self.tests
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The old one first."""
+        return tuple(dict.fromkeys((self.old_path, self.path)))
+
+    @property
+    def shown(self) -> str | None:
+        """All of its contents, where the diff shows them: those of a file that is new or gone."""
+        lines = {"added": (line for _, line in self.added), "deleted": self.removed}
+        return "\n".join(lines[self.status]) if self.status in lines else None
+
+    def known(self, text: str | None, empty: Collection[str] = ()) -> "FileDiff":
+        """With what `text`, its contents, says of it; no tests are in the folders `empty`."""
+        tests = (p for p in self.paths if is_test(p, text, among_tests=test_folder(p) not in empty))
+        code = (path for path in self.paths if is_code(path, text))
+        return replace(self, tests=frozenset(tests), code=tuple(code))
 
 
 def file_diffs(text: str) -> tuple[FileDiff, ...]:
@@ -43,6 +72,16 @@ class Diff:
     files: tuple[FileDiff, ...] = ()
     text: str = ""
     cut: bool = False
+
+    @property
+    def code(self) -> list[str]:
+        """Changed paths of code, before and after; documents and data need no proof."""
+        return list(dict.fromkeys(path for file in self.files for path in file.code))
+
+    @property
+    def tests(self) -> frozenset[str]:
+        """Changed paths of tests, before and after."""
+        return frozenset().union(*(file.tests for file in self.files))
 
     @classmethod
     def read(cls, text: str, *, cut: bool = False) -> Self:
@@ -72,7 +111,8 @@ def _file(text: str) -> FileDiff:
     status: Status = "modified" if old == new else "renamed"
     if "new file" in named or "deleted file" in named:
         status = "added" if "new file" in named else "deleted"
-    return FileDiff(new, old, status, text, *_lines(f"@@ {hunks}"))
+    file = FileDiff(new, old, status, text, *_lines(f"@@ {hunks}"))
+    return file.known(file.shown)
 
 
 def _lines(hunks: str) -> tuple[tuple[tuple[int, str], ...], tuple[str, ...]]:

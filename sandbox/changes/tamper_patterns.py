@@ -6,16 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.checks.parse_diff import FileDiff
+from sandbox.changes.parse_diff import FileDiff
 from sandbox.ecosystems.base import any_of, paths_like
 from sandbox.ecosystems.registry import ECOSYSTEMS
+from sandbox.ecosystems.test_files import defined_tests
 
-_TEST_FILES: Final = paths_like(each.test_files for each in ECOSYSTEMS)
 _CONFIG: Final = paths_like(each.config for each in ECOSYSTEMS)
 _MIXED_CONFIG: Final = paths_like(each.mixed_config for each in ECOSYSTEMS)
-_DEFINITIONS: Final = [
-    re.compile(each.test_definition) for each in ECOSYSTEMS if each.test_definition
-]
 _ASSERTION: Final = any_of(each.assertion for each in ECOSYSTEMS)
 _SKIP: Final = any_of(each.skip for each in ECOSYSTEMS)
 _RUNNER_ACCESS: Final = any_of(each.runner_access for each in ECOSYSTEMS)
@@ -41,11 +38,6 @@ class Hint:
         return f"{place}: {self.message}"
 
 
-def is_test(path: str) -> bool:
-    """Whether a file is one of tests, by its path."""
-    return _TEST_FILES.fullmatch(path) is not None
-
-
 def steers_checks(path: str) -> bool:
     """Whether a file says how checks run, or comes before what runs them, by its path."""
     return _CONFIG.fullmatch(path) is not None
@@ -63,7 +55,7 @@ def suppressions(lines: Iterable[str]) -> Counter[str]:
 
 def hints(files: Sequence[FileDiff]) -> Iterator[Hint]:
     """All hints: what is gone first, then what is skipped, silenced and steered."""
-    tests = [file for file in files if is_test(file.path) or is_test(file.old_path)]
+    tests = [file for file in files if file.tests]
     for file in tests:
         if file.status == "deleted":
             yield Hint("test_deleted", file.path, "a test file is deleted")
@@ -85,13 +77,6 @@ def _removed_tests(files: Sequence[FileDiff], tests: Sequence[FileDiff]) -> Iter
         for name in {name: 0 for line in file.removed for name in defined_tests(line)}:
             if name not in defined:
                 yield Hint("test_removed", file.path, f"a test is removed or renamed: {name}")
-
-
-def defined_tests(line: str) -> Iterator[str]:
-    """What a line defines as a test, by any ecosystem."""
-    for definition in _DEFINITIONS:
-        if match := definition.match(line):
-            yield match[match.lastindex or 0].strip()
 
 
 def _fewer_assertions(tests: Sequence[FileDiff]) -> Iterator[Hint]:

@@ -1,0 +1,87 @@
+"""Python's test runners, pytest and unittest: what they report, and commands for some tests."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from sandbox.ecosystems.base import Lines, TestEnd, failures_like
+
+_SUMMARY = "=== short test summary info ==="
+_UNLOADED = "unittest.loader._FailedTest"
+_UNITTEST_RAN = re.compile(r"Ran (\d{1,9}) tests? in ")
+unittest_failures = failures_like(r"(?:FAIL|ERROR): (\S.*)", below="={70}", until=".*")
+_pytest_summary = failures_like(
+    r"(?:FAILED|ERROR|SUBFAIL(?:ED)?(?:\[.*?\])?) (\S.*)",
+    below="=+ short test summary info =+",
+    until="=.*",
+)
+
+
+def pytest_failures(lines: Lines) -> Iterator[str]:
+    """`tests/test_a.py::test_b[x - y] - AssertionError`, without the message."""
+    for text in _pytest_summary(lines):
+        parameters = text.find("[", text.find("::") + 1)
+        end = text.find("] - ", parameters) if 0 <= parameters < text.find(" - ") else -1
+        yield text[: end + 1] if end >= 0 else text.split(" - ", 1)[0]
+
+
+def unittest_ran(lines: Lines) -> bool:
+    """`Ran 2 tests in 0.001s`: modules that could not be loaded count as tests there."""
+    ran = sum(int(match[1]) for match in map(_UNITTEST_RAN.match, lines) if match)
+    return ran > sum(_UNLOADED in test for test in unittest_failures(lines))
+
+
+_PYTEST_ID = re.compile(r"[^\s:]+\.py(?:::.+)?")
+_UNITTEST_ID = re.compile(r"(?P<name>\w+) \((?P<place>[\w.]+)\)")
+
+
+def select(words: Sequence[str], tests: Sequence[str]) -> str:
+    match words:
+        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
+            return _select_pytest(words, options, tests)
+        case [_, "-m", "unittest", "discover", *_]:
+            matches = [_UNITTEST_ID.fullmatch(test) for test in tests]
+            named = [match for match in matches if match and _UNLOADED not in match["place"]]
+            patterns = (f"*{m['place'].removesuffix('.' + m['name'])}.{m['name']}" for m in named)
+            selected = [word for pattern in patterns for word in ("-k", pattern)]
+            return shlex.join([*words, *selected]) if len(named) == len(tests) else ""
+    return ""
+
+
+def _select_pytest(words: Sequence[str], options: Sequence[str], tests: Sequence[str]) -> str:
+    """Paths that hold all of them are narrowed; any other word may be the value of an option."""
+    given = [option for option in options if not option.startswith("-")]
+    for path in given:
+        if path != "." and not all(test.startswith(path.removeprefix("./")) for test in tests):
+            return ""
+    if not all(map(_PYTEST_ID.fullmatch, tests)):
+        return ""
+    return shlex.join([*(word for word in words if word not in given), *tests])
+
+
+_TOLD_PYTEST = re.compile(r"(?P<end>PASSED|FAILED) (?P<id>\S+\.py::.*)")
+_TOLD_UNITTEST = re.compile(r"(?P<id>\w+ \([\w.]+\)) \.\.\. (?P<end>ok|FAIL|ERROR)\b")
+_IMPORT_ERROR = re.compile(r" - (?:ImportError|ModuleNotFoundError)\b")
+
+
+def tell(words: Sequence[str], files: Sequence[str], names: Collection[str]) -> str:
+    match words:
+        case [_, "-m", "pytest", *options] | ["pytest" | "py.test", *options]:
+            selected = _select_pytest(words, options, files)
+            return f"{selected} -rA" if selected else ""
+        case [_, "-m", "unittest", "discover", *_]:
+            stems = [f"*{PurePosixPath(file).stem}.*" for file in files]
+            patterns = [f"*.{name}" for name in sorted(names)] or stems
+            return shlex.join([*words, "-v", *(w for each in patterns for w in ("-k", each))])
+    return ""
+
+
+def told(lines: Lines) -> Iterator[tuple[str, TestEnd]]:
+    for line in lines:
+        if match := _TOLD_PYTEST.fullmatch(line):
+            test = next(pytest_failures([_SUMMARY, f"FAILED {match['id']}"]))
+            failed: TestEnd = "not_importable" if _IMPORT_ERROR.search(line) else "failed"
+            yield test, "passed" if match["end"] == "PASSED" else failed
+        elif (match := _TOLD_UNITTEST.match(line)) and _UNLOADED not in match["id"]:
+            yield match["id"], "passed" if match["end"] == "ok" else "failed"
