@@ -69,7 +69,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "archived_environments",
             "services",
             "machine modal_functions",
-            "environment_trial task_repositories task_grading",
+            "environment_trial task_repositories task_grading task_mining",
             "modal_platform",
             "doctor",
         ),

@@ -16,4 +16,5 @@ from .settings import deployed_environment as deployed_environment
 from .settings import load_settings as load_settings
 from .settings import read_settings as read_settings
 from .task_grading import TaskGrader as TaskGrader
+from .task_mining import TaskMiner as TaskMiner
 from .task_repositories import LocalTaskRepositories as LocalTaskRepositories

@@ -287,13 +287,19 @@ def evaluate(
     grade: options.GradeThem = False,
     report: options.ReportFile = None,
     grades: options.GradesFile = None,
+    from_repo: options.FromRepo = None,
+    since: options.Since = "90d",
 ) -> None:
     """Run tasks; write predictions and a ledger.
 
-    Each task is a run on the base commit without its history. Nothing is published. With --grade or
-    --report no task is run. The exit code is 0 where every run ended by itself, 1 where one failed,
-    4 where the money was spent before.
+    Each task is a run on the base commit without its history. Nothing is published. With --grade,
+    --report or --from-repo no task is run. The exit code is 0 where every run ended by itself, 1
+    where one failed, 4 where the money was spent before.
     """
+    if from_repo is not None:
+        from api.cli.evaluation.make_tasks import make_tasks
+
+        finish(make_tasks(load_settings(""), from_repo, since, tasks))
     from api.cli.evaluation.order import EvaluationOrder
 
     order = EvaluationOrder.of(

@@ -140,6 +140,10 @@ Slice = Annotated[
 CarryOn = Annotated[
     bool, typer.Option("--resume", help="Go on with what is missing, and with what failed.")
 ]
+FromRepo = Annotated[
+    str | None, _shown("OWNER/REPO", "Make the tasks of its merged pull requests; run none.")
+]
+Since = Annotated[str, _shown("90d", "Of pull requests merged since then: days, or a date.")]
 GradeThem = Annotated[
     bool, typer.Option("--grade", help="Grade the predictions by hidden tests, in the sandbox.")
 ]

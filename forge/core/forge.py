@@ -68,6 +68,17 @@ class PullText:
 
 
 @dataclass(frozen=True)
+class MergedPull:
+    """A pull request that was merged; `base_sha` is where its base branch stood last."""
+
+    number: int
+    text: PullText
+    base_sha: str
+    head_sha: str
+    merged_at: float
+
+
+@dataclass(frozen=True)
 class Target:
     """Where the branch and its pull request go; `fork`: the branch is in a fork of ours."""
 
@@ -166,6 +177,22 @@ class Forge(Protocol):
 
     async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
         """Make a branch at a commit."""
+        ...
+
+    async def merged_pulls(
+        self, full_name: str, since: float, limit: int, emit: Emit = unheard
+    ) -> list[MergedPull]:
+        """Those merged after `since` (Unix seconds), the last changed first, at most `limit`."""
+        ...
+
+    async def merge_base(
+        self, full_name: str, base_sha: str, head_sha: str, emit: Emit = unheard
+    ) -> str:
+        """The newest commit that both come from."""
+        ...
+
+    async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
+        """What an issue says. Raises RepositoryNotFound where there is none."""
         ...
 
     def explain_push_rejection(self, full_name: str, reason: str, said: str) -> PushRejected:

@@ -1,9 +1,9 @@
 """Answers of GitHub's API, as PyGithub gives them, as our values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from forge.core.forge import Pull, RepositoryFacts
+from forge.core.forge import MergedPull, Pull, PullText, RepositoryFacts
 
 
 def read_facts(repository: Any) -> RepositoryFacts:
@@ -29,3 +29,19 @@ def _read_pulls_policy(facts: Mapping[str, Any]) -> Literal["all", "collaborator
 
 def read_pull(pull: Any) -> Pull:
     return Pull(number=int(pull.number), url=str(pull.html_url), draft=bool(pull.draft))
+
+
+def read_merged_pulls(pulls: Iterable[Any], since: float) -> Iterator[MergedPull]:
+    """Those merged after `since`, of closed ones that begin with the last changed."""
+    for pull in pulls:
+        if pull.updated_at.timestamp() < since:
+            return
+        if pull.merged_at is None or pull.merged_at.timestamp() < since:
+            continue
+        yield MergedPull(
+            number=int(pull.number),
+            text=PullText(str(pull.title), str(pull.body or "")),
+            base_sha=str(pull.base.sha),
+            head_sha=str(pull.head.sha),
+            merged_at=pull.merged_at.timestamp(),
+        )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from forge.core.forge import (
     Account,
     Forge,
     GitAccess,
+    MergedPull,
     Pull,
     PullText,
     RepositoryFacts,
@@ -28,11 +30,11 @@ from forge.core.forge import (
 from forge.core.repository_address import is_loopback
 from forge.core.retry import TransientError, Unprocessable, retry_transient
 from forge.github.account import UNKNOWN, read_bot, read_user
-from forge.github.answers import read_facts, read_pull
+from forge.github.answers import read_facts, read_merged_pulls, read_pull
 from forge.github.api_address import web_address
 from forge.github.api_errors import ApiError
 from forge.github.branch_rules import read_branch_rules
-from forge.github.network_settings import explain_unsent
+from forge.github.call_errors import map_misfit, map_silence
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
 from forge.github.write_pacer import WritePacer
@@ -40,9 +42,7 @@ from graph import Emit, RetryPolicy, SecretForms, unheard
 from graph.errors import (
     CodingAgentError,
     ForgeForbidden,
-    ForgeRejected,
     ForgeUnauthorized,
-    ForgeUnavailable,
     PushRejected,
     RepositoryNotFound,
 )
@@ -226,6 +226,30 @@ class GitHub(Forge):
 
         await self._write(f"a branch in {full_name}", create)
 
+    async def merged_pulls(
+        self, full_name: str, since: float, limit: int, emit: Emit = unheard
+    ) -> list[MergedPull]:
+        def find(github: "pygithub.Github") -> list[MergedPull]:
+            pulls = github.get_repo(full_name).get_pulls("closed", "updated", "desc")
+            return list(islice(read_merged_pulls(pulls, since), limit))
+
+        return await self._read("the pull requests", find, emit)
+
+    async def merge_base(
+        self, full_name: str, base_sha: str, head_sha: str, emit: Emit = unheard
+    ) -> str:
+        def compare(github: "pygithub.Github") -> str:
+            return str(github.get_repo(full_name).compare(base_sha, head_sha).merge_base_commit.sha)
+
+        return await self._read("the base of a pull request", compare, emit)
+
+    async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
+        def get(github: "pygithub.Github") -> PullText:
+            issue = github.get_repo(full_name).get_issue(number)
+            return PullText(str(issue.title), str(issue.body or ""))
+
+        return await self._read("an issue", get, emit)
+
     def explain_push_rejection(self, full_name: str, reason: str, said: str) -> PushRejected:
         return explain_push_rejection(full_name, reason, said)
 
@@ -293,11 +317,11 @@ class GitHub(Forge):
             answer = ApiError.read(error.status, error.data, error.headers, limited=limited)
             raise self._map_answer(what, answer) from None
         except (json.JSONDecodeError, OSError, HTTPError) as error:
-            raise _map_silence(what, error) from None
+            raise map_silence(what, error) from None
         except (pygithub.BadAttributeException, ValueError, RuntimeError, AssertionError) as error:
-            raise _map_misfit(what, error) from None
+            raise map_misfit(what, error) from None
         except (TypeError, AttributeError, LookupError) as error:
-            raise _map_misfit(what, error) from None
+            raise map_misfit(what, error) from None
 
     def _map_answer(self, what: str, answer: ApiError) -> Exception:
         error = answer.error(what)
@@ -305,22 +329,3 @@ class GitHub(Forge):
         if answer.transient:
             return TransientError(error, reason=answer.reason, asked_s=answer.wait_s)
         return Unprocessable(error, answer.fields) if answer.status == 422 else error
-
-
-def _map_silence(what: str, error: Exception) -> Exception:
-    """No answer, or half of one. What could not even be sent will not go right later."""
-    if unsent := explain_unsent(what, error):
-        return unsent
-    if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
-        return _map_misfit(what, error)
-    name = type(error).__name__
-    ours = ForgeUnavailable(f"GitHub gave no whole answer when asked for {what} ({name}).")
-    return TransientError(ours, reason=name)
-
-
-def _map_misfit(what: str, error: Exception) -> ForgeRejected:
-    """What was asked or answered is not GitHub's API; the error's own text may hold the token."""
-    return ForgeRejected(
-        f"The call for {what} does not fit GitHub's API ({type(error).__name__}).",
-        "Check GITHUB_API_URL and GITHUB_TOKEN.",
-    )

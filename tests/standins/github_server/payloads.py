@@ -72,8 +72,14 @@ class Shapes:
             "head": self._end(pull.head_repository or repository, pull.head, pull.head_sha),
             "base": self._end(repository, pull.base, pull.base_sha),
             "draft": pull.draft,
-            "merged": False,
+            "merged": pull.merged_at is not None,
+            "merged_at": pull.merged_at,
         }
+
+    def issue(self, repository: HostedRepository, number: int) -> Json:
+        title, body = repository.issues[number]
+        url = f"{self._api}/repos/{repository.full_name}/issues/{number}"
+        return {"number": number, "title": title, "body": body, "url": url, "user": self.user()}
 
     def labels(self, repository: HostedRepository, pull: HostedPull) -> list[Json]:
         return [self._label(repository, name) for name in pull.labels]

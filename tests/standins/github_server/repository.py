@@ -36,6 +36,7 @@ class HostedPull:
     head_repository: "HostedRepository | None" = None
     """The fork that the head is in, None where it is in the repository itself."""
     state: str = "open"
+    merged_at: str | None = None
     labels: list[str] = field(default_factory=list)
     reviewers: list[str] = field(default_factory=list)
     created_at: str = field(default_factory=now)
@@ -55,6 +56,8 @@ class HostedRepository:
     push: bool = True
     drafts: bool = True
     pulls: dict[int, HostedPull] = field(default_factory=dict)
+    issues: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Title and body."""
     forking: bool = True
     parent: "HostedRepository | None" = None
     ready_at: float = 0
@@ -80,6 +83,11 @@ class HostedRepository:
         between = f"{base_sha}..{head_sha}"
         counted = await git(f"--git-dir={self.git_dir}", "rev-list", "--count", between)
         return counted is not None and int(counted) > 0
+
+    async def merge_base(self, base_sha: str, head_sha: str) -> str | None:
+        """The newest commit that both come from."""
+        found = await git(f"--git-dir={self.git_dir}", "merge-base", base_sha, head_sha)
+        return found.decode().strip() if found else None
 
     async def add_branch(self, branch: str, sha: str) -> bool:
         """Make a branch that is not there yet, at a commit that is."""

@@ -53,6 +53,8 @@ class ForgeApi:
             Route(f"{repo}/pulls", self._on(self._create_pull, readers=True), methods=["POST"]),
             Route(pull, self._on(self._get_pull), methods=["GET"]),
             Route(pull, self._on(self._edit_pull, readers=True), methods=["PATCH"]),
+            Route(f"{repo}/compare/{{ends}}", self._on(self._compare), methods=["GET"]),
+            Route(issue, self._on(self._get_issue), methods=["GET"]),
             Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
             Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
             Route("/api/graphql", self._graphql, methods=["POST"]),
@@ -143,6 +145,10 @@ class ForgeApi:
             and base in (None, pull.base)
             and (not owner or (owner, branch) == (_head(repository, pull).owner, pull.head))
         ]
+        by = "updated_at" if query.get("sort") == "updated" else "created_at"
+        found.sort(
+            key=lambda pull: (pull[by], pull["number"]), reverse=query.get("direction") != "asc"
+        )
         return JSONResponse(found)
 
     async def _create_pull(self, request: Request, repository: HostedRepository) -> Response:
@@ -193,6 +199,20 @@ class ForgeApi:
         pull.state = str(asked.get("state", pull.state))
         pull.updated_at = now()
         return JSONResponse(self._forge.shapes.pull(repository, pull))
+
+    async def _compare(self, request: Request, repository: HostedRepository) -> Response:
+        base, _, head = request.path_params["ends"].partition("...")
+        sha = await repository.merge_base(base, head)
+        if sha is None:
+            return problem(404, "Not Found")
+        url = str(request.url)
+        return JSONResponse({"url": url, "merge_base_commit": {"sha": sha}, "files": []})
+
+    async def _get_issue(self, request: Request, repository: HostedRepository) -> Response:
+        number = request.path_params["number"]
+        if number not in repository.issues:
+            return problem(404, "Not Found")
+        return JSONResponse(self._forge.shapes.issue(repository, number))
 
     async def _add_labels(self, request: Request, repository: HostedRepository) -> Response:
         pull = _pull(request, repository)
