@@ -8,6 +8,7 @@ from runs.model.run import Run, reason_of, spend_of
 from runs.model.run_record import LoggedEvent
 
 SHOWN: Final = (
+    "node.finished",
     "environment.ready",
     "baseline.finished",
     "plan.ready",
@@ -48,6 +49,7 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "gate": _last(of_type["gate.finished"]),
         "usage": run.spend.usage.model_dump(),
         "roles": _roles(of_type["usage"]),
+        "nodes": _nodes(run, of_type["node.finished"]),
         "pr": pull_request or row["pr"],
         "error": ends[-1].get("error") if run.final and ends else None,
     }
@@ -77,6 +79,20 @@ def _roles(usages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         }
         for role, spend in spends.items()
     }
+
+
+def _nodes(run: Run, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes that were visited, in the order of their first visits."""
+    nodes: dict[str, dict[str, Any]] = {
+        name: {"node": name, "visits": visits, "durationMs": 0, "outcome": None}
+        for name, visits in run.visits.items()
+    }
+    for end in finished:
+        if node := nodes.get(end["node"]):
+            node["durationMs"] += end["durationMs"]
+            is_newest = end["visit"] == node["visits"]
+            node["outcome"] = end["outcome"] if is_newest else node["outcome"]
+    return list(nodes.values())
 
 
 def _last(items: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -14,6 +14,8 @@ from graph import (
     Failure,
     GateReport,
     LeftOut,
+    NodeName,
+    NodeOutcome,
     Plan,
     Review,
     RoleName,
@@ -127,6 +129,15 @@ class EnvironmentRecordView(ResponseModel):
         return cls.model_validate(data)
 
 
+class NodePart(ResponseModel):
+    """How often a run was at one node, how long in all, and how its newest visit ended."""
+
+    node: NodeName
+    visits: int
+    duration_ms: int = Field(description="Milliseconds of all visits that have ended.")
+    outcome: NodeOutcome | None = Field(description="Null while the newest visit lasts.")
+
+
 class RunView(RunSummary):
     """A run with all that it found."""
 
@@ -141,6 +152,7 @@ class RunView(RunSummary):
     gate: GateReport | None
     usage: Usage
     roles: dict[RoleName, RolePart]
+    nodes: list[NodePart] = Field(default=[], description="In the order of their first visits.")
     error: Failure | None
 
 

@@ -1,4 +1,4 @@
-"""Whether the service is alive, and its own documentation."""
+"""Whether the service is alive, its page, and its own documentation."""
 
 import logging
 from pathlib import Path
@@ -51,6 +51,11 @@ async def metrics(service: Service, metrics: TheMetrics, _: TheCaller) -> Respon
         log.warning("metrics without the store: %s", error.message)
         stats = None
     return Response(metrics.render(stats), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> Response:
+    return FileResponse(PAGE / "index.html", media_type="text/html")
 
 
 @router.get("/docs", include_in_schema=False)

@@ -327,7 +327,7 @@ async def test_health_and_readiness() -> None:
 
 async def test_what_is_for_later_is_not_there() -> None:
     async with client_of(MemoryService()) as client:
-        for path in ("/", "/redoc", "/docs/oauth2-redirect"):
+        for path in ("/redoc", "/docs/oauth2-redirect"):
             assert_refused(await client.get(path), 404, "not_found")
         assert_refused(await client.post("/webhooks/github", json={}), 404, "not_found")
 

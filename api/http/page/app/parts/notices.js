@@ -1,0 +1,66 @@
+// The title's count of waiting runs, and a notification when a run waits or ends. Asked for once.
+
+import { html, useState } from "../../htm-preact/preact-standalone.js";
+import { firstLine } from "../model/safe_text.js";
+import { groupOf, statusSentence, statusWord } from "../model/status.js";
+import { address } from "../service/route.js";
+
+const ASKED = "coding-agent.notifications-asked";
+const known = new Map();
+
+/** Keep the title, and notify, after each change of the feed; returns what ends that. */
+export function watchRuns(feed) {
+  return feed.subscribe(() => {
+    if (feed.state === "loading") return;
+    const first = !known.size;
+    for (const run of feed.rows) {
+      const before = known.get(run.runId);
+      known.set(run.runId, run.status);
+      const isNews = before !== undefined && before !== run.status && groupOf(run) !== "working";
+      if (isNews && !first) notify(run);
+    }
+    showTitle(feed.rows.filter((run) => groupOf(run) === "waiting").length);
+  });
+}
+
+let screenTitle = "Runs";
+let waitingRuns = 0;
+
+/** The title of the screen; the number of waiting runs stands before it. */
+export function setTitle(title) {
+  screenTitle = title;
+  showTitle(waitingRuns);
+}
+
+function showTitle(waiting) {
+  waitingRuns = waiting;
+  document.title = `${waiting ? `(${waiting}) ` : ""}${screenTitle} · Coding agent`;
+}
+
+function notify(run) {
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  const title = `${statusWord(run.status)}: ${firstLine(run.prompt, 80)}`;
+  const notification = new Notification(title, { body: statusSentence(run), tag: run.runId });
+  notification.onclick = () => {
+    window.focus();
+    location.hash = address("runs", run.runId);
+    notification.close();
+  };
+}
+
+/** The one question whether this browser may notify. */
+export function Notice() {
+  const may = "Notification" in window && Notification.permission === "default" && window.isSecureContext;
+  const [open, setOpen] = useState(may && !localStorage.getItem(ASKED));
+  if (!open) return null;
+  const answer = async (yes) => {
+    localStorage.setItem(ASKED, "yes");
+    setOpen(false);
+    if (yes) await Notification.requestPermission();
+  };
+  return html`<div class="notice" role="region" aria-label="Notifications">
+    <span>Tell you when a run waits or ends?</span>
+    <button type="button" class="button small" onClick=${() => answer(true)}>Notify me</button>
+    <button type="button" class="button small quiet" onClick=${() => answer(false)}>No</button>
+  </div>`;
+}

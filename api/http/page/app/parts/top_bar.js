@@ -1,0 +1,16 @@
+// The bar above every screen: where one is, and whether what one sees is live.
+
+import { html } from "../../htm-preact/preact-standalone.js";
+import { address } from "../service/route.js";
+
+const SCREENS = [["runs", "Runs"], ["new", "New run"]];
+
+export function TopBar({ route, feed }) {
+  return html`<header class="top">
+    <a class="brand" href="#/"><img src="/assets/app/mark.svg" alt="" width="20" height="20" />Coding agent</a>
+    <nav aria-label="Screens">${SCREENS.map(([screen, title]) => html`<a href=${address(screen === "runs" ? "" : screen)}
+      aria-current=${route.screen === screen && !route.id ? "page" : null}>${title}</a>`)}</nav>
+    <span class="live-state" role="status">${feed.state === "lost" ? html`<span class="word warn">Connecting …</span>` : null}</span>
+    <a class="top-docs" href="/docs">API</a>
+  </header>`;
+}

@@ -1,0 +1,126 @@
+// A new run. Its address can fill the form in: `#/new?repo=…&prompt=…&base=…`.
+
+import { html, useEffect, useState } from "../../htm-preact/preact-standalone.js";
+import { safeLine } from "../model/safe_text.js";
+import { repositoryName } from "../model/status.js";
+import { ActButton, ProblemNote } from "../parts/basics.js";
+import { setTitle } from "../parts/notices.js";
+import { json, request } from "../service/calls.js";
+import { address } from "../service/route.js";
+
+const TEXTS = {
+  repo: "repoUrl", prompt: "prompt", base: "baseBranch", title: "title", model: "model",
+};
+const LISTS = { setup: "setup", validate: "validate", labels: "labels", reviewers: "reviewers" };
+const NUMBERS = { money: "maxCostUsd", rounds: "maxFixRounds", time: "timeoutS" };
+const SWITCHES = { approve: "approvePlan", draft: "draft", only: "validateOnly" };
+const ALLOW = ["workflows", "codeowners", "agent_config", "large_files"];
+
+export function NewRunScreen({ route, feed }) {
+  const [values, setValues] = useState(() => Object.fromEntries(route.query));
+  const [problem, setProblem] = useState(null);
+  const [rights, setRights] = useState(null);
+  useEffect(() => setTitle("New run"), []);
+  const set = (name) => (event) => setValues({ ...values, [name]: valueOf(event.target) });
+  const repositories = [...new Set(feed.rows.map((run) => repositoryName(run.repoUrl)))].sort();
+  const start = async () => {
+    const answer = await request("POST", "/code", { body: bodyOf(values), headers: { Prefer: "respond-async" } });
+    location.hash = address("runs", answer.headers.get("X-Run-Id"));
+  };
+  const tryRepository = async () => {
+    setRights(null);
+    if (!values.repo?.trim()) return;
+    try {
+      const tried = await json("GET", `/auth-test?${new URLSearchParams({ repoUrl: values.repo.trim() })}`);
+      setRights(tried);
+    } catch (refused) {
+      setRights({ problem: refused });
+    }
+  };
+  const submit = (event) => { event.preventDefault(); event.target.querySelector("[data-start] button").click(); };
+  const text = (name, title, more = {}) => html`<${Field} name=${name} title=${title} value=${values[name]} onInput=${set(name)} ...${more} />`;
+  return html`<div class="page new-run"><form onSubmit=${submit}>
+    <h1>New run</h1>
+    ${text("repo", "Repository", { placeholder: "OWNER/REPO", list: "repositories", required: true, onBlur: tryRepository })}
+    <datalist id="repositories">${repositories.map((name) => html`<option value=${name} />`)}</datalist>
+    <${Rights} rights=${rights} />
+    ${text("prompt", "What should change", { rows: 6, required: true, placeholder: "In plain words. What is wrong, what should be, how one can see it." })}
+    ${text("base", "Base branch", { placeholder: "the default branch" })}
+    <div class="switches"><${Switch} name="approve" title="Ask me before the plan is carried out" values=${values} set=${set} />
+      <${Switch} name="draft" title="Open the pull request as a draft" values=${values} set=${set} /></div>
+    <details open=${hasOptions(values)}><summary>Options</summary>
+      <div class="fields">
+        ${text("money", "Money at most, US dollars", { type: "number", step: "0.1", placeholder: "the service's limit" })}
+        ${text("rounds", "Fix rounds at most", { type: "number", step: "1", placeholder: "the service's limit" })}
+        ${text("time", "Seconds at most", { type: "number", step: "60", placeholder: "the service's limit" })}
+        ${text("model", "Model", { placeholder: "the service's choice" })}
+      </div>
+      ${text("setup", "Set-up commands, one a line", { rows: 2 })}
+      ${text("validate", "Checks beside those found, one a line", { rows: 2 })}
+      <${Switch} name="only" title="These checks alone" values=${values} set=${set} />
+      <div class="fields">${text("title", "Title of the pull request")}
+        ${text("labels", "Labels, with commas")}${text("reviewers", "Reviewers, with commas")}</div>
+      <fieldset><legend>May also change</legend>${ALLOW.map((rule) => html`<${Switch} name=${`allow-${rule}`}
+        title=${rule.replaceAll("_", " ")} values=${values} set=${set} />`)}</fieldset>
+    </details>
+    <${Allowed} values=${values} />
+    <${ProblemNote} problem=${problem} />
+    <div class="acts" data-start><${ActButton} kind="primary" act=${start} onProblem=${setProblem}
+      disabled=${!values.repo?.trim() || !values.prompt?.trim()}>Start the run<//>
+      <a class="button quiet" href=${address("new", "", values)}>Link to this form</a></div>
+  </form></div>`;
+}
+
+function Field({ name, title, rows, ...more }) {
+  const shared = { id: `new-${name}`, name, ...more, value: more.value ?? "" };
+  return html`<div class="field"><label for=${`new-${name}`}>${title}</label>
+    ${rows ? html`<textarea rows=${rows} ...${shared}></textarea>` : html`<input type="text" spellcheck="false" ...${shared} />`}</div>`;
+}
+
+function Switch({ name, title, values, set }) {
+  return html`<label class="switch"><input type="checkbox" checked=${Boolean(values[name])} onChange=${set(name)} />${title}</label>`;
+}
+
+/** What the service's token may do there. */
+function Rights({ rights }) {
+  if (!rights) return null;
+  if (rights.problem) return html`<${ProblemNote} problem=${rights.problem} />`;
+  if (!rights.repo?.read) return html`<p class="note warn">The service cannot read this repository. Check its name, and what the service may use.</p>`;
+  if (!rights.repo.push) return html`<p class="note warn">The service may read it and not push to it.</p>`;
+  return html`<p class="note good">The service may read it and push a branch.</p>`;
+}
+
+/** What the run will be allowed, in words. */
+function Allowed({ values }) {
+  const limit = values.money ? `up to $${safeLine(values.money, 12)}` : "up to the service's limit";
+  const rules = ALLOW.filter((rule) => values[`allow-${rule}`]).map((rule) => rule.replaceAll("_", " "));
+  return html`<div class="card allowed"><h2>What it may do</h2><ul>
+    <li>Spend ${limit}.</li>
+    <li>Run the repository's code in a sandbox that holds no secret of the service.</li>
+    <li>Push one new branch and open ${values.draft ? "a draft" : "a pull request"}; it never merges.</li>
+    <li>${values.approve ? "It waits for your word on the plan." : "It does not wait for you."}</li>
+    ${rules.length > 0 && html`<li>It may also change ${rules.join(", ")}, where the operator allows that.</li>`}
+  </ul></div>`;
+}
+
+function valueOf(input) {
+  return input.type === "checkbox" ? (input.checked ? "yes" : "") : input.value;
+}
+
+function hasOptions(values) {
+  const folded = ["money", "rounds", "time", "model", "setup", "validate", "only", "title", "labels", "reviewers"];
+  return folded.some((name) => values[name]) || ALLOW.some((rule) => values[`allow-${rule}`]);
+}
+
+function bodyOf(values) {
+  const body = {};
+  for (const [name, field] of Object.entries(TEXTS)) if (values[name]?.trim()) body[field] = values[name].trim();
+  for (const [name, field] of Object.entries(NUMBERS)) if (values[name]) body[field] = Number(values[name]);
+  for (const [name, field] of Object.entries(SWITCHES)) if (values[name]) body[field] = true;
+  for (const [name, field] of Object.entries(LISTS)) {
+    const items = (values[name] ?? "").split(name === "setup" || name === "validate" ? "\n" : ",").map((item) => item.trim()).filter(Boolean);
+    if (items.length) body[field] = items;
+  }
+  const allow = ALLOW.filter((rule) => values[`allow-${rule}`]);
+  return allow.length ? { ...body, allow } : body;
+}

@@ -1,0 +1,94 @@
+// One run.
+
+import { html, useEffect, useRef, useState } from "../../htm-preact/preact-standalone.js";
+import { proofOf, uncheckedOf } from "../model/proof.js";
+import { firstLine } from "../model/safe_text.js";
+import { isLive, statusWord } from "../model/status.js";
+import { ProblemNote, useWide } from "../parts/basics.js";
+import { ChangeView } from "../parts/change_view.js";
+import { Composer } from "../parts/composer.js";
+import { NodePicture } from "../parts/node_picture.js";
+import { setTitle } from "../parts/notices.js";
+import { PlanCard } from "../parts/plan_card.js";
+import { RunCards } from "../parts/run_cards.js";
+import { RunHead } from "../parts/run_head.js";
+import { TimelineRow, guessHeight } from "../parts/timeline_row.js";
+import { WindowedList } from "../parts/windowed_list.js";
+import { RunFeed } from "../service/run_feed.js";
+
+const WIDE = 1080;
+
+export function RunScreen({ route }) {
+  const [, redraw] = useState(0);
+  const [feed, setFeed] = useState(null);
+  useEffect(() => {
+    const opened = new RunFeed(route.id, () => redraw((count) => count + 1));
+    setFeed(opened);
+    opened.start();
+    return () => opened.close();
+  }, [route.id]);
+  if (!feed?.view) {
+    return html`<div class="page">${feed?.problem ? html`<${ProblemNote} problem=${feed.problem} />`
+      : html`<p class="empty" role="status">Loading the run …</p>`}</div>`;
+  }
+  return html`<${Run} feed=${feed} route=${route} />`;
+}
+
+function Run({ feed, route }) {
+  const { run, log } = feed;
+  const wide = useWide(WIDE);
+  const [tab, setTab] = useState(route.query.get("tab") ?? "timeline");
+  useEffect(() => setTitle(`${statusWord(run.status)}: ${firstLine(run.prompt, 60)}`), [run.status, run.prompt]);
+  const shown = wide && tab === "details" ? "timeline" : tab;
+  const acts = { cancel: () => feed.act("cancel"), resume: (limits) => feed.act("resume", limits) };
+  const waits = run.status === "waiting" && run.planId && run.plan;
+  return html`<div class="run">
+    <${RunHead} run=${run} proof=${proofOf(run, log)} open=${uncheckedOf(run, log)} acts=${acts} />
+    ${waits && html`<${PlanCard} plan=${run.plan} answer=${(answer) => feed.answerPlan(answer)} />`}
+    <${NodePicture} run=${run} nodes=${nodesOf(run)} />
+    <div class="run-body">
+      <div class="run-main">
+        <${Tabs} tab=${shown} setTab=${setTab} wide=${wide} files=${log.facts.files} />
+        <div id="run-panel" role="tabpanel" aria-labelledby=${`tab-${shown}`} class="panel">
+          ${shown === "timeline" && html`<${Timeline} feed=${feed} live=${isLive(run.status)} />`}
+          ${shown === "change" && html`<div class="pane" tabindex="0" role="region" aria-label="Change"><${ChangeView} feed=${feed} digest=${log.facts.digest} /></div>`}
+          ${shown === "details" && html`<div class="pane" tabindex="0" role="region" aria-label="Details"><${RunCards} run=${run} log=${log} /></div>`}
+        </div>
+        ${isLive(run.status) && html`<${Composer} send=${(text) => feed.act("messages", { text })}
+          hint=${run.status === "waiting" ? "A message for the next role" : "A message for the role at work"} />`}
+      </div>
+      ${wide && html`<aside class="rail" aria-label="Details" tabindex="0"><${RunCards} run=${run} log=${log} /></aside>`}
+    </div>
+  </div>`;
+}
+
+function Tabs({ tab, setTab, wide, files }) {
+  const tabs = [["timeline", "Timeline"], ["change", files ? `Change (${files.length})` : "Change"], ...(wide ? [] : [["details", "Details"]])];
+  const onKey = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const at = tabs.findIndex(([name]) => name === tab);
+    const [next] = tabs[(at + step + tabs.length) % tabs.length];
+    setTab(next);
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+  return html`<div class="tabs" role="tablist" aria-label="Parts of the run" onKeyDown=${onKey}>
+    ${tabs.map(([name, title]) => html`<button type="button" role="tab" id=${`tab-${name}`} aria-selected=${String(tab === name)}
+      aria-controls="run-panel" tabindex=${tab === name ? 0 : -1} onClick=${() => setTab(name)}>${title}</button>`)}
+  </div>`;
+}
+
+function Timeline({ feed, live }) {
+  const list = useRef(null);
+  const { log } = feed;
+  if (!log.items.length) return html`<div class="pane"><p class="empty" role="status">${live ? "Nothing has happened yet." : "Loading …"}</p></div>`;
+  const away = list.current && !list.current.following && live;
+  return html`<${WindowedList} ref=${list} items=${log.items} version=${feed.version} row=${TimelineRow} guess=${guessHeight}
+    label="Timeline" startAtEnd=${live} />
+    ${away && html`<button type="button" class="button small to-end" onClick=${() => list.current.toEnd()}>Newest ↓</button>`}`;
+}
+
+/** Visits of the nodes as the view has them. */
+function nodesOf(run) {
+  return Object.fromEntries((run.nodes ?? []).map((node) => [node.node, node]));
+}

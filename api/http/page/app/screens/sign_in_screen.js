@@ -1,0 +1,33 @@
+// The sign-in: a key of the service makes a session that this browser keeps.
+
+import { html, useState } from "../../htm-preact/preact-standalone.js";
+import { ProblemNote } from "../parts/basics.js";
+import { request } from "../service/calls.js";
+
+export function SignInScreen({ onSignedIn }) {
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const signIn = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(null);
+    try {
+      await request("POST", "/session", { body: { key: event.target.elements.key.value.trim() } });
+      onSignedIn();
+    } catch (refused) {
+      setProblem(refused);
+      setBusy(false);
+    }
+  };
+  return html`<main id="main" class="sign-in" tabindex="-1">
+    <form onSubmit=${signIn}>
+      <img src="/assets/app/mark.svg" alt="" width="40" height="40" />
+      <h1>Coding agent</h1>
+      <label for="key">Your key</label>
+      <input id="key" name="key" type="password" autocomplete="current-password" required autofocus />
+      <p class="dim">A key of this service. The browser keeps a session of twelve hours, not the key.</p>
+      <${ProblemNote} problem=${problem} />
+      <button class="button primary" disabled=${busy}>Sign in</button>
+    </form>
+  </main>`;
+}
