@@ -1,12 +1,14 @@
 """The runs of one store, for all who read them."""
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from graph import Status
-from graph.errors import InvalidRequest, RunNotFound, TooManyReaders
+from graph.errors import InvalidRequest, RunNotFound, RunNotYours, TooManyReaders
 from runs.driving.run_files import LocalRunFiles, RunFiles
+from runs.feed import RunFeed
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID
@@ -28,11 +30,15 @@ class RunReader:
         self._store = store
         self._config = config
         self._log = EventLog(store)
+        self._feed = RunFeed(store)
         self._files = files or LocalRunFiles(config.runs)
         self._readers = 0
 
     async def get(self, run_id: str, caller: Caller) -> RunRecord:
-        """Raises RunNotFound, for another owner's run too; so do all that take a caller."""
+        """Raises RunNotFound, for a run that this caller may not read too; so do all with a caller.
+
+        What steers a run raises RunNotYours where the caller may only read it.
+        """
         return (await self._visible_run(run_id, caller)).record
 
     async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
@@ -70,12 +76,24 @@ class RunReader:
         if limit < 1:
             raise InvalidRequest(f"limit {limit} is out of range.")
         limit = min(limit, _MAX_LISTED)
-        owner = None if caller.operator else caller.name
-        runs = await self._store.find(
-            RunQuery(owner=owner, status=status, repo=repo, before=cursor, limit=limit + 1)
-        )
+        query = RunQuery(status=status, repo=repo, before=cursor, limit=limit + 1)
+        runs = []
+        async with aclosing(self._find(query, caller)) as found:
+            async for run in found:
+                runs.append(run)
+                if len(runs) > limit:
+                    break
         records = [run.record for run in runs[:limit]]
         return records, runs[limit - 1].order if len(runs) > limit else None
+
+    def changes(
+        self, caller: Caller, since: float | None = None
+    ) -> AsyncGenerator[RunRecord, None]:
+        """The runs that a caller may read as they change, each at most once a second.
+
+        Those changed since then (Unix seconds) come first.
+        """
+        return self._feed.follow(caller, since)
 
     @contextmanager
     def readers(self) -> Iterator[None]:
@@ -103,6 +121,27 @@ class RunReader:
 
     async def _visible_run(self, run_id: str, caller: Caller) -> Run:
         run = await self._store.get(run_id)
-        if run is None or not caller.sees(run.owner):
+        if run is None or not _reads(caller, run):
             raise RunNotFound(f"There is no run {run_id[:80]!r}.")
         return run
+
+    async def _steered_run(self, run_id: str, caller: Caller) -> Run:
+        run = await self._visible_run(run_id, caller)
+        if not caller.steers(run.owner):
+            raise RunNotYours(f"Run {run_id} is {run.owner}'s to steer.")
+        return run
+
+    async def _find(self, query: RunQuery, caller: Caller) -> AsyncGenerator[Run, None]:
+        """The runs that a query asks for and the caller may read, page by page; newest first."""
+        query = replace(query, owner=None if caller.reads_others else caller.name)
+        while runs := await self._store.find(query):
+            for run in runs:
+                if _reads(caller, run):
+                    yield run
+            if len(runs) < query.limit:
+                return
+            query = replace(query, before=runs[-1].order)
+
+
+def _reads(caller: Caller, run: Run) -> bool:
+    return caller.reads(run.owner, run.request["repo_url"])

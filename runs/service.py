@@ -105,6 +105,7 @@ class RunService(RunReader):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._dispatch.drain(self._drain_s)
         self._log.close()
+        await self._feed.close()
         await self._store.close()
 
     async def start(
@@ -146,7 +147,7 @@ class RunService(RunReader):
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
         """Have a run stopped; False where it was asked for before. Raises RunFinished."""
-        await self._visible_run(run_id, caller)
+        await self._steered_run(run_id, caller)
         lease, dead_services = self._dispatch.new_lease(), await self._store.dead_services()
         step = partial(
             transitions.cancel, lease=lease, now=time.time(), dead_services=dead_services
@@ -162,7 +163,7 @@ class RunService(RunReader):
         self, run_id: str, caller: Caller, approval: Approval, day: DayLimits = NO_DAY_LIMITS
     ) -> None:
         """Answer the plan a run waits for. Raises RunNotWaiting, PlanChanged or RequestError."""
-        await self._visible_run(run_id, caller)
+        await self._steered_run(run_id, caller)
         admission = await self._admit(run_id)
         step = partial(transitions.answer, approval=approval, now=time.time(), admission=admission)
         money = NO_DAY_LIMITS if approval.decision == "reject" else day.strict()
@@ -179,7 +180,7 @@ class RunService(RunReader):
 
         Raises RunActive, RunFinished or RequestError.
         """
-        run = await self._visible_run(run_id, caller)
+        run = await self._steered_run(run_id, caller)
         request = self._config.with_limits(run.request, limits.given())
         holders = await self._holders()
         admission = await self._admit(run_id)
@@ -191,14 +192,14 @@ class RunService(RunReader):
 
     async def message(self, run_id: str, caller: Caller, text: str) -> None:
         """Leave a message that a role reads at its next turn. Raises RunFinished."""
-        await self._visible_run(run_id, caller)
+        await self._steered_run(run_id, caller)
         run = await self._store.transact(run_id, transitions.number_message)
         if run:
             await self._files.write_message(run_id, run.messages, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
-        await self._visible_run(run_id, caller)
+        await self._steered_run(run_id, caller)
         await self._delete(run_id)
 
     async def stats(self) -> ServiceStats:

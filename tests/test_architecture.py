@@ -60,7 +60,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "runs": (
         *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),
-        *("reader janitor", "service"),
+        *("feed janitor", "reader", "service"),
     ),
     "api": ("exit_codes model_name", "terminal client http", "evaluation", "cli"),
     "wiring": (

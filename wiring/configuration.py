@@ -138,6 +138,7 @@ class Configuration:
                 hosts=settings.hosts or hosts,
                 key_rate=settings.key_rate,
                 day=DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day),
+                team=settings.visibility == "team",
                 max_key_readers=max(1, settings.max_readers // 2),
                 **options,
             ),

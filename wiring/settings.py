@@ -151,6 +151,7 @@ class Settings(_RoleSettings):
     operators: Names = ()
     repos: RepoRules = ()
     hosts: ServedHosts = ()
+    visibility: Literal["own", "team"] = "own"
     key_rate: Count = 60
     key_max_cost_usd_per_day: Money = 0.0
     max_cost_usd_per_day: Money = 0.0

@@ -1,14 +1,16 @@
 """What the HTTP service is told by those who wire it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from api.http.guards.host_names import LOOPBACK_HOSTS
 from api.http.guards.request_guards import MAX_BODY_BYTES
 from api.http.metrics import SandboxCounts
 from api.http.routes.sse import StreamTimes
 from graph import EnvironmentRecords
-from runs.model import DayLimits
+from graph.errors import InvalidRepoUrl
+from runs.model import Caller, DayLimits
 
 
 def _any_repository(_name: str, _full_name: str) -> bool:
@@ -44,5 +46,20 @@ class AppOptions:
     shared_store: bool = False
     """Other processes serve the same runs: what events add up to is told by the store."""
     stream_times: StreamTimes = field(default_factory=StreamTimes)
+    team: bool = False
+    """Who may use a repository may read its runs; else each name has its own alone."""
     call_name: Callable[[], str | None] = _no_name
     """The name of the call that is answered: where it is begun again elsewhere, the same."""
+
+    def with_visibility(self, caller: Caller) -> Caller:
+        """The caller, with the repositories whose runs it may read."""
+        if not self.team:
+            return caller
+        return replace(caller, reads_repo=partial(self._is_usable, caller.name))
+
+    def _is_usable(self, name: str, repo_url: str) -> bool:
+        """A checkout of the machine is nobody's repository but its user's."""
+        try:
+            return self.repo_allowed(name, self.check_repo_url(repo_url))
+        except InvalidRepoUrl:
+            return False

@@ -12,8 +12,8 @@ CodingAgentError
 │   ├── IdempotencyMismatch   the same Idempotency-Key with another body
 │   └── RunRemoved            the same Idempotency-Key after its run was removed
 ├── RunError                what was asked of a run does not fit its state
-│   ├── RunNotFound  RunActive  RunFinished  RunNotWaiting  RunAbandoned  PlanChanged
-│   └── TooManyRuns  TooManyReaders
+│   ├── RunNotFound  RunNotYours  RunActive  RunFinished  RunNotWaiting  RunAbandoned
+│   └── PlanChanged  TooManyRuns  TooManyReaders
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  CommitNotFound  EmptyRepository  RepositoryArchived
 │   ├── RepositoryTooLarge  PatchTooLarge  PatchUnusable

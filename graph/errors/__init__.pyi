@@ -51,6 +51,7 @@ from .runs import RunError as RunError
 from .runs import RunFinished as RunFinished
 from .runs import RunNotFound as RunNotFound
 from .runs import RunNotWaiting as RunNotWaiting
+from .runs import RunNotYours as RunNotYours
 from .runs import TooManyReaders as TooManyReaders
 from .runs import TooManyRuns as TooManyRuns
 from .sandbox import SandboxError as SandboxError

@@ -16,6 +16,13 @@ class RunNotFound(RunError):
     default_hint = "List the runs to see their ids."
 
 
+class RunNotYours(RunError):
+    """Raised when a run may be read by this caller, and not be steered."""
+
+    code = "run_not_yours"
+    default_hint = "Ask its owner or an operator, or start a run of your own."
+
+
 class RunActive(RunError):
     """Raised when a run must have ended for what is asked, and has not."""
 

@@ -12,5 +12,6 @@ from .run_id import RunIds as RunIds
 from .run_record import Caller as Caller
 from .run_record import LoggedEvent as LoggedEvent
 from .run_record import RunRecord as RunRecord
+from .run_record import encode as encode
 from .run_record import rfc3339 as rfc3339
 from .service_stats import ServiceStats as ServiceStats

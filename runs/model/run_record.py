@@ -1,6 +1,7 @@
 """What the store keeps of a run, and who may see it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,12 +14,23 @@ _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks; an operator sees all runs, others their own name's."""
+    """Who asks; an operator reads and steers all runs, others their own name's.
+
+    `reads_repo` says of which repository's address others' runs may be read, too.
+    """
 
     name: str
     operator: bool = False
+    reads_repo: Callable[[str], bool] | None = None
 
-    def sees(self, owner: str) -> bool:
+    @property
+    def reads_others(self) -> bool:
+        return self.operator or self.reads_repo is not None
+
+    def reads(self, owner: str, repo_url: str) -> bool:
+        return self.steers(owner) or bool(self.reads_repo and self.reads_repo(repo_url))
+
+    def steers(self, owner: str) -> bool:
         return self.operator or self.name == owner
 
 

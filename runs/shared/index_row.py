@@ -57,6 +57,8 @@ class IndexRow:
         wanted = (query.owner, query.status, query.repo and repo_name(query.repo))
         has = (self.owner, self.status, self.repo)
         named = all(want is None or want == value for want, value in zip(wanted, has, strict=True))
+        if query.changed_since is not None and self.final and self.updated_at < query.changed_since:
+            return False
         return named and (query.before is None or self.run_id < query.before)
 
     def dump(self) -> dict[str, Any]:

@@ -126,7 +126,9 @@ class RunIndex:
         return [rows[run_id] for run_id in sorted(rows, reverse=True) if run_id not in ended.gone]
 
     async def find(self, query: RunQuery) -> list[Run]:
-        """The runs that a query asks for, newest first."""
+        """The runs that a query asks for, in order."""
+        if query.changed_since is not None:
+            return await self._find_changed(query, query.changed_since)
         rows = (row.run_id for row in await self.all() if row.matches(query))
         found: list[Run] = []
         while some := list(islice(rows, query.limit - len(found))):
@@ -138,6 +140,13 @@ class RunIndex:
                 if query.status in (None, run.status) and query.pr_url in (None, run.pr_url)
             ]
         return found
+
+    async def _find_changed(self, query: RunQuery, since: float) -> list[Run]:
+        """A row of a run that goes on does not tell when that was changed; its record does."""
+        rows = [row for row in await self.all() if row.matches(query)]
+        versions = await asyncio.gather(*(self._chain.newest(row.run_id) for row in rows))
+        runs = [version.run for version in versions if version and version.run.updated_at >= since]
+        return sorted(runs, key=lambda run: run.updated_at)[: query.limit]
 
     async def started_since(self, since: float) -> list[IndexRow]:
         """The rows of runs that were started since then (Unix seconds)."""

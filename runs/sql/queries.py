@@ -14,7 +14,7 @@ _EVENTS: Final = "SELECT seq, time, type, data FROM events WHERE run_id = :run_i
 
 
 def select_runs(query: RunQuery) -> Query:
-    """The runs that are asked for, newest first: `doc` and `request` of each."""
+    """The runs that are asked for, in order: `doc` and `request` of each."""
     given = {
         "owner": query.owner,
         "status": query.status,
@@ -25,12 +25,20 @@ def select_runs(query: RunQuery) -> Query:
     conditions = [f"{name} = :{name}" for name in values]
     if query.before is not None:
         conditions.append("order_id < :before")
+    if query.changed_since is not None:
+        conditions.append("updated_at >= :changed_since")
+    order = "order_id DESC" if query.changed_since is None else "updated_at"
     where = " AND ".join(conditions) or "true"
     sql = (
         "SELECT doc, request FROM runs JOIN requests USING (run_id)"  # noqa: S608 - our own names
-        f" WHERE {where} ORDER BY order_id DESC LIMIT :limit"
+        f" WHERE {where} ORDER BY {order} LIMIT :limit"
     )
-    return sql, {**values, "before": query.before, "limit": query.limit}
+    return sql, {
+        **values,
+        "before": query.before,
+        "changed_since": query.changed_since,
+        "limit": query.limit,
+    }
 
 
 def select_events(run_id: str, after: int, limit: int, types: Collection[str] = ()) -> Query:

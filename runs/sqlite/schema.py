@@ -77,4 +77,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX runs_by_lease ON runs (lease_service) WHERE lease_service IS NOT NULL;
     CREATE INDEX events_by_type ON events (run_id, type, seq);
     """,
+    """
+    CREATE INDEX runs_by_change ON runs (updated_at);
+    """,
 )

@@ -50,6 +50,8 @@ class RunQuery:
     pr_url: str | None = None
     """That of the pull request which they opened, or added to."""
     before: str | None = None
+    changed_since: float | None = None
+    """Unix seconds; the runs then come by the time of their change, oldest first."""
     limit: int = 50
 
 

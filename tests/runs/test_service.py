@@ -15,6 +15,7 @@ from graph.errors import (
     RunFinished,
     RunNotFound,
     RunNotWaiting,
+    RunNotYours,
     TooManyReaders,
     TooManyRuns,
 )
@@ -364,3 +365,25 @@ async def test_a_page_of_large_events_holds_fewer(house: House) -> None:
         assert page[-1].seq == before - 1
         small = await service.page(run_id, 4, 2)
         assert [event.seq for event in small] == [2, 3]
+
+
+async def test_a_colleague_reads_a_run_and_does_not_steer_it(house: House) -> None:
+    team = Caller("you", reads_repo=lambda repo_url: repo_url == REQUEST["repo_url"])
+    async with house.open() as service:
+        run_id = await started(service)
+        other, _ = await service.start({**REQUEST, "repo_url": "a/b"}, owner="local")
+        for each in (run_id, other.run_id):
+            await log_of(service, each)
+        assert (await service.view(run_id, team))["owner"] == "local"
+        assert [run.run_id for run in (await service.list(team, limit=1))[0]] == [run_id]
+        with pytest.raises(RunNotFound):
+            await service.get(other.run_id, team)
+        for call in (
+            service.cancel(run_id, team),
+            service.resume(run_id, team),
+            service.message(run_id, team, "hi"),
+            service.delete(run_id, team),
+            service.answer_plan(run_id, team, Approval(decision="approve")),
+        ):
+            with pytest.raises(RunNotYours):
+                await call

@@ -35,6 +35,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RunRemoved: 410,
     errors.RunError: 409,
     errors.RunNotFound: 404,
+    errors.RunNotYours: 403,
     errors.RunActive: 409,
     errors.RunFinished: 409,
     errors.RunNotWaiting: 409,

@@ -19,7 +19,7 @@ from api.http.routes.dependencies import (
 from api.http.routes.openapi import STREAM, of_a_run, problems
 from api.http.routes.request_models import CodeRequest
 from api.http.routes.response_models import AuthTest, RunList, RunSummary, RunView, dump
-from api.http.routes.sse import RunStream
+from api.http.routes.streams import run_stream
 from graph import Status
 from graph.errors import RepositoryNotAllowed
 
@@ -73,7 +73,7 @@ async def start_run(
     if respond_async:
         view = await service.view(run_id, caller)
         return JSONResponse(view, 202, headers={"Preference-Applied": "respond-async"})
-    return RunStream(run_id, service.events(run_id), 0, options.stream_times)
+    return run_stream(run_id, service.events(run_id), 0, options.stream_times)
 
 
 @router.get(

@@ -47,7 +47,8 @@ async def _caller(
     __: Annotated[str | None, Security(_session)],
 ) -> Caller:
     """Found by the guard; the two schemes are named here for the OpenAPI document."""
-    return cast("Caller", request.state.caller)
+    options: AppOptions = request.app.state.options
+    return options.with_visibility(cast("Caller", request.state.caller))
 
 
 Service = Annotated[RunService, Depends(_service)]
@@ -109,10 +110,16 @@ Before = Annotated[
 ]
 
 
+async def _reader(service: Service, keys: Readers, caller: TheCaller) -> AsyncIterator[None]:
+    """A reader's place, held until the stream's end. Raises TooManyReaders."""
+    with keys.place(caller.name), service.readers():
+        yield
+
+
 async def _reader_unless_async(
     service: Service, keys: Readers, caller: TheCaller, respond_async: RespondAsync
 ) -> AsyncIterator[None]:
-    """A reader's place where the answer is a stream, until its end. Raises TooManyReaders."""
+    """The same, where the answer is a stream."""
     if respond_async:
         yield
     else:
@@ -131,6 +138,7 @@ async def _reader_unless_page(
             yield
 
 
+ReaderPlace = Depends(_reader)
 ReaderPlaceUnlessAsync = Depends(_reader_unless_async)
 ReaderPlaceUnlessPage = Depends(_reader_unless_page)
 

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http.guards.problems import MEDIA_TYPE, Problem
+from api.http.routes.event_schemas import event_schemas
+from api.http.routes.response_models import StreamEnd
 
 _PROBLEMS: Final = {
     400: "The request, or its host name, is not one the service reads.",
@@ -49,32 +51,38 @@ def of_a_run(response: dict[str, Any]) -> dict[str, Any]:
     return {**response, "headers": _RUN_HEADERS}
 
 
-STREAM: Final = of_a_run(
-    {
-        "description": (
-            "The run's events as server-sent events: `id` is the event's number, `event` its type, "
-            "`data` one JSON object. A comment keeps an idle stream alive; `stream.end` says where "
-            "to go on reading when the server must end the stream before the run has ended."
-        ),
-        "content": {
-            "text/event-stream": {
-                "itemSchema": {
-                    "type": "object",
-                    "properties": {
-                        "id": {"type": "string"},
-                        "event": {"type": "string"},
-                        "data": {"type": "string", "contentMediaType": "application/json"},
-                    },
-                    "required": ["event", "data"],
-                },
-                "example": (
-                    "id: 1\r\nevent: run.queued\r\n"
-                    'data: {"seq":1,"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez",'
-                    '"time":"2026-01-31T12:00:00.000Z","type":"run.queued","position":0}\r\n\r\n'
-                ),
-            }
+def _stream(description: str, data: str, example: str) -> dict[str, Any]:
+    """A stream of server-sent events; the schema is of each, and `data` names that of its data."""
+    document = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {
+            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in (data, "StreamEnd")]
         },
     }
+    fields = {"id": {"type": "string"}, "event": {"type": "string"}, "data": document}
+    schema = {"type": "object", "properties": fields, "required": ["event", "data"]}
+    keeps = (
+        " A comment keeps an idle stream alive; `stream.end` says where to go on reading when the "
+        "server must end the stream."
+    )
+    content = {"text/event-stream": {"schema": schema, "example": example}}
+    return {"description": description + keeps, "content": content}
+
+
+STREAM: Final = of_a_run(
+    _stream(
+        "The run's events as server-sent events: `id` is the event's number, `event` its type.",
+        "Event",
+        "id: 1\r\nevent: run.queued\r\n"
+        'data: {"seq":1,"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez",'
+        '"time":"2026-01-31T12:00:00.000Z","type":"run.queued","position":0}\r\n\r\n',
+    )
+)
+FEED: Final = _stream(
+    "Rows of runs as server-sent events named `run`: `id` is an opaque cursor.",
+    "RunSummary",
+    'id: 19b2f\r\nevent: run\r\ndata: {"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez", …}\r\n\r\n',
 )
 DIFF: Final = of_a_run(
     {
@@ -102,6 +110,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             separate_input_output_schemas=False,
         )
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        document["components"]["schemas"] |= schema.pop("$defs", {}) | {"Problem": schema}
+        own = schema.pop("$defs", {}) | {"Problem": schema}
+        document["components"]["schemas"] = {
+            **event_schemas(),
+            "StreamEnd": StreamEnd.model_json_schema(),
+            **document["components"]["schemas"],
+            **own,
+        }
         app.openapi_schema = document
     return app.openapi_schema

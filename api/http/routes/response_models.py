@@ -1,9 +1,9 @@
 """What callers get, for the OpenAPI document. Fields may be added; readers ignore new ones."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from graph import (
@@ -17,6 +17,7 @@ from graph import (
     NodeName,
     NodeOutcome,
     Plan,
+    PublishedChange,
     Review,
     RoleName,
     ServicePort,
@@ -27,20 +28,12 @@ from graph import (
 )
 from runs.model import LoggedEvent, RunRecord, rfc3339
 
-_RUN_ID = "01k9x4m7q2v8c3n5b6t0r1w2ez"
+_RUN_ID: Final = "01k9x4m7q2v8c3n5b6t0r1w2ez"
+_EVENT: Final = {"$ref": "#/components/schemas/Event"}
 
 
 class ResponseModel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
-
-
-class PullRequestView(ResponseModel):
-    """Where the change was published; without url and number a local branch."""
-
-    url: str | None
-    number: int | None
-    branch: str
-    draft: bool
 
 
 class RunSummary(ResponseModel):
@@ -70,7 +63,7 @@ class RunSummary(ResponseModel):
     verdict: Verdict | None = Field(
         description="The review of the newest change. Null before there is one."
     )
-    pr: PullRequestView | None = Field(description="Null before anything is published.")
+    pr: PublishedChange | None = Field(description="Null before anything is published.")
     created_at: str = Field(examples=["2026-01-31T12:00:00.000Z"])
     updated_at: str = Field(examples=["2026-01-31T12:04:31.000Z"])
 
@@ -162,7 +155,17 @@ class EventPage(ResponseModel):
     A page of large events holds fewer than were asked for.
     """
 
-    events: list[dict[str, Any]] = Field(description="As the stream's `data`.")
+    events: list[Annotated[dict[str, Any], WithJsonSchema(_EVENT)]] = Field(
+        description="As the stream's `data`."
+    )
+
+
+class StreamEnd(ResponseModel):
+    """Data of `stream.end`: where to go on reading."""
+
+    run_id: str | None = Field(default=None, description="Of a run's events.", examples=[_RUN_ID])
+    after: int | str | None = Field(description="Number of the last event, or the last cursor.")
+    url: str = Field(description="What to ask for next.")
 
 
 class Accepted(ResponseModel):

@@ -20,7 +20,7 @@ from api.http.routes.dependencies import (
 from api.http.routes.openapi import DIFF, STREAM, of_a_run, problems
 from api.http.routes.request_models import MessageRequest, PlanAnswer, ResumeRequest
 from api.http.routes.response_models import Accepted, EventPage, RunView, dump, event_page
-from api.http.routes.sse import RunStream
+from api.http.routes.streams import run_stream
 from graph.errors import RunFinished
 from runs.model import RaisedLimits
 
@@ -87,7 +87,7 @@ async def watch_run(
         after = max(0, run.last_seq - last) if last else 0
     if run.final and after >= run.last_seq:
         return Response(status_code=204)
-    return RunStream(run.run_id, service.events(run.run_id, after), after, options.stream_times)
+    return run_stream(run.run_id, service.events(run.run_id, after), after, options.stream_times)
 
 
 @router.get(

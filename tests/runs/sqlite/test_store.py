@@ -121,6 +121,7 @@ async def test_runs_of_an_older_file_are_found_by_what_newer_ones_are(tmp_path: 
         (select_runs(RunQuery(repo="a/b")), "runs_by_repo"),
         (select_runs(RunQuery(status="failed")), "runs_by_status"),
         (select_runs(RunQuery(pr_url="u")), "runs_by_pull_request"),
+        (select_runs(RunQuery(changed_since=1.0)), "runs_by_change"),
         ((COUNT_RUNS, {}), "runs_by_status"),
     ],
 )

@@ -17,6 +17,7 @@ from graph.errors import (
     RunFinished,
     RunNotFound,
     RunNotWaiting,
+    RunNotYours,
     TooManyReaders,
 )
 from graph.run_request import RunRequest
@@ -182,7 +183,7 @@ class MemoryService:
         records = [
             run.record
             for run_id, run in sorted(self.runs.items(), reverse=True)
-            if caller.sees(run.record.owner)
+            if caller.reads(run.record.owner, run.record.request["repo_url"])
             and (status is None or run.record.status == status)
             and (repo is None or run.record.request["repo_url"].endswith(repo))
             and (cursor is None or run_id < cursor)
@@ -201,6 +202,20 @@ class MemoryService:
                 return
             await changed.wait()
 
+    async def changes(self, caller: Caller, since: float | None) -> AsyncIterator[RunRecord]:
+        told: dict[str, RunRecord] = {}
+        while not self._closed:
+            changed = self._changed
+            self._fail()
+            for run_id, run in self.runs.items():
+                record = run.record
+                if told.get(run_id) != record and caller.reads(
+                    record.owner, record.request["repo_url"]
+                ):
+                    told[run_id] = record
+                    yield record
+            await changed.wait()
+
     async def wait(self, run_id: str, timeout_s: float) -> RunRecord:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
@@ -212,7 +227,7 @@ class MemoryService:
         return self._run(run_id, caller).diff
 
     async def cancel(self, run_id: str, caller: Caller) -> bool:
-        run = self._run(run_id, caller)
+        run = self._own_run(run_id, caller)
         if run.record.final:
             raise RunFinished("The run has ended.")
         asked, run.cancelling = run.cancelling, True
@@ -225,7 +240,7 @@ class MemoryService:
         approval: Approval,
         day: DayLimits = NO_DAY_LIMITS,
     ) -> None:
-        run = self._run(run_id, caller)
+        run = self._own_run(run_id, caller)
         if run.record.status != "waiting":
             raise RunNotWaiting("The run does not wait.")
         if approval.plan_id != run.plan_id:
@@ -240,7 +255,7 @@ class MemoryService:
         limits: RaisedLimits = NO_RAISE,
         day: DayLimits = NO_DAY_LIMITS,
     ) -> RunRecord:
-        run = self._run(run_id, caller)
+        run = self._own_run(run_id, caller)
         if not run.record.final:
             raise RunActive("The run has not ended.")
         if run.record.status in ("succeeded", "no_changes", "rejected"):
@@ -250,13 +265,13 @@ class MemoryService:
         return run.record
 
     async def message(self, run_id: str, caller: Caller, text: str) -> None:
-        run = self._run(run_id, caller)
+        run = self._own_run(run_id, caller)
         if run.record.final:
             raise RunFinished("The run has ended.")
         run.messages.append(text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
-        if not self._run(run_id, caller).record.final:
+        if not self._own_run(run_id, caller).record.final:
             raise RunActive("The run has not ended.")
         del self.runs[run_id]
 
@@ -286,8 +301,14 @@ class MemoryService:
     def _run(self, run_id: str, caller: Caller) -> MemoryRun:
         self._fail()
         run = self.runs.get(run_id)
-        if run is None or not caller.sees(run.record.owner):
+        if run is None or not caller.reads(run.record.owner, run.record.request["repo_url"]):
             raise RunNotFound("There is no such run.")
+        return run
+
+    def _own_run(self, run_id: str, caller: Caller) -> MemoryRun:
+        run = self._run(run_id, caller)
+        if not caller.steers(run.record.owner):
+            raise RunNotYours("The run is another's.")
         return run
 
     def _fail(self) -> None:

@@ -12,6 +12,7 @@ ANN, BOB = KEYS[0][1], KEYS[1][1]
 GUARDED = [
     ("POST", "/code"),
     ("GET", "/runs"),
+    ("GET", "/events"),
     ("GET", "/runs/00000000000000000000000001"),
     ("GET", "/runs/00000000000000000000000001/events"),
     ("GET", "/runs/00000000000000000000000001/diff"),

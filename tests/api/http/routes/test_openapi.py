@@ -36,6 +36,7 @@ MORE_EXAMPLES = {"POST /code": 12}  # what it answers hangs on its headers too
 CALLS = {
     "POST /code",
     "GET /runs",
+    "GET /events",
     "GET /runs/{run_id}",
     "DELETE /runs/{run_id}",
     "GET /runs/{run_id}/events",
@@ -59,7 +60,7 @@ WITHOUT_INPUT = {
     *("POST /session", "GET /session", "DELETE /session"),
 }
 NAMES_THINGS = {
-    *("POST /code", "GET /auth-test", "GET /runs"),
+    *("POST /code", "GET /auth-test", "GET /runs", "GET /events"),
     *("GET /environments/{owner}/{repo}", "DELETE /environments/{owner}/{repo}"),
 }
 TAKES_TEXT = {"GET /runs"}

@@ -1,0 +1,163 @@
+"""The runs of a store as they change, for any number of readers."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Final
+
+from runs.model.run import Run
+from runs.model.run_record import Caller, RunRecord
+from runs.store.patience import when_available
+from runs.store.protocol import RunQuery, Store
+from runs.store.supervise import supervise
+
+PAUSE_S: Final = 1.0
+"""Between two looks: a reader hears of a run no more often."""
+_LOOK_S: Final = 5.0
+"""Until the store is asked anew where nothing was heard from it, as other machines may write."""
+_OVERLAP_S: Final = 30.0
+"""A change becomes visible so much later than its time at most, clocks of machines included."""
+_PAGE: Final = 200
+
+
+class FeedReader:
+    """What one reader has not been given yet: the newest record of each run, however slow it is."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._records: dict[str, RunRecord] = {}
+        self._changed = asyncio.Event()
+
+    def offer(self, record: RunRecord) -> None:
+        if self._caller.reads(record.owner, record.request["repo_url"]):
+            self._records[record.run_id] = record
+            self._changed.set()
+
+    def close(self) -> None:
+        self._changed.set()
+
+    async def take(self) -> list[RunRecord]:
+        """What has changed, in order; empty when the feed is closed."""
+        await self._changed.wait()
+        self._changed.clear()
+        records, self._records = self._records, {}
+        return sorted(records.values(), key=lambda record: record.updated_at)
+
+
+class RunFeed:
+    """Looks at the store once for all readers, while there are any.
+
+    `pause_s` and `look_s` are seconds: between looks, and without a word from the store.
+    """
+
+    def __init__(self, store: Store, *, pause_s: float = PAUSE_S, look_s: float = _LOOK_S) -> None:
+        self._store = store
+        self._pause_s = pause_s
+        self._look_s = look_s
+        self._readers: set[FeedReader] = set()
+        self._told: dict[str, RunRecord] = {}
+        self._heard: set[str | None] = set()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        store.subscribe(self._on_change)
+
+    async def close(self) -> None:
+        """End all readers."""
+        self._closed = True
+        for reader in self._readers:
+            reader.close()
+        await self._stop()
+
+    async def follow(
+        self, caller: Caller, since: float | None = None
+    ) -> AsyncGenerator[RunRecord, None]:
+        """Records of the runs that a caller may read: those changed since then, then live ones.
+
+        One that changed a moment before `since` (Unix seconds) may come again.
+        """
+        with self._reading(FeedReader(caller)) as reader:
+            if since is not None:
+                async for run in self._changed_since(since - _OVERLAP_S):
+                    if caller.reads(run.owner, run.request["repo_url"]):
+                        yield run.record
+            while not self._closed and (records := await reader.take()):
+                for record in records:
+                    yield record
+
+    @contextmanager
+    def _reading(self, reader: FeedReader) -> Iterator[FeedReader]:
+        if not self._readers and not self._closed:
+            self._told.clear()
+            self._woken.set()
+            self._task = asyncio.create_task(supervise("the feed of runs", self._look_on))
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+            if not self._readers and self._task:
+                self._task.cancel()
+
+    async def _stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _on_change(self, run_id: str | None) -> None:
+        if self._readers:
+            self._heard.add(run_id)
+            self._woken.set()
+
+    async def _look_on(self) -> None:
+        """Tell readers what has changed, the first time what has a moment ago."""
+        looked = time.time()
+        self._heard.add(None)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_s):
+                    await self._woken.wait()
+            self._woken.clear()
+            heard, self._heard = self._heard or {None}, set()
+            begun = time.time()
+            if None in heard:
+                async for run in self._changed_since(looked - _OVERLAP_S):
+                    self._offer(run)
+                looked = begun
+            for run_id in filter(None, heard):
+                if found := await self._get(run_id):
+                    self._offer(found)
+            self._forget(begun - 2 * _OVERLAP_S)
+            await asyncio.sleep(self._pause_s)
+
+    def _offer(self, run: Run) -> None:
+        record = run.record
+        if self._told.get(record.run_id) != record:
+            self._told[record.run_id] = record
+            for reader in self._readers:
+                reader.offer(record)
+
+    def _forget(self, before: float) -> None:
+        """What is too old to be found again need not be known."""
+        told = self._told.items()
+        self._told = {run_id: record for run_id, record in told if record.updated_at >= before}
+
+    async def _changed_since(self, since: float) -> AsyncGenerator[Run, None]:
+        """The runs that were changed since then, oldest change first; some may come twice."""
+        query = RunQuery(changed_since=since, limit=_PAGE)
+        while True:
+            find = partial(self._store.find, query)
+            runs = await when_available(find, what="the feed of runs")
+            for run in runs:
+                yield run
+            if len(runs) < query.limit:
+                return
+            last = runs[-1].updated_at
+            limit = query.limit * (1 if last > since else 2)
+            query, since = RunQuery(changed_since=last, limit=limit), last
+
+    async def _get(self, run_id: str) -> Run | None:
+        return await when_available(partial(self._store.get, run_id), what="the feed of runs")
