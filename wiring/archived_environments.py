@@ -1,5 +1,8 @@
 """Records of environments in the archive that all functions of a deployment see."""
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 from pydantic import ValidationError
 
 from graph import (
@@ -12,14 +15,27 @@ from graph import (
     record_file,
 )
 from runs.shared import Archive, Mount
+from sandbox.environments import kept_prefix
+
+BASELINES: Final = "baselines"
+"""The archive's folder of results of checks on untouched bases."""
 
 
 class ArchivedEnvironments(EnvironmentRecords):
-    """Read from the archive; written by a function that has its `mount`."""
+    """Read from the archive; written by a function that has its `mount`.
 
-    def __init__(self, archive: Archive, mount: Mount | None = None) -> None:
+    Forgetting also removes results of checks, and with `forget_set_ups` what set-ups left.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        mount: Mount | None = None,
+        forget_set_ups: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
         self._archive = archive
         self._mount = mount
+        self._forget_set_ups = forget_set_ups
 
     async def get(self, repo: str) -> EnvironmentRecord | None:
         kept = await self._archive.read(_path(repo))
@@ -36,7 +52,11 @@ class ArchivedEnvironments(EnvironmentRecords):
         known = await self.get(repo) is not None or (await self.recipes(repo)).kept != ()
         await self._archive.remove(_path(repo))
         await self._archive.remove(_recipes_path(repo))
-        return known
+        for name in await self._archive.names(BASELINES):
+            if name.startswith(kept_prefix(repo)):
+                await self._archive.remove(f"{BASELINES}/{name}")
+        elsewhere = await self._forget_set_ups(repo) if self._forget_set_ups else False
+        return known or elsewhere
 
     async def recipes(self, repo: str) -> Recipes:
         kept = await self._archive.read(_recipes_path(repo))

@@ -79,7 +79,8 @@ class Machine:
     def environment_records(self) -> LocalEnvironmentRecords:
         data = self.settings.data_dir
         kept = (self.backend_options.setups, self.baselines)
-        return LocalEnvironmentRecords(data / ENVIRONMENTS, kept=kept)
+        elsewhere = self._forget_set_ups if self.settings.sandbox == "modal" else None
+        return LocalEnvironmentRecords(data / ENVIRONMENTS, kept=kept, forget_set_ups=elsewhere)
 
     @property
     def baselines(self) -> Path:
@@ -172,6 +173,11 @@ class Machine:
             await self.claude.close()
         if "forge" in self.__dict__:
             await self.forge.close()
+
+    async def _forget_set_ups(self, repo: str) -> bool:
+        from sandbox.backends.modal import forget_set_ups
+
+        return await forget_set_ups(self.backend_options, repo)
 
     async def _choose_sandboxes(self) -> Sandboxes:
         return await open_sandboxes(

@@ -19,7 +19,7 @@ from runs.remote_roles import Play, RemoteRole, RoleWorker, RoleWorkerFence
 from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, VersionChain
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
-from wiring.archived_environments import ArchivedEnvironments
+from wiring.archived_environments import BASELINES, ArchivedEnvironments
 from wiring.configuration import Configuration
 from wiring.services import make_role, make_services
 
@@ -74,6 +74,10 @@ class Deployment(ABC):
     @abstractmethod
     async def end_orphans(self, active: Collection[str]) -> None:
         """End the Sandboxes of all but these runs."""
+
+    @abstractmethod
+    async def forget_set_ups(self, repo: str) -> bool:
+        """Remove what set-ups of a repository left; whether there was anything."""
 
     @abstractmethod
     async def spawn(self, run_id: str) -> None:
@@ -162,6 +166,7 @@ class Deployment(ABC):
             forge=forge,
             networked=bool(self.configuration.settings.setup_hosts),
             records=ArchivedEnvironments(self.backend.archive, self.mount),
+            baselines=self.mount.root / BASELINES,
             make_last=self.mount.commit,
         )
 
@@ -204,7 +209,9 @@ class Deployment(ABC):
             probes,
             hosts=(host,),
             locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
-            environments=ArchivedEnvironments(self.backend.archive),
+            environments=ArchivedEnvironments(
+                self.backend.archive, forget_set_ups=self.forget_set_ups
+            ),
             shared_store=True,
             stream_times=StreamTimes(whole=STREAM_S),
             call_name=call_name,

@@ -13,7 +13,7 @@ from graph import RoleName
 from graph.errors import CodingAgentError, RoleLost, StoreError
 from runs.remote_roles import Play
 from runs.shared import VolumeMount, drive_note, map_modal_errors, modal_call
-from sandbox.backends.modal import Modal, ModalSandboxes
+from sandbox.backends.modal import Modal, ModalSandboxes, forget_set_ups
 from wiring.configuration import LEFT_OVER_S
 from wiring.modal_functions import Deployment
 from wiring.settings import APP_NAME
@@ -64,6 +64,9 @@ class ModalDeployment(Deployment):
 
     async def end_orphans(self, active: Collection[str]) -> None:
         await self.sandboxes(self.mount.root / "runs").end_orphans(active, older_than_s=LEFT_OVER_S)
+
+    async def forget_set_ups(self, repo: str) -> bool:
+        return await forget_set_ups(self.configuration.backend_options(APP_NAME), repo)
 
     async def spawn(self, run_id: str) -> None:
         async with modal_call():

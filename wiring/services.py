@@ -69,9 +69,9 @@ def make_services(
 ) -> Services:
     """All services; `role` gives each role, which is played here or elsewhere.
 
-    `networked`: set-up reaches hosts. `kept_bases`, a folder of `baselines`, and `allow_local`
-    (checkouts as repositories) go with a disk of one's own; without one `make_last` makes what is
-    in a run's folder outlast this machine.
+    `networked`: set-up reaches hosts. `baselines` is a folder that later runs see. `kept_bases` and
+    `allow_local` (checkouts as repositories) go with a disk of one's own; without one `make_last`
+    makes what is in a run's folder outlast this machine.
     """
     from forge.base import GitRepositories
     from sandbox.checks import KeptResults, SandboxChecks

@@ -1,9 +1,9 @@
-"""The hosts and index addresses that this machine's own package managers use, as they say."""
+"""The hosts and index addresses that package managers use, as they say."""
 
 import asyncio
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -76,6 +76,8 @@ _KNOWN: Final = {*_ALIKE, *_ALIKE.values()}
 _URL: Final = re.compile(r"https://[^\s,|]+")
 _PATIENCE_S: Final = 10.0
 AUTO: Final = "auto"
+Ask = Callable[[Question], Awaitable[str]]
+"""Asks a package manager somewhere; its answer, empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,12 @@ class PackageSources:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-async def ask_managers(questions: Iterable[Question] = QUESTIONS) -> PackageSources:
+async def ask_managers(
+    questions: Iterable[Question] = QUESTIONS, ask: Ask | None = None
+) -> PackageSources:
     """What the package managers say: a host has its port where it is not a public one."""
     asked = tuple(questions)
-    answers = await asyncio.gather(*(_ask(question.words) for question in asked))
+    answers = await asyncio.gather(*map(ask or ask_here, asked))
     names = {_host(url): None for answer in answers for url in _URL.findall(answer)}
     variables: dict[str, str] = {}
     for question, answer in zip(asked, answers, strict=True):
@@ -106,12 +110,12 @@ async def proposed_hosts(questions: Iterable[Question] = QUESTIONS) -> tuple[str
     return (await ask_managers(questions)).hosts
 
 
-async def resolve_sources(names: tuple[str, ...]) -> PackageSources:
-    """What set-up reaches: `auto` stands for what this machine's managers use."""
+async def resolve_sources(names: tuple[str, ...], ask: Ask | None = None) -> PackageSources:
+    """What set-up reaches: `auto` stands for what the managers that are asked use."""
     if AUTO not in names:
         return PackageSources(names)
     named = [name for name in names if name != AUTO]
-    said = await ask_managers()
+    said = await ask_managers(QUESTIONS, ask)
     return PackageSources(tuple(dict.fromkeys((*named, *said.hosts))), said.variables)
 
 
@@ -134,15 +138,15 @@ async def unreachable(hosts: Iterable[str]) -> tuple[str, ...]:
     return tuple(trouble for trouble in found if trouble)
 
 
-async def _ask(question: tuple[str, ...]) -> str:
-    """Empty where the program is not there, or does not answer.
+async def ask_here(question: Question) -> str:
+    """What this machine's program says; empty where it is not there, or does not answer.
 
     Asked away from the working directory, which a checkout may have filled: with a `pip` of its
     own, a `.npmrc`, or a `go.mod` that names another Go.
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            *question,
+            *question.words,
             cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

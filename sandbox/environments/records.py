@@ -1,6 +1,7 @@
 """Records of environments in a folder of this machine."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,13 +18,27 @@ from graph.files import write_whole
 from sandbox.setup.archive_cache import remove_result
 from sandbox.setup.cache_key import results_of
 
+Forget = Callable[[str], Awaitable[bool]]
+"""Removes what is kept of a repository; whether there was anything."""
+
+
+def kept_prefix(repo: str) -> str:
+    """What the names of all that is kept of a repository begin with."""
+    return results_of(repo)
+
 
 class LocalEnvironmentRecords(EnvironmentRecords):
-    """One file each; forgetting also removes what folders `kept` of the repository."""
+    """One file each; forgetting also removes what folders `kept` of the repository.
 
-    def __init__(self, folder: Path, *, kept: tuple[Path, ...]) -> None:
+    `forget_set_ups` removes what its set-ups left elsewhere.
+    """
+
+    def __init__(
+        self, folder: Path, *, kept: tuple[Path, ...], forget_set_ups: Forget | None = None
+    ) -> None:
         self._folder = folder
         self._kept = kept
+        self._forget_set_ups = forget_set_ups
 
     async def get(self, repo: str) -> EnvironmentRecord | None:
         return await asyncio.to_thread(self._read, repo)
@@ -32,7 +47,8 @@ class LocalEnvironmentRecords(EnvironmentRecords):
         await asyncio.to_thread(self._write, record)
 
     async def forget(self, repo: str) -> bool:
-        return await asyncio.to_thread(self._remove, repo)
+        elsewhere = await self._forget_set_ups(repo) if self._forget_set_ups else False
+        return await asyncio.to_thread(self._remove, repo) or elsewhere
 
     async def recipes(self, repo: str) -> Recipes:
         return await asyncio.to_thread(self._read_recipes, repo)
@@ -63,7 +79,7 @@ class LocalEnvironmentRecords(EnvironmentRecords):
 
     def _remove(self, repo: str) -> bool:
         for folder in self._kept:
-            for made in folder.glob(f"{results_of(repo)}*"):
+            for made in folder.glob(f"{kept_prefix(repo)}*"):
                 if made.suffix != ".lock":  # which somebody may hold
                     remove_result(made)
         known = [

@@ -14,12 +14,12 @@ from functools import partial
 from graph.errors import SandboxError, SandboxUnavailable
 from sandbox.backends.base.trial_result import Results, TrialResult
 from sandbox.backends.container.sandbox import RemoteSandbox
-from sandbox.backends.container.wire import exec_request
+from sandbox.backends.container.send_base import make_empty_tree
 from sandbox.backends.modal.backend import Modal
-from sandbox.core.protocol import BASE_OBJECTS, WORKSPACE, Sandbox
+from sandbox.core.protocol import BASE_OBJECTS, Sandbox
+from sandbox.egress.image_sources import resolve_in_image
 from sandbox.selftest.probes import DEVICES, SYSCTL, Probe, programs, small_limits
 from sandbox.selftest.trial import judge, try_bombs, try_loop, try_probes
-from sandbox.tree.environment import HOME
 
 _TRY_S = 3
 _LOOP_S = 1.0
@@ -66,9 +66,9 @@ def modal_probes() -> tuple[Probe, ...]:
 
 async def try_modal(backend: Modal) -> Results:
     """Try a Sandbox without a network, and one with named hosts where there are some."""
-    hosts = backend.setup_hosts
     try:
         async with _new_sandbox(backend, ()) as (sandbox, small):
+            hosts = (await resolve_in_image(sandbox, backend.setup_hosts)).hosts
             probed = await try_probes(
                 partial(sandbox.run, timeout_s=120), modal_probes(), "export SUPERVISOR=$PPID"
             )
@@ -93,9 +93,7 @@ async def _new_sandbox(
         raise SandboxUnavailable(f"There is a Sandbox {name} already.")
     try:
         sandbox = backend.attach(container)
-        make = exec_request(["/bin/mkdir", "-p", BASE_OBJECTS], backend.limits)
-        make = replace(make, user=None, folder="/", chown_dirs=(WORKSPACE, HOME))
-        await sandbox.carry_out(make, (), 0)
+        await make_empty_tree(sandbox, backend.limits)
         yield sandbox, backend.limited(small_limits(backend.limits)).attach(container)
     finally:
         await asyncio.shield(container.end())

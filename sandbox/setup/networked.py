@@ -1,7 +1,6 @@
 """Set-up that may reach named hosts: run once in a tree of its own, its result put into others."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,10 +15,8 @@ from sandbox.core.forwarding import ForwardingSandbox
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.ecosystems.javascript_install import PNPM_STORE
-from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.forwarder import Outlet, environment
-from sandbox.egress.suggest_hosts import PackageSources, resolve_sources
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import commit_key, setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own, touches_read
@@ -27,6 +24,7 @@ from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
 from sandbox.setup.secrets import RepoSecrets, SetupSecrets
+from sandbox.setup.sources import SetupSources
 from sandbox.setup.unpacked import put_into, unpack
 from sandbox.tree.checkout import fill, make_folders
 from sandbox.tree.delete_tree import remove_folder
@@ -69,9 +67,7 @@ class NetworkedSetUp:
         `secrets` reach set-up of their repository's untouched base.
         """
         self._backend = backend
-        self._named_hosts = hosts
-        self._resolving = asyncio.Lock()
-        self._resolved: PackageSources | None = None
+        self._sources = SetupSources(backend, hosts)
         self._shared = shared
         self._metrics = metrics
         self._secrets = secrets
@@ -83,7 +79,7 @@ class NetworkedSetUp:
         """Of the untouched base; None where what it said was not kept. Raises SetupFailed."""
         untouched = replace(spec, change=None)
         rules = rules_of(untouched)
-        file = await self._file(self._shared, untouched, rules)
+        file = await self._file(self._shared, beside, untouched, rules)
         kept = await asyncio.to_thread(is_fresh, file)
         await self._keep(self._shared, beside, run, untouched, b"", rules)
         said = await asyncio.to_thread(_report_beside, file)
@@ -107,7 +103,8 @@ class NetworkedSetUp:
 
     async def connect(self, tree: Tree) -> Sandbox:
         """An open tree whose commands reach the hosts until it is closed; they get no secrets."""
-        hosts, indexes = await self._open_sources()
+        hosts = await self._sources.hosts(tree)
+        indexes = (await self._sources.find(tree)).variables
         async with AsyncExitStack() as opened:
             proxy = SetupProxy(hosts, self._limits)
             outlet = Outlet(tree.folder / "outlet", environment(hosts, indexes), {})
@@ -130,7 +127,7 @@ class NetworkedSetUp:
         The commands of a model run on what those of `rules` left on the untouched base, which was
         searched for secrets.
         """
-        file = await self._file(home, spec, rules)
+        file = await self._file(home, beside, spec, rules)
         first = await self._keep(self._shared, beside, run, rules, b"", None) if rules else None
         return await keep(file, partial(self._make, beside, run, spec, patch, first, file))
 
@@ -172,7 +169,8 @@ class NetworkedSetUp:
 
     async def _run(self, tree: Tree, spec: TreeSpec) -> bytes:
         """Run the commands; a report of hosts that they do not reach."""
-        hosts, indexes = await self._open_sources()
+        hosts = await self._sources.hosts(tree)
+        indexes = (await self._sources.find(tree)).variables
         proxy = SetupProxy(hosts, self._limits)
         secrets = self._secrets_of(spec)
         outlet = Outlet(tree.folder / "outlet", environment(hosts, indexes), secrets.plain())
@@ -191,20 +189,14 @@ class NetworkedSetUp:
     def _secrets_of(self, spec: TreeSpec) -> SetupSecrets:
         return SetupSecrets.of(spec, self._secrets)
 
-    async def _open_sources(self) -> tuple[tuple[SetupHost, ...], Mapping[str, str]]:
-        """The hosts that are reached, and what package managers are told of their indexes."""
-        async with self._resolving:
-            if self._resolved is None:
-                self._resolved = await resolve_sources(self._named_hosts)
-        return tuple(map(SetupHost.parse, self._resolved.hosts)), self._resolved.variables
-
-    async def _file(self, home: Path, spec: TreeSpec, rules: TreeSpec | None) -> Path:
+    async def _file(self, home: Path, beside: Tree, spec: TreeSpec, rules: TreeSpec | None) -> Path:
         change = spec.change.digest if spec.change else ""
         names = sorted(self._secrets_of(spec).values)
-        hosts, indexes = await self._open_sources()
+        hosts = await self._sources.hosts(beside)
+        indexes = (await self._sources.find(beside)).variables
         toolchain: list[object] = [self._backend.toolchain, names, sorted(indexes.items())]
         if rules:
-            toolchain.append((await self._file(home, rules, None)).name)
+            toolchain.append((await self._file(home, beside, rules, None)).name)
         key = setup_key(spec.base, change, spec.environment, toolchain=toolchain, hosts=hosts)
         tools = self._backend.toolchain
         earlier = commit_key(spec.base, spec.environment, toolchain=tools, hosts=hosts)

@@ -1,6 +1,7 @@
 """A set-up turn on Modal: a function of its own with Claude's key, a Sandbox with the hosts."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -41,4 +42,18 @@ async def test_it_is_played_by_a_function_and_kept_for_the_next_run() -> None:
         await deployment.check(again)
         assert len(deployment.cast.setup_asked) == 2
         assert again.of("environment.ready")[-1]["maker"] == run.run_id
+        assert not run.of("baseline.finished")[0]["kept"]
+        assert again.of("baseline.finished")[-1]["kept"]
+
+        assert deployment.plane.images.snapshots
+        kept = urlsplit(repo.url).path
+        assert (await http.delete(f"/environments{kept}")).status_code == 204
+        assert not deployment.plane.images.snapshots
+        assert (await http.get(f"/environments{kept}")).status_code == 404
+        deployment.cast.setup += [shell("true"), found(MAKE)]
+        anew = await deployment.start(http, "Greet there once more.", repo, small_change())
+        await anew.ended()
+        assert anew.end["status"] == "succeeded"
+        assert not anew.of("baseline.finished")[0]["kept"]
+        assert anew.of("environment.ready")[-1]["maker"] == anew.run_id
         assert not deployment.plane.errors, "\n".join(deployment.plane.errors)

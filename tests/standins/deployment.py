@@ -24,6 +24,9 @@ class FakeDeployment(Deployment):
     async def end_orphans(self, active: Collection[str]) -> None:
         self.active.append(active)
 
+    async def forget_set_ups(self, repo: str) -> bool:
+        return False
+
     async def spawn(self, run_id: str) -> None:
         self.spawned.append(run_id)
 

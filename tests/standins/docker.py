@@ -91,6 +91,19 @@ def image(name: str) -> int:
     return 0
 
 
+def set_variables(folder: "Path", *variables: str) -> None:
+    """Let all images set variables, as `NAME=VALUE`."""
+    (folder / "variables").write_text("\n".join(variables))
+
+
+def image_variables() -> list[str]:
+    try:
+        with open("variables") as variables:
+            return variables.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
 def image_id(name: str) -> str:
     return f"sha256:{name.encode().hex()}"
 
@@ -183,7 +196,7 @@ def bubblewrap(told: "dict[str, Any]", status: int) -> list[str]:
     for folder in ("bin", "sbin", "lib", "lib64"):
         line += ["--symlink", f"usr/{folder}", f"/{folder}"]
     line += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
-    for name, value in options:
+    for name, value in [*(("--env", pair) for pair in image_variables()), *options]:
         if name == "--env":
             line += ["--setenv", *value.split("=", 1)]
         if name == "--mount":

@@ -8,7 +8,7 @@ import pytest
 from graph.environment import KEPT_S, Environment, Recipe
 from graph.environment_record import EnvironmentRecord, EnvironmentRecords
 from graph.values import FolderCommand
-from sandbox.environments import LocalEnvironmentRecords
+from sandbox.environments import LocalEnvironmentRecords, kept_prefix
 from tests.standins.shared_backend import FolderMount, SharedPlaces
 from wiring.archived_environments import ArchivedEnvironments
 
@@ -77,6 +77,24 @@ async def test_forgetting_takes_record_and_recipes(
     assert (await records.recipes("octo/app")).kept == ()
     assert await records.get("octo/app") is None
     assert not await records.forget("octo/app")
+
+
+async def test_forgetting_takes_results_of_checks_and_what_set_ups_left(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def forget_set_ups(repo: str) -> bool:
+        asked.append(repo)
+        return True
+
+    archive = SharedPlaces(tmp_path).backend.archive
+    mount = FolderMount(tmp_path)
+    mine, other = (f"baselines/{kept_prefix(repo)}1.json" for repo in ("octo/app", "octo/other"))
+    await mount.keep({mine: b"{}", other: b"{}"})
+    assert await ArchivedEnvironments(archive, forget_set_ups=forget_set_ups).forget("octo/app")
+    assert (await archive.read(mine), await archive.read(other)) == (None, b"{}")
+    here = LocalEnvironmentRecords(tmp_path / "here", kept=(), forget_set_ups=forget_set_ups)
+    assert await here.forget("octo/app")
+    assert asked == ["octo/app"] * 2
 
 
 async def test_what_cannot_be_read_is_found_anew(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from graph.errors import CodingAgentError
 from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import proposed_hosts, resolve_hosts, try_hosts
 from wiring.machine import LocalProbes, Machine
+from wiring.setting_types.host_names import AUTO
 from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
 
@@ -101,7 +102,10 @@ async def check_machine(settings: Settings) -> list[Finding]:
         data_dir(settings.data_dir),
         *await try_sandbox(settings.sandbox, machine.backend_options),
     ]
-    findings.append(await set_up_hosts(settings.hosts_of_setup))
+    named = settings.hosts_of_setup
+    if settings.sandbox in ("docker", "modal"):  # the image's package managers are asked there
+        named = tuple(name for name in named if name != AUTO)
+    findings.append(await set_up_hosts(named))
     findings += set_up_variables(settings.setup_secrets)
     probes = LocalProbes(machine)
     try:

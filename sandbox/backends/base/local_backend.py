@@ -22,6 +22,8 @@ class LocalBackend(ABC):
     """A `Backend[Tree]`. What is abstract here is what one more of them has to implement."""
 
     name: ClassVar[str]
+    has_image: ClassVar[bool] = False
+    """Whether commands find the programs of an image, not this machine's."""
 
     def __init__(self, options: BackendOptions) -> None:
         """Blocks. Raises SandboxUnavailable."""

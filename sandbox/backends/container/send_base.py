@@ -39,3 +39,10 @@ async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> Non
     result = await sandbox.carry_out(request, base.pieces(), MAX_QUOTED_CHARS)
     if result.exit_code != 0:
         raise SandboxError(f"The base cannot be put into a sandbox: {result.reason}")
+
+
+async def make_empty_tree(sandbox: RemoteSandbox, limits: Limits) -> None:
+    """Give a new container the folders of a tree that has nothing in it."""
+    make = exec_request(["/bin/mkdir", "-p", BASE_OBJECTS], limits)
+    make = replace(make, user=None, folder="/", chown_dirs=(WORKSPACE, HOME))
+    await sandbox.carry_out(make, (), 0)

@@ -46,6 +46,7 @@ class Docker(LocalBackend):
     """The backend. Raises SandboxUnavailable where program, daemon or image are not there."""
 
     name = "docker"
+    has_image = True
 
     def __init__(self, options: BackendOptions) -> None:
         """The environment is the `docker` program's own: its PATH, and where its daemon is."""

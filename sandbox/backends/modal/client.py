@@ -7,9 +7,11 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import modal
+import modal.experimental
 from modal.exception import (
     AlreadyExistsError,
     InternalError,
@@ -24,6 +26,7 @@ from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.container.wire import USER
 from sandbox.backends.modal.errors import map_error, modal_call
 from sandbox.backends.modal.sandbox import ModalSandbox
+from sandbox.egress.suggest_hosts import PackageSources
 from sandbox.host.own_tools import uv_version
 
 TAG_STATE, TAG_CREATED = "coding-agent", "made"
@@ -37,6 +40,8 @@ _LATE_S = 5.0
 _CAPACITY_S = 1800.0
 """Modal looks for room for up to 21 minutes."""
 _PYTHON = "3.12"
+_SOURCES, _SOURCES_S = "sources:", 24 * 3600.0
+"""What the keys of sources begin with, and how long they are believed."""
 _REACH = "Let this machine reach Modal, or set CODING_AGENT_SANDBOX to auto."
 
 
@@ -153,6 +158,29 @@ class ModalClient:
         async with modal_call():
             await (await self._get_set_ups()).put.aio(kept.key, asdict(kept))
 
+    async def get_sources(self, image: str) -> PackageSources | None:
+        """What package managers of an image said of late."""
+        async with modal_call():
+            kept = await (await self._get_set_ups()).get.aio(f"{_SOURCES}{image}")
+        if not kept or time.time() - kept["at"] > _SOURCES_S:
+            return None
+        return PackageSources(tuple(kept["hosts"]), kept["variables"])
+
+    async def put_sources(self, image: str, said: PackageSources) -> None:
+        kept = {"hosts": list(said.hosts), "variables": dict(said.variables), "at": time.time()}
+        async with modal_call():
+            await (await self._get_set_ups()).put.aio(f"{_SOURCES}{image}", kept)
+
+    async def forget_set_ups(self, prefix: str) -> bool:
+        """Remove the images of all set-ups whose keys begin so; whether there were any."""
+        async with modal_call(_CAPACITY_S):
+            set_ups = await self._get_set_ups()
+            keys = [key async for key in set_ups.keys.aio() if key.startswith(prefix)]
+            for key in keys:
+                if kept := await set_ups.pop.aio(key, None):
+                    await _delete_image(kept["image"])
+        return bool(keys)
+
     async def _get_set_ups(self) -> "modal.Dict":
         return await modal.Dict.from_name(
             f"{self._app_name}-set-ups", create_if_missing=True
@@ -196,6 +224,12 @@ def toolchain(name: str) -> modal.Image:
         .pip_install(f"uv=={uv_version()}")
         .run_commands(f"id -u agent || useradd --uid {USER} --create-home --shell /bin/bash agent")
     )
+
+
+async def _delete_image(image: str) -> None:
+    """Delete an image; nothing happens where its time is over."""
+    with suppress(NotFoundError):
+        await modal.experimental.image_delete.aio(image)
 
 
 async def _end_late(making: "asyncio.Task[ModalSandbox]") -> None:

@@ -125,7 +125,7 @@ class ModalSandboxes(OpenTrees):
         lost = SandboxLost(f"the sandbox {name} is made by others again and again")
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
-            hosts = self._set_up.hosts if spec.reaches_hosts else ()
+            hosts = await self._set_up.names(run_id, spec) if spec.reaches_hosts else ()
             try:
                 container = await self._client.make(
                     name,

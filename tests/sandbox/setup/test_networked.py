@@ -20,16 +20,18 @@ from graph.values import ChangeRef
 from sandbox.backends.base.backend import BackendOptions
 from sandbox.backends.base.local_backend import LocalBackend
 from sandbox.backends.bubblewrap.backend import Bubblewrap
+from sandbox.backends.docker.backend import Docker
 from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.setup.archive_cache import OLDEST_S, keep, tidy
 from sandbox.setup.networked import NetworkedSetUp
 from sandbox.tree.run_folder import make_run_folder
 from sandbox.trees.local_trees import LocalSandboxes
+from tests.standins import docker
 from tests.standins.package_index import PackageIndex
 from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
-from tests.support.sandbox.docker_backend import any_docker
+from tests.support.sandbox.docker_backend import any_docker, on_stand_in
 from tests.support.sandbox.local_tree import make_backend
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
@@ -363,3 +365,24 @@ def test_what_is_old_left_or_too_much_is_removed(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (now - age, now - age))
     tidy(tmp_path, most_bytes=200)
     assert kept(tmp_path) == ["c.tar", "now.tar"]
+
+
+@needs("pip")
+async def test_in_an_image_its_own_package_managers_are_asked(
+    run: SampleRun, index: PackageIndex, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://of-this-machine.invalid/simple")
+    backend = Docker(on_stand_in(data_dir, Limits(timeout_s=60)))
+    docker.set_variables(
+        data_dir / "programs", f"PIP_INDEX_URL=https://me:marked-secret@{index.host}/simple"
+    )
+    set_up = networked_set_up(backend, ("auto",), data_dir)
+    sandboxes = LocalSandboxes(runs=run.runs, backend=backend, set_up=set_up)
+    setup = (fetch(index, "of-the-image"), "echo $UV_DEFAULT_INDEX > ~/mine")
+    sandbox = await sandboxes.open(RUN, TreeSpec("live", run.base, None, environment_of(setup)))
+    assert await said(sandbox, "cat ~/mine") == f"{index.url}/simple"
+    assert index.asked["/of-the-image"] == 1
+    failing = environment_of(["python3 fetch.py https://of-this-machine.invalid/"])
+    with pytest.raises(SetupFailed) as caught:
+        await sandboxes.open(RUN, TreeSpec("other", run.base, None, failing))
+    assert "of-this-machine.invalid:443 is not in CODING_AGENT_SETUP_HOSTS" in caught.value.hint

@@ -9,11 +9,16 @@ import pytest
 import pytest_asyncio
 from grpclib import Status
 
+from graph.environment_record import repo_of
 from graph.errors import SandboxUnavailable, SetupFailed
 from graph.events import Event, Retry
 from sandbox.backends.modal.client import TAG_STATE
+from sandbox.backends.modal.setup import forget_set_ups
 from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Saved, TreeSpec
+from sandbox.egress.allowlist import SetupHost
+from sandbox.egress.image_sources import resolve_in_image
 from sandbox.selftest.modal import try_modal
+from tests.support.needed_programs import needs
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, sample_run
 
@@ -191,6 +196,41 @@ async def test_the_tree_of_a_set_up_turn_reaches_the_named_hosts(on_modal: Modal
     assert await said(tree, "cat hello.txt; echo ${UV_OFFLINE:-online}") == "hello\nonline"
     sandbox = on_modal.plane.sandboxes.named(f"{RUN}-setup-turn")
     assert (sandbox.blocked, sandbox.allowed_domains) == (False, ["index.example"])
+
+
+@needs("pip")
+async def test_for_auto_the_images_package_managers_are_asked_once(
+    on_modal: ModalRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://of-this-machine.invalid/simple")
+    plane, named = on_modal.plane, ("auto", "a.b")
+    first = on_plane(plane, on_modal.run, LIMITS, setup_hosts=named)
+    tree = await first.run.open("set-up-auto", None, "echo auto > made")
+    asked = await resolve_in_image(tree, named)
+    assert len(asked.hosts) > 1
+    second = on_plane(plane, on_modal.run, LIMITS, setup_hosts=named)
+    await second.run.open("set-up-auto-2", None, "echo auto again > made")
+    known = plane.sandboxes.by_id.values()
+    reached = [one.allowed_domains for one in known if "-setup-" in one.name][-2:]
+    assert reached == [[SetupHost.parse(host).name for host in asked.hosts]] * 2
+    assert "of-this-machine.invalid" not in reached[0]
+    (asking,) = (one for one in known if one.name.startswith("ask-"))
+    assert asking.blocked
+    assert asking.ended.is_set()
+
+
+async def test_forgetting_removes_what_set_ups_left(on_modal: ModalRun) -> None:
+    images, options = on_modal.plane.images, on_modal.backend.options
+    await on_modal.run.open("forget-1", None, "echo kept > made")
+    before = len(images.snapshots)
+    assert before
+    assert not await forget_set_ups(options, "ada/other")
+    assert len(images.snapshots) == before
+    assert await forget_set_ups(options, repo_of(on_modal.run.base))
+    assert not images.snapshots
+    tree = await on_modal.run.open("forget-2", None, "echo kept > made")
+    assert await said(tree, "cat made") == "kept"
+    assert len(images.snapshots) == 1
 
 
 async def test_an_image_that_expired_is_made_again(on_modal: ModalRun) -> None:
