@@ -190,12 +190,13 @@ class RunService(RunReader):
         await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
-    async def message(self, run_id: str, caller: Caller, text: str) -> None:
-        """Leave a message that a role reads at its next turn. Raises RunFinished."""
+    async def message(self, run_id: str, caller: Caller, text: str, call: str = "") -> None:
+        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished."""
         await self._steered_run(run_id, caller)
-        run = await self._store.transact(run_id, transitions.number_message)
+        run = await self._store.transact(run_id, partial(transitions.number_message, call=call))
         if run:
-            await self._files.write_message(run_id, run.messages, text)
+            number = run.message_calls.get(call, run.messages)
+            await self._files.write_message(run_id, number, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
