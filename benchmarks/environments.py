@@ -76,8 +76,7 @@ class Replay:
             return calls(tries[replies])
         commands = turn.get("commands", [])
         reason = turn.get("reason", "The replay has nothing of it.")
-        action = "commands" if commands else "impossible"
-        return answer(action=action, commands=commands, reason=reason)
+        return answer(commands=commands, reason=reason)
 
 
 @asynccontextmanager

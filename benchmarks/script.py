@@ -1,11 +1,11 @@
 """What the stand-in Claude asks for: the work of one role, the same for every candidate."""
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from demo.script.reply_stream import Block, text, tool_use
+from demo.script.asking_role import count_replies, find_role, submit
+from demo.script.reply_stream import text, tool_use
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 
 TURNS: Final = 30
@@ -51,11 +51,8 @@ def make_repository(folder: Path) -> None:
 
 
 def role_of(request: dict[str, Any]) -> str:
-    """Which role asks, by the form of its answer; the bare loop asks for none."""
-    form = json.dumps(request.get("output_config", {}).get("format", {}))
-    if '"route"' in form:
-        return "planner"
-    return "reviewer" if '"verdict"' in form else "coder"
+    """Which role asks; the bare loop counts as a coder."""
+    return find_role(request) or "coder"
 
 
 def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
@@ -63,8 +60,6 @@ def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
     role = role_of(request)
     if role == "planner":
         return _answer(
-            action="change",
-            reason="",
             summary="Pass the greeting in.",
             route="short",
             steps=["Edit the modules"],
@@ -73,7 +68,7 @@ def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
         )
     if role == "reviewer":
         return _answer(verdict="approve", summary="As asked.", findings=[])
-    done = sum(message["role"] == "assistant" for message in request["messages"])
+    done = count_replies(request)
     asked = commands(turns)
     if done < len(asked):
         call = tool_use("bash", {"command": asked[done]}, f"toolu_{done:06d}")
@@ -82,5 +77,4 @@ def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
 
 
 def _answer(**fields: Any) -> ScriptedReply:
-    block: Block = text(json.dumps(fields))
-    return ScriptedReply((block,))
+    return ScriptedReply((submit(**fields),))

@@ -1,6 +1,5 @@
 """The world of the soak: a Claude and a forge that fail at random, and what the runs are asked."""
 
-import json
 import random
 import re
 import subprocess
@@ -8,14 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from demo.script.reply_stream import text, tool_use
-from roles import ROLES
+from demo.script.asking_role import count_replies, find_role, own_messages, submit, text_of
+from demo.script.reply_stream import tool_use
 from tests.standins.claude import Cut, ErrorEvent, HttpError, Malformed, Reset
 from tests.standins.github import DROPPED, Fault, GitHubStandIn
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 from tests.standins.messages_api.server import Answer
 
-_ROLES: Final = {role.spec.system: name for name, role in ROLES.items()}
 _NUMBER: Final = re.compile(r"Add note (\d+)\.")
 _TEST: Final = """\
 import pathlib
@@ -107,11 +105,11 @@ def _reply(request: dict[str, Any]) -> Answer:
 
     A call that was interrupted is made again, as a model would.
     """
-    role = _ROLES.get(_said(request["system"]), "")
-    found = _NUMBER.search(_said(request["messages"][0]["content"]))
+    role = find_role(request) or ""
+    found = _NUMBER.search(text_of(request["messages"][0]["content"]))
     number = int(found[1]) if found else 0
     turn = sum(message["role"] == "assistant" for message in request["messages"])
-    done = turn - _interrupted(request["messages"])
+    done = count_replies(request) - _interrupted(own_messages(request))
     note = f"notes/{number}.txt"
     if role == "planner":
         return _planned(number)
@@ -135,8 +133,6 @@ def _interrupted(messages: list[dict[str, Any]]) -> int:
 
 def _planned(number: int) -> Answer:
     return _answer(
-        action="change",
-        reason="",
         summary=f"Write note {number}.",
         route="short",
         steps=["Write the note"],
@@ -150,10 +146,4 @@ def _call(command: str, turn: int) -> Answer:
 
 
 def _answer(**fields: Any) -> Answer:
-    return ScriptedReply((text(json.dumps(fields)),))
-
-
-def _said(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(block.get("text", "")) for block in content)
+    return ScriptedReply((submit(**fields),))

@@ -49,7 +49,12 @@ from .machine.check_selection import main_checks as main_checks
 from .machine.edges import node_outcome as node_outcome
 from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
+from .machine.tracing import span as span
 from .preparation import Preparation as Preparation
+from .publication import ChangeOnNewBase as ChangeOnNewBase
+from .publication import GateFinding as GateFinding
+from .publication import GateReport as GateReport
+from .publication import PullRequest as PullRequest
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy
 from .retry_policy import retry as retry
@@ -76,7 +81,6 @@ from .tasks import ReviewerResult as ReviewerResult
 from .tasks import RoleResult as RoleResult
 from .tasks import RoleTask as RoleTask
 from .tasks import SetupResult as SetupResult
-from .tracing import span as span
 from .values import FACT_RULES as FACT_RULES
 from .values import FINAL_STATUSES as FINAL_STATUSES
 from .values import MAX_MOVES as MAX_MOVES
@@ -88,7 +92,6 @@ from .values import Approval as Approval
 from .values import Base as Base
 from .values import Change as Change
 from .values import ChangedFile as ChangedFile
-from .values import ChangeOnNewBase as ChangeOnNewBase
 from .values import ChangeRef as ChangeRef
 from .values import Check as Check
 from .values import CheckStatus as CheckStatus
@@ -99,14 +102,11 @@ from .values import FinalStatus as FinalStatus
 from .values import Finding as Finding
 from .values import FolderCommand as FolderCommand
 from .values import FoundChecks as FoundChecks
-from .values import GateFinding as GateFinding
-from .values import GateReport as GateReport
 from .values import NodeName as NodeName
 from .values import Outcome as Outcome
 from .values import Plan as Plan
 from .values import Proof as Proof
 from .values import ProofTest as ProofTest
-from .values import PullRequest as PullRequest
 from .values import ReportStatus as ReportStatus
 from .values import Review as Review
 from .values import RoleName as RoleName

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, JsonValue, TypeAdapter
 
 from graph.environment import EnvironmentCommand, LeftOut, ServicePort
+from graph.publication import GateFinding
 from graph.spending import Usage, Usd
 from graph.values import (
     ChangedFile,
@@ -19,7 +20,6 @@ from graph.values import (
     Failure,
     FinalStatus,
     Finding,
-    GateFinding,
     NodeName,
     Plan,
     ProofTest,
@@ -216,8 +216,7 @@ class GateFinished(EventBase):
 class UsageReported(EventBase):
     """Tokens and money of one request; `costUsd` is null where the model's price is unknown.
 
-    `replies` is 1, or 0 where the request was paid for and brought no whole reply. `reckoned` is
-    true where nobody saw its end: the tokens are the most that it can have used.
+    `replies` is 1, or 0 where the request was paid for and brought no whole reply.
     """
 
     type: Literal["usage"] = "usage"
@@ -227,7 +226,6 @@ class UsageReported(EventBase):
     cost_usd: Usd | None
     run_cost_usd: Usd | None
     replies: int = 1
-    reckoned: bool = False
 
     def data(self) -> dict[str, Any]:
         return {
@@ -238,7 +236,6 @@ class UsageReported(EventBase):
             "costUsd": self.cost_usd,
             "runCostUsd": self.run_cost_usd,
             "replies": self.replies,
-            "reckoned": self.reckoned,
         }
 
 

@@ -7,6 +7,7 @@ from graph.base_services import Baselines
 from graph.environment import Environment
 from graph.events import Emit, unheard
 from graph.preparation import Preparation
+from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.tasks import (
     ChangeResult,
     PlannerResult,
@@ -18,13 +19,10 @@ from graph.tasks import (
 from graph.values import (
     Base,
     Change,
-    ChangeOnNewBase,
     ChangeRef,
     Check,
     FoundChecks,
-    GateReport,
     Plan,
-    PullRequest,
     Review,
     Validation,
     Value,
@@ -148,11 +146,10 @@ class Publisher(Protocol):
     """The only way out: the gate, the branch and the pull request."""
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
+        self, run_id: str, base: Base, branch: str, emit: Emit
     ) -> tuple[str, ...]:
-        """Try all that a publication will need, and change nothing.
+        """Try all that a publication will need, and change nothing; `branch` is one like the run's.
 
-        `branch` is one like the run's; `title` is the caller's, where there is one.
         What a reader should know, a sentence each. Raises what would stop it: RepositoryError or
         ForgeError.
         """

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from graph.environment import Environment, Recipe
+from graph.publication import GateReport, JudgedOnOldBase, PullRequest
 from graph.run_request import RunRequest, described
 from graph.spending import Spend
 from graph.values import (
@@ -13,11 +14,8 @@ from graph.values import (
     Change,
     Check,
     Failure,
-    GateReport,
-    JudgedOnOldBase,
     Outcome,
     Plan,
-    PullRequest,
     Review,
     Stopped,
     Validation,

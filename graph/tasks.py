@@ -1,12 +1,12 @@
 """What a role is given and what it hands back: plain JSON, so that a role can run anywhere."""
 
 from graph.environment import Environment
+from graph.publication import GateFinding
 from graph.spending import Budget, Spend
 from graph.values import (
     Base,
     ChangeRef,
     FolderCommand,
-    GateFinding,
     Plan,
     Review,
     RoleName,
@@ -62,6 +62,10 @@ class ChangeResult(Value):
     title: str = ""
     """One line that could head a commit; empty where the role was stopped before it answered."""
     summary: str = ""
+    done: bool = True
+    """False where its maker says that something asked for is missing."""
+    unchecked: tuple[str, ...] = ()
+    """What is not done or could not be checked, a sentence each."""
     spend: Spend
     stopped: Stop | None = None
 

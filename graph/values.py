@@ -191,6 +191,10 @@ class Change(Value):
     files: tuple[ChangedFile, ...]
     title: str = ""
     summary: str = ""
+    done: bool = True
+    """False where its maker says that something asked for is missing."""
+    unchecked: tuple[str, ...] = ()
+    """What is not done or could not be checked, a sentence each."""
 
 
 class CommandReport(FolderCommand):
@@ -282,49 +286,6 @@ class Review(Value):
     verdict: Verdict
     summary: str = ""
     findings: tuple[Finding, ...] = ()
-
-
-class GateFinding(Finding):
-    """What the gate found; never holds the matched text. An `error` blocks."""
-
-    rule: str
-
-
-class GateReport(Value):
-    """Whether a change may leave this machine."""
-
-    passed: bool
-    findings: tuple[GateFinding, ...] = ()
-
-
-class PullRequest(Value):
-    """Where the change stands now; `url` and `number` are None for a local branch."""
-
-    url: str | None
-    number: int | None
-    branch: str
-    draft: bool
-    created: bool = True
-    patch: str | None = None
-    """Path of the patch file of a local run."""
-    conflicts: tuple[str, ...] = ()
-    """Paths in which the change conflicts with a base branch that moved meanwhile."""
-
-
-class ChangeOnNewBase(Value):
-    """A change on a newer commit of its base branch; None where that commit holds all of it."""
-
-    base: Base
-    change: Change | None
-
-
-class JudgedOnOldBase(Value):
-    """What was judged on a base before the run went over to a newer one."""
-
-    base: Base
-    change: Change
-    validation: Validation | None
-    review: Review | None
 
 
 class Failure(Value):

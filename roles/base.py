@@ -1,45 +1,34 @@
-"""What the roles have in common: one conversation on one tree, and handing over a change."""
+"""What the roles have in common: one conversation on one tree."""
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
 from graph import (
-    NO_ENVIRONMENT,
-    Base,
-    ChangeRef,
-    ChangeResult,
     Emit,
     EnvironmentRecords,
-    Retry,
     RetryPolicy,
     RoleResult,
     RoleTask,
     RunFolder,
 )
-from graph.errors import SecretInChange
-from graph.files import store_change
 from roles.claude.client import Claude
-from roles.conversation.session import Opening, RoleSpec, Session, SessionEnd
-from roles.conversation.structured_answer import Answer, AnswerT
-from roles.conversation.transcript import Transcript
+from roles.conversation.answer_tool import AnswerT
+from roles.conversation.opening import Opening
+from roles.conversation.role_spec import RoleSpec
+from roles.conversation.session import Session, SessionEnd
 from roles.conversation.user_messages import Inbox
-from roles.tools.bash import BashTool
-from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
-from roles.worktree.binary_patch import iter_binary_parts
-from roles.worktree.change_backup import ChangeBackup
-from roles.worktree.tree_digest import TreeView, show_changes, tree_digest
+from roles.transcript.predecessor import find_predecessor
+from roles.transcript.transcript import Transcript
+from roles.worktree.tree_digest import TreeView
 from roles.worktree.write_fence import FileWriteFence, WriteFence
-from sandbox import Sandbox, Sandboxes, TreeSpec
-from sandbox.tree import TakenChange, live_tree, take_change
+from sandbox import Sandboxes
 
-_MAX_PATCH = 50 * 1024 * 1024
-_MAX_TITLE = 100
 _RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
 """Of requests to Claude; what is left of the run limits the waiting."""
 
@@ -77,6 +66,9 @@ class ClaudeRole(ABC):
         tree: TreeView | None = None,
     ) -> SessionEnd[AnswerT]:
         folder = RunFolder.of(self.runs, task.run_id)
+        predecessor = await asyncio.to_thread(
+            find_predecessor, folder.transcripts, task.step, spec.follows
+        )
         session = Session(
             spec,
             task=task,
@@ -91,137 +83,9 @@ class ClaudeRole(ABC):
             retry_policy=self.retry_policy,
             tree=tree,
         )
-        return await session.run(opening)
+        return await session.run(replace(opening, predecessor=predecessor))
 
     def _fence(self, task: RoleTask) -> WriteFence:
         if self.fences:
             return self.fences(task)
         return FileWriteFence(RunFolder.of(self.runs, task.run_id).root, task.fence)
-
-
-class ChangeAnswer(Answer):
-    """What coder and fixer say of their work."""
-
-    title: str
-    summary: str
-
-
-class ChangeSnapshot:
-    """What a tree had against the base when it was looked at last, and what was left in it."""
-
-    def __init__(self, sandbox: Sandbox, base: Base) -> None:
-        self._sandbox = sandbox
-        self._base = base
-        self._taken = TakenChange()
-
-    @property
-    def patch(self) -> bytes:
-        return self._taken.patch
-
-    async def take(self) -> None:
-        self._taken = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
-
-    def left_behind(self) -> str:
-        """What is not in the change, for whoever takes it to be; mostly empty."""
-        return ", ".join(map(str, self._taken.left_behind))
-
-
-class ChangingRole(ClaudeRole):
-    """A role that works in the live tree and hands the whole change over."""
-
-    result = ChangeResult
-
-    @abstractmethod
-    async def _opening(self, task: RoleTask, sandbox: Sandbox) -> str:
-        """The first message."""
-
-    async def __call__(self, task: RoleTask, emit: Emit) -> ChangeResult:
-        backup = self._open_backup(task)
-        name = live_tree(task.base)
-        tree = TreeSpec(
-            name=name,
-            base=task.base,
-            change=task.change,
-            environment=task.environment or NO_ENVIRONMENT,
-            saved=backup,
-            emit=emit,
-        )
-        sandbox = await self.sandboxes.open(task.run_id, tree)
-        try:
-            toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
-            snapshot = ChangeSnapshot(sandbox, task.base)
-            view = TreeView(
-                lambda: tree_digest(sandbox),
-                backup.take_notices,
-                snapshot.take,
-                snapshot.left_behind,
-                lambda: show_changes(sandbox),
-            )
-            end = await self._converse(
-                self.spec, task, toolbox, lambda: self._opening(task, sandbox), emit, view
-            )
-            if end.answer is None:
-                await snapshot.take()
-                if end.error and not snapshot.patch:
-                    raise end.error
-                _report_loss(backup.take_notices(), emit)
-            change = await self._store_change(task, snapshot.patch)
-        finally:
-            await sandbox.close()
-        said = end.answer or ChangeAnswer(title="", summary="")
-        if self.claude.contains_key(f"{said.title}\n{said.summary}".encode()):
-            raise _key_error("What the role says of its change")
-        title = (said.title.strip().splitlines() or [""])[0][:_MAX_TITLE]
-        return ChangeResult(
-            change=change,
-            title=title,
-            summary=_told_of_rest(said.summary.strip(), snapshot.left_behind()),
-            spend=end.spend,
-            stopped=end.stopped,
-        )
-
-    def _open_backup(self, task: RoleTask) -> ChangeBackup:
-        folder = RunFolder.of(self.runs, task.run_id)
-        file = folder.live_patch(task.step, task.role)
-        return ChangeBackup(file, self._fence(task), self._holds_key)
-
-    async def _store_change(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
-        """Keep what the tree has against the base, finished or not."""
-        if not patch:
-            return None
-        if await asyncio.to_thread(self._holds_key, patch):
-            raise _key_error("The change")
-        return await asyncio.to_thread(self._write_change, task, patch)
-
-    def _holds_key(self, patch: bytes) -> bool:
-        """In a delta the key's edges may be copied from the base, so its middle is looked for."""
-        pieces = iter_binary_parts(patch)
-        return self.claude.contains_key(patch) or any(
-            self.claude.contains_key(piece, middle=True) for piece in pieces
-        )
-
-    def _write_change(self, task: RoleTask, patch: bytes) -> ChangeRef:
-        fence = self._fence(task)
-        fence.check()
-        ref = store_change(RunFolder.of(self.runs, task.run_id), task.step, task.role, patch)
-        fence.kept()
-        return ref
-
-
-def _told_of_rest(summary: str, left_behind: str) -> str:
-    """The summary, and below it what a reader may look for in vain."""
-    note = f"Left in the work tree, not part of the change: {left_behind}." if left_behind else ""
-    return "\n\n".join(filter(None, (summary, note)))
-
-
-def _report_loss(notice: str, emit: Emit) -> None:
-    """Emit as an event what the role cannot read any more because a limit was reached."""
-    if notice:
-        emit(Retry(what="sandbox", attempt=2, wait_ms=0, reason=notice))
-
-
-def _key_error(where: str) -> SecretInChange:
-    return SecretInChange(
-        f"{where} holds the key for the Messages API; it was not kept.",
-        "Renew the key, and find out how it came into reach of the repository.",
-    )

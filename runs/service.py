@@ -190,13 +190,12 @@ class RunService(RunReader):
         await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
-    async def message(self, run_id: str, caller: Caller, text: str, call: str = "") -> None:
-        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished."""
+    async def message(self, run_id: str, caller: Caller, text: str) -> None:
+        """Leave a message that a role reads at its next turn. Raises RunFinished."""
         await self._steered_run(run_id, caller)
-        run = await self._store.transact(run_id, partial(transitions.number_message, call=call))
+        run = await self._store.transact(run_id, transitions.number_message)
         if run:
-            number = run.message_calls.get(call, run.messages)
-            await self._files.write_message(run_id, number, text)
+            await self._files.write_message(run_id, run.messages, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values", "branch_names environment retry_policy secret_forms spending"),
+        *("values", "branch_names environment publication retry_policy secret_forms spending"),
         *(
             "environment_record",
             "errors",
@@ -34,7 +34,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "preparation",
             "state services",
         ),
-        *("tracing", "machine"),
+        "machine",
     ),
     "sandbox": (
         *("core", "ecosystems", "tree", "egress", "host", "backends.base"),
@@ -55,8 +55,14 @@ ORDER: dict[str, tuple[str, ...]] = {
         "publish",
     ),
     "roles": (
-        *("claude", "tools worktree", "conversation", "briefing"),
-        *("base finding_locations", "planner coder reviewer fixer setup", "registry"),
+        *("claude", "tools worktree", "transcript", "turns", "conversation", "briefing"),
+        *(
+            "base finding_locations",
+            "shared_conversation",
+            "changing_role",
+            "planner coder reviewer fixer setup",
+            "registry",
+        ),
     ),
     "runs": (
         *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),

@@ -5,11 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from demo.script.asking_role import find_role, text_of
 from demo.script.scene import Call, Scene, Turn
-from graph import RoleName
-from roles import ROLES
 
-_ROLES: Final[dict[str, RoleName]] = {role.spec.system: name for name, role in ROLES.items()}
 _EXIT_CODE: Final = re.compile(r"\[exit code \d+\]$")
 _SHOWN: Final = 110
 _MEND: Final = (
@@ -26,44 +24,55 @@ class Unfit(Exception):
 
 
 class Replay:
-    """Tells a story scene by scene; each role call of the run is the next scene."""
+    """Tells a story scene by scene; each role call of the run is the next scene.
+
+    Roles may go on in one conversation: then its scenes follow each other there.
+    """
 
     def __init__(self, story: Sequence[Scene]) -> None:
         self._story = story
-        self._openings: list[str] = []
+        self._begun = 0
+        self._scenes: dict[str, list[Scene]] = {}
+        """The scenes of each conversation, by a digest of its first message."""
 
     def turn(self, request: dict[str, Any]) -> Turn:
         """The reply to a request of the Messages API."""
-        first, *rest = [_blocks(message) for message in request["messages"]]
-        scene = self._scene(request["system"], _text(first))
-        replies, results = rest[0::2], rest[1::2]
-        if len(replies) >= len(scene.turns):
-            raise Unfit(f"The {scene.role}'s answer was not taken: {_cut(_text(results[-1]))}")
-        if results:
-            _check_results(scene, len(results), results[-1])
-        return scene.turns[len(replies)]
-
-    def _scene(self, system: Any, opening: str) -> Scene:
-        """The scene of this role call, known by its first message where it is asked again."""
+        first, *rest = _turns(request)
+        opening = text_of(first)
         digest = hashlib.sha256(opening.encode()).hexdigest()
-        if digest not in self._openings:
-            self._openings.append(digest)
-        number = self._openings.index(digest)
-        if number >= len(self._story):
+        scenes = self._scenes.setdefault(digest, [])
+        results, done = rest[1::2], len(rest) // 2
+        for scene in scenes:
+            if done < len(scene.turns):
+                break
+            done -= len(scene.turns)
+        else:
+            scene = self._begin(request, text_of(results[-1]) if results else opening)
+            scenes.append(scene)
+        if done:
+            _check_results(scene, done, results[-1])
+        return scene.turns[done]
+
+    def _begin(self, request: dict[str, Any], told: str) -> Scene:
+        """The next scene, which the role that asks must fit."""
+        if self._begun >= len(self._story):
             raise Unfit("The run goes on after the end of the script.")
-        scene = self._story[number]
-        if (asking := _ROLES.get(system, "")) != scene.role:
-            raise Unfit(f"It goes on with the {scene.role}, but the {asking or 'nobody'} asks.")
+        scene = self._story[self._begun]
+        if (asking := find_role(request)) != scene.role:
+            raise Unfit(
+                f"It goes on with the {scene.role}, but the {asking or 'nobody'} asks: {_cut(told)}"
+            )
         for words in scene.told:
-            if words not in opening:
+            if words not in told:
                 raise Unfit(f"The {scene.role} should be told {_cut(words)!r} and is not.")
+        self._begun += 1
         return scene
 
 
 def _check_results(scene: Scene, number: int, results: list[dict[str, Any]]) -> None:
     """Hold the results of turn `number` against what its calls should show."""
-    for call, block in zip(scene.turns[number - 1].calls, results, strict=True):
-        result = _content(block)
+    for call, block in zip(scene.turns[number - 1].calls, results, strict=False):
+        result = text_of(block.get("content") or "")
         if problem := _problem(call, result, is_error=bool(block.get("is_error"))):
             raise Unfit(
                 f"In turn {number} of the {scene.role}, {_cut(call.label)} {problem}: "
@@ -79,20 +88,18 @@ def _problem(call: Call, result: str, *, is_error: bool) -> str | None:
     return f"does not show {missing[0]!r}" if missing else None
 
 
-def _content(result: dict[str, Any]) -> str:
-    return _text(_as_blocks(result.get("content") or ""))
-
-
-def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
-    return _as_blocks(message["content"])
+def _turns(request: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The blocks of the user and of Claude by turns; neighbours of one role are one turn."""
+    turns: list[tuple[str, list[dict[str, Any]]]] = []
+    for message in request["messages"]:
+        if not turns or turns[-1][0] != message["role"]:
+            turns.append((message["role"], []))
+        turns[-1][1].extend(_as_blocks(message["content"]))
+    return [blocks for _, blocks in turns]
 
 
 def _as_blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-
-
-def _text(blocks: list[dict[str, Any]]) -> str:
-    return "\n".join(str(block.get("text", "")) for block in blocks)
 
 
 def _cut(text: str) -> str:

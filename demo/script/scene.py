@@ -33,15 +33,16 @@ class Turn:
     thinks: str = ""
     says: str = ""
     calls: tuple[Call, ...] = ()
-    answer: str = ""
+    answer: Block | None = None
 
     def blocks(self) -> list[Block]:
         blocks: list[Block] = []
         if self.thinks:
             blocks.append(thinking(self.thinks))
-        blocks += [text(words) for words in (self.says, self.answer) if words]
+        if self.says:
+            blocks.append(text(self.says))
         blocks += [tool_use(call.tool, call.input) for call in self.calls]
-        return blocks
+        return [*blocks, self.answer] if self.answer else blocks
 
 
 @dataclass(frozen=True)

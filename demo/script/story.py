@@ -4,11 +4,11 @@ The coder forgets to round; the repository's own test of its examples finds that
 tries a discount that nobody wants.
 """
 
-import json
-from typing import Any, Final
+from typing import Final
 
+from demo.script.asking_role import submit
 from demo.script.sample_repository import REQUEST
-from demo.script.scene import Call, Scene, Turn, create, replace, shell, view
+from demo.script.scene import Call, Scene, Turn, create, replace, shell
 
 _TESTS: Final = "python3 -m unittest discover -s tests -t ."
 _PROBE: Final = r"printf 'to Ada\ndiscount 150\n1 x 80.00 Lamp\n' | python3 -m tinybill -"
@@ -17,10 +17,6 @@ _TOO_MUCH: Final = (
     "A discount over 100 percent is taken as it is: the total turns negative and the customer is "
     "paid. Refuse what is not between 0 and 100, with the number of its line, and test it."
 )
-
-
-def _answer(**fields: Any) -> str:
-    return json.dumps(fields)
 
 
 _PLANNER = Scene(
@@ -38,9 +34,7 @@ _PLANNER = Scene(
         ),
         Turn(
             thinks="Small, but it touches model, reader, printer, examples and README.",
-            answer=_answer(
-                action="change",
-                reason="",
+            answer=submit(
                 summary="A `discount PERCENT` line that lowers what tax is taken on.",
                 route="full",
                 steps=[
@@ -151,16 +145,8 @@ _TEST_EDITS: Final[tuple[Call, ...]] = (
 
 _CODER = Scene(
     role="coder",
-    told=(REQUEST, "A `discount PERCENT` line that lowers what tax is taken on."),
+    told=("Now carry the plan out.",),
     turns=(
-        Turn(
-            says="First the files that I am going to change.",
-            calls=(
-                view("tinybill/invoice.py", "def tax(self)"),
-                view("tinybill/reader.py", 'word == "tax"'),
-                view("tinybill/printer.py", "invoice.tax_rate"),
-            ),
-        ),
         Turn(
             thinks="Tax and total both follow from what is left after the discount: a `net` sum.",
             says="The invoice learns the discount; tax is taken on what is left.",
@@ -171,9 +157,7 @@ _CODER = Scene(
         Turn(
             says="The tests of what I touched:",
             calls=(shell("python3 -m unittest tests.test_invoice tests.test_reader", "OK"),),
-        ),
-        Turn(
-            answer=_answer(
+            answer=submit(
                 title="Let an invoice carry a discount",
                 summary="A line `discount PERCENT` lowers what tax is taken on and is printed "
                 "between subtotal and tax.",
@@ -216,9 +200,9 @@ _ROUNDER = Scene(
                 ),
             ),
         ),
-        Turn(calls=(shell(_SALE, "107.15"), shell(_TESTS, "OK"))),
         Turn(
-            answer=_answer(
+            calls=(shell(_SALE, "107.15"), shell(_TESTS, "OK")),
+            answer=submit(
                 title="Round the discount to whole cents",
                 summary="The discount is rounded where it is made, so that the printed amounts "
                 "add up.",
@@ -244,7 +228,7 @@ _REVIEWER = Scene(
             calls=(shell(_PROBE, "Discount 150 %", "-40.00"),),
         ),
         Turn(
-            answer=_answer(
+            answer=submit(
                 verdict="request_changes",
                 summary="The discount is right where it makes sense and unchecked where not.",
                 findings=[
@@ -304,7 +288,7 @@ _GUARD = Scene(
             )
         ),
         Turn(
-            answer=_answer(
+            answer=submit(
                 title="Refuse a discount that is not between 0 and 100",
                 summary="A discount below 0 or above 100 percent is refused with its line.",
             ),
@@ -314,7 +298,7 @@ _GUARD = Scene(
 
 _APPROVER = Scene(
     role="reviewer",
-    told=(REQUEST, "_discount(rest, number)"),
+    told=("See first whether each of your findings is settled", "_discount(rest, number)"),
     turns=(
         Turn(
             says="The finding first, then what surrounds it.",
@@ -324,7 +308,7 @@ _APPROVER = Scene(
             ),
         ),
         Turn(
-            answer=_answer(
+            answer=submit(
                 verdict="approve",
                 summary="Does what was asked, adds up to the cent, refuses what makes no sense; "
                 "all of it tested.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from graph.errors.base import CodingAgentError
 
 if TYPE_CHECKING:
-    from graph.values import GateFinding
+    from graph.publication import GateFinding
 
 
 class RepositoryError(CodingAgentError):

@@ -16,10 +16,10 @@ from graph.errors import CodingAgentError, StoreFull
 from graph.machine import edges
 from graph.machine.node_events import emit_of_node
 from graph.machine.nodes import Nodes, Update
+from graph.machine.tracing import span
 from graph.run_request import RunRequest
 from graph.services import Services
 from graph.state import Limits, RunState
-from graph.tracing import span
 from graph.values import NODE_NAMES, NODE_OF_ROLE, Failure, NodeName, Outcome
 
 log = logging.getLogger(__name__)

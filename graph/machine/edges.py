@@ -7,15 +7,14 @@ from langgraph.graph import END
 
 from graph.events import NodeOutcome
 from graph.machine.check_selection import main_checks, near_checks
+from graph.publication import GateReport, PullRequest
 from graph.state import RunState
 from graph.values import (
     Check,
     CommandReport,
     Finding,
-    GateReport,
     NodeName,
     Outcome,
-    PullRequest,
     Review,
     Stop,
     Stopped,
@@ -174,6 +173,8 @@ def verdict(state: RunState) -> Outcome:
         return Outcome(status="incomplete", reason=reason)
     if validation.status == "failed" or review is None or review.verdict != "approve":
         return Outcome(status="incomplete", reason="fix_rounds_exhausted")
+    if (change := state.get("change")) and not change.done:
+        return Outcome(status="incomplete", reason="not_done")
     return Outcome(status="succeeded")
 
 
@@ -204,6 +205,8 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
             for finding in review.findings
             if finding.severity == "error"
         ] or ["The reviewer asked for changes."]
+    if change := state.get("change"):
+        left += change.unchecked
     return tuple(left)
 
 

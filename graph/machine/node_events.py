@@ -6,7 +6,7 @@ from typing import Final
 from langgraph.config import get_stream_writer
 
 from graph.events import Emit, Event, GateFinished, PrCreated, PrUpdated, unheard
-from graph.values import GateReport, PullRequest
+from graph.publication import GateReport, PullRequest
 
 HEARD: Final[ContextVar[Emit]] = ContextVar("coding_agent_heard", default=unheard)
 """Set around the call of a node by who keeps its events."""

@@ -23,21 +23,13 @@ from graph.machine import edges, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import known_by_now, make_ready
+from graph.publication import ChangeOnNewBase, GateFinding, GateReport
 from graph.run_request import request_of
 from graph.services import Services
 from graph.spending import Spend
 from graph.state import Limits, RunState
 from graph.tasks import ChangeResult, RoleTask
-from graph.values import (
-    Base,
-    Change,
-    ChangeOnNewBase,
-    GateFinding,
-    GateReport,
-    Outcome,
-    RoleName,
-    Stopped,
-)
+from graph.values import Base, Change, Outcome, RoleName, Stopped
 
 Update = dict[str, Any]
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -235,10 +227,9 @@ class Nodes:
 
     async def _on_publishable_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, once nothing is known that would keep a change of it from being published."""
-        title = state.get("title")
-        branch, emit = branch_name(title or "", run_id), emit_of_node()
+        branch = branch_name(state.get("title") or "", run_id)
         checking = asyncio.ensure_future(
-            self.services.publisher.check_publishable(run_id, base, branch, title, emit)
+            self.services.publisher.check_publishable(run_id, base, branch, emit_of_node())
         )
         try:
             found = await self._on_base(state, run_id, base)

@@ -5,15 +5,10 @@ from typing import Any, Final
 
 from graph.branch_names import branch_name
 from graph.machine import edges
+from graph.publication import GateReport, JudgedOnOldBase
 from graph.services import Publication
 from graph.state import RunState
-from graph.values import (
-    MAX_MOVES,
-    Change,
-    GateReport,
-    JudgedOnOldBase,
-    Outcome,
-)
+from graph.values import MAX_MOVES, Change, Outcome
 
 _TIME_TO_JUDGE_S: Final = 60.0
 _VERDICT_FIELDS: Final = ("base", "change", "validation", "review", "stopped")

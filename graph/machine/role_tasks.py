@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from graph.base_services import PreparationRequest
 from graph.machine import edges
+from graph.publication import GateFinding
 from graph.spending import Budget
 from graph.state import RunState
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
-from graph.values import NODE_OF_ROLE, Change, GateFinding, RoleName, Stopped
+from graph.values import NODE_OF_ROLE, Change, RoleName, Stopped
 
 _PUBLISH_RESERVE_S: Final = 60.0
 _VALIDATION_SHARE: Final = 0.5
@@ -78,7 +79,12 @@ def spent(
 
 
 def named_change(change: Change, before: Change | None, result: ChangeResult) -> Change:
-    """The first title stays the change's title; each later role adds to the summary."""
+    """The first title stays the change's title; each later role adds to the summary.
+
+    What is open is what the newest role says, unless it was stopped before it answered.
+    """
     title = before.title if before and before.title else result.title
     summary = "\n\n".join(filter(None, (before.summary if before else "", result.summary)))
-    return change.model_copy(update={"title": title, "summary": summary})
+    said = result if result.title or before is None else before
+    update = {"title": title, "summary": summary, "done": said.done, "unchecked": said.unchecked}
+    return change.model_copy(update=update)

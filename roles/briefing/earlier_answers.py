@@ -3,12 +3,12 @@
 from contextlib import suppress
 
 from graph import RoleName, RunFolder
-from roles.conversation.structured_answer import AnswerSchema, AnswerT, InvalidAnswer
-from roles.conversation.transcript import AssistantMessage, last_message
+from roles.conversation.answer_tool import AnswerT, AnswerTool, InvalidAnswer
+from roles.transcript.transcript import last_reply
 
 
 def load_earlier_answers(
-    run: RunFolder, role: RoleName, step: int, answer_schema: AnswerSchema[AnswerT]
+    run: RunFolder, role: RoleName, step: int, tool: AnswerTool[AnswerT]
 ) -> list[AnswerT]:
     """The answers of a role's calls before `step`, oldest first; one that gave none is left out.
 
@@ -16,8 +16,7 @@ def load_earlier_answers(
     """
     answers = []
     for number in range(1, step):
-        message = last_message(run.transcript(number, role))
-        if isinstance(message, AssistantMessage):
+        if reply := last_reply(run.transcript(number, role)):
             with suppress(InvalidAnswer):
-                answers.append(answer_schema.parse(message.content))
+                answers.append(tool.parse(reply.content))
     return answers

@@ -1,6 +1,7 @@
 """The parts of a role's first message."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from graph import (
@@ -15,6 +16,7 @@ from graph import (
 )
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.untrusted_text import quote_untrusted
+from roles.transcript.transcript import Message, holds
 
 _WITHOUT: Final = {
     "passed": "passes",
@@ -30,6 +32,11 @@ _MAX_LEFT_OUT = 2_000
 def join(*parts: str) -> str:
     """The parts that are not empty, a blank line between them."""
     return "\n\n".join(part for part in parts if part)
+
+
+def unsaid(conversation: Sequence[Message], *parts: str) -> list[str]:
+    """Those of the parts that a conversation does not hold yet."""
+    return [part for part in parts if not holds(conversation, part)]
 
 
 def request(task: RoleTask) -> str:

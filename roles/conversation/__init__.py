@@ -1,1 +1,5 @@
-"""A role's conversation with Claude: turns, transcript, budget."""
+"""A role's conversation with Claude."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from graph.errors import RoleInCircles
-from roles.conversation.transcript import Message, UserMessage
+from roles.transcript.transcript import Message, UserMessage
 
 TreeDigest = Callable[[], Awaitable[str]]
 """Gives a digest of what is in the work tree; empty where it cannot be computed."""

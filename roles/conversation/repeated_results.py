@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from roles.claude.reply import Block
-from roles.conversation.transcript import AssistantMessage, CallRecord, Message, UserMessage
+from roles.transcript.transcript import AssistantMessage, CallRecord, Message, UserMessage
 
 _LONG: Final = 1_000
 _MAX_LABEL: Final = 100
@@ -29,8 +29,9 @@ class SeenResults:
             if isinstance(message, AssistantMessage):
                 asked = message.tool_calls
             elif isinstance(message, UserMessage):
-                records = message.calls or [CallRecord(ok=False)] * len(asked)
-                for call, record in zip(asked, records, strict=True):
+                records = message.record_of
+                for call in asked:
+                    record = records.get(call["id"]) or CallRecord(ok=False)
                     seen._note(call, record, known=seen._count >= cleared)
                 asked = []
         return seen

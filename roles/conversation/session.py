@@ -6,10 +6,7 @@ another on the same tree, at once where the first grew too long, else when it is
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Generic
 
 from graph import Emit, Retry, RetryPolicy, RoleTask, Spend, Stop
@@ -22,23 +19,32 @@ from graph.errors import (
     RoleTurnLimit,
 )
 from roles.claude.client import Claude
-from roles.claude.prices import Effort, find_model
+from roles.claude.prices import find_model
 from roles.claude.reply import Block
-from roles.conversation.deadline import Deadline
+from roles.conversation.answer_check import AnswerCheck, Objection
+from roles.conversation.answer_tool import AnswerT
 from roles.conversation.loop_detector import LoopDetector
-from roles.conversation.model_request import RequestBuilder
-from roles.conversation.model_turn import LimitReached, Turns
+from roles.conversation.opening import LOOK, TAKEN, FirstMessage, Opening, result, text
 from roles.conversation.repeated_results import SeenResults
-from roles.conversation.reply_budget import require_limit
-from roles.conversation.spend_meter import SpendMeter
-from roles.conversation.structured_answer import AnswerSchema, AnswerT, InvalidAnswer
+from roles.conversation.role_spec import RoleSpec
 from roles.conversation.tool_calls import ToolCalls
-from roles.conversation.transcript import AssistantMessage, Purpose, Transcript, UserMessage
 from roles.conversation.user_messages import Inbox
 from roles.tools.toolbox import Toolbox
+from roles.transcript.transcript import (
+    FIRST,
+    AssistantMessage,
+    Message,
+    Purpose,
+    Transcript,
+    UserMessage,
+    holds,
+)
+from roles.turns.deadline import Deadline
+from roles.turns.model_request import RequestBuilder
+from roles.turns.model_turn import LimitReached, Turns
+from roles.turns.reply_budget import require_limit
+from roles.turns.spend_meter import SpendMeter
 from roles.worktree.tree_digest import TreeView
-
-Opening = Callable[[], Awaitable[str]]
 
 _MAX_CUTS = 3
 _WORTH_ANOTHER = 4
@@ -47,38 +53,8 @@ _GO_ON = "Your reply was cut off at its length limit. Go on where it stopped, in
 _CUT_CALL = "Not run. Call the tool again; write a large file in several smaller steps."
 _INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
 _STRAY_CALL = "Not run: the reply ended without asking for it."
-_RESTORED = (
-    " What you changed since then is not in it: look at `git status` and `git diff HEAD`, do again "
-    "what is missing, then answer once more."
-)
-_LEFT_BEHIND = (
-    "Not part of the change, though it is in your tree: {left}. Where the work needs some of it, "
-    "make it part: remove a `.git` that you made, put files elsewhere than into a submodule, or "
-    "take a file back by a line with `!` in `.gitignore`. Then answer once more, and claim nothing "
-    "that is not in the change."
-)
-_LOOK = "Look at `git status` and `git diff HEAD` before you go on."
+_TOO_SOON = "Not taken, as a call beside it failed or was not run. See its result first."
 _DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
-_CLOSED = {
-    ClaudeRefused.code: "it was broken off",
-    ContextExceeded.code: "it grew too long",
-    RoleInCircles.code: "it went in circles, with the same steps again and again",
-}
-_KEPT = f" What it edited is in the work tree, unless that was lost. {_LOOK}"
-
-
-@dataclass(frozen=True)
-class RoleSpec(Generic[AnswerT]):
-    """What makes a role: its prompt, the schema of its answer, how hard it thinks and how long.
-
-    `changes` says that its work is what it leaves in its tree.
-    """
-
-    system: str
-    answer_schema: AnswerSchema[AnswerT]
-    effort: Effort = "medium"
-    max_turns: int = 100
-    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,19 +94,22 @@ class Session(Generic[AnswerT]):
         self._inbox = inbox
         deadline = Deadline.before(task.budget.deadline)
         self._meter = SpendMeter(task, emit)
-        self._tools = ToolCalls(toolbox, task.role, deadline, emit)
+        tools = toolbox.with_tools(*spec.refused_tools)
+        self._tools = ToolCalls(tools, task.role, deadline, emit, spec.answer.name)
         self._tree = tree
         self._loop_detector = LoopDetector(
             task.role, tree.digest if tree and spec.changes else None
         )
         self._emit = emit
+        self._untold = ""
         self._requests = RequestBuilder(
             model=model,
             system=spec.system,
-            tools=toolbox.definitions,
-            output_format=spec.answer_schema.output_format,
+            tools=toolbox.definitions + spec.answer_tools,
             effort=spec.effort,
         )
+        self._first = FirstMessage(spec, task, transcript, self._requests)
+        self._answers = AnswerCheck(task.role, spec.answer, transcript, tree)
         self._turns = Turns(
             claude=claude,
             requests=self._requests,
@@ -146,13 +125,14 @@ class Session(Generic[AnswerT]):
         """Converse until the answer; `opening` makes the first message where there is none yet."""
         require_limit(self._model, find_model(self._model), self._task.budget)
         if self._transcript.loaded:
-            await self._transcript.reckon_unseen(time.time())
             self._emit_again()
         try:
             if not self._transcript.loaded or self._transcript.closed:
-                await self._begin(opening)
+                await self._append(await self._first.write(opening))
             else:
+                self._untold = self._find_untold()
                 await self._report_restored()
+            self._turns.recall()
             answer = await self._reach_answer(opening)
         except LimitReached as end:
             await self._transcript.save()
@@ -161,15 +141,6 @@ class Session(Generic[AnswerT]):
             await self._transcript.save()
             return SessionEnd(None, self._meter.spend, "turns", error)
         return SessionEnd(answer, self._meter.spend)
-
-    async def _begin(self, opening: Opening) -> None:
-        """Begin a conversation, with what is to be known of one before it."""
-        content = [_text(await opening())]
-        if why := self._transcript.closed:
-            before = f"An earlier conversation about this ended without an answer: {_CLOSED[why]}."
-            content.append(_text(before + (_KEPT if self._spec.changes else "")))
-            self._requests.forget_messages()
-        await self._say("opening", content)
 
     async def _reach_answer(self, opening: Opening) -> AnswerT:
         """Converse; once, begin again where the conversation grew too long."""
@@ -187,7 +158,7 @@ class Session(Generic[AnswerT]):
                     reason=f"{full.message} The {self._task.role} begins another conversation.",
                 )
             )
-        await self._begin(opening)
+        await self._append(await self._first.write(opening))
         return await self._converse()
 
     async def _converse(self) -> AnswerT:
@@ -201,12 +172,9 @@ class Session(Generic[AnswerT]):
     async def _take_turns(self) -> AnswerT:
         turns = 0
         while True:
-            last = self._transcript.messages[-1]
-            if isinstance(last, AssistantMessage):
-                answer = await self._respond(last)
-                if answer is not None:
-                    return answer
-                continue
+            answer = await self._respond(self._transcript.messages[-1])
+            if answer is not None:
+                return answer
             if turns >= self._spec.max_turns:
                 raise RoleTurnLimit(
                     f"The {self._task.role} used all its {turns} turns.",
@@ -215,28 +183,36 @@ class Session(Generic[AnswerT]):
             turns += 1
             await self._turns.take()
 
-    async def _respond(self, reply: AssistantMessage) -> AnswerT | None:
-        """Act on a whole reply: return its answer, or say what comes next."""
-        match reply.stop_reason:
+    async def _respond(self, last: Message) -> AnswerT | None:
+        """Act on what was said last: return the answer, or say what comes next."""
+        if isinstance(last, UserMessage):
+            return await self._return_taken(last)
+        match last.stop_reason:
             case "refusal":
-                raise _refusal(reply)
+                raise _refusal(last)
             case "model_context_window_exceeded":
                 raise ContextExceeded(
-                    f"The {self._task.role}'s conversation no longer fits {reply.model}.",
+                    f"The {self._task.role}'s conversation no longer fits {last.model}.",
                     "Split the request, or use a model with a larger window.",
                 )
-            case "tool_use":
-                await self._run_tools(reply)
             case "max_tokens":
-                await self._ask_to_continue(reply, _GO_ON, _CUT_CALL)
+                await self._ask_to_continue(last, _GO_ON, _CUT_CALL)
             case "pause_turn":  # sent back alone it is a prefill, where no tool is the server's
-                await self._ask_to_continue(reply, "Go on.", _STRAY_CALL)
+                await self._ask_to_continue(last, "Go on.", _STRAY_CALL)
+            case "tool_use" if not self._ends_only(last):
+                return await self._run_tools(last)
             case _:
-                return await self._read_answer(reply)
+                return await self._read_answer(last)
         return None
 
-    async def _run_tools(self, reply: AssistantMessage) -> None:
+    def _ends_only(self, reply: AssistantMessage) -> bool:
+        """Whether a reply calls the tool that ends the role, and no other."""
+        return {call["name"] for call in reply.tool_calls} == {self._spec.answer.name}
+
+    async def _run_tools(self, reply: AssistantMessage) -> AnswerT | None:
+        """Run what a reply calls; the answer that it gives beside counts where all of it worked."""
         key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
+        answer, note = None, ""
         if len(self._transcript.messages) == self._transcript.loaded:
             seen_now = await self._tree.show() if self._tree else ""
             message = self._tools.answer_unrun(reply, key, _INTERRUPTED + seen_now)
@@ -244,89 +220,105 @@ class Session(Generic[AnswerT]):
             messages = self._transcript.conversation
             seen = SeenResults.from_conversation(messages, self._requests.count_cleared(messages))
             message = await self._tools.run(reply, key, seen)
-            if note := await self._loop_detector.check(messages, message):
-                message.content.append(_text(note))
+            note = await self._loop_detector.check(self._transcript.own, message)
+        if endings := [c for c in reply.tool_calls if c["name"] == self._spec.answer.name]:
+            answer, said = await self._judge_beside(reply, message)
+            message.content += (result(each, said, is_error=answer is None) for each in endings)
+        if note and answer is None:
+            message.content.append(text(note))
         await self._append(message)
+        if answer is not None:
+            await self._transcript.save()
+        return answer
 
-    async def _ask_to_continue(self, reply: AssistantMessage, text: str, call: str) -> None:
+    async def _judge_beside(
+        self, reply: AssistantMessage, message: UserMessage
+    ) -> tuple[AnswerT | None, str]:
+        """The answer beside other calls, or None; and what is said of it."""
+        if not all(record.ok for record in message.calls):
+            return None, _TOO_SOON
+        verdict = await self._answers.judge(reply)
+        if isinstance(verdict, Objection):
+            message.purpose = verdict.purpose
+            return None, verdict.text
+        message.purpose = "answered"
+        return verdict, TAKEN
+
+    async def _return_taken(self, last: UserMessage) -> AnswerT | None:
+        """The answer that was taken before this call began, if its tree is still there."""
+        if last.purpose != "answered":
+            return None
+        reply = self._transcript.messages[-2]
+        assert isinstance(reply, AssistantMessage)
+        verdict = await self._answers.judge(reply)
+        if isinstance(verdict, Objection):
+            await self._say(verdict.purpose, [text(verdict.text)])
+            return None
+        return verdict
+
+    async def _ask_to_continue(self, reply: AssistantMessage, said: str, call: str) -> None:
         if self._transcript.purposes[-_MAX_CUTS:] == ["go_on"] * _MAX_CUTS:
             raise RoleNoAnswer(
                 f"The {self._task.role}'s reply was cut off {_MAX_CUTS + 1} times in a row.",
                 "Split the request.",
             )
-        await self._say_to(reply, "go_on", text, call)
+        await self._say_to(reply, "go_on", said, call)
 
     async def _read_answer(self, reply: AssistantMessage) -> AnswerT | None:
-        try:
-            answer = self._spec.answer_schema.parse(reply.content)
-        except InvalidAnswer as invalid:
-            if "ask_again" in self._transcript.purposes:
-                raise RoleNoAnswer(
-                    f"The {self._task.role}'s answer does not fit its form: {invalid}."
-                ) from invalid
-            prompt = self._spec.answer_schema.retry_prompt(invalid)
-            await self._say_to(reply, "ask_again", prompt)
-            return None
-        problem = self._spec.answer_schema.self_check(answer)
-        if not problem or self._has_said("doubt"):
-            return answer if await self._tree_is_kept(reply) else None
-        await self._say_to(reply, "doubt", problem)
+        verdict = await self._answers.judge(reply)
+        if not isinstance(verdict, Objection):
+            return verdict
+        call = verdict.text if self._ends_only(reply) else _STRAY_CALL
+        said = "" if self._ends_only(reply) else verdict.text
+        await self._say_to(reply, verdict.purpose, said, call)
         return None
 
     async def _report_restored(self) -> None:
         """Say what befell the tree, where no message of ours will before the next reply."""
-        waits = isinstance(self._transcript.messages[-1], UserMessage)
-        if waits and self._tree and (notices := self._tree.notices()):
-            await self._say("restored", [_text(f"{notices} {_LOOK}")])
+        last = self._transcript.messages[-1]
+        waits = isinstance(last, UserMessage) and last.purpose != "answered"
+        notices = self._tree.notices() if waits and self._tree else ""
+        if notices or (waits and self._untold):
+            await self._say("restored", [text(f"{notices} {LOOK}")] if notices else [])
 
-    async def _tree_is_kept(self, reply: AssistantMessage) -> bool:
-        """Whether the answer is about the change that is taken now: all of it, of no lost tree."""
-        if self._tree is None or self._tree.take is None:
-            return True
-        await self._tree.take()
-        if notices := self._tree.notices():
-            await self._say_to(reply, "restored", notices + _RESTORED)
-            return False
-        left = self._tree.left_behind()
-        if left and not self._has_said("left_behind"):
-            await self._say_to(reply, "left_behind", _LEFT_BEHIND.format(left=left))
-            return False
-        return True
-
-    def _has_said(self, purpose: Purpose) -> bool:
-        said = (m.purpose for m in self._transcript.conversation if isinstance(m, UserMessage))
-        return purpose in said
+    def _find_untold(self) -> str:
+        """The role's instructions, where a conversation of another release lacks them."""
+        known = holds(self._transcript.conversation, self._spec.instructions)
+        return "" if known else self._spec.instructions
 
     async def _say_to(
-        self, reply: AssistantMessage, purpose: Purpose, text: str, call: str = _STRAY_CALL
+        self, reply: AssistantMessage, purpose: Purpose, said: str, call: str
     ) -> None:
         """Answer a reply; `call` is what each call in it is told, as none was run."""
-        results: list[Block] = [
-            {"type": "tool_result", "tool_use_id": block["id"], "content": call, "is_error": True}
-            for block in reply.tool_calls
-        ]
-        await self._say(purpose, [*results, _text(text)])
+        results = [result(each, call, is_error=True) for each in reply.tool_calls]
+        await self._say(purpose, [*results, *([text(said)] if said else [])])
 
     async def _say(self, purpose: Purpose, content: list[Block]) -> None:
         await self._append(UserMessage(purpose=purpose, content=content))
 
     async def _append(self, message: UserMessage) -> None:
         """Say it, and with it what befell the tree, and what the user has said meanwhile."""
-        notices = self._tree.notices() if self._tree else ""
-        if notices and message.purpose != "opening":
-            message.content.append(_text(notices))
-        heard = set() if message.purpose == "opening" else self._transcript.heard
-        unread = await asyncio.to_thread(self._inbox.unread, heard)
-        message.content += unread.values()
-        message.heard = list(unread)
+        if message.purpose != "answered":
+            notices = self._tree.notices() if self._tree else ""
+            if notices and message.purpose not in FIRST:
+                message.content.append(text(notices))
+            heard = set() if message.purpose == "opening" else self._transcript.heard
+            unread = await asyncio.to_thread(self._inbox.unread, heard)
+            message.content += [text(self._untold)] if self._untold else []
+            message.content += unread.values()
+            self._untold = ""
+            message.heard = list(unread)
         await self._transcript.append(message)
 
     def _emit_again(self) -> None:
         """Say of the recorded messages what may not have been heard, under the same keys."""
         turn = 1
         messages = self._transcript.messages
-        for index, (message, after) in enumerate(zip_longest(messages, messages[1:])):
-            self._turns.report_lost(index, turn)
+        for message, after in zip(messages, [*messages[1:], None], strict=True):
+            for attempt, lost in enumerate(message.attempts, start=1):
+                if lost is not None:
+                    key = f"{self._task.step}.{turn}.{attempt}"
+                    self._meter.report(key, self._model, lost, replies=0)
             if isinstance(message, AssistantMessage):
                 key = f"{self._task.step}.{turn}.{message.attempt}"
                 self._meter.report(key, message.model, message.usage)
@@ -343,7 +335,3 @@ def _refusal(reply: AssistantMessage) -> ClaudeRefused:
         f"Claude refused to go on ({category}). {explanation}".strip()[:500],
         "Word the request otherwise, or use another model.",
     )
-
-
-def _text(text: str) -> Block:
-    return {"type": "text", "text": text}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from graph import Emit, RoleName, ToolFinished, ToolStarted
 from roles.claude.reply import Block
-from roles.conversation.deadline import Deadline
 from roles.conversation.repeated_results import SeenResults
-from roles.conversation.transcript import AssistantMessage, CallRecord, UserMessage
 from roles.tools.toolbox import Toolbox, ToolResult
+from roles.transcript.transcript import AssistantMessage, CallRecord, UserMessage
+from roles.turns.deadline import Deadline
 
 _AT_ONCE = 8
 _MAX_CALLS = 100
@@ -26,12 +26,14 @@ class ToolCalls:
     role: RoleName
     deadline: Deadline
     emit: Emit
+    answer: str
+    """Name of the tool that ends the role, which is not run."""
 
     async def run(self, reply: AssistantMessage, key: str, seen: SeenResults) -> UserMessage:
-        """Run all calls of a reply and make the message that answers it."""
+        """Run all calls of a reply and make the message that answers them."""
         blocks: list[Block] = []
         records: list[CallRecord] = []
-        for batch in self._batches(reply.tool_calls):
+        for batch in self._batches(self._calls_of(reply)):
             calls = [self._run_one(call, number, f"{key}.call{number}") for number, call in batch]
             for (_, call), (result, record) in zip(batch, await _gather(calls), strict=True):
                 content = seen.refer_or_keep(call, result.content, record)
@@ -42,7 +44,7 @@ class ToolCalls:
     def answer_unrun(self, reply: AssistantMessage, key: str, text: str) -> UserMessage:
         """Answer all calls of a reply without running them."""
         blocks, records = [], []
-        for number, call in enumerate(reply.tool_calls):
+        for number, call in enumerate(self._calls_of(reply)):
             record = CallRecord(ok=False)
             self._emit_started(call, f"{key}.call{number}")
             self._emit_finished(call, f"{key}.call{number}", text, record)
@@ -53,10 +55,13 @@ class ToolCalls:
     def emit_again(self, reply: AssistantMessage, answer: UserMessage, key: str) -> None:
         """Say of recorded calls what was said when they ran."""
         results = [block for block in answer.content if block["type"] == "tool_result"]
-        calls = zip(reply.tool_calls, results, answer.calls, strict=True)
+        calls = zip(self._calls_of(reply), results, answer.calls, strict=False)
         for number, (call, block, record) in enumerate(calls):
             self._emit_started(call, f"{key}.call{number}")
             self._emit_finished(call, f"{key}.call{number}", str(block["content"]), record)
+
+    def _calls_of(self, reply: AssistantMessage) -> list[Block]:
+        return [call for call in reply.tool_calls if call["name"] != self.answer]
 
     def _batches(self, calls: list[Block]) -> Iterator[list[tuple[int, Block]]]:
         batch: list[tuple[int, Block]] = []

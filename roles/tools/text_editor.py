@@ -16,6 +16,8 @@ _MAX_ENTRIES: Final = 400
 _MAX_PLACES: Final = 20
 """Occurrences that a refused edit lists."""
 
+_READ_ONLY: Final = "Not done: this tree is thrown away. End this step first."
+
 
 class _View(BaseModel):
     command: Literal["view"]
@@ -54,22 +56,25 @@ class _InvalidCall(Exception):
 
 
 class EditorTool:
-    """`text_editor_20250728`, for files below the workspace."""
+    """`text_editor_20250728`, for files below the workspace; `read_only` lets it view alone."""
 
     usage = (
         "The commands are view (path, view_range?), create (path, file_text), "
         "str_replace (path, old_str, new_str), insert (path, insert_line, insert_text)."
     )
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, read_only: bool = False) -> None:
         self.definition: Block = {
             "type": "text_editor_20250728",
             "name": "str_replace_based_edit_tool",
         }
         self._sandbox = sandbox
+        self._read_only = read_only
 
     async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
         asked = _ARGUMENTS.validate_python(arguments)
+        if self._read_only and not isinstance(asked, _View):
+            return ToolResult(_READ_ONLY, is_error=True)
         try:
             path = _resolve(asked.path)
             return ToolResult(await self._carry_out(asked, path, time_left_s))

@@ -46,6 +46,10 @@ class Toolbox:
     def __init__(self, *tools: Tool) -> None:
         self._tools = {str(tool.definition["name"]): tool for tool in tools}
 
+    def with_tools(self, *tools: Tool) -> "Toolbox":
+        """These and more."""
+        return Toolbox(*self._tools.values(), *tools)
+
     @property
     def definitions(self) -> list[Block]:
         return [tool.definition for tool in self._tools.values()]

@@ -9,6 +9,7 @@ from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSeriali
 from pydantic import ValidationError
 
 import graph.environment
+import graph.publication
 import graph.spending
 import graph.state
 import graph.values
@@ -27,14 +28,22 @@ def _classes_of(module: ModuleType) -> dict[Name, type[Value]]:
     }
 
 
-_MODULES: Final = (graph.values, graph.spending, graph.environment, graph.state)
+_MODULES: Final = (
+    graph.values,
+    graph.publication,
+    graph.spending,
+    graph.environment,
+    graph.state,
+)
 CLASSES: Final = {name: kind for module in _MODULES for name, kind in _classes_of(module).items()}
 """The only classes, beside plain data, that a checkpoint may bring to life."""
 RENAMED: Final[Mapping[Name, type[Value]]] = {
-    ("graph.values", name): kind for (_, name), kind in _classes_of(graph.spending).items()
+    ("graph.values", name): kind
+    for module in (graph.spending, graph.publication)
+    for (_, name), kind in _classes_of(module).items()
 } | {
-    ("graph.values", "Settled"): graph.values.JudgedOnOldBase,
-    ("graph.values", "Rebased"): graph.values.ChangeOnNewBase,
+    ("graph.values", "Settled"): graph.publication.JudgedOnOldBase,
+    ("graph.values", "Rebased"): graph.publication.ChangeOnNewBase,
 }
 """Classes by the names that they had in earlier releases, whose checkpoints still hold them.
 

@@ -111,8 +111,6 @@ class Run(Value):
     not_before: float = 0.0
     """Until then nobody picks it up: it may be what its processes were lost of."""
     messages: int = 0
-    message_calls: dict[str, int] = Field(default_factory=dict)
-    """Numbers of the newest messages, by the calls that brought them."""
     fence: int = 0
     """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION
@@ -187,8 +185,7 @@ class Run(Value):
             idle = self.idle_pickups if event["outcome"] == "stopped" else 0
             return self.replace(open_node=None, idle_pickups=idle)
         if kind == "usage":
-            idle = self.idle_pickups if event.get("reckoned") else 0
-            return self.replace(spend=self.spend + spend_of(event), idle_pickups=idle)
+            return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
         if kind == "run.finished":
             return self.replace(reason=reason_of(event))
         idle = kind.startswith("run.") or (kind == "retry" and event["what"] == PICK_UP)

@@ -5,7 +5,7 @@ The store calls one within a transaction; None means that nothing is to be chang
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from graph import (
     Approval,
@@ -32,8 +32,6 @@ from runs.model.run import (
     OpenNode,
     Run,
 )
-
-_KNOWN_MESSAGE_CALLS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -187,16 +185,11 @@ def remove(
     return Step(run.replace(lease=lease, status=status, updated_at=now), ended)
 
 
-def number_message(run: Run, call: str = "") -> Step:
-    """Count one more message to the run's roles, unless `call` has brought it before."""
-    if call in run.message_calls:
-        return Step(run)
+def number_message(run: Run) -> Step:
+    """Count one more message to the run's roles."""
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
-    number = run.messages + 1
-    calls = {**run.message_calls, call: number} if call else run.message_calls
-    newest = dict(list(calls.items())[-_KNOWN_MESSAGE_CALLS:])
-    return Step(run.replace(messages=number, message_calls=newest))
+    return Step(run.replace(messages=run.messages + 1))
 
 
 def raise_fence(run: Run, *, service: str) -> Step:

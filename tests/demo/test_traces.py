@@ -160,7 +160,7 @@ import time
 from opentelemetry import trace
 from wiring.logging_setup import log_to_stderr
 from api.http.telemetry import tracing
-from graph.tracing import span
+from graph.machine.tracing import span
 from graph.errors import PushRejected
 log_to_stderr(hide=lambda text: text.replace("secret", "***"), format="json")
 begun = time.monotonic()

@@ -1,8 +1,9 @@
 """What a run knows of publishing before and while it publishes."""
 
 from graph.errors import PushRejected
+from graph.publication import GateFinding, GateReport
 from graph.state import Limits
-from graph.values import Failure, GateFinding, GateReport
+from graph.values import Failure
 from tests.standins.services.scripted_services import PASSED, Script
 from tests.support.graph.driven import REQUEST, Driven
 

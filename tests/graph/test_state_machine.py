@@ -7,16 +7,9 @@ import pytest
 from langgraph.types import Command
 
 from graph.errors import BranchNotFound, PushBlocked, PushRejected
+from graph.publication import GateFinding, GateReport
 from graph.state import Limits
-from graph.values import (
-    CommandReport,
-    GateFinding,
-    GateReport,
-    Plan,
-    ReportStatus,
-    ValidationFinding,
-    commands_of,
-)
+from graph.values import CommandReport, Plan, ReportStatus, ValidationFinding, commands_of
 from tests.standins.services.scripted_services import (
     APPROVED,
     FAILED,

@@ -232,9 +232,7 @@ READY = READY.model_copy(
     update={"paths": {"": ("/home/agent/venvs/a/bin",)}, "tools": {"tool": "7.1"}}
 )
 TOOL = "tool 2>/dev/null || echo none"
-PLANNED = answer(
-    action="nothing", reason="Done.", summary="", route="short", steps=[], files=[], validate=[]
-)
+PLANNED = answer(route="none", summary="Done.")
 
 
 async def test_the_planner_has_what_is_ready_when_it_begins(

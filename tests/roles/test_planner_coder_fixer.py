@@ -64,14 +64,16 @@ async def test_planner_plans(serve: Serve, cast: Cast, base: Base, ears: Ears) -
     told = opening(server)
     for part in ("<request>\nMake add add.\n</request>", "- `make test`", "calc.py\n"):
         assert part in told
-    assert [tool["name"] for tool in server.requests[0]["tools"]] == ["bash"]
+    assert [tool["name"] for tool in server.requests[0]["tools"]] == [
+        "bash", "str_replace_based_edit_tool", "submit_plan", "submit_change",
+    ]  # fmt: skip
     assert cast.sandboxes.discarded == ["plan"]
 
 
 async def test_planner_finds_nothing_to_do(
     serve: Serve, cast: Cast, base: Base, ears: Ears
 ) -> None:
-    nothing = {**PLANNED, "action": "nothing", "reason": "It adds already."}
+    nothing = {**PLANNED, "route": "none", "summary": "It adds already."}
     async with serve(calls("cat calc.py"), answer(**nothing)) as (_, claude):
         result = await cast.play(ClaudePlanner, claude)(make_task(base, "planner"), ears)
     assert (result.plan, result.reason) == (None, "It adds already.")
@@ -225,9 +227,11 @@ async def test_fixer_knows_what_was_tried(serve: Serve, cast: Cast, base: Base, 
     ]
     fix = [calls("echo 1 >> a"), answer(**tried[0]), calls("echo 2 >> a"), answer(**tried[1])]
     async with serve(*fix, answer(**CODED)) as (server, claude):
-        for step in (3, 5, 6):
-            task = make_task(base, "fixer", step=step, change=change)
+        for step, model in ((3, None), (5, None), (6, "claude-sonnet-5-5")):
+            task = make_task(base, "fixer", step=step, change=change, model=model)
             await cast.play(ClaudeFixer, claude)(task, ears)
+    again = server.requests[2]["messages"][-1]["content"][-1]["text"]
+    assert "the fix before did not suffice" in again
     assert "earlier_fixes" not in opening(server)
     told = opening(server, 4)
     assert "<earlier_fixes>\n- Add, not multiply: It multiplied.\n- Import math: xxx" in told

@@ -6,12 +6,8 @@ from typing import Any
 import pytest
 
 from graph.files.run_folder import RunFolder
-from graph.values import (
-    Base,
-    CommandReport,
-    GateFinding,
-    Validation,
-)
+from graph.publication import GateFinding
+from graph.values import Base, CommandReport, Validation
 from roles.reviewer import ClaudeReviewer
 from tests.standins.claude import answer, calls
 from tests.standins.directory_sandbox import make_run
@@ -29,6 +25,7 @@ from tests.support.roles.role_bench import (
     Ears,
     Serve,
     make_task,
+    results,
 )
 
 
@@ -60,7 +57,7 @@ async def test_reviewer_approves_in_a_fresh_tree(
     told = opening(server)
     for part in ("+    return a * b", "- `make test`: passed", "warning x.bin: A large file."):
         assert part in told
-    assert [tool["name"] for tool in server.requests[0]["tools"]] == ["bash"]
+    assert [tool["name"] for tool in server.requests[0]["tools"]] == ["bash", "submit_review"]
 
 
 async def test_short_route_is_reviewed_lightly(
@@ -106,7 +103,7 @@ async def test_request_without_an_error_is_thought_over(
         result = await cast.play(ClaudeReviewer, claude)(task, ears)
     assert result.review
     assert result.review.verdict == "approve"
-    assert "severity error" in server.requests[1]["messages"][-1]["content"][0]["text"]
+    assert "severity error" in results(server)[0]["content"]
 
 
 @pytest.mark.parametrize(
@@ -133,16 +130,50 @@ async def test_request_that_stays_without_an_error_gets_one(
     assert result.review.findings[0].message == message
 
 
-async def test_later_review_knows_what_was_asked_for(
+NEW_FILE = (
+    "diff --git a/new.py b/new.py\nnew file mode 100644\n--- /dev/null\n+++ b/new.py\n"
+    "@@ -0,0 +1 @@\n+new = 1\n"
+)
+
+
+async def test_later_review_goes_on_with_only_what_changed(
     serve: Serve, cast: Cast, base: Base, ears: Ears
 ) -> None:
     error = {**WARNING, "severity": "error"}
+    async with serve(calls("ls"), wants(error), answer(**APPROVED)) as (server, claude):
+        task = make_task(base, "reviewer", step=3, change=changed(cast.runs))
+        await cast.play(ClaudeReviewer, claude)(task, ears)
+        change = changed(cast.runs, 4)
+        diff = RunFolder.of(cast.runs, RUN).diff(4)
+        diff.write_text(diff.read_text() + NEW_FILE)
+        task = make_task(base, "reviewer", step=5, change=change)
+        result = await cast.play(ClaudeReviewer, claude)(task, ears)
+    assert result.review
+    assert result.review.verdict == "approve"
+    first, last = server.requests[1], server.requests[2]
+    assert last["messages"][: len(first["messages"])] == first["messages"]
+    assert {k: v for k, v in last.items() if k != "messages"} == {
+        k: v for k, v in first.items() if k != "messages"
+    }
+    taken, told = last["messages"][-1]["content"]
+    assert taken["content"] == "Taken."
+    assert "each of your findings is settled" in told["text"]
+    assert "+new = 1" in told["text"]
+    assert "a * b" not in told["text"]
+    assert cast.sandboxes.opened[1].name == "review-5"
+
+
+async def test_later_review_with_another_model_knows_what_was_asked_for(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    error = {**WARNING, "severity": "error"}
+    models = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
     async with serve(wants(error, INFO), answer(**APPROVED), answer(**APPROVED)) as (
         server,
         claude,
     ):
-        for step in (3, 5, 7):
-            task = make_task(base, "reviewer", step=step, change=changed(cast.runs))
+        for step, model in zip((3, 5, 7), models, strict=True):
+            task = make_task(base, "reviewer", step=step, change=changed(cast.runs), model=model)
             await cast.play(ClaudeReviewer, claude)(task, ears)
     first, second, third = (opening(server, number) for number in range(3))
     assert "earlier review" not in first

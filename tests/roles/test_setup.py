@@ -29,9 +29,9 @@ REPORT = CommandReport(
 )
 
 
-def said(*commands: tuple[str, str], action: str = "commands", reason: str = "So.") -> Any:
+def said(*commands: tuple[str, str], reason: str = "So.") -> Any:
     named = [{"folder": folder, "command": command} for folder, command in commands]
-    return answer(action=action, commands=named, reason=reason)
+    return answer(commands=named, reason=reason)
 
 
 @pytest.fixture
@@ -71,7 +71,6 @@ async def test_it_is_told_how_the_check_ended_and_works_in_a_tree_with_hosts(
 @pytest.mark.parametrize(
     "unusable",
     [
-        said(),
         said(("/etc", "true")),
         said(("a/../../b", "true")),
         said(("", "x" * 4001)),
@@ -93,7 +92,7 @@ async def test_an_answer_that_cannot_be_used_is_thought_over_once(
 async def test_impossible_is_an_answer_and_brings_no_command(
     task: RoleTask, cast: Cast, serve: Serve, ears: Ears
 ) -> None:
-    reply = said(("", "true"), action="impossible", reason="It needs a database. " * 50)
+    reply = said(reason="It needs a database. " * 50)
     async with serve(reply) as (_, claude):
         result = await cast.play(ClaudeSetup, claude)(task, ears)
     assert result.commands == ()

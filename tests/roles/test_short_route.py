@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from demo.script.asking_role import count_replies, find_role, own_messages, text_of
 from graph import RetryPolicy
 from graph.events import Emit
 from graph.files import load_change
@@ -25,7 +26,6 @@ from graph.values import (
     RoleName,
     Validation,
 )
-from roles import coder, planner, reviewer
 from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
 from roles.planner import ClaudePlanner
@@ -44,8 +44,6 @@ FILES = {
 }
 PROMPT = 'Say "Good morning" instead of "Hello" in greet.py.'
 PLAN = {
-    "action": "change",
-    "reason": "",
     "summary": "Greets in the morning.",
     "route": "short",
     "steps": ["Change the text in greet.py"],
@@ -63,11 +61,6 @@ ENOUGH: dict[RoleName, tuple[str, ...]] = {
 }
 TESTED = CommandReport(command="make test", exit_code=0, status="passed", duration_ms=9)
 EDIT = "sed -i 's/Hello/Good morning/' greet.py"
-ROLES: dict[str, RoleName] = {
-    planner.PROMPT: "planner",
-    coder.PROMPT: "coder",
-    reviewer.PROMPT: "reviewer",
-}
 
 
 class Reader:
@@ -77,11 +70,12 @@ class Reader:
         self.asked: list[RoleName] = []
 
     async def __call__(self, request: Request) -> Answer:
-        role = ROLES[request["system"]]
+        role = find_role(request)
+        assert role
         self.asked.append(role)
-        told = request["messages"][0]["content"][0]["text"]
+        told = text_of(own_messages(request)[0]["content"])
         if role == "coder":
-            return calls(EDIT) if len(request["messages"]) == 1 else answer(**CODED)
+            return answer(**CODED) if count_replies(request) else calls(EDIT)
         enough = ENOUGH[role]
         if not all(words in told for words in enough):
             return calls("cat greet.py AGENTS.md; git diff HEAD")

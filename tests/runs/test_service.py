@@ -293,9 +293,6 @@ async def test_messages_become_whole_files(house: House) -> None:
         assert sorted(message["text"] for message in messages) == [
             f"text {n} \ud800" for n in range(5)
         ]
-        for _ in range(2):
-            await service.message(run_id, ME, "of a call that is begun again", call="in-1")
-        assert len(list(folder.iterdir())) == 6
         house.pace.let_go("code")
         await log_of(service, run_id)
         with pytest.raises(RunFinished):

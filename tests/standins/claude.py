@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from demo.script.asking_role import submit
 from demo.script.reply_stream import Block, sse, text, tool_use
 from tests.standins.messages_api.scripted_reply import ScriptedReply, thinking
 from tests.standins.messages_api.server import Answer, Exchange, Request
@@ -50,8 +51,8 @@ def says(*texts: str, **options: Any) -> ScriptedReply:
 
 
 def answer(**fields: Any) -> ScriptedReply:
-    """A structured answer."""
-    return says(json.dumps(fields))
+    """The call that ends the role whose answer has these fields."""
+    return ScriptedReply((submit(**fields),))
 
 
 def calls(*commands: str) -> ScriptedReply:

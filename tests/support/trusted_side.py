@@ -18,8 +18,9 @@ from forge.publish.service import ForgePublisher
 from graph import RetryPolicy
 from graph.events import Event
 from graph.files.run_folder import RunFolder
+from graph.publication import GateReport, PullRequest
 from graph.services import Publication
-from graph.values import Base, Change, ChangeRef, GateReport, PullRequest
+from graph.values import Base, Change, ChangeRef
 from tests.standins.github import TOKEN, GitHubStandIn
 from tests.standins.github_server.repository import HostedRepository
 

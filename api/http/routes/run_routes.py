@@ -170,10 +170,10 @@ async def resume_run(
     **_WISH,
 )
 async def send_message(
-    body: MessageRequest, run: TheRun, service: Service, caller: TheCaller, options: Options
+    body: MessageRequest, run: TheRun, service: Service, caller: TheCaller
 ) -> Response:
     """The working role reads it at its next turn."""
-    await service.message(run.run_id, caller, body.text, options.call_name() or "")
+    await service.message(run.run_id, caller, body.text)
     return await _accepted(run, service, caller)
 
 

@@ -17,7 +17,8 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from benchmarks.script import make_repository, reply, role_of
-from demo.script.reply_stream import text, tool_use
+from demo.script.asking_role import count_replies, submit
+from demo.script.reply_stream import tool_use
 from graph.run_request import RunRequest
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 from tests.standins.messages_api.server import Answer, MessagesServer
@@ -31,14 +32,13 @@ NODES = ["prepare", "plan", "approve", "code", "validate", "review", "fix", "pub
 
 async def _reply(request: dict[str, Any]) -> Answer:
     """Edits by both tools, so that every way into the sandbox is gone."""
-    done = sum(message["role"] == "assistant" for message in request["messages"])
+    done = count_replies(request)
     if role_of(request) == "coder" and done == 0:
         bash = tool_use("bash", {"command": "echo hello > notes.txt && ls"})
         created = {"command": "create", "path": "made.txt", "file_text": "made\n"}
         return ScriptedReply((bash, tool_use("str_replace_based_edit_tool", created)))
     if role_of(request) == "coder":
-        said = {"title": "Leave notes", "summary": "Two files."}
-        return ScriptedReply((text(json.dumps(said)),))
+        return ScriptedReply((submit(title="Leave notes", summary="Two files."),))
     return reply(request, turns=1)
 
 

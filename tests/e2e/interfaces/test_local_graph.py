@@ -10,8 +10,9 @@ import pytest_asyncio
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
+from graph.publication import PullRequest
 from graph.run_request import RunRequest
-from graph.values import Outcome, PullRequest
+from graph.values import Outcome
 from local import open_graph
 from runs.model import Caller
 from tests.support.sandbox.local_tree import missing

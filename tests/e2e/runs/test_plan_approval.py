@@ -66,9 +66,9 @@ async def test_a_revised_plan_waits_again(world: World) -> None:
     await answered(world, run, "plan-1", "revise", feedback="It is evening.")
     second = await run.until("plan.waiting", count=2)
     assert second["planId"] == "plan-2"
-    asked = told(world.cast.asked(run.prompt, "planner")[1])
-    assert "Say good morning" in asked
-    assert "It is evening." in asked
+    asked = world.cast.asked(run.prompt, "planner")[1]
+    assert "Say good morning" in str(asked["messages"])
+    assert "It is evening." in told(asked)
 
     stale = await run.call("POST", "/plan", planId="plan-1", decision="approve")
     assert (stale.status_code, stale.json()["code"]) == (409, "plan_changed")

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from demo.script.asking_role import find_role, own_messages
 from tests.standins.claude import answer, calls
 from tests.standins.messages_api.server import Answer, Request
-from tests.support.whole_runs.claude_script import ROLES, text_of
+from tests.support.whole_runs.claude_script import text_of
 
 LOOK: Final = (
     "cat README.md AGENTS.md *.py 2>/dev/null; ls -a; git log; python3 -m unittest -v 2>&1 || true"
@@ -18,8 +19,6 @@ _ORDER: Final = re.compile(
 )
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "planner": {
-        "action": "change",
-        "reason": "",
         "summary": "As asked.",
         "route": "full",
         "steps": ["Do it"],
@@ -49,7 +48,8 @@ class Obedient:
         self.obeyed: list[str] = []
 
     async def __call__(self, request: Request) -> Answer:
-        role = ROLES[text_of(request["system"])]
+        role = find_role(request)
+        assert role
         self.asked.setdefault(role, []).append(request)
         shown = "\n".join(
             text_of(message["content"])
@@ -70,9 +70,9 @@ class Obedient:
 
 
 def _commands(request: Request) -> Iterator[str]:
-    """The commands that the model has called for in this conversation."""
-    for message in request["messages"]:
+    """The commands that this role has called for."""
+    for message in own_messages(request):
         if message["role"] == "assistant":
             for block in message["content"]:
-                if block["type"] == "tool_use":
+                if block["type"] == "tool_use" and block["name"] == "bash":
                     yield block["input"]["command"]

@@ -17,7 +17,8 @@ from graph.errors import (
     RepositoryError,
     RepositoryNotFound,
 )
-from graph.values import Base, Change, PullRequest
+from graph.publication import PullRequest
+from graph.values import Base, Change
 from tests.standins.github import Fault
 from tests.support.trusted_side import (
     TrustedSide,
@@ -158,14 +159,12 @@ async def test_a_branch_in_the_way_is_told_before_the_work(
 ) -> None:
     before = snapshot(checkout)
     base = await side.prepare(str(checkout))
-    assert (
-        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append) == ()
-    )
+    assert await side.publisher.check_publishable("r1", base, BRANCH, side.events.append) == ()
     assert snapshot(checkout) == before
     assert not (tmp_path / "fired").exists()
     git(checkout, "update-ref", "refs/heads/agent", "HEAD")
     with pytest.raises(PushRejected, match="has a branch agent, which leaves") as failed:
-        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
+        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
     assert "git branch -m agent" in failed.value.hint
 
 
@@ -176,7 +175,7 @@ async def test_a_checkout_that_cannot_be_written_is_told_before_the_work(
     shutil.rmtree(checkout / ".git" / "refs" / "heads")
     (checkout / ".git" / "refs" / "heads").write_text("")
     with pytest.raises(PushRejected, match="takes no new branch") as failed:
-        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
+        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
     assert "write to the .git folder" in failed.value.hint
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from forge.git.environment import ATTRIBUTES
-from graph.values import GateReport
+from graph.publication import GateReport
 from tests.forge.gate.test_judge import Edit, write
 from tests.support.trusted_side import TrustedSide, git
 

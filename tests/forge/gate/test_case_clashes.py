@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.values import GateReport
+from graph.publication import GateReport
 from tests.support.trusted_side import TrustedSide
 
 

@@ -12,7 +12,7 @@ from forge.gate.path_rules import Entry
 from forge.git.blobs import Blobs
 from forge.secret_scan.kingfisher import MAX_ASKED, SecretCatalogue
 from graph import SecretForms
-from graph.values import GateReport
+from graph.publication import GateReport
 from tests.standins.github import TOKEN
 from tests.support.trusted_side import TrustedSide, git, write_file
 

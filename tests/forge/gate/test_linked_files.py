@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forge.gate.linked_paths import LinkedPaths, TooManyWays
-from graph.values import GateReport
+from graph.publication import GateReport
 from tests.forge.gate.test_judge import link, write
 from tests.support.trusted_side import TrustedSide, git
 

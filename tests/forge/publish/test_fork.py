@@ -7,7 +7,8 @@ import pytest
 from forge.publish.service import ForgePublisher
 from graph.errors import CodingAgentError, ForgeForbidden, ForgeUnavailable, RepositoryNotFound
 from graph.events import Retry
-from graph.values import Base, Change, PullRequest
+from graph.publication import PullRequest
+from graph.values import Base, Change
 from tests.standins.github import DROPPED, Fault
 from tests.standins.github_server.repository import HostedPull, HostedRepository
 from tests.support.trusted_side import (

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from graph.errors import BranchNotFound, ForgeUnavailable
-from graph.values import Base, Change, PullRequest
+from graph.publication import PullRequest
+from graph.values import Base, Change
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.support.trusted_side import TrustedSide, git, write_file

@@ -6,7 +6,8 @@ import pytest
 
 from forge.publish.service import ForgePublisher
 from graph.errors import BranchNotFound
-from graph.values import Base, Change, ChangeOnNewBase, PullRequest
+from graph.publication import ChangeOnNewBase, PullRequest
+from graph.values import Base, Change
 from tests.forge.publish.test_moved_base import (
     BRANCH,
     UPLOAD,

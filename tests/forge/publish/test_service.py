@@ -23,7 +23,8 @@ from graph.errors import (
     SecretSearchFailed,
 )
 from graph.events import Retry
-from graph.values import Base, Change, PullRequest
+from graph.publication import PullRequest
+from graph.values import Base, Change
 from tests.standins.github import (
     DROPPED,
     TOKEN,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from forge.text import pull_request
 from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
+from graph.publication import GateFinding, GateReport
 from graph.services import Publication
 from graph.values import (
     Base,
@@ -18,8 +19,6 @@ from graph.values import (
     ChangeRef,
     CommandReport,
     Finding,
-    GateFinding,
-    GateReport,
     Plan,
     Proof,
     ProofTest,

@@ -11,12 +11,11 @@ import pytest
 import pytest_asyncio
 
 from tests.modal.deployment import Deployment
-from tests.modal.preemptions.checks import HOSTS, LONG_S, check_run, happened
+from tests.modal.preemptions.checks import LONG_S, check_run, happened
 from tests.modal_plane.availability import need_containers
 from tests.support.polling import until
-from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.service_client import Run
-from tests.support.whole_runs.steady_claude import ERRING, NEEDY, SteadyClaude
+from tests.support.whole_runs.steady_claude import SteadyClaude
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,12 +69,10 @@ def asked(role: str, turn: int = 0, count: int = 1) -> Moment:
     return happens
 
 
-def forge(method: str, path_end: str, after: Moment | None = None) -> Moment:
-    """When the forge was asked, after some other moment, and has not answered; it does soon."""
+def forge(method: str, path_end: str) -> Moment:
+    """When the forge was asked and has not answered; it answers a moment after."""
 
-    async def happens(bench: Bench, run: Run) -> None:
-        if after:
-            await after(bench, run)
+    async def happens(bench: Bench, _: Run) -> None:
         held = bench.deployment.forge.hold(method, path_end)
 
         def release() -> None:
@@ -124,21 +121,10 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
     "the run, warned, as checks begin": (
         lose(event("node.started", node="validate"), "run", hard=False),
     ),
-    "the fixer, as it is asked": (lose(asked("fixer"), "fixer"),),
-    "the fixer, in a command": (lose(event("tool.started", role="fixer"), "fixer"),),
-    "the run, in a command of the fixer": (lose(event("tool.started", role="fixer"), "run"),),
-    "the set-up turn, as it is asked": (lose(asked("setup"), "setup"),),
-    "the set-up turn, in a command": (lose(event("tool.started", role="setup"), "setup"),),
-    "the set-up turn, warned in a command": (
-        lose(event("tool.started", role="setup"), "setup", hard=False),
-    ),
-    "the run, in a command of the set-up turn": (lose(event("tool.started", role="setup"), "run"),),
     "the reviewer, as it is asked": (lose(asked("reviewer"), "reviewer"),),
     "the run, as the reviewer is asked": (lose(asked("reviewer"), "run"),),
     "the run, as it pushes": (lose(forge("POST", "/git-receive-pack"), "run"),),
-    "the run, as it opens the pull request": (
-        lose(forge("POST", "/pulls", event("gate.finished")), "run"),
-    ),
+    "the run, as it opens the pull request": (lose(forge("POST", "/pulls"), "run"),),
     "the run, once the pull request is open": (lose(event("pr.created"), "run"),),
     "all of them": (lose(event("tool.finished"), "api", "run", "coder"),),
 }
@@ -148,7 +134,7 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
 async def bench() -> AsyncIterator[Bench]:
     need_containers()
     claude = SteadyClaude()
-    async with Deployment.open(reply=claude, env=HOSTS) as deployment:
+    async with Deployment.open(reply=claude) as deployment:
         yield Bench(deployment, claude)
         assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
@@ -156,11 +142,9 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.mark.parametrize("row", ROWS)
 async def test_machines_go(bench: Bench, row: str) -> None:
     losses = ROWS[row]
-    prompt = f"Greet without {row}{', ' + ERRING if 'fixer' in row else ''}."
-    repo = await bench.deployment.host(NEEDY if "set-up" in row else GREETER)
-    bench.claude.needy = prompt if "set-up" in row else ""
+    repo = await bench.deployment.host()
     async with bench.deployment.client() as http:
-        run = await bench.deployment.start(http, prompt, repo, {})
+        run = await bench.deployment.start(http, f"Greet without {row}.", repo, {})
         for loss in losses:
             await loss.moment(bench, run)
             await bench.take(*loss.functions, hard=loss.hard)

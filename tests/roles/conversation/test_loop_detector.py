@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from graph.errors import RoleInCircles, RoleTurnLimit
-from roles.conversation.session import RoleSpec
+from roles.conversation.role_spec import RoleSpec
 from tests.standins.claude import calls
 from tests.standins.messages_api.server import Answer
 from tests.support.roles.role_bench import (
@@ -17,9 +17,7 @@ from tests.support.roles.role_bench import (
     ended_by,
 )
 
-CHANGING = RoleSpec(
-    system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=150, changes=True
-)
+CHANGING = RoleSpec(system=SPEC.system, answer=SPEC.answer, max_turns=150, changes=True)
 
 
 def last_said(request: dict[str, object]) -> str:
@@ -40,7 +38,7 @@ async def test_same_call_is_noticed_then_ended(serve: Serve, bench: Bench) -> No
 @pytest.mark.parametrize("circle", [["ls", "cat calc.py"], ["ls", "cat calc.py", "pwd"]])
 async def test_longer_circles(serve: Serve, bench: Bench, circle: list[str]) -> None:
     turns: list[Answer] = [calls(command) for _ in range(9) for command in circle]
-    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=100)
+    spec = RoleSpec(system=SPEC.system, answer=SPEC.answer, max_turns=100)
     async with serve(*turns) as (server, claude):
         ended_by(await bench.run(claude, spec=spec), RoleInCircles)
     assert len(server.requests) == 6 * len(circle)
@@ -106,16 +104,14 @@ async def test_tree_that_changes_now_and_then(serve: Serve, bench: Bench) -> Non
 
 
 async def test_role_that_changes_nothing_is_not_held_to_it(serve: Serve, bench: Bench) -> None:
-    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=40)
+    spec = RoleSpec(system=SPEC.system, answer=SPEC.answer, max_turns=40)
     async with serve(*steps(31), DONE) as (_, claude):
         assert (await bench.run(claude, spec=spec, tree=Tree())).answer
 
 
 async def test_looks_are_remembered(serve: Serve, bench: Bench) -> None:
     tree = Tree(*["one"] * 4)
-    spec = RoleSpec(
-        system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=45, changes=True
-    )
+    spec = RoleSpec(system=SPEC.system, answer=SPEC.answer, max_turns=45, changes=True)
     async with serve(*steps(90)) as (server, claude):
         ended_by(await bench.run(claude, spec=spec, tree=tree), RoleTurnLimit, "all its 45 turns")
         ended_by(await bench.run(claude, spec=spec, tree=tree), RoleInCircles)

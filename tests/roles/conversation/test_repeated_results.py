@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from roles.conversation.repeated_results import SeenResults
-from roles.conversation.transcript import AssistantMessage, CallRecord, Message, UserMessage
+from roles.transcript.transcript import AssistantMessage, CallRecord, Message, UserMessage
 from tests.standins.claude import Block, ScriptedReply, calls, tool_use
 from tests.standins.directory_sandbox import DirectorySandbox
 from tests.support.roles.role_bench import (

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,8 @@ from graph.errors import (
 )
 from graph.values import Base
 from roles.claude.prices import cost_usd
-from roles.conversation.session import RoleSpec
+from roles.conversation.role_spec import RoleSpec
+from roles.transcript.transcript import UserMessage
 from tests.standins.claude import (
     HalfToolInput,
     HttpError,
@@ -44,6 +47,14 @@ from tests.support.roles.role_bench import (
     think_and,
     transcript,
 )
+
+
+def judged(**fields: Any) -> ScriptedReply:
+    return ScriptedReply((tool_use("judge", fields),))
+
+
+def judged_good() -> ScriptedReply:
+    return judged(verdict="good", why="It adds.")
 
 
 def tree(bench: Bench) -> Path:
@@ -85,9 +96,12 @@ async def test_request_is_as_the_role_wants(serve: Serve, bench: Bench) -> None:
     assert request["system"] == "You judge."
     assert request["cache_control"] == {"type": "ephemeral"}
     assert request["thinking"] == {"type": "adaptive", "display": "summarized"}
-    assert request["output_config"]["effort"] == "medium"
-    assert request["output_config"]["format"]["schema"]["additionalProperties"] is False
-    assert [tool["name"] for tool in request["tools"]] == ["bash", "str_replace_based_edit_tool"]
+    assert "output_config" not in request
+    assert [tool["name"] for tool in request["tools"]] == [
+        "bash", "str_replace_based_edit_tool", "judge",
+    ]  # fmt: skip
+    assert request["tools"][-1]["strict"] is True
+    assert "tool_choice" not in request
     assert request["stream"] is True
 
 
@@ -96,10 +110,16 @@ async def test_model_without_effort_and_adaptive_thinking(
     serve: Serve, bench: Bench, model: str
 ) -> None:
     async with serve(DONE) as (server, claude):
-        end = await bench.run(claude, model=model)
+        end = await bench.run(claude, model=model, spec=replace(SPEC, effort="low"))
     assert end.answer
     assert "thinking" not in server.requests[0]
-    assert "effort" not in server.requests[0]["output_config"]
+    assert "output_config" not in server.requests[0]
+
+
+async def test_effort_is_sent_where_one_is_set(serve: Serve, bench: Bench) -> None:
+    async with serve(DONE) as (server, claude):
+        await bench.run(claude, spec=replace(SPEC, effort="high"))
+    assert server.requests[0]["output_config"] == {"effort": "high"}
 
 
 async def test_history_is_never_rewritten_and_cached(serve: Serve, bench: Bench) -> None:
@@ -112,7 +132,7 @@ async def test_history_is_never_rewritten_and_cached(serve: Serve, bench: Bench)
     for before, after in zip(server.requests, server.requests[1:], strict=False):
         old, new = json.dumps(before["messages"]), json.dumps(after["messages"])
         assert new.startswith(old[:-1])
-        for name in ("tools", "system", "thinking", "output_config", "model"):
+        for name in ("tools", "system", "thinking", "model"):
             assert json.dumps(before[name]) == json.dumps(after[name])
     usage = bench.ears.of("usage")[1:]
     read = sum(event["cache_read_input_tokens"] for event in usage)
@@ -222,9 +242,9 @@ async def test_full_window(serve: Serve, bench: Bench) -> None:
     "misfit",
     [
         says("It is good."),
-        says('{"verdict": "so so", "why": ""}'),
-        says('{"verdict": "good"}'),
-        says('{"verdict": "good", "why": "", "more": 1}'),
+        judged(verdict="so so", why=""),
+        judged(verdict="good"),
+        judged(verdict="good", why="", more=1),
         ScriptedReply(()),
         ScriptedReply((tool_use("bash", {"command": "touch made"}),), stop_reason="end_turn"),
     ],
@@ -234,7 +254,7 @@ async def test_misfit_is_asked_again_once(
 ) -> None:
     async with serve(misfit, DONE) as (server, claude):
         assert (await bench.run(claude)).answer
-    assert "schema" in server.requests[1]["messages"][-1]["content"][-1]["text"]
+    assert "`judge`" in str(server.requests[1]["messages"][-1]["content"])
     assert not (tree(bench) / "made").exists()
 
 
@@ -243,15 +263,49 @@ async def test_second_misfit_is_no_answer(serve: Serve, bench: Bench) -> None:
         ended_by(await bench.run(claude), RoleNoAnswer)
 
 
-async def test_answer_in_a_code_fence(serve: Serve, bench: Bench) -> None:
-    in_fence = says('```json\n{"verdict": "bad", "why": "x"}\n```')
-    async with serve(in_fence) as (_, claude):
-        assert (await bench.run(claude)).answer == Verdict(verdict="bad", why="x")
-    assert bench.ears.of("role.text") == []
+async def test_answer_beside_calls_that_succeed(serve: Serve, bench: Bench) -> None:
+    beside = ScriptedReply((*DONE.content, *calls("touch made").content))
+    async with serve(beside) as (server, claude):
+        end = await bench.run(claude)
+        assert (tree(bench) / "made").exists()
+        again = await bench.run(claude)
+    assert end.answer == Verdict(verdict="good", why="It adds.")
+    assert again == end
+    assert len(server.requests) == 1
+    assert [event["tool"] for event in bench.ears.of("tool.started")] == ["bash", "bash"]
+    assert len(set(bench.ears.keys)) * 2 == len(bench.ears.keys)
+
+
+async def test_answer_beside_a_call_that_fails_is_not_taken(serve: Serve, bench: Bench) -> None:
+    ends = (*DONE.content, *judged(verdict="good", why="").content)
+    async with serve(ScriptedReply((*calls("false").content, *ends)), judged_good()) as (
+        server,
+        claude,
+    ):
+        end = await bench.run(claude)
+    assert end.spend.turns == 2
+    told = results(server)
+    assert [block["content"][:9] for block in told] == ["[exit cod", "Not taken", "Not taken"]
+    assert [block.get("is_error", False) for block in told] == [False, True, True]
+
+
+async def test_conversation_is_of_its_base_model_and_prompt(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    other = base.model_copy(update={"sha": "1" * 40})
+    tasks = [make_task(base), make_task(base, step=2), make_task(other, step=3)]
+    async with serve(*[DONE] * 4) as (_, claude):
+        for task in tasks:
+            await bench.run(claude, task=task)
+        await bench.run(claude, task=make_task(base, step=4), spec=replace(SPEC, system="Judge."))
+    firsts = [transcript(bench.runs, make_task(base, step=n)).messages[0] for n in range(1, 5)]
+    prefixes = [first.prefix for first in firsts if isinstance(first, UserMessage)]
+    assert prefixes[0] == prefixes[1]
+    assert len(set(prefixes)) == 3
 
 
 async def test_turn_limit(serve: Serve, bench: Bench) -> None:
-    spec = RoleSpec(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=3)
+    spec = RoleSpec(system=SPEC.system, answer=SPEC.answer, max_turns=3)
     async with serve(*[calls("ls") for _ in range(9)]) as (server, claude):
         ended_by(await bench.run(claude, spec=spec), RoleTurnLimit)
     assert len(server.requests) == 3

@@ -22,8 +22,9 @@ from graph.errors import (
     StoreDamaged,
 )
 from graph.events import Emit
+from graph.publication import GateReport
 from graph.tasks import ChangeResult, RoleTask
-from graph.values import Approval, GateReport
+from graph.values import Approval
 from runs.model.operator_limits import RaisedLimits
 from tests.standins.services.run_service import (
     ME,

@@ -204,6 +204,9 @@ def _check_tool(tool: Any, at: str) -> str:
             raise Refused(f"{at}.name: must match {_TOOL_NAME.pattern}")
         if (tool.get("input_schema") or {}).get("type") != "object":
             raise Refused(f"{at}.input_schema.type: must be object")
+        if tool.get("strict"):
+            for problem in _schema_problems(tool["input_schema"], f"{at}.input_schema"):
+                raise Refused(problem)
     if extra := sorted(set(tool) - fields):
         raise Refused(f"{at}.{extra[0]}: Extra inputs are not permitted")
     return str(name)

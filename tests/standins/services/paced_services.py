@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from graph.events import Emit, UsageReported
+from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.services import Publication, Publisher, Role, Services
 from graph.spending import Usage
 from graph.tasks import RoleResult, RoleTask
-from graph.values import Base, Change, ChangeOnNewBase, GateReport, PullRequest
+from graph.values import Base, Change
 from tests.standins.services.scripted_services import Script
 from tests.support.polling import until
 
@@ -99,9 +100,9 @@ class _PacedPublisher:
     inner: Publisher
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
+        self, run_id: str, base: Base, branch: str, emit: Emit
     ) -> tuple[str, ...]:
-        return await self.inner.check_publishable(run_id, base, branch, title, emit)
+        return await self.inner.check_publishable(run_id, base, branch, emit)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]

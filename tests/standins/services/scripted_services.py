@@ -11,6 +11,7 @@ from graph.environment_record import EnvironmentRecords
 from graph.errors import SetupFailed
 from graph.events import Emit, RoleText, UsageReported, unheard
 from graph.preparation import Preparation
+from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.services import Publication, Services
 from graph.spending import Spend, Usage
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask, SetupResult
@@ -18,16 +19,13 @@ from graph.values import (
     Base,
     Change,
     ChangedFile,
-    ChangeOnNewBase,
     ChangeRef,
     Check,
     CommandReport,
     Finding,
     FolderCommand,
     FoundChecks,
-    GateReport,
     Plan,
-    PullRequest,
     Review,
     Stop,
     Validation,
@@ -363,7 +361,7 @@ class _Publisher:
     script: Script
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
+        self, run_id: str, base: Base, branch: str, emit: Emit
     ) -> tuple[str, ...]:
         if self.script.unpublishable:
             raise self.script.unpublishable

@@ -23,15 +23,18 @@ PLAN = Plan(
     files=("calc.py",),
 )
 PLANNED: dict[str, Any] = {
-    "action": "change",
-    "reason": "",
     "summary": "Let add add.",
     "route": "short",
     "steps": ["Mend add in calc.py."],
     "files": ["calc.py"],
     "validate": ["python -m unittest", " ", "python -m unittest"],
 }
-CODED = {"title": "Let add add\nand more", "summary": " It subtracted. "}
+CODED = {
+    "title": "Let add add\nand more",
+    "summary": " It subtracted. ",
+    "done": True,
+    "unchecked": [],
+}
 APPROVED: dict[str, Any] = {"verdict": "approve", "summary": "Fine.", "findings": []}
 MEND = "sed -i s/-/+/ calc.py"
 

@@ -15,18 +15,20 @@ from graph.spending import Budget, Spend
 from graph.tasks import RoleTask
 from graph.values import Base, RoleName
 from roles.claude.client import Claude
+from roles.conversation.answer_tool import Answer, AnswerTool
 from roles.conversation.loop_detector import TreeDigest
-from roles.conversation.session import RoleSpec, Session, SessionEnd
-from roles.conversation.structured_answer import Answer, AnswerSchema
-from roles.conversation.transcript import Transcript
+from roles.conversation.opening import Opening
+from roles.conversation.role_spec import RoleSpec
+from roles.conversation.session import Session, SessionEnd
 from roles.conversation.user_messages import Inbox
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
+from roles.transcript.transcript import Transcript
 from roles.worktree.tree_digest import TreeView
 from roles.worktree.write_fence import FileWriteFence
 from sandbox.core.protocol import Sandbox
-from tests.standins.claude import Block, ScriptedReply, says, thinking
+from tests.standins.claude import Block, ScriptedReply, thinking, tool_use
 from tests.standins.messages_api.server import MessagesServer
 
 KEY = "sk-ant-api03-Zx_4/+tests~only==aa"
@@ -91,8 +93,9 @@ class Verdict(Answer):
     why: str
 
 
-DONE = says('{"verdict": "good", "why": "It adds."}')
-SPEC = RoleSpec(system="You judge.", answer_schema=AnswerSchema(Verdict), max_turns=20)
+JUDGE = AnswerTool("judge", "verdict: whether it adds. why: in a sentence.", Verdict)
+DONE = ScriptedReply((tool_use("judge", {"verdict": "good", "why": "It adds."}),))
+SPEC = RoleSpec(system="You judge.", answer=JUDGE, max_turns=20)
 
 
 def think_and(*blocks: Block) -> ScriptedReply:
@@ -150,7 +153,7 @@ class Bench:
             retry_policy=self.retry_policy,
             tree=TreeView(digest=tree, notices=lambda: "") if tree else view,
         )
-        return await session.run(say)
+        return await session.run(Opening(say))
 
 
 def ended_by(end: SessionEnd[Any], kind: type[RoleError], words: str = "") -> None:

@@ -4,19 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from roles import coder, fixer, planner, reviewer, setup
+from demo.script.asking_role import find_role
 from tests.standins.claude import HttpError, answer, calls
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 from tests.standins.messages_api.server import Answer, Request
 
 Script = Mapping[str, Sequence[Answer]]
 
-ROLES: Final[dict[str, str]] = {
-    planner.PROMPT: "planner",
-    coder.PROMPT: "coder",
-    reviewer.PROMPT: "reviewer",
-    fixer.PROMPT: "fixer",
-}
 _REQUEST = re.compile(r"<request>\n(.*?)\n</request>", re.DOTALL)
 
 
@@ -50,12 +44,12 @@ class Cast:
         return {role: len(left) for role, left in self._left[prompt].items() if left}
 
     async def __call__(self, request: Request) -> Answer:
-        if text_of(request["system"]) == setup.PROMPT:
+        role = find_role(request)
+        if role == "setup":
             self.setup_asked.append(request)
             return self.setup.pop(0) if self.setup else _unforeseen("set-up has no further reply")
         found = _REQUEST.search(text_of(request["messages"][0]["content"]))
         prompt = found[1] if found else ""
-        role = ROLES.get(text_of(request["system"]))
         if role is None or prompt not in self._left:
             return _unforeseen(f"nobody foresaw {prompt!r}")
         self._asked[prompt].append((role, request))
@@ -70,8 +64,6 @@ def told(request: Request) -> str:
 
 def plan(*steps: str, checks: Sequence[str] = (), summary: str = "Greet as asked.") -> Answer:
     return answer(
-        action="change",
-        reason="",
         summary=summary,
         route="short",
         steps=list(steps or ("Change the greeting",)),
@@ -81,9 +73,7 @@ def plan(*steps: str, checks: Sequence[str] = (), summary: str = "Greet as asked
 
 
 def nothing(reason: str) -> Answer:
-    return answer(
-        action="nothing", reason=reason, summary="", route="short", steps=[], files=[], validate=[]
-    )
+    return answer(route="none", summary=reason)
 
 
 def done(title: str = "Greet in the morning", summary: str = "The greeting says it.") -> Answer:
@@ -108,7 +98,7 @@ def shell(*commands: str, **more: Any) -> ScriptedReply:
 def found(*commands: str, reason: str = "A package was missing.") -> Answer:
     """The end of a set-up turn."""
     named = [{"folder": "", "command": command} for command in commands]
-    return answer(action="commands" if commands else "impossible", commands=named, reason=reason)
+    return answer(commands=named, reason=reason)
 
 
 def small_change(**other: Sequence[Answer]) -> Script:

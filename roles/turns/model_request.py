@@ -1,5 +1,6 @@
 """Requests of one role call, whose tools, system and history are always the same bytes."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +8,14 @@ from typing import Any
 
 from roles.claude.prices import Effort, find_model, prompt_tokens
 from roles.claude.reply import Block
-from roles.conversation.context_editing import (
+from roles.transcript.transcript import AssistantMessage, Message
+from roles.turns.context_editing import (
     BETA,
     context_management,
     count_cleared_calls,
     trigger_tokens,
 )
-from roles.conversation.reply_budget import tokens_upper_bound
-from roles.conversation.transcript import AssistantMessage, Message
+from roles.turns.reply_budget import tokens_upper_bound
 
 
 @dataclass(frozen=True)
@@ -34,24 +35,23 @@ class RequestBuilder:
         model: str,
         system: str,
         tools: list[Block],
-        output_format: Block,
-        effort: Effort,
+        effort: Effort | None,
     ) -> None:
         known = find_model(model)
-        output: dict[str, Any] = {"format": output_format}
-        if known and effort in known.efforts:
-            output["effort"] = effort
         fixed: dict[str, Any] = {
             "model": model,
             "system": system,
             "tools": tools,
             "cache_control": {"type": "ephemeral"},
-            "output_config": output,
             "stream": True,
         }
+        if effort and known and effort in known.efforts:
+            fixed["output_config"] = {"effort": effort}
         if known and known.adaptive_thinking:
             fixed["thinking"] = {"type": "adaptive", "display": "summarized"}
         self.model = model
+        self.fixed_digest = hashlib.sha256(_encode(fixed)).hexdigest()
+        """Of what must be the same for one conversation to go on with another."""
         self._trigger = trigger_tokens(known)
         self._fixed = _encode(fixed).removesuffix(b"}")
         self._encoded: list[bytes] = []

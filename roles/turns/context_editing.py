@@ -10,7 +10,7 @@ from typing import Final
 
 from roles.claude.prices import Model, prompt_tokens
 from roles.claude.reply import Block
-from roles.conversation.transcript import AssistantMessage, Message
+from roles.transcript.transcript import AssistantMessage, Message
 
 BETA: Final = "context-management-2025-06-27"
 _MAX_TRIGGER_TOKENS: Final = 200_000

@@ -15,15 +15,13 @@ _FLUSH_AT_CHARACTERS = 200
 class ChunkBatcher:
     """Merges tokens until 80 ms have passed, 200 characters are there, or the kind changes.
 
-    A text block that begins with `{` is the structured answer and is not emitted. `reported` is
-    what the API has said of its cost.
+    `reported` is what the API has said of its cost.
     """
 
     def __init__(self, emit: Callable[[Kind, str], None]) -> None:
         self._emit = emit
         self._kind: Kind = "text"
         self._text = ""
-        self._in_answer: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.reported: Usage | None = None
 
@@ -33,14 +31,11 @@ class ChunkBatcher:
     def begin_block(self) -> None:
         """Another content block begins."""
         self.flush()
-        self._in_answer = None
 
     def add(self, kind: Kind, text: str) -> None:
         if kind != self._kind:
             self.flush()
             self._kind = kind
-        if kind == "text" and self._is_answer(text):
-            return
         self._text += text
         if len(self._text) >= _FLUSH_AT_CHARACTERS:
             self.flush()
@@ -55,8 +50,3 @@ class ChunkBatcher:
         if self._text.strip():
             self._emit(self._kind, self._text)
         self._text = ""
-
-    def _is_answer(self, text: str) -> bool:
-        if self._in_answer is None and text.strip():
-            self._in_answer = text.lstrip().startswith(("{", "```json"))
-        return bool(self._in_answer)

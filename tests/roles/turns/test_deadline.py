@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from roles.conversation.deadline import Deadline
+from roles.turns.deadline import Deadline
 
 
 @pytest.mark.parametrize("by_s", [-3600.0, 3600.0])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,12 +12,12 @@ from graph.errors import ClaudeRejected, CodingAgentError
 from roles.claude.client import Claude
 from roles.claude.prices import find_model
 from roles.claude.reply import AttemptFailed, Reply
-from roles.conversation.deadline import Deadline
-from roles.conversation.model_request import ModelRequest, RequestBuilder
-from roles.conversation.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance
-from roles.conversation.spend_meter import SpendMeter
-from roles.conversation.text_chunks import ChunkBatcher
-from roles.conversation.transcript import AssistantMessage, Transcript
+from roles.transcript.transcript import AssistantMessage, Transcript
+from roles.turns.deadline import Deadline
+from roles.turns.model_request import ModelRequest, RequestBuilder
+from roles.turns.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance
+from roles.turns.spend_meter import SpendMeter
+from roles.turns.text_chunks import ChunkBatcher
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +44,30 @@ class Turns:
     emit: Emit
     cached: CachedPrompt = field(default_factory=CachedPrompt)
 
+    def recall(self) -> None:
+        """Count on what the newest reply left in the prompt cache, whoever asked for it."""
+        said = (
+            m for m in reversed(self.transcript.conversation) if isinstance(m, AssistantMessage)
+        )
+        if (newest := next(said, None)) and newest.model == self.requests.model:
+            age = max(0.0, time.time() - newest.asked_at)
+            self.cached.note(self._prompt(), newest.usage, self.cached.clock() - age)
+
     async def take(self) -> None:
         """Get the next reply into the transcript. Raises LimitReached, ClaudeError."""
         turn = self.transcript.turn
         pauses = self.retry_policy.pauses()
         while True:
-            reserved = self._reserve()
-            attempt = await self.transcript.begin_attempt(reserved)
+            max_tokens = self._max_tokens()
+            attempt = await self.transcript.begin_attempt()
             key = f"{self.task.step}.{turn}.{attempt}"
-            request = self.requests.build(self.transcript.conversation, reserved.output_tokens)
-            prompt, asked_at = self._prompt(), self.cached.clock()
+            request = self.requests.build(self.transcript.conversation, max_tokens)
+            prompt, asked_at, sent_at = self._prompt(), self.cached.clock(), time.time()
             batcher = ChunkBatcher(self._event_emitter(key))
             try:
                 reply = await self._attempt(batcher, request)
             except (LimitReached, asyncio.CancelledError):
-                await self._count_cut_off(key, batcher.reported, reserved)
+                await self._count_cut_off(key, batcher.reported)
                 raise
             except AttemptFailed as failed:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
@@ -67,7 +77,7 @@ class Turns:
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
             self.cached.note(prompt, reply.usage, asked_at)
-            await self._record(key, attempt, reply)
+            await self._record(key, attempt, reply, sent_at)
             return
 
     def _prompt(self) -> tuple[object, int]:
@@ -75,17 +85,7 @@ class Turns:
         messages = self.transcript.conversation
         return messages[0], self.requests.count_cleared(messages)
 
-    def report_lost(self, index: int, turn: int) -> None:
-        """Say what the requests have cost that brought no answer to a message."""
-        message, before = self.transcript.messages[index], self.transcript.attempts_before(index)
-        for number, lost in enumerate(message.attempts, start=1):
-            if lost is not None:
-                key = f"{self.task.step}.{turn}.{before + number}"
-                reckoned = number in message.reckoned
-                self.meter.report(key, self.requests.model, lost, replies=0, reckoned=reckoned)
-
-    def _reserve(self) -> Usage:
-        """What the next request may use at most. Raises LimitReached."""
+    def _max_tokens(self) -> int:
         if self.deadline.left_s <= 0:
             raise LimitReached("time")
         prompt = self.requests.prompt_tokens_upper_bound(self.transcript.conversation)
@@ -94,12 +94,7 @@ class Turns:
         allowed = reply_allowance(self.task.budget, self.meter.run_spend, model, prompt, cached)
         if allowed < MIN_REPLY_TOKENS:
             raise LimitReached("budget")
-        read = min(cached, prompt)
-        return Usage(
-            output_tokens=allowed,
-            cache_read_input_tokens=read,
-            cache_creation_input_tokens=prompt - read,
-        )
+        return allowed
 
     async def _attempt(self, batcher: ChunkBatcher, request: ModelRequest) -> Reply:
         try:
@@ -121,10 +116,9 @@ class Turns:
 
         return emit
 
-    async def _record(self, key: str, attempt: int, reply: Reply) -> None:
-        await self.transcript.append(
-            AssistantMessage(**vars(reply) | {"model": self.requests.model}, attempt=attempt)
-        )
+    async def _record(self, key: str, attempt: int, reply: Reply, asked_at: float) -> None:
+        fields = vars(reply) | {"model": self.requests.model, "asked_at": asked_at}
+        await self.transcript.append(AssistantMessage(**fields, attempt=attempt))
         self.meter.report(key, self.requests.model, reply.usage)
 
     def _retry_without_beta(self, key: str, attempt: int, failed: AttemptFailed) -> None:
@@ -143,25 +137,18 @@ class Turns:
         self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)
 
-    async def _count_cut_off(self, key: str, reported: Usage | None, reserved: Usage) -> None:
-        """Count what a reply has cost that is not waited for; where it cannot be kept, go on.
-
-        One of which nothing was heard yet may have cost its prompt.
-        """
-        known = reported or reserved.model_copy(update={"output_tokens": 0})
+    async def _count_cut_off(self, key: str, reported: Usage | None) -> None:
+        """Count what a reply has cost that is not waited for; where it cannot be kept, go on."""
         try:
-            await asyncio.shield(self._count_lost(key, known, reckoned=reported is None))
+            await asyncio.shield(self._count_lost(key, reported))
         except CodingAgentError as error:
             log.warning("the cost of a reply that was cut off is not kept: %s", error)
 
-    async def _count_lost(
-        self, key: str, reported: Usage | None, *, reckoned: bool = False
-    ) -> None:
+    async def _count_lost(self, key: str, reported: Usage | None) -> None:
         """Count what a reply has cost that did not come to its end, as far as that is known."""
-        await self.transcript.note_lost(reported, reckoned=reckoned)
         if reported is not None:
-            model = self.requests.model
-            self.meter.report(key, model, reported, replies=0, reckoned=reckoned)
+            await self.transcript.note_lost(reported)
+            self.meter.report(key, self.requests.model, reported, replies=0)
 
     def _emit_retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(

@@ -9,7 +9,7 @@ from graph.errors import PriceUnknown
 from graph.spending import Budget, Spend, Usage
 from graph.values import Base
 from roles.claude.prices import find_model
-from roles.conversation.reply_budget import (
+from roles.turns.reply_budget import (
     MAX_REPLY_TOKENS,
     MIN_REPLY_TOKENS,
     CachedPrompt,

@@ -7,8 +7,8 @@ import pytest
 
 from graph.errors import RoleTurnLimit
 from roles.claude.prices import find_model, prompt_tokens
-from roles.conversation.context_editing import count_cleared_calls, trigger_tokens
-from roles.conversation.transcript import AssistantMessage, Message, UserMessage
+from roles.transcript.transcript import AssistantMessage, Message, UserMessage
+from roles.turns.context_editing import count_cleared_calls, trigger_tokens
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import (
     DONE,
@@ -74,7 +74,7 @@ async def test_history_stays_whole(serve: Serve, bench: Bench) -> None:
 
 
 async def test_resumed_role_asks_for_the_same(serve: Serve, bench: Bench) -> None:
-    spec = SPEC.__class__(system=SPEC.system, answer_schema=SPEC.answer_schema, max_turns=8)
+    spec = SPEC.__class__(system=SPEC.system, answer=SPEC.answer, max_turns=8)
     async with serve(*turns(9), DONE) as (server, claude):
         ended_by(await bench.run(claude, model=HAIKU, spec=spec), RoleTurnLimit)
         bench.ears = Ears()

@@ -1,0 +1,46 @@
+"""What becomes of a change on its way out: the gate's word, the pull request, a newer base."""
+
+from graph.values import Base, Change, Finding, Review, Validation, Value
+
+
+class GateFinding(Finding):
+    """What the gate found; never holds the matched text. An `error` blocks."""
+
+    rule: str
+
+
+class GateReport(Value):
+    """Whether a change may leave this machine."""
+
+    passed: bool
+    findings: tuple[GateFinding, ...] = ()
+
+
+class PullRequest(Value):
+    """Where the change stands now; `url` and `number` are None for a local branch."""
+
+    url: str | None
+    number: int | None
+    branch: str
+    draft: bool
+    created: bool = True
+    patch: str | None = None
+    """Path of the patch file of a local run."""
+    conflicts: tuple[str, ...] = ()
+    """Paths in which the change conflicts with a base branch that moved meanwhile."""
+
+
+class ChangeOnNewBase(Value):
+    """A change on a newer commit of its base branch; None where that commit holds all of it."""
+
+    base: Base
+    change: Change | None
+
+
+class JudgedOnOldBase(Value):
+    """What was judged on a base before the run went over to a newer one."""
+
+    base: Base
+    change: Change
+    validation: Validation | None
+    review: Review | None

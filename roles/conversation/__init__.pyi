@@ -1,0 +1,1 @@
+from .opening import TAKEN as TAKEN

@@ -1,0 +1,1 @@
+"""Transcripts: what was said, kept in the run's folder."""
