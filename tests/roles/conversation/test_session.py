@@ -344,7 +344,7 @@ async def test_cancelling_ends_the_request(serve: Serve, bench: Bench) -> None:
     silence = Silence()
     async with serve(calls("ls"), silence) as (_, claude):
         running = asyncio.create_task(bench.run(claude))
-        await asyncio.sleep(0.5)
+        await silence.begun.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -243,12 +243,13 @@ async def test_a_run_whose_processes_are_killed_goes_on_after_a_pause_that_is_to
     house: House,
 ) -> None:
     house.pace.hold("code")
+    store = SqliteStore(house.database)
     async with process_of(house) as (process, run_id):
         await house.pace.reached("code")
+        await store.open()
+        await usages_of(store, run_id, 2)  # what is told later would be a gain
         process.kill()
         await process.wait()
-    store = SqliteStore(house.database)
-    await store.open()
     for attempt in (2, 3, 4):  # each process gets no further than the one before
         async with house.open():
             run = await attempt_of(store, run_id, attempt)
@@ -263,6 +264,16 @@ async def test_a_run_whose_processes_are_killed_goes_on_after_a_pause_that_is_to
     house.pace.let_go("code")
     async with house.open() as service:
         assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
+
+
+async def usages_of(store: SqliteStore, run_id: str, count: int) -> None:
+    """Return once so many are in the log."""
+    async with asyncio.timeout(60):
+        while True:
+            events = await store.events(run_id, 0, 1000)
+            if sum(event.type == "usage" for event in events) >= count:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def attempt_of(store: SqliteStore, run_id: str, attempt: int) -> Run:
