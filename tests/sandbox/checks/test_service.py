@@ -14,6 +14,7 @@ from graph.values import ChangeRef, Check, Validation
 from sandbox.checks.service import SandboxChecks
 from sandbox.core.protocol import Limits
 from tests.support.graph.environments import environment_of
+from tests.support.polling import until
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -324,10 +325,14 @@ async def test_trees_are_gone_after_an_error(sample: SampleRun) -> None:
     assert sample.trees() == []
 
 
+def _has_begun(sample: SampleRun) -> bool:
+    return any(sample.folder.trees.glob("*/workspace/begun"))
+
+
 async def test_a_sandbox_lost_under_a_check_is_an_error(sample: SampleRun) -> None:
     change = await sample.make_change("echo new > new")
-    validating = asyncio.create_task(validate(sample, change, "sleep 60", "true"))
-    await asyncio.sleep(0.5)
+    validating = asyncio.create_task(validate(sample, change, "touch begun; sleep 60", "true"))
+    await until(lambda: _has_begun(sample))
     await sample.sandboxes.close_run(RUN)
     with pytest.raises(SandboxLost):
         await validating
@@ -336,8 +341,8 @@ async def test_a_sandbox_lost_under_a_check_is_an_error(sample: SampleRun) -> No
 
 async def test_a_cancelled_validation_leaves_no_tree(sample: SampleRun) -> None:
     change = await sample.make_change("echo new > new")
-    validating = asyncio.create_task(validate(sample, change, "sleep 60"))
-    await asyncio.sleep(0.5)
+    validating = asyncio.create_task(validate(sample, change, "touch begun; sleep 60"))
+    await until(lambda: _has_begun(sample))
     validating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await validating

@@ -22,6 +22,7 @@ from sandbox.host.cgroup import (
     find,
 )
 from sandbox.host.orphans import process_name
+from tests.support.polling import until
 from tests.support.sandbox.local_tree import make_backend, open_tree
 
 LIMITS = Limits(memory_mb=64, pids=10, cpus=1.5)
@@ -46,9 +47,11 @@ def ours(parents: tuple[Path, ...]) -> list[str]:
 async def test_a_group_lives_as_long_as_its_command(data_dir: Path) -> None:
     parents = own_parents()
     sandbox = open_tree(make_backend(data_dir), data_dir / "tree")
-    running = asyncio.create_task(sandbox.run("sleep 0.5"))
-    await asyncio.sleep(0.3)
+    workspace = data_dir / "tree" / "workspace"
+    running = asyncio.create_task(sandbox.run("touch begun; until [ -e go ]; do sleep 0.05; done"))
+    await until((workspace / "begun").exists)
     assert len(ours(parents)) == len(parents)
+    (workspace / "go").touch()
     await running
     assert ours(parents) == []
 

@@ -11,6 +11,7 @@ import pytest
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
 from sandbox.host.orphans import MARK, end_orphans, is_gone, process_name
 from sandbox.host.resource_usage import family
+from tests.support.polling import until
 from tests.support.sandbox.local_tree import AS_ROOT
 
 ROOT = Path(__file__).parents[3]
@@ -92,12 +93,18 @@ def test_a_name_is_of_this_machine_and_boot_alone() -> None:
 
 
 @pytest.mark.sandbox
-async def test_bubblewrap_is_marked_and_its_command_is_not(sandbox: BubblewrapSandbox) -> None:
-    running = asyncio.create_task(sandbox.run("env; sleep 0.5"))
-    await asyncio.sleep(0.3)
+async def test_bubblewrap_is_marked_and_its_command_is_not(
+    sandbox: BubblewrapSandbox, data_dir: Path
+) -> None:
+    workspace = data_dir / "tree" / "workspace"
+    running = asyncio.create_task(
+        sandbox.run("env; touch begun; until [ -e go ]; do sleep 0.05; done")
+    )
+    await until((workspace / "begun").exists)
     mark = f"{MARK}={process_name(os.getpid())}".encode()
     marked = [
         pid for pid in family(os.getpid()) if mark in Path(f"/proc/{pid}/environ").read_bytes()
     ]
     assert len(marked) == 2  # outside and inside
+    (workspace / "go").touch()
     assert MARK not in (await running).text

@@ -31,6 +31,7 @@ from sandbox.core.deferred import DeferredSandbox
 from sandbox.core.protocol import Limits, Sandbox, TreeSpec
 from sandbox.tree.delete_tree import remove_folder
 from sandbox.trees.local_trees import LocalSandboxes, ensure_readable
+from tests.support.polling import until
 from tests.support.sandbox.sample_run import (
     RUN,
     SampleRun,
@@ -340,8 +341,7 @@ async def test_a_name_that_is_no_name_of_a_tree_is_refused(run: SampleRun, name:
 async def test_discard_ends_what_runs_and_removes_the_tree(run: SampleRun) -> None:
     sandbox = await run.open()
     running = asyncio.create_task(sandbox.run("touch started; sleep 60"))
-    await asyncio.sleep(0.3)
-    assert (run.folder.trees / "live" / "workspace" / "started").exists()
+    await until((run.folder.trees / "live" / "workspace" / "started").exists)
     await run.sandboxes.discard(RUN, "live")
     await asyncio.wait([running], timeout=5)
     assert running.done()
