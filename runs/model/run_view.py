@@ -8,12 +8,15 @@ from runs.model.run import Run, reason_of, spend_of
 from runs.model.run_record import LoggedEvent
 
 SHOWN: Final = (
+    "run.started",
     "node.finished",
     "environment.ready",
     "baseline.finished",
     "plan.ready",
     "validation.finished",
+    "proof.finished",
     "review.finished",
+    "change.updated",
     "gate.finished",
     "usage",
     "pr.created",
@@ -36,16 +39,21 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         if event.type in ("pr.created", "pr.updated"):
             pull_request = {name: fields.get(name) for name in ("url", "number", "branch", "draft")}
     ends = of_type["run.finished"]
+    begun = _last(of_type["run.started"]) or {}
     row = run.record.row()
     return {
         **row,
         "reason": reason_of(ends[-1]) if run.final and ends else None,
+        "models": begun.get("models", {}),
+        "version": begun.get("version"),
         "environment": _last(of_type["environment.ready"]),
         "baseline": _last(of_type["baseline.finished"]),
         "planId": run.plan_id,
         "plan": _plan(run, of_type["plan.ready"]),
         "validations": of_type["validation.finished"],
         "reviews": of_type["review.finished"],
+        "change": _last(of_type["change.updated"]),
+        "proof": _last(of_type["proof.finished"]),
         "gate": _last(of_type["gate.finished"]),
         "usage": run.spend.usage.model_dump(),
         "roles": _roles(of_type["usage"]),

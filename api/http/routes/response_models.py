@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from graph import (
+    ChangedFile,
     CheckStatus,
     CommandReport,
     EnvironmentCommand,
@@ -17,6 +18,7 @@ from graph import (
     NodeName,
     NodeOutcome,
     Plan,
+    Proof,
     PublishedChange,
     Review,
     RoleName,
@@ -122,6 +124,14 @@ class EnvironmentRecordView(ResponseModel):
         return cls.model_validate(data)
 
 
+class ChangeView(ResponseModel):
+    """The newest change; `baseSha` where it was put onto a newer commit of the base branch."""
+
+    digest: str = Field(description="`sha256:` and the digest of the patch.")
+    base_sha: str | None = None
+    files: tuple[ChangedFile, ...]
+
+
 class NodePart(ResponseModel):
     """How often a run was at one node, how long in all, and how its newest visit ended."""
 
@@ -134,6 +144,8 @@ class NodePart(ResponseModel):
 class RunView(RunSummary):
     """A run with all that it found."""
 
+    models: dict[RoleName, str] = Field(default={}, description="Of the newest attempt, by role.")
+    version: str | None = Field(default=None, description="Of the service that ran it.")
     environment: EnvironmentView | None = None
     baseline: ValidationView | None = Field(
         default=None, description="How the checks end on the untouched base."
@@ -142,6 +154,8 @@ class RunView(RunSummary):
     plan: Plan | None
     validations: list[ValidationView]
     reviews: list[Review]
+    change: ChangeView | None = None
+    proof: Proof | None = Field(default=None, description="What the change's own tests show.")
     gate: GateReport | None
     usage: Usage
     roles: dict[RoleName, RolePart]

@@ -33,7 +33,7 @@ async def test_those_that_wait_come_first_then_those_at_work(world: PageWorld) -
         rows = tab.page.locator(".row")
         await rows.nth(499).wait_for()
         assert await titles(tab) == ["Waiting for you 1", "At work 1", "Ended 498"]
-        assert "Waits for you\nWaits" in await rows.first.inner_text()
+        assert "Waits\nWaits" in await rows.first.inner_text()
         assert "second line" not in await rows.first.inner_text()
         assert await tab.page.title() == "(1) Runs · Coding agent"
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -37,12 +37,16 @@ def test_a_run_that_has_just_been_made() -> None:
         "verdict": None,
         "repoUrl": REQUEST["repo_url"],
         "prompt": REQUEST["prompt"],
+        "models": {},
+        "version": None,
         "environment": None,
         "baseline": None,
         "planId": None,
         "plan": None,
         "validations": [],
         "reviews": [],
+        "change": None,
+        "proof": None,
         "gate": None,
         "usage": {
             "input_tokens": 0,
@@ -52,6 +56,7 @@ def test_a_run_that_has_just_been_made() -> None:
         },
         "costUsd": 0.0,
         "roles": {},
+        "nodes": [],
         "pr": None,
         "error": None,
         "createdAt": "1970-01-01T00:00:00.000Z",
@@ -103,3 +108,33 @@ def test_a_turn_is_a_whole_reply() -> None:
     coder = view(run_of(), events)["roles"]["coder"]
     assert coder["turns"] == 2
     assert coder["usage"]["input_tokens"] == 15
+
+
+def test_nodes_tell_all_of_their_visits() -> None:
+    def ended(node: str, visit: int, outcome: str, duration_ms: int) -> dict[str, Any]:
+        told = {"node": node, "visit": visit, "outcome": outcome, "durationMs": duration_ms}
+        return {"type": "node.finished", **told}
+
+    visits = {"plan": 1, "validate": 2, "fix": 2}
+    events = logged(
+        ended("plan", 1, "ok", 5),
+        ended("validate", 1, "failed", 7),
+        ended("fix", 1, "ok", 2),
+        ended("validate", 2, "passed", 1),
+    )
+    assert view(run_of(visits=visits), events)["nodes"] == [
+        {"node": "plan", "visits": 1, "durationMs": 5, "outcome": "ok"},
+        {"node": "validate", "visits": 2, "durationMs": 8, "outcome": "passed"},
+        {"node": "fix", "visits": 2, "durationMs": 2, "outcome": None},
+    ]
+
+
+def test_the_newest_change_proof_and_models_are_shown() -> None:
+    begun = {"type": "run.started", "models": {"coder": "m2"}, "version": "2"}
+    changes = ({"type": "change.updated", "digest": each, "files": []} for each in ("1", "2"))
+    proof = {"type": "proof.finished", "tests": [], "shown": True, "notTried": []}
+    shown = view(run_of(), logged({**begun, "models": {}}, begun, *changes, proof))
+    assert shown["models"] == {"coder": "m2"}
+    assert shown["version"] == "2"
+    assert shown["change"] == {"digest": "2", "files": []}
+    assert shown["proof"]["shown"]

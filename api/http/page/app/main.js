@@ -9,33 +9,46 @@ import { NewRunScreen } from "./screens/new_run_screen.js";
 import { RunScreen } from "./screens/run_screen.js";
 import { RunsScreen } from "./screens/runs_screen.js";
 import { SignInScreen } from "./screens/sign_in_screen.js";
-import { whenSignedOut } from "./service/calls.js";
+import { json, request, whenSignedOut } from "./service/calls.js";
 import { useRoute } from "./service/route.js";
 import { RunsFeed } from "./service/runs_feed.js";
 
 const feed = new RunsFeed();
+const AGAIN_MS = 2000;
+let reader = null;
 const SCREENS = { runs: RunsScreen, new: NewRunScreen, environments: EnvironmentScreen };
 
 function App() {
   const route = useRoute();
   const [signedOut, setSignedOut] = useState(false);
+  const [me, setMe] = useState(null);
   const [, redraw] = useState(0);
   useEffect(() => feed.subscribe(() => redraw((count) => count + 1)), []);
   useEffect(() => {
     whenSignedOut(() => { feed.stop(); setSignedOut(true); });
-    feed.start();
-    const forget = [listenForKeys(), watchRuns(feed)];
+    begin();
+    const forget = [listenForKeys(), watchRuns(feed, () => reader)];
     return () => forget.forEach((each) => each());
   }, []);
   useEffect(() => { document.getElementById("main")?.focus(); }, [route.screen, route.id]);
+  const begin = async () => {
+    try {
+      reader = await json("GET", "/session");
+      setMe(reader);
+      feed.start();
+    } catch (problem) {
+      if (problem.status !== 401) setTimeout(begin, AGAIN_MS);
+    }
+  };
+  const signOut = async () => { await request("DELETE", "/session"); location.reload(); };
   if (signedOut) {
-    return html`<${SignInScreen} onSignedIn=${() => { setSignedOut(false); feed.start(); }} />`;
+    return html`<${SignInScreen} onSignedIn=${() => { setSignedOut(false); begin(); }} />`;
   }
   const Screen = route.screen === "runs" && route.id ? RunScreen : SCREENS[route.screen] ?? Missing;
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to content</a>
-    <${TopBar} route=${route} feed=${feed} />
+    <${TopBar} route=${route} feed=${feed} me=${me} signOut=${signOut} />
     <${Notice} />
-    <main id="main" tabindex="-1"><${Screen} key=${`${route.screen}/${route.id}`} route=${route} feed=${feed} /></main>`;
+    <main id="main" tabindex="-1"><${Screen} key=${`${route.screen}/${route.id}`} route=${route} feed=${feed} me=${me} /></main>`;
 }
 
 function Missing() {

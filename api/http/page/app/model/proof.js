@@ -1,12 +1,11 @@
 // What vouches for a run's change, and what nothing has looked at.
 
 /** [[tone, words]] of the newest checks, their proof, the review and the gate. */
-export function proofOf(view, log) {
+export function proofOf(view) {
   const found = [];
   const checks = (view.validations ?? []).at(-1);
   if (checks) found.push(checksWord(checks));
-  const proof = log.facts.proof ?? checks?.proof;
-  if (proof?.shown) found.push(["good", "new tests fail without the change"]);
+  if (view.proof?.shown) found.push(["good", "new tests fail without the change"]);
   const review = (view.reviews ?? []).at(-1);
   if (review) found.push(review.verdict === "approve" ? ["good", "review approves"] : ["warn", "review asks for changes"]);
   if (view.gate) found.push(view.gate.passed ? ["good", "gate passed"] : ["bad", "gate holds it back"]);
@@ -23,7 +22,7 @@ function checksWord(checks) {
 }
 
 /** What was not checked, in words. */
-export function uncheckedOf(view, log) {
+export function uncheckedOf(view) {
   const checks = (view.validations ?? []).at(-1);
   const open = (checks?.commands ?? [])
     .filter((check) => check.status === "unavailable" || check.status === "stopped")
@@ -31,8 +30,8 @@ export function uncheckedOf(view, log) {
   for (const finding of checks?.findings ?? []) {
     if (["not_covered", "unread", "base_stopped", "stale"].includes(finding.rule)) open.push(finding.message);
   }
-  const proof = log.facts.proof ?? checks?.proof;
-  if (proof?.notTried?.length) open.push(`tests not tried alone: ${proof.notTried.join(", ")}`);
+  const untried = view.proof?.notTried ?? [];
+  if (untried.length) open.push(`tests not tried alone: ${untried.join(", ")}`);
   for (const part of view.environment?.leftOut ?? []) open.push(`${part.what} is not installed`);
   return open.slice(0, 4);
 }

@@ -3,6 +3,7 @@
 import { editOf } from "./edit.js";
 
 const MOST_ITEMS = 8000;
+const MOST_CHARACTERS = 20e6;
 const LONGEST_TEXT = 20_000;
 /** Events that make no item of their own. */
 const SILENT = new Set(["usage", "run.queued", "plan.waiting", "stream.end", "environment.ready"]);
@@ -14,8 +15,7 @@ export class RunLog {
     this.nodes = new Map();
     this.firstSeq = null;
     this.lastSeq = 0;
-    this.dropped = false;
-    this.facts = {};
+    this.costUsd = 0;
   }
 
   /** Whether older events are not here. */
@@ -32,7 +32,18 @@ export class RunLog {
       this.note(event);
       this.take(event, this.items);
     }
-    if (this.items.length > MOST_ITEMS * 1.25) this.forget(this.items.length - MOST_ITEMS);
+    this.forget(this.excess());
+  }
+
+  /** How many of the oldest items are more than is kept, by number or by length. */
+  excess() {
+    const many = this.items.length > MOST_ITEMS * 1.25 ? this.items.length - MOST_ITEMS : 0;
+    let at = this.items.length;
+    for (let characters = 0; at > many && characters < MOST_CHARACTERS; at -= 1) {
+      const { output, text } = this.items[at - 1];
+      characters += (output?.length ?? 0) + (text?.length ?? 0);
+    }
+    return Math.min(at, this.items.length - 1);
   }
 
   /** Put events before the first one. */
@@ -42,17 +53,13 @@ export class RunLog {
     const items = [];
     for (const event of older) this.take(event, items);
     this.firstSeq = older[0].seq;
-    this.items = [...items, ...this.items.filter((item) => !item.merged)];
+    const moved = new Set(items);
+    this.items = [...items, ...this.items.filter((item) => !moved.has(item))];
   }
 
-  /** What the events have told besides items. */
+  /** The newest cost, sooner than the view has it. */
   note(event) {
-    if (event.type === "run.started") Object.assign(this.facts, { models: event.models, version: event.version });
-    if (event.type === "change.updated") Object.assign(this.facts, { files: event.files, digest: event.digest });
-    if (event.type === "usage" && event.runCostUsd !== null) this.facts.costUsd = event.runCostUsd;
-    if (event.type === "proof.finished") this.facts.proof = event;
-    if (event.type === "node.started") this.facts.node = event.node;
-    if (event.type === "run.finished") this.facts.end = event;
+    if (event.type === "usage" && event.runCostUsd !== null) this.costUsd = event.runCostUsd;
   }
 
   take(event, items) {
@@ -77,15 +84,10 @@ export class RunLog {
   }
 
   beginCall(event, items) {
-    const later = this.calls.get(event.callId);
-    const item = later?.tool ? later : {
-      key: event.seq, kind: "tool", role: event.role, tool: event.tool, input: event.input,
-      edit: editOf(event.tool, event.input), time: event.time, done: false, open: null,
-    };
-    if (later && !later.tool) {
-      later.merged = true; // its end was read before its beginning
-      Object.assign(item, { done: true, ok: later.ok, output: later.output, exitCode: later.exitCode, durationMs: later.durationMs });
-    }
+    const known = this.calls.get(event.callId); // its end may have been read before its beginning
+    const item = known ?? { key: event.seq, kind: "tool", done: false, open: null };
+    const { role, tool, input, time } = event;
+    Object.assign(item, { role, tool, input, time, edit: editOf(tool, input) });
     this.calls.set(event.callId, item);
     items.push(item);
   }
@@ -121,11 +123,11 @@ export class RunLog {
 
   /** Drop the oldest items; they can be read again. */
   forget(count) {
-    const gone = this.items.splice(0, count);
+    if (count <= 0) return;
+    this.items = this.items.slice(count);
     const first = this.items.find((item) => typeof item.key === "number");
     this.firstSeq = first?.key ?? this.firstSeq;
     const kept = new Set(this.items);
     for (const [callId, item] of this.calls) if (!kept.has(item)) this.calls.delete(callId);
-    this.dropped ||= gone.length > 0;
   }
 }

@@ -7,7 +7,7 @@ const NOT_RESUMABLE = new Set(["succeeded", "no_changes", "rejected"]);
 const STATUSES = {
   queued: ["Queued", "idle"],
   running: ["Running", "busy"],
-  waiting: ["Waits for you", "warn"],
+  waiting: ["Waits", "warn"],
   succeeded: ["Done", "good"],
   no_changes: ["Nothing to change", "good"],
   rejected: ["Rejected", "idle"],
@@ -21,7 +21,7 @@ const STATUSES = {
 };
 const SENTENCES = {
   queued: "Waits for a free place.",
-  waiting: "The plan waits for your answer. Nothing is spent meanwhile.",
+  waiting: "The plan waits for an answer. Nothing is spent meanwhile.",
   succeeded: "Checked, reviewed and published.",
   no_changes: "There was nothing to change.",
   rejected: "The plan was rejected. Nothing was changed.",
@@ -45,7 +45,7 @@ const REASONS = {
 const AT_WORK = {
   prepare: "Clones the repository and finds its checks.",
   plan: "Reads the code and plans.",
-  approve: "The plan waits for your answer.",
+  approve: "The plan waits for an answer.",
   code: "Writes the change.",
   validate: "Runs the checks on a fresh copy.",
   fix: "Fixes what failed.",
@@ -78,9 +78,14 @@ export function statusSentence(run) {
   return [SENTENCES[run.status] ?? "", because ?? ""].filter(Boolean).join(" ");
 }
 
+/** Whether this reader (a `GET /session`) may answer, steer and stop the run. */
+export function mayAct(run, me) {
+  return Boolean(me?.operator) || run.owner === me?.name;
+}
+
 /** Which of the three groups a run is listed in. */
-export function groupOf(run) {
-  if (run.status === "waiting") return "waiting";
+export function groupOf(run, me) {
+  if (run.status === "waiting" && mayAct(run, me)) return "waiting";
   return isLive(run.status) ? "working" : "ended";
 }
 

@@ -9,17 +9,17 @@ const ASKED = "coding-agent.notifications-asked";
 const known = new Map();
 
 /** Keep the title, and notify, after each change of the feed; returns what ends that. */
-export function watchRuns(feed) {
+export function watchRuns(feed, who) {
   return feed.subscribe(() => {
     if (feed.state === "loading") return;
     const first = !known.size;
     for (const run of feed.rows) {
       const before = known.get(run.runId);
       known.set(run.runId, run.status);
-      const isNews = before !== undefined && before !== run.status && groupOf(run) !== "working";
+      const isNews = before !== undefined && before !== run.status && groupOf(run, who()) !== "working";
       if (isNews && !first) notify(run);
     }
-    showTitle(feed.rows.filter((run) => groupOf(run) === "waiting").length);
+    showTitle(feed.rows.filter((run) => groupOf(run, who()) === "waiting").length);
   });
 }
 
@@ -59,8 +59,8 @@ export function Notice() {
     if (yes) await Notification.requestPermission();
   };
   return html`<div class="notice" role="region" aria-label="Notifications">
-    <span>Tell you when a run waits or ends?</span>
-    <button type="button" class="button small" onClick=${() => answer(true)}>Notify me</button>
+    <span>A notification when a run waits or ends?</span>
+    <button type="button" class="button small" onClick=${() => answer(true)}>Yes</button>
     <button type="button" class="button small quiet" onClick=${() => answer(false)}>No</button>
   </div>`;
 }

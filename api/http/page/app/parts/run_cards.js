@@ -9,7 +9,7 @@ import { Mark } from "./basics.js";
 import { ChecksList, Comparison, FindingsList } from "./checks.js";
 import { PlanCard } from "./plan_card.js";
 
-export function RunCards({ run, log }) {
+export function RunCards({ run }) {
   const validation = (run.validations ?? []).at(-1);
   const review = (run.reviews ?? []).at(-1);
   return html`<div class="cards">
@@ -23,7 +23,7 @@ export function RunCards({ run, log }) {
       ${review.summary && html`<p>${safeText(review.summary)}</p>`}<${FindingsList} findings=${review.findings} /><//>`}
     ${run.gate && !run.gate.passed && html`<${Card} title="Gate"><${FindingsList} findings=${run.gate.findings} /><//>`}
     <${Spent} run=${run} />
-    <${Receipt} run=${run} log=${log} validation=${validation} />
+    <${Receipt} run=${run} validation=${validation} />
   </div>`;
 }
 
@@ -54,13 +54,12 @@ function CacheShare({ usage }) {
 }
 
 /** What was done by what: enough to do it again. */
-function Receipt({ run, log, validation }) {
-  const { models, version, digest } = log.facts;
+function Receipt({ run, validation }) {
   const rows = [
     ["Run", run.runId], ["Attempt", run.attempt > 1 ? String(run.attempt) : ""],
     ["Repository", run.repoUrl],
-    ["Branch", run.pr?.branch], ["Change", digest],
-    ["Models", models ? [...new Set(Object.values(models))].join(", ") : ""], ["Version", version],
+    ["Branch", run.pr?.branch], ["Change", run.change?.digest],
+    ["Models", [...new Set(Object.values(run.models ?? {}))].join(", ")], ["Version", run.version],
     ["Checks", (validation?.commands ?? []).map((check) => `${check.command}: ${check.exitCode ?? check.status}`).join("\n")],
     ["Cost", money(run.costUsd)], ["Begun", moment(run.createdAt)], ["Last word", moment(run.updatedAt)],
   ].filter(([, value]) => value);

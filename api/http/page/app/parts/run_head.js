@@ -26,8 +26,8 @@ export function RunHead({ run, proof, open, acts }) {
       <p class="sentence">${statusSentence(run)}</p>
       <div class="acts">
         ${run.pr?.url && html`<${Away} to=${run.pr.url}><span class="button primary">Pull request #${run.pr.number}${run.pr.draft ? " (draft)" : ""}</span><//>`}
-        ${isResumable(run.status) && html`<button type="button" class=${`button ${run.pr?.url ? "" : "primary"}`} aria-expanded=${String(asks === "resume")} onClick=${() => setAsks(asks ? "" : "resume")}>Resume</button>`}
-        ${isLive(run.status) && asks !== "cancel" && html`<button type="button" class="button" onClick=${() => setAsks("cancel")}>Cancel run</button>`}
+        ${acts && isResumable(run.status) && html`<button type="button" class=${`button ${run.pr?.url ? "" : "primary"}`} aria-expanded=${String(asks === "resume")} onClick=${() => setAsks(asks ? "" : "resume")}>Resume</button>`}
+        ${acts && isLive(run.status) && asks !== "cancel" && html`<button type="button" class="button" onClick=${() => setAsks("cancel")}>Cancel run</button>`}
         ${asks === "cancel" && html`<${ActButton} kind="danger" act=${cancel} onProblem=${setProblem}>Stop it now<//>
           <button type="button" class="button quiet" onClick=${() => setAsks("")}>Keep it</button>`}
       </div>

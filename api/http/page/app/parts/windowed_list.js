@@ -86,6 +86,7 @@ export class WindowedList extends Component {
     }
     if (changed) this.layout();
     this.settle();
+    if (this.pane.scrollTop < OVERSCAN) this.props.onTop?.();
     if (changed || this.isOutOfView()) this.redraw();
   }
 

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../../htm-preact/preact-standalone.js";
 import { proofOf, uncheckedOf } from "../model/proof.js";
 import { firstLine } from "../model/safe_text.js";
-import { isLive, statusWord } from "../model/status.js";
+import { isLive, mayAct, statusWord } from "../model/status.js";
 import { ProblemNote, useWide } from "../parts/basics.js";
 import { ChangeView } from "../parts/change_view.js";
 import { Composer } from "../parts/composer.js";
@@ -18,46 +18,52 @@ import { RunFeed } from "../service/run_feed.js";
 
 const WIDE = 1080;
 
-export function RunScreen({ route }) {
+export function RunScreen({ route, me }) {
   const [, redraw] = useState(0);
   const [feed, setFeed] = useState(null);
   useEffect(() => {
     const opened = new RunFeed(route.id, () => redraw((count) => count + 1));
     setFeed(opened);
     opened.start();
-    return () => opened.close();
+    const onVisibility = () => opened.pause(document.hidden);
+    document.addEventListener("visibilitychange", onVisibility);
+    return () => {
+      document.removeEventListener("visibilitychange", onVisibility);
+      opened.close();
+    };
   }, [route.id]);
   if (!feed?.view) {
     return html`<div class="page">${feed?.problem ? html`<${ProblemNote} problem=${feed.problem} />`
       : html`<p class="empty" role="status">Loading the run …</p>`}</div>`;
   }
-  return html`<${Run} feed=${feed} route=${route} />`;
+  return html`<${Run} feed=${feed} route=${route} me=${me} />`;
 }
 
-function Run({ feed, route }) {
-  const { run, log } = feed;
+function Run({ feed, route, me }) {
+  const { run } = feed;
   const wide = useWide(WIDE);
   const [tab, setTab] = useState(route.query.get("tab") ?? "timeline");
   useEffect(() => setTitle(`${statusWord(run.status)}: ${firstLine(run.prompt, 60)}`), [run.status, run.prompt]);
   const shown = wide && tab === "details" ? "timeline" : tab;
-  const acts = { cancel: () => feed.act("cancel"), resume: (limits) => feed.act("resume", limits) };
+  const acting = mayAct(run, me);
+  const acts = acting && { cancel: () => feed.act("cancel"), resume: (limits) => feed.act("resume", limits) };
   const waits = run.status === "waiting" && run.planId && run.plan;
   return html`<div class="run">
-    <${RunHead} run=${run} proof=${proofOf(run, log)} open=${uncheckedOf(run, log)} acts=${acts} />
-    ${waits && html`<${PlanCard} plan=${run.plan} answer=${(answer) => feed.answerPlan(answer)} />`}
+    <${RunHead} run=${run} proof=${proofOf(run)} open=${uncheckedOf(run)} acts=${acts} />
+    ${waits && html`<${PlanCard} plan=${run.plan} answer=${acting && ((answer) => feed.answerPlan(answer))} />`}
     <${NodePicture} run=${run} nodes=${nodesOf(run)} />
     <div class="run-body">
       <div class="run-main">
-        <${Tabs} tab=${shown} setTab=${setTab} wide=${wide} files=${log.facts.files} />
+        <${Tabs} tab=${shown} setTab=${setTab} wide=${wide} files=${run.change?.files} />
         <div id="run-panel" role="tabpanel" aria-labelledby=${`tab-${shown}`} class="panel">
           ${shown === "timeline" && html`<${Timeline} feed=${feed} live=${isLive(run.status)} />`}
-          ${shown === "change" && html`<div class="pane" tabindex="0" role="region" aria-label="Change"><${ChangeView} feed=${feed} digest=${log.facts.digest} /></div>`}
-          ${shown === "details" && html`<div class="pane" tabindex="0" role="region" aria-label="Details"><${RunCards} run=${run} log=${log} /></div>`}
+          ${shown === "change" && html`<div class="pane" tabindex="0" role="region" aria-label="Change"><${ChangeView} feed=${feed} digest=${run.change?.digest} /></div>`}
+          ${shown === "details" && html`<div class="pane" tabindex="0" role="region" aria-label="Details"><${RunCards} run=${run} /></div>`}
         </div>
-        ${isLive(run.status) && html`<${Composer} send=${(text) => feed.act("messages", { text })}
+        ${acting && isLive(run.status) && html`<${Composer} send=${(text) => feed.act("messages", { text })}
           hint=${run.status === "waiting" ? "A message for the next role" : "A message for the role at work"} />`}
       </div>
-      ${wide && html`<aside class="rail" aria-label="Details" tabindex="0"><${RunCards} run=${run} log=${log} /></aside>`}
+      ${wide && html`<aside class="rail" aria-label="Details" tabindex="0"><${RunCards} run=${run} /></aside>`}
     </div>
   </div>`;
 }
@@ -84,7 +90,7 @@ function Timeline({ feed, live }) {
   if (!log.items.length) return html`<div class="pane"><p class="empty" role="status">${live ? "Nothing has happened yet." : "Loading …"}</p></div>`;
   const away = list.current && !list.current.following && live;
   return html`<${WindowedList} ref=${list} items=${log.items} version=${feed.version} row=${TimelineRow} guess=${guessHeight}
-    label="Timeline" startAtEnd=${live} />
+    label="Timeline" startAtEnd=${live || log.hasOlder} onTop=${() => feed.loadOlder()} />
     ${away && html`<button type="button" class="button small to-end" onClick=${() => list.current.toEnd()}>Newest ↓</button>`}`;
 }
 

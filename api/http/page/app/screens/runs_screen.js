@@ -10,7 +10,7 @@ import { address } from "../service/route.js";
 
 const GROUPS = [["waiting", "Waiting for you"], ["working", "At work"], ["ended", "Ended"]];
 
-export function RunsScreen({ feed, route }) {
+export function RunsScreen({ feed, route, me }) {
   const now = useNow();
   const [asked, setAsked] = useState(route.query.get("q") ?? "");
   const [group, setGroup] = useState("");
@@ -18,7 +18,7 @@ export function RunsScreen({ feed, route }) {
   const [problem, setProblem] = useState(null);
   const words = asked.toLowerCase().split(/\s+/).filter(Boolean);
   const found = feed.rows.filter((run) => fits(run, words));
-  const groups = GROUPS.map(([name, title]) => [name, title, found.filter((run) => groupOf(run) === name)]);
+  const groups = GROUPS.map(([name, title]) => [name, title, found.filter((run) => groupOf(run, me) === name)]);
   const shown = groups.filter(([name, , runs]) => runs.length && (!group || group === name));
   useEffect(() => setTitle("Runs"), []);
   useEffect(() => setAsked(route.query.get("q") ?? ""), [route]);

@@ -12,7 +12,7 @@ export function SignInScreen({ onSignedIn }) {
     setBusy(true);
     setProblem(null);
     try {
-      await request("POST", "/session", { body: { key: event.target.elements.key.value.trim() } });
+      await request("POST", "/session", { headers: { Authorization: `Bearer ${event.target.elements.key.value.trim()}` } });
       onSignedIn();
     } catch (refused) {
       setProblem(refused);

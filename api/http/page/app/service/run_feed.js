@@ -4,10 +4,12 @@ import { RunLog } from "../model/run_log.js";
 import { json, request } from "./calls.js";
 import { EventStream } from "./event_stream.js";
 
+const NEWEST = 500;
+const OLDER = 500;
 const SOON_MS = 150;
 const LATER_MS = 4000;
 /** Events after which the view says something new. */
-const TELLING = /^(run|node|plan|environment|baseline|validation|review|gate|pr|message)\./;
+const TELLING = /^(run|node|plan|environment|baseline|validation|proof|review|change|gate|pr|message)\./;
 
 export class RunFeed {
   constructor(runId, onChange) {
@@ -35,10 +37,10 @@ export class RunFeed {
     clearTimeout(this.timer);
   }
 
-  /** Read on; while the page is hidden nothing is read. */
+  /** Read on from the last event, or from the newest ones. */
   follow() {
     this.stream?.close();
-    this.stream = new EventStream(`${this.path}/events`, {
+    this.stream = new EventStream(`${this.path}/events?last=${NEWEST}`, {
       lastId: this.log.lastSeq ? String(this.log.lastSeq) : null,
       onEvents: (events) => this.take(events),
       onState: (state) => { this.state = state; this.tell(); },
@@ -50,6 +52,32 @@ export class RunFeed {
     if (events.some((event) => TELLING.test(event.type))) this.lookIn(SOON_MS);
     else if (events.some((event) => event.type === "usage")) this.lookIn(LATER_MS);
     this.tell();
+  }
+
+  /** Read a page of events before the first that is here. */
+  async loadOlder() {
+    const read = this.log.lastSeq - this.log.firstSeq + 1;
+    const isBehind = this.state !== "ended" && read < NEWEST; // the newest are on their way
+    if (this.loading || isBehind || !this.log.hasOlder) return;
+    this.loading = true;
+    try {
+      const query = new URLSearchParams({ before: this.log.firstSeq, last: OLDER });
+      const page = await json("GET", `${this.path}/events?${query}`);
+      this.log.prepend(page.events);
+    } catch (problem) {
+      this.problem = problem;
+    }
+    this.loading = false;
+    if (!this.closed) this.tell();
+  }
+
+  /** Rest while nobody looks, and go on where it was. */
+  pause(hidden) {
+    if (hidden && this.state !== "ended") this.stream?.close();
+    else if (!hidden && this.view && this.state !== "ended") {
+      this.look();
+      this.follow();
+    }
   }
 
   lookIn(ms) {
@@ -78,8 +106,8 @@ export class RunFeed {
 
   /** The run as the list shows it, with what the log knows sooner. */
   get run() {
-    const cost = this.log.facts.costUsd ?? 0;
-    return { ...this.view, costUsd: this.view.costUsd === null ? null : Math.max(this.view.costUsd, cost) };
+    const { costUsd } = this.view;
+    return { ...this.view, costUsd: costUsd === null ? null : Math.max(costUsd, this.log.costUsd) };
   }
 
   async act(name, body) {

@@ -1,0 +1,40 @@
+"""A run of 100,000 events: only what is looked at is read and drawn."""
+
+import pytest
+
+from graph.events import Event, RoleText
+from tests.support.page.page_world import PageWorld
+from tests.support.page.replayed_runs import Replayed, called, finished, started, visit
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+EVENTS = 100_000
+
+
+async def test_the_newest_is_drawn_and_older_ones_on_demand(world: PageWorld) -> None:
+    work: list[Event] = []
+    for number in range(EVENTS // 3):
+        said = RoleText(role="coder", text=f"Step {number}.")
+        work += [said, *called(number, f"sed -n {number}p file.py", f"output {number}")]
+    events = [*started(), *visit("code", work), finished("failed", "claude_unavailable")]
+    run_id = await world.replay(Replayed(prompt="p", events=events, status="failed"))
+    async with world.tab() as tab:
+        read: list[str] = []
+        tab.page.on("request", lambda request: read.append(request.url))
+        await tab.go(f"runs/{run_id}")
+        timeline = tab.page.get_by_role("region", name="Timeline")
+        await timeline.get_by_text("Ended: failed").wait_for()
+        assert [url for url in read if "/events" in url] == [
+            f"{tab.address}/runs/{run_id}/events?last=500"
+        ]
+        assert await timeline.locator("li").count() < 120
+        above = await timeline.locator("li").first.inner_text()
+        for pages in (2, 3, 4):
+            await timeline.evaluate("pane => { pane.scrollTop = 0; }")
+            await tab.page.wait_for_timeout(50)
+            while len([url for url in read if "/events" in url]) < pages:
+                await tab.page.wait_for_timeout(20)
+        assert await timeline.locator("li").count() < 120
+        assert await timeline.locator("li").first.inner_text() != above
+        assert await timeline.get_by_text("(a call before)").count() <= 1
+        assert await tab.heap_mb() < 150

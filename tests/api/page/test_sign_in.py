@@ -1,0 +1,45 @@
+"""A service with keys, in a real browser: signing in, what is another's, signing out."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from api.http.guards.auth import Auth
+from tests.standins.servers.http_service import KEYS
+from tests.support.page.page_world import PageWorld, page_world
+from tests.support.page.replayed_runs import waiting_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageWorld]:
+    async with page_world(tmp_path_factory.mktemp("page"), auth=Auth(KEYS, ("bob",))) as world:
+        yield world
+
+
+async def test_a_key_signs_in_and_is_not_kept(world: PageWorld) -> None:
+    run_id = await world.replay(waiting_run(owner="ann"))
+    other = await world.replay(waiting_run(owner="bob", prompt="Of another"))
+    async with world.tab(f"runs/{run_id}") as tab:
+        page = tab.page
+        await page.get_by_label("Your key").fill("not the key of anybody")
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("alert").wait_for()
+        assert await tab.violations() == []
+        await page.get_by_label("Your key").fill(KEYS[0][1])
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="The plan waits for your answer").wait_for()
+        kept = await page.evaluate("document.cookie + JSON.stringify({...localStorage})")
+        assert KEYS[0][1] not in kept
+        assert KEYS[0][1] not in await page.content()
+        await tab.go("")
+        await page.locator(".row").first.wait_for()
+        assert await page.locator(".row").count() == 1
+        await tab.go(f"runs/{other}")
+        await page.get_by_role("alert").get_by_text("There is no such run.").wait_for()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_label("Your key").wait_for()
+        await tab.go(f"runs/{run_id}")
+        await page.get_by_label("Your key").wait_for()
