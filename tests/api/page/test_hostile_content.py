@@ -18,7 +18,8 @@ from graph.events import (
     ToolStarted,
     ValidationFinished,
 )
-from graph.values import ChangedFile, CommandReport, Finding, GateFinding, Plan
+from graph.publication import GateFinding
+from graph.values import ChangedFile, CommandReport, Finding, Plan
 from tests.support.page.browser import Tab
 from tests.support.page.page_world import PageWorld
 from tests.support.page.replayed_runs import Replayed, finished, started, visit

@@ -131,7 +131,9 @@ def test_nodes_tell_all_of_their_visits() -> None:
 
 def test_the_newest_change_proof_and_models_are_shown() -> None:
     begun = {"type": "run.started", "models": {"coder": "m2"}, "version": "2"}
-    changes = ({"type": "change.updated", "digest": each, "files": []} for each in ("1", "2"))
+    changes: list[dict[str, Any]] = [
+        {"type": "change.updated", "digest": each, "files": []} for each in ("1", "2")
+    ]
     proof = {"type": "proof.finished", "tests": [], "shown": True, "notTried": []}
     shown = view(run_of(), logged({**begun, "models": {}}, begun, *changes, proof))
     assert shown["models"] == {"coder": "m2"}

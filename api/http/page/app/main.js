@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useState } from "../htm-preact/preact-standalone.js";
 import { listenForKeys } from "./parts/keyboard.js";
-import { Notice, watchRuns } from "./parts/notices.js";
+import { Notice, mayNotify, watchRuns } from "./parts/notices.js";
 import { TopBar } from "./parts/top_bar.js";
 import { EnvironmentScreen } from "./screens/environment_screen.js";
 import { NewRunScreen } from "./screens/new_run_screen.js";
@@ -27,7 +27,7 @@ function App() {
   useEffect(() => {
     whenSignedOut(() => { feed.stop(); setSignedOut(true); });
     begin();
-    const forget = [listenForKeys(), watchRuns(feed, () => reader)];
+    const forget = [listenForKeys(), watchRuns(feed, () => reader), restWhileHidden()];
     return () => forget.forEach((each) => each());
   }, []);
   useEffect(() => { document.getElementById("main")?.focus(); }, [route.screen, route.id]);
@@ -49,6 +49,13 @@ function App() {
     <${TopBar} route=${route} feed=${feed} me=${me} signOut=${signOut} />
     <${Notice} />
     <main id="main" tabindex="-1"><${Screen} key=${`${route.screen}/${route.id}`} route=${route} feed=${feed} me=${me} /></main>`;
+}
+
+/** Leave the stream where nobody looks; returns what ends that. */
+function restWhileHidden() {
+  const rest = () => { if (reader) feed.pause(document.hidden, mayNotify()); };
+  document.addEventListener("visibilitychange", rest);
+  return () => document.removeEventListener("visibilitychange", rest);
 }
 
 function Missing() {

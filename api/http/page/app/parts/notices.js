@@ -37,8 +37,12 @@ function showTitle(waiting) {
   document.title = `${waiting ? `(${waiting}) ` : ""}${screenTitle} · Coding agent`;
 }
 
+export function mayNotify() {
+  return "Notification" in window && Notification.permission === "granted";
+}
+
 function notify(run) {
-  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  if (!mayNotify()) return;
   const title = `${statusWord(run.status)}: ${firstLine(run.prompt, 80)}`;
   const notification = new Notification(title, { body: statusSentence(run), tag: run.runId });
   notification.onclick = () => {

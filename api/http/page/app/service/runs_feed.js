@@ -1,10 +1,12 @@
-// The rows of all runs that the reader may see, kept up to date while somebody looks.
+// The rows of all runs that the reader may see, kept up to date by one stream.
 
 import { json } from "./calls.js";
+import { EventStream } from "./event_stream.js";
 
 const PAGE = 100;
 const FIRST_PAGES = 5;
-const EVERY_MS = 2000;
+const AGAIN_MS = 3000;
+const REST_AFTER_MS = 60_000;
 
 /** One feed for the whole page: `rows` newest first, `more` where there are older ones. */
 export class RunsFeed {
@@ -15,6 +17,8 @@ export class RunsFeed {
     this.state = "loading";
     this.problem = null;
     this.listeners = new Set();
+    this.stream = null;
+    this.lastId = null;
     this.timer = null;
   }
 
@@ -24,20 +28,45 @@ export class RunsFeed {
     return () => this.listeners.delete(listener);
   }
 
+  /** Follow changes, then read the list: nothing falls between them. */
   async start() {
     this.stop();
+    this.follow();
     try {
+      this.cursor = null;
       await this.load(FIRST_PAGES);
-      this.tell("live");
+      this.problem = null;
+      this.tell(this.state === "loading" ? "live" : this.state);
     } catch (problem) {
       this.problem = problem;
       this.tell("lost");
+      this.timer = setTimeout(() => this.start(), AGAIN_MS);
     }
-    this.timer = setTimeout(() => this.look(), EVERY_MS);
   }
 
   stop() {
     clearTimeout(this.timer);
+    this.stream?.close();
+    this.stream = null;
+  }
+
+  follow() {
+    this.stream = new EventStream("/events", {
+      lastId: this.lastId,
+      onEvents: (events) => {
+        this.lastId = this.stream.lastId;
+        this.put(events.filter((event) => event.type === "run").map((event) => event.data));
+        this.tell("live");
+      },
+      onState: (state) => { if (this.state !== "loading") this.tell(state); },
+    });
+  }
+
+  /** Rest where nobody looks for a while and nobody is to be notified. */
+  pause(hidden, notifies) {
+    clearTimeout(this.timer);
+    if (hidden && !notifies) this.timer = setTimeout(() => this.stop(), REST_AFTER_MS);
+    else if (!hidden && !this.stream) this.follow();
   }
 
   /** Load up to `pages` older pages. */
@@ -57,26 +86,12 @@ export class RunsFeed {
     return this.cursor !== null;
   }
 
-  async look() {
-    try {
-      this.put((await json("GET", `/runs?limit=${PAGE}`)).runs);
-      this.problem = null;
-      this.tell("live");
-    } catch (problem) {
-      this.problem = problem;
-      this.tell("lost");
-    }
-    this.timer = setTimeout(() => this.look(), document.hidden ? EVERY_MS * 10 : EVERY_MS);
-  }
-
+  /** Keep the newest of each row: the list and the stream may cross. */
   put(rows) {
-    for (const row of rows) this.byId.set(row.runId, row);
-  }
-
-  /** A row is gone, or was never ours. */
-  remove(runId) {
-    this.byId.delete(runId);
-    this.tell(this.state);
+    for (const row of rows) {
+      const known = this.byId.get(row.runId);
+      if (!known || known.updatedAt <= row.updatedAt) this.byId.set(row.runId, row);
+    }
   }
 
   tell(state) {
