@@ -31,6 +31,7 @@ from runs.store.protocol import IdempotencyKey, Observer, QueueState, Store
 from runs.store.supervise import supervise
 
 if TYPE_CHECKING:
+    from runs.checkpoints import Checkpoints
     from runs.driving.run_driver import Builder
 
 __all__ = ["RunService", "ServiceConfig"]
@@ -47,9 +48,9 @@ class RunService(RunReader):
 
     With `pick_up` it drives every run that is due, else only those asked for here; a run goes on
     elsewhere when the service ends, after the node it is in where that takes no more than
-    `drain_s`. With `dispatch` others drive, and no `graph` is needed. `on_end` closes what a
-    stopped attempt may have left open, `on_delete` what a run that is to be removed still has;
-    `on_round` tidies up now and then, given the time.
+    `drain_s`. With `dispatch` others drive, and no `graph` is needed; without `checkpoints` a run's
+    are in its folder. `on_end` closes what a stopped attempt may have left open, `on_delete` what
+    a run that is to be removed still has; `on_round` tidies up now and then, given the time.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class RunService(RunReader):
         graph: "Callable[[], Builder] | None" = None,
         files: RunFiles | None = None,
         dispatch: Dispatcher | None = None,
+        checkpoints: "Checkpoints | None" = None,
         on_end: Callable[[str], Awaitable[None]] = _nothing,
         on_delete: Callable[[str], Awaitable[None]] = _nothing,
         on_round: Callable[[float], Awaitable[None]] = _nothing,
@@ -73,7 +75,9 @@ class RunService(RunReader):
         self._clean_up = CleanUp(on_end)
         if dispatch is None:
             dispatch = make_local_dispatcher(
-                store, graph, config, self._files, self._clean_up, pick_up=pick_up
+                *(store, graph, config, self._files, self._clean_up),
+                pick_up=pick_up,
+                checkpoints=checkpoints,
             )
         self._dispatch = dispatch
         self._janitor = Janitor(

@@ -65,14 +65,14 @@ ORDER: dict[str, tuple[str, ...]] = {
         ),
     ),
     "runs": (
-        *("model", "store", "sql", "sqlite shared", "driving", "remote_roles"),
-        *("feed janitor", "reader", "service"),
+        *("model", "store", "sql", "sqlite shared postgres", "checkpoints", "driving"),
+        *("remote_roles", "feed janitor", "reader", "service"),
     ),
     "api": ("exit_codes model_name", "terminal client http", "evaluation", "cli"),
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
-            "archived_environments",
+            "archived_environments run_store",
             "services",
             "machine modal_functions",
             "environment_trial task_repositories task_grading task_mining",
@@ -101,6 +101,8 @@ LIBRARIES: dict[str, set[str]] = {
         *("deploy.py", "wiring", "sandbox/backends/modal"),
         "runs/shared/modal_backend.py",
     },
+    "psycopg": {"runs/postgres"},
+    "psycopg_pool": {"runs/postgres"},
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
     "yaml": {"forge/github/workflow.py", "sandbox/discovery/workflow.py"},
     "langgraph": {"graph", "runs", "wiring", "local.py"},
@@ -132,7 +134,7 @@ FOLDERS_OF_ONE_KIND: dict[str, str] = {"sandbox/ecosystems": "ecosystem"}
 
 LONG_FILES: dict[str, str] = {}
 PAST_FACES = {
-    "runs/driving/checkpoint_serializer.py": "checkpoints name the classes of these modules",
+    "runs/checkpoints/checkpoint_serializer.py": "checkpoints name the classes of these modules",
     "coding_agent/__main__.py": "the command line is started by its file",
 }
 """Files that name another room's modules, and why."""

@@ -14,12 +14,12 @@ from forge.core import ONCE, Forge
 from graph import ENVIRONMENTS, Services
 from roles.claude import Claude
 from runs import RunService
-from runs.sqlite import SqliteStore
 from sandbox import BackendOptions, CommandMetrics, Sandboxes, open_sandboxes
 from sandbox.environments import LocalEnvironmentRecords
 from sandbox.tree import LocalWorkspaces
 from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
+from wiring.run_store import RunStore
 from wiring.services import make_role, make_services
 from wiring.settings import Settings
 
@@ -46,6 +46,10 @@ class Machine:
     def runs(self) -> Path:
         """The folder of all runs."""
         return self.settings.data_dir / "runs"
+
+    @cached_property
+    def run_store(self) -> RunStore:
+        return RunStore(self.settings)
 
     @cached_property
     def kept_bases(self) -> KeptBases:
@@ -133,13 +137,13 @@ class Machine:
         """Keeps runs of graphs that are called from Python among all runs; to be opened."""
         from runs.driving import CleanUp, GraphRecorder
 
-        store = SqliteStore(self.settings.data_dir / "runs.db")
         config = self.configuration.service(self.runs)
-        return GraphRecorder(store, config, CleanUp(self.close_run))
+        return GraphRecorder(self.run_store.make(), config, CleanUp(self.close_run))
 
     def open_checkpointer(self) -> "AbstractAsyncContextManager[BaseCheckpointSaver[Any]]":
         """Checkpoints of graphs that are called from Python."""
-        from runs.driving import open_checkpointer, threads_file
+        from runs.checkpoints import open_checkpointer
+        from runs.driving import threads_file
 
         return open_checkpointer(threads_file(self.runs))
 
@@ -165,8 +169,14 @@ class Machine:
         else:
             await self.workspaces.close(run_id, resumable=True)
 
+    async def delete_run(self, run_id: str) -> None:
+        """End and remove all of a run that lies outside of its folder and its record."""
+        await self.workspaces.close(run_id)
+        await self.run_store.remove(run_id)
+
     async def close(self) -> None:
         """End what was opened."""
+        await self.run_store.close()
         if "services" in self.__dict__:
             await self.services.preparation.close()
         if "claude" in self.__dict__:
@@ -207,11 +217,12 @@ async def open_service(
     """
     machine = machine or Machine(settings)
     service = RunService(
-        store=SqliteStore(settings.data_dir / "runs.db"),
+        store=machine.run_store.make(),
         graph=machine.graph,
         config=machine.configuration.service(machine.runs),
+        checkpoints=machine.run_store.checkpoints,
         on_end=machine.close_run,
-        on_delete=machine.workspaces.close,
+        on_delete=machine.delete_run,
         on_round=partial(machine.kept_bases.tidy, keep_days=settings.keep_days),
         pick_up=pick_up,
     )

@@ -105,9 +105,9 @@ class Deployment(ABC):
         May be called again at any time, for the same run.
         """
         from graph import build_graph
+        from runs.checkpoints import CopiedCheckpoints
         from runs.driving import (
             CleanUp,
-            CopiedCheckpoints,
             DriveContext,
             LocalRunFiles,
             SingleRunWorker,

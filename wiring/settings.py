@@ -26,6 +26,7 @@ from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
+from wiring.setting_types.database_url import DatabaseUrl, password_of
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.repo_rules import RepoRules
 from wiring.setting_types.setup_variables import (
@@ -39,7 +40,7 @@ DEFAULT_MODEL: Final = "claude-opus-5-5"
 _PREFIX: Final = "CODING_AGENT_"
 _FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
 _SECRETS: Final = (
-    *("anthropic_api_key", "github_token", "api_keys", "api_key"),
+    *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
     "otel_exporter_otlp_headers",
 )
 _MACHINE_ONLY: Final = frozenset(
@@ -146,6 +147,7 @@ class Settings(_RoleSettings):
     github_token: Credential | None = None
     github_api_url: GuardedAddress = "https://api.github.com"
 
+    database_url: DatabaseUrl | None = None
     data_dir: Annotated[Path, BeforeValidator(_folder)] = Field(default_factory=_data_dir)
     api_keys: ApiKeys = ()
     operators: Names = ()
@@ -200,10 +202,11 @@ class Settings(_RoleSettings):
     @property
     def secrets(self) -> tuple[SecretStr | None, ...]:
         """What must not show in a log."""
-        own = (self.anthropic_api_key, self.github_token, self.api_key)
+        own = (self.anthropic_api_key, self.github_token, self.api_key, self.database_url)
         return (
             *own,
             self.otel_exporter_otlp_headers,
+            self.database_url and password_of(self.database_url),
             *(key.key for key in self.api_keys),
             *(secret.value for secret in self.setup_secrets),
         )

@@ -1,6 +1,4 @@
-from .checkpoints import open_checkpointer as open_checkpointer
 from .clean_up import CleanUp as CleanUp
-from .copied_checkpoints import CopiedCheckpoints as CopiedCheckpoints
 from .graph_recorder import GraphRecorder as GraphRecorder
 from .remote_dispatcher import RemoteDispatcher as RemoteDispatcher
 from .run_driver import Builder as Builder

@@ -19,6 +19,7 @@ from runs.store.patience import outlast
 from runs.store.protocol import Store
 
 if TYPE_CHECKING:
+    from runs.checkpoints.run_saver import Checkpoints
     from runs.driving.run_driver import Builder, RunDriver
 
 log = logging.getLogger(__name__)
@@ -213,22 +214,23 @@ def make_local_dispatcher(
     clean_up: CleanUp,
     *,
     pick_up: bool,
+    checkpoints: "Checkpoints | None" = None,
 ) -> LocalDispatcher:
-    """Drives runs in this process, by `graph`."""
+    """Drives runs in this process, by `graph`; `checkpoints` are else in their folders."""
     if graph is None:
         raise ValueError("runs are driven by a graph here, or dispatched to others")
 
     @cache
     def open_graph() -> NewDriver:
         # LangGraph takes longer to import than all else: who drives nothing does without it.
-        from runs.driving.checkpoints import LocalCheckpoints
+        from runs.checkpoints.local_checkpoints import LocalCheckpoints
         from runs.driving.run_driver import DriveContext, RunDriver
 
         context = DriveContext(
             store=store,
             graph=graph().compile(),
             files=files,
-            checkpoints=LocalCheckpoints(config.runs),
+            checkpoints=checkpoints or LocalCheckpoints(config.runs),
             limits=config.limits,
             clean_up=clean_up,
             hide=config.hide,

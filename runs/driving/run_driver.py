@@ -27,7 +27,7 @@ from graph import (
     span,
 )
 from graph.errors import VersionChanged
-from runs.driving.checkpoints import Checkpoints, LogBarrier, RunSaver
+from runs.checkpoints.run_saver import Checkpoints, LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
 from runs.driving.event_writer import EventWriter
 from runs.driving.graph_events import GraphEventReader, PlanQuestion, make_ending

@@ -30,6 +30,9 @@ class RecentEvents:
         self.is_current = False
 
     def add(self, event: LoggedEvent) -> None:
+        """Add the next event; one of a change that is told after a later one is left out."""
+        if self._events and event.seq <= self._events[-1].seq:
+            return
         if self._events and event.seq != self._events[-1].seq + 1:
             self._events.clear()
         self._events.append(event)

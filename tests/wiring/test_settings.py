@@ -198,6 +198,7 @@ def test_secrets_leave_the_environment_and_do_not_show(monkeypatch: pytest.Monke
         "GITHUB_TOKEN": "ghp-marked-2",
         "CODING_AGENT_API_KEYS": f"ann:{KEY}",
         "CODING_AGENT_API_KEY": "marked-3",
+        "CODING_AGENT_DATABASE_URL": "postgresql://me:marked-4@host/runs",
     }
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
@@ -209,8 +210,25 @@ def test_secrets_leave_the_environment_and_do_not_show(monkeypatch: pytest.Monke
     assert settings.api_keys[0].key.get_secret_value() == KEY
     shown = repr(settings) + str(settings) + settings.model_dump_json()
     assert not [
-        value for value in ("sk-marked-1", "ghp-marked-2", KEY, "marked-3") if value in shown
+        value
+        for value in ("sk-marked-1", "ghp-marked-2", KEY, "marked-3", "marked-4")
+        if value in shown
     ]
+
+
+@pytest.mark.parametrize("given", ["mysql://me:marked@host/d", "host/d", "marked"])
+def test_another_database_is_refused_and_not_shown(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODING_AGENT_DATABASE_URL", given)
+    with pytest.raises(SettingsError, match="CODING_AGENT_DATABASE_URL") as raised:
+        read_settings(None)
+    assert "marked" not in str(raised.value)
+
+
+def test_a_databases_password_is_a_secret_of_its_own() -> None:
+    settings = Settings(database_url=SecretStr("postgresql://me:hush-hush@host/runs"))
+    assert SecretStr("hush-hush") in settings.secrets
 
 
 def test_settings_are_frozen() -> None:
@@ -399,6 +417,7 @@ SECRETS = {
     "GITHUB_TOKEN": set[str](),
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
+    "CODING_AGENT_DATABASE_URL": set[str](),
 }
 """Settings that are secrets, and the functions that get them beside the credentials of Modal."""
 
@@ -422,6 +441,7 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, field in Settings.model_fields.items()
         if "Secret" in repr(field.annotation) or "ApiKey" in repr(field.annotation)
     }
+    typed["CODING_AGENT_DATABASE_URL"] = "postgresql://host/runs"
     for variable, secret in typed.items():
         monkeypatch.setenv(variable, secret)
     settings = load_settings()

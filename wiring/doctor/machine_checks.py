@@ -14,10 +14,11 @@ from typing import Final
 from pydantic import SecretStr
 
 from graph import SHORTEST_SECRET
-from graph.errors import CodingAgentError
+from graph.errors import CodingAgentError, StoreError
 from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import proposed_hosts, resolve_hosts, try_hosts
 from wiring.machine import LocalProbes, Machine
+from wiring.run_store import RunStore
 from wiring.setting_types.host_names import AUTO
 from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
@@ -76,6 +77,17 @@ def data_dir(path: Path) -> Finding:
     return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
 
 
+async def database(runs: RunStore) -> list[Finding]:
+    """Whether the database that the settings name can be reached and written."""
+    try:
+        store = runs.make()
+        await store.open()
+        await store.close()
+    except StoreError as error:
+        return [Finding("database", held=False, detail=error.message, fix=error.hint)]
+    return [Finding("database", held=True, detail="can be read and written")]
+
+
 async def credential(
     name: str, variable: str, probe: Callable[[], Awaitable[str]], secret: SecretStr | None = None
 ) -> Finding:
@@ -100,6 +112,7 @@ async def check_machine(settings: Settings) -> list[Finding]:
         python(),
         await git(),
         data_dir(settings.data_dir),
+        *(await database(machine.run_store) if settings.database_url else ()),
         *await try_sandbox(settings.sandbox, machine.backend_options),
     ]
     named = settings.hosts_of_setup

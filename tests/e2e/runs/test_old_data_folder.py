@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from graph.values import Outcome
 from local import open_graph
-from runs.driving.checkpoints import open_checkpointer
+from runs.checkpoints.local_checkpoints import open_checkpointer
 from tests.support.whole_runs.claude_script import (
     MORNING,
     Script,

@@ -19,7 +19,7 @@ from graph.errors import (
     StoreDamaged,
     StoreError,
 )
-from runs.driving.checkpoints import open_checkpointer
+from runs.checkpoints.local_checkpoints import open_checkpointer
 from runs.driving.clean_up import CleanUp
 from runs.driving.graph_recorder import GraphRecorder
 from runs.driving.run_folder_files import threads_file

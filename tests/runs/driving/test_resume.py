@@ -8,7 +8,7 @@ import pytest
 
 from graph.errors import SandboxLost
 from graph.files.run_folder import RunFolder
-from runs.driving.checkpoints import open_checkpointer
+from runs.checkpoints.local_checkpoints import open_checkpointer
 from runs.model.operator_limits import RaisedLimits
 from runs.model.run_record import LoggedEvent
 from runs.service import RunService

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from graph.machine.build import build_graph
-from runs.driving.checkpoints import LocalCheckpoints, LogBarrier, RunSaver
+from runs.checkpoints.local_checkpoints import LocalCheckpoints
+from runs.checkpoints.run_saver import LogBarrier, RunSaver
 from runs.driving.clean_up import CleanUp
 from runs.driving.local_dispatcher import LocalDispatcher
 from runs.driving.run_driver import DriveContext, RunDriver

@@ -55,21 +55,41 @@ class House:
     def database(self) -> Path:
         return self.folder / "runs.db"
 
+    @property
+    def url_file(self) -> Path:
+        """Where the address of a PostgreSQL database stands, if runs are kept in one."""
+        return self.folder / "database-url"
+
     @asynccontextmanager
     async def open(self, *, pick_up: bool = True, **config: Any) -> AsyncIterator[RunService]:
         async def on_end(run_id: str) -> None:
             self.closed.append(run_id)
 
+        places = self._in_postgres() if self.url_file.exists() else {}
         service = RunService(
-            store=self.store(self.database),
+            **{"store": self.store(self.database), **places},
             graph=lambda: build_graph(replace(self.pace.services(self.script), **self.roles)),
             config=config_of(self.folder, **config),
             on_end=on_end,
             pick_up=pick_up,
             drain_s=0.1,
         )
-        async with service:
-            yield service
+        try:
+            async with service:
+                yield service
+        finally:
+            if places:
+                await places["checkpoints"].close()
+
+    def _in_postgres(self) -> dict[str, Any]:
+        """The places of runs, in the database whose address stands in the folder."""
+        from runs.checkpoints import PostgresCheckpoints
+        from runs.postgres import ConnectionOptions, PostgresStore
+
+        database = ConnectionOptions(self.url_file.read_text(), answer_s=5.0)
+        checkpoints = PostgresCheckpoints(database)
+        store = PostgresStore(database)
+        return {"store": store, "checkpoints": checkpoints, "on_delete": checkpoints.remove}
 
 
 async def started(service: RunService, **request: Any) -> str:

@@ -28,7 +28,7 @@ DRIVES = (
     "anthropic",
     "graph.machine.build",
     "runs.driving.run_driver",
-    "runs.driving.checkpoints",
+    "runs.checkpoints.local_checkpoints",
     "api.http.app",
     "api.http.server",
 )

@@ -1,10 +1,14 @@
 """What `doctor` says of credentials and variables."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
-from wiring.doctor.machine_checks import credential, set_up_variables
+from wiring.doctor.machine_checks import credential, database, set_up_variables
+from wiring.run_store import RunStore
 from wiring.setting_types.setup_variables import SetupVariable
+from wiring.settings import Settings
 
 
 async def accept() -> str:
@@ -27,6 +31,16 @@ async def test_a_short_key_is_told_not_to_be_searched_for(
     assert finding.held
     assert ("not searched" in finding.detail) is not searched
     assert not secret or secret not in f"{finding.detail} {finding.fix}"
+
+
+async def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    url = f"postgresql://me:hush-hush-hush@/runs?host={tmp_path}"
+    settings = Settings(database_url=SecretStr(url), data_dir=tmp_path)
+    (finding,) = await database(RunStore(settings))
+    assert (finding.name, finding.held) == ("database", False)
+    assert "CODING_AGENT_DATABASE_URL" in finding.fix
+    assert "hush" not in f"{finding}{settings}"
 
 
 async def test_a_key_that_is_not_accepted_is_told_with_its_variable() -> None:

@@ -13,7 +13,8 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 from graph.errors import VersionChanged
 from graph.values import Outcome, Plan
-from runs.driving.checkpoints import LogBarrier, open_checkpointer
+from runs.checkpoints.local_checkpoints import open_checkpointer
+from runs.checkpoints.run_saver import LogBarrier
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.run import Run
 from runs.sqlite.store import SqliteStore

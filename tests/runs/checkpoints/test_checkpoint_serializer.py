@@ -7,7 +7,7 @@ from pydantic import Field
 
 from graph.errors import VersionChanged
 from graph.values import Base, Change, ChangeRef, Check, Plan, Value
-from runs.driving.checkpoint_serializer import CLASSES, RENAMED, CheckpointSerializer
+from runs.checkpoints.checkpoint_serializer import CLASSES, RENAMED, CheckpointSerializer
 
 CHANGE = Change(ref=ChangeRef(step=2, role="coder", digest="sha256:0"), tree="t", files=())
 PLAN = Plan(summary="s", steps=("one",))

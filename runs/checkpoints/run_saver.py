@@ -1,16 +1,16 @@
-"""LangGraph's checkpoints of one run: one SQLite file that holds values of the vocabulary alone."""
+"""How a run's checkpoints are kept, wherever they are: none before what the log knows of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
+    BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -18,21 +18,9 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 from langgraph.checkpoint.serde.types import ERROR
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from graph import RunFolder
-from runs.driving.checkpoint_serializer import CheckpointSerializer
-from runs.sqlite.database import private_file, store_errors
-
-_CACHE_KIB: Final = 64
-"""Of pages in memory: each run has a connection, and writes to it once a node."""
-_COMMAND: Final = str(UUID(int=0))
+COMMAND: Final = str(UUID(int=0))
 """Where LangGraph keeps what a command writes: as of a task that there is not."""
-_NEWEST: Final = """
-    SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?
-    ORDER BY rowid DESC LIMIT 1
-"""
-"""SQLite numbers rows as they are added."""
 
 
 class LogBarrier:
@@ -65,18 +53,22 @@ class LogBarrier:
         return not self._stopped
 
 
-class RunSaver(AsyncSqliteSaver):
-    """A checkpointer behind a LogBarrier; `kept` is called after each checkpoint."""
+class RunSaver(BaseCheckpointSaver[str]):
+    """What a checkpointer of a library does more for runs: it stands before that one.
 
-    def __init__(
-        self,
-        connection: aiosqlite.Connection,
-        barrier: LogBarrier,
-        on_checkpoint: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        super().__init__(connection, serde=CheckpointSerializer())
-        self._barrier = barrier
-        self._on_checkpoint = on_checkpoint
+    It is behind a LogBarrier; `on_checkpoint` is called after each checkpoint.
+    """
+
+    barrier: LogBarrier
+    on_checkpoint: Callable[[], Awaitable[None]] | None = None
+
+    @abstractmethod
+    async def find_newest(self, thread_id: str, namespace: str) -> str | None:
+        """The id of the checkpoint that was added last."""
+
+    @abstractmethod
+    async def discard_writes(self, thread_id: str, task_id: str) -> None:
+        """Forget what a task has written beside checkpoints."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that `config` names, else the one that was added last.
@@ -86,14 +78,12 @@ class RunSaver(AsyncSqliteSaver):
         """
         if get_checkpoint_id(config):
             return await super().aget_tuple(config)
-        await self.setup()
         thread = str(config["configurable"]["thread_id"])
         namespace = config["configurable"].get("checkpoint_ns", "")
-        async with self.lock, self.conn.execute(_NEWEST, (thread, namespace)) as rows:
-            newest = await rows.fetchone()
+        newest = await self.find_newest(thread, namespace)
         if newest is None:
             return None
-        place = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": newest[0]}
+        place = {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": newest}
         return await super().aget_tuple({"configurable": place})
 
     async def aput(
@@ -104,8 +94,8 @@ class RunSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         result = await super().aput(config, checkpoint, metadata, new_versions)
-        if self._on_checkpoint:
-            await self._on_checkpoint()
+        if self.on_checkpoint:
+            await self.on_checkpoint()
         return result
 
     async def aput_writes(
@@ -124,7 +114,7 @@ class RunSaver(AsyncSqliteSaver):
         if any(channel == ERROR for channel, _ in writes):
             return
         special = any(channel in WRITES_IDX_MAP for channel, _ in writes)
-        if await self._barrier.wait_logged("" if special else task_id):
+        if await self.barrier.wait_logged("" if special else task_id):
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def ended_tasks(self, config: RunnableConfig) -> set[str]:
@@ -142,35 +132,7 @@ class RunSaver(AsyncSqliteSaver):
         LangGraph keeps it beside the checkpoint until then, and would take the next one in addition
         to it: two values for one key, and two nodes to go to.
         """
-        thread = config["configurable"]["thread_id"]
-        async with self.lock:
-            await self.conn.execute(
-                "DELETE FROM writes WHERE thread_id = ? AND task_id = ?", (thread, _COMMAND)
-            )
-            await self.conn.commit()
-
-
-@asynccontextmanager
-async def open_checkpointer(
-    path: Path,
-    barrier: LogBarrier | None = None,
-    on_checkpoint: Callable[[], Awaitable[None]] | None = None,
-) -> AsyncIterator[RunSaver]:
-    """The checkpoints at `path`, a new file where there is none; behind a log's barrier, if any."""
-    await asyncio.to_thread(private_file, path)
-    connection = await aiosqlite.connect(path)
-    saver = RunSaver(connection, barrier or LogBarrier(), on_checkpoint)
-    try:
-        await connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        yield saver
-    finally:
-        # A cancelled graph leaves writes behind that nobody waits for. One that had begun when the
-        # connection closes would keep the file locked for as long as its cursor lives.
-        async with saver.lock:
-            try:
-                await connection.rollback()
-            finally:
-                await connection.close()
+        await self.discard_writes(config["configurable"]["thread_id"], COMMAND)
 
 
 class Checkpoints(Protocol):
@@ -179,17 +141,3 @@ class Checkpoints(Protocol):
     def open(self, run_id: str, barrier: LogBarrier) -> AbstractAsyncContextManager[RunSaver]:
         """Those of one run, behind its log's barrier. Raises StoreError."""
         ...
-
-
-class LocalCheckpoints:
-    """A file in each run's folder."""
-
-    def __init__(self, runs: Path) -> None:
-        self._runs = runs
-
-    @asynccontextmanager
-    async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:
-        path = RunFolder.of(self._runs, run_id).checkpoint
-        with store_errors(path):
-            async with open_checkpointer(path, barrier) as saver:
-                yield saver

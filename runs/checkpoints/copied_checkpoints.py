@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from runs.driving.checkpoints import LogBarrier, RunSaver, open_checkpointer
+from runs.checkpoints.local_checkpoints import open_checkpointer
+from runs.checkpoints.run_saver import LogBarrier, RunSaver
 from runs.shared.backend import Mount
 from runs.sqlite.database import store_errors
 

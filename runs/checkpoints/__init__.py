@@ -1,0 +1,5 @@
+"""LangGraph's checkpoints of runs: in files, in copies of files, in PostgreSQL."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""The store in PostgreSQL, for several servers and machines."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

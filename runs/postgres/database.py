@@ -1,0 +1,116 @@
+"""A PostgreSQL database by a bounded number of connections, each on a thread while it works."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+from graph.errors import StoreError, StoreUnavailable, VersionChanged
+from runs.postgres.connection_options import SCHEMA, ConnectionOptions
+from runs.postgres.errors import map_postgres_errors
+from runs.postgres.session import DatabaseClock, Session
+from runs.sql.connection import Connection
+
+T = TypeVar("T")
+
+APPLICATION: Final = 0x636F6461
+"""The first half of all advisory locks' numbers."""
+_MIGRATE: Final = 1
+_CALLS: Final = 4
+"""So many answers a call that waits for a free connection waits through."""
+
+
+class PostgresDatabase:
+    """A Database of up to `connections`. What does not answer is given up after `answer_s`."""
+
+    def __init__(self, options: ConnectionOptions, clock: DatabaseClock, connections: int) -> None:
+        self._answer_s = options.answer_s
+        self._sessions = [Session(options, clock) for _ in range(connections)]
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="store")
+        self._free: asyncio.LifoQueue[Session] = asyncio.LifoQueue()
+        self._open = False
+
+    async def open(self, migrations: Sequence[str] = ()) -> None:
+        for session in self._sessions:
+            self._free.put_nowait(session)
+        self._open = True
+        await self.write(partial(_migrate, migrations=migrations), lambda: None)
+
+    async def close(self) -> None:
+        """Wait for what goes on, then close all connections."""
+        if self._open:
+            self._open = False
+            for _ in self._sessions:
+                session = await self._free.get()
+                session.close()
+        self._threads.shutdown(wait=False)
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        return await self._call(lambda session: session.read(function))
+
+    async def write(self, function: Callable[[Connection], T], done: Callable[[], None]) -> T:
+        def call(session: Session) -> T:
+            result = session.write(function)
+            done()
+            return result
+
+        return await self._call(call)
+
+    async def _call(self, function: Callable[[Session], T]) -> T:
+        if not self._open:
+            raise StoreError("The store is closed.")
+        try:
+            async with asyncio.timeout(self._answer_s * _CALLS):
+                session = await self._free.get()
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"All {len(self._sessions)} connections to the database are busy."
+            ) from error
+        work = asyncio.get_running_loop().run_in_executor(self._threads, _mapped, function, session)
+        watch = asyncio.create_task(self._watch_over(session))
+
+        def end(_: object) -> None:
+            watch.cancel()
+            self._free.put_nowait(session)
+
+        work.add_done_callback(end)
+        return await asyncio.shield(work)
+
+    async def _watch_over(self, session: Session) -> None:
+        """Wake a thread that no answer comes for, also on the connection that it then makes."""
+        while True:
+            await asyncio.sleep(self._answer_s)
+            session.shut_down()
+
+
+def _mapped(function: Callable[[Session], T], session: Session) -> T:
+    with map_postgres_errors():
+        return function(session)
+
+
+def _migrate(connection: Connection, migrations: Sequence[str]) -> None:
+    """One process makes or changes tables, whoever else wants to."""
+    connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION}, {_MIGRATE})")
+    encoding = connection.execute("SHOW server_encoding").fetchone()[0]
+    if encoding != "UTF8":
+        raise StoreError(
+            f"The database keeps text as {encoding}, which has no place for all characters.",
+            "Create it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+        )
+    if connection.execute(f"SELECT to_regnamespace('{SCHEMA}')").fetchone()[0] is None:
+        connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    connection.execute("CREATE TABLE IF NOT EXISTS version (number INTEGER NOT NULL)")
+    row = connection.execute("SELECT number FROM version").fetchone()
+    version = row[0] if row else 0
+    if version > len(migrations):
+        raise VersionChanged(
+            f"The database was made by a newer version ({version}).",
+            "Install that version again, or name another database.",
+        )
+    if version == len(migrations):
+        return
+    for script in migrations[version:]:
+        connection.execute(script)
+    connection.execute("DELETE FROM version")
+    connection.execute("INSERT INTO version VALUES (:number)", {"number": len(migrations)})

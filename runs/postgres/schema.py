@@ -1,0 +1,67 @@
+"""The tables of the store, by versions: each script brings a database from one to the next."""
+
+from typing import Final
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    """
+    CREATE TABLE runs (
+        run_id TEXT COLLATE "C" PRIMARY KEY,
+        order_id TEXT COLLATE "C" NOT NULL,
+        owner TEXT NOT NULL,
+        status TEXT NOT NULL,
+        repo TEXT NOT NULL,
+        pr_url TEXT,
+        created_at DOUBLE PRECISION NOT NULL,
+        queued_at DOUBLE PRECISION NOT NULL,
+        updated_at DOUBLE PRECISION NOT NULL,
+        not_before DOUBLE PRECISION NOT NULL,
+        lease_service TEXT,
+        lease_until DOUBLE PRECISION,
+        cancelling BOOLEAN NOT NULL,
+        cost_usd DOUBLE PRECISION,
+        max_cost_usd DOUBLE PRECISION,
+        doc TEXT NOT NULL
+    );
+    CREATE INDEX runs_by_order ON runs (order_id);
+    CREATE INDEX runs_by_status ON runs (status, order_id);
+    CREATE INDEX runs_by_owner ON runs (owner, order_id);
+    CREATE INDEX runs_by_repo ON runs (repo, order_id);
+    CREATE INDEX runs_by_pull_request ON runs (pr_url, order_id) WHERE pr_url IS NOT NULL;
+    CREATE INDEX runs_by_lease ON runs (lease_service) WHERE lease_service IS NOT NULL;
+    CREATE TABLE requests (
+        run_id TEXT COLLATE "C" PRIMARY KEY,
+        request TEXT NOT NULL
+    );
+    CREATE TABLE events (
+        run_id TEXT COLLATE "C" NOT NULL,
+        seq BIGINT NOT NULL,
+        time DOUBLE PRECISION NOT NULL,
+        type TEXT NOT NULL,
+        key TEXT,
+        data TEXT NOT NULL,
+        PRIMARY KEY (run_id, seq)
+    );
+    CREATE UNIQUE INDEX events_by_key ON events (run_id, key) WHERE key IS NOT NULL;
+    CREATE INDEX events_by_type ON events (run_id, type, seq);
+    CREATE TABLE idempotency (
+        owner TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (owner, key)
+    );
+    CREATE TABLE removed (
+        run_id TEXT COLLATE "C" PRIMARY KEY,
+        owner TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL,
+        cost_usd DOUBLE PRECISION
+    );
+    CREATE INDEX removed_by_time ON removed (created_at);
+    CREATE TABLE services (
+        service TEXT PRIMARY KEY,
+        picks_up BOOLEAN NOT NULL,
+        seen_at TIMESTAMPTZ NOT NULL
+    );
+    """,
+)

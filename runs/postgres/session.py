@@ -1,0 +1,171 @@
+"""One connection to PostgreSQL, made when it is first needed and again after it was lost."""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import psycopg
+
+from runs.postgres.connection_options import ConnectionOptions
+from runs.postgres.text import kept_text
+from runs.sql.connection import Connection
+from runs.sql.dialect import Clock
+
+T = TypeVar("T")
+
+_NAME: Final = re.compile(r"(?<!:):([a-z_0-9]+)")
+_LOOK_S: Final = 0.2
+_NO_VALUES: Final[Mapping[str, Any]] = {}
+
+
+class NamedConnection:
+    """A Connection over psycopg's: names become its own, and text such as PostgreSQL keeps."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Mapping[str, Any] = _NO_VALUES, /) -> "psycopg.Cursor[Any]":
+        return self._connection.execute(with_psycopg_names(sql), _kept(values))
+
+    def executemany(self, sql: str, values: Iterable[Mapping[str, Any]], /) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(with_psycopg_names(sql), [_kept(each) for each in values])
+
+
+class DatabaseClock(Clock):
+    """The database's clock.
+
+    Small differences are those of the measurement: with each of them all leases would seem new.
+    """
+
+    _SMALL_S: Final = 0.5
+
+    def note(self, database: float, asked: float, answered: float) -> None:
+        """What it said between two times of this machine, in Unix seconds."""
+        ahead = database - (asked + answered) / 2
+        if abs(ahead - self.ahead_s) > self._SMALL_S + (answered - asked):
+            self.ahead_s = ahead
+
+
+class Session:
+    """Used by one thread at a time."""
+
+    def __init__(self, options: ConnectionOptions, clock: DatabaseClock) -> None:
+        self._options = options
+        self._clock = clock
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Call `function`, again where the connection that was kept turns out to be lost."""
+        is_kept, connection = self._connect()
+        try:
+            return function(NamedConnection(connection))
+        except psycopg.OperationalError:
+            if not (is_kept and connection.closed):
+                raise
+        return function(NamedConnection(self._connect()[1]))
+
+    def write(self, function: Callable[[Connection], T]) -> T:
+        """Call `function` within a transaction."""
+        connection = self._begin()
+        try:
+            result = function(NamedConnection(connection))
+            number = connection.execute("SELECT pg_current_xact_id_if_assigned()::text").fetchone()
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except psycopg.OperationalError:
+            if not (number and number[0] and self._is_committed(number[0])):
+                raise
+        return result
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def shut_down(self) -> None:
+        """Wake the thread that waits for an answer; it finds the connection lost."""
+        if self._connection is not None:
+            shut_down(self._connection)
+
+    def _connect(self) -> "tuple[bool, psycopg.Connection[Any]]":
+        """Whether the connection was there already, and the connection."""
+        if self._connection is not None and not self._connection.closed:
+            return True, self._connection
+        connection = psycopg.connect(
+            **self._options.parameters, autocommit=True, prepare_threshold=None
+        )
+        self._connection = connection
+        connection.execute(self._options.session)
+        return False, connection
+
+    def _begin(self) -> "psycopg.Connection[Any]":
+        """A connection with a transaction begun, and the database's time noted."""
+        is_kept, connection = self._connect()
+        try:
+            self._begin_on(connection)
+        except psycopg.OperationalError:
+            if not (is_kept and connection.closed):
+                raise
+            _, connection = self._connect()
+            self._begin_on(connection)
+        return connection
+
+    def _begin_on(self, connection: "psycopg.Connection[Any]") -> None:
+        asked = time.time()
+        cursor = connection.execute("BEGIN; SELECT extract(epoch FROM clock_timestamp())::float8")
+        cursor.nextset()
+        row = cursor.fetchone()
+        if row:
+            self._clock.note(row[0], asked, time.time())
+
+    def _is_committed(self, number: str) -> bool:
+        """Whether the transaction whose end was not heard of has been carried out.
+
+        Raises psycopg.Error where the database does not say so in time.
+        """
+        end = time.monotonic() + self._options.answer_s
+        while True:
+            try:
+                _, connection = self._connect()
+                status = connection.execute(
+                    "SELECT pg_xact_status(%s::text::xid8)", (number,)
+                ).fetchone()
+            except psycopg.OperationalError:
+                if time.monotonic() >= end:
+                    raise
+            except psycopg.DataError:
+                return False  # a server that took over before it had heard of it
+            else:
+                if not (status and status[0] == "in progress") or time.monotonic() >= end:
+                    return bool(status and status[0] == "committed")
+            time.sleep(_LOOK_S)
+
+
+def shut_down(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
+    """End a connection's socket, whoever waits for it."""
+    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
+@lru_cache(maxsize=512)
+def with_psycopg_names(sql: str) -> str:
+    """A statement whose `:name` is `%(name)s`; `::` is a cast."""
+    return _NAME.sub(r"%(\1)s", sql)
+
+
+def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with text that PostgreSQL takes: without NUL and lone surrogates."""
+    return {
+        name: kept_text(value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }

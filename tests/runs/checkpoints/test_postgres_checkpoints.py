@@ -1,0 +1,120 @@
+"""Checkpoints in a real PostgreSQL database."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
+
+from graph.errors import VersionChanged
+from graph.values import Outcome, Plan
+from runs.checkpoints import LogBarrier, PostgresCheckpoints
+from runs.postgres import ConnectionOptions, PostgresStore
+from tests.standins.postgres_server import PostgresServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+
+
+class Stranger(Plan):
+    """A type that no checkpoint may bring to life."""
+
+
+async def new_options(postgres: PostgresServer) -> ConnectionOptions:
+    """The way to a database that a store has made its schema in."""
+    options = ConnectionOptions(postgres.new_database())
+    store = PostgresStore(options, listens=False)
+    await store.open()
+    await store.close()
+    return options
+
+
+@pytest.fixture
+async def checkpoints(postgres: PostgresServer) -> AsyncIterator[PostgresCheckpoints]:
+    made = PostgresCheckpoints(await new_options(postgres))
+    yield made
+    await made.close()
+
+
+def checkpoint_of(checkpoint_id: str, **values: Any) -> Checkpoint:
+    versions = dict.fromkeys(values, "1")
+    return empty_checkpoint() | {  # type: ignore[return-value]
+        "id": checkpoint_id,
+        "channel_values": values,
+        "channel_versions": versions,
+    }
+
+
+async def written(checkpoints: PostgresCheckpoints, value: Any) -> Any:
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        await saver.aput(CONFIG, checkpoint_of("1", a=value), {"step": 1}, {"a": "1"})
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        found = await saver.aget_tuple(CONFIG)
+        assert found
+        await checkpoints.remove("t")
+        assert await saver.aget_tuple(CONFIG) is None
+        return found.checkpoint["channel_values"]["a"]
+
+
+async def test_values_of_the_vocabulary_come_back_and_no_others(
+    checkpoints: PostgresCheckpoints,
+) -> None:
+    for value in (Plan(summary="s", steps=("a",)), Outcome(status="failed"), {"a": [1, None]}):
+        assert await written(checkpoints, value) == value
+    with pytest.raises(VersionChanged, match="Stranger"):
+        await written(checkpoints, Stranger(summary="s"))
+
+
+async def test_text_that_postgresql_does_not_keep(checkpoints: PostgresCheckpoints) -> None:
+    replaced = "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert await written(checkpoints, "a\0b\ud800") == replaced
+    assert await written(checkpoints, {"\\u0000": "\\u0000"}) == {"\\u0000": "\\u0000"}
+
+
+async def test_the_newest_is_the_last_step_whatever_the_clock_says(
+    checkpoints: PostgresCheckpoints,
+) -> None:
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        for step, checkpoint_id in enumerate(("7", "8", "3")):
+            await saver.aput(CONFIG, checkpoint_of(checkpoint_id), {"step": step}, {})
+        found = await saver.aget_tuple(CONFIG)
+        assert found
+        assert found.checkpoint["id"] == "3"
+
+
+async def test_a_command_is_forgotten_and_half_a_result_is_none(
+    checkpoints: PostgresCheckpoints,
+) -> None:
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        config = await saver.aput(CONFIG, checkpoint_of("1"), {"step": 1}, {})
+        await saver.aput_writes(config, [("plan", 1)], "00000000-0000-0000-0000-000000000000")
+        await saver.aput_writes(config, [("plan", 1), ("__error__", RuntimeError("no"))], "one")
+        await saver.aput_writes(config, [("plan", 1)], "two")
+        await saver.discard_command(config)
+        assert await saver.ended_tasks(config) == {"two"}
+
+
+async def test_several_processes_make_the_tables_at_once(postgres: PostgresServer) -> None:
+    options = await new_options(postgres)
+    several = [PostgresCheckpoints(options) for _ in range(4)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(each.remove("t") for each in several))
+    for each in several:
+        await each.close()
+
+
+async def test_a_database_that_goes_away_is_waited_for(
+    checkpoints: PostgresCheckpoints, postgres: PostgresServer
+) -> None:
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        await asyncio.to_thread(postgres.stop, signal.SIGQUIT)
+        put = asyncio.create_task(saver.aput(CONFIG, checkpoint_of("1"), {"step": 1}, {}))
+        await asyncio.sleep(2.0)
+        assert not put.done()
+        await asyncio.to_thread(postgres.start)
+        await put
+        assert await saver.aget_tuple(CONFIG)

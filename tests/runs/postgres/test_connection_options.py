@@ -1,0 +1,42 @@
+"""How the address of a database is taken: TLS where it is elsewhere, and never shown."""
+
+import pytest
+
+from graph.errors import StoreError
+
+pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+
+from runs.postgres.connection_options import ConnectionOptions
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("postgresql://me:secret@db.example/runs", "require"),
+        ("postgresql://me:secret@10.0.0.7:5433/runs", "require"),
+        ("postgresql://me@localhost,db.example/runs", "require"),
+        ("postgresql://me@db.example/runs?sslmode=verify-full", "verify-full"),
+        ("postgresql://me@db.example/runs?sslmode=disable", "disable"),
+        ("postgresql://me@localhost/runs", None),
+        ("postgresql://me@127.0.0.1/runs", None),
+        ("postgresql://me@[::1]/runs", None),
+        ("postgresql:///runs", None),
+        ("postgresql://me@/runs?host=/run/postgresql", None),
+    ],
+)
+def test_a_server_elsewhere_must_offer_tls(url: str, mode: str | None) -> None:
+    assert ConnectionOptions(url).parameters.get("sslmode") == mode
+
+
+def test_what_the_address_says_goes_before() -> None:
+    parameters = ConnectionOptions("postgresql://h/d?connect_timeout=60").parameters
+    assert parameters["connect_timeout"] == "60"
+    assert parameters["keepalives_idle"] == "5"
+
+
+def test_an_address_that_is_none_is_not_repeated() -> None:
+    options = ConnectionOptions("postgresql://me:sec%ret@h/d?nonsense=1")
+    with pytest.raises(StoreError, match="CODING_AGENT_DATABASE_URL") as raised:
+        _ = options.parameters
+    assert "sec" not in f"{raised.value} {raised.value.hint}"
+    assert "sec" not in repr(options)

@@ -1,0 +1,120 @@
+"""A real PostgreSQL server of the tests' own, run by an ordinary user on a Unix socket."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+_FOLDERS = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+_PATH = os.pathsep.join((*_FOLDERS, os.environ.get("PATH", "")))
+_OPTIONS = ("fsync=off", "listen_addresses=", "max_connections=60", "log_min_messages=fatal")
+_WAIT_S = 60.0
+
+
+class PostgresServer:
+    """A server in a folder of its own; each test asks for a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = count()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # PostgreSQL refuses to be root's
+            nobody = pwd.getpwnam("nobody")
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+    def create(self) -> None:
+        words = ["-D", str(self.folder / "data"), "-U", "agent", "-A", "trust", "-E", "UTF8"]
+        done = subprocess.run(
+            [_program("initdb"), *words, "--no-locale", "--no-sync"],
+            **self._surroundings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def start(self, *options: str) -> None:
+        settings = [part for each in (*_OPTIONS, *options) for part in ("-c", each)]
+        words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_program("postgres"), *words], **self._surroundings, stdout=log, stderr=log
+            )
+        end = time.monotonic() + _WAIT_S
+        while not self._answers():
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """`SIGINT`: at once, in order; `SIGQUIT`: as a crash does."""
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+    def new_database(self) -> str:
+        """The address of a database that is empty."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://agent@/{name}?host={self.folder}"
+
+    def execute(self, sql: str, name: str = "postgres") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the server's processes."""
+        assert self._process
+        rows = self.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        return [self._process.pid, *(row[0] for row in rows)]
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @property
+    def _surroundings(self) -> dict[str, Any]:
+        return {"cwd": self.folder, "env": {"PATH": _PATH, "LC_ALL": "C"}, **self._user}
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=_PATH)
+    if found is None:
+        pytest.skip(f"no {name} on this machine: scripts/system-packages slow-tests installs it")
+    return found
+
+
+@contextmanager
+def serving() -> Iterator[PostgresServer]:
+    """A server while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="coding-agent-pg-", dir="/tmp"))
+    server = PostgresServer(folder)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
