@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from sandbox.ecosystems.test_files import is_code, is_test, test_folder
+from sandbox.ecosystems.test_files import (
+    is_code,
+    is_part_of_source,
+    is_test,
+    test_folder,
+    touches_tests_inside,
+)
 
 Status = Literal["added", "deleted", "renamed", "modified"]
 
@@ -26,7 +32,8 @@ _MAX_READ: Final = 8_000_000
 class FileDiff:
     """What a change does to one file; `added` has each line with its number in the new file.
 
-    `tests` and `code` are those of its two paths that are of tests, and of code.
+    `tests` and `code` are those of its two paths that are of tests, and of code. `tests_inside`: it
+    may alter tests inside of a source, or that a source names.
     """
 
     path: str
@@ -37,6 +44,7 @@ class FileDiff:
     removed: tuple[str, ...]
     tests: frozenset[str] = frozenset()
     code: tuple[str, ...] = ()
+    tests_inside: bool = False
 
     @property
     def is_test(self) -> bool:
@@ -56,8 +64,16 @@ class FileDiff:
     def known(self, text: str | None, empty: Collection[str] = ()) -> "FileDiff":
         """With what `text`, its contents, says of it; no tests are in the folders `empty`."""
         tests = (p for p in self.paths if is_test(p, text, among_tests=test_folder(p) not in empty))
-        code = (path for path in self.paths if is_code(path, text))
-        return replace(self, tests=frozenset(tests), code=tuple(code))
+        code = tuple(path for path in self.paths if is_code(path, text))
+        known = replace(self, tests=frozenset(tests), code=code)
+        changed = (*self.removed, *(line for _, line in self.added))
+        shown = "\n".join(line[1:] for line in self.text.split("\n")) if text is None else text
+        inside = (
+            is_part_of_source(self.path)
+            if known.is_test
+            else touches_tests_inside(self.path, shown, changed)
+        )
+        return replace(known, tests_inside=inside and self.status != "deleted")
 
 
 def file_diffs(text: str) -> tuple[FileDiff, ...]:

@@ -14,13 +14,16 @@ from sandbox.checks.restore_base_tests import NotRestored, restore_base_sources
 from sandbox.checks.run_check import run_check
 from sandbox.checks.select_tests import tell_each_test
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
-from sandbox.ecosystems.base import Ecosystem
-from sandbox.ecosystems.test_files import begins_tests, defined_tests
+from sandbox.ecosystems.base import Ecosystem, any_of
+from sandbox.ecosystems.test_files import defined_tests, has_tests
 
 _MOST_TESTS: Final = 30
 _MOST_CHECKS: Final = 4
 _KEPT_BYTES: Final = 1024 * 1024
 _LONGEST_LINE: Final = 1000
+_PARAMETER: Final = re.compile(r"%[a-z]|\$\{[^}]*+\}|[$#]\w++")
+_ABOVE: Final = re.compile(r"\s*+(?:@|#\[)")
+"""Lines that belong to the definition below them."""
 Ends = Mapping[str, TestStatus]
 
 
@@ -40,11 +43,13 @@ async def prove(
     tests = {
         file.path: names
         for file in diff.files
-        if _has_tests(file) and ((names := _changed_tests(file)) or file.status != "added")
+        if _has_tests(file)
+        and not file.tests_inside
+        and ((names := _changed_tests(file)) or not _is_helper(file))
     }
     if diff.tests.issuperset(diff.code):
         return None
-    inside = [file.path for file in diff.files if file.path not in tests and _tests_inside(file)]
+    inside = [file.path for file in diff.files if file.tests_inside]
     runs = [each for check in passed if (each := _telling(check, tests))][:_MOST_CHECKS]
     told = {path for each in runs for path in each.files}
     left = {path: names for path, names in tests.items() if path not in told}
@@ -120,18 +125,24 @@ class _Whole:
             return None
         if run.passed:
             return []
-        named = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in self.names))
+        named = re.compile("|".join(map(_like_name, self.names)))
         inside = f"{self.check.folder}/" if self.check.folder else ""
-        files = [file.removeprefix(inside) for file in self.files]
+        files = any_of(re.escape(file.removeprefix(inside)) for file in self.files)
         ends: dict[str, TestStatus] = {
-            test: "failed" if named.search(test) else "not_importable"
+            test: "failed" if named.search(files.sub("", test)) else "not_importable"
             for test in run.failed_tests
-            if named.search(test) or any(file in test for file in files)
+            if named.search(test) or files.search(test)
         }
         return [
             ProofTest(id=test, without_change=end, with_change="passed")
             for test, end in ends.items()
         ]
+
+
+def _like_name(name: str) -> str:
+    """A pattern of a test's name; of one with parameters, such as `adds %s`, whatever they are."""
+    parts = _PARAMETER.split(name)
+    return rf"(?<!\w){'.*?'.join(map(re.escape, parts))}(?!\w)"
 
 
 def _whole(check: Check, tests: Mapping[str, frozenset[str]]) -> _Whole | None:
@@ -147,23 +158,25 @@ def _has_tests(file: FileDiff) -> bool:
     return file.status != "deleted" and file.is_test and file.path in file.code
 
 
-def _tests_inside(file: FileDiff) -> bool:
-    """Of a source that the change alters."""
-    added = (line[:_LONGEST_LINE] for _, line in file.added)
-    return file.status != "deleted" and any(begins_tests(file.path, line) for line in added)
+def _is_helper(file: FileDiff) -> bool:
+    return file.status == "added" and not has_tests(file.path, file.shown or "")
 
 
 def _changed_tests(file: FileDiff) -> frozenset[str]:
     """Names of the tests with changed lines; none where a change lies in no test that is shown."""
     names: set[str] = set()
     current: set[str] = set()
+    above = False
     for line in file.text.split("\n"):
         if line.startswith("@@"):
             current = set(defined_tests(line.rpartition("@@")[2]))
             continue
+        changed = bool(line[:1] in "+-" and line[1:].strip()) and line[:3] not in ("+++", "---")
+        if _ABOVE.match(line[1:]):
+            above |= changed
+            continue
         if defined := set(defined_tests(line[1:])):
-            current = defined
-        changed = line[:1] in "+-" and line[1:].strip() and not line.startswith(("+++", "---"))
+            current, changed, above = defined, changed or above, False
         if changed and file.status != "added" and not current:
             return frozenset()
         names |= current if changed else set()

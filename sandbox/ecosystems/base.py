@@ -206,6 +206,8 @@ class Ecosystem:
     """Names of folders of tests, and now and then of sources: what is in their files decides."""
     test_line: str = ""
     """The beginning of a line that defines a test, or stands above it; for grep -E, too."""
+    tests_of_source: str = ""
+    """Files of tests that a source names: without that they are not compiled."""
     tests_in_source: str = ""
     """The beginning of a line with which tests begin that lie inside of a source."""
     config: str = ""

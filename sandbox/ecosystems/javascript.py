@@ -274,7 +274,9 @@ JAVASCRIPT = Ecosystem(
     config=r"package\.json|\.npmrc|\.yarnrc(?:\.yml)?|tsconfig\.json|bunfig\.toml|biome\.jsonc?"
     r"|(?:jest|vitest|playwright|karma|babel)\.config\.\w+|\.(?:eslint|mocha)rc[^/]*"
     r"|eslint\.config\.\w+|node_modules/.*",
-    test_definition=r"\s*+(?:it|test|specify)(?:\.\w++)*+\s*+\(?+\s*+(['\"`])(.+?)\1",
+    # of a table of cases the name stands behind it: `test.each(rows)('…'`, or on its last line
+    test_definition=r"\s*+(?:(?:it|test|specify)(?:\.\w++)*+\s*+(?:\([^'\"`]{0,200}\)(?=\())?+"
+    r"|[\])`]++(?=\())\(?+\s*+(['\"`])(.+?)\1",
     assertion=r"\bassert\w*\b|\bexpect\s*+\(",
     skip=r"\b(?:it|test|describe|context|suite|specify)\.(?:skip|todo|only|failing)\b"
     r"|(?<![.\w])[xf](?:it|describe|test|specify|context)\s*+\(\s*+['\"`]",

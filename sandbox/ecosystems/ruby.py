@@ -53,7 +53,7 @@ RUBY = Ecosystem(
             failures_like(
                 # the line moves
                 r"rspec (?:(\S[^']*?)(?::\d+|\[[\d:]+\])|'(\S.*?)(?::\d+|\[[\d:]+\])') # (.+)"
-                r"|An error occurred while loading (\S.*?)\.?"
+                r"|An error occurred while loading (\S.*?)\.?(?: - Did you mean\?.*)?"
             ),
             any_line(r"[1-9]\d* examples?, "),
         ),

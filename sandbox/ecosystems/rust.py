@@ -112,6 +112,7 @@ RUST = Ecosystem(
     definition=r"(?:pub\b|impl\b|(?:fn|struct|enum|trait)\s)",
     test_files=r"tests/.*\.rs",
     test_line=r"[ \t]*#\[([a-z_]+::)*r?test",
+    tests_of_source=r"src/.*\.rs",
     tests_in_source=r"\s*+(?:#\[(?:\w++::)*+test\b|#\[cfg\(test\)\]|//[/!] ```)",
     config=r"\.cargo/config(?:\.toml)?|\.?(?:clippy|rustfmt)\.toml",
     mixed_config=r"Cargo\.toml",

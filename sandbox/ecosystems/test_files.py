@@ -1,7 +1,7 @@
 """Which files are tests, or belong to tests: by what is in them, and by their paths."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from sandbox.ecosystems.base import Ecosystem, any_of, paths_like
@@ -28,6 +28,7 @@ TEST_LINES: Final = [
 ]
 """Lines that define tests, for grep -E."""
 _IN_SOURCE: Final = any_of(each.tests_in_source for each in ECOSYSTEMS)
+_OF_SOURCE: Final = paths_like(each.tests_of_source for each in ECOSYSTEMS)
 _CLASS: Final = re.compile(r"\s*+class\b.*(?:Test|Spec)")
 
 
@@ -38,10 +39,21 @@ def defined_tests(line: str) -> Iterator[str]:
             yield match[match.lastindex or 0].strip()
 
 
-def begins_tests(path: str, line: str) -> bool:
-    """Whether a line of a file begins or defines tests, such as a doctest."""
-    lines = (each.test_line for each in languages_of(path))
-    return _IN_SOURCE.match(line) is not None or any(re.match(test, line) for test in lines)
+def is_part_of_source(path: str) -> bool:
+    """Whether a file of tests is compiled only where a source names it."""
+    return _OF_SOURCE.fullmatch(path) is not None
+
+
+def touches_tests_inside(path: str, text: str, lines: Iterable[str]) -> bool:
+    """Whether some lines of a source, whose contents are `text`, may be of tests inside of it."""
+    languages = languages_of(path)
+    begins = any_of((_IN_SOURCE.pattern, *(each.test_line for each in languages)))
+    asserts = any_of((begins.pattern, *(each.assertion for each in languages)))
+    return (
+        bool(languages)
+        and any(begins.match(line[:_LONGEST_LINE]) for line in text.split("\n"))
+        and any(asserts.search(line[:_LONGEST_LINE]) for line in lines)
+    )
 
 
 def is_code(path: str, text: str | None = None) -> bool:
@@ -57,17 +69,22 @@ def is_test(path: str, text: str | None = None, *, among_tests: bool = True) -> 
     `text` is what is known to be in it; without any its path decides. `among_tests` says whether
     the folder of tests that it lies in by name holds any: a package may be called `testing`, too.
     """
-    languages = languages_of(path)
-    named = _LIKELY.fullmatch(path) is not None
-    placed = test_folder(path) != ""
     if _CERTAIN.fullmatch(path):
         return True
-    if text is None or not languages:
-        return named or (placed and among_tests)
+    placed = among_tests and test_folder(path) != ""
+    if text is None or not languages_of(path):
+        return placed or _LIKELY.fullmatch(path) is not None
+    return placed or has_tests(path, text)
+
+
+def has_tests(path: str, text: str) -> bool:
+    """Whether a file, whose contents are `text`, is one of tests, and not just a help to others."""
     lines = [line[:_LONGEST_LINE] for line in text.split("\n")]
-    if any(_is_like_tests(lines, each, named=named, placed=placed) for each in languages):
-        return True
-    return placed and among_tests
+    named = _LIKELY.fullmatch(path) is not None or _CERTAIN.fullmatch(path) is not None
+    placed = test_folder(path) != ""
+    return any(
+        _is_like_tests(lines, each, named=named, placed=placed) for each in languages_of(path)
+    )
 
 
 def test_folder(path: str) -> str:

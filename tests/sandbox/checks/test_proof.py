@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -28,10 +29,23 @@ class OldTest(unittest.TestCase):
     def test_old(self):
         self.assertEqual(app.add(1, 1), 2)
 """
+DOCTEST = """\
+def add(a, b):
+    return a + b
+
+
+def sub(a, b):
+    return a - b
+
+
+def test_adds():
+    assert add(1, 1) == 2
+"""
 FILES: dict[str, str | bytes] = {
     "app.py": "def add(a, b):\n    return abs(a) + b\n",
     "README.md": "1\n",
     "src/lib.rs": "fn a() {}\n",
+    "inside.py": DOCTEST,
     "sum.js": "exports.add = (a, b) => Math.abs(a) + b;\n",
     "tests/__init__.py": "",
     "tests/test_old.py": OLD,
@@ -39,6 +53,10 @@ FILES: dict[str, str | bytes] = {
 }
 FIX = "sed -i 's/abs(a)/a/' app.py; printf 'def twice(a):\\n    return 2 * a\\n' >> app.py"
 PROVES = "printf '\\n\\ndef test_negative():\\n    assert add(-1, 1) == 0\\n' >> tests/test_old.py"
+DECORATED = (
+    'printf \'\\n\\n@__import__("pytest").mark.filterwarnings("error")\\n'
+    "def test_negative():\\n    assert add(-1, 1) == 0\\n' >> tests/test_old.py"
+)
 IDLE = "printf '\\n\\ndef test_idle():\\n    assert add(1, 2) == 3\\n' >> tests/test_old.py"
 IMPORTS = (
     "printf 'from app import twice\\n\\ndef test_twice():\\n    assert twice(1) == 2\\n'"
@@ -100,6 +118,7 @@ CASES = {
         False,
     ),
     "an edited one": (f"{FIX}; {EDITS}", PYTEST, {"tests/test_old.py::test_old": "failed"}, True),
+    "one with a decorator": (f"{FIX}; {DECORATED}", PYTEST, {NEGATIVE: "failed"}, True),
     "unittest's": (
         f"{FIX}; {UNIT}",
         UNITTEST,
@@ -129,7 +148,18 @@ NODE_ADDS = (
     " 'const { test } = require(\"node:test\");' 'test(\"adds what is negative\", () => {'"
     " '  require(\"node:assert\").equal(add(-1, 1), 0);' '});' > sum.test.js"
 )
+NODE_MISSES = (
+    "echo 'exports.twice = (a) => 2 * a;' > twice.js; printf '%s\\n'"
+    ' \'const { twice } = require("./twice"), { test } = require("node:test");\''
+    ' \'test("twice", () => require("node:assert").equal(twice(1), 2));\' > twice.test.js'
+)
 WHOLES = {
+    "a file that cannot be loaded": (
+        NODE_MISSES,
+        f"{RUNS_NODE} twice.test.js",
+        "not_importable",
+        False,
+    ),
     "shell characters": (f"{FIX}; {UNIT}", f"true && {UNITTEST}", "failed", True),
     "another runner": (NODE_ADDS, f"{RUNS_NODE} sum.test.js", "failed", True),
     "nothing shown": (f"{FIX}; {IDLE}", f"true && {PYTEST}", None, False),
@@ -151,6 +181,90 @@ async def test_a_command_that_cannot_be_narrowed_is_run_whole_without_the_change
     assert (proof.shown, proof.not_tried) == (shown, ())
 
 
+JUNIT = "@Test\nvoid negative() {\nassertEquals(0, add(-1, 1));\n}"
+SPEC = "it 'adds %s' do\nexpect(add(-1, 1)).to eq(0)\nend"
+MINITEST = "def test_negative\nassert_equal 0, add(-1, 1)\nend"
+JEST = "test.each(rows)('adds %s and ${b}', () => {\nexpect(add(-1, 1)).toBe(0);\n});"
+REPORTS = {
+    "surefire": (
+        "src/test/java/demo/SumTest.java",
+        JUNIT,
+        "[ERROR] demo.SumTest.negative -- Time elapsed: 0.011 s <<< FAILURE!",
+        ("demo.SumTest.negative", "failed"),
+    ),
+    "javac": (
+        "src/test/java/demo/SumTest.java",
+        JUNIT,
+        "[ERROR] /workspace/src/test/java/demo/SumTest.java:[8,39] cannot find symbol",
+        ("/workspace/src/test/java/demo/SumTest.java: cannot find symbol", "not_importable"),
+    ),
+    "rspec": (
+        "spec/sum_spec.rb",
+        SPEC,
+        "rspec ./spec/sum_spec.rb:8 # Sum adds one",
+        ("./spec/sum_spec.rb Sum adds one", "failed"),
+    ),
+    "rspec, not loaded": (
+        "spec/adds_spec.rb",
+        SPEC,
+        "An error occurred while loading ./spec/adds_spec.rb. - Did you mean?",
+        ("./spec/adds_spec.rb", "not_importable"),
+    ),
+    "minitest": (
+        "test/sum_test.rb",
+        MINITEST,
+        "  1) Failure:\nSumTest#test_negative [/workspace/test/sum_test.rb:8]:",
+        ("SumTest#test_negative", "failed"),
+    ),
+    "test-unit": (
+        "test/sum_test.rb",
+        MINITEST,
+        "Failure: test_negative(SumTest)",
+        ("test_negative(SumTest)", "failed"),
+    ),
+    "jest": (
+        "sum.test.js",
+        JEST,
+        "FAIL ./sum.test.js\n  ● adds -1 and 1",
+        ("./sum.test.js > adds -1 and 1", "failed"),
+    ),
+    "jest, not loaded": (
+        "adds.test.js",
+        JEST,
+        "FAIL ./adds.test.js\n  ● Test suite failed to run",
+        ("./adds.test.js > Test suite failed to run", "not_importable"),
+    ),
+    "vitest, not loaded": (
+        "adds.test.js",
+        JEST,
+        " FAIL  adds.test.js [ adds.test.js ]",
+        ("adds.test.js [ adds.test.js ]", "not_importable"),
+    ),
+}
+"""By runner: a file of tests, the test in it, what the runner says of that on the base."""
+
+
+@pytest.mark.parametrize("runner", REPORTS)
+async def test_what_a_runner_reports_of_the_whole_is_the_proof(
+    run: SampleRun, install: str, runner: str
+) -> None:
+    path, test, report, (failing, without) = REPORTS[runner]
+    script = f"{FIX}; mkdir -p $(dirname {path}); printf %s {quote(test)} > {path}"
+    command = f"if grep -q abs app.py; then printf %s {quote(report)}; exit 1; fi"
+    step = 300 + list(REPORTS).index(runner)
+    proof = (await validate(run, install, step, script, command)).proof
+    assert proof
+    told = [(each.id, each.without_change, each.with_change) for each in proof.tests]
+    assert told == [(failing, without, "passed")]
+    assert (proof.shown, proof.not_tried) == (without == "failed", ())
+
+
+async def test_new_tests_without_a_name_are_told_as_not_tried(run: SampleRun, install: str) -> None:
+    new = "printf 'from app import add\\n\\nassert add(-1, 1) == 0\\n' > tests/test_all.py"
+    validation = await validate(run, install, 107, f"{FIX}; {new}; touch tests/help.py", "true")
+    assert validation.proof == Proof(not_tried=("tests/test_all.py",))
+
+
 async def test_what_has_no_code_needs_no_proof(run: SampleRun, install: str) -> None:
     validation = await validate(run, install, 101, "echo 2 >> README.md", PYTEST)
     assert validation.proof is None
@@ -164,5 +278,11 @@ async def test_tests_inside_of_sources_and_of_other_runners_are_told_as_not_trie
     script = "printf '#[test]\\nfn works() {}\\n' >> src/lib.rs"
     validation = await validate(run, install, 103, script, "true")
     assert validation.proof == Proof(not_tried=("src/lib.rs",))
+    edits = "printf '#[cfg(test)]\\nmod tests;\\n' >> src/lib.rs; printf '#[test]\\nfn a() {\\n"
+    edits += "    assert!(true)\\n}\\n' > src/tests.rs"
+    validation = await validate(run, install, 105, edits, "true")
+    assert validation.proof == Proof(not_tried=("src/lib.rs", "src/tests.rs"))
+    validation = await validate(run, install, 106, "sed -i 's/1, 1/2, 1/' inside.py", "true")
+    assert validation.proof == Proof(not_tried=("inside.py",))
     validation = await validate(run, install, 104, f"{FIX}; {PROVES}", "true")
     assert validation.proof == Proof(not_tried=("tests/test_old.py",))

@@ -26,7 +26,7 @@ NO_PROBE = {"probe", "not_installed"}
 NO_LACK = {"lacking"}
 NO_EXCERPT = {"counts", "noise", "failures_begin"}
 NO_SELECTION = {"select", "tell", "told", "unloaded"}
-NO_INNER = {"tests_in_source"}
+NO_INNER = {"tests_in_source", "tests_of_source"}
 NO_CODE = {"sources", "definition", "test_line", "test_definition", *NO_INNER}
 WITHOUT: Mapping[str, set[str]] = {
     "python": {"recipe", "not_installed", "install_scripts", "mixed_config"},
@@ -128,6 +128,7 @@ def test_every_part_is_there(ecosystem: Ecosystem) -> None:
         if getattr(ecosystem, part.name) == getattr(EMPTY, part.name)
     }
     places = set() if ecosystem.name == "any language" else {"test_like", "test_folders"}
+    places |= set() if ecosystem.name == "rust" else {"tests_of_source"}
     assert missing == WITHOUT[ecosystem.name] | places
 
 
