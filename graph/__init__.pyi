@@ -97,6 +97,7 @@ from .values import Check as Check
 from .values import CheckStatus as CheckStatus
 from .values import CommandReport as CommandReport
 from .values import Decision as Decision
+from .values import Effort as Effort
 from .values import Failure as Failure
 from .values import FinalStatus as FinalStatus
 from .values import Finding as Finding

@@ -32,6 +32,8 @@ class RoleTask(Value):
     budget: Budget
     model: str | None = None
     plan: Plan | None = None
+    approve_plan: bool = False
+    """Whether somebody is asked before the plan is carried out, which may take long."""
     feedback: str = ""
     """What the caller said of the plan before, with `plan` that plan."""
     change: ChangeRef | None = None

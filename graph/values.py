@@ -26,6 +26,8 @@ NODE_OF_ROLE: Final[Mapping[RoleName, NodeName]] = {
 """A turn of `setup` is part of another node."""
 Stop = Literal["budget", "time", "turns"]
 """What a role ended for without an answer: money or tokens, time, or turns that led to none."""
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+"""How hard a model thinks."""
 Severity = Literal["error", "warning", "info"]
 CheckStatus = Literal["passed", "failed", "unavailable"]
 ReportStatus = CheckStatus | Literal["stopped"]
@@ -149,6 +151,8 @@ class Plan(Value):
     route: Literal["short", "full"] = "full"
     steps: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
+    """`path:from-to` of the base, for whoever carries it out without having read it."""
     validate_: tuple[str, ...] = Field(default=(), alias="validate")
 
 

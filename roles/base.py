@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from graph import (
+    Effort,
     Emit,
     EnvironmentRecords,
     RetryPolicy,
@@ -37,7 +38,9 @@ _RETRY_POLICY = RetryPolicy(attempts=7, total_s=inf)
 class ClaudeRole(ABC):
     """A role played by Claude; `model` is used where the task names none.
 
-    `fences` gives the fence of a call where the file in the run's folder does not serve. `records`
+    `effort` takes the place of the role's own; `coder_differs` where the coder has another model or
+    effort by its settings. A command has `command_timeout_s`. `fences` gives the fence of a call
+    where the file in the run's folder does not serve. `records`
     tell what is made ready meanwhile, where that is known here.
     """
 
@@ -48,6 +51,9 @@ class ClaudeRole(ABC):
     sandboxes: Sandboxes
     runs: Path
     model: str
+    effort: Effort | None = None
+    coder_differs: bool = False
+    command_timeout_s: float = 300.0
     retry_policy: RetryPolicy = _RETRY_POLICY
     fences: Callable[[RoleTask], WriteFence] | None = None
     records: EnvironmentRecords | None = None
@@ -70,7 +76,7 @@ class ClaudeRole(ABC):
             find_predecessor, folder.transcripts, task.step, spec.follows
         )
         session = Session(
-            spec,
+            replace(spec, effort=await asyncio.to_thread(self._choose_effort, spec, task)),
             task=task,
             model=task.model or self.model,
             claude=self.claude,
@@ -84,6 +90,10 @@ class ClaudeRole(ABC):
             tree=tree,
         )
         return await session.run(replace(opening, predecessor=predecessor))
+
+    def _choose_effort(self, spec: RoleSpec[Any], _: RoleTask) -> Effort | None:
+        """How hard this call thinks; None: as the model does by itself. Blocks."""
+        return self.effort or spec.effort
 
     def _fence(self, task: RoleTask) -> WriteFence:
         if self.fences:

@@ -78,7 +78,7 @@ class ChangingRole(ClaudeRole):
         )
         sandbox = await self.sandboxes.open(task.run_id, tree)
         try:
-            toolbox = Toolbox(BashTool(sandbox), EditorTool(sandbox))
+            toolbox = Toolbox(BashTool(sandbox, lambda: show_changes(sandbox)), EditorTool(sandbox))
             snapshot = ChangeSnapshot(sandbox, task.base)
             view = TreeView(
                 lambda: tree_digest(sandbox),

@@ -5,6 +5,7 @@ from typing import Final
 from graph import RoleTask
 from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
+from roles.briefing.excerpts import read_excerpts
 from roles.briefing.repository_overview import read_instructions
 from roles.changing_role import ChangingRole
 from roles.conversation.opening import Opening
@@ -48,9 +49,11 @@ class ClaudeCoder(ChangingRole):
                 INSTRUCTIONS,
                 briefing.request(task),
                 briefing.plan(task.plan),
+                briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
                 await read_instructions(sandbox, task.base.tree),
+                await read_excerpts(sandbox, task.base.tree, task.plan.ranges if task.plan else ()),
             )
 
         async def go_on(before: Predecessor) -> str:

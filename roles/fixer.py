@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from graph import RoleTask, RunFolder
+from graph import Effort, RoleTask, RunFolder
 from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
 from roles.briefing.change_diff import ChangeDiff
@@ -40,6 +40,14 @@ SPEC: Final = RoleSpec(
 )
 
 _AGAIN: Final = "Fix the change once more: the fix before did not suffice. Look for another cause."
+_HARDER: Final[dict[Effort | None, Effort]] = {
+    "low": "medium",
+    "medium": "high",
+    None: "high",
+    "high": "xhigh",
+    "xhigh": "max",
+    "max": "max",
+}
 _MAX_DIFF: Final = 30_000
 _MOST_EARLIER: Final = 8
 _MAX_LINE: Final = 400
@@ -49,6 +57,12 @@ class ClaudeFixer(ChangingRole):
     """Fixes the change in the live tree."""
 
     spec = SPEC
+
+    def _choose_effort(self, spec: RoleSpec[Any], task: RoleTask) -> Effort | None:
+        """After a fix that did not help, a harder one."""
+        effort = super()._choose_effort(spec, task)
+        run = RunFolder.of(self.runs, task.run_id)
+        return _HARDER[effort] if _follows_a_fix(task, run) else effort
 
     def _opening(self, task: RoleTask, sandbox: Sandbox) -> Opening:
         folder = RunFolder.of(self.runs, task.run_id)
@@ -62,6 +76,7 @@ class ClaudeFixer(ChangingRole):
                 INSTRUCTIONS,
                 briefing.request(task),
                 briefing.plan(task.plan),
+                briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
                 await read_instructions(sandbox, task.base.tree),
@@ -77,6 +92,12 @@ class ClaudeFixer(ChangingRole):
             return briefing.join(again, *known, _to_fix(task))
 
         return Opening(begin, go_on)
+
+
+def _follows_a_fix(task: RoleTask, run: RunFolder) -> bool:
+    """Whether checks fail after a fix as they did before it."""
+    failed = task.validation is not None and task.validation.status == "failed"
+    return failed and run.transcript(task.step - 1, "fixer").exists()
 
 
 def _to_fix(task: RoleTask) -> str:

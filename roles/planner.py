@@ -19,13 +19,17 @@ from sandbox import DeferredSandbox, ReplacedSandbox, Sandbox, TreeSpec
 from sandbox.checks import PLAN
 
 INSTRUCTIONS: Final = """\
-Plan the change first. Whoever codes goes on from here; your tree is thrown away, so change \
-nothing. Read only what you need to be sure which files change, how, and how it is checked. A \
-small and clear request needs no looking around: where it and what is shown with it say what to \
-change, submit the plan at once. Plan what is asked and no more.
+Plan the change first. Your tree is thrown away, so change nothing. Read only what you need to be \
+sure which files change, how, and how it is checked. A small and clear request needs no looking \
+around: where it and what is shown with it say what to change, submit the plan at once. Plan what \
+is asked and no more.
 """
 
+_ANEW: Final = (
+    "Whoever codes begins anew, without what you have read: name the `ranges` that they must see."
+)
 _MAX_VALIDATE: Final = 10
+_MAX_RANGES: Final = 20
 _READY: Final = f"{PLAN}-ready"
 
 
@@ -55,7 +59,7 @@ class ClaudePlanner(ClaudeRole):
         whole = self._open_whole(task, tree, names)
         try:
             tools = Toolbox(BashTool(whole), EditorTool(whole, read_only=True))
-            end = await self._converse(SPEC, task, tools, _opening(task, bare), emit)
+            end = await self._converse(SPEC, task, tools, self._opening(task, bare), emit)
         finally:
             await whole.close()
             for name in names:
@@ -66,6 +70,29 @@ class ClaudePlanner(ClaudeRole):
         plan = _plan(answer) if answer else None
         reason = answer.summary.strip() if answer and plan is None else ""
         return PlannerResult(plan=plan, reason=reason, spend=end.spend, stopped=end.stopped)
+
+    def _opening(self, task: RoleTask, sandbox: Sandbox) -> Opening:
+        anew = _ANEW if task.approve_plan or self.coder_differs else ""
+
+        async def begin() -> str:
+            before = "You planned this before:" if task.feedback else ""
+            return briefing.join(
+                INSTRUCTIONS,
+                anew,
+                briefing.request(task),
+                briefing.limits(self.command_timeout_s),
+                briefing.checks(task),
+                briefing.setup(task),
+                await describe_repository(sandbox, task.base.tree, task.prompt),
+                briefing.join(before, briefing.plan(task.plan)) if before else "",
+                _wish(task),
+            )
+
+        async def go_on(before: Predecessor) -> str:
+            facts = (INSTRUCTIONS, anew, briefing.setup(task))
+            return briefing.join(*briefing.unsaid(before.conversation, *facts), _wish(task))
+
+        return Opening(begin, go_on)
 
     def _open_whole(self, task: RoleTask, tree: TreeSpec, names: list[str]) -> Sandbox:
         """The tree for its commands: with the environment now, or as soon as that is ready.
@@ -91,28 +118,6 @@ class ClaudePlanner(ClaudeRole):
         return ReplacedSandbox(plain, find)
 
 
-def _opening(task: RoleTask, sandbox: Sandbox) -> Opening:
-    async def begin() -> str:
-        return briefing.join(
-            INSTRUCTIONS,
-            briefing.request(task),
-            briefing.checks(task),
-            briefing.setup(task),
-            await describe_repository(sandbox, task.base.tree, task.prompt),
-            briefing.join("You planned this before:", briefing.plan(task.plan))
-            if task.feedback
-            else "",
-            _wish(task),
-        )
-
-    async def go_on(before: Predecessor) -> str:
-        return briefing.join(
-            *briefing.unsaid(before.conversation, INSTRUCTIONS, briefing.setup(task)), _wish(task)
-        )
-
-    return Opening(begin, go_on)
-
-
 def _wish(task: RoleTask) -> str:
     if not task.feedback:
         return ""
@@ -129,5 +134,6 @@ def _plan(answer: shared.PlanAnswer) -> Plan | None:
         route=answer.route,
         steps=tuple(answer.steps),
         files=tuple(answer.files),
+        ranges=tuple(each.strip() for each in answer.ranges)[:_MAX_RANGES],
         validate_=tuple(command for command in commands if command)[:_MAX_VALIDATE],
     )

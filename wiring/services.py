@@ -42,11 +42,16 @@ def make_role(
     """A role that is played in this process; `runs` is the folder of all runs."""
     from roles import ROLES
 
+    settings = configuration.settings
+    models, efforts = settings.role_models, settings.role_efforts
     return ROLES[name](
         claude=claude,
         sandboxes=sandboxes,
         runs=runs,
-        model=configuration.settings.role_models[name],
+        model=models[name],
+        effort=efforts[name],
+        coder_differs=(models[name], efforts[name]) != (models["coder"], efforts["coder"]),
+        command_timeout_s=settings.command_timeout_s,
         fences=fences,
         records=records,
     )

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api import ModelName
 from forge.core import is_loopback
-from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, RoleName, describe_faults
+from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, Effort, RoleName, describe_faults
 from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.comma_list import from_text, listed
@@ -123,6 +123,7 @@ else:
         "_RoleSettings",
         __base__=BaseSettings,
         **{f"model_{role}": (ModelName | None, None) for role in ROLE_NAMES},
+        **{f"effort_{role}": (Effort | None, None) for role in ROLE_NAMES},
     )
 
 
@@ -177,6 +178,8 @@ class Settings(_RoleSettings):
 
     model: ModelName = DEFAULT_MODEL
     models: Annotated[tuple[ModelName, ...], from_text(listed)] = ()
+    effort: Effort | None = None
+    """None: each model's own, but for what is small by its kind."""
     max_cost_usd: Money = 5.0
     max_tokens: Count = 0
     max_fix_rounds: Count = 3
@@ -215,6 +218,11 @@ class Settings(_RoleSettings):
     def role_models(self) -> dict[RoleName, str]:
         """The model of each role: its own, else the general one."""
         return {role: getattr(self, f"model_{role}") or self.model for role in ROLE_NAMES}
+
+    @property
+    def role_efforts(self) -> dict[RoleName, Effort | None]:
+        """How hard each role thinks: its own setting, else the general one."""
+        return {role: getattr(self, f"effort_{role}") or self.effort for role in ROLE_NAMES}
 
     @property
     def missing_in_public(self) -> dict[str, str]:

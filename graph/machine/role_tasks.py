@@ -36,6 +36,7 @@ def task_of(
         ),
         model=state.get("model"),
         plan=state.get("plan"),
+        approve_plan=bool(state.get("approve_plan")),
         feedback=approval.feedback if approval and role == "planner" else "",
         change=change.ref if change else None,
         checks=tuple(check.shell for check in edges.checks_of(state)),

@@ -52,6 +52,10 @@ def plan(plan: Plan | None) -> str:
     return "<plan>\n" + "\n".join(lines) + "\n</plan>"
 
 
+def limits(command_timeout_s: float) -> str:
+    return f"A command is stopped after {command_timeout_s:.0f} s."
+
+
 def checks(task: RoleTask) -> str:
     """The commands that decide whether the change passes, and what is known of each."""
     on_base = {report.shell: report for report in task.baseline.commands} if task.baseline else {}

@@ -4,13 +4,11 @@ import re
 import tomllib
 from datetime import date
 from importlib import resources
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graph import Usage
-
-Effort = Literal["low", "medium", "high", "xhigh", "max"]
+from graph import Effort, Usage
 
 _PER_TOKEN = 1e-6
 

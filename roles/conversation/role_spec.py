@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from graph import RoleName
-from roles.claude.prices import Effort
+from graph import Effort, RoleName
 from roles.claude.reply import Block
 from roles.conversation.answer_tool import AnswerT, AnswerTool, RefusedAnswerTool
 

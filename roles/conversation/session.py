@@ -25,6 +25,7 @@ from roles.conversation.answer_check import AnswerCheck, Objection
 from roles.conversation.answer_tool import AnswerT
 from roles.conversation.loop_detector import LoopDetector
 from roles.conversation.opening import LOOK, TAKEN, FirstMessage, Opening, result, text
+from roles.conversation.remaining import Remaining
 from roles.conversation.repeated_results import SeenResults
 from roles.conversation.role_spec import RoleSpec
 from roles.conversation.tool_calls import ToolCalls
@@ -54,6 +55,7 @@ _CUT_CALL = "Not run. Call the tool again; write a large file in several smaller
 _INTERRUPTED = "interrupted, may have run in part: look at the state of the tree before you go on."
 _STRAY_CALL = "Not run: the reply ended without asking for it."
 _TOO_SOON = "Not taken, as a call beside it failed or was not run. See its result first."
+_FINISH = "Bring what matters most to its end."
 _DEAD_ENDS = (ClaudeRefused, ContextExceeded, RoleInCircles)
 
 
@@ -102,6 +104,8 @@ class Session(Generic[AnswerT]):
         )
         self._emit = emit
         self._untold = ""
+        self._taken = 0
+        self._remaining = Remaining(task, self._meter, deadline, spec.max_turns)
         self._requests = RequestBuilder(
             model=model,
             system=spec.system,
@@ -170,17 +174,17 @@ class Session(Generic[AnswerT]):
             raise
 
     async def _take_turns(self) -> AnswerT:
-        turns = 0
+        self._taken = 0
         while True:
             answer = await self._respond(self._transcript.messages[-1])
             if answer is not None:
                 return answer
-            if turns >= self._spec.max_turns:
+            if self._taken >= self._spec.max_turns:
                 raise RoleTurnLimit(
-                    f"The {self._task.role} used all its {turns} turns.",
+                    f"The {self._task.role} used all its {self._taken} turns.",
                     "Resume the run, or split the request.",
                 )
-            turns += 1
+            self._taken += 1
             await self._turns.take()
 
     async def _respond(self, last: Message) -> AnswerT | None:
@@ -226,6 +230,10 @@ class Session(Generic[AnswerT]):
             message.content += (result(each, said, is_error=answer is None) for each in endings)
         if note and answer is None:
             message.content.append(text(note))
+        low = self._remaining.nearly_spent(self._taken, self._transcript.own)
+        if low and answer is None:
+            message.content.append(text(f"{' '.join(low.values())} {_FINISH}"))
+            message.limits_told = [*low]
         await self._append(message)
         if answer is not None:
             await self._transcript.save()

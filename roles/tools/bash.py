@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -29,6 +30,10 @@ _SHELL: Final = re.compile(r"[<>`$&;(){}\n\\]|\|\|")
 _SED_PRINT: Final = re.compile(r"\d+(,\d+)?p")
 
 
+async def _show_nothing() -> str:
+    return ""
+
+
 class _Arguments(BaseModel):
     command: str | None = Field(default=None, min_length=1)
     restart: bool = False
@@ -41,8 +46,12 @@ class BashTool:
 
     definition: Block = {"type": "bash_20250124", "name": "bash"}  # noqa: RUF012 - never changed
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(
+        self, sandbox: Sandbox, show_tree: Callable[[], Awaitable[str]] = _show_nothing
+    ) -> None:
+        """`show_tree` says which files are changed, after a command that was stopped."""
         self._sandbox = sandbox
+        self._show_tree = show_tree
 
     async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
         asked = _Arguments.model_validate(arguments, strict=True)
@@ -57,7 +66,10 @@ class BashTool:
             options["services"] = "wanted"
         result = await self._sandbox.run(asked.command, **options)
         broken_off = result.limit is not None or result.lost
-        return ToolResult(_format_result(result), is_error=broken_off, exit_code=result.exit_code)
+        text = _format_result(result)
+        if result.limit and not reads_only(asked.command):
+            text += await self._show_tree()
+        return ToolResult(text, is_error=broken_off, exit_code=result.exit_code)
 
     def reads_only(self, arguments: dict[str, Any]) -> bool:
         command = arguments.get("command")
@@ -100,7 +112,8 @@ def _program_reads(words: list[str]) -> bool:
 def _format_result(result: ExecResult) -> str:
     text = result.text.rstrip("\n")
     if result.limit:
-        note = f"[stopped: the command reached {_LIMITS[result.limit]}]"
+        seconds = f"{result.duration_ms / 1000:.0f} s"
+        note = f"[stopped after {seconds}: the command reached {_LIMITS[result.limit]}]"
     elif result.exit_code:
         note = f"[exit code {result.exit_code}]"
     else:

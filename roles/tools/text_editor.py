@@ -13,6 +13,9 @@ from roles.tools.toolbox import MAX_OUTPUT, ToolResult
 from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
+_AROUND: Final = 3
+_MAX_SHOWN: Final = 2_000
+"""Of an edit: lines around it, and bytes in all."""
 _MAX_PLACES: Final = 20
 """Occurrences that a refused edit lists."""
 
@@ -178,7 +181,8 @@ def _replace(asked: _Replace, file: TextFile) -> tuple[TextFile, str]:
             "Give more of the text around it, so that it is there once."
         )
     new = file.with_replaced(asked.old_str, asked.new_str)
-    return new, f"Replaced in {asked.path} at line {lines[0]}."
+    shown = _show_around(new, lines[0], asked.new_str)
+    return new, f"Replaced in {asked.path} at line {lines[0]}:\n{shown}"
 
 
 def _insert(asked: _Insert, file: TextFile) -> tuple[TextFile, str]:
@@ -187,7 +191,14 @@ def _insert(asked: _Insert, file: TextFile) -> tuple[TextFile, str]:
             f"insert_line must be at most {len(file.lines)}, the lines of {asked.path}."
         )
     new = file.with_inserted(asked.insert_line, asked.insert_text)
-    return new, f"Inserted into {asked.path} after line {asked.insert_line}."
+    shown = _show_around(new, asked.insert_line + 1, asked.insert_text)
+    return new, f"Inserted into {asked.path} after line {asked.insert_line}:\n{shown}"
+
+
+def _show_around(file: TextFile, first: int, text: str) -> str:
+    """The lines of an edit and those around it."""
+    last = first + text.rstrip("\n").count("\n") + _AROUND
+    return file.numbered(max(first - _AROUND, 1), min(last, len(file.lines)), _MAX_SHOWN)
 
 
 def _resolve(path: str) -> str:

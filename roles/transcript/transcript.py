@@ -57,7 +57,8 @@ class CallRecord(BaseModel):
 
 class UserMessage(_Message):
     """What we said, and why; `calls` are in the order of the content's tool results, `heard` are
-    the numbers of the user's messages in it, `tree` is what the work tree was when looked at.
+    the numbers of the user's messages in it, `tree` is what the work tree was when looked at,
+    `limits_told` are limits of which little is left.
 
     The first one of a role call has more: `follows` names the call whose conversation goes on,
     `prefix` is a digest of what makes another go on with this one, and `change_step` the step of
@@ -69,6 +70,7 @@ class UserMessage(_Message):
     calls: list[CallRecord] = []
     heard: list[int] = []
     tree: str = ""
+    limits_told: list[str] = []
     follows: str = ""
     prefix: str = ""
     change_step: int | None = None

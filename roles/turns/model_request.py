@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roles.claude.prices import Effort, find_model, prompt_tokens
+from graph import Effort
+from roles.claude.prices import find_model, prompt_tokens
 from roles.claude.reply import Block
 from roles.transcript.transcript import AssistantMessage, Message
 from roles.turns.context_editing import (
@@ -15,7 +16,13 @@ from roles.turns.context_editing import (
     count_cleared_calls,
     trigger_tokens,
 )
-from roles.turns.reply_budget import tokens_upper_bound
+from roles.turns.reply_budget import (
+    LONG_REPLY_TOKENS,
+    MAX_REPLY_TOKENS,
+    tokens_upper_bound,
+)
+
+_LONG_EFFORTS = ("high", "xhigh", "max")
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class RequestBuilder:
         if known and known.adaptive_thinking:
             fixed["thinking"] = {"type": "adaptive", "display": "summarized"}
         self.model = model
+        self.max_reply_tokens = LONG_REPLY_TOKENS if effort in _LONG_EFFORTS else MAX_REPLY_TOKENS
         self.fixed_digest = hashlib.sha256(_encode(fixed)).hexdigest()
         """Of what must be the same for one conversation to go on with another."""
         self._trigger = trigger_tokens(known)

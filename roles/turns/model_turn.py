@@ -91,7 +91,9 @@ class Turns:
         prompt = self.requests.prompt_tokens_upper_bound(self.transcript.conversation)
         model = find_model(self.requests.model)
         cached = self.cached.tokens(self._prompt())
-        allowed = reply_allowance(self.task.budget, self.meter.run_spend, model, prompt, cached)
+        most = self.requests.max_reply_tokens
+        spent = self.meter.run_spend
+        allowed = reply_allowance(self.task.budget, spent, model, prompt, cached, most)
         if allowed < MIN_REPLY_TOKENS:
             raise LimitReached("budget")
         return allowed

@@ -10,6 +10,8 @@ from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
 MAX_REPLY_TOKENS: Final = 32_000
+LONG_REPLY_TOKENS: Final = 64_000
+"""Of a role that is to think hard."""
 MIN_REPLY_TOKENS: Final = 2_000
 """Tokens below which a reply is not worth asking for."""
 
@@ -35,14 +37,19 @@ def require_limit(name: str, known: Model | None, budget: Budget) -> None:
 
 
 def reply_allowance(
-    budget: Budget, spent: Spend, model: Model | None, prompt: int, cached: int = 0
+    budget: Budget,
+    spent: Spend,
+    model: Model | None,
+    prompt: int,
+    cached: int = 0,
+    most: int = MAX_REPLY_TOKENS,
 ) -> int:
     """Tokens the reply to a prompt of that size may have; below MIN_REPLY_TOKENS: do not ask.
 
     `spent` is all of the run. What is `cached` of the prompt is taken at the price of a read, the
     rest at that of a write. Where the cache has lost it after all, this one miss is over the limit.
     """
-    allowed = min(MAX_REPLY_TOKENS, model.max_output) if model else MAX_REPLY_TOKENS
+    allowed = min(most, model.max_output) if model else most
     if budget.max_tokens is not None:
         allowed = min(allowed, budget.max_tokens - spent.usage.tokens - prompt)
     if budget.max_cost_usd is not None and model and spent.cost_usd is not None:

@@ -25,12 +25,11 @@ FAILED = Validation(
         ),
     ),
 )
-LONG = {**FILES, "calc.py": FILES["calc.py"] + "# a long remark\n" * 200}
 
 
 @pytest.fixture
 def base(runs: Path) -> Base:
-    return make_run(runs, RUN, LONG)
+    return make_run(runs, RUN, FILES)
 
 
 def said_last(server: MessagesServer, request: int) -> str:
@@ -119,6 +118,42 @@ async def test_another_model_begins_anew(serve: Serve, cast: Cast, base: Base, e
         await cast.play(ClaudeCoder, claude)(task, ears)
     assert len(server.requests[1]["messages"]) == 1
     assert "<request>" in opening(server, 1)
+
+
+RANGED = PLAN.model_copy(update={"ranges": ("calc.py:1-2", "none.py:1-9", "calc.py", "a:2-1")})
+
+
+async def test_ranges_are_asked_for_and_shown_where_the_coder_begins_anew(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    planned = answer(**{**PLANNED, "ranges": ["calc.py:1-2"]})
+    async with serve(planned, planned, answer(**CODED)) as (server, claude):
+        planner = cast.play(ClaudePlanner, claude)
+        result = await planner(make_task(base, "planner", approve_plan=True), ears)
+        await planner(make_task(base, "planner", step=3), ears)
+        other = make_task(base, step=4, plan=RANGED, model="claude-sonnet-5-5")
+        await cast.play(ClaudeCoder, claude)(other, ears)
+    assert result.plan
+    assert result.plan.ranges == ("calc.py:1-2",)
+    assert "name the `ranges`" in opening(server, 0)
+    assert "name the `ranges`" not in said_last(server, 1)
+    shown = "<excerpts>\ncalc.py:1-2\ndef add(a, b):\n    return a - b\n</excerpts>"
+    assert shown in opening(server, 2)
+
+
+async def test_a_fix_that_did_not_help_is_followed_by_a_harder_one(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    fixed = answer(title="Add", summary="It did not.")
+    async with serve(fixed, answer(**CODED)) as (server, claude):
+        for step in (3, 4):
+            known = {"change": changed(cast.runs), "validation": FAILED}
+            task = make_task(base, "fixer", step=step, plan=PLAN, **known)
+            await cast.play(ClaudeFixer, claude)(task, ears)
+    assert "output_config" not in server.requests[0]
+    assert server.requests[1]["output_config"] == {"effort": "high"}
+    assert server.requests[1]["max_tokens"] == 64_000
+    assert "- Add: It did not." in opening(server, 1)
 
 
 @pytest.mark.parametrize("end", [says("I", stop_reason="refusal"), says("No tool.")])

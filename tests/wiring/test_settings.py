@@ -107,6 +107,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.setup_hosts == ("one.example", "two.example")
     assert settings.role_models["reviewer"] == "careful"
     assert settings.role_models["coder"] == "general"
+
     assert settings.models == ("general", "careful")
     assert settings.max_cost_usd == 0
     assert settings.run_timeout_s == 60
@@ -447,3 +448,14 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert {secret.get_secret_value() for secret in settings.secrets if secret} == {*typed.values()}
     assert not set(typed) & set(os.environ)
+
+
+def test_efforts_by_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(read_settings(None).role_efforts.values()) == {None}
+    monkeypatch.setenv("CODING_AGENT_EFFORT", "low")
+    monkeypatch.setenv("CODING_AGENT_EFFORT_REVIEWER", "max")
+    efforts = read_settings(None).role_efforts
+    assert (efforts["coder"], efforts["reviewer"]) == ("low", "max")
+    monkeypatch.setenv("CODING_AGENT_EFFORT", "hard")
+    with pytest.raises(SettingsError, match="CODING_AGENT_EFFORT"):
+        read_settings(None)

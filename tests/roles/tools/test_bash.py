@@ -50,18 +50,24 @@ async def test_long_output_keeps_both_ends(tool: BashTool) -> None:
 async def test_time_left_is_the_limit(tool: BashTool) -> None:
     result = await tool.call({"command": "sleep 30"}, 0.2)
     assert result.is_error
-    assert result.content == "[stopped: the command reached its time limit]"
+    assert result.content == "[stopped after 0 s: the command reached its time limit]"
 
 
 @pytest.mark.parametrize("limit", ["time", "memory", "pids", "disk", "output"])
 async def test_every_limit_has_words(limit: LimitHit) -> None:
     class Limited(DirectorySandbox):
         async def run(self, command: str, **_: object) -> ExecResult:
-            return ExecResult(None, b"so far\n", 0, 1, limit)
+            return ExecResult(None, b"so far\n", 0, 90_400, limit)
 
-    result = await BashTool(Limited(Path(), Path())).call({"command": "x"}, 1)
-    assert result.content.startswith("so far\n[stopped: the command reached ")
+    async def show_tree() -> str:
+        return " Changed there now:\n M a.py"
+
+    tool = BashTool(Limited(Path(), Path()), show_tree)
+    result = await tool.call({"command": "make"}, 1)
+    assert result.content.startswith("so far\n[stopped after 90 s: the command reached ")
+    assert result.content.endswith("] Changed there now:\n M a.py")
     assert result.is_error
+    assert "Changed" not in (await tool.call({"command": "cat a.py"}, 1)).content
 
 
 async def test_restart_is_answered(tool: BashTool) -> None:

@@ -109,10 +109,30 @@ async def test_create(editor: Editor) -> None:
 
 async def test_replace(editor: Editor) -> None:
     result = await editor("str_replace", old_str="two\n", new_str="2\n2\n")
-    assert (result.content, result.ok) == ("Replaced in poem.txt at line 2.", True)
+    shown = "     1\tone\n     2\t2\n     3\t2\n     4\tthree"
+    assert (result.content, result.ok) == (f"Replaced in poem.txt at line 2:\n{shown}", True)
     assert editor.poem == b"one\n2\n2\nthree\n"
     await editor("str_replace", old_str="2\n2\n")
     assert editor.poem == b"one\nthree\n"
+
+
+async def test_edit_shows_the_lines_around_it(editor: Editor) -> None:
+    (editor.root / "long").write_text("".join(f"line {n}\n" for n in range(1, 100)))
+    result = await editor("str_replace", "long", old_str="line 50\n", new_str="x\n" * 2)
+    assert [line.split("\t")[1] for line in result.content.splitlines()[1:]] == [
+        "line 47", "line 48", "line 49", "x", "x", "line 51", "line 52", "line 53",
+    ]  # fmt: skip
+    result = await editor("insert", "long", insert_line=0, insert_text="y" * 9_000)
+    assert len(result.content) < 2_200
+    assert "the line goes on" in result.content
+
+
+async def test_read_only_editor_views_alone(editor: Editor) -> None:
+    tool = EditorTool(DirectorySandbox(editor.root, editor.root), read_only=True)
+    assert (await tool.call({"command": "view", "path": "poem.txt"}, 60)).ok
+    refused = await tool.call({"command": "create", "path": "poem.txt", "file_text": ""}, 60)
+    assert refused.is_error
+    assert editor.poem == b"one\ntwo\nthree\n"
 
 
 async def test_replace_needs_exactly_one_place(editor: Editor) -> None:
