@@ -55,8 +55,9 @@ class Environment(Value):
     """What makes a new tree of a base ready.
 
     `services` run beside checks and the commands of roles. `image` is what its trees are made of,
-    where that is not the operator's. `tools` are versions by name. `paths` go
-    before `PATH` for commands in a folder and below it (empty: the top), `variables` to every
+    where that is not the operator's, `image_name` as the repository names it. `suggested` are lines
+    of a `.coding-agent.toml` that may bring what is left out. `tools` are versions by name. `paths`
+    go before `PATH` for commands in a folder and below it (empty: the top), `variables` to every
     command. `reads` are ends of paths that set-up reads beside manifests and lock files, or
     ANY_FILE. `key` is a digest of the commands and of what they read of the base; `kept`: what they
     make was there from before. `maker` is the run whose model turn found the commands, or empty;
@@ -73,6 +74,8 @@ class Environment(Value):
     hosts: tuple[str, ...] = ()
     services: tuple[Service, ...] = ()
     image: str = ""
+    image_name: str = ""
+    suggested: tuple[str, ...] = ()
     kept: bool = False
     key: str = ""
     key_of_rules: str = ""
@@ -136,6 +139,7 @@ class Environment(Value):
 
 
 NO_ENVIRONMENT: Final = Environment()
+NO_VARIABLES: Final[Mapping[str, str]] = {}
 KEPT_S: Final = 30 * 86_400.0
 
 
@@ -158,9 +162,21 @@ class Recipe(Value):
         return 0 <= now - self.made_at < KEPT_S
 
 
-def own_settings(environment: Environment, checks: Iterable[str]) -> str:
-    """The text of a `.coding-agent.toml` that asks for the same set-up, and for these checks."""
-    return f"setup = {_array(_lasting(environment))}validate = {_array(checks)}"
+def own_settings(
+    environment: Environment, checks: Iterable[str], variables: Mapping[str, str] = NO_VARIABLES
+) -> str:
+    """The text of a `.coding-agent.toml` that asks for the same set-up, and for these checks.
+
+    `variables` are those of the environment that such a file may set.
+    """
+    text = f"setup = {_array(_lasting(environment))}validate = {_array(checks)}"
+    if environment.image_name:
+        text += f"image = {_string(environment.image_name)}\n"
+    text += "".join(f"# {line}  # where it is installed\n" for line in environment.suggested)
+    if variables:
+        rows = (f"{name} = {_string(value)}\n" for name, value in sorted(variables.items()))
+        text += f"\n[env]\n{''.join(rows)}"
+    return text
 
 
 def _lasting(environment: Environment) -> Iterator[str]:
@@ -173,5 +189,9 @@ def _lasting(environment: Environment) -> Iterator[str]:
 
 def _array(texts: Iterable[str]) -> str:
     """An array of TOML: its basic strings are JSON's but for one escape."""
-    rows = [f"  {json.dumps(text, ensure_ascii=False)}," for text in texts]
-    return ("\n".join(["[", *rows, "]"]).replace("\x7f", "\\u007f") if rows else "[]") + "\n"
+    rows = [f"  {_string(text)}," for text in texts]
+    return ("\n".join(["[", *rows, "]"]) if rows else "[]") + "\n"
+
+
+def _string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -203,8 +203,8 @@ class Preparation:
         recipe = recipes.find(self.recipe_key(wanted.base, rules), self.clock())
         if recipe is None:
             return Prepared(rules, rules)
-        if recipe.failure:
-            return Prepared(rules.lacking(MODEL_PART, told(recipe)), rules, recipe)
+        if recipe.failure:  # told once the main check says that it is lacking still
+            return Prepared(rules, rules, recipe)
         try:
             return Prepared(await self.apply(wanted, rules, recipe), rules, recipe)
         except SetupFailed as error:
@@ -222,6 +222,7 @@ class Preparation:
 
         def tell(report: CommandReport) -> None:
             if main and report.shell == main.shell:
+                self._tell_kept_failure(wanted, work, report)
                 work.tell_main(report)
 
         try:
@@ -231,6 +232,7 @@ class Preparation:
             baseline = await self._checks.baseline(
                 wanted.run_id, wanted.base, environment, wanted.checks, wanted.deadline, say, tell
             )
+            environment = (await asyncio.shield(work.prepared)).environment
             await self._remember(wanted, environment, baseline)
         except CodingAgentError as error:
             log.warning("run %s has no baseline: %s", wanted.run_id, error.message)
@@ -238,6 +240,20 @@ class Preparation:
         event = BaselineFinished.model_validate(baseline.model_dump())
         say(event.keyed(f"baseline:{wanted.base.moved}"))
         return baseline
+
+    def _tell_kept_failure(
+        self, wanted: PreparationRequest, work: _Work, report: CommandReport
+    ) -> None:
+        """That a model found nothing before, where the main check still does not come through."""
+        prepared = work.prepared.result()
+        if prepared.environment is not prepared.rules or not prepared.recipe:
+            return
+        if report.status == "unavailable" or report.lacking:
+            without = prepared.rules.lacking(MODEL_PART, told(prepared.recipe))
+            work.prepared = asyncio.create_task(
+                _given(Prepared(without, prepared.rules, prepared.recipe))
+            )
+            self._say_ready(wanted, without)
 
     async def _remember(
         self, wanted: PreparationRequest, environment: Environment, baseline: Validation | None

@@ -1,6 +1,7 @@
 """Making a repository's environment and running its checks, without a model and without a run."""
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +15,12 @@ from graph import (
     SetupTurn,
     Spend,
     Validation,
+    own_settings,
     repo_of,
 )
 from runs.driving import LocalRunFiles
 from runs.model import RunIds
+from sandbox.discovery import settable
 from wiring.machine import Machine
 
 
@@ -46,6 +49,13 @@ class EnvironmentTrial:
         return next((report for report in reports if main and report.shell == main.shell), None)
 
     @property
+    def settings(self) -> str:
+        """The text of a file that asks for what was found: what held of set-up, checks that ran."""
+        reports = self.baseline.commands if self.baseline else ()
+        ran = [report.shell for report in reports if report.status in ("passed", "failed")]
+        return own_settings(self.environment, ran, settable(self.environment.variables))
+
+    @property
     def runs(self) -> bool:
         """Whether the main check starts, with its tests, and comes to its end."""
         main = self.main
@@ -53,10 +63,16 @@ class EnvironmentTrial:
 
 
 async def try_environment(
-    machine: Machine, repo_url: str, emit: Emit, *, with_model: bool = False
+    machine: Machine,
+    repo_url: str,
+    emit: Emit,
+    tell_checks: Callable[[Iterable[str]], None],
+    *,
+    with_model: bool = False,
 ) -> EnvironmentTrial:
     """Make it and run the checks on the untouched base. Raises CodingAgentError.
 
+    `tell_checks` is given the commands that will run, before set-up begins.
     `with_model` allows a set-up turn. What set-up left is kept for runs, and what the turn came to;
     of the trial itself nothing stays.
     """
@@ -67,6 +83,7 @@ async def try_environment(
         await services.workspaces.open(run_id)
         base = await services.repositories.prepare(run_id, repo_url, None, emit)
         found = await services.checks.find(run_id, base, (), only=False, emit=emit)
+        tell_checks(check.shell for check in found.checks)
         wanted = PreparationRequest(run_id, base, (), found.checks, deadline)
         with services.preparation.heard_by(run_id, emit):
             environment = await services.preparation.environment(wanted)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from api.cli.repo_argument import RepoArgument, resolve_repo
+from api.cli.trial_progress import TrialProgress
 from api.exit_codes import FAILED
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.environment_lines import baseline_lines, environment_lines, last_line
@@ -20,7 +21,6 @@ from api.terminal.text.human_units import duration, money
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line
 from api.terminal.text.untrusted_fields import Fields
-from graph import own_settings
 from graph.errors import CodingAgentError
 
 if TYPE_CHECKING:
@@ -84,11 +84,19 @@ async def _try_one(
 
     name = "/".join(argument.address.rstrip("/").removesuffix(".git").split("/")[-2:])
     print_lines([Line(argument.address, tone="strong")])
-    begun = time.monotonic()
+    begun, progress = time.monotonic(), TrialProgress(print_lines)
+
+    def show(event: Any) -> None:
+        """What becomes known meanwhile, as a run shows it."""
+        if lines := _LINES.get(event.type):
+            print_lines(lines(Fields(event.data())))
+        progress.hear(event.type)
+
     try:
-        trial = await try_environment(
-            machine, argument.address, _print_event, with_model=with_model
-        )
+        async with progress.shown():
+            trial = await try_environment(
+                machine, argument.address, show, progress.know, with_model=with_model
+            )
     except CodingAgentError as error:
         print_lines(
             error_lines(
@@ -137,13 +145,6 @@ def _reason(trial: "EnvironmentTrial") -> str:
     return last if trial.main.loaded else f"no test came to its end: {last}"
 
 
-def _print_event(event: Any) -> None:
-    """What becomes known meanwhile, as a run shows it."""
-    lines = _LINES.get(event.type)
-    if lines:
-        print_lines(lines(Fields(event.data())))
-
-
 _LINES: Final[dict[str, Callable[[Fields], list[Line]]]] = {
     "environment.ready": environment_lines,
     "baseline.finished": baseline_lines,
@@ -158,14 +159,7 @@ def _write(checkout: Path, trial: "EnvironmentTrial") -> str:
     file = checkout / OWN_SETTINGS
     try:
         with file.open("x", encoding="utf-8") as opened:
-            opened.write(settings_text(trial))
+            opened.write(trial.settings)
     except FileExistsError:
         return f"{OWN_SETTINGS} is there already, and was left as it is."
     return f"Wrote {OWN_SETTINGS}. It is used once it is committed."
-
-
-def settings_text(trial: "EnvironmentTrial") -> str:
-    """The file that asks for what was found: set-up that held, checks that ran."""
-    reports = trial.baseline.commands if trial.baseline else ()
-    ran = [report.shell for report in reports if report.status in ("passed", "failed")]
-    return own_settings(trial.environment, ran)

@@ -80,11 +80,13 @@ class SetupTurn:
             return None
         prepared = await preparation.prepared(wanted)
         recipe = prepared.recipe
-        if prepared.rules.asked or (recipe and recipe.failure and recipe.run_id != wanted.run_id):
+        if prepared.rules.asked:
             return None
         if recipe and recipe.run_id == wanted.run_id:
             return Lack(None)
         report = await preparation.main_report(wanted)
+        if recipe and recipe.failure:  # by now it is told, where it holds still
+            return None
         wished = recipe.reached if recipe else _READY
         return Lack(report) if report and readiness(report) < wished else None
 

@@ -1,6 +1,7 @@
 """`env` of `.coding-agent.toml`: plain variables for set-up, checks and roles."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 _MOST: Final = 50
@@ -32,6 +33,11 @@ def read_env(value: object) -> tuple[dict[str, str], list[str]]:
             f" {_LONGEST_VALUE} characters: {_listed(wrong)} left out."
         )
     return {name: text for name, text in taken.items() if name not in refused}, notes
+
+
+def settable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that `env` may set."""
+    return read_env(dict(variables))[0]
 
 
 def _listed(names: list[str]) -> str:

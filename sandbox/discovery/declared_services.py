@@ -1,7 +1,8 @@
 """`services` of `.coding-agent.toml`: what runs beside checks, from what is installed."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from graph import Service
@@ -64,11 +65,20 @@ _IMAGES: Final = {
 """By the last part of an image's name, the service that stands in for it."""
 
 
+def suggested_lines(images: Iterable[str]) -> tuple[str, ...]:
+    """The line of `.coding-agent.toml` that has those services of images that we know."""
+    names = dict.fromkeys(name for image in images if (name := _known_as(image)))
+    return (f"services = {json.dumps(list(names))}",) if names else ()
+
+
 def line_for(image: str) -> str:
     """The line of `.coding-agent.toml` that has the service of an image run beside checks."""
-    name = re.split(r"[:@]", image.rpartition("/")[2])[0]
-    known = _IMAGES.get(name)
+    known = _known_as(image)
     return f'services = ["{known}"]' if known else 'services = [{command = "…", port = …}]'
+
+
+def _known_as(image: str) -> str | None:
+    return _IMAGES.get(re.split(r"[:@]", image.rpartition("/")[2])[0])
 
 
 def read_services(value: object) -> tuple[tuple[Service, ...], dict[str, str], list[str]]:

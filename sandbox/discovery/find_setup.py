@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from graph import ANY_FILE, Environment, EnvironmentCommand, FolderCommand, LeftOut
-from sandbox.discovery.declared_services import line_for
+from sandbox.discovery.declared_services import line_for, suggested_lines
 from sandbox.discovery.find_checks import find_checks
 from sandbox.discovery.hints import find_hints, system_packages
 from sandbox.discovery.repository_config import config_of
+from sandbox.ecosystems.asked_versions import AskedVersion, asked_versions
 from sandbox.ecosystems.base import Ecosystem
 from sandbox.ecosystems.install_script import Attempt, install_script, read_step
 from sandbox.ecosystems.install_step import InstallStep, is_example
@@ -60,6 +61,7 @@ class SetupPlan:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    suggested: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
@@ -121,6 +123,7 @@ class SetupPlan:
         return Environment(
             commands=commands,
             left_out=left_out,
+            suggested=self.suggested,
             paths=self.paths,
             variables=self.variables,
             reads=self.reads,
@@ -150,15 +153,21 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
                 reads |= dict.fromkeys(plan.reads)
                 hosts |= dict.fromkeys(plan.hosts)
     known = {folder: tuple(found) for folder, found in paths.items() if found}
-    left = tuple(_not_to_be_had(repository))
     return SetupPlan(
-        tuple(steps[:_MOST_STEPS]),
-        known,
-        variables,
-        left,
-        tuple(reads) if len(reads) <= _MOST_READ else (ANY_FILE,),
-        tuple(hosts)[:_MOST_HOSTS],
+        steps=tuple(steps[:_MOST_STEPS]),
+        paths=known,
+        variables=variables,
+        left_out=tuple(_not_to_be_had(repository)),
+        suggested=_suggested(repository),
+        reads=tuple(reads) if len(reads) <= _MOST_READ else (ANY_FILE,),
+        hosts=tuple(hosts)[:_MOST_HOSTS],
     )
+
+
+def versions_asked_for(repository: RepositoryFiles) -> tuple[AskedVersion, ...]:
+    """Versions of languages that the projects ask for which are set up."""
+    projects = _worth_it(repository)
+    return tuple(asked for project in projects for asked in asked_versions(project))
 
 
 def _not_to_be_had(repository: RepositoryFiles) -> Iterator[LeftOut]:
@@ -171,6 +180,12 @@ def _not_to_be_had(repository: RepositoryFiles) -> Iterator[LeftOut]:
         for hint in [hint for hint in hints if hint.what == "ci_service"][:_MOST_SERVICES]:
             why = f"{_BESIDE_TESTS} `{line_for(hint.text)}`, where it is installed."
             yield LeftOut(what=f"the service {hint.text[:_LONGEST_IMAGE]}", why=why)
+
+
+def _suggested(repository: RepositoryFiles) -> tuple[str, ...]:
+    """Lines of a `.coding-agent.toml` for the services that CI has beside its tests."""
+    hints = find_hints(repository)
+    return suggested_lines(hint.text for hint in hints if hint.what == "ci_service")
 
 
 def _comes_late(ecosystem: Ecosystem) -> bool:

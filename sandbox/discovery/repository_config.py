@@ -28,8 +28,9 @@ _LONGEST_REASON: Final = 200
 class RepositoryConfig:
     """What the file does not say is None; `notes` say what of it is left out.
 
-    `variables` are its own, and those by which clients know its `services`. `image` is what it
-    asks for, there or in a `devcontainer.json`; `left_out` says what of this cannot be had.
+    `variables` are its own, and those by which clients know its `services`. `image` is what
+    it asks for, there or in a `devcontainer.json`, and `image_name` its name where `image` is an
+    id; `left_out` says what of this cannot be had.
     """
 
     setup: tuple[str, ...] | None = None
@@ -37,6 +38,7 @@ class RepositoryConfig:
     variables: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     image: str = ""
+    image_name: str = ""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -48,6 +50,7 @@ class RepositoryConfig:
                 "variables": {**environment.variables, **self.variables},
                 "services": self.services,
                 "image": self.image,
+                "image_name": self.image_name,
                 "left_out": (*environment.left_out, *new),
             }
         )

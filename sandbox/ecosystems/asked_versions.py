@@ -1,7 +1,7 @@
 """Versions of languages that a repository asks for by files of their own, or in manifests."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,7 @@ _MANIFESTS: Final = {
     "ruby": ("Gemfile",),
     "rustc": ("Cargo.toml",),
 }
+NO_FOLDERS: Final[Mapping[str, Mapping[str, str]]] = {}
 _LONGEST: Final = 20_000
 _MEND: Final = (
     "Put one into a folder of CODING_AGENT_TOOL_PATHS, or into the image that commands run in."
@@ -48,9 +49,17 @@ _MEND: Final = (
 
 @dataclass(frozen=True)
 class AskedVersion:
+    """A version that a file asks for; `folder` is that of its project (empty: the top)."""
+
     tool: str
     version: str
     file: str
+    folder: str = ""
+
+    @property
+    def path(self) -> str:
+        """Of the file, from the top."""
+        return f"{self.folder}/{self.file}" if self.folder else self.file
 
     def is_met_by(self, found: str) -> bool:
         """Of the same minor version, or of a tool that stays compatible not older."""
@@ -74,25 +83,42 @@ def asked_version(project: Project, tool: str) -> str:
     return next((each.version for each in _all_asked(project) if each.tool == tool), "")
 
 
-def unmet(asked: tuple[AskedVersion, ...], tools: Mapping[str, str]) -> tuple[LeftOut, ...]:
-    """What is asked for and not there, with what is; nothing where no tool is known."""
-    left = [each for each in asked if not each.is_met_by(tools.get(each.tool, "0"))]
-    return tuple(LeftOut(what=f"{e.tool} {e.version}", why=_why(e, tools)) for e in left if tools)
+def unmet(
+    asked: Iterable[AskedVersion],
+    tools: Mapping[str, str],
+    by_folder: Mapping[str, Mapping[str, str]] = NO_FOLDERS,
+) -> tuple[LeftOut, ...]:
+    """What is asked for and not there, with what is; nothing where no tool is known.
+
+    A folder without tools of its own has those of the nearest above it, `tools` at the top.
+    """
+    left: list[LeftOut] = []
+    for each in asked if tools else ():
+        there = {**tools, **_tools_in(each.folder, by_folder)}
+        if not each.is_met_by(there.get(each.tool, "0")):
+            left.append(LeftOut(what=f"{each.tool} {each.version}", why=_why(each, there)))
+    return tuple(left)
+
+
+def _tools_in(folder: str, by_folder: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    while folder and folder not in by_folder:
+        folder = folder.rpartition("/")[0]
+    return by_folder.get(folder, {})
 
 
 def _why(asked: AskedVersion, tools: Mapping[str, str]) -> str:
     there = f"{tools[asked.tool]} is there" if asked.tool in tools else "none is there"
-    return f"`{asked.file}` asks for it; {there}. {_MEND}"
+    return f"`{asked.path}` asks for it; {there}. {_MEND}"
 
 
 def _all_asked(project: Project) -> Iterator[AskedVersion]:
     for file, tool, line in _FILES:
         if found := _first(project.text(file), line):
-            yield AskedVersion(tool, found, file)
+            yield AskedVersion(tool, found, file, project.folder)
     for text in project.text(_ASDF)[:_LONGEST].splitlines():
         match = _ASDF_LINE.fullmatch(text.strip())
         if match and match[1] in _ASDF_TOOLS:
-            yield AskedVersion(_ASDF_TOOLS[match[1]], match[2], _ASDF)
+            yield AskedVersion(_ASDF_TOOLS[match[1]], match[2], _ASDF, project.folder)
 
 
 def _first(text: str, line: str) -> str:

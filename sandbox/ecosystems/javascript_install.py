@@ -44,6 +44,12 @@ _YARN_REGISTRY: Final = (
     'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
 )
 """Yarn has a registry of its own; set-up reaches that of npm."""
+_COREPACK_REGISTRY: Final = (
+    'command -v corepack && r="$(npm config get registry)"'
+    ' && export COREPACK_NPM_REGISTRY="${r%/}" COREPACK_INTEGRITY_KEYS=0'
+)
+"""Registries that stand in for npm's have no signatures; npm asks for none either."""
+_OF_COREPACK: Final = frozenset(("pnpm", "yarn"))
 _REGISTRY: Final = re.compile(
     r"(?m)^[ \t]*+(?:(?:@[\w.-]+:)?registry\s*=|npmRegistryServer:)\s*[\"']?(https?://[^\s\"']+)"
 )
@@ -156,7 +162,19 @@ def _manager_step(
     named = f"{package}@{version}" if version else package
     install = f"npm install --global --prefix {PREFIX} {named}"
     allowed = f"{install} --allow-scripts={package}"
-    yield InstallStep(manager, allowed, (install,), needed=True)
+    tries = [*_by_corepack(manager, manifest), allowed, install]
+    yield InstallStep(manager, tries[0], tuple(tries[1:]), needed=True)
+
+
+def _by_corepack(manager: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What `packageManager` is for, where Node.js brings corepack; it fails at once where not."""
+    named = _VERSION.fullmatch(_text_in(manifest, "packageManager"))
+    if named and named[1] == manager and manager in _OF_COREPACK:
+        folder = f"{PREFIX}/bin"
+        yield (
+            f"{_COREPACK_REGISTRY} && corepack prepare {manager}@{named[2]} --activate"
+            f" && mkdir -p {folder} && corepack enable --install-directory {folder} {manager}"
+        )
 
 
 def _yarn_package(project: Project, version: str) -> tuple[str, str]:

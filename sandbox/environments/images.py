@@ -26,4 +26,4 @@ async def take_image(
         why = f"{error.message.rstrip('.')}. {error.hint}"
         left = LeftOut(what=f"the image {config.image}", why=why)
         return replace(config, image="", left_out=(*config.left_out, left))
-    return replace(config, image=image)
+    return replace(config, image=image, image_name=config.image)

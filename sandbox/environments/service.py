@@ -17,17 +17,21 @@ from graph import (
 )
 from graph.errors import SetupFailed
 from sandbox.core.protocol import Sandboxes, TreeSpec
-from sandbox.discovery.find_setup import NOTHING_TO_SET_UP, SetupPlan, plan_setup
+from sandbox.discovery.find_setup import (
+    NOTHING_TO_SET_UP,
+    SetupPlan,
+    plan_setup,
+    versions_asked_for,
+)
 from sandbox.discovery.read_repository import read_repository
 from sandbox.discovery.repository_config import RepositoryConfig, config_of
-from sandbox.ecosystems.asked_versions import AskedVersion, asked_versions, unmet
+from sandbox.ecosystems.asked_versions import AskedVersion, unmet
 from sandbox.ecosystems.install_script import parse_report
-from sandbox.ecosystems.project import Project
 from sandbox.environments.images import take_image
 from sandbox.setup.inputs import BaseFiles, environment_key, list_files
 from sandbox.setup.refused_hosts import refused_in
 from sandbox.setup.run_commands import read_report
-from sandbox.setup.tool_versions import read_versions, versions_in
+from sandbox.setup.tool_versions import read_versions, versions_by_folder, versions_in
 from sandbox.setup.withheld import is_withheld
 
 
@@ -106,10 +110,10 @@ class SandboxEnvironments(Environments):
 
     async def _set_up(self, run_id: str, tree: TreeSpec, found: _Found) -> Environment:
         if found.asked.commands:
-            _, made = await self._make(run_id, tree, found.asked)
+            said, made = await self._make(run_id, tree, found.asked)
         else:
-            made = await self._try(run_id, tree, found)
-        left_out = (*made.left_out, *unmet(found.wanted, made.tools))
+            said, made = await self._try(run_id, tree, found)
+        left_out = (*made.left_out, *unmet(found.wanted, made.tools, versions_by_folder(said)))
         return made.model_copy(update={"left_out": left_out})
 
     async def _find(self, run_id: str, tree: TreeSpec, setup: tuple[str, ...]) -> _Found:
@@ -130,11 +134,13 @@ class SandboxEnvironments(Environments):
         finally:
             await self._sandboxes.discard(run_id, tree.name)
         asked = asked.model_copy(update={"key": key})
-        wanted = await asyncio.to_thread(asked_versions, Project(repository))
+        wanted = await asyncio.to_thread(versions_asked_for, repository)
         return _Found(files, plan, config, asked, versions, wanted)
 
-    async def _try(self, run_id: str, tree: TreeSpec, found: _Found) -> Environment:
+    async def _try(self, run_id: str, tree: TreeSpec, found: _Found) -> tuple[bytes, Environment]:
         """What can be had of a plan that nobody asked for; the rest is left out, with its reason.
+
+        With what set-up said.
 
         What was made is kept, so that later trees do not wait for it again.
         """
@@ -150,11 +156,11 @@ class SandboxEnvironments(Environments):
                 ended = found.config.declare(plan.ended(parse_report(said)))
                 left = (*ended.left_out, *refused_in(said))
                 of_tree = {"kept": made.kept, "tools": made.tools, "left_out": left}
-                return ended.model_copy(update={**known, **of_tree})
+                return said, ended.model_copy(update={**known, **of_tree})
         nothing = found.config.declare(plan.environment)
         known = {"key": await asyncio.to_thread(files.key, nothing)}
         tools = versions_in(found.versions)
-        return nothing.model_copy(update={**known, "tools": tools})
+        return found.versions, nothing.model_copy(update={**known, "tools": tools})
 
     async def _key_of(self, run_id: str, tree: TreeSpec, environment: Environment) -> str:
         try:

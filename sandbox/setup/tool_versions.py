@@ -11,6 +11,7 @@ from sandbox.ecosystems.install_script import parse_report
 from sandbox.ecosystems.registry import ECOSYSTEMS
 
 _MARK: Final = "version:"
+_OF_FOLDER: Final = "version in "
 _MOST_FOLDERS: Final = 4
 _PATIENCE_S: Final = 60.0
 _LINE: Final = re.compile(rf"{_MARK}[\w.-]{{1,40}} [\w.+-]{{1,60}}")
@@ -39,7 +40,8 @@ async def read_versions(sandbox: Sandbox, environment: Environment) -> bytes:
         result = await sandbox.run(prepare_command(command, environment), timeout_s=_PATIENCE_S)
         for line in filter(_LINE.fullmatch, result.text.splitlines()):
             name, version = line.split(" ")
-            report += f"{name}\0000\0000\0{version}\0".encode()
+            for told in (name, f"{_OF_FOLDER}{folder}:{name.removeprefix(_MARK)}"):
+                report += f"{told}\0000\0000\0{version}\0".encode()
     return report
 
 
@@ -50,3 +52,13 @@ def versions_in(report: bytes) -> dict[str, str]:
         for name, attempt in parse_report(report).items()
         if name.startswith(_MARK)
     }
+
+
+def versions_by_folder(report: bytes) -> dict[str, dict[str, str]]:
+    """The versions that a report of steps tells of each folder with tools of its own."""
+    found: dict[str, dict[str, str]] = {}
+    for name, attempt in parse_report(report).items():
+        if name.startswith(_OF_FOLDER):
+            folder, _, tool = name.removeprefix(_OF_FOLDER).rpartition(":")
+            found.setdefault(folder, {})[tool] = attempt.output
+    return found

@@ -139,6 +139,10 @@ async def test_a_failure_is_told_and_kept_for_others(
     await other.run()
     assert roles(again) == ["planner", "coder", "reviewer"]
     assert other.said("environment.ready")[-1]["leftOut"] == [left]
+    mended = Driven(Script(records=records))
+    mended.config["configurable"]["thread_id"] = "run-00000003"
+    await mended.run()
+    assert [event["leftOut"] for event in mended.said("environment.ready")] == [[]]
     reaching = lacking(FOUND, records=records, hosts="more.example")
     await Driven(reaching).run()
     assert roles(reaching) == ["planner", "setup", "coder", "reviewer"]

@@ -42,6 +42,36 @@ async def test_a_main_check_that_runs_is_success_and_nothing_of_the_trial_stays(
     assert list((settings.data_dir / "runs").iterdir()) == []
 
 
+CI = """\
+on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    services:
+      db: postgres:16
+      cache: {image: "redis:7"}
+    steps:
+      - run: python3 -m unittest discover -s tests -t .
+"""
+
+
+async def test_services_of_ci_are_written_as_a_line_to_take(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = settings.model_copy(update={"setup_hosts": ("localhost:9",)})
+    files: dict[str, str | bytes] = {
+        "tests/__init__.py": "",
+        "tests/test_a.py": TEST.format("1"),
+        ".github/workflows/test.yml": CI,
+    }
+    commit_files(tmp_path / "a", files)
+    assert await try_environments(named, [str(tmp_path / "a")], write=True) == 0
+    written = (tmp_path / "a" / ".coding-agent.toml").read_text()
+    assert '# services = ["postgres", "redis"]  # where it is installed\n' in written
+    assert tomllib.loads(written)["validate"] == [UNITTEST]
+    assert f"runs  {UNITTEST}" in capsys.readouterr().out
+
+
 async def test_a_check_that_fails_on_the_base_runs_too(settings: Settings, tmp_path: Path) -> None:
     assert await try_environments(settings, [with_tests(tmp_path / "a", "0")], write=False) == 0
 

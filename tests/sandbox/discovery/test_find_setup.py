@@ -16,6 +16,17 @@ from tests.support.sandbox.listed_files import listed
 
 VENV = "/home/agent/venvs/root"
 PIP = f"uv pip install --python {VENV}"
+COREPACK = (
+    'command -v corepack && r="$(npm config get registry)"'
+    ' && export COREPACK_NPM_REGISTRY="${{r%/}}" COREPACK_INTEGRITY_KEYS=0'
+    " && corepack prepare {} --activate && mkdir -p /home/agent/.local/bin"
+    " && corepack enable --install-directory /home/agent/.local/bin pnpm"
+)
+INSTALL = "npm install --global --prefix /home/agent/.local"
+PNPM_OF_LOCK = (
+    """$(sed -n -e "s/^lockfileVersion: '*9.*/9/p" -e "s/^lockfileVersion: '*6.*/8/p\""""
+    """ -e "s/^lockfileVersion: '*5.*/7/p" pnpm-lock.yaml)"""
+)
 PYTEST = '/home/agent/venvs/root/bin/python -c "import pytest" || ' + f"{PIP} pytest"
 
 
@@ -40,8 +51,12 @@ def commands(files: dict[str, str]) -> list[str]:
         ({"package.json": "{}"}, ["npm install --no-package-lock"]),
         (
             {"package.json": '{"packageManager": "pnpm@9.1.2+sha512.a"}', "pnpm-lock.yaml": ""},
+            [COREPACK.format("pnpm@9.1.2"), "pnpm install --frozen-lockfile"],
+        ),
+        (
+            {"package.json": "{}", "pnpm-lock.yaml": ""},
             [
-                "npm install --global --prefix /home/agent/.local pnpm@9.1.2 --allow-scripts=pnpm",
+                f"{INSTALL} pnpm@{PNPM_OF_LOCK} --allow-scripts=pnpm",
                 "pnpm install --frozen-lockfile",
             ],
         ),

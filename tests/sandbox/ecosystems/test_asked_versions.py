@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.discovery.find_setup import versions_asked_for
 from sandbox.ecosystems.asked_versions import asked_version, asked_versions, unmet
 from sandbox.ecosystems.project import Project
 from tests.support.sandbox.listed_files import listed
@@ -85,3 +86,28 @@ def test_a_tool_that_is_missing_is_told_where_any_is_known() -> None:
     wanted = asked_versions(Project(listed({"go.mod": "go 1.22\n"})))
     assert "none is there" in unmet(wanted, {"python": "3.11.2"})[0].why
     assert unmet(wanted, {}) == ()
+
+
+def test_each_folder_that_is_set_up_asks_for_its_own() -> None:
+    files = {
+        "pyproject.toml": "",
+        ".python-version": "3.12",
+        "server/pyproject.toml": "",
+        "server/.python-version": "3.13",
+        "server/tests/test_a.py": "",
+        "web/package.json": "{}",
+        "web/.nvmrc": "22",
+        "examples/old/setup.py": "",
+        "examples/old/.python-version": "3.6",
+    }
+    wanted = versions_asked_for(listed(files))
+    assert [each.path for each in wanted] == [
+        ".python-version",
+        "server/.python-version",
+        "web/.nvmrc",
+    ]
+    found = {"python": "3.12.1", "node": "20.1.0"}
+    left = unmet(wanted, found, {"": found, "server": {"python": "3.12.1"}})
+    assert [each.what for each in left] == ["python 3.13", "node 22"]
+    assert left[0].why.startswith("`server/.python-version` asks for it; 3.12.1 is there.")
+    assert unmet(wanted[:2], found, {"server": {"python": "3.13.2"}}) == ()

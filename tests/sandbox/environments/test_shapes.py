@@ -201,6 +201,13 @@ SHAPES = {
     "the pnpm that is named": Shape(
         {"package.json": PACKAGE + ', "packageManager": "pnpm@9.15.4"}', "test.js": JS_TEST}
     ),
+    "the yarn that is named": Shape(
+        {
+            "package.json": PACKAGE + ', "packageManager": "yarn@4.5.0"}',
+            ".yarnrc.yml": "nodeLinker: node-modules\n",
+            "test.js": JS_TEST,
+        }
+    ),
     "yarn 1": Shape(
         {"package.json": PACKAGE + ', "packageManager": "yarn@1.22.22"}', "test.js": JS_TEST}
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from graph.environment import Environment
-from sandbox.setup.tool_versions import read_versions, versions_in
+from sandbox.setup.tool_versions import read_versions, versions_by_folder, versions_in
 from tests.support.sandbox.sample_run import SampleRun, sample_run
 
 pytestmark = pytest.mark.sandbox
@@ -36,9 +36,14 @@ async def versions(run: SampleRun, environment: Environment, command: str = "") 
 
 async def test_the_tools_of_a_folder_s_environment_are_told(data_dir: Path) -> None:
     environment = Environment(paths={"web": HAS_ALL.paths[""]})
-    found = await versions(sample(data_dir, "web/setup.py"), environment)
+    run = sample(data_dir, "web/setup.py", "other/package.json")
+    found = await versions(run, environment)
     expected = {"pytest": "9.8.7", "jest": "29.1.0-rc.1", "node": "21.2.3"}
     assert expected.items() <= found.items()
+    both = Environment(paths={**environment.paths, "other": ()})
+    of_each = versions_by_folder(await read_versions(await run.open(), both))
+    assert of_each["web"].items() >= expected.items()
+    assert "pytest" not in of_each.get("other", {})
 
 
 async def test_tools_of_other_languages_are_not_asked(data_dir: Path) -> None:

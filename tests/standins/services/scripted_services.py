@@ -103,7 +103,7 @@ class Script:
     records: EnvironmentRecords | None = None
     clock: Callable[[], float] = time.time
     hosts: str = "index.example"
-    patience_s: float = 30.0
+    patience_s: float = 600.0
     late_baseline: bool = False
     """Whether the checks on the base end while the coder works, and not before."""
     tasks: list[RoleTask] = field(default_factory=list)
