@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from graph.environment import Environment, Recipe
-from graph.events import Emit, unheard
+from graph.events.run_events import Emit, unheard
 from graph.values import Base, Check, CommandReport, FolderCommand, Validation
 
 

@@ -17,7 +17,7 @@ from graph.base_services import Baselines, Environments, PreparationRequest, Pre
 from graph.environment import Environment, Recipe
 from graph.environment_record import EnvironmentRecord, EnvironmentRecords, repo_of
 from graph.errors import CodingAgentError, SetupFailed
-from graph.events import BaselineFinished, Emit, EnvironmentReady, Event
+from graph.events.run_events import BaselineFinished, Emit, EnvironmentReady, Event
 from graph.values import Base, CommandReport, Validation
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from graph.base_services import Baselines
 from graph.environment import Environment
-from graph.events import Emit, unheard
+from graph.events.run_events import Emit, unheard
 from graph.preparation import Preparation
 from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.tasks import (

@@ -84,7 +84,7 @@ class ClaudeRole(ABC):
             transcript=await asyncio.to_thread(
                 Transcript, folder.transcript(task.step, task.role), self._fence(task)
             ),
-            inbox=Inbox(folder.root),
+            inbox=Inbox(folder.root, task.role, emit),
             emit=emit,
             retry_policy=self.retry_policy,
             tree=tree,

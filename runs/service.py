@@ -154,7 +154,11 @@ class RunService(RunReader):
         await self._steered_run(run_id, caller)
         lease, dead_services = self._dispatch.new_lease(), await self._store.dead_services()
         step = partial(
-            transitions.cancel, lease=lease, now=time.time(), dead_services=dead_services
+            transitions.cancel,
+            lease=lease,
+            now=time.time(),
+            dead_services=dead_services,
+            by=caller.name,
         )
         run = await self._store.transact(run_id, step)
         self._dispatch.cancel(run_id)
@@ -169,7 +173,13 @@ class RunService(RunReader):
         """Answer the plan a run waits for. Raises RunNotWaiting, PlanChanged or RequestError."""
         await self._steered_run(run_id, caller)
         admission = await self._admit(run_id)
-        step = partial(transitions.answer, approval=approval, now=time.time(), admission=admission)
+        step = partial(
+            transitions.answer,
+            approval=approval,
+            now=time.time(),
+            admission=admission,
+            by=caller.name,
+        )
         money = NO_DAY_LIMITS if approval.decision == "reject" else day.strict()
         await self._transact_and_start(run_id, step, money)
 
@@ -189,17 +199,25 @@ class RunService(RunReader):
         holders = await self._holders()
         admission = await self._admit(run_id)
         step = partial(
-            transitions.resume, request=request, now=time.time(), admission=admission, **holders
+            transitions.resume,
+            request=request,
+            now=time.time(),
+            admission=admission,
+            by=caller.name,
+            **holders,
         )
         await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
-    async def message(self, run_id: str, caller: Caller, text: str) -> None:
-        """Leave a message that a role reads at its next turn. Raises RunFinished."""
+    async def message(self, run_id: str, caller: Caller, text: str, call: str = "") -> None:
+        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished."""
         await self._steered_run(run_id, caller)
-        run = await self._store.transact(run_id, transitions.number_message)
+        said = self._config.hide(text)
+        step = partial(transitions.add_message, text=said, by=caller.name, call=call)
+        run = await self._store.transact(run_id, step)
         if run:
-            await self._files.write_message(run_id, run.messages, text)
+            number = run.message_calls.get(call, run.messages)
+            await self._files.write_message(run_id, number, text)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from langgraph.graph import END
 
-from graph.events import NodeOutcome
+from graph.events.run_events import NodeOutcome
 from graph.machine.check_selection import main_checks, near_checks
 from graph.publication import GateReport, PullRequest
 from graph.state import RunState

@@ -5,7 +5,7 @@ from typing import Final
 
 from langgraph.config import get_stream_writer
 
-from graph.events import Emit, Event, GateFinished, PrCreated, PrUpdated, unheard
+from graph.events.run_events import Emit, Event, GateFinished, PrCreated, PrUpdated, unheard
 from graph.publication import GateReport, PullRequest
 
 HEARD: Final[ContextVar[Emit]] = ContextVar("coding_agent_heard", default=unheard)

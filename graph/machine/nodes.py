@@ -11,7 +11,7 @@ from langgraph.config import get_config
 
 from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
-from graph.events import (
+from graph.events.run_events import (
     ChangeUpdated,
     Emit,
     PlanReady,

@@ -11,7 +11,7 @@ from typing import Final
 from graph.base_services import PreparationRequest, Prepared
 from graph.environment import LACKS_SERVICE, Environment, Recipe
 from graph.errors import ClaudeError, RoleError, RoleSuperseded, SandboxError, SetupFailed
-from graph.events import Emit, Event, UsageReported
+from graph.events.run_events import Emit, Event, UsageReported
 from graph.preparation import MODEL_PART, told
 from graph.services import Services
 from graph.spending import Budget, Spend

@@ -5,7 +5,6 @@ from its transcript as if nothing had happened. One that cannot go on is closed;
 another on the same tree, at once where the first grew too long, else when it is called again.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -186,6 +185,7 @@ class Session(Generic[AnswerT]):
                 )
             self._taken += 1
             await self._turns.take()
+            self._inbox.mark_answered(self._transcript.heard)
 
     async def _respond(self, last: Message) -> AnswerT | None:
         """Act on what was said last: return the answer, or say what comes next."""
@@ -311,7 +311,7 @@ class Session(Generic[AnswerT]):
             if notices and message.purpose not in FIRST:
                 message.content.append(text(notices))
             heard = set() if message.purpose == "opening" else self._transcript.heard
-            unread = await asyncio.to_thread(self._inbox.unread, heard)
+            unread = await self._inbox.read(heard)
             message.content += [text(self._untold)] if self._untold else []
             message.content += unread.values()
             self._untold = ""

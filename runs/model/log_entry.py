@@ -43,7 +43,7 @@ def entry(event: EventBase) -> Entry:
 def entry_of(key: str, data: dict[str, Any]) -> Entry:
     """`data`, which names its `type`, made valid JSON; long strings and lists are cut to fit."""
     fitted, text = _fit(data)
-    return Entry(key=_text(key), time=time.time(), data=fitted, text=text)
+    return Entry(key=valid_text(key), time=time.time(), data=fitted, text=text)
 
 
 def hide_secrets(entry: Entry, hide: Callable[[str], str]) -> Entry:
@@ -97,7 +97,7 @@ class _Cleaner:
             self.cut = True
             half = self._length // 2
             value = value[:half] + _CUT + value[len(value) - half :]
-        return _text(value)
+        return valid_text(value)
 
 
 def _number(value: float | None) -> float | None:
@@ -107,6 +107,6 @@ def _number(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-def _text(value: str) -> str:
+def valid_text(value: str) -> str:
     """Lone surrogates have no place in UTF-8."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)

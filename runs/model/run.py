@@ -25,6 +25,10 @@ from runs.model.run_record import RunRecord
 FREE_PICKUPS: Final = 2
 """Pick-ups in a row without gain that come at once."""
 LONGEST_PAUSE_S: Final = 3600.0
+_FROM_OUTSIDE: Final = frozenset(
+    ("plan.answered", "cancel.requested", "limits.raised", "message.received")
+)
+"""Types of events that are no work of the run's."""
 PICK_UP: Final = "pick-up"
 """What a `retry` event says was tried again."""
 STATE_VERSION: Final = 1
@@ -111,6 +115,8 @@ class Run(Value):
     not_before: float = 0.0
     """Until then nobody picks it up: it may be what its processes were lost of."""
     messages: int = 0
+    message_calls: dict[str, int] = Field(default_factory=dict)
+    """Numbers of the newest messages, by the calls that brought them."""
     fence: int = 0
     """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION
@@ -188,7 +194,8 @@ class Run(Value):
             return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
         if kind == "run.finished":
             return self.replace(reason=reason_of(event))
-        idle = kind.startswith("run.") or (kind == "retry" and event["what"] == PICK_UP)
+        picked_up = kind == "retry" and event["what"] == PICK_UP
+        idle = kind.startswith("run.") or kind in _FROM_OUTSIDE or picked_up
         return self if idle else self.replace(idle_pickups=0, **_found(event))
 
 

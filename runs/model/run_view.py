@@ -1,6 +1,6 @@
 """A run as one JSON object, folded from its record and its log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from graph import Spend
@@ -18,6 +18,9 @@ SHOWN: Final = (
     "review.finished",
     "change.updated",
     "gate.finished",
+    "message.received",
+    "message.read",
+    "message.answered",
     "usage",
     "pr.created",
     "pr.updated",
@@ -55,6 +58,7 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "change": _last(of_type["change.updated"]),
         "proof": _last(of_type["proof.finished"]),
         "gate": _last(of_type["gate.finished"]),
+        "messages": _messages(of_type),
         "usage": run.spend.usage.model_dump(),
         "roles": _roles(of_type["usage"]),
         "nodes": _nodes(run, of_type["node.finished"]),
@@ -72,6 +76,20 @@ def _plan(run: Run, ready: list[dict[str, Any]]) -> dict[str, Any] | None:
         return answer.approval.plan.model_dump(mode="json", by_alias=True)
     plan: dict[str, Any] | None = newest.get("plan")
     return plan
+
+
+def _messages(of_type: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The messages to the run's roles: `queued`, then `read` by a role, then `answered` by one."""
+    found = {
+        told["number"]: {**told, "state": "queued", "role": None}
+        for told in of_type["message.received"]
+    }
+    for state in ("read", "answered"):
+        for told in of_type[f"message.{state}"]:
+            message = found.get(told["number"])
+            if message and message["state"] != state:
+                message |= {"state": state, "role": told["role"]}
+    return list(found.values())
 
 
 def _roles(usages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -4,11 +4,15 @@ The store calls one within a transaction; None means that nothing is to be chang
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from graph import (
     Approval,
+    CancelRequested,
+    LimitsRaised,
+    MessageReceived,
+    PlanAnswered,
     PlanWaiting,
     RunQueued,
     RunRequest,
@@ -24,7 +28,7 @@ from runs.model.attempts import (
     finish_attempt,
     last_seen,
 )
-from runs.model.log_entry import Entry, entry
+from runs.model.log_entry import Entry, entry, valid_text
 from runs.model.run import (
     RESUMABLE,
     Answer,
@@ -32,6 +36,8 @@ from runs.model.run import (
     OpenNode,
     Run,
 )
+
+_KNOWN_MESSAGE_CALLS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def cancel(
     lease: Lease,
     now: float,
     dead_services: frozenset[str],
+    by: str,
 ) -> Step | None:
     """Ask a run's driver to stop; one that has none ends at once, `lease` held by the caller."""
     if run.cancelling and (run.status == "cancelled" or not run.final):
@@ -105,9 +112,11 @@ def cancel(
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
     cancelling = run.replace(cancelling=True, updated_at=now)
+    asked = entry(CancelRequested(by=by))
     if run.is_driven(now, dead_services):
-        return Step(cancelling)
-    return finish_attempt(cancelling.replace(lease=lease), Ending(status="cancelled"), now)
+        return Step(cancelling, (asked,))
+    ended = finish_attempt(cancelling.replace(lease=lease), Ending(status="cancelled"), now)
+    return replace(ended, entries=(asked, *ended.entries))
 
 
 def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
@@ -118,7 +127,7 @@ def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
     return finish_attempt(run.replace(lease=lease), ending, now)
 
 
-def answer(run: Run, *, approval: Approval, now: float, admission: Admission) -> Step:
+def answer(run: Run, *, approval: Approval, now: float, admission: Admission, by: str) -> Step:
     """Keep the answer to the waiting plan and let the run go on."""
     if run.called_from_python:
         raise RunNotWaiting(
@@ -136,7 +145,10 @@ def answer(run: Run, *, approval: Approval, now: float, admission: Admission) ->
         answer=Answer(plan_id=run.plan_id, approval=approval),
         lease=admission.lease,
     )
-    return Step(answered, admission.entries)
+    told = PlanAnswered(
+        plan_id=run.plan_id, decision=approval.decision, feedback=approval.feedback or None, by=by
+    )
+    return Step(answered, (entry(told), *admission.entries))
 
 
 def resume(
@@ -147,6 +159,7 @@ def resume(
     dead_services: frozenset[str],
     admission: Admission,
     attended: bool,
+    by: str,
 ) -> Step:
     """Begin another attempt of a run that has ended, under the limits of `request`.
 
@@ -170,8 +183,16 @@ def resume(
         not_before=0.0,
         lease=run.lease if run.is_held(now, dead_services) else admission.lease,
     )
-    event = entry(RunResumed(attempt=attempt, reason="resumed"))
-    return Step(resumed, (*ended, event, *admission.entries))
+    event = entry(RunResumed(attempt=attempt, reason="resumed", by=by))
+    return Step(resumed, (*ended, event, *_raised(run, request, by), *admission.entries))
+
+
+def _raised(run: Run, request: RunRequest, by: str) -> tuple[Entry, ...]:
+    """What says that the run has other limits from here on."""
+    names = ("max_cost_usd", "max_fix_rounds", "timeout_s")
+    given = {name: request.get(name) for name in names}
+    changed = {name: value for name, value in given.items() if value != run.request.get(name)}
+    return (entry(LimitsRaised.model_validate({**changed, "by": by})),) if changed else ()
 
 
 def remove(
@@ -185,11 +206,17 @@ def remove(
     return Step(run.replace(lease=lease, status=status, updated_at=now), ended)
 
 
-def number_message(run: Run) -> Step:
-    """Count one more message to the run's roles."""
+def add_message(run: Run, *, text: str, by: str, call: str = "") -> Step:
+    """Number one more message to the run's roles, unless `call` has brought it before."""
+    if call in run.message_calls:
+        return Step(run)
     if run.final:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
-    return Step(run.replace(messages=run.messages + 1))
+    number = run.messages + 1
+    calls = {**run.message_calls, call: number} if call else run.message_calls
+    newest = dict(list(calls.items())[-_KNOWN_MESSAGE_CALLS:])
+    told = MessageReceived(key=f"message:{number}", number=number, text=valid_text(text), by=by)
+    return Step(run.replace(messages=number, message_calls=newest), (entry(told),))
 
 
 def raise_fence(run: Run, *, service: str) -> Step:

@@ -23,6 +23,7 @@ from graph.files.run_folder import RunFolder
 from graph.values import Approval, Plan
 from runs.model.attempts import Step
 from runs.model.log_entry import entry_of
+from runs.model.operator_limits import RaisedLimits
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller
 from tests.standins.services.run_service import (
@@ -293,6 +294,9 @@ async def test_messages_become_whole_files(house: House) -> None:
         assert sorted(message["text"] for message in messages) == [
             f"text {n} \ud800" for n in range(5)
         ]
+        for _ in range(2):
+            await service.message(run_id, ME, "of a call that is begun again", call="in-1")
+        assert len(list(folder.iterdir())) == 6
         house.pace.let_go("code")
         await log_of(service, run_id)
         with pytest.raises(RunFinished):
@@ -387,3 +391,36 @@ async def test_a_colleague_reads_a_run_and_does_not_steer_it(house: House) -> No
         ):
             with pytest.raises(RunNotYours):
                 await call
+
+
+async def test_each_act_names_who_did_it(house: House) -> None:
+    house.pace.hold("code")
+    chief = Caller("chief", operator=True)
+    async with house.open() as service:
+        run_id = await started(service, approve_plan=True, max_fix_rounds=1)
+        await seen(service, run_id, "plan.waiting")
+        plan_id = (await service.view(run_id, ME))["planId"]
+        await service.answer_plan(run_id, ME, Approval(decision="approve", plan_id=plan_id))
+        await seen(service, run_id, "plan.answered")
+        await service.message(run_id, chief, "Mind the tests.")
+        await service.cancel(run_id, chief)
+        house.pace.let_go("code")
+        await log_of(service, run_id)
+        await service.resume(run_id, ME, RaisedLimits(max_fix_rounds=2))
+        events = await log_of(service, run_id)
+        view = await service.view(run_id, ME)
+    acts = [(event.type, event.data["by"]) for event in events if "by" in event.data]
+    assert acts == [
+        ("plan.answered", "local"),
+        ("message.received", "chief"),
+        ("cancel.requested", "chief"),
+        ("run.resumed", "local"),
+        ("limits.raised", "local"),
+    ]
+    raised = next(event.data for event in events if event.type == "limits.raised")
+    assert raised == {"type": "limits.raised", "maxFixRounds": 2, "by": "local"}
+    (message,) = view["messages"]
+    assert (message["text"], message["by"], message["state"]) == (
+        *("Mind the tests.", "chief"),
+        "queued",
+    )

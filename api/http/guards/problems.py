@@ -47,6 +47,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.RepositoryError: 502,
     errors.RepositoryNotFound: 404,
     errors.BranchNotFound: 422,
+    errors.CommitNotFound: 422,
     errors.EmptyRepository: 422,
     errors.RepositoryArchived: 422,
     errors.RepositoryTooLarge: 422,

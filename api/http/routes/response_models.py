@@ -141,6 +141,18 @@ class NodePart(ResponseModel):
     outcome: NodeOutcome | None = Field(description="Null while the newest visit lasts.")
 
 
+class MessageView(ResponseModel):
+    """A message to a run's roles, and what became of it."""
+
+    number: int = Field(description="From 1.")
+    text: str = Field(description="What was said.")
+    by: str = Field(description="Name of the key that sent it.", examples=["ann"])
+    state: Literal["queued", "read", "answered"] = Field(
+        description="`read`: a role has it in what it answers next."
+    )
+    role: RoleName | None = Field(description="The role that read it, then the one that answered.")
+
+
 class RunView(RunSummary):
     """A run with all that it found."""
 
@@ -157,6 +169,7 @@ class RunView(RunSummary):
     change: ChangeView | None = None
     proof: Proof | None = Field(default=None, description="What the change's own tests show.")
     gate: GateReport | None
+    messages: list[MessageView] = Field(default=[], description="To the run's roles.")
     usage: Usage
     roles: dict[RoleName, RolePart]
     nodes: list[NodePart] = Field(default=[], description="In the order of their first visits.")

@@ -170,10 +170,10 @@ async def resume_run(
     **_WISH,
 )
 async def send_message(
-    body: MessageRequest, run: TheRun, service: Service, caller: TheCaller
+    body: MessageRequest, run: TheRun, service: Service, caller: TheCaller, options: Options
 ) -> Response:
     """The working role reads it at its next turn."""
-    await service.message(run.run_id, caller, body.text)
+    await service.message(run.run_id, caller, body.text, options.call_name() or "")
     return await _accepted(run, service, caller)
 
 

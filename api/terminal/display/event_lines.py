@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Literal
 
+from api.terminal.display.act_lines import ACTS
 from api.terminal.display.environment_lines import (
     baseline_lines,
     environment_lines,
@@ -222,6 +223,7 @@ def _retry(event: Fields) -> list[Line]:
 
 
 _RESULTS: Final[dict[str, Callable[[Fields], list[Line]]]] = {
+    **ACTS,
     "plan.ready": lambda event: plan_lines(event.inner("plan")),
     "plan.waiting": _plan_waiting,
     "environment.ready": environment_lines,

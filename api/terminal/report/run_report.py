@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from api.terminal.display.act_lines import message_lines
 from api.terminal.display.environment_lines import baseline_lines, environment_lines
 from api.terminal.display.result_lines import (
     end_line,
@@ -25,6 +26,7 @@ def report_lines(view: dict[str, Any]) -> list[Line]:
     run = Fields(view)
     parts = [
         _head(run),
+        _part("messages", message_lines(run)),
         _part("environment", environment_lines(made) if (made := run.inner("environment")) else []),
         _part("baseline", baseline_lines(base) if (base := run.inner("baseline")) else []),
         _part("plan", plan_lines(run.inner("plan")) if run.inner("plan") else []),

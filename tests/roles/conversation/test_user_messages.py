@@ -73,3 +73,17 @@ async def test_damaged_message(serve: Serve, bench: Bench, damage: bytes) -> Non
     async with serve(DONE) as (_, claude):
         with pytest.raises(StoreDamaged, match=r"0001\.json"):
             await bench.run(claude)
+
+
+async def test_what_is_read_and_answered_is_told_once(
+    serve: Serve, bench: Bench, base: Base
+) -> None:
+    say(bench.runs, 1, "One.")
+    async with serve(calls("ls"), Slow(), DONE) as (_, claude):
+        await bench.run(claude, task=make_task(base, seconds=1))
+        await bench.run(claude)
+    told = {event.key: event.data() for event in bench.ears.events if "message" in event.type}
+    assert list(told.values()) == [
+        {"type": "message.read", "number": 1, "role": "coder"},
+        {"type": "message.answered", "number": 1, "role": "coder"},
+    ]

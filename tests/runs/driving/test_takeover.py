@@ -335,6 +335,7 @@ async def test_an_answer_that_came_before_the_crash_is_not_asked_for_again(house
             approval=Approval(decision="approve"),
             now=time.time(),
             admission=transitions.Admission(),
+            by="ann",
         )
         return Step(step.run.replace(status="running"), step.entries)
 

@@ -48,6 +48,8 @@ def test_a_run_that_has_just_been_made() -> None:
         "change": None,
         "proof": None,
         "gate": None,
+        "nodes": [],
+        "messages": [],
         "usage": {
             "input_tokens": 0,
             "output_tokens": 0,
@@ -56,7 +58,6 @@ def test_a_run_that_has_just_been_made() -> None:
         },
         "costUsd": 0.0,
         "roles": {},
-        "nodes": [],
         "pr": None,
         "error": None,
         "createdAt": "1970-01-01T00:00:00.000Z",
@@ -140,3 +141,18 @@ def test_the_newest_change_proof_and_models_are_shown() -> None:
     assert shown["version"] == "2"
     assert shown["change"] == {"digest": "2", "files": []}
     assert shown["proof"]["shown"]
+
+
+def test_a_message_is_queued_then_read_then_answered() -> None:
+    received = {"type": "message.received", "number": 1, "text": "Hi.", "by": "ann"}
+    read = {"type": "message.read", "number": 1}
+    planner, coder = {**read, "role": "planner"}, {**read, "role": "coder"}
+    answered = {"type": "message.answered", "number": 1, "role": "planner"}
+
+    def state(*events: dict[str, Any]) -> tuple[str, str | None]:
+        (message,) = view(run_of(), logged(received, *events))["messages"]
+        return message["state"], message["role"]
+
+    assert state() == ("queued", None)
+    assert state(planner) == ("read", "planner")
+    assert state(planner, answered, coder) == ("answered", "planner")

@@ -135,7 +135,11 @@ class AnyOrder(RuleBasedStateMachine):
     def cancel(self, service: str) -> None:
         try:
             step = transitions.cancel(
-                self.story.run, lease=self.lease(service), now=self.story.now, dead_services=NOBODY
+                self.story.run,
+                lease=self.lease(service),
+                now=self.story.now,
+                dead_services=NOBODY,
+                by="ann",
             )
         except RunFinished:
             assert self.story.run.final
@@ -154,6 +158,7 @@ class AnyOrder(RuleBasedStateMachine):
                 dead_services=NOBODY,
                 admission=admission,
                 attended=attended,
+                by="ann",
             )
         except RunError:
             assert self.story.run.status not in ("failed", "cancelled", "interrupted")
@@ -167,7 +172,11 @@ class AnyOrder(RuleBasedStateMachine):
         approval = Approval(decision="approve", plan_id="plan-1")
         self.story.take(
             transitions.answer(
-                self.story.run, approval=approval, now=self.story.now, admission=Admission()
+                self.story.run,
+                approval=approval,
+                now=self.story.now,
+                admission=Admission(),
+                by="ann",
             )
         )
 
@@ -309,6 +318,7 @@ def test_only_a_waiting_run_takes_an_answer(status: Any) -> None:
             approval=Approval(decision="approve"),
             now=0.0,
             admission=Admission(),
+            by="ann",
         )
 
 
@@ -320,6 +330,7 @@ def test_an_answer_to_another_plan_is_refused() -> None:
             approval=Approval(decision="approve", plan_id="plan-1"),
             now=0.0,
             admission=Admission(),
+            by="ann",
         )
 
 
@@ -334,6 +345,7 @@ def test_which_ends_can_be_resumed(status: Any) -> None:
         dead_services=NOBODY,
         admission=admission,
         attended=True,
+        by="ann",
     )
     if status in ("succeeded", "no_changes", "rejected"):
         with pytest.raises(RunFinished):
@@ -341,7 +353,7 @@ def test_which_ends_can_be_resumed(status: Any) -> None:
         return
     step = resume()
     assert [each.data for each in step.entries] == [
-        {"type": "run.resumed", "attempt": 4, "reason": "resumed"},
+        {"type": "run.resumed", "attempt": 4, "reason": "resumed", "by": "ann"},
         {"type": "run.queued", "position": 2},
     ]
     assert step.run.status == "queued"
@@ -360,7 +372,9 @@ def test_a_run_that_somebody_will_carry_on_is_left_alone(
 ) -> None:
     run = run_of(status=status, lease=lease)
     given: Any = {"now": 0.0, "dead_services": NOBODY, "attended": attended}
-    resume = partial(transitions.resume, run, request=REQUEST, admission=Admission(), **given)
+    resume = partial(
+        transitions.resume, run, request=REQUEST, admission=Admission(), by="ann", **given
+    )
     remove = partial(transitions.remove, run, lease=lease_of("mine", 0.0), **given)
     if attended or lease or status == "waiting":
         for act in (resume, remove):
@@ -369,7 +383,7 @@ def test_a_run_that_somebody_will_carry_on_is_left_alone(
         return
     ended, *after = [each.data for each in resume().entries]
     assert (ended["type"], ended["status"], ended["attempt"]) == ("run.finished", "interrupted", 1)
-    assert after == [{"type": "run.resumed", "attempt": 2, "reason": "resumed"}]
+    assert after == [{"type": "run.resumed", "attempt": 2, "reason": "resumed", "by": "ann"}]
     assert [each.data["type"] for each in remove().entries] == ["run.finished"]
     assert remove().run.final
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from graph.spending import Spend
 from graph.tasks import PlannerResult, RoleTask
 from runs.model.attempts import Step
 from runs.model.run import Lease
-from runs.model.transitions import number_message
+from runs.model.transitions import add_message
 from runs.remote_roles.worker import RoleWorker, RoleWorkerFence
 from runs.shared.store import SharedStore
 from runs.shared.version_chain import VersionChain, message_note, role_note
@@ -113,7 +114,7 @@ async def test_a_message_that_is_numbered_before_it_can_be_read_is_heard(
 
     async def number(count: int) -> None:
         for _ in range(count):
-            await bench.store.transact(bench.run_id, number_message)
+            await bench.store.transact(bench.run_id, partial(add_message, text="Hi.", by="ann"))
 
     async def write(number: int, text: str) -> None:
         await bench.notes.put(message_note(bench.run_id, number), {"text": text})

@@ -39,6 +39,7 @@ class MemoryRun:
     plan_id: str | None = None
     cancelling: bool = False
     messages: list[str] = field(default_factory=list)
+    message_calls: set[str] = field(default_factory=set)
     approvals: list[Approval] = field(default_factory=list)
 
 
@@ -264,11 +265,13 @@ class MemoryService:
         run.record = replace(run.record, status="queued", attempt=2, request=request)
         return run.record
 
-    async def message(self, run_id: str, caller: Caller, text: str) -> None:
+    async def message(self, run_id: str, caller: Caller, text: str, call: str = "") -> None:
         run = self._own_run(run_id, caller)
         if run.record.final:
             raise RunFinished("The run has ended.")
-        run.messages.append(text)
+        if not call or call not in run.message_calls:
+            run.messages.append(text)
+        run.message_calls.add(call)
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         if not self._own_run(run_id, caller).record.final:

@@ -148,7 +148,7 @@ class Bench:
             claude=claude,
             toolbox=Toolbox(BashTool(self.sandbox), EditorTool(self.sandbox)),
             transcript=transcript(self.runs, task),
-            inbox=Inbox(self.runs / RUN),
+            inbox=Inbox(self.runs / RUN, task.role, self.ears),
             emit=self.ears,
             retry_policy=self.retry_policy,
             tree=TreeView(digest=tree, notices=lambda: "") if tree else view,

@@ -275,6 +275,16 @@ async def test_a_call_that_is_begun_again_elsewhere_starts_no_second_run() -> No
     assert len(service.runs) == 2
 
 
+async def test_a_message_that_is_sent_again_elsewhere_is_one() -> None:
+    service, calls = MemoryService(), iter(["in-0", "in-1", "in-1", "in-2"])
+    async with client_of(service, call_name=lambda: next(calls)) as client:
+        run_id = (await client.post("/code", json=CODE, headers=ASYNC)).headers["X-Run-Id"]
+        for _ in range(3):
+            answer = await client.post(f"/runs/{run_id}/messages", json={"text": "Hello."})
+            assert answer.status_code == 202
+    assert service.runs[run_id].messages == ["Hello.", "Hello."]
+
+
 async def test_a_refused_request_keeps_no_key() -> None:
     service = MemoryService()
     headers = {"Idempotency-Key": "one", **ASYNC}

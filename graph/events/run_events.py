@@ -4,13 +4,21 @@ An event's `key` names what it reports within its run, so that saying it again a
 nothing. The log adds `seq`, `runId` and `time`.
 """
 
-import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, TypeAdapter
 
 from graph.environment import EnvironmentCommand, LeftOut, ServicePort
+from graph.events.act_events import (
+    CancelRequested,
+    LimitsRaised,
+    MessageAnswered,
+    MessageRead,
+    MessageReceived,
+    PlanAnswered,
+)
+from graph.events.event_base import EventBase
 from graph.publication import GateFinding
 from graph.spending import Usage, Usd
 from graph.values import (
@@ -44,25 +52,6 @@ NodeOutcome = Literal[
 ]
 
 
-class EventBase(Value):
-    """What every event has; `key` is empty where an event may come any number of times."""
-
-    key: str = ""
-    always: ClassVar[tuple[str, ...]] = ()
-    """Fields that are there as null, too."""
-
-    def data(self) -> dict[str, Any]:
-        """The event's own fields as on the wire: camelCase, without `key` and absent ones."""
-        data = self.model_dump(mode="json", by_alias=True, exclude={"key"}, exclude_none=True)
-        return data | {name: data.get(name) for name in self.always}
-
-    def keyed(self, scope: str) -> "Event":
-        """This event with a key of `scope` and its content: the same again adds nothing."""
-        digest = hashlib.sha256(self.model_dump_json(exclude={"key"}).encode()).hexdigest()[:16]
-        copy: Event = self.model_copy(update={"key": f"{scope}:{digest}"})  # type: ignore[assignment]
-        return copy
-
-
 class RunQueued(EventBase):
     type: Literal["run.queued"] = "run.queued"
     position: int
@@ -81,9 +70,12 @@ class RunStarted(EventBase):
 
 
 class RunResumed(EventBase):
+    """Another attempt; `by` where somebody asked for it."""
+
     type: Literal["run.resumed"] = "run.resumed"
     attempt: int
     reason: str
+    by: str | None = None
 
 
 class NodeStarted(EventBase):
@@ -298,6 +290,12 @@ Event: TypeAlias = (
     RunQueued
     | RunStarted
     | RunResumed
+    | PlanAnswered
+    | CancelRequested
+    | LimitsRaised
+    | MessageReceived
+    | MessageRead
+    | MessageAnswered
     | NodeStarted
     | NodeFinished
     | RoleText
