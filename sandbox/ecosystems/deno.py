@@ -57,6 +57,7 @@ DENO = Ecosystem(
             any_line(r" *\S.* \.\.\. (?:ok|FAILED) \("),
         ),
     ),
+    counts=r"(?:ok|FAILED) \| (\d+ passed(?: \(\d+ steps?\))? \| \d+ failed).*",
     plan=install_where("deno.lock", "deno install --frozen"),
     installs_only=only(r"deno install(?: -\S+)*"),
     install_reads=r"deno\.jsonc?|package\.json",

@@ -84,7 +84,7 @@ GO = Ecosystem(
     test_calls=r"\bgo test\b",
     lint_calls=r"go vet|golangci-lint|gofmt|staticcheck",
     reports=(ReportReader("go test", _failed, any_line(r" *--- FAIL: |ok  \t")),),
-    failures_begin=r"\s*--- FAIL: .*|# \S+|panic: .*",
+    failures_begin=r"\s*--- FAIL: .*|# [\w./-]+(?: \[.*\])?|panic: .*",
     noise=r"=== (?:RUN|PAUSE|CONT|NAME) .*|\s*--- PASS: .*|(?:ok  |\?   )\t.*",
     select=_select,
     tell=_tell,

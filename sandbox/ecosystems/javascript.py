@@ -253,8 +253,9 @@ JAVASCRIPT = Ecosystem(
             any_line(r". (?:pass|fail) [1-9]\d*$"),
         ),
     ),
-    counts=r" *Tests:? +(\d.*\b(?:passed|failed)\b).*|  (\d+ (?:passing|failing))\b.*",
-    failures_begin=r" *FAIL +.*|  ● .*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
+    counts=r" *Tests:? +(\d.*\b(?:passed|failed)\b).*|  (\d+ (?:passing|failing))\b.*"
+    r"|\S ((?:pass|fail) \d+)",
+    failures_begin=r" *FAIL +.*|  ● (?!Console$).*|  \d+ failing|✖ failing tests:|\s*not ok \d+.*",
     noise=r" *PASS .*|\s+[✓√✔] .*|✔ .*|\s*ok \d+.*",
     probe=_probe,
     lacking=r".*(Cannot find (?:module|package) '[^'./][^']*+').*",

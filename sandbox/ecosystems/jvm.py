@@ -53,6 +53,8 @@ JVM = Ecosystem(
             any_line(r"(?=.* (?:PASSED|FAILED)$)[^>].* > "),
         ),
     ),
+    counts=r"(?:\[\w+\] )?Tests (run: \d+, Failures: \d+, Errors: \d+), .*Time elapsed: .*"
+    r"|(\d+ tests completed, \d+ failed).*",
     failures_begin=r"\[ERROR\] .*|[^>\s].* > .+ FAILED",
     noise=r"\[INFO\] .*|\[INFO\]|Download(?:ing|ed) .*|.* PASSED",
     sources=r"[^/]+\.(?:java|kts?|scala|groovy)",

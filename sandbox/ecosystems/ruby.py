@@ -73,7 +73,7 @@ RUBY = Ecosystem(
         ),
     ),
     counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?).*",
-    failures_begin=r"Failures:|  1\) (?:Failure|Error):",
+    failures_begin=r"Failures:| *(?:\d+\) )?(?:Failure|Error):.*",
     noise=r"[.F*ES]{2,200}",
     not_installed={"bundle": 7},  # the gems of a Gemfile
     lacking=r".*(cannot load such file -- \w\S*+).*",

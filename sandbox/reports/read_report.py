@@ -16,7 +16,7 @@ _LONGEST = 200
 _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
 _LACKING = any_of(each.lacking for each in ECOSYSTEMS)
-_NUMBER = re.compile(r"(\d{1,9}) (\w+)")
+_NUMBER = re.compile(r"(?P<before>\d{1,9}) (?P<word>\w+)|(?P<name>\w+):? (?P<behind>\d{1,9})")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 
@@ -55,8 +55,9 @@ def _counts(lines: list[str]) -> str:
     sums: Counter[str] = Counter()
     for match in filter(None, map(_COUNTS.fullmatch, lines)):
         text = next(filter(None, match.groups()))
-        for number, word in _NUMBER.findall(text):
-            sums[word] += int(number)
+        for found in _NUMBER.finditer(text):
+            word = found["word"] or found["name"].lower()
+            sums[word] += int(found["before"] or found["behind"])
     return ", ".join(f"{number} {word}" for word, number in sums.items())[:_LONGEST]
 
 

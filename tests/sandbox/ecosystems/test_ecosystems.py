@@ -33,7 +33,7 @@ WITHOUT: Mapping[str, set[str]] = {
     "javascript": {*NO_SELECTION, "recipe", "not_installed", "mixed_config", "shadows", *NO_LAYOUT},
     "deno": {
         *NO_LACK,
-        *NO_EXCERPT,
+        *(NO_EXCERPT - {"counts"}),
         *NO_SELECTION,
         "read",
         "seen",
@@ -58,7 +58,6 @@ WITHOUT: Mapping[str, set[str]] = {
     },
     "jvm": {
         *NO_LACK,
-        "counts",
         *NO_SELECTION,
         "read",
         "lints",

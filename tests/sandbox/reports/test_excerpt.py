@@ -44,6 +44,50 @@ CASES = {
         ("Expected: 2", "1 failed, 200 passed"),
         "1 failed, 200 passed",
     ),
+    "go, which tells what a test said before that it failed": (
+        "=== RUN   TestB\n--- PASS: TestB (0.00s)\n" * 200
+        + "=== RUN   TestA\n    a_test.go:3: 1 != 2\n--- FAIL: TestA (0.00s)\n"
+        + "=== RUN   TestC\nprinted by a test that passes\n--- PASS: TestC (0.00s)\n" * 300
+        + "FAIL\tdemo\t0.1s",
+        ("--- FAIL: TestA", "1 != 2", "FAIL\tdemo"),
+        "",
+    ),
+    "jest, whose tests print": (
+        "FAIL src/a.test.js\n  ● Console\n\n"
+        + "    console.log\n      printed\n\n      at a (a.test.js:2:65)\n\n" * 100
+        + "  ● suite a\n\n    Expected: 2\n\n"
+        + "PASS src/b.test.js\n  ● Console\n\n    console.warn\n      printed\n\n" * 100
+        + "Tests:       1 failed, 100 passed, 101 total",
+        ("● suite a", "Expected: 2", "1 failed, 100 passed"),
+        "1 failed, 100 passed",
+    ),
+    "test-unit, which tells a failure where it is": (
+        "Started\n"
+        + "printed\n" * 300
+        + "F\n=====\nFailure: test_a(ATest)\n<1> expected\n=====\n"
+        + "printed\n" * 300
+        + "2 tests, 2 assertions, 1 failures, 0 errors",
+        ("Failure: test_a(ATest)", "<1> expected", "1 failures"),
+        "2 tests, 2 assertions, 1 failures",
+    ),
+    "surefire": (
+        "[INFO] Running demo.B\n[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, "
+        "Time elapsed: 0.1 s -- in demo.B\n"
+        * 100
+        + "[ERROR] Tests run: 1, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 1 s <<<\n"
+        + "[ERROR] demo.A.adds -- Time elapsed: 0.1 s <<< FAILURE!\nexpected: <1> but was: <2>\n\n"
+        + "[ERROR] Tests run: 301, Failures: 1, Errors: 0, Skipped: 0\n",
+        ("demo.A.adds", "expected: <1> but was: <2>", "Tests run: 301"),
+        "301 run, 1 failures, 0 errors",
+    ),
+    "node": (
+        "✔ b (0.1ms)\n"
+        * 300
+        + "\u2139 tests 301\n\u2139 pass 300\n\u2139 fail 1\n\n✖ failing tests:\n\n"
+        "test at a.test.js:3:1\n✖ a (1ms)\n  1 == 2",
+        ("✖ a (1ms)", "1 == 2"),
+        "300 pass, 1 fail",
+    ),
     "none that is known": ("begin\n" + "x" * 5000 + "\nend", ("begin", "end"), ""),
 }
 
