@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow check format audit bench soak serve system clean
+.PHONY: demo test test-slow check format audit bench soak screenshots serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -39,6 +39,11 @@ bench: $(STAMP) system
 
 soak: $(STAMP) system
 	$(BIN)/python -m benchmarks.soak
+
+# Each screen of the page at two widths, light and dark; README.md shows three of them.
+screenshots: $(STAMP)
+	@sh scripts/system-packages slow-tests
+	$(BIN)/python -m benchmarks.screenshots
 
 serve: $(STAMP) system
 	$(BIN)/coding-agent serve

@@ -28,7 +28,6 @@ from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
-from forge.text.commit_message import commit_message
 from forge.text.template import read_template
 from graph import (
     Base,
@@ -192,7 +191,7 @@ class ForgePublisher(Publisher):
         """What the pull request and the commit say. Raises PushRejected where it is our token."""
         title = pull_request.title(publication)
         body = pull_request.body(publication, template, starts)
-        message = commit_message(publication)
+        message = pull_request.commit_message(publication)
         self._refuse_token(title, body, message, publication.branch)
         title, body, message = await self._hide([title, body, message], publication.run_id)
         return PullText(title, body), message

@@ -1,4 +1,4 @@
-"""What a pull request says: what and why, how it was validated, what is left."""
+"""What a pull request and its commit say: what and why, how it was validated, what is left."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -40,6 +40,15 @@ def title(publication: Publication) -> str:
     plan = publication.plan
     texts = (publication.title, publication.change.title, plan.summary if plan else "")
     return next((made for text in texts if (made := line(text, MAX_TITLE))), "Change of the code")
+
+
+def commit_message(publication: Publication) -> str:
+    """The title, what was done, and whose run it was, as trailers."""
+    summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
+    trailers = [f"Coding-Agent-Run: {line(publication.run_id, _MAX_LINE)}"]
+    if requested_by := line(publication.requested_by, _MAX_LINE):
+        trailers.append(f"Requested-by: {requested_by}")
+    return "\n\n".join(part for part in (title(publication), summary, "\n".join(trailers)) if part)
 
 
 def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:

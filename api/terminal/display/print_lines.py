@@ -13,5 +13,4 @@ from api.terminal.text.symbols import glyphs_for
 def print_lines(lines: Iterable[Line]) -> None:
     console = console_for()
     glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
-    rows = [row for line in lines for row in line_texts(line, width, glyphs)]
-    console.print(Group(*rows), crop=False)
+    console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))

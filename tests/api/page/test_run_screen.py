@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from graph.events import ChangeUpdated, Event, RoleText, ToolFinished, ToolStarted
+from graph.events import (
+    CancelRequested,
+    ChangeUpdated,
+    Event,
+    LimitsRaised,
+    MessageAnswered,
+    MessageRead,
+    MessageReceived,
+    PlanAnswered,
+    RoleText,
+)
 from graph.values import ChangedFile, Plan
 from tests.standins.servers.http_service import CODE
 from tests.standins.services.run_service import seen
@@ -15,6 +25,7 @@ from tests.support.page.page_world import PageWorld
 from tests.support.page.replayed_runs import (
     Replayed,
     called,
+    edited,
     finished,
     published_run,
     started,
@@ -43,15 +54,6 @@ async def live_run(world: PageWorld, held: str, **fields: Any) -> AsyncIterator[
     finally:
         if (world.house.pace.folder / f"hold-{held}").exists():
             world.house.pace.let_go(held)
-
-
-def edited(old: str, new: str) -> list[Event]:
-    given = {"command": "str_replace", "path": "ledger/amounts.py", "old_str": old, "new_str": new}
-    tool = "str_replace_based_edit_tool"
-    return [
-        ToolStarted(role="coder", call_id="edit", tool=tool, input=given),
-        ToolFinished(role="coder", call_id="edit", ok=True, output="Replaced.", duration_ms=40),
-    ]
 
 
 async def test_the_verdict_stands_first(world: PageWorld) -> None:
@@ -188,18 +190,45 @@ async def test_a_refused_act_says_why(world: PageWorld) -> None:
 
 
 async def test_a_run_is_told_something_and_cancelled(world: PageWorld) -> None:
-    async with live_run(world, "code") as (run_id, tab):
+    async with live_run(world, "code") as (_, tab):
         composer = tab.page.get_by_label("Message to the working role")
         await composer.fill("Leave the API as it is.")
         await composer.press("Control+Enter")
         await tab.wait_for_value("Message to the working role", "")
-        run = await world.store.get(run_id)
-        assert run
-        assert run.messages == 1
+        message = tab.page.locator(".item-message")
+        await message.get_by_text("Leave the API as it is.").wait_for()
+        assert (await message.inner_text()).split("\n")[:2] == ["local", "queued"]
         await tab.page.get_by_role("button", name="Cancel run").click()
         await tab.page.get_by_role("button", name="Stop it now").click()
         await tab.page.locator(".status", has_text="Cancelled").wait_for()
         assert await composer.count() == 0
+
+
+async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
+    by = "ann"
+    work: list[Event] = [
+        MessageReceived(number=1, text="One <b>", by=by),
+        MessageReceived(number=2, text="Two", by=by),
+        MessageReceived(number=3, text="Three", by=by),
+        MessageRead(number=1, role="coder"),
+        MessageRead(number=2, role="coder"),
+        MessageAnswered(number=1, role="coder"),
+        LimitsRaised(max_cost_usd=7, by=by),
+        CancelRequested(by=by),
+        PlanAnswered(plan_id="p", decision="revise", feedback="Smaller.", by=by),
+    ]
+    events = [*started(), *visit("code", work, ends=False)]
+    run_id = await world.replay(Replayed(prompt="p", events=events, status="running"))
+    async with world.tab(f"runs/{run_id}") as tab:
+        told = await tab.page.locator(".item-message").all_inner_texts()
+        assert [" ".join(text.split("\n")[:2]) for text in told] == [
+            "ann answered by coder",
+            "ann read by coder",
+            "ann queued",
+        ]
+        for words in ("raised limits", "cancelled the run", "asked for another plan", "Smaller."):
+            await tab.page.get_by_text(words).wait_for()
+        assert await tab.violations() == []
 
 
 async def test_a_run_is_carried_on_with_a_higher_limit(world: PageWorld) -> None:

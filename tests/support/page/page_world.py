@@ -18,14 +18,13 @@ from tests.support.page.replayed_runs import Replayed, replay
 
 
 @dataclass
-class PageWorld:
-    """The address of the service, its store as another process has it, and the browser."""
+class ServiceWorld:
+    """The address of the service, and its store as another process has it."""
 
     house: House
     service: RunService
     store: SqliteStore
     address: str
-    browser: Browser
 
     async def replay(self, run: Replayed) -> str:
         return await replay(self.store, run)
@@ -40,6 +39,13 @@ class PageWorld:
         path.parent.mkdir(parents=True)
         path.write_bytes(diff)
 
+
+@dataclass
+class PageWorld(ServiceWorld):
+    """A service and a browser that looks at it."""
+
+    browser: Browser
+
     @asynccontextmanager
     async def tab(self, screen: str = "", **window: Any) -> AsyncIterator[Tab]:
         async with self.browser.tab(self.address, **window) as tab:
@@ -49,10 +55,17 @@ class PageWorld:
 
 @asynccontextmanager
 async def page_world(folder: Path, **given: Any) -> AsyncIterator[PageWorld]:
+    """A service over `folder`, and a browser."""
+    async with open_browser() as browser, service_world(folder, **given) as world:
+        yield PageWorld(**vars(world), browser=browser)
+
+
+@asynccontextmanager
+async def service_world(folder: Path, **given: Any) -> AsyncIterator[ServiceWorld]:
     """Everybody's runs are seen here: the caller is the operator."""
     house = House(folder)
     auth = given.pop("auth", Auth((), ("local",)))
-    async with open_browser() as browser, house.open(pick_up=False) as service:
+    async with house.open(pick_up=False) as service:
         store = SqliteStore(house.database)
         await store.open()
         try:
@@ -62,6 +75,6 @@ async def page_world(folder: Path, **given: Any) -> AsyncIterator[PageWorld]:
                 yield service
 
             async with serving(make_app(opened, auth=auth, **given)) as address:
-                yield PageWorld(house, service, store, address, browser)
+                yield ServiceWorld(house, service, store, address)
         finally:
             await store.close()

@@ -166,6 +166,41 @@ def waiting_run(**fields: Any) -> Replayed:
     return Replayed(**{"prompt": _PROMPTS[0], "events": events} | given | fields)
 
 
+def edited(
+    old: str = "    return Decimal(text)\n",
+    new: str = "    amount = Decimal(text)\n    if amount < 0:\n"
+    '        raise AmountError(f"line {line}: {text} is below zero")\n    return amount\n',
+) -> list[Event]:
+    """An edit of the coder."""
+    given = {"command": "str_replace", "path": "ledger/amounts.py", "old_str": old, "new_str": new}
+    tool = "str_replace_based_edit_tool"
+    return [
+        ToolStarted(role="coder", call_id="edit", tool=tool, input=given),
+        ToolFinished(role="coder", call_id="edit", ok=True, output="Replaced.", duration_ms=40),
+    ]
+
+
+def running_run(
+    *, node: NodeName = "code", events: Sequence[Event] = (), **fields: Any
+) -> Replayed:
+    """A run that is at one node."""
+    said = [
+        RoleText(role="coder", text="I read how amounts come in."),
+        *called(1, "grep -rn parse_amount ledger tests", "ledger/amounts.py:12:def parse_amount"),
+        *called(2, "python -m pytest -q tests/test_amounts.py", "17 passed in 0.21s"),
+        RoleText(role="coder", text="The line is known where the row is read: I hand it on."),
+        *events,
+    ]
+    planned: list[Event] = [spent("planner", 0.05), PlanReady(plan_id="plan-1", plan=PLAN)]
+    begun = [
+        *started(),
+        *visit("plan", planned),
+        *visit(node, [spent("coder", 0.22), *said], ends=False),
+    ]
+    given: dict[str, Any] = {"status": "running", "prompt": _PROMPTS[0], "took_s": 60.0}
+    return Replayed(**{"events": begun} | given | fields)
+
+
 def published_run(number: int, *, draft: bool = False) -> list[Event]:
     report = CommandReport(
         command=CHECK, exit_code=0, status="passed", duration_ms=9_100, counts="141 passed"

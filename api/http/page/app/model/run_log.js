@@ -13,6 +13,7 @@ export class RunLog {
     this.items = [];
     this.calls = new Map();
     this.nodes = new Map();
+    this.messages = new Map();
     this.firstSeq = null;
     this.lastSeq = 0;
     this.costUsd = 0;
@@ -70,6 +71,7 @@ export class RunLog {
     else if (type === "tool.finished") this.endCall(event, items);
     else if (type === "node.started") this.beginNode(event, items);
     else if (type === "node.finished") this.endNode(event, items);
+    else if (type.startsWith("message.")) this.passMessage(event, items);
     else items.push({ key: event.seq, kind: type, event, time: event.time, open: null });
   }
 
@@ -80,7 +82,14 @@ export class RunLog {
       last.text += event.text;
       return;
     }
-    items.push({ key: event.seq, kind, role: event.role, text: event.text, time: event.time, open: null });
+    const { role, text, time } = event;
+    this.put({ key: event.seq, kind, role, text, time, open: null }, items);
+  }
+
+  /** Add an item of a role; `again`: the item before is of the same one. */
+  put(item, items) {
+    item.again = items.at(-1)?.role === item.role;
+    items.push(item);
   }
 
   beginCall(event, items) {
@@ -89,7 +98,7 @@ export class RunLog {
     const { role, tool, input, time } = event;
     Object.assign(item, { role, tool, input, time, edit: editOf(tool, input) });
     this.calls.set(event.callId, item);
-    items.push(item);
+    this.put(item, items);
   }
 
   endCall(event, items) {
@@ -118,6 +127,19 @@ export class RunLog {
     else this.nodes.set(`${event.node}:${event.visit}`, { end });
     for (const text of event.notes ?? []) {
       items.push({ key: `${event.seq}:${text}`, kind: "hint", text, time: event.time, open: null });
+    }
+  }
+
+  /** A message is one item; its state is the newest that was told: queued, read, answered. */
+  passMessage(event, items) {
+    const known = this.messages.get(event.number) ?? { state: null };
+    this.messages.set(event.number, known);
+    if (event.type === "message.received") {
+      const { text, by, time } = event;
+      Object.assign(known, { key: event.seq, kind: "message", text, by, time, open: null });
+      items.push(known);
+    } else if (known.state?.type !== "message.answered") {
+      known.state = event;
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { html } from "../../htm-preact/preact-standalone.js";
 import { firstLine, safeLine, safeText } from "../model/safe_text.js";
-import { duration, moment, plural } from "../model/units.js";
+import { duration, moment, money, plural } from "../model/units.js";
 import { Away, Mark } from "./basics.js";
 import { ChecksList, FindingsList } from "./checks.js";
 import { Hunk } from "./hunk.js";
@@ -41,12 +41,12 @@ function NodeRow({ item }) {
 }
 
 function Say({ item }) {
-  return html`<div class="item-say"><${Role} role=${item.role} /><p>${safeText(item.text)}</p></div>`;
+  return html`<div class="item-say"><${Role} item=${item} /><p>${safeText(item.text)}</p></div>`;
 }
 
 function Think({ item, redraw }) {
   return html`<${Fold} item=${item} redraw=${redraw} className="item-think"
-    head=${html`<${Role} role=${item.role} /><span class="label">${firstLine(item.text)}</span>`}>
+    head=${html`<${Role} item=${item} /><span class="label">${firstLine(item.text)}</span>`}>
     <p class="thought">${safeText(item.text)}</p>
   <//>`;
 }
@@ -57,14 +57,14 @@ function Tool({ item, redraw }) {
   const edit = item.edit;
   if (edit) {
     return html`<${Fold} item=${item} redraw=${redraw} open=${true} className="item-edit" head=${html`
-      <${Role} role=${item.role} /><span class="label mono">${safeLine(edit.path)}</span>
+      <${Role} item=${item} /><span class="label mono">${safeLine(edit.path)}</span>
       <span class="counts"><span class="plus">+${edit.added}</span> <span class="minus">−${edit.removed}</span></span>${ended}`}>
       <${LongHunk} item=${item} redraw=${redraw} />
       ${item.done && !item.ok && html`<${Output} text=${item.output} label="What the edit answered" />`}
     <//>`;
   }
   return html`<${Fold} item=${item} redraw=${redraw} className="item-tool" head=${html`
-    <${Role} role=${item.role} /><span class="label mono">${toolLabel(item)}</span>${ended}`}>
+    <${Role} item=${item} /><span class="label mono">${toolLabel(item)}</span>${ended}`}>
     ${longCommand(item) && html`<${Output} text=${item.input.command} label="Command" />`}
     <${Output} text=${item.done ? item.output : ""} empty=${item.done ? "No output." : "No output yet."} label="Output" />
   <//>`;
@@ -104,8 +104,9 @@ function Output({ text, label, empty = "" }) {
   return html`<pre class="output" tabindex="0" role="region" aria-label=${label}>${safeText(text.slice(-LONGEST_OUTPUT))}</pre>`;
 }
 
-function Role({ role }) {
-  return html`<span class=${`role ${role}`}>${role}</span>`;
+/** Who it is; not shown again where the item before is of the same role. */
+function Role({ item: { role, again } }) {
+  return html`<span class=${`role ${role}`}><span class=${again ? "visually-hidden" : ""}>${role}</span></span>`;
 }
 
 /** A line that opens to more. `open` is how it begins. */
@@ -117,6 +118,15 @@ function Fold({ item, redraw, head, children, className, open = false }) {
       <span class="caret" aria-hidden="true"></span>${head}</button>
     ${isOpen && html`<div class="fold-body">${children}</div>`}
   </div>`;
+}
+
+/** A message of a person, with what became of it. */
+function Message({ item }) {
+  const { state } = item;
+  const told = !state ? "queued" : `${state.type === "message.read" ? "read" : "answered"} by ${safeLine(state.role)}`;
+  return html`<div class="item-message"><p class="result-head"><strong>${safeLine(item.by, 60)}</strong>
+    <span class=${`word ${state?.type === "message.answered" ? "good" : "idle"}`}>${told}</span></p>
+    <p>${safeText(item.text)}</p></div>`;
 }
 
 function Hint({ item }) {
@@ -132,7 +142,14 @@ const PlanMade = ({ event }) => html`<${Result} tone="good" title=${`Plan: ${saf
   aside=${plural(event.plan?.steps?.length ?? 0, "step")} />`;
 const Started = ({ event }) => html`<${Result} tone="idle" title=${`Attempt ${event.attempt}`}
   aside=${[...new Set(Object.values(event.models ?? {}))].map((each) => safeLine(each)).join(", ")} />`;
-const Resumed = ({ event }) => html`<${Result} tone="idle" title=${`Resumed: attempt ${event.attempt}`} aside=${safeLine(event.reason)} />`;
+const ANSWERS = { approve: "approved the plan", revise: "asked for another plan", reject: "rejected the plan" };
+const Answered = ({ event }) => html`<${Result} tone=${event.decision === "approve" ? "good" : "idle"}
+  title=${`${safeLine(event.by, 60)} ${ANSWERS[event.decision] ?? safeLine(event.decision)}`} aside=${safeLine(event.feedback, 1000)} />`;
+const CancelAsked = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} cancelled the run`} />`;
+const Raised = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} raised limits`} aside=${[
+  event.maxCostUsd && money(event.maxCostUsd), event.maxFixRounds && plural(event.maxFixRounds, "fix round"),
+  event.timeoutS && duration(event.timeoutS * 1000)].filter(Boolean).join(", ")} />`;
+const Resumed = ({ event }) => html`<${Result} tone="idle" title=${`${event.by ? safeLine(event.by, 60) : "The service"} resumed it: attempt ${event.attempt}`} aside=${safeLine(event.reason)} />`;
 const Changed = ({ event }) => html`<${Result} tone="good" title=${`The change touches ${plural(event.files?.length ?? 0, "file")}`}
   aside=${event.baseSha ? `on the newer base ${safeLine(event.baseSha.slice(0, 10))}` : ""} />`;
 const Checked = ({ event, base }) => html`<${Result} tone=${CHECK_TONES[event.status]}
@@ -158,6 +175,7 @@ const Ended = ({ event }) => html`<${Result} tone=${event.status === "succeeded"
 
 const ROWS = {
   node: NodeRow, say: Say, think: Think, tool: Tool, hint: Hint,
+  message: Message, "plan.answered": Answered, "cancel.requested": CancelAsked, "limits.raised": Raised,
   "run.started": Started, "run.resumed": Resumed, "plan.ready": PlanMade, "change.updated": Changed,
   "baseline.finished": Baseline, "validation.finished": Checked, "proof.finished": Proof,
   "review.finished": Reviewed, "gate.finished": Gated, retry: Retried, "pr.created": Published,

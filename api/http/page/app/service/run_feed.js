@@ -9,7 +9,7 @@ const OLDER = 500;
 const SOON_MS = 150;
 const LATER_MS = 4000;
 /** Events after which the view says something new. */
-const TELLING = /^(run|node|plan|environment|baseline|validation|proof|review|change|gate|pr|message)\./;
+const TELLING = /^(run|node|plan|environment|baseline|validation|proof|review|change|gate|pr|message|cancel|limits)\./;
 
 export class RunFeed {
   constructor(runId, onChange) {
