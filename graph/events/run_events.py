@@ -208,7 +208,8 @@ class GateFinished(EventBase):
 class UsageReported(EventBase):
     """Tokens and money of one request; `costUsd` is null where the model's price is unknown.
 
-    `replies` is 1, or 0 where the request was paid for and brought no whole reply.
+    `replies` is 1, or 0 where the request was paid for and brought no whole reply. `reckoned` is
+    true where nobody saw its end: the tokens are the most that it can have used.
     """
 
     type: Literal["usage"] = "usage"
@@ -218,6 +219,7 @@ class UsageReported(EventBase):
     cost_usd: Usd | None
     run_cost_usd: Usd | None
     replies: int = 1
+    reckoned: bool = False
 
     def data(self) -> dict[str, Any]:
         return {
@@ -228,6 +230,7 @@ class UsageReported(EventBase):
             "costUsd": self.cost_usd,
             "runCostUsd": self.run_cost_usd,
             "replies": self.replies,
+            "reckoned": self.reckoned,
         }
 
 

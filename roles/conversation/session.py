@@ -5,7 +5,9 @@ from its transcript as if nothing had happened. One that cannot go on is closed;
 another on the same tree, at once where the first grew too long, else when it is called again.
 """
 
+import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Generic
 
 from graph import Emit, Retry, RetryPolicy, RoleTask, Spend, Stop
@@ -128,6 +130,7 @@ class Session(Generic[AnswerT]):
         """Converse until the answer; `opening` makes the first message where there is none yet."""
         require_limit(self._model, find_model(self._model), self._task.budget)
         if self._transcript.loaded:
+            await self._transcript.reckon_unseen(time.time())
             self._emit_again()
         try:
             if not self._transcript.loaded or self._transcript.closed:
@@ -322,11 +325,8 @@ class Session(Generic[AnswerT]):
         """Say of the recorded messages what may not have been heard, under the same keys."""
         turn = 1
         messages = self._transcript.messages
-        for message, after in zip(messages, [*messages[1:], None], strict=True):
-            for attempt, lost in enumerate(message.attempts, start=1):
-                if lost is not None:
-                    key = f"{self._task.step}.{turn}.{attempt}"
-                    self._meter.report(key, self._model, lost, replies=0)
+        for index, (message, after) in enumerate(zip_longest(messages, messages[1:])):
+            self._turns.report_lost(index, turn)
             if isinstance(message, AssistantMessage):
                 key = f"{self._task.step}.{turn}.{message.attempt}"
                 self._meter.report(key, message.model, message.usage)

@@ -1,7 +1,9 @@
 """What was said between a role and Claude: one file a message, written before it is acted on."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -27,6 +29,25 @@ Purpose = Literal[
 """`handover` goes on with the conversation of another role call; `answered` holds the results of
 calls beside an answer that was taken."""
 FIRST: Final[tuple[Purpose, ...]] = ("opening", "handover")
+_FASTEST: Final = 500
+"""Tokens a second that no model writes faster than."""
+
+Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored", "left_behind"]
+
+
+class OpenRequest(BaseModel):
+    """A request whose end is not known yet: when it began, in Unix seconds, and what was reserved
+    for it."""
+
+    began: float
+    reserved: Usage
+
+    def reckon(self, now: float) -> Usage:
+        """What it has used at most by `now`; all of it where the clock was set back."""
+        elapsed = now - self.began
+        most = self.reserved.output_tokens
+        written = min(most, int(elapsed * _FASTEST)) if elapsed >= 0 else most
+        return self.reserved.model_copy(update={"output_tokens": written})
 
 
 class _Message(BaseModel):
@@ -36,6 +57,10 @@ class _Message(BaseModel):
     attempts: list[Usage | None] = []
     """One entry for each request whose conversation ended with this message: None, or where it
     failed what the API had reported of it."""
+    open_request: OpenRequest | None = None
+    """The newest attempt, until it has failed; one that brought a reply has the reply after it."""
+    reckoned: list[int] = []
+    """Numbers of attempts, from 1, whose end nobody saw: what they used is reckoned."""
     closed: str = ""
     """Why the conversation cannot go on after this message, as an error's code."""
 
@@ -176,17 +201,35 @@ class Transcript:
         if isinstance(message, AssistantMessage):
             await self.save()
 
-    async def begin_attempt(self) -> int:
+    async def begin_attempt(self, reserved: Usage) -> int:
         """Record that a request is about to be sent; its number among those of this turn."""
-        attempts = self.messages[-1].attempts
-        attempts.append(None)
+        last = self.messages[-1]
+        last.attempts.append(None)
+        last.open_request = OpenRequest(began=time.time(), reserved=reserved)
         await self._save_changed()
-        return len(attempts)
+        return self.attempts_before(len(self.messages) - 1) + len(last.attempts)
 
-    async def note_lost(self, usage: Usage) -> None:
-        """Record what the newest attempt, which failed, had used."""
-        self.messages[-1].attempts[-1] = usage
+    def attempts_before(self, index: int) -> int:
+        """How many requests of the turn of a message were made before it was said."""
+        before = takewhile(
+            lambda message: isinstance(message, UserMessage), reversed(self.messages[:index])
+        )
+        return sum(len(message.attempts) for message in before)
+
+    async def note_lost(self, usage: Usage | None, *, reckoned: bool = False) -> None:
+        """Record what the newest attempt, which failed, had used: None where it cost nothing."""
+        last = self.messages[-1]
+        last.attempts[-1] = usage
+        last.open_request = None
+        if reckoned:
+            last.reckoned.append(len(last.attempts))
         await self._save_changed()
+
+    async def reckon_unseen(self, now: float) -> None:
+        """Count a request that was on its way when an earlier call was killed."""
+        last = self.messages[-1]
+        if last.open_request is not None:
+            await self.note_lost(last.open_request.reckon(now), reckoned=True)
 
     async def close(self, why: str) -> None:
         """Record that the conversation cannot go on."""

@@ -58,16 +58,16 @@ class Turns:
         turn = self.transcript.turn
         pauses = self.retry_policy.pauses()
         while True:
-            max_tokens = self._max_tokens()
-            attempt = await self.transcript.begin_attempt()
+            reserved = self._reserve()
+            attempt = await self.transcript.begin_attempt(reserved)
             key = f"{self.task.step}.{turn}.{attempt}"
-            request = self.requests.build(self.transcript.conversation, max_tokens)
+            request = self.requests.build(self.transcript.conversation, reserved.output_tokens)
             prompt, asked_at, sent_at = self._prompt(), self.cached.clock(), time.time()
             batcher = ChunkBatcher(self._event_emitter(key))
             try:
                 reply = await self._attempt(batcher, request)
             except (LimitReached, asyncio.CancelledError):
-                await self._count_cut_off(key, batcher.reported)
+                await self._count_cut_off(key, batcher.reported, reserved)
                 raise
             except AttemptFailed as failed:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
@@ -85,7 +85,17 @@ class Turns:
         messages = self.transcript.conversation
         return messages[0], self.requests.count_cleared(messages)
 
-    def _max_tokens(self) -> int:
+    def report_lost(self, index: int, turn: int) -> None:
+        """Say what the requests have cost that brought no answer to a message."""
+        message, before = self.transcript.messages[index], self.transcript.attempts_before(index)
+        for number, lost in enumerate(message.attempts, start=1):
+            if lost is not None:
+                key = f"{self.task.step}.{turn}.{before + number}"
+                reckoned = number in message.reckoned
+                self.meter.report(key, self.requests.model, lost, replies=0, reckoned=reckoned)
+
+    def _reserve(self) -> Usage:
+        """What the next request may use at most. Raises LimitReached."""
         if self.deadline.left_s <= 0:
             raise LimitReached("time")
         prompt = self.requests.prompt_tokens_upper_bound(self.transcript.conversation)
@@ -96,7 +106,12 @@ class Turns:
         allowed = reply_allowance(self.task.budget, spent, model, prompt, cached, most)
         if allowed < MIN_REPLY_TOKENS:
             raise LimitReached("budget")
-        return allowed
+        read = min(cached, prompt)
+        return Usage(
+            output_tokens=allowed,
+            cache_read_input_tokens=read,
+            cache_creation_input_tokens=prompt - read,
+        )
 
     async def _attempt(self, batcher: ChunkBatcher, request: ModelRequest) -> Reply:
         try:
@@ -139,18 +154,25 @@ class Turns:
         self._emit_retry(key, attempt, wait, failed.error.message)
         await asyncio.sleep(wait)
 
-    async def _count_cut_off(self, key: str, reported: Usage | None) -> None:
-        """Count what a reply has cost that is not waited for; where it cannot be kept, go on."""
+    async def _count_cut_off(self, key: str, reported: Usage | None, reserved: Usage) -> None:
+        """Count what a reply has cost that is not waited for; where it cannot be kept, go on.
+
+        One of which nothing was heard yet may have cost its prompt.
+        """
+        known = reported or reserved.model_copy(update={"output_tokens": 0})
         try:
-            await asyncio.shield(self._count_lost(key, reported))
+            await asyncio.shield(self._count_lost(key, known, reckoned=reported is None))
         except CodingAgentError as error:
             log.warning("the cost of a reply that was cut off is not kept: %s", error)
 
-    async def _count_lost(self, key: str, reported: Usage | None) -> None:
+    async def _count_lost(
+        self, key: str, reported: Usage | None, *, reckoned: bool = False
+    ) -> None:
         """Count what a reply has cost that did not come to its end, as far as that is known."""
+        await self.transcript.note_lost(reported, reckoned=reckoned)
         if reported is not None:
-            await self.transcript.note_lost(reported)
-            self.meter.report(key, self.requests.model, reported, replies=0)
+            model = self.requests.model
+            self.meter.report(key, model, reported, replies=0, reckoned=reckoned)
 
     def _emit_retry(self, key: str, attempt: int, wait_s: float, reason: str) -> None:
         event = Retry(

@@ -19,7 +19,9 @@ class SpendMeter:
         """What the whole run has used, this call included."""
         return self.task.budget.spent + self.spend
 
-    def report(self, key: str, model: str, usage: Usage, *, replies: int = 1) -> None:
+    def report(
+        self, key: str, model: str, usage: Usage, *, replies: int = 1, reckoned: bool = False
+    ) -> None:
         """Count a request and say so; one that brought no reply counts none."""
         cost = cost_usd(model, usage)
         self.spend += Spend(usage=usage, cost_usd=cost, turns=replies)
@@ -31,5 +33,6 @@ class SpendMeter:
             cost_usd=cost,
             run_cost_usd=self.run_spend.cost_usd,
             replies=replies,
+            reckoned=reckoned,
         )
         self.emit(event)

@@ -191,7 +191,8 @@ class Run(Value):
             idle = self.idle_pickups if event["outcome"] == "stopped" else 0
             return self.replace(open_node=None, idle_pickups=idle)
         if kind == "usage":
-            return self.replace(spend=self.spend + spend_of(event), idle_pickups=0)
+            idle = self.idle_pickups if event.get("reckoned") else 0
+            return self.replace(spend=self.spend + spend_of(event), idle_pickups=idle)
         if kind == "run.finished":
             return self.replace(reason=reason_of(event))
         picked_up = kind == "retry" and event["what"] == PICK_UP

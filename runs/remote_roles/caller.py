@@ -163,7 +163,7 @@ class RoleStream:
             said = EVENT.validate_python(event)
             if said.type in _KEPT_EVENTS and said.key not in self._kept:
                 self._kept.add(said.key)
-                self._has_progressed = True
+                self._has_progressed |= not (said.type == "usage" and said.reckoned)
             self._emit(said)
         elif isinstance(error := item.get("error"), CodingAgentError):
             if isinstance(error, RoleSuperseded):

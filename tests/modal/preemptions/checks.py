@@ -16,6 +16,8 @@ KINDS: Final = (
     "cache_read_input_tokens",
 )
 
+HOSTS: Final = {"CODING_AGENT_SETUP_HOSTS": "index.example"}
+"""A setting with which set-up turns are taken."""
 LONG_S: Final = 150.0
 """For what takes some seconds on a machine that does nothing else."""
 
@@ -42,17 +44,18 @@ async def check_run(
 
 
 def check_bill(run: Run, claude: SteadyClaude, *, lost: int) -> None:
-    """Each answer is reported once, as it was sent last; and what is known of those cut off."""
+    """Each answer is reported once, as it was sent last; and each that was cut off, as far as it is
+    known or can be reckoned."""
     asked = claude.of(run.prompt)
     sent = Counter(
         (question.role, *(usage[-1][kind] for kind in KINDS)) for question, usage in asked.items()
     )
     whole = [event for event in run.of("usage") if event["replies"]]
     told = Counter((event["role"], *(event[kind] for kind in KINDS)) for event in whole)
-    assert told == sent
+    assert told == sent, (told - sent, sent - told)
     begun = [question for question in claude.begun if question.prompt == run.prompt]
     cut_off = len(run.of("usage")) - len(whole)
-    assert cut_off <= len(begun) - len(whole) <= lost
+    assert len(begun) - len(whole) <= cut_off <= lost
 
 
 def check_once(run: Run) -> None:

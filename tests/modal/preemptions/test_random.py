@@ -11,14 +11,15 @@ from grpclib import Status
 
 from graph.values import FINAL_STATUSES
 from tests.modal.deployment import Deployment
-from tests.modal.preemptions.checks import check_run, happened
+from tests.modal.preemptions.checks import HOSTS, check_run, happened
 from tests.modal_plane.availability import need_containers
 from tests.support.whole_runs.service_client import Run
-from tests.support.whole_runs.steady_claude import SteadyClaude
+from tests.support.whole_runs.steady_claude import ERRING, NEEDY, SteadyClaude
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
-FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer")
+FUNCTIONS: Final = ("api", "run", "setup", "planner", "coder", "fixer", "reviewer")
 CALLS: Final = ("DictGet", "DictUpdate", "DictPop", "QueuePut", "VolumeCommit", "VolumeReload")
+ROLES: Final = {"planner", "coder", "fixer", "reviewer"}
 FINAL: Final = FINAL_STATUSES - {"interrupted"}
 
 
@@ -55,18 +56,19 @@ async def test_a_commit_that_modal_reloads_after_is_survived() -> None:
 @pytest.mark.parametrize("storm", [False, True], ids=["calm", "storm"])
 @pytest.mark.parametrize("seed", range(3))
 async def test_any_machine_goes_at_any_time(seed: int, *, storm: bool) -> None:
-    """Two runs at once; every second or two a machine goes, warned or not.
+    """Two runs at once, with a fixer, one with a set-up turn; every second or two a machine goes.
 
     In a storm Sandboxes go too, calls fail or take long, and half-written files are committed.
     """
     need_containers()
-    claude, chance = SteadyClaude(), random.Random(seed)
-    async with Deployment.open(reply=claude) as deployment:
-        repos = [await deployment.host() for _ in range(2)]
+    prompts = [f"Greet as number {number}, {ERRING}." for number in range(2)]
+    claude, chance = SteadyClaude(needy=prompts[1]), random.Random(seed)
+    async with Deployment.open(reply=claude, env=HOSTS) as deployment:
+        repos = [await deployment.host(), await deployment.host(NEEDY)]
         async with deployment.client() as http:
             runs = [
-                await deployment.start(http, f"Greet as number {number}.", repo, {})
-                for number, repo in enumerate(repos)
+                await deployment.start(http, prompt, repo, {})
+                for prompt, repo in zip(prompts, repos, strict=True)
             ]
             if storm:
                 deployment.plane.volumes.background = 0.5
@@ -74,12 +76,13 @@ async def test_any_machine_goes_at_any_time(seed: int, *, storm: bool) -> None:
             runs = await asyncio.gather(*(read_to_the_end(run) for run in runs))
             for run, repo in zip(runs, repos, strict=True):
                 await check_run(deployment, run, repo, claude, lost=gone)
+            assert [paid_roles(run) for run in runs] == [ROLES, ROLES | {"setup"}]
 
 
 async def take_machines_away(deployment: Deployment, chance: random.Random, *, storm: bool) -> int:
     """One after the other, of functions that work, half of them warned; how many."""
     gone = 0
-    for _ in range(10):
+    for _ in range(14):
         await asyncio.sleep(chance.uniform(0.5, 2.0))
         if storm:
             await trouble(deployment, chance)
@@ -102,6 +105,10 @@ async def trouble(deployment: Deployment, chance: random.Random) -> None:
             plane.faults.fail(rpc, Status.UNAVAILABLE, times=chance.randint(1, 6))
         case _:
             plane.faults.delay(rpc, chance.uniform(1.0, 4.0), times=2)
+
+
+def paid_roles(run: Run) -> set[str]:
+    return {event["role"] for event in run.of("usage") if event["replies"]}
 
 
 async def read_to_the_end(run: Run) -> Run:

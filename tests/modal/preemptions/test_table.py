@@ -11,11 +11,12 @@ import pytest
 import pytest_asyncio
 
 from tests.modal.deployment import Deployment
-from tests.modal.preemptions.checks import LONG_S, check_run, happened
+from tests.modal.preemptions.checks import HOSTS, LONG_S, check_run, happened
 from tests.modal_plane.availability import need_containers
 from tests.support.polling import until
+from tests.support.whole_runs.hosted_repository import GREETER
 from tests.support.whole_runs.service_client import Run
-from tests.support.whole_runs.steady_claude import SteadyClaude
+from tests.support.whole_runs.steady_claude import ERRING, NEEDY, SteadyClaude
 
 pytestmark = [
     pytest.mark.slow,
@@ -121,6 +122,15 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
     "the run, warned, as checks begin": (
         lose(event("node.started", node="validate"), "run", hard=False),
     ),
+    "the fixer, as it is asked": (lose(asked("fixer"), "fixer"),),
+    "the fixer, in a command": (lose(event("tool.started", role="fixer"), "fixer"),),
+    "the run, in a command of the fixer": (lose(event("tool.started", role="fixer"), "run"),),
+    "the set-up turn, as it is asked": (lose(asked("setup"), "setup"),),
+    "the set-up turn, in a command": (lose(event("tool.started", role="setup"), "setup"),),
+    "the set-up turn, warned in a command": (
+        lose(event("tool.started", role="setup"), "setup", hard=False),
+    ),
+    "the run, in a command of the set-up turn": (lose(event("tool.started", role="setup"), "run"),),
     "the reviewer, as it is asked": (lose(asked("reviewer"), "reviewer"),),
     "the run, as the reviewer is asked": (lose(asked("reviewer"), "run"),),
     "the run, as it pushes": (lose(forge("POST", "/git-receive-pack"), "run"),),
@@ -134,7 +144,7 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
 async def bench() -> AsyncIterator[Bench]:
     need_containers()
     claude = SteadyClaude()
-    async with Deployment.open(reply=claude) as deployment:
+    async with Deployment.open(reply=claude, env=HOSTS) as deployment:
         yield Bench(deployment, claude)
         assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
@@ -142,9 +152,11 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.mark.parametrize("row", ROWS)
 async def test_machines_go(bench: Bench, row: str) -> None:
     losses = ROWS[row]
-    repo = await bench.deployment.host()
+    prompt = f"Greet without {row}{', ' + ERRING if 'fixer' in row else ''}."
+    repo = await bench.deployment.host(NEEDY if "set-up" in row else GREETER)
+    bench.claude.needy = prompt if "set-up" in row else ""
     async with bench.deployment.client() as http:
-        run = await bench.deployment.start(http, f"Greet without {row}.", repo, {})
+        run = await bench.deployment.start(http, prompt, repo, {})
         for loss in losses:
             await loss.moment(bench, run)
             await bench.take(*loss.functions, hard=loss.hard)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from roles.conversation.transcript import OpenRequest
 
-from graph.errors import ClaudeUnavailable, RoleSuperseded, StoreDamaged
+from graph import Usage
+from graph.errors import ClaudeRejected, ClaudeUnavailable, RoleSuperseded, StoreDamaged
 from graph.values import Base
 from roles.claude.client import Claude
 from tests.standins.claude import Cut, HttpError, ScriptedReply, Silence, calls, tool_use
@@ -50,7 +52,8 @@ async def test_goes_on_after_the_last_message(serve: Serve, bench: Bench) -> Non
     assert server.requests[1]["messages"] == server.requests[2]["messages"]
     assert results(server)[0]["content"] == "one"
     told_again = [event for event in bench.ears.events if event.key in before.keys]
-    assert [event.type for event in told_again] == ["usage", "tool.started", "tool.finished"]
+    types = [event.type for event in told_again]
+    assert types == ["usage", "tool.started", "tool.finished", "usage"]
     assert [e.data() for e in told_again] == [
         e.data() for e in before.events if not e.type.startswith("role.")
     ]
@@ -68,6 +71,43 @@ async def test_attempt_is_recorded_before_it_is_sent(serve: Serve, bench: Bench)
         bench.ears = Ears()
         await bench.run(claude)
     assert bench.ears.keys[-1] == "1.1.2.usage"
+
+
+async def test_a_request_whose_end_nobody_saw_is_counted_once(serve: Serve, bench: Bench) -> None:
+    """Its process was killed: nothing was written after the request had been sent."""
+    silence = Silence()
+    async with serve(silence, calls("ls"), HttpError(400, "invalid_request_error"), DONE) as (
+        _,
+        claude,
+    ):
+        running = asyncio.create_task(bench.run(claude))
+        await silence.begun.wait()
+        killed = files(bench)[0].read_bytes()
+        running.cancel()
+        await asyncio.wait((running,))
+        files(bench)[0].write_bytes(killed)
+        bench.ears = Ears()
+        with pytest.raises(ClaudeRejected):
+            await bench.run(claude)
+        lost, kept = bench.ears.of("usage")
+        bench.ears = Ears()
+        end = await bench.run(claude)
+    assert bench.ears.of("usage")[:2] == [lost, kept]
+    assert bench.ears.keys[0] == "1.1.1.usage"
+    assert (lost["replies"], lost["reckoned"], kept["reckoned"]) == (0, True, False)
+    prompt = kept["input_tokens"] + kept["cache_creation_input_tokens"]
+    assert lost["cache_creation_input_tokens"] >= prompt
+    assert end.spend.cost_usd == pytest.approx(sum(e["costUsd"] for e in bench.ears.of("usage")))
+    assert end.spend.cost_usd > lost["costUsd"] > 0
+
+
+@pytest.mark.parametrize(
+    ("after_s", "output"), [(0, 0), (10, 5_000), (3600, 32_000), (-3600, 32_000)]
+)
+def test_what_it_may_have_written_grows_with_time(after_s: float, output: int) -> None:
+    reserved = Usage(cache_creation_input_tokens=7, output_tokens=32_000)
+    reckoned = OpenRequest(began=5_000, reserved=reserved).reckon(5_000 + after_s)
+    assert reckoned == Usage(cache_creation_input_tokens=7, output_tokens=output)
 
 
 async def test_interrupted_call_is_not_run_again(serve: Serve, bench: Bench) -> None:

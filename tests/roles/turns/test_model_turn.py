@@ -143,6 +143,24 @@ async def test_a_reply_that_is_not_waited_for_is_paid_and_told(
     assert end.spend.cost_usd == pytest.approx(lost["costUsd"] + kept["costUsd"])
 
 
+async def test_one_that_is_cancelled_before_a_word_may_have_cost_its_prompt(
+    serve: Serve, bench: Bench
+) -> None:
+    silence = standin.Silence(after=0)
+    async with serve(silence, DONE) as (_, claude):
+        call = asyncio.create_task(bench.run(claude))
+        await silence.begun.wait()
+        call.cancel()
+        await asyncio.wait((call,))
+        (lost,) = bench.ears.of("usage")
+        end = await bench.run(claude)
+    again, kept = bench.ears.of("usage")[1:]
+    assert again == lost
+    assert (lost["replies"], lost["reckoned"], lost["output_tokens"]) == (0, True, 0)
+    assert lost["cache_creation_input_tokens"] > 0
+    assert end.spend.cost_usd == pytest.approx(lost["costUsd"] + kept["costUsd"])
+
+
 async def test_model_is_told(serve: Serve, bench: Bench) -> None:
     async with serve(DONE) as (_, claude):
         await bench.run(claude)

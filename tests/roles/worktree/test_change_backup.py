@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from graph.errors import RoleSuperseded
+from graph.errors import ClaudeRejected, RoleSuperseded
 from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView
 from roles.worktree.write_fence import FileWriteFence
-from tests.standins.claude import calls
+from tests.standins.claude import Cut, HttpError, calls
 from tests.support.roles.role_bench import DONE, Bench, Serve
 
 
@@ -52,6 +52,24 @@ async def test_what_befell_the_tree_is_told_with_the_next_message(
     said = [str(message["content"]) for message in server.requests[-1]["messages"]]
     assert "first time" not in "".join(said)
     assert "made again as it was" in said[4]
+
+
+async def test_a_request_before_and_one_after_a_loss_are_both_told(
+    serve: Serve, bench: Bench
+) -> None:
+    """What befell the tree is a message of its own in the same turn: requests count on."""
+    news = ["", "", "made again as it was at 12:00:00 UTC"]
+    tree = TreeView(digest=_nothing, notices=lambda: news.pop(0) if news else "")
+    fault = HttpError(400, "invalid_request_error")
+    async with serve(calls("echo one"), Cut(), fault, Cut(), DONE) as (_, claude):
+        with pytest.raises(ClaudeRejected):
+            await bench.run(claude, view=tree)
+        assert (await bench.run(claude, view=tree)).answer
+        end = await bench.run(claude, view=tree)
+    usages = [event for event in bench.ears.events if event.type == "usage"]
+    told = {event.key: event.data()["costUsd"] for event in usages}
+    assert list(told) == [f"1.{n}.usage" for n in ("1.1", "2.1", "2.3", "2.4")]
+    assert end.spend.cost_usd == pytest.approx(sum(told.values()))
 
 
 async def _nothing() -> str:

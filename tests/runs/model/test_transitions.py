@@ -293,6 +293,9 @@ def test_a_pick_up_that_gains_or_was_handed_on_is_above_suspicion() -> None:
     picked_up, _ = lost_again(run, 0.0)
     assert picked_up.is_suspect
     assert not picked_up.after({"type": "role.text"}, 1.0).is_suspect
+    reckoned = {"type": "usage", "replies": 0, "reckoned": True, "costUsd": 0.5}
+    assert picked_up.after(reckoned, 1.0).is_suspect
+    assert picked_up.after(reckoned, 1.0).spend.cost_usd == 0.5
     handed_on, told = lost_again(run.replace(lease=None), 0.0)
     assert not handed_on.is_suspect
     assert not told

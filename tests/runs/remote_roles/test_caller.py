@@ -39,7 +39,7 @@ TASK = RoleTask(
 )
 
 
-def usage(key: str) -> Item:
+def usage(key: str, *, reckoned: bool = False) -> Item:
     reported = UsageReported(
         key=key,
         role="planner",
@@ -47,7 +47,8 @@ def usage(key: str) -> Item:
         usage=Usage(),
         cost_usd=0.0,
         run_cost_usd=0.0,
-        replies=1,
+        replies=0 if reckoned else 1,
+        reckoned=reckoned,
     )
     return {"event": reported.model_dump(mode="json")}
 
@@ -104,8 +105,11 @@ async def test_a_call_that_could_not_reach_the_store_is_made_again(
 async def test_one_that_is_lost_again_and_again_is_an_error(
     notes: MemoryTable, tmp_path: Path
 ) -> None:
-    """What was told of a reply that is not kept is no gain, nor is what is told again."""
-    tries: list[list[Item | CodingAgentError]] = [[usage("1"), TEXT] for _ in range(TRIES + 1)]
+    """What was told of a reply that is not kept is no gain, nor is what is told again, nor what was
+    reckoned for a request that was lost."""
+    tries: list[list[Item | CodingAgentError]] = [
+        [usage("1"), usage(f"lost-{number}", reckoned=True), TEXT] for number in range(TRIES + 1)
+    ]
     with pytest.raises(RoleLost):
         await called(playing(*tries), notes, tmp_path)
 
