@@ -63,6 +63,8 @@ class DemoForge:
 
     async def _create_pull(self, request: Request) -> Response:
         asked = await request.json()
+        if asked["head"] == asked["base"]:
+            return JSONResponse({"message": "Validation Failed"}, 422)
         owner, _, head = f"{self.name.partition('/')[0]}:{asked['head']}".rpartition(":")
         self.pull = {
             "number": 1,

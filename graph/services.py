@@ -146,10 +146,11 @@ class Publisher(Protocol):
     """The only way out: the gate, the branch and the pull request."""
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, emit: Emit
+        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
-        """Try all that a publication will need, and change nothing; `branch` is one like the run's.
+        """Try all that a publication will need, and change nothing.
 
+        `branch` is one like the run's; `title` is the caller's, where there is one.
         What a reader should know, a sentence each. Raises what would stop it: RepositoryError or
         ForgeError.
         """

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-RuleKind = Literal["creation", "checks", "signatures", "branch_name", "author_email"]
+RuleKind = Literal["creation", "checks", "signatures", "branch_name", "author_email", "message"]
 Operator = Literal["starts_with", "ends_with", "contains", "regex"]
 
 
 @dataclass(frozen=True)
 class NamePattern:
-    """What a name must be like, or must not where `negated`. A `regex` is searched for."""
+    """What a text must be like, or must not where `negated`. A `regex` is searched for."""
 
     operator: Operator
     text: str

@@ -153,6 +153,13 @@ class Forge(Protocol):
         """Open a pull request."""
         ...
 
+    async def try_pull(self, full_name: str, base: str) -> None:
+        """Ask for a pull request that no forge opens: of a branch to itself.
+
+        Raises ForgeForbidden where the token may open none.
+        """
+        ...
+
     async def edit_pull(self, full_name: str, number: int, text: PullText) -> Pull:
         """Replace a pull request's title and body."""
         ...

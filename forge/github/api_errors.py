@@ -22,6 +22,7 @@ from graph.errors import (
 SECONDARY_WAIT_S = 60.0
 """A secondary limit that names no time lasts at least this long."""
 SSO_HINT: Final = "Authorize the token for the organization at {}, then resume the run."
+_PULL_RIGHT: Final = "Give GITHUB_TOKEN the right Pull requests: read and write there"
 _MAX_MESSAGE: Final = 300
 _MAX_ERRORS: Final = 10
 _SSO: Final = re.compile(
@@ -134,6 +135,13 @@ class ApiError:
         if "x-oauth-scopes" in self.headers and (wanted := _one_line(scopes)):
             return f"Give the token one of these scopes: {wanted}."
         return ""
+
+
+def explain_no_pull(full_name: str, refused: CodingAgentError) -> ForgeForbidden:
+    """Why a token that may read a repository may open no pull request there."""
+    hint = refused.hint if refused.hint != type(refused).default_hint else _PULL_RIGHT
+    text = f"The token may open no pull request in {full_name}. {refused.message}"
+    return ForgeForbidden(text, f"{hint.removesuffix('.')}, then run again.")
 
 
 def sso_address(text: str) -> str:

@@ -18,6 +18,7 @@ _KINDS: Final[dict[str, RuleKind]] = {
     "branch_name_pattern": "branch_name",
     "commit_author_email_pattern": "author_email",
     "committer_email_pattern": "author_email",
+    "commit_message_pattern": "message",
 }
 _NOT_TOLD: Final = (ForgeForbidden, ForgeRejected, ForgeUnavailable, RepositoryNotFound)
 _BYPASSES: Final = ("always", "exempt")
@@ -71,7 +72,7 @@ def _parameters(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read_rule(rule: Mapping[str, Any], ruleset: str) -> Iterator[BranchRule]:
     kind, parameters = _kind(rule), _parameters(rule)
-    if kind in ("branch_name", "author_email"):
+    if kind in ("branch_name", "author_email", "message"):
         operator, text = _OPERATORS.get(parameters.get("operator")), parameters.get("pattern")
         if operator and isinstance(text, str):
             pattern = NamePattern(operator, text, bool(parameters.get("negate")))

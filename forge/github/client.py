@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from forge.core.retry import TransientError, Unprocessable, retry_transient
 from forge.github.account import UNKNOWN, read_bot, read_user
 from forge.github.answers import read_facts, read_merged_pulls, read_pull
 from forge.github.api_address import web_address
-from forge.github.api_errors import ApiError
+from forge.github.api_errors import ApiError, explain_no_pull
 from forge.github.branch_rules import read_branch_rules
 from forge.github.call_errors import map_misfit, map_silence
 from forge.github.push_rejection import explain_push_rejection
@@ -42,6 +43,7 @@ from graph import Emit, RetryPolicy, SecretForms, unheard
 from graph.errors import (
     CodingAgentError,
     ForgeForbidden,
+    ForgeRejected,
     ForgeUnauthorized,
     PushRejected,
     RepositoryNotFound,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     import github as pygithub
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 API_VERSION: Final = "2022-11-28"
 _SECONDS_BETWEEN_WRITES: Final = 1.0
@@ -94,6 +98,7 @@ class GitHub(Forge):
         self._pacer = WritePacer(seconds_between_writes)
         self._idle: deque[pygithub.Github] = deque()
         self._account: Account | None = None
+        self._takes_pulls = set[str]()  # repositories
 
     async def open(self) -> None:
         self._idle.append(await asyncio.to_thread(self._make_client))
@@ -181,6 +186,20 @@ class GitHub(Forge):
             return read_pull(made)
 
         return await self._write("a pull request", create)
+
+    async def try_pull(self, full_name: str, base: str) -> None:
+        def attempt(github: "pygithub.Github") -> None:
+            github.get_repo(full_name).create_pull(base, base, title="May pull requests be opened?")
+
+        try:
+            if full_name not in self._takes_pulls:
+                await self._write("a pull request", attempt)
+        except Unprocessable:
+            self._takes_pulls.add(full_name)
+        except (ForgeForbidden, RepositoryNotFound) as refused:
+            raise explain_no_pull(full_name, refused) from None
+        except (TransientError, ForgeRejected) as unclear:
+            log.info("whether %s takes pull requests is not known: %s", full_name, unclear)
 
     async def edit_pull(self, full_name: str, number: int, text: PullText) -> Pull:
         def edit(github: "pygithub.Github") -> Pull:

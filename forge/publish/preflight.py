@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from forge.core.branch_names import parent_branches
 from forge.core.branch_rules import BranchRule, RuleKind
-from forge.core.forge import Account, Forge, RepositoryFacts
+from forge.core.forge import Forge, RepositoryFacts
 from forge.core.repository_address import parse
 from forge.git.command import Git
 from forge.git.push import branches_in_way, try_push
@@ -40,6 +40,15 @@ _SHOWN: Final = 200
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a publication writes, as far as that is known: `message` is one like the commit's."""
+
+    branch: str
+    message: str
+    author: str = ""
+
+
+@dataclass(frozen=True)
 class Preflight:
     """The way of one run's change to the forge; `author` is that of the settings."""
 
@@ -49,7 +58,7 @@ class Preflight:
     forks: bool
     emit: Emit
 
-    async def check(self, run: RunFolder, base: Base, branch: str) -> tuple[str, ...]:
+    async def check(self, run: RunFolder, base: Base, written: Written) -> tuple[str, ...]:
         """What a reader should know, a sentence each.
 
         Raises PushRejected or ForgeError with all that stands in the way.
@@ -59,8 +68,9 @@ class Preflight:
         )
         fork = self.forks and not facts.push and not facts.private
         faults = list[CodingAgentError](_right_faults(facts, fork=fork, forks=self.forks))
+        written = replace(written, author=self.author or account.author)
         found, rules = await _both(
-            self._push_faults(run, base, branch, account, tries=not faults, fork=fork),
+            self._push_faults(run, base, written, tries=not faults, fork=fork),
             self.forge.branch_rules(base.full_name, base.branch, self.emit),
         )
         if faults := [*faults, *found]:
@@ -73,23 +83,34 @@ class Preflight:
         return tuple(notes)
 
     async def _push_faults(
-        self, run: RunFolder, base: Base, branch: str, account: Account, *, tries: bool, fork: bool
+        self, run: RunFolder, base: Base, written: Written, *, tries: bool, fork: bool
     ) -> list[CodingAgentError]:
-        """What refuses the branch: the forge where a push is tried, names, rules."""
+        """What refuses branch or pull request: the forge where they are tried, names, rules."""
         if fork:
             return []
+        branch = written.branch
         address = parse(base.address, self.forge.access.web, allow_local=False)
         in_way = branches_in_way(self.git, address, branch, self.emit, self.forge.retry_policy)
         rules = self.forge.branch_rules(base.full_name, branch, self.emit)
         refused, (taken, kept) = await _both(
-            self._try_push(run, base, branch) if tries else _nothing(), _both(in_way, rules)
+            self._try(run, base, branch) if tries else _nothing(), _both(in_way, rules)
         )
-        author = self.author or account.author
         return [
             *refused,
             *_parent_faults(base.full_name, branch, taken),
-            *await _rule_faults(kept, base.full_name, branch, author),
+            *await _rule_faults(kept, base.full_name, written),
         ]
+
+    async def _try(self, run: RunFolder, base: Base, branch: str) -> list[CodingAgentError]:
+        pushing, pulling = await _both(self._try_push(run, base, branch), self._try_pull(base))
+        return [*pushing, *pulling]
+
+    async def _try_pull(self, base: Base) -> list[CodingAgentError]:
+        try:
+            await self.forge.try_pull(base.full_name, base.branch)
+        except (ForgeForbidden, ForgeUnauthorized, RepositoryError) as refused:
+            return [refused]
+        return []
 
     async def _try_push(self, run: RunFolder, base: Base, branch: str) -> list[CodingAgentError]:
         address = parse(base.address, self.forge.access.web, allow_local=False)
@@ -170,40 +191,51 @@ _BROKEN: Final[dict[RuleKind, str]] = {
     "signatures": "asks for signed commits, and the run's are not signed",
     "branch_name": "wants other names of branches than {branch} ({pattern})",
     "author_email": "wants another author than {author} ({pattern})",
+    "message": "wants other commit messages than one that begins with {title} ({pattern})",
 }
 
 
+_STEPS: Final[dict[RuleKind, str]] = {
+    "author_email": "Set CODING_AGENT_GIT_AUTHOR to a name and address that it takes",
+    "message": "Give the request a `title` (`--title`) that makes such a message",
+}
+"""How to keep a rule. What keeps no other is to leave the branch out of it."""
+
+
 async def _rule_faults(
-    rules: tuple[BranchRule, ...], full_name: str, branch: str, author: str
+    rules: tuple[BranchRule, ...], full_name: str, written: Written
 ) -> list[PushRejected]:
-    broken = [rule for rule in rules if await _is_broken(rule, branch, author)]
+    broken = [rule for rule in rules if await _is_broken(rule, written)]
     if not broken:
         return []
-    told = dict.fromkeys(_tell(rule, branch, author) for rule in broken)
-    others = [rule for rule in broken if rule.kind != "author_email"]
+    told = dict.fromkeys(_tell(rule, written) for rule in broken)
+    others = [rule for rule in broken if rule.kind not in _STEPS]
     names = dict.fromkeys(f" {rule.ruleset[:_SHOWN]}" if rule.ruleset else "" for rule in others)
-    steps = []
-    if len(others) < len(broken):
-        steps.append("Set CODING_AGENT_GIT_AUTHOR to a name and address that it takes")
+    steps = list(dict.fromkeys(_STEPS[rule.kind] for rule in broken if rule.kind in _STEPS))
     if others:
-        listed = f"{branch.partition('/')[0]}/* out of the ruleset{', '.join(names)}"
+        listed = f"{written.branch.partition('/')[0]}/* out of the ruleset{', '.join(names)}"
         steps.append(f"Leave {listed}, or let the token's account bypass it")
     hint = f"{'. '.join(steps)}, {_AGAIN}."
     return [PushRejected(f"{full_name} would refuse the push: {'; '.join(told)}.", hint)]
 
 
-async def _is_broken(rule: BranchRule, branch: str, author: str) -> bool:
+async def _is_broken(rule: BranchRule, written: Written) -> bool:
     if rule.pattern is None:
         return True
-    email = author.partition("<")[2].removesuffix(">")
-    name = branch if rule.kind == "branch_name" else email
-    return await matches(name, rule.pattern) is False
+    email = written.author.partition("<")[2].removesuffix(">")
+    judged = {"branch_name": written.branch, "author_email": email, "message": written.message}
+    return await matches(judged[rule.kind], rule.pattern) is False
 
 
-def _tell(rule: BranchRule, branch: str, author: str) -> str:
+def _tell(rule: BranchRule, written: Written) -> str:
     pattern = rule.pattern
     shown = ""
     if pattern:
         shown = f"{'not ' if pattern.negated else ''}{pattern.operator} {pattern.text[:_SHOWN]}"
     name = f"the ruleset {rule.ruleset[:_SHOWN]}" if rule.ruleset else "a rule"
-    return f"{name} {_BROKEN[rule.kind].format(branch=branch, author=author, pattern=shown)}"
+    said = {
+        "branch": written.branch,
+        "author": written.author,
+        "title": repr(written.message.partition("\n")[0]),
+    }
+    return f"{name} {_BROKEN[rule.kind].format(**said, pattern=shown)}"

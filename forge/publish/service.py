@@ -22,7 +22,7 @@ from forge.git.environment import run_objects
 from forge.publish import record as publication_record
 from forge.publish.automation import read_automation
 from forge.publish.deliver import Delivery
-from forge.publish.preflight import Preflight
+from forge.publish.preflight import Preflight, Written
 from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, on_own_disk
@@ -81,14 +81,15 @@ class ForgePublisher(Publisher):
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, emit: Emit
+        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
         if base.local:
             checkout = await Checkout.find(self._git, Path(base.address))
             await checkout.try_branch(self._git, branch, base.sha)
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
-        return await preflight.check(RunFolder.of(self._runs, run_id), base, branch)
+        written = Written(branch, pull_request.sample_message(title, run_id))
+        return await preflight.check(RunFolder.of(self._runs, run_id), base, written)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]

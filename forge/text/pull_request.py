@@ -27,6 +27,8 @@ _MAX_LINE: Final = 400
 _MAX_CODE: Final = 300
 _MAX_ITEMS: Final = 40
 _MAX_SETTINGS: Final = 10_000
+_SAMPLE_TITLE: Final = "Change what was asked for"
+_SAMPLE_SUMMARY: Final = "The change does what was asked for, and a test holds it."
 _STATUS: Final = {
     "passed": "passed",
     "failed": "failed",
@@ -45,10 +47,20 @@ def title(publication: Publication) -> str:
 def commit_message(publication: Publication) -> str:
     """The title, what was done, and whose run it was, as trailers."""
     summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
-    trailers = [f"Coding-Agent-Run: {line(publication.run_id, _MAX_LINE)}"]
+    said = [_run_trailer(publication.run_id)]
     if requested_by := line(publication.requested_by, _MAX_LINE):
-        trailers.append(f"Requested-by: {requested_by}")
-    return "\n\n".join(part for part in (title(publication), summary, "\n".join(trailers)) if part)
+        said.append(f"Requested-by: {requested_by}")
+    return "\n\n".join(part for part in (title(publication), summary, "\n".join(said)) if part)
+
+
+def sample_message(asked_title: str | None, run_id: str) -> str:
+    """A message like the run's, before anything of it but the caller's title is known."""
+    first = line(asked_title or "", MAX_TITLE) or _SAMPLE_TITLE
+    return "\n\n".join((first, _SAMPLE_SUMMARY, _run_trailer(run_id)))
+
+
+def _run_trailer(run_id: str) -> str:
+    return f"Coding-Agent-Run: {line(run_id, _MAX_LINE)}"
 
 
 def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:

@@ -227,9 +227,10 @@ class Nodes:
 
     async def _on_publishable_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, once nothing is known that would keep a change of it from being published."""
-        branch = branch_name(state.get("title") or "", run_id)
+        title = state.get("title")
+        branch, emit = branch_name(title or "", run_id), emit_of_node()
         checking = asyncio.ensure_future(
-            self.services.publisher.check_publishable(run_id, base, branch, emit_of_node())
+            self.services.publisher.check_publishable(run_id, base, branch, title, emit)
         )
         try:
             found = await self._on_base(state, run_id, base)

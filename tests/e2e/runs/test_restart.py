@@ -99,9 +99,10 @@ async def test_a_process_ended_while_a_command_runs(number: signal.Signals) -> N
 async def test_closed_while_the_pull_request_is_opened() -> None:
     async with World.open() as world:
         repo = await world.host()
-        held = world.forge.hold("POST", f"/api/v3/repos/{repo.repository.full_name}/pulls")
         async with world.serving():
             run = await world.start("Greet and be cut off.", repo, small_change())
+            await run.until("node.started", node="code")
+            held = world.forge.hold("POST", f"/api/v3/repos/{repo.repository.full_name}/pulls")
             await until(lambda: held.came, 20)
             await run.leave()
         held.released = True

@@ -159,12 +159,14 @@ async def test_a_branch_in_the_way_is_told_before_the_work(
 ) -> None:
     before = snapshot(checkout)
     base = await side.prepare(str(checkout))
-    assert await side.publisher.check_publishable("r1", base, BRANCH, side.events.append) == ()
+    assert (
+        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append) == ()
+    )
     assert snapshot(checkout) == before
     assert not (tmp_path / "fired").exists()
     git(checkout, "update-ref", "refs/heads/agent", "HEAD")
     with pytest.raises(PushRejected, match="has a branch agent, which leaves") as failed:
-        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
+        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
     assert "git branch -m agent" in failed.value.hint
 
 
@@ -175,7 +177,7 @@ async def test_a_checkout_that_cannot_be_written_is_told_before_the_work(
     shutil.rmtree(checkout / ".git" / "refs" / "heads")
     (checkout / ".git" / "refs" / "heads").write_text("")
     with pytest.raises(PushRejected, match="takes no new branch") as failed:
-        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
+        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
     assert "write to the .git folder" in failed.value.hint
 
 

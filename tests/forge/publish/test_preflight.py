@@ -22,11 +22,11 @@ def answer(side: TrustedSide, path_end: str, told: Any, status: int = 200) -> No
     side.forge.fail(method, path_end, Fault(status, body=body, times=ALWAYS))
 
 
-async def check(side: TrustedSide, **more: Any) -> tuple[str, ...]:
+async def check(side: TrustedSide, *, title: str | None = None, **more: Any) -> tuple[str, ...]:
     base = await side.prepare()
     told: dict[str, Any] = {"runs": side.runs, "forge": side.github}
     publisher = ForgePublisher(**(told | more))
-    return await publisher.check_publishable("r1", base, BRANCH, side.events.append)
+    return await publisher.check_publishable("r1", base, BRANCH, title, side.events.append)
 
 
 async def refused(side: TrustedSide, **more: Any) -> CodingAgentError:
@@ -38,6 +38,7 @@ async def refused(side: TrustedSide, **more: Any) -> CodingAgentError:
 async def test_a_repository_that_takes_it_has_nothing_to_tell(side: TrustedSide) -> None:
     assert await check(side) == ()
     assert side.forge.calls("POST", ".git/git-receive-pack") == 0
+    assert not side.hosted.pulls
     assert git(side.hosted.git_dir, "branch", "--format=%(refname:short)") == b"main\n"
 
 
@@ -68,7 +69,48 @@ async def test_a_token_that_only_reads(side: TrustedSide) -> None:
     side.forge.fail("GET", ".git/info/refs", Fault(403, skip=2))
     base = await side.prepare()
     with pytest.raises(ForgeForbidden):
-        await side.publisher.check_publishable("r1", base, BRANCH, side.events.append)
+        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
+
+
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [
+        (Fault(403, "Resource not accessible by personal access token"), "GITHUB_TOKEN"),
+        (Fault(404, "Not Found"), "GITHUB_TOKEN"),
+        (
+            Fault(403, headers={"x-accepted-github-permissions": "pull_requests=write"}),
+            "pull_requests=write",
+        ),
+        (
+            Fault(403, "GitHub Actions is not permitted to create or approve pull requests."),
+            "repository's settings",
+        ),
+    ],
+    ids=["no right", "no scope", "named right", "Actions"],
+)
+async def test_a_token_that_may_open_no_pull_request(
+    side: TrustedSide, fault: Fault, step: str
+) -> None:
+    side.forge.fail("POST", "/pulls", fault)
+    error = await refused(side)
+    assert error.code == "github_forbidden"
+    assert "may open no pull request in octo/sample" in error.message
+    assert step in error.hint
+    assert error.hint.endswith(", then run again.")
+
+
+@pytest.mark.parametrize("fault", [Fault(500), Fault(429), Fault(410, "Gone")], ids=repr)
+async def test_where_the_right_to_open_one_is_not_told_nothing_stops(
+    side: TrustedSide, fault: Fault
+) -> None:
+    side.forge.fail("POST", "/pulls", fault)
+    assert await check(side) == ()
+
+
+async def test_the_right_to_open_one_is_asked_for_once(side: TrustedSide) -> None:
+    for _ in range(2):
+        assert await check(side) == ()
+    assert side.forge.calls("POST", "/pulls") == 1
 
 
 @pytest.mark.parametrize(
@@ -158,6 +200,36 @@ async def test_rules_that_a_push_would_break(
     assert said in error.message
     assert "Strict" in error.message
     assert hint in error.hint
+
+
+TICKET = pattern("commit_message_pattern", "regex", r"^[A-Z]+-[0-9]+: ")
+"""What a title of ours does not begin with, where nobody gives one."""
+
+
+@pytest.mark.parametrize("title", [None, "Greet in the morning"])
+async def test_a_message_that_a_rule_does_not_take(side: TrustedSide, title: str | None) -> None:
+    answer(side, RULES, [TICKET])
+    error = await refused(side, title=title)
+    assert "other commit messages" in error.message
+    assert (title or "Change what") in error.message
+    assert "`title`" in error.hint
+    assert "agent/*" not in error.hint
+
+
+@pytest.mark.parametrize(
+    ("title", "rules"),
+    [
+        ("TEAM-7: Greet in the morning", [TICKET]),
+        (None, [pattern("commit_message_pattern", "contains", "WIP", negate=True)]),
+        (None, [pattern("commit_message_pattern", "regex", r"(?m)^.{10,72}$")]),
+        (None, [pattern("commit_message_pattern", "contains", "Coding-Agent-Run: r1")]),
+    ],
+)
+async def test_a_message_that_a_rule_takes(
+    side: TrustedSide, title: str | None, rules: list[dict[str, Any]]
+) -> None:
+    answer(side, RULES, rules)
+    assert await check(side, title=title) == ()
 
 
 async def test_rules_that_a_push_keeps(side: TrustedSide) -> None:

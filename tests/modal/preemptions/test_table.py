@@ -70,10 +70,12 @@ def asked(role: str, turn: int = 0, count: int = 1) -> Moment:
     return happens
 
 
-def forge(method: str, path_end: str) -> Moment:
-    """When the forge was asked and has not answered; it answers a moment after."""
+def forge(method: str, path_end: str, after: Moment | None = None) -> Moment:
+    """When the forge was asked, after some other moment, and has not answered; it does soon."""
 
-    async def happens(bench: Bench, _: Run) -> None:
+    async def happens(bench: Bench, run: Run) -> None:
+        if after:
+            await after(bench, run)
         held = bench.deployment.forge.hold(method, path_end)
 
         def release() -> None:
@@ -134,7 +136,9 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
     "the reviewer, as it is asked": (lose(asked("reviewer"), "reviewer"),),
     "the run, as the reviewer is asked": (lose(asked("reviewer"), "run"),),
     "the run, as it pushes": (lose(forge("POST", "/git-receive-pack"), "run"),),
-    "the run, as it opens the pull request": (lose(forge("POST", "/pulls"), "run"),),
+    "the run, as it opens the pull request": (
+        lose(forge("POST", "/pulls", event("gate.finished")), "run"),
+    ),
     "the run, once the pull request is open": (lose(event("pr.created"), "run"),),
     "all of them": (lose(event("tool.finished"), "api", "run", "coder"),),
 }

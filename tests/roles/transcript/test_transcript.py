@@ -30,7 +30,7 @@ from tests.support.roles.role_bench import (
 async def broken_off(bench: Bench, claude: Claude, enough: Coroutine[Any, Any, Any]) -> None:
     """Run until enough was heard, then cancel, as the end of a process would."""
     running = asyncio.create_task(bench.run(claude))
-    await asyncio.wait_for(enough, 10)
+    await asyncio.wait_for(enough, 100)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

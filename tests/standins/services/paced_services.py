@@ -100,9 +100,9 @@ class _PacedPublisher:
     inner: Publisher
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, emit: Emit
+        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
-        return await self.inner.check_publishable(run_id, base, branch, emit)
+        return await self.inner.check_publishable(run_id, base, branch, title, emit)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]

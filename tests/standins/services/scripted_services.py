@@ -361,7 +361,7 @@ class _Publisher:
     script: Script
 
     async def check_publishable(
-        self, run_id: str, base: Base, branch: str, emit: Emit
+        self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
         if self.script.unpublishable:
             raise self.script.unpublishable
