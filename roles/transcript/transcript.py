@@ -32,8 +32,6 @@ FIRST: Final[tuple[Purpose, ...]] = ("opening", "handover")
 _FASTEST: Final = 500
 """Tokens a second that no model writes faster than."""
 
-Purpose = Literal["opening", "results", "go_on", "ask_again", "doubt", "restored", "left_behind"]
-
 
 class OpenRequest(BaseModel):
     """A request whose end is not known yet: when it began, in Unix seconds, and what was reserved

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from roles.conversation.transcript import OpenRequest
 
 from graph import Usage
 from graph.errors import ClaudeRejected, ClaudeUnavailable, RoleSuperseded, StoreDamaged
 from graph.values import Base
 from roles.claude.client import Claude
+from roles.transcript.transcript import OpenRequest
 from tests.standins.claude import Cut, HttpError, ScriptedReply, Silence, calls, tool_use
 from tests.support.roles.role_bench import (
     DONE,
