@@ -22,6 +22,8 @@ _OUTPUT_BYTES: Final = 3_500_000
 _MOST_BYTES = 1 << 20
 _MOST_READ = 200
 _LONGEST_FILE = 65536
+_LONGEST_MANIFEST = 262_144
+"""Of a `package.json`: libraries name each module that they export there."""
 _LONGEST_PATH = 4096  # no checkout holds a longer one
 
 READ: Final = [p for each in ECOSYSTEMS for p in (each.manifests, each.read) if p]
@@ -49,7 +51,7 @@ names {layout}
         for mark in _MARKS
     ),
 )
-_READ_FILES = read_blobs(_LONGEST_FILE, _OUTPUT_BYTES)
+_READ_FILES = read_blobs(_LONGEST_MANIFEST, _OUTPUT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,18 @@ def parse_listing(output: bytes) -> Listing:
 def add_contents(listing: Listing, output: bytes) -> RepositoryFiles:
     """The files with the contents that the second command printed."""
     contents = dict(parse_blobs(output))
-    read = {path: contents[blob] for path, blob in listing.wanted.items() if blob in contents}
+    read = {
+        path: text
+        for path, blob in listing.wanted.items()
+        if (text := contents.get(blob)) is not None and len(text) <= _longest(path)
+    }
     files = {**listing.repository.files, **read}
     return replace(listing.repository, files=files, unread=frozenset(listing.wanted) - set(read))
+
+
+def _longest(path: str) -> int:
+    is_manifest = path.rpartition("/")[2] == "package.json"
+    return _LONGEST_MANIFEST if is_manifest else _LONGEST_FILE
 
 
 async def _output(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:

@@ -98,7 +98,9 @@ async def test_files_are_read_in_the_tree(data_dir: Path) -> None:
             "src/one.py": "",
             "tests/test_a.py": "from unittest import TestCase\nclass A(TestCase): pass\n",
             "tests/test 'b'\n.py": "import pytest\n",
-            "large/package.json": " " * 70_000,
+            "large/package.json": " " * 270_000,
+            "exports/package.json": " " * 200_000,
+            "large/pyproject.toml": "#" * 70_000,
             ".github/workflows/ci.yml": "run: go vet\n",
             "docs/readme.md": "",
             "a.py": "",
@@ -114,9 +116,11 @@ async def test_files_are_read_in_the_tree(data_dir: Path) -> None:
         "src/app/__init__.py": "",
         "src/one.py": "",
         "large/package.json": "",
+        "exports/package.json": " " * 200_000,
+        "large/pyproject.toml": "",
         ".github/workflows/ci.yml": "run: go vet\n",
     }
-    assert repository.unread == {"large/package.json"}
+    assert repository.unread == {"large/package.json", "large/pyproject.toml"}
     assert repository.marked["unittest"] == ["tests/test_a.py"]
     assert repository.marked["pytest"] == ["tests/test 'b'\n.py"]
 
