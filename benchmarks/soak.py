@@ -1,6 +1,6 @@
 """`make soak`: many runs through a server that is killed time and again, while all around it fails.
 
-usage: python -m benchmarks.soak [RUNS [SEED]]
+usage: python -m benchmarks.soak [--postgres] [RUNS [SEED]]
 """
 
 import asyncio
@@ -50,6 +50,8 @@ class Plan:
     killing: float = 0.6
     seed: int = 1
     deadline_s: float = 1800.0
+    database_url: str = ""
+    """Where runs are kept, if not in files."""
 
 
 @dataclass
@@ -118,6 +120,7 @@ class Soak:
             "GITHUB_TOKEN": TOKEN,
             "GITHUB_API_URL": self._forge.api_url,
             "CODING_AGENT_DATA_DIR": str(self._data),
+            "CODING_AGENT_DATABASE_URL": self._plan.database_url,
             "CODING_AGENT_KEY_RATE": "0",
             "CODING_AGENT_MAX_CONCURRENT_RUNS": str(self._plan.concurrency),
             "CODING_AGENT_MAX_QUEUED_RUNS": str(self._plan.runs),
@@ -193,12 +196,13 @@ class Soak:
             await server.start()
 
     async def _watch_memory(self, server: ServerProcess) -> None:
-        """Of the newest process; those before it are forgotten."""
+        """Of the newest process while it drives runs; those before it are forgotten."""
         while True:
             await asyncio.sleep(1)
             with contextlib.suppress(httpx.TransportError):
                 gauges = await server.gauges()
-                self.report.memory_mib.append(gauges["process_resident_memory_bytes"] / _MIB)
+                if gauges["coding_agent_driven_runs"]:
+                    self.report.memory_mib.append(gauges["process_resident_memory_bytes"] / _MIB)
 
     async def _look_back(self, server: ServerProcess) -> None:
         """Each log once more from its start, then the end of the server."""
@@ -220,7 +224,7 @@ class Soak:
         problems += leftovers(self._data, server.pids)
         problems += [f"temporary file {name}" for name in server.temporary_files]
         problems += [f"unexpected error: {line[:500]}" for line in server.errors()]
-        if held := open_leases(self._data):
+        if held := open_leases(self._data, self._plan.database_url):
             problems.append(f"{held} runs are still held")
         before, after = report.open_files
         if after > before + 2 * _REPOSITORIES + 12:
@@ -281,11 +285,11 @@ def _table(plan: Plan, report: Report) -> str:
     return "| what | measured |\n|---|---|\n" + "\n".join(f"| {a} | {b} |" for a, b in rows)
 
 
-async def main(runs: int, seed: int) -> int:
+async def main(runs: int, seed: int, database_url: str = "") -> int:
     """The exit code: 1 where something is not as it should be; its folder then stays."""
     folder = Path(tempfile.mkdtemp(prefix="coding-agent-soak-", dir="/tmp"))
     folder.chmod(0o711)
-    plan = Plan(runs=runs, seed=seed)
+    plan = Plan(runs=runs, seed=seed, database_url=database_url)
     report = await soak(plan, folder)
     print(_table(plan, report))
     if report.problems:
@@ -296,5 +300,11 @@ async def main(runs: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]]
-    sys.exit(asyncio.run(main(*(numbers + [200, 1][len(numbers) :])[:2])))
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    runs, seed = (numbers + [200, 1][len(numbers) :])[:2]
+    if "--postgres" in sys.argv:
+        from tests.standins.postgres_server import serving
+
+        with serving() as postgres:
+            sys.exit(asyncio.run(main(runs, seed, postgres.new_database())))
+    sys.exit(asyncio.run(main(runs, seed)))

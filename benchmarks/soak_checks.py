@@ -62,8 +62,15 @@ def leftovers(data: Path, pids: Iterable[int]) -> list[str]:
     return found
 
 
-def open_leases(data: Path) -> int:
+def open_leases(data: Path, database_url: str) -> int:
     """How many runs are still held."""
+    if database_url:
+        import psycopg
+
+        with psycopg.connect(database_url) as connection:
+            sql = "SELECT count(lease_service) FROM coding_agent.runs"
+            row = connection.execute(sql).fetchone()
+        return int(row[0]) if row else 0
     with sqlite3.connect(f"file:{data / 'runs.db'}?mode=ro", uri=True) as store:
         rows = store.execute("SELECT doc FROM runs").fetchall()
     store.close()

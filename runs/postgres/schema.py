@@ -64,4 +64,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         seen_at TIMESTAMPTZ NOT NULL
     );
     """,
+    """
+    CREATE INDEX runs_by_change ON runs (updated_at);
+    """,
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import datetime as dt
 import hashlib
 import io
 import ssl
@@ -12,12 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.standins.certificate import NAME, make_certificate
 
-NAME: Final = "localhost"
 WHEEL: Final = "tiny-1.0-py3-none-any.whl"
 TINY: Final = "ANSWER = 42\n"
 
@@ -28,7 +23,7 @@ class PackageIndex:
     def __init__(self, folder: Path) -> None:
         self.asked: Counter[str] = Counter()
         self.port = 0
-        self.certificate, key = _certificate()
+        self.certificate, key = make_certificate()
         (folder / "pair.pem").write_text(self.certificate + key)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "pair.pem")
@@ -107,27 +102,3 @@ def _wheel() -> bytes:
 
 def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-
-
-def _certificate() -> tuple[str, str]:
-    """A certificate that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return made.public_bytes(pem).decode(), private.decode()

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.standins.certificate import NAME, make_certificate
+
 _FOLDERS = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
 _PATH = os.pathsep.join((*_FOLDERS, os.environ.get("PATH", "")))
 _OPTIONS = ("fsync=off", "listen_addresses=", "max_connections=60", "log_min_messages=fatal")
@@ -27,6 +30,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.port = 5432
         self._numbers = count()
         self._process: subprocess.Popen[bytes] | None = None
         self._user: dict[str, Any] = {}
@@ -47,6 +51,7 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
 
     def start(self, *options: str) -> None:
+        options = (f"port={self.port}", *options)
         settings = [part for each in (*_OPTIONS, *options) for part in ("-c", each)]
         words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
         with (self.folder / "log").open("ab") as log:
@@ -58,6 +63,20 @@ class PostgresServer:
             assert self._process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < end
             time.sleep(0.05)
+
+    def start_over_tls(self) -> Path:
+        """Listen on the loopback too, over TLS; where the certificate is."""
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        for path, text in zip((certificate, key), make_certificate(), strict=True):
+            path.write_text(text)
+            path.chmod(0o600)
+            if owner := self._user.get("user"):
+                os.chown(path, owner, owner)
+        with socket.create_server((NAME, 0)) as listener:
+            self.port = listener.getsockname()[1]
+        files = (f"ssl_cert_file={certificate}", f"ssl_key_file={key}")
+        self.start("ssl=on", f"listen_addresses={NAME}", *files)
+        return certificate
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """`SIGINT`: at once, in order; `SIGQUIT`: as a crash does."""
@@ -73,7 +92,7 @@ class PostgresServer:
         return self.url(name)
 
     def url(self, name: str) -> str:
-        return f"postgresql://agent@/{name}?host={self.folder}"
+        return f"postgresql://agent@/{name}?host={self.folder}&port={self.port}"
 
     def execute(self, sql: str, name: str = "postgres") -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
@@ -107,13 +126,13 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def serving() -> Iterator[PostgresServer]:
-    """A server while the block runs."""
+def serving(*options: str) -> Iterator[PostgresServer]:
+    """A server with these settings while the block runs."""
     folder = Path(tempfile.mkdtemp(prefix="coding-agent-pg-", dir="/tmp"))
     server = PostgresServer(folder)
     try:
         server.create()
-        server.start()
+        server.start(*options)
         yield server
     finally:
         server.stop()

@@ -1,11 +1,14 @@
 """The soak in short: what `make soak` does for minutes with two hundred runs."""
 
 import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.soak import Plan, soak
+from tests.standins.postgres_server import serving
 from tests.support.sandbox.local_tree import missing
 
 pytestmark = pytest.mark.slow
@@ -24,12 +27,17 @@ SHORT = Plan(
 
 
 @pytest.mark.sandbox
-async def test_runs_survive_kills_and_faults(data_dir: Path) -> None:
+@pytest.mark.parametrize("kept", ["in files", "in PostgreSQL"])
+async def test_runs_survive_kills_and_faults(data_dir: Path, kept: str) -> None:
     if reason := missing():
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    report = await soak(SHORT, data_dir)
+    with ExitStack() as stack:
+        plan = SHORT
+        if kept == "in PostgreSQL":
+            plan = replace(SHORT, database_url=stack.enter_context(serving()).new_database())
+        report = await soak(plan, data_dir)
     assert report.problems == []
     assert report.kills == SHORT.most_kills
     assert report.statuses == {"succeeded": SHORT.runs}

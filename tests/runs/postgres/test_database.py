@@ -25,8 +25,9 @@ from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.store import PostgresStore
 from runs.store.protocol import RunQuery
+from tests.standins.certificate import NAME, make_certificate
 from tests.standins.cutting_proxy import cutting_proxy
-from tests.standins.postgres_server import PostgresServer
+from tests.standins.postgres_server import PostgresServer, serving
 from tests.standins.sample_runs import add, append, run_of, text
 from tests.support.polling import until
 
@@ -319,3 +320,27 @@ async def test_a_lease_that_ended_is_due_by_the_databases_clock(postgres: Postgr
         assert found
         assert found.lease
         assert found.lease.until == pytest.approx(now + 30)
+
+
+async def test_a_server_is_talked_to_over_tls_and_its_certificate_checked(tmp_path: Path) -> None:
+    with serving() as server:
+        server.stop()
+        certificate = server.start_over_tls()
+        there = f"postgresql://agent@{NAME}:{server.port}/postgres?sslmode=verify-full&sslrootcert="
+        another = tmp_path / "another.pem"
+        another.write_text(make_certificate()[0])
+        with pytest.raises(StoreUnavailable, match="certificate verify failed"):
+            async with opened(f"{there}{another}"):
+                pass
+        async with opened(f"{there}{certificate}") as store:
+            await add(store)
+            rows = server.execute(
+                "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                " WHERE application_name = 'coding-agent'"
+            )
+            assert rows == [(True,)]
+        server.stop()
+        server.start(f"listen_addresses={NAME}")
+        with pytest.raises(StoreUnavailable, match="SSL"):
+            async with opened(there.replace("verify-full", "require").partition("&")[0]):
+                pass

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.connect_proxy import ProxyLimits, SetupProxy
 from sandbox.egress.tls_client_hello import NotTls, read_client_hello, server_name
-from tests.standins.package_index import NAME, PackageIndex
+from tests.standins.certificate import NAME
+from tests.standins.package_index import PackageIndex
 
 
 @pytest.fixture(scope="module")
