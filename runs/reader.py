@@ -1,6 +1,6 @@
 """The runs of one store, for all who read them."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -14,6 +14,7 @@ from runs.model.run import Run
 from runs.model.run_id import RUN_ID
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.run_view import SHOWN, view
+from runs.store.act import Act, ActPlace
 from runs.store.event_log import EventLog
 from runs.store.protocol import RunQuery, Store
 
@@ -85,6 +86,23 @@ class RunReader:
                     break
         records = [run.record for run in runs[:limit]]
         return records, runs[limit - 1].order if len(runs) > limit else None
+
+    async def acts(
+        self, caller: Caller, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[Act], str | None]:
+        """Acts on the runs that a caller may read, newest first, and the next page's cursor."""
+        before = None if cursor is None else ActPlace.parse(cursor)
+        if cursor is not None and before is None:
+            raise InvalidRequest("cursor is not one that was given out here.")
+        owner = None if caller.reads_others else caller.name
+        found: Sequence[Act] = ()
+        while len(found) <= limit:
+            acts = await self._store.acts(owner, before, _MAX_LISTED)
+            found = [*found, *(act for act in acts if caller.reads(act.owner, act.repo_url))]
+            if len(acts) < _MAX_LISTED:
+                break
+            before = acts[-1].place
+        return found[:limit], str(found[limit - 1].place) if len(found) > limit else None
 
     def changes(
         self, caller: Caller, since: float | None = None

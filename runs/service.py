@@ -222,7 +222,7 @@ class RunService(RunReader):
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""
         await self._steered_run(run_id, caller)
-        await self._delete(run_id)
+        await self._delete(run_id, caller.name)
 
     async def stats(self) -> ServiceStats:
         """How many runs there are, wait and are driven here, and how many readers watch."""
@@ -276,7 +276,7 @@ class RunService(RunReader):
             raise
         await self._dispatch.begin(run_id)
 
-    async def _delete(self, run_id: str) -> None:
+    async def _delete(self, run_id: str, by: str = "") -> None:
         run = await self._store.get(run_id)
         if run and run.final:
             await self._dispatch.wait_settled(run_id)
@@ -289,7 +289,7 @@ class RunService(RunReader):
         except BaseException:
             await self._store.transact(run_id, partial(transitions.release, token=lease.token))
             raise
-        await self._store.delete(run_id)
+        await self._store.delete(run_id, by)
 
     async def _holders(self) -> dict[str, Any]:
         """What decides whether anybody drives a run."""

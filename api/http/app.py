@@ -22,14 +22,15 @@ from api.http.guards.response_middleware import (
 from api.http.guards.stream_limit import KeyStreamLimit
 from api.http.metrics import Metrics
 from api.http.options import AppOptions
-from api.http.routes import code_routes as routes
 from api.http.routes import (
+    audit_routes,
     environment_routes,
     feed_routes,
     run_routes,
     service_routes,
     session_routes,
 )
+from api.http.routes import code_routes as routes
 from api.http.routes.openapi import describe
 from api.http.telemetry import FASTAPI
 from runs import RunService
@@ -81,6 +82,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.key_readers = KeyStreamLimit(options.max_key_readers if auth.required else 0)
     app.include_router(routes.router)
+    app.include_router(audit_routes.router)
     app.include_router(feed_routes.router)
     app.include_router(run_routes.router)
     app.include_router(environment_routes.router)

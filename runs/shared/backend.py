@@ -96,5 +96,7 @@ class StorageBackend:
     """Idempotency keys."""
     removed: Table
     """What is still known of removed runs."""
+    acts: Table
+    """Who did what to runs."""
     tail: Tail
     archive: Archive

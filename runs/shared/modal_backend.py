@@ -28,6 +28,7 @@ _NAMES: Final = {
     "totals": "coding-agent-totals",
     "keys": "coding-agent-keys",
     "removed": "coding-agent-removed",
+    "acts": "coding-agent-acts",
 }
 _QUEUE: Final = "coding-agent-events"
 _BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)

@@ -24,6 +24,7 @@ from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
 from runs.model.transitions import raise_fence
+from runs.shared.act_table import ActTable
 from runs.shared.admissions import Admissions
 from runs.shared.backend import Mount, StorageBackend
 from runs.shared.day_ledger import DayLedger
@@ -33,6 +34,7 @@ from runs.shared.live_tail import TailFollower, tail_items
 from runs.shared.run_index import RunIndex, by_waiting_time
 from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
+from runs.store.act import Act, ActPlace
 from runs.store.patience import when_available
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
@@ -67,6 +69,7 @@ class SharedStore:
         self._index = index(backend, self._chain)
         self._ledger = DayLedger(backend, self._chain, self._index, self._idempotency)
         self._admissions = Admissions(backend.keys, self._index, self._chain)
+        self._acts = ActTable(backend.acts)
         self._reader = SegmentReader(backend.archive)
         self._writer = SegmentWriter(service)
         self._following = TailFollower(backend.tail, self._notify)
@@ -180,10 +183,12 @@ class SharedStore:
     async def find(self, query: RunQuery) -> list[Run]:
         return await self._index.find(query)
 
-    async def delete(self, run_id: str) -> None:
+    async def delete(self, run_id: str, by: str = "") -> None:
         version = await self._chain.newest(run_id)
         if version is None:
             return
+        if by:
+            await self._acts.put(Act.removal(version.run, by, time.time()))
         await self._idempotency.remember_removed(RemovedRun.of(version.run))
         await self._index.remove(run_id)
         await self._chain.remove(version)
@@ -245,7 +250,10 @@ class SharedStore:
         await self._backend.keys.put("probe", {"at": time.time()})
 
     async def forget(self, before: float) -> None:
-        await self._idempotency.forget(before)
+        await asyncio.gather(self._idempotency.forget(before), self._acts.forget(before))
+
+    async def acts(self, owner: str | None, before: ActPlace | None, limit: int) -> list[Act]:
+        return await self._acts.newest(owner, before, limit)
 
     async def live(self) -> frozenset[str]:
         """The runs that have not ended."""
@@ -300,6 +308,7 @@ class SharedStore:
         if run_id in self._keys:
             self._keys[run_id].update(kept.key for kept in new if kept.key)
         await self._index.record(added, base)
+        await self._acts.add(added.run, [kept.event for kept in new])
         await self._notify_readers(added, list(new))
         return added
 

@@ -13,8 +13,10 @@ from runs.model.repo_name import repo_name
 from runs.model.run import Run
 from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode
+from runs.sql.act_rows import add_act, add_acts
 from runs.sql.connection import Connection, one_of
 from runs.sql.dialect import Dialect
+from runs.store.act import Act
 from runs.store.protocol import IdempotencyKey, QueueState
 
 _COLUMNS: Final = (
@@ -65,6 +67,7 @@ class RunRows:
             run = run.after(entry.data, entry.time)
             added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
         run = run.replace(last_seq=run.last_seq + len(new))
+        add_acts(connection, run, added[len(added) - len(new) :])
         connection.execute(_SAVE, _row_of(self._clock.keep(run)))
         self._dialect.announce(connection, run.run_id)
         return run
@@ -109,14 +112,16 @@ class RunRows:
             raise removed_error(row[1])
         return run
 
-    def remove(self, connection: Connection, run_id: str) -> None:
-        """Remove a run; what it cost is known on."""
+    def remove(self, connection: Connection, run_id: str, by: str) -> None:
+        """Remove a run; what it cost is known on, and who removed it (empty: the service)."""
         if run := self.load(connection, run_id, to_write=True):
             names = ", ".join(f":{name}" for name in _REMOVED)
             connection.execute(
                 f"INSERT INTO removed ({', '.join(_REMOVED)}) VALUES ({names})",  # noqa: S608
                 dict(zip(_REMOVED, astuple(RemovedRun.of(run)), strict=True)),
             )
+            if by:
+                add_act(connection, Act.removal(run, by, time.time()))
         for table in ("events", "requests", "runs"):
             sql = f"DELETE FROM {table} WHERE run_id = :run_id"  # noqa: S608
             connection.execute(sql, {"run_id": run_id})

@@ -15,10 +15,12 @@ from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.log_entry import Entry
 from runs.model.run import LONGEST_PAUSE_S, Run
 from runs.model.run_record import LoggedEvent
+from runs.sql.act_rows import parse_act, select_acts
 from runs.sql.connection import Connection, Database, one_of
 from runs.sql.dialect import Dialect
 from runs.sql.queries import COUNT_RUNS, select_events, select_runs
 from runs.sql.run_rows import RunRows, read_queue_state
+from runs.store.act import ACTS_KEPT_S, Act, ActPlace
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 T = TypeVar("T")
@@ -123,8 +125,14 @@ class SqlStore(ABC):
             lambda connection: [self._rows.parse(*row) for row in connection.execute(sql, values)]
         )
 
-    async def delete(self, run_id: str) -> None:
-        await self._write(run_id, lambda connection: self._rows.remove(connection, run_id))
+    async def delete(self, run_id: str, by: str = "") -> None:
+        await self._write(run_id, lambda connection: self._rows.remove(connection, run_id, by))
+
+    async def acts(self, owner: str | None, before: ActPlace | None, limit: int) -> list[Act]:
+        sql, values = select_acts(owner, before, limit)
+        return await self._reader.read(
+            lambda connection: [parse_act(row) for row in connection.execute(sql, values)]
+        )
 
     async def events(
         self, run_id: str, after: int, limit: int, types: Collection[str] = ()
@@ -179,6 +187,8 @@ class SqlStore(ABC):
             for table in ("idempotency", "removed"):
                 sql = f"DELETE FROM {table} WHERE created_at < :before"  # noqa: S608
                 connection.execute(sql, {"before": before})
+            old = {"before": before - ACTS_KEPT_S}
+            connection.execute("DELETE FROM acts WHERE time < :before", old)
 
         await self._writer.write(forget, lambda: None)
 

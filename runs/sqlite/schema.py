@@ -80,4 +80,19 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE INDEX runs_by_change ON runs (updated_at);
     """,
+    """
+    CREATE TABLE acts (
+        time REAL NOT NULL,
+        run_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        repo_url TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        by TEXT NOT NULL,
+        details TEXT NOT NULL,
+        PRIMARY KEY (run_id, seq)
+    );
+    CREATE INDEX acts_by_time ON acts (time, run_id, seq);
+    CREATE INDEX acts_by_owner ON acts (owner, time, run_id, seq);
+    """,
 )

@@ -15,6 +15,7 @@ from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
+from runs.store.act import Act, ActPlace
 
 Decide = Callable[[Run], Step | None]
 Listener = Callable[[str | None], None]
@@ -115,10 +116,18 @@ class Store(Protocol):
 
     async def find(self, query: RunQuery) -> list[Run]: ...
 
-    async def delete(self, run_id: str) -> None:
+    async def delete(self, run_id: str, by: str = "") -> None:
         """Remove a run and its events; nothing where there is none.
 
-        Its key, and what it cost of its day's money, are known until they are forgotten.
+        Its key, and what it cost of its day's money, are known until they are forgotten; who
+        removed it (empty: the service by itself) is an act.
+        """
+        ...
+
+    async def acts(self, owner: str | None, before: ActPlace | None, limit: int) -> list[Act]:
+        """The newest acts on the runs of one owner, or (None) of all, below a place.
+
+        An act lasts as its event does, and stays when its run is removed.
         """
         ...
 
@@ -166,5 +175,5 @@ class Store(Protocol):
         ...
 
     async def forget(self, before: float) -> None:
-        """Remove the idempotency keys of before then, and what is known of removed runs."""
+        """Remove idempotency keys and removed runs of before then, and acts of long before."""
         ...

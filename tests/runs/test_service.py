@@ -424,3 +424,25 @@ async def test_each_act_names_who_did_it(house: House) -> None:
         *("Mind the tests.", "chief"),
         "queued",
     )
+
+
+async def test_the_audit_tells_who_did_what(house: House) -> None:
+    chief = Caller("chief", operator=True)
+    async with house.open() as service:
+        run_id = await started(service, approve_plan=True)
+        await seen(service, run_id, "plan.waiting")
+        reject = Approval(decision="reject", feedback="Not so.")
+        await service.answer_plan(run_id, ME, reject)
+        await log_of(service, run_id)
+        await service.delete(run_id, chief)
+        acts, following = await service.acts(ME, limit=1)
+        assert [act.kind for act in acts] == ["run.removed"]
+        rest, end = await service.acts(ME, limit=1, cursor=following)
+        assert [act.row()["act"] for act in rest] == ["plan.answered"]
+        assert rest[0].row()["details"]["decision"] == "reject"
+        assert "feedback" not in rest[0].row()["details"]
+        assert end is None
+        assert len((await service.acts(chief, limit=9))[0]) == 2
+        assert (await service.acts(YOU, limit=9))[0] == []
+        with pytest.raises(InvalidRequest):
+            await service.acts(ME, limit=1, cursor="1.0_x'; DROP")

@@ -187,6 +187,28 @@ class EventPage(ResponseModel):
     )
 
 
+class ActView(ResponseModel):
+    """What somebody did to a run."""
+
+    time: str = Field(description="RFC 3339 in UTC.", examples=["2026-01-31T12:00:00.000Z"])
+    act: str = Field(
+        description="Type of the event that told of it, or `run.removed`.",
+        examples=["plan.answered", "cancel.requested"],
+    )
+    by: str = Field(description="Name of the key.", examples=["ann"])
+    run_id: str = Field(description="Id of the run; it may be removed.", examples=[_RUN_ID])
+    owner: str = Field(description="Name of the key that started the run.")
+    repo_url: str = Field(description="Address of its repository.")
+    details: dict[str, Any] = Field(description="The event's fields, without what was said.")
+
+
+class Audit(ResponseModel):
+    """Acts, newest first; `nextCursor` leads to older ones."""
+
+    acts: list[ActView] = Field(description="On the runs that the caller may read.")
+    next_cursor: str | None = Field(description="Null on the last page.")
+
+
 class StreamEnd(ResponseModel):
     """Data of `stream.end`: where to go on reading."""
 

@@ -23,6 +23,7 @@ from runs.model.run import Lease, Run
 from runs.model.run_id import new_run_id
 from runs.shared.store import SharedStore
 from runs.sqlite.store import SqliteStore
+from runs.store.act import ACTS_KEPT_S
 from runs.store.protocol import IdempotencyKey, RunQuery, Store
 from tests.standins.sample_runs import add, append, run_of, text
 from tests.standins.shared_backend import SharedPlaces
@@ -331,3 +332,38 @@ async def test_runs_unchanged_since_a_time(store: Store) -> None:
     await add(store, run_of(status="waiting", updated_at=20.0))
     await add(store, run_of(status="failed", updated_at=10.0))
     assert await store.unchanged_since({"waiting"}, 20.0) == [old.run_id]
+
+
+async def test_acts_are_kept_in_order_and_stay_when_their_run_goes(store: Store) -> None:
+    mine, yours = await add(store, run_of("me")), await add(store, run_of("you"))
+    asked = entry_of("", {"type": "cancel.requested", "by": "ann"})
+    said = entry_of("", {"type": "message.received", "by": "bob", "text": "secret", "number": 1})
+    await append(store, mine, text("a"), asked)
+    await append(store, yours, said)
+    await store.delete(mine.run_id, "ann")
+    await store.delete(yours.run_id)
+    acts = await store.acts(None, None, 10)
+    assert [(act.run_id, act.kind, act.by) for act in acts] == [
+        (mine.run_id, "run.removed", "ann"),
+        (yours.run_id, "message.received", "bob"),
+        (mine.run_id, "cancel.requested", "ann"),
+    ]
+    assert acts[1].details == {"number": 1}
+    assert await store.acts("you", None, 10) == acts[1:2]
+    assert await store.acts(None, acts[0].place, 1) == acts[1:2]
+    assert await store.acts(None, acts[2].place, 10) == []
+    await store.forget(time.time())
+    assert len(await store.acts(None, None, 10)) == 3
+    await store.forget(time.time() + ACTS_KEPT_S + 60)
+    assert await store.acts(None, None, 10) == []
+
+
+@pytest.mark.parametrize("since", [None, 2.0, 3.0, 4.0])
+async def test_runs_that_changed_since_come_by_the_time_of_their_change(
+    store: Store, since: float | None
+) -> None:
+    for at in (3.0, 2.0, 1.0):
+        await add(store, run_of(updated_at=at, status="failed"))
+    found = await store.find(RunQuery(changed_since=1.5 if since is None else since))
+    expected = {None: [2.0, 3.0], 2.0: [2.0, 3.0], 3.0: [3.0], 4.0: []}[since]
+    assert [run.updated_at for run in found] == expected

@@ -26,6 +26,7 @@ from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.service_stats import ServiceStats
+from runs.store.act import Act
 
 _TIME = 1_700_000_000.0
 
@@ -165,6 +166,14 @@ class MemoryService:
             "roles": {},
             "error": None,
         }
+
+    async def acts(
+        self, caller: Caller, *, limit: int, cursor: str | None
+    ) -> tuple[list[Act], str | None]:
+        self._fail()
+        if cursor is not None:
+            raise InvalidRequest("The cursor is not one of this service's.")
+        return [], None
 
     async def page(self, run_id: str, before: int, limit: int) -> list[LoggedEvent]:
         return self.runs[run_id].events[: before - 1][-limit:]

@@ -37,6 +37,7 @@ CALLS = {
     "POST /code",
     "GET /runs",
     "GET /events",
+    "GET /audit",
     "GET /runs/{run_id}",
     "DELETE /runs/{run_id}",
     "GET /runs/{run_id}/events",
@@ -60,7 +61,7 @@ WITHOUT_INPUT = {
     *("POST /session", "GET /session", "DELETE /session"),
 }
 NAMES_THINGS = {
-    *("POST /code", "GET /auth-test", "GET /runs", "GET /events"),
+    *("POST /code", "GET /auth-test", "GET /runs", "GET /events", "GET /audit"),
     *("GET /environments/{owner}/{repo}", "DELETE /environments/{owner}/{repo}"),
 }
 TAKES_TEXT = {"GET /runs"}
