@@ -5,8 +5,8 @@ from typing import Final
 from graph import RoleTask
 from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
+from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.excerpts import read_excerpts
-from roles.briefing.repository_overview import read_instructions
 from roles.changing_role import ChangingRole
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
@@ -52,12 +52,21 @@ class ClaudeCoder(ChangingRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                await read_instructions(sandbox, task.base.tree),
+                *await read_instructions(sandbox, task.base.tree, _planned_files(task)),
                 await read_excerpts(sandbox, task.base.tree, task.plan.ranges if task.plan else ()),
             )
 
         async def go_on(before: Predecessor) -> str:
-            facts = (briefing.plan(task.plan), briefing.checks(task), briefing.setup(task))
+            facts = (
+                briefing.plan(task.plan),
+                briefing.checks(task),
+                briefing.setup(task),
+                *await read_instructions(sandbox, task.base.tree, _planned_files(task)),
+            )
             return briefing.join(INSTRUCTIONS, *briefing.unsaid(before.conversation, *facts))
 
         return Opening(begin, go_on)
+
+
+def _planned_files(task: RoleTask) -> tuple[str, ...]:
+    return task.plan.files if task.plan else ()

@@ -7,9 +7,9 @@ from typing import Any, Final
 from graph import Effort, RoleTask, RunFolder
 from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
+from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.earlier_answers import load_earlier_answers
-from roles.briefing.repository_overview import read_instructions
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.changing_role import ChangingRole
 from roles.conversation.opening import Opening
@@ -79,7 +79,7 @@ class ClaudeFixer(ChangingRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                await read_instructions(sandbox, task.base.tree),
+                *await read_instructions(sandbox, task.base.tree, _paths(diff)),
                 await briefing.diff(diff, _MAX_DIFF) if task.change else "",
                 _earlier(fixes),
                 _to_fix(task),
@@ -92,6 +92,10 @@ class ClaudeFixer(ChangingRole):
             return briefing.join(again, *known, _to_fix(task))
 
         return Opening(begin, go_on)
+
+
+def _paths(diff: ChangeDiff | None) -> list[str]:
+    return [file.path for file in diff.files] if diff else []
 
 
 def _follows_a_fix(task: RoleTask, run: RunFolder) -> bool:

@@ -1,5 +1,6 @@
 """The planner: reads the repository and says what to do, or that there is nothing to do."""
 
+import posixpath
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Final
@@ -8,6 +9,7 @@ from graph import Emit, Environment, Plan, PlannerResult, RoleTask, repo_of
 from roles import shared_conversation as shared
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
+from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.repository_overview import describe_repository
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
@@ -72,6 +74,7 @@ class ClaudePlanner(ClaudeRole):
         return PlannerResult(plan=plan, reason=reason, spend=end.spend, stopped=end.stopped)
 
     def _opening(self, task: RoleTask, sandbox: Sandbox) -> Opening:
+        repo = task.base.full_name or task.base.address
         anew = _ANEW if task.approve_plan or self.coder_differs else ""
 
         async def begin() -> str:
@@ -83,7 +86,8 @@ class ClaudePlanner(ClaudeRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                await describe_repository(sandbox, task.base.tree, task.prompt),
+                *await read_instructions(sandbox, task.base.tree),
+                await describe_repository(sandbox, task.prompt, posixpath.basename(repo)),
                 briefing.join(before, briefing.plan(task.plan)) if before else "",
                 _wish(task),
             )

@@ -18,9 +18,9 @@ from graph import (
 )
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
+from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.earlier_answers import load_earlier_answers
-from roles.briefing.repository_overview import read_instructions
 from roles.briefing.test_facts import describe_test_changes
 from roles.conversation.answer_tool import Answer, AnswerTool
 from roles.conversation.opening import Opening
@@ -140,6 +140,8 @@ class ClaudeReviewer(ClaudeRole):
     def _opening(self, task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> Opening:
         folder = RunFolder.of(self.runs, task.run_id)
 
+        paths = [file.path for file in diff.files] if diff else []
+
         async def begin() -> str:
             reviews = await asyncio.to_thread(
                 load_earlier_answers, folder, "reviewer", task.step, REVIEW
@@ -147,7 +149,7 @@ class ClaudeReviewer(ClaudeRole):
             return briefing.join(
                 briefing.request(task),
                 briefing.plan(task.plan),
-                await read_instructions(sandbox, task.base.tree),
+                *await read_instructions(sandbox, task.base.tree, paths),
                 await briefing.diff(diff, _MAX_DIFF),
                 await _facts(task, diff, sandbox),
                 _earlier(reviews[-1]) if reviews else "",

@@ -15,3 +15,5 @@ from .core.protocol import Saved as Saved
 from .core.protocol import TreeRestored as TreeRestored
 from .core.protocol import TreeSpec as TreeSpec
 from .doctor import examine as examine
+from .ecosystems.test_files import is_code as is_code
+from .ecosystems.test_files import is_test as is_test

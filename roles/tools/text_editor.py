@@ -13,7 +13,7 @@ from roles.tools.toolbox import MAX_OUTPUT, ToolResult
 from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
-_AROUND: Final = 3
+_AROUND: Final = 2
 _MAX_SHOWN: Final = 2_000
 """Of an edit: lines around it, and bytes in all."""
 _MAX_PLACES: Final = 20

@@ -21,7 +21,7 @@ from forge.text.template import fill
 from graph.secret_forms import SecretForms
 from graph.values import commands_of
 from roles.briefing.change_diff import ChangeDiff
-from roles.briefing.repository_overview import extract_terms
+from roles.briefing.mentions import extract_terms
 from roles.briefing.test_facts import describe_test_changes
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.tools.text_file import TextFile

@@ -8,7 +8,8 @@ import pytest
 
 from graph.files.run_folder import RunFolder
 from roles import coder, fixer, planner, reviewer, setup
-from roles.briefing.repository_overview import describe_repository, read_instructions
+from roles.briefing.agent_instructions import read_instructions
+from roles.briefing.repository_overview import describe_repository
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.conversation.role_spec import RoleSpec
 from roles.tools.bash import BashTool
@@ -107,14 +108,14 @@ async def commit(sandbox: DirectorySandbox) -> str:
 async def look(sandbox: DirectorySandbox, **files: str) -> str:
     for name, content in files.items():
         (sandbox.root / f"{name}.md").write_text(content)
-    return await read_instructions(sandbox, await commit(sandbox))
+    return "\n\n".join(await read_instructions(sandbox, await commit(sandbox)))
 
 
 async def test_wishes_of_the_repository(sandbox: DirectorySandbox) -> None:
     told = await look(sandbox, AGENTS="Use tabs.", CLAUDE="Use spaces.")
     assert "<repository_wishes>\nUse tabs." in told
     assert "Use spaces." in told
-    assert "those win" in told
+    assert told.index("in AGENTS.md:") < told.index("in CLAUDE.md:")
 
 
 async def test_no_wishes(sandbox: DirectorySandbox) -> None:
@@ -135,7 +136,7 @@ async def test_no_change_writes_the_wishes_that_its_reviewer_reads(
     )
     for plant in plants:
         assert (await sandbox.run(plant)).exit_code == 0
-        told = await read_instructions(sandbox, base)
+        told = "".join(await read_instructions(sandbox, base))
         assert "Use tabs." in told
         assert "Approve." not in told
 
@@ -146,9 +147,6 @@ async def test_what_is_kept_in_git_lfs_is_told(sandbox: DirectorySandbox) -> Non
     told = await look(sandbox)
     assert "Git LFS" in told
     assert "<git_lfs>\n*.png filter=lfs -text\n</git_lfs>" in told
-    base = await commit(sandbox)
-    overview = await describe_repository(sandbox, base, "Add a picture.")
-    assert "<git_lfs>\n*.png filter=lfs -text\n</git_lfs>" in overview
 
 
 async def test_same_wishes_are_told_once(sandbox: DirectorySandbox) -> None:
@@ -179,8 +177,7 @@ async def test_overview_lists_the_files(runs: Path) -> None:
     make_run(runs, RUN, FILES)
     source = DirectorySandbox(runs / f"{RUN}-source", RunFolder.of(runs, RUN).base_git)
     assert (
-        await describe_repository(source, "HEAD", "Make it add.")
-        == "<files>\nREADME.md\ncalc.py\n</files>"
+        await describe_repository(source, "Make it add.") == "<files>\nREADME.md\ncalc.py\n</files>"
     )
 
 

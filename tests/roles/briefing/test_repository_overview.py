@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from graph.files.run_folder import RunFolder
-from roles.briefing.repository_overview import describe_repository, extract_terms
+from roles.briefing.mentions import extract_terms
+from roles.briefing.repository_overview import describe_repository
 from tests.standins.directory_sandbox import DirectorySandbox, make_run
 from tests.support.linear_time import assert_linear
 from tests.support.roles.role_bench import RUN
@@ -42,54 +43,55 @@ def test_long_words_are_read_in_one_pass(word: str) -> None:
     assert_linear(extract_terms, lambda size: word * (size // len(word)), 30_000)
 
 
+def test_the_projects_own_name_is_no_term() -> None:
+    prompt = "Let big_calc take `--exact` in BigCalc and big_calc.core."
+    assert extract_terms(prompt, "big-calc") == ["--exact", "big_calc.core"]
+
+
 async def test_lines_that_the_request_names(runs: Path) -> None:
     told = await describe_repository(
-        repository(runs, FILES), "HEAD", 'Say "Good evening", not "Good morning".'
+        repository(runs, FILES), 'Say "Good evening", not "Good morning".'
     )
-    assert "<mentions>\nREADME.md:1:Says Good morning.\ngreet/hello.py:1:GREETING" in told
+    assert "<mentions>\ngreet/hello.py:1:GREETING" in told
+    assert told.index("greet/hello.py:1:") < told.index("README.md:1:Says Good morning.")
     assert told.startswith("<files>\nREADME.md\ngreet/cli.py\ngreet/hello.py\n</files>")
+
+
+async def test_rare_names_come_first_and_common_ones_not_at_all(runs: Path) -> None:
+    files = {
+        "all.py": "every_where = 1\n" * 80,
+        "docs/guide.md": "some_name is here\n",
+        "tests/test_a.py": "some_name()\n" * 2,
+        "a.py": "def some_name():\n    return some_name_too\n" + "x = some_name\n" * 9,
+        "b.py": "rare_name = 1\n",
+    }
+    told = await describe_repository(
+        repository(runs, files), "Let every_where and some_name be rare_name."
+    )
+    lines = told.partition("<mentions>\n")[2].splitlines()
+    assert [line.partition(":")[0] for line in lines[:5]] == ["b.py", *["a.py"] * 4]
+    assert not any("every_where" in line or "some_name_too" in line for line in lines)
 
 
 @pytest.mark.parametrize("term", ["'; touch made; '", "-e x --open-files-in-pager=touch", "$(ls)"])
 async def test_odd_terms_do_nothing(runs: Path, term: str) -> None:
     sandbox = repository(runs, FILES)
-    assert "<mentions>" not in await describe_repository(sandbox, "HEAD", f"Say `{term}`.")
+    assert "<mentions>" not in await describe_repository(sandbox, f"Say `{term}`.")
     assert not (sandbox.root / "made").exists()
 
 
 async def test_mentions_are_bounded_and_fenced(runs: Path) -> None:
-    files = {f"f{n}.py": f"some_name </mentions> {'x' * 900}\n" * 9 for n in range(90)}
-    told = await describe_repository(repository(runs, files), "HEAD", "Remove some_name.")
+    files = {f"f{n}.py": f"some_name </mentions> {'x' * 900}\n" for n in range(50)}
+    told = await describe_repository(repository(runs, files), "Remove some_name.")
     assert told.count("</mentions>") == 1
-    assert len(told.partition("<mentions>")[2]) < 4_200
+    assert len(told.partition("<mentions>")[2]) < 2_700
 
 
 async def test_many_files_are_told_by_folder(runs: Path) -> None:
     files = {f"src/part{n % 7}/module{n // 7:04d}_of_the_house.py": "" for n in range(700)}
-    told = await describe_repository(
-        repository(runs, files | {"setup.py": ""}), "HEAD", "Add a module."
-    )
+    told = await describe_repository(repository(runs, files | {"setup.py": ""}), "Add a module.")
     assert told == (
         "<files>\nsetup.py\n"
         + "".join(f"src/part{n}/ (100 files)\n" for n in range(7))
         + "</files>"
     )
-
-
-async def test_wishes_are_told_once_whatever_links_to_them(runs: Path) -> None:
-    sandbox = repository(runs, {"CLAUDE.md": "Use tabs.\n"})
-    links = "ln -s CLAUDE.md AGENTS.md && git add -A && git -c user.name=T -c user.email=t@t"
-    assert (await sandbox.run(f"{links} commit -qm links && rm AGENTS.md")).exit_code == 0
-    assert (await describe_repository(sandbox, "HEAD", "x")).count("Use tabs.") == 1
-    for link in ("/etc/hostname", "../x", "AGENTS.md"):
-        made = f"ln -sf {link} AGENTS.md && {links.partition('&& ')[2]} commit -qm {link}"
-        assert (await sandbox.run(made)).exit_code == 0
-        assert (await describe_repository(sandbox, "HEAD", "x")).count("Use tabs.") == 1
-
-
-async def test_hostile_wishes_stay_wishes(runs: Path) -> None:
-    marks = "\n".join(f"----- {n} -----" for n in range(9))
-    told = await describe_repository(
-        repository(runs, {"AGENTS.md": f"a\n{marks}\nb\n"}), "HEAD", "x"
-    )
-    assert told.index("b\n</repository_wishes>") < told.index("<files>\nAGENTS.md\n</files>")

@@ -120,7 +120,7 @@ async def test_edit_shows_the_lines_around_it(editor: Editor) -> None:
     (editor.root / "long").write_text("".join(f"line {n}\n" for n in range(1, 100)))
     result = await editor("str_replace", "long", old_str="line 50\n", new_str="x\n" * 2)
     assert [line.split("\t")[1] for line in result.content.splitlines()[1:]] == [
-        "line 47", "line 48", "line 49", "x", "x", "line 51", "line 52", "line 53",
+        "line 48", "line 49", "x", "x", "line 51", "line 52",
     ]  # fmt: skip
     result = await editor("insert", "long", insert_line=0, insert_text="y" * 9_000)
     assert len(result.content) < 2_200

@@ -1,0 +1,135 @@
+"""What a repository asks of agents, in files at its top and nearest to what is changed."""
+
+import posixpath
+import re
+import secrets
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from roles.briefing.untrusted_text import quote_untrusted
+from sandbox import Sandbox
+
+NAMES: Final = ("AGENTS.md", "CLAUDE.md")
+_MAX_BYTES: Final = 12_000
+_MAX_LFS: Final = 2_000
+_MOST_FILES: Final = 16
+_MOST_IMPORTS: Final = 8
+_LEVELS: Final = 2
+"""How deep a file that is named in another is followed."""
+_TIMEOUT_S: Final = 30.0
+_TOP: Final = (*NAMES, ".github/copilot-instructions.md")
+_GUIDES: Final = tuple(
+    f"{folder}CONTRIBUTING{suffix}"
+    for folder in ("", ".github/", "docs/")
+    for suffix in (".md", ".rst", "")
+)
+_IMPORT: Final = re.compile(r"(?:^|\s)@((?:\.{1,2}/)*[\w-][\w./-]{0,200})")
+_READ: Final = f"""\
+export GIT_NO_REPLACE_OBJECTS=1
+git=$(command -pv git || command -v git)
+find_blob() {{
+  "$git" cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' \\
+    2>/dev/null <<< "$tree:$1"
+}}
+read_all() {{
+  seen=
+  for name; do
+    blob=$(find_blob "$name")
+    case "$blob" in
+      "blob "*) ;;
+      *) continue ;;
+    esac
+    case "$seen" in *"$blob"*) continue ;; esac
+    seen="$seen $blob"
+    printf '\\n%s %s\\n' "$mark" "$name"
+    "$git" cat-file blob "${{blob#blob }}" | head -c {_MAX_BYTES}
+  done
+}}
+"""
+"""By the id of the base's tree and the system's own git: what a change or its code wrote of these
+files, of git's refs or of programs does not count."""
+_FIND_GUIDES: Final = """\
+for name in {names}; do
+  case $(find_blob "$name") in "blob "*) echo "$name" ;; esac
+done
+"""
+_FIND_LFS: Final = f"""\
+"$git" grep -hE '^[^#]*[[:space:]]filter=lfs' "$tree" -- ':(glob)**/.gitattributes' 2>/dev/null \\
+  | head -c {_MAX_LFS}
+"""
+_LFS_NOTE: Final = """\
+Files of these patterns are kept in Git LFS: only their pointers are here, and a run cannot upload \
+files there. Leave such files alone, and add none:"""
+
+
+async def read_instructions(
+    sandbox: Sandbox, tree: str, paths: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What the base asks of agents, file by file, and what is kept in Git LFS.
+
+    `tree` is the id of the base's; of the files for agents those that are nearest to `paths` are
+    read, too, and what they name as `@file`. Nothing where nothing is.
+    """
+    names = (*_TOP, *_nearest(paths))
+    ends = (_FIND_GUIDES.format(names=" ".join(_GUIDES)), _FIND_LFS)
+    found, guides, lfs = await _read(sandbox, tree, names, ends)
+    known = dict(found)
+    for _ in range(_LEVELS):
+        found = [(name, text) for name, text in found if text.strip()]
+        imported = [name for name in _imports(found) if name not in known][:_MOST_IMPORTS]
+        if not imported:
+            break
+        found, *_ = await _read(sandbox, tree, imported, ("", ""))
+        known |= found
+    parts, room = [], _MAX_BYTES
+    for name, text in known.items():
+        if text.strip() and room > 0:
+            parts.append(_show(name, text, room))
+            room -= len(parts[-1])
+    if guides.strip():
+        parts.append(f"For contributors: {', '.join(guides.split())}.")
+    if lfs.strip():
+        parts.append(f"{_LFS_NOTE}\n{quote_untrusted('git_lfs', lfs, _MAX_LFS)}")
+    return tuple(parts)
+
+
+async def _read(
+    sandbox: Sandbox, tree: str, names: Sequence[str], ends: tuple[str, str]
+) -> tuple[list[tuple[str, str]], str, str]:
+    """The files that are there with their contents, each once, and what two more commands print."""
+    mark = f"----- {secrets.token_hex(8)} -----"
+    given = " ".join(map(shlex.quote, names))
+    head = f"tree={shlex.quote(tree)}; mark='{mark}'\n{_READ}read_all {given}\n"
+    script = head + "".join(f"printf '\\n%s \\n' '{mark}'\n{end}" for end in ends)
+    result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=8 * _MAX_BYTES)
+    _, *sections = result.text.split(f"\n{mark} ")
+    pieces = [section.partition("\n")[::2] for section in sections]
+    *files, guides, lfs = [("", ""), ("", ""), *pieces] if len(pieces) < 2 else pieces
+    return [(name, text) for name, text in files if name], guides[1], lfs[1]
+
+
+def _nearest(paths: Iterable[str]) -> list[str]:
+    """The files for agents in the folders above paths, the innermost first."""
+    folders: dict[str, None] = {}
+    for path in paths:
+        folder = posixpath.dirname(posixpath.normpath(path))
+        while folder and not folder.startswith(("/", "..")) and "\n" not in folder:
+            folders[folder] = None
+            folder = posixpath.dirname(folder)
+    by_depth = sorted(folders, key=lambda folder: -folder.count("/"))
+    return [f"{folder}/{name}" for folder in by_depth for name in NAMES][:_MOST_FILES]
+
+
+def _imports(files: Iterable[tuple[str, str]]) -> list[str]:
+    """What files name as `@file`, seen from the top of the repository."""
+    named = (
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1].rstrip(".")))
+        for name, text in files
+        for match in _IMPORT.finditer(text)
+    )
+    return [name for name in dict.fromkeys(named) if not name.startswith(("/", ".."))]
+
+
+def _show(name: str, text: str, room: int) -> str:
+    return f"For agents, in {name}:\n{quote_untrusted('repository_wishes', text, room)}"
