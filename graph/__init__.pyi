@@ -64,6 +64,7 @@ from .publication import PullRequest as PullRequest
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy
 from .retry_policy import retry as retry
+from .run_request import RequestRules as RequestRules
 from .run_request import RunRequest as RunRequest
 from .run_request import request_of as request_of
 from .secret_forms import SHORTEST_SECRET as SHORTEST_SECRET

@@ -1,13 +1,14 @@
 """The input of the graph."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Required
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
-from graph.errors import InvalidRequest
+from graph.errors import InvalidRequest, ModelNotAllowed
 from graph.errors.validation_faults import describe_faults
 
 
@@ -108,6 +109,30 @@ class RunRequest(TypedDict, total=False):
     requested_by: Annotated[
         str, described("Requested by", "Name of the caller, told in the pull request.")
     ]
+
+
+@dataclass(frozen=True)
+class RequestRules:
+    """What a request may name: `allow` is None and `models` empty where it may be anything."""
+
+    allow: tuple[str, ...] | None = None
+    models: tuple[str, ...] = ()
+
+    def check(self, request: RunRequest) -> None:
+        """Raise InvalidRequest or ModelNotAllowed where a request names something else."""
+        model = request.get("model")
+        if model and self.models and model not in self.models:
+            raise ModelNotAllowed(
+                f"model {model!r} is not one that may be used here.",
+                f"Use one of {', '.join(self.models)}.",
+            )
+        refused = set(request.get("allow") or ()) - set(self.allow or ())
+        if refused and self.allow is not None:
+            raise InvalidRequest(
+                f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
+                "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
+                field="allow",
+            )
 
 
 _REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)

@@ -13,7 +13,7 @@ from api.http import tracing
 from forge.core import parse
 from forge.github import web_address
 from graph import Limits as RunLimits
-from graph import redactor
+from graph import RequestRules, redactor
 from runs.model import DayLimits, ServiceConfig
 from sandbox import BackendOptions
 from sandbox import Limits as CommandLimits
@@ -51,6 +51,10 @@ class Configuration:
         )
 
     @property
+    def rules(self) -> RequestRules:
+        return RequestRules(allow=self.settings.allow, models=self.settings.models)
+
+    @property
     def command_limits(self) -> CommandLimits:
         settings = self.settings
         return CommandLimits(
@@ -76,8 +80,7 @@ class Configuration:
             max_queued=settings.max_queued_runs,
             max_readers=settings.max_readers,
             models=settings.role_models,
-            allowed_models=settings.models,
-            allow=settings.allow,
+            rules=self.rules,
             version=self.version,
             keep_days=settings.keep_days,
             hide=self.hide,

@@ -131,7 +131,8 @@ class Machine:
         from graph import build_graph
 
         options = {"call_node": recorder} if recorder else {}
-        return build_graph(services or self.services, self.configuration.limits, **options)
+        configuration, services = self.configuration, services or self.services
+        return build_graph(services, configuration.limits, configuration.rules, **options)
 
     def recorder(self) -> "GraphRecorder":
         """Keeps runs of graphs that are called from Python among all runs; to be opened."""

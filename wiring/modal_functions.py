@@ -122,7 +122,7 @@ class Deployment(ABC):
         services = self._make_services(sandboxes, workspaces, forge)
         context = DriveContext(
             store=store,
-            graph=build_graph(services, limits).compile(),
+            graph=build_graph(services, limits, configuration.rules).compile(),
             files=LocalRunFiles(runs),
             checkpoints=CopiedCheckpoints(self.mount, disk, service),
             limits=limits,

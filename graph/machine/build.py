@@ -17,7 +17,7 @@ from graph.machine import edges
 from graph.machine.node_events import emit_of_node
 from graph.machine.nodes import Nodes, Update
 from graph.machine.tracing import span
-from graph.run_request import RunRequest
+from graph.run_request import RequestRules, RunRequest
 from graph.services import Services
 from graph.state import Limits, RunState
 from graph.values import NODE_NAMES, NODE_OF_ROLE, Failure, NodeName, Outcome
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 RECURSION_LIMIT: Final = 100
 _DEFAULT_LIMITS = Limits()
+_NO_RULES: Final = RequestRules()
 _DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -45,13 +46,17 @@ async def _call(_: NodeName, __: RunState, node: Callable[[], Awaitable[Update]]
 
 
 def build_graph(
-    services: Services, limits: Limits = _DEFAULT_LIMITS, *, call_node: CallNode = _call
+    services: Services,
+    limits: Limits = _DEFAULT_LIMITS,
+    rules: RequestRules = _NO_RULES,
+    *,
+    call_node: CallNode = _call,
 ) -> "StateGraph[RunState, None, RunRequest, RunState]":
-    """The graph over these services, not yet compiled; `limits` are the operator's.
+    """The graph over these services, not yet compiled; `limits` and `rules` are the operator's.
 
     Each node is called by `call_node`.
     """
-    nodes = Nodes(services, limits)
+    nodes = Nodes(services, limits, rules)
     graph = StateGraph(RunState, input_schema=RunRequest)
     for name in NODE_NAMES:
         whole = _whole(name, getattr(nodes, name), services)

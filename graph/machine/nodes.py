@@ -24,7 +24,7 @@ from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import known_by_now, make_ready
 from graph.publication import ChangeOnNewBase, GateFinding, GateReport
-from graph.run_request import request_of
+from graph.run_request import RequestRules, request_of
 from graph.services import Services
 from graph.spending import Spend
 from graph.state import Limits, RunState
@@ -57,10 +57,12 @@ _FRESH: Update = {
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes over one set of services; `limits` hold where a request sets none lower."""
+    """The nodes over one set of services; `limits` hold where a request sets none lower, `rules`
+    say what it may name."""
 
     services: Services
     limits: Limits
+    rules: RequestRules
 
     async def prepare(self, state: RunState) -> Update:
         """Clone, find the checks, and begin what makes the base ready."""
@@ -70,6 +72,7 @@ class Nodes:
         deadline = time.time() + limits.timeout_s
         if not prompt.strip():
             raise InvalidRequest("The prompt is empty.", "Say in a sentence what should change.")
+        self.rules.check(request)
         begun: Update = {
             **_FRESH,
             "run_id": run_id,

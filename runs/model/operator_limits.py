@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from graph import Limits, RoleName, RunRequest, RunStarted, request_of
-from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed
+from graph import Limits, RequestRules, RoleName, RunRequest, RunStarted, request_of
+from graph.errors import InvalidRequest, LimitRaised
 from runs.model.run import Run
 
 _OPEN_LIMITS: Final = {"max_cost_usd": "maxCostUsd", "max_tokens": "maxTokens"}
@@ -43,10 +43,8 @@ class ServiceConfig:
     max_queued: int
     max_readers: int
     models: Mapping[RoleName, str]
-    allowed_models: tuple[str, ...]
-    """What a request may name; empty: any."""
-    allow: tuple[str, ...]
-    """What a request's `allow` may name."""
+    rules: RequestRules
+    """What a request may name."""
     version: str
     keep_days: int
     store_wait_s: float = 900.0
@@ -62,19 +60,7 @@ class ServiceConfig:
                 "prompt is empty.", "Say in a sentence what should change.", field="prompt"
             )
         self._check_limits(dict(accepted))
-        model = accepted.get("model")
-        if model and self.allowed_models and model not in self.allowed_models:
-            raise ModelNotAllowed(
-                f"model {model!r} is not one that may be used here.",
-                f"Use one of {', '.join(self.allowed_models)}.",
-            )
-        refused = set(accepted.get("allow") or ()) - set(self.allow)
-        if refused:
-            raise InvalidRequest(
-                f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
-                "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
-                field="allow",
-            )
+        self.rules.check(accepted)
         return self._lower_limits(accepted)
 
     def with_limits(self, request: RunRequest, asked: dict[str, Any]) -> RunRequest:

@@ -8,6 +8,7 @@ from langgraph.types import Command
 
 from graph.errors import BranchNotFound, PushBlocked, PushRejected
 from graph.publication import GateFinding, GateReport
+from graph.run_request import RequestRules
 from graph.state import Limits
 from graph.values import CommandReport, Plan, ReportStatus, ValidationFinding, commands_of
 from tests.standins.services.scripted_services import (
@@ -411,6 +412,24 @@ async def test_rounds_spent_resumes_with_the_fixer() -> None:
 async def test_an_empty_prompt_is_refused(prompt: str) -> None:
     state = await Driven(Script()).run({**REQUEST, "prompt": prompt})
     assert state["failure"].code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"allow": ["workflows"]}, None),
+        ({"allow": ["workflows", "codeowners"]}, "invalid_request"),
+        ({"model": "claude-a"}, None),
+        ({"model": "claude-b"}, "model_not_allowed"),
+    ],
+)
+async def test_what_a_program_may_name_is_the_operators_too(
+    asked: dict[str, Any], code: str | None
+) -> None:
+    rules = RequestRules(allow=("workflows",), models=("claude-a",))
+    driven = Driven(Script(), rules=rules)
+    state = await driven.run({**REQUEST, **asked})
+    assert (state["failure"].code if state["failure"] else None) == code
 
 
 async def test_a_thread_id_that_cannot_name_a_folder_is_refused() -> None:

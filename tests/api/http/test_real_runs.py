@@ -14,6 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from api.http.guards.auth import Auth
 from api.http.routes.response_models import RunView
 from graph.files.run_folder import RunFolder
+from graph.run_request import RequestRules
 from runs.model.day_budget import DayLimits
 from tests.standins.servers.http_service import (
     CODE,
@@ -237,7 +238,7 @@ async def test_a_full_queue_says_when_to_come_again(house: House) -> None:
 async def test_what_the_operator_does_not_allow_is_pointed_at(
     house: House, change: dict[str, Any], code: str, pointer: str
 ) -> None:
-    async with client_over(house, allowed_models=("m1",)) as client:
+    async with client_over(house, rules=RequestRules(allow=(), models=("m1",))) as client:
         answer = await client.post("/code", json=CODE | change)
         assert (answer.status_code, answer.json()["code"]) == (422, code)
         assert answer.json()["errors"][0]["pointer"] == pointer

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed, RequestError
-from graph.run_request import RunRequest
+from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from runs.model.operator_limits import digest_of
 from tests.standins.services.run_service import REQUEST, config_of
 
+RULES = RequestRules(allow=("workflows",), models=("claude-a", "claude-b"))
 LIMITS = Limits(max_cost_usd=5, max_tokens=0, max_fix_rounds=3, timeout_s=3600)
 
 
@@ -58,7 +59,7 @@ def test_a_request_may_lower_limits(asked: Any, effective: Limits, tmp_path: Pat
 def test_a_request_that_asks_too_much(
     asked: Any, error: type[RequestError], named: str, tmp_path: Path
 ) -> None:
-    config = config_of(tmp_path, limits=LIMITS, allowed_models=("claude-a", "claude-b"))
+    config = config_of(tmp_path, limits=LIMITS, rules=RULES)
     with pytest.raises(error, match=named):
         config.accept(request(**asked))
 

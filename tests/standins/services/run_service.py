@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.machine.build import build_graph
-from graph.run_request import RunRequest
+from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from runs.model.run_record import Caller, LoggedEvent
 from runs.service import RunService, ServiceConfig
@@ -28,8 +28,7 @@ def config_of(folder: Path, **changes: Any) -> ServiceConfig:
         "max_queued": 5,
         "max_readers": 10,
         "models": {"planner": "m1", "coder": "m1", "reviewer": "m1", "fixer": "m1"},
-        "allowed_models": (),
-        "allow": ("workflows",),
+        "rules": RequestRules(allow=("workflows",)),
         "version": "1.0",
         "keep_days": 30,
     }

@@ -5,7 +5,7 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 
 from graph.machine.build import build_graph, resume_command
-from graph.run_request import RunRequest
+from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from tests.standins.services.scripted_services import Script
 
@@ -15,10 +15,11 @@ REQUEST: RunRequest = {"repo_url": "https://github.com/octocat/hello", "prompt":
 class Driven:
     """A graph over a script on a thread of its own, and what its nodes said."""
 
-    def __init__(self, script: Script, limits: Limits | None = None) -> None:
-        self.graph = build_graph(script.services(), limits or Limits()).compile(
-            checkpointer=InMemorySaver()
-        )
+    def __init__(
+        self, script: Script, limits: Limits | None = None, rules: RequestRules | None = None
+    ) -> None:
+        graph = build_graph(script.services(), limits or Limits(), rules or RequestRules())
+        self.graph = graph.compile(checkpointer=InMemorySaver())
         self.config: Any = {"configurable": {"thread_id": "run-00000001"}}
         self.events: list[dict[str, Any]] = []
         self.nodes: list[str] = []
