@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.replays.reports import REPORTS, Report
+from tests.e2e.replays.report import Report
+from tests.e2e.replays.reports import REPORTS
 from tests.support.whole_runs.world import World
 
 pytestmark = [
