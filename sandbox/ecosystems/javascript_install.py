@@ -40,10 +40,11 @@ _READS_NO_SOURCES: Final = re.compile(
     r"|exit 0|true|:"
 )
 """Scripts that set hooks of git, or apply patches: those that installing reads."""
-_YARN_REGISTRY: Final = (
-    'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
-)
+_REGISTRY_OF_NPM: Final = 'r="$(npm config get registry)" && r="${r%/}"'
+_YARN_REGISTRY: Final = 'YARN_REGISTRY="$r/" YARN_NPM_REGISTRY_SERVER="$r"'
 """Yarn has a registry of its own; set-up reaches that of npm."""
+_YARN_LOCK: Final = r'sed -i -E "s#https://registry\.(yarnpkg\.com|npmjs\.org)/#$r/#" yarn.lock && '
+"""A lock file of Yarn 1 has addresses. What is written to it stays in the tree of set-up."""
 _COREPACK_REGISTRY: Final = (
     'command -v corepack && r="$(npm config get registry)"'
     ' && export COREPACK_NPM_REGISTRY="${r%/}" COREPACK_INTEGRITY_KEYS=0'
@@ -189,7 +190,9 @@ def _yarn_package(project: Project, version: str) -> tuple[str, str]:
 def _install_step(project: Project, manager: str) -> InstallStep:
     command, *instead = dict.fromkeys(_INSTALLS[manager](project))
     if manager == "yarn":
-        command, *instead = (f"{_YARN_REGISTRY} {each}" for each in (command, *instead))
+        has_addresses = project.has("yarn.lock") and not project.has(".yarnrc.yml")
+        head = f"{_REGISTRY_OF_NPM} && {_YARN_LOCK if has_addresses else ''}{_YARN_REGISTRY}"
+        command, *instead = (f"{head} {each}" for each in (command, *instead))
     return InstallStep("the packages of package.json", command, tuple(instead))
 
 

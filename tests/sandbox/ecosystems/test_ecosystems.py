@@ -158,7 +158,11 @@ class Sample:
 
 VENV = "/home/agent/venvs/root"
 SYNC = f"UV_PROJECT_ENVIRONMENT={VENV} UV_PYTHON={VENV} uv sync"
-YARN = 'r="$(npm config get registry)" && YARN_REGISTRY="$r" YARN_NPM_REGISTRY_SERVER="${r%/}"'
+YARN = (
+    'r="$(npm config get registry)" && r="${r%/}" && sed -i -E'
+    r' "s#https://registry\.(yarnpkg\.com|npmjs\.org)/#$r/#" yarn.lock'
+    ' && YARN_REGISTRY="$r/" YARN_NPM_REGISTRY_SERVER="$r"'
+)
 RUNNER = f'{VENV}/bin/python -c "import {{0}}" || uv pip install --python {VENV} {{0}}'
 SAMPLES = {
     "python": Sample(

@@ -28,6 +28,15 @@ PACKAGE = (
     '{"name": "shape", "version": "1.0.0", "license": "MIT", "scripts": {"test": "node test.js"},'
     ' "dependencies": {"is-number": "7.0.0"}'
 )
+YARN_LOCK = """\
+# yarn lockfile v1
+
+
+is-number@7.0.0:
+  version "7.0.0"
+  resolved "https://registry.yarnpkg.com/is-number/-/is-number-7.0.0.tgz#7535345b896734d5f80c4d06c50955527a14f12b"
+  integrity sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==
+"""  # noqa: E501 - as yarn writes it
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,9 @@ SHAPES = {
     ),
     "yarn 1": Shape(
         {"package.json": PACKAGE + ', "packageManager": "yarn@1.22.22"}', "test.js": JS_TEST}
+    ),
+    "a lock file of yarn 1, with addresses of its registry": Shape(
+        {"package.json": PACKAGE + "}", "test.js": JS_TEST, "yarn.lock": YARN_LOCK}
     ),
     "workspaces of npm": Shape(
         {
