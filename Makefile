@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow check format audit bench soak screenshots serve system clean
+.PHONY: demo test test-slow check format audit bench bench-roles soak screenshots serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -37,6 +37,9 @@ audit:
 bench: $(STAMP) system
 	$(BIN)/python -m benchmarks
 
+bench-roles: $(STAMP) system
+	$(BIN)/python -m benchmarks.roles
+
 soak: $(STAMP) system
 	$(BIN)/python -m benchmarks.soak
 
@@ -56,4 +59,4 @@ system:
 	@sh scripts/system-packages
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-mini-swe-agent build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api

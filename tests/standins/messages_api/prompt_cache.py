@@ -86,6 +86,8 @@ def _positions(request: dict[str, Any]) -> Iterator[_Position]:
         marked = bool(block.get("cache_control"))
         marked |= bool(request.get("cache_control")) and index == len(blocks) - 1
         plain = {name: value for name, value in block.items() if name != "cache_control"}
+        if isinstance(plain.get("content"), str):  # short for one block of text, and read as that
+            plain["content"] = _as_blocks(plain["content"])
         data = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
         hasher.update(level.encode() + b"\x00" + data + b"\x00")
         size += len(data)

@@ -118,3 +118,12 @@ def test_marked_system_is_read_by_another_conversation(cache: PromptCache) -> No
     other = request(0, system=system)
     other["messages"] = [{"role": "user", "content": "other"}]
     assert cache.bill(other).cache_read_input_tokens >= 1000
+
+
+def test_a_text_is_short_for_one_block(cache: PromptCache) -> None:
+    first, again = request(1), request(1)
+    result = again["messages"][-1]["content"][0]
+    result["content"] = [{"type": "text", "text": result["content"]}]
+    assert cache.bill(again).cache_read_input_tokens == 0
+    usage = cache.bill(first)
+    assert usage.cache_read_input_tokens == total(usage)
