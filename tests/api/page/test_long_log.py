@@ -25,7 +25,7 @@ async def test_the_newest_is_drawn_and_older_ones_on_demand(world: PageWorld) ->
         timeline = tab.page.get_by_role("region", name="Timeline")
         await timeline.get_by_text("Ended: failed").wait_for()
         assert [url for url in read if "/events" in url] == [
-            f"{tab.address}/runs/{run_id}/events?last=500"
+            f"{tab.address}/runs/{run_id}/events?last=200"
         ]
         assert await timeline.locator("li").count() < 120
         above = await timeline.locator("li").first.inner_text()

@@ -220,7 +220,9 @@ async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
     events = [*started(), *visit("code", work, ends=False)]
     run_id = await world.replay(Replayed(prompt="p", events=events, status="running"))
     async with world.tab(f"runs/{run_id}") as tab:
-        told = await tab.page.locator(".item-message").all_inner_texts()
+        messages = tab.page.locator(".item-message")
+        await messages.nth(2).wait_for()
+        told = await messages.all_inner_texts()
         assert [" ".join(text.split("\n")[:2]) for text in told] == [
             "ann answered by coder",
             "ann read by coder",

@@ -96,6 +96,47 @@ async def test_search_and_filters_narrow_the_list(world: PageWorld) -> None:
         assert [title.split(" ")[0] for title in await titles(tab)] == ["At"]
 
 
+_RECORDER = """
+window.told = [];
+window.Notification = class {
+  static permission = "granted";
+  constructor(title, { body }) { window.told.push(`${title} / ${body}`); }
+};
+"""
+
+
+async def test_a_run_that_ends_is_told_by_a_notification(world: PageWorld) -> None:
+    async with world.browser.tab(world.address) as tab:
+        await tab.page.add_init_script(_RECORDER)
+        await tab.go("new")
+        await tab.page.get_by_role("link", name="Runs").click()
+        await tab.page.locator(".row").first.wait_for()
+        world.house.pace.hold("plan")
+        body = CODE | {"prompt": "To be told"}
+        await tab.page.request.post(
+            f"{tab.address}/code", data=body, headers={"Prefer": "respond-async"}
+        )
+        row = tab.page.locator(".row", has_text="To be told")
+        await row.get_by_text("Running").wait_for()
+        assert await tab.page.evaluate("told") == []
+        world.house.pace.let_go("plan")
+        await row.get_by_text("Done").wait_for()
+        assert await tab.page.evaluate("told") == [
+            "Done: To be told / Checked, reviewed and published."
+        ]
+
+
+async def test_the_question_whether_to_notify_is_asked_once(world: PageWorld) -> None:
+    async with world.tab() as tab:
+        question = tab.page.get_by_role("region", name="Notifications")
+        if await tab.page.evaluate("Notification.permission") == "default":
+            await question.get_by_role("button", name="No").click()
+            assert await question.count() == 0
+            await tab.page.reload()
+            await tab.page.locator(".row").first.wait_for()
+        assert await question.count() == 0
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_nothing_is_wrong_for_assistive_technology(

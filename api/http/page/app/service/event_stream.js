@@ -17,6 +17,7 @@ export class EventStream {
     this.onState = onState;
     this.batch = [];
     this.timer = null;
+    this.flushedAt = 0;
     this.waitMs = FIRST_WAIT_MS;
     this.abort = new AbortController();
     this.run();
@@ -59,6 +60,7 @@ export class EventStream {
       const frames = (rest + value).split("\n\n");
       rest = frames.pop();
       for (const frame of frames) this.take(frame);
+      if (this.batch.length) this.flushSoon();
     }
   }
 
@@ -77,12 +79,19 @@ export class EventStream {
     if (event.id !== null) this.lastId = event.id;
     this.lastType = event.type;
     this.batch.push({ ...event, data: JSON.parse(event.data) });
-    this.timer ??= setTimeout(() => this.flush(), BATCH_MS);
+  }
+
+  /** At once where the last batch was a while ago. */
+  flushSoon() {
+    const dueInMs = this.flushedAt + BATCH_MS - performance.now();
+    if (dueInMs <= 0) this.flush();
+    else this.timer ??= setTimeout(() => this.flush(), dueInMs);
   }
 
   flush() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.flushedAt = performance.now();
     const batch = this.batch;
     this.batch = [];
     if (batch.length && !this.abort.signal.aborted) this.onEvents(batch);

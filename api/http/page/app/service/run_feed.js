@@ -4,8 +4,9 @@ import { RunLog } from "../model/run_log.js";
 import { json, request } from "./calls.js";
 import { EventStream } from "./event_stream.js";
 
-const NEWEST = 500;
+const NEWEST = 200;
 const OLDER = 500;
+const LONG_REST_MS = 30_000;
 const SOON_MS = 150;
 const LATER_MS = 4000;
 /** Events after which the view says something new. */
@@ -24,6 +25,8 @@ export class RunFeed {
     this.timer = null;
     this.dueAt = Infinity;
     this.stream = null;
+    this.newLog = null;
+    this.restsSince = 0;
   }
 
   async start() {
@@ -41,13 +44,15 @@ export class RunFeed {
   follow() {
     this.stream?.close();
     this.stream = new EventStream(`${this.path}/events?last=${NEWEST}`, {
-      lastId: this.log.lastSeq ? String(this.log.lastSeq) : null,
+      lastId: this.log.lastSeq && !this.newLog ? String(this.log.lastSeq) : null,
       onEvents: (events) => this.take(events),
       onState: (state) => { this.state = state; this.tell(); },
     });
   }
 
   take(events) {
+    if (this.newLog) this.log = this.newLog; // what was drawn stays until there is something newer
+    this.newLog = null;
     this.log.append(events.map((event) => event.data));
     if (events.some((event) => TELLING.test(event.type))) this.lookIn(SOON_MS);
     else if (events.some((event) => event.type === "usage")) this.lookIn(LATER_MS);
@@ -71,13 +76,17 @@ export class RunFeed {
     if (!this.closed) this.tell();
   }
 
-  /** Rest while nobody looks, and go on where it was. */
+  /** Rest while nobody looks. Then go on where it was, or after a long rest with the newest. */
   pause(hidden) {
-    if (hidden && this.state !== "ended") this.stream?.close();
-    else if (!hidden && this.view && this.state !== "ended") {
-      this.look();
-      this.follow();
+    if (this.state === "ended" || !this.view) return;
+    if (hidden) {
+      this.restsSince = Date.now();
+      this.stream?.close();
+      return;
     }
+    if (Date.now() - this.restsSince > LONG_REST_MS) this.newLog = new RunLog();
+    this.look();
+    this.follow();
   }
 
   lookIn(ms) {
