@@ -203,9 +203,10 @@ _ROUNDER = Scene(
         Turn(
             calls=(shell(_SALE, "107.15"), shell(_TESTS, "OK")),
             answer=submit(
-                title="Round the discount to whole cents",
-                summary="The discount is rounded where it is made, so that the printed amounts "
-                "add up.",
+                title="Let an invoice carry a discount",
+                summary="A line `discount PERCENT` lowers what tax is taken on and is printed "
+                "between subtotal and tax. It is rounded to cents where it is made, so that the "
+                "printed amounts add up.",
             ),
         ),
     ),
@@ -289,8 +290,10 @@ _GUARD = Scene(
         ),
         Turn(
             answer=submit(
-                title="Refuse a discount that is not between 0 and 100",
-                summary="A discount below 0 or above 100 percent is refused with its line.",
+                title="Let an invoice carry a discount",
+                summary="A line `discount PERCENT` lowers what tax is taken on and is printed "
+                "between subtotal and tax. It is rounded to cents where it is made, so that the "
+                "printed amounts add up. One below 0 or above 100 percent is refused.",
             ),
         ),
     ),

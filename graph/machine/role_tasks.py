@@ -80,12 +80,12 @@ def spent(
 
 
 def named_change(change: Change, before: Change | None, result: ChangeResult) -> Change:
-    """The first title stays the change's title; each later role adds to the summary.
+    """The change with what its newest role says of all of it.
 
-    What is open is what the newest role says, unless it was stopped before it answered.
+    What was said before stays where that role changed nothing, or was stopped before it answered.
     """
-    title = before.title if before and before.title else result.title
-    summary = "\n\n".join(filter(None, (before.summary if before else "", result.summary)))
-    said = result if result.title or before is None else before
-    update = {"title": title, "summary": summary, "done": said.done, "unchecked": said.unchecked}
-    return change.model_copy(update=update)
+    if before and (before.tree == change.tree or not result.title):
+        texts = {"title", "summary", "done", "unchecked"}
+        return change.model_copy(update=before.model_dump(include=texts))
+    update = {"title": result.title, "summary": result.summary}
+    return change.model_copy(update=update | {"done": result.done, "unchecked": result.unchecked})
