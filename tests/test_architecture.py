@@ -68,7 +68,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *("model", "store", "sql", "sqlite shared postgres", "checkpoints", "driving"),
         *("remote_roles", "feed janitor", "reader", "service"),
     ),
-    "api": ("exit_codes model_name", "terminal client http", "evaluation", "cli"),
+    "api": ("exit_codes model_name", "terminal client http webhooks", "evaluation", "cli"),
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
@@ -103,6 +103,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "psycopg": {"runs/postgres"},
     "psycopg_pool": {"runs/postgres"},
+    "standardwebhooks": {"api/webhooks/standard_endpoint.py"},
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
     "yaml": {"forge/github/workflow.py", "sandbox/discovery/workflow.py"},
     "langgraph": {"graph", "runs", "wiring", "local.py"},

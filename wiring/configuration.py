@@ -3,14 +3,14 @@
 What is slow to import is imported when it is made.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from api.http import tracing
-from forge.core import parse
+from forge.core import is_loopback, parse
 from forge.github import web_address
 from graph import Limits as RunLimits
 from graph import RequestRules, redactor
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.http import Probes
+    from api.webhooks import Endpoint, WebhookNotifier
     from forge.core import Forge
     from roles.claude import Claude
     from runs import RunService
+    from runs.model import RunRecord
 
 LEFT_OVER_S: Final = 900
 """After this time without a use what nobody ended is ended."""
@@ -146,6 +148,28 @@ class Configuration:
                 **options,
             ),
         )
+
+    def notifier(
+        self, find: "Callable[[str], Awaitable[RunRecord | None]]"
+    ) -> "WebhookNotifier | None":
+        """Tells where the settings say what became of runs; None where they name no place."""
+        settings = self.settings
+        if not settings.webhook_url and not settings.slack_webhook_url:
+            return None
+        from api.webhooks import SlackEndpoint, StandardEndpoint, WebhookNotifier
+
+        endpoints: list[Endpoint] = []
+        if settings.webhook_url and settings.webhook_secret:
+            endpoints.append(StandardEndpoint(settings.webhook_url, settings.webhook_secret))
+        if settings.slack_webhook_url:
+            endpoints.append(SlackEndpoint(settings.slack_webhook_url, self._page))
+        return WebhookNotifier(endpoints, find)
+
+    @property
+    def _page(self) -> str:
+        """The address of the page, where one is set that others reach."""
+        named = [host for host in self.settings.hosts if not is_loopback(host.partition(":")[0])]
+        return f"https://{named[0]}" if named else ""
 
     def full_name(self, repo_url: str) -> str:
         """OWNER/REPO of an address below the configured host. Raises InvalidRepoUrl."""

@@ -14,6 +14,7 @@ from forge.core import ONCE, Forge
 from graph import ENVIRONMENTS, Services
 from roles.claude import Claude
 from runs import RunService
+from runs.model import Caller
 from sandbox import BackendOptions, CommandMetrics, Sandboxes, open_sandboxes
 from sandbox.environments import LocalEnvironmentRecords
 from sandbox.tree import LocalWorkspaces
@@ -229,8 +230,20 @@ async def open_service(
     )
     async with machine:
         with machine.configuration.telemetry() if traced else nullcontext():
-            async with service:
+            async with service, _told_elsewhere(machine.configuration, service):
                 yield service
+
+
+@asynccontextmanager
+async def _told_elsewhere(configuration: Configuration, service: RunService) -> AsyncIterator[None]:
+    """What becomes of the service's runs is told where the settings say, while the block runs."""
+    find = partial(service.get, caller=Caller("notifier", operator=True))
+    if notifier := configuration.notifier(find):
+        service.observe(notifier.on_event)
+        async with notifier.running():
+            yield
+    else:
+        yield
 
 
 @dataclass(frozen=True)

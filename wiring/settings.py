@@ -34,14 +34,17 @@ from wiring.setting_types.setup_variables import (
     SetupVariables,
     names_of_variables,
 )
+from wiring.setting_types.webhook_url import WebhookSecret, WebhookUrl
 
 APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
 _PREFIX: Final = "CODING_AGENT_"
 _FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
+_NOTICES: Final = ("webhook_url", "webhook_secret", "slack_webhook_url")
 _SECRETS: Final = (
     *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
     "otel_exporter_otlp_headers",
+    *_NOTICES,
 )
 _MACHINE_ONLY: Final = frozenset(
     ("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key")
@@ -194,6 +197,10 @@ class Settings(_RoleSettings):
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Annotated[str, BeforeValidator(_author)] | None = None
 
+    webhook_url: WebhookUrl | None = None
+    webhook_secret: WebhookSecret | None = None
+    slack_webhook_url: WebhookUrl | None = None
+
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otel_exporter_otlp_endpoint: Address | None = None
@@ -209,6 +216,7 @@ class Settings(_RoleSettings):
         return (
             *own,
             self.otel_exporter_otlp_headers,
+            *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
             self.database_url and password_of(self.database_url),
             *(key.key for key in self.api_keys),
             *(secret.value for secret in self.setup_secrets),
@@ -314,11 +322,14 @@ def deployed_environment(function: str) -> dict[str, str | None]:
 def read_settings(env_file: Path | None) -> Settings:
     """The settings as environment and `env_file` have them now. Raises SettingsError."""
     try:
-        return Settings(_env_file=env_file)
+        settings = Settings(_env_file=env_file)
     except ValidationError as error:
         raise SettingsError("\n".join(describe_faults(error))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {type(error).__name__}") from None
+    if settings.webhook_url and not settings.webhook_secret:
+        raise SettingsError("CODING_AGENT_WEBHOOK_SECRET: is needed to sign what the webhook gets")
+    return settings
 
 
 def _env_file() -> Path | None:

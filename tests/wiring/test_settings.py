@@ -419,6 +419,9 @@ SECRETS = {
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
     "CODING_AGENT_DATABASE_URL": set[str](),
+    "CODING_AGENT_WEBHOOK_URL": set[str](),
+    "CODING_AGENT_WEBHOOK_SECRET": set[str](),
+    "CODING_AGENT_SLACK_WEBHOOK_URL": set[str](),
 }
 """Settings that are secrets, and the functions that get them beside the credentials of Modal."""
 
@@ -442,7 +445,12 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, field in Settings.model_fields.items()
         if "Secret" in repr(field.annotation) or "ApiKey" in repr(field.annotation)
     }
-    typed["CODING_AGENT_DATABASE_URL"] = "postgresql://host/runs"
+    typed |= {
+        "CODING_AGENT_DATABASE_URL": "postgresql://host/runs",
+        "CODING_AGENT_WEBHOOK_URL": "https://host.example/secret",
+        "CODING_AGENT_WEBHOOK_SECRET": f"whsec_{'A' * 32}",
+        "CODING_AGENT_SLACK_WEBHOOK_URL": "https://slack.example/secret",
+    }
     for variable, secret in typed.items():
         monkeypatch.setenv(variable, secret)
     settings = load_settings()
@@ -458,4 +466,21 @@ def test_efforts_by_role(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (efforts["coder"], efforts["reviewer"]) == ("low", "max")
     monkeypatch.setenv("CODING_AGENT_EFFORT", "hard")
     with pytest.raises(SettingsError, match="CODING_AGENT_EFFORT"):
+        read_settings(None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CODING_AGENT_WEBHOOK_URL", "http://elsewhere.example/hook"),
+        ("CODING_AGENT_WEBHOOK_URL", "https://elsewhere.example/hook"),
+        ("CODING_AGENT_WEBHOOK_SECRET", "whsec_short"),
+        ("CODING_AGENT_SLACK_WEBHOOK_URL", "file:///etc/passwd"),
+    ],
+)
+def test_a_webhook_is_one_that_can_be_told_and_signed(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match="CODING_AGENT_"):
         read_settings(None)
