@@ -244,7 +244,7 @@ def result(watch: Watch) -> tuple[str, int]:
     end = watch.events[-1]
     status, error = end["status"], end.get("error") or {}
     cost = end.get("costUsd")
-    parts = [status, end.get("prUrl") or end.get("branch")]
+    parts = [status, end.get("prUrl") or end.get("branch"), end.get("explanation")]
     parts += [f"${cost:.2f}" if cost is not None else "cost unknown"]
     parts += [error.get("code"), error.get("message"), error.get("hint")]
     return " · ".join(str(part) for part in parts if part), EXIT_CODES.get(status, FAILED)

@@ -115,4 +115,7 @@ class RunState(RunRequest, total=False):
         PullRequest | None, described("Pull request", "Where the change was published.")
     ]
     outcome: Annotated[Outcome | None, described("Outcome", "How the run ended.")]
+    explanation: Annotated[
+        str, described("Explanation", "Why there is nothing to change, as the planner says it.")
+    ]
     failure: Annotated[Failure | None, described("Failure", "The error that ended the run.")]

@@ -28,6 +28,7 @@ from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
+from forge.text.commit_message import commit_message, sample_message
 from forge.text.template import read_template
 from graph import (
     Base,
@@ -88,7 +89,7 @@ class ForgePublisher(Publisher):
             await checkout.try_branch(self._git, branch, base.sha)
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
-        written = Written(branch, pull_request.sample_message(title, run_id))
+        written = Written(branch, sample_message(title, run_id))
         return await preflight.check(RunFolder.of(self._runs, run_id), base, written)
 
     async def gate(
@@ -192,7 +193,7 @@ class ForgePublisher(Publisher):
         """What the pull request and the commit say. Raises PushRejected where it is our token."""
         title = pull_request.title(publication)
         body = pull_request.body(publication, template, starts)
-        message = pull_request.commit_message(publication)
+        message = commit_message(publication)
         self._refuse_token(title, body, message, publication.branch)
         title, body, message = await self._hide([title, body, message], publication.run_id)
         return PullText(title, body), message

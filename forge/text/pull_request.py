@@ -1,4 +1,4 @@
-"""What a pull request and its commit say: what and why, how it was validated, what is left."""
+"""What a pull request says: what and why, how it was validated, what is left."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,8 +27,6 @@ _MAX_LINE: Final = 400
 _MAX_CODE: Final = 300
 _MAX_ITEMS: Final = 40
 _MAX_SETTINGS: Final = 10_000
-_SAMPLE_TITLE: Final = "Change what was asked for"
-_SAMPLE_SUMMARY: Final = "The change does what was asked for, and a test holds it."
 _STATUS: Final = {
     "passed": "passed",
     "failed": "failed",
@@ -42,25 +40,6 @@ def title(publication: Publication) -> str:
     plan = publication.plan
     texts = (publication.title, publication.change.title, plan.summary if plan else "")
     return next((made for text in texts if (made := line(text, MAX_TITLE))), "Change of the code")
-
-
-def commit_message(publication: Publication) -> str:
-    """The title, what was done, and whose run it was, as trailers."""
-    summary = paragraphs(publication.change.summary, _MAX_SUMMARY)
-    said = [_run_trailer(publication.run_id)]
-    if requested_by := line(publication.requested_by, _MAX_LINE):
-        said.append(f"Requested-by: {requested_by}")
-    return "\n\n".join(part for part in (title(publication), summary, "\n".join(said)) if part)
-
-
-def sample_message(asked_title: str | None, run_id: str) -> str:
-    """A message like the run's, before anything of it but the caller's title is known."""
-    first = line(asked_title or "", MAX_TITLE) or _SAMPLE_TITLE
-    return "\n\n".join((first, _SAMPLE_SUMMARY, _run_trailer(run_id)))
-
-
-def _run_trailer(run_id: str) -> str:
-    return f"Coding-Agent-Run: {line(run_id, _MAX_LINE)}"
 
 
 def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:

@@ -270,12 +270,15 @@ class PublishedChange(Value):
 
 
 class RunFinished(EventBase):
+    """`explanation` says in a role's words why there is nothing to change."""
+
     """An attempt's end. `prUrl` and `branch` are also in `pr`, as everywhere."""
 
     type: Literal["run.finished"] = "run.finished"
     attempt: int
     status: FinalStatus
     reason: str | None = None
+    explanation: str | None = None
     pr_url: str | None = None
     branch: str | None = None
     patch: str | None = None

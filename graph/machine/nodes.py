@@ -105,7 +105,8 @@ class Nodes:
         if stopped := update.get("stopped"):
             return update | {"outcome": edges.stop_outcome(stopped)}
         if result.plan is None:
-            return update | {"outcome": Outcome(status="no_changes", reason="nothing_to_do")}
+            nothing = Outcome(status="no_changes", reason="nothing_to_do")
+            return update | {"outcome": nothing, "explanation": result.reason}
         plan_id = f"plan-{task.step}"
         emit(PlanReady(plan_id=plan_id, plan=result.plan).keyed(plan_id))
         planned = {"plan": result.plan, "plan_id": plan_id, "planned_at": time.time()}

@@ -107,6 +107,7 @@ def make_ending(state: Mapping[str, Any]) -> Ending:
     return Ending(
         status=outcome.status,
         reason=outcome.reason or None,
+        explanation=state.get("explanation") or None,
         error=state.get("failure"),
         pr_url=pull_request.url if pull_request else None,
         branch=pull_request.branch if pull_request else None,

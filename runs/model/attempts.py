@@ -23,6 +23,7 @@ class Ending(Value):
 
     status: FinalStatus
     reason: str | None = None
+    explanation: str | None = None
     pr_url: str | None = None
     branch: str | None = None
     patch: str | None = None
@@ -57,6 +58,7 @@ def finish_attempt(run: Run, ending: Ending, now: float, worked_until: float | N
         attempt=run.attempt,
         status=ending.status,
         reason=ending.reason,
+        explanation=ending.explanation,
         pr_url=ending.pr_url or run.pr_url,
         branch=ending.branch or run.branch,
         patch=ending.patch,

@@ -49,6 +49,7 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "reason": reason_of(ends[-1]) if run.final and ends else None,
         "models": begun.get("models", {}),
         "version": begun.get("version"),
+        "explanation": ends[-1].get("explanation") if run.final and ends else None,
         "environment": _last(of_type["environment.ready"]),
         "baseline": _last(of_type["baseline.finished"]),
         "planId": run.plan_id,

@@ -158,6 +158,9 @@ class RunView(RunSummary):
 
     models: dict[RoleName, str] = Field(default={}, description="Of the newest attempt, by role.")
     version: str | None = Field(default=None, description="Of the service that ran it.")
+    explanation: str | None = Field(
+        default=None, description="Why there is nothing to change, as the planner says it."
+    )
     environment: EnvironmentView | None = None
     baseline: ValidationView | None = Field(
         default=None, description="How the checks end on the untouched base."

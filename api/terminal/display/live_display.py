@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, Group
+from rich.console import Console, Group, OverflowMethod
 from rich.live import Live
 from rich.style import Style
 from rich.text import Text
@@ -70,7 +70,7 @@ class LiveDisplay(RunDisplay):
         lines = self._lines.render(event)
         drawn = [text for line in lines for text in line_texts(line, self._width, self._glyphs)]
         if drawn:
-            self._console.print(Group(*drawn))
+            self._console.print(Group(*drawn), crop=False)
 
     def tick(self) -> None:
         self._frame += 1
@@ -169,10 +169,10 @@ def line_texts(line: Line, width: int, glyphs: Glyphs) -> list[Text]:
     hanging = indent + (" " * (cell_len(sign) + 1) if sign else "")
     right = Text(line.right, style=_STYLES[line.right_tone])
     room = max(width - len(hanging) - (right.cell_len + 2 if line.right else 0), 10)
-    pieces = wrap(line.text, room, hang=line.hang) if line.wrap else [_fit(line.text, room)]
     rows: list[Text] = []
-    for number, piece in enumerate(pieces):
-        row = Text(indent if sign and not number else hanging, no_wrap=True, overflow="ellipsis")
+    for number, piece in enumerate(_pieces(line, room)):
+        over: OverflowMethod = "ignore" if line.whole else "ellipsis"
+        row = Text(indent if sign and not number else hanging, no_wrap=True, overflow=over)
         if sign and not number:
             row.append(f"{sign} ", _STYLES[tone])
         row.append(piece, _STYLES[line.tone])
@@ -181,6 +181,12 @@ def line_texts(line: Line, width: int, glyphs: Glyphs) -> list[Text]:
         rows[0].append(" " * max(width - rows[0].cell_len - right.cell_len, 2))
         rows[0].append_text(right)
     return rows
+
+
+def _pieces(line: Line, room: int) -> list[str]:
+    if line.whole:
+        return [line.text]
+    return wrap(line.text, room, hang=line.hang) if line.wrap else [_fit(line.text, room)]
 
 
 def _fit(text: str, room: int) -> str:

@@ -36,7 +36,8 @@ class PlainDisplay(RunDisplay):
 
     def _row(self, line: Line) -> str:
         sign = self._glyphs.mark(line.mark)
-        text = line.text if line.wrap or len(line.text) <= _CUT else line.text[: _CUT - 1] + "…"
+        whole = line.wrap or line.whole or len(line.text) <= _CUT
+        text = line.text if whole else line.text[: _CUT - 1] + "…"
         mark = f"{sign} " if sign else ""
         right = f"  ({line.right})" if line.right else ""
         elapsed = duration(self._lines.state.elapsed)

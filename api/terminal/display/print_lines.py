@@ -13,4 +13,5 @@ from api.terminal.text.symbols import glyphs_for
 def print_lines(lines: Iterable[Line]) -> None:
     console = console_for()
     glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
-    console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
+    rows = [row for line in lines for row in line_texts(line, width, glyphs)]
+    console.print(Group(*rows), crop=False)

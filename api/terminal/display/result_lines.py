@@ -1,5 +1,6 @@
 """A run's results as lines: plan, change, validation, review, gate, pull request, end."""
 
+from shlex import quote
 from typing import Final
 
 from api.terminal.text.human_units import count, duration, money, plural
@@ -153,23 +154,47 @@ def pr_lines(pr: Fields, verb: str = "", indent: int = 2) -> list[Line]:
 
 def end_lines(end: Fields, tokens: Tokens, seconds: float) -> list[Line]:
     """The last words on a run, from its `run.finished`."""
-    lines = [end_line(end)]
-    for name, field in (("pull request", "prUrl"), ("branch", "branch"), ("patch", "patch")):
-        if value := end.line(field):
-            lines.append(Line(f"{name:<13} {value}", indent=2, hang=14))
+    lines = [end_line(end), *explanation_lines(end)]
+    named = [("pull request", end.line("prUrl")), ("branch", end.line("branch"))]
+    named += [("patch", end.line("patch"))]
+    if is_local(end):
+        named.append(("run", end.line("runId")))
+        named += zip(("next", "", ""), _next_commands(end), strict=False)
+    lines += [Line(f"{name:<13} {value}", indent=2, whole=True) for name, value in named if value]
     if error := end.inner("error"):
         lines += error_lines(error, indent=2)
     spent = (tokens_text(tokens), money(end.number("costUsd")), duration(seconds))
     return [*lines, Line(" · ".join(spent), indent=2, tone="dim")]
 
 
+def is_local(run: Fields) -> bool:
+    """Whether what came of it is a branch of a checkout: there is no pull request, and no draft."""
+    pr = run.inner("pr")
+    return bool(run.line("patch") or (pr.line("branch") and not pr.line("url")))
+
+
+def _next_commands(end: Fields) -> list[str]:
+    """What a reader does with the branch, in the checkout."""
+    if not (branch := end.line("branch")):
+        return []
+    return [f"git diff HEAD...{quote(branch)}", f"git merge {quote(branch)}"]
+
+
+def explanation_lines(run: Fields) -> list[Line]:
+    """Why there is nothing to change, in the planner's words."""
+    return [Line(text, indent=2) for text in run.text("explanation").splitlines() if text.strip()]
+
+
 def end_line(run: Fields) -> Line:
     """A run's status in words: why, or at which node."""
     status, reason, node = run.line("status"), run.line("reason"), run.line("node")
     text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
+    if status == "incomplete" and is_local(run):
+        text = "Incomplete: the branch has what was done"
     if run.flag("abandoned"):
         text, mark = f"{text}, but no process drives it", "bad"
-    said = "" if reason == run.inner("error").line("code") else _REASONS.get(reason, reason)
+    told = run.line("explanation") or reason == run.inner("error").line("code")
+    said = "" if told else _REASONS.get(reason, reason)
     because = said or (f"in {node}" if status in _AT_A_NODE and node else "")
     return Line(f"{text} ({because})" if because else text, mark=mark, tone="strong")
 
@@ -194,6 +219,7 @@ def result_line(end: Fields) -> str:
         parts.append(url)
     else:
         parts += [f"{name} {end.line(name)}" for name in ("branch", "patch") if end.line(name)]
+    parts += [text] if (text := end.line("explanation")) else []
     if error := end.inner("error"):
         parts.append(f"{error.line('code')}: {error.line('message')}")
     return "  ".join(parts)

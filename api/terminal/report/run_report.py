@@ -8,6 +8,7 @@ from api.terminal.display.environment_lines import baseline_lines, environment_l
 from api.terminal.display.result_lines import (
     end_line,
     error_lines,
+    explanation_lines,
     gate_lines,
     plan_lines,
     pr_lines,
@@ -65,6 +66,7 @@ def _head(run: Fields) -> list[Line]:
         Line(f"run {run.line('runId')}", tone="dim"),
         BLANK,
         end_line(run),
+        *explanation_lines(run),
         *_how_to_go_on(run),
         Line(" · ".join(times), indent=2, tone="dim"),
         Line(f"{_tokens(run)} · {money(run.number('costUsd'))}", indent=2, tone="dim"),
@@ -90,7 +92,7 @@ def _published(pr: Fields) -> list[Line]:
     if not pr:
         return []
     rows = (("address", pr.line("url")), ("branch", pr.line("branch")), ("patch", pr.line("patch")))
-    lines = [Line(f"{name:<8} {value}", indent=2, hang=9) for name, value in rows if value]
+    lines = [Line(f"{name:<8} {value}", indent=2, whole=True) for name, value in rows if value]
     return [*(pr_lines(pr) if pr.has("number") else []), *lines]
 
 

@@ -21,6 +21,8 @@ class Line:
     """Whether a long text goes on in the next line; else it is cut."""
     hang: int = 0
     """How far the next lines of a wrapped text stand in."""
+    whole: bool = False
+    """Whether it is neither wrapped nor cut: what a reader copies, such as a path."""
 
 
 BLANK = Line()

@@ -124,7 +124,7 @@ async def test_nothing_to_do_is_3(home: Home) -> None:
     repo = home.checkout("nothing")
     script: Script = {"planner": [nothing("It greets already.")]}
     ended = await home.run("Greet.", repo, script, "--quiet")
-    assert (ended.code, ended.out) == (3, "no_changes\n")
+    assert (ended.code, ended.out) == (3, "no_changes  It greets already.\n")
     assert git(repo, "branch", "--list", "agent/*") == b""
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge.text import pull_request
+from forge.text.commit_message import WIDTH, commit_message
 from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
 from graph.publication import GateFinding, GateReport
 from graph.services import Publication
@@ -162,7 +163,7 @@ def test_the_title_is_the_callers_else_the_changes_else_the_plans() -> None:
 def test_whose_run_it_was_is_told() -> None:
     asked = publication(requested_by="ada")
     assert pull_request.body(asked).endswith(", requested by ada.")
-    assert pull_request.commit_message(asked).endswith("\nRequested-by: ada")
+    assert commit_message(asked).endswith("\nRequested-by: ada")
 
 
 def test_long_texts_fit() -> None:
@@ -185,6 +186,45 @@ def test_long_texts_fit() -> None:
     assert body.endswith("`01j0000000000000000000000`.")
 
 
+LONG = "Let an invoice carry a discount in percent, which is taken off before tax is added to it"
+
+
+def test_a_long_title_is_cut_between_words_and_whole_in_the_text() -> None:
+    message = commit_message(publication(title=LONG))
+    subject, empty, *rest = message.split("\n")
+    assert subject == "Let an invoice carry a discount in percent, which is taken off before…"
+    assert empty == ""
+    assert " ".join(rest).startswith(f"{LONG}  The discount")
+    assert max(map(len, message.split("\n"))) <= WIDTH
+
+
+def test_a_title_without_a_space_is_cut_all_the_same() -> None:
+    assert len(commit_message(publication(title="x" * 100)).split("\n")[0]) == WIDTH
+
+
+def test_lines_of_a_commit_fit_but_for_code_and_what_cannot_be_broken() -> None:
+    word, row = "https://example.org/" + "x" * 80, "total = " + "1 + " * 30
+    summary = f"- {LONG}\n- short\n\n{LONG}.\n\n```\n{row}\n```\n\n{word}"
+    change = CHANGE.model_copy(update={"summary": summary})
+    message = commit_message(publication(change=change))
+    assert f"\n{row}\n" in message
+    assert f"\n{word}\n" in message
+    others = [each for each in message.split("\n") if each not in (row, word)]
+    assert max(map(len, others)) <= WIDTH
+    assert (
+        "- Let an invoice carry a discount in percent, which is taken off before\n  tax is"
+        in message
+    )
+
+
+def test_a_commit_says_neither_what_was_run_nor_what_is_left() -> None:
+    told = publication(remaining=("The fix rounds are used up.",), validation=VALIDATION)
+    message = commit_message(told)
+    assert "unittest" in pull_request.body(told)
+    assert "unittest" not in message
+    assert "rounds" not in message
+
+
 texts = st.text(max_size=80)
 
 
@@ -195,7 +235,7 @@ def test_only_our_own_trailers_are_trailers(title: str, summary: str, by: str) -
     told = publication(
         change=CHANGE.model_copy(update={"title": title, "summary": hostile}), requested_by=by
     )
-    message = pull_request.commit_message(told)
+    message = commit_message(told)
     done = subprocess.run(
         ["git", "interpret-trailers", "--parse"],
         input=message.encode(),

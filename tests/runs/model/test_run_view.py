@@ -40,6 +40,7 @@ def test_a_run_that_has_just_been_made() -> None:
         "models": {},
         "version": None,
         "environment": None,
+        "explanation": None,
         "baseline": None,
         "planId": None,
         "plan": None,

@@ -101,7 +101,9 @@ def test_the_terminal_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize("width", [30, 60, 76, 80, 200])
 def test_no_row_is_wider_than_the_terminal(width: int) -> None:
-    assert screen_of(drawn(whole_run(), width), width)
+    raw = drawn(whole_run(), width)
+    copied = re.compile(r"  (pull request|branch)  .*")
+    assert screen_of(copied.sub("", raw), width), "but for what is copied, which is never broken"
 
 
 def test_hostile_texts_draw_nothing_but_text() -> None:
@@ -223,6 +225,11 @@ def test_json_lines_are_the_payloads() -> None:
     assert "\x1b" not in sent
 
 
+def test_a_path_is_whole_on_a_narrow_terminal() -> None:
+    path = f"/data/{'deep/' * 30}x.patch"
+    assert path in drawn(run("succeeded", branch="b", patch=path), width=40)
+
+
 def test_json_lines_say_a_lone_surrogate_by_an_escape() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="utf-8")
@@ -236,6 +243,7 @@ def test_json_lines_say_a_lone_surrogate_by_an_escape() -> None:
     [
         (run("succeeded", prUrl=PR_URL, branch="b"), f"succeeded  {PR_URL}\n"),
         (run("succeeded", branch="b", patch="/p"), "succeeded  branch b  patch /p\n"),
+        (run("no_changes", explanation="It\ndoes."), "no_changes  It does.\n"),
         (
             run("failed", error={"code": "git_failed", "message": "no\nluck"}),
             "failed  git_failed: no luck\n",

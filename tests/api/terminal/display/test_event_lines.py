@@ -15,6 +15,7 @@ from api.terminal.text.styled_line import Line
 from api.terminal.text.symbols import UNICODE, glyphs_for
 from graph import FINAL_STATUSES
 from tests.standins.servers.run_events import (
+    RUN_ID,
     finished,
     node,
     numbered,
@@ -155,7 +156,7 @@ def test_rows_are_never_wider_than_the_terminal(width: int) -> None:
     long = [*whole_run(), *numbered([started() | {"prompt": "漢字" * 100}])]
     for line in warning(long, width):
         for row in line_texts(line, width, UNICODE):
-            assert row.cell_len <= max(width, 40)
+            assert line.whole or row.cell_len <= max(width, 40)
 
 
 def test_failure_says_what_to_do() -> None:
@@ -168,6 +169,36 @@ def test_a_local_run_names_branch_and_patch() -> None:
     lines = texts(run("succeeded", branch="agent/x", patch="/data/x.patch"))
     assert "branch        agent/x" in lines
     assert "patch         /data/x.patch" in lines
+    assert f"run           {RUN_ID}" in lines
+    assert "next          git diff HEAD...agent/x" in lines
+    assert "              git merge agent/x" in lines
+
+
+def test_a_local_run_never_speaks_of_a_draft() -> None:
+    end = {"branch": "agent/x", "patch": "/data/x.patch", "reason": "fix_rounds_exhausted"}
+    lines = texts(run("incomplete", **end))
+    assert "Incomplete: the branch has what was done (the fix rounds are used up)" in lines
+    assert not [line for line in lines if "draft" in line]
+    assert any("draft" in line for line in texts(run("incomplete", prUrl="https://x/pull/1")))
+
+
+def test_without_a_branch_no_command_comes_next() -> None:
+    assert not [line for line in texts(run("cancelled", patch="/p")) if "git " in line]
+
+
+def test_a_path_is_not_broken() -> None:
+    path = f"/data/{'deep/' * 30}x.patch"
+    (line,) = [
+        line for line in warning(run("succeeded", branch="b", patch=path), 40) if path in line.text
+    ]
+    (row,) = line_texts(line, 40, UNICODE)
+    assert path in row.plain
+
+
+def test_nothing_to_change_says_the_planners_reason() -> None:
+    lines = texts(run("no_changes", reason="nothing_to_do", explanation="It greets already.\nYes."))
+    at = lines.index("Nothing to change")
+    assert lines[at + 1 : at + 3] == ["It greets already.", "Yes."]
 
 
 def test_cost_that_is_not_known_is_said_so() -> None:
