@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from graph import Approval, RunRequest
+from graph import Approval, Limits, RequestRules, RunRequest
 from graph.errors import (
     StoreError,
     TooManyRuns,
@@ -111,6 +111,16 @@ class RunService(RunReader):
         self._log.close()
         await self._feed.close()
         await self._store.close()
+
+    @property
+    def limits(self) -> Limits:
+        """What a request may lower and never raise."""
+        return self._config.limits
+
+    @property
+    def rules(self) -> RequestRules:
+        """What a request may name."""
+        return self._config.rules
 
     async def start(
         self,

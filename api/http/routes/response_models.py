@@ -246,12 +246,23 @@ class AuthTest(ResponseModel):
     repo: RepositoryRights | None = Field(description="Null unless `repoUrl` was given.")
 
 
+class LimitsView(ResponseModel):
+    """The operator's limits of a run; a request lowers them."""
+
+    max_cost_usd: float | None = Field(description="US dollars. Null without a limit.")
+    max_fix_rounds: int
+    timeout_s: int = Field(description="Seconds of work.")
+
+
 class SessionView(ResponseModel):
-    """Who calls."""
+    """Who calls, and what a run of this caller may be given."""
 
     name: str = Field(description="Name of the key; `local` without keys.", examples=["ann"])
     operator: bool = Field(description="Whether it sees and steers everybody's runs.")
     key_required: bool = Field(description="Whether this service has keys.")
+    limits: LimitsView
+    models: list[str] = Field(description="Models that a request may name; empty: any.")
+    allow: list[str] = Field(description="Rules of the gate that a request may let pass.")
 
 
 class Health(ResponseModel):

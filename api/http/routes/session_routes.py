@@ -1,16 +1,17 @@
 """A browser's session: signing in with a key, who is signed in, signing out."""
 
 import time
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from api.http.guards.problems import unauthorized_problem
 from api.http.guards.session import set_cookie
-from api.http.routes.dependencies import TheAuth, TheCaller, query
+from api.http.routes.dependencies import Service, TheAuth, TheCaller, query
 from api.http.routes.openapi import problems
-from api.http.routes.response_models import SessionView, dump
+from api.http.routes.response_models import LimitsView, SessionView, dump
+from graph import AllowName
 
 router = APIRouter(prefix="/session", tags=["session"], dependencies=[query()])
 
@@ -47,9 +48,21 @@ async def sign_in(request: Request, _: TheCaller, auth: TheAuth) -> Response:
     responses={200: {"model": SessionView}, **problems(422)},
     response_class=Response,
 )
-async def show_session(caller: TheCaller, auth: TheAuth) -> Response:
+async def show_session(caller: TheCaller, auth: TheAuth, service: Service) -> Response:
     """The name of the key that calls, whether by a session or by itself."""
-    view = SessionView(name=caller.name, operator=caller.operator, key_required=auth.required)
+    limits, rules = service.limits, service.rules
+    view = SessionView(
+        name=caller.name,
+        operator=caller.operator,
+        key_required=auth.required,
+        limits=LimitsView(
+            max_cost_usd=limits.max_cost_usd or None,
+            max_fix_rounds=limits.max_fix_rounds,
+            timeout_s=limits.timeout_s,
+        ),
+        models=list(rules.models),
+        allow=list(get_args(AllowName) if rules.allow is None else rules.allow),
+    )
     return JSONResponse(dump(view))
 
 

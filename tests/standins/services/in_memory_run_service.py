@@ -20,7 +20,8 @@ from graph.errors import (
     RunNotYours,
     TooManyReaders,
 )
-from graph.run_request import RunRequest
+from graph.run_request import RequestRules, RunRequest
+from graph.state import Limits
 from graph.values import Approval, Status
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
@@ -49,6 +50,8 @@ class MemoryService:
 
     def __init__(self, *, max_readers: int = 1000, instant: bool = False) -> None:
         self.runs: dict[str, MemoryRun] = {}
+        self.limits = Limits()
+        self.rules = RequestRules(allow=("workflows",), models=("m1",))
         self.fault: Exception | None = None
         self.unready: str | None = None
         self.reading = 0

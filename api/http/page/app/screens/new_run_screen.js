@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../../htm-preact/preact-standalone.js";
 import { safeLine } from "../model/safe_text.js";
 import { repositoryName } from "../model/status.js";
+import { duration, plural } from "../model/units.js";
 import { ActButton, ProblemNote } from "../parts/basics.js";
 import { setTitle } from "../parts/notices.js";
 import { json, request } from "../service/calls.js";
@@ -14,9 +15,9 @@ const TEXTS = {
 const LISTS = { setup: "setup", validate: "validate", labels: "labels", reviewers: "reviewers" };
 const NUMBERS = { money: "maxCostUsd", rounds: "maxFixRounds", time: "timeoutS" };
 const SWITCHES = { approve: "approvePlan", draft: "draft", only: "validateOnly" };
-const ALLOW = ["workflows", "codeowners", "agent_config", "large_files"];
 
-export function NewRunScreen({ route, feed }) {
+/** `me` is who asks, with what a run may be given. */
+export function NewRunScreen({ route, feed, me }) {
   const [values, setValues] = useState(() => Object.fromEntries(route.query));
   const [problem, setProblem] = useState(null);
   const [rights, setRights] = useState(null);
@@ -24,7 +25,7 @@ export function NewRunScreen({ route, feed }) {
   const set = (name) => (event) => setValues({ ...values, [name]: valueOf(event.target) });
   const repositories = [...new Set(feed.rows.map((run) => repositoryName(run.repoUrl)))].sort();
   const start = async () => {
-    const answer = await request("POST", "/code", { body: bodyOf(values), headers: { Prefer: "respond-async" } });
+    const answer = await request("POST", "/code", { body: bodyOf(values, me), headers: { Prefer: "respond-async" } });
     location.hash = address("runs", answer.headers.get("X-Run-Id"));
   };
   const tryRepository = async () => {
@@ -50,20 +51,21 @@ export function NewRunScreen({ route, feed }) {
       <${Switch} name="draft" title="Open the pull request as a draft" values=${values} set=${set} /></div>
     <details open=${hasOptions(values)}><summary>Options</summary>
       <div class="fields">
-        ${text("money", "Money at most, US dollars", { type: "number", step: "0.1", placeholder: "the service's limit" })}
-        ${text("rounds", "Fix rounds at most", { type: "number", step: "1", placeholder: "the service's limit" })}
-        ${text("time", "Seconds at most", { type: "number", step: "60", placeholder: "the service's limit" })}
-        ${text("model", "Model", { placeholder: "the service's choice" })}
+        ${text("money", "Money at most, US dollars", { type: "number", step: "0.1", placeholder: me?.limits.maxCostUsd ?? "no limit", max: me?.limits.maxCostUsd })}
+        ${text("rounds", "Fix rounds at most", { type: "number", step: "1", placeholder: me?.limits.maxFixRounds, max: me?.limits.maxFixRounds })}
+        ${text("time", "Seconds at most", { type: "number", step: "60", placeholder: me?.limits.timeoutS, max: me?.limits.timeoutS })}
+        ${text("model", "Model", { placeholder: "the service's choice", list: "models" })}
+        <datalist id="models">${(me?.models ?? []).map((name) => html`<option value=${name} />`)}</datalist>
       </div>
       ${text("setup", "Set-up commands, one a line", { rows: 2 })}
       ${text("validate", "Checks beside those found, one a line", { rows: 2 })}
       <${Switch} name="only" title="These checks alone" values=${values} set=${set} />
       <div class="fields">${text("title", "Title of the pull request")}
         ${text("labels", "Labels, with commas")}${text("reviewers", "Reviewers, with commas")}</div>
-      <fieldset><legend>May also change</legend>${ALLOW.map((rule) => html`<${Switch} name=${`allow-${rule}`}
-        title=${rule.replaceAll("_", " ")} values=${values} set=${set} />`)}</fieldset>
+      ${me?.allow.length > 0 && html`<fieldset><legend>May also change</legend>${me.allow.map((rule) => html`<${Switch} name=${`allow-${rule}`}
+        title=${rule.replaceAll("_", " ")} values=${values} set=${set} />`)}</fieldset>`}
     </details>
-    <${Allowed} values=${values} />
+    <${Allowed} values=${values} me=${me} />
     <${ProblemNote} problem=${problem} />
     <div class="acts" data-start><${ActButton} kind="primary" act=${start} onProblem=${setProblem}
       disabled=${!values.repo?.trim() || !values.prompt?.trim()}>Start the run<//>
@@ -91,16 +93,22 @@ function Rights({ rights }) {
 }
 
 /** What the run will be allowed, in words. */
-function Allowed({ values }) {
-  const limit = values.money ? `up to $${safeLine(values.money, 12)}` : "up to the service's limit";
-  const rules = ALLOW.filter((rule) => values[`allow-${rule}`]).map((rule) => rule.replaceAll("_", " "));
+function Allowed({ values, me }) {
+  const most = values.money || me?.limits.maxCostUsd;
+  const rules = allowed(values, me).map((rule) => rule.replaceAll("_", " "));
   return html`<div class="card allowed"><h2>What it may do</h2><ul>
-    <li>Spend ${limit}.</li>
+    <li>${most ? `Spend up to $${safeLine(most, 12)}.` : "Spend without a limit of its own."}</li>
+    <li>Work for ${duration(1000 * (values.time || me?.limits.timeoutS || 0))} at most, with ${plural(Number(values.rounds || me?.limits.maxFixRounds || 0), "fix round")}.</li>
     <li>Run the repository's code in a sandbox that holds no secret of the service.</li>
     <li>Push one new branch and open ${values.draft ? "a draft" : "a pull request"}; it never merges.</li>
     <li>${values.approve ? "It waits for your word on the plan." : "It does not wait for you."}</li>
-    ${rules.length > 0 && html`<li>It may also change ${rules.join(", ")}, where the operator allows that.</li>`}
+    ${rules.length > 0 && html`<li>It may also change ${rules.join(", ")}.</li>`}
   </ul></div>`;
+}
+
+/** The rules of the gate that are ticked. */
+function allowed(values, me) {
+  return (me?.allow ?? []).filter((rule) => values[`allow-${rule}`]);
 }
 
 function valueOf(input) {
@@ -109,10 +117,10 @@ function valueOf(input) {
 
 function hasOptions(values) {
   const folded = ["money", "rounds", "time", "model", "setup", "validate", "only", "title", "labels", "reviewers"];
-  return folded.some((name) => values[name]) || ALLOW.some((rule) => values[`allow-${rule}`]);
+  return folded.some((name) => values[name]) || Object.keys(values).some((name) => name.startsWith("allow-") && values[name]);
 }
 
-function bodyOf(values) {
+function bodyOf(values, me) {
   const body = {};
   for (const [name, field] of Object.entries(TEXTS)) if (values[name]?.trim()) body[field] = values[name].trim();
   for (const [name, field] of Object.entries(NUMBERS)) if (values[name]) body[field] = Number(values[name]);
@@ -121,6 +129,6 @@ function bodyOf(values) {
     const items = (values[name] ?? "").split(name === "setup" || name === "validate" ? "\n" : ",").map((item) => item.trim()).filter(Boolean);
     if (items.length) body[field] = items;
   }
-  const allow = ALLOW.filter((rule) => values[`allow-${rule}`]);
+  const allow = allowed(values, me);
   return allow.length ? { ...body, allow } : body;
 }
