@@ -8,7 +8,10 @@ from functools import cached_property
 
 _MOST_PROJECTS = 60
 _NOT_OWN = frozenset(
-    ("node_modules", "vendor", "third_party", "testdata", "fixtures", "__fixtures__", "templates")
+    (
+        *("node_modules", "vendor", "third_party", "testdata", "fixtures", "__fixtures__"),
+        *("templates", "requirements"),
+    )
 )
 
 

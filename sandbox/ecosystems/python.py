@@ -16,7 +16,7 @@ from sandbox.ecosystems.base import (
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
-from sandbox.ecosystems.python_needs import read_toml, table_in
+from sandbox.ecosystems.python_needs import read_toml, table_in, tox_command
 from sandbox.ecosystems.python_runners import (
     pytest_failures,
     select,
@@ -64,7 +64,7 @@ def _tests(project: Project) -> Iterator[str]:
     elif project.owned(_ROOTS, "doctest"):
         yield f"{path}python3 -m pytest -q --doctest-modules"
     elif _uses_tox(project):
-        yield "tox"
+        yield tox_command(project) or "tox"
     elif project.has("noxfile.py"):
         yield "nox"
 

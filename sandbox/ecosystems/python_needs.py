@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,10 @@ _NAME = re.compile(
 )
 _HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist", "coverage[toml]")
 """What Hatch itself brings to that environment, without what puts tests in another order."""
+_PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
+"""A command that means the same to tox and to a shell."""
+_MOST_COMMANDS = 5
+_ONE_VERSION, _NO_VERSION = re.compile(r"testenv:py(?:py)?\d+"), re.compile(r"(?!)")
 _EXTRA = re.compile(r"\.(?:/)?\[([\w\s,.-]+)\]")
 
 
@@ -232,13 +237,34 @@ def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
         yield _of_words(texts(env.get("deps")))
 
 
-def _of_tox_ini(text: str) -> Iterator[Needs]:
+def tox_command(project: Project) -> str:
+    """What tox runs in the environment that it makes, as one command; empty where it is not plain.
+
+    tox itself would make one anew, with a network.
+    """
+    parser = _read_ini(project.text("tox.ini"))
+    said = parser.get("testenv", "commands", fallback="")
+    lines = [re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line) for line in said.splitlines()]
+    commands = [line.strip() for line in lines if line.strip()]
+    plain = all(_PLAIN.fullmatch(command) for command in commands)
+    return " && ".join(commands) if plain and len(commands) <= _MOST_COMMANDS else ""
+
+
+def _read_ini(text: str) -> configparser.ConfigParser:
+    """Its sections; none of a text that is no such file."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
+    with contextlib.suppress(configparser.Error):
         parser.read_string(text)
-    except configparser.Error:
-        return
+    return parser
+
+
+def _of_tox_ini(text: str) -> Iterator[Needs]:
+    """An environment for one version of Python needs what all do, where that is said."""
+    parser = _read_ini(text)
+    one_version = _ONE_VERSION if parser.has_option("testenv", "deps") else _NO_VERSION
     for name in parser.sections():
+        if one_version.fullmatch(name):
+            continue
         if name == "testenv" or re.fullmatch(r"testenv:(?:\{?py.*|tests?|unit.*)", name):
             section = parser[name]
             yield Needs(

@@ -91,7 +91,10 @@ PROJECT = "[project]\nname = 'a'\n"
         (PROJECT + "[tool.hatch.envs.test]\ndependencies = ['mock']\n", {}, "-e . mock"),
         (
             PROJECT,
-            {"tox.ini": "[testenv]\ndeps =\n    mock\n    -r{toxinidir}/t.txt\n    py: attrs\n"},
+            {
+                "tox.ini": "[testenv]\ndeps =\n    mock\n    -r{toxinidir}/t.txt\n    py: attrs\n"
+                "[testenv:py33]\ndeps =\n    pytest<3\n"
+            },
             "-e . mock attrs",
         ),
         (
