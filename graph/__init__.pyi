@@ -90,6 +90,7 @@ from .tasks import RoleTask as RoleTask
 from .tasks import SetupResult as SetupResult
 from .values import FACT_RULES as FACT_RULES
 from .values import FINAL_STATUSES as FINAL_STATUSES
+from .values import LONGEST_PATH as LONGEST_PATH
 from .values import MAX_MOVES as MAX_MOVES
 from .values import NODE_NAMES as NODE_NAMES
 from .values import NODE_OF_ROLE as NODE_OF_ROLE

@@ -13,6 +13,8 @@ RoleName = Literal["planner", "coder", "reviewer", "fixer", "setup"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
 MAX_MOVES: Final = 2
 """So often a run goes over to a newer commit of its base branch; then it is let move."""
+LONGEST_PATH: Final = 4096
+"""Bytes of the longest path that a checkout takes."""
 ChangeMaker = RoleName | Literal["rebase"]
 """Who made a change: a role, or the run when it put one onto a newer base."""
 NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]

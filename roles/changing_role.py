@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from graph import (
@@ -39,9 +39,11 @@ _NOTHING_SAID: Final = ChangeAnswer(title="", summary="", done=True, unchecked=[
 class ChangeSnapshot:
     """What a tree had against the base when it was looked at last, and what was left in it."""
 
-    def __init__(self, sandbox: Sandbox, base: Base) -> None:
+    def __init__(self, sandbox: Sandbox, base: Base, written: Collection[str]) -> None:
+        """`written`, which may grow, are the paths of files that the role wrote."""
         self._sandbox = sandbox
         self._base = base
+        self._written = written
         self._taken = TakenChange()
 
     @property
@@ -49,7 +51,9 @@ class ChangeSnapshot:
         return self._taken.patch
 
     async def take(self) -> None:
-        self._taken = await take_change(self._sandbox, self._base, max_bytes=_MAX_PATCH)
+        self._taken = await take_change(
+            self._sandbox, self._base, max_bytes=_MAX_PATCH, written=self._written
+        )
 
     def left_behind(self) -> str:
         """What is not in the change, for whoever takes it to be; mostly empty."""
@@ -78,8 +82,8 @@ class ChangingRole(ClaudeRole):
         )
         sandbox = await self.sandboxes.open(task.run_id, tree)
         try:
-            toolbox = Toolbox(BashTool(sandbox, lambda: show_changes(sandbox)), EditorTool(sandbox))
-            snapshot = ChangeSnapshot(sandbox, task.base)
+            editor, bash = EditorTool(sandbox), BashTool(sandbox, lambda: show_changes(sandbox))
+            snapshot = ChangeSnapshot(sandbox, task.base, editor.written)
             view = TreeView(
                 lambda: tree_digest(sandbox),
                 backup.take_notices,
@@ -88,6 +92,7 @@ class ChangingRole(ClaudeRole):
                 lambda: show_changes(sandbox),
             )
             opening = self._opening(task, sandbox)
+            toolbox = Toolbox(bash, editor)
             end = await self._converse(self.spec, task, toolbox, opening, emit, view)
             if end.answer is None:
                 await snapshot.take()

@@ -7,13 +7,13 @@ twice leads to no new name that anybody looks for.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from graph import LONGEST_PATH
+
 _MOST_LINKS = 6
 """So many links a way goes through at most."""
 _MOST_WAYS = 500
 """So many ways to one file are looked at."""
 _MOST_STEPS = 40
-_LONGEST = 4096
-"""A longer path cannot be checked out."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LinkedPaths:
 
     def others(self, path: str) -> Iterator[LinkedPath]:
         """The other paths of what lies at a path. Raises TooManyWays."""
-        if len(path) > _LONGEST:
+        if len(path) > LONGEST_PATH:
             return
         found, seen = [LinkedPath(path, ())], {path}
         for known in found:

@@ -11,14 +11,13 @@ from typing import Final
 
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
-from graph import Base, Change, ChangedFile, ChangeRef, RunFolder
+from graph import LONGEST_PATH, Base, Change, ChangedFile, ChangeRef, RunFolder
 from graph.errors import PatchTooLarge, PatchUnusable, RepositoryError
 from graph.files import load_change, write_whole
 
 MAX_PATCH: Final = 64 * 1024 * 1024
 MAX_BINARY: Final = 512 * 1024 * 1024
 MAX_FILES: Final = 10_000
-LONGEST_PATH: Final = 4096
 _DECLARED: Final = re.compile(rb"\n?(?:literal|delta) (\d{1,19})\r?(?=\n|\Z)")
 _DECLARES: Final = (b"\nliteral ", b"\ndelta ")
 _MEMORY_SPENT: Final = ("out of memory", "mmap failed", "file too large")

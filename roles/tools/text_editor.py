@@ -16,6 +16,7 @@ _MAX_ENTRIES: Final = 400
 _AROUND: Final = 2
 _MAX_SHOWN: Final = 2_000
 """Of an edit: lines around it, and bytes in all."""
+_MOST_WRITTEN: Final = 1_000
 _MAX_PLACES: Final = 20
 """Occurrences that a refused edit lists."""
 
@@ -71,6 +72,8 @@ class EditorTool:
             "type": "text_editor_20250728",
             "name": "str_replace_based_edit_tool",
         }
+        self.written: dict[str, None] = {}
+        """Paths of the files that it wrote, from the top of the workspace."""
         self._sandbox = sandbox
         self._read_only = read_only
 
@@ -94,13 +97,18 @@ class EditorTool:
             case _Create():
                 old = await self._read_if_there(path)
                 new = await asyncio.to_thread(_with_line_ends, asked.file_text, old)
-                await self._sandbox.write(path, new)
+                await self._write(path, new)
                 return f"Wrote {asked.path}."
             case _:
                 data = await self._sandbox.read(path)
                 new, done = await asyncio.to_thread(_edit, asked, data)
-                await self._sandbox.write(path, new)
+                await self._write(path, new)
                 return done
+
+    async def _write(self, path: str, data: bytes) -> None:
+        await self._sandbox.write(path, data)
+        if len(self.written) < _MOST_WRITTEN:
+            self.written[path.removeprefix(f"{WORKSPACE}/")] = None
 
     async def _read_if_there(self, path: str) -> bytes:
         """What a file holds; nothing where it is new, or cannot be read."""

@@ -10,7 +10,7 @@ from functools import partial
 from shlex import quote
 from typing import Final
 
-from graph import Base
+from graph import LONGEST_PATH, Base
 from graph.errors import SandboxError
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.base import paths_like
@@ -24,7 +24,6 @@ _MOST_READ = 200
 _LONGEST_FILE = 65536
 _LONGEST_MANIFEST = 262_144
 """Of a `package.json`: libraries name each module that they export there."""
-_LONGEST_PATH = 4096  # no checkout holds a longer one
 
 READ: Final = [p for each in ECOSYSTEMS for p in (each.manifests, each.read) if p]
 SEEN: Final = [p for each in ECOSYSTEMS for p in (each.locks, each.seen) if p]
@@ -83,7 +82,7 @@ def parse_listing(output: bytes) -> Listing:
         head, _, path = entry.partition("\t")
         mode, _, blob = head.partition(" blob ")
         is_file = mode.startswith("100")  # neither a link nor a submodule
-        if path and is_file and len(path) <= _LONGEST_PATH:
+        if path and is_file and len(path) <= LONGEST_PATH:
             files[path] = ""
             if _WANTED.fullmatch(path):
                 wanted[path] = blob

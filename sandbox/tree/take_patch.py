@@ -1,6 +1,7 @@
 """The change in a tree, taken out of it as data, and what of the tree is not in it."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from shlex import quote
@@ -36,6 +37,7 @@ _REASONS: Final = {
     b"s": "files in the folder of a submodule",
     b"t": _BY_TOOL,
     b"m": _BY_TOOL,
+    b"i": "a pattern of git ignores it",
 }
 
 
@@ -62,7 +64,12 @@ class TakenChange:
 
 
 async def take_change(
-    sandbox: Sandbox, base: Base, *, max_bytes: int = MAX_PATCH, name: str = "change"
+    sandbox: Sandbox,
+    base: Base,
+    *,
+    max_bytes: int = MAX_PATCH,
+    name: str = "change",
+    written: Collection[str] = (),
 ) -> TakenChange:
     """The whole difference between the work tree and the base.
 
@@ -70,21 +77,23 @@ async def take_change(
     files that tools make stay behind; what a `.gitignore` takes back with `!` does not. The tree's
     own `.git` is not looked at, so it does not matter what was done to it. Where the tree is made
     again meanwhile, the change is that of the new one. Who takes it beside another takes it by
-    another `name`. Raises PatchTooLarge or PatchUnusable.
+    another `name`. Of ignored files those are told that are `written`: paths from the top. Raises
+    PatchTooLarge or PatchUnusable.
     """
-    while (taken := await _try_to_take(sandbox, base, max_bytes, name)) is None:
+    while (taken := await _try_to_take(sandbox, base, max_bytes, name, written)) is None:
         continue
     return taken
 
 
 async def _try_to_take(
-    sandbox: Sandbox, base: Base, max_bytes: int, name: str
+    sandbox: Sandbox, base: Base, max_bytes: int, name: str, written: Collection[str]
 ) -> TakenChange | None:
     """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
     others = f"{_TEMPORARY}/.{name}-"
     folder = f"{others}{secrets.token_hex(8)}"
     script = f"rm -rf {others}* 2>/dev/null || true\n{_script(folder, base, max_bytes)}"
-    result = await sandbox.run(script, keep_bytes=2 * MAX_QUOTED_CHARS)
+    words = "".join(f"{path}\0" for path in written).encode(errors="surrogatepass")
+    result = await sandbox.run(script, stdin=words, keep_bytes=2 * MAX_QUOTED_CHARS)
     if result.lost:
         return None
     if result.exit_code == _TOO_LARGE or result.limit in ("disk", "memory"):
@@ -115,6 +124,8 @@ def _left_behind(listed: bytes) -> tuple[LeftBehind, ...]:
         for kind, path in dict.fromkeys(entries)
         if kind in _REASONS and (kind != b"m" or _is_made(path))
     ]
+    folders = tuple(left.path for left in found if left.path.endswith("/"))
+    found = [left for left in found if left.path in folders or not left.path.startswith(folders)]
     if more := len(found) - _MOST_LEFT:
         rest = [LeftBehind("…", f"and {more} more")] if more > 0 else []
         return (*found[:_MOST_LEFT], *rest)
@@ -127,6 +138,7 @@ def _script(folder: str, base: Base, max_bytes: int) -> str:
 set -e -o pipefail
 export LC_ALL=C
 mkdir {folder}
+cat > {folder}/written
 {make_git_dir(folder, base)}
 ignored={folder}/info/exclude left={folder}/left
 : > $left
@@ -151,6 +163,11 @@ git ls-tree -r -z --full-tree {base.sha} | {{ grep -z '^160000 ' || true; }} |
     [ -d "/workspace/$name" ] && [ ! -e "/workspace/$name/.git" ] || continue
     [ -z "$(find "/workspace/$name" -mindepth 1 -type f -print -quit)" ] ||
       printf 's%s/\\0' "$name" >> $left
+  done
+sed -z 's|^|./|' {folder}/written |
+  {{ env -u GIT_LITERAL_PATHSPECS git check-ignore -z --stdin || true; }} | sed -z 's|^./||' |
+  while IFS= read -r -d '' name; do
+    [ ! -f "/workspace/$name" ] || printf 'i%s\\0' "$name" >> $left
   done
 truncate -s '<{_LEFT_BYTES}' $left
 set +e +o pipefail

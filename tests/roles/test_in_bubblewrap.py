@@ -201,7 +201,8 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
 ) -> None:
     make = "mkdir lib v; git init -q lib; echo x > lib/x; echo y > y; touch v/pyvenv.cfg"
     script = (
-        calls(make),
+        calls(f"{make}; echo '*.env' > .gitignore; touch made.env"),
+        edit(command="create", path="own.env", file_text="A=1\n"),
         answer(title="Add lib", summary="Adds lib/x and y."),
         calls("rm -rf lib/.git"),
         answer(title="Add lib", summary="Adds lib/x and y, as files."),
@@ -209,8 +210,9 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     async with serve(*script) as (server, claude):
         coder = ClaudeCoder(claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL)
         result = await coder(make_task(base), ears)
-    heard = server.requests[2]["messages"][-1]["content"][-1]["text"]
+    heard = str(server.requests[3]["messages"][-1])
     assert "`lib/` (a git repository of its own)" in heard
+    assert "`own.env` (a pattern of git ignores it)" in heard
     assert "`v/` (made by a tool" in heard
     assert result.change
     patch = load_change(RunFolder.of(runs, RUN), result.change)
@@ -218,7 +220,8 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     assert b"v/pyvenv.cfg" not in patch
     assert result.summary.startswith("Adds lib/x and y, as files.")
     assert result.summary.endswith(
-        "not part of the change: `v/` (made by a tool, such as a package manager or a compiler)."
+        "not part of the change: `v/` (made by a tool, such as a package manager or a compiler), "
+        "`own.env` (a pattern of git ignores it)."
     )
 
 

@@ -296,6 +296,36 @@ async def test_what_the_repository_ignores_or_takes_back_is_its_own_word(run: Sa
     assert [left.path for left in taken.left_behind] == ["lost.class"]
 
 
+async def test_an_ignored_file_that_was_written_is_told(data_dir: Path) -> None:
+    files: dict[str, str | bytes] = {".gitignore": "lib/\n*.local\n", "app.py": "1\n"}
+    run = sample_run(data_dir, files)
+    sandbox = await run.open()
+    await said(
+        sandbox,
+        "mkdir -p lib own; echo x | tee lib/a.py lib/b.py app.py 'own name.local' own/a; "
+        "git init -q own",
+    )
+    written = ["lib/a.py", "app.py", "own name.local", "own/a", "gone.local"]
+    taken = await take_change(sandbox, run.base, written=written)
+    assert names(run, taken.patch) == ["app.py"]
+    left = {left.path: left.why.split()[0] for left in taken.left_behind}
+    assert left == {"own/": "a", "lib/a.py": "a", "own name.local": "a"}
+    assert {left.why for left in taken.left_behind if "own/" not in left.path} == {
+        "a pattern of git ignores it"
+    }
+
+
+async def test_new_files_beside_tracked_ones_travel_in_spite_of_a_git_of_their_own(
+    run: SampleRun,
+) -> None:
+    sandbox = await run.open()
+    await said(sandbox, "git init -q src; echo new > src/new.py; ln -s . src/loop; mkdir w;"
+               " echo 'gitdir: /nowhere' > w/.git; echo x > w/x")  # fmt: skip
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["src/loop", "src/new.py", "w/x"]
+    assert taken.left_behind == ()
+
+
 async def test_files_of_the_base_are_no_leftovers_whatever_their_name(data_dir: Path) -> None:
     files: dict[str, str | bytes] = {"node_modules/a/x": "1\n", "venv/pyvenv.cfg": "", "a.o": "1\n"}
     run = sample_run(data_dir, files)
