@@ -1,1 +1,2 @@
+from .figures import Figures as Figures
 from .service import RunService as RunService

@@ -1,5 +1,6 @@
 """The runs of one store, for all who read them."""
 
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from graph import Status
 from graph.errors import InvalidRequest, RunNotFound, RunNotYours, TooManyReaders
 from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.feed import RunFeed
+from runs.figures import Figures, begin_of_weeks, figures_of
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID
@@ -86,6 +88,16 @@ class RunReader:
                     break
         records = [run.record for run in runs[:limit]]
         return records, runs[limit - 1].order if len(runs) > limit else None
+
+    async def figures(self, caller: Caller, weeks: int) -> tuple[Sequence[Figures], float]:
+        """What the runs of the last weeks came to, of those a caller may read; and their begin."""
+        since, runs = begin_of_weeks(time.time(), weeks), []
+        async with aclosing(self._find(RunQuery(limit=_MAX_LISTED), caller)) as found:
+            async for run in found:
+                if run.created_at < since:
+                    break
+                runs.append(run)
+        return figures_of(runs), since
 
     async def acts(
         self, caller: Caller, *, limit: int, cursor: str | None = None

@@ -66,13 +66,13 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "runs": (
         *("model", "store", "sql", "sqlite shared postgres", "checkpoints", "driving"),
-        *("remote_roles", "feed janitor", "reader", "service"),
+        *("remote_roles", "feed figures janitor", "reader", "service"),
     ),
     "api": ("exit_codes model_name", "terminal client http webhooks", "evaluation", "cli"),
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
-            "archived_environments run_store",
+            "archived_environments merged_pulls run_store",
             "services",
             "machine modal_functions",
             "environment_trial task_repositories task_grading task_mining",

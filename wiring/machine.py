@@ -20,6 +20,7 @@ from sandbox.environments import LocalEnvironmentRecords
 from sandbox.tree import LocalWorkspaces
 from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
+from wiring.merged_pulls import MergedPulls
 from wiring.run_store import RunStore
 from wiring.services import make_role, make_services
 from wiring.settings import Settings
@@ -276,4 +277,5 @@ def create_local_app(settings: Settings) -> "FastAPI":
         hosts=LOOPBACK_HOSTS,
         environments=machine.environment_records,
         sandbox_counts=lambda: machine.sandbox_metrics,
+        merged_pulls=MergedPulls(lambda: machine.forge, machine.configuration.full_name),
     )

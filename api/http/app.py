@@ -26,6 +26,7 @@ from api.http.routes import (
     audit_routes,
     environment_routes,
     feed_routes,
+    figures_routes,
     run_routes,
     service_routes,
     session_routes,
@@ -84,6 +85,7 @@ def create_app(
     app.include_router(routes.router)
     app.include_router(audit_routes.router)
     app.include_router(feed_routes.router)
+    app.include_router(figures_routes.router)
     app.include_router(run_routes.router)
     app.include_router(environment_routes.router)
     app.include_router(session_routes.router)

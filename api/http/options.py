@@ -1,6 +1,6 @@
 """What the HTTP service is told by those who wire it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,6 +15,10 @@ from runs.model import Caller, DayLimits
 
 def _any_repository(_name: str, _full_name: str) -> bool:
     return True
+
+
+async def _nothing_known(_repo_url: str, _since: float) -> frozenset[int] | None:
+    return None
 
 
 def _no_name() -> None:
@@ -48,6 +52,8 @@ class AppOptions:
     stream_times: StreamTimes = field(default_factory=StreamTimes)
     team: bool = False
     """Who may use a repository may read its runs; else each name has its own alone."""
+    merged_pulls: Callable[[str, float], Awaitable[frozenset[int] | None]] = _nothing_known
+    """Numbers of the pull requests of an address merged since then; None where nobody knows."""
     call_name: Callable[[], str | None] = _no_name
     """The name of the call that is answered: where it is begun again elsewhere, the same."""
 

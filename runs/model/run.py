@@ -104,6 +104,8 @@ class Run(Value):
     branch: str | None = None
     pr_number: int | None = None
     pr_draft: bool = False
+    published_at: float | None = None
+    """When its first pull request, or branch, was told."""
     reason: str | None = None
     """Why the newest attempt ended so, as a stable code."""
     validation: CheckStatus | None = None
@@ -197,29 +199,29 @@ class Run(Value):
             return self.replace(reason=reason_of(event))
         picked_up = kind == "retry" and event["what"] == PICK_UP
         idle = kind.startswith("run.") or kind in _FROM_OUTSIDE or picked_up
-        return self if idle else self.replace(idle_pickups=0, **_found(event))
+        return self if idle else self.replace(idle_pickups=0, **self._found(event, now))
+
+    def _found(self, event: dict[str, Any], now: float) -> dict[str, Any]:
+        """What an event changes of what is known of the run's work."""
+        kind = event["type"]
+        if kind in ("pr.created", "pr.updated"):
+            return {
+                "pr_url": event.get("url"),
+                "pr_number": event.get("number"),
+                "pr_draft": event.get("draft", False),
+                "branch": event["branch"],
+                "published_at": self.published_at or now,
+            }
+        if kind == "change.updated":
+            return {"validation": None, "verdict": None}
+        if kind == "validation.finished":
+            return {"validation": event["status"]}
+        return {"verdict": event["verdict"]} if kind == "review.finished" else {}
 
 
 def reason_of(finished: dict[str, Any]) -> str | None:
     """Why a `run.finished` came: its reason, or the code of its error."""
     return finished.get("reason") or (finished.get("error") or {}).get("code")
-
-
-def _found(event: dict[str, Any]) -> dict[str, Any]:
-    """What an event changes of what is known of the run's work."""
-    kind = event["type"]
-    if kind in ("pr.created", "pr.updated"):
-        return {
-            "pr_url": event.get("url"),
-            "pr_number": event.get("number"),
-            "pr_draft": event.get("draft", False),
-            "branch": event["branch"],
-        }
-    if kind == "change.updated":
-        return {"validation": None, "verdict": None}
-    if kind == "validation.finished":
-        return {"validation": event["status"]}
-    return {"verdict": event["verdict"]} if kind == "review.finished" else {}
 
 
 def spend_of(event: dict[str, Any]) -> Spend:

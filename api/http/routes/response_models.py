@@ -212,6 +212,36 @@ class Audit(ResponseModel):
     next_cursor: str | None = Field(description="Null on the last page.")
 
 
+class FiguresRow(ResponseModel):
+    """The runs that were started in one week on one repository."""
+
+    week: str = Field(description="ISO week in UTC.", examples=["2026-W05"])
+    repo: str = Field(description="Its name in lower case.", examples=["octocat/hello"])
+    runs: int = Field(description="Runs that were started.")
+    pull_requests: int = Field(description="Pull requests that they opened or added to.")
+    merged: int | None = Field(description="Of those, merged ones. Null where that is not known.")
+    cost_usd: float = Field(description="US dollars, without runs of unknown price.")
+    unpriced: int = Field(description="Runs of unknown price.")
+    cost_per_merged_usd: float | None = Field(description="Null where none is known to be merged.")
+    seconds_to_pull_request: float | None = Field(
+        description="The median from a run's start to its pull request. Null without one."
+    )
+    drafts: dict[str, int] = Field(
+        description="Pull requests left as drafts, by reason.", examples=[{"not_validated": 1}]
+    )
+
+
+class FiguresView(ResponseModel):
+    """What runs came to, the newest week first."""
+
+    rows: list[FiguresRow] = Field(description="One a week and repository.")
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """The names of a row's fields, in order."""
+        return [to_camel(name) for name in FiguresRow.model_fields]
+
+
 class StreamEnd(ResponseModel):
     """Data of `stream.end`: where to go on reading."""
 

@@ -23,6 +23,7 @@ from graph.errors import (
 from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from graph.values import Approval, Status
+from runs.figures import Figures
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
@@ -54,6 +55,7 @@ class MemoryService:
         self.rules = RequestRules(allow=("workflows",), models=("m1",))
         self.fault: Exception | None = None
         self.unready: str | None = None
+        self.known_figures: list[Figures] = []
         self.reading = 0
         self._observers: list[Callable[[LoggedEvent], None]] = []
         self._max_readers = max_readers
@@ -169,6 +171,10 @@ class MemoryService:
             "roles": {},
             "error": None,
         }
+
+    async def figures(self, caller: Caller, weeks: int) -> tuple[list[Figures], float]:
+        self._fail()
+        return self.known_figures, 0.0
 
     async def acts(
         self, caller: Caller, *, limit: int, cursor: str | None

@@ -14,6 +14,7 @@ GUARDED = [
     ("GET", "/runs"),
     ("GET", "/events"),
     ("GET", "/audit"),
+    ("GET", "/figures"),
     ("GET", "/runs/00000000000000000000000001"),
     ("GET", "/runs/00000000000000000000000001/events"),
     ("GET", "/runs/00000000000000000000000001/diff"),

@@ -38,6 +38,7 @@ CALLS = {
     "GET /runs",
     "GET /events",
     "GET /audit",
+    "GET /figures",
     "GET /runs/{run_id}",
     "DELETE /runs/{run_id}",
     "GET /runs/{run_id}/events",

@@ -1,0 +1,39 @@
+"""Which pull requests are merged, asked of the forge and remembered for a while."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from forge.core import Forge
+from graph.errors import CodingAgentError
+
+log = logging.getLogger(__name__)
+
+_FRESH_S: Final = 300.0
+_MOST: Final = 1000
+
+
+class MergedPulls:
+    """`forge` gives the forge, `full_name` the OWNER/REPO of an address."""
+
+    def __init__(self, forge: Callable[[], Forge], full_name: Callable[[str], str]) -> None:
+        self._forge = forge
+        self._full_name = full_name
+        self._known: dict[tuple[str, float], tuple[float, frozenset[int]]] = {}
+
+    async def __call__(self, repo_url: str, since: float) -> frozenset[int] | None:
+        """Numbers of those merged since then (Unix seconds); None where that is not known."""
+        at, numbers = self._known.get((repo_url, since), (0.0, frozenset[int]()))
+        if at and time.monotonic() - at < _FRESH_S:
+            return numbers
+        try:
+            name = self._full_name(repo_url)
+            pulls = await self._forge().merged_pulls(name, since, _MOST)
+        except CodingAgentError as error:
+            log.warning("merged pull requests are not known: %s", error.message)
+            return None
+        numbers = frozenset(pull.number for pull in pulls)
+        self._known = {key: kept for key, kept in self._known.items() if key[1] == since}
+        self._known[repo_url, since] = (time.monotonic(), numbers)
+        return numbers
