@@ -62,12 +62,14 @@ class RemoteRole(Generic[ResultT]):
         mount: Mount,
         notes: Table,
         policy: RetryPolicy = _POLICY,
+        silent_s: float = _SILENT_S,
     ) -> None:
         self._play = play
         self._result: type[ResultT] = result
         self._mount = mount
         self._notes = notes
         self._policy = policy
+        self._silent_s = silent_s
 
     async def __call__(self, task: RoleTask, emit: Emit) -> ResultT:
         await self._mount.commit()
@@ -84,7 +86,7 @@ class RemoteRole(Generic[ResultT]):
         It goes on in the role's transcript and says again, by the same keys, what that holds.
         Losses count only where nothing was added to the transcript between them.
         """
-        pauses, stream = self._policy.pauses(), RoleStream(task, emit)
+        pauses, stream = self._policy.pauses(), RoleStream(task, emit, self._silent_s)
         try:
             while True:
                 try:
@@ -122,9 +124,10 @@ class RemoteRole(Generic[ResultT]):
 class RoleStream:
     """What the calls of one role say, one call after the other."""
 
-    def __init__(self, task: RoleTask, emit: Emit) -> None:
+    def __init__(self, task: RoleTask, emit: Emit, silent_s: float) -> None:
         self._task = task
         self._emit = emit
+        self._silent_s = silent_s
         self._kept = set[str]()
         self._has_progressed = False
         self.calls = set[str]()
@@ -151,7 +154,7 @@ class RoleStream:
                     raise RoleLost(
                         f"The function of the {self._task.role} said nothing for {patience:.0f} s."
                     ) from None
-                patience = _SILENT_S
+                patience = self._silent_s
                 if (result := await self._take(item)) is not None:
                     return result
 

@@ -39,9 +39,19 @@ class RoleWorker:
     """One call of one role, from its task to its answer."""
 
     def __init__(
-        self, task: RoleTask, *, call: str, mount: Mount, notes: Table, chain: VersionChain
+        self,
+        task: RoleTask,
+        *,
+        call: str,
+        mount: Mount,
+        notes: Table,
+        chain: VersionChain,
+        look_s: float = _LOOK_S,
     ) -> None:
-        """`call` names all tries of one call; when the next begins, the one before has ended."""
+        """`call` names all tries of one call; when the next begins, the one before has ended.
+
+        Every `look_s` seconds it looks whether it is still wanted.
+        """
         self._call = call
         self.owner_token = secrets.token_hex(8)
         self.key = role_note(task.run_id)
@@ -49,6 +59,7 @@ class RoleWorker:
         self.notes = notes
         self._task = task
         self._chain = chain
+        self._look_s = look_s
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._numbered = 0
         self._unread = set[int]()
@@ -163,7 +174,7 @@ class RoleWorker:
     async def _watch(self) -> None:
         """Look after the call; return when it must stop."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._look_s)
             try:
                 if not await self._look():
                     return

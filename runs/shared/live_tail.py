@@ -18,7 +18,7 @@ from runs.store.supervise import supervise
 
 log = logging.getLogger(__name__)
 
-_LOOK_S: Final = 5.0
+LOOK_S: Final = 5.0
 _FOLLOW_S: Final = 600.0
 """Of silence; then the tail is read from its beginning, in case that it was emptied."""
 _RING: Final = 2_000
@@ -58,8 +58,11 @@ class FollowedRun:
 class TailFollower:
     """Reads the tail of each watched run once, and tells of what comes."""
 
-    def __init__(self, tail: Tail, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, tail: Tail, notify: Callable[[str], None], *, look_s: float = LOOK_S
+    ) -> None:
         self._tail = tail
+        self._look_s = look_s
         self._notify = notify
         self._runs: dict[str, FollowedRun] = {}
 
@@ -101,13 +104,13 @@ class TailFollower:
                             self._let_look(run_id, followed)
                 except StoreError as error:
                     log.warning("the tail of run %s cannot be read: %s", run_id, error)
-                    await asyncio.sleep(_LOOK_S)
+                    await asyncio.sleep(self._look_s)
         finally:
             looking.cancel()
 
     async def _look_in_silence(self, run_id: str, followed: FollowedRun) -> None:
         while True:
-            wait = followed.told + _LOOK_S - time.monotonic()
+            wait = followed.told + self._look_s - time.monotonic()
             if wait <= 0:
                 self._let_look(run_id, followed)
             await asyncio.sleep(max(wait, 0.0))

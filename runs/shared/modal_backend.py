@@ -44,29 +44,31 @@ _FOREIGN: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 
 
 class DictTable:
-    """A Table in a Modal Dict."""
+    """A Table in a Modal Dict. `answer_s`: seconds that a call has, `items_s` one for an item."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, answer_s: float = _ANSWER_S, items_s: float = _FILE_S) -> None:
         self._dict = modal.Dict.from_name(name, create_if_missing=True)
+        self._answer_s = answer_s
+        self._items_s = items_s
 
     async def get(self, key: str) -> Any:
-        async with modal_call():
+        async with modal_call(self._answer_s):
             return await self._dict.get.aio(key)
 
     async def put(self, key: str, value: Any) -> None:
-        async with modal_call():
+        async with modal_call(self._answer_s):
             await self._dict.put.aio(key, value)
 
     async def add(self, key: str, value: Any) -> bool:
-        async with modal_call():
+        async with modal_call(self._answer_s):
             return await self._dict.put.aio(key, value, skip_if_exists=True)
 
     async def pop(self, key: str) -> None:
-        async with modal_call():
+        async with modal_call(self._answer_s):
             await self._dict.pop.aio(key, None)
 
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
-        async with aclosing(_each(self._dict.items.aio(), _FILE_S)) as items:
+        async with aclosing(_each(self._dict.items.aio(), self._items_s)) as items:
             async for key, value in items:
                 yield key, value
 
@@ -74,12 +76,13 @@ class DictTable:
 class QueueTail:
     """A Tail in the partitions of a Modal Queue, which keeps 5,000 items of each for a day."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, answer_s: float = _ANSWER_S) -> None:
         self._queue = modal.Queue.from_name(name, create_if_missing=True)
+        self._answer_s = answer_s
 
     async def put(self, partition: str, item: Any) -> None:
         """Put without waiting. A full partition is emptied: readers find the gap in the archive."""
-        async with modal_call():
+        async with modal_call(self._answer_s):
             try:
                 await self._queue.put.aio(item, block=False, partition=partition)
             except queue.Full:
@@ -93,25 +96,26 @@ class QueueTail:
                 yield item
 
     async def clear(self, partition: str) -> None:
-        async with modal_call():
+        async with modal_call(self._answer_s):
             await self._queue.clear.aio(partition=partition)
 
 
 class VolumeArchive:
     """An Archive in a Modal Volume, read by its own calls: nothing is mounted."""
 
-    def __init__(self, volume: modal.Volume) -> None:
+    def __init__(self, volume: modal.Volume, *, answer_s: float = _FILE_S) -> None:
         self._volume = volume
+        self._answer_s = answer_s
 
     async def read(self, path: str) -> bytes | None:
-        async with modal_call(_FILE_S):
+        async with modal_call(self._answer_s):
             try:
                 return b"".join([part async for part in self._volume.read_file.aio(path)])
             except (FileNotFoundError, modal.exception.NotFoundError):
                 return None
 
     async def names(self, folder: str) -> dict[str, float]:
-        async with modal_call(_FILE_S):
+        async with modal_call(self._answer_s):
             try:
                 entries = await self._volume.listdir.aio(folder)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -119,7 +123,7 @@ class VolumeArchive:
         return {entry.path.rsplit("/", 1)[-1]: float(entry.mtime) for entry in entries}
 
     async def remove(self, path: str) -> None:
-        async with modal_call(_FILE_S):
+        async with modal_call(self._answer_s):
             try:
                 await self._volume.remove_file.aio(path, recursive=True)
             except (FileNotFoundError, modal.exception.NotFoundError):
@@ -129,9 +133,18 @@ class VolumeArchive:
 class VolumeMount:
     """A Mount of a Modal Volume. While it is reloaded nothing of ours is written."""
 
-    def __init__(self, volume: modal.Volume, root: Path) -> None:
+    def __init__(
+        self,
+        volume: modal.Volume,
+        root: Path,
+        *,
+        busy_policy: RetryPolicy = _BUSY_POLICY,
+        away_policy: RetryPolicy = _AWAY_POLICY,
+    ) -> None:
         self.root = root
         self._volume = volume
+        self._busy_policy = busy_policy
+        self._away_policy = away_policy
         self._lock = asyncio.Lock()
 
     async def keep(self, files: Mapping[str, bytes]) -> None:
@@ -146,13 +159,13 @@ class VolumeMount:
     async def reload(self) -> None:
         async with self._lock:
             try:
-                await retry(self._reload, _AWAY_POLICY, on=StoreUnavailable)
+                await retry(self._reload, self._away_policy, on=StoreUnavailable)
             except RuntimeError as error:
                 raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
 
     async def _reload(self) -> None:
         """A file may be open for a moment more."""
-        await retry(self._reload_once, _BUSY_POLICY, on=RuntimeError)
+        await retry(self._reload_once, self._busy_policy, on=RuntimeError)
 
     async def _reload_once(self) -> None:
         async with modal_call(_VOLUME_S):
@@ -160,12 +173,12 @@ class VolumeMount:
 
     async def _commit(self) -> None:
         try:
-            await retry(self._commit_patiently, _BUSY_POLICY, on=RuntimeError)
+            await retry(self._commit_patiently, self._busy_policy, on=RuntimeError)
         except RuntimeError as error:
             raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
 
     async def _commit_patiently(self) -> None:
-        await retry(self._commit_once, _AWAY_POLICY, on=StoreUnavailable)
+        await retry(self._commit_once, self._away_policy, on=StoreUnavailable)
 
     async def _commit_once(self) -> None:
         """Modal may reload after a commit: what is open keeps it from that alone."""
@@ -187,10 +200,10 @@ def open_modal_backend(volume: modal.Volume) -> StorageBackend:
 
 
 @asynccontextmanager
-async def modal_call(within_s: float | None = None) -> AsyncIterator[None]:
+async def modal_call(within_s: float = _ANSWER_S) -> AsyncIterator[None]:
     """A call of Modal's client, which itself would wait for an answer without an end."""
     with map_modal_errors():
-        async with asyncio.timeout(_ANSWER_S if within_s is None else within_s):
+        async with asyncio.timeout(within_s):
             yield
 
 

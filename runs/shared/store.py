@@ -30,7 +30,7 @@ from runs.shared.backend import Mount, StorageBackend
 from runs.shared.day_ledger import DayLedger
 from runs.shared.event_files import SegmentReader, SegmentWriter
 from runs.shared.idempotency_keys import IdempotencyKeys
-from runs.shared.live_tail import TailFollower, tail_items
+from runs.shared.live_tail import LOOK_S, TailFollower, tail_items
 from runs.shared.run_index import RunIndex, by_waiting_time
 from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
@@ -59,6 +59,7 @@ class SharedStore:
         slots: int,
         mount: Mount | None = None,
         index: Callable[[StorageBackend, VersionChain], RunIndex] = RunIndex,
+        look_s: float = LOOK_S,
     ) -> None:
         self._backend = backend
         self._service = service
@@ -72,7 +73,7 @@ class SharedStore:
         self._acts = ActTable(backend.acts)
         self._reader = SegmentReader(backend.archive)
         self._writer = SegmentWriter(service)
-        self._following = TailFollower(backend.tail, self._notify)
+        self._following = TailFollower(backend.tail, self._notify, look_s=look_s)
         self._own: dict[str, tuple[float, RunVersion]] = {}
         self._keys: dict[str, set[str]] = {}
         self._work: set[asyncio.Task[Run | None]] = set()

@@ -200,12 +200,14 @@ def threads_of(some: Processes) -> int:
     return sum(threads for _, threads, _ in some.values())
 
 
-def exceeded(mine: Processes, *, pids: int, memory: int) -> 'Literal["pids", "memory"] | None':
+def exceeded(
+    mine: Processes, *, pids: int, memory: int, proc: str = PROC
+) -> 'Literal["pids", "memory"] | None':
     """The limit, of threads or of bytes of memory, that these processes are over."""
     if threads_of(mine) > pids:
         return "pids"
     resident = sum(pages for _, _, pages in mine.values()) * PAGE  # shared ones once for each
-    return "memory" if resident > memory and _memory_of(mine) > memory else None
+    return "memory" if resident > memory and _memory_of(mine, proc) > memory else None
 
 
 def processor_ns(some: Iterable[int]) -> dict[str, tuple[int, int]]:
@@ -236,10 +238,10 @@ def list_proc(folder: str) -> list[str]:
         return []
 
 
-def read_proc(pid: str, name: str) -> bytes:
+def read_proc(pid: str, name: str, proc: str = PROC) -> bytes:
     """Empty where the process is no more, or the kernel tells no such thing."""
     try:
-        with open(f"{PROC}/{pid}/{name}", "rb") as file:
+        with open(f"{proc}/{pid}/{name}", "rb") as file:
             return file.read()
     except OSError:
         return b""
@@ -252,33 +254,33 @@ def _living(pids: Iterable[int]) -> Iterator[tuple[int, tuple[int, int, int]]]:
             yield pid, (int(fields[1]), int(fields[17]), int(fields[21]))
 
 
-def _memory_of(some: Iterable[int]) -> int:
+def _memory_of(some: Iterable[int], proc: str) -> int:
     """Bytes that processes hold, shared ones once.
 
     gVisor tells no process's part of what it shares. It counts what all of the sandbox hold.
     """
-    shares = {pid: _share(pid) for pid in some}
-    total = sum(_own(pid) if share is None else share for pid, share in shares.items())
+    shares = {pid: _share(pid, proc) for pid in some}
+    total = sum(_own(pid, proc) if share is None else share for pid, share in shares.items())
     told = any(share is not None for share in shares.values())
-    return total if told else min(total, _anonymous())
+    return total if told else min(total, _anonymous(proc))
 
 
-def _share(pid: int) -> int | None:
+def _share(pid: int, proc: str) -> int | None:
     """A process's own memory and its part of what it shares; None where that is not told."""
-    for line in read_proc(str(pid), "smaps_rollup").splitlines():
+    for line in read_proc(str(pid), "smaps_rollup", proc).splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) << 10
     return None
 
 
-def _own(pid: int) -> int:
-    fields = read_proc(str(pid), "statm").split()
+def _own(pid: int, proc: str) -> int:
+    fields = read_proc(str(pid), "statm", proc).split()
     return (int(fields[1]) - int(fields[2])) * PAGE if len(fields) > 2 else 0
 
 
-def _anonymous() -> int:
+def _anonymous(proc: str) -> int:
     """Bytes that all processes hold; files in memory, which gVisor counts with them, left out."""
-    lines = (line.split() for line in read_proc(".", "meminfo").splitlines())
+    lines = (line.split() for line in read_proc(".", "meminfo", proc).splitlines())
     kib = {fields[0]: int(fields[1]) for fields in lines if len(fields) > 1}
     return max(0, kib.get(b"AnonPages:", sys.maxsize) - kib.get(b"Shmem:", 0)) << 10
 

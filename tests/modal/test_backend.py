@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import modal
 import modal.exception
@@ -16,14 +17,16 @@ from tests.modal_plane import Plane
 ANSWERS = ("DictGet", "DictUpdate", "DictPop", "DictContents", "QueuePut", "VolumeListFiles2")
 
 
-def places() -> tuple[DictTable, QueueTail, VolumeArchive]:
+def places(answer_s: float = 15.0) -> tuple[DictTable, QueueTail, VolumeArchive]:
     volume = modal.Volume.from_name("files", create_if_missing=True, version=2)
-    return DictTable("entries"), QueueTail("events"), VolumeArchive(volume)
+    table = DictTable("entries", answer_s=answer_s, items_s=answer_s)
+    tail, archive = QueueTail("events", answer_s=answer_s), VolumeArchive(volume, answer_s=answer_s)
+    return table, tail, archive
 
 
-async def touch(rpc: str) -> None:
+async def touch(rpc: str, answer_s: float = 15.0) -> None:
     """Call what makes this request."""
-    table, tail, archive = places()
+    table, tail, archive = places(answer_s)
     match rpc:
         case "DictGet":
             await table.get("a")
@@ -40,17 +43,13 @@ async def touch(rpc: str) -> None:
 
 
 @pytest.mark.parametrize("rpc", ANSWERS)
-async def test_an_answer_that_does_not_come_is_not_waited_for(
-    modal_plane: Plane, monkeypatch: pytest.MonkeyPatch, rpc: str
-) -> None:
+async def test_an_answer_that_does_not_come_is_not_waited_for(modal_plane: Plane, rpc: str) -> None:
     await touch(rpc)
-    for name in ("_ANSWER_S", "_FILE_S"):
-        monkeypatch.setattr(f"runs.shared.modal_backend.{name}", 0.2)
     with (
         modal_plane.faults.holding(rpc) as held,
         pytest.raises(StoreUnavailable, match="in time"),
     ):
-        await touch(rpc)
+        await touch(rpc, answer_s=0.2)
     assert held.reached.is_set()
     await touch(rpc)
 
@@ -135,12 +134,10 @@ async def test_a_service_that_is_away_for_a_while_is_outlasted(tmp_path: Path) -
     assert (volume.commit.made, volume.reload.made) == (3, 3)
 
 
-async def test_what_stays_refused_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("_BUSY_POLICY", "_AWAY_POLICY"):
-        monkeypatch.setattr(f"runs.shared.modal_backend.{name}", RetryPolicy(3, first_s=0.01))
-    mount = VolumeMount(BusyVolume(*["conflict"] * 99), tmp_path)  # type: ignore[arg-type]
+async def test_what_stays_refused_is_an_error(tmp_path: Path) -> None:
+    policy = RetryPolicy(3, first_s=0.01)
+    volume: Any = BusyVolume(*["conflict"] * 99)
+    mount = VolumeMount(volume, tmp_path, busy_policy=policy, away_policy=policy)
     with pytest.raises(StoreUnavailable, match="conflict"):
         await mount.commit()
     with pytest.raises(StoreStale, match="conflict"):

@@ -66,10 +66,18 @@ def playing(*tries: list[Item | CodingAgentError]) -> Play:
     return play
 
 
-async def called(play: Play, notes: MemoryTable, folder: Path) -> tuple[PlannerResult, list[Event]]:
+async def called(
+    play: Play, notes: MemoryTable, folder: Path, *, silent_s: float = 60.0
+) -> tuple[PlannerResult, list[Event]]:
     heard: list[Event] = []
-    policy = RetryPolicy(attempts=TRIES, first_s=0.0)
-    role = RemoteRole(play, PlannerResult, mount=FolderMount(folder), notes=notes, policy=policy)
+    role = RemoteRole(
+        play,
+        PlannerResult,
+        mount=FolderMount(folder),
+        notes=notes,
+        policy=RetryPolicy(attempts=TRIES, first_s=0.0),
+        silent_s=silent_s,
+    )
     return await role(TASK, heard.append), heard
 
 
@@ -144,10 +152,9 @@ async def test_one_that_must_stop_is_no_error_of_a_run_that_is_stopped_too(
 
 
 async def test_a_stream_that_says_nothing_more_keeps_nobody_waiting(
-    notes: MemoryTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    notes: MemoryTable, tmp_path: Path
 ) -> None:
     """One that says that it lives is waited for."""
-    monkeypatch.setattr("runs.remote_roles.caller._SILENT_S", 0.1)
     calls = 0
 
     async def play(_: dict[str, Any]) -> AsyncGenerator[Item, None]:
@@ -162,6 +169,6 @@ async def test_a_stream_that_says_nothing_more_keeps_nobody_waiting(
         yield {"result": RESULT}
 
     await notes.put(call_note(TASK.run_id, "in-2"), {"at": 0})
-    assert (await called(play, notes, tmp_path))[0].reason == "done"
+    assert (await called(play, notes, tmp_path, silent_s=0.1))[0].reason == "done"
     assert calls == 2
     assert notes.kept == {}

@@ -37,6 +37,7 @@ class Bench:
         self.notes = self.shared.tables["changes"]
         self.store = SharedStore(self.shared.backend, service="driver", slots=1, mount=self.mount)
         self.run_id = ""
+        self.look_s = 1.5
 
     @property
     def task(self) -> RoleTask:
@@ -56,6 +57,7 @@ class Bench:
             mount=self.mount,
             notes=self.notes,
             chain=VersionChain(self.shared.backend),
+            look_s=self.look_s,
         )
 
     async def play(self, call: str, role: Callable[[Emit], Awaitable[None]]) -> list[Item]:
@@ -105,11 +107,9 @@ async def test_a_call_that_is_begun_again_says_nothing_and_leaves_the_slot(bench
         assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
 
 
-async def test_a_message_that_is_numbered_before_it_can_be_read_is_heard(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_message_that_is_numbered_before_it_can_be_read_is_heard(bench: Bench) -> None:
     """And one that never comes keeps none of the others."""
-    monkeypatch.setattr("runs.remote_roles.worker._LOOK_S", 0.05)
+    bench.look_s = 0.05
     heard = bench.mount.root / "runs" / bench.run_id / "messages"
 
     async def number(count: int) -> None:
@@ -154,10 +154,8 @@ async def test_a_write_of_a_superseded_call_is_refused(bench: Bench) -> None:
     assert isinstance(items[-1]["error"], RoleSuperseded)
 
 
-async def test_a_cancelled_run_has_its_role_stop(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runs.remote_roles.worker._LOOK_S", 0.05)
+async def test_a_cancelled_run_has_its_role_stop(bench: Bench) -> None:
+    bench.look_s = 0.05
 
     async def hangs(_: Emit) -> None:
         await bench.store.transact(bench.run_id, lambda run: Step(run.replace(cancelling=True)))

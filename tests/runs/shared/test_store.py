@@ -128,12 +128,10 @@ async def test_a_repeat_enters_the_run_that_its_first_request_could_not(
     assert sorted(new for _, new in made) == [False, True]
 
 
-async def test_a_watcher_hears_of_others_and_others_cost_nothing(
-    shared: SharedPlaces, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedPlaces) -> None:
     """In a silence the record is looked at, and the tail is not read again."""
-    monkeypatch.setattr("runs.shared.live_tail._LOOK_S", 0.1)
-    driver, web = driver_of(shared), SharedStore(shared.backend, service="web", slots=SLOTS)
+    driver = driver_of(shared)
+    web = SharedStore(shared.backend, service="web", slots=SLOTS, look_s=0.1)
     run, _ = await web.create(held_by("driver"), None, lambda _: [])
     told: list[str | None] = []
     web.subscribe(told.append)

@@ -142,11 +142,7 @@ def test_what_cannot_be_counted_is_more_than_any_limit(data_dir: Path) -> None:
     ],
 )
 def test_memory_that_forked_workers_share_counts_once(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    kernel: str,
-    anonymous_mb: int,
-    limit: str | None,
+    tmp_path: Path, kernel: str, anonymous_mb: int, limit: str | None
 ) -> None:
     """Four workers with 700 MB of their parent's, under a limit of 2 GB.
 
@@ -164,6 +160,5 @@ def test_memory_that_forked_workers_share_counts_once(
         f"MemTotal: 9999999 kB\nAnonPages: {anonymous_mb + shmem_mb << 10} kB\n"
         f"HugePages_Total: 0\nShmem: {shmem_mb << 10} kB\n"
     )
-    monkeypatch.setattr("sandbox.host.resource_usage.PROC", str(tmp_path))
     family = dict.fromkeys(range(10, 15), (10, 1, pages))
-    assert exceeded(family, pids=99, memory=2 << 30) == limit
+    assert exceeded(family, pids=99, memory=2 << 30, proc=str(tmp_path)) == limit
