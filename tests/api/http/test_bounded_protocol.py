@@ -19,9 +19,13 @@ LONG_S = 3600.0
 
 
 @asynccontextmanager
-async def server_of(bounds: ConnectionBounds, service: MemoryService) -> AsyncIterator[int]:
-    """The port of a server within these bounds."""
+async def server_of(
+    bounds: ConnectionBounds, service: MemoryService, *, kernel_holds: int | None = None
+) -> AsyncIterator[int]:
+    """The port of a server within these bounds; `kernel_holds` so many bytes of answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        if kernel_holds:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_holds)
         made = make_server(make_app(service.open), host="127.0.0.1", port=0, bounds=bounds)
         server = PromptServer(made.config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -173,12 +177,17 @@ async def test_a_body_that_nobody_waits_for_holds_no_place(opened: AsyncExitStac
         assert await honest.answer() == b"HTTP/1.1 200 OK"
 
 
-def ask_and_read_nothing(opened: AsyncExitStack, port: int) -> socket.socket:
+MANY = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+FEW = WHOLE * 99 + WHOLE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+"""Their answers are more than the kernel holds, and less than a writer pauses at."""
+
+
+def ask_and_read_nothing(opened: AsyncExitStack, port: int, asked: bytes = MANY) -> socket.socket:
     """Ask for more than the kernel holds for a peer that does not read."""
     deaf = opened.enter_context(socket.socket())
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.connect(("127.0.0.1", port))
-    deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+    deaf.sendall(asked)
     return deaf
 
 
@@ -195,6 +204,20 @@ async def test_who_reads_nothing_is_dropped(opened: AsyncExitStack) -> None:
     bounds = ConnectionBounds(in_all=1, unread_s=0.3)
     async with server_of(bounds, MemoryService()) as port:
         deaf = ask_and_read_nothing(opened, port)
+        while is_open(deaf):  # noqa: ASYNC110 - only the kernel knows
+            await asyncio.sleep(0.05)
+
+
+async def test_who_leaves_too_little_to_pause_a_writer_is_dropped_too(
+    opened: AsyncExitStack,
+) -> None:
+    bounds = ConnectionBounds(in_all=1, unread_s=0.3)
+    async with server_of(bounds, MemoryService(), kernel_holds=4096) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(FEW)
+        assert 16_384 < len(await reader.read()) < 65_536
+        writer.close()
+        deaf = ask_and_read_nothing(opened, port, FEW)
         while is_open(deaf):  # noqa: ASYNC110 - only the kernel knows
             await asyncio.sleep(0.05)
 
