@@ -62,8 +62,7 @@ class SharedStore:
         look_s: float = LOOK_S,
     ) -> None:
         self._backend = backend
-        self._service = service
-        self._slots = slots
+        self._service, self._slots = service, slots
         self._mount = mount
         self._chain = VersionChain(backend)
         self._idempotency = IdempotencyKeys(backend, self._chain)
