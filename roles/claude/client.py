@@ -7,7 +7,7 @@ is therefore imported at its first use.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.request import getproxies
 
 from pydantic import SecretStr
@@ -101,6 +101,27 @@ class Claude:
                         listener.add(kind, text)
         raise AssertionError("an exchange ends with a reply")
 
+    async def warm_cache(self, body: bytes, betas: Sequence[str] = ()) -> Usage:
+        """Send one request that asks for no reply; what it has used. Raises AttemptFailed."""
+        client = await self._open_client()
+        import anthropic
+        import httpx2
+        from anthropic.types import Message
+
+        try:
+            message = await client.post(
+                "/v1/messages?beta=true" if betas else "/v1/messages",
+                content=body,
+                options=_request_options(betas),
+                cast_to=Message,
+            )
+            return _read_usage(message)
+        except (
+            *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
+            *_MALFORMED,
+        ) as error:
+            raise self._map_error(error) from error
+
     async def _exchange(
         self, client: "anthropic.AsyncAnthropic", body: bytes, betas: Sequence[str]
     ) -> AsyncGenerator[Usage | tuple[Kind, str] | Reply | None]:
@@ -110,7 +131,6 @@ class Claude:
         """
         import anthropic
         import httpx2
-        from anthropic._base_client import make_request_options
         from anthropic.lib.streaming import AsyncMessageStream
         from anthropic.types import Message, RawMessageStreamEvent
 
@@ -119,11 +139,7 @@ class Claude:
                 raw = await client.post(
                     "/v1/messages?beta=true" if betas else "/v1/messages",
                     content=body,
-                    options=make_request_options(
-                        extra_headers={"anthropic-beta": ",".join(betas)} if betas else None,
-                        span_name="anthropic.messages.create",
-                        span_route="/v1/messages",
-                    ),
+                    options=_request_options(betas),
                     cast_to=Message,
                     stream=True,
                     stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
@@ -278,6 +294,17 @@ def _read_reply(message: "Message", request_id: str | None) -> Reply:
         model=message.model,
         request_id=request_id,
         stop_details=details.to_dict(mode="json") if details else None,
+    )
+
+
+def _request_options(betas: Sequence[str]) -> Any:
+    """Options of one request, whose body is ours already."""
+    from anthropic._base_client import make_request_options
+
+    return make_request_options(
+        extra_headers={"anthropic-beta": ",".join(betas)} if betas else None,
+        span_name="anthropic.messages.create",
+        span_route="/v1/messages",
     )
 
 

@@ -226,7 +226,7 @@ class Session(Generic[AnswerT]):
         else:
             messages = self._transcript.conversation
             seen = SeenResults.from_conversation(messages, self._requests.count_cleared(messages))
-            message = await self._tools.run(reply, key, seen)
+            message = await self._turns.keeper.during(self._tools.run(reply, key, seen))
             note = await self._loop_detector.check(self._transcript.own, message)
         if endings := [c for c in reply.tool_calls if c["name"] == self._spec.answer.name]:
             answer, said = await self._judge_beside(reply, message)
@@ -330,6 +330,7 @@ class Session(Generic[AnswerT]):
             if isinstance(message, AssistantMessage):
                 key = f"{self._task.step}.{turn}.{message.attempt}"
                 self._meter.report(key, message.model, message.usage)
+                self._turns.keeper.report(message, key)
                 if isinstance(after, UserMessage) and after.calls:
                     self._tools.emit_again(message, after, key)
                 turn += 1

@@ -116,6 +116,8 @@ class AssistantMessage(_Message):
     role: Literal["assistant"] = "assistant"
     attempt: int
     asked_at: float = 0.0
+    warmed: list[Usage] = []
+    """What requests used that kept its prompt in the cache while its calls ran."""
     stop_reason: str
     stop_details: Block | None = None
     usage: Usage
@@ -204,7 +206,7 @@ class Transcript:
         last = self.messages[-1]
         last.attempts.append(None)
         last.open_request = OpenRequest(began=time.time(), reserved=reserved)
-        await self._save_changed()
+        await self.save_changed()
         return self.attempts_before(len(self.messages) - 1) + len(last.attempts)
 
     def attempts_before(self, index: int) -> int:
@@ -221,7 +223,7 @@ class Transcript:
         last.open_request = None
         if reckoned:
             last.reckoned.append(len(last.attempts))
-        await self._save_changed()
+        await self.save_changed()
 
     async def reckon_unseen(self, now: float) -> None:
         """Count a request that was on its way when an earlier call was killed."""
@@ -232,9 +234,10 @@ class Transcript:
     async def close(self, why: str) -> None:
         """Record that the conversation cannot go on."""
         self.messages[-1].closed = why
-        await self._save_changed()
+        await self.save_changed()
 
-    async def _save_changed(self) -> None:
+    async def save_changed(self) -> None:
+        """Keep the newest message, which is not as it was."""
         self._unsaved = True
         await self.save()
 

@@ -50,7 +50,6 @@ class RequestBuilder:
             "system": system,
             "tools": tools,
             "cache_control": {"type": "ephemeral"},
-            "stream": True,
         }
         if effort and known and effort in known.efforts:
             fixed["output_config"] = {"effort": effort}
@@ -77,10 +76,15 @@ class RequestBuilder:
         self._trigger = None
 
     def build(self, messages: Sequence[Message], max_tokens: int) -> ModelRequest:
-        """The request that continues a conversation; `messages` only ever grows."""
+        """The request that continues a conversation; `messages` only ever grows.
+
+        With no tokens for a reply it only has the prompt cached, and is answered in one piece.
+        """
         self._encode_new(messages)
-        history = b",".join(data for data in self._encoded if data)
-        body = b'%b,"max_tokens":%d,"messages":[%b]' % (self._fixed, max_tokens, history)
+        history = b",".join(data for data in self._encoded[: len(messages)] if data)
+        stream = b"true" if max_tokens else b"false"
+        head = b'%b,"stream":%b,"max_tokens":%d' % (self._fixed, stream, max_tokens)
+        body = b'%b,"messages":[%b]' % (head, history)
         cleared = self.count_cleared(messages)
         if not cleared or self._trigger is None:
             return ModelRequest(body + b"}")

@@ -13,6 +13,7 @@ from roles.claude.client import Claude
 from roles.claude.prices import find_model
 from roles.claude.reply import AttemptFailed, Reply
 from roles.transcript.transcript import AssistantMessage, Transcript
+from roles.turns.cache_keeper import CacheKeeper
 from roles.turns.deadline import Deadline
 from roles.turns.model_request import ModelRequest, RequestBuilder
 from roles.turns.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance
@@ -43,6 +44,16 @@ class Turns:
     retry_policy: RetryPolicy
     emit: Emit
     cached: CachedPrompt = field(default_factory=CachedPrompt)
+
+    def __post_init__(self) -> None:
+        self.keeper = CacheKeeper(
+            claude=self.claude,
+            requests=self.requests,
+            transcript=self.transcript,
+            task=self.task,
+            meter=self.meter,
+            cached=self.cached,
+        )
 
     def recall(self) -> None:
         """Count on what the newest reply left in the prompt cache, whoever asked for it."""

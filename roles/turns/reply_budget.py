@@ -69,17 +69,18 @@ class CachedPrompt:
     """
 
     clock: Callable[[], float] = time.monotonic
-    _tokens: int = 0
-    _used_at: float = 0.0
+    size: int = 0
+    """Tokens in the cache."""
+    used_at: float = 0.0
     _of: tuple[object, int] | None = field(default=None)
 
     def note(self, of: tuple[object, int], usage: Usage, asked_at: float) -> None:
         """`of`: the first message, and how many results are cleared."""
-        self._tokens = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-        self._used_at, self._of = asked_at, of
+        self.size = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+        self.used_at, self._of = asked_at, of
 
     def tokens(self, of: tuple[object, int]) -> int:
         """Tokens that the next request is expected to read."""
         known = self._of
         same = known is not None and known[0] is of[0] and known[1] == of[1]
-        return self._tokens if same and self.clock() - self._used_at < FRESH_S else 0
+        return self.size if same and self.clock() - self.used_at < FRESH_S else 0

@@ -63,7 +63,9 @@ def serve() -> Serve:
     async def serving(
         *answers: Answer, **options: Any
     ) -> AsyncIterator[tuple[MessagesServer, Claude]]:
-        server_options = {name: options.pop(name) for name in ("betas",) if name in options}
+        server_options = {
+            name: options.pop(name) for name in ("betas", "clock", "warms") if name in options
+        }
         async with MessagesServer(Script(*answers), key=KEY, **server_options) as server:
             settings: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": server.base_url}
             claude = Claude(**(settings | options))

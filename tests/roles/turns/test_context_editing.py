@@ -1,5 +1,6 @@
 """Long conversations: old results leave the prompt, rarely and in large steps."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -43,8 +44,9 @@ def edits(request: dict[str, Any]) -> int | None:
 
 
 async def test_prompt_is_kept_small_in_large_steps(serve: Serve, bench: Bench) -> None:
+    spec = replace(SPEC, max_turns=100)
     async with serve(*turns(19), DONE) as (server, claude):
-        assert (await bench.run(claude, model=HAIKU)).answer
+        assert (await bench.run(claude, model=HAIKU, spec=spec)).answer
     asked = [edits(request) for request in server.requests]
     assert asked[:7] == [None] * 7
     steps = sorted({count for count in asked if count})

@@ -89,7 +89,7 @@ def check_request(request: Any, betas: frozenset[str] = frozenset()) -> None:
         if name not in allowed:
             raise Refused(f"{name}: Extra inputs are not permitted")
     model = _model(request)
-    most, least = model.max_output, 1
+    most, least = model.max_output, 1 if request.get("stream") else 0
     tokens = request.get("max_tokens")
     if not isinstance(tokens, int) or isinstance(tokens, bool) or not least <= tokens <= most:
         raise Refused(f"max_tokens: must be a whole number from {least} to {most}")

@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -109,7 +110,8 @@ class MessagesServer:
     """Serves POST /v1/messages from `reply`, and what is needed to try a key.
 
     Any key is accepted where `key` is None; `betas` are those that it knows. `requests` keeps what
-    came in, newest last.
+    came in, newest last. `clock` is that of its prompt cache; `warms` says whether it takes
+    requests for no reply.
     """
 
     def __init__(
@@ -118,14 +120,19 @@ class MessagesServer:
         *,
         key: str | None = None,
         betas: Collection[str] = (context_clearing.BETA,),
+        clock: Callable[[], float] = time.monotonic,
+        warms: bool = True,
     ) -> None:
         self._reply = reply
         self._key = key
         self._betas = frozenset(betas)
-        self._cache = PromptCache()
+        self._cache = PromptCache(clock)
+        self._warms = warms
         self._server: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
+        self.warmings: list[Request] = []
+        """Requests for no reply, which only keep a prompt in the cache."""
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
@@ -179,11 +186,22 @@ class MessagesServer:
             check_request(exchange.request, betas)
         except Refused as refused:
             return await exchange.error(refused.status, refused.kind, refused.message)
+        if exchange.request["max_tokens"] == 0:
+            return await self._warm(exchange)
         self.requests.append(exchange.request)
         answer = await self._reply(exchange.request)
         read, exchange.context_management = context_clearing.cleared(exchange.request)
         exchange.usage = self._cache.bill(read)
         return await answer.send(exchange)
+
+    async def _warm(self, exchange: Exchange) -> None:
+        """Bill a request that asks for no reply, and answer in one piece."""
+        self.warmings.append(exchange.request)
+        if not self._warms:
+            return await exchange.error(400, "invalid_request_error", "max_tokens: at least 1")
+        read, _ = context_clearing.cleared(exchange.request)
+        exchange.usage = self._cache.bill(read)
+        return await ScriptedReply((), stop_reason="max_tokens", output_tokens=0).send(exchange)
 
     def _check_head(self, call: _Call) -> None:
         key = call.headers.get("authorization", "").removeprefix("Bearer ")

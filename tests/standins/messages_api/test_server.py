@@ -129,7 +129,7 @@ async def test_unknown_model_is_404(client: Client) -> None:
     [
         ({"temperature": 1}, "temperature"),
         ({"top_p": 1}, "top_p"),
-        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 0, "stream": True}, "max_tokens"),
         ({"max_tokens": 200_000}, "max_tokens"),
         ({"max_tokens": "5"}, "max_tokens"),
         ({"model": None}, "model"),
