@@ -28,13 +28,20 @@ class NamedConnection:
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
+        self._waiting: list[tuple[str, list[dict[str, Any]]]] = []
 
     def execute(self, sql: str, values: Mapping[str, Any] = _NO_VALUES, /) -> "psycopg.Cursor[Any]":
-        return self._connection.execute(with_psycopg_names(sql), _kept(values))
+        """What waits goes with it: all that is sent at once takes one way there and back."""
+        if not self._waiting:
+            return self._connection.execute(with_psycopg_names(sql), _kept(values))
+        waiting, self._waiting = self._waiting, []
+        with self._connection.pipeline(), self._connection.cursor() as cursor:
+            for each, rows in waiting:
+                cursor.executemany(each, rows)
+            return self._connection.execute(with_psycopg_names(sql), _kept(values))
 
     def executemany(self, sql: str, values: Iterable[Mapping[str, Any]], /) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.executemany(with_psycopg_names(sql), [_kept(each) for each in values])
+        self._waiting.append((with_psycopg_names(sql), [_kept(each) for each in values]))
 
 
 class DatabaseClock(Clock):
@@ -74,8 +81,9 @@ class Session:
         """Call `function` within a transaction."""
         connection = self._begin()
         try:
-            result = function(NamedConnection(connection))
-            number = connection.execute("SELECT pg_current_xact_id_if_assigned()::text").fetchone()
+            named = NamedConnection(connection)
+            result = function(named)
+            number = named.execute("SELECT pg_current_xact_id_if_assigned()::text").fetchone()
         except BaseException:
             with suppress(psycopg.Error):
                 connection.execute("ROLLBACK")

@@ -35,10 +35,8 @@ class PostgresDialect(Dialect):
         connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION}, {_START})")
 
     def announce(self, connection: Connection, run_id: str) -> None:
-        connection.execute(
-            f"SELECT pg_notify('{CHANNEL}', :told)",
-            {"told": f"{self._service} {run_id}"},
-        )
+        told = {"told": f"{self._service} {run_id}"}
+        connection.executemany(f"SELECT pg_notify('{CHANNEL}', :told)", [told])
 
 
 class PostgresStore(SqlStore):

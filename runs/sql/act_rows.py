@@ -23,7 +23,7 @@ def add_acts(connection: Connection, run: Run, events: list[LoggedEvent]) -> Non
 
 
 def add_act(connection: Connection, act: Act) -> None:
-    connection.execute(_ADD, {**asdict(act), "details": encode(act.details)})
+    connection.executemany(_ADD, [{**asdict(act), "details": encode(act.details)}])
 
 
 def select_acts(

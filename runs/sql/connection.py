@@ -21,7 +21,9 @@ class Connection(Protocol):
 
     def execute(self, sql: str, values: Mapping[str, Any] = ..., /) -> Cursor: ...
 
-    def executemany(self, sql: str, values: Iterable[Mapping[str, Any]], /) -> object: ...
+    def executemany(self, sql: str, values: Iterable[Mapping[str, Any]], /) -> object:
+        """Nothing is read of it; it may be carried out only with what follows."""
+        ...
 
 
 class Database(Protocol):

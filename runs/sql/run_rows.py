@@ -68,7 +68,7 @@ class RunRows:
             added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
         run = run.replace(last_seq=run.last_seq + len(new))
         add_acts(connection, run, added[len(added) - len(new) :])
-        connection.execute(_SAVE, _row_of(self._clock.keep(run)))
+        connection.executemany(_SAVE, [_row_of(self._clock.keep(run))])
         self._dialect.announce(connection, run.run_id)
         return run
 

@@ -235,9 +235,10 @@ async def test_another_process_hears_of_a_change_at_once_and_where_it_was_not_to
 ) -> None:
     url = postgres.new_database()
     async with opened(url) as one, opened(url) as other:
-        run = await add(one)
         told: list[str | None] = []
         other.subscribe(told.append)
+        await until(lambda: None in told)  # it listens from then on
+        run = await add(one)
         await append(one, run, text("a"))
         await until(lambda: run.run_id in told)
         with other.watch(run.run_id):
