@@ -16,6 +16,7 @@ _MIXED_CONFIG: Final = paths_like(each.mixed_config for each in ECOSYSTEMS)
 _ASSERTION: Final = any_of(each.assertion for each in ECOSYSTEMS)
 _SKIP: Final = any_of(each.skip for each in ECOSYSTEMS)
 _RUNNER_ACCESS: Final = any_of(each.runner_access for each in ECOSYSTEMS)
+_DOCUMENT: Final = paths_like([r"[^/]+\.(?:md|markdown|rst|adoc|txt|html?|svg)"])
 _SUPPRESSION: Final = re.compile(
     rf"(?:{any_of(each.suppression for each in ECOSYSTEMS).pattern})"
     r"[^\s#]*+(?:\s++[\w@/\[(][\w@/.,:\[\]()-]*+)*+"
@@ -88,11 +89,16 @@ def _fewer_assertions(tests: Sequence[FileDiff]) -> Iterator[Hint]:
             yield Hint("assertions_removed", file.path, message)
 
 
+def _is_read_by_tools(file: FileDiff) -> bool:
+    """Documents show code, which nothing runs."""
+    return _DOCUMENT.fullmatch(file.path) is None
+
+
 def _marked(
     rule: str, what: str, marker: re.Pattern[str], files: Sequence[FileDiff]
 ) -> Iterator[Hint]:
     """Places where a marker was added; one that only moved within its file is none."""
-    for file in files:
+    for file in filter(_is_read_by_tools, files):
         before = set(map(str.strip, file.removed))
         for number, line in file.added:
             if marker.search(line) and line.strip() not in before:
@@ -100,10 +106,17 @@ def _marked(
 
 
 def _silenced(files: Sequence[FileDiff]) -> Iterator[Hint]:
-    """Places where a check is silenced in a way that the file, as far as it is shown, had not."""
-    for file in files:
+    """Places where a check is silenced in a way that the file, as far as it is shown, had not.
+
+    Lines that only moved, from another file too, silence nothing more.
+    """
+    moved = Counter(line.strip() for file in files for line in file.removed)
+    for file in filter(_is_read_by_tools, files):
         before = suppressions(line[1:] for line in file.text.split("\n") if line[:1] in (" ", "-"))
         for number, line in file.added:
-            if not suppressions([line]).keys() <= before.keys():
+            silencing = not suppressions([line]).keys() <= before.keys()
+            if silencing and moved[line.strip()]:
+                moved[line.strip()] -= 1
+            elif silencing:
                 message = f"silences a check: {line.strip()}"
                 yield Hint("check_silenced", file.path, message, number)

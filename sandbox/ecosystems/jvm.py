@@ -15,16 +15,26 @@ from sandbox.ecosystems.project import Project
 
 _SETTINGS = ("settings.gradle", "settings.gradle.kts")
 _GRADLE = ("build.gradle", "build.gradle.kts", *_SETTINGS)
+_MODULE = re.compile(r"<module>\s*+(?:\./)?([^<>\s]+?)(?:/pom\.xml|/)?\s*+</module>")
 _SUREFIRE_END = re.compile(r"[^<]*<<< (?:ERROR|FAILURE)!")
 
 
 def _tests(project: Project) -> Iterator[str]:
     """Every test, also after one that failed."""
-    if project.has("pom.xml") and not project.is_part("pom.xml", "<module"):
+    if project.has("pom.xml") and not _is_module(project):
         yield f"{'./mvnw' if project.has('mvnw') else 'mvn'} -B -fae test"
     covered = any(folder.has(*_SETTINGS) for folder in project.outer())
     if project.has(*_SETTINGS) or (project.has(*_GRADLE) and not covered):
         yield f"{'./gradlew' if project.has('gradlew') else 'gradle'} test --continue"
+
+
+def _is_module(project: Project) -> bool:
+    """Whether a folder around it names it as a module, which is tested from there."""
+    for outer in project.outer():
+        path = project.folder.removeprefix(outer.folder).lstrip("/")
+        if path in _MODULE.findall(outer.text("pom.xml")):
+            return True
+    return False
 
 
 def _surefire(lines: Lines) -> Iterator[str]:

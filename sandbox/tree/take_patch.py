@@ -26,9 +26,14 @@ _CACHES: Final = (
 """What tools leave wherever they run and nobody hands over, as patterns of git."""
 _MADE: Final = (
     *("node_modules/", "build/lib/", "build/bdist.*/", "dist/*.whl", "dist/*.tar.gz", ".next/"),
-    *("*.class", "*.o"),
+    *("*.class", "*.o", "htmlcov/", ".nyc_output/", "coverage/lcov-report/", "coverage/lcov.info"),
+    *("coverage/clover.xml", "coverage/coverage-final.json", ".nuxt/", ".svelte-kit/", ".turbo/"),
+    *("target/classes/", "target/test-classes/", "target/maven-*/", "target/surefire-reports/"),
+    *("target/generated-*/", "target/*.jar", "build/classes/", "build/reports/", "build/libs/"),
+    *("build/test-results/", "build/tmp/", "build/generated/", "obj/project.assets.json"),
 )
-"""What package managers and compilers make."""
+"""What package managers, compilers and test runners make, in any folder."""
+_MADE_ANYWHERE: Final = tuple(f"**/{each}" if "/" in each.rstrip("/") else each for each in _MADE)
 _MARKS: Final = r"(^|/)(pyvenv\.cfg|CACHEDIR\.TAG)$"
 """Files by which tools mark a folder as one that they made."""
 _BY_TOOL: Final = "made by a tool, such as a package manager or a compiler"
@@ -142,7 +147,7 @@ cat > {folder}/written
 {make_git_dir(folder, base)}
 ignored={folder}/info/exclude left={folder}/left
 : > $left
-printf '%s\\n' {_words(_MADE)} > {folder}/made
+printf '%s\\n' {_words(_MADE_ANYWHERE)} > {folder}/made
 printf '%s\\n' {_words(_CACHES)} | cat - {folder}/made > $ignored
 [ ! -f {IGNORED_BY_SETUP} ] || cat {IGNORED_BY_SETUP} >> $ignored  # what decides comes last
 export GIT_DIR={folder} GIT_WORK_TREE=/workspace HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent
@@ -184,6 +189,14 @@ def _leave_what_tools_made(folder: str) -> str:
     """Functions of the script: by patterns, and by the files with which tools mark a folder."""
     return f"""\
 others() {{ git ls-files -z --others "$@"; }}
+programs() {{
+  while IFS= read -r -d '' name; do
+    if [ -f "/workspace/$name" ] && [ -x "/workspace/$name" ]; then
+      IFS= read -r -d '' -n 4 magic < "/workspace/$name" || true
+      [ "$magic" != $'\\x7fELF' ] || printf '%s\\0' "$name"
+    fi
+  done
+}}
 leave() {{ head -c {_LEFT_BYTES // 4} | sed -z "s/^/$1/" >> $left; }}
 leave_what_tools_made() {{
   others --ignored --directory --exclude-from={folder}/made | sed -z 's|^|./|' |
@@ -195,6 +208,7 @@ leave_what_tools_made() {{
     done | leave m
   others --exclude-standard | {{ grep -zE '{_MARKS}' || true; }} |
     sed -z 's|[^/]*$||' | {{ grep -z . || true; }} > {folder}/marked
+  others --exclude-standard | programs >> {folder}/marked
   sed -z '{NAME_AS_PATTERN}' {folder}/marked | tr '\\0' '\\n' >> $ignored
   leave t < {folder}/marked
 }}

@@ -108,6 +108,14 @@ def test_what_silences_a_check_as_the_file_does_already_is_ordinary() -> None:
     assert len(told(diff("a.py", "-import a  # noqa", "+import b  # noqa: F811"))) == 2
 
 
+def test_what_moves_or_is_shown_in_a_document_silences_nothing() -> None:
+    moved = diff("a.py", "-import x  # noqa: F401"), diff("b.py", "+import x  # noqa: F401")
+    assert len(told(*moved)) == 1
+    assert len(told(*moved, diff("c.py", "+import x  # noqa: F401"))) == 2
+    for line in ("x  # noqa: F401", "@pytest.mark.skip", "os._exit(0)"):
+        assert len(told(diff("docs/guide.md", f"+    {line}"))) == 1
+
+
 @pytest.mark.parametrize("silences", ["# noqa: E", "os._exit "])
 def test_many_lines_are_read_in_one_pass(silences: str) -> None:
     def lines(count: int) -> str:

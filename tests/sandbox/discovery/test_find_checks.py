@@ -261,7 +261,15 @@ def test_each_package_has_checks_of_its_own() -> None:
                 "cargo clippy --workspace --all-targets",
             ),
         ),
-        ({"pom.xml": "<modules>", "core/pom.xml": ""}, ("mvn -B -fae test",)),
+        (
+            {"pom.xml": "<module>core</module>", "core/pom.xml": "<module> ./a/ </module>"}
+            | {"core/a/pom.xml": ""},
+            ("mvn -B -fae test",),
+        ),
+        (
+            {"pom.xml": "<module>core</module>", "core/pom.xml": "", "tool/pom.xml": ""},
+            ("mvn -B -fae test", "cd tool && mvn -B -fae test"),
+        ),
         (
             {"pom.xml": "", "core/pom.xml": ""},
             ("mvn -B -fae test", "cd core && mvn -B -fae test"),

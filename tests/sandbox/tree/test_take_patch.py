@@ -283,6 +283,28 @@ async def test_what_tools_make_stays_behind_without_a_gitignore(run: SampleRun) 
     assert len(taken.left_behind) == 4
 
 
+async def test_what_compilers_and_test_runners_make_stays_behind(run: SampleRun) -> None:
+    sandbox = await run.open()
+    await said(
+        sandbox,
+        "mkdir -p target/maven-status target/surefire-reports core/build/reports htmlcov coverage;"
+        "echo x | tee target/maven-status/x.lst target/surefire-reports/a.xml target/a.jar"
+        " core/build/reports/x.html htmlcov/index.html coverage/lcov.info coverage/notes.md"
+        " script.sh > new; chmod +x script.sh; cp /bin/true 'my tool'; echo x > core/build/own",
+    )
+    taken = await take_change(sandbox, run.base)
+    assert names(run, taken.patch) == ["core/build/own", "coverage/notes.md", "new", "script.sh"]
+    assert {left.path for left in taken.left_behind} == {
+        "target/maven-status/",
+        "target/surefire-reports/",
+        "target/a.jar",
+        "core/build/reports/",
+        "htmlcov/",
+        "coverage/lcov.info",
+        "my tool",
+    }
+
+
 async def test_what_the_repository_ignores_or_takes_back_is_its_own_word(run: SampleRun) -> None:
     sandbox = await run.open()
     await said(
