@@ -91,7 +91,7 @@ async def list_runs(
     repo: Annotated[
         str | None, Query(max_length=500, description="Of this repository alone.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="At most so many.")] = 20,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`nextCursor` of the page before.")
     ] = None,

@@ -6,8 +6,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http.guards.problems import MEDIA_TYPE, Problem
-from api.http.routes.event_schemas import event_schemas
 from api.http.routes.response_models import StreamEnd
+from api.http.schemas.event_schemas import event_schemas
+from api.http.schemas.field_descriptions import describe_fields
 
 _PROBLEMS: Final = {
     400: "The request, or its host name, is not one the service reads.",
@@ -117,5 +118,6 @@ def describe(app: FastAPI) -> dict[str, Any]:
             **document["components"]["schemas"],
             **own,
         }
+        describe_fields(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from jsonschema_rs import Draft202012Validator
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
@@ -20,6 +21,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from api.http.guards.auth import Auth
 from api.http.routes.sse import StreamTimes
+from api.http.schemas.field_descriptions import describe_fields, unused
 from tests.standins.servers.http_service import (
     KEYS,
     client_of,
@@ -216,3 +218,55 @@ def test_the_page_holds_no_inline_script_or_style() -> None:
     assert " style=" not in page
     assert "<script>" not in page
     assert not [word for word in ("onload", "onclick", "onerror") if word in page]
+
+
+async def test_every_field_and_parameter_is_described() -> None:
+    found = await document()
+    schemas = found["components"]["schemas"]
+    fields = {
+        f"{schema}.{name}": field
+        for schema, parts in schemas.items()
+        for name, field in parts.get("properties", {}).items()
+    }
+    parameters = {
+        f"{path} {parameter['name']}": parameter
+        for path, calls in found["paths"].items()
+        for call in calls.values()
+        for parameter in call.get("parameters", ())
+    }
+    missing = [
+        name for name, each in {**fields, **parameters}.items() if not each.get("description")
+    ]
+    assert missing == []
+
+
+async def test_no_description_is_kept_that_no_field_needs() -> None:
+    found = await document()
+    for schema in found["components"]["schemas"].values():
+        for field in schema.get("properties", {}).values():
+            field.pop("description", None)
+    for calls in found["paths"].values():
+        for call in calls.values():
+            for parameter in call.get("parameters", ()):
+                parameter.pop("description", None)
+    assert unused(describe_fields(found)) == set()
+
+
+async def test_examples_fit_their_schemas() -> None:
+    found = await document()
+    for name, schema in found["components"]["schemas"].items():
+        validator = Draft202012Validator({**schema, "components": found["components"]})
+        for example in schema.get("examples", ()):
+            validator.validate(example)
+        for field, part in schema.get("properties", {}).items():
+            checks = Draft202012Validator({**part, "components": found["components"]})
+            for example in part.get("examples", ()):
+                assert checks.is_valid(example), f"{name}.{field}: {example}"
+
+
+async def test_the_document_keeps_to_openapi_3_1() -> None:
+    found = await document()
+    assert found["openapi"].startswith("3.1.")
+    text = json.dumps(found)
+    for newer in ("itemSchema", "itemEncoding", '"query":', "$self", "deviceAuthorization"):
+        assert newer not in text

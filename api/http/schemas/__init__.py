@@ -1,0 +1,1 @@
+"""Schemas of the OpenAPI document that no model of an answer gives, and what fields mean."""
