@@ -113,6 +113,7 @@ async def _many_runs() -> AsyncIterator[tuple[str, list[Screen]]]:
                     Screen("runs", "", ".row"),
                     Screen("plan", f"runs/{waits}", ".plan.asks"),
                     Screen("live", f"runs/{live}", ".hunk"),
+                    Screen("figures", "figures", ".table-pane"),
                     Screen("new", form, ".allowed"),
                 ],
             )

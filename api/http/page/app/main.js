@@ -5,6 +5,7 @@ import { listenForKeys } from "./parts/keyboard.js";
 import { Notice, mayNotify, watchRuns } from "./parts/notices.js";
 import { TopBar } from "./parts/top_bar.js";
 import { EnvironmentScreen } from "./screens/environment_screen.js";
+import { FiguresScreen } from "./screens/figures_screen.js";
 import { NewRunScreen } from "./screens/new_run_screen.js";
 import { RunScreen } from "./screens/run_screen.js";
 import { RunsScreen } from "./screens/runs_screen.js";
@@ -16,7 +17,9 @@ import { RunsFeed } from "./service/runs_feed.js";
 const feed = new RunsFeed();
 const AGAIN_MS = 2000;
 let reader = null;
-const SCREENS = { runs: RunsScreen, new: NewRunScreen, environments: EnvironmentScreen };
+const SCREENS = new Map(Object.entries({
+  runs: RunsScreen, new: NewRunScreen, environments: EnvironmentScreen, figures: FiguresScreen,
+}));
 
 function App() {
   const route = useRoute();
@@ -44,7 +47,7 @@ function App() {
   if (signedOut) {
     return html`<${SignInScreen} onSignedIn=${() => { setSignedOut(false); begin(); }} />`;
   }
-  const Screen = route.screen === "runs" && route.id ? RunScreen : SCREENS[route.screen] ?? Missing;
+  const Screen = route.screen === "runs" && route.id ? RunScreen : SCREENS.get(route.screen) ?? Missing;
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to content</a>
     <${TopBar} route=${route} feed=${feed} me=${me} signOut=${signOut} />
     <${Notice} />

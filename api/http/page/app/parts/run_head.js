@@ -41,9 +41,16 @@ export function RunHead({ run, proof, open, acts }) {
       ${open.length > 0 && html`<div><dt>Not checked</dt><dd>${open.map((words) => html`<span class="fact"><${Mark} tone="warn" />${safeLine(words, 200)}</span>`)}</dd></div>`}
       <div><dt>Cost</dt><dd><${Cost} run=${run} /></dd></div>
       <div><dt>Time</dt><dd>${duration(took)}</dd></div>
-      ${run.pr && html`<div><dt>Branch</dt><dd class="mono">${safeLine(run.pr.branch, 120)}</dd></div>`}
+      ${run.pr && html`<div><dt>Branch</dt><dd class="mono"><${Branch} run=${run} /></dd></div>`}
     </dl>
   </header>`;
+}
+
+/** A link where the branch is at a forge. */
+function Branch({ run }) {
+  const name = safeLine(run.pr.branch, 120);
+  const path = run.pr.branch.split("/").map(encodeURIComponent).join("/");
+  return run.pr.url ? html`<${Away} to=${`${run.repoUrl.replace(/\.git$/, "")}/tree/${path}`}>${name}<//>` : name;
 }
 
 /** The first line as title; the rest opens. */

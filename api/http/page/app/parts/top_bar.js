@@ -4,7 +4,7 @@ import { html } from "../../htm-preact/preact-standalone.js";
 import { safeLine } from "../model/safe_text.js";
 import { address } from "../service/route.js";
 
-const SCREENS = [["runs", "Runs"], ["new", "New run"]];
+const SCREENS = [["runs", "Runs"], ["new", "New run"], ["figures", "Figures"]];
 
 /** `me` is who is signed in; `signOut` ends the session. */
 export function TopBar({ route, feed, me, signOut }) {

@@ -8,7 +8,8 @@ import { Cost, ProblemNote, Status, useNow } from "../parts/basics.js";
 import { setTitle } from "../parts/notices.js";
 import { address } from "../service/route.js";
 
-const GROUPS = [["waiting", "Waiting for you"], ["working", "At work"], ["ended", "Ended"]];
+/** Name, title, and the title's first word or two. */
+const GROUPS = [["waiting", "Waiting for you", "Waiting"], ["working", "At work", "At work"], ["ended", "Ended", "Ended"]];
 
 export function RunsScreen({ feed, route, me }) {
   const now = useNow();
@@ -18,7 +19,7 @@ export function RunsScreen({ feed, route, me }) {
   const [problem, setProblem] = useState(null);
   const words = asked.toLowerCase().split(/\s+/).filter(Boolean);
   const found = feed.rows.filter((run) => fits(run, words));
-  const groups = GROUPS.map(([name, title]) => [name, title, found.filter((run) => groupOf(run, me) === name)]);
+  const groups = GROUPS.map(([name, title, short]) => [name, title, found.filter((run) => groupOf(run, me) === name), short]);
   const shown = groups.filter(([name, , runs]) => runs.length && (!group || group === name));
   useEffect(() => setTitle("Runs"), []);
   useEffect(() => setAsked(route.query.get("q") ?? ""), [route]);
@@ -37,8 +38,8 @@ export function RunsScreen({ feed, route, me }) {
       <h1 class="visually-hidden">Runs</h1>
       <div class="chips" role="group" aria-label="Show">
         <${Chip} on=${!group} act=${() => setGroup("")} count=${found.length}>All<//>
-        ${groups.map(([name, title, runs]) => html`<${Chip} on=${group === name} count=${runs.length}
-          act=${() => setGroup(group === name ? "" : name)}>${title}<//>`)}
+        ${groups.map(([name, , runs, short]) => html`<${Chip} on=${group === name} count=${runs.length}
+          act=${() => setGroup(group === name ? "" : name)}>${short}<//>`)}
       </div>
       <input type="search" class="search" data-search placeholder="Search  /" aria-label="Search runs"
         value=${asked} onInput=${(event) => setAsked(event.target.value)} />
