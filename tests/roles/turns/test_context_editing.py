@@ -22,7 +22,7 @@ from tests.support.roles.role_bench import (
 )
 
 HAIKU = "claude-haiku-5-5"
-LARGE = "seq -w {n}0000 {n}9999 | head -c 15000"
+LARGE = "seq -w {n}0000 {n}9999 | head -c 14900"
 SPEND = {"max_cost_usd": None}
 
 
