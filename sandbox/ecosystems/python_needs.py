@@ -35,6 +35,9 @@ _HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist", 
 _PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
 """A command that means the same to tox and to a shell."""
 _MOST_COMMANDS = 5
+_OTHER_VERSIONS = re.compile(
+    r"(?:^|[-,{])(?:\w*(?:lowest|oldest|minimum|mindeps|minver)|min|py2\d?|pypy\d*|nightly|master|main)\b"
+)
 _ONE_VERSION, _NO_VERSION = re.compile(r"testenv:py(?:py)?\d+"), re.compile(r"(?!)")
 _EXTRA = re.compile(r"\.(?:/)?\[([\w\s,.-]+)\]")
 
@@ -275,12 +278,17 @@ def _of_tox_ini(text: str) -> Iterator[Needs]:
 
 
 def _settled(text: str) -> list[str]:
-    """The lines of a tox setting. Of those with a condition, such as `py311: mock`, one a name."""
+    """The lines of a tox setting. Of those with a condition, such as `py311: mock`, one a name.
+
+    Conditions of the oldest versions, or of those to come, are left out.
+    """
     always: list[str] = []
     conditional: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         condition, found, word = line.partition(": ")
         if found and re.fullmatch(r"[\w!{},.-]+", condition):
+            if _OTHER_VERSIONS.search(condition):
+                continue
             name = re.match(r"[\w.-]*?(?=\d*$|[^\w.-])", word.strip())
             conditional[name[0].lower() if name else word] = word.strip()
         elif line:

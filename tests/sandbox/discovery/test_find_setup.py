@@ -93,6 +93,7 @@ PROJECT = "[project]\nname = 'a'\n"
             PROJECT,
             {
                 "tox.ini": "[testenv]\ndeps =\n    mock\n    -r{toxinidir}/t.txt\n    py: attrs\n"
+                "    lowest: attrs==1.0\n    py27: six\n    py312-mindeps: flask==1.0\n"
                 "[testenv:py33]\ndeps =\n    pytest<3\n"
             },
             "-e . mock attrs",
