@@ -40,6 +40,9 @@ _LINT_PART = re.compile(
     r"|(?:vue-)?tsc .*--noEmit|knip|types?|typecheck|type-check|check-types"
     r"|test:types?|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
 )
+_NO_TEST = re.compile(
+    r"(?:npx )?(?:npm(?:@\S+)? )?(?:aud|audit)\b|(?:npm run (?:-\S+ )*)?(?:readme|evalmd)\b"
+)
 _SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
 _KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")
 _STARTS = {"npm": _NPX, "pnpm": _NPX, "yarn": "yarn run", "bun": "bun run"}
@@ -55,6 +58,8 @@ def _tests(project: Project) -> Iterator[str]:
         # `bun test` is bun's own runner, whatever the script says
         manager = _manager(project)
         whole = f"{_ONCE}{manager} {'run ' if manager == 'bun' else ''}test"
+        if manager == "npm" and _has_hooks_beside_tests(manifest):
+            whole += " --ignore-scripts"
         tests, _ = _parts_of(project)
         yield " && ".join(f"{_ONCE}{part}" for part in tests) or whole
     elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
@@ -74,6 +79,19 @@ def _parts_of(project: Project) -> tuple[list[str], list[str]]:
         return [], []
     manager = _manager(project)
     return [_started(part, manager) for part in tests], [_started(part, manager) for part in lints]
+
+
+def _has_hooks_beside_tests(manifest: Manifest) -> bool:
+    """Whether what npm runs before and after the script `test` is no part of the tests.
+
+    Linters fail for other reasons, and audits ask a registry.
+    """
+    scripts = _table(manifest, "scripts")
+    hooks = [scripts.get(name) for name in ("pretest", "posttest")]
+    parts = [part for hook in hooks if isinstance(hook, str) for part in hook.split("&&")]
+    return bool(parts) and all(
+        _LINT_PART.match(p) or _NO_TEST.match(p) for p in map(str.strip, parts)
+    )
 
 
 def _started(part: str, manager: str) -> str:

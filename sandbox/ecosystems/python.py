@@ -16,7 +16,7 @@ from sandbox.ecosystems.base import (
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
-from sandbox.ecosystems.python_needs import read_toml, table_in, tox_command
+from sandbox.ecosystems.python_needs import read_toml, table_in
 from sandbox.ecosystems.python_runners import (
     pytest_failures,
     select,
@@ -25,6 +25,7 @@ from sandbox.ecosystems.python_runners import (
     unittest_failures,
     unittest_ran,
 )
+from sandbox.ecosystems.tox_ini import tox_command
 
 _REQUIREMENTS = (
     "requirements.txt",

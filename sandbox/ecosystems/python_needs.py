@@ -1,8 +1,6 @@
 """What a Python project says that its tests need: extras, groups, lists, and names."""
 
 import ast
-import configparser
-import contextlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +9,7 @@ from typing import Any
 
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.toml_text import load_toml
+from sandbox.ecosystems.tox_ini import settled, testing_sections
 
 _MOST = 100
 _LONGEST = 300
@@ -32,13 +31,6 @@ _NAME = re.compile(
 )
 _HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist", "coverage[toml]")
 """What Hatch itself brings to that environment, without what puts tests in another order."""
-_PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
-"""A command that means the same to tox and to a shell."""
-_MOST_COMMANDS = 5
-_OTHER_VERSIONS = re.compile(
-    r"(?:^|[-,{])(?:\w*(?:lowest|oldest|minimum|mindeps|minver)|min|py2\d?|pypy\d*|nightly|master|main)\b"
-)
-_ONE_VERSION, _NO_VERSION = re.compile(r"testenv:py(?:py)?\d+"), re.compile(r"(?!)")
 _EXTRA = re.compile(r"\.(?:/)?\[([\w\s,.-]+)\]")
 
 
@@ -240,60 +232,13 @@ def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:
         yield _of_words(texts(env.get("deps")))
 
 
-def tox_command(project: Project) -> str:
-    """What tox runs in the environment that it makes, as one command; empty where it is not plain.
-
-    tox itself would make one anew, with a network.
-    """
-    parser = _read_ini(project.text("tox.ini"))
-    said = parser.get("testenv", "commands", fallback="")
-    lines = [re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line) for line in said.splitlines()]
-    commands = [line.strip() for line in lines if line.strip()]
-    plain = all(_PLAIN.fullmatch(command) for command in commands)
-    return " && ".join(commands) if plain and len(commands) <= _MOST_COMMANDS else ""
-
-
-def _read_ini(text: str) -> configparser.ConfigParser:
-    """Its sections; none of a text that is no such file."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    with contextlib.suppress(configparser.Error):
-        parser.read_string(text)
-    return parser
-
-
 def _of_tox_ini(text: str) -> Iterator[Needs]:
-    """An environment for one version of Python needs what all do, where that is said."""
-    parser = _read_ini(text)
-    one_version = _ONE_VERSION if parser.has_option("testenv", "deps") else _NO_VERSION
-    for name in parser.sections():
-        if one_version.fullmatch(name):
-            continue
-        if name == "testenv" or re.fullmatch(r"testenv:(?:\{?py.*|tests?|unit.*)", name):
-            section = parser[name]
-            yield Needs(
-                extras=tuple(_settled(section.get("extras", ""))),
-                groups=tuple(_settled(section.get("dependency_groups", ""))),
-            )
-            yield _of_words(_settled(section.get("deps", "")))
-
-
-def _settled(text: str) -> list[str]:
-    """The lines of a tox setting. Of those with a condition, such as `py311: mock`, one a name.
-
-    Conditions of the oldest versions, or of those to come, are left out.
-    """
-    always: list[str] = []
-    conditional: dict[str, str] = {}
-    for line in map(str.strip, text.splitlines()):
-        condition, found, word = line.partition(": ")
-        if found and re.fullmatch(r"[\w!{},.-]+", condition):
-            if _OTHER_VERSIONS.search(condition):
-                continue
-            name = re.match(r"[\w.-]*?(?=\d*$|[^\w.-])", word.strip())
-            conditional[name[0].lower() if name else word] = word.strip()
-        elif line:
-            always.append(line)
-    return [*always, *conditional.values()]
+    for section in testing_sections(text):
+        yield Needs(
+            extras=tuple(settled(section.get("extras", ""))),
+            groups=tuple(settled(section.get("dependency_groups", ""))),
+        )
+        yield _of_words(settled(section.get("deps", "")))
 
 
 def _of_words(words: Iterable[str]) -> Needs:

@@ -84,6 +84,18 @@ JAVASCRIPT = [
     ({"package.json": package(test='echo "Error: no test specified" && exit 1')}, ()),
     ({"package.json": package(test="a"), "yarn.lock": ""}, ("CI=true yarn test",)),
     ({"package.json": package(test="a"), "pnpm-lock.yaml": ""}, ("CI=true pnpm test",)),
+    (
+        {
+            "package.json": package(
+                pretest="npm run --silent readme && npm run lint",
+                test="a",
+                posttest="npx npm@'>=10.2' audit --production",
+            )
+        },
+        ("CI=true npm test --ignore-scripts",),
+    ),
+    ({"package.json": package(pretest="npm run build", test="a")}, ("CI=true npm test",)),
+    ({"package.json": package(pretest="eslint . && tsc", test="a")}, ("CI=true npm test",)),
     ({"package.json": package(test="a"), "bun.lock": ""}, ("CI=true bun run test",)),
     (
         {"package.json": package(test="a"), "package-lock.json": "", "yarn.lock": ""},

@@ -1,0 +1,67 @@
+"""`tox.ini`: which of its environments test, what they need, and what they run."""
+
+import configparser
+import contextlib
+import re
+from collections.abc import Iterator
+
+from sandbox.ecosystems.project import Project
+
+_PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
+"""A command that means the same to tox and to a shell."""
+_MOST_COMMANDS = 5
+_TESTS = re.compile(r"testenv(?::(?:\{?py.*|tests?|unit.*))?")
+_ONE_VERSION = re.compile(r"testenv:py(?:py)?\d+")
+_OTHER_VERSIONS = re.compile(
+    r"(?:^|[-,{])(?:\w*(?:lowest|oldest|minimum|mindeps|minver)|min|py2\d?|pypy\d*|nightly|master"
+    r"|main)\b"
+)
+
+
+def tox_command(project: Project) -> str:
+    """What tox runs in the environment that it makes, as one command; empty where it is not plain.
+
+    tox itself would make one anew, with a network.
+    """
+    said = _read(project.text("tox.ini")).get("testenv", "commands", fallback="")
+    lines = [re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line) for line in said.splitlines()]
+    commands = [line.strip() for line in lines if line.strip()]
+    plain = all(_PLAIN.fullmatch(command) for command in commands)
+    return " && ".join(commands) if plain and len(commands) <= _MOST_COMMANDS else ""
+
+
+def testing_sections(text: str) -> Iterator[configparser.SectionProxy]:
+    """The environments that run tests.
+
+    One for one version of Python needs what all do, where that is said.
+    """
+    parser = _read(text)
+    is_said = parser.has_option("testenv", "deps")
+    for name in filter(_TESTS.fullmatch, parser.sections()):
+        if not (is_said and _ONE_VERSION.fullmatch(name)):
+            yield parser[name]
+
+
+def settled(text: str) -> list[str]:
+    """The lines of a setting. Of those with a condition, such as `py311: mock`, one a name.
+
+    Conditions of the oldest versions, or of those to come, are left out.
+    """
+    always: list[str] = []
+    conditional: dict[str, str] = {}
+    for line in map(str.strip, text.splitlines()):
+        condition, found, word = line.partition(": ")
+        if not found or not re.fullmatch(r"[\w!{},.-]+", condition):
+            always += [line] if line else []
+        elif not _OTHER_VERSIONS.search(condition):
+            name = re.match(r"[\w.-]*?(?=\d*$|[^\w.-])", word.strip())
+            conditional[name[0].lower() if name else word] = word.strip()
+    return [*always, *conditional.values()]
+
+
+def _read(text: str) -> configparser.ConfigParser:
+    """Its sections; none of a text that is no such file."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error):
+        parser.read_string(text)
+    return parser
