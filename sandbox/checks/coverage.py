@@ -49,12 +49,25 @@ def uncovered_findings(
         for name, like in _MANIFESTS.items()
     }
     left = [path for path in diff.code if not _is_covered(path, outcomes, packages)]
+    if not left and not any(_is_spoken_for(path, outcomes) for path in diff.code):
+        left = diff.code
     if not left:
         return ()
     named = ", ".join(f"`{path}`" for path in left[:_MOST_NAMES])
     more = f" and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
     text = f"no check that came to its end can have touched {named}{more}"
     return (ValidationFinding(rule="not_covered", severity="warning", path=left[0], message=text),)
+
+
+def _is_spoken_for(path: str, outcomes: Sequence[Outcome]) -> bool:
+    """Whether a check ended that may run its language, or the files that it serves.
+
+    Scripts of other languages beside what a change is about need none of their own.
+    """
+    languages = languages_of(path)
+    served = not languages or any(each.is_served for each in languages)
+    names = {each.name for each in languages}
+    return any(each.ended and (served or _speaks(each.check, names)) for each in outcomes)
 
 
 def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, set[str]]) -> bool:

@@ -196,6 +196,8 @@ class Ecosystem:
 
     sources: str = ""
     """Files of code in its language, tests among them."""
+    is_served: bool = False
+    """Whether projects of other languages hold its code as files that they hand out."""
     definition: str = ""
     """The beginning of a line that defines something for other files."""
     test_files: str = ""

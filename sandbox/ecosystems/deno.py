@@ -62,6 +62,7 @@ DENO = Ecosystem(
     installs_only=only(r"deno install(?: -\S+)*"),
     install_reads=r"deno\.jsonc?|package\.json",
     sources=r"[^/]+\.[cm]?[jt]sx?",
+    is_served=True,
     definition=r"export\b",
     test_files=r"[^/]*[._]test\.[cm]?[jt]sx?",
     test_line=r"[ \t]*Deno\.test",

@@ -286,6 +286,7 @@ JAVASCRIPT = Ecosystem(
         "scripts", "package.json", '"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
     ),
     sources=r"[^/]+\.(?:[cm]?[jt]sx?|vue|svelte)",
+    is_served=True,
     definition=r"export\b|module\.exports\b|exports\.",
     test_files=r"__tests__/.*",
     test_line=r"[ \t]*(it|test|specify)(\.[a-z]+)*\(",

@@ -72,6 +72,12 @@ CASES = {
         [check(PY, "tests/whole")],
     ),
     "one among its own tests alone": ("tool.c", "tool.c", [check(PY, "back/tests/whole")]),
+    "nothing but code of another language, in no package": (
+        "jobs/run.py",
+        "jobs/run.py",
+        [check(JS)],
+    ),
+    "such code beside what the check is for": ("jobs/run.py menu.js", "", [check(JS)]),
     "assets": ("back/static/menu.js", "", [check(PY, "back")]),
     "an asset of a package of its own": ("front/app.js", "front/app.js", [check(PY)]),
     "a package that the change makes": (
