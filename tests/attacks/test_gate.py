@@ -1,0 +1,172 @@
+"""Ways to get something through the gate that acts by itself, each beside an innocent one.
+
+A row says what the base has, what the change does, by which rule it must be held back, and a
+change like it that must pass: a gate that holds everything back proves nothing.
+"""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from graph.publication import GateReport
+from tests.support.trusted_side import TrustedSide, git
+
+pytestmark = [pytest.mark.slow]
+_ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+class Attack(NamedTuple):
+    """Shell commands in the work tree: `base` makes what is there before."""
+
+    change: str
+    rule: str
+    control: str
+    base: str = ":"
+
+
+ATTACKS: Final[dict[str, Attack]] = {
+    "a folder that becomes the editor's": Attack(
+        "mkdir editor; echo {} >editor/tasks.json; ln -s editor .vscode",
+        "agent_config",
+        "mkdir editor; echo {} >editor/tasks.json; ln -s editor vscode",
+    ),
+    "a file below a link of the base": Attack(
+        "echo {} >editor/tasks.json",
+        "agent_config",
+        "echo {} >editor/other.json",
+        base="mkdir editor; touch editor/.keep; ln -s editor .vscode",
+    ),
+    "links in a chain": Attack(
+        "mkdir -p c/workflows; echo x >c/workflows/x.yml; ln -s c b; ln -s b .github",
+        "workflows",
+        "mkdir -p c/workflows; echo x >c/workflows/x.yml; ln -s c b; ln -s b hub",
+    ),
+    "a link within the folder": Attack(
+        "mkdir -p flows .github; echo x >flows/x.yml; ln -s ../flows .github/workflows",
+        "workflows",
+        "mkdir -p flows .github; echo x >flows/x.yml; ln -s ../flows .github/flows",
+    ),
+    "a link to the whole tree": Attack(
+        "mkdir workflows; echo x >workflows/x.yml; ln -s . .github",
+        "workflows",
+        "mkdir workflows; echo x >workflows/x.yml; ln -s . here",
+    ),
+    "a link by another case": Attack(
+        "mkdir Editor; echo {} >Editor/tasks.json; ln -s editor .VSCode",
+        "agent_config",
+        "mkdir Editor; echo {} >Editor/tasks.json; ln -s editor Code",
+    ),
+    "a link that the base leads elsewhere": Attack(
+        "rm .github; ln -s other .github",
+        "workflows",
+        "rm free; ln -s other free",
+        base="mkdir -p other/workflows hub; echo x >other/workflows/x.yml; touch hub/a;"
+        " ln -s hub .github; ln -s hub free",
+    ),
+    "a file that becomes a link": Attack(
+        "rm agents.txt; echo obey >wishes.txt; ln -s wishes.txt AGENTS.md",
+        "agent_config",
+        "rm agents.txt; echo obey >wishes.txt; ln -s wishes.txt agents.txt",
+        base="echo x >agents.txt",
+    ),
+    "a link out of the tree": Attack("ln -s /etc/passwd x", "symlink", "ln -s missing x"),
+    "a link out by many steps": Attack(
+        "mkdir -p a/b; ln -s ../../../x a/b/l", "symlink", "mkdir -p a/b; ln -s ../../x a/b/l"
+    ),
+    "a link into git's own folder": Attack(
+        "ln -s .git/config x", "symlink", "ln -s .github/config x"
+    ),
+    "CI by another name": Attack("echo x >.prow.yaml", "workflows", "echo x >prow.yaml"),
+    "CI in a folder": Attack(
+        "mkdir ci; echo x >ci/cloudbuild.yaml", "workflows", "mkdir ci; echo x >ci/build.yaml"
+    ),
+    "CI by another case": Attack(
+        "mkdir -p .GitHub/WorkFlows; echo x >.GitHub/WorkFlows/X.YML",
+        "workflows",
+        "mkdir -p GitHub/WorkFlows; echo x >GitHub/WorkFlows/X.YML",
+    ),
+    "CI that is taken away": Attack(
+        "git rm -q .github/workflows/x.yml",
+        "workflows",
+        "git rm -q notes.txt",
+        base="mkdir -p .github/workflows; echo x >.github/workflows/x.yml; echo x >notes.txt",
+    ),
+    "CI that is moved in": Attack(
+        "mkdir -p .github/workflows; git mv x.yml .github/workflows/x.yml",
+        "workflows",
+        "mkdir -p docs/workflows; git mv x.yml docs/workflows/x.yml",
+        base="echo x >x.yml",
+    ),
+    "hooks of a tool": Attack(
+        "echo {} >.simple-git-hooks.json", "workflows", "echo {} >simple-hooks.json"
+    ),
+    "an agent's rules deep in the tree": Attack(
+        "mkdir -p a/b; echo obey >a/b/CLAUDE.md",
+        "agent_config",
+        "mkdir -p a/b; echo see >a/b/CLAUDES.md",
+    ),
+    "code owners below docs": Attack(
+        "mkdir docs; echo '* @me' >docs/CODEOWNERS",
+        "codeowners",
+        "mkdir docs; echo '* me' >docs/OWNERSHIP",
+    ),
+    "another repository in it": Attack(
+        f"mkdir lib; git update-index --add --cacheinfo 160000,{'1' * 40},lib",
+        "gitlink",
+        "mkdir lib; echo x >lib/x",
+    ),
+    "where submodules come from": Attack(
+        "echo '[submodule \"x\"]' >.gitmodules", "submodules", "echo '[x]' >.gitmodule"
+    ),
+    "raw content in place of a pointer": Attack(
+        "echo raw >big.bin",
+        "lfs",
+        "echo raw >big.txt",
+        base="echo '*.bin filter=lfs' >.gitattributes",
+    ),
+    "a filter that comes with the file": Attack(
+        "echo '*.key filter=git-crypt' >.gitattributes; echo clear >a.key",
+        "filter",
+        "echo '*.key text' >.gitattributes; echo clear >a.key",
+    ),
+    "a large file": Attack(
+        "head -c 60000000 /dev/zero >large.bin",
+        "large_files",
+        "head -c 40000000 /dev/zero >large.bin",
+    ),
+}
+
+
+def _do(commands: str) -> Callable[[Path], object]:
+    def edit(work: Path) -> None:
+        subprocess.run(["sh", "-ec", commands], cwd=work, env=_ENVIRONMENT, check=True)
+
+    return edit
+
+
+async def _judge(side: TrustedSide, base: str, change: str) -> GateReport:
+    _do(base)(side.source)
+    git(side.source, "add", "-A")
+    git(side.source, "commit", "-qm", "base", "--allow-empty")
+    await side.forge.add_repository("octo/attacked", side.source)
+    taken = await side.prepare(f"{side.forge.address}/octo/attacked")
+    made = await side.change(taken, _do(change))
+    return await side.publisher.gate("r1", taken, made, ())
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_it_is_held_back(side: TrustedSide, name: str) -> None:
+    attack = ATTACKS[name]
+    report = await _judge(side, attack.base, attack.change)
+    assert not report.passed
+    assert attack.rule in {each.rule for each in report.findings if each.severity == "error"}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_one_like_it_passes(side: TrustedSide, name: str) -> None:
+    attack = ATTACKS[name]
+    report = await _judge(side, attack.base, attack.control)
+    assert report.passed, report.findings
