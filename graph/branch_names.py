@@ -10,6 +10,13 @@ _MAX_BYTES = 200
 _REFUSED = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[./]$|^[-/]|^@$|^refs/"
 )
+_TICKET = re.compile(r"(?<![\w-])([A-Z][A-Z0-9]{1,9})-[1-9]\d{0,6}(?![\w-])")
+_STANDARD = re.compile(
+    r"AES|ASCII|BASE|BCP|CVE|CWE|ES|GPT|HTTP|IEEE|IPV|ISO|LATIN|MD|OAUTH|PEP|PKCS|RFC|SHA|SSL|TLS"
+    r"|TS|UTF"
+)
+"""Names of standards are written as tickets are."""
+DEFAULT_PREFIX = "agent/"
 _KEY_LIKE = re.compile(r"(?=.*\d).{16,}")
 """A word that may be a key is not shown to everyone."""
 
@@ -23,13 +30,16 @@ def is_branch_name(name: str) -> bool:
     return 0 < size <= _MAX_BYTES and not _REFUSED.search(name)
 
 
-def branch_name(title: str, run_id: str) -> str:
-    """`agent/<slug>-<short id>`: a title's first words and the run id's last characters.
+def branch_name(title: str, run_id: str, *, prefix: str = DEFAULT_PREFIX, prompt: str = "") -> str:
+    """`<prefix><ticket>-<slug>-<short id>`: the title's first words, the run id's last characters.
 
-    Letters lose their accents. What may be a key is left out of the words.
+    The ticket is the first that the prompt names, such as `ABC-123`. Letters lose their accents.
+    What may be a key is left out of the words.
     """
+    ticket = find_ticket(prompt) or find_ticket(title)
+    text = title[:_READ].replace(ticket, " ", 1) if ticket else title[:_READ]
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     slug = ""
-    plain = unicodedata.normalize("NFKD", title[:_READ]).encode("ascii", "ignore").decode()
     words = re.findall(r"[a-z0-9]+", plain.lower())
     for word in (word for word in words if not _KEY_LIKE.fullmatch(word)):
         longer = f"{slug}-{word}" if slug else word
@@ -37,4 +47,10 @@ def branch_name(title: str, run_id: str) -> str:
             break
         slug = longer
     short = re.sub(r"[^0-9a-z]", "", run_id.lower())[-_SHORT_ID:]
-    return f"agent/{slug or 'change'}-{short}"
+    return prefix + "-".join(part for part in (ticket, slug or "change", short) if part)
+
+
+def find_ticket(text: str) -> str:
+    """The first key of a ticket, such as `ABC-123`, or nothing; names of standards are none."""
+    found = (match for match in _TICKET.finditer(text[:_READ]) if not _STANDARD.fullmatch(match[1]))
+    return next((match[0] for match in found), "")

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
+from graph.branch_names import DEFAULT_PREFIX
 from graph.errors import InvalidRequest, ModelNotAllowed
 from graph.errors.validation_faults import describe_faults
 
@@ -113,10 +114,14 @@ class RunRequest(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class RequestRules:
-    """What a request may name: `allow` is None and `models` empty where it may be anything."""
+    """What a request may name: `allow` is None and `models` empty where it may be anything.
+
+    `branch_prefix` is what branches of runs begin with.
+    """
 
     allow: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
+    branch_prefix: str = DEFAULT_PREFIX
 
     def check(self, request: RunRequest) -> None:
         """Raise InvalidRequest or ModelNotAllowed where a request names something else."""

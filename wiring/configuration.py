@@ -54,7 +54,8 @@ class Configuration:
 
     @property
     def rules(self) -> RequestRules:
-        return RequestRules(allow=self.settings.allow, models=self.settings.models)
+        settings = self.settings
+        return RequestRules(settings.allow, settings.models, settings.branch_prefix)
 
     @property
     def command_limits(self) -> CommandLimits:

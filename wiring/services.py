@@ -113,7 +113,12 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
     from forge.publish import ForgePublisher
 
     settings = configuration.settings
-    return ForgePublisher(author=settings.git_author, forks=settings.fork == "public", **options)
+    return ForgePublisher(
+        author=settings.git_author,
+        forks=settings.fork == "public",
+        branch_prefix=settings.branch_prefix,
+        **options,
+    )
 
 
 def _reach_of(settings: Settings) -> str:

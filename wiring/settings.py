@@ -24,6 +24,7 @@ from forge.core import is_loopback
 from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, Effort, RoleName, describe_faults
 from sandbox import BackendName
 from wiring.setting_types.api_keys import ApiKeys
+from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.database_url import DatabaseUrl, password_of
@@ -194,6 +195,7 @@ class Settings(_RoleSettings):
     keep_days: Positive = 30
 
     fork: Literal["never", "public"] = "never"
+    branch_prefix: BranchPrefix = BRANCH_PREFIX
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Annotated[str, BeforeValidator(_author)] | None = None
 

@@ -2,10 +2,10 @@
 
 import re
 
-from graph import is_branch_name
+from graph import DEFAULT_PREFIX, is_branch_name
 from graph.errors import InvalidRequest, PushRejected
 
-_OWN = re.compile(r"agent/[a-z0-9]+(-[a-z0-9]+)+")
+_OWN = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)+")
 _MAX_BYTES = 200
 
 
@@ -19,9 +19,10 @@ def check_base_branch(name: str) -> None:
         )
 
 
-def check_own_branch(name: str, base: str) -> None:
+def check_own_branch(name: str, base: str, prefix: str = DEFAULT_PREFIX) -> None:
     """Raise PushRejected unless the branch is one that only a run makes."""
-    if name == base or len(name) > _MAX_BYTES or not _OWN.fullmatch(name):
+    own = name.startswith(prefix) and _OWN.fullmatch(name, len(prefix))
+    if name == base or not is_branch_name(name) or not own:
         raise PushRejected(
             f"{name[:_MAX_BYTES]!a} is not a branch of a run's own; nothing was pushed."
         )

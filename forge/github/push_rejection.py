@@ -9,7 +9,9 @@ from graph.errors import PushBlocked, PushRejected
 _MAX_QUOTED: Final = 1500
 _MAX_FINDINGS: Final = 20
 _CODE: Final = re.compile(r"\bGH\d{3}\b")
-_LEAVE_OUT: Final = "leave agent/* out of it, or let the token's account bypass it"
+_LEAVE_OUT: Final = (
+    "leave agent/* (CODING_AGENT_BRANCH_PREFIX) out of it, or let the token's account bypass it"
+)
 _AUTHOR: Final = "set CODING_AGENT_GIT_AUTHOR to a name and address that it takes"
 _HINTS: Final = {
     "GH001": "A file is too large for GitHub (100 MB): leave it out, or use Git LFS.",

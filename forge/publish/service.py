@@ -31,6 +31,7 @@ from forge.text import pull_request
 from forge.text.commit_message import commit_message, sample_message
 from forge.text.template import read_template
 from graph import (
+    DEFAULT_PREFIX,
     Base,
     Change,
     ChangeOnNewBase,
@@ -57,7 +58,8 @@ class ForgePublisher(Publisher):
     config where there is no token. `forks`: without the right to push to a public repository the
     pull request comes from a fork. `kept`: where newer bases borrow from.
     `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
-    folder outlast this machine: it is called before each step that others see.
+    folder outlast this machine: it is called before each step that others see. Nothing is pushed to
+    a branch that does not begin with `branch_prefix`.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class ForgePublisher(Publisher):
         kept: KeptBases | None = None,
         rules_cache: Path | None = None,
         make_last: MakeLast | None = None,
+        branch_prefix: str = DEFAULT_PREFIX,
     ) -> None:
+        self._branch_prefix = branch_prefix
         self._runs = runs
         self._forge = forge
         self._forms = SecretForms(forge.access.token)
@@ -112,7 +116,7 @@ class ForgePublisher(Publisher):
         return await asyncio.to_thread(judged)
 
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
-        check_own_branch(publication.branch, publication.base.branch)
+        check_own_branch(publication.branch, publication.base.branch, self._branch_prefix)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:

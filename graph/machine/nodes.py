@@ -232,7 +232,8 @@ class Nodes:
     async def _on_publishable_base(self, state: RunState, run_id: str, base: Base) -> Update:
         """The base, once nothing is known that would keep a change of it from being published."""
         title = state.get("title")
-        branch, emit = branch_name(title or "", run_id), emit_of_node()
+        prefix, emit = self.rules.branch_prefix, emit_of_node()
+        branch = branch_name(title or "", run_id, prefix=prefix, prompt=state["prompt"])
         checking = asyncio.ensure_future(
             self.services.publisher.check_publishable(run_id, base, branch, title, emit)
         )
@@ -282,7 +283,7 @@ class Nodes:
         before = state.get("change")
         named = role_tasks.named_change(change, before, result)
         judged = state.get("validation") if before and before.tree == change.tree else None
-        branch = publishing.branch_of(state, named)
+        branch = publishing.branch_of(state, named, self.rules.branch_prefix)
         return update | {
             "change": named,
             "branch": branch,

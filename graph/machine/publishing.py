@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from graph.branch_names import branch_name
+from graph.branch_names import DEFAULT_PREFIX, branch_name
 from graph.machine import edges
 from graph.publication import GateReport, JudgedOnOldBase
 from graph.services import Publication
@@ -34,13 +34,14 @@ def verdict_fields(state: RunState) -> dict[str, Any]:
     return {name: state.get(name) for name in _VERDICT_FIELDS} | {"settled": None}
 
 
-def branch_of(state: RunState, change: Change) -> str:
+def branch_of(state: RunState, change: Change, prefix: str = DEFAULT_PREFIX) -> str:
     """The branch of the run: named after its first change, and the same from then on."""
     if branch := state.get("branch"):
         return branch
     plan = state.get("plan")
     titles = (state.get("title"), change.title, plan.summary if plan else "")
-    return branch_name(next(filter(None, titles), ""), state["run_id"])
+    title = next(filter(None, titles), "")
+    return branch_name(title, state["run_id"], prefix=prefix, prompt=state["prompt"])
 
 
 def publication_of(

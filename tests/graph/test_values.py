@@ -30,7 +30,8 @@ from graph.values import CommandReport, Failure, Plan
 @given(st.text(), st.uuids())
 def test_a_branch_name_is_always_a_safe_ref(prompt: str, run_id: object) -> None:
     assert re.fullmatch(
-        r"agent/[a-z0-9]+(-[a-z0-9]+)*-[0-9a-z]{8}", branch_name(prompt, str(run_id))
+        r"agent/([A-Z][A-Z0-9]+-\d+-)?[a-z0-9]+(-[a-z0-9]+)*-[0-9a-z]{8}",
+        branch_name(prompt, str(run_id)),
     )
 
 
@@ -154,3 +155,20 @@ def test_a_branch_name_tells_no_key() -> None:
     key = "0123456789abcdef0123456789abcdef"
     assert branch_name(f"Use {key} to greet", "01abcdefgh") == "agent/use-to-greet-abcdefgh"
     assert branch_name(f"Use sk_{key}", "01abcdefgh") == "agent/use-sk-abcdefgh"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("Fix ABC-123: greet", "agent/ABC-123-greet-abcdefgh"),
+        ("Take UTF-8 and SHA-256, see OPS-7 and OPS-8.", "agent/OPS-7-greet-abcdefgh"),
+        ("Take UTF-8 alone; not-ABC-1, ABC-1x or abc-12.", "agent/greet-abcdefgh"),
+    ],
+)
+def test_a_ticket_of_the_prompt_is_kept_in_the_name(prompt: str, name: str) -> None:
+    assert branch_name("Greet", "01abcdefgh", prompt=prompt) == name
+
+
+def test_a_ticket_is_named_once() -> None:
+    name = branch_name("ABC-123: Greet", "01abcdefgh", prompt="Fix ABC-123")
+    assert name == "agent/ABC-123-greet-abcdefgh"

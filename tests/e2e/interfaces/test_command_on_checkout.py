@@ -128,6 +128,24 @@ async def test_nothing_to_do_is_3(home: Home) -> None:
     assert git(repo, "branch", "--list", "agent/*") == b""
 
 
+@pytest.mark.slow
+async def test_a_branch_has_the_prefix_and_the_ticket(home: Home) -> None:
+    repo, prompt = home.checkout("prefixed"), "PROJ-7: greet in the morning."
+    home.world.cast.learn(prompt, small_change())
+    env = {**home.env, "CODING_AGENT_BRANCH_PREFIX": "bots/"}
+    words = ("run", prompt, "--repo", str(repo))
+    ended = await command(*words, home=home.folder, env=env)
+    assert ended.code == 0, ended.out + ended.err
+    (branch,) = (
+        git(repo, "branch", "--list", "--format=%(refname:short)", "bots/*").decode().split()
+    )
+    assert branch.startswith("bots/PROJ-7-greet-in-the-morning-")
+    for text in (f"git diff HEAD...{branch}", f"git merge {branch}", "change.patch"):
+        assert text in ended.out, ended.out
+    subject = git(repo, "log", "-1", "--format=%s", branch).decode().strip()
+    assert subject == "Greet in the morning"
+
+
 async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None:
     repo, silence, prompt = home.checkout("interrupted"), Silence(), "Greet until Ctrl-C."
     script = small_change(coder=[shell(MORNING), silence], reviewer=[])

@@ -55,6 +55,15 @@ def test_another_branch_is_never_pushed_to(name: str) -> None:
         check_own_branch(name, "main")
 
 
+@given(st.text(), st.sampled_from(("bots/", "team/agent-", "ai-")))
+def test_a_run_keeps_to_its_prefix(title: str, prefix: str) -> None:
+    name = branch_name(title, "01k9zq4c8e", prefix=prefix, prompt="Fix PROJ-12 soon")
+    assert name.startswith(f"{prefix}PROJ-12-")
+    check_own_branch(name, "main", prefix)
+    with pytest.raises(PushRejected):
+        check_own_branch(name, "main", "agent/")
+
+
 def test_the_base_is_never_pushed_to() -> None:
     with pytest.raises(PushRejected):
         check_own_branch("agent/x-1", "agent/x-1")
