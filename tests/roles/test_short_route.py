@@ -30,7 +30,7 @@ from roles.claude.client import Claude
 from roles.coder import ClaudeCoder
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
-from tests.standins.claude import answer, calls
+from tests.standins.claude import ScriptedReply, answer, calls
 from tests.standins.directory_sandbox import make_run
 from tests.standins.messages_api.server import Answer, MessagesServer, Request
 from tests.standins.services.scripted_services import Script
@@ -68,6 +68,8 @@ class Reader:
 
     def __init__(self) -> None:
         self.asked: list[RoleName] = []
+        self.ends_beside = False
+        """Whether its coder ends in the reply that edits."""
 
     async def __call__(self, request: Request) -> Answer:
         role = find_role(request)
@@ -75,6 +77,8 @@ class Reader:
         self.asked.append(role)
         told = text_of(own_messages(request)[0]["content"])
         if role == "coder":
+            if self.ends_beside:
+                return ScriptedReply((*calls(EDIT).content, *answer(**CODED).content))
             return answer(**CODED) if count_replies(request) else calls(EDIT)
         enough = ENOUGH[role]
         if not all(words in told for words in enough):
@@ -141,3 +145,14 @@ async def test_one_line_costs_one_plan_and_one_light_review(
     assert server.requests[-1]["output_config"]["effort"] == "low"
     assert state["spent"].turns == 4
     assert sum(spent["planner"]) + sum(spent["reviewer"]) < 2_000
+
+
+async def test_one_line_whose_edit_ends_the_step_costs_three_requests(
+    runs: Path, retry_policy: RetryPolicy
+) -> None:
+    async with played(runs, retry_policy) as (_, reader, graph):
+        reader.ends_beside = True
+        request = {"repo_url": "https://github.com/octocat/hello", "prompt": PROMPT}
+        state = await graph.ainvoke(request, {"configurable": {"thread_id": RUN}})
+    assert state["outcome"].status == "succeeded", state["failure"]
+    assert reader.asked == ["planner", "coder", "reviewer"]
