@@ -142,7 +142,8 @@ async def _take_turn(machine: Machine, wanted: PreparationRequest) -> Spend | No
 
 def _tell(report: CommandReport, row: Row) -> None:
     row.check_s = round(report.duration_ms / 1000, 1)
-    row.ended, row.exit_code = report.status, report.exit_code
+    limit = f" by {report.limit}" if report.limit else ""
+    row.ended, row.exit_code = f"{report.status}{limit}", report.exit_code
     row.output = report.output[-1500:]
     row.counts = " ".join(_summary(report.output))
 
