@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graph.events import (
@@ -101,7 +101,10 @@ async def replay(store: Store, run: Replayed) -> str:
         created_at=begun,
         updated_at=begun + run.took_s,
     )
-    entries = tuple(entry(event) for event in run.events)
+    pace = run.took_s / max(1, len(run.events))
+    entries = tuple(
+        replace(entry(event), time=begun + pace * number) for number, event in enumerate(run.events)
+    )
     await store.create(made, None, lambda _: entries)
     return made.run_id
 
