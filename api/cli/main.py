@@ -40,7 +40,7 @@ def top(version: options.Version = False) -> None:
 @app.command()
 def run(
     prompt: options.Prompt,
-    repo: options.Repo,
+    repo: options.Repo = ".",
     base: options.Base = None,
     setup: options.Setup = None,
     validate: options.Validate = None,
@@ -232,11 +232,11 @@ def message(run: options.RunId, text: options.Text, server: options.Server = Non
 
 
 @app.command()
-def rm(run: options.RunId, server: options.Server = None) -> None:
-    """Remove a run that has ended: record, events, workspace."""
-    from api.cli.one_shot_commands import remove_run
+def rm(run: options.RunIds, server: options.Server = None) -> None:
+    """Remove runs that have ended: record, events, workspace."""
+    from api.cli.one_shot_commands import remove_runs
 
-    call_runs(server, lambda runs: remove_run(runs, run))
+    call_runs(server, lambda runs: remove_runs(runs, run))
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 import json as json_format
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from api.cli.run_ids import full_id
 from api.client.runs_protocol import Runs
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.print_lines import print_lines
@@ -36,7 +38,7 @@ async def list_runs(
 
 
 async def show_run(runs: Runs, run_id: str, *, json: bool) -> int:
-    view = await runs.view(run_id)
+    view = await runs.view(await full_id(runs, run_id))
     if json:
         _print_json(view)
         return 0
@@ -45,7 +47,7 @@ async def show_run(runs: Runs, run_id: str, *, json: bool) -> int:
 
 
 async def print_run_diff(runs: Runs, run_id: str) -> int:
-    diff = await runs.diff(run_id)
+    diff = await runs.diff(await full_id(runs, run_id))
     if diff:
         print_diff(diff, console_for())
     else:
@@ -54,18 +56,23 @@ async def print_run_diff(runs: Runs, run_id: str) -> int:
 
 
 async def cancel_run(runs: Runs, run_id: str) -> int:
+    run_id = await full_id(runs, run_id)
     await runs.cancel(run_id)
     return _say(f"Run {run_id} is being cancelled.")
 
 
 async def send_message(runs: Runs, run_id: str, text: str) -> int:
+    run_id = await full_id(runs, run_id)
     await runs.message(run_id, text)
     return _say(f"Sent. Run {run_id} reads it at its next turn.")
 
 
-async def remove_run(runs: Runs, run_id: str) -> int:
-    await runs.delete(run_id)
-    return _say(f"Removed run {run_id}.")
+async def remove_runs(runs: Runs, run_ids: Sequence[str]) -> int:
+    """Remove each; an id that fits no run, or several, removes none."""
+    for run_id in [await full_id(runs, each) for each in run_ids]:
+        await runs.delete(run_id)
+        _say(f"Removed run {run_id}.")
+    return 0
 
 
 def _say(text: str) -> int:

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from api.exit_codes import EXIT_CODES
+
 
 def _check_text(value: Any) -> Any:
     """Words of the command line are bytes; ours go on as text."""
@@ -13,6 +15,14 @@ def _check_text(value: Any) -> Any:
             str(text).encode()
         except UnicodeEncodeError:
             raise typer.BadParameter("is not UTF-8 text") from None
+    return value
+
+
+def _check_status(value: str | None) -> str | None:
+    """A word that is no status would list nothing."""
+    known = ("queued", "running", "waiting", *EXIT_CODES)
+    if value is not None and value not in known:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}")
     return value
 
 
@@ -25,10 +35,11 @@ def _argument(metavar: str, text: str) -> Any:
     return typer.Argument(metavar=metavar, help=text, show_default=False, callback=_check_text)
 
 
-RunId = Annotated[str, _argument("RUN", "The run's id.")]
+RunId = Annotated[str, _argument("RUN", "The run's id, or how it begins.")]
+RunIds = Annotated[list[str], _argument("RUN", "Their ids, or how those begin.")]
 Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads it.")]
 Text = Annotated[str, _argument("TEXT", "What to say.")]
-Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a git checkout's path.")]
+Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a checkout [this folder's].")]
 Repos = Annotated[
     list[str], _argument("REPO|PATH", "A repository's address, or a git checkout's path.")
 ]
@@ -91,7 +102,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only how the r
 Server = Annotated[str | None, _shown("URL", "Ask this server [CODING_AGENT_SERVER].")]
 Revise = Annotated[str | None, _shown("TEXT", "Plan again, with this in mind.")]
 Reject = Annotated[bool, typer.Option("--reject", help="End the run without a change.")]
-Status = Annotated[str | None, _shown("STATUS", "Only runs of this status.")]
+Status = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STATUS",
+        help="Only runs of this status.",
+        show_default=False,
+        callback=_check_status,
+    ),
+]
 RepoUrl = Annotated[str | None, _shown("URL", "Only runs on this repository.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")]
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]

@@ -5,17 +5,29 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 from api.cli.ctrl_c import interruptible
 from api.cli.plan_prompt import PlanHint, PlanQuestion
 from api.cli.run_arguments import RunOrder
+from api.cli.run_ids import full_id
 from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
 from graph import Approval, Decision
 from graph.errors import CodingAgentError, RunNotWaiting
-from runs.model import RESUMABLE, RaisedLimits
+from runs.model import RaisedLimits
+
+_CARRY_ON: Final = {
+    "budget_exhausted": " --max-cost USD",
+    "timed_out": " --timeout SECONDS",
+    "incomplete": " --max-fix-rounds N",
+    "failed": "",
+    "interrupted": "",
+    "cancelled": "",
+}
+"""Ends after which carrying on can help, and what to change. What the gate keeps back it keeps."""
 
 
 class WatchedRun:
@@ -43,12 +55,14 @@ class WatchedRun:
     async def resume(self, run_id: str, limits: RaisedLimits) -> int:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""
         with interruptible(self._display.pause, self._cancel_or(_ending_of_this_task())):
+            run_id = await full_id(self._runs, run_id)
             await self._runs.resume(run_id, limits)
             self._run_id = run_id
             return await self._follow_to_end(run_id)
 
     async def answer(self, run_id: str, decision: Decision, feedback: str) -> int:
         """Answer the plan that waits."""
+        run_id = await full_id(self._runs, run_id)
         view = await self._runs.view(run_id)
         plan_id = view.get("planId")
         if not isinstance(plan_id, str):
@@ -62,7 +76,7 @@ class WatchedRun:
 
     async def watch(self, run_id: str) -> int:
         """Look on to the run's end; Ctrl-C only looks away."""
-        return await self._watch_until_left(run_id)
+        return await self._watch_until_left(await full_id(self._runs, run_id))
 
     async def _watch_until_left(self, run_id: str, first: Awaitable[None] | None = None) -> int:
         leave = _ending_of_this_task()
@@ -84,8 +98,9 @@ class WatchedRun:
         finally:
             if self._cancelling:
                 await self._cancelling
-        if status in RESUMABLE:
-            self._display.note(f"Carry it on: {self._command('resume', run_id)}")
+        if status in _CARRY_ON:
+            command = self._command("resume", run_id)
+            self._display.note(f"Carry it on: {command}{_CARRY_ON[status]}")
         return exit_code(status)
 
     async def _write_diff(self, run_id: str, output: Path) -> None:

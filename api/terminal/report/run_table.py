@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.style import Style
 
 from api.terminal.report.table import print_table
-from api.terminal.text.human_units import age, seconds_of
+from api.terminal.text.human_units import age, money, seconds_of
+from api.terminal.text.safe_text import clean_line
 from api.terminal.text.untrusted_fields import Fields
 
 _COLOURS: Final = {
@@ -20,8 +21,8 @@ _COLOURS: Final = {
     "queued": "cyan",
     "running": "cyan",
 }
-_HEAD: Final = ("RUN", "STATUS", "AGE", "REPOSITORY", "REQUEST")
-_REPOSITORY: Final = 3
+_HEAD: Final = ("RUN", "STATUS", "AGE", "COST", "REPOSITORY", "REQUEST")
+_REPOSITORY: Final = 4
 _WIDE: Final = 110
 _DIM: Final = Style(dim=True)
 
@@ -42,9 +43,16 @@ def _row(run: Fields) -> tuple[str, ...]:
         run.line("runId"),
         "abandoned" if run.flag("abandoned") else _at_a_node(status, node),
         "" if created is None else age(time.time() - created),
+        _cost(run),
         "/".join(repository),
-        run.line("prompt"),
+        clean_line((run.text("prompt").strip().splitlines() or [""])[0]),
     )
+
+
+def _cost(run: Fields) -> str:
+    """Empty where a server does not tell it."""
+    known = run.has("costUsd") or "costUsd" in run.names()
+    return money(run.number("costUsd")) if known else ""
 
 
 def _at_a_node(status: str, node: str) -> str:
@@ -53,5 +61,5 @@ def _at_a_node(status: str, node: str) -> str:
 
 def _style(column: int, cell: str) -> Style:
     if column != 1:
-        return _DIM if column == 2 else Style()
+        return _DIM if column in (2, 3) else Style()
     return Style(color=_COLOURS.get(cell.partition(":")[0], "yellow"))

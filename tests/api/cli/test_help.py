@@ -69,7 +69,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
     [
         (["no-such-command"], "No such command"),
         (["run"], "Missing argument"),
-        (["run", "x"], "--repo"),
+        (["run", "x"], "is no git checkout"),
         (["run", "x", "--repo", "no/such/folder"], "is no folder of this machine"),
         (["run", "x", "--repo", "./no/folder"], "or OWNER/REPO"),
         (["run", "x", "--repo", "."], "is no git checkout"),

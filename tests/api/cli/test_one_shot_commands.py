@@ -135,12 +135,29 @@ async def test_runs_reads_pages_up_to_the_limit(tmp_path: Path) -> None:
     words = ("runs", "--limit", "3", "--status", "incomplete")
     ended, server = await answered(*words, home=tmp_path, **{"GET_/runs": page})
     rows = ended.out.splitlines()
-    assert rows[0].split() == ["RUN", "STATUS", "AGE", "REPOSITORY", "REQUEST"]
+    assert rows[0].split() == ["RUN", "STATUS", "AGE", "COST", "REPOSITORY", "REQUEST"]
     assert [row.split()[0] for row in rows[1:]] == ["a0", "a1", "b0"]
     assert rows[1].endswith(PROMPT)
     assert server.calls() == [
         "GET /runs?status=incomplete&limit=3",
         "GET /runs?status=incomplete&limit=1&cursor=c",
+    ]
+
+
+async def test_a_status_that_is_none_is_refused(tmp_path: Path) -> None:
+    ended = await command("runs", "--status", "nope", home=tmp_path)
+    assert ended.code == 2
+    assert "'nope' is none of queued, running, waiting, succeeded" in " ".join(ended.err.split())
+
+
+async def test_several_runs_are_removed_by_how_their_ids_begin(tmp_path: Path) -> None:
+    rows = [{**VIEW, "runId": f"{letter}{'0' * 25}"} for letter in "ab"]
+    handlers = {"GET_/runs": lambda _: Answer(200, {"runs": rows, "nextCursor": None})}
+    handlers |= {f"DELETE_/runs/{row['runId']}": lambda _: Answer(204) for row in rows}
+    ended, server = await answered("rm", "a", "b0", home=tmp_path, **handlers)
+    assert (ended.code, len(ended.out.splitlines())) == (0, 2)
+    assert [call for call in server.calls() if call.startswith("DELETE")] == [
+        f"DELETE /runs/{row['runId']}" for row in rows
     ]
 
 

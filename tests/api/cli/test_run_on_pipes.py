@@ -181,7 +181,23 @@ async def test_watch_reads_from_the_start_to_the_end(tmp_path: Path) -> None:
         ended = await command("watch", RUN_ID, home=tmp_path, env=env)
     assert ended.code == 1
     assert "Remove it." in ended.out
-    assert f"coding-agent resume {RUN_ID}" in ended.out
+    assert "coding-agent resume" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("status", "change"),
+    [("failed", ""), ("budget_exhausted", " --max-cost USD"), ("timed_out", " --timeout SECONDS")],
+)
+async def test_how_to_carry_on_names_what_to_change(
+    status: str, change: str, tmp_path: Path
+) -> None:
+    server = RunServer([])
+    server.ended(status)
+    async with serving(server) as env:
+        ended = await command("watch", RUN_ID, home=tmp_path, env=env)
+    carry_on = next(line for line in ended.out.splitlines() if "Carry it on" in line)
+    assert carry_on.endswith(change)
+    assert f"coding-agent resume {RUN_ID}" in carry_on
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
