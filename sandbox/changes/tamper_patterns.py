@@ -51,7 +51,13 @@ def shadows_library(path: str, starts: Collection[str]) -> bool:
 
 def suppressions(lines: Iterable[str]) -> Counter[str]:
     """What silences a check in these lines, such as `# noqa: S108`, and in how many."""
-    return Counter(match[0] for line in lines if (match := _SUPPRESSION.search(line)))
+    found = ((line, match) for line in lines if (match := _SUPPRESSION.search(line)))
+    return Counter(match[0] for line, match in found if not _is_quoted(line, match.start()))
+
+
+def _is_quoted(line: str, at: int) -> bool:
+    """Whether a place of a line lies in a text of the code, such as one for a linter's own test."""
+    return any(line.count(quote, 0, at) % 2 and line.find(quote, at) >= 0 for quote in "\"'`")
 
 
 def hints(files: Sequence[FileDiff]) -> Iterator[Hint]:

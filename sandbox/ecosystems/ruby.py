@@ -72,7 +72,8 @@ RUBY = Ecosystem(
             any_line(r"[1-9]\d* tests, "),
         ),
     ),
-    counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?).*",
+    counts=r"(\d+ (?:examples?|runs|tests), (?:\d+ assertions, )?\d+ failures?"
+    r"(?:, \d+ errors?)?).*",
     failures_begin=r"Failures:| *(?:\d+\) )?(?:Failure|Error):.*",
     noise=r"[.F*ES]{2,200}",
     not_installed={"bundle": 7},  # the gems of a Gemfile

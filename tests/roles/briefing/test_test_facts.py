@@ -112,6 +112,8 @@ def test_what_moves_or_is_shown_in_a_document_silences_nothing() -> None:
     moved = diff("a.py", "-import x  # noqa: F401"), diff("b.py", "+import x  # noqa: F401")
     assert len(told(*moved)) == 1
     assert len(told(*moved, diff("c.py", "+import x  # noqa: F401"))) == 2
+    assert len(told(diff("a.py", "+check('x = 1  # noqa')"))) == 1
+    assert len(told(diff("a.py", '+x = "it\'s"  # noqa'))) == 2
     for line in ("x  # noqa: F401", "@pytest.mark.skip", "os._exit(0)"):
         assert len(told(diff("docs/guide.md", f"+    {line}"))) == 1
 

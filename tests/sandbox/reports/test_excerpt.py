@@ -68,7 +68,7 @@ CASES = {
         + "printed\n" * 300
         + "2 tests, 2 assertions, 1 failures, 0 errors",
         ("Failure: test_a(ATest)", "<1> expected", "1 failures"),
-        "2 tests, 2 assertions, 1 failures",
+        "2 tests, 2 assertions, 1 failures, 0 errors",
     ),
     "surefire": (
         "[INFO] Running demo.B\n[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0, "
