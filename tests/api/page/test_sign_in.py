@@ -1,6 +1,7 @@
 """A service with keys, in a real browser: signing in, what is another's, signing out."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -43,3 +44,20 @@ async def test_a_key_signs_in_and_is_not_kept(world: PageWorld) -> None:
         await page.get_by_label("Your key").wait_for()
         await tab.go(f"runs/{run_id}")
         await page.get_by_label("Your key").wait_for()
+
+
+async def test_a_colleague_reads_and_does_not_act(tmp_path: Path) -> None:
+    async with page_world(tmp_path, auth=Auth(KEYS), team=True) as world:
+        run_id = await world.replay(waiting_run(owner="bob"))
+        async with world.tab(f"runs/{run_id}") as tab:
+            page = tab.page
+            await page.get_by_label("Your key").fill(KEYS[0][1])
+            await page.keyboard.press("Enter")
+            await page.get_by_role("heading", name="Plan", exact=True).wait_for()
+            assert await page.locator(".status", has_text="Waits").count() == 1
+            for name in ("Approve", "Reject", "Cancel run", "Send"):
+                assert await page.get_by_role("button", name=name).count() == 0
+            await tab.go("")
+            await page.locator(".row").first.wait_for()
+            assert await page.locator("h2.group").all_inner_texts() == ["At work 1"]
+            assert await page.title() == "Runs \N{MIDDLE DOT} Coding agent"

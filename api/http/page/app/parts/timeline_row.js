@@ -120,12 +120,16 @@ function Fold({ item, redraw, head, children, className, open = false }) {
   </div>`;
 }
 
+function When({ time }) {
+  return html`<time class="dim" datetime=${time}>${moment(time)}</time>`;
+}
+
 /** A message of a person, with what became of it. */
 function Message({ item }) {
   const { state } = item;
   const told = !state ? "queued" : `${state.type === "message.read" ? "read" : "answered"} by ${safeLine(state.role)}`;
   return html`<div class="item-message"><p class="result-head"><strong>${safeLine(item.by, 60)}</strong>
-    <span class=${`word ${state?.type === "message.answered" ? "good" : "idle"}`}>${told}</span></p>
+    <span class=${`word ${state?.type === "message.answered" ? "good" : "idle"}`}>${told}</span><${When} time=${item.time} /></p>
     <p>${safeText(item.text)}</p></div>`;
 }
 
@@ -133,9 +137,10 @@ function Hint({ item }) {
   return html`<p class="item-hint"><${Mark} tone="idle" />${safeText(item.text)}</p>`;
 }
 
-function Result({ tone, title, aside, children }) {
+/** `at` is when, for what a person did. */
+function Result({ tone, title, aside, at, children }) {
   return html`<div class="item-result"><p class="result-head"><${Mark} tone=${tone} /><span>${title}</span>
-    <span class="dim">${aside}</span></p>${children}</div>`;
+    <span class="dim">${aside}</span>${at && html`<${When} time=${at} />`}</p>${children}</div>`;
 }
 
 const PlanMade = ({ event }) => html`<${Result} tone="good" title=${`Plan: ${safeLine(event.plan?.summary)}`}
@@ -144,12 +149,12 @@ const Started = ({ event }) => html`<${Result} tone="idle" title=${`Attempt ${ev
   aside=${[...new Set(Object.values(event.models ?? {}))].map((each) => safeLine(each)).join(", ")} />`;
 const ANSWERS = { approve: "approved the plan", revise: "asked for another plan", reject: "rejected the plan" };
 const Answered = ({ event }) => html`<${Result} tone=${event.decision === "approve" ? "good" : "idle"}
-  title=${`${safeLine(event.by, 60)} ${ANSWERS[event.decision] ?? safeLine(event.decision)}`} aside=${safeLine(event.feedback, 1000)} />`;
-const CancelAsked = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} cancelled the run`} />`;
-const Raised = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} raised limits`} aside=${[
+  title=${`${safeLine(event.by, 60)} ${ANSWERS[event.decision] ?? safeLine(event.decision)}`} aside=${safeLine(event.feedback, 1000)} at=${event.time} />`;
+const CancelAsked = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} cancelled the run`} at=${event.time} />`;
+const Raised = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} raised limits`} at=${event.time} aside=${[
   event.maxCostUsd && money(event.maxCostUsd), event.maxFixRounds && plural(event.maxFixRounds, "fix round"),
   event.timeoutS && duration(event.timeoutS * 1000)].filter(Boolean).join(", ")} />`;
-const Resumed = ({ event }) => html`<${Result} tone="idle" title=${`${event.by ? safeLine(event.by, 60) : "The service"} resumed it: attempt ${event.attempt}`} aside=${safeLine(event.reason)} />`;
+const Resumed = ({ event }) => html`<${Result} tone="idle" title=${`${event.by ? safeLine(event.by, 60) : "The service"} resumed it: attempt ${event.attempt}`} aside=${safeLine(event.reason)} at=${event.time} />`;
 const Changed = ({ event }) => html`<${Result} tone="good" title=${`The change touches ${plural(event.files?.length ?? 0, "file")}`}
   aside=${event.baseSha ? `on the newer base ${safeLine(event.baseSha.slice(0, 10))}` : ""} />`;
 const Checked = ({ event, base }) => html`<${Result} tone=${CHECK_TONES[event.status]}
