@@ -8,7 +8,7 @@ from typing import Final
 from graph import ANY_FILE, Environment, EnvironmentCommand, FolderCommand, LeftOut
 from sandbox.discovery.declared_services import line_for, suggested_lines
 from sandbox.discovery.find_checks import find_checks
-from sandbox.discovery.hints import find_hints, system_packages
+from sandbox.discovery.hints import find_hints, system_packages, variables_of_ci
 from sandbox.discovery.repository_config import config_of
 from sandbox.ecosystems.asked_versions import AskedVersion, asked_versions
 from sandbox.ecosystems.base import Ecosystem
@@ -156,7 +156,7 @@ def plan_setup(repository: RepositoryFiles, version: str = "") -> SetupPlan:
     return SetupPlan(
         steps=tuple(steps[:_MOST_STEPS]),
         paths=known,
-        variables=variables,
+        variables={**variables_of_ci(find_hints(repository)), **variables},
         left_out=tuple(_not_to_be_had(repository)),
         suggested=_suggested(repository),
         reads=tuple(reads) if len(reads) <= _MOST_READ else (ANY_FILE,),

@@ -22,6 +22,7 @@ HintKind = Literal[
     "ci_install",
     "ci_test",
     "ci_service",
+    "ci_variable",
     "contributing",
 ]
 """`set_up_steps` are those that the repository has for coding agents."""
@@ -51,6 +52,8 @@ _INSTALLS: Final = re.compile(
 )
 _SYSTEM: Final = re.compile(r"\b(?:apt|apt-get) (?:-\S+ )*+install\b([^\n;&|]*)")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{1,60}")
+_OF_TESTS: Final = frozenset(("TZ", "DJANGO_SETTINGS_MODULE"))
+_PLAIN_VALUE: Final = re.compile(r"[\w./:+@-]{1,100}")
 _FENCE: Final = re.compile(r" {0,3}```+[ \t]*(\w*)[^`]*")
 _SHELLS: Final = frozenset(("bash", "console", "sh", "shell", "zsh"))
 
@@ -100,6 +103,19 @@ def tests_of_ci(hints: tuple[Hint, ...]) -> str:
     return "\n".join(hint.text for hint in hints if hint.what == "ci_test")
 
 
+def variables_of_ci(hints: tuple[Hint, ...]) -> dict[str, str]:
+    """The time zone that the repository's CI gives to tests, and where Django's settings are.
+
+    Others name hosts and switches of the CI's own.
+    """
+    found: dict[str, str] = {}
+    for hint in hints:
+        name, _, value = hint.text.partition("=")
+        if hint.what == "ci_variable" and name in _OF_TESTS and _PLAIN_VALUE.fullmatch(value):
+            found.setdefault(name, value)
+    return found
+
+
 def _hints(files: Mapping[str, str]) -> Iterator[Hint]:
     for path in _named(files, _COPILOT):
         for job in read_workflow(files[path]):
@@ -130,6 +146,9 @@ def _of_ci(path: str, text: str) -> Iterator[Hint]:
                 yield Hint(path, "ci_test", script)
         for image in job.services:
             yield Hint(path, "ci_service", _cut(image))
+        if any(_tests(line) for script in job.scripts for line in script.splitlines()):
+            for name, value in job.variables:
+                yield Hint(path, "ci_variable", _cut(f"{name}={value}"))
 
 
 def _tests(line: str) -> bool:

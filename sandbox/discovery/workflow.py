@@ -30,11 +30,12 @@ class _Loader(yaml.BaseLoader):
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its steps' scripts, and the images of the services beside it."""
+    """One job: its steps' scripts, the images of the services beside it, and its variables."""
 
     name: str
     scripts: tuple[str, ...]
     services: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 def read_workflow(text: str) -> tuple[Job, ...]:
@@ -47,7 +48,12 @@ def read_workflow(text: str) -> tuple[Job, ...]:
     named = islice(_mapping(workflow.get("jobs")).items(), _MOST_JOBS)
     jobs = ((str(name)[:_LONGEST_NAME], _mapping(job)) for name, job in named)
     return tuple(
-        Job(name, tuple(_scripts(workflow, job)), tuple(_services(job)))
+        Job(
+            name,
+            tuple(_scripts(workflow, job)),
+            tuple(_services(job)),
+            tuple(_variables(workflow, job)),
+        )
         for name, job in jobs
         if not _is_elsewhere(job.get("runs-on"))
     )
@@ -75,6 +81,14 @@ def _services(job: Mapping[str, Any]) -> Iterator[str]:
         image = service if isinstance(service, str) else _mapping(service).get("image")
         if isinstance(image, str):
             yield image
+
+
+def _variables(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those that are written out, for all steps."""
+    env = {**_mapping(workflow.get("env")), **_mapping(job.get("env"))}
+    for name, value in islice(env.items(), _MOST_STEPS):
+        if isinstance(name, str) and isinstance(value, str) and "${{" not in value:
+            yield name[:_LONGEST_NAME], value
 
 
 def _is_elsewhere(runs_on: Any) -> bool:

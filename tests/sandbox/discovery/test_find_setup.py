@@ -314,3 +314,20 @@ def test_packages_of_the_system_are_told_and_left_out() -> None:
 def test_hosts_that_the_repository_names_are_known(name: str, text: str) -> None:
     files = {"setup.py": "", "package.json": "{}", name: text}
     assert plan_setup(listed(files)).environment.hosts == ("own.example",)
+
+
+def test_the_time_zone_of_the_repositorys_ci_is_its_tests() -> None:
+    ci = """\
+env: {TZ: Europe/Paris, DJANGO_SETTINGS_MODULE: "${{ matrix.settings }}", PATH: /evil}
+jobs:
+  lint:
+    env: {TZ: Asia/Tokyo}
+    steps: [{run: ruff check .}]
+  test:
+    env: {TZ: America/New_York, CI_TOKEN: x}
+    steps: [{run: pytest -q}]
+"""
+    files = {"requirements.txt": "", ".github/workflows/ci.yml": ci}
+    assert plan_setup(listed(files)).environment.variables == {"TZ": "America/New_York"}
+    odd = {**files, ".github/workflows/ci.yml": ci.replace("America/New_York", "a b; c")}
+    assert plan_setup(listed(odd)).environment.variables == {}

@@ -124,6 +124,7 @@ def test_steps_of_ci_that_install_and_test() -> None:
         Hint(CI, "ci_test", "cd ./backend\npytest --cov=app -n auto"),
         Hint(CI, "ci_service", "postgres:16"),
         Hint(CI, "ci_service", "redis:7"),
+        Hint(CI, "ci_variable", "FORCE_COLOR=1"),
     )
     assert system_packages(hints) == ("libpq-dev", "gettext")
 
