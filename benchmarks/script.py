@@ -73,6 +73,8 @@ def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
     if done < len(asked):
         call = tool_use("bash", {"command": asked[done]}, f"toolu_{done:06d}")
         return ScriptedReply((text(f"Step {done + 1}."), call))
+    if find_role(request) is None:
+        return ScriptedReply((text("It is passed in."),))
     return _answer(title="Make the greeting configurable", summary="It is passed in.")
 
 
