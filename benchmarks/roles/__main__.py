@@ -1,6 +1,8 @@
 """`make bench-roles`: what the roles cost beside mini-swe-agent; prints tables in Markdown.
 
-usage: python -m benchmarks.roles [rounds] [task letters]
+usage: python -m benchmarks.roles [rounds] [letters of tasks, such as AF] [apart]
+
+`apart`: coder and fixer end with a reply of their own, not beside their last calls.
 """
 
 import asyncio
@@ -20,11 +22,11 @@ _ROLES: Final = ("planner", "coder", "reviewer", "fixer")
 Run = Callable[[BenchTask, Path], Awaitable[Measured]]
 
 
-async def main(rounds: int, letters: str) -> None:
+async def main(rounds: int, letters: str, *, apart: bool) -> None:
     """Measure each task by each candidate in turn, so that all meet the machine alike."""
     install_mini()
     runs: tuple[Run, ...] = (
-        run_product,
+        partial(run_product, beside=not apart),
         partial(run_mini, together=False),
         partial(run_mini, together=True),
     )
@@ -81,4 +83,6 @@ def _median(side: Sequence[Measured], read: Callable[[Measured], float]) -> floa
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else _ROUNDS, "".join(sys.argv[2:])))
+    asked = [word for word in sys.argv[1:] if word != "apart"]
+    rounds_ = int(asked[0]) if asked else _ROUNDS
+    asyncio.run(main(rounds_, "".join(asked[1:]), apart="apart" in sys.argv[1:]))

@@ -48,7 +48,7 @@ class Measured:
         return read / self.input_tokens if self.input_tokens else 0.0
 
 
-async def run_product(task: BenchTask, folder: Path, *, beside: bool = True) -> Measured:
+async def run_product(task: BenchTask, folder: Path, *, beside: bool) -> Measured:
     """`coding-agent run` on a checkout. The data folder stays, as on a machine in use."""
     model = RolesModel(task, beside=beside)
     repository = folder / "product"
