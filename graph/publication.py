@@ -26,6 +26,8 @@ class PullRequest(Value):
     created: bool = True
     patch: str | None = None
     """Path of the patch file of a local run."""
+    pushable: bool = False
+    """Whether the checkout of a local run has an `origin` on another machine."""
     conflicts: tuple[str, ...] = ()
     """Paths in which the change conflicts with a base branch that moved meanwhile."""
 

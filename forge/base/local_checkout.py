@@ -39,6 +39,7 @@ _TAGS: Final = (
 )
 DETACHED: Final = "HEAD"
 _MAX_QUOTED: Final = 500
+_DISTANT: Final = re.compile(r"(?:https?|ssh)://|[\w.-]{1,64}@[\w.-]{1,255}:")
 _IN_THE_WAY: Final = re.compile(r"'refs/heads/([^']{1,255})' exists; cannot create")
 
 
@@ -204,6 +205,10 @@ class Checkout:
             if name and email:
                 return f"{name} <{email}>"
         return None
+
+    async def has_distant_origin(self, git: Git) -> bool:
+        """Whether `origin` is on another machine, such as a forge."""
+        return _DISTANT.match(await self._configured(git, "remote.origin.url", {})) is not None
 
     async def _configured(self, git: Git, key: str, environment: dict[str, str]) -> str:
         result = await git.run(

@@ -189,6 +189,7 @@ class ForgePublisher(Publisher):
             draft=False,
             created=first == commit,
             patch=str(patch),
+            pushable=await checkout.has_distant_origin(self._git),
         )
 
     async def _texts(

@@ -282,6 +282,8 @@ class RunFinished(EventBase):
     pr_url: str | None = None
     branch: str | None = None
     patch: str | None = None
+    pushable: bool | None = None
+    """Of a local run: whether the checkout has an `origin` on another machine."""
     usage: Usage
     cost_usd: Usd | None
     pr: PublishedChange | None = None

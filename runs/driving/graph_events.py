@@ -112,4 +112,5 @@ def make_ending(state: Mapping[str, Any]) -> Ending:
         pr_url=pull_request.url if pull_request else None,
         branch=pull_request.branch if pull_request else None,
         patch=pull_request.patch if pull_request else None,
+        pushable=(pull_request and pull_request.pushable) or None,
     )

@@ -27,6 +27,7 @@ class Ending(Value):
     pr_url: str | None = None
     branch: str | None = None
     patch: str | None = None
+    pushable: bool | None = None
     error: Failure | None = None
 
 
@@ -62,6 +63,7 @@ def finish_attempt(run: Run, ending: Ending, now: float, worked_until: float | N
         pr_url=ending.pr_url or run.pr_url,
         branch=ending.branch or run.branch,
         patch=ending.patch,
+        pushable=ending.pushable,
         usage=run.spend.usage,
         cost_usd=run.spend.cost_usd,
         pr=run.pr,

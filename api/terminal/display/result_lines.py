@@ -177,7 +177,10 @@ def _next_commands(end: Fields) -> list[str]:
     """What a reader does with the branch, in the checkout."""
     if not (branch := end.line("branch")):
         return []
-    return [f"git diff HEAD...{quote(branch)}", f"git merge {quote(branch)}"]
+    name = quote(branch)
+    push = f"git push -u origin {name} && gh pr create --fill --head {name}"
+    commands = [f"git diff HEAD...{name}", f"git merge {name}"]
+    return [*commands, push] if end.flag("pushable") else commands
 
 
 def explanation_lines(run: Fields) -> list[Line]:

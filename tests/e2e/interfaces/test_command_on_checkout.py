@@ -131,6 +131,7 @@ async def test_nothing_to_do_is_3(home: Home) -> None:
 @pytest.mark.slow
 async def test_a_branch_has_the_prefix_and_the_ticket(home: Home) -> None:
     repo, prompt = home.checkout("prefixed"), "PROJ-7: greet in the morning."
+    git(repo, "config", "remote.origin.url", "https://github.example/octo/sample.git")
     home.world.cast.learn(prompt, small_change())
     env = {**home.env, "CODING_AGENT_BRANCH_PREFIX": "bots/"}
     words = ("run", prompt, "--repo", str(repo))
@@ -140,7 +141,7 @@ async def test_a_branch_has_the_prefix_and_the_ticket(home: Home) -> None:
         git(repo, "branch", "--list", "--format=%(refname:short)", "bots/*").decode().split()
     )
     assert branch.startswith("bots/PROJ-7-greet-in-the-morning-")
-    for text in (f"git diff HEAD...{branch}", f"git merge {branch}", "change.patch"):
+    for text in (f"git diff HEAD...{branch}", f"git push -u origin {branch} && gh", "change.patch"):
         assert text in ended.out, ended.out
     subject = git(repo, "log", "-1", "--format=%s", branch).decode().strip()
     assert subject == "Greet in the morning"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from forge.base.local_checkout import Checkout
+from forge.git.command import Git
 from forge.publish.service import ForgePublisher
 from graph.errors import (
     BranchNotFound,
@@ -99,6 +101,26 @@ async def test_a_run_leaves_the_checkout_as_it_was(
         path.stat().st_mode & 0o777 for path in (checkout / ".git").rglob("refs/heads/agent/*")
     }
     assert modes == {0o666 & ~umask()}
+
+
+@pytest.mark.parametrize(
+    ("origin", "pushable"),
+    [
+        ("https://github.com/octo/sample.git", True),
+        ("git@github.com:octo/sample.git", True),
+        ("ssh://git@host.example/octo/sample", True),
+        ("/srv/git/sample.git", False),
+        ("../sample", False),
+        ("", False),
+    ],
+)
+async def test_whether_the_origin_is_on_another_machine_is_told(
+    side: TrustedSide, checkout: Path, origin: str, *, pushable: bool
+) -> None:
+    if origin:
+        git(checkout, "config", "remote.origin.url", origin)
+    found = await Checkout.find(Git(side.github.access), checkout)
+    assert await found.has_distant_origin(Git(side.github.access)) is pushable
 
 
 async def test_the_patch_applies_to_the_base(

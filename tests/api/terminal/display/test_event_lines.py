@@ -171,7 +171,10 @@ def test_a_local_run_names_branch_and_patch() -> None:
     assert "patch         /data/x.patch" in lines
     assert f"run           {RUN_ID}" in lines
     assert "next          git diff HEAD...agent/x" in lines
-    assert "              git merge agent/x" in lines
+    assert lines[-2] == "              git merge agent/x"
+    pushable = texts(run("succeeded", branch="agent/x", patch="/p", pushable=True))
+    push = "git push -u origin agent/x && gh pr create --fill --head agent/x"
+    assert pushable[-2] == f"              {push}"
 
 
 def test_a_local_run_never_speaks_of_a_draft() -> None:
