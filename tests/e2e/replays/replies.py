@@ -1,6 +1,6 @@
 """Reports of replies of the model that are broken, empty, cut off, repeated or late."""
 
-import json
+from dataclasses import replace
 from typing import Final
 
 from tests.e2e.replays.report import (
@@ -11,7 +11,7 @@ from tests.e2e.replays.report import (
     nothing_is_opened,
     says,
 )
-from tests.standins.claude import HttpError, ScriptedReply, tool_use
+from tests.standins.claude import HttpError, ScriptedReply, answer, tool_use
 from tests.support.whole_runs.claude_script import MORNING, shell
 from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.service_client import Run
@@ -129,5 +129,5 @@ REPLIES: Final = (
 
 def long_answer(summary: str) -> ScriptedReply:
     """An answer of a coder that counts as a short one."""
-    said = json.dumps({"title": "Greet in the morning", "summary": summary})
-    return ScriptedReply(({"type": "text", "text": said},), output_tokens=500)
+    said = answer(title="Greet in the morning", summary=summary)
+    return replace(said, output_tokens=500)
