@@ -45,11 +45,11 @@ async def touch(rpc: str, answer_s: float = 15.0) -> None:
 @pytest.mark.parametrize("rpc", ANSWERS)
 async def test_an_answer_that_does_not_come_is_not_waited_for(modal_plane: Plane, rpc: str) -> None:
     await touch(rpc)
-    with (
-        modal_plane.faults.holding(rpc) as held,
-        pytest.raises(StoreUnavailable, match="in time"),
-    ):
-        await touch(rpc, answer_s=0.2)
+    with modal_plane.faults.holding(rpc) as held:
+        for answer_s in (0.2, 2.0, 20.0):
+            if not held.reached.is_set():  # a busy machine may not have come so far
+                with pytest.raises(StoreUnavailable, match="in time"):
+                    await touch(rpc, answer_s)
     assert held.reached.is_set()
     await touch(rpc)
 
