@@ -116,14 +116,20 @@ def looks(data: Path) -> dict[Path, tuple[int, int, int]]:
     return {path: (told.st_size, told.st_mtime_ns, told.st_ino) for path, told in stats.items()}
 
 
+BILLED_USD = 1e-8
+"""The price of a token of the cheapest kind."""
+
+
 def contains(found: Any, told: Any) -> bool:
-    """Whether all that was told then is told now; more may be."""
+    """Whether all that was told then is told now; more may be, and money to what is billed."""
     if isinstance(told, dict):
         return isinstance(found, dict) and all(
             name in found and contains(found[name], value) for name, value in told.items()
         )
     if isinstance(told, list):
         return len(found) == len(told) and all(map(contains, found, told))
+    if isinstance(told, float):
+        return bool(found == pytest.approx(told, abs=BILLED_USD))
     return bool(found == told)
 
 
@@ -215,7 +221,7 @@ async def test_a_thread_of_python_code_goes_on(old: OldWorld) -> None:
 
 
 async def test_kept_bases_and_set_ups_are_used_and_not_made_again(old: OldWorld) -> None:
-    """Nobody serves packages any more, and the forge is asked for its branches alone."""
+    """Nobody serves packages any more; the forge is asked for branches and what may be opened."""
     for prompt in (CUT_OFF, MOVED):
         await old.ended(prompt)
     requests = old.world.forge.requests
@@ -224,8 +230,10 @@ async def test_kept_bases_and_set_ups_are_used_and_not_made_again(old: OldWorld)
     run = await old.world.start(prompt, old.repo, small_change(), setup=setup, approvePlan=True)
     await run.until("plan.waiting")
     asked = [request.path for request in requests[before:] if request.method == "POST"]
-    looks_at = ("the base", "branches in the way of a new one")
-    assert asked == [f"/{old.repo.repository.full_name}{FETCH}"] * len(looks_at)
+    name = old.repo.repository.full_name
+    the_base = branches = f"/{name}{FETCH}"
+    right_to_open_one = f"/api/v3/repos/{name}/pulls"
+    assert asked == [the_base, right_to_open_one, branches]
     await run.call("POST", "/plan", planId="plan-1", decision="approve")
     await run.ended()
     await old.check_succeeded(run)
