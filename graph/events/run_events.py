@@ -270,9 +270,10 @@ class PublishedChange(Value):
 
 
 class RunFinished(EventBase):
-    """`explanation` says in a role's words why there is nothing to change."""
+    """An attempt's end. `prUrl` and `branch` are also in `pr`, as everywhere.
 
-    """An attempt's end. `prUrl` and `branch` are also in `pr`, as everywhere."""
+    `explanation` says in a role's words why there is nothing to change.
+    """
 
     type: Literal["run.finished"] = "run.finished"
     attempt: int
@@ -283,7 +284,7 @@ class RunFinished(EventBase):
     branch: str | None = None
     patch: str | None = None
     pushable: bool | None = None
-    """Of a local run: whether the checkout has an `origin` on another machine."""
+    """Of a local run: whether the checkout's `origin` is on another machine."""
     usage: Usage
     cost_usd: Usd | None
     pr: PublishedChange | None = None
