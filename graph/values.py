@@ -273,7 +273,8 @@ class Validation(Value):
 
     `new_failures` and `known_failures` name tests where the check's output could be parsed, else
     commands. `known_failures` fail on the base too; `flaky` failed once and passed when run again.
-    `kept`: an earlier run found it, on the same files.
+    `kept`: an earlier run found it, on the same files. Not `needed`: the change is of documents
+    alone, which no check has to hold.
     """
 
     status: CheckStatus
@@ -284,6 +285,7 @@ class Validation(Value):
     findings: tuple[ValidationFinding, ...] = ()
     proof: Proof | None = None
     kept: bool = False
+    needed: bool = True
 
 
 class Review(Value):

@@ -167,7 +167,7 @@ def verdict(state: RunState) -> Outcome:
     if stopped := state.get("stopped"):
         return stop_outcome(stopped)
     validation, review = state.get("validation"), state.get("review")
-    if validation is None or validation.status == "unavailable":
+    if validation is None or _is_missing(validation):
         stopped_checks = validation and _stopped(main_checks(checks_of(state)), validation)
         reason = "checks_stopped" if stopped_checks else "not_validated"
         return Outcome(status="incomplete", reason=reason)
@@ -193,7 +193,7 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     validation, review = state.get("validation"), state.get("review")
     if validation is None:
         left.append("The change was not validated.")
-    elif validation.status == "unavailable":
+    elif _is_missing(validation):
         left += _not_validated(validation)
     elif validation.status == "failed":
         left += [f"Still fails: {name}" for name in validation.new_failures]
@@ -208,6 +208,12 @@ def left_to_do(state: RunState) -> tuple[str, ...]:
     if change := state.get("change"):
         left += change.unchecked
     return tuple(left)
+
+
+def _is_missing(validation: Validation) -> bool:
+    """Whether no check came to an end that holds the change, and one has to."""
+    stopped = any(report.status == "stopped" for report in validation.commands)
+    return validation.status == "unavailable" and (validation.needed or stopped)
 
 
 def _not_validated(validation: Validation) -> list[str]:

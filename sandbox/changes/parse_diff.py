@@ -25,6 +25,7 @@ _HEAD: Final = re.compile(
 _HUNK: Final = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _ESCAPE: Final = re.compile(r'\\([0-7]{3}|[abtnvfr"\\])')
 _ESCAPED: Final = dict(zip("abtnvfr", "\a\b\t\n\v\f\r", strict=True))
+_PROSE: Final = re.compile(r"\.(?:md|markdown|rst|adoc)$", re.IGNORECASE)
 _MAX_READ: Final = 8_000_000
 
 
@@ -93,6 +94,12 @@ class Diff:
     def code(self) -> list[str]:
         """Changed paths of code, before and after; documents and data need no proof."""
         return list(dict.fromkeys(path for file in self.files for path in file.code))
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether it changes documents alone, which no check has to hold."""
+        paths = [path for file in self.files for path in file.paths]
+        return bool(paths) and not self.cut and all(map(_PROSE.search, paths))
 
     @property
     def tests(self) -> frozenset[str]:

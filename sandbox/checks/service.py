@@ -132,13 +132,14 @@ class SandboxChecks(Checks):
         deadline: float,
         emit: Emit = unheard,
     ) -> Validation:
+        read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
+        needed = not read.is_prose or any(check.source == "caller" for check in checks)
         if not checks:
-            return Validation(status="unavailable")
+            return Validation(status="unavailable", needed=needed)
         unique = secrets.token_hex(4)
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
         on_base = BaseResults(self._runs, self._sandboxes, run_id, untouched, self._kept)
-        read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         of_set_up = setup_findings(read, environment)
         try:
             async with self._open(run_id, tree) as sandbox:
@@ -168,7 +169,8 @@ class SandboxChecks(Checks):
             found = await asyncio.to_thread(hint_findings, read) + of_set_up
         finally:
             await on_base.discard()
-        return validation.model_copy(update={"findings": (*validation.findings, *found)})
+        told = (*validation.findings, *found)
+        return validation.model_copy(update={"findings": told, "needed": needed})
 
     @asynccontextmanager
     async def _open(self, run_id: str, tree: TreeSpec) -> AsyncIterator[Sandbox]:

@@ -122,6 +122,14 @@ async def test_what_passed_and_was_not_changed_since_is_reviewed_again_but_not_v
     assert len(driven.said("validation.finished")) == 1
 
 
+async def test_documents_alone_need_no_check() -> None:
+    script = Script(validations=[UNAVAILABLE.model_copy(update={"needed": False})])
+    state = await Driven(script).run()
+    assert state["outcome"].status == "succeeded"
+    assert not script.published[0].draft
+    assert script.published[0].remaining == ()
+
+
 def report(status: ReportStatus, command: str = "make test") -> CommandReport:
     return CommandReport(
         command=command,

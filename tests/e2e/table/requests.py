@@ -133,6 +133,18 @@ REQUESTS: Final[dict[str, Case]] = {
         pull="draft",
     ),
     "no tests": Case(files=_UNTESTED, status="incomplete", reason="not_validated", pull="draft"),
+    "documents without tests": Case(
+        files=_UNTESTED,
+        script=small_change(coder=[shell("echo Hello >> README.md"), done()]),
+    ),
+    "documents and a check that is not there": Case(
+        files=_UNTESTED,
+        fields={"validate": ["no-such-program --all"]},
+        script=small_change(coder=[shell("echo Hello >> README.md"), done()]),
+        status="incomplete",
+        reason="not_validated",
+        pull="draft",
+    ),
     "a check that is not there": Case(
         files=_UNTESTED,
         fields={"validate": ["no-such-program --all"]},

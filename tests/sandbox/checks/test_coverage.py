@@ -107,3 +107,24 @@ async def test_a_change_is_validated_by_what_can_have_touched_it(run: SampleRun,
     assert found == ([left] if left else [])
     assert validation.status == ("unavailable" if left else "passed")
     assert validation.new_failures == ()
+
+
+NEEDED: dict[str, tuple[str, list[Check], bool]] = {
+    "documents": ("README.md docs/more.RST", [], False),
+    "documents, and a check that is not there": ("README.md", [check(MISSING)], False),
+    "documents, and what the caller asks for": (
+        "README.md",
+        [Check(command=MISSING, source="caller")],
+        True,
+    ),
+    "a document and a list": ("README.md requirements.txt", [], True),
+    "a document and code": ("README.md back/app.py", [], True),
+}
+
+
+@pytest.mark.parametrize("case", NEEDED)
+async def test_documents_alone_need_no_check(run: SampleRun, case: str) -> None:
+    paths, checks, needed = NEEDED[case]
+    step = len(CASES) + 1 + list(NEEDED).index(case)
+    validation = await validate(run, step, paths, *checks)
+    assert (validation.status, validation.needed) == ("unavailable", needed)
