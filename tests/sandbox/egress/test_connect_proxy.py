@@ -208,13 +208,19 @@ async def test_bytes_are_counted(tmp_path: Path, index: PackageIndex, limit: str
         assert proxy.denied == ["more bytes than set-up may send or take"]
 
 
-async def test_connections_are_counted_and_a_silent_one_is_ended(
+async def test_connections_are_counted(tmp_path: Path, index: PackageIndex) -> None:
+    async with proxied(tmp_path, index.host, connections=1, patience_s=60) as (_, path):
+        silent = await asyncio.to_thread(knock, path)
+        line = await answer(path, f"CONNECT {index.host} HTTP/1.1\r\n\r\n")
+        silent.close()
+    assert line.startswith("HTTP/1.1 503")
+
+
+async def test_a_silent_connection_is_ended_and_makes_room(
     tmp_path: Path, index: PackageIndex
 ) -> None:
     async with proxied(tmp_path, index.host, connections=1, patience_s=0.5) as (_, path):
         silent = await asyncio.to_thread(knock, path)
-        line = await answer(path, f"CONNECT {index.host} HTTP/1.1\r\n\r\n")
-        assert line.startswith("HTTP/1.1 503")
         assert await asyncio.to_thread(silent.recv, 9) == b""
         silent.close()
         assert (await fetch(path, index)).endswith(b"hello\n")
