@@ -16,7 +16,7 @@ _LONGEST = 200
 _LONGEST_LINE = 1000
 _COUNTS = any_of(each.counts for each in ECOSYSTEMS)
 _LACKING = any_of(each.lacking for each in ECOSYSTEMS)
-_NUMBER = re.compile(r"(?P<before>\d{1,9}) (?P<word>\w+)|(?P<name>\w+):? (?P<behind>\d{1,9})")
+_NUMBER = re.compile(r"(?P<before>\d{1,9}) (?P<word>\w+)|\b(?P<name>\w++):? (?P<behind>\d{1,9})")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 

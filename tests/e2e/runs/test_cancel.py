@@ -136,11 +136,15 @@ async def test_while_a_plan_waits(world: World) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "run_not_waiting")
 
 
-@pytest.mark.parametrize("call", ["/{name}.git/git-receive-pack", "/api/v3/repos/{name}/pulls"])
-async def test_in_publish(world: World, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "after_push"),
+    [("/{name}.git/git-receive-pack", False), ("/api/v3/repos/{name}/pulls", True)],
+)
+async def test_in_publish(world: World, call: str, after_push: bool) -> None:
     """What is in flight may arrive, but nothing follows it; going on makes it one of each."""
     repo = await world.host()
-    held = world.forge.hold("POST", call.format(name=repo.repository.full_name))
+    path = call.format(name=repo.repository.full_name)
+    held = world.forge.hold("POST", path, after_push=after_push)
     run = await world.start(f"Greet, but stop before {call[:5]}.", repo, small_change())
     await until(lambda: held.came)
     await cancelled(world, run, "publish")

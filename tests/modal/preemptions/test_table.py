@@ -70,13 +70,11 @@ def asked(role: str, turn: int = 0, count: int = 1) -> Moment:
     return happens
 
 
-def forge(method: str, path_end: str, after: Moment | None = None) -> Moment:
-    """When the forge was asked, after some other moment, and has not answered; it does soon."""
+def forge(method: str, path_end: str, *, after_push: bool = False) -> Moment:
+    """When the forge was asked, and has not answered; it does soon."""
 
     async def happens(bench: Bench, run: Run) -> None:
-        if after:
-            await after(bench, run)
-        held = bench.deployment.forge.hold(method, path_end)
+        held = bench.deployment.forge.hold(method, path_end, after_push=after_push)
 
         def release() -> None:
             held.released = True
@@ -137,7 +135,7 @@ ROWS: Final[dict[str, tuple[Loss, ...]]] = {
     "the run, as the reviewer is asked": (lose(asked("reviewer"), "run"),),
     "the run, as it pushes": (lose(forge("POST", "/git-receive-pack"), "run"),),
     "the run, as it opens the pull request": (
-        lose(forge("POST", "/pulls", event("gate.finished")), "run"),
+        lose(forge("POST", "/pulls", after_push=True), "run"),
     ),
     "the run, once the pull request is open": (lose(event("pr.created"), "run"),),
     "all of them": (lose(event("tool.finished"), "api", "run", "coder"),),

@@ -39,14 +39,22 @@ class Forge(GitHubStandIn):
         super().__init__()
         self._held: list[Held] = []
 
-    def hold(self, method: str, path_end: str) -> "Held":
-        held = Held(method, path_end)
+    def hold(self, method: str, path_end: str, *, after_push: bool = False) -> "Held":
+        """Calls that come from now on; `after_push`: once somebody has pushed."""
+        pushed = self._pushes()
+        held = Held(method, path_end, lambda: not after_push or self._pushes() > pushed)
         self._held.append(held)
         return held
 
+    def _pushes(self) -> int:
+        return sum(
+            request.method == "POST" and request.path.endswith("/git-receive-pack")
+            for request in list(self.requests)
+        )
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         for held in self._held:
-            if held.method == scope["method"] and scope["path"].endswith(held.path_end):
+            if held.holds(scope["method"], scope["path"]):
                 await held.wait()
         await super().handle(scope, receive, send)
 
@@ -58,11 +66,15 @@ class Forge(GitHubStandIn):
 class Held:
     """Calls of one kind that get no answer yet. The forge has a thread and a loop of its own."""
 
-    def __init__(self, method: str, path_end: str) -> None:
+    def __init__(self, method: str, path_end: str, is_due: Callable[[], bool]) -> None:
         self.method = method
         self.path_end = path_end
+        self.is_due = is_due
         self.came = False
         self.released = False
+
+    def holds(self, method: str, path: str) -> bool:
+        return method == self.method and path.endswith(self.path_end) and self.is_due()
 
     async def wait(self) -> None:
         self.came = True
