@@ -1,12 +1,14 @@
 """What the tests of this room share: real sandboxes, and a sample run over a repository."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.backends.bubblewrap.sandbox import BubblewrapSandbox
-from tests.support.sandbox.local_tree import make_backend, missing, open_tree
+from tests.support.sandbox.local_tree import AS_ROOT, make_backend, missing, open_tree
 from tests.support.sandbox.sample_run import SampleRun, sample_run
 
 
@@ -17,6 +19,22 @@ def _needs_namespaces(request: pytest.FixtureRequest) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture
+def own_disk(data_dir: Path) -> Iterator[Path]:
+    """A data folder on a disk that nobody else writes to or frees; root alone can make one."""
+    folder = data_dir / "disk"
+    folder.mkdir(mode=0o711)
+    if not AS_ROOT:
+        yield folder
+        return
+    size = "size=512m,mode=0711"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
