@@ -39,7 +39,7 @@ HIDDEN = 'for n in 5 6 7; do eval "exec $n> f; head -c 20M /dev/zero >&$n; rm f"
         ("yes", None, "output"),
         ("x=$(head -c 200M /dev/zero | tr '\\0' x); sleep 60", None, "memory"),
         ("for i in $(seq 60); do sleep 60 & done; wait", None, "pids"),
-        ("for i in 1 2 3; do head -c 20M /dev/zero > $i; done", None, "disk"),
+        ("for i in 1 2 3; do head -c 20M /dev/zero > $i; done; sleep 9", None, "disk"),
         ("head -c 40M /dev/zero > one", 153, None),
         (f"{HIDDEN} sleep 9", None, "disk"),
     ],
