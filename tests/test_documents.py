@@ -1,4 +1,4 @@
-"""What docs/reliability.md, docs/operations.md and docs/security.md name is there."""
+"""What the pages of docs/ name is there: tests, settings, metrics, paths, other pages."""
 
 import ast
 import inspect
@@ -18,8 +18,18 @@ ROOT = Path(__file__).parents[1]
 RELIABILITY = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+}
 _CODE_ROW = re.compile(r"^\| `([a-z_]+)` \| (.+) \| (.+) \|$", re.MULTILINE)
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_SETTING = re.compile(
+    r"\b((?:CODING_AGENT|ANTHROPIC|DOCKER|GITHUB|OTEL)_[A-Z_]*)(?:\{([A-Z_,]+)\})?"
+)
 _HTTP_CODE = re.compile(r'(?:problem|Refused)\(\s*\d{3},\s*"([a-z_]+)"')
 CODES = {code: (meaning, mend) for code, meaning, mend in _CODE_ROW.findall(RELIABILITY)}
 
@@ -76,11 +86,48 @@ def test_metrics_are_named_as_they_are() -> None:
     assert {name.removesuffix("_total") for name in named} <= families
 
 
-def test_settings_are_named_as_they_are() -> None:
-    fields = {name.upper() for name in Settings.model_fields}
-    known = fields | {f"CODING_AGENT_{name}" for name in fields}
-    named = set(re.findall(r"\b(?:CODING_AGENT|OTEL)_[A-Z_]+[A-Z]\b", OPERATIONS + RELIABILITY))
-    assert named - known == set()
+def _settings_of(text: str) -> set[str]:
+    """The variables that a text names; `A_{B,C}` is two."""
+    return {
+        stem + end
+        for stem, ends in _SETTING.findall(text)
+        for end in ends.split(",")
+        if not (stem + end).endswith("_")
+    }
+
+
+def test_every_setting_is_described_and_no_other() -> None:
+    prefixes = ("ANTHROPIC_", "DOCKER_", "GITHUB_", "OTEL_")
+    names = {name.upper() for name in Settings.model_fields}
+    known = {name if name.startswith(prefixes) else f"CODING_AGENT_{name}" for name in names}
+    known.add("CODING_AGENT_ENV_FILE")
+    assert _settings_of(PAGES["docs/settings.md"] + OPERATIONS) == known
+    assert _settings_of(RELIABILITY) <= known
+
+
+def _anchors(page: str) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    headings = _HEADING.findall(_FENCED.sub("", PAGES[page]))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for link in _LINK.findall(_FENCED.sub("", PAGES[page])):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        name = str(target.resolve().relative_to(ROOT))
+        assert not anchor or anchor in _anchors(name), link
+
+
+def test_the_index_links_every_page() -> None:
+    linked = set(_LINK.findall(PAGES["docs/README.md"]))
+    there = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert there - linked == set()
+    assert "docs/README.md" in _LINK.findall(PAGES["README.md"])
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

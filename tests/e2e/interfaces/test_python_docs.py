@@ -1,4 +1,4 @@
-"""The Python of README and docs/python.md, each block run as the script that it is."""
+"""The Python of docs/python.md, each block run as the script that it is."""
 
 import asyncio
 import json
@@ -51,8 +51,8 @@ def blocks(page: str) -> dict[str, str]:
     return {title: code[0] for title, code in found.items() if code}
 
 
-README: Final = blocks("README.md")
 PAGE: Final = blocks("docs/python.md")
+CHECKOUT: Final = PAGE.pop("A local checkout")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,6 @@ async def run(code: str, world: World, **env: str) -> str:
 
 async def test_every_block_is_tried() -> None:
     assert set(PAGE) == set(EXPECTED)
-    assert set(README) == {"Python"}
 
 
 async def run_before(title: str, world: World, env: dict[str, str]) -> None:
@@ -197,12 +196,12 @@ async def test_a_block_of_the_page(world: World, title: str) -> None:
     assert len(repo.pulls) == told.pulls
 
 
-async def test_the_block_of_the_readme(world: World) -> None:
+async def test_the_block_on_a_local_checkout(world: World) -> None:
     make_repository(world.folder / "src" / "tool", GREETER)
     world.cast.learn("Add a --json flag", small_change())
     env = environment_of(world)
     del env["GITHUB_TOKEN"], env["GITHUB_API_URL"]
-    out = await run(README["Python"], world, **env)
+    out = await run(CHECKOUT, world, **env)
     assert re.match(r"succeeded url=None number=None branch='agent/greet-in-the-morning-", out), out
     listed = await command("runs", "--json", home=world.folder, env=env)
     runs = {each["runId"]: each["status"] for each in json.loads(listed.out)["runs"]}
