@@ -1,18 +1,11 @@
-"""GitHub's API by PyGithub. Blocking calls run in threads; PyGithub is imported at first use."""
+"""GitHub as the forge of the product: what is asked of its API, and its answers as our values."""
 
-import asyncio
-import json
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pydantic import SecretStr
 
@@ -21,25 +14,21 @@ from forge.core.forge import (
     ONCE,
     Account,
     Forge,
-    GitAccess,
     MergedPull,
     Pull,
     PullText,
     RepositoryFacts,
     Target,
 )
-from forge.core.repository_address import is_loopback
-from forge.core.retry import TransientError, Unprocessable, retry_transient
+from forge.core.retry import TransientError, Unprocessable
 from forge.github.account import UNKNOWN, read_bot, read_user
 from forge.github.answers import read_facts, read_merged_pulls, read_pull
-from forge.github.api_address import web_address
-from forge.github.api_errors import ApiError, explain_no_pull
+from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import read_branch_rules
-from forge.github.call_errors import map_misfit, map_silence
+from forge.github.connection import Connection, ConnectionOptions
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
-from forge.github.write_pacer import WritePacer
-from graph import Emit, RetryPolicy, SecretForms, unheard
+from graph import Emit, RetryPolicy, unheard
 from graph.errors import (
     CodingAgentError,
     ForgeForbidden,
@@ -50,26 +39,14 @@ from graph.errors import (
 )
 
 if TYPE_CHECKING:
-    import github as pygithub
-
-T = TypeVar("T")
+    from forge.github.connection import Api
 
 log = logging.getLogger(__name__)
 
-API_VERSION: Final = "2022-11-28"
-_SECONDS_BETWEEN_WRITES: Final = 1.0
-_FINISH_S: Final = 1.5
-"""How long a write that is under way may go on after its run was cancelled."""
 
+class GitHub(Connection, Forge):
+    """GitHub, or a GitHub Enterprise, as one account sees it."""
 
-class GitHub(Forge):
-    """GitHub, or a GitHub Enterprise, as one account sees it.
-
-    PyGithub's client keeps the answer that it is about to read: each has one user at a time, of
-    one thread. `seconds_between_writes`: None for what GitHub asks for; of this machine, nothing.
-    """
-
-    name = "GitHub"
     token_setting = "GITHUB_TOKEN"  # noqa: S105 - a name
     workflows = ".github/workflows/"
     templates = tuple(
@@ -79,39 +56,18 @@ class GitHub(Forge):
     )
 
     def __init__(
-        self,
-        *,
-        api_url: str,
-        token: SecretStr | None,
-        retry_policy: RetryPolicy | None = None,
-        timeout_s: int = 15,
-        seconds_between_writes: float | None = None,
+        self, *, api_url: str, token: SecretStr | None, **options: Unpack[ConnectionOptions]
     ) -> None:
-        self.access = GitAccess(web_address(api_url), token, user="x-access-token")
-        self.retry_policy = retry_policy or RetryPolicy()
-        self._api_url = api_url.rstrip("/")
-        self._forms = SecretForms(token)
-        self._timeout_s = timeout_s
-        if seconds_between_writes is None:
-            here = is_loopback(urlsplit(api_url).hostname or "")
-            seconds_between_writes = 0.0 if here else _SECONDS_BETWEEN_WRITES
-        self._pacer = WritePacer(seconds_between_writes)
-        self._idle: deque[pygithub.Github] = deque()
+        """Options are those of its connection."""
+        super().__init__(api_url=api_url, token=token, **options)
         self._account: Account | None = None
         self._takes_pulls = set[str]()  # repositories
-
-    async def open(self) -> None:
-        self._idle.append(await asyncio.to_thread(self._make_client))
 
     def patient(self, deadline: float) -> Self:
         patient = copy(self)
         left_s = max(self.retry_policy.total_s, deadline - time.time())
         patient.retry_policy = replace(self.retry_policy, total_s=left_s)
         return patient
-
-    async def close(self) -> None:
-        while self._idle:
-            await asyncio.to_thread(self._idle.pop().close)
 
     async def probe(self) -> str:
         if self.access.token is None:
@@ -144,7 +100,7 @@ class GitHub(Forge):
     async def repository(
         self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
     ) -> RepositoryFacts:
-        def get(github: "pygithub.Github") -> RepositoryFacts:
+        def get(github: "Api") -> RepositoryFacts:
             return read_facts(github.get_repo(full_name))
 
         facts = await self._read(full_name, get, emit, retry_policy)
@@ -157,7 +113,7 @@ class GitHub(Forge):
         self, full_name: str, branch: str, emit: Emit = unheard
     ) -> tuple[BranchRule, ...]:
         async def get(path: str) -> Any:
-            def read(github: "pygithub.Github") -> Any:
+            def read(github: "Api") -> Any:
                 return github.requester.requestJsonAndCheck("GET", path)[1]
 
             return await self._read(f"the rules of {full_name}", read, emit)
@@ -169,7 +125,7 @@ class GitHub(Forge):
     ) -> Pull | None:
         label = head if ":" in head else f"{full_name.partition('/')[0]}:{head}"
 
-        def find(github: "pygithub.Github") -> Pull | None:
+        def find(github: "Api") -> Pull | None:
             pulls = github.get_repo(full_name).get_pulls("open", base=base, head=label)
             same = (pull for pull in pulls if str(pull.head.label).lower() == label.lower())
             return next((read_pull(pull) for pull in same), None)
@@ -179,7 +135,7 @@ class GitHub(Forge):
     async def create_pull(
         self, full_name: str, base: str, head: str, text: PullText, *, draft: bool
     ) -> Pull:
-        def create(github: "pygithub.Github") -> Pull:
+        def create(github: "Api") -> Pull:
             made = github.get_repo(full_name).create_pull(
                 base, head, title=text.title, body=text.body, draft=draft
             )
@@ -188,7 +144,7 @@ class GitHub(Forge):
         return await self._write("a pull request", create)
 
     async def try_pull(self, full_name: str, base: str) -> None:
-        def attempt(github: "pygithub.Github") -> None:
+        def attempt(github: "Api") -> None:
             github.get_repo(full_name).create_pull(base, base, title="May pull requests be opened?")
 
         try:
@@ -202,7 +158,7 @@ class GitHub(Forge):
             log.info("whether %s takes pull requests is not known: %s", full_name, unclear)
 
     async def edit_pull(self, full_name: str, number: int, text: PullText) -> Pull:
-        def edit(github: "pygithub.Github") -> Pull:
+        def edit(github: "Api") -> Pull:
             pull = github.get_repo(full_name).get_pull(number)
             pull.edit(title=text.title, body=text.body)
             return read_pull(pull)
@@ -210,13 +166,13 @@ class GitHub(Forge):
         return await self._write("the pull request", edit)
 
     async def mark_ready(self, full_name: str, number: int) -> None:
-        def mark(github: "pygithub.Github") -> None:
+        def mark(github: "Api") -> None:
             github.get_repo(full_name).get_pull(number).mark_ready_for_review()
 
         await self._write("the pull request's draft state", mark)
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
-        def add(github: "pygithub.Github") -> None:
+        def add(github: "Api") -> None:
             github.get_repo(full_name).get_pull(number).add_to_labels(*labels)
 
         await self._write("the labels", add)
@@ -227,20 +183,20 @@ class GitHub(Forge):
         teams = [name.partition("/")[2] for name in reviewers if "/" in name]
         people = [name for name in reviewers if "/" not in name]
 
-        def ask(github: "pygithub.Github") -> None:
+        def ask(github: "Api") -> None:
             pull = github.get_repo(full_name).get_pull(number)
             pull.create_review_request(reviewers=people, team_reviewers=teams)
 
         await self._write("the reviewers", ask)
 
     async def create_fork(self, full_name: str) -> str:
-        def create(github: "pygithub.Github") -> str:
+        def create(github: "Api") -> str:
             return str(github.get_repo(full_name).create_fork(default_branch_only=True).full_name)
 
         return await self._write(f"a fork of {full_name}", create)
 
     async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
-        def create(github: "pygithub.Github") -> None:
+        def create(github: "Api") -> None:
             github.get_repo(full_name).create_git_ref(f"refs/heads/{branch}", sha)
 
         await self._write(f"a branch in {full_name}", create)
@@ -248,7 +204,7 @@ class GitHub(Forge):
     async def merged_pulls(
         self, full_name: str, since: float, limit: int, emit: Emit = unheard
     ) -> list[MergedPull]:
-        def find(github: "pygithub.Github") -> list[MergedPull]:
+        def find(github: "Api") -> list[MergedPull]:
             pulls = github.get_repo(full_name).get_pulls("closed", "updated", "desc")
             return list(islice(read_merged_pulls(pulls, since), limit))
 
@@ -257,13 +213,13 @@ class GitHub(Forge):
     async def merge_base(
         self, full_name: str, base_sha: str, head_sha: str, emit: Emit = unheard
     ) -> str:
-        def compare(github: "pygithub.Github") -> str:
+        def compare(github: "Api") -> str:
             return str(github.get_repo(full_name).compare(base_sha, head_sha).merge_base_commit.sha)
 
         return await self._read("the base of a pull request", compare, emit)
 
     async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
-        def get(github: "pygithub.Github") -> PullText:
+        def get(github: "Api") -> PullText:
             issue = github.get_repo(full_name).get_issue(number)
             return PullText(str(issue.title), str(issue.body or ""))
 
@@ -274,77 +230,3 @@ class GitHub(Forge):
 
     def explain_workflow(self, content: bytes | None, target: Target) -> str:
         return explain_workflow(content, target)
-
-    @contextmanager
-    def _client(self) -> "Iterator[pygithub.Github]":
-        """A client that nobody else uses meanwhile."""
-        try:
-            client = self._idle.pop()
-        except IndexError:
-            client = self._make_client()
-        try:
-            yield client
-        finally:
-            self._idle.append(client)
-
-    def _make_client(self) -> "pygithub.Github":
-        import github as pygithub  # takes a quarter of a second
-
-        token = self.access.token
-        return pygithub.Github(
-            base_url=self._api_url,
-            auth=pygithub.Auth.Token(token.get_secret_value()) if token else None,
-            timeout=self._timeout_s,
-            api_version=API_VERSION,
-            retry=None,
-            lazy=True,
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-        )
-
-    async def _read(
-        self,
-        what: str,
-        call: "Callable[[pygithub.Github], T]",
-        emit: Emit,
-        retry_policy: RetryPolicy | None = None,
-    ) -> T:
-        attempt = partial(asyncio.to_thread, self._call, what, call)
-        policy = retry_policy or self.retry_policy
-        return await retry_transient(attempt, what=self.name, emit=emit, policy=policy)
-
-    async def _write(self, what: str, call: "Callable[[pygithub.Github], T]") -> T:
-        """One write, which goes on to its end for a moment where the run is cancelled."""
-        await asyncio.sleep(self._pacer.reserve())
-        task = asyncio.ensure_future(asyncio.to_thread(self._call, what, call))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=_FINISH_S)
-            raise
-
-    def _call(self, what: str, call: "Callable[[pygithub.Github], T]") -> T:
-        """The call's result, or one of ours for whatever PyGithub and what is below it raise."""
-        import github as pygithub
-        from urllib3.exceptions import HTTPError
-
-        try:
-            with self._client() as client:
-                return call(client)
-        except pygithub.GithubException as error:
-            limited = isinstance(error, pygithub.RateLimitExceededException)
-            answer = ApiError.read(error.status, error.data, error.headers, limited=limited)
-            raise self._map_answer(what, answer) from None
-        except (json.JSONDecodeError, OSError, HTTPError) as error:
-            raise map_silence(what, error) from None
-        except (pygithub.BadAttributeException, ValueError, RuntimeError, AssertionError) as error:
-            raise map_misfit(what, error) from None
-        except (TypeError, AttributeError, LookupError) as error:
-            raise map_misfit(what, error) from None
-
-    def _map_answer(self, what: str, answer: ApiError) -> Exception:
-        error = answer.error(what)
-        error = type(error)(self._forms.hide(error.message), error.hint)
-        if answer.transient:
-            return TransientError(error, reason=answer.reason, asked_s=answer.wait_s)
-        return Unprocessable(error, answer.fields) if answer.status == 422 else error
