@@ -1,5 +1,6 @@
 """What commands are made of. What they need is imported when they run: help comes at once."""
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,6 +31,7 @@ def watch_run(
         raise typer.BadParameter("goes without --json", param_hint="--quiet")
     display = choose_display(json=json, quiet=quiet)
     asks = not json and not quiet and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = asks and os.name == "posix"  # elsewhere no event loop hears the keys of a terminal
     suffix = f" --server {settings.server}" if settings.server else ""
 
     async def work() -> int:

@@ -3,12 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from api.cli.ctrl_c import interruptible
-from api.cli.plan_prompt import PlanHint, PlanQuestion
+from api.cli.keyboard.plan_prompt import PlanHint, PlanQuestion
 from api.cli.run_arguments import RunOrder
 from api.cli.run_ids import full_id
 from api.client.runs_protocol import Runs
@@ -18,6 +18,9 @@ from api.terminal.display.run_display import RunDisplay, follow
 from graph import Approval, Decision
 from graph.errors import CodingAgentError, RunNotWaiting
 from runs.model import RaisedLimits
+
+if TYPE_CHECKING:
+    from api.cli.keyboard.message_line import MessageLine
 
 _CARRY_ON: Final = {
     "budget_exhausted": " --max-cost USD",
@@ -40,12 +43,14 @@ class WatchedRun:
         self._asks = asks
         self._run_id: str | None = None
         self._cancelling: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._message_line: MessageLine | None = None
 
     async def run(self, order: RunOrder) -> int:
         """Start a run and stay to its end; Ctrl-C cancels it."""
         if order.note:
             self._display.note(order.note)
-        with interruptible(self._display.pause, self._cancel_or(_ending_of_this_task())):
+        with interruptible(self._leave_terminal, self._cancel_or(_ending_of_this_task())):
             self._run_id = await self._runs.start(order.request)
             code = await self._follow_to_end(self._run_id)
         if order.output:
@@ -54,7 +59,7 @@ class WatchedRun:
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> int:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""
-        with interruptible(self._display.pause, self._cancel_or(_ending_of_this_task())):
+        with interruptible(self._leave_terminal, self._cancel_or(_ending_of_this_task())):
             run_id = await full_id(self._runs, run_id)
             await self._runs.resume(run_id, limits)
             self._run_id = run_id
@@ -85,19 +90,23 @@ class WatchedRun:
             self._display.note(f"Left. Look again: {self._command('watch', run_id)}")
             leave()
 
-        with interruptible(self._display.pause, look_away):
+        with interruptible(self._leave_terminal, look_away):
             if first:
                 await first
             return await self._follow_to_end(run_id)
 
     async def _follow_to_end(self, run_id: str) -> int:
-        question = self._question()
-        try:
-            async with aclosing(self._runs.events(run_id)) as events:
-                status = await follow(events, self._display, question)
-        finally:
-            if self._cancelling:
-                await self._cancelling
+        with ExitStack() as opened:
+            if self._asks and self._display.draws:
+                self._message_line = opened.enter_context(self._new_message_line(run_id))
+            question = self._question()
+            try:
+                async with aclosing(self._runs.events(run_id)) as events:
+                    status = await follow(events, self._display, question)
+            finally:
+                for task in (self._cancelling, *self._sending):
+                    if task:
+                        await task
         if status in _CARRY_ON:
             command = self._command("resume", run_id)
             self._display.note(f"Carry it on: {command}{_CARRY_ON[status]}")
@@ -120,7 +129,29 @@ class WatchedRun:
             runs=self._runs,
             keys=sys.stdin,
             screen=sys.stdout,
+            keyboard_left=line.left_to_others if (line := self._message_line) else nullcontext,
         )
+
+    def _new_message_line(self, run_id: str) -> "MessageLine":
+        from api.cli.keyboard.message_line import MessageLine
+
+        def send(text: str) -> None:
+            task = asyncio.create_task(self._send(run_id, text))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+        return MessageLine(sys.stdin.fileno(), show=self._display.show_typed, send=send)
+
+    async def _send(self, run_id: str, text: str) -> None:
+        try:
+            await self._runs.message(run_id, text)
+        except (CodingAgentError, ServerError) as error:
+            self._display.note(f"The message was not taken: {error.message}")
+
+    def _leave_terminal(self) -> None:
+        if self._message_line:
+            self._message_line.stop()
+        self._display.pause()
 
     def _how_to_answer(self, run_id: str) -> str:
         approve = self._command("approve", run_id)

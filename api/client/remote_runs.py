@@ -131,9 +131,11 @@ class RemoteRuns:
         await self._call("POST", _path(run_id, "/cancel"))
 
     async def answer_plan(self, run_id: str, answer: Approval) -> None:
-        body = {"planId": answer.plan_id, "decision": answer.decision}
+        body: dict[str, Any] = {"planId": answer.plan_id, "decision": answer.decision}
         if answer.feedback:
             body["feedback"] = answer.feedback
+        if answer.plan:
+            body["plan"] = answer.plan.model_dump(mode="json", by_alias=True, exclude={"ranges"})
         await self._call("POST", _path(run_id, "/plan"), json=body)
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from api.terminal.display.act_lines import ACTS
+from api.terminal.display.edit_hunk import hunk_lines
 from api.terminal.display.environment_lines import (
     baseline_lines,
     environment_lines,
@@ -151,10 +152,11 @@ class EventLines:
         call = self._calls.pop(event.line("callId"), event)
         code, ok = event.whole("exitCode"), event.flag("ok")
         bad = f"exit {code}" if code else "" if ok else "failed"
+        hunk, counts = ([], "") if bad else hunk_lines(call, 4)
         head = Line(
             tool_label(call),
             indent=2,
-            right=f"{bad} · {_duration_of(event)}" if bad else _duration_of(event),
+            right=" · ".join(filter(None, (bad or counts, _duration_of(event)))),
             tone="dim",
             right_tone="warn" if bad else "dim",
             wrap=False,
@@ -163,7 +165,8 @@ class EventLines:
         if bad:
             return self._indent_under_node([head, *tail(output, _BAD_OUTPUT, 4)])
         shell = call.line("tool") == "bash"
-        return self._indent_under_node([head, *(tail(output, _OK_OUTPUT, 4) if shell else [])])
+        below = tail(output, _OK_OUTPUT, 4) if shell else hunk
+        return self._indent_under_node([head, *below])
 
     def _flush_text(self) -> list[Line]:
         """What was said and not yet shown, because its line was not full."""

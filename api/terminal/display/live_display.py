@@ -1,7 +1,7 @@
 """A run drawn live: what happened scrolls by, and a foot of four lines says where it is."""
 
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, OverflowMethod
@@ -30,6 +30,7 @@ _STYLES: Final[dict[Tone, Style]] = {
     "now": Style(color="cyan"),
 }
 _MARK_TONES: Final[dict[str, Tone]] = {"good": "good", "bad": "bad", "warn": "warn", "open": "now"}
+_TYPE_HERE: Final = "> type a message to the run, Enter sends it"
 _DOING: Final[dict[str, str]] = {
     "prepare": "cloning the repository and finding its checks",
     "validate": "running the checks in a fresh tree",
@@ -41,11 +42,14 @@ _DOING: Final[dict[str, str]] = {
 class LiveDisplay(RunDisplay):
     """The drawing for a terminal."""
 
+    draws: ClassVar[bool] = True
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._glyphs = glyphs_for(console.encoding)
         self._lines = EventLines(self._width)
         self._frame = 0
+        self._typed: str | None = None
         self._live = self._new_live()
 
     def __enter__(self) -> Self:
@@ -74,6 +78,14 @@ class LiveDisplay(RunDisplay):
 
     def tick(self) -> None:
         self._frame += 1
+        if self._live.is_started:
+            self._live.update(self._foot(), refresh=True)
+
+    def ring(self) -> None:
+        self._console.bell()
+
+    def show_typed(self, text: str | None) -> None:
+        self._typed = text
         if self._live.is_started:
             self._live.update(self._foot(), refresh=True)
 
@@ -114,6 +126,7 @@ class LiveDisplay(RunDisplay):
                 Text(duration(state.elapsed), style=_STYLES["dim"]),
                 width,
             ),
+            *([] if self._typed is None else [typed_line(self._typed, width)]),
         )
 
     def _now(self) -> Text:
@@ -149,6 +162,15 @@ def rail(state: DisplayState, glyphs: Glyphs, frame: int, width: int) -> Text:
         line.append(f"  {number} of {len(NODE_NAMES)}" if width < 75 else "  ", _STYLES["dim"])
     line.rstrip()
     return line
+
+
+def typed_line(text: str, width: int) -> Text:
+    """What is typed, or its end where it is longer than the row."""
+    if not text:
+        return Text(_TYPE_HERE[:width], style=_STYLES["dim"], no_wrap=True)
+    while cell_len(text) > width - 2:
+        text = text[max(1, (cell_len(text) - width + 2) // 2) :]
+    return Text(f"> {text}", style=_STYLES["now"], no_wrap=True)
 
 
 def spread(left: Text, right: Text, width: int) -> Text:

@@ -5,7 +5,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from api.exit_codes import exit_code
 
@@ -14,7 +14,9 @@ _TICK_S = 0.125
 
 
 class RunDisplay(ABC):
-    """Shows a run while it is entered."""
+    """Shows a run while it is entered. `draws`: a foot that it can show typed text in."""
+
+    draws: ClassVar[bool] = False
 
     def __enter__(self) -> Self:
         return self
@@ -38,6 +40,14 @@ class RunDisplay(ABC):
 
     def tick(self) -> None:
         """Time has passed."""
+        return
+
+    def ring(self) -> None:
+        """Call a person who looks elsewhere."""
+        return
+
+    def show_typed(self, text: str | None) -> None:  # noqa: ARG002  # for what draws a foot
+        """Show the line that is typed; None: nothing can be typed now."""
         return
 
     def pause(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.standins.servers.one_run_server import Answer, Request, problem
 from tests.standins.servers.run_events import (
     PR_URL,
     RUN_ID,
@@ -15,6 +16,7 @@ from tests.standins.servers.run_events import (
 )
 from tests.standins.servers.scripted_run_server import WAITING, RunServer
 from tests.support.command.command_process import terminal
+from tests.support.polling import until
 
 ORDER = ("run", "Add a flag", "--repo", "https://github.com/octocat/todo")
 _APPROVED = [*node("approve", "approved", 900, [])[1:], finished("succeeded", prUrl=PR_URL)]
@@ -64,6 +66,100 @@ async def test_the_plan_is_asked_about(
     assert "1. Parse the flag" in shown.text
     bodies = [request.body for request in server.requests if request.path.endswith("/plan")]
     assert bodies == [{"planId": "plan-1", **sent}]
+
+
+@pytest.mark.slow
+async def test_a_waiting_plan_rings_once_and_is_edited_in_the_persons_editor(
+    tmp_path: Path,
+) -> None:
+    editor = tmp_path / "edit it"
+    editor.write_text(
+        "#!/bin/sh\nsed -i 's/^- Parse the flag/- Parse --json\\n- Print it/' \"$1\"\n"
+    )
+    editor.chmod(0o755)
+    server = RunServer(WAITING, on_plan={"approve": _APPROVED})
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address, "VISUAL": f"'{editor}'"}
+        async with terminal(*ORDER, "--approve-plan", home=tmp_path, env=env) as shown:
+            await shown.until("[e] edit")
+            shown.type("e\n")
+            assert await shown.ended() == 0
+    (body,) = [request.body for request in server.requests if request.path.endswith("/plan")]
+    assert (body["decision"], body["plan"]["steps"]) == ("approve", ["Parse --json", "Print it"])
+    assert body["plan"]["summary"] == "Print JSON"
+    assert shown.raw.count("\x07") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("editor", ["true", "false", "no-such-editor"])
+async def test_an_editor_that_saves_nothing_leads_back_to_the_question(
+    editor: str, tmp_path: Path
+) -> None:
+    server = RunServer(WAITING, on_plan={"reject": _REJECTED})
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address, "EDITOR": editor}
+        async with terminal(*ORDER, "--approve-plan", home=tmp_path, env=env) as shown:
+            await shown.until("[e] edit")
+            shown.type("e\n")
+            await until(lambda: shown.text.count("[e] edit") == 2)
+            shown.type("x\n")
+            assert await shown.ended() == 3
+
+
+async def test_a_line_typed_below_the_drawing_is_a_message(tmp_path: Path) -> None:
+    server = RunServer(live(whole_run()[:9]))
+    sent = {"type": "message.received", "number": 1, "text": "Leave the API", "by": "ann"}
+
+    def take(request: Request) -> Answer:
+        server.follow_with(sent, finished("succeeded", prUrl=PR_URL))
+        return Answer(202, {"runId": RUN_ID, "status": "running"})
+
+    server.handlers[f"POST /runs/{RUN_ID}/messages"] = take
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, home=tmp_path, env=env) as shown:
+            await shown.until("type a message to the run")
+            assert not shown.echoes
+            shown.type("Leave the ABI\x7f\x7f\x1b[DPI")
+            await shown.until("> Leave the API")
+            shown.type("\r")
+            assert await shown.ended() == 0
+            assert shown.echoes
+    bodies = [request.body for request in server.requests if request.path.endswith("/messages")]
+    assert bodies == [{"text": "Leave the API"}]
+    assert "message 1 of ann  Leave the API" in shown.text
+
+
+@pytest.mark.slow
+async def test_a_message_that_is_not_taken_is_told(tmp_path: Path) -> None:
+    server = RunServer(live(whole_run()[:9]))
+
+    def refuse(request: Request) -> Answer:
+        server.follow_with(finished("succeeded", prUrl=PR_URL))
+        return problem(409, "run_finished", "The run has ended.")
+
+    server.handlers[f"POST /runs/{RUN_ID}/messages"] = refuse
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, home=tmp_path, env=env) as shown:
+            await shown.until("type a message to the run")
+            shown.type("Hello\r")
+            assert await shown.ended() == 0
+    assert "The message was not taken: The run has ended." in shown.text
+
+
+@pytest.mark.slow
+async def test_the_terminal_echoes_again_when_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
+    server = RunServer(live(whole_run()[:9]))
+    async with server.serving():
+        env = {"CODING_AGENT_SERVER": server.address}
+        async with terminal(*ORDER, home=tmp_path, env=env) as shown:
+            await shown.until("type a message to the run")
+            shown.type("\x03")
+            await shown.until("Ctrl-C again leaves at once")
+            shown.type("\x03")
+            assert await shown.ended() == 130
+            assert shown.echoes
 
 
 async def test_an_answer_from_elsewhere_ends_the_question(tmp_path: Path) -> None:

@@ -49,10 +49,14 @@ class RunServer(RunsHttp):
         self.log[:] = numbered([started(), finished(status, **fields)])
 
     def _after(self, events: list[Event]) -> Answer:
+        self.follow_with(*events)
+        return Answer(202, {"runId": RUN_ID, "status": "running"}, {"X-Run-Id": RUN_ID})
+
+    def follow_with(self, *events: Event) -> None:
+        """Add events once what is asked now has been answered."""
         task = asyncio.get_running_loop().create_task(self.append(*events))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return Answer(202, {"runId": RUN_ID, "status": "running"}, {"X-Run-Id": RUN_ID})
 
     def _resumed(self, _: Request) -> Answer:
         resumed = {"type": "run.resumed", "attempt": 2, "reason": "resumed"}

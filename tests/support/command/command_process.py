@@ -78,6 +78,11 @@ class Terminal:
         except TimeoutError:
             raise AssertionError(f"{text!r} did not come; there is:\n{self.text}") from None
 
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed by itself, as a shell expects it."""
+        return bool(termios.tcgetattr(self._screen)[3] & termios.ECHO)
+
     def type(self, text: str) -> None:
         os.write(self._screen, text.encode())
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from api.exit_codes import EXIT_CODES, exit_code
+from api.terminal.display.edit_hunk import EDITOR
 from api.terminal.display.event_lines import EventLines
 from api.terminal.display.live_display import line_texts
 from api.terminal.text.line_wrapper import StreamingLineWrapper, wrap
@@ -26,6 +27,7 @@ from tests.standins.servers.run_events import (
     usage,
     whole_run,
 )
+from tests.support.linear_time import assert_linear
 
 
 def warning(events: list[dict[str, Any]], width: int = 80) -> list[Line]:
@@ -96,6 +98,43 @@ def test_a_tool_is_told_with_its_result() -> None:
 )
 def test_tools_are_named_by_what_they_do(name: str, given_: object, label: str) -> None:
     assert texts(numbered(tool("coder", "c1", name, given_)))[0] == label
+
+
+def edit(**given_: str) -> list[Line]:
+    call = tool("coder", "c1", EDITOR, {"path": "/workspace/a.py", **given_})
+    return warning(numbered(call))
+
+
+def test_an_edit_is_told_as_a_coloured_hunk() -> None:
+    before, after = "a\nb\nc\nd = 1\ne\n", "a\nb\nc\nd = 2\n\tnew\ne\n"
+    head, *hunk = edit(command="str_replace", old_str=before, new_str=after)
+    assert (head.text, head.right) == ("edit a.py", "+2 -1 · 0.1 s")
+    assert [(line.text, line.tone) for line in hunk] == [
+        ("  c", "dim"),
+        ("- d = 1", "bad"),
+        ("+ d = 2", "good"),
+        ("+     new", "good"),
+        ("  e", "dim"),
+    ]
+
+
+def test_a_long_hunk_is_cut_and_a_created_file_is_added() -> None:
+    head, *hunk = edit(command="create", file_text="".join(f"{n}\n" for n in range(40)))
+    assert (head.text, head.right) == ("create a.py", "+40 -0 · 0.1 s")
+    assert [line.text for line in hunk] == [*(f"+ {n}" for n in range(12)), "… 28 more lines"]
+
+
+def test_an_edit_that_failed_shows_why_and_no_hunk() -> None:
+    given_ = {"command": "str_replace", "path": "a", "old_str": "x", "new_str": "y"}
+    call = tool("coder", "c1", EDITOR, given_, ok=False, output="No such text.")
+    assert [line.text for line in warning(numbered(call))] == ["edit a", "No such text."]
+
+
+def test_the_hunk_of_a_hostile_edit_takes_time_by_its_length() -> None:
+    def show(text: str) -> None:
+        assert len(edit(command="str_replace", old_str=text, new_str=text.replace("a", "b"))) == 14
+
+    assert_linear(show, lambda size: "a\n" * size, 20_000)
 
 
 def test_a_failed_tool_shows_the_end_of_its_output() -> None:

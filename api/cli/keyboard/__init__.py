@@ -1,0 +1,1 @@
+"""What is typed while a run is drawn: lines, answers to a plan, messages."""
