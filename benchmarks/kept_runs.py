@@ -67,7 +67,7 @@ async def _keep(store: Store, number: int, events: int) -> str:
 
     def end(found: Run) -> Step:
         url = f"https://github.com/octocat/repo-{number % 50}/pull/{number}"
-        pulled = found.replace(pr_url=url)
+        pulled = found.replace(pr_url=url, published_at=time.time())
         ended = finish_attempt(pulled, Ending(status=status), time.time())
         return Step(ended.run, (*_events(events), *ended.entries))
 
@@ -127,6 +127,8 @@ def _calls(last: str) -> Iterator[tuple[str, str]]:
     yield operator, "/runs?limit=50&repo=octocat/repo-7"
     yield operator, f"/runs?limit=50&cursor={last}"
     yield operator, f"/runs/{last}"
+    yield operator, "/figures"
+    yield caller, "/figures"
     yield operator, "/metrics"
 
 

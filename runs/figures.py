@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from runs.model.repo_name import repo_name
-from runs.model.run import Run
+from runs.store.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Figures:
     drafts: dict[str, int]
 
 
-def figures_of(runs: Iterable[Run]) -> list[Figures]:
-    """The newest week first, and within it repositories by name."""
-    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[week_of(run.created_at), repo_name(run.request["repo_url"])].append(run)
+def figures_of(outcomes: Iterable[Outcome]) -> list[Figures]:
+    """The newest week first, and within it repositories by name; of runs, the newest first."""
+    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for one in outcomes:
+        groups[week_of(one.created_at), repo_name(one.repo_url)].append(one)
     ordered = sorted(groups.items(), key=lambda item: item[0][1])
     ordered.sort(key=lambda item: item[0][0], reverse=True)
-    return [_figures(week, repo, runs) for (week, repo), runs in ordered]
+    return [_figures(week, repo, found) for (week, repo), found in ordered]
 
 
 def week_of(seconds: float) -> str:
@@ -52,16 +52,16 @@ def begin_of_weeks(now: float, weeks: int) -> float:
     return (today - timedelta(days=today.weekday(), weeks=weeks - 1)).timestamp()
 
 
-def _figures(week: str, repo: str, runs: list[Run]) -> Figures:
-    costs = [run.spend.cost_usd for run in runs]
-    waits = [run.published_at - run.created_at for run in runs if run.published_at]
-    drafts = Counter(run.reason or "asked_for" for run in runs if run.pr_number and run.pr_draft)
+def _figures(week: str, repo: str, found: list[Outcome]) -> Figures:
+    costs = [one.cost_usd for one in found]
+    waits = [one.published_at - one.created_at for one in found if one.published_at]
+    drafts = Counter(one.reason or "asked_for" for one in found if one.pr_number and one.pr_draft)
     return Figures(
         week=week,
         repo=repo,
-        repo_url=runs[0].request["repo_url"],
-        runs=len(runs),
-        pulls=frozenset(run.pr_number for run in runs if run.pr_number),
+        repo_url=found[0].repo_url,
+        runs=len(found),
+        pulls=frozenset(one.pr_number for one in found if one.pr_number),
         cost_usd=round(sum(cost for cost in costs if cost is not None), 8),
         unpriced=costs.count(None),
         seconds_to_pull=round(median(waits), 1) if waits else None,

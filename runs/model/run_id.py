@@ -53,7 +53,7 @@ def made_at(run_id: str) -> float:
 
 def first_id_at(seconds: float) -> str:
     """An id (of Unix seconds) that those of runs which started later are above."""
-    return _encode(int((seconds - _START_S) * 1000) * _MILLISECOND)
+    return _encode(int(max(0.0, seconds - _START_S) * 1000) * _MILLISECOND)
 
 
 new_run_id: Final = RunIds().new

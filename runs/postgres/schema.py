@@ -82,4 +82,25 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX acts_by_time ON acts (time, run_id, seq);
     CREATE INDEX acts_by_owner ON acts (owner, time, run_id, seq);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN repo_url TEXT NOT NULL DEFAULT '';
+    ALTER TABLE runs ADD COLUMN published_at DOUBLE PRECISION;
+    ALTER TABLE runs ADD COLUMN pr_number BIGINT;
+    ALTER TABLE runs ADD COLUMN pr_draft BOOLEAN NOT NULL DEFAULT false;
+    ALTER TABLE runs ADD COLUMN reason TEXT;
+    UPDATE runs SET
+        repo_url = kept.request ->> 'repo_url',
+        published_at = CAST(kept.doc ->> 'published_at' AS DOUBLE PRECISION),
+        pr_number = CAST(kept.doc ->> 'pr_number' AS BIGINT),
+        pr_draft = coalesce(CAST(kept.doc ->> 'pr_draft' AS BOOLEAN), false),
+        reason = kept.doc ->> 'reason'
+    FROM (
+        SELECT
+            run_id,
+            CAST(replace(doc, '\\u0000', '\\ufffd') AS json) AS doc,
+            CAST(replace(request, '\\u0000', '\\ufffd') AS json) AS request
+        FROM runs JOIN requests USING (run_id)
+    ) AS kept
+    WHERE kept.run_id = runs.run_id;
+    """,
 )

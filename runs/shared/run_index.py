@@ -20,6 +20,7 @@ from runs.shared.backend import StorageBackend
 from runs.shared.index_row import IndexRow, removal_key, removed_run_of
 from runs.shared.run_version import RunVersion
 from runs.shared.version_chain import VersionChain
+from runs.store.outcome import Outcome
 from runs.store.protocol import RunQuery
 
 _FRESH_S: Final = 1.0
@@ -152,6 +153,17 @@ class RunIndex:
         """The rows of runs that were started since then (Unix seconds)."""
         first = first_id_at(since)
         return [row for row in await self.all() if row.run_id >= first]
+
+    async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
+        """Read of the records, some at a time."""
+        rows = await self.started_since(since)
+        left = (row.run_id for row in rows if owner in (None, row.owner))
+        found: list[Outcome] = []
+        while some := list(islice(left, _AT_ONCE)):
+            versions = await asyncio.gather(*map(self._chain.newest, some))
+            runs = [version.run for version in versions if version]
+            found += [Outcome.of(run) for run in runs if run.created_at >= since]
+        return found
 
     async def of_status(self, statuses: Collection[Status]) -> list[IndexRow]:
         rows = await (self.all() if FINAL_STATUSES & set(statuses) else self.live())

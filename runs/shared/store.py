@@ -35,6 +35,7 @@ from runs.shared.run_index import RunIndex, by_waiting_time
 from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
 from runs.store.act import Act, ActPlace
+from runs.store.outcome import Outcome
 from runs.store.patience import when_available
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
@@ -101,11 +102,7 @@ class SharedStore:
         self._observers.append(observer)
 
     async def create(
-        self,
-        run: Run,
-        key: IdempotencyKey | None,
-        admit: Any,
-        day: DayLimits = NO_DAY_LIMITS,
+        self, run: Run, key: IdempotencyKey | None, admit: Any, day: DayLimits = NO_DAY_LIMITS
     ) -> tuple[Run, bool]:
         if key:
             run, earlier = await self._idempotency.acquire(key, run)
@@ -182,6 +179,9 @@ class SharedStore:
 
     async def find(self, query: RunQuery) -> list[Run]:
         return await self._index.find(query)
+
+    async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
+        return await self._index.outcomes(owner, since)
 
     async def delete(self, run_id: str, by: str = "") -> None:
         version = await self._chain.newest(run_id)

@@ -22,7 +22,7 @@ from runs.store.protocol import IdempotencyKey, QueueState
 _COLUMNS: Final = (
     *("run_id", "order_id", "owner", "status", "repo", "pr_url", "created_at", "queued_at"),
     *("updated_at", "not_before", "lease_service", "lease_until", "cancelling", "cost_usd"),
-    *("max_cost_usd", "doc"),
+    *("max_cost_usd", "repo_url", "published_at", "pr_number", "pr_draft", "reason", "doc"),
 )
 _SAVE: Final = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{c}' for c in _COLUMNS)})"  # noqa: S608
@@ -205,5 +205,10 @@ def _row_of(run: Run) -> dict[str, Any]:
         "cancelling": run.cancelling,
         "cost_usd": run.spend.cost_usd,
         "max_cost_usd": run.request.get("max_cost_usd") or None,
+        "repo_url": run.request["repo_url"],
+        "published_at": run.published_at,
+        "pr_number": run.pr_number,
+        "pr_draft": run.pr_draft,
+        "reason": run.reason,
         "doc": run.model_dump_json(exclude={"request"}),
     }

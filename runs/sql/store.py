@@ -18,9 +18,11 @@ from runs.model.run_record import LoggedEvent
 from runs.sql.act_rows import parse_act, select_acts
 from runs.sql.connection import Connection, Database, one_of
 from runs.sql.dialect import Dialect
+from runs.sql.outcome_rows import parse_outcome, select_outcomes
 from runs.sql.queries import COUNT_RUNS, select_events, select_runs
 from runs.sql.run_rows import RunRows, read_queue_state
 from runs.store.act import ACTS_KEPT_S, Act, ActPlace
+from runs.store.outcome import Outcome
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 T = TypeVar("T")
@@ -123,6 +125,12 @@ class SqlStore(ABC):
         sql, values = select_runs(query)
         return await self._reader.read(
             lambda connection: [self._rows.parse(*row) for row in connection.execute(sql, values)]
+        )
+
+    async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
+        sql, values = select_outcomes(owner, since)
+        return await self._reader.read(
+            lambda connection: [parse_outcome(row) for row in connection.execute(sql, values)]
         )
 
     async def delete(self, run_id: str, by: str = "") -> None:

@@ -95,4 +95,23 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX acts_by_time ON acts (time, run_id, seq);
     CREATE INDEX acts_by_owner ON acts (owner, time, run_id, seq);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN repo_url TEXT NOT NULL DEFAULT '';
+    ALTER TABLE runs ADD COLUMN published_at REAL;
+    ALTER TABLE runs ADD COLUMN pr_number INTEGER;
+    ALTER TABLE runs ADD COLUMN pr_draft INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN reason TEXT;
+    UPDATE runs SET
+        repo_url = (
+            SELECT json_extract(request, '$.repo_url')
+            FROM requests WHERE requests.run_id = runs.run_id
+        ),
+        published_at = json_extract(doc, '$.published_at'),
+        pr_number = json_extract(doc, '$.pr_number'),
+        pr_draft = coalesce(json_extract(doc, '$.pr_draft'), 0),
+        reason = json_extract(doc, '$.reason');
+    CREATE INDEX runs_by_outcome ON runs (
+        created_at, owner, order_id, repo_url, cost_usd, published_at, pr_number, reason, pr_draft
+    );
+    """,
 )

@@ -16,6 +16,7 @@ from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
 from runs.store.act import Act, ActPlace
+from runs.store.outcome import Outcome
 
 Decide = Callable[[Run], Step | None]
 Listener = Callable[[str | None], None]
@@ -115,6 +116,13 @@ class Store(Protocol):
     async def get(self, run_id: str) -> Run | None: ...
 
     async def find(self, query: RunQuery) -> list[Run]: ...
+
+    async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
+        """What the runs of one owner, or (None) of all, came to that were started since then.
+
+        The newest first.
+        """
+        ...
 
     async def delete(self, run_id: str, by: str = "") -> None:
         """Remove a run and its events; nothing where there is none.

@@ -5,8 +5,8 @@ from typing import Any
 
 from graph.spending import Spend
 from runs.figures import begin_of_weeks, figures_of, week_of
-from runs.model.run import Run
 from runs.model.run_record import Caller
+from runs.store.outcome import Outcome
 from tests.standins.sample_runs import run_of
 from tests.standins.services.run_service import ME, House, log_of, started
 
@@ -14,8 +14,9 @@ MONDAY = datetime(2026, 1, 26, tzinfo=UTC).timestamp()
 DAY = 86_400.0
 
 
-def run(at: float, repo: str = "https://github.com/o/r", **changes: Any) -> Run:
-    return run_of(created_at=at, request={"repo_url": repo, "prompt": "p"}, **changes)
+def run(at: float, repo: str = "https://github.com/o/r", **changes: Any) -> Outcome:
+    request = {"repo_url": repo, "prompt": "p"}
+    return Outcome.of(run_of(created_at=at, request=request, **changes))
 
 
 def pull(number: int, after_s: float, **changes: Any) -> dict[str, Any]:

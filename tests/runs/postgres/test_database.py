@@ -24,6 +24,7 @@ from runs.model.run import Lease, Run
 from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.store import PostgresStore
+from runs.store.outcome import Outcome
 from runs.store.protocol import RunQuery
 from tests.standins.certificate import NAME, make_certificate
 from tests.standins.cutting_proxy import cutting_proxy
@@ -288,6 +289,24 @@ async def test_an_older_database_is_brought_up_to_date_and_a_newer_one_left_alon
     with pytest.raises(VersionChanged, match="newer version"):
         async with opened(url):
             pass
+
+
+async def test_runs_of_an_older_database_have_outcomes_too(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    published: dict[str, Any] = {"published_at": 9.5, "pr_number": 2**40, "pr_draft": True}
+    run = run_of(reason="not_validated", visits={"nul \0": 1}, **published)
+    run = run.replace(request={**run.request, "prompt": 'nul \0, not "\\u0000"'})
+    async with opened(url) as store:
+        await add(store, run)
+        await add(store)
+    columns = ("repo_url", "published_at", "pr_number", "pr_draft", "reason")
+    drops = ", ".join(f"DROP COLUMN {column}" for column in columns)
+    older = f"ALTER TABLE runs {drops}; UPDATE version SET number = 3"
+    postgres.execute(f"SET search_path TO coding_agent; {older}", database_of(url))
+    async with opened(url) as store:
+        runs = await store.find(RunQuery())
+        assert await store.outcomes(None, 0.0) == [Outcome.of(found) for found in runs]
+        assert runs[1].pr_number == 2**40
 
 
 async def test_a_user_who_may_make_nothing_is_told_so(postgres: PostgresServer) -> None:

@@ -17,9 +17,11 @@ from graph.spending import Spend
 from runs.model.run import Lease
 from runs.model.run_record import encode
 from runs.model.run_view import SHOWN
+from runs.sql.outcome_rows import select_outcomes
 from runs.sql.queries import COUNT_RUNS, Query, select_events, select_runs
 from runs.sqlite.schema import MIGRATIONS
 from runs.sqlite.store import SqliteStore
+from runs.store.outcome import Outcome
 from runs.store.protocol import RunQuery
 from tests.standins.sample_runs import add, append, run_of, text
 from tests.support.command.warm_command import ROOT
@@ -89,7 +91,8 @@ async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
 async def test_runs_of_an_older_file_are_found_by_what_newer_ones_are(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     run = run_of(pr_url="https://host/a/b/pull/1", spend=Spend(cost_usd=1.5), created_at=7.0)
-    run = run.replace(request={**run.request, "max_cost_usd": 2.0})
+    run = run.replace(request={**run.request, "max_cost_usd": 2.0}, published_at=9.0, pr_number=1)
+    run = run.replace(pr_draft=True, reason="not_validated")
     older = sqlite3.connect(path)
     for script in MIGRATIONS[:3]:
         older.executescript(script)
@@ -104,6 +107,7 @@ async def test_runs_of_an_older_file_are_found_by_what_newer_ones_are(tmp_path: 
     store = SqliteStore(path)
     await store.open()
     assert await store.find(RunQuery(pr_url="https://host/a/b/pull/1")) == [run]
+    assert await store.outcomes(None, 0.0) == [Outcome.of(run)]
     await store.close()
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT created_at, not_before, cost_usd, max_cost_usd FROM runs")
@@ -123,6 +127,8 @@ async def test_runs_of_an_older_file_are_found_by_what_newer_ones_are(tmp_path: 
         (select_runs(RunQuery(pr_url="u")), "runs_by_pull_request"),
         (select_runs(RunQuery(changed_since=1.0)), "runs_by_change"),
         ((COUNT_RUNS, {}), "runs_by_status"),
+        (select_outcomes(None, 1.0), "COVERING INDEX runs_by_outcome"),
+        (select_outcomes("me", 1.0), "COVERING INDEX runs_by_outcome"),
     ],
 )
 async def test_what_is_asked_often_is_found_by_an_index(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from runs.model.run_id import new_run_id
 from runs.shared.store import SharedStore
 from runs.sqlite.store import SqliteStore
 from runs.store.act import ACTS_KEPT_S
+from runs.store.outcome import Outcome
 from runs.store.protocol import IdempotencyKey, RunQuery, Store
 from tests.standins.sample_runs import add, append, run_of, text
 from tests.standins.shared_backend import SharedPlaces
@@ -293,6 +295,36 @@ async def test_runs_are_found_newest_first_by_what_is_asked(store: Store) -> Non
     assert await found(repo="octocat/hello", status="failed") == []
     assert await found(pr_url=pulled) == [yours.run_id]
     assert await found(pr_url=pulled, owner="me") == []
+
+
+def any_run(random: Random) -> Run:
+    """A run of any figures."""
+    repo = random.choice(("octocat/hello", "https://github.com/OctoCat/Hello.git", "a/é-\u2028"))
+    return run_of(
+        random.choice(("me", "you")),
+        request={"repo_url": repo, "prompt": "p"},
+        created_at=random.uniform(0.0, 2e9),
+        spend=Spend(cost_usd=random.choice((None, 0.0, random.uniform(0.0, 9.0)))),
+        published_at=random.choice((None, random.uniform(0.0, 2e9))),
+        pr_number=random.choice((None, random.randrange(1, 2**40))),
+        pr_draft=random.random() < 0.5,
+        reason=random.choice((None, "not_validated", "it's “so”")),
+    )
+
+
+async def test_outcomes_are_what_the_records_say(store: Store) -> None:
+    random = Random(1)
+    for _ in range(40):
+        await add(store, any_run(random))
+    published = entry_of(
+        "", {"type": "pr.created", "url": "u", "number": 7, "branch": "b", "draft": True}
+    )
+    await append(store, await add(store), published)
+    runs = await store.find(RunQuery())
+    assert len(runs) == 41
+    for owner, since in ((None, 0.0), ("me", 1e9), ("nobody", 0.0), (None, runs[9].created_at)):
+        wanted = [run for run in runs if owner in (None, run.owner) and run.created_at >= since]
+        assert await store.outcomes(owner, since) == [Outcome.of(run) for run in wanted]
 
 
 async def test_due_is_what_no_living_process_holds(store: Store) -> None:
