@@ -17,7 +17,7 @@ from runs.model.run import Run
 from runs.model.run_id import RUN_ID
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.run_view import SHOWN, view
-from runs.store.act import Act, ActPlace
+from runs.store.act import REMOVED, Act, ActPlace
 from runs.store.event_log import EventLog
 from runs.store.protocol import RunQuery, Store
 
@@ -114,6 +114,12 @@ class RunReader:
                 break
             before = acts[-1].place
         return found[:limit], str(found[limit - 1].place) if len(found) > limit else None
+
+    async def was_removed(self, run_id: str, caller: Caller) -> bool:
+        """Whether this caller removed a run, as far as the newest acts tell."""
+        acts, _ = await self.acts(caller, limit=_MAX_LISTED)
+        removals = ((act.run_id, act.by) for act in acts if act.kind == REMOVED)
+        return (run_id, caller.name) in removals
 
     def changes(
         self, caller: Caller, since: float | None = None

@@ -178,9 +178,17 @@ class RunService(RunReader):
         return run is not None
 
     async def answer_plan(
-        self, run_id: str, caller: Caller, approval: Approval, day: DayLimits = NO_DAY_LIMITS
+        self,
+        run_id: str,
+        caller: Caller,
+        approval: Approval,
+        day: DayLimits = NO_DAY_LIMITS,
+        call: str = "",
     ) -> None:
-        """Answer the plan a run waits for. Raises RunNotWaiting, PlanChanged or RequestError."""
+        """Answer the plan a run waits for, once for each `call`.
+
+        Raises RunNotWaiting, PlanChanged or RequestError.
+        """
         await self._steered_run(run_id, caller)
         admission = await self._admit(run_id)
         step = partial(
@@ -189,6 +197,7 @@ class RunService(RunReader):
             now=time.time(),
             admission=admission,
             by=caller.name,
+            call=call,
         )
         money = NO_DAY_LIMITS if approval.decision == "reject" else day.strict()
         await self._transact_and_start(run_id, step, money)
@@ -199,8 +208,9 @@ class RunService(RunReader):
         caller: Caller,
         limits: RaisedLimits = NO_RAISE,
         day: DayLimits = NO_DAY_LIMITS,
+        call: str = "",
     ) -> RunRecord:
-        """Carry a run on after an end, or one that nobody drives.
+        """Carry a run on after an end, or one that nobody drives, once for each `call`.
 
         Raises RunActive, RunFinished or RequestError.
         """
@@ -214,6 +224,7 @@ class RunService(RunReader):
             now=time.time(),
             admission=admission,
             by=caller.name,
+            call=call,
             **holders,
         )
         await self._transact_and_start(run_id, step, day)
@@ -276,14 +287,15 @@ class RunService(RunReader):
         return Admission.queued(lease, waiting)
 
     async def _transact_and_start(
-        self, run_id: str, step: Callable[[Run], Step], day: DayLimits = NO_DAY_LIMITS
+        self, run_id: str, step: Callable[[Run], Step | None], day: DayLimits = NO_DAY_LIMITS
     ) -> None:
         """Let a run that had stopped go on."""
+        changed = None
         try:
-            await self._store.transact(run_id, step, day)
-        except BaseException:
-            self._dispatch.release(run_id)
-            raise
+            changed = await self._store.transact(run_id, step, day)
+        finally:
+            if changed is None:
+                self._dispatch.release(run_id)
         await self._dispatch.begin(run_id)
 
     async def _delete(self, run_id: str, by: str = "") -> None:

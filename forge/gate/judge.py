@@ -6,6 +6,7 @@ from typing import Final, get_args
 
 from forge.gate.attribute_rules import judge_stored
 from forge.gate.attributes import Attributes
+from forge.gate.bare_repositories import judge_bare
 from forge.gate.content_rules import judge_content
 from forge.gate.linked_files import MAX_TARGET, judge_linked
 from forge.gate.path_rules import (
@@ -100,7 +101,8 @@ class _Judge:
         for entry in entries:
             yield from self._judge(entry)
         linked = judge_linked(entries, self.tree.files, self.blobs)
-        for entry, verdict in (*judge_locks(entries), *linked):
+        bare = judge_bare(entries, self.tree.files)
+        for entry, verdict in (*judge_locks(entries), *bare, *linked):
             yield _finding(entry, verdict)
         if self._total > MAX_TOTAL:
             message = (

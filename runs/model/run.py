@@ -119,6 +119,8 @@ class Run(Value):
     messages: int = 0
     message_calls: dict[str, int] = Field(default_factory=dict)
     """Numbers of the newest messages, by the calls that brought them."""
+    steered_by: tuple[str, ...] = ()
+    """The newest calls that answered its plan or carried it on."""
     fence: int = 0
     """The number of the newest role call, where the run's folder cannot tell at once."""
     state_version: int = STATE_VERSION

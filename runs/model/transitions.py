@@ -37,7 +37,7 @@ from runs.model.run import (
     Run,
 )
 
-_KNOWN_MESSAGE_CALLS: Final = 20
+_KNOWN_CALLS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,12 @@ def expire(run: Run, *, lease: Lease, now: float, before: float) -> Step | None:
     return finish_attempt(run.replace(lease=lease), ending, now)
 
 
-def answer(run: Run, *, approval: Approval, now: float, admission: Admission, by: str) -> Step:
-    """Keep the answer to the waiting plan and let the run go on."""
+def answer(
+    run: Run, *, approval: Approval, now: float, admission: Admission, by: str, call: str = ""
+) -> Step | None:
+    """Keep the answer to the waiting plan and let the run go on, unless `call` did so before."""
+    if call in run.steered_by:
+        return None
     if run.called_from_python:
         raise RunNotWaiting(
             f"A program waits for the answer to run {run.run_id}, not this service.", CALL_AGAIN
@@ -144,6 +148,7 @@ def answer(run: Run, *, approval: Approval, now: float, admission: Admission, by
         plan_id=None,
         answer=Answer(plan_id=run.plan_id, approval=approval),
         lease=admission.lease,
+        steered_by=_with_call(run, call),
     )
     told = PlanAnswered(
         plan_id=run.plan_id, decision=approval.decision, feedback=approval.feedback or None, by=by
@@ -160,11 +165,14 @@ def resume(
     admission: Admission,
     attended: bool,
     by: str,
-) -> Step:
+    call: str = "",
+) -> Step | None:
     """Begin another attempt of a run that has ended, under the limits of `request`.
 
-    One that nobody drives ends first, in the same transaction.
+    One that nobody drives ends first, in the same transaction. None where `call` began one before.
     """
+    if call in run.steered_by:
+        return None
     if run.called_from_python:
         raise RunFinished(f"Only a program carries run {run.run_id} on.", CALL_AGAIN)
     ended = _end_abandoned(run, now, dead_services, attended=attended)
@@ -182,6 +190,7 @@ def resume(
         idle_pickups=0,
         not_before=0.0,
         lease=run.lease if run.is_held(now, dead_services) else admission.lease,
+        steered_by=_with_call(run, call),
     )
     event = entry(RunResumed(attempt=attempt, reason="resumed", by=by))
     return Step(resumed, (*ended, event, *_raised(run, request, by), *admission.entries))
@@ -214,7 +223,7 @@ def add_message(run: Run, *, text: str, by: str, call: str = "") -> Step:
         raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
     number = run.messages + 1
     calls = {**run.message_calls, call: number} if call else run.message_calls
-    newest = dict(list(calls.items())[-_KNOWN_MESSAGE_CALLS:])
+    newest = dict(list(calls.items())[-_KNOWN_CALLS:])
     told = MessageReceived(key=f"message:{number}", number=number, text=valid_text(text), by=by)
     return Step(run.replace(messages=number, message_calls=newest), (entry(told),))
 
@@ -224,6 +233,11 @@ def raise_fence(run: Run, *, service: str) -> Step:
     if run.lease is None or run.lease.service != service:
         raise LeaseLost(f"another process drives run {run.run_id}")
     return Step(run.replace(fence=run.fence + 1))
+
+
+def _with_call(run: Run, call: str) -> tuple[str, ...]:
+    """The newest calls that steered a run, and this one where it has a name."""
+    return (*run.steered_by, call)[-_KNOWN_CALLS:] if call else run.steered_by
 
 
 def _with_node(run: Run, node: OpenNode | None) -> Run:

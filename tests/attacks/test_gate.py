@@ -113,6 +113,44 @@ ATTACKS: Final[dict[str, Attack]] = {
         "codeowners",
         "mkdir docs; echo '* me' >docs/OWNERSHIP",
     ),
+    "a folder that git takes for a repository": Attack(
+        "git init -q --bare docs/x; printf '[core]\\n\\tfsmonitor = ./run\\n' >docs/x/config;"
+        " touch docs/x/objects/a docs/x/refs/a",
+        "agent_config",
+        "mkdir -p docs/x/objects docs/x/refs; touch docs/x/HEADER docs/x/objects/a docs/x/refs/a",
+    ),
+    "such a folder, part by part": Attack(
+        "echo 'ref: refs/heads/x' >docs/HEAD",
+        "agent_config",
+        "echo 'ref: refs/heads/x' >docs/HEAD.txt",
+        base="mkdir -p docs/objects docs/refs; touch docs/config docs/objects/a docs/refs/a",
+    ),
+    "such a folder whose parts are links": Attack(
+        "mkdir -p a/b c; touch a/b/x; echo 'ref: refs/x' >c/Head;"
+        " ln -s ../a/b c/Objects; ln -s ../a c/refs",
+        "agent_config",
+        "mkdir -p a/b c; touch a/b/x; echo 'ref: refs/x' >c/Head; ln -s ../a/b c/Objects",
+    ),
+    "such a folder with its parts elsewhere": Attack(
+        "mkdir c; echo 'ref: refs/x' >c/HEAD; echo ../d >c/commondir",
+        "agent_config",
+        "mkdir c; echo 'ref: refs/x' >c/HEAD; echo ../d >c/common",
+    ),
+    "another version control system's hooks": Attack(
+        "mkdir -p docs/.hg; printf '[hooks]\\npre-status = ./x\\n' >docs/.hg/hgrc",
+        "agent_config",
+        "mkdir -p docs/hg; echo x >docs/hg/hgrc",
+    ),
+    "a build server that an editor starts": Attack(
+        'mkdir .bsp; echo \'{"argv": ["./x"]}\' >.bsp/x.json',
+        "agent_config",
+        "mkdir bsp; echo '{}' >bsp/x.json",
+    ),
+    "an app of the forge that merges": Attack(
+        "mkdir .github; echo 'version: 1' >.github/pull.yml",
+        "workflows",
+        "mkdir .github; echo hi >.github/pull.md",
+    ),
     "another repository in it": Attack(
         f"mkdir lib; git update-index --add --cacheinfo 160000,{'1' * 40},lib",
         "gitlink",

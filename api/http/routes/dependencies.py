@@ -71,10 +71,13 @@ def query(*names: str) -> Any:
     return Depends(check)
 
 
+_RunId = Annotated[
+    str, Path(description="Id of the run.", json_schema_extra={"pattern": CALLED_ID.pattern})
+]
+
+
 async def _run(
-    run_id: Annotated[
-        str, Path(description="Id of the run.", json_schema_extra={"pattern": CALLED_ID.pattern})
-    ],
+    run_id: _RunId,
     request: Request,
     service: Service,
     caller: TheCaller,
@@ -88,6 +91,21 @@ async def _run(
 
 
 TheRun = Annotated[RunRecord, Depends(_run)]
+
+
+async def _run_to_remove(
+    run_id: _RunId, request: Request, service: Service, caller: TheCaller, options: Options
+) -> RunRecord | None:
+    """The run of this path; None where this very call, begun again elsewhere, has removed it."""
+    try:
+        return await _run(run_id, request, service, caller)
+    except RunNotFound:
+        if options.call_name() and await service.was_removed(run_id, caller):
+            return None
+        raise
+
+
+TheRunToRemove = Annotated[RunRecord | None, Depends(_run_to_remove)]
 
 
 async def _respond_async(prefer: Annotated[list[str], Header()] = []) -> bool:  # noqa: B006

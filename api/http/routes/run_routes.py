@@ -15,6 +15,7 @@ from api.http.routes.dependencies import (
     Service,
     TheCaller,
     TheRun,
+    TheRunToRemove,
     query,
 )
 from api.http.routes.openapi import DIFF, STREAM, of_a_run, problems
@@ -142,7 +143,9 @@ async def answer_plan(
     body: PlanAnswer, run: TheRun, service: Service, caller: TheCaller, options: Options
 ) -> Response:
     """Approve the waiting plan, have it planned again, or reject it."""
-    await service.answer_plan(run.run_id, caller, body.approval(), options.day)
+    await service.answer_plan(
+        run.run_id, caller, body.approval(), options.day, options.call_name() or ""
+    )
     return await _accepted(run, service, caller)
 
 
@@ -160,7 +163,7 @@ async def resume_run(
 ) -> Response:
     """Carry a run on that ended before its work was done, from where it stopped."""
     limits = RaisedLimits(**(body or ResumeRequest()).model_dump())
-    await service.resume(run.run_id, caller, limits, options.day)
+    await service.resume(run.run_id, caller, limits, options.day, options.call_name() or "")
     return await _accepted(run, service, caller)
 
 
@@ -184,9 +187,10 @@ async def send_message(
     responses={204: {"description": "It is gone."}, **problems(404, 409, 422)},
     response_class=Response,
 )
-async def delete_run(run: TheRun, service: Service, caller: TheCaller) -> Response:
+async def delete_run(run: TheRunToRemove, service: Service, caller: TheCaller) -> Response:
     """Remove a finished run: its record, events, checkpoint and workspace."""
-    await service.delete(run.run_id, caller)
+    if run:
+        await service.delete(run.run_id, caller)
     return Response(status_code=204)
 
 

@@ -40,8 +40,8 @@ async def client_over(
     house: House, *, auth: Auth | None = None, key: str | None = None, **config: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server over the house's data folder."""
-    day = config.pop("day", DayLimits())
-    app = make_app(lambda: house.open(**config), auth=auth, day=day)
+    day, call_name = config.pop("day", DayLimits()), config.pop("call_name", lambda: None)
+    app = make_app(lambda: house.open(**config), auth=auth, day=day, call_name=call_name)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with (
         serving(app) as address,
@@ -134,6 +134,38 @@ async def test_a_plan_is_approved(house: House) -> None:
         assert (view["status"], view["plan"]["summary"]) == ("succeeded", "Mine.")
         again = await client.post(f"/runs/{run_id}/plan", json=approve)
         assert (again.status_code, again.json()["code"]) == (409, "run_not_waiting")
+
+
+async def test_a_call_that_is_begun_again_elsewhere_is_answered_as_its_first_try(
+    house: House,
+) -> None:
+    """The machine was taken away after the work and before the answer."""
+    call = "in-0"
+    async with client_over(house, call_name=lambda: call) as client:
+        run_id = await start(client, approvePlan=True)
+        waiting = (await events(client, run_id, until="plan.waiting"))[-1]
+        approve = {"planId": json.loads(waiting.data)["planId"], "decision": "approve"}
+        house.pace.hold("code")
+        call = "in-1"
+        for _ in range(2):
+            assert (await client.post(f"/runs/{run_id}/plan", json=approve)).status_code == 202
+            await house.pace.reached("code")
+        call = "in-2"
+        assert (await client.post(f"/runs/{run_id}/plan", json=approve)).status_code == 409
+        assert (await client.post(f"/runs/{run_id}/cancel")).status_code == 202
+        assert (await ended(client, run_id))["status"] == "cancelled"
+        house.pace.let_go("code")
+        call = "in-3"
+        assert (await client.post(f"/runs/{run_id}/resume")).status_code == 202
+        assert (await ended(client, run_id))["status"] == "succeeded"
+        assert (await client.post(f"/runs/{run_id}/resume")).status_code == 202
+        call = "in-4"
+        assert (await client.post(f"/runs/{run_id}/resume")).status_code == 409
+        told = [event.event for event in await events(client, run_id)]
+        assert (told.count("plan.answered"), told.count("run.resumed")) == (1, 1)
+        for _ in range(2):
+            assert (await client.delete(f"/runs/{run_id}")).status_code == 204
+        assert (await client.delete(f"/runs/{run_id}x")).status_code == 404
 
 
 async def test_a_run_is_cancelled_and_carried_on(house: House) -> None:

@@ -337,6 +337,7 @@ async def test_an_answer_that_came_before_the_crash_is_not_asked_for_again(house
             admission=transitions.Admission(),
             by="ann",
         )
+        assert step
         return Step(step.run.replace(status="running"), step.entries)
 
     await store.transact(run_id, answered)

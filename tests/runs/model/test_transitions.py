@@ -355,6 +355,7 @@ def test_which_ends_can_be_resumed(status: Any) -> None:
             resume()
         return
     step = resume()
+    assert step
     assert [each.data for each in step.entries] == [
         {"type": "run.resumed", "attempt": 4, "reason": "resumed", "by": "ann"},
         {"type": "run.queued", "position": 2},
@@ -384,7 +385,9 @@ def test_a_run_that_somebody_will_carry_on_is_left_alone(
             with pytest.raises(RunActive):
                 act()
         return
-    ended, *after = [each.data for each in resume().entries]
+    step = resume()
+    assert step
+    ended, *after = [each.data for each in step.entries]
     assert (ended["type"], ended["status"], ended["attempt"]) == ("run.finished", "interrupted", 1)
     assert after == [{"type": "run.resumed", "attempt": 2, "reason": "resumed", "by": "ann"}]
     assert [each.data["type"] for each in remove().entries] == ["run.finished"]

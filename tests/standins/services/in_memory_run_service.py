@@ -184,6 +184,9 @@ class MemoryService:
             raise InvalidRequest("The cursor is not one of this service's.")
         return [], None
 
+    async def was_removed(self, run_id: str, caller: Caller) -> bool:
+        return False
+
     async def page(self, run_id: str, before: int, limit: int) -> list[LoggedEvent]:
         return self.runs[run_id].events[: before - 1][-limit:]
 
@@ -258,6 +261,7 @@ class MemoryService:
         caller: Caller,
         approval: Approval,
         day: DayLimits = NO_DAY_LIMITS,
+        call: str = "",
     ) -> None:
         run = self._own_run(run_id, caller)
         if run.record.status != "waiting":
@@ -273,6 +277,7 @@ class MemoryService:
         caller: Caller,
         limits: RaisedLimits = NO_RAISE,
         day: DayLimits = NO_DAY_LIMITS,
+        call: str = "",
     ) -> RunRecord:
         run = self._own_run(run_id, caller)
         if not run.record.final:
