@@ -163,7 +163,7 @@ class RunIndex:
             versions = await asyncio.gather(*map(self._chain.newest, some))
             runs = [version.run for version in versions if version]
             found += [Outcome.of(run) for run in runs if run.created_at >= since]
-        return found
+        return sorted(found, key=lambda one: one.created_at, reverse=True)
 
     async def of_status(self, statuses: Collection[Status]) -> list[IndexRow]:
         rows = await (self.all() if FINAL_STATUSES & set(statuses) else self.live())

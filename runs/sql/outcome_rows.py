@@ -14,7 +14,7 @@ def select_outcomes(owner: str | None, since: float) -> Query:
     whose = "" if owner is None else " AND owner = :owner"
     sql = (
         f"SELECT {_COLUMNS} FROM runs WHERE created_at >= :since{whose}"  # noqa: S608
-        " ORDER BY order_id DESC"
+        " ORDER BY created_at DESC"
     )
     return sql, {"since": since, "owner": owner}
 

@@ -111,7 +111,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         pr_draft = coalesce(json_extract(doc, '$.pr_draft'), 0),
         reason = json_extract(doc, '$.reason');
     CREATE INDEX runs_by_outcome ON runs (
-        created_at, owner, order_id, repo_url, cost_usd, published_at, pr_number, reason, pr_draft
+        created_at, owner, repo_url, cost_usd, published_at, pr_number, reason, pr_draft
     );
     """,
 )

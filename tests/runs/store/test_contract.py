@@ -324,6 +324,7 @@ async def test_outcomes_are_what_the_records_say(store: Store) -> None:
     assert len(runs) == 41
     for owner, since in ((None, 0.0), ("me", 1e9), ("nobody", 0.0), (None, runs[9].created_at)):
         wanted = [run for run in runs if owner in (None, run.owner) and run.created_at >= since]
+        wanted.sort(key=lambda run: run.created_at, reverse=True)
         assert await store.outcomes(owner, since) == [Outcome.of(run) for run in wanted]
 
 
