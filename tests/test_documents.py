@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 RELIABILITY = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+DATA = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in sorted((*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
@@ -50,7 +51,9 @@ def test_every_error_code_is_explained() -> None:
     assert all(meaning.strip() and mend.strip() for meaning, mend in CODES.values())
 
 
-@pytest.mark.parametrize(("file", "name"), sorted(set(_TEST.findall(RELIABILITY + SECURITY))))
+@pytest.mark.parametrize(
+    ("file", "name"), sorted(set(_TEST.findall(RELIABILITY + SECURITY + DATA)))
+)
 def test_the_test_that_is_named_is_there(file: str, name: str) -> None:
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     kinds = ast.FunctionDef | ast.AsyncFunctionDef
@@ -64,12 +67,11 @@ def test_every_fault_names_a_test() -> None:
     assert [row for row in rows if not re.search(r"\.py::\w+` \|$", row)] == []
 
 
-def test_every_promise_names_a_test() -> None:
-    promises = SECURITY.partition("## Sandbox")[2].partition("## What is not promised")[0]
-    tables = promises.split("\n\n")
+@pytest.mark.parametrize("page", [SECURITY, DATA], ids=["security", "data"])
+def test_every_promise_names_a_test(page: str) -> None:
     rows = [
         row
-        for table in tables
+        for table in page.split("\n\n")
         if table.startswith("| promise | test |")
         for row in table.splitlines()[2:]
     ]
