@@ -3,6 +3,7 @@ from .base_services import PreparationRequest as PreparationRequest
 from .base_services import Prepared as Prepared
 from .branch_names import DEFAULT_PREFIX as DEFAULT_PREFIX
 from .branch_names import is_branch_name as is_branch_name
+from .branch_names import is_new_branch_name as is_new_branch_name
 from .environment import ANY_FILE as ANY_FILE
 from .environment import LACKS_SERVICE as LACKS_SERVICE
 from .environment import NO_ENVIRONMENT as NO_ENVIRONMENT

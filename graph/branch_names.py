@@ -10,6 +10,9 @@ _MAX_BYTES = 200
 _REFUSED = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[./]$|^[-/]|^@$|^refs/"
 )
+_PLAIN = re.compile(r"\w[\w./#@+-]*")
+_READ_OTHERWISE = re.compile(r"([A-Z]+_)?HEAD|[0-9a-fA-F]{40,64}")
+"""git reads these as what is checked out, or as a commit."""
 _TICKET = re.compile(r"(?<![\w-])([A-Z][A-Z0-9]{1,9})-[1-9]\d{0,6}(?![\w-])")
 _STANDARD = re.compile(
     r"AES|ASCII|BASE|BCP|CVE|CWE|ES|GPT|HTTP|IEEE|IPV|ISO|LATIN|MD|OAUTH|PEP|PKCS|RFC|SHA|SSL|TLS"
@@ -28,6 +31,12 @@ def is_branch_name(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return 0 < size <= _MAX_BYTES and not _REFUSED.search(name)
+
+
+def is_new_branch_name(name: str) -> bool:
+    """Whether a branch may be given the name: neither git nor a shell reads anything else in it."""
+    plain = _PLAIN.fullmatch(name) and not _READ_OTHERWISE.fullmatch(name)
+    return bool(plain) and is_branch_name(name)
 
 
 def branch_name(title: str, run_id: str, *, prefix: str = DEFAULT_PREFIX, prompt: str = "") -> str:

@@ -8,8 +8,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
-from graph.branch_names import DEFAULT_PREFIX
-from graph.errors import InvalidRequest, ModelNotAllowed
+from graph.branch_names import DEFAULT_PREFIX, is_new_branch_name
+from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed
 from graph.errors.validation_faults import describe_faults
 
 
@@ -40,6 +40,14 @@ class RunRequest(TypedDict, total=False):
             "Base branch",
             "Branch that the change starts from; the repository's default branch where "
             "it is left out.",
+        ),
+    ]
+    branch: Annotated[
+        str | None,
+        described(
+            "Branch",
+            "New branch that the change is published on; one of the run's own where it is left "
+            "out. The repository must not have it.",
         ),
     ]
     setup: Annotated[
@@ -116,15 +124,16 @@ class RunRequest(TypedDict, total=False):
 class RequestRules:
     """What a request may name: `allow` is None and `models` empty where it may be anything.
 
-    `branch_prefix` is what branches of runs begin with.
+    `branch_prefix` is what branches of runs begin with; `any_branch`: a request may name another.
     """
 
     allow: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
     branch_prefix: str = DEFAULT_PREFIX
+    any_branch: bool = False
 
     def check(self, request: RunRequest) -> None:
-        """Raise InvalidRequest or ModelNotAllowed where a request names something else."""
+        """Raise InvalidRequest, ModelNotAllowed or BranchNotAllowed where it names another."""
         model = request.get("model")
         if model and self.models and model not in self.models:
             raise ModelNotAllowed(
@@ -138,6 +147,13 @@ class RequestRules:
                 "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
                 field="allow",
             )
+        self._check_branch(request.get("branch") or "")
+
+    def _check_branch(self, branch: str) -> None:
+        if branch and not is_new_branch_name(branch):
+            raise InvalidRequest(f"{branch[:200]!a} is not a name of a new branch.", field="branch")
+        if branch and not self.any_branch and not branch.startswith(self.branch_prefix):
+            raise BranchNotAllowed(f"branch {branch!a} does not begin with {self.branch_prefix}.")
 
 
 _REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)

@@ -133,6 +133,8 @@ class Publication(Value):
     baseline: Validation | None = None
     title: str = ""
     """The caller's title; else the change's own."""
+    branch_asked: bool = False
+    """Whether the caller named the branch: then it takes no other name where that is taken."""
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     requested_by: str = ""
@@ -150,7 +152,8 @@ class Publisher(Protocol):
     ) -> tuple[str, ...]:
         """Try all that a publication will need, and change nothing.
 
-        `branch` is one like the run's; `title` is the caller's, where there is one.
+        `branch` is the caller's, or one like the run's; `title` is the caller's, where there is
+        one.
         What a reader should know, a sentence each. Raises what would stop it: RepositoryError or
         ForgeError.
         """

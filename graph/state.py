@@ -57,7 +57,7 @@ class RunState(RunRequest, total=False):
     ]
     limits: Annotated[Limits, described("Limits", "What the run may use.")]
     base: Annotated[Base, described("Base", "Commit that the change starts from.")]
-    branch: Annotated[str, described("Branch", "Branch that the change is published on.")]
+    head_branch: Annotated[str, described("Head branch", "Branch that the change is published on.")]
     checks: Annotated[
         list[Check],
         described("Checks", "All checks that were found; those near the change are run."),

@@ -55,7 +55,9 @@ class Configuration:
     @property
     def rules(self) -> RequestRules:
         settings = self.settings
-        return RequestRules(settings.allow, settings.models, settings.branch_prefix)
+        return RequestRules(
+            settings.allow, settings.models, settings.branch_prefix, settings.any_branch
+        )
 
     @property
     def command_limits(self) -> CommandLimits:

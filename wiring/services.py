@@ -117,6 +117,7 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
         author=settings.git_author,
         forks=settings.fork == "public",
         branch_prefix=settings.branch_prefix,
+        any_branch=settings.any_branch,
         **options,
     )
 

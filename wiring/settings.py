@@ -196,6 +196,7 @@ class Settings(_RoleSettings):
 
     fork: Literal["never", "public"] = "never"
     branch_prefix: BranchPrefix = BRANCH_PREFIX
+    any_branch: bool = False
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Annotated[str, BeforeValidator(_author)] | None = None
 

@@ -42,6 +42,7 @@ def run(
     prompt: options.Prompt,
     repo: options.Repo = ".",
     base: options.Base = None,
+    branch: options.Branch = None,
     setup: options.Setup = None,
     validate: options.Validate = None,
     validate_only: options.ValidateOnly = False,
@@ -70,6 +71,7 @@ def run(
     settings = load_settings(server)
     asked = {
         "base_branch": base,
+        "branch": branch,
         "setup": setup,
         "validate": validate,
         "validate_only": validate_only,

@@ -51,6 +51,7 @@ WithModel = Annotated[
 ]
 Forget = Annotated[bool, typer.Option("--forget", help="Forget what is known of it.")]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
+Branch = Annotated[str | None, _shown("NAME", "Publish on this new branch.")]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
 Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
 ValidateOnly = Annotated[

@@ -2,7 +2,7 @@
 
 import re
 
-from graph import DEFAULT_PREFIX, is_branch_name
+from graph import DEFAULT_PREFIX, is_branch_name, is_new_branch_name
 from graph.errors import InvalidRequest, PushRejected
 
 _OWN = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)+")
@@ -25,6 +25,15 @@ def check_own_branch(name: str, base: str, prefix: str = DEFAULT_PREFIX) -> None
     if name == base or not is_branch_name(name) or not own:
         raise PushRejected(
             f"{name[:_MAX_BYTES]!a} is not a branch of a run's own; nothing was pushed."
+        )
+
+
+def check_asked_branch(name: str, base: str, prefix: str, *, any_branch: bool) -> None:
+    """Raise PushRejected unless the caller's branch may be made: `any_branch` or by its prefix."""
+    allowed = any_branch or name.startswith(prefix)
+    if name == base or not is_new_branch_name(name) or not allowed:
+        raise PushRejected(
+            f"{name[:_MAX_BYTES]!a} is not a branch that a run may make; nothing was pushed."
         )
 
 

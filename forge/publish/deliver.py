@@ -72,7 +72,7 @@ class Delivery:
             check_parents(full_name, name, taken)
             return not taken
 
-        await steps.settle_branch(is_free)
+        await steps.settle_branch(full_name, is_free)
 
     async def _push(self, target: RepoAddress, message: str, author: str) -> None:
         steps, branch = self.steps, self.steps.publication.branch

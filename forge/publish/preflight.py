@@ -12,8 +12,10 @@ from forge.core.repository_address import parse
 from forge.git.command import Git
 from forge.git.push import branches_in_way, try_push
 from forge.publish.name_patterns import matches
+from forge.publish.steps import branch_exists
 from graph import Base, Emit, RunFolder
 from graph.errors import (
+    BranchExists,
     CodingAgentError,
     ForgeForbidden,
     ForgeUnauthorized,
@@ -98,6 +100,7 @@ class Preflight:
         return [
             *refused,
             *_parent_faults(base.full_name, branch, taken),
+            *_taken_faults(base.full_name, branch, taken),
             *await _rule_faults(kept, base.full_name, written),
         ]
 
@@ -151,6 +154,11 @@ def _parent_faults(full_name: str, branch: str, taken: tuple[str, ...]) -> Itera
             f" would be {branch}.",
             f"Rename the branch {parent} of the repository, then run again or resume the run.",
         )
+
+
+def _taken_faults(full_name: str, branch: str, taken: tuple[str, ...]) -> list[BranchExists]:
+    exists = any(name == branch or name.startswith(f"{branch}/") for name in taken)
+    return [branch_exists(full_name, branch)] if exists else []
 
 
 def _right_faults(facts: RepositoryFacts, *, fork: bool, forks: bool) -> Iterator[ForgeForbidden]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
-from forge.core.branch_names import check_own_branch
+from forge.core.branch_names import check_asked_branch, check_own_branch
 from forge.core.forge import ONCE, Forge, PullText, Target, check_token
 from forge.core.repository_address import parse
 from forge.gate.attributes import read_attributes
@@ -25,7 +25,7 @@ from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight, Written
 from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
 from forge.publish.record import PublicationRecord
-from forge.publish.steps import MakeLast, PublishSteps, on_own_disk
+from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
 from forge.text.commit_message import commit_message, sample_message
@@ -59,7 +59,8 @@ class ForgePublisher(Publisher):
     pull request comes from a fork. `kept`: where newer bases borrow from.
     `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
     folder outlast this machine: it is called before each step that others see. Nothing is pushed to
-    a branch that does not begin with `branch_prefix`.
+    a branch that does not begin with `branch_prefix`, but a new one that a caller named where
+    `any_branch` allows it.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class ForgePublisher(Publisher):
         rules_cache: Path | None = None,
         make_last: MakeLast | None = None,
         branch_prefix: str = DEFAULT_PREFIX,
+        any_branch: bool = False,
     ) -> None:
+        self._any_branch = any_branch
         self._branch_prefix = branch_prefix
         self._runs = runs
         self._forge = forge
@@ -90,6 +93,8 @@ class ForgePublisher(Publisher):
     ) -> tuple[str, ...]:
         if base.local:
             checkout = await Checkout.find(self._git, Path(base.address))
+            if not await checkout.has_place(self._git, branch):
+                raise branch_exists(str(checkout.folder), branch)
             await checkout.try_branch(self._git, branch, base.sha)
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
@@ -116,13 +121,20 @@ class ForgePublisher(Publisher):
         return await asyncio.to_thread(judged)
 
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
-        check_own_branch(publication.branch, publication.base.branch, self._branch_prefix)
+        self._check_branch(publication)
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:
             steps = PublishSteps(self._git, run, publication, record, self._make_last)
             return await self._into_checkout(steps)
         return await self._to_forge(run, record, publication, emit)
+
+    def _check_branch(self, publication: Publication) -> None:
+        branch, base, prefix = publication.branch, publication.base.branch, self._branch_prefix
+        if publication.branch_asked:
+            check_asked_branch(branch, base, prefix, any_branch=self._any_branch)
+        else:
+            check_own_branch(branch, base, prefix)
 
     async def _to_forge(
         self, run: RunFolder, record: PublicationRecord, publication: Publication, emit: Emit
@@ -160,7 +172,9 @@ class ForgePublisher(Publisher):
         """A branch in the checkout, and the change as a patch file in the run's folder."""
         run, base = steps.run, steps.publication.base
         checkout = await Checkout.find(self._git, Path(base.address))
-        await steps.settle_branch(lambda name: checkout.has_place(self._git, name))
+        await steps.settle_branch(
+            str(checkout.folder), lambda name: checkout.has_place(self._git, name)
+        )
         publication, branch = steps.publication, steps.publication.branch
         _, message = await self._texts(publication)
         if steps.needs_branch_head:

@@ -11,7 +11,7 @@ from forge.git.environment import run_objects
 from forge.publish import record as publication_record
 from forge.publish.record import PublicationRecord
 from graph import Publication, RunFolder
-from graph.errors import PushRejected
+from graph.errors import BranchExists, PushRejected
 
 _MOST_NAMES: Final = 5
 _AUTHOR: Final = re.compile(r"([^<>\x00-\x1f]*[^<>\x00-\x20]) <([^<>\x00-\x20]+)>")
@@ -47,9 +47,14 @@ class PublishSteps:
         await asyncio.to_thread(publication_record.save, self.run, self.record)
         await self.make_last()
 
-    async def settle_branch(self, is_free: Callable[[str], Awaitable[bool]]) -> None:
-        """Give the branch a name that nothing else has, before anything is there by it."""
+    async def settle_branch(self, place: str, is_free: Callable[[str], Awaitable[bool]]) -> None:
+        """Give the branch a name that nothing else has in `place`, before anything is there by it.
+
+        Raises BranchExists where the caller named it, else PushRejected.
+        """
         asked, name = self.publication.branch, self.record.branch
+        if not name and self.publication.branch_asked and not await is_free(asked):
+            raise branch_exists(place, asked, changed=True)
         if not name:
             names = [asked, *(f"{asked}-{number}" for number in range(2, _MOST_NAMES + 1))]
             name = asked if self.record.commit else await _first_free(names, is_free)
@@ -86,6 +91,14 @@ class PublishSteps:
             environment=run_objects(str(self.run.objects)),
         )
         return (pushed,) if known.ok else (pushed, base.sha)
+
+
+def branch_exists(place: str, branch: str, *, changed: bool = False) -> BranchExists:
+    """The error of a branch that `place` has; `changed`: there is a change by now."""
+    message = f"{place} has a branch {branch}, or one below it; it stays as it is."
+    if changed:
+        return BranchExists(message, "Rename that branch, then resume the run: its change is kept.")
+    return BranchExists(message)
 
 
 async def _first_free(names: list[str], is_free: Callable[[str], Awaitable[bool]]) -> str:

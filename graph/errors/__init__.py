@@ -7,6 +7,7 @@ CodingAgentError
 │   ├── EnvironmentNotFound   nothing is known of what set-up does there
 │   ├── RepositoryNotAllowed  outside CODING_AGENT_REPOS (answered as a missing repository)
 │   ├── ModelNotAllowed       outside CODING_AGENT_MODELS
+│   ├── BranchNotAllowed      outside CODING_AGENT_BRANCH_PREFIX
 │   ├── LimitRaised           a request tried to raise an operator's limit
 │   ├── DailyBudgetExhausted  the day's money is spent or held by runs under way
 │   ├── IdempotencyMismatch   the same Idempotency-Key with another body
@@ -16,7 +17,7 @@ CodingAgentError
 │   └── PlanChanged  TooManyRuns  TooManyReaders
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  CommitNotFound  EmptyRepository  RepositoryArchived
-│   ├── RepositoryTooLarge  PatchTooLarge  PatchUnusable
+│   ├── BranchExists  RepositoryTooLarge  PatchTooLarge  PatchUnusable
 │   ├── PushRejected  GitFailed  SecretSearchFailed
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── ForgeError              the API of the forge

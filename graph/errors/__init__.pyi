@@ -13,6 +13,7 @@ from .forge import ForgeRateLimited as ForgeRateLimited
 from .forge import ForgeRejected as ForgeRejected
 from .forge import ForgeUnauthorized as ForgeUnauthorized
 from .forge import ForgeUnavailable as ForgeUnavailable
+from .repositories import BranchExists as BranchExists
 from .repositories import BranchNotFound as BranchNotFound
 from .repositories import CommitNotFound as CommitNotFound
 from .repositories import EmptyRepository as EmptyRepository
@@ -26,6 +27,7 @@ from .repositories import RepositoryError as RepositoryError
 from .repositories import RepositoryNotFound as RepositoryNotFound
 from .repositories import RepositoryTooLarge as RepositoryTooLarge
 from .repositories import SecretSearchFailed as SecretSearchFailed
+from .requests import BranchNotAllowed as BranchNotAllowed
 from .requests import DailyBudgetExhausted as DailyBudgetExhausted
 from .requests import EnvironmentNotFound as EnvironmentNotFound
 from .requests import IdempotencyMismatch as IdempotencyMismatch

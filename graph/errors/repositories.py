@@ -28,6 +28,13 @@ class BranchNotFound(RepositoryError):
     default_hint = "Give baseBranch as the repository has it, or leave it out."
 
 
+class BranchExists(RepositoryError):
+    """Raised when `branch` names a branch that the repository has, or that leaves it no place."""
+
+    code = "branch_exists"
+    default_hint = "Give a branch that the repository does not have, or leave it out."
+
+
 class CommitNotFound(RepositoryError):
     """Raised when a repository has no commit of that name."""
 

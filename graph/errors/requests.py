@@ -60,6 +60,17 @@ class ModelNotAllowed(RequestError):
     default_hint = "Use a model that CODING_AGENT_MODELS lists, or leave it out."
 
 
+class BranchNotAllowed(RequestError):
+    """Raised when `branch` is none that the operator lets a request name."""
+
+    code = "branch_not_allowed"
+    field = "branch"
+    default_hint = (
+        "Give a name that begins with CODING_AGENT_BRANCH_PREFIX, or let the operator set"
+        " CODING_AGENT_ANY_BRANCH=true."
+    )
+
+
 class LimitRaised(RequestError):
     """Raised when a request tries to raise a limit that the operator set."""
 

@@ -77,7 +77,7 @@ class Nodes:
             **_FRESH,
             "run_id": run_id,
             "limits": limits,
-            "branch": "",
+            "head_branch": "",
             "deadline": deadline,
         }
         try:
@@ -214,7 +214,7 @@ class Nodes:
         tell_pull_request(published, emit, f"publish:{change.ref.step}")
         outcome = edges.published(outcome, published)
         update: Update = {"gate": gate, "pull_request": published, "outcome": outcome}
-        return verdict | update | {"branch": published.branch}
+        return verdict | update | {"head_branch": published.branch}
 
     async def _go_on_new_base(self, state: RunState, rebased: ChangeOnNewBase) -> Update:
         """Go on with the change on the newer base; what that asks for is found anew."""
@@ -233,7 +233,9 @@ class Nodes:
         """The base, once nothing is known that would keep a change of it from being published."""
         title = state.get("title")
         prefix, emit = self.rules.branch_prefix, emit_of_node()
-        branch = branch_name(title or "", run_id, prefix=prefix, prompt=state["prompt"])
+        branch = state.get("branch") or branch_name(
+            title or "", run_id, prefix=prefix, prompt=state["prompt"]
+        )
         checking = asyncio.ensure_future(
             self.services.publisher.check_publishable(run_id, base, branch, title, emit)
         )
@@ -286,7 +288,7 @@ class Nodes:
         branch = publishing.branch_of(state, named, self.rules.branch_prefix)
         return update | {
             "change": named,
-            "branch": branch,
+            "head_branch": branch,
             "validation": judged,
             "review": None,
         }

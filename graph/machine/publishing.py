@@ -35,8 +35,8 @@ def verdict_fields(state: RunState) -> dict[str, Any]:
 
 
 def branch_of(state: RunState, change: Change, prefix: str = DEFAULT_PREFIX) -> str:
-    """The branch of the run: named after its first change, and the same from then on."""
-    if branch := state.get("branch"):
+    """The branch of the run: the caller's, or named after the first change; then the same."""
+    if branch := state.get("head_branch") or state.get("branch"):
         return branch
     plan = state.get("plan")
     titles = (state.get("title"), change.title, plan.summary if plan else "")
@@ -53,6 +53,7 @@ def publication_of(
     return Publication(
         run_id=state["run_id"],
         branch=branch_of(state, change),
+        branch_asked=bool(state.get("branch")),
         base=state["base"],
         change=change,
         plan=state.get("plan"),

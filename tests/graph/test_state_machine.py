@@ -429,6 +429,9 @@ async def test_an_empty_prompt_is_refused(prompt: str) -> None:
         ({"allow": ["workflows", "codeowners"]}, "invalid_request"),
         ({"model": "claude-a"}, None),
         ({"model": "claude-b"}, "model_not_allowed"),
+        ({"branch": "agent/topic"}, None),
+        ({"branch": "topic"}, "branch_not_allowed"),
+        ({"branch": "agent/a..b"}, "invalid_request"),
     ],
 )
 async def test_what_a_program_may_name_is_the_operators_too(
@@ -453,4 +456,4 @@ async def test_new_input_on_a_finished_thread_starts_afresh() -> None:
     state = await driven.run({**REQUEST, "prompt": "Another"})
     assert state["rounds"] == 0
     assert state["outcome"].status == "succeeded"
-    assert state["branch"] == "agent/coder-title-00000001"
+    assert state["head_branch"] == "agent/coder-title-00000001"

@@ -14,7 +14,15 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from api.model_name import ModelName
-from graph import AllowName, Approval, Decision, Plan, RunRequest, is_branch_name
+from graph import (
+    AllowName,
+    Approval,
+    Decision,
+    Plan,
+    RunRequest,
+    is_branch_name,
+    is_new_branch_name,
+)
 
 MAX_PROMPT: Final = 32_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -44,6 +52,12 @@ def _branch(value: str) -> str:
     return value
 
 
+def _new_branch(value: str) -> str:
+    if not is_new_branch_name(value):
+        raise ValueError("must be the name of a new branch")
+    return value
+
+
 Filled = AfterValidator(_filled)
 NoControlCharacters = AfterValidator(_line)
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT), Filled]
@@ -51,6 +65,9 @@ Command = Annotated[str, StringConstraints(min_length=1, max_length=4_000), Fill
 Text = Annotated[str, StringConstraints(max_length=16_000), AfterValidator(_text)]
 OneLineText = Annotated[str, StringConstraints(min_length=1, max_length=1_000), NoControlCharacters]
 Branch = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_branch)]
+NewBranch = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_new_branch)
+]
 RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), NoControlCharacters]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200), NoControlCharacters]
 Commands = Annotated[list[Command], Field(max_length=20)]
@@ -105,6 +122,11 @@ class CodeRequest(RequestModel):
     prompt: Prompt = Field(description="What should change, in plain words.")
     base_branch: Branch | None = Field(
         default=None, description="Branch to start from; else the default branch."
+    )
+    branch: NewBranch | None = Field(
+        default=None,
+        description="New branch to publish on; else one of the run's own. `CODING_AGENT_ANY_BRANCH`"
+        " lets it begin otherwise than `CODING_AGENT_BRANCH_PREFIX`.",
     )
     setup: Commands = Field(default=[], description="Commands that make a fresh tree ready.")
     validate_: Commands = Field(

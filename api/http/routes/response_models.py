@@ -293,6 +293,9 @@ class SessionView(ResponseModel):
     limits: LimitsView
     models: list[str] = Field(description="Models that a request may name; empty: any.")
     allow: list[str] = Field(description="Rules of the gate that a request may let pass.")
+    branch_prefix: str = Field(
+        description="What a request's branch begins with; empty: anything.", examples=["agent/"]
+    )
 
 
 class Health(ResponseModel):

@@ -61,6 +61,7 @@ async def show_session(caller: TheCaller, auth: TheAuth, service: Service) -> Re
             timeout_s=limits.timeout_s,
         ),
         models=list(rules.models),
+        branch_prefix="" if rules.any_branch else rules.branch_prefix,
         allow=list(get_args(AllowName) if rules.allow is None else rules.allow),
     )
     return JSONResponse(dump(view))

@@ -73,7 +73,8 @@ async def test_json_is_the_events_whatever_breaks(tmp_path: Path) -> None:
 async def test_options_reach_the_server(tmp_path: Path) -> None:
     server = RunServer([started(), finished("no_changes")])
     options = shlex.split(
-        "--base dev --setup make --validate a --validate b --validate-only --draft --title T "
+        "--base dev --branch agent/topic --setup make --validate a --validate b --validate-only "
+        "--draft --title T "
         "--label l --reviewer octocat --allow workflows --max-cost 2.5 --max-fix-rounds 0 "
         "--timeout 60 --model claude-opus-4-8 -q"
     )
@@ -92,6 +93,7 @@ async def test_options_reach_the_server(tmp_path: Path) -> None:
         "repoUrl": "https://github.com/octocat/todo",
         "prompt": "Two\nlines",
         "baseBranch": "dev",
+        "branch": "agent/topic",
         "setup": ["make"],
         "validate": ["a", "b"],
         "validateOnly": True,

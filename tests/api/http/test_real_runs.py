@@ -264,6 +264,7 @@ async def test_a_full_queue_says_when_to_come_again(house: House) -> None:
         ({"maxFixRounds": 4}, "limit_raised", "/maxFixRounds"),
         ({"timeoutS": 3601}, "limit_raised", "/timeoutS"),
         ({"model": "other-model"}, "model_not_allowed", "/model"),
+        ({"branch": "topic"}, "branch_not_allowed", "/branch"),
         ({"allow": ["large_files"]}, "invalid_request", "/allow"),
     ],
 )

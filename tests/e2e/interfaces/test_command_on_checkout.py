@@ -147,6 +147,22 @@ async def test_a_branch_has_the_prefix_and_the_ticket(home: Home) -> None:
     assert subject == "Greet in the morning"
 
 
+@pytest.mark.slow
+async def test_a_branch_that_the_caller_names(home: Home) -> None:
+    repo, prompt = home.checkout("named"), "Greet on a branch of mine."
+    home.world.cast.learn(prompt, small_change())
+    words = ("run", prompt, "--repo", str(repo), "--branch", "topic")
+    refused = await command(*words, home=home.folder, env=home.env)
+    assert refused.code != 0
+    assert "CODING_AGENT_ANY_BRANCH" in refused.err
+    env = {**home.env, "CODING_AGENT_ANY_BRANCH": "true"}
+    ended = await command(*words, home=home.folder, env=env)
+    assert ended.code == 0, ended.out + ended.err
+    assert b"Good morning" in git(repo, "show", "topic:greet.py")
+    again = await command(*words, "--json", home=home.folder, env=env)
+    assert events_of(again)[-1]["error"]["code"] == "branch_exists"
+
+
 async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None:
     repo, silence, prompt = home.checkout("interrupted"), Silence(), "Greet until Ctrl-C."
     script = small_change(coder=[shell(MORNING), silence], reviewer=[])

@@ -34,6 +34,10 @@ def _is_called(run: Run, repo: Hosted) -> None:
     assert asked == ("Say it", ["polite"], ["ada"])
 
 
+def _is_on_topic(run: Run, repo: Hosted) -> None:
+    assert (repo.pull.head, run.end["branch"]) == ("agent/topic", "agent/topic")
+
+
 def _ran(*commands: str) -> Check:
     def holds(run: Run, repo: Hosted) -> None:
         told = [each["command"] for each in run.of("validation.finished")[-1]["commands"]]
@@ -72,6 +76,7 @@ REQUESTS: Final[dict[str, Case]] = {
         fields={"baseBranch": "release/1.0"},
         holds=_to_release,
     ),
+    "a branch of the caller's": Case(fields={"branch": "agent/topic"}, holds=_is_on_topic),
     "a change of a private repository": Case(facts={"private": True}),
     "a draft": Case(fields={"draft": True}, pull="draft"),
     "a title, labels and reviewers": Case(
@@ -176,5 +181,8 @@ REQUESTS: Final[dict[str, Case]] = {
     "an empty repository": failed("empty_repository", files={}),
     "an archived repository": failed("repository_archived", facts={"archived": True}),
     "a branch that is not there": failed("branch_not_found", fields={"baseBranch": "no/such"}),
+    "a branch that is there": failed(
+        "branch_exists", fields={"branch": "agent/there"}, more=add_branch("agent/there")
+    ),
     "a token that only reads": failed("github_forbidden", facts={"push": False}),
 }

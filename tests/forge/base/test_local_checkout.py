@@ -12,6 +12,7 @@ from forge.base.local_checkout import Checkout
 from forge.git.command import Git
 from forge.publish.service import ForgePublisher
 from graph.errors import (
+    BranchExists,
     BranchNotFound,
     CodingAgentError,
     EmptyRepository,
@@ -190,6 +191,15 @@ async def test_a_branch_in_the_way_is_told_before_the_work(
     with pytest.raises(PushRejected, match="has a branch agent, which leaves") as failed:
         await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
     assert "git branch -m agent" in failed.value.hint
+
+
+async def test_a_branch_that_is_there_is_told_before_the_work(
+    side: TrustedSide, checkout: Path
+) -> None:
+    base = await side.prepare(str(checkout))
+    git(checkout, "update-ref", f"refs/heads/{BRANCH}", "HEAD")
+    with pytest.raises(BranchExists, match=f"{checkout} has a branch {BRANCH}"):
+        await side.publisher.check_publishable("r1", base, BRANCH, None, side.events.append)
 
 
 async def test_a_checkout_that_cannot_be_written_is_told_before_the_work(

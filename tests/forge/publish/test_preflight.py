@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from forge.publish.service import ForgePublisher
-from graph.errors import CodingAgentError, ForgeForbidden, PushRejected
+from graph.errors import BranchExists, CodingAgentError, ForgeForbidden, PushRejected
 from tests.standins.github import Fault
 from tests.support.trusted_side import TrustedSide, git
 
@@ -140,6 +140,14 @@ async def test_a_branch_in_the_way(side: TrustedSide) -> None:
     error = await refused(side)
     assert "has a branch agent" in error.message
     assert "Rename the branch agent" in error.hint
+
+
+@pytest.mark.parametrize("name", [BRANCH, f"{BRANCH}/theirs"])
+async def test_a_branch_that_is_there(side: TrustedSide, name: str) -> None:
+    git(side.hosted.git_dir, "update-ref", f"refs/heads/{name}", "main")
+    with pytest.raises(BranchExists, match=f"octo/sample has a branch {BRANCH}") as raised:
+        await check(side)
+    assert "that the repository does not have" in raised.value.hint
 
 
 async def test_all_that_stands_in_the_way_is_told_at_once(side: TrustedSide) -> None:

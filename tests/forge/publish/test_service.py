@@ -12,6 +12,7 @@ import pytest
 
 from forge.publish.service import ForgePublisher
 from graph.errors import (
+    BranchExists,
     CodingAgentError,
     ForgeForbidden,
     ForgeRateLimited,
@@ -315,6 +316,34 @@ async def test_somebody_elses_commits_on_the_branch_stay(side: TrustedSide) -> N
     assert only_pull(side).head == f"{BRANCH}-2"
     assert head(side) == other.decode().strip()
     assert await publish(side, base, change) == done
+
+
+async def test_a_branch_that_the_caller_named_takes_no_other_name(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    git(side.hosted.git_dir, "update-ref", "refs/heads/agent/topic", base.sha)
+    with pytest.raises(BranchExists) as raised:
+        await publish(side, base, change, branch="agent/topic", branch_asked=True)
+    assert "octo/sample has a branch agent/topic" in raised.value.message
+    assert "resume the run" in raised.value.hint
+    assert head(side, "agent/topic") == base.sha
+    assert not side.hosted.pulls
+    git(side.hosted.git_dir, "update-ref", "-d", "refs/heads/agent/topic")
+    done = await publish(side, base, change, branch="agent/topic", branch_asked=True)
+    assert (done.branch, only_pull(side).head) == ("agent/topic", "agent/topic")
+
+
+async def test_a_branch_has_any_name_where_the_operator_allows_it(side: TrustedSide) -> None:
+    base, change = await a_change(side)
+    named = side.publication(base, change, branch="topic", branch_asked=True)
+    with pytest.raises(PushRejected):
+        await side.publish(named)
+    free = ForgePublisher(runs=side.runs, forge=side.github, any_branch=True)
+    for refused in ("main", "HEAD", "+topic", "topic:refs/heads/main"):
+        with pytest.raises(PushRejected):
+            await free.publish(named.model_copy(update={"branch": refused}), side.events.append)
+    assert side.forge.calls("POST", RECEIVE) == 0
+    await free.publish(named, side.events.append)
+    assert head(side, "topic^") == base.sha
 
 
 async def test_a_record_of_an_earlier_release_keeps_its_branch(side: TrustedSide) -> None:

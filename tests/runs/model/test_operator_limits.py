@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from graph.errors import InvalidRequest, LimitRaised, ModelNotAllowed, RequestError
+from graph.errors import (
+    BranchNotAllowed,
+    InvalidRequest,
+    LimitRaised,
+    ModelNotAllowed,
+    RequestError,
+)
 from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from runs.model.operator_limits import digest_of
@@ -50,6 +56,11 @@ def test_a_request_may_lower_limits(asked: Any, effective: Limits, tmp_path: Pat
         ({"timeout_s": 3601}, LimitRaised, "timeoutS 3601"),
         ({"timeout_s": 0}, InvalidRequest, "timeoutS 0"),
         ({"model": "gpt"}, ModelNotAllowed, "'gpt'"),
+        ({"branch": "topic"}, BranchNotAllowed, "'topic' does not begin with agent/"),
+        ({"branch": "agent/$(id)"}, InvalidRequest, "id"),
+        ({"branch": "+agent/x"}, InvalidRequest, "agent/x"),
+        ({"branch": "HEAD"}, InvalidRequest, "'HEAD'"),
+        ({"branch": "0" * 40}, InvalidRequest, "0000"),
         ({"allow": ["workflows", "large_files"]}, InvalidRequest, "'large_files'"),
         ({"prompt": " \n"}, InvalidRequest, "prompt"),
         ({"prompt": 7}, InvalidRequest, "prompt"),
@@ -62,6 +73,13 @@ def test_a_request_that_asks_too_much(
     config = config_of(tmp_path, limits=LIMITS, rules=RULES)
     with pytest.raises(error, match=named):
         config.accept(request(**asked))
+
+
+def test_an_operator_may_let_a_branch_have_any_name(tmp_path: Path) -> None:
+    config = config_of(tmp_path, rules=RequestRules(any_branch=True))
+    assert config.accept(request(branch="topic/x"))["branch"] == "topic/x"
+    with pytest.raises(InvalidRequest):
+        config.accept(request(branch="HEAD"))
 
 
 def test_without_an_operators_limit_any_may_be_set(tmp_path: Path) -> None:

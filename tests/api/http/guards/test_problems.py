@@ -95,6 +95,7 @@ async def test_an_unexpected_error_tells_nothing(
         (errors.StoreFull("full"), 507),
         (errors.TooManyRuns("100 runs wait"), 429),
         (errors.LimitRaised("maxCostUsd takes at most 5."), 422),
+        (errors.BranchNotAllowed("Another prefix."), 422),
         (errors.ModelNotAllowed("That model is not offered."), 422),
     ],
 )

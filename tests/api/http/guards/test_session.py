@@ -89,6 +89,7 @@ async def test_a_key_signs_a_browser_in() -> None:
             "limits": {"maxCostUsd": 5.0, "maxFixRounds": 3, "timeoutS": 3600},
             "models": ["m1"],
             "allow": ["workflows"],
+            "branchPrefix": "agent/",
         }
         assert (await client.get("/runs", headers=headers)).status_code == 200
         wrong = await client.post("/session", headers={"Authorization": f"Bearer {ANN}x"})

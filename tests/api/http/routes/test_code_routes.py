@@ -13,6 +13,7 @@ FULL: dict[str, Any] = {
     "repoUrl": "https://github.com/o/r.git",
     "prompt": "Change it.\n\nThoroughly.",
     "baseBranch": "release/1.x",
+    "branch": "agent/topic",
     "setup": ["make deps"],
     "validate": ["make test", "make lint"],
     "validateOnly": True,
@@ -87,6 +88,7 @@ async def test_every_field_reaches_the_run() -> None:
         "repo_url": "https://github.com/o/r.git",
         "prompt": "Change it.\n\nThoroughly.",
         "base_branch": "release/1.x",
+        "branch": "agent/topic",
         "setup": ["make deps"],
         "validate": ["make test", "make lint"],
         "validate_only": True,
@@ -106,7 +108,7 @@ async def test_every_field_reaches_the_run() -> None:
 async def test_null_and_absent_are_the_same() -> None:
     service = MemoryService()
     nulls = dict.fromkeys(
-        ("baseBranch", "title", "maxCostUsd", "maxFixRounds", "timeoutS", "model")
+        ("baseBranch", "branch", "title", "maxCostUsd", "maxFixRounds", "timeoutS", "model")
     )
     async with client_of(service) as client:
         await client.post(
@@ -141,6 +143,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"baseBranch": "x" * 201}, "/baseBranch"),
     ({"baseBranch": "a..b"}, "/baseBranch"),
     ({"baseBranch": "refs/heads/main"}, "/baseBranch"),
+    ({"branch": "a b"}, "/branch"),
+    ({"branch": "HEAD"}, "/branch"),
     ({"setup": "make"}, "/setup"),
     ({"setup": ["x"] * 21}, "/setup"),
     ({"setup": ["ok", ""]}, "/setup/1"),

@@ -163,7 +163,8 @@ async def test_every_call_of_the_contract_is_documented() -> None:
 async def test_fields_are_camel_case_and_bodies_have_examples() -> None:
     schemas = (await document())["components"]["schemas"]
     assert set(schemas["CodeRequest"]["properties"]) == {
-        *("repoUrl", "prompt", "baseBranch", "setup", "validate", "validateOnly", "approvePlan"),
+        *("repoUrl", "prompt", "baseBranch", "branch", "setup", "validate", "validateOnly"),
+        "approvePlan",
         *("draft", "title", "labels", "reviewers", "allow", "maxCostUsd", "maxFixRounds"),
         *("timeoutS", "model"),
     }

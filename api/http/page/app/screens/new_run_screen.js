@@ -10,7 +10,7 @@ import { json, request } from "../service/calls.js";
 import { address } from "../service/route.js";
 
 const TEXTS = {
-  repo: "repoUrl", prompt: "prompt", base: "baseBranch", title: "title", model: "model",
+  repo: "repoUrl", prompt: "prompt", base: "baseBranch", branch: "branch", title: "title", model: "model",
 };
 const LISTS = { setup: "setup", validate: "validate", labels: "labels", reviewers: "reviewers" };
 const NUMBERS = { money: "maxCostUsd", rounds: "maxFixRounds", time: "timeoutS" };
@@ -60,7 +60,7 @@ export function NewRunScreen({ route, feed, me }) {
       ${text("setup", "Set-up commands, one a line", { rows: 2 })}
       ${text("validate", "Checks beside those found, one a line", { rows: 2 })}
       <${Switch} name="only" title="These checks alone" values=${values} set=${set} />
-      <div class="fields">${text("title", "Title of the pull request")}
+      <div class="fields">${text("title", "Title of the pull request")}${text("branch", "Its new branch", { placeholder: `${me?.branchPrefix ?? ""}…` })}
         ${text("labels", "Labels, with commas")}${text("reviewers", "Reviewers, with commas")}</div>
       ${me?.allow.length > 0 && html`<fieldset><legend>May also change</legend>${me.allow.map((rule) => html`<${Switch} name=${`allow-${rule}`}
         title=${rule.replaceAll("_", " ")} values=${values} set=${set} />`)}</fieldset>`}
@@ -116,7 +116,7 @@ function valueOf(input) {
 }
 
 function hasOptions(values) {
-  const folded = ["money", "rounds", "time", "model", "setup", "validate", "only", "title", "labels", "reviewers"];
+  const folded = ["money", "rounds", "time", "model", "setup", "validate", "only", "title", "branch", "labels", "reviewers"];
   return folded.some((name) => values[name]) || Object.keys(values).some((name) => name.startsWith("allow-") && values[name]);
 }
 
