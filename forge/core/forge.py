@@ -51,6 +51,10 @@ class Account:
     starts_automation: bool = True
     """Whether what it pushes starts the repository's automation."""
 
+    @property
+    def login(self) -> str:
+        return self.author.partition(" <")[0]
+
 
 @dataclass(frozen=True)
 class Pull:
@@ -153,8 +157,10 @@ class Forge(Protocol):
         """Open a pull request."""
         ...
 
-    async def try_pull(self, full_name: str, base: str) -> None:
+    async def try_pull(self, full_name: str, base: str, *, fork: bool = False) -> None:
         """Ask for a pull request that no forge opens: of a branch to itself.
+
+        With `fork` it is of a branch that the account's fork does not have.
 
         Raises ForgeForbidden where the token may open none.
         """

@@ -5,7 +5,7 @@ import time
 from copy import copy
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import SecretStr
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from forge.github.connection import Api
 
 log = logging.getLogger(__name__)
+
+_NO_BRANCH: Final = "coding-agent-has-no-such-branch"
 
 
 class GitHub(Connection, Forge):
@@ -143,9 +145,11 @@ class GitHub(Connection, Forge):
 
         return await self._write("a pull request", create)
 
-    async def try_pull(self, full_name: str, base: str) -> None:
+    async def try_pull(self, full_name: str, base: str, *, fork: bool = False) -> None:
+        head = f"{(await self.account()).login}:{_NO_BRANCH}" if fork else base
+
         def attempt(github: "Api") -> None:
-            github.get_repo(full_name).create_pull(base, base, title="May pull requests be opened?")
+            github.get_repo(full_name).create_pull(base, head, title="May pull requests be opened?")
 
         try:
             if full_name not in self._takes_pulls:

@@ -89,7 +89,7 @@ class Preflight:
     ) -> list[CodingAgentError]:
         """What refuses branch or pull request: the forge where they are tried, names, rules."""
         if fork:
-            return []
+            return await self._try_pull(base, fork=True) if tries else []
         branch = written.branch
         address = parse(base.address, self.forge.access.web, allow_local=False)
         in_way = branches_in_way(self.git, address, branch, self.emit, self.forge.retry_policy)
@@ -108,9 +108,9 @@ class Preflight:
         pushing, pulling = await _both(self._try_push(run, base, branch), self._try_pull(base))
         return [*pushing, *pulling]
 
-    async def _try_pull(self, base: Base) -> list[CodingAgentError]:
+    async def _try_pull(self, base: Base, *, fork: bool = False) -> list[CodingAgentError]:
         try:
-            await self.forge.try_pull(base.full_name, base.branch)
+            await self.forge.try_pull(base.full_name, base.branch, fork=fork)
         except (ForgeForbidden, ForgeUnauthorized, RepositoryError) as refused:
             return [refused]
         return []

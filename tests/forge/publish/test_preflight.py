@@ -56,6 +56,8 @@ async def test_a_fork_is_the_way_where_it_may_be(side: TrustedSide) -> None:
     (note,) = await check(side, forks=True)
     assert "once somebody approves" in note
     assert side.forge.calls("POST", "/forks") == 0
+    assert side.forge.calls("POST", "/pulls") == 1
+    assert not side.hosted.pulls
 
 
 async def test_no_fork_comes_from_a_private_repository(side: TrustedSide) -> None:
@@ -88,11 +90,13 @@ async def test_a_token_that_only_reads(side: TrustedSide) -> None:
     ],
     ids=["no right", "no scope", "named right", "Actions"],
 )
+@pytest.mark.parametrize("push", [True, False], ids=["pushed", "from a fork"])
 async def test_a_token_that_may_open_no_pull_request(
-    side: TrustedSide, fault: Fault, step: str
+    side: TrustedSide, fault: Fault, step: str, push: bool
 ) -> None:
     side.forge.fail("POST", "/pulls", fault)
-    error = await refused(side)
+    side.hosted.push = push
+    error = await refused(side, forks=True)
     assert error.code == "github_forbidden"
     assert "may open no pull request in octo/sample" in error.message
     assert step in error.hint
