@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,16 @@ def test_every_path_that_is_named_is_there(page: Path) -> None:
     rooms = "graph|sandbox|forge|roles|runs|api|wiring|demo|tests|benchmarks|coding_agent"
     named = set(re.findall(rf"`((?:{rooms})/[\w./-]*)`", text))
     assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
+def test_the_newest_version_is_the_projects() -> None:
+    """Each version has a date; both fall from top to bottom."""
+    titles = re.findall(r"^## (.+)$", PAGES["CHANGELOG.md"], re.MULTILINE)
+    versions, dates = zip(*(title.split(" · ") for title in titles), strict=True)
+    numbers = [tuple(map(int, version.split("."))) for version in versions]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert sorted(map(date.fromisoformat, dates), reverse=True) == [
+        date.fromisoformat(each) for each in dates
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert versions[0] == project["version"]

@@ -1,5 +1,6 @@
 """The wheel in a fresh environment elsewhere: all is in it, and it works without a checkout."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.parser import Parser
 from pathlib import Path
 from typing import Final
 
@@ -96,6 +98,24 @@ def test_it_holds_all_of_the_product_and_nothing_else(installed: Installed) -> N
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     (launcher,) = (name for name in packed if name.endswith(".data/scripts/coding-agent"))
     assert packed - {launcher} == product
+
+
+def test_its_metadata_says_what_it_is_and_where_it_comes_from(installed: Installed) -> None:
+    with zipfile.ZipFile(installed.wheel) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        told = Parser().parsestr(wheel.read(name).decode())
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    (newest,) = re.findall(r"\A.*?^## (\S+)", changes, re.MULTILINE | re.DOTALL)
+    assert told["Version"] == newest
+    assert installed.run(installed.environment / "bin" / "coding-agent", "--version").stdout == (
+        f"{newest}\n"
+    )
+    addresses = dict(line.split(", ") for line in told.get_all("Project-URL", []))
+    assert {"Repository", "Documentation", "Changelog", "Issues", "Security"} <= set(addresses)
+    assert all(address.startswith("https://") for address in addresses.values())
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert "Typing :: Typed" in told.get_all("Classifier", [])
 
 
 def test_the_command_is_the_launcher(installed: Installed) -> None:
