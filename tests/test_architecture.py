@@ -51,7 +51,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "choose_backend doctor",
     ),
     "forge": (
-        *("core", "secret_scan", "git", "github", "base", "gate", "text"),
+        *("core", "secret_scan", "git", "github signing", "base", "gate", "text"),
         "publish",
     ),
     "roles": (

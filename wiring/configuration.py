@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from api.http import Probes
     from api.webhooks import Endpoint, WebhookNotifier
     from forge.core import Forge
+    from forge.signing import SigningKey
     from roles.claude import Claude
     from runs import RunService
     from runs.model import RunRecord
@@ -102,6 +103,14 @@ class Configuration:
         from forge.github import GitHub
 
         return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
+
+    @property
+    def signing_key(self) -> "SigningKey | None":
+        """What commits are signed with, where the settings name it."""
+        from forge.signing import SigningKey
+
+        file, text = self.settings.signing_key_file, self.settings.signing_key
+        return SigningKey(file, text) if file or text else None
 
     def backend_options(self, app_name: str) -> BackendOptions:
         """For any backend of the sandbox; what is on Modal is in this app there."""

@@ -118,6 +118,7 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
         forks=settings.fork == "public",
         branch_prefix=settings.branch_prefix,
         any_branch=settings.any_branch,
+        key=configuration.signing_key,
         **options,
     )
 

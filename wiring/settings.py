@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -23,12 +22,14 @@ from api import ModelName
 from forge.core import is_loopback
 from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, Effort, RoleName, describe_faults
 from sandbox import BackendName
+from wiring.setting_types.address import Address, GuardedAddress
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.database_url import DatabaseUrl, password_of
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
+from wiring.setting_types.mailbox import Mailbox
 from wiring.setting_types.repo_rules import RepoRules
 from wiring.setting_types.setup_variables import (
     SetupVariable,
@@ -44,20 +45,25 @@ _FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
 _NOTICES: Final = ("webhook_url", "webhook_secret", "slack_webhook_url")
 _SECRETS: Final = (
     *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
-    "otel_exporter_otlp_headers",
+    *("otel_exporter_otlp_headers", "signing_key"),
     *_NOTICES,
 )
 _MACHINE_ONLY: Final = frozenset(
-    ("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key")
+    (
+        *("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key"),
+        "signing_key_file",
+    )
 )
-_SECRETS_OF: Final = {"api": ("api_keys",), "run": ("otel_exporter_otlp_headers",)}
+_SECRETS_OF: Final = {
+    "api": ("api_keys",),
+    "run": ("otel_exporter_otlp_headers", "signing_key"),
+}
 """Functions of Modal that get secrets among their settings; the two credentials are apart."""
 _COMMANDS: Final = {
     "api_keys": 'export CODING_AGENT_API_KEYS="me:$(openssl rand -hex 24)"',
     "repos": "export CODING_AGENT_REPOS='OWNER/*'",
 }
 """Settings without which a server must not be reached from elsewhere, and how to set each."""
-_AUTHOR = re.compile(r"[^<>\x00-\x1f]*[^<>\x00-\x20] <[^<>@\s]+@[^<>@\s]+>")
 
 
 class SettingsError(Exception):
@@ -75,30 +81,6 @@ def _folders(value: str) -> list[Path]:
     return folders
 
 
-def _url(value: object) -> object:
-    """An http(s) address without user, query and trailing slash."""
-    parts = urlsplit(str(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("takes an address such as https://host.example")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("takes an address without user, query and fragment")
-    return str(value).rstrip("/")
-
-
-def _guarded_url(value: object) -> object:
-    """An address that secrets may be sent to: plain http never leaves the machine."""
-    url, parts = _url(value), urlsplit(str(value))
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("takes https; http only for a loopback host")
-    return url
-
-
-def _author(value: object) -> object:
-    if not _AUTHOR.fullmatch(str(value)):
-        raise ValueError("takes 'Name <email>'")
-    return value
-
-
 def _data_dir() -> Path:
     if os.name == "posix" and os.geteuid() == 0:
         return Path("/var/lib") / APP_NAME
@@ -111,8 +93,6 @@ def _variable(field: str) -> str:
 
 
 Names = Annotated[tuple[str, ...], from_text(listed)]
-Address = Annotated[str, BeforeValidator(_url)]
-GuardedAddress = Annotated[str, BeforeValidator(_guarded_url)]
 Image = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -198,7 +178,10 @@ class Settings(_RoleSettings):
     branch_prefix: BranchPrefix = BRANCH_PREFIX
     any_branch: bool = False
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
-    git_author: Annotated[str, BeforeValidator(_author)] | None = None
+    git_author: Mailbox | None = None
+    signing_key_file: Annotated[Path, BeforeValidator(_folder)] | None = None
+    signing_key: SecretStr | None = None
+    """The key's own text, where there is no file of the operator's."""
 
     webhook_url: WebhookUrl | None = None
     webhook_secret: WebhookSecret | None = None
@@ -218,7 +201,7 @@ class Settings(_RoleSettings):
         own = (self.anthropic_api_key, self.github_token, self.api_key, self.database_url)
         return (
             *own,
-            self.otel_exporter_otlp_headers,
+            *(self.otel_exporter_otlp_headers, self.signing_key),
             *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
             self.database_url and password_of(self.database_url),
             *(key.key for key in self.api_keys),
@@ -319,7 +302,19 @@ def deployed_environment(function: str) -> dict[str, str | None]:
     if function == "run":  # where set-up is begun
         wanted = names_of_variables(os.environ.get(_variable("setup_secrets"), ""))
         given |= {name: os.environ.get(name, "") for name in wanted}
+        key, file = _variable("signing_key"), os.environ.get(_variable("signing_key_file"))
+        if file and not given[key]:
+            given[key] = _read_key(_folder(file))
     return given
+
+
+def _read_key(path: Path) -> str:
+    """The text of a key that a function gets, which has no files of this machine."""
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        told = f"cannot be read as text: {type(error).__name__}"
+        raise SettingsError(f"{_variable('signing_key_file')}: {path} {told}") from None
 
 
 def read_settings(env_file: Path | None) -> Settings:

@@ -1,10 +1,7 @@
 """Trusted git commands: an exact environment, limits, and the token out of every text."""
 
 import asyncio
-import contextlib
-import os
 import resource
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +9,10 @@ from typing import Final
 
 from forge.core.forge import GitAccess
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
+from forge.git.process import run_process
 from graph import SecretForms
 from graph.errors import GitFailed, StoreFull
 
-_READ_BYTES: Final = 64 * 1024
-_STDERR_BYTES: Final = 16 * 1024
 _TOLD: Final = 1000
 _MIB: Final = 1024 * 1024
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
@@ -177,30 +173,16 @@ class Git:
         limits: GitLimits,
         stdin: bytes = b"",
     ) -> GitResult:
-        process = await asyncio.create_subprocess_exec(
-            *start,
-            "git",
-            *line,
-            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
+        ended = await run_process(
+            [*start, "git", *line],
+            environment,
+            stdin=stdin,
+            timeout_s=limits.timeout_s,
+            output_bytes=limits.output_bytes,
         )
-        stdout, stderr, over = b"", b"", ""
-        try:
-            async with asyncio.timeout(limits.timeout_s):
-                stdout, stderr = await _exchange(process, stdin, limits.output_bytes)
-                await process.wait()
-        except TimeoutError:
-            over = f"no end after {limits.timeout_s:g} s"
-        except _OutputTooLong:
-            over = f"more than {limits.output_bytes} bytes of output"
-        finally:
-            await _end(process)
-        code = process.returncode if process.returncode is not None else -signal.SIGKILL
-        return GitResult(_verb(line), code, stdout, self._safe(stderr), over)
+        return GitResult(
+            _verb(line), ended.exit_code, ended.stdout, self._safe(ended.stderr), ended.over
+        )
 
     def _safe(self, stderr: bytes) -> str:
         text = self._forms.hide(stderr.decode("utf-8", "replace"))
@@ -222,65 +204,3 @@ def _verb(line: list[str]) -> str:
         elif not word.startswith("-"):
             return word
     return ""
-
-
-class _OutputTooLong(Exception):
-    """Raised when a command prints more than it may."""
-
-
-async def _exchange(
-    process: asyncio.subprocess.Process, stdin: bytes, output_bytes: int
-) -> tuple[bytes, bytes]:
-    tasks = [
-        asyncio.create_task(_read(process.stdout, output_bytes)),
-        asyncio.create_task(_read_end(process.stderr)),
-        asyncio.create_task(_feed(process.stdin, stdin)),
-    ]
-    try:
-        stdout, stderr, _ = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    return stdout or b"", stderr or b""
-
-
-async def _read(stream: asyncio.StreamReader | None, limit: int) -> bytes:
-    read = bytearray()
-    while stream and (data := await stream.read(_READ_BYTES)):
-        read += data
-        if len(read) > limit:
-            raise _OutputTooLong
-    return bytes(read)
-
-
-async def _read_end(stream: asyncio.StreamReader | None) -> bytes:
-    end = b""
-    while stream and (data := await stream.read(_READ_BYTES)):
-        end = (end + data)[-_STDERR_BYTES:]
-    return end
-
-
-async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> bytes:
-    if stream:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            stream.write(data)
-            await stream.drain()
-        stream.close()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            await stream.wait_closed()
-    return b""
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what is left of the process group, and see the process gone."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    # Before Python 3.12 a process counts as ended only once its pipes are read to their end.
-    await asyncio.gather(_drain(process.stdout), _drain(process.stderr), process.wait())
-
-
-async def _drain(stream: asyncio.StreamReader | None) -> None:
-    while stream and await stream.read(_READ_BYTES):
-        pass

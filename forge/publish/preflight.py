@@ -36,7 +36,8 @@ _FROM_FORK: Final = (
     " approves them."
 )
 _UNSIGNED: Final = (
-    "The rules of {} ask for signed commits and the run's are not signed: squash them when merging."
+    "The rules of {} ask for signed commits and the run's are not signed: squash them when merging,"
+    " or set CODING_AGENT_SIGNING_KEY_FILE."
 )
 _SHOWN: Final = 200
 
@@ -48,6 +49,7 @@ class Written:
     branch: str
     message: str
     author: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Preflight:
         notes = [] if account.starts_automation else [_NO_AUTOMATION]
         if fork:
             notes.append(_FROM_FORK)
-        if any(rule.kind == "signatures" for rule in rules):
+        if not written.signed and any(rule.kind == "signatures" for rule in rules):
             notes.append(_UNSIGNED.format(base.branch))
         return tuple(notes)
 
@@ -210,6 +212,9 @@ _STEPS: Final[dict[RuleKind, str]] = {
 """How to keep a rule. What keeps no other is to leave the branch out of it."""
 
 
+_SIGN: Final = "Set CODING_AGENT_SIGNING_KEY_FILE"
+
+
 async def _rule_faults(
     rules: tuple[BranchRule, ...], full_name: str, written: Written
 ) -> list[PushRejected]:
@@ -218,16 +223,20 @@ async def _rule_faults(
         return []
     told = dict.fromkeys(_tell(rule, written) for rule in broken)
     others = [rule for rule in broken if rule.kind not in _STEPS]
+    unsigned = any(rule.kind == "signatures" for rule in broken)
     names = dict.fromkeys(f" {rule.ruleset[:_SHOWN]}" if rule.ruleset else "" for rule in others)
     steps = list(dict.fromkeys(_STEPS[rule.kind] for rule in broken if rule.kind in _STEPS))
     if others:
         listed = f"{written.branch.partition('/')[0]}/* out of the ruleset{', '.join(names)}"
-        steps.append(f"Leave {listed}, or let the token's account bypass it")
+        instead = f"eave {listed}, or let the token's account bypass it"
+        steps.append(f"{_SIGN}, or l{instead}" if unsigned else f"L{instead}")
     hint = f"{'. '.join(steps)}, {_AGAIN}."
     return [PushRejected(f"{full_name} would refuse the push: {'; '.join(told)}.", hint)]
 
 
 async def _is_broken(rule: BranchRule, written: Written) -> bool:
+    if rule.kind == "signatures":
+        return not written.signed
     if rule.pattern is None:
         return True
     email = written.author.partition("<")[2].removesuffix(">")

@@ -27,6 +27,7 @@ from forge.publish.rebase import RebaseContext, find_base_movement, with_base_mo
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
+from forge.signing import SigningKey
 from forge.text import pull_request
 from forge.text.commit_message import commit_message, sample_message
 from forge.text.template import read_template
@@ -60,7 +61,7 @@ class ForgePublisher(Publisher):
     `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
     folder outlast this machine: it is called before each step that others see. Nothing is pushed to
     a branch that does not begin with `branch_prefix`, but a new one that a caller named where
-    `any_branch` allows it.
+    `any_branch` allows it. Commits are signed where there is a `key`.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class ForgePublisher(Publisher):
         make_last: MakeLast | None = None,
         branch_prefix: str = DEFAULT_PREFIX,
         any_branch: bool = False,
+        key: SigningKey | None = None,
     ) -> None:
         self._any_branch = any_branch
+        self._key = key
         self._branch_prefix = branch_prefix
         self._runs = runs
         self._forge = forge
@@ -91,6 +94,8 @@ class ForgePublisher(Publisher):
     async def check_publishable(
         self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
+        if self._key:
+            await self._key.probe()
         if base.local:
             checkout = await Checkout.find(self._git, Path(base.address))
             if not await checkout.has_place(self._git, branch):
@@ -98,7 +103,7 @@ class ForgePublisher(Publisher):
             await checkout.try_branch(self._git, branch, base.sha)
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
-        written = Written(branch, sample_message(title, run_id))
+        written = Written(branch, sample_message(title, run_id), signed=self._key is not None)
         return await preflight.check(RunFolder.of(self._runs, run_id), base, written)
 
     async def gate(
@@ -125,7 +130,7 @@ class ForgePublisher(Publisher):
         run = RunFolder.of(self._runs, publication.run_id)
         record = await asyncio.to_thread(publication_record.load, run)
         if publication.base.local:
-            steps = PublishSteps(self._git, run, publication, record, self._make_last)
+            steps = PublishSteps(self._git, run, publication, record, self._make_last, self._key)
             return await self._into_checkout(steps)
         return await self._to_forge(run, record, publication, emit)
 
@@ -148,7 +153,7 @@ class ForgePublisher(Publisher):
         if movement and movement.rebased:
             return movement.rebased
         publication = with_base_moved_note(publication, movement)
-        steps = PublishSteps(self._git, run, publication, record, self._make_last)
+        steps = PublishSteps(self._git, run, publication, record, self._make_last, self._key)
         template = await read_template(self._git, run.git_of(base), base.tree, forge.templates)
         account = await forge.account(emit)
         author = self._author or account.author

@@ -10,6 +10,7 @@ from forge.git.command import Git
 from forge.git.environment import run_objects
 from forge.publish import record as publication_record
 from forge.publish.record import PublicationRecord
+from forge.signing import SigningKey, sign_commit
 from graph import Publication, RunFolder
 from graph.errors import BranchExists, PushRejected
 
@@ -27,7 +28,8 @@ async def on_own_disk() -> None:
 class PublishSteps:
     """The steps that a branch on the forge and one in a checkout have in common.
 
-    `make_last` makes what is in the run's folder outlast this machine.
+    `make_last` makes what is in the run's folder outlast this machine. Commits are signed where
+    there is a `key`.
     """
 
     git: Git
@@ -35,6 +37,7 @@ class PublishSteps:
     publication: Publication
     record: PublicationRecord
     make_last: MakeLast
+    key: SigningKey | None = None
 
     @property
     def needs_branch_head(self) -> bool:
@@ -72,13 +75,17 @@ class PublishSteps:
         if self.record.commit and self.record.tree == tree:
             return
         parents = [word for sha in await self._find_parents() for word in ("-p", sha)]
-        sha = await self.git.output(
+        objects, git_dir = run_objects(str(self.run.objects)), str(self.run.base_git)
+        made = await self.git.output(
             *("commit-tree", tree, *parents, "-F", "-"),
-            git_dir=str(self.run.base_git),
+            git_dir=git_dir,
             stdin=message.encode(),
-            environment={**run_objects(str(self.run.objects)), **identity(author)},
+            environment={**objects, **identity(author)},
         )
-        await self.keep(commit=sha.decode().strip(), tree=tree)
+        sha = made.decode().strip()
+        if self.key:
+            sha = await sign_commit(self.git, sha, self.key, git_dir=git_dir, environment=objects)
+        await self.keep(commit=sha, tree=tree)
 
     async def _find_parents(self) -> tuple[str, ...]:
         """The branch is never forced: over a newer base, what is on it is merged with that."""

@@ -27,6 +27,7 @@ from .repositories import RepositoryError as RepositoryError
 from .repositories import RepositoryNotFound as RepositoryNotFound
 from .repositories import RepositoryTooLarge as RepositoryTooLarge
 from .repositories import SecretSearchFailed as SecretSearchFailed
+from .repositories import SigningFailed as SigningFailed
 from .requests import BranchNotAllowed as BranchNotAllowed
 from .requests import DailyBudgetExhausted as DailyBudgetExhausted
 from .requests import EnvironmentNotFound as EnvironmentNotFound

@@ -106,6 +106,16 @@ class SecretSearchFailed(RepositoryError):
     default_hint = "Nothing was published and the change is kept: resume the run."
 
 
+class SigningFailed(RepositoryError):
+    """Raised when the operator's key cannot sign a commit."""
+
+    code = "signing_failed"
+    default_hint = (
+        "Set CODING_AGENT_SIGNING_KEY_FILE to a private key of SSH or GPG without a passphrase,"
+        " then run again; `coding-agent doctor` tries it."
+    )
+
+
 class GitFailed(RepositoryError):
     """Raised when a git command failed for a reason that has no code of its own."""
 

@@ -416,6 +416,7 @@ FUNCTIONS = (*ROLE_NAMES, "run", "api", "janitor", "try_claude", "try_github")
 OF_ONE_MACHINE = {
     *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
     *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK"),
+    "CODING_AGENT_SIGNING_KEY_FILE",
 }
 SECRETS = {
     "ANTHROPIC_API_KEY": set[str](),
@@ -426,6 +427,7 @@ SECRETS = {
     "CODING_AGENT_WEBHOOK_URL": set[str](),
     "CODING_AGENT_WEBHOOK_SECRET": set[str](),
     "CODING_AGENT_SLACK_WEBHOOK_URL": set[str](),
+    "CODING_AGENT_SIGNING_KEY": {"run"},
 }
 """Settings that are secrets, and the functions that get them beside the credentials of Modal."""
 
@@ -440,6 +442,18 @@ def test_a_function_of_modal_gets_every_setting_that_is_no_secret(
     own = {name for name, holders in SECRETS.items() if function in holders}
     expected = (set(named) - OF_ONE_MACHINE - set(SECRETS)) | own
     assert deployed_environment(function) == {name: f"of {name}" for name in expected}
+
+
+def test_the_run_of_modal_gets_the_signing_key_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("the key")
+    monkeypatch.setenv("CODING_AGENT_SIGNING_KEY_FILE", str(tmp_path / "key"))
+    assert deployed_environment("run")["CODING_AGENT_SIGNING_KEY"] == "the key"
+    assert "CODING_AGENT_SIGNING_KEY" not in deployed_environment("coder")
+    monkeypatch.setenv("CODING_AGENT_SIGNING_KEY_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="CODING_AGENT_SIGNING_KEY_FILE"):
+        deployed_environment("run")
 
 
 def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from forge.signing import SigningKey
 from graph import SHORTEST_SECRET
 from graph.errors import CodingAgentError, StoreError
 from sandbox import BackendName, BackendOptions, examine
@@ -120,6 +121,7 @@ async def check_machine(settings: Settings) -> list[Finding]:
         named = tuple(name for name in named if name != AUTO)
     findings.append(await set_up_hosts(named))
     findings += set_up_variables(settings.setup_secrets)
+    findings += await signing(machine.configuration.signing_key)
     probes = LocalProbes(machine)
     try:
         findings += [
@@ -145,6 +147,17 @@ async def set_up_hosts(named: tuple[str, ...]) -> Finding:
         "Correct CODING_AGENT_SETUP_HOSTS; below are the hosts of this machine.",
         command,
     )
+
+
+async def signing(key: SigningKey | None) -> list[Finding]:
+    """Whether commits can be signed; nothing is said where they are not to be."""
+    if key is None:
+        return []
+    try:
+        form = await key.probe()
+    except CodingAgentError as error:
+        return [Finding("signing", held=False, detail=error.message, fix=error.hint)]
+    return [Finding("signing", held=True, detail=f"commits are signed by a key of {form.upper()}")]
 
 
 def set_up_variables(named: Iterable[SetupVariable]) -> list[Finding]:

@@ -59,6 +59,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.PushBlocked: 422,
     errors.GitFailed: 502,
     errors.SecretSearchFailed: 500,
+    errors.SigningFailed: 500,
     errors.ForgeError: 502,
     errors.ForgeUnauthorized: 502,
     errors.ForgeForbidden: 502,

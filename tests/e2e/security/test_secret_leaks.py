@@ -18,6 +18,8 @@ from tests.e2e.security.secret_search import SecretSearch, searched
 from tests.standins.claude import HttpError
 from tests.standins.github import TOKEN, Fault
 from tests.standins.messages_api.server import MessagesServer
+from tests.support.signing_keys import MadeKey, make_ssh_key
+from tests.support.trusted_side import git
 from tests.support.whole_runs.claude_script import (
     MORNING,
     Cast,
@@ -40,9 +42,10 @@ MUST_BE: Final = {
     ("claude", "headers to Claude"),
     ("github", "headers to the forge"),
     ("otlp", "headers to the collector"),
+    ("signing", "file ssh"),
 }
-MAY_BE: Final = MUST_BE | {("github", "environment of a git transfer")}
-"""A signed-in git is short, and may come and go between two looks."""
+MAY_BE: Final = MUST_BE | {("github", "environment of a git transfer"), ("signing", "file key")}
+"""A signed-in git and a signature are short, and may come and go between two looks."""
 LOOK_AROUND: Final = (
     "env; cat /proc/*/environ /proc/*/cmdline 2>&1 | tr '\\0' '\\n'; mount; ls -laR /run /root /etc"
     " /home 2>&1 | head -300; git config --list --show-origin; git remote -v; cat .git/config"
@@ -102,6 +105,7 @@ async def serving(world: World, collector: Collector, log: Path) -> AsyncIterato
         "CODING_AGENT_REPOS": "octo/*",
         "CODING_AGENT_KEY_RATE": "0",
         "CODING_AGENT_LOG_LEVEL": "debug",
+        "CODING_AGENT_SIGNING_KEY_FILE": str(world.folder / "keys" / "ssh"),
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
         "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization={OTLP_KEY}",
     }
@@ -159,10 +163,21 @@ async def three_jobs(world: World, service: Service) -> list[Run]:
     return runs
 
 
+def signed_by(key: MadeKey, forge: Forge) -> bool:
+    """Whether there are commits of runs, all signed."""
+    heads = [
+        (hosted.git_dir, name)
+        for hosted in forge.repositories()
+        for name in git(hosted.git_dir, "branch", "--list", "agent/*").decode().split()
+    ]
+    return bool(heads) and all(key.verify(where, name) for where, name in heads)
+
+
 async def test_secrets_are_nowhere_but_where_they_must_be() -> None:
-    search = SecretSearch(SECRETS)
     with collecting() as collector:
         async with recorded_world() as (world, forge, claude):
+            key = make_ssh_key(world.folder / "keys")
+            search = SecretSearch({**SECRETS, "signing": key.file.read_text().split("\n")[4]})
             log = world.folder / "log"
             async with (
                 serving(world, collector, log) as server,
@@ -193,6 +208,7 @@ async def test_secrets_are_nowhere_but_where_they_must_be() -> None:
             search.look("headers to the collector", repr(collector.signed_in))
             search.look("spans", b"".join(collector.bodies))
             assert log.stat().st_size > 1000
+            assert signed_by(key, forge)
     assert search.found >= MUST_BE
     assert search.found <= MAY_BE
     assert {"git", "bwrap"} <= search.seen

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from wiring.doctor.machine_checks import credential, database, set_up_variables
+from forge.signing import SigningKey
+from tests.support.signing_keys import make_ssh_key
+from wiring.doctor.machine_checks import credential, database, set_up_variables, signing
 from wiring.run_store import RunStore
 from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
@@ -62,3 +64,11 @@ def test_a_short_variable_of_set_up_is_told_not_to_be_searched_for() -> None:
     assert short.held
     assert "not searched" in short.detail
     assert "hunter2" not in short.detail
+
+
+async def test_a_key_that_signs_is_told_with_its_format(tmp_path: Path) -> None:
+    (held,) = await signing(SigningKey(make_ssh_key(tmp_path).file))
+    assert (held.held, held.detail) == (True, "commits are signed by a key of SSH")
+    (lost,) = await signing(SigningKey(tmp_path / "none"))
+    assert (lost.held, "CODING_AGENT_SIGNING_KEY_FILE" in lost.fix) == (False, True)
+    assert await signing(None) == []

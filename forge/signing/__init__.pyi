@@ -1,0 +1,3 @@
+from .signed_commit import sign_commit as sign_commit
+from .signing_key import COMMIT as COMMIT
+from .signing_key import SigningKey as SigningKey
