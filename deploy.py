@@ -55,7 +55,7 @@ slots: Final = settings.max_concurrent_runs
 app = modal.App(APP_NAME)
 volume = modal.Volume.from_name(VOLUME, create_if_missing=True, version=2)
 claude_key = modal.Secret.from_name("anthropic-api-key", required_keys=["ANTHROPIC_API_KEY"])
-github_token = modal.Secret.from_name("github-token", required_keys=["GITHUB_TOKEN"])
+github_token = modal.Secret.from_name("github-token")  # GITHUB_TOKEN, or the App's number and key
 image = (
     modal.Image.debian_slim(python_version="3.12")
     .apt_install("git", "ripgrep")

@@ -14,14 +14,23 @@ _SPACE: Final = b" \t\r\n"
 
 
 class SecretForms:
-    """Finds and hides one secret: as it is, in UTF-16, base64 at any offset, hex, URL-encoded."""
+    """Finds and hides secrets: as they are, in UTF-16, base64 at any offset, hex, URL-encoded."""
 
     def __init__(self, secret: SecretStr | None) -> None:
-        value = secret.get_secret_value() if secret else ""
-        searched = len(value) >= SHORTEST_SECRET
-        self._exact = _exact_forms(value) if searched else set()
-        self._lower = _lower_forms(value) if searched else set()
+        self._exact: set[bytes] = set()
+        self._lower: set[bytes] = set()
         """Forms that are read back in any case."""
+        self._hidden: list[bytes] = []
+        if secret:
+            self.add(secret)
+
+    def add(self, secret: SecretStr) -> None:
+        """Find and hide another secret too; whoever searches meanwhile has the earlier ones."""
+        value = secret.get_secret_value()
+        if len(value) < SHORTEST_SECRET:
+            return
+        self._exact = self._exact | _exact_forms(value)
+        self._lower = self._lower | _lower_forms(value)
         upper = {form.upper() for form in self._lower}
         self._hidden = sorted(self._exact | self._lower | upper, key=len, reverse=True)
 

@@ -95,7 +95,8 @@ CLI_ONLY = {"local", "deploy", "wiring", "demo"}
 # A library and the product files that may import it; a folder stands for its files.
 LIBRARIES: dict[str, set[str]] = {
     "anthropic": {"roles/claude/client.py"},
-    "github": {"forge/github/connection.py"},
+    "github": {"forge/github/connection"},
+    "jwt": {"forge/github/connection/connection.py"},
     "git": {"forge/git/blobs.py"},
     "modal": {
         *("deploy.py", "wiring", "sandbox/backends/modal"),

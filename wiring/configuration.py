@@ -100,9 +100,12 @@ class Configuration:
         )
 
     def forge(self) -> "Forge":
-        from forge.github import GitHub
+        from forge.github import AppKey, GitHub
 
-        return GitHub(api_url=self.settings.github_api_url, token=self.settings.github_token)
+        settings, app = self.settings, None
+        if settings.github_app_id and settings.github_app_key:
+            app = AppKey(settings.github_app_id, settings.github_app_key)
+        return GitHub(api_url=settings.github_api_url, token=settings.github_token, app=app)
 
     @property
     def signing_key(self) -> "SigningKey | None":

@@ -1,7 +1,6 @@
 """All settings, read in one place. Rooms get plain values."""
 
 import os
-import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import platformdirs
 from pydantic import (
     AliasGenerator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -28,8 +26,10 @@ from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.database_url import DatabaseUrl, password_of
+from wiring.setting_types.github_app import APP_SECRETS, GitHubAppSettings, read_app_key
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.mailbox import Mailbox
+from wiring.setting_types.paths import AbsolutePath, Folders, absolute
 from wiring.setting_types.repo_rules import RepoRules
 from wiring.setting_types.setup_variables import (
     SetupVariable,
@@ -41,17 +41,18 @@ from wiring.setting_types.webhook_url import WebhookSecret, WebhookUrl
 APP_NAME: Final = "coding-agent"
 DEFAULT_MODEL: Final = "claude-opus-5-5"
 _PREFIX: Final = "CODING_AGENT_"
-_FOREIGN: Final = ("anthropic_", "docker_", "github_", "otel_")
+_FOREIGN: Final = ("anthropic_", "docker_", "github_token", "github_api_url", "otel_")
 _NOTICES: Final = ("webhook_url", "webhook_secret", "slack_webhook_url")
 _SECRETS: Final = (
     *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
     *("otel_exporter_otlp_headers", "signing_key"),
+    *APP_SECRETS,
     *_NOTICES,
 )
 _MACHINE_ONLY: Final = frozenset(
     (
         *("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key"),
-        "signing_key_file",
+        *("signing_key_file", "github_app_key_file"),
     )
 )
 _SECRETS_OF: Final = {
@@ -68,17 +69,6 @@ _COMMANDS: Final = {
 
 class SettingsError(Exception):
     """Raised when settings are wrong; each line names a variable and what it takes."""
-
-
-def _folder(value: object) -> Path:
-    return Path(os.path.abspath(Path(str(value)).expanduser()))  # noqa: PTH100  # keeps links
-
-
-def _folders(value: str) -> list[Path]:
-    folders = [Path(part).expanduser() for part in re.split(r"[,:]", value) if part.strip()]
-    if not all(folder.is_absolute() for folder in folders):
-        raise ValueError("takes absolute folders, separated by commas")
-    return folders
 
 
 def _data_dir() -> Path:
@@ -111,7 +101,7 @@ else:
     )
 
 
-class Settings(_RoleSettings):
+class Settings(GitHubAppSettings, _RoleSettings):
     """Every setting, frozen. Fields are named as their variables without `CODING_AGENT_`."""
 
     model_config = SettingsConfigDict(
@@ -133,7 +123,7 @@ class Settings(_RoleSettings):
     github_api_url: GuardedAddress = "https://api.github.com"
 
     database_url: DatabaseUrl | None = None
-    data_dir: Annotated[Path, BeforeValidator(_folder)] = Field(default_factory=_data_dir)
+    data_dir: AbsolutePath = Field(default_factory=_data_dir)
     api_keys: ApiKeys = ()
     operators: Names = ()
     repos: RepoRules = ()
@@ -144,7 +134,7 @@ class Settings(_RoleSettings):
     max_cost_usd_per_day: Money = 0.0
 
     sandbox: BackendName = "auto"
-    tool_paths: Annotated[tuple[Path, ...], from_text(_folders)] = ()
+    tool_paths: Folders = ()
     sandbox_image: Image = "python:3.12-slim-bookworm"
     images: Names = ()
     docker_host: str | None = None
@@ -179,7 +169,7 @@ class Settings(_RoleSettings):
     any_branch: bool = False
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Mailbox | None = None
-    signing_key_file: Annotated[Path, BeforeValidator(_folder)] | None = None
+    signing_key_file: AbsolutePath | None = None
     signing_key: SecretStr | None = None
     """The key's own text, where there is no file of the operator's."""
 
@@ -201,7 +191,7 @@ class Settings(_RoleSettings):
         own = (self.anthropic_api_key, self.github_token, self.api_key, self.database_url)
         return (
             *own,
-            *(self.otel_exporter_otlp_headers, self.signing_key),
+            *(self.otel_exporter_otlp_headers, self.signing_key, self.github_app_key),
             *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
             self.database_url and password_of(self.database_url),
             *(key.key for key in self.api_keys),
@@ -304,7 +294,7 @@ def deployed_environment(function: str) -> dict[str, str | None]:
         given |= {name: os.environ.get(name, "") for name in wanted}
         key, file = _variable("signing_key"), os.environ.get(_variable("signing_key_file"))
         if file and not given[key]:
-            given[key] = _read_key(_folder(file))
+            given[key] = _read_key(absolute(file))
     return given
 
 
@@ -327,7 +317,10 @@ def read_settings(env_file: Path | None) -> Settings:
         raise SettingsError(f"{env_file} cannot be read: {type(error).__name__}") from None
     if settings.webhook_url and not settings.webhook_secret:
         raise SettingsError("CODING_AGENT_WEBHOOK_SECRET: is needed to sign what the webhook gets")
-    return settings
+    try:
+        return settings.model_copy(update={"github_app_key": read_app_key(settings)})
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _env_file() -> Path | None:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
-from pydantic import SecretStr
-
 from forge.core.branch_rules import BranchRule
+from forge.core.credentials import Credentials
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import ForgeUnauthorized, PushRejected
 
@@ -16,11 +15,11 @@ ONCE = RetryPolicy(attempts=1)
 class GitAccess:
     """How git reaches the forge: `web` is `https://HOST`, below which all repositories lie.
 
-    git signs in as `user` with the token as password.
+    git signs in as `user` with a repository's token as password.
     """
 
     web: str
-    token: SecretStr | None
+    credentials: Credentials
     user: str
 
 
@@ -222,7 +221,7 @@ class Forge(Protocol):
 
 def check_token(forge: Forge, full_name: str, *, hint: str) -> None:
     """Raise ForgeUnauthorized where no token is set."""
-    if forge.access.token is None:
+    if not forge.access.credentials.present:
         raise ForgeUnauthorized(
             f"There is no {forge.name} token, so {full_name} could not be pushed to.",
             f"Set {forge.token_setting}, {hint}.",

@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import SecretStr
+
 from forge.core.forge import GitAccess
 from forge.git.environment import ENVIRONMENT, network, options, sign_in
 from forge.git.process import run_process
-from graph import SecretForms
 from graph.errors import GitFailed, StoreFull
 
 _TOLD: Final = 1000
 _MIB: Final = 1024 * 1024
+_REFUSED_SIGN_IN: Final = (
+    "requested URL returned error: 401",
+    "could not read Username",
+    "could not read Password",
+    "Authentication failed",
+)
 _DISK_FULL: Final = ("No space left on device", "Disk quota exceeded")
 _PRIVATE: Final = "umask 077 && "
 """Set by a shell, as every event loop can have it: not all of them take it as an option."""
@@ -72,6 +79,10 @@ class GitResult:
     def disk_full(self) -> bool:
         return any(sign in self.stderr for sign in _DISK_FULL)
 
+    @property
+    def sign_in_refused(self) -> bool:
+        return not self.ok and any(sign in self.stderr for sign in _REFUSED_SIGN_IN)
+
     def failure(self) -> GitFailed | StoreFull:
         """The error where no other fits."""
         if self.disk_full:
@@ -97,7 +108,7 @@ class Git:
 
     def __init__(self, access: GitAccess, *, hide: tuple[str, ...] = ()) -> None:
         self._access = access
-        self._forms = SecretForms(access.token)
+        self._forms = access.credentials.forms
         self._hide = hide
 
     async def run(
@@ -147,13 +158,31 @@ class Git:
         environment: Mapping[str, str] | None = None,
         finish_s: float = 0,
     ) -> GitResult:
-        """Run one command that talks to the configured address, signed in.
+        """Run one command that talks to a repository below the configured address, signed in.
 
+        Its address is one of the arguments. Raises ForgeError where there is no token for it.
         `finish_s`: how long a cancelled command may go on, so that a write comes to its end.
         """
+        repo, credentials = _repository(self._access.web, arguments), self._access.credentials
+        result = GitResult("", -1, b"", "")
+        for _ in range(2):
+            token = await credentials.token(repo)
+            result = await self._transfer(arguments, git_dir, environment or {}, token, finish_s)
+            if not (result.sign_in_refused and credentials.renew(repo)):
+                break
+        return result
+
+    async def _transfer(
+        self,
+        arguments: tuple[str, ...],
+        git_dir: str,
+        environment: Mapping[str, str],
+        token: SecretStr | None,
+        finish_s: float,
+    ) -> GitResult:
         allowed, option = network(self._access.web)
-        signed_in = sign_in(self._access)
-        exact = {**ENVIRONMENT, **(environment or {}), **allowed, **signed_in}
+        signed_in = sign_in(self._access, token)
+        exact = {**ENVIRONMENT, **environment, **allowed, **signed_in}
         line = [*options(option), *_at(git_dir), *arguments]
         start = TRANSFER.command(private=True)
         task = asyncio.create_task(self._execute(start, line, exact, TRANSFER))
@@ -189,6 +218,12 @@ class Git:
         for hidden in self._hide:
             text = text.replace(hidden, "…")
         return text
+
+
+def _repository(web: str, arguments: tuple[str, ...]) -> str:
+    """OWNER/NAME of the address among the arguments; empty where there is none."""
+    address = next((word for word in arguments if word.startswith(f"{web}/")), "")
+    return address.removeprefix(f"{web}/").removesuffix(".git")
 
 
 def _at(git_dir: str) -> list[str]:

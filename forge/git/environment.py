@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from pydantic import SecretStr
+
 from forge.core.forge import GitAccess
 
 OPTIONS: Final = (
@@ -84,11 +86,11 @@ def network(web: str) -> tuple[dict[str, str], str]:
     return {"GIT_ALLOW_PROTOCOL": scheme}, f"protocol.{scheme}.allow=always"
 
 
-def sign_in(access: GitAccess) -> dict[str, str]:
+def sign_in(access: GitAccess, token: SecretStr | None) -> dict[str, str]:
     """The token as environment: in no argument, address or file; sent to `web` alone."""
-    if access.token is None:
+    if token is None:
         return {}
-    pair = f"{access.user}:{access.token.get_secret_value()}".encode()
+    pair = f"{access.user}:{token.get_secret_value()}".encode()
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"http.{access.web}/.extraHeader",

@@ -20,11 +20,6 @@ _REMOTE: Final = re.compile(r"(?m)^remote: ?(.{0,500})$")
 _SSO: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}/[^\s\"'<>]{0,200}/sso[^\s\"'<>]{0,300}")
 _MAX_QUOTED: Final = 500
 _MOVED: Final = (301, 302, 307, 308)
-_REFUSED_SIGN_IN: Final = (
-    "could not read Username",
-    "could not read Password",
-    "Authentication failed",
-)
 _NOT_FOUND: Final = re.compile(r"repository '[^']*' not found")
 _LIMIT_SIGNALS: Final = re.compile(r"(?i)died of signal (?:24|25)|out of memory|file too large")
 _NO_ANSWER: Final = (
@@ -62,13 +57,14 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
         return _no_answer(full_name, f"HTTP {status}")
     if not status and any(sign in text for sign in _NO_ANSWER):
         return _no_answer(full_name, "no whole answer")
-    return _refusal(text, status, full_name) or result.failure()
+    return _refusal(result, status, full_name) or result.failure()
 
 
-def _refusal(text: str, status: int, full_name: str) -> CodingAgentError | None:
+def _refusal(result: GitResult, status: int, full_name: str) -> CodingAgentError | None:
+    text = result.stderr
     said = " ".join(_REMOTE.findall(text))[:_MAX_QUOTED].strip()
     quoted = f": {said}" if said else "."
-    if status == 401 or any(sign in text for sign in _REFUSED_SIGN_IN):
+    if result.sign_in_refused:
         return ForgeUnauthorized(f"The token was not accepted for {full_name}{quoted}")
     if status == 403 and "archived" in said.lower():
         return RepositoryArchived(f"{full_name} takes no changes{quoted}")

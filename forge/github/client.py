@@ -72,10 +72,13 @@ class GitHub(Connection, Forge):
         return patient
 
     async def probe(self) -> str:
-        if self.access.token is None:
+        if not self.access.credentials.present:
             return ForgeUnauthorized.code
         try:
-            await self._read("the account", read_user, unheard, ONCE)
+            if self._app:
+                await self._app.probe()
+            else:
+                await self._read("the account", read_user, unheard, ONCE, repo="")
         except ForgeForbidden as error:
             bot = await self._read_bot()
             return "ok" if bot != UNKNOWN else error.code
@@ -88,14 +91,19 @@ class GitHub(Connection, Forge):
     ) -> Account:
         if self._account is None:
             try:
-                self._account = await self._read("the account", read_user, emit, retry_policy)
+                self._account = await self._read_account(emit, retry_policy)
             except (ForgeForbidden, RepositoryNotFound):
                 self._account = await self._read_bot()
         return self._account
 
+    async def _read_account(self, emit: Emit, retry_policy: RetryPolicy | None) -> Account:
+        if self._app:
+            return await self._read_bot()
+        return await self._read("the account", read_user, emit, retry_policy, repo="")
+
     async def _read_bot(self) -> Account:
         try:
-            return await self._read("the App's account", read_bot, unheard, ONCE)
+            return await self._read("the App's account", read_bot, unheard, ONCE, repo="")
         except CodingAgentError:
             return UNKNOWN
 
@@ -105,8 +113,8 @@ class GitHub(Connection, Forge):
         def get(github: "Api") -> RepositoryFacts:
             return read_facts(github.get_repo(full_name))
 
-        facts = await self._read(full_name, get, emit, retry_policy)
-        if facts.push or self.access.token is None:
+        facts = await self._read(full_name, get, emit, retry_policy, repo=full_name)
+        if facts.push or not self.access.credentials.present:
             return facts
         account = await self.account(emit, retry_policy)
         return facts if account.user else replace(facts, push=True)
@@ -118,7 +126,7 @@ class GitHub(Connection, Forge):
             def read(github: "Api") -> Any:
                 return github.requester.requestJsonAndCheck("GET", path)[1]
 
-            return await self._read(f"the rules of {full_name}", read, emit)
+            return await self._read(f"the rules of {full_name}", read, emit, repo=full_name)
 
         return await read_branch_rules(get, full_name, branch)
 
@@ -132,7 +140,7 @@ class GitHub(Connection, Forge):
             same = (pull for pull in pulls if str(pull.head.label).lower() == label.lower())
             return next((read_pull(pull) for pull in same), None)
 
-        return await self._read("the pull requests", find, emit)
+        return await self._read("the pull requests", find, emit, repo=full_name)
 
     async def create_pull(
         self, full_name: str, base: str, head: str, text: PullText, *, draft: bool
@@ -143,7 +151,7 @@ class GitHub(Connection, Forge):
             )
             return read_pull(made)
 
-        return await self._write("a pull request", create)
+        return await self._write("a pull request", create, repo=full_name)
 
     async def try_pull(self, full_name: str, base: str, *, fork: bool = False) -> None:
         head = f"{(await self.account()).login}:{_NO_BRANCH}" if fork else base
@@ -153,7 +161,7 @@ class GitHub(Connection, Forge):
 
         try:
             if full_name not in self._takes_pulls:
-                await self._write("a pull request", attempt)
+                await self._write("a pull request", attempt, repo=full_name)
         except Unprocessable:
             self._takes_pulls.add(full_name)
         except (ForgeForbidden, RepositoryNotFound) as refused:
@@ -167,19 +175,19 @@ class GitHub(Connection, Forge):
             pull.edit(title=text.title, body=text.body)
             return read_pull(pull)
 
-        return await self._write("the pull request", edit)
+        return await self._write("the pull request", edit, repo=full_name)
 
     async def mark_ready(self, full_name: str, number: int) -> None:
         def mark(github: "Api") -> None:
             github.get_repo(full_name).get_pull(number).mark_ready_for_review()
 
-        await self._write("the pull request's draft state", mark)
+        await self._write("the pull request's draft state", mark, repo=full_name)
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         def add(github: "Api") -> None:
             github.get_repo(full_name).get_pull(number).add_to_labels(*labels)
 
-        await self._write("the labels", add)
+        await self._write("the labels", add, repo=full_name)
 
     async def request_reviewers(
         self, full_name: str, number: int, reviewers: tuple[str, ...]
@@ -191,19 +199,19 @@ class GitHub(Connection, Forge):
             pull = github.get_repo(full_name).get_pull(number)
             pull.create_review_request(reviewers=people, team_reviewers=teams)
 
-        await self._write("the reviewers", ask)
+        await self._write("the reviewers", ask, repo=full_name)
 
     async def create_fork(self, full_name: str) -> str:
         def create(github: "Api") -> str:
             return str(github.get_repo(full_name).create_fork(default_branch_only=True).full_name)
 
-        return await self._write(f"a fork of {full_name}", create)
+        return await self._write(f"a fork of {full_name}", create, repo=full_name)
 
     async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
         def create(github: "Api") -> None:
             github.get_repo(full_name).create_git_ref(f"refs/heads/{branch}", sha)
 
-        await self._write(f"a branch in {full_name}", create)
+        await self._write(f"a branch in {full_name}", create, repo=full_name)
 
     async def merged_pulls(
         self, full_name: str, since: float, limit: int, emit: Emit = unheard
@@ -212,7 +220,7 @@ class GitHub(Connection, Forge):
             pulls = github.get_repo(full_name).get_pulls("closed", "updated", "desc")
             return list(islice(read_merged_pulls(pulls, since), limit))
 
-        return await self._read("the pull requests", find, emit)
+        return await self._read("the pull requests", find, emit, repo=full_name)
 
     async def merge_base(
         self, full_name: str, base_sha: str, head_sha: str, emit: Emit = unheard
@@ -220,14 +228,14 @@ class GitHub(Connection, Forge):
         def compare(github: "Api") -> str:
             return str(github.get_repo(full_name).compare(base_sha, head_sha).merge_base_commit.sha)
 
-        return await self._read("the base of a pull request", compare, emit)
+        return await self._read("the base of a pull request", compare, emit, repo=full_name)
 
     async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
         def get(github: "Api") -> PullText:
             issue = github.get_repo(full_name).get_issue(number)
             return PullText(str(issue.title), str(issue.body or ""))
 
-        return await self._read("an issue", get, emit)
+        return await self._read("an issue", get, emit, repo=full_name)
 
     def explain_push_rejection(self, full_name: str, reason: str, said: str) -> PushRejected:
         return explain_push_rejection(full_name, reason, said)

@@ -42,7 +42,6 @@ from graph import (
     Publisher,
     PullRequest,
     RunFolder,
-    SecretForms,
 )
 from graph.errors import CodingAgentError, PushRejected, SecretSearchFailed
 from graph.files import load_change, write_whole
@@ -83,7 +82,7 @@ class ForgePublisher(Publisher):
         self._branch_prefix = branch_prefix
         self._runs = runs
         self._forge = forge
-        self._forms = SecretForms(forge.access.token)
+        self._forms = forge.access.credentials.forms
         self._author = author
         self._forks = forks
         self._kept = kept
@@ -241,7 +240,7 @@ class ForgePublisher(Publisher):
     async def _local_author(self, checkout: Checkout) -> str:
         if self._author:
             return self._author
-        if self._forge.access.token:
+        if self._forge.access.credentials.present:
             with contextlib.suppress(CodingAgentError):
                 return (await self._forge.account(retry_policy=ONCE)).author
         return await checkout.identity(self._git) or _NOBODY

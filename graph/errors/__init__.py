@@ -22,6 +22,7 @@ CodingAgentError
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── ForgeError              the API of the forge
 │   ├── ForgeUnauthorized  ForgeForbidden  ForgeRateLimited  ForgeUnavailable  ForgeRejected
+│   └── AppNotInstalled  AppSuspended  of a GitHub App, kinds of ForgeForbidden
 ├── ClaudeError             the Messages API
 │   ├── ClaudeUnauthorized  ClaudeBilling  ClaudeRateLimited  ClaudeUnavailable  ClaudeRejected
 │   └── ClaudeRefused  ContextExceeded

@@ -7,6 +7,8 @@ from .claude import ClaudeRejected as ClaudeRejected
 from .claude import ClaudeUnauthorized as ClaudeUnauthorized
 from .claude import ClaudeUnavailable as ClaudeUnavailable
 from .claude import ContextExceeded as ContextExceeded
+from .forge import AppNotInstalled as AppNotInstalled
+from .forge import AppSuspended as AppSuspended
 from .forge import ForgeError as ForgeError
 from .forge import ForgeForbidden as ForgeForbidden
 from .forge import ForgeRateLimited as ForgeRateLimited

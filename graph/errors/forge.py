@@ -23,6 +23,22 @@ class ForgeForbidden(ForgeError):
     default_hint = "Give the token Contents and Pull requests read/write on this repository."
 
 
+class AppNotInstalled(ForgeForbidden):
+    """Raised when the GitHub App is not installed on a repository."""
+
+    code = "github_app_not_installed"
+    default_hint = (
+        "Install the App on the repository (its page on GitHub, Install), then try again."
+    )
+
+
+class AppSuspended(ForgeForbidden):
+    """Raised when the GitHub App's installation is suspended."""
+
+    code = "github_app_suspended"
+    default_hint = "Unsuspend the App in the owner's settings (Installed GitHub Apps)."
+
+
 class ForgeRateLimited(ForgeError):
     """Raised when a rate limit does not end within the run's time (403 or 429)."""
 

@@ -88,8 +88,9 @@ class TrustedSide:
         runs: Path,
         rules_cache: Path | None = None,
         first: Path | None = None,
+        github: GitHub | None = None,
     ) -> "TrustedSide":
-        github = open_github(forge)
+        github = github or open_github(forge)
         kept = KeptBases(runs.parent / "bases", runs=runs)
         common: dict[str, Any] = {
             "runs": runs,

@@ -417,10 +417,13 @@ OF_ONE_MACHINE = {
     *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
     *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK"),
     "CODING_AGENT_SIGNING_KEY_FILE",
+    "CODING_AGENT_GITHUB_APP_KEY_FILE",
 }
 SECRETS = {
     "ANTHROPIC_API_KEY": set[str](),
     "GITHUB_TOKEN": set[str](),
+    "CODING_AGENT_GITHUB_APP_ID": set[str](),
+    "CODING_AGENT_GITHUB_APP_KEY": set[str](),
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
     "CODING_AGENT_DATABASE_URL": set[str](),
@@ -471,6 +474,7 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for variable, secret in typed.items():
         monkeypatch.setenv(variable, secret)
+    monkeypatch.setenv("CODING_AGENT_GITHUB_APP_ID", "12345")
     settings = load_settings()
     assert {secret.get_secret_value() for secret in settings.secrets if secret} == {*typed.values()}
     assert not set(typed) & set(os.environ)

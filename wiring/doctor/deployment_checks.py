@@ -29,7 +29,9 @@ async def check_deployment(settings: Settings) -> list[Finding]:
     return [
         *await check_service(await web.get_web_url.aio() or ""),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
-        await credential("GitHub", "GITHUB_TOKEN in github-token", github.remote.aio),
+        await credential(
+            "GitHub", "GITHUB_TOKEN or the App's number and key in github-token", github.remote.aio
+        ),
         *await try_sandbox("modal", options),
     ]
 

@@ -128,11 +128,20 @@ async def check_machine(settings: Settings) -> list[Finding]:
             await credential(
                 "Claude", "ANTHROPIC_API_KEY", probes.claude, settings.anthropic_api_key
             ),
-            await credential("GitHub", "GITHUB_TOKEN", probes.github, settings.github_token),
+            await credential("GitHub", _github_setting(settings), probes.github, _token(settings)),
         ]
     finally:
         await machine.close()
     return findings
+
+
+def _github_setting(settings: Settings) -> str:
+    """What signs in at GitHub."""
+    return "CODING_AGENT_GITHUB_APP_KEY_FILE" if settings.github_app_id else "GITHUB_TOKEN"
+
+
+def _token(settings: Settings) -> SecretStr | None:
+    return settings.github_app_key if settings.github_app_id else settings.github_token
 
 
 async def set_up_hosts(named: tuple[str, ...]) -> Finding:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from forge.core.credentials import FixedToken
 from forge.core.forge import GitAccess
 from forge.git.blobs import open_blobs
 from forge.git.command import LOCAL, Git, GitLimits
@@ -29,7 +30,7 @@ WEB = "http://127.0.0.1:9"
 
 
 def trusted(*hide: str) -> Git:
-    return Git(GitAccess(WEB, SecretStr(TOKEN), "x-access-token"), hide=hide)
+    return Git(GitAccess(WEB, FixedToken(SecretStr(TOKEN)), "x-access-token"), hide=hide)
 
 
 async def environment_of(git_: Git, *arguments: str, **more: object) -> dict[str, str]:

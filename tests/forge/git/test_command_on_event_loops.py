@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forge.core.credentials import FixedToken
 from forge.core.forge import GitAccess
 from forge.git.command import Git
 
@@ -14,7 +15,7 @@ uvloop = pytest.importorskip("uvloop")
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_git_runs_and_what_it_makes_is_private(tmp_path: Path, loop_factory: object) -> None:
     made = tmp_path / "made.git"
-    git = Git(GitAccess("https://github.com", None, "nobody"))
+    git = Git(GitAccess("https://github.com", FixedToken(None), "nobody"))
     with asyncio.Runner(loop_factory=loop_factory) as runner:  # type: ignore[arg-type]
         result = runner.run(git.run("init", "--quiet", "--bare", str(made)))
     assert result.ok, result.stderr

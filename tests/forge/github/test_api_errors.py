@@ -66,7 +66,7 @@ def test_every_foreign_error_becomes_ours(kind: type[Exception]) -> None:
         raise made(kind)
 
     with pytest.raises((CodingAgentError, TransientError, Unprocessable)) as raised:
-        client()._call("the account", call)
+        client()._call("the account", call, None, "")
     error = raised.value
     ours = error.error if isinstance(error, TransientError | Unprocessable) else error
     assert isinstance(ours, CodingAgentError)
@@ -80,7 +80,7 @@ def test_our_own_mistakes_are_not_mapped() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        client()._call("the account", call)
+        client()._call("the account", call, None, "")
 
 
 @pytest.mark.parametrize(

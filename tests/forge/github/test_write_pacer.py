@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from forge.core.forge import PullText
-from forge.github.write_pacer import WritePacer
+from forge.github.connection.write_pacer import WritePacer
 from tests.support.trusted_side import TrustedSide, open_github
 
 

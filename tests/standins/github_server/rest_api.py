@@ -7,16 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tests.standins.github_server.payloads import Json, Shapes
+from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.payloads import Shapes
+from tests.standins.github_server.problems import invalid, problem, unprocessable
 from tests.standins.github_server.repository import HostedPull, HostedRepository, now
-
-_DOCS = "https://docs.github.com/rest"
 
 
 class Forge(Protocol):
     """What the calls need of the server."""
 
     token: str
+    app: HostedApp | None
     shapes: Shapes
 
     def find(self, full_name: str) -> HostedRepository | None: ...
@@ -90,13 +91,24 @@ class ForgeApi:
     def _sign_in(self, request: Request) -> Response | None:
         sent = request.headers.get("authorization")
         allowed = (None, f"token {self._forge.token}", f"Bearer {self._forge.token}")
-        return None if sent in allowed else problem(401, "Bad credentials")
+        if sent in allowed or self._is_apps(request):
+            return None
+        return problem(401, "Bad credentials")
+
+    def _is_apps(self, request: Request) -> bool:
+        """Whether a token of the App asks, of a repository that it is for."""
+        names, app = request.path_params, self._forge.app
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        full_name = f"{names['owner']}/{names['name']}" if "owner" in names else ""
+        return app is not None and app.opens(token, full_name)
 
     async def _user(self, request: Request) -> Response:
         if refused := self._sign_in(request):
             return refused
         if "authorization" not in request.headers:
             return problem(401, "Requires authentication")
+        if self._is_apps(request):
+            return problem(403, "Resource not accessible by integration")
         return JSONResponse(self._forge.shapes.account())
 
     async def _repository(self, _: Request, repository: HostedRepository) -> Response:
@@ -238,6 +250,9 @@ class ForgeApi:
         if refused := self._sign_in(request):
             return refused
         asked = await request.json()
+        if "viewer" in asked["query"] and (app := self._forge.app):
+            viewer = {"login": f"{app.slug}[bot]", "databaseId": 4242}
+            return JSONResponse({"data": {"viewer": viewer}})
         node = asked["variables"]["input"]["pullRequestId"]
         pull = self._by_node(str(node))
         if pull is None or "markPullRequestReadyForReview" not in asked["query"]:
@@ -259,24 +274,6 @@ class ForgeApi:
                 if self._forge.shapes.pull(repository, pull)["node_id"] == node:
                     return pull
         return None
-
-
-def problem(status: int, message: str, **more: Any) -> JSONResponse:
-    """An error as GitHub tells it."""
-    body: Json = {"message": message, **more, "documentation_url": _DOCS, "status": str(status)}
-    return JSONResponse(body, status)
-
-
-def invalid(name: str) -> JSONResponse:
-    """A field of a new pull request that names what is not there."""
-    error = {"resource": "PullRequest", "field": name, "code": "invalid"}
-    return problem(422, "Validation Failed", errors=[error])
-
-
-def unprocessable(message: str) -> JSONResponse:
-    """A rule of pull requests that is told by words."""
-    error = {"resource": "PullRequest", "code": "custom", "message": message}
-    return problem(422, "Validation Failed", errors=[error])
 
 
 def _pull(request: Request, repository: HostedRepository) -> HostedPull | None:

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from demo.git_http import serve_git, unauthorized
+from tests.standins.github_server.app_api import AppApi
+from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.repository import HostedPull, HostedRepository, host, host_fork
 from tests.standins.github_server.rest_api import ForgeApi
@@ -46,6 +48,8 @@ class ForgeServer:
 
     def __init__(self, *, token: str, login: str = "coding-agent", user_id: int = 4711) -> None:
         self.token = token
+        self.app: HostedApp | None = None
+        """The App that may ask beside the token's account."""
         self.requests: list[LoggedRequest] = []
         self.fork_delay_s = 0.0
         """How long a new fork is not there yet."""
@@ -60,6 +64,7 @@ class ForgeServer:
         self.shapes = Shapes(self.address, self.api_url, login, user_id)
         self._app = Starlette(
             routes=[
+                *AppApi(self).routes(),
                 *ForgeApi(self).routes(),
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
                 Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
@@ -128,6 +133,7 @@ class ForgeServer:
         self._hosted.clear()
         self._moved.clear()
         self.requests.clear()
+        self.app = None
         self.fork_delay_s = 0.0
 
     def rename(self, repository: HostedRepository, full_name: str) -> None:
@@ -181,10 +187,20 @@ class ForgeServer:
     async def _git(self, request: Request) -> Response:
         names = request.path_params
         repository = self.find(f"{names['owner']}/{names['name']}")
-        refused = _git_refusal(request, repository, self.token)
+        refused = _git_refusal(request, repository, self._git_token(request))
         if refused or repository is None:
             return refused or Response(status_code=404)
         return await serve_git(request, repository.git_dir)
+
+    def _git_token(self, request: Request) -> str:
+        """What git may sign in with: the token, or that of the App which it sent."""
+        names, sent = request.path_params, request.headers.get("authorization", "")
+        scheme, _, pair = sent.partition(" ")
+        if self.app and scheme == "Basic":
+            token = b64decode(pair).decode().partition(":")[2]
+            if self.app.opens(token, f"{names['owner']}/{names['name']}"):
+                return token
+        return self.token
 
     async def _show_pull(self, request: Request) -> Response:
         names = request.path_params

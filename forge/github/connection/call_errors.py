@@ -3,7 +3,7 @@
 import json
 
 from forge.core.retry import TransientError
-from forge.github.network_settings import explain_unsent
+from forge.github.connection.network_settings import explain_unsent
 from graph.errors import ForgeRejected, ForgeUnavailable
 
 

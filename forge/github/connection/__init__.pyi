@@ -1,0 +1,4 @@
+from .connection import Api as Api
+from .connection import Connection as Connection
+from .connection import ConnectionOptions as ConnectionOptions
+from .installation_tokens import AppKey as AppKey

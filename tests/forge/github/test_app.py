@@ -1,0 +1,173 @@
+"""A GitHub App in place of a token: one repository, the rights needed, renewed, refused by name."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from forge.github import AppKey, GitHub
+from forge.github.connection.installation_tokens import RENEW_S
+from graph import unheard
+from graph.errors import AppNotInstalled, AppSuspended, CodingAgentError, ForgeForbidden
+from tests.standins.github import Fault, GitHubStandIn, files_that_hold
+from tests.standins.github_server.app_key import app_keys
+from tests.standins.github_server.apps import ALL, HostedApp
+from tests.support.trusted_side import FAST, TrustedSide, write_file
+
+APP_ID = "12345"
+
+
+def as_app(
+    side: TrustedSide, key: str = "", rules: Path | None = None, **facts: Any
+) -> tuple[TrustedSide, HostedApp]:
+    """The trusted side over the same forge, signed in as an App that `octo` has installed."""
+    private, public = app_keys()
+    app = HostedApp(app_id=APP_ID, public_key=public, owner="octo", **facts)
+    side.forge.app = app
+    github = open_app(side.forge, key or private)
+    args = (side.forge, side.hosted, side.source, side.runs, rules, side.first)
+    return TrustedSide.open(*args, github=github), app
+
+
+def open_app(forge: GitHubStandIn, key: str) -> GitHub:
+    app = AppKey(APP_ID, SecretStr(key))
+    return GitHub(api_url=forge.api_url, token=None, app=app, retry_policy=FAST, timeout_s=10)
+
+
+async def test_a_pull_request_by_an_app(side: TrustedSide, rules_cache: Path) -> None:
+    side.hosted.private = True
+    ours, app = as_app(side, rules=rules_cache)
+    base = await ours.prepare()
+    change = await ours.change(base, write_file)
+    pull = await ours.publish(ours.publication(base, change))
+    assert [made.number for made in side.hosted.pulls.values()] == [pull.number]
+    await ours.github.close()
+    (minted,) = app.minted
+    assert minted.repositories == {"sample"}
+    assert minted.permissions == ALL
+    account = await ours.github.account()
+    assert account.author == "my-agent[bot] <4242+my-agent[bot]@users.noreply.github.com>"
+    assert not account.user
+    assert side.forge.calls("GET", "/installation") == 1
+    written = side.runs.parent
+    key = app_keys()[0].splitlines()[3]
+    assert not files_that_hold(written, minted.value)
+    assert not files_that_hold(written, key)
+
+
+async def test_a_token_is_for_one_repository(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    other = await side.forge.add_repository("octo/other", side.source)
+    await ours.github.repository("octo/sample")
+    await ours.github.repository("octo/other")
+    assert [minted.repositories for minted in app.minted] == [{"sample"}, {"other"}]
+    assert not app.opens(app.minted[0].value, other.full_name)
+
+
+async def test_a_token_is_renewed_before_it_ends(side: TrustedSide) -> None:
+    ours, app = as_app(side, lasts_s=RENEW_S - 60)
+    await ours.github.repository("octo/sample")
+    await ours.github.repository("octo/sample")
+    assert len(app.minted) == 2
+    app.lasts_s = RENEW_S + 60
+    for _ in range(3):
+        await ours.github.repository("octo/sample")
+    assert len(app.minted) == 3
+
+
+async def test_a_token_that_ends_before_its_time_is_replaced(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    await ours.github.repository("octo/sample")
+    app.end_tokens()
+    assert (await ours.github.repository("octo/sample")).full_name == "octo/sample"
+    assert len(app.minted) == 2
+
+
+async def test_a_push_after_the_token_was_revoked(side: TrustedSide, rules_cache: Path) -> None:
+    ours, app = as_app(side, rules=rules_cache)
+    base = await ours.prepare()
+    change = await ours.change(base, write_file)
+    app.end_tokens()
+    await ours.publish(ours.publication(base, change))
+    assert len(side.hosted.pulls) == 1
+    assert len(app.minted) == 2
+
+
+async def test_only_rights_that_there_are_are_asked_for(side: TrustedSide) -> None:
+    granted = {"contents": "write", "pull_requests": "write", "metadata": "read", "pages": "write"}
+    ours, app = as_app(side, permissions=granted)
+    await ours.github.repository("octo/sample")
+    (minted,) = app.minted
+    assert set(minted.permissions) == {"contents", "pull_requests", "metadata"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "told"),
+    [
+        ({"owner": "ada"}, AppNotInstalled, "Install the App"),
+        ({"suspended": True}, AppSuspended, "Unsuspend"),
+        ({"permissions": {"contents": "read", "metadata": "read"}}, ForgeForbidden, "accepts that"),
+    ],
+)
+async def test_what_an_app_lacks_is_told_with_a_hint(
+    side: TrustedSide, facts: dict[str, Any], kind: type[CodingAgentError], told: str
+) -> None:
+    ours, app = as_app(side)
+    side.forge.app = replace(app, **facts)
+    with pytest.raises(kind) as raised:
+        await ours.prepare()
+    assert type(raised.value) is kind
+    assert "octo/sample" in raised.value.message
+    assert told in raised.value.hint
+    assert side.forge.calls("POST", "/access_tokens") == 0
+
+
+async def test_one_that_is_suspended_meanwhile(side: TrustedSide) -> None:
+    ours, _ = as_app(side, lasts_s=1)
+    await ours.github.repository("octo/sample")
+    side.forge.fail("POST", "/access_tokens", Fault(403, "This installation has been suspended"))
+    with pytest.raises(AppSuspended, match="octo/sample"):
+        await ours.github.repository("octo/sample")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "no key at all",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIBfake\n-----END RSA PRIVATE KEY-----\n",
+    ],
+)
+async def test_a_key_that_is_none(side: TrustedSide, key: str) -> None:
+    ours, _ = as_app(side, key)
+    assert await ours.github.probe() == "github_unauthorized"
+    with pytest.raises(CodingAgentError) as raised:
+        await ours.github.repository("octo/sample", unheard)
+    assert "CODING_AGENT_GITHUB_APP_KEY_FILE" in raised.value.hint
+    assert "fake" not in raised.value.message
+
+
+async def test_the_probe_tries_the_key(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    assert await ours.github.probe() == "ok"
+    app.app_id = "another"
+    assert await ours.github.probe() == "github_unauthorized"
+
+
+async def test_a_minted_token_passes_no_gate(side: TrustedSide, rules_cache: Path) -> None:
+    ours, app = as_app(side, rules=rules_cache)
+    base = await ours.prepare()
+    leaked = f"TOKEN = '{app.minted[0].value}'\n"
+    change = await ours.change(base, lambda work: (work / "leak.py").write_text(leaked))
+    report = await ours.publisher.gate("r1", base, change, ())
+    assert not report.passed
+    assert "token" in report.findings[0].message
+
+
+def test_the_key_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
+    from wiring.setting_types.github_app import GitHubAppSettings, read_app_key
+
+    named = GitHubAppSettings(github_app_id="1", github_app_key_file=tmp_path / "none.pem")
+    with pytest.raises(ValueError, match=r"none\.pem cannot be read"):
+        read_app_key(named)

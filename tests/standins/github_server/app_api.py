@@ -1,0 +1,72 @@
+"""The calls of GitHub's REST API that an App makes with its key."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tests.standins.github_server.apps import HostedApp, token_answer
+from tests.standins.github_server.problems import problem
+from tests.standins.github_server.repository import HostedRepository
+
+
+class AppForge(Protocol):
+    """What the calls need of the server."""
+
+    app: HostedApp | None
+    address: str
+
+    def find(self, full_name: str) -> HostedRepository | None: ...
+
+
+Handler = Callable[[Request, HostedApp], Awaitable[Response]]
+
+
+class AppApi:
+    """Routes for who signs with an App's key."""
+
+    def __init__(self, forge: AppForge) -> None:
+        self._forge = forge
+
+    def routes(self) -> list[BaseRoute]:
+        tokens = "/api/v3/app/installations/{number:int}/access_tokens"
+        of_repository = "/api/v3/repos/{owner}/{name}/installation"
+        return [
+            Route("/api/v3/app", self._on(self._app)),
+            Route("/api/v3/app/installations", self._on(self._installations)),
+            Route(tokens, self._on(self._mint), methods=["POST"]),
+            Route(of_repository, self._on(self._of_repository)),
+        ]
+
+    def _on(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def call(request: Request) -> Response:
+            app = self._forge.app
+            if app is None or not app.signed(request.headers.get("authorization", "")):
+                return problem(401, "A JSON web token could not be decoded")
+            return await handler(request, app)
+
+        return call
+
+    async def _app(self, _: Request, app: HostedApp) -> Response:
+        return JSONResponse({"id": 1, "slug": app.slug, "name": app.slug, "permissions": {}})
+
+    async def _installations(self, _: Request, app: HostedApp) -> Response:
+        return JSONResponse([app.installation(self._forge.address)])
+
+    async def _of_repository(self, request: Request, app: HostedApp) -> Response:
+        names = request.path_params
+        found = self._forge.find(f"{names['owner']}/{names['name']}")
+        if found is None or found.owner.lower() != app.owner.lower():
+            return problem(404, "Not Found")
+        return JSONResponse(app.installation(self._forge.address))
+
+    async def _mint(self, request: Request, app: HostedApp) -> Response:
+        if app.suspended:
+            return problem(403, "This installation has been suspended")
+        minted = app.mint(await request.json())
+        if minted is None:
+            said = "The permissions requested are not granted to this installation."
+            return problem(422, said)
+        return JSONResponse(token_answer(minted), 201)

@@ -1,0 +1,30 @@
+"""Errors as GitHub tells them."""
+
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+_DOCS = "https://docs.github.com/rest"
+
+
+def problem(status: int, message: str, **more: Any) -> JSONResponse:
+    """An error as GitHub tells it."""
+    body: dict[str, Any] = {
+        "message": message,
+        **more,
+        "documentation_url": _DOCS,
+        "status": str(status),
+    }
+    return JSONResponse(body, status)
+
+
+def invalid(name: str) -> JSONResponse:
+    """A field of a new pull request that names what is not there."""
+    error = {"resource": "PullRequest", "field": name, "code": "invalid"}
+    return problem(422, "Validation Failed", errors=[error])
+
+
+def unprocessable(message: str) -> JSONResponse:
+    """A rule of pull requests that is told by words."""
+    error = {"resource": "PullRequest", "code": "custom", "message": message}
+    return problem(422, "Validation Failed", errors=[error])
