@@ -50,6 +50,14 @@ class RunRequest(TypedDict, total=False):
             "out. The repository must not have it.",
         ),
     ]
+    include_uncommitted: Annotated[
+        bool,
+        described(
+            "With uncommitted changes",
+            "Whether the change starts from what the tracked files of a checkout hold now; "
+            "this is then the branch's first commit.",
+        ),
+    ]
     setup: Annotated[
         list[str],
         described(

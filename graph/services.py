@@ -43,9 +43,18 @@ class Role(Protocol[ResultT_co]):
 class Repositories(Protocol):
     """The trusted side of git: the base, and changes read against it."""
 
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+    async def prepare(
+        self,
+        run_id: str,
+        repo_url: str,
+        branch: str | None,
+        emit: Emit,
+        *,
+        include_uncommitted: bool = False,
+    ) -> Base:
         """Clone into the run's `base.git`, or find it there from before; `branch` None: default.
 
+        `include_uncommitted`: the base is a commit of what a checkout's tracked files hold now.
         Raises RepositoryError or ForgeError.
         """
         ...

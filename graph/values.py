@@ -68,6 +68,7 @@ class Base(Value):
     `tree` is the id of the commit's tree, `version` what the repository's tags would release it as,
     or empty. `notes` say what a reader should know. `public`: all may read it at the forge.
     `moved`: how often the run went over to a newer commit; each has a repository of its own.
+    `parent`: the checkout's commit below `sha`, where that holds its uncommitted changes.
     """
 
     address: str
@@ -78,6 +79,7 @@ class Base(Value):
     local: bool = False
     public: bool = False
     moved: int = 0
+    parent: str = ""
     notes: tuple[str, ...] = ()
     version: str = ""
 

@@ -43,6 +43,7 @@ def run(
     repo: options.Repo = ".",
     base: options.Base = None,
     branch: options.Branch = None,
+    include_uncommitted: options.Uncommitted = False,
     setup: options.Setup = None,
     validate: options.Validate = None,
     validate_only: options.ValidateOnly = False,
@@ -69,23 +70,12 @@ def run(
     from api.cli.run_arguments import run_order
 
     settings = load_settings(server)
-    asked = {
-        "base_branch": base,
-        "branch": branch,
-        "setup": setup,
-        "validate": validate,
-        "validate_only": validate_only,
-        "approve_plan": approve_plan,
-        "draft": draft,
-        "title": title,
-        "labels": label,
-        "reviewers": reviewer,
-        "allow": allow,
-        "max_cost_usd": max_cost,
-        "max_fix_rounds": max_fix_rounds,
-        "timeout_s": timeout,
-        "model": model,
-    }
+    start = {"base_branch": base, "branch": branch, "include_uncommitted": include_uncommitted}
+    checks = {"setup": setup, "validate": validate, "validate_only": validate_only}
+    pull = {"draft": draft, "title": title, "labels": label, "reviewers": reviewer}
+    limits = {"max_cost_usd": max_cost, "max_fix_rounds": max_fix_rounds, "timeout_s": timeout}
+    how = {"approve_plan": approve_plan, "allow": allow, "model": model}
+    asked = {**start, **checks, **pull, **limits, **how}
     order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
     watch_run(settings, lambda watched: watched.run(order), json=json, quiet=quiet)
 

@@ -52,6 +52,10 @@ WithModel = Annotated[
 Forget = Annotated[bool, typer.Option("--forget", help="Forget what is known of it.")]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
 Branch = Annotated[str | None, _shown("NAME", "Publish on this new branch.")]
+Uncommitted = Annotated[
+    bool,
+    typer.Option("--include-uncommitted", help="Start from what tracked files hold now."),
+]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
 Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
 ValidateOnly = Annotated[

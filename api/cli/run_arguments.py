@@ -35,6 +35,10 @@ def run_order(
         raise _wrong("--repo", str(error)) from None
     if place.local and not here:
         raise _wrong("--repo", "a server cannot reach a checkout of this machine")
+    if asked.get("include_uncommitted") and not place.local:
+        raise _wrong("--include-uncommitted", "takes a checkout of this machine")
+    if asked.get("include_uncommitted") and asked.get("base_branch"):
+        raise _wrong("--include-uncommitted", "goes without --base: it is the current branch's")
     if output and not output.parent.is_dir():
         raise _wrong("--output", f"there is no folder {str(output.parent)!r}")
     if not math.isfinite(asked.get("max_cost_usd") or 0.0):
@@ -49,7 +53,7 @@ def run_order(
     }
     request = RunRequest(repo_url=place.address, prompt=text, **given)  # type: ignore[typeddict-item]
     base = given.get("base_branch") or "HEAD"
-    note = f"Starts from {base} of {place.address}; uncommitted changes are not included."
+    note = f"Starts from {base} of {place.address}."
     return RunOrder(request, note if place.local else "", output)
 
 

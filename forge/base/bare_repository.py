@@ -162,6 +162,12 @@ async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
     return Head(branch, commit[0], tree[0], modules_there, lfs=pointers.ok, bytes=size)
 
 
+async def read_parent(git: Git, git_dir: Path) -> str:
+    """The commit before HEAD, empty where there is none."""
+    found = await git.run("rev-parse", "--quiet", "--verify", "HEAD^", git_dir=str(git_dir))
+    return found.stdout.decode().strip() if found.ok else ""
+
+
 async def _size(git: Git, git_dir: Path, full_name: str) -> int:
     """The bytes of all files. Few objects may name more files than any disk holds."""
     lists = ("ls-tree", "-r", "-z", "--format=%(objectsize)", "HEAD")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,8 @@ _TAGS: Final = (
     "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
 )
 DETACHED: Final = "HEAD"
+Finish = Callable[[Path, str], Awaitable[None]]
+"""Gets a repository and the name of its branch."""
 _MAX_QUOTED: Final = 500
 _DISTANT: Final = re.compile(r"(?:https?|ssh)://|[\w.-]{1,64}@[\w.-]{1,255}:")
 _IN_THE_WAY: Final = re.compile(r"'refs/heads/([^']{1,255})' exists; cannot create")
@@ -98,12 +101,17 @@ class Checkout:
         tags = dict(row.split("\t") for row in rows if row.count("\t") == 1)
         return version_of(tags, sha)
 
-    async def fetch_into(self, git: Git, branch: str | None, base_git: Path) -> None:
-        """Make `base_git` of the newest commit of `branch`, or of HEAD."""
+    async def fetch_into(
+        self, git: Git, branch: str | None, base_git: Path, then: Finish | None = None
+    ) -> None:
+        """Make `base_git` of the newest commit of `branch`, or of HEAD.
+
+        `then` works on the new repository, of one branch, before it gets its name.
+        """
         name = branch or await self.head_branch(git)
         ref = f"refs/heads/{branch}" if branch else "HEAD"
         await self._check_commit(git, ref, branch)
-        await self._fetch(git, ref, name, base_git)
+        await self._fetch(git, ref, name, base_git, then)
 
     async def fetch_commit(self, git: Git, sha: str, name: str, base_git: Path) -> None:
         """Make `base_git` of one commit, as its branch `name`. Raises CommitNotFound."""
@@ -112,7 +120,9 @@ class Checkout:
             raise CommitNotFound(f"{self.folder} has no commit {sha}.")
         await self._fetch(git, found.stdout.decode().strip(), name, base_git)
 
-    async def _fetch(self, git: Git, wanted: str, name: str, base_git: Path) -> None:
+    async def _fetch(
+        self, git: Git, wanted: str, name: str, base_git: Path, then: Finish | None = None
+    ) -> None:
         async with new_repository(base_git) as new:
             await git.output(
                 "init", "--quiet", "--bare", "--template=", f"--initial-branch={name}", str(new)
@@ -130,23 +140,21 @@ class Checkout:
             )
             if not result.ok:
                 raise result.failure()
+            if then:
+                await then(new, name)
             await asyncio.to_thread(_finish, config, new, base_git)
 
     async def has_uncommitted(self, git: Git) -> bool:
         """Whether the work tree differs from HEAD; True where git cannot tell in time."""
         if self.bare:
             return False
-        filters = await self._run(
-            git, "config", "--null", "--name-only", "--get-regexp", r"^filter\."
-        )
-        harmless = _without_filters(filters.stdout)
         result = await git.run(
             f"--work-tree={self.folder}",
             "status",
             "--porcelain",
             "--ignore-submodules=all",
             git_dir=str(self.git_dir),
-            environment=harmless,
+            environment=await without_filters(git, self),
             limits=_STATUS_LIMITS,
             user=self.owner,
         )
@@ -256,9 +264,15 @@ def _finish(config: Path, new: Path, base_git: Path) -> None:
     put_in_place(new, base_git)
 
 
-def _without_filters(names: bytes) -> dict[str, str]:
-    """Settings that take the commands out of every configured filter."""
-    keys = sorted(name for name in os.fsdecode(names).split("\0") if name.startswith("filter."))
+async def without_filters(git: Git, checkout: Checkout) -> dict[str, str]:
+    """Settings that take the commands out of every filter that a checkout configures."""
+    filters = await git.run(
+        *("config", "--null", "--name-only", "--get-regexp", r"^filter\."),
+        git_dir=str(checkout.git_dir),
+        user=checkout.owner,
+    )
+    names = os.fsdecode(filters.stdout).split("\0")
+    keys = sorted(name for name in names if name.startswith("filter."))
     environment = {"GIT_CONFIG_COUNT": str(len(keys))} if keys else {}
     for number, key in enumerate(keys):
         environment[f"GIT_CONFIG_KEY_{number}"] = key

@@ -14,10 +14,20 @@ class WarmingRepositories(Repositories):
     inner: Repositories
     warm: Callable[[], Awaitable[None]]
 
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+    async def prepare(
+        self,
+        run_id: str,
+        repo_url: str,
+        branch: str | None,
+        emit: Emit,
+        *,
+        include_uncommitted: bool = False,
+    ) -> Base:
         warming = asyncio.ensure_future(self.warm())
         try:
-            base = await self.inner.prepare(run_id, repo_url, branch, emit)
+            base = await self.inner.prepare(
+                run_id, repo_url, branch, emit, include_uncommitted=include_uncommitted
+            )
             await warming
         finally:
             warming.cancel()

@@ -7,17 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from forge.base.bare_repository import Head, Tip, read_head
+from forge.base.bare_repository import Head, Tip, read_head, read_parent
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
+from forge.base.uncommitted_changes import UncommittedChanges
 from forge.core.branch_names import check_base_branch
 from forge.core.forge import Forge, RepositoryFacts, check_token
 from forge.core.repository_address import RepoAddress, parse
 from forge.git.apply_patch import read_change
 from forge.git.command import Git
+from forge.git.identity import NOBODY, identity
 from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
 from graph.errors import (
+    InvalidRequest,
     RepositoryArchived,
     RepositoryNotAllowed,
     RepositoryTooLarge,
@@ -27,6 +30,10 @@ T = TypeVar("T")
 
 DEFAULT_LARGEST_MB: Final = 2048
 _UNCOMMITTED = "Uncommitted changes of the checkout are not included."
+_INCLUDED = (
+    "Uncommitted changes of tracked files are included: they are the branch's first commit. "
+    "Untracked files are not."
+)
 
 
 class GitRepositories(Repositories):
@@ -56,13 +63,27 @@ class GitRepositories(Repositories):
         self._kept = kept
         self._git = Git(forge.access, hide=(str(runs),))
 
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+    async def prepare(
+        self,
+        run_id: str,
+        repo_url: str,
+        branch: str | None,
+        emit: Emit,
+        *,
+        include_uncommitted: bool = False,
+    ) -> Base:
         address = parse(repo_url, self._web, allow_local=self._allow_local)
         if branch is not None:
             check_base_branch(branch)
         run = RunFolder.of(self._runs, run_id)
+        if include_uncommitted and (branch is not None or not address.local):
+            raise InvalidRequest(
+                "Uncommitted changes are those of a checkout, on its current branch.",
+                "Give the path of a checkout and no base branch.",
+                field="includeUncommitted",
+            )
         if address.local:
-            return await self._from_checkout(run, address.local, branch)
+            return await self._from_checkout(run, address.local, branch, include_uncommitted)
         return await self._from_forge(run, address, branch, emit)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
@@ -130,20 +151,36 @@ class GitRepositories(Repositories):
         head = await read_head(self._git, run.base_git, address.full_name)
         return replace(head, version=found.version)
 
-    async def _from_checkout(self, run: RunFolder, path: Path, branch: str | None) -> Base:
+    async def _from_checkout(
+        self, run: RunFolder, path: Path, branch: str | None, include: bool
+    ) -> Base:
         checkout = await Checkout.find(self._git, path)
         uncommitted = asyncio.create_task(checkout.has_uncommitted(self._git))
+        make = (
+            partial(self._commit_uncommitted, checkout) if include and not checkout.bare else None
+        )
         try:
             if not await asyncio.to_thread(run.base_git.exists):
-                await checkout.fetch_into(self._git, branch, run.base_git)
+                await checkout.fetch_into(self._git, branch, run.base_git, make)
             head = await read_head(self._git, run.base_git, checkout.folder.name)
             self._check_size(head, checkout.folder.name)
-            head = replace(head, version=await checkout.version(self._git, head.sha))
-            notes = [_UNCOMMITTED] if await uncommitted else []
+            parent = await read_parent(self._git, run.base_git) if include else ""
+            version = await checkout.version(self._git, parent or head.sha)
+            head = replace(head, version=version)
+            notes = [_INCLUDED if parent else _UNCOMMITTED] if await uncommitted else []
         finally:
             await _stopped(uncommitted)
         notes += head.notes
-        return _base(str(checkout.folder), checkout.folder.name, head, notes, local=True)
+        name = checkout.folder.name
+        base = _base(str(checkout.folder), name, head, notes, local=True)
+        return base.model_copy(update={"parent": parent})
+
+    async def _commit_uncommitted(self, checkout: Checkout, new: Path, branch: str) -> None:
+        head = await self._git.output("rev-parse", f"refs/heads/{branch}", git_dir=str(new))
+        author = identity(await checkout.identity(self._git) or NOBODY)
+        commit = head.decode().strip()
+        async with UncommittedChanges.open(self._git, checkout, commit) as changes:
+            await changes.commit_into(new, branch, author)
 
     def _check_size(self, head: Head, full_name: str) -> None:
         if head.bytes > self._largest_mb << 20:

@@ -21,8 +21,8 @@ from forge.core.repository_address import RepoAddress
 from forge.git.apply_patch import compare, prepare_objects, read_change, shown_path
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
+from forge.git.identity import NOBODY, identity
 from forge.git.push import branch_head
-from forge.publish.steps import identity
 from graph import Base, Change, ChangeOnNewBase, Emit, Publication, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
 from graph.files import store_change, write_whole
@@ -30,7 +30,7 @@ from graph.files import store_change, write_whole
 _MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
 _PATCH: Final = ("--binary", "--no-renames", "--full-index")
 _ATTRIBUTES: Final = b"* -text -ident -filter merge=text !diff !eol -working-tree-encoding\n"
-_NOBODY: Final = identity("")
+_NOBODY: Final = identity(NOBODY)
 _MAX_PATHS: Final = 20
 _CLEAN, _CONFLICT = 0, 1
 

@@ -19,6 +19,7 @@ from forge.git.apply_patch import compare
 from forge.git.blobs import open_blobs
 from forge.git.command import Git
 from forge.git.environment import run_objects
+from forge.git.identity import NOBODY
 from forge.publish import record as publication_record
 from forge.publish.automation import read_automation
 from forge.publish.deliver import Delivery
@@ -47,7 +48,6 @@ from graph.errors import CodingAgentError, PushRejected, SecretSearchFailed
 from graph.files import load_change, write_whole
 
 _RUN_ID: Final = "\0run\0"
-_NOBODY: Final = "coding-agent <coding-agent@invalid>"
 _RAW: Final = ("--raw", "-z", "--no-abbrev", "--no-renames")
 
 
@@ -99,7 +99,7 @@ class ForgePublisher(Publisher):
             checkout = await Checkout.find(self._git, Path(base.address))
             if not await checkout.has_place(self._git, branch):
                 raise branch_exists(str(checkout.folder), branch)
-            await checkout.try_branch(self._git, branch, base.sha)
+            await checkout.try_branch(self._git, branch, base.parent or base.sha)
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
         written = Written(branch, sample_message(title, run_id), signed=self._key is not None)
@@ -191,7 +191,7 @@ class ForgePublisher(Publisher):
             "--stdout",
             "--quiet",
             git_dir=str(run.base_git),
-            stdin=f"{commit}\n^{base.sha}\n".encode(),
+            stdin=f"{commit}\n^{base.parent or base.sha}\n".encode(),
             environment=run_objects(str(run.objects)),
         )
         await checkout.add_branch(self._git, branch, commit, steps.record.pushed, pack)
@@ -243,7 +243,7 @@ class ForgePublisher(Publisher):
         if self._forge.access.credentials.present:
             with contextlib.suppress(CodingAgentError):
                 return (await self._forge.account(retry_policy=ONCE)).author
-        return await checkout.identity(self._git) or _NOBODY
+        return await checkout.identity(self._git) or NOBODY
 
     def _refuse_token(self, *texts: str) -> None:
         if any(self._forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):

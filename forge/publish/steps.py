@@ -1,13 +1,13 @@
 """How far a run's publication has come: every step is kept before the next one is made."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from forge.git.command import Git
 from forge.git.environment import run_objects
+from forge.git.identity import identity
 from forge.publish import record as publication_record
 from forge.publish.record import PublicationRecord
 from forge.signing import SigningKey, sign_commit
@@ -15,7 +15,6 @@ from graph import Publication, RunFolder
 from graph.errors import BranchExists, PushRejected
 
 _MOST_NAMES: Final = 5
-_AUTHOR: Final = re.compile(r"([^<>\x00-\x1f]*[^<>\x00-\x20]) <([^<>\x00-\x20]+)>")
 
 MakeLast = Callable[[], Awaitable[None]]
 
@@ -116,14 +115,3 @@ async def _first_free(names: list[str], is_free: Callable[[str], Awaitable[bool]
         f"Other branches have the names {names[0]} to {names[-1]}; they stay as they are.",
         "Delete those that nobody needs, then resume the run.",
     )
-
-
-def identity(author: str) -> dict[str, str]:
-    """`Name <email>` as git takes it, for author and committer."""
-    found = _AUTHOR.fullmatch(author)
-    name, email = found.groups() if found else ("coding-agent", "coding-agent@invalid")
-    return {
-        f"GIT_{who}_{what}": value
-        for who in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", name), ("EMAIL", email))
-    }

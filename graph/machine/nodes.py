@@ -84,7 +84,8 @@ class Nodes:
             async with asyncio.timeout(limits.timeout_s) as clock:
                 await self.services.workspaces.open(run_id)
                 base = await self.services.repositories.prepare(
-                    run_id, request["repo_url"], request.get("base_branch"), emit_of_node()
+                    *(run_id, request["repo_url"], request.get("base_branch"), emit_of_node()),
+                    include_uncommitted=bool(request.get("include_uncommitted")),
                 )
                 begun |= await self._on_publishable_base(state, run_id, base)
         except TimeoutError:

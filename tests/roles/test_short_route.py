@@ -92,7 +92,15 @@ class Repositories:
     def __init__(self, runs: Path, base: Base) -> None:
         self._runs, self._base = runs, base
 
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+    async def prepare(
+        self,
+        run_id: str,
+        repo_url: str,
+        branch: str | None,
+        emit: Emit,
+        *,
+        include_uncommitted: bool = False,
+    ) -> Base:
         return self._base
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:

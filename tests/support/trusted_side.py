@@ -120,10 +120,18 @@ class TrustedSide:
         return folder
 
     async def prepare(
-        self, url: str | None = None, branch: str | None = None, run_id: str = "r1"
+        self,
+        url: str | None = None,
+        branch: str | None = None,
+        run_id: str = "r1",
+        *,
+        include_uncommitted: bool = False,
     ) -> Base:
         self.run(run_id)
-        return await self.repositories.prepare(run_id, url or self.url, branch, self.events.append)
+        return await self.repositories.prepare(
+            *(run_id, url or self.url, branch, self.events.append),
+            include_uncommitted=include_uncommitted,
+        )
 
     async def publish(self, publication: Publication) -> PullRequest:
         published = await self.publisher.publish(publication, self.events.append)

@@ -36,7 +36,7 @@ async def test_help_of_run_names_the_contracts_options(tmp_path: Path) -> None:
     ended = await command("run", "--help", home=tmp_path)
     for option in shlex.split(
         "--repo --base --setup --validate --validate-only --approve-plan --draft --max-cost "
-        "--model --timeout --json --quiet --output --server"
+        "--model --timeout --json --quiet --output --server --include-uncommitted"
     ):
         assert re.search(rf"^  (-q, )?{option}[ ,]", ended.out, re.MULTILINE), option
 
@@ -77,6 +77,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["run", "x", "--repo", URL, "--max-cost", "-1"], "--max-cost"),
         (["run", "x", "--repo", URL, "--max-cost", "nan"], "--max-cost"),
         (["run", "x", "--repo", URL, "--timeout", "0"], "--timeout"),
+        (["run", "x", "--repo", URL, "--include-uncommitted"], "takes a checkout"),
         (["run", "x", "--repo", URL, "--json", "--quiet"], "--quiet"),
         (["run", "x", "--repo", URL, "--output", "no/such/file"], "there is no folder"),
         (["runs", "--server", "ftp://x"], "--server"),

@@ -119,7 +119,8 @@ async def test_a_run_on_a_checkout_without_a_key_fails_and_changes_nothing(data_
     (checkout / "kept.txt").write_text("uncommitted\n")
     ended = await command("run", "Change it", "--repo", str(checkout), home=data_dir)
     assert ended.code == 1
-    assert f"Starts from HEAD of {checkout.parent}; uncommitted changes are not" in ended.out
+    assert f"Starts from HEAD of {checkout.parent}.\n" in ended.out
+    assert "Uncommitted changes of the checkout are not included." in ended.out
     assert "[claude_unauthorized]" in ended.out
     assert "coding-agent resume" in ended.out
     assert git(checkout.parent, "status", "--short", "-b") == "## main\n M deep/kept.txt\n"

@@ -66,7 +66,7 @@ async def test_a_checkout_in_the_middle_of_work_stays_as_it_is(home: Home) -> No
     before, refs = snapshot(repo), git(repo, "for-each-ref")
     ended = await home.run("Greet in my checkout.", repo, small_change(), "--json")
     assert ended.code == 0, ended.err
-    assert "uncommitted changes are not included" in ended.err
+    assert "Uncommitted changes of the checkout are not included." in ended.out
     assert not marker.exists(), marker.read_text()
     events = events_of(ended)
     branch = events[-1]["branch"]
@@ -118,6 +118,27 @@ async def check_commands(home: Home, events: list[dict[str, Any]]) -> None:
     removed = await home.call("rm", run_id)
     assert (removed.code, removed.out) == (0, f"Removed run {run_id}.\n")
     assert not (home.world.data / "runs" / run_id).exists()
+
+
+@pytest.mark.slow
+async def test_uncommitted_work_is_the_branchs_first_commit_where_asked(home: Home) -> None:
+    repo, prompt = home.checkout("included"), "Greet on top of my work."
+    (repo / "notes.txt").write_text("mine\n")
+    git(repo, "add", "notes.txt")
+    (repo / "untracked.txt").write_text("untracked\n")
+    before = snapshot(repo)
+    ended = await home.run(prompt, repo, small_change(), "--include-uncommitted")
+    assert ended.code == 0, ended.out + ended.err
+    assert "they are the branch's first commit" in ended.out
+    (new, *_) = git(repo, "branch", "--list", "--format=%(refname:short)", "agent/*").split()
+    branch = new.decode()
+    assert added(before, snapshot(repo)) == {f".git/refs/heads/{branch}", ".git/refs/heads/agent"}
+    subjects = git(repo, "log", "--format=%s", f"HEAD..{branch}").decode().splitlines()
+    assert subjects[1:] == ["Uncommitted changes of the checkout"]
+    files = set(read_tree(repo / ".git", branch))
+    assert files == {*read_tree(repo / ".git", "HEAD"), b"notes.txt"}
+    patch = next(word for word in ended.out.split() if word.endswith(".patch"))
+    git(repo, "apply", "--check", patch)
 
 
 async def test_nothing_to_do_is_3(home: Home) -> None:

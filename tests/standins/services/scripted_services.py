@@ -214,7 +214,15 @@ class _SetUp:
 class _Repositories:
     script: Script
 
-    async def prepare(self, run_id: str, repo_url: str, branch: str | None, emit: Emit) -> Base:
+    async def prepare(
+        self,
+        run_id: str,
+        repo_url: str,
+        branch: str | None,
+        emit: Emit,
+        *,
+        include_uncommitted: bool = False,
+    ) -> Base:
         await asyncio.sleep(self.script.prepare_s)
         if self.script.prepare_error:
             raise self.script.prepare_error
