@@ -103,7 +103,6 @@ LIBRARIES: dict[str, set[str]] = {
         "runs/shared/modal_backend.py",
     },
     "psycopg": {"runs/postgres"},
-    "psycopg_pool": {"runs/postgres"},
     "standardwebhooks": {"api/webhooks/standard_endpoint.py"},
     "kingfisher_sdk": {"forge/secret_scan/kingfisher_worker.py"},
     "yaml": {"forge/github/workflow.py", "sandbox/discovery/workflow.py"},

@@ -13,11 +13,12 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.base import BasePostgresSaver
 
 from runs.checkpoints.checkpoint_serializer import CheckpointSerializer
 from runs.checkpoints.run_saver import LogBarrier, RunSaver
-from runs.postgres import ConnectionOptions, ConnectionPool, map_postgres_errors, open_pool
+from runs.postgres import ConnectionOptions, DriverConnection, PostgresDatabase
 from runs.store.patience import when_available
 
 T = TypeVar("T")
@@ -31,13 +32,21 @@ _DISCARD: Final = "DELETE FROM checkpoint_writes WHERE thread_id = %s AND task_i
 _LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('coding-agent checkpoints'))"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(hashtext('coding-agent checkpoints'))"
 _AGAIN_S: Final = 0.1
+_CONNECTIONS: Final = 4
 
 
-class LastingPostgresSaver(AsyncPostgresSaver):
-    """A checkpointer that outlasts a database which goes away for a while."""
+class DatabaseSaver(BasePostgresSaver):
+    """A checkpointer by the connections of a database: it outlasts one that goes away.
+
+    A server that does not answer is given up, as by whatever else asks that database.
+    """
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(serde=CheckpointSerializer())
+        self._database = database
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        return await _outlasting(partial(super().aget_tuple, config))
+        return await self._call(lambda saver: saver.get_tuple(config))
 
     async def aput(
         self,
@@ -46,8 +55,7 @@ class LastingPostgresSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        put = partial(super().aput, config, checkpoint, metadata, new_versions)
-        return await _outlasting(put)
+        return await self._call(lambda saver: saver.put(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
         self,
@@ -56,95 +64,94 @@ class LastingPostgresSaver(AsyncPostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        await _outlasting(partial(super().aput_writes, config, writes, task_id, task_path))
+        await self._call(lambda saver: saver.put_writes(config, writes, task_id, task_path))
+
+    async def _call(self, function: Callable[[PostgresSaver], T]) -> T:
+        def call(connection: DriverConnection) -> T:
+            return function(PostgresSaver(connection, serde=self.serde))
+
+        return await _outlasting(partial(self._database.use, call))
+
+    async def _execute(self, sql: str, *values: str) -> Any:
+        """The first row, where there are any."""
+
+        def execute(connection: DriverConnection) -> Any:
+            cursor = connection.execute(sql, values)
+            return cursor.fetchone() if cursor.description else None
+
+        return await _outlasting(partial(self._database.use, execute))
 
 
-class PostgresRunSaver(RunSaver, LastingPostgresSaver):
+class PostgresRunSaver(RunSaver, DatabaseSaver):
     """A checkpointer of the runs of one database."""
 
-    def __init__(self, pool: ConnectionPool, barrier: LogBarrier) -> None:
-        AsyncPostgresSaver.__init__(self, pool, serde=CheckpointSerializer())
+    def __init__(self, database: PostgresDatabase, barrier: LogBarrier) -> None:
+        DatabaseSaver.__init__(self, database)
         self.barrier = barrier
 
     async def find_newest(self, thread_id: str, namespace: str) -> str | None:
-        row = await _outlasting(partial(self._execute, _NEWEST, thread_id, namespace))
-        return str(row["checkpoint_id"]) if row else None
+        row = await self._execute(_NEWEST, thread_id, namespace)
+        return str(row[0]) if row else None
 
     async def discard_writes(self, thread_id: str, task_id: str) -> None:
-        await _outlasting(partial(self._execute, _DISCARD, thread_id, task_id))
-
-    async def _execute(self, sql: str, *values: str) -> dict[str, Any] | None:
-        """The first row, where there are any."""
-        async with self._cursor() as cursor:
-            await cursor.execute(sql, values)
-            return await cursor.fetchone() if cursor.description else None
+        await self._execute(_DISCARD, thread_id, task_id)
 
 
 class PostgresCheckpoints:
     """Checkpoints by a few connections that all runs of this process share.
 
-    The store of the same database has been opened before, and has made the schema.
+    `shared` are connections that are open already; else there are some of their own. The store of
+    the same database has been opened before, and has made the schema.
     """
 
-    def __init__(self, options: ConnectionOptions) -> None:
-        self._options = options
-        self._pool: ConnectionPool | None = None
+    def __init__(self, options: ConnectionOptions, shared: PostgresDatabase | None = None) -> None:
+        self._database = shared or PostgresDatabase(options, connections=_CONNECTIONS)
+        self._is_own = shared is None
+        self._has_tables = False
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:  # noqa: ARG002 - one for all
-        pool = await _outlasting(self._open_pool)
-        with map_postgres_errors():
-            yield PostgresRunSaver(pool, barrier)
+        await _outlasting(self._make_tables)
+        yield PostgresRunSaver(self._database, barrier)
 
     async def remove(self, run_id: str) -> None:
         """Remove the checkpoints of a run. Raises StoreError."""
-        pool = await self._open_pool()
-        with map_postgres_errors():
-            await PostgresRunSaver(pool, LogBarrier()).adelete_thread(run_id)
+        await self._make_tables()
+        await self._database.use(lambda connection: PostgresSaver(connection).delete_thread(run_id))
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        if self._is_own:
+            await self._database.close()
 
-    async def _open_pool(self) -> ConnectionPool:
-        """The connections, over tables that are up to date. Raises StoreError."""
+    async def _make_tables(self) -> None:
+        """Let the tables be up to date: one process sees to it, while others ask again.
+
+        Who waited within a statement would keep the library from making its indexes concurrently.
+        """
         async with self._opening:
-            if self._pool is None:
-                pool = await open_pool(self._options)
-                try:
-                    with map_postgres_errors():
-                        await _make_tables(pool)
-                except BaseException:
-                    await pool.close()
-                    raise
-                self._pool = pool
-            return self._pool
+            if not self._has_tables:
+                await self._database.open()
+                while not await self._database.use(_make_tables_if_free):  # noqa: ASYNC110
+                    await asyncio.sleep(_AGAIN_S)
+                self._has_tables = True
 
 
-async def _make_tables(pool: ConnectionPool) -> None:
-    """One process does, while others ask again.
-
-    Who waited within a statement would keep the library from making its indexes concurrently.
-    """
-    async with pool.connection() as connection:
-        while not await _is_true(connection, _LOCK):  # noqa: ASYNC110 - another process has it
-            await asyncio.sleep(_AGAIN_S)
-        try:
-            await AsyncPostgresSaver(connection).setup()
-        finally:
-            await connection.execute(_UNLOCK)
+def _make_tables_if_free(connection: DriverConnection) -> bool:
+    """Whether no other process is at it."""
+    if not _is_true(connection, _LOCK):
+        return False
+    try:
+        PostgresSaver(connection).setup()
+    finally:
+        connection.execute(_UNLOCK)
+    return True
 
 
-async def _is_true(connection: Any, sql: str) -> bool:
-    row = await (await connection.execute(sql)).fetchone()
-    return bool(row and next(iter(row.values())))
+def _is_true(connection: DriverConnection, sql: str) -> bool:
+    row = connection.execute(sql).fetchone()
+    return bool(row and row[0])
 
 
 async def _outlasting(call: Callable[[], Awaitable[T]]) -> T:
-    async def mapped() -> T:
-        with map_postgres_errors():
-            return await call()
-
-    return await when_available(mapped, what="the checkpoints")
+    return await when_available(call, what="the checkpoints")

@@ -1,5 +1,4 @@
 from .connection_options import ConnectionOptions as ConnectionOptions
-from .connection_pool import ConnectionPool as ConnectionPool
-from .connection_pool import open_pool as open_pool
-from .errors import map_postgres_errors as map_postgres_errors
+from .database import PostgresDatabase as PostgresDatabase
+from .session import DriverConnection as DriverConnection
 from .store import PostgresStore as PostgresStore

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from graph.errors import StoreError, StoreUnavailable, VersionChanged
 from runs.postgres.connection_options import SCHEMA, ConnectionOptions
 from runs.postgres.errors import map_postgres_errors
-from runs.postgres.session import DatabaseClock, Session
+from runs.postgres.session import DatabaseClock, DriverConnection, Session
 from runs.sql.connection import Connection
 
 T = TypeVar("T")
@@ -24,7 +24,14 @@ _CALLS: Final = 4
 class PostgresDatabase:
     """A Database of up to `connections`. What does not answer is given up after `answer_s`."""
 
-    def __init__(self, options: ConnectionOptions, clock: DatabaseClock, connections: int) -> None:
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        clock: DatabaseClock | None = None,
+        *,
+        connections: int,
+    ) -> None:
+        clock = clock or DatabaseClock()
         self._answer_s = options.answer_s
         self._sessions = [Session(options, clock) for _ in range(connections)]
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="store")
@@ -32,10 +39,12 @@ class PostgresDatabase:
         self._open = False
 
     async def open(self, migrations: Sequence[str] = ()) -> None:
-        for session in self._sessions:
-            self._free.put_nowait(session)
-        self._open = True
-        await self.write(partial(_migrate, migrations=migrations), lambda: None)
+        if not self._open:
+            for session in self._sessions:
+                self._free.put_nowait(session)
+            self._open = True
+        if migrations:
+            await self.write(partial(_migrate, migrations=migrations), lambda: None)
 
     async def close(self) -> None:
         """Wait for what goes on, then close all connections."""
@@ -56,6 +65,10 @@ class PostgresDatabase:
             return result
 
         return await self._call(call)
+
+    async def use(self, function: Callable[[DriverConnection], T]) -> T:
+        """Call `function` with the driver's own connection, twice where the first was lost."""
+        return await self._call(lambda session: session.use(function))
 
     async def _call(self, function: Callable[[Session], T]) -> T:
         if not self._open:

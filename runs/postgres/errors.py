@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from graph.errors import StoreDamaged, StoreError, StoreFull, StoreLocked, StoreUnavailable
 
@@ -26,11 +25,9 @@ _HINTS: Final = {
 
 @contextmanager
 def map_postgres_errors() -> Iterator[None]:
-    """Map what psycopg and its pool raise to StoreError."""
+    """Map what psycopg raises to StoreError."""
     try:
         yield
-    except PoolTimeout as error:
-        raise StoreUnavailable("No connection to the database came free.", _REACH) from error
     except psycopg.Error as error:
         raise _map_error(error) from error
 

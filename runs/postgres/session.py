@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
+from psycopg.types.json import set_json_dumps
 
 from runs.postgres.connection_options import ConnectionOptions
-from runs.postgres.text import kept_text
+from runs.postgres.text import dump_json, kept_text
 from runs.sql.connection import Connection
 from runs.sql.dialect import Clock
 
 T = TypeVar("T")
+DriverConnection: TypeAlias = psycopg.Connection[Any]
 
 _NAME: Final = re.compile(r"(?<!:):([a-z_0-9]+)")
 _LOOK_S: Final = 0.2
@@ -26,7 +28,7 @@ _NO_VALUES: Final[Mapping[str, Any]] = {}
 class NamedConnection:
     """A Connection over psycopg's: names become its own, and text such as PostgreSQL keeps."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+    def __init__(self, connection: DriverConnection) -> None:
         self._connection = connection
         self._waiting: list[tuple[str, list[dict[str, Any]]]] = []
 
@@ -65,17 +67,20 @@ class Session:
     def __init__(self, options: ConnectionOptions, clock: DatabaseClock) -> None:
         self._options = options
         self._clock = clock
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: DriverConnection | None = None
 
     def read(self, function: Callable[[Connection], T]) -> T:
+        return self.use(lambda connection: function(NamedConnection(connection)))
+
+    def use(self, function: Callable[[DriverConnection], T]) -> T:
         """Call `function`, again where the connection that was kept turns out to be lost."""
         is_kept, connection = self._connect()
         try:
-            return function(NamedConnection(connection))
+            return function(connection)
         except psycopg.OperationalError:
             if not (is_kept and connection.closed):
                 raise
-        return function(NamedConnection(self._connect()[1]))
+        return function(self._connect()[1])
 
     def write(self, function: Callable[[Connection], T]) -> T:
         """Call `function` within a transaction."""
@@ -105,7 +110,7 @@ class Session:
         if self._connection is not None:
             shut_down(self._connection)
 
-    def _connect(self) -> "tuple[bool, psycopg.Connection[Any]]":
+    def _connect(self) -> tuple[bool, DriverConnection]:
         """Whether the connection was there already, and the connection."""
         if self._connection is not None and not self._connection.closed:
             return True, self._connection
@@ -113,10 +118,11 @@ class Session:
             **self._options.parameters, autocommit=True, prepare_threshold=None
         )
         self._connection = connection
+        set_json_dumps(dump_json, connection)
         connection.execute(self._options.session)
         return False, connection
 
-    def _begin(self) -> "psycopg.Connection[Any]":
+    def _begin(self) -> DriverConnection:
         """A connection with a transaction begun, and the database's time noted."""
         is_kept, connection = self._connect()
         try:
@@ -128,7 +134,7 @@ class Session:
             self._begin_on(connection)
         return connection
 
-    def _begin_on(self, connection: "psycopg.Connection[Any]") -> None:
+    def _begin_on(self, connection: DriverConnection) -> None:
         asked = time.time()
         cursor = connection.execute("BEGIN; SELECT extract(epoch FROM clock_timestamp())::float8")
         cursor.nextset()
@@ -159,7 +165,7 @@ class Session:
             time.sleep(_LOOK_S)
 
 
-def shut_down(connection: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> None:
+def shut_down(connection: DriverConnection | psycopg.AsyncConnection[Any]) -> None:
     """End a connection's socket, whoever waits for it."""
     with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

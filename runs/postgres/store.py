@@ -60,8 +60,8 @@ class PostgresStore(SqlStore):
         self._listens = listens
         self._migrations = migrations
         clock = DatabaseClock()
-        database = PostgresDatabase(options, clock, connections)
-        super().__init__(database, database, PostgresDialect(clock, self._service))
+        self.database = PostgresDatabase(options, clock, connections=connections)
+        super().__init__(self.database, self.database, PostgresDialect(clock, self._service))
         self._picks_up = False
         self._listener: ChangeListener | None = None
         self._listening: asyncio.Task[None] | None = None

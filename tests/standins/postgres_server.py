@@ -126,6 +126,18 @@ def _program(name: str) -> str:
 
 
 @contextmanager
+def stopped(*processes: int) -> Iterator[None]:
+    """None of them does anything while the block runs."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
 def serving(*options: str) -> Iterator[PostgresServer]:
     """A server with these settings while the block runs."""
     folder = Path(tempfile.mkdtemp(prefix="coding-agent-pg-", dir="/tmp"))

@@ -9,11 +9,12 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, empty_checkpoint
 
-from graph.errors import VersionChanged
+from graph.errors import StoreUnavailable, VersionChanged
 from graph.values import Outcome, Plan
 from runs.checkpoints import LogBarrier, PostgresCheckpoints
 from runs.postgres import ConnectionOptions, PostgresStore
-from tests.standins.postgres_server import PostgresServer
+from tests.standins.postgres_server import PostgresServer, stopped
+from tests.support.polling import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -24,9 +25,9 @@ class Stranger(Plan):
     """A type that no checkpoint may bring to life."""
 
 
-async def new_options(postgres: PostgresServer) -> ConnectionOptions:
+async def new_options(postgres: PostgresServer, **waits: float) -> ConnectionOptions:
     """The way to a database that a store has made its schema in."""
-    options = ConnectionOptions(postgres.new_database())
+    options = ConnectionOptions(postgres.new_database(), **waits)
     store = PostgresStore(options, listens=False)
     await store.open()
     await store.close()
@@ -118,3 +119,22 @@ async def test_a_database_that_goes_away_is_waited_for(
         await asyncio.to_thread(postgres.start)
         await put
         assert await saver.aget_tuple(CONFIG)
+
+
+async def test_a_server_that_hangs_is_given_up_and_a_checkpoint_written_to_it_later(
+    postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = PostgresCheckpoints(await new_options(postgres, answer_s=1.0))
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        await saver.aput(CONFIG, checkpoint_of("1"), {"step": 1}, {})
+        with stopped(*postgres.processes):
+            put = asyncio.create_task(saver.aput(CONFIG, checkpoint_of("2"), {"step": 2}, {}))
+            with pytest.raises(StoreUnavailable):
+                await checkpoints.remove("t")
+            await until(lambda: "the checkpoints waits for the store" in caplog.text, within_s=60)
+            assert not put.done()
+        await put
+        found = await saver.aget_tuple(CONFIG)
+        assert found
+        assert found.checkpoint["id"] == "2"
+    await checkpoints.close()

@@ -1,11 +1,9 @@
 """A database that is killed, full, locked, slow or cut off: clear errors, and no half work."""
 
 import asyncio
-import os
-import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from runs.store.outcome import Outcome
 from runs.store.protocol import RunQuery
 from tests.standins.certificate import NAME, make_certificate
 from tests.standins.cutting_proxy import cutting_proxy
-from tests.standins.postgres_server import PostgresServer, serving
+from tests.standins.postgres_server import PostgresServer, serving, stopped
 from tests.standins.sample_runs import add, append, run_of, text
 from tests.support.polling import until
 
@@ -176,18 +174,6 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(postgres: Postgres
             await append(store, run, text("lost"))
         await append(store, run, text("kept"))
         assert len(await store.events(run.run_id, 0, 10)) == 2
-
-
-@contextmanager
-def stopped(*processes: int) -> Iterator[None]:
-    """None of them does anything while the block runs."""
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
 
 
 async def test_a_server_that_is_not_there(tmp_path: Path) -> None:
