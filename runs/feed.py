@@ -1,14 +1,16 @@
-"""The runs of a store as they change, for any number of readers."""
+"""The runs of a store as they change and are removed, for any number of readers."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from runs.model.run import Run
 from runs.model.run_record import Caller, RunRecord
+from runs.store.act import REMOVED, Act
 from runs.store.patience import when_available
 from runs.store.protocol import RunQuery, Store
 from runs.store.supervise import supervise
@@ -20,30 +22,44 @@ _LOOK_S: Final = 5.0
 _OVERLAP_S: Final = 30.0
 """A change becomes visible so much later than its time at most, clocks of machines included."""
 _PAGE: Final = 200
+_MOST_PAGES: Final = 50
+"""Of acts that are looked through for removals."""
+
+
+@dataclass(frozen=True)
+class RemovedRow:
+    """A run that somebody removed; `updated_at` is when, in Unix seconds."""
+
+    run_id: str
+    updated_at: float
+
+
+FeedItem = RunRecord | RemovedRow
 
 
 class FeedReader:
-    """What one reader has not been given yet: the newest record of each run, however slow it is."""
+    """What one reader has not been given yet: the newest of each run, however slow it is."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._records: dict[str, RunRecord] = {}
+        self._items: dict[str, FeedItem] = {}
         self._changed = asyncio.Event()
 
-    def offer(self, record: RunRecord) -> None:
-        if self._caller.reads(record.owner, record.request["repo_url"]):
-            self._records[record.run_id] = record
+    def offer(self, item: FeedItem, owner: str, repo_url: str) -> None:
+        """Take an item of a run that is `owner`'s, where the reader may see it."""
+        if self._caller.reads(owner, repo_url):
+            self._items[item.run_id] = item
             self._changed.set()
 
     def close(self) -> None:
         self._changed.set()
 
-    async def take(self) -> list[RunRecord]:
+    async def take(self) -> list[FeedItem]:
         """What has changed, in order; empty when the feed is closed."""
         await self._changed.wait()
         self._changed.clear()
-        records, self._records = self._records, {}
-        return sorted(records.values(), key=lambda record: record.updated_at)
+        items, self._items = self._items, {}
+        return sorted(items.values(), key=lambda item: item.updated_at)
 
 
 class RunFeed:
@@ -57,7 +73,7 @@ class RunFeed:
         self._pause_s = pause_s
         self._look_s = look_s
         self._readers: set[FeedReader] = set()
-        self._told: dict[str, RunRecord] = {}
+        self._told: dict[str, FeedItem] = {}
         self._heard: set[str | None] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -73,8 +89,8 @@ class RunFeed:
 
     async def follow(
         self, caller: Caller, since: float | None = None
-    ) -> AsyncGenerator[RunRecord, None]:
-        """Records of the runs that a caller may read: those changed since then, then live ones.
+    ) -> AsyncGenerator[FeedItem, None]:
+        """Runs that a caller may read: those changed or removed since then, then live ones.
 
         One that changed a moment before `since` (Unix seconds) may come again.
         """
@@ -83,9 +99,12 @@ class RunFeed:
                 async for run in self._changed_since(since - _OVERLAP_S):
                     if caller.reads(run.owner, run.request["repo_url"]):
                         yield run.record
-            while not self._closed and (records := await reader.take()):
-                for record in records:
-                    yield record
+                for act in await self._removals_since(since - _OVERLAP_S):
+                    if caller.reads(act.owner, act.repo_url):
+                        yield _removed_row(act)
+            while not self._closed and (items := await reader.take()):
+                for item in items:
+                    yield item
 
     @contextmanager
     def _reading(self, reader: FeedReader) -> Iterator[FeedReader]:
@@ -122,28 +141,33 @@ class RunFeed:
                     await self._woken.wait()
             self._woken.clear()
             heard, self._heard = self._heard or {None}, set()
-            begun = time.time()
+            begun, since, someone_removes = time.time(), looked - _OVERLAP_S, None in heard
             if None in heard:
-                async for run in self._changed_since(looked - _OVERLAP_S):
-                    self._offer(run)
+                async for run in self._changed_since(since):
+                    self._offer(run.record, run)
                 looked = begun
             for run_id in filter(None, heard):
                 if found := await self._get(run_id):
-                    self._offer(found)
+                    self._offer(found.record, found)
+                else:
+                    someone_removes = True
+            for act in await self._removals_since(since) if someone_removes else ():
+                self._offer(_removed_row(act), act)
             self._forget(begun - 2 * _OVERLAP_S)
             await asyncio.sleep(self._pause_s)
 
-    def _offer(self, run: Run) -> None:
-        record = run.record
-        if self._told.get(record.run_id) != record:
-            self._told[record.run_id] = record
+    def _offer(self, item: FeedItem, of: Run | Act) -> None:
+        known = self._told.get(item.run_id)
+        if known != item and not isinstance(known, RemovedRow):
+            self._told[item.run_id] = item
+            repo_url = of.repo_url if isinstance(of, Act) else of.request["repo_url"]
             for reader in self._readers:
-                reader.offer(record)
+                reader.offer(item, of.owner, repo_url)
 
     def _forget(self, before: float) -> None:
         """What is too old to be found again need not be known."""
         told = self._told.items()
-        self._told = {run_id: record for run_id, record in told if record.updated_at >= before}
+        self._told = {run_id: item for run_id, item in told if item.updated_at >= before}
 
     async def _changed_since(self, since: float) -> AsyncGenerator[Run, None]:
         """The runs that were changed since then, oldest change first; some may come twice."""
@@ -159,5 +183,23 @@ class RunFeed:
             limit = query.limit * (1 if last > since else 2)
             query, since = RunQuery(changed_since=last, limit=limit), last
 
+    async def _removals_since(self, since: float) -> list[Act]:
+        """Who removed which runs since then, oldest first; of very many the newest."""
+        found: list[Act] = []
+        before = None
+        for _ in range(_MOST_PAGES):
+            read = partial(self._store.acts, None, before, _PAGE)
+            acts = await when_available(read, what="the feed of runs")
+            recent = [act for act in acts if act.time >= since]
+            found += [act for act in recent if act.kind == REMOVED]
+            if len(recent) < _PAGE:
+                break
+            before = acts[-1].place
+        return found[::-1]
+
     async def _get(self, run_id: str) -> Run | None:
         return await when_available(partial(self._store.get, run_id), what="the feed of runs")
+
+
+def _removed_row(act: Act) -> RemovedRow:
+    return RemovedRow(act.run_id, act.time)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from graph import Status
 from graph.errors import InvalidRequest, RunNotFound, RunNotYours, TooManyReaders
 from runs.driving.run_files import LocalRunFiles, RunFiles
-from runs.feed import RunFeed
+from runs.feed import FeedItem, RunFeed
 from runs.figures import Figures, begin_of_weeks, figures_of
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Run
@@ -121,12 +121,10 @@ class RunReader:
         removals = ((act.run_id, act.by) for act in acts if act.kind == REMOVED)
         return (run_id, caller.name) in removals
 
-    def changes(
-        self, caller: Caller, since: float | None = None
-    ) -> AsyncGenerator[RunRecord, None]:
+    def changes(self, caller: Caller, since: float | None = None) -> AsyncGenerator[FeedItem, None]:
         """The runs that a caller may read as they change, each at most once a second.
 
-        Those changed since then (Unix seconds) come first.
+        Those changed since then (Unix seconds) come first. One that somebody removed comes last.
         """
         return self._feed.follow(caller, since)
 

@@ -1,17 +1,19 @@
-"""The feed of runs: what its readers are given, how often, and whose."""
+"""The feed of runs: what its readers are given, how often, and whose; removals too."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from runs.feed import RunFeed
+from runs.feed import FeedItem, RemovedRow, RunFeed
 from runs.model.run import Run
 from runs.model.run_record import Caller, RunRecord
 from runs.sqlite.store import SqliteStore
 from tests.standins.sample_runs import add, append, run_of, text
+from tests.support.polling import until
 
 ME, YOU = Caller("me"), Caller("you")
 TEAM = Caller("you", reads_repo=lambda repo_url: repo_url == "octocat/hello")
@@ -29,7 +31,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 async def feed(store: SqliteStore) -> AsyncIterator[RunFeed]:
-    made = RunFeed(store, pause_s=PAUSE_S)
+    made = RunFeed(store, pause_s=PAUSE_S, look_s=PAUSE_S)
     yield made
     await made.close()
 
@@ -39,10 +41,16 @@ async def first(feed: RunFeed, caller: Caller, count: int, since: float | None =
     async with asyncio.timeout(30), aclosing(feed.follow(caller, since)) as records:
         found: list[RunRecord] = []
         async for record in records:
+            assert isinstance(record, RunRecord)
             found.append(record)
             if len(found) == count:
                 break
     return [record.owner for record in found]
+
+
+def seq_of(item: FeedItem) -> int:
+    assert isinstance(item, RunRecord)
+    return item.last_seq
 
 
 async def mine(store: SqliteStore) -> Run:
@@ -52,10 +60,10 @@ async def mine(store: SqliteStore) -> Run:
 async def test_a_change_is_told(store: SqliteStore, feed: RunFeed) -> None:
     run = await mine(store)
     async with asyncio.timeout(30), aclosing(feed.follow(ME)) as records:
-        assert (await anext(records)).last_seq == 0
+        assert seq_of(await anext(records)) == 0
         await append(store, run, text("a"))
         record = await anext(records)
-    assert (record.run_id, record.last_seq) == (run.run_id, 1)
+    assert (record.run_id, seq_of(record)) == (run.run_id, 1)
 
 
 async def test_of_many_changes_the_newest_is_told(store: SqliteStore, feed: RunFeed) -> None:
@@ -66,7 +74,7 @@ async def test_of_many_changes_the_newest_is_told(store: SqliteStore, feed: RunF
             await append(store, run, text(str(number)))
         told: list[int] = []
         while not told or told[-1] < 50:
-            told.append((await anext(records)).last_seq)
+            told.append(seq_of(await anext(records)))
     assert len(told) < 50
 
 
@@ -122,6 +130,54 @@ async def test_another_process_changes_a_run(
         await append(other, await add(other, run_of("me")), text("a"))
         assert (await upcoming).run_id != run.run_id
     await other.close()
+
+
+async def removals(
+    feed: RunFeed, caller: Caller, count: int, since: float | None = None
+) -> list[str]:
+    """The ids of the first runs that are told as removed."""
+    found: list[str] = []
+    async with asyncio.timeout(30), aclosing(feed.follow(caller, since)) as items:
+        while len(found) < count:
+            item = await anext(items)
+            found += [item.run_id] if isinstance(item, RemovedRow) else []
+    return found
+
+
+async def test_a_removal_is_told_to_those_who_could_read_the_run(
+    store: SqliteStore, feed: RunFeed
+) -> None:
+    yours, mine, by_itself = [await add(store, run_of(owner)) for owner in ("you", "me", "me")]
+    told = [asyncio.create_task(removals(feed, caller, 1)) for caller in (ME, CHIEF)]
+    await until(lambda: len(feed._readers) == len(told))
+    await store.delete(by_itself.run_id)
+    await store.delete(yours.run_id, by="you")
+    assert await told[1] == [yours.run_id]
+    assert not told[0].done()
+    await store.delete(mine.run_id, by="chief")
+    assert await told[0] == [mine.run_id]
+
+
+async def test_another_process_removes_a_run(
+    store: SqliteStore, feed: RunFeed, tmp_path: Path
+) -> None:
+    run = await mine(store)
+    other = SqliteStore(tmp_path / "runs.db")
+    await other.open()
+    async with asyncio.timeout(30), aclosing(feed.follow(ME)) as items:
+        assert (await anext(items)).run_id == run.run_id
+        await other.delete(run.run_id, by="me")
+        item = await anext(items)
+    await other.close()
+    assert (type(item), item.run_id) == (RemovedRow, run.run_id)
+
+
+async def test_who_comes_back_is_told_of_removals(store: SqliteStore, feed: RunFeed) -> None:
+    begun = time.time()
+    runs = [await mine(store) for _ in range(3)]
+    for run in runs:
+        await store.delete(run.run_id, by="me")
+    assert await removals(feed, ME, 3, since=begun) == [run.run_id for run in runs]
 
 
 async def test_a_closed_feed_ends_its_readers(store: SqliteStore, feed: RunFeed) -> None:

@@ -29,7 +29,8 @@ async def watch_runs(
 ) -> Response:
     """The rows of the runs that the caller may read, as they change; each at most once a second.
 
-    With a cursor those come first that changed since; a row may come twice.
+    With a cursor those come first that changed since; a row may come twice. A run that somebody
+    removes is told once more, as `run.removed`.
     """
     cursor = last_event_id if last_event_id is not None else after
     since = None if cursor is None else moment_of(cursor)

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.http.guards.problems import MEDIA_TYPE, Problem
-from api.http.routes.response_models import StreamEnd
+from api.http.routes.response_models import RunRemoval, StreamEnd
 from api.http.schemas.event_schemas import event_schemas
 from api.http.schemas.field_descriptions import describe_fields
 
@@ -52,13 +52,13 @@ def of_a_run(response: dict[str, Any]) -> dict[str, Any]:
     return {**response, "headers": _RUN_HEADERS}
 
 
-def _stream(description: str, data: str, example: str) -> dict[str, Any]:
-    """A stream of server-sent events; the schema is of each, and `data` names that of its data."""
+def _stream(description: str, data: tuple[str, ...], example: str) -> dict[str, Any]:
+    """A stream of server-sent events; the schema is of each, `data` names those of its data."""
     document = {
         "type": "string",
         "contentMediaType": "application/json",
         "contentSchema": {
-            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in (data, "StreamEnd")]
+            "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in (*data, "StreamEnd")]
         },
     }
     fields = {"id": {"type": "string"}, "event": {"type": "string"}, "data": document}
@@ -74,15 +74,16 @@ def _stream(description: str, data: str, example: str) -> dict[str, Any]:
 STREAM: Final = of_a_run(
     _stream(
         "The run's events as server-sent events: `id` is the event's number, `event` its type.",
-        "Event",
+        ("Event",),
         "id: 1\r\nevent: run.queued\r\n"
         'data: {"seq":1,"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez",'
         '"time":"2026-01-31T12:00:00.000Z","type":"run.queued","position":0}\r\n\r\n',
     )
 )
 FEED: Final = _stream(
-    "Rows of runs as server-sent events named `run`: `id` is an opaque cursor.",
-    "RunSummary",
+    "Rows of runs as server-sent events named `run`, and `run.removed` with the id of a run that "
+    "somebody removed: `id` is an opaque cursor.",
+    ("RunSummary", "RunRemoval"),
     'id: 19b2f\r\nevent: run\r\ndata: {"runId":"01k9x4m7q2v8c3n5b6t0r1w2ez", …}\r\n\r\n',
 )
 DIFF: Final = of_a_run(
@@ -115,6 +116,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         document["components"]["schemas"] = {
             **event_schemas(),
             "StreamEnd": StreamEnd.model_json_schema(),
+            "RunRemoval": RunRemoval.model_json_schema(),
             **document["components"]["schemas"],
             **own,
         }

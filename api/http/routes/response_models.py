@@ -250,6 +250,12 @@ class StreamEnd(ResponseModel):
     url: str = Field(description="What to ask for next.")
 
 
+class RunRemoval(ResponseModel):
+    """Data of `run.removed`: a run that is in no list any more."""
+
+    run_id: str = Field(description="The run that somebody removed.", examples=[_RUN_ID])
+
+
 class Accepted(ResponseModel):
     """A run to which something will happen."""
 

@@ -8,7 +8,8 @@ from sse_starlette import ServerSentEvent
 
 from api.http.routes.sse import Frame, Frames, FrameStream, StreamTimes
 from graph.errors import InvalidRequest
-from runs.model import LoggedEvent, RunRecord, encode
+from runs import FeedItem, RemovedRow
+from runs.model import LoggedEvent, encode
 
 _CURSOR: Final = re.compile(r"[0-9a-f]{1,12}")
 
@@ -30,16 +31,18 @@ class RunFrames(Frames[LoggedEvent]):
         return {"runId": self._run_id, "after": self._after, "url": url}
 
 
-class FeedFrames(Frames[RunRecord]):
-    """Rows of runs, each with a cursor to go on from."""
+class FeedFrames(Frames[FeedItem]):
+    """Rows of runs, and ids of removed ones, each with a cursor to go on from."""
 
     what = "the feed of runs"
 
     def __init__(self, cursor: str | None) -> None:
         self._cursor = cursor
 
-    def frame(self, item: RunRecord) -> ServerSentEvent:
+    def frame(self, item: FeedItem) -> ServerSentEvent:
         self._cursor, self.ended = cursor_at(item.updated_at), False
+        if isinstance(item, RemovedRow):
+            return Frame(encode({"runId": item.run_id}), id=self._cursor, event="run.removed")
         return Frame(encode(item.row()), id=self._cursor, event="run")
 
     def end_data(self) -> dict[str, Any]:
@@ -55,10 +58,10 @@ def run_stream(
 
 
 def feed_stream(
-    records: AsyncIterator[RunRecord], cursor: str | None, times: StreamTimes
-) -> FrameStream[RunRecord]:
-    """Rows as runs change, until the server must end the stream."""
-    return FrameStream(records, FeedFrames(cursor), times)
+    items: AsyncIterator[FeedItem], cursor: str | None, times: StreamTimes
+) -> FrameStream[FeedItem]:
+    """Rows as runs change and are removed, until the server must end the stream."""
+    return FrameStream(items, FeedFrames(cursor), times)
 
 
 def cursor_at(seconds: float) -> str:

@@ -58,6 +58,16 @@ async def test_rows_change_without_reloading(world: PageWorld) -> None:
         assert await tab.page.evaluate("window.loadedOnce")
 
 
+async def test_a_removed_run_leaves_the_list_without_reloading(world: PageWorld) -> None:
+    run_id = await world.replay(Run(prompt="Soon gone", status="failed", events=started()))
+    async with world.tab() as tab:
+        row = tab.page.locator(".row", has_text="Soon gone")
+        await row.wait_for()
+        assert (await tab.page.request.delete(f"{tab.address}/runs/{run_id}")).status == 204
+        await row.wait_for(state="detached")
+        assert await tab.page.locator(".row").count() > 100
+
+
 async def test_everything_goes_by_keyboard(world: PageWorld) -> None:
     async with world.tab() as tab:
         page = tab.page

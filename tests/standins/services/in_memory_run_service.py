@@ -23,6 +23,7 @@ from graph.errors import (
 from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from graph.values import Approval, Status
+from runs.feed import FeedItem, RemovedRow
 from runs.figures import Figures
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
@@ -224,11 +225,13 @@ class MemoryService:
                 return
             await changed.wait()
 
-    async def changes(self, caller: Caller, since: float | None) -> AsyncIterator[RunRecord]:
+    async def changes(self, caller: Caller, since: float | None) -> AsyncIterator[FeedItem]:
         told: dict[str, RunRecord] = {}
         while not self._closed:
             changed = self._changed
             self._fail()
+            for run_id in told.keys() - self.runs.keys():
+                yield RemovedRow(run_id, told.pop(run_id).updated_at)
             for run_id, run in self.runs.items():
                 record = run.record
                 if told.get(run_id) != record and caller.reads(
@@ -300,6 +303,7 @@ class MemoryService:
         if not self._own_run(run_id, caller).record.final:
             raise RunActive("The run has not ended.")
         del self.runs[run_id]
+        self.wake()
 
     async def stats(self) -> ServiceStats:
         self._fail()

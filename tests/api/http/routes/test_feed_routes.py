@@ -35,6 +35,21 @@ async def test_rows_come_as_the_list_has_them() -> None:
     assert json.loads(sent.data) == row
 
 
+async def test_a_removal_is_told_by_the_runs_id() -> None:
+    service = MemoryService()
+    run_id = service.add("ann", status="failed")
+    async with (
+        client_of(service, auth=Auth(KEYS)) as client,
+        aconnect_sse(client, "GET", "/events", headers=ANN) as feed,
+    ):
+        sent = feed.aiter_sse()
+        assert (await anext(sent)).event == "run"
+        assert (await client.delete(f"/runs/{run_id}", headers=ANN)).status_code == 204
+        removal = await anext(sent)
+    assert (removal.event, bool(removal.id)) == ("run.removed", True)
+    assert json.loads(removal.data) == {"runId": run_id}
+
+
 async def test_a_cursor_is_one_that_was_given() -> None:
     async with client_of(MemoryService()) as client:
         for cursor in ("", "xyz", "1" * 13, "-1"):

@@ -12,6 +12,7 @@ const REST_AFTER_MS = 60_000;
 export class RunsFeed {
   constructor() {
     this.byId = new Map();
+    this.removed = new Set();
     this.rows = [];
     this.cursor = null;
     this.state = "loading";
@@ -55,7 +56,10 @@ export class RunsFeed {
       lastId: this.lastId,
       onEvents: (events) => {
         this.lastId = this.stream.lastId;
-        this.put(events.filter((event) => event.type === "run").map((event) => event.data));
+        for (const { type, data } of events) {
+          if (type === "run") this.put([data]);
+          else if (type === "run.removed") this.remove(data.runId);
+        }
         this.tell("live");
       },
       onState: (state) => { if (this.state !== "loading") this.tell(state); },
@@ -86,9 +90,16 @@ export class RunsFeed {
     return this.cursor !== null;
   }
 
+  /** A page of the list that was read before may still be on its way. */
+  remove(runId) {
+    this.removed.add(runId);
+    this.byId.delete(runId);
+  }
+
   /** Keep the newest of each row: the list and the stream may cross. */
   put(rows) {
     for (const row of rows) {
+      if (this.removed.has(row.runId)) continue;
       const known = this.byId.get(row.runId);
       if (!known || known.updatedAt <= row.updatedAt) this.byId.set(row.runId, row);
     }
