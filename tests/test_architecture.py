@@ -72,7 +72,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
-            "archived_environments merged_pulls run_store",
+            "archived_environments merged_pulls data_folder run_store",
             "services",
             "machine modal_functions",
             "environment_trial task_repositories task_grading task_mining",

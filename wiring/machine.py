@@ -20,6 +20,7 @@ from sandbox.environments import LocalEnvironmentRecords
 from sandbox.tree import LocalWorkspaces
 from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
+from wiring.data_folder import make_data_folder
 from wiring.merged_pulls import MergedPulls
 from wiring.run_store import RunStore
 from wiring.services import make_role, make_services
@@ -155,8 +156,8 @@ class Machine:
         await asyncio.gather(self.claude.warm(), self.sandboxes.chosen(), return_exceptions=True)
 
     def make_data_dir(self) -> None:
-        """The data folder; the sandbox's user passes it on the way to its tree."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        """Raises DataFolderUnusable."""
+        make_data_folder(self.settings.data_dir)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.make_data_dir)
@@ -258,7 +259,8 @@ class LocalProbes:
         return "ok"
 
     async def github(self) -> str:
-        return await self.machine.forge.probe()
+        await self.machine.forge.probe()
+        return "ok"
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
         full_name = self.machine.configuration.full_name(repo_url)

@@ -50,7 +50,8 @@ class ModalDeployment(Deployment):
         forge = self.configuration.forge()
         try:
             if not full_name:
-                return await forge.probe()
+                await forge.probe()
+                return "ok"
             facts = await forge.repository(full_name, retry_policy=ONCE)
         except CodingAgentError as error:
             return error.code

@@ -1,6 +1,8 @@
 """What `serve` needs, tried before the server starts, which tells its errors in its log alone."""
 
 import asyncio
+import errno
+import socket
 from typing import TYPE_CHECKING
 
 from api.cli.exit_handling import fail
@@ -21,11 +23,10 @@ async def try_to_serve(settings: "Settings", host: str, port: int) -> int:
         listener = await loop.create_server(asyncio.Protocol, host, port)
     except OSError as error:
         reason = str(error.strerror or error).rpartition(": ")[2]
-        fail(
-            f"The server cannot listen on port {port} of {host}: {reason}.\n"
-            "Choose another port with --port, or end the program that listens there.",
-            code=FAILED,
-        )
+        step = "Choose another port with --port, or end the program that listens there."
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            step = "Give --host a name or an address of this machine."
+        fail(f"The server cannot listen on port {port} of {host}: {reason}.\n{step}", code=FAILED)
     listener.close()
     await listener.wait_closed()
     return 0

@@ -122,8 +122,8 @@ class Forge(Protocol):
         """Close the connections."""
         ...
 
-    async def probe(self) -> str:
-        """`ok`, or the code of the error that a call meets. Changes nothing, waits for nothing."""
+    async def probe(self) -> None:
+        """Raise the ForgeError that a call meets. Changes nothing, waits for nothing."""
         ...
 
     async def account(

@@ -71,20 +71,18 @@ class GitHub(Connection, Forge):
         patient.retry_policy = replace(self.retry_policy, total_s=left_s)
         return patient
 
-    async def probe(self) -> str:
+    async def probe(self) -> None:
         if not self.access.credentials.present:
-            return ForgeUnauthorized.code
+            name = self.token_setting
+            raise ForgeUnauthorized(f"{name} is not set.", f"Set {name}.")
         try:
             if self._app:
                 await self._app.probe()
             else:
                 await self._read("the account", read_user, unheard, ONCE, repo="")
-        except ForgeForbidden as error:
-            bot = await self._read_bot()
-            return "ok" if bot != UNKNOWN else error.code
-        except CodingAgentError as error:
-            return error.code
-        return "ok"
+        except ForgeForbidden:
+            if await self._read_bot() == UNKNOWN:
+                raise
 
     async def account(
         self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None

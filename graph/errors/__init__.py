@@ -32,7 +32,8 @@ CodingAgentError
 ├── SandboxError            untrusted code could not be run safely
 │   ├── SandboxUnavailable  SandboxLost  SetupFailed
 └── StoreError              the record of runs
-    ├── StoreLocked  StoreFull  StoreDamaged  StoreUnavailable  StoreStale  VersionChanged
+    ├── StoreLocked  StoreFull  StoreDamaged  StoreUnavailable  StoreStale
+    └── DataFolderUnusable  VersionChanged
 """
 
 import lazy_loader

@@ -63,6 +63,7 @@ from .sandbox import SandboxError as SandboxError
 from .sandbox import SandboxLost as SandboxLost
 from .sandbox import SandboxUnavailable as SandboxUnavailable
 from .sandbox import SetupFailed as SetupFailed
+from .store import DataFolderUnusable as DataFolderUnusable
 from .store import StoreDamaged as StoreDamaged
 from .store import StoreError as StoreError
 from .store import StoreFull as StoreFull

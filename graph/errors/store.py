@@ -37,6 +37,13 @@ class StoreUnavailable(StoreError):
     default_hint = "See https://status.modal.com, then try again or resume the run."
 
 
+class DataFolderUnusable(StoreError):
+    """Raised when the folder of all state cannot be made or written."""
+
+    code = "data_folder_unusable"
+    default_hint = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
+
+
 class StoreStale(StoreError):
     """Raised when a shared folder does not show what another function has handed over."""
 

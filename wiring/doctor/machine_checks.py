@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from pydantic import SecretStr
 
 from forge.signing import SigningKey
 from graph import SHORTEST_SECRET
-from graph.errors import CodingAgentError, StoreError
+from graph.errors import CodingAgentError, DataFolderUnusable, StoreError
 from sandbox import BackendName, BackendOptions, examine
 from sandbox.egress import proposed_hosts, resolve_hosts, try_hosts
+from wiring.data_folder import make_data_folder
 from wiring.machine import LocalProbes, Machine
 from wiring.run_store import RunStore
 from wiring.setting_types.host_names import AUTO
@@ -67,13 +67,10 @@ async def git() -> Finding:
 
 
 def data_dir(path: Path) -> Finding:
-    fix = "Set CODING_AGENT_DATA_DIR to a folder that you may write."
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o711)
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(b"tried")
-    except OSError as error:
-        return Finding("data folder", held=False, detail=f"{path}: {error.strerror}", fix=fix)
+        make_data_folder(path)
+    except DataFolderUnusable as error:
+        return Finding("data folder", held=False, detail=error.message, fix=error.hint)
     free = shutil.disk_usage(path).free >> 20
     return Finding("data folder", held=True, detail=f"{path}, {free} MiB free")
 

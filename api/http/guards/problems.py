@@ -90,6 +90,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.StoreLocked: 503,
     errors.StoreFull: 507,
     errors.StoreDamaged: 500,
+    errors.DataFolderUnusable: 500,
     errors.StoreUnavailable: 503,
     errors.StoreStale: 503,
     errors.VersionChanged: 409,

@@ -14,7 +14,10 @@ def map_silence(what: str, error: Exception) -> Exception:
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         return map_misfit(what, error)
     name = type(error).__name__
-    ours = ForgeUnavailable(f"GitHub gave no whole answer when asked for {what} ({name}).")
+    ours = ForgeUnavailable(
+        f"GitHub gave no whole answer when asked for {what} ({name}).",
+        "Check that this machine reaches the address of GITHUB_API_URL, then resume the run.",
+    )
     return TransientError(ours, reason=name)
 
 

@@ -146,6 +146,17 @@ async def test_serve_says_why_it_cannot_open_its_data_folder(tmp_path: Path) -> 
         assert ended.code == 1, place
         assert "Error: " in ended.err
         assert "Traceback" not in ended.err
+        if place.name == "data":
+            assert f"The data folder {place} cannot be used" in ended.err
+            assert "CODING_AGENT_DATA_DIR" in ended.err
+
+
+async def test_serve_says_that_its_host_is_not_of_this_machine(tmp_path: Path) -> None:
+    env = {"CODING_AGENT_API_KEYS": f"me:{'k' * 24}", "CODING_AGENT_REPOS": "o/*"}
+    for host in ("203.0.113.9", "name.invalid"):
+        ended = await command("serve", "--host", host, home=tmp_path, env=env)
+        assert ended.code == 1
+        assert "Give --host a name or an address of this machine" in ended.err
 
 
 async def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:

@@ -330,16 +330,19 @@ async def test_what_the_token_may_do_is_told(side: TrustedSide) -> None:
     assert (facts.push, facts.private) == (False, True)
 
 
-async def test_the_probe_asks_once_and_tells_a_code(side: TrustedSide) -> None:
-    assert await side.github.probe() == "ok"
+async def test_the_probe_asks_once_and_tells_the_answer(side: TrustedSide) -> None:
+    await side.github.probe()
     side.forge.fail("GET", "/user", Fault(401, "Bad credentials"))
-    assert await side.github.probe() == "github_unauthorized"
+    with pytest.raises(ForgeUnauthorized, match="Bad credentials"):
+        await side.github.probe()
     side.forge.fail("GET", "/user", Fault(503))
-    assert await side.github.probe() == "github_unavailable"
+    with pytest.raises(ForgeUnavailable):
+        await side.github.probe()
     assert side.forge.calls("GET", "/user") == 3
-    assert await open_github(side.forge, token=None).probe() == "github_unauthorized"
-    wrong = open_github(side.forge, token=SecretStr("ghp_wrong_wrong_wrong"))
-    assert await wrong.probe() == "github_unauthorized"
+    with pytest.raises(ForgeUnauthorized, match="is not set"):
+        await open_github(side.forge, token=None).probe()
+    with pytest.raises(ForgeUnauthorized):
+        await open_github(side.forge, token=SecretStr("ghp_wrong_wrong_wrong")).probe()
 
 
 async def test_the_token_is_written_nowhere(side: TrustedSide) -> None:

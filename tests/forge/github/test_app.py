@@ -10,7 +10,13 @@ from pydantic import SecretStr
 from forge.github import AppKey, GitHub
 from forge.github.connection.installation_tokens import RENEW_S
 from graph import unheard
-from graph.errors import AppNotInstalled, AppSuspended, CodingAgentError, ForgeForbidden
+from graph.errors import (
+    AppNotInstalled,
+    AppSuspended,
+    CodingAgentError,
+    ForgeForbidden,
+    ForgeUnauthorized,
+)
 from tests.standins.github import Fault, GitHubStandIn, files_that_hold
 from tests.standins.github_server.app_key import app_keys
 from tests.standins.github_server.apps import ALL, HostedApp
@@ -141,7 +147,8 @@ async def test_one_that_is_suspended_meanwhile(side: TrustedSide) -> None:
 )
 async def test_a_key_that_is_none(side: TrustedSide, key: str) -> None:
     ours, _ = as_app(side, key)
-    assert await ours.github.probe() == "github_unauthorized"
+    with pytest.raises(ForgeUnauthorized):
+        await ours.github.probe()
     with pytest.raises(CodingAgentError) as raised:
         await ours.github.repository("octo/sample", unheard)
     assert "CODING_AGENT_GITHUB_APP_KEY_FILE" in raised.value.hint
@@ -150,9 +157,10 @@ async def test_a_key_that_is_none(side: TrustedSide, key: str) -> None:
 
 async def test_the_probe_tries_the_key(side: TrustedSide) -> None:
     ours, app = as_app(side)
-    assert await ours.github.probe() == "ok"
+    await ours.github.probe()
     app.app_id = "another"
-    assert await ours.github.probe() == "github_unauthorized"
+    with pytest.raises(ForgeUnauthorized):
+        await ours.github.probe()
 
 
 async def test_a_minted_token_passes_no_gate(side: TrustedSide, rules_cache: Path) -> None:

@@ -54,9 +54,11 @@ async def test_a_call_that_gets_no_answer_in_time_is_tried_again_and_told(begins
     assert [event.attempt for event in events if isinstance(event, Retry)] == [2]
 
 
-async def test_the_probe_tells_the_code() -> None:
+async def test_the_probe_tells_that_nobody_answers() -> None:
     async with slow(b"") as (github, _):
-        assert await asyncio.wait_for(github.probe(), 5) == "github_unavailable"
+        with pytest.raises(ForgeUnavailable, match="no whole answer") as raised:
+            await asyncio.wait_for(github.probe(), 5)
+    assert "GITHUB_API_URL" in raised.value.hint
 
 
 @pytest.mark.parametrize(
