@@ -63,6 +63,8 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.ForgeError: 502,
     errors.ForgeUnauthorized: 502,
     errors.ForgeForbidden: 502,
+    errors.AppNotInstalled: 502,
+    errors.AppSuspended: 502,
     errors.ForgeRateLimited: 503,
     errors.ForgeUnavailable: 503,
     errors.ForgeRejected: 502,
