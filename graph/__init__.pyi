@@ -48,6 +48,7 @@ from .events.run_events import ToolFinished as ToolFinished
 from .events.run_events import ToolStarted as ToolStarted
 from .events.run_events import UsageReported as UsageReported
 from .events.run_events import unheard as unheard
+from .files import LONGEST_PATH as LONGEST_PATH
 from .files import RunFolder as RunFolder
 from .machine.build import RECURSION_LIMIT as RECURSION_LIMIT
 from .machine.build import build_graph as build_graph
@@ -59,16 +60,20 @@ from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
 from .machine.tracing import span as span
 from .preparation import Preparation as Preparation
+from .publication import MAX_MOVES as MAX_MOVES
 from .publication import ChangeOnNewBase as ChangeOnNewBase
 from .publication import GateFinding as GateFinding
 from .publication import GateReport as GateReport
 from .publication import PullRequest as PullRequest
+from .pull_address import PullAddress as PullAddress
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy
 from .retry_policy import retry as retry
 from .run_request import RequestRules as RequestRules
 from .run_request import RunRequest as RunRequest
+from .run_request import repo_name as repo_name
 from .run_request import request_of as request_of
+from .run_request import wire_name as wire_name
 from .secret_forms import SHORTEST_SECRET as SHORTEST_SECRET
 from .secret_forms import SecretForms as SecretForms
 from .secret_forms import redactor as redactor
@@ -92,8 +97,6 @@ from .tasks import RoleTask as RoleTask
 from .tasks import SetupResult as SetupResult
 from .values import FACT_RULES as FACT_RULES
 from .values import FINAL_STATUSES as FINAL_STATUSES
-from .values import LONGEST_PATH as LONGEST_PATH
-from .values import MAX_MOVES as MAX_MOVES
 from .values import NODE_NAMES as NODE_NAMES
 from .values import NODE_OF_ROLE as NODE_OF_ROLE
 from .values import ROLE_NAMES as ROLE_NAMES
@@ -106,6 +109,7 @@ from .values import ChangeRef as ChangeRef
 from .values import Check as Check
 from .values import CheckStatus as CheckStatus
 from .values import CommandReport as CommandReport
+from .values import Commit as Commit
 from .values import Decision as Decision
 from .values import Effort as Effort
 from .values import Failure as Failure
@@ -118,6 +122,7 @@ from .values import Outcome as Outcome
 from .values import Plan as Plan
 from .values import Proof as Proof
 from .values import ProofTest as ProofTest
+from .values import PullGround as PullGround
 from .values import ReportStatus as ReportStatus
 from .values import Review as Review
 from .values import RoleName as RoleName

@@ -200,7 +200,8 @@ class Preparation:
         if not self._records or self._recipes_for is None or rules.asked:
             return Prepared(rules, rules)
         recipes = await self._records.recipes(repo_of(wanted.base))
-        recipe = recipes.find(self.recipe_key(wanted.base, rules), self.clock())
+        key = self.recipe_key(wanted.base.trusted_base, rules)
+        recipe = recipes.find(key, self.clock())
         if recipe is None:
             return Prepared(rules, rules)
         if recipe.failure:  # told once the main check says that it is lacking still
@@ -258,7 +259,7 @@ class Preparation:
     async def _remember(
         self, wanted: PreparationRequest, environment: Environment, baseline: Validation | None
     ) -> None:
-        if self._records:
+        if self._records and wanted.base.trusted is None:
             record = EnvironmentRecord(
                 repo=repo_of(wanted.base),
                 sha=wanted.base.sha,

@@ -1,6 +1,11 @@
 """What becomes of a change on its way out: the gate's word, the pull request, a newer base."""
 
+from typing import Final
+
 from graph.values import Base, Change, Finding, Review, Validation, Value
+
+MAX_MOVES: Final = 2
+"""So often a run goes over to a newer commit of its base branch; then it is let move."""
 
 
 class GateFinding(Finding):

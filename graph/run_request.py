@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Required
+from typing import Annotated, Any, Final, Required
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from graph.branch_names import DEFAULT_PREFIX, is_new_branch_name
 from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed
 from graph.errors.validation_faults import describe_faults
+from graph.pull_address import PullAddress
 
 
 def described(title: str, description: str) -> Any:
@@ -123,6 +124,21 @@ class RunRequest(TypedDict, total=False):
         str | None,
         described("Model", "Model of all roles; the configured ones where it is left out."),
     ]
+    pull_request_url: Annotated[
+        str | None,
+        described(
+            "Pull request",
+            "Address of the open pull request to go on with: a commit is added to its branch.",
+        ),
+    ]
+    parent_run_id: Annotated[
+        str | None,
+        described("Parent run", "Run that this one follows, on the branch of its pull request."),
+    ]
+    review_only: Annotated[
+        bool,
+        described("Review only", "Whether the pull request is reviewed and nothing is changed."),
+    ]
     requested_by: Annotated[
         str, described("Requested by", "Name of the caller, told in the pull request.")
     ]
@@ -142,6 +158,7 @@ class RequestRules:
 
     def check(self, request: RunRequest) -> None:
         """Raise InvalidRequest, ModelNotAllowed or BranchNotAllowed where it names another."""
+        _check_ground(request)
         model = request.get("model")
         if model and self.models and model not in self.models:
             raise ModelNotAllowed(
@@ -164,6 +181,47 @@ class RequestRules:
             raise BranchNotAllowed(f"branch {branch!a} does not begin with {self.branch_prefix}.")
 
 
+def _check_ground(request: RunRequest) -> None:
+    """Raise InvalidRequest where what is said of a pull request does not fit together."""
+    url = request.get("pull_request_url")
+    if url is None:
+        if request.get("review_only"):
+            raise InvalidRequest(
+                "reviewOnly goes with a pull request.",
+                "Name it in pullRequest.",
+                field="reviewOnly",
+            )
+        return
+    named = repo_name(PullAddress.parse(url).repo_url)
+    if repo_name(request["repo_url"]) != named:
+        raise InvalidRequest(
+            f"pullRequest is one of {named}, and repoUrl names {repo_name(request['repo_url'])}.",
+            "Leave repoUrl out.",
+            field="repoUrl",
+        )
+    refused = ("base_branch", "branch", *(("approve_plan",) if request.get("review_only") else ()))
+    for name in refused:
+        if request.get(name):
+            raise InvalidRequest(
+                f"{wire_name(name)} does not go with what is asked of the pull request.",
+                f"Leave {wire_name(name)} out.",
+                field=wire_name(name),
+            )
+
+
+def repo_name(repo_url: str) -> str:
+    """`owner/repo` in lower case, of an address, such a name, or the end of a local path."""
+    parts = [part for part in repo_url.lower().split("/") if part]
+    return "/".join(parts[-2:]).removesuffix(".git")
+
+
+def wire_name(field: str) -> str:
+    """A key of the request as callers write it."""
+    return _WIRE_NAMES.get(field) or to_camel(field)
+
+
+_WIRE_NAMES: Final = {"pull_request_url": "pullRequest"}
+"""The graph's state has a `pull_request` of its own: what the run made."""
 _REQUEST: TypeAdapter[RunRequest] = TypeAdapter(RunRequest)
 
 
@@ -174,5 +232,5 @@ def request_of(values: Mapping[str, Any]) -> RunRequest:
         return _REQUEST.validate_python(given)
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]["loc"]
-        field = to_camel(str(where[0])) if where else ""
+        field = wire_name(str(where[0])) if where else ""
         raise InvalidRequest(f"{describe_faults(error)[0]}.", field=field) from None

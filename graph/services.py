@@ -59,6 +59,15 @@ class Repositories(Protocol):
         """
         ...
 
+    async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
+        """Make the run's `base.git` of an open pull request's head, or find it there from before.
+
+        It also has the newest commit of the branch that the pull request goes to. What that changes
+        so far is the run's readable diff of step 0. Raises RequestError, RepositoryError or
+        ForgeError.
+        """
+        ...
+
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         """Apply a handed-over patch to the base's index, write the tree and the readable diff.
 

@@ -11,12 +11,8 @@ from pydantic.alias_generators import to_camel
 
 RoleName = Literal["planner", "coder", "reviewer", "fixer", "setup"]
 ROLE_NAMES: Final[tuple[RoleName, ...]] = get_args(RoleName)
-MAX_MOVES: Final = 2
-"""So often a run goes over to a newer commit of its base branch; then it is let move."""
-LONGEST_PATH: Final = 4096
-"""Bytes of the longest path that a checkout takes."""
-ChangeMaker = RoleName | Literal["rebase"]
-"""Who made a change: a role, or the run when it put one onto a newer base."""
+ChangeMaker = RoleName | Literal["rebase", "pull"]
+"""Who made a change: a role, the run that put one onto a newer base, or a pull request's author."""
 NodeName = Literal["prepare", "plan", "approve", "code", "validate", "review", "fix", "publish"]
 NODE_NAMES: Final[tuple[NodeName, ...]] = get_args(NodeName)
 NODE_OF_ROLE: Final[Mapping[RoleName, NodeName]] = {
@@ -61,14 +57,38 @@ class Value(BaseModel):
     )
 
 
+class Commit(Value):
+    """A commit, and the id of its tree."""
+
+    sha: str
+    tree: str
+
+
+class PullGround(Value):
+    """The pull request whose head a run starts from.
+
+    `start` is where its branch left the base branch. `head_branch` is in `head_repo` (OWNER/NAME),
+    which may be a `fork`. `ours`: the token's account opened it.
+    """
+
+    number: int
+    url: str
+    head_repo: str
+    head_branch: str
+    start: Commit
+    fork: bool = False
+    ours: bool = False
+
+
 class Base(Value):
     """The commit a run starts from.
 
     `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
     `tree` is the id of the commit's tree, `version` what the repository's tags would release it as,
-    or empty. `notes` say what a reader should know. `public`: all may read it at the forge.
-    `moved`: how often the run went over to a newer commit; each has a repository of its own.
-    `parent`: the checkout's commit below `sha`, where that holds its uncommitted changes.
+    or empty. `notes` say what a reader should know. `public`: all may read it. `parent`: the
+    checkout's commit below `sha`, where that holds its uncommitted changes. `moved`: how often the
+    run went over to a newer commit; each has a repository of its own. On a `pull` request
+    `branch` is the one it goes to, and `trusted` the newest commit of that.
     """
 
     address: str
@@ -82,6 +102,15 @@ class Base(Value):
     parent: str = ""
     notes: tuple[str, ...] = ()
     version: str = ""
+    pull: PullGround | None = None
+    trusted: Commit | None = None
+
+    @property
+    def trusted_base(self) -> "Base":
+        """The base that decides over instructions, settings, set-up and checks."""
+        if self.trusted is None:
+            return self
+        return self.model_copy(update=self.trusted.model_dump() | {"trusted": None, "pull": None})
 
 
 _WORD = r"""(?![-~])(?:'[^']*'|"[^"$`\\]*"|\\[^\n]|[^\s'"\\;&|<>$`()*?\[\]{}!#])+"""

@@ -52,7 +52,9 @@ class ClaudeCoder(ChangingRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                *await read_instructions(sandbox, task.base.tree, _planned_files(task)),
+                *await read_instructions(
+                    sandbox, task.base.trusted_base.tree, _planned_files(task)
+                ),
                 await read_excerpts(sandbox, task.base.tree, task.plan.ranges if task.plan else ()),
             )
 
@@ -61,7 +63,9 @@ class ClaudeCoder(ChangingRole):
                 briefing.plan(task.plan),
                 briefing.checks(task),
                 briefing.setup(task),
-                *await read_instructions(sandbox, task.base.tree, _planned_files(task)),
+                *await read_instructions(
+                    sandbox, task.base.trusted_base.tree, _planned_files(task)
+                ),
             )
             return briefing.join(INSTRUCTIONS, *briefing.unsaid(before.conversation, *facts))
 

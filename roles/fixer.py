@@ -79,7 +79,7 @@ class ClaudeFixer(ChangingRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                *await read_instructions(sandbox, task.base.tree, _paths(diff)),
+                *await read_instructions(sandbox, task.base.trusted_base.tree, _paths(diff)),
                 await briefing.diff(diff, _MAX_DIFF) if task.change else "",
                 _earlier(fixes),
                 _to_fix(task),

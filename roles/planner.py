@@ -86,7 +86,7 @@ class ClaudePlanner(ClaudeRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
-                *await read_instructions(sandbox, task.base.tree),
+                *await read_instructions(sandbox, task.base.trusted_base.tree),
                 await describe_repository(sandbox, task.prompt, posixpath.basename(repo)),
                 briefing.join(before, briefing.plan(task.plan)) if before else "",
                 _wish(task),

@@ -149,7 +149,7 @@ class ClaudeReviewer(ClaudeRole):
             return briefing.join(
                 briefing.request(task),
                 briefing.plan(task.plan),
-                *await read_instructions(sandbox, task.base.tree, paths),
+                *await read_instructions(sandbox, task.base.trusted_base.tree, paths),
                 await briefing.diff(diff, _MAX_DIFF),
                 await _facts(task, diff, sandbox),
                 _earlier(reviews[-1]) if reviews else "",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from runs.model.repo_name import repo_name
+from graph import repo_name
 from runs.store.outcome import Outcome
 
 

@@ -29,7 +29,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         *(
             "environment_record",
             "errors",
-            "files events tasks run_request",
+            "files events tasks pull_address",
+            "run_request",
             "base_services",
             "preparation",
             "state services",

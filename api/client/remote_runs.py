@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from api.client.runs_protocol import View
 from api.client.server_error import ServerError
-from graph import Approval, Pauses, RetryPolicy, RunRequest, retry
+from graph import Approval, Pauses, RetryPolicy, RunRequest, retry, wire_name
 from runs.model import RaisedLimits
 
 _READ_TIMEOUT_S: Final = 45.0
@@ -73,7 +73,7 @@ class RemoteRuns:
         The key makes a repeated start join the run whose answer was lost.
         """
         headers = {"Prefer": "respond-async", "Idempotency-Key": str(uuid.uuid4())}
-        body = {to_camel(name): value for name, value in request.items() if value is not None}
+        body = {wire_name(name): value for name, value in request.items() if value is not None}
         answer = await retry(
             partial(self._call, "POST", "/code", json=body, headers=headers),
             replace(self._retry_policy, attempts=_START_ATTEMPTS),

@@ -22,7 +22,7 @@ _PACK_FILES = (".pack", ".rev", ".idx")
 _PASSABLE = 0o711
 _READABLE_FOLDER = 0o755
 _READABLE_FILE = 0o444
-_QUESTIONS = b"HEAD^{commit}\nHEAD^{tree}\nHEAD:.gitmodules\n"
+_QUESTIONS = "{rev}^{{commit}}\n{rev}^{{tree}}\n{rev}:.gitmodules\n"
 _FORMAT = "--batch-check=%(objectname) %(objecttype)"
 _LFS = r"^[[:space:]]*[^#[:space:]].*[[:space:]]filter=lfs([[:space:]]|$)"
 _ATTRIBUTE_FILES = ":(glob)**/.gitattributes"
@@ -109,14 +109,25 @@ def link_base(kept: Path, new: Path, tip: Tip) -> bool:
     except FileNotFoundError:
         return False
     (kept / "used").touch(mode=0o600)
+    cut_at = f"{tip.sha}\n" if tip.sha in read_shallow(kept).split() else ""
+    _write_repository(new, config, tip, cut_at)
+    link_packs(kept / "objects", new / "objects")
+    return True
+
+
+def copy_base(base_git: Path, new: Path, tip: Tip) -> None:
+    """Make a repository of one branch that has all that the base of a run has."""
+    _write_repository(new, (base_git / "config").read_bytes(), tip, read_shallow(base_git))
+    link_packs(base_git / "objects", new / "objects")
+
+
+def _write_repository(new: Path, config: bytes, tip: Tip, cut_at: str) -> None:
     write_whole(new / "config", config)
     write_whole(new / "packed-refs", f"{tip.sha} refs/heads/{tip.branch}\n".encode())
     write_whole(new / "HEAD", f"{_HEAD}{tip.branch}\n".encode())
     (new / "refs").mkdir(mode=0o700)
-    if tip.sha in read_shallow(kept).split():
-        write_whole(new / "shallow", f"{tip.sha}\n".encode())
-    link_packs(kept / "objects", new / "objects")
-    return True
+    if cut_at:
+        write_whole(new / "shallow", cut_at.encode())
 
 
 def link_packs(source: Path, target: Path) -> None:
@@ -141,10 +152,14 @@ def read_shallow(git_dir: Path) -> str:
         return ""
 
 
-async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
-    """The repository's HEAD. Raises EmptyRepository, BranchNotFound, RepositoryTooLarge."""
+async def read_head(git: Git, git_dir: Path, full_name: str, rev: str = "HEAD") -> Head:
+    """The repository's HEAD, or another commit with the branch of that.
+
+    Raises EmptyRepository, BranchNotFound, RepositoryTooLarge.
+    """
     head = await asyncio.to_thread((git_dir / "HEAD").read_text)
-    answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=_QUESTIONS)
+    asked = _QUESTIONS.format(rev=rev).encode()
+    answer = await git.output("cat-file", _FORMAT, git_dir=str(git_dir), stdin=asked)
     found = [line.split(" ") for line in answer.decode().splitlines()]
     commit, tree, modules = found[:3]
     if commit[-1] != "commit":
@@ -152,9 +167,9 @@ async def read_head(git: Git, git_dir: Path, full_name: str) -> Head:
     if not head.startswith(_HEAD):
         raise BranchNotFound(f"{full_name} has a tag of that name, not a branch.")
     branch = head.removeprefix(_HEAD).strip()
-    size = await _size(git, git_dir, full_name)
+    size = await _size(git, git_dir, full_name, rev)
     pointers = await git.run(
-        *("grep", "--quiet", "-E", _LFS, "HEAD", "--", _ATTRIBUTE_FILES),
+        *("grep", "--quiet", "-E", _LFS, rev, "--", _ATTRIBUTE_FILES),
         git_dir=str(git_dir),
         environment={"GIT_LITERAL_PATHSPECS": "0"},
     )
@@ -168,9 +183,9 @@ async def read_parent(git: Git, git_dir: Path) -> str:
     return found.stdout.decode().strip() if found.ok else ""
 
 
-async def _size(git: Git, git_dir: Path, full_name: str) -> int:
+async def _size(git: Git, git_dir: Path, full_name: str, rev: str) -> int:
     """The bytes of all files. Few objects may name more files than any disk holds."""
-    lists = ("ls-tree", "-r", "-z", "--format=%(objectsize)", "HEAD")
+    lists = ("ls-tree", "-r", "-z", "--format=%(objectsize)", rev)
     listed = await git.run(*lists, git_dir=str(git_dir), limits=_LISTING)
     sizes = listed.stdout.split(b"\0")
     if listed.over or len(sizes) > MOST_FILES:

@@ -23,11 +23,19 @@ class WarmingRepositories(Repositories):
         *,
         include_uncommitted: bool = False,
     ) -> Base:
-        warming = asyncio.ensure_future(self.warm())
-        try:
-            base = await self.inner.prepare(
+        return await self._warming(
+            self.inner.prepare(
                 run_id, repo_url, branch, emit, include_uncommitted=include_uncommitted
             )
+        )
+
+    async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
+        return await self._warming(self.inner.prepare_pull(run_id, url, emit))
+
+    async def _warming(self, preparing: Awaitable[Base]) -> Base:
+        warming = asyncio.ensure_future(self.warm())
+        try:
+            base = await preparing
             await warming
         finally:
             warming.cancel()

@@ -1,6 +1,7 @@
 """The base of a run: cloned from the forge or fetched from a checkout, and changes read on it."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,14 +12,25 @@ from forge.base.bare_repository import Head, Tip, read_head, read_parent
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
+from forge.base.pull_ground import GroundMaker, describe_ground, read_pull_head, read_start
 from forge.base.uncommitted_changes import UncommittedChanges
 from forge.core.branch_names import check_base_branch
-from forge.core.forge import Forge, RepositoryFacts, check_token
+from forge.core.forge import Forge, PullFacts, RepositoryFacts, check_open, check_token
 from forge.core.repository_address import RepoAddress, parse
 from forge.git.apply_patch import read_change
 from forge.git.command import Git
 from forge.git.identity import NOBODY, identity
-from graph import Base, Change, ChangeRef, Emit, Repositories, RunFolder
+from graph import (
+    Base,
+    Change,
+    ChangeRef,
+    Commit,
+    Emit,
+    PullAddress,
+    PullGround,
+    Repositories,
+    RunFolder,
+)
 from graph.errors import (
     InvalidRequest,
     RepositoryArchived,
@@ -86,6 +98,57 @@ class GitRepositories(Repositories):
             return await self._from_checkout(run, address.local, branch, include_uncommitted)
         return await self._from_forge(run, address, branch, emit)
 
+    async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
+        named = PullAddress.parse(url)
+        address = parse(named.repo_url, self._web, allow_local=False)
+        run = RunFolder.of(self._runs, run_id)
+        self._check_allowed(address.full_name)
+        check_token(self._forge, address.full_name, hint="then run again")
+        facts, pull, account = await asyncio.gather(
+            self._forge.repository(address.full_name, emit),
+            self._forge.pull(address.full_name, named.number, emit),
+            self._forge.account(emit),
+        )
+        check_open(pull)
+        present, _ = self._present_address(address, facts)
+        if not await asyncio.to_thread(run.base_git.exists):
+            await self._make_ground(run, present, facts, pull, emit)
+        trusted = await read_head(self._git, run.base_git, present.full_name)
+        head = await read_pull_head(self._git, run.base_git, present.full_name)
+        self._check_size(head, present.full_name)
+        start = await read_start(self._git, run.base_git)
+        ground = PullGround(
+            number=pull.number,
+            url=pull.url,
+            head_repo=pull.head_repo,
+            head_branch=pull.head_branch,
+            start=start,
+            fork=pull.head_repo.lower() != present.full_name.lower(),
+            ours=pull.author.lower() == account.login.lower(),
+        )
+        base = _base(present.address, present.full_name, head, list(head.notes))
+        of_pull = {"pull": ground, "trusted": Commit(sha=trusted.sha, tree=trusted.tree)}
+        base = base.model_copy(update={**of_pull, "public": not facts.private})
+        await describe_ground(self._git, run, base)
+        return base
+
+    async def _make_ground(
+        self,
+        run: RunFolder,
+        address: RepoAddress,
+        facts: RepositoryFacts,
+        pull: PullFacts,
+        emit: Emit,
+    ) -> None:
+        """Make the run's base of the branch that a pull request goes to, then of its head."""
+        place = run.root / "trusted.git"
+        found = await self._begin(place, address, pull.base_branch, emit)
+        trusted = await self._head(place, address, facts, found, emit)
+        ref = self._forge.pull_ref(pull.number)
+        maker = GroundMaker(self._git, self._forge, address, ref, emit)
+        await maker.make(place, trusted, run.base_git, address.full_name)
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)
 
@@ -96,19 +159,19 @@ class GitRepositories(Repositories):
         self._check_allowed(address.full_name)
         check_token(self._forge, address.full_name, hint="or give the path of a local checkout")
         asked = asyncio.create_task(self._forge.repository(address.full_name, emit))
-        begun = asyncio.create_task(self._begin(run, address, branch, emit))
+        begun = asyncio.create_task(self._begin(run.base_git, address, branch, emit))
         try:
             facts = await asked
             present, renamed = self._present_address(address, facts)
             if renamed:
                 await _stopped(begun)
-                found = await self._begin(run, present, branch, emit)
+                found = await self._begin(run.base_git, present, branch, emit)
             else:
                 found = await begun
         finally:
             await _stopped(asked)
             await _stopped(begun)
-        head = await self._head(run, present, facts, found, emit)
+        head = await self._head(run.base_git, present, facts, found, emit)
         self._check_size(head, present.full_name)
         notes = _forge_notes(address, facts, head)
         base = _base(present.address, present.full_name, head, notes)
@@ -125,19 +188,19 @@ class GitRepositories(Repositories):
         return present, present.full_name.lower() != address.full_name.lower()
 
     async def _begin(
-        self, run: RunFolder, address: RepoAddress, branch: str | None, emit: Emit
+        self, place: Path, address: RepoAddress, branch: str | None, emit: Emit
     ) -> Head | Tip:
         """As far as one comes by the name alone: a base of its own, or what the forge has now."""
-        if await asyncio.to_thread(run.base_git.exists):
-            return await read_head(self._git, run.base_git, address.full_name)
-        make = tip_of if self._kept else partial(clone, base_git=run.base_git)
+        if await asyncio.to_thread(place.exists):
+            return await read_head(self._git, place, address.full_name)
+        make = tip_of if self._kept else partial(clone, base_git=place)
         return await make(
             self._git, address, branch, emit=emit, retry_policy=self._forge.retry_policy
         )
 
     async def _head(
         self,
-        run: RunFolder,
+        place: Path,
         address: RepoAddress,
         facts: RepositoryFacts,
         found: Head | Tip,
@@ -147,8 +210,8 @@ class GitRepositories(Repositories):
             return found
         assert self._kept
         origin = Origin(self._git, self._forge, address, facts.number, emit)
-        await self._kept.make_base(origin, found, run.base_git)
-        head = await read_head(self._git, run.base_git, address.full_name)
+        await self._kept.make_base(origin, found, place)
+        head = await read_head(self._git, place, address.full_name)
         return replace(head, version=found.version)
 
     async def _from_checkout(

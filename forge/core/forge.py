@@ -6,7 +6,7 @@ from typing import Literal, Protocol, Self
 from forge.core.branch_rules import BranchRule
 from forge.core.credentials import Credentials
 from graph import Emit, RetryPolicy, unheard
-from graph.errors import ForgeUnauthorized, PushRejected
+from graph.errors import ForgeUnauthorized, PullRequestClosed, PushRejected
 
 ONCE = RetryPolicy(attempts=1)
 
@@ -52,6 +52,7 @@ class Account:
 
     @property
     def login(self) -> str:
+        """The name that it has at the forge."""
         return self.author.partition(" <")[0]
 
 
@@ -62,6 +63,25 @@ class Pull:
     number: int
     url: str
     draft: bool
+
+
+@dataclass(frozen=True)
+class PullFacts:
+    """What the forge says of a pull request.
+
+    `head_repo` is the full name of the repository that its branch is in, empty where that is gone.
+    `author` is the name of the account that opened it.
+    """
+
+    number: int
+    url: str
+    is_open: bool
+    title: str
+    author: str
+    base_branch: str
+    head_repo: str
+    head_branch: str
+    maintainers_may_edit: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,14 @@ class Forge(Protocol):
         """Rules for a branch, there or not, that the account must keep and a push may break."""
         ...
 
+    async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:
+        """A pull request. Raises PullRequestNotFound, ForgeError."""
+        ...
+
+    def pull_ref(self, number: int) -> str:
+        """The ref by which git has a pull request's head in the repository that it goes to."""
+        ...
+
     async def find_pull(
         self, full_name: str, base: str, head: str, emit: Emit = unheard
     ) -> Pull | None:
@@ -217,6 +245,17 @@ class Forge(Protocol):
         Empty where it does nothing. `content` is None where it is too large to be read.
         """
         ...
+
+
+def check_open(pull: PullFacts) -> None:
+    """Raise PullRequestClosed where nothing can be added to a pull request any more."""
+    if not pull.is_open:
+        raise PullRequestClosed(f"{pull.url} is merged or closed.")
+    if not pull.head_repo:
+        raise PullRequestClosed(
+            f"The repository that {pull.url} comes from is gone.",
+            "Start a run on its base branch.",
+        )
 
 
 def check_token(forge: Forge, full_name: str, *, hint: str) -> None:

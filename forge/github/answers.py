@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from forge.core.forge import MergedPull, Pull, PullText, RepositoryFacts
+from forge.core.forge import MergedPull, Pull, PullFacts, PullText, RepositoryFacts
 
 
 def read_facts(repository: Any) -> RepositoryFacts:
@@ -29,6 +29,22 @@ def _read_pulls_policy(facts: Mapping[str, Any]) -> Literal["all", "collaborator
 
 def read_pull(pull: Any) -> Pull:
     return Pull(number=int(pull.number), url=str(pull.html_url), draft=bool(pull.draft))
+
+
+def read_pull_facts(pull: Any) -> PullFacts:
+    head = pull.raw_data["head"]
+    repository = head.get("repo") or {}
+    return PullFacts(
+        number=int(pull.number),
+        url=str(pull.html_url),
+        is_open=pull.state == "open",
+        title=str(pull.title),
+        author=str(pull.user.login) if pull.user else "",
+        base_branch=str(pull.base.ref),
+        head_repo=str(repository.get("full_name") or ""),
+        head_branch=str(head["ref"]),
+        maintainers_may_edit=bool(pull.raw_data.get("maintainer_can_modify")),
+    )
 
 
 def read_merged_pulls(pulls: Iterable[Any], since: float) -> Iterator[MergedPull]:

@@ -16,13 +16,14 @@ from forge.core.forge import (
     Forge,
     MergedPull,
     Pull,
+    PullFacts,
     PullText,
     RepositoryFacts,
     Target,
 )
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.account import UNKNOWN, read_bot, read_user
-from forge.github.answers import read_facts, read_merged_pulls, read_pull
+from forge.github.answers import read_facts, read_merged_pulls, read_pull, read_pull_facts
 from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import read_branch_rules
 from forge.github.connection import Connection, ConnectionOptions
@@ -34,6 +35,7 @@ from graph.errors import (
     ForgeForbidden,
     ForgeRejected,
     ForgeUnauthorized,
+    PullRequestNotFound,
     PushRejected,
     RepositoryNotFound,
 )
@@ -127,6 +129,19 @@ class GitHub(Connection, Forge):
             return await self._read(f"the rules of {full_name}", read, emit, repo=full_name)
 
         return await read_branch_rules(get, full_name, branch)
+
+    async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:
+        def get(github: "Api") -> PullFacts:
+            return read_pull_facts(github.get_repo(full_name).get_pull(number))
+
+        try:
+            what = f"pull request {number} of {full_name}"
+            return await self._read(what, get, emit, repo=full_name)
+        except RepositoryNotFound:
+            raise PullRequestNotFound(f"{full_name} has no pull request {number}.") from None
+
+    def pull_ref(self, number: int) -> str:
+        return f"refs/pull/{number}/head"
 
     async def find_pull(
         self, full_name: str, base: str, head: str, emit: Emit = unheard

@@ -22,6 +22,9 @@ from .repositories import EmptyRepository as EmptyRepository
 from .repositories import GitFailed as GitFailed
 from .repositories import PatchTooLarge as PatchTooLarge
 from .repositories import PatchUnusable as PatchUnusable
+from .repositories import PullRequestClosed as PullRequestClosed
+from .repositories import PullRequestMoved as PullRequestMoved
+from .repositories import PullRequestNotFound as PullRequestNotFound
 from .repositories import PushBlocked as PushBlocked
 from .repositories import PushRejected as PushRejected
 from .repositories import RepositoryArchived as RepositoryArchived

@@ -63,6 +63,27 @@ class RepositoryTooLarge(RepositoryError):
     default_hint = "It is over the limits of this machine: work on a smaller repository."
 
 
+class PullRequestNotFound(RepositoryError):
+    """Raised when a repository has no such pull request, or the token may not see it."""
+
+    code = "pull_request_not_found"
+    default_hint = "Check the number, and that GITHUB_TOKEN may read this repository."
+
+
+class PullRequestClosed(RepositoryError):
+    """Raised when a run cannot go on with a pull request because it was merged or closed."""
+
+    code = "pull_request_closed"
+    default_hint = "Reopen it, or start a run on its base branch."
+
+
+class PullRequestMoved(RepositoryError):
+    """Raised when others pushed to a pull request and the change cannot be put onto that."""
+
+    code = "pull_request_moved"
+    default_hint = "Nothing was pushed and the patch is kept: start a run on it as it is now."
+
+
 class PatchTooLarge(RepositoryError):
     """Raised when a change is larger than trusted git will read."""
 

@@ -5,4 +5,5 @@ from .change_patch import store_change as store_change
 from .file_lock import locked as locked
 from .file_lock import locked_if_free as locked_if_free
 from .file_lock import try_lock as try_lock
+from .run_folder import LONGEST_PATH as LONGEST_PATH
 from .run_folder import RunFolder as RunFolder

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from graph.values import Base, ChangeRef, RoleName
+
+LONGEST_PATH: Final = 4096
+"""Bytes of the longest path that a checkout takes."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class RunFolder:
     def git_of(self, base: Base) -> Path:
         """The repository of a base: `base.git`, or that of a newer commit of its branch."""
         return self.root / f"base-{base.moved}.git" if base.moved else self.base_git
+
+    def ground_paths(self, base: Base) -> Path:
+        """Paths in which a pull request's head differs from the trusted base, as heads of a patch:
+        a line each, after `+++ `."""
+        return self.root / f"ground-{base.moved}.paths"
 
     @property
     def changes(self) -> Path:

@@ -30,7 +30,7 @@ _DECISIONS: dict[str, NodeOutcome] = {
 }
 _ENDS: Final[dict[str, NodeOutcome]] = {"failed": "error", "no_changes": "no_changes"}
 ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
-    "prepare": {"ready": "plan", "ended": END},
+    "prepare": {"ready": "plan", "planned": "code", "ended": END},
     "plan": {"planned": "code", "approval asked": "approve", "ended": END},
     "approve": {"approved": "code", "revised": "plan", "ended": END},
     "code": {"changed": "validate", "time spent": "publish", "ended": END},
@@ -63,8 +63,9 @@ def route(node: NodeName, state: RunState) -> str:
     return "ended" if state.get("outcome") else _ROUTERS[node](state)
 
 
-def _after_prepare(_: RunState) -> str:
-    return "ready"
+def _after_prepare(state: RunState) -> str:
+    """A run that follows another one has its plan."""
+    return "planned" if state.get("plan") else "ready"
 
 
 def _after_plan(state: RunState) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from langgraph.config import get_config
 
-from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushBlocked
 from graph.events.run_events import (
     ChangeUpdated,
@@ -19,7 +18,7 @@ from graph.events.run_events import (
     ReviewFinished,
     ValidationFinished,
 )
-from graph.machine import edges, publishing, role_tasks
+from graph.machine import edges, follow_up, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import known_by_now, make_ready
@@ -76,6 +75,7 @@ class Nodes:
         begun: Update = {
             **_FRESH,
             "run_id": run_id,
+            "plan": follow_up.plan_of(request),
             "limits": limits,
             "head_branch": "",
             "deadline": deadline,
@@ -83,9 +83,8 @@ class Nodes:
         try:
             async with asyncio.timeout(limits.timeout_s) as clock:
                 await self.services.workspaces.open(run_id)
-                base = await self.services.repositories.prepare(
-                    *(run_id, request["repo_url"], request.get("base_branch"), emit_of_node()),
-                    include_uncommitted=bool(request.get("include_uncommitted")),
+                base = await follow_up.find_base(
+                    self.services.repositories, run_id, request, emit_of_node()
                 )
                 begun |= await self._on_publishable_base(state, run_id, base)
         except TimeoutError:
@@ -234,9 +233,7 @@ class Nodes:
         """The base, once nothing is known that would keep a change of it from being published."""
         title = state.get("title")
         prefix, emit = self.rules.branch_prefix, emit_of_node()
-        branch = state.get("branch") or branch_name(
-            title or "", run_id, prefix=prefix, prompt=state["prompt"]
-        )
+        branch = publishing.first_branch(state, base, run_id, title or "", prefix)
         checking = asyncio.ensure_future(
             self.services.publisher.check_publishable(run_id, base, branch, title, emit)
         )

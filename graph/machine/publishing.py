@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from graph.branch_names import DEFAULT_PREFIX, branch_name
 from graph.machine import edges
-from graph.publication import GateReport, JudgedOnOldBase
+from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase
 from graph.services import Publication
 from graph.state import RunState
-from graph.values import MAX_MOVES, Change, Outcome
+from graph.values import Base, Change, Outcome
 
 _TIME_TO_JUDGE_S: Final = 60.0
 _VERDICT_FIELDS: Final = ("base", "change", "validation", "review", "stopped")
@@ -36,12 +36,20 @@ def verdict_fields(state: RunState) -> dict[str, Any]:
 
 def branch_of(state: RunState, change: Change, prefix: str = DEFAULT_PREFIX) -> str:
     """The branch of the run: the caller's, or named after the first change; then the same."""
-    if branch := state.get("head_branch") or state.get("branch"):
+    if branch := state.get("head_branch"):
         return branch
     plan = state.get("plan")
     titles = (state.get("title"), change.title, plan.summary if plan else "")
     title = next(filter(None, titles), "")
-    return branch_name(title, state["run_id"], prefix=prefix, prompt=state["prompt"])
+    return first_branch(state, state["base"], state["run_id"], title, prefix)
+
+
+def first_branch(state: RunState, base: Base, run_id: str, title: str, prefix: str) -> str:
+    """The branch of a change of that title: the pull request's own, the caller's, or a new one."""
+    if base.pull:
+        return base.pull.head_branch
+    named = state.get("branch")
+    return named or branch_name(title, run_id, prefix=prefix, prompt=state["prompt"])
 
 
 def publication_of(

@@ -72,11 +72,12 @@ class SetupTurn:
     async def find_lack(self, wanted: PreparationRequest) -> Lack | None:
         """What a turn may find; None where there is nothing, or where that is not known in time.
 
-        What another run did not find is not looked for again, nor more than it did. Raises
+        What another run did not find is not looked for again, nor more than it did. On a pull
+        request no turn is taken: it would have a network beside that one's code. Raises
         SandboxError.
         """
         preparation = self.services.preparation
-        if self.services.setup is None or wanted.main is None:
+        if self.services.setup is None or wanted.main is None or wanted.base.trusted:
             return None
         prepared = await preparation.prepared(wanted)
         recipe = prepared.recipe

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graph import FINAL_STATUSES, Status
+from graph import FINAL_STATUSES, Status, repo_name
 from runs.model.event_totals import EventTotals
-from runs.model.repo_name import repo_name
 from runs.shared.run_version import RunVersion
 from runs.store.protocol import RunQuery
 

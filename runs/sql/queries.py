@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from runs.model.repo_name import repo_name
+from graph import repo_name
 from runs.store.protocol import RunQuery
 
 Query = tuple[str, dict[str, Any]]

@@ -5,11 +5,11 @@ import time
 from dataclasses import astuple, fields
 from typing import Any, Final
 
+from graph import repo_name
 from runs.model.attempts import Step
 from runs.model.day_budget import DayCost, DayLimits, day_began, hold_money
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun, mismatch_error, removed_error
-from runs.model.repo_name import repo_name
 from runs.model.run import Run
 from runs.model.run_id import first_id_at
 from runs.model.run_record import LoggedEvent, encode

@@ -54,9 +54,9 @@ class KeptResults:
             file.unlink(missing_ok=True)
 
     def _file(self, spec: TreeSpec, check: FolderCommand) -> Path | None:
-        """None where it is not known what made the tree ready."""
+        """None where it is not known what made the tree ready, and of a pull request's head."""
         environment = spec.environment
-        if spec.change is not None or (spec.setup and not environment.key):
+        if spec.base.trusted or spec.change is not None or (spec.setup and not environment.key):
             return None
         made_of = [
             spec.base.tree,

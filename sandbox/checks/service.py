@@ -52,6 +52,7 @@ from sandbox.discovery.repository_config import RepositoryConfig, config_of
 from sandbox.ecosystems.install_step import is_example
 from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import call_in
+from sandbox.setup.pull_ground import ground_notes
 from sandbox.setup.withheld import judged_without
 
 PLAN = "plan"
@@ -78,12 +79,16 @@ class SandboxChecks(Checks):
         only: bool,
         emit: Emit = unheard,
     ) -> FoundChecks:
-        """Reads the base's objects; the tree `plan` of a run's first base stays for the planner."""
-        name = f"moved-{base.moved}" if base.moved else PLAN
-        tree = TreeSpec(name=name, base=base, checkout=False, emit=emit)
+        """Reads the trusted base's objects.
+
+        The tree `plan` of a run's first base stays for the planner.
+        """
+        stays = not base.moved and base.trusted is None
+        name, trusted = PLAN if stays else f"find-{base.moved}", base.trusted_base
+        tree = TreeSpec(name=name, base=trusted, checkout=False, emit=emit)
         sandbox = await self._sandboxes.open(run_id, tree)
-        repository = await read_repository(sandbox, base)
-        if base.moved:
+        repository = await read_repository(sandbox, trusted)
+        if not stays:
             await self._sandboxes.discard(run_id, name)
         config = config_of(repository)
         asked = dict.fromkeys(command for command in caller if command.strip())
@@ -92,7 +97,8 @@ class SandboxChecks(Checks):
             named = {check.shell for check in checks}
             found = await asyncio.to_thread(_checks_of, repository, config)
             checks += [check for check in found if check.shell not in named]
-        return FoundChecks(checks=tuple(checks), notes=config.notes)
+        notes = await asyncio.to_thread(ground_notes, RunFolder.of(self._runs, run_id), base)
+        return FoundChecks(checks=tuple(checks), notes=(*config.notes, *notes))
 
     async def baseline(
         self,

@@ -69,7 +69,8 @@ class SandboxEnvironments(Environments):
         self, run_id: str, base: Base, setup: tuple[str, ...], deadline: float, emit: Emit = unheard
     ) -> Environment:
         seconds = min(self._timeout_s, deadline - time.time())
-        tree = TreeSpec(name=f"setup-{base.moved}", base=base, checkout=False, emit=emit)
+        name, trusted = f"setup-{base.moved}", base.trusted_base
+        tree = TreeSpec(name=name, base=trusted, checkout=False, emit=emit)
         found: _Found | None = None
         try:
             async with asyncio.timeout(seconds) as clock:
@@ -95,7 +96,8 @@ class SandboxEnvironments(Environments):
         emit: Emit = unheard,
     ) -> Environment:
         seconds = min(self._timeout_s, deadline - time.time())
-        tree = TreeSpec(name=f"recipe-{base.moved}", base=base, checkout=False, emit=emit)
+        name, trusted = f"recipe-{base.moved}", base.trusted_base
+        tree = TreeSpec(name=name, base=trusted, checkout=False, emit=emit)
         try:
             async with asyncio.timeout(seconds) as clock:
                 extended = _extended(environment, commands)

@@ -20,6 +20,7 @@ from sandbox.egress.forwarder import Outlet, environment
 from sandbox.setup.archive_cache import REPORT_SUFFIX, is_fresh, keep, tidy
 from sandbox.setup.cache_key import commit_key, setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own, touches_read
+from sandbox.setup.pull_ground import is_offline, load_ground, may_do_without
 from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
@@ -89,17 +90,37 @@ class NetworkedSetUp:
         """Put the result of the set-up into a filled tree. Raises SetupFailed."""
         sandbox = await self._backend.open(tree)
         try:
-            own, rules = await _alters(sandbox, spec.environment, patch), rules_of(spec)
+            touched = await asyncio.to_thread(load_ground, run, spec.base) + patch
+            own, rules = await _alters(sandbox, spec.environment, touched), rules_of(spec)
             if spec.environment.fixed:
-                own = own and not touches_read(spec.environment, patch)
-            made_for = spec if own else replace(spec, change=None)
-            home = run.setups if own else self._shared
-            if own and rules and await _alters(sandbox, rules.environment, patch):
+                own = own and not touches_read(spec.environment, touched)
+            if rules and await _alters(sandbox, rules.environment, touched):
                 rules = None
-            kept = await self._keep(home, tree, run, made_for, patch if own else b"", rules)
+            kept = await (
+                self._keep_own(tree, run, spec, patch, rules)
+                if own
+                else self._keep_shared(tree, run, spec)
+            )
             await put_into(self._backend, tree, sandbox, kept)
         finally:
             await sandbox.close()
+
+    async def _keep_own(
+        self, beside: Tree, run: RunFolder, spec: TreeSpec, patch: bytes, rules: TreeSpec | None
+    ) -> Path:
+        """The file of a set-up for this tree's files, which only its run has."""
+        try:
+            return await self._keep(run.setups, beside, run, spec, patch, rules)
+        except SetupFailed:
+            if not may_do_without(spec):
+                raise
+            return await self._keep_shared(beside, run, spec)
+
+    async def _keep_shared(self, beside: Tree, run: RunFolder, spec: TreeSpec) -> Path:
+        """The file that set-up left on the untouched trusted base."""
+        untouched = replace(spec, base=spec.base.trusted_base, change=None)
+        rules = rules_of(untouched)
+        return await self._keep(self._shared, beside, run, untouched, b"", rules)
 
     async def connect(self, tree: Tree) -> Sandbox:
         """An open tree whose commands reach the hosts until it is closed; they get no secrets."""
@@ -129,6 +150,8 @@ class NetworkedSetUp:
         """
         file = await self._file(home, beside, spec, rules)
         first = await self._keep(self._shared, beside, run, rules, b"", None) if rules else None
+        if is_offline(spec.base):
+            first = await self._keep_shared(beside, run, spec)
         return await keep(file, partial(self._make, beside, run, spec, patch, first, file))
 
     async def _make(
@@ -153,7 +176,11 @@ class NetworkedSetUp:
                 await fill(MeteredSandbox(plain, self._metrics), run, spec, patch)
                 if first:
                     await unpack(plain, first)
-                refused = await self._run(new, recipe_alone(spec) if first else spec)
+                refused = b""
+                if is_offline(spec.base):
+                    await run_set_up(MeteredSandbox(plain, self._metrics), spec.environment)
+                else:
+                    refused = await self._run(new, recipe_alone(spec) if first else spec)
                 packed = await plain.transfer(_PACK, target=target)
                 await asyncio.to_thread(self._secrets_of(spec).check_archive, target)
                 report = await read_report(plain, spec.environment) + refused

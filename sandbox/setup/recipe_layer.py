@@ -10,7 +10,7 @@ def rules_of(spec: TreeSpec) -> TreeSpec | None:
     rest = spec.environment.without_recipe()
     if not spec.environment.recipe or not rest.commands:
         return None
-    return replace(spec, change=None, environment=rest)
+    return replace(spec, base=spec.base.trusted_base, change=None, environment=rest)
 
 
 def recipe_alone(spec: TreeSpec) -> TreeSpec:

@@ -30,11 +30,12 @@ class SetupSecrets:
 
     @classmethod
     def of(cls, spec: TreeSpec, secrets: RepoSecrets) -> "SetupSecrets":
-        """Only the untouched base of a repository of the forge has any.
+        """Only the untouched base of a repository of the forge has any, no pull request's head.
 
         Commands that a model found get none: what they do was learned from the repository.
         """
-        if spec.change is not None or spec.base.local or spec.environment.recipe:
+        untouched = spec.change is None and spec.base.trusted is None
+        if not untouched or spec.base.local or spec.environment.recipe:
             return NO_SECRETS
         named = secrets.get(spec.base.full_name.lower(), {})
         values = {name: value for name, value in named.items() if value.get_secret_value()}

@@ -3,9 +3,9 @@
 import pytest
 
 from graph.errors import SandboxLost
-from graph.publication import PullRequest
+from graph.publication import MAX_MOVES, PullRequest
 from graph.state import Limits
-from graph.values import MAX_MOVES, Stop
+from graph.values import Stop
 from tests.standins.services.scripted_services import (
     APPROVED,
     BASE,

@@ -21,8 +21,9 @@ from sandbox.core.protocol import SetUpReport, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.image_sources import resolve_in_image
 from sandbox.egress.suggest_hosts import AUTO, PackageSources
-from sandbox.setup.cache_key import results_of, setup_key
+from sandbox.setup.cache_key import key_of_run, results_of, setup_key
 from sandbox.setup.invalidation import has_scripts, needs_own
+from sandbox.setup.pull_ground import is_offline, load_ground, may_do_without
 from sandbox.setup.recipe_layer import recipe_alone, rules_of
 from sandbox.setup.refused_hosts import refused_report
 from sandbox.setup.run_commands import read_report, run_set_up
@@ -93,15 +94,31 @@ class ModalSetUp:
 
     async def find(self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes) -> SetupImage:
         """What a tree's Sandbox begins with, made now or before. Raises SandboxError."""
+        touched = await asyncio.to_thread(load_ground, run, spec.base) + patch
         rules = rules_of(spec)
-        if patch and needs_own(spec.environment, patch):
-            if rules and needs_own(rules.environment, patch):
+        trusted = replace(spec, base=spec.base.trusted_base)
+        if touched and needs_own(spec.environment, touched):
+            if rules and needs_own(rules.environment, touched):
                 rules = None
-            return await self._get_or_make(run_id, run, spec, patch, rules)
-        shared = await self._get_or_make(run_id, run, spec, b"", rules)
-        if patch and shared.runs_scripts:
-            return await self._get_or_make(run_id, run, spec, patch, None)
+            return await self._make_own(run_id, run, spec, patch, rules)
+        shared = await self._get_or_make(run_id, run, trusted, b"", rules)
+        if touched and shared.runs_scripts:
+            return await self._make_own(run_id, run, spec, patch, None)
         return shared
+
+    async def _make_own(
+        self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes, rules: TreeSpec | None
+    ) -> SetupImage:
+        """The set-up for this tree's files."""
+        trusted = replace(spec, base=spec.base.trusted_base, change=None)
+        if is_offline(spec.base):
+            rules = trusted
+        try:
+            return await self._get_or_make(run_id, run, spec, patch, rules)
+        except SetupFailed:
+            if not may_do_without(spec):
+                raise
+            return await self._get_or_make(run_id, run, trusted, b"", rules_of(trusted))
 
     async def _get_or_make(
         self, run_id: str, run: RunFolder, spec: TreeSpec, patch: bytes, rules: TreeSpec | None
@@ -109,14 +126,17 @@ class ModalSetUp:
         """The commands of a model run on what those of `rules` left on the untouched base."""
         sources = await self._find_sources(run_id, spec)
         key = self._key(spec, patch, rules, sources)
+        if spec.base.trusted:
+            key = key_of_run(key, run_id)
         if kept := await self._client.get_setup_image(key):
             return kept
         container = await self._begin(key, run_id, run, spec, rules)
         try:
-            if rules is None:
+            if rules is None or spec.base.trusted:
                 sandbox = self._backend.attach(container)
                 await put_base(sandbox, run.git_of(spec.base), self._backend.limits)
-            commands = recipe_alone(spec).environment if rules else spec.environment
+            layered = rules and not is_offline(spec.base)
+            commands = recipe_alone(spec).environment if layered else spec.environment
             scripts, report = await self._run(container, run, spec, patch, commands, sources)
             kept = SetupImage(key, await container.snapshot(), scripts, report)
         finally:
@@ -131,9 +151,10 @@ class ModalSetUp:
         """A new Sandbox that reaches the hosts; with `rules` it begins with what they left."""
         tree, image = f"setup-{secrets.token_hex(4)}", spec.environment.image
         name, tags = f"{key[:24]}-{tree}", {"run": run_id, "tree": tree}
-        hosts = await self.names(run_id, spec)
+        hosts = [] if is_offline(spec.base) else await self.names(run_id, spec)
+        below = rules_of(rules) if rules else None
         for _ in range(_TRIES):
-            first = await self._get_or_make(run_id, run, rules, b"", None) if rules else None
+            first = await self._get_or_make(run_id, run, rules, b"", below) if rules else None
             try:
                 container = await self._client.make(
                     name, tags, kept=first, image=image, hosts=hosts, emit=spec.emit

@@ -168,10 +168,10 @@ class ModalSandboxes(OpenTrees):
     async def _fill(
         self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
     ) -> None:
-        """Make the tree inside; what set-up left has the base's objects already."""
+        """Make the tree inside; what set-up left has the objects of a trusted base already."""
         sandbox = self._backend.attach(container)
         try:
-            if not spec.setup:
+            if not spec.setup or spec.base.trusted:
                 await put_base(sandbox, run.git_of(spec.base), self._backend.limits)
             await fill(MeteredSandbox(sandbox, self._metrics), run, spec, patch)
         finally:

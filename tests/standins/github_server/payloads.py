@@ -63,7 +63,7 @@ class Shapes:
             "number": pull.number,
             "state": pull.state,
             "title": pull.title,
-            "user": self.user(),
+            "user": self.user(pull.author or None),
             "body": pull.body,
             "labels": self.labels(repository, pull),
             "created_at": pull.created_at,
@@ -72,6 +72,7 @@ class Shapes:
             "head": self._end(pull.head_repository or repository, pull.head, pull.head_sha),
             "base": self._end(repository, pull.base, pull.base_sha),
             "draft": pull.draft,
+            "maintainer_can_modify": pull.maintainers_may_edit,
             "merged": pull.merged_at is not None,
             "merged_at": pull.merged_at,
         }

@@ -39,6 +39,11 @@ class HostedPull:
     merged_at: str | None = None
     labels: list[str] = field(default_factory=list)
     reviewers: list[str] = field(default_factory=list)
+    author: str = ""
+    """Who opened it, empty for the signed-in account."""
+    maintainers_may_edit: bool = False
+    reviews: list[dict[str, Any]] = field(default_factory=list)
+    """As they were sent."""
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
 
@@ -88,6 +93,18 @@ class HostedRepository:
         """The newest commit that both come from."""
         found = await git(f"--git-dir={self.git_dir}", "merge-base", base_sha, head_sha)
         return found.decode().strip() if found else None
+
+    async def show_pulls(self) -> None:
+        """Have the heads of pull requests, those of forks too, below `refs/pull`, as GitHub has."""
+        for pull in self.pulls.values():
+            source = (pull.head_repository or self).git_dir
+            refspec = f"+refs/heads/{pull.head}:refs/pull/{pull.number}/head"
+            await git(f"--git-dir={self.git_dir}", "fetch", "-q", str(source), refspec)
+
+    def takes_edits_of(self, fork: "HostedRepository") -> bool:
+        """Whether who may push here may push to a fork, whose owner allows that."""
+        pulls = (pull for pull in self.pulls.values() if pull.head_repository is fork)
+        return self.push and any(p.maintainers_may_edit and p.state == "open" for p in pulls)
 
     async def add_branch(self, branch: str, sha: str) -> bool:
         """Make a branch that is not there yet, at a commit that is."""

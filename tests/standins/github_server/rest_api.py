@@ -199,6 +199,7 @@ class ForgeApi:
         if pull is None:
             return problem(404, "Not Found")
         pull.head_sha = await _head(repository, pull).sha(pull.head) or pull.head_sha
+        await repository.show_pulls()
         return JSONResponse(self._forge.shapes.pull(repository, pull))
 
     async def _edit_pull(self, request: Request, repository: HostedRepository) -> Response:

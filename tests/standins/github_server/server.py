@@ -128,6 +128,14 @@ class ForgeServer:
         self._hosted[name.lower()] = fork
         return fork
 
+    async def add_fork(self, full_name: str, parent: HostedRepository) -> HostedRepository:
+        """Host somebody else's fork, to which the signed-in account has no right of its own."""
+        self._ids += 1
+        fork = await host_fork(self._ids, full_name, parent, self._folder, time.monotonic())
+        fork.push = False
+        self._hosted[full_name.lower()] = fork
+        return fork
+
     def forget_all(self) -> None:
         """Be as if nothing had been hosted or asked."""
         self._hosted.clear()
@@ -190,6 +198,8 @@ class ForgeServer:
         refused = _git_refusal(request, repository, self._git_token(request))
         if refused or repository is None:
             return refused or Response(status_code=404)
+        if request.query_params.get("service") == "git-upload-pack":
+            await repository.show_pulls()
         return await serve_git(request, repository.git_dir)
 
     def _git_token(self, request: Request) -> str:
@@ -225,7 +235,9 @@ def _git_refusal(
         return unauthorized()
     if repository is None:
         return Response("Repository not found.", 404, media_type="text/plain")
-    if pushes and (not repository.push or repository.archived):
+    parent = repository.parent
+    may_push = repository.push or (parent is not None and parent.takes_edits_of(repository))
+    if pushes and (not may_push or repository.archived):
         said = f"Permission to {repository.full_name}.git denied."
         return Response(said, 403, media_type="text/plain")
     return None

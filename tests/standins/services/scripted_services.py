@@ -22,10 +22,12 @@ from graph.values import (
     ChangeRef,
     Check,
     CommandReport,
+    Commit,
     Finding,
     FolderCommand,
     FoundChecks,
     Plan,
+    PullGround,
     Review,
     Stop,
     Validation,
@@ -40,6 +42,21 @@ BASE = Base(
     branch="main",
     sha="a" * 40,
     tree="b" * 40,
+)
+PULL_BASE = BASE.model_copy(
+    update={
+        "sha": "c" * 40,
+        "tree": "d" * 40,
+        "trusted": Commit(sha=BASE.sha, tree=BASE.tree),
+        "pull": PullGround(
+            number=7,
+            url="https://github.com/octocat/hello/pull/7",
+            head_repo="octocat/hello",
+            head_branch="greet",
+            start=Commit(sha="e" * 40, tree="f" * 40),
+            ours=True,
+        ),
+    }
 )
 SPEND = Spend(usage=Usage(input_tokens=100, output_tokens=10), cost_usd=0.01, turns=1)
 APPROVED = Review(verdict="approve")
@@ -227,6 +244,11 @@ class _Repositories:
         if self.script.prepare_error:
             raise self.script.prepare_error
         return BASE
+
+    async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
+        if self.script.prepare_error:
+            raise self.script.prepare_error
+        return PULL_BASE
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         tree = "tree" if self.script.same_tree else f"tree-{ref.step}"

@@ -1,0 +1,66 @@
+"""Runs that go on with a pull request, over scripted services."""
+
+from typing import Any
+
+import pytest
+
+from graph.errors import InvalidRequest
+from graph.machine.follow_up import PLAN
+from graph.pull_address import PullAddress
+from graph.run_request import RequestRules, RunRequest
+from tests.standins.services.scripted_services import BASE, FAILED, PULL_BASE, Script
+from tests.support.graph.driven import REQUEST, Driven
+
+URL = "https://github.com/octocat/hello/pull/7"
+ON_PULL: RunRequest = {**REQUEST, "pull_request_url": URL}
+
+
+async def test_a_pull_requests_head_is_what_the_change_starts_from() -> None:
+    script = Script()
+    driven = Driven(script)
+    state = await driven.run(ON_PULL)
+    assert driven.nodes == ["prepare", "plan", "code", "validate", "review", "publish"]
+    assert state["base"].sha == PULL_BASE.sha
+    assert {task.base.trusted_base.sha for task in script.tasks} == {BASE.sha}
+    assert script.published[0].branch == "greet"
+
+
+async def test_a_run_that_follows_another_needs_no_planner() -> None:
+    script = Script(validations=[FAILED])
+    driven = Driven(script)
+    state = await driven.run({**ON_PULL, "parent_run_id": "run-00000000"})
+    assert driven.nodes[:3] == ["prepare", "code", "validate"]
+    assert next(task.role for task in script.tasks) == "coder"
+    assert state["plan"] == PLAN
+    assert PLAN.route == "short"
+
+
+async def test_a_plan_that_is_to_be_approved_is_made_all_the_same() -> None:
+    driven = Driven(Script())
+    await driven.run({**ON_PULL, "parent_run_id": "run-00000000", "approve_plan": True})
+    assert driven.nodes == ["prepare", "plan", "approve"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"pull_request_url": "https://github.com/octocat/hello"}, "pullRequest"),
+        ({"pull_request_url": f"{URL}0000000000000"}, "pullRequest"),
+        ({"pull_request_url": f"{URL}\n"}, "pullRequest"),
+        ({"pull_request_url": "https://github.com/octocat/other/pull/7"}, "repoUrl"),
+        ({"pull_request_url": URL, "base_branch": "main"}, "baseBranch"),
+        ({"pull_request_url": URL, "branch": "agent/mine"}, "branch"),
+        ({"pull_request_url": URL, "review_only": True, "approve_plan": True}, "approvePlan"),
+        ({"review_only": True}, "reviewOnly"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_by_its_field(given: dict[str, Any], field: str) -> None:
+    request: Any = {**REQUEST, **given}
+    with pytest.raises(InvalidRequest) as told:
+        RequestRules(any_branch=True).check(request)
+    assert told.value.field == field
+
+
+@pytest.mark.parametrize("end", ["", "/", "/files", "/commits?x=1", "#issuecomment-3"])
+def test_an_address_is_read_from_any_tab_of_the_page(end: str) -> None:
+    assert PullAddress.parse(URL + end) == PullAddress("https://github.com/octocat/hello", 7)
