@@ -155,6 +155,7 @@ class Configuration:
                 version=self.version,
                 check_repo_url=self.full_name,
                 repo_allowed=lambda name, full_name: settings.repo_allowed(full_name, name),
+                repo_globs=settings.repo_globs,
                 hosts=settings.hosts or hosts,
                 key_rate=settings.key_rate,
                 day=DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day),

@@ -30,7 +30,7 @@ from wiring.setting_types.github_app import APP_SECRETS, GitHubAppSettings, read
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.mailbox import Mailbox
 from wiring.setting_types.paths import AbsolutePath, Folders, absolute
-from wiring.setting_types.repo_rules import RepoRules
+from wiring.setting_types.repo_rules import RepoRule, RepoRules
 from wiring.setting_types.setup_variables import (
     SetupVariable,
     SetupVariables,
@@ -220,6 +220,11 @@ class Settings(GitHubAppSettings, _RoleSettings):
     def repo_allowed(self, full_name: str, key_name: str | None = None) -> bool:
         """Whether `OWNER/REPO` may be worked on, by this key or (None) by any."""
         return not self.repos or any(rule.allows(full_name, key_name) for rule in self.repos)
+
+    def repo_globs(self, key_name: str) -> tuple[str, ...]:
+        """The globs of the repositories that this key may work on; `*` stands for any."""
+        rules = self.repos or (RepoRule("*"),)
+        return tuple(rule.glob for rule in rules if rule.key_name in (None, key_name))
 
     @property
     def hosts_of_setup(self) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ def _any_repository(_name: str, _full_name: str) -> bool:
     return True
 
 
+def _all_globs(_name: str) -> tuple[str, ...]:
+    return ("*",)
+
+
 async def _nothing_known(_repo_url: str, _since: float) -> frozenset[int] | None:
     return None
 
@@ -30,12 +34,14 @@ class AppOptions:
     """Plain values and callables, so that the service knows neither settings nor forge.
 
     `check_repo_url` gives the full name (OWNER/REPO) of an address, or raises InvalidRepoUrl.
-    `repo_allowed` says whether the caller of this name may work on that full name.
+    `repo_allowed` says whether the caller of this name may work on that full name, `repo_globs`
+    by which globs.
     """
 
     version: str
     check_repo_url: Callable[[str], str]
     repo_allowed: Callable[[str, str], bool] = _any_repository
+    repo_globs: Callable[[str], tuple[str, ...]] = _all_globs
     hosts: tuple[str, ...] = LOOPBACK_HOSTS
     key_rate: int = 60
     """Calls a minute and key; 0: no limit."""

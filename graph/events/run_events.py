@@ -92,6 +92,8 @@ class NodeFinished(EventBase):
     duration_ms: int
     notes: tuple[str, ...] | None = None
     """What `prepare` found that a reader should know, a sentence each."""
+    base_sha: str | None = None
+    """The commit that `prepare` found the run's branch at."""
 
 
 class RoleText(EventBase):

@@ -74,8 +74,8 @@ class GraphEventReader:
                 self.ending = make_ending(part["result"])
         if node := self.open_node:
             told = node.finished(outcome, time.time())
-            notes = _notes_of(part) if node.node == "prepare" else None
-            self._put(entry(told.model_copy(update={"notes": notes})))
+            found = _base_facts(part) if node.node == "prepare" else {}
+            self._put(entry(told.model_copy(update=found)))
             self._open = None
         return None
 
@@ -88,10 +88,10 @@ class GraphEventReader:
         return self._open.model_copy(update={"worked_s": worked_s})
 
 
-def _notes_of(part: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """What a node that prepared a base has to tell of it."""
+def _base_facts(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What a node that prepared a base has to tell of it, as fields of its end."""
     base = part["result"].get("base") if part["error"] is None else None
-    return base.notes or None if isinstance(base, Base) else None
+    return {"notes": base.notes or None, "base_sha": base.sha} if isinstance(base, Base) else {}
 
 
 def make_ending(state: Mapping[str, Any]) -> Ending:

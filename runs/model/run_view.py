@@ -57,6 +57,7 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "validations": of_type["validation.finished"],
         "reviews": of_type["review.finished"],
         "change": _last(of_type["change.updated"]),
+        "baseSha": _base_sha((*of_type["node.finished"], *of_type["change.updated"])),
         "proof": _last(of_type["proof.finished"]),
         "gate": _last(of_type["gate.finished"]),
         "messages": _messages(of_type),
@@ -120,6 +121,11 @@ def _nodes(run: Run, finished: list[dict[str, Any]]) -> list[dict[str, Any]]:
             is_newest = end["visit"] == node["visits"]
             node["outcome"] = end["outcome"] if is_newest else node["outcome"]
     return list(nodes.values())
+
+
+def _base_sha(told: Iterable[Mapping[str, Any]]) -> str | None:
+    """The commit that the newest change is of: where the run began, or a newer one it went to."""
+    return next((each["baseSha"] for each in reversed([*told]) if each.get("baseSha")), None)
 
 
 def _last(items: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ from tests.standins.services.run_service import (
     started,
     story,
 )
-from tests.standins.services.scripted_services import FAILED, PASSED
+from tests.standins.services.scripted_services import BASE, FAILED, PASSED
 
 YOU = Caller("you")
 
@@ -98,6 +98,7 @@ async def test_the_view_of_a_run(house: House) -> None:
         assert [validation["status"] for validation in view["validations"]] == ["failed", "passed"]
         assert [review["verdict"] for review in view["reviews"]] == ["approve"]
         assert view["gate"] == {"passed": True, "findings": []}
+        assert view["baseSha"] == BASE.sha
         assert view["pr"]["number"] == 1
         assert view["pr"]["draft"] is False
         assert view["error"] is None

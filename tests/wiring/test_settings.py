@@ -337,6 +337,13 @@ def test_repositories_are_allowed_by_glob_and_key(
 
 def test_without_rules_every_repository_is_allowed() -> None:
     assert Settings().repo_allowed("any/thing", "local")
+    assert Settings().repo_globs("local") == ("*",)
+
+
+def test_a_key_is_told_its_own_globs() -> None:
+    settings = Settings(repos=parse_repo_rules("octo/*,ann=a/b,bob=*"))
+    assert settings.repo_globs("ann") == ("octo/*", "a/b")
+    assert settings.repo_globs("bob") == ("octo/*", "*")
 
 
 def test_a_glob_does_not_reach_over_the_slash() -> None:

@@ -170,6 +170,9 @@ class RunView(RunSummary):
     validations: list[ValidationView]
     reviews: list[Review]
     change: ChangeView | None = None
+    base_sha: str | None = Field(
+        default=None, description="Commit of the base branch that the change is of."
+    )
     proof: Proof | None = Field(default=None, description="What the change's own tests show.")
     gate: GateReport | None
     messages: list[MessageView] = Field(default=[], description="To the run's roles.")
@@ -297,6 +300,10 @@ class SessionView(ResponseModel):
     operator: bool = Field(description="Whether it sees and steers everybody's runs.")
     key_required: bool = Field(description="Whether this service has keys.")
     limits: LimitsView
+    repositories: list[str] = Field(
+        description="Globs of the repositories that this key may use; `*`: any.",
+        examples=[["octocat/*"]],
+    )
     models: list[str] = Field(description="Models that a request may name; empty: any.")
     allow: list[str] = Field(description="Rules of the gate that a request may let pass.")
     branch_prefix: str = Field(

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from api.http.guards.problems import unauthorized_problem
 from api.http.guards.session import set_cookie
-from api.http.routes.dependencies import Service, TheAuth, TheCaller, query
+from api.http.routes.dependencies import Options, Service, TheAuth, TheCaller, query
 from api.http.routes.openapi import problems
 from api.http.routes.response_models import LimitsView, SessionView, dump
 from graph import AllowName
@@ -48,7 +48,9 @@ async def sign_in(request: Request, _: TheCaller, auth: TheAuth) -> Response:
     responses={200: {"model": SessionView}, **problems(422)},
     response_class=Response,
 )
-async def show_session(caller: TheCaller, auth: TheAuth, service: Service) -> Response:
+async def show_session(
+    caller: TheCaller, auth: TheAuth, service: Service, options: Options
+) -> Response:
     """The name of the key that calls, whether by a session or by itself."""
     limits, rules = service.limits, service.rules
     view = SessionView(
@@ -60,6 +62,7 @@ async def show_session(caller: TheCaller, auth: TheAuth, service: Service) -> Re
             max_fix_rounds=limits.max_fix_rounds,
             timeout_s=limits.timeout_s,
         ),
+        repositories=list(options.repo_globs(caller.name)),
         models=list(rules.models),
         branch_prefix="" if rules.any_branch else rules.branch_prefix,
         allow=list(get_args(AllowName) if rules.allow is None else rules.allow),

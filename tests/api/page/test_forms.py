@@ -14,6 +14,7 @@ from graph.values import CommandReport, Validation
 from sandbox.environments.records import LocalEnvironmentRecords
 from tests.standins.servers.http_service import ScriptedProbes
 from tests.support.page.page_world import PageWorld, page_world
+from tests.support.page.replayed_runs import Replayed, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -45,7 +46,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageW
     await records.put(RECORD)
     rights = {"o/r": (True, True), "o/read": (True, False)}
     probes = ScriptedProbes(rights=rights)
-    async with page_world(folder, environments=records, check_repo_url=str, probes=probes) as world:
+    given = {"environments": records, "check_repo_url": str, "probes": probes}
+    async with page_world(folder, repo_globs=lambda _: ("acme/*", "o/r"), **given) as world:
         yield world
 
 
@@ -84,6 +86,17 @@ async def test_a_link_fills_the_form_and_the_form_starts_a_run(world: PageWorld)
         await tab.page.get_by_role("heading", name="The plan waits for your answer").wait_for()
         await tab.page.goto(f"{tab.address}/{link}")
         assert await tab.page.get_by_label("What should change").input_value() == given["prompt"]
+
+
+async def test_the_form_offers_what_the_key_may_use(world: PageWorld) -> None:
+    await world.replay(Replayed("Used before", events=started()))
+    async with world.tab("new") as tab:
+        field = tab.page.get_by_label("Repository")
+        assert await field.get_attribute("placeholder") == "acme/*, o/r"
+        offered = tab.page.locator("#repositories option")
+        await offered.nth(1).wait_for(state="attached")
+        names = {await option.get_attribute("value") for option in await offered.all()}
+        assert {"acme/ledger", "o/r"} <= names
 
 
 async def test_the_form_says_what_is_refused_and_what_may_be_done(world: PageWorld) -> None:

@@ -23,6 +23,7 @@ from tests.standins.services.run_service import seen
 from tests.support.page.browser import Scheme, Tab
 from tests.support.page.page_world import PageWorld
 from tests.support.page.replayed_runs import (
+    BASE_SHA,
     Replayed,
     called,
     edited,
@@ -71,6 +72,15 @@ async def test_the_verdict_stands_first(world: PageWorld) -> None:
         link = tab.page.get_by_role("link", name="Pull request #412").first
         assert await link.get_attribute("href") == "https://github.com/acme/ledger/pull/412"
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_the_receipt_names_the_base_commit(world: PageWorld) -> None:
+    run_id = await world.replay(
+        Replayed("Receipt", events=[*started(), finished("failed", "internal")])
+    )
+    async with world.tab(f"runs/{run_id}") as tab:
+        receipt = tab.page.get_by_role("region", name="Receipt")
+        assert f"Base commit\n{BASE_SHA}" in await receipt.inner_text()
 
 
 async def test_the_nodes_show_where_it_is(world: PageWorld) -> None:

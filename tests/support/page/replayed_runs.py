@@ -30,6 +30,7 @@ from runs.model.run import Run
 from runs.model.run_id import new_run_id
 from runs.store.protocol import Store
 
+BASE_SHA: Final = "4f1d" * 10
 MODELS: Final[dict[RoleName, str]] = dict.fromkeys(
     ("planner", "coder", "reviewer", "fixer"), "claude-opus-5-5"
 )
@@ -118,7 +119,8 @@ def started() -> list[Event]:
         version="1.0",
         attempt=1,
     )
-    return [begin, *visit("prepare", ())]
+    opened, ended = visit("prepare", ())
+    return [begin, opened, ended.model_copy(update={"base_sha": BASE_SHA})]
 
 
 def visit(

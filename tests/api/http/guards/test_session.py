@@ -87,6 +87,7 @@ async def test_a_key_signs_a_browser_in() -> None:
             "operator": False,
             "keyRequired": True,
             "limits": {"maxCostUsd": 5.0, "maxFixRounds": 3, "timeoutS": 3600},
+            "repositories": ["*"],
             "models": ["m1"],
             "allow": ["workflows"],
             "branchPrefix": "agent/",

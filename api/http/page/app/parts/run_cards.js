@@ -58,7 +58,7 @@ function Receipt({ run, validation }) {
   const rows = [
     ["Run", run.runId], ["Attempt", run.attempt > 1 ? String(run.attempt) : ""],
     ["Repository", run.repoUrl],
-    ["Branch", run.pr?.branch], ["Change", run.change?.digest],
+    ["Base commit", run.baseSha], ["Branch", run.pr?.branch], ["Change", run.change?.digest],
     ["Models", [...new Set(Object.values(run.models ?? {}))].join(", ")], ["Version", run.version],
     ["Checks", (validation?.commands ?? []).map((check) => `${check.command}: ${check.exitCode ?? check.status}`).join("\n")],
     ["Cost", money(run.costUsd)], ["Begun", moment(run.createdAt)], ["Last word", moment(run.updatedAt)],

@@ -23,7 +23,7 @@ export function NewRunScreen({ route, feed, me }) {
   const [rights, setRights] = useState(null);
   useEffect(() => setTitle("New run"), []);
   const set = (name) => (event) => setValues({ ...values, [name]: valueOf(event.target) });
-  const repositories = [...new Set(feed.rows.map((run) => repositoryName(run.repoUrl)))].sort();
+  const repositories = offered(me?.repositories ?? [], feed.rows);
   const start = async () => {
     const answer = await request("POST", "/code", { body: bodyOf(values, me), headers: { Prefer: "respond-async" } });
     location.hash = address("runs", answer.headers.get("X-Run-Id"));
@@ -42,7 +42,7 @@ export function NewRunScreen({ route, feed, me }) {
   const text = (name, title, more = {}) => html`<${Field} name=${name} title=${title} value=${values[name]} onInput=${set(name)} ...${more} />`;
   return html`<div class="page new-run"><form onSubmit=${submit}>
     <h1>New run</h1>
-    ${text("repo", "Repository", { placeholder: "OWNER/REPO", list: "repositories", required: true, onBlur: tryRepository })}
+    ${text("repo", "Repository", { placeholder: placeholderOf(me?.repositories ?? []), list: "repositories", required: true, onBlur: tryRepository })}
     <datalist id="repositories">${repositories.map((name) => html`<option value=${name} />`)}</datalist>
     <${Rights} rights=${rights} />
     ${text("prompt", "What should change", { rows: 6, required: true, placeholder: "In plain words. What is wrong, what should be, how one can see it." })}
@@ -104,6 +104,16 @@ function Allowed({ values, me }) {
     <li>${values.approve ? "It waits for your word on the plan." : "It does not wait for you."}</li>
     ${rules.length > 0 && html`<li>It may also change ${rules.join(", ")}.</li>`}
   </ul></div>`;
+}
+
+/** Those that this key may use by name, and those of runs that it sees. */
+function offered(globs, rows) {
+  const named = globs.filter((glob) => !/[*?[]/.test(glob));
+  return [...new Set([...named, ...rows.map((run) => repositoryName(run.repoUrl))])].sort();
+}
+
+function placeholderOf(globs) {
+  return globs.length && !globs.includes("*") ? globs.slice(0, 3).join(", ") : "OWNER/REPO";
 }
 
 /** The rules of the gate that are ticked. */
