@@ -116,6 +116,11 @@ class RunState(RunRequest, total=False):
     ]
     outcome: Annotated[Outcome | None, described("Outcome", "How the run ended.")]
     explanation: Annotated[
-        str, described("Explanation", "Why there is nothing to change, as the planner says it.")
+        str,
+        described(
+            "Explanation",
+            "Why there is nothing to change, as the planner says it, or what money or tokens "
+            "did not suffice for.",
+        ),
     ]
     failure: Annotated[Failure | None, described("Failure", "The error that ended the run.")]

@@ -55,6 +55,8 @@ class PlannerResult(Value):
     reason: str = ""
     spend: Spend
     stopped: Stop | None = None
+    shortfall: str = ""
+    """What the next request would have taken, where money or tokens stopped the role."""
 
 
 class ChangeResult(Value):
@@ -70,6 +72,7 @@ class ChangeResult(Value):
     """What is not done or could not be checked, a sentence each."""
     spend: Spend
     stopped: Stop | None = None
+    shortfall: str = ""
 
 
 class ReviewerResult(Value):
@@ -78,6 +81,7 @@ class ReviewerResult(Value):
     review: Review | None
     spend: Spend
     stopped: Stop | None = None
+    shortfall: str = ""
 
 
 class SetupResult(Value):

@@ -114,6 +114,7 @@ class ChangingRole(ClaudeRole):
             unchecked=_list_open(said.unchecked),
             spend=end.spend,
             stopped=end.stopped,
+            shortfall=end.shortfall,
         )
 
     def _open_backup(self, task: RoleTask) -> ChangeBackup:

@@ -71,7 +71,13 @@ class ClaudePlanner(ClaudeRole):
         answer = end.answer
         plan = _plan(answer) if answer else None
         reason = answer.summary.strip() if answer and plan is None else ""
-        return PlannerResult(plan=plan, reason=reason, spend=end.spend, stopped=end.stopped)
+        return PlannerResult(
+            plan=plan,
+            reason=reason,
+            spend=end.spend,
+            stopped=end.stopped,
+            shortfall=end.shortfall,
+        )
 
     def _opening(self, task: RoleTask, sandbox: Sandbox) -> Opening:
         repo = task.base.full_name or task.base.address

@@ -130,7 +130,9 @@ class ClaudeReviewer(ClaudeRole):
             review = await _review(end.answer, diff, sandbox) if end.answer else None
         finally:
             await self.sandboxes.discard(task.run_id, tree.name)
-        return ReviewerResult(review=review, spend=end.spend, stopped=end.stopped)
+        return ReviewerResult(
+            review=review, spend=end.spend, stopped=end.stopped, shortfall=end.shortfall
+        )
 
     async def _diff(self, task: RoleTask) -> ChangeDiff | None:
         if task.change is None:

@@ -55,6 +55,31 @@ def call_runs(server: str | None, act: "Callable[[Runs], Awaitable[int]]") -> No
     finish(work())
 
 
+def raise_limits(
+    settings: "Settings",
+    max_cost: float | None,
+    max_fix_rounds: int | None,
+    timeout: int | None,
+) -> "Settings":
+    """The settings of a run of this machine: its caller is the operator, and may ask for more.
+
+    0 stays no limit of money, and is not asked for by a number.
+    """
+    if settings.server:
+        return settings
+    asked = {
+        "max_cost_usd": max_cost if settings.max_cost_usd else None,
+        "max_fix_rounds": max_fix_rounds,
+        "run_timeout_s": timeout,
+    }
+    raised = {
+        name: value
+        for name, value in asked.items()
+        if value is not None and value > getattr(settings, name)
+    }
+    return settings.model_copy(update=raised)
+
+
 def finish(work: "Coroutine[Any, Any, int]") -> NoReturn:
     """Do the work and leave with its exit code."""
     from api.cli import exit_handling

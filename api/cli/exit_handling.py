@@ -8,6 +8,7 @@ import typer
 
 from api.client.server_error import ServerError
 from api.exit_codes import CANCELLED, FAILED, USAGE
+from api.terminal.text.option_names import name_options
 from api.terminal.text.safe_text import clean
 from graph.errors import CodingAgentError, RequestError
 
@@ -23,7 +24,8 @@ def exit_code_of(work: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(work)
     except (CodingAgentError, ServerError) as error:
         wrong_usage = isinstance(error, RequestError) or getattr(error, "status", None) == 422
-        fail(f"{error.message}\n{error.hint}", code=USAGE if wrong_usage else FAILED)
+        told = name_options(f"{error.message}\n{error.hint}")
+        fail(told, code=USAGE if wrong_usage else FAILED)
     except (asyncio.CancelledError, KeyboardInterrupt):
         return CANCELLED
     except BrokenPipeError:  # nobody reads on, as behind `head`: typer leaves without a word

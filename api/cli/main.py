@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from api.cli import options
-from api.cli.command_work import call_runs, finish, load_settings, refuse, watch_run
+from api.cli.command_work import (
+    call_runs,
+    finish,
+    load_settings,
+    raise_limits,
+    refuse,
+    watch_run,
+)
 from api.exit_codes import FAILED
 
 if TYPE_CHECKING:
@@ -69,7 +76,7 @@ def run(
     """
     from api.cli.run_arguments import run_order
 
-    settings = load_settings(server)
+    settings = raise_limits(load_settings(server), max_cost, max_fix_rounds, timeout)
     start = {"base_branch": base, "branch": branch, "include_uncommitted": include_uncommitted}
     checks = {"setup": setup, "validate": validate, "validate_only": validate_only}
     pull = {"draft": draft, "title": title, "labels": label, "reviewers": reviewer}
@@ -210,9 +217,8 @@ def resume(
     from runs.model import RaisedLimits
 
     limits = RaisedLimits(max_cost, max_fix_rounds, timeout)
-    watch_run(
-        load_settings(server), lambda watched: watched.resume(run, limits), json=json, quiet=quiet
-    )
+    settings = raise_limits(load_settings(server), max_cost, max_fix_rounds, timeout)
+    watch_run(settings, lambda watched: watched.resume(run, limits), json=json, quiet=quiet)
 
 
 @app.command()

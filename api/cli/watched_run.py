@@ -15,6 +15,7 @@ from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
+from api.terminal.text.option_names import name_options
 from graph import Approval, Decision
 from graph.errors import CodingAgentError, RunNotWaiting
 from runs.model import RaisedLimits
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 _CARRY_ON: Final = {
     "budget_exhausted": " --max-cost USD",
     "timed_out": " --timeout SECONDS",
-    "incomplete": " --max-fix-rounds N",
     "failed": "",
     "interrupted": "",
     "cancelled": "",
 }
 """Ends after which carrying on can help, and what to change. What the gate keeps back it keeps."""
+_COMPLETE_IT: Final = {
+    "fix_rounds_exhausted": " --max-fix-rounds N",
+    "turns_exhausted": "",
+    "checks_stopped": "",
+}
+"""The same for reasons of an incomplete run; what else is missing no further round brings."""
 
 
 class WatchedRun:
@@ -102,14 +108,15 @@ class WatchedRun:
             question = self._question()
             try:
                 async with aclosing(self._runs.events(run_id)) as events:
-                    status = await follow(events, self._display, question)
+                    end = await follow(events, self._display, question) or {}
             finally:
                 for task in (self._cancelling, *self._sending):
                     if task:
                         await task
-        if status in _CARRY_ON:
-            command = self._command("resume", run_id)
-            self._display.note(f"Carry it on: {command}{_CARRY_ON[status]}")
+        status, reason = str(end.get("status")), str(end.get("reason"))
+        change = _COMPLETE_IT.get(reason) if status == "incomplete" else _CARRY_ON.get(status)
+        if change is not None:
+            self._display.note(f"Carry it on: {self._command('resume', run_id)}{change}")
         return exit_code(status)
 
     async def _write_diff(self, run_id: str, output: Path) -> None:
@@ -146,7 +153,7 @@ class WatchedRun:
         try:
             await self._runs.message(run_id, text)
         except (CodingAgentError, ServerError) as error:
-            self._display.note(f"The message was not taken: {error.message}")
+            self._display.note(f"The message was not taken: {name_options(error.message)}")
 
     def _leave_terminal(self) -> None:
         if self._message_line:

@@ -73,7 +73,11 @@ def spent(
     state: RunState, task: RoleTask, result: PlannerResult | ChangeResult | ReviewerResult
 ) -> dict[str, Any]:
     """What every role call changes: the step, the money, and where a limit stopped it."""
-    update = {"step": task.step, "spent": state["spent"] + result.spend}
+    update = {
+        "step": task.step,
+        "spent": state["spent"] + result.spend,
+        "explanation": result.shortfall,
+    }
     if result.stopped:
         update["stopped"] = Stopped(why=result.stopped, node=NODE_OF_ROLE[task.role])
     return update | {"spent_before": state["spent"]}

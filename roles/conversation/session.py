@@ -71,6 +71,7 @@ class SessionEnd(Generic[AnswerT]):
     spend: Spend
     stopped: Stop | None = None
     error: RoleError | None = None
+    shortfall: str = ""
 
 
 class Session(Generic[AnswerT]):
@@ -142,7 +143,7 @@ class Session(Generic[AnswerT]):
             answer = await self._reach_answer(opening)
         except LimitReached as end:
             await self._transcript.save()
-            return SessionEnd(None, self._meter.spend, end.stop)
+            return SessionEnd(None, self._meter.spend, end.stop, shortfall=end.shortfall)
         except (RoleTurnLimit, RoleInCircles, RoleNoAnswer) as error:
             await self._transcript.save()
             return SessionEnd(None, self._meter.spend, "turns", error)

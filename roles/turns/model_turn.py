@@ -16,7 +16,7 @@ from roles.transcript.transcript import AssistantMessage, Transcript
 from roles.turns.cache_keeper import CacheKeeper
 from roles.turns.deadline import Deadline
 from roles.turns.model_request import ModelRequest, RequestBuilder
-from roles.turns.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance
+from roles.turns.reply_budget import MIN_REPLY_TOKENS, CachedPrompt, reply_allowance, shortfall
 from roles.turns.spend_meter import SpendMeter
 from roles.turns.text_chunks import ChunkBatcher
 
@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class LimitReached(Exception):
-    """Raised when money, tokens or time are spent before the role is done."""
+    """Raised when money, tokens or time are spent before the role is done.
 
-    def __init__(self, stop: Stop) -> None:
+    `shortfall` says what the next request would have taken.
+    """
+
+    def __init__(self, stop: Stop, shortfall: str = "") -> None:
         super().__init__(stop)
         self.stop = stop
+        self.shortfall = shortfall
 
 
 @dataclass(kw_only=True)
@@ -116,7 +120,7 @@ class Turns:
         spent = self.meter.run_spend
         allowed = reply_allowance(self.task.budget, spent, model, prompt, cached, most)
         if allowed < MIN_REPLY_TOKENS:
-            raise LimitReached("budget")
+            raise LimitReached("budget", shortfall(self.task, spent, model, prompt, cached))
         read = min(cached, prompt)
         return Usage(
             output_tokens=allowed,

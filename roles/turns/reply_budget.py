@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph import Budget, Spend, Usage
+from graph import Budget, RoleTask, Spend, Usage
 from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
@@ -53,12 +53,37 @@ def reply_allowance(
     if budget.max_tokens is not None:
         allowed = min(allowed, budget.max_tokens - spent.usage.tokens - prompt)
     if budget.max_cost_usd is not None and model and spent.cost_usd is not None:
-        rates = model.rates(prompt)
-        read = min(cached, prompt)
-        asked = read * rates.read + (prompt - read) * rates.write_5m
-        left = budget.max_cost_usd - spent.cost_usd - asked / 1e6
-        allowed = min(allowed, int(left / rates.output * 1e6))
+        left = budget.max_cost_usd - spent.cost_usd - _prompt_usd(model, prompt, cached)
+        allowed = min(allowed, int(left / model.rates(prompt).output * 1e6))
     return allowed
+
+
+def shortfall(task: RoleTask, spent: Spend, model: Model | None, prompt: int, cached: int) -> str:
+    """What the next request takes at most with the shortest reply, and what is left of the limit.
+
+    Empty where neither money nor tokens are short.
+    """
+    budget = task.budget
+    if budget.max_tokens is not None:
+        needed, left = prompt + MIN_REPLY_TOKENS, budget.max_tokens - spent.usage.tokens
+        if needed > left:
+            return (
+                f"The next request of the {task.role} could have used {needed:,} tokens; "
+                f"{max(left, 0):,} of {budget.max_tokens:,} were left."
+            )
+    if budget.max_cost_usd is None or model is None or spent.cost_usd is None:
+        return ""
+    reply = MIN_REPLY_TOKENS * model.rates(prompt).output / 1e6
+    cost, money = _prompt_usd(model, prompt, cached) + reply, budget.max_cost_usd - spent.cost_usd
+    return (
+        f"The next request of the {task.role} could have cost ${cost:.2f}; "
+        f"${max(money, 0):.2f} of ${budget.max_cost_usd:.2f} was left."
+    )
+
+
+def _prompt_usd(model: Model, prompt: int, cached: int) -> float:
+    rates, read = model.rates(prompt), min(cached, prompt)
+    return (read * rates.read + (prompt - read) * rates.write_5m) / 1e6
 
 
 @dataclass

@@ -13,6 +13,7 @@ from api.cli.keyboard.typed_lines import TypedLines
 from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.terminal.display.run_display import Event, RunDisplay
+from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, Plan
 from graph.errors import CodingAgentError
 
@@ -101,7 +102,7 @@ class PlanQuestion(PlanHint):
                     return
                 await self._runs.answer_plan(str(event.get("runId")), answer)
             except (CodingAgentError, ServerError) as error:
-                self._display.note(f"{error.message}\n{error.hint}".strip())
+                self._display.note(name_options(f"{error.message}\n{error.hint}".strip()))
             finally:
                 self._display.go_on()
 

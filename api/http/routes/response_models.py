@@ -159,7 +159,9 @@ class RunView(RunSummary):
     models: dict[RoleName, str] = Field(default={}, description="Of the newest attempt, by role.")
     version: str | None = Field(default=None, description="Of the service that ran it.")
     explanation: str | None = Field(
-        default=None, description="Why there is nothing to change, as the planner says it."
+        default=None,
+        description="Why there is nothing to change, as the planner says it, or what money or "
+        "tokens did not suffice for.",
     )
     environment: EnvironmentView | None = None
     baseline: ValidationView | None = Field(

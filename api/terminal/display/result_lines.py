@@ -4,6 +4,7 @@ from shlex import quote
 from typing import Final
 
 from api.terminal.text.human_units import count, duration, money, plural
+from api.terminal.text.option_names import name_options
 from api.terminal.text.styled_line import Line, Mark, Tone, cut, tail
 from api.terminal.text.token_counts import Tokens
 from api.terminal.text.untrusted_fields import Fields
@@ -205,8 +206,9 @@ def end_line(run: Fields) -> Line:
 def error_lines(error: Fields, indent: int) -> list[Line]:
     """What went wrong and what to do."""
     tone: Tone = "bad"
-    lines = [Line(f"{error.line('message')}  [{error.line('code')}]", indent=indent, tone=tone)]
-    hints = [text for text in error.text("hint").splitlines() if text.strip()]
+    message = name_options(error.line("message"))
+    lines = [Line(f"{message}  [{error.line('code')}]", indent=indent, tone=tone)]
+    hints = [text for text in name_options(error.text("hint")).splitlines() if text.strip()]
     return [*lines, *(Line(text, indent=indent) for text in hints)]
 
 

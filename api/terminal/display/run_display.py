@@ -70,21 +70,22 @@ class Watcher(Protocol):
 async def draw(events: AsyncIterator[dict[str, Any]], display: RunDisplay) -> int:
     """Show a run to the end of its events; the exit code of its last `run.finished`."""
     with display:
-        return exit_code(await follow(events, display))
+        end = await follow(events, display) or {}
+        return exit_code(end.get("status"))
 
 
 async def follow(
     events: AsyncIterator[dict[str, Any]], display: RunDisplay, watcher: Watcher | None = None
-) -> str | None:
-    """Feed a drawing that is entered already; the last end's status. `watcher` is told all too."""
-    status: str | None = None
+) -> Event | None:
+    """Feed a drawing that is entered already; its last `run.finished`. `watcher` is told all."""
+    end: Event | None = None
     ticking = asyncio.create_task(_tick(display))
     try:
         async for event in events:
             if watcher:
                 await watcher.on_event(event)
             if event.get("type") == "run.finished":
-                status = str(event.get("status"))
+                end = event
             display.show(event)
     finally:
         if watcher:
@@ -92,7 +93,7 @@ async def follow(
         ticking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ticking
-    return status
+    return end
 
 
 async def _tick(display: RunDisplay) -> None:

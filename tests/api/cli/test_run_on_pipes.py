@@ -170,6 +170,21 @@ async def test_a_refusal_is_told_in_words(
     assert ended.err == "Error: Not today.\n  Tomorrow.\n"
 
 
+async def test_a_refusal_names_options_and_no_fields(tmp_path: Path) -> None:
+    server = RunServer([])
+    errors = [{"pointer": "/labels/0", "message": "String should have a character"}]
+    server.handlers["POST /code"] = lambda _: problem(
+        422, "limit_raised", "maxCostUsd 9 is above the operator's 5.", errors=errors
+    )
+    async with serving(server) as env:
+        ended = await command(*ORDER, home=tmp_path, env=env)
+    assert ended.code == 2
+    assert ended.err == (
+        "Error: --max-cost 9 is above the operator's 5.\n"
+        "  --label: String should have a character\n"
+    )
+
+
 async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     ended = await command(*ORDER, home=tmp_path, env=_NOBODY)
     assert ended.code == 1
@@ -186,15 +201,33 @@ async def test_watch_reads_from_the_start_to_the_end(tmp_path: Path) -> None:
     assert "coding-agent resume" not in ended.out
 
 
+@pytest.mark.parametrize("reason", ["not_done", "not_validated", "base_conflict"])
+async def test_what_carrying_on_cannot_complete_does_not_offer_it(
+    reason: str, tmp_path: Path
+) -> None:
+    server = RunServer([])
+    server.ended("incomplete", reason=reason)
+    async with serving(server) as env:
+        ended = await command("watch", RUN_ID, home=tmp_path, env=env)
+    assert ended.code == 1
+    assert "coding-agent resume" not in ended.out
+
+
 @pytest.mark.parametrize(
     ("status", "change"),
-    [("failed", ""), ("budget_exhausted", " --max-cost USD"), ("timed_out", " --timeout SECONDS")],
+    [
+        ("failed", ""),
+        ("budget_exhausted", " --max-cost USD"),
+        ("timed_out", " --timeout SECONDS"),
+        ("incomplete fix_rounds_exhausted", " --max-fix-rounds N"),
+    ],
 )
 async def test_how_to_carry_on_names_what_to_change(
     status: str, change: str, tmp_path: Path
 ) -> None:
     server = RunServer([])
-    server.ended(status)
+    status, _, reason = status.partition(" ")
+    server.ended(status, reason=reason or None)
     async with serving(server) as env:
         ended = await command("watch", RUN_ID, home=tmp_path, env=env)
     carry_on = next(line for line in ended.out.splitlines() if "Carry it on" in line)

@@ -144,7 +144,8 @@ async def test_uncommitted_work_is_the_branchs_first_commit_where_asked(home: Ho
 async def test_nothing_to_do_is_3(home: Home) -> None:
     repo = home.checkout("nothing")
     script: Script = {"planner": [nothing("It greets already.")]}
-    ended = await home.run("Greet.", repo, script, "--quiet")
+    limits = ("--max-cost", "9", "--timeout", "7200")  # above the settings: the caller's own
+    ended = await home.run("Greet.", repo, script, "--quiet", *limits)
     assert (ended.code, ended.out) == (3, "no_changes  It greets already.\n")
     assert git(repo, "branch", "--list", "agent/*") == b""
 

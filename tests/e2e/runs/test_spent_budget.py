@@ -1,5 +1,6 @@
 """Money and patience at their end, and going on from there: nothing is paid for twice."""
 
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,10 @@ async def test_budget_spent_in_mid_coder_and_then_raised(world: World) -> None:
     script = small_change(coder=coder, reviewer=[])
     run = await world.run("Greet for little money.", repo, script, maxCostUsd=0.5)
     assert run.end["status"] == "budget_exhausted"
+    assert re.fullmatch(
+        r"The next request of the coder could have cost \$0\.\d\d; \$0\.\d\d of \$0\.50 was left\.",
+        run.end["explanation"],
+    )
     assert ("code", "stopped") in run.nodes
     assert ("validate", "passed") in run.nodes
     assert repo.pull.draft
@@ -50,7 +55,7 @@ async def test_budget_spent_in_mid_coder_and_then_raised(world: World) -> None:
 
     more = {"coder": [shell("sed -i '/half/d' greet.py"), done()], "reviewer": [approve()]}
     await world.resume(run, more, maxCostUsd=5)
-    assert run.end["status"] == "succeeded"
+    assert (run.end["status"], run.end.get("explanation")) == ("succeeded", None)
     asked = world.cast.asked(run.prompt, "coder")
     assert turns(asked) == [0, 1, 2, 3]
     assert asked[2]["messages"][: len(asked[1]["messages"])] == asked[1]["messages"]

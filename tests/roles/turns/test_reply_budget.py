@@ -1,6 +1,7 @@
 """No request is sent that could cost more than is left; time ends a role in time."""
 
 import itertools
+import re
 import time
 
 import pytest
@@ -95,6 +96,12 @@ async def test_money_stops_in_the_middle_and_is_never_passed(
     assert end.stopped == "budget"
     assert end.spend.cost_usd
     assert 0.35 < end.spend.cost_usd <= 0.5
+    told = re.fullmatch(
+        rf"The next request of the {task.role} could have cost \$(.*); \$(.*) of \$0.50 was left.",
+        end.shortfall,
+    )
+    assert told
+    assert float(told[1]) > float(told[2]) == pytest.approx(0.5 - end.spend.cost_usd, abs=0.006)
     limits = [request["max_tokens"] for request in server.requests]
     assert limits == sorted(limits, reverse=True)
     assert limits[-1] < limits[0]
@@ -155,6 +162,8 @@ async def test_tokens_stop(serve: Serve, bench: Bench, base: Base) -> None:
         end = await bench.run(claude, task=task)
     assert end.stopped == "budget"
     assert end.spend.usage.tokens <= 20_000
+    left = 20_000 - end.spend.usage.tokens
+    assert end.shortfall.endswith(f" tokens; {left:,} of 20,000 were left.")
     assert len(server.requests) >= 2
 
 
