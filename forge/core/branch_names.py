@@ -37,6 +37,14 @@ def check_asked_branch(name: str, base: str, prefix: str, *, any_branch: bool) -
         )
 
 
+def check_pull_branch(name: str, base: str) -> None:
+    """Raise PushRejected unless the branch of a pull request may be pushed to."""
+    if name == base or not is_branch_name(name):
+        raise PushRejected(
+            f"{name[:_MAX_BYTES]!a} is no branch of a pull request; nothing was pushed."
+        )
+
+
 def parent_branches(name: str) -> tuple[str, ...]:
     """The names above a branch, such as `agent` of `agent/change`: git keeps them as folders."""
     parts = name.split("/")

@@ -63,6 +63,7 @@ class Pull:
     number: int
     url: str
     draft: bool
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class PullFacts:
     base_branch: str
     head_repo: str
     head_branch: str
-    maintainers_may_edit: bool = False
+    draft: bool = False
 
 
 @dataclass(frozen=True)

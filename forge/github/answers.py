@@ -28,7 +28,7 @@ def _read_pulls_policy(facts: Mapping[str, Any]) -> Literal["all", "collaborator
 
 
 def read_pull(pull: Any) -> Pull:
-    return Pull(number=int(pull.number), url=str(pull.html_url), draft=bool(pull.draft))
+    return Pull(int(pull.number), str(pull.html_url), bool(pull.draft), str(pull.title))
 
 
 def read_pull_facts(pull: Any) -> PullFacts:
@@ -43,7 +43,7 @@ def read_pull_facts(pull: Any) -> PullFacts:
         base_branch=str(pull.base.ref),
         head_repo=str(repository.get("full_name") or ""),
         head_branch=str(head["ref"]),
-        maintainers_may_edit=bool(pull.raw_data.get("maintainer_can_modify")),
+        draft=bool(pull.draft),
     )
 
 

@@ -10,7 +10,7 @@ from forge.git.environment import run_objects
 from forge.git.push import branch_head, branches_in_way, push
 from forge.publish.fork import begin_branch, find_or_create_fork
 from forge.publish.preflight import check_parents
-from forge.publish.pull_requests import PullRequests
+from forge.publish.pull_requests import PullRequests, head_address
 from forge.publish.steps import PublishSteps
 from graph import Emit, PullRequest
 from graph.errors import ForgeError, RepositoryError
@@ -35,7 +35,11 @@ class Delivery:
         await self._push(target, message, author)
         digest = _digest(steps.record.commit, text, publication.draft)
         opened_text = steps.record.opened_text
-        pull = await self._open_or_update(text, new=opened_text in ("", digest))
+        pull = await (
+            self._bring_up_to_date(publication.base.pull.number, text)
+            if publication.base.pull
+            else self._open_or_update(text, new=opened_text in ("", digest))
+        )
         await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
         await self._add_extras(pull, text)
         return PullRequest(
@@ -43,12 +47,14 @@ class Delivery:
             number=pull.number,
             branch=publication.branch,
             draft=pull.draft,
-            created=steps.record.opened_text == digest,
+            created=steps.record.opened_text == digest and publication.base.pull is None,
         )
 
     async def choose_target(self) -> RepoAddress:
         """Where the branch goes; a fork is made where it is one."""
         record, full_name = self.steps.record, self.steps.publication.base.full_name
+        if pull := self.steps.publication.base.pull:
+            return head_address(self.forge, pull)
         if self.forks and not record.fork and not record.pushed:
             facts = await self.forge.repository(full_name, self.emit)
             if not facts.push and not facts.private:
@@ -60,6 +66,8 @@ class Delivery:
     async def settle_branch(self, target: RepoAddress) -> None:
         """Settle the branch's name, by what is there already; a new fork may not show yet."""
         steps, full_name = self.steps, target.full_name
+        if steps.publication.base.pull:
+            return
         policy = ONCE if steps.record.fork else self.forge.retry_policy
 
         async def is_free(name: str) -> bool:
@@ -107,17 +115,32 @@ class Delivery:
         await self.steps.keep(rejected_extras=())
         return await self._pulls.update(pull.number, text, ready=not publication.draft)
 
+    async def _bring_up_to_date(self, number: int, text: PullText) -> Pull:
+        """A pull request that has one commit more; its text stays where it is another author's."""
+        publication, full_name = self.steps.publication, self.steps.publication.base.full_name
+        facts = await self.forge.pull(full_name, number, self.emit)
+        if not self._may_edit:
+            return Pull(number, facts.url, facts.draft)
+        await self.steps.keep(rejected_extras=())
+        told = PullText(publication.title or facts.title, text.body)
+        return await self._pulls.update(number, told, ready=not publication.draft)
+
+    @property
+    def _may_edit(self) -> bool:
+        pull = self.steps.publication.base.pull
+        return pull is None or pull.ours
+
     async def _add_extras(self, pull: Pull, text: PullText) -> None:
         """Labels and reviewers never fail a run; the pull request says which are missing."""
         steps, publication = self.steps, self.steps.publication
         rejected = await self._pulls.add_extras(
             pull.number, publication.labels, publication.reviewers
         )
-        if rejected == steps.record.rejected_extras:
+        if rejected == steps.record.rejected_extras or not self._may_edit:
             return
         note = _REJECTED.format(self.forge.name, " and ".join(rejected))
         body = f"{text.body}\n\n{note}" if rejected else text.body
-        if await self._pulls.try_edit(pull.number, PullText(text.title, body)):
+        if await self._pulls.try_edit(pull.number, PullText(pull.title or text.title, body)):
             await steps.keep(rejected_extras=rejected)
 
     @property

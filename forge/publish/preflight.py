@@ -8,12 +8,13 @@ from typing import Final, TypeVar
 from forge.core.branch_names import parent_branches
 from forge.core.branch_rules import BranchRule, RuleKind
 from forge.core.forge import Forge, RepositoryFacts
-from forge.core.repository_address import parse
+from forge.core.repository_address import RepoAddress, parse
 from forge.git.command import Git
 from forge.git.push import branches_in_way, try_push
 from forge.publish.name_patterns import matches
+from forge.publish.pull_requests import head_address
 from forge.publish.steps import branch_exists
-from graph import Base, Emit, RunFolder
+from graph import Base, Emit, PullGround, RunFolder
 from graph.errors import (
     BranchExists,
     CodingAgentError,
@@ -21,6 +22,7 @@ from graph.errors import (
     ForgeUnauthorized,
     PushRejected,
     RepositoryError,
+    RepositoryNotFound,
 )
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ _UNSIGNED: Final = (
     " or set CODING_AGENT_SIGNING_KEY_FILE."
 )
 _SHOWN: Final = 200
+_OF_NEW_BRANCHES: Final[tuple[RuleKind, ...]] = ("creation", "branch_name")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,27 @@ class Preflight:
             notes.append(_UNSIGNED.format(base.branch))
         return tuple(notes)
 
+    async def check_pull(self, run: RunFolder, base: Base, written: Written) -> tuple[str, ...]:
+        """The same for a commit that is added to the branch of an open pull request."""
+        assert base.pull
+        pull = base.pull
+        facts, account = await _both(
+            self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
+        )
+        written = replace(written, author=self.author or account.author)
+        faults = await self._try_push(run, base, pull.head_branch, head_address(self.forge, pull))
+        if pull.fork:
+            faults = [_without_edits(pull) if _is_refusal(fault) else fault for fault in faults]
+        else:
+            rules = await self.forge.branch_rules(base.full_name, pull.head_branch, self.emit)
+            kept = tuple(rule for rule in rules if rule.kind not in _OF_NEW_BRANCHES)
+            faults += await _rule_faults(kept, base.full_name, written)
+            if pull.head_branch == facts.default_branch:
+                faults.append(_default_branch(pull))
+        if faults:
+            raise _together(faults)
+        return () if account.starts_automation else (_NO_AUTOMATION,)
+
     async def _push_faults(
         self, run: RunFolder, base: Base, written: Written, *, tries: bool, fork: bool
     ) -> list[CodingAgentError]:
@@ -107,7 +131,10 @@ class Preflight:
         ]
 
     async def _try(self, run: RunFolder, base: Base, branch: str) -> list[CodingAgentError]:
-        pushing, pulling = await _both(self._try_push(run, base, branch), self._try_pull(base))
+        address = parse(base.address, self.forge.access.web, allow_local=False)
+        pushing, pulling = await _both(
+            self._try_push(run, base, branch, address), self._try_pull(base)
+        )
         return [*pushing, *pulling]
 
     async def _try_pull(self, base: Base, *, fork: bool = False) -> list[CodingAgentError]:
@@ -117,8 +144,9 @@ class Preflight:
             return [refused]
         return []
 
-    async def _try_push(self, run: RunFolder, base: Base, branch: str) -> list[CodingAgentError]:
-        address = parse(base.address, self.forge.access.web, allow_local=False)
+    async def _try_push(
+        self, run: RunFolder, base: Base, branch: str, address: RepoAddress
+    ) -> list[CodingAgentError]:
         git_dir = str(run.git_of(base))
         try:
             await try_push(
@@ -134,6 +162,25 @@ class Preflight:
 
 async def _nothing() -> list[CodingAgentError]:
     return []
+
+
+def _is_refusal(fault: CodingAgentError) -> bool:
+    return isinstance(fault, ForgeForbidden | RepositoryNotFound)
+
+
+def _without_edits(pull: PullGround) -> ForgeForbidden:
+    return ForgeForbidden(
+        f"The token's account may not push to {pull.head_branch} of {pull.head_repo}.",
+        "Ask the author of the pull request to allow edits by maintainers (a box beside it), or"
+        f" start a run with `reviewOnly`, which pushes nothing, {_AGAIN}.",
+    )
+
+
+def _default_branch(pull: PullGround) -> PushRejected:
+    return PushRejected(
+        f"{pull.head_branch} is the default branch of {pull.head_repo}: nothing is added to it.",
+        f"Open the pull request from a branch of its own, {_AGAIN}.",
+    )
 
 
 def _together(faults: list[CodingAgentError]) -> CodingAgentError:

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from forge.core.forge import Forge, Pull, PullText
+from forge.core.repository_address import RepoAddress, parse
 from forge.core.retry import Unprocessable, retry_transient
-from graph import Emit
+from graph import Emit, PullGround
 from graph.errors import CodingAgentError
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,11 @@ T = TypeVar("T")
 _ATTEMPTS: Final = 3
 _EXTRA_S: Final = 90.0
 """So long is waited for what no run depends on."""
+
+
+def head_address(forge: Forge, pull: PullGround) -> RepoAddress:
+    """The repository that a pull request's branch is in."""
+    return parse(f"{forge.access.web}/{pull.head_repo}", forge.access.web, allow_local=False)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from forge.base.bare_repository import Tip, read_head, read_shallow
+from forge.base.bare_repository import Head, Tip, read_head, read_shallow
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone
+from forge.base.pull_ground import GroundMaker, describe_ground
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
 from forge.git.apply_patch import compare, prepare_objects, read_change, shown_path
@@ -24,7 +25,7 @@ from forge.git.environment import run_objects
 from forge.git.identity import NOBODY, identity
 from forge.git.push import branch_head
 from graph import Base, Change, ChangeOnNewBase, Emit, Publication, RunFolder
-from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable
+from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable, PullRequestMoved
 from graph.files import store_change, write_whole
 
 _MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
@@ -37,7 +38,11 @@ _CLEAN, _CONFLICT = 0, 1
 
 @dataclass(frozen=True)
 class RebaseContext:
-    """What it takes to look at the base branch; `kept` as for the first base."""
+    """What it takes to look at the branch that a change starts from.
+
+    `address` is the repository that the branch is in. What is `pushed` there is the run's own.
+    `kept` as for the first base.
+    """
 
     git: Git
     forge: Forge
@@ -45,6 +50,7 @@ class RebaseContext:
     address: RepoAddress
     run: RunFolder
     emit: Emit
+    pushed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,16 @@ async def find_base_movement(
     context: RebaseContext, publication: Publication
 ) -> BaseMovement | None:
     """None where the branch stands as the run took it. Raises BranchNotFound, ForgeError."""
-    base = publication.base
+    base, branch = publication.base, _followed_branch(publication.base)
     head = await branch_head(
-        context.git, context.address, base.branch, context.emit, context.forge.retry_policy
+        context.git, context.address, branch, context.emit, context.forge.retry_policy
     )
     if not head:
         raise BranchNotFound(
-            f"{base.full_name} has no branch {base.branch} any more; nothing was pushed.",
+            f"{context.address.full_name} has no branch {branch} any more; nothing was pushed.",
             "Restore the branch, then resume the run, or start a new run on another.",
         )
-    if head == base.sha:
+    if head == base.sha or head in context.pushed:
         return None
     newer = await _make_newer_base(context, base, head)
     movement = None
@@ -105,8 +111,23 @@ def with_base_moved_note(publication: Publication, movement: BaseMovement | None
     return publication.model_copy(update={"base": noted})
 
 
+def check_pull_stands(base: Base, movement: BaseMovement | None) -> None:
+    """Raise PullRequestMoved where the change cannot be added to a pull request as it is now."""
+    if movement is None:
+        return
+    moved = _say_moved(base, movement.sha)
+    if movement.merges is False:
+        paths = ", ".join(movement.conflicts)
+        raise PullRequestMoved(f"{moved}, and the change conflicts with it in: {paths}.")
+    raise PullRequestMoved(f"{moved}, and the change was not judged there.")
+
+
+def _followed_branch(base: Base) -> str:
+    return base.pull.head_branch if base.pull else base.branch
+
+
 def _say_moved(base: Base, sha: str) -> str:
-    return f"{base.branch} moved from {base.sha[:10]} to {sha[:10]} while the run worked"
+    return f"{_followed_branch(base)} moved from {base.sha[:10]} to {sha[:10]} while the run worked"
 
 
 async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Base:
@@ -114,6 +135,8 @@ async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Bas
     newer = base.model_copy(update={"moved": base.moved + 1})
     place = context.run.git_of(newer)
     await asyncio.to_thread(_delete_base, context.run, newer)
+    if base.pull:
+        return await _make_newer_ground(context, base, newer)
     cut_at = await asyncio.to_thread(read_shallow, context.run.git_of(base))
     if context.kept:
         facts = await context.forge.repository(base.full_name, context.emit)
@@ -129,7 +152,20 @@ async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Bas
             emit=context.emit,
             retry_policy=context.forge.retry_policy,
         )
-    found = await read_head(context.git, place, base.full_name)
+    return _with_head(base, newer, await read_head(context.git, place, base.full_name))
+
+
+async def _make_newer_ground(context: RebaseContext, base: Base, newer: Base) -> Base:
+    """The pull request's head as it is now."""
+    ref = f"refs/heads/{_followed_branch(base)}"
+    maker = GroundMaker(context.git, context.forge, context.address, ref, context.emit)
+    older_git, place = context.run.git_of(base), context.run.git_of(newer)
+    newer = _with_head(base, newer, await maker.make_newer(older_git, place, base.full_name))
+    await describe_ground(context.git, context.run, newer)
+    return newer
+
+
+def _with_head(base: Base, newer: Base, found: Head) -> Base:
     note = f"{_say_moved(base, found.sha)}; the change was put onto it and judged there."
     notes = tuple(dict.fromkeys((*base.notes, *found.notes, note)))
     return newer.model_copy(update={"sha": found.sha, "tree": found.tree, "notes": notes})

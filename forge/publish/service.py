@@ -8,8 +8,8 @@ from typing import Final
 
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
-from forge.core.branch_names import check_asked_branch, check_own_branch
-from forge.core.forge import ONCE, Forge, PullText, Target, check_token
+from forge.core.branch_names import check_asked_branch, check_own_branch, check_pull_branch
+from forge.core.forge import ONCE, Forge, PullText, Target, check_open, check_token
 from forge.core.repository_address import parse
 from forge.gate.attributes import read_attributes
 from forge.gate.case_clashes import case_clashes
@@ -24,7 +24,13 @@ from forge.publish import record as publication_record
 from forge.publish.automation import read_automation
 from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight, Written
-from forge.publish.rebase import RebaseContext, find_base_movement, with_base_moved_note
+from forge.publish.pull_requests import head_address
+from forge.publish.rebase import (
+    RebaseContext,
+    check_pull_stands,
+    find_base_movement,
+    with_base_moved_note,
+)
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
@@ -103,7 +109,8 @@ class ForgePublisher(Publisher):
             return ()
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
         written = Written(branch, sample_message(title, run_id), signed=self._key is not None)
-        return await preflight.check(RunFolder.of(self._runs, run_id), base, written)
+        check = preflight.check_pull if base.pull else preflight.check
+        return await check(RunFolder.of(self._runs, run_id), base, written)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
@@ -135,7 +142,9 @@ class ForgePublisher(Publisher):
 
     def _check_branch(self, publication: Publication) -> None:
         branch, base, prefix = publication.branch, publication.base.branch, self._branch_prefix
-        if publication.branch_asked:
+        if publication.base.pull:
+            check_pull_branch(branch, base)
+        elif publication.branch_asked:
             check_asked_branch(branch, base, prefix, any_branch=self._any_branch)
         else:
             check_own_branch(branch, base, prefix)
@@ -147,13 +156,19 @@ class ForgePublisher(Publisher):
         check_token(self._forge, base.full_name, hint="then resume the run")
         forge = self._forge.patient(publication.deadline)
         address = parse(base.address, forge.access.web, allow_local=False)
-        context = RebaseContext(self._git, forge, self._kept, address, run, emit)
+        if base.pull:
+            check_open(await forge.pull(base.full_name, base.pull.number, emit))
+            address = head_address(forge, base.pull)
+        pushed = frozenset(filter(None, (record.commit, record.pushed)))
+        context = RebaseContext(self._git, forge, self._kept, address, run, emit, pushed)
         movement = await find_base_movement(context, publication)
         if movement and movement.rebased:
             return movement.rebased
+        if base.pull:
+            check_pull_stands(base, movement)
         publication = with_base_moved_note(publication, movement)
         steps = PublishSteps(self._git, run, publication, record, self._make_last, self._key)
-        template = await read_template(self._git, run.git_of(base), base.tree, forge.templates)
+        template = await self._template(run, base, forge)
         account = await forge.account(emit)
         author = self._author or account.author
         delivery = Delivery(steps, forge, self._forks, emit)
@@ -171,6 +186,10 @@ class ForgePublisher(Publisher):
         pull_request = await delivery.deliver(address, text, message, author)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
+
+    async def _template(self, run: RunFolder, base: Base, forge: Forge) -> str:
+        tree = base.trusted_base.tree
+        return await read_template(self._git, run.git_of(base), tree, forge.templates)
 
     async def _into_checkout(self, steps: PublishSteps) -> PullRequest:
         """A branch in the checkout, and the change as a patch file in the run's folder."""

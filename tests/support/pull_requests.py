@@ -1,12 +1,12 @@
 """Pull requests on the forge's stand-in, from branches of the repository and of forks."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from graph.values import Base
+from graph.values import Base, Change
 from tests.standins.github_server.repository import HostedPull
-from tests.support.trusted_side import TrustedSide, git
+from tests.support.trusted_side import TrustedSide, git, make_patch
 
 _NAMES = itertools.count(1)
 
@@ -39,13 +39,18 @@ async def add_pull(
     fork: str = "",
     author: str = "",
     base: str = "main",
+    head: str = "",
 ) -> HostedPull:
-    """An open pull request that writes files; its branch is in the `fork` of that name, if any."""
+    """An open pull request that writes files; its branch is in the `fork` of that name, if any.
+
+    It is a new one but for a `head` that is there.
+    """
     source = await side.forge.add_fork(fork, side.hosted) if fork else side.hosted
     number = len(side.hosted.pulls) + 1
-    branch = f"feature-{number}"
+    branch = head or f"feature-{number}"
     base_sha = git(side.hosted.git_dir, "rev-parse", base).decode().strip()
-    sha = commit_in(source.git_dir, branch, files, base_sha)
+    sha = git(source.git_dir, "rev-parse", head).decode().strip() if head else ""
+    sha = sha or commit_in(source.git_dir, branch, files, base_sha)
     pull = HostedPull(
         number=number,
         title="A feature",
@@ -60,6 +65,20 @@ async def add_pull(
     )
     side.hosted.pulls[number] = pull
     return pull
+
+
+async def change_on(
+    side: TrustedSide, base: Base, edit: Callable[[Path], object], run_id: str = "r1"
+) -> Change:
+    """The change that `edit` makes of a pull request's head."""
+    work = side.runs.parent / f"work-{next(_NAMES)}"
+    git(side.runs.parent, "clone", "-q", "--no-checkout", str(side.run(run_id).base_git), str(work))
+    git(work, "fetch", "-q", "origin", "refs/pull/head")
+    git(work, "checkout", "-q", base.sha)
+    edit(work)
+    ref = side.hand_over(make_patch(work), 2, run_id)
+    change = await side.repositories.read_change(run_id, base, ref)
+    return change.model_copy(update={"title": "Add a file", "summary": "It was asked for."})
 
 
 async def prepare_pull(side: TrustedSide, pull: HostedPull, run_id: str = "r1") -> Base:
