@@ -133,15 +133,19 @@ def runs(
     status: options.Status = None,
     repo: options.RepoUrl = None,
     limit: options.Limit = 20,
+    watch: options.WatchAll = False,
     json: options.Json = False,
     server: options.Server = None,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    With --watch what waits for you comes first, and the list changes as the runs do, until Ctrl-C.
+    """
+    from api.cli.board.watch_runs import watch_runs
     from api.cli.one_shot_commands import list_runs
 
-    call_runs(
-        server, lambda runs: list_runs(runs, status=status, repo=repo, limit=limit, json=json)
-    )
+    act = watch_runs if watch else list_runs
+    call_runs(server, lambda runs: act(runs, status=status, repo=repo, limit=limit, json=json))
 
 
 @app.command()

@@ -118,6 +118,9 @@ Status = Annotated[
 ]
 RepoUrl = Annotated[str | None, _shown("URL", "Only runs on this repository.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")]
+WatchAll = Annotated[
+    bool, typer.Option("--watch", "-w", help="Stay, and show each change; with --json a line each.")
+]
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, ClassVar, Final, cast
 
-from api.client.runs_protocol import View
+from api.client.runs_protocol import REMOVED, View
 from graph import Approval, RunRequest, Status
 from graph.errors import RunAbandoned, StoreError
-from runs import RunService
+from runs import FeedItem, RemovedRow, RunService
 from runs.model import Caller, LoggedEvent, RaisedLimits
 
 _PATIENCE_S: Final = 2.0
@@ -81,6 +81,29 @@ class LocalRuns:
         return [
             {**record.row(), "abandoned": record.run_id in abandoned} for record in records
         ], following
+
+    async def changes(
+        self,
+        opened: Callable[[], Awaitable[None]],
+        notice: Callable[[str], None],  # noqa: ARG002  # a store of this machine is not lost
+    ) -> AsyncGenerator[View, None]:
+        """Rows of runs as they change, by whatever process drives them."""
+        async with aclosing(self._service.changes(self._caller)) as items:
+            upcoming = asyncio.ensure_future(anext(items, None))
+            await asyncio.sleep(0)  # it listens from here on
+            try:
+                await opened()
+                while item := await upcoming:
+                    yield await self._row(item)
+                    upcoming = asyncio.ensure_future(anext(items, None))
+            finally:
+                upcoming.cancel()
+                await asyncio.wait((upcoming,))
+
+    async def _row(self, item: FeedItem) -> View:
+        if isinstance(item, RemovedRow):
+            return {"runId": item.run_id, "status": REMOVED}
+        return {**item.row(), "abandoned": item.run_id in await self._service.abandoned()}
 
     async def diff(self, run_id: str) -> bytes | None:
         return await self._service.diff(run_id, self._caller)

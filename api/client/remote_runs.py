@@ -4,17 +4,19 @@ import asyncio
 import json
 import sys
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent, SSEError
+from httpx_sse import EventSource, ServerSentEvent
 from pydantic.alias_generators import to_camel
 
+from api.client.http_answers import json_of, map_http_errors, problem_of
+from api.client.remote_feed import RemoteFeed
 from api.client.runs_protocol import View
 from api.client.server_error import ServerError
 from graph import Approval, Pauses, RetryPolicy, RunRequest, retry, wire_name
@@ -123,6 +125,15 @@ class RemoteRuns:
             raise _unexpected_answer(answer)
         return runs, following if isinstance(following, str) else None
 
+    async def changes(
+        self, opened: Callable[[], Awaitable[None]], notice: Callable[[str], None]
+    ) -> AsyncGenerator[View, None]:
+        """Rows of runs as they change, over as many connections as it takes."""
+        feed = RemoteFeed(self._client, self._retry_policy.pauses(), notice)
+        async with aclosing(feed.follow(opened)) as rows:
+            async for row in rows:
+                yield row
+
     async def diff(self, run_id: str) -> bytes | None:
         answer = await self._call("GET", _path(run_id, "/diff"))
         return None if answer.status_code == 204 else answer.content
@@ -149,7 +160,7 @@ class RemoteRuns:
         await self._call("DELETE", _path(run_id))
 
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with _map_http_errors(self._client):
+        with map_http_errors(self._client):
             answer = await self._client.request(method, path, **options)
         if not answer.is_success:
             raise problem_of(answer)
@@ -162,7 +173,7 @@ class RemoteRuns:
         if after:
             headers["Last-Event-ID"] = str(after)
         path = _path(run_id, "/events")
-        with _map_http_errors(self._client):
+        with map_http_errors(self._client):
             async with self._client.stream("GET", path, headers=headers) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -201,58 +212,8 @@ def _stream_cut() -> ServerError:
     return ServerError("stream_cut", "the server ended the stream early")
 
 
-@contextmanager
-def _map_http_errors(client: httpx.AsyncClient) -> Iterator[None]:
-    """httpx's errors as ours, which name the server and never what was sent."""
-    try:
-        yield
-    except SSEError as error:
-        raise ServerError("not_a_stream", "The answer is no event stream.", status=200) from error
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise ServerError(
-            "server_unreachable",
-            f"{client.base_url} cannot be reached.",
-            "Check the address, and that the server runs (coding-agent serve).",
-        ) from error
-    except httpx.TransportError as error:
-        raise ServerError("connection_lost", "the connection broke") from error
-
-
-def problem_of(answer: httpx.Response) -> ServerError:
-    """A refusal as an error: from its problem document, or from its status alone."""
-    problem = _json(answer)
-    status = answer.status_code
-    fallback = f"The server answered {status} {answer.reason_phrase}."
-    details = [
-        f"{item.get('pointer') or item.get('parameter') or ''} {item.get('message', '')}".strip()
-        for item in problem.get("errors") or ()
-        if isinstance(item, Mapping)
-    ]
-    detail = str(problem.get("detail") or problem.get("title") or fallback)
-    hint = str(problem.get("hint") or "")
-    if status == 401 and not hint:
-        hint = "Set CODING_AGENT_API_KEY to a key of this server."
-    if 300 <= status < 400:
-        hint = "Give --server the address that answers itself; redirects are not followed."
-    return ServerError(
-        str(problem.get("code") or f"http_{status}"),
-        "\n".join([detail, *(text for text in details if text not in detail)]),
-        hint,
-        status=status,
-        retry_after_s=_seconds(answer.headers.get("Retry-After")),
-    )
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        value = answer.json()
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _object(answer: httpx.Response) -> dict[str, Any]:
-    value = _json(answer)
+    value = json_of(answer)
     if not value:
         raise _unexpected_answer(answer)
     return value
@@ -265,10 +226,6 @@ def _unexpected_answer(answer: httpx.Response) -> ServerError:
         "Check the address given as --server or CODING_AGENT_SERVER.",
         status=answer.status_code,
     )
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
 def _path(run_id: str, rest: str = "") -> str:

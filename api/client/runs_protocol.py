@@ -1,13 +1,17 @@
 """What the commands need of runs, on this machine or on a server."""
 
-from collections.abc import AsyncGenerator
-from typing import Any, ClassVar, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, ClassVar, Final, Protocol
 
 from graph import Approval, RunRequest
 from runs.model import RaisedLimits
 
 View = dict[str, Any]
 """A run as `GET /runs/{id}` answers it."""
+
+
+REMOVED: Final = "removed"
+"""Stands for the status in the row of a run that is no more."""
 
 
 class Runs(Protocol):
@@ -32,6 +36,15 @@ class Runs(Protocol):
         self, *, status: str | None, repo: str | None, limit: int, cursor: str | None = None
     ) -> tuple[list[View], str | None]:
         """Runs, newest first, and where the next page begins."""
+        ...
+
+    def changes(
+        self, opened: Callable[[], Awaitable[None]], notice: Callable[[str], None]
+    ) -> AsyncGenerator[View, None]:
+        """Rows of runs as they change, without an end; `opened` is called once they are heard.
+
+        `notice` is told what a person should know meanwhile.
+        """
         ...
 
     async def diff(self, run_id: str) -> bytes | None: ...

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.style import Style
+from rich.text import Text
 
-from api.terminal.report.table import print_table
+from api.terminal.report.table import table_texts
 from api.terminal.text.human_units import age, money, seconds_of
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.untrusted_fields import Fields
@@ -29,10 +30,16 @@ _DIM: Final = Style(dim=True)
 
 def print_runs(runs: list[dict[str, Any]], console: Console) -> None:
     """On a terminal a line is cut at its edge, and without the repository where it is narrow."""
+    for line in run_texts(runs, console):
+        console.print(line, soft_wrap=True)
+
+
+def run_texts(runs: list[dict[str, Any]], console: Console, *, head: bool = True) -> list[Text]:
+    """The lines of the table, with or without its head."""
     rows = [_HEAD, *(_row(Fields(run)) for run in runs)]
     if console.is_terminal and console.width < _WIDE:
         rows = [(*row[:_REPOSITORY], *row[_REPOSITORY + 1 :]) for row in rows]
-    print_table(rows, console, _style)
+    return table_texts(rows, console, _style)[0 if head else 1 :]
 
 
 def _row(run: Fields) -> tuple[str, ...]:

@@ -20,6 +20,15 @@ def print_table(
     rows: Sequence[Sequence[str]], console: Console, style: Callable[[int, str], Style] = _plain
 ) -> None:
     """The first row is the head. On a terminal a line is cut at its edge."""
+    for line in table_texts(rows, console, style):
+        console.print(line, soft_wrap=True)
+
+
+def table_texts(
+    rows: Sequence[Sequence[str]], console: Console, style: Callable[[int, str], Style] = _plain
+) -> list[Text]:
+    """The lines of a table."""
+    lines: list[Text] = []
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -29,4 +38,5 @@ def print_table(
         line.rstrip()
         if console.is_terminal:
             line.truncate(console.width, overflow="ellipsis")
-        console.print(line, soft_wrap=True)
+        lines.append(line)
+    return lines

@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests.e2e.interfaces.dirty_checkout import added, make_checkout, snapshot
 from tests.standins.claude import Silence
 from tests.support.command.command_process import Ended, command, started
+from tests.support.command.warm_command import WarmCommand
 from tests.support.trusted_side import git
 from tests.support.whole_runs.claude_script import (
     BREAK,
@@ -183,6 +184,35 @@ async def test_a_branch_that_the_caller_names(home: Home) -> None:
     assert b"Good morning" in git(repo, "show", "topic:greet.py")
     again = await command(*words, "--json", home=home.folder, env=env)
     assert events_of(again)[-1]["error"]["code"] == "branch_exists"
+
+
+async def row_of(watching: WarmCommand, status: str, **fields: str) -> dict[str, Any]:
+    """The next row of `runs --watch --json` that is of a status and has these fields."""
+    async with asyncio.timeout(60):
+        while line := await watching.stdout.readline():
+            row: dict[str, Any] = json.loads(line)
+            if row["status"] == status and fields.items() <= row.items():
+                return row
+    raise AssertionError("nothing more was told")
+
+
+@pytest.mark.slow
+async def test_all_runs_are_watched_from_another_process(home: Home) -> None:
+    repo, script = home.checkout("watched"), {"planner": [nothing("It greets already.")]}
+    first = await home.run("Greet before.", repo, script, "--quiet")
+    assert first.code == 3
+    watching = await started("runs", "--watch", "--json", home=home.folder, env=home.env)
+    try:
+        known = json.loads(await watching.stdout.readline())
+        assert known["status"] == "no_changes"
+        running = asyncio.create_task(home.run("Greet meanwhile.", repo, script, "--quiet"))
+        ended = await row_of(watching, "no_changes", prompt="Greet meanwhile.")
+        assert (await running).code == 3
+        await home.call("rm", ended["runId"])
+        await row_of(watching, "removed", runId=ended["runId"])
+    finally:
+        watching.kill()
+        await watching.wait()
 
 
 async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None:

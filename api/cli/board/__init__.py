@@ -1,0 +1,1 @@
+"""Commands that watch all runs at once."""

@@ -1,0 +1,1 @@
+"""All runs at once, live."""
