@@ -31,6 +31,8 @@ START_S: Final = 120
 """A container that is not up by then is given up; else it would have its function's time for it."""
 THROTTLE_S: Final = "10"
 """Modal's client waits no longer where Modal takes no more calls for now."""
+CLAUDE_KEYS: Final = {"anthropic": ["ANTHROPIC_API_KEY"], "bedrock": ["AWS_BEARER_TOKEN_BEDROCK"]}
+"""What the secret of the roles must hold, by provider."""
 OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 
 
@@ -43,7 +45,7 @@ def _project() -> dict[str, Any]:
     path, pinned = ROOT / "pyproject.toml", ROOT / "constraints.txt"
     if not modal.is_local() or not path.exists():
         release = os.environ.get("CODING_AGENT_RELEASE", "0")
-        return {"version": release, "dependencies": [], "uv": None}
+        return {"version": release, "dependencies": [], "optional-dependencies": {}, "uv": None}
     project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
     uv = re.search(r"^uv==(\S+)", pinned.read_text(encoding="utf-8"), re.MULTILINE)
     return {**project, "uv": uv and uv[1]}
@@ -54,7 +56,9 @@ settings = read_settings(None) if modal.is_local() else load_settings()
 slots: Final = settings.max_concurrent_runs
 app = modal.App(APP_NAME)
 volume = modal.Volume.from_name(VOLUME, create_if_missing=True, version=2)
-claude_key = modal.Secret.from_name("anthropic-api-key", required_keys=["ANTHROPIC_API_KEY"])
+claude_key = modal.Secret.from_name(
+    "anthropic-api-key", required_keys=CLAUDE_KEYS.get(settings.provider, [])
+)
 github_token = modal.Secret.from_name("github-token")  # GITHUB_TOKEN, or the App's number and key
 image = (
     modal.Image.debian_slim(python_version="3.12")
@@ -62,6 +66,7 @@ image = (
     .add_local_file(ROOT / "constraints.txt", "/opt/constraints.txt", copy=True)
     .uv_pip_install(
         *project["dependencies"],
+        *project["optional-dependencies"].get(settings.provider, ()),
         extra_options="--constraint /opt/constraints.txt",
         uv_version=project["uv"],
     )

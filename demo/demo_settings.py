@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from graph import ROLE_NAMES
-from wiring import Settings
+from wiring import CLAUDE_ACCESS, Settings
 
 _MACHINE: Final = (
     "sandbox",
@@ -24,8 +24,7 @@ _MACHINE: Final = (
     "otel_exporter_otlp_headers",
 )
 _CLAUDE: Final = (
-    "anthropic_api_key",
-    "anthropic_base_url",
+    *CLAUDE_ACCESS,
     "model",
     *(f"model_{role}" for role in ROLE_NAMES),
     "max_cost_usd",

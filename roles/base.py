@@ -78,7 +78,7 @@ class ClaudeRole(ABC):
         session = Session(
             replace(spec, effort=await asyncio.to_thread(self._choose_effort, spec, task)),
             task=task,
-            model=task.model or self.model,
+            model=self.claude.model_id(task.model or self.model),
             claude=self.claude,
             toolbox=toolbox,
             transcript=await asyncio.to_thread(

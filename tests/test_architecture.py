@@ -96,6 +96,8 @@ CLI_ONLY = {"local", "deploy", "wiring", "demo"}
 # A library and the product files that may import it; a folder stands for its files.
 LIBRARIES: dict[str, set[str]] = {
     "anthropic": {"roles/claude/client.py"},
+    "botocore": {"roles/claude/provider.py"},
+    "google": {"roles/claude/provider.py"},
     "github": {"forge/github/connection"},
     "jwt": {"forge/github/connection/connection.py"},
     "git": {"forge/git/blobs.py"},

@@ -31,7 +31,7 @@ _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _SETTING = re.compile(
-    r"\b((?:CODING_AGENT|ANTHROPIC|DOCKER|GITHUB|OTEL)_[A-Z_]*)(?:\{([A-Z_,]+)\})?"
+    r"\b((?:CODING_AGENT|ANTHROPIC|AWS|DOCKER|GITHUB|OTEL)_[A-Z_]*)(?:\{([A-Z_,]+)\})?"
 )
 _HTTP_CODE = re.compile(r'(?:problem|Refused)\(\s*\d{3},\s*"([a-z_]+)"')
 CODES = {code: (meaning, mend) for code, meaning, mend in _CODE_ROW.findall(RELIABILITY)}

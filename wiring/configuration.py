@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from api.webhooks import Endpoint, WebhookNotifier
     from forge.core import Forge
     from forge.signing import SigningKey
-    from roles.claude import Claude
+    from roles.claude import Claude, Provider
     from runs import RunService
     from runs.model import RunRecord
 
@@ -95,9 +95,34 @@ class Configuration:
     def claude(self) -> "Claude":
         from roles.claude import Claude
 
-        return Claude(
-            api_key=self.settings.anthropic_api_key, base_url=self.settings.anthropic_base_url
-        )
+        return Claude(self.provider())
+
+    def provider(self) -> "Provider":
+        """Whose endpoint of the Messages API is asked, with the credentials for it."""
+        from roles.claude import AnthropicProvider, BedrockProvider, VertexProvider
+
+        settings, base_url = self.settings, self.settings.anthropic_base_url
+        match settings.provider:
+            case "bedrock":
+                return BedrockProvider(
+                    region=settings.aws_region or settings.aws_default_region,
+                    api_key=settings.aws_bearer_token_bedrock,
+                    access_key=settings.aws_access_key_id,
+                    secret_key=settings.aws_secret_access_key,
+                    session_token=settings.aws_session_token,
+                    profile=settings.aws_profile,
+                    base_url=base_url,
+                    probed_model=settings.model,
+                )
+            case "vertex":
+                return VertexProvider(
+                    project=settings.anthropic_google_cloud_project,
+                    location=settings.anthropic_google_cloud_location,
+                    workspace_id=settings.anthropic_google_cloud_workspace_id,
+                    base_url=base_url,
+                )
+            case "anthropic":
+                return AnthropicProvider(api_key=settings.anthropic_api_key, base_url=base_url)
 
     def forge(self) -> "Forge":
         from forge.github import AppKey, GitHub

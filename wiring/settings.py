@@ -14,7 +14,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from api import ModelName
 from forge.core import is_loopback
@@ -23,6 +23,7 @@ from sandbox import BackendName
 from wiring.setting_types.address import Address, GuardedAddress
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
+from wiring.setting_types.claude_access import AWS_SECRETS, DEFAULT_MODEL, ClaudeAccess
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.database_url import DatabaseUrl, password_of
@@ -39,20 +40,20 @@ from wiring.setting_types.setup_variables import (
 from wiring.setting_types.webhook_url import WebhookSecret, WebhookUrl
 
 APP_NAME: Final = "coding-agent"
-DEFAULT_MODEL: Final = "claude-opus-5-5"
 _PREFIX: Final = "CODING_AGENT_"
-_FOREIGN: Final = ("anthropic_", "docker_", "github_token", "github_api_url", "otel_")
+_FOREIGN: Final = ("anthropic_", "aws_", "docker_", "github_token", "github_api_url", "otel_")
 _NOTICES: Final = ("webhook_url", "webhook_secret", "slack_webhook_url")
 _SECRETS: Final = (
     *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
     *("otel_exporter_otlp_headers", "signing_key"),
     *APP_SECRETS,
     *_NOTICES,
+    *AWS_SECRETS,
 )
 _MACHINE_ONLY: Final = frozenset(
     (
         *("data_dir", "sandbox", "tool_paths", "docker_host", "network", "server", "api_key"),
-        *("signing_key_file", "github_app_key_file"),
+        *("signing_key_file", "github_app_key_file", "aws_profile"),
     )
 )
 _SECRETS_OF: Final = {
@@ -91,11 +92,11 @@ Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 if TYPE_CHECKING:
 
-    class _RoleSettings(BaseSettings): ...
+    class _RoleSettings(ClaudeAccess): ...
 else:
     _RoleSettings = create_model(
         "_RoleSettings",
-        __base__=BaseSettings,
+        __base__=ClaudeAccess,
         **{f"model_{role}": (ModelName | None, None) for role in ROLE_NAMES},
         **{f"effort_{role}": (Effort | None, None) for role in ROLE_NAMES},
     )
@@ -117,8 +118,6 @@ class Settings(GitHubAppSettings, _RoleSettings):
         hide_input_in_errors=True,
     )
 
-    anthropic_api_key: Credential | None = None
-    anthropic_base_url: Address | None = None
     github_token: Credential | None = None
     github_api_url: GuardedAddress = "https://api.github.com"
 
@@ -188,8 +187,9 @@ class Settings(GitHubAppSettings, _RoleSettings):
     @property
     def secrets(self) -> tuple[SecretStr | None, ...]:
         """What must not show in a log."""
-        own = (self.anthropic_api_key, self.github_token, self.api_key, self.database_url)
+        own = (self.github_token, self.api_key, self.database_url)
         return (
+            *self.claude_secrets,
             *own,
             *(self.otel_exporter_otlp_headers, self.signing_key, self.github_app_key),
             *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
@@ -266,7 +266,8 @@ class Settings(GitHubAppSettings, _RoleSettings):
 def load_settings() -> Settings:
     """Read environment and env file, once; secrets are then no longer in the environment."""
     settings = read_settings(_env_file())
-    names = [*map(_variable, _SECRETS), *(secret.name for secret in settings.setup_secrets)]
+    ours = [name for name in _SECRETS if name not in AWS_SECRETS or settings.provider == "bedrock"]
+    names = [*map(_variable, ours), *(secret.name for secret in settings.setup_secrets)]
     settings = settings.model_copy(update={"setup_secrets": _with_values(settings.setup_secrets)})
     for name in names:
         os.environ.pop(name, None)

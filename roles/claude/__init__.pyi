@@ -1,1 +1,5 @@
 from .client import Claude as Claude
+from .provider import AnthropicProvider as AnthropicProvider
+from .provider import BedrockProvider as BedrockProvider
+from .provider import Provider as Provider
+from .provider import VertexProvider as VertexProvider

@@ -5,12 +5,10 @@ is therefore imported at its first use.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.request import getproxies
-
-from pydantic import SecretStr
 
 from graph import SecretForms, Usage
 from graph.errors import (
@@ -21,13 +19,13 @@ from graph.errors import (
 )
 from roles.claude.answer_errors import classify, read_retry_after
 from roles.claude.import_without import without
+from roles.claude.provider import ANTHROPIC_URL, Provider
 from roles.claude.reply import AttemptFailed, Kind, Reply, ReplyListener
 
 if TYPE_CHECKING:
     import anthropic
+    from anthropic._base_client import AsyncAPIClient
     from anthropic.types import Message
-
-DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 
 _AIOHTTP: Final = "anthropic._vendor.httpx_aiohttp"
 """The SDK's way to use aiohttp, wherever that is installed (modal needs it): 6 MB for nothing."""
@@ -51,26 +49,28 @@ class Claude:
 
     def __init__(
         self,
+        provider: Provider,
         *,
-        api_key: SecretStr | None,
-        base_url: str | None = None,
         silence_s: float = 120.0,
         turn_s: float = 900.0,
         connect_s: float = 10.0,
     ) -> None:
-        self._api_key = api_key
-        self._key_forms = SecretForms(api_key)
-        self._base_url = base_url or DEFAULT_BASE_URL
+        self._provider = provider
+        self._key_forms = [SecretForms(secret) for secret in provider.secrets]
         self._silence_s = silence_s
         self._turn_s = turn_s
         self._connect_s = connect_s
-        self._client: anthropic.AsyncAnthropic | None = None
+        self._client: AsyncAPIClient | None = None
         self._client_lock = asyncio.Lock()
 
     async def warm(self) -> None:
-        """Import the SDK and make the client, away from the event loop; needs no key."""
-        if self._api_key is not None:
+        """Import the SDK and make the client, away from the event loop, where it can be made."""
+        if self._provider.find_missing() is None:
             await self._open_client()
+
+    def model_id(self, model: str) -> str:
+        """The model's name as the endpoint has it."""
+        return self._provider.model_id(model)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -109,12 +109,13 @@ class Claude:
         from anthropic.types import Message
 
         try:
-            message = await client.post(
-                "/v1/messages?beta=true" if betas else "/v1/messages",
-                content=body,
-                options=_request_options(betas),
-                cast_to=Message,
-            )
+            with self._signing():
+                message = await client.post(
+                    "/v1/messages?beta=true" if betas else "/v1/messages",
+                    content=body,
+                    options=_request_options(betas),
+                    cast_to=Message,
+                )
             return _read_usage(message)
         except (
             *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
@@ -123,7 +124,7 @@ class Claude:
             raise self._map_error(error) from error
 
     async def _exchange(
-        self, client: "anthropic.AsyncAnthropic", body: bytes, betas: Sequence[str]
+        self, client: "AsyncAPIClient", body: bytes, betas: Sequence[str]
     ) -> AsyncGenerator[Usage | tuple[Kind, str] | Reply | None]:
         """What comes of one request: usage, pieces, None where a block begins, then the reply.
 
@@ -136,14 +137,15 @@ class Claude:
 
         try:
             async with asyncio.timeout(self._turn_s):
-                raw = await client.post(
-                    "/v1/messages?beta=true" if betas else "/v1/messages",
-                    content=body,
-                    options=_request_options(betas),
-                    cast_to=Message,
-                    stream=True,
-                    stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
-                )
+                with self._signing():
+                    raw = await client.post(
+                        "/v1/messages?beta=true" if betas else "/v1/messages",
+                        content=body,
+                        options=_request_options(betas),
+                        cast_to=Message,
+                        stream=True,
+                        stream_cls=anthropic.AsyncStream[RawMessageStreamEvent],
+                    )
                 async with AsyncMessageStream(raw, output_format=anthropic.NOT_GIVEN) as stream:
                     try:
                         async for event in stream:
@@ -167,8 +169,14 @@ class Claude:
         import anthropic
         import httpx2
 
+        path, body = self._provider.probe()
+        options: Any = {"timeout": self._connect_s * 2}
         try:
-            await client.models.list(limit=1, timeout=self._connect_s * 2)
+            with self._signing():
+                if body is None:
+                    await client.get(path, cast_to=object, options=options)
+                else:
+                    await client.post(path, cast_to=object, body=body, options=options)
         except (
             *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
             *_MALFORMED,
@@ -176,19 +184,36 @@ class Claude:
             raise self._map_error(error).error from error
 
     def contains_key(self, data: bytes, *, middle: bool = False) -> bool:
-        """Whether data holds the key, or its middle half, in any form that could be read back."""
-        return self._key_forms.found_in(data, middle=middle)
+        """Whether data holds a key, or its middle half, in any form that could be read back."""
+        return any(key.found_in(data, middle=middle) for key in self._key_forms)
 
-    async def _open_client(self) -> "anthropic.AsyncAnthropic":
+    @contextmanager
+    def _signing(self) -> Iterator[None]:
+        """Map what is raised where a request cannot be signed, or its credentials not be had."""
+        try:
+            yield
+        except self._provider.credential_errors() as error:
+            text = self._hide(f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE])
+            raise AttemptFailed(
+                ClaudeUnauthorized(text, self._provider.unauthorized_hint),
+                repeatable=bool(getattr(error, "retryable", False)),
+            ) from error
+
+    def _hide(self, text: str) -> str:
+        for key in self._key_forms:
+            text = key.hide(text)
+        return text
+
+    async def _open_client(self) -> "AsyncAPIClient":
         if self._client is None:
             async with self._client_lock:
                 if self._client is None:
                     self._client = await asyncio.to_thread(self._make_client)
         return self._client
 
-    def _make_client(self) -> "anthropic.AsyncAnthropic":
-        if self._api_key is None or not self._api_key.get_secret_value():
-            raise ClaudeUnauthorized("There is no key for the Messages API.")
+    def _make_client(self) -> "AsyncAPIClient":
+        if missing := self._provider.find_missing():
+            raise ClaudeUnauthorized(*missing)
         with without(_AIOHTTP):
             import anthropic
         import httpx2
@@ -215,26 +240,29 @@ class Claude:
                 f"Set {names} to an http:// or https:// proxy, or unset it.",
             ) from error
         try:
-            return anthropic.AsyncAnthropic(
-                api_key=self._api_key.get_secret_value(),
-                base_url=self._base_url,
+            make: Callable[..., AsyncAPIClient] = getattr(anthropic, self._provider.client)
+            return make(
+                **self._provider.client_options(),
                 max_retries=0,
                 http_client=http_client,
                 open_telemetry={"traces": {"content_mode": "metadata_only"}},
             )
         except (httpx2.InvalidURL, ValueError) as error:
             raise ClaudeRejected(
-                f"The address of the Messages API is not a URL: {self._base_url!r}.",
+                f"The address of the Messages API is not a URL: {self._provider.base_url!r}.",
                 "Set ANTHROPIC_BASE_URL to an https:// address.",
             ) from error
 
     def _map_error(self, error: BaseException) -> AttemptFailed:
         """Map whatever the SDK or its HTTP library raised; total."""
         failed = map_error(error)
-        message, hint = self._key_forms.hide(failed.error.message), failed.error.hint
-        elsewhere = self._base_url.rstrip("/") != DEFAULT_BASE_URL
-        if elsewhere and hint == ClaudeUnavailable.default_hint:
-            hint = _ELSEWHERE
+        message, hint = self._hide(failed.error.message), failed.error.hint
+        address = (self._provider.base_url or ANTHROPIC_URL).rstrip("/")
+        if hint == ClaudeUnavailable.default_hint:
+            own = address == ANTHROPIC_URL
+            hint = self._provider.unavailable_hint if own else _ELSEWHERE
+        elif hint == ClaudeUnauthorized.default_hint:
+            hint = self._provider.unauthorized_hint
         if (message, hint) != (failed.error.message, failed.error.hint):
             failed.error = type(failed.error)(message, hint)
         return failed
@@ -250,7 +278,7 @@ def map_error(error: BaseException) -> AttemptFailed:
     if isinstance(error.__cause__, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
         text = f"The request could not be sent: {error.__cause__}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeRejected(text, "Check ANTHROPIC_BASE_URL."), repeatable=False)
-    if isinstance(error, anthropic.CredentialsError):
+    if isinstance(error, anthropic.CredentialsError) or type(error) is anthropic.AnthropicError:
         text = f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeUnauthorized(text), repeatable=False)
     timeouts = (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)

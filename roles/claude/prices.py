@@ -3,6 +3,7 @@
 import re
 import tomllib
 from datetime import date
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from graph import Effort, Usage
 
 _PER_TOKEN = 1e-6
+_ID: Final = re.compile(
+    r"(?P<vendor>anthropic\.)?(?P<name>[a-z0-9.-]*?)(-\d{8})?(?(vendor)(-v\d+(:\d+)?)?)"
+)
 
 
 class _Entry(BaseModel):
@@ -50,6 +54,13 @@ class Model(Rates):
     efforts: tuple[Effort, ...]
     long_prompt: LongPromptRates | None = None
 
+    def scaled(self, factor: float) -> "Model":
+        """The model at so many times its prices."""
+        longer = self.long_prompt and self.long_prompt.model_copy(
+            update=_scaled_rates(self.long_prompt, factor)
+        )
+        return self.model_copy(update=_scaled_rates(self, factor) | {"long_prompt": longer})
+
     def rates(self, prompt_tokens: int) -> Rates:
         """The prices of a request by the length of its prompt."""
         if self.long_prompt and prompt_tokens > self.long_prompt.over:
@@ -57,10 +68,18 @@ class Model(Rates):
         return self
 
 
+def _scaled_rates(rates: Rates, factor: float) -> dict[str, float]:
+    return {name: factor * getattr(rates, name) for name in Rates.model_fields}
+
+
 class Table(_Entry):
-    """All known models, and when their prices were read."""
+    """All known models, and when their prices were read.
+
+    `bedrock` is how many times as much Amazon Bedrock takes in a region.
+    """
 
     dated: date
+    bedrock: float = Field(ge=1)
     models: dict[str, Model]
 
 
@@ -71,9 +90,15 @@ TABLE: Final = Table.model_validate(
 )
 
 
+@cache
 def find_model(name: str) -> Model | None:
-    """The model of that id, a dated id too (`-YYYYMMDD`); None where the table lacks it."""
-    return TABLE.models.get(re.sub(r"-\d{8}$", "", name))
+    """The model of that id; None where the table lacks it.
+
+    The id may be dated (`-YYYYMMDD`), and be Bedrock's (`anthropic.`, `-v1:0`), at its prices.
+    """
+    known = _ID.fullmatch(name)
+    model = TABLE.models.get(known["name"]) if known else None
+    return model.scaled(TABLE.bedrock) if model and known and known["vendor"] else model
 
 
 def prompt_tokens(usage: Usage) -> int:

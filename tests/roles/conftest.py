@@ -13,6 +13,7 @@ from graph.files.run_folder import RunFolder
 from graph.tasks import RoleTask
 from graph.values import Base
 from roles.claude.client import Claude
+from roles.claude.provider import AnthropicProvider
 from sandbox.tree.run_folder import make_run_folder
 from tests.standins.claude import Script
 from tests.standins.directory_sandbox import DirectorySandbox
@@ -67,8 +68,8 @@ def serve() -> Serve:
             name: options.pop(name) for name in ("betas", "clock", "warms") if name in options
         }
         async with MessagesServer(Script(*answers), key=KEY, **server_options) as server:
-            settings: dict[str, Any] = {"api_key": SecretStr(KEY), "base_url": server.base_url}
-            claude = Claude(**(settings | options))
+            provider = AnthropicProvider(api_key=SecretStr(KEY), base_url=server.base_url)
+            claude = Claude(**({"provider": provider} | options))
             try:
                 yield server, claude
             finally:

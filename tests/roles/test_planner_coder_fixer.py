@@ -19,6 +19,7 @@ from graph.values import (
     Validation,
 )
 from roles.claude.client import Claude
+from roles.claude.provider import AnthropicProvider
 from roles.coder import ClaudeCoder
 from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
@@ -255,7 +256,7 @@ async def test_earlier_fix_that_was_broken_off_is_left_out(
 
 
 async def test_no_key_is_told_before_anything(cast: Cast, base: Base, ears: Ears) -> None:
-    claude = Claude(api_key=SecretStr(""))
+    claude = Claude(AnthropicProvider(api_key=SecretStr("")))
     with pytest.raises(Exception, match="no key"):
         await cast.play(ClaudePlanner, claude)(make_task(base, "planner"), ears)
     assert cast.sandboxes.discarded == ["plan"]

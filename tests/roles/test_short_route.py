@@ -27,6 +27,7 @@ from graph.values import (
     Validation,
 )
 from roles.claude.client import Claude
+from roles.claude.provider import AnthropicProvider
 from roles.coder import ClaudeCoder
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
@@ -122,7 +123,7 @@ async def played(
     """The graph with real roles, the rest of it by script."""
     base, reader = make_run(runs, RUN, FILES), Reader()
     async with MessagesServer(reader, key=KEY) as server:
-        claude = Claude(api_key=SecretStr(KEY), base_url=server.base_url)
+        claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url=server.base_url))
         cast = Cast(runs, retry_policy)
         services = replace(
             Script(validations=[Validation(status="passed", commands=(TESTED,))]).services(),

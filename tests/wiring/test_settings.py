@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from forge.core.repository_address import is_loopback
 from graph.state import Limits as RunLimits
 from graph.values import ROLE_NAMES
+from roles.claude import AnthropicProvider, BedrockProvider, Provider, VertexProvider
 from sandbox.core.protocol import Limits as CommandLimits
 from wiring.configuration import Configuration
 from wiring.setting_types.api_keys import parse_api_keys
@@ -35,7 +36,7 @@ KEY = "k" * 24
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):
-        if name.startswith(("CODING_AGENT_", "ANTHROPIC_", "GITHUB_")):
+        if name.startswith(("CODING_AGENT_", "ANTHROPIC_", "AWS_", "GITHUB_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
@@ -422,7 +423,7 @@ def test_variables_that_set_up_must_not_have_are_refused(
 FUNCTIONS = (*ROLE_NAMES, "run", "api", "janitor", "try_claude", "try_github")
 OF_ONE_MACHINE = {
     *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
-    *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK"),
+    *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK", "AWS_PROFILE"),
     "CODING_AGENT_SIGNING_KEY_FILE",
     "CODING_AGENT_GITHUB_APP_KEY_FILE",
 }
@@ -438,6 +439,10 @@ SECRETS = {
     "CODING_AGENT_WEBHOOK_SECRET": set[str](),
     "CODING_AGENT_SLACK_WEBHOOK_URL": set[str](),
     "CODING_AGENT_SIGNING_KEY": {"run"},
+    "AWS_BEARER_TOKEN_BEDROCK": set[str](),
+    "AWS_ACCESS_KEY_ID": set[str](),
+    "AWS_SECRET_ACCESS_KEY": set[str](),
+    "AWS_SESSION_TOKEN": set[str](),
 }
 """Settings that are secrets, and the functions that get them beside the credentials of Modal."""
 
@@ -482,9 +487,39 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, secret in typed.items():
         monkeypatch.setenv(variable, secret)
     monkeypatch.setenv("CODING_AGENT_GITHUB_APP_ID", "12345")
+    monkeypatch.setenv("CODING_AGENT_PROVIDER", "bedrock")
     settings = load_settings()
     assert {secret.get_secret_value() for secret in settings.secrets if secret} == {*typed.values()}
     assert not set(typed) & set(os.environ)
+
+
+def test_keys_of_an_aws_account_stay_where_bedrock_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that opens the graph may need them for itself."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    assert SecretStr(KEY) in load_settings().secrets
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "model"),
+    [
+        ("anthropic", AnthropicProvider, "claude-opus-5-5"),
+        ("bedrock", BedrockProvider, "anthropic.claude-opus-5-5"),
+        ("vertex", VertexProvider, "claude-opus-5-5"),
+    ],
+)
+def test_a_provider_is_made_of_its_settings(
+    name: str, kind: type[Provider], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODING_AGENT_PROVIDER", name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    provider = Configuration(read_settings(None), "1").provider()
+    assert isinstance(provider, kind)
+    assert provider.model_id("claude-opus-5-5") == model
+    if isinstance(provider, BedrockProvider):
+        assert provider.region == "eu-west-1"
 
 
 def test_efforts_by_role(monkeypatch: pytest.MonkeyPatch) -> None:

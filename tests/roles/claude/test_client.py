@@ -28,6 +28,7 @@ from graph.errors import (
     ContextExceeded,
 )
 from roles.claude.client import Claude, map_error
+from roles.claude.provider import AnthropicProvider
 from roles.claude.reply import AttemptFailed
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
@@ -208,7 +209,7 @@ def test_an_answer_of_something_else_blames_the_address() -> None:
 
 
 async def test_a_service_that_is_not_anthropics_is_not_looked_up_there() -> None:
-    claude = Claude(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9")
+    claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9"))
     with pytest.raises(AttemptFailed) as failed:
         await claude.attempt(body(), Heard())
     with pytest.raises(ClaudeUnavailable) as probed:
@@ -243,7 +244,7 @@ async def test_a_variable_that_no_client_can_be_made_of_is_named(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    claude = Claude(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9")
+    claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url="http://127.0.0.1:9"))
     for use in (claude.probe(), claude.attempt(body(), Heard())):
         with pytest.raises(ClaudeUnavailable) as raised:
             await use
@@ -355,7 +356,7 @@ async def test_cancelling_leaves_no_request(serve: Serve) -> None:
 async def test_nobody_listens(serve: Serve) -> None:
     async with serve() as (server, _):
         address = server.base_url
-    claude = Claude(api_key=SecretStr(KEY), base_url=address)
+    claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url=address))
     with pytest.raises(AttemptFailed) as raised:
         await claude.attempt(body(), Heard())
     await claude.close()
@@ -365,7 +366,7 @@ async def test_nobody_listens(serve: Serve) -> None:
 
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/", "http://127.0.0.1:port", "127.0.0.1:1"])
 async def test_address_that_cannot_be_called(address: str) -> None:
-    claude = Claude(api_key=SecretStr(KEY), base_url=address)
+    claude = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url=address))
     with pytest.raises((AttemptFailed, ClaudeRejected)) as raised:
         await claude.attempt(body(), Heard())
     await claude.close()
@@ -373,12 +374,12 @@ async def test_address_that_cannot_be_called(address: str) -> None:
     assert isinstance(error, ClaudeRejected)
     assert "ANTHROPIC_BASE_URL" in error.hint
     with pytest.raises(ClaudeRejected):
-        await Claude(api_key=SecretStr(KEY), base_url=address).probe()
+        await Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url=address)).probe()
 
 
 @pytest.mark.parametrize("key", [None, SecretStr("")])
 async def test_missing_key(key: SecretStr | None) -> None:
-    claude = Claude(api_key=key)
+    claude = Claude(AnthropicProvider(api_key=key))
     with pytest.raises(ClaudeUnauthorized):
         await claude.attempt(body(), Heard())
     with pytest.raises(ClaudeUnauthorized):
@@ -396,7 +397,7 @@ async def test_environment_is_not_read_for_credentials(
     async with serve(says("Hello.")) as (_, claude):
         reply = await claude.attempt(body(), Heard())
     assert reply.content == [text("Hello.")]
-    without = Claude(api_key=None)
+    without = Claude(AnthropicProvider(api_key=None))
     with pytest.raises(ClaudeUnauthorized):
         await without.attempt(body(), Heard())
 
@@ -404,12 +405,12 @@ async def test_environment_is_not_read_for_credentials(
 async def test_probe(serve: Serve) -> None:
     async with serve() as (server, claude):
         await claude.probe()
-        wrong = Claude(api_key=SecretStr("sk-wrong"), base_url=server.base_url)
+        wrong = Claude(AnthropicProvider(api_key=SecretStr("sk-wrong"), base_url=server.base_url))
         with pytest.raises(ClaudeUnauthorized):
             await wrong.probe()
         await wrong.close()
         assert not server.requests
-    gone = Claude(api_key=SecretStr(KEY), base_url=server.base_url)
+    gone = Claude(AnthropicProvider(api_key=SecretStr(KEY), base_url=server.base_url))
     with pytest.raises(ClaudeUnavailable):
         await gone.probe()
     await gone.close()
@@ -420,7 +421,7 @@ async def test_key_is_never_told(serve: Serve) -> None:
     async with serve(fault) as (_, claude):
         with pytest.raises(AttemptFailed) as raised:
             await claude.attempt(body(), Heard())
-        assert KEY not in repr(claude) + str(vars(claude)["_api_key"])
+        assert KEY not in repr(claude) + str(vars(claude)["_provider"])
     assert KEY not in raised.value.error.message
     assert "***" in raised.value.error.message
 
@@ -467,7 +468,8 @@ import asyncio, sys
 from pydantic import SecretStr
 from roles.claude.client import _AIOHTTP, Claude
 from roles.claude.import_without import without
-asyncio.run(Claude(api_key=SecretStr("key")).warm())
+from roles.claude.provider import AnthropicProvider
+asyncio.run(Claude(AnthropicProvider(api_key=SecretStr("key"))).warm())
 print("anthropic" in sys.modules, "aiohttp" in sys.modules)
 with without(_AIOHTTP):
     import aiohttp

@@ -110,7 +110,7 @@ def _model(request: dict[str, Any]) -> _Model:
     name = request.get("model")
     if not isinstance(name, str):
         raise Refused("model: Field required")
-    model = _MODELS.get(re.sub(r"-\d{8}$", "", name))
+    model = _MODELS.get(re.sub(r"^anthropic\.|-\d{8}$", "", name))
     if model is None:
         raise Refused(f"model: {name}", 404, "not_found_error")
     return model

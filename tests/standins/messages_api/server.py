@@ -133,6 +133,8 @@ class MessagesServer:
         self.requests: list[Request] = []
         self.warmings: list[Request] = []
         """Requests for no reply, which only keep a prompt in the cache."""
+        self.authorizations: list[str] = []
+        """That of every call, taken or not."""
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
@@ -204,6 +206,7 @@ class MessagesServer:
         return await ScriptedReply((), stop_reason="max_tokens", output_tokens=0).send(exchange)
 
     def _check_head(self, call: _Call) -> None:
+        self.authorizations.append(call.headers.get("authorization", ""))
         key = call.headers.get("authorization", "").removeprefix("Bearer ")
         key = key or call.headers.get("x-api-key", "")
         if not key or (self._key is not None and key != self._key):
