@@ -97,6 +97,7 @@ from .tasks import RoleTask as RoleTask
 from .tasks import SetupResult as SetupResult
 from .values import FACT_RULES as FACT_RULES
 from .values import FINAL_STATUSES as FINAL_STATUSES
+from .values import GAP_RULES as GAP_RULES
 from .values import NODE_NAMES as NODE_NAMES
 from .values import NODE_OF_ROLE as NODE_OF_ROLE
 from .values import ROLE_NAMES as ROLE_NAMES

@@ -261,17 +261,17 @@ class Finding(Value):
     message: str
 
 
-FACT_RULES = ("base_tests", "no_tests", "set_up", "stale", "unread", "not_covered", "base_stopped")
-"""Rules that are facts; every other one is a pattern, which may be mistaken."""
+GAP_RULES = ("not_covered", "base_stopped", "stale")
+"""What of a change was not validated."""
+FACT_RULES = ("base_tests", "no_tests", "set_up", "unread")
+"""What a change does to its checks, as facts; other rules are patterns, which may be mistaken."""
 
 
 class ValidationFinding(Finding):
-    """What a change does to tests and checks.
+    """What a change does to tests and checks, or what of it was not validated.
 
-    `base_tests`: with those of the base a check fails that passes with the change's. `no_tests`: a
-    check passes and tells of no test, where on the base it did. `not_covered`: no check that came
-    to its end can have touched the code that is named. `base_stopped`: tests fail to which the base
-    did not come before it was stopped. `stale`: set-up was not made anew for the change.
+    `base_tests`: a check that passes fails with the base's. `no_tests`: it tells of no test, where
+    on the base it did. `base_stopped`: tests fail to which the base did not come in its time.
     """
 
     rule: str

@@ -7,6 +7,7 @@ from forge.text.sanitize_markdown import code, code_block, cut, line, paragraphs
 from forge.text.template import fill
 from graph import (
     FACT_RULES,
+    GAP_RULES,
     CommandReport,
     Environment,
     Finding,
@@ -80,10 +81,12 @@ def _plan(plan: Plan | None) -> str:
 def _validation(validation: Validation | None) -> str:
     if validation is None:
         return "Not validated."
-    if not validation.commands:
+    gaps = [finding for finding in validation.findings if finding.rule in GAP_RULES]
+    if not validation.commands and not gaps:
         return f"Checks: {_STATUS[validation.status]}."
     items = [_proof(validation.proof)]
     items += [_command(report) for report in validation.commands]
+    items += [f"Not validated: {line(gap.message, _MAX_LINE)}" for gap in gaps]
     items += [f"Fails since this change: {_name(name)}" for name in validation.new_failures]
     items += [f"Failed before this change too: {_name(name)}" for name in validation.known_failures]
     items += [f"Flaky, passes or fails with and without it: {_name(n)}" for n in validation.flaky]
@@ -140,7 +143,8 @@ def _review(review: Review | None) -> str:
 
 
 def _on_tests(validation: Validation | None) -> list[str]:
-    findings = validation.findings if validation else ()
+    told = validation.findings if validation else ()
+    findings = [finding for finding in told if finding.rule not in GAP_RULES]
     by_pattern = " (by a pattern, which may be mistaken)"
     return [
         f"{finding.severity}: {_finding(finding)}{'' if finding.rule in FACT_RULES else by_pattern}"

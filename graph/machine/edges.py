@@ -10,6 +10,7 @@ from graph.machine.check_selection import main_checks, near_checks
 from graph.publication import GateReport, PullRequest
 from graph.state import RunState
 from graph.values import (
+    GAP_RULES,
     Check,
     CommandReport,
     Finding,
@@ -224,7 +225,7 @@ def _not_validated(validation: Validation) -> list[str]:
     why += [
         f"Not validated: {finding.message}."
         for finding in validation.findings
-        if finding.rule in ("not_covered", "base_stopped", "stale")
+        if finding.rule in GAP_RULES
     ]
     if why:
         return why

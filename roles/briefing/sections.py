@@ -6,6 +6,7 @@ from typing import Final
 
 from graph import (
     FACT_RULES,
+    GAP_RULES,
     NO_ENVIRONMENT,
     CommandReport,
     Environment,
@@ -191,6 +192,7 @@ def results(validation: Validation | None) -> str:
     return join(
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),
+        findings("What was not validated:", _of_rules(validation, GAP_RULES)),
         _against_base(validation),
         _proof(validation),
     )
@@ -223,7 +225,7 @@ def _proof(validation: Validation) -> str:
 
 def _against_base(validation: Validation) -> str:
     """What showed with the base's own tests; what patterns found is shown as facts."""
-    found = tuple(f for f in validation.findings if f.rule in FACT_RULES)
+    found = _of_rules(validation, FACT_RULES)
     if not found:
         return ""
     text = quote_untrusted("base_tests", findings("", found).strip(), _MAX_OUTPUT)
@@ -232,6 +234,10 @@ def _against_base(validation: Validation) -> str:
         "configuration as the base has them. Does the request call for each, or were checks "
         f"weakened to pass?\n{text}"
     )
+
+
+def _of_rules(validation: Validation, rules: tuple[str, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in validation.findings if finding.rule in rules)
 
 
 def findings(title: str, found: tuple[Finding, ...]) -> str:

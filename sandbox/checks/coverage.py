@@ -1,32 +1,61 @@
 """Which code of a change no check can have touched that came to its end."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from posixpath import dirname
 from typing import Final
 
 from graph import Base, Check, ValidationFinding
 from sandbox.changes.parse_diff import Diff
 from sandbox.checks.judge import Outcome
+from sandbox.checks.nested_packages import (
+    LANGUAGES,
+    MANIFESTS,
+    Folders,
+    holds,
+    innermost,
+    is_around,
+    unused_packages,
+)
 from sandbox.core.protocol import Sandbox
-from sandbox.ecosystems.base import paths_like
-from sandbox.ecosystems.registry import ECOSYSTEMS
 from sandbox.ecosystems.test_files import languages_of, test_folder
 
-_LANGUAGES: Final = [each for each in ECOSYSTEMS if each.sources]
-_MANIFESTS: Final = {each.name: paths_like([each.manifests]) for each in _LANGUAGES}
 _CALLS: Final = {
     each.name: re.compile(
         "|".join(f"(?:{calls})" for calls in (each.test_calls, each.lint_calls) if calls)
     )
-    for each in _LANGUAGES
+    for each in LANGUAGES
 }
 _MOST_NAMES: Final = 5
 _NAMES_BYTES: Final = 4 << 20
 
 
-async def list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[str]:
-    """Paths of manifests in the folders of the changed code and above; before anything is run."""
+@dataclass(frozen=True)
+class Packages:
+    """Folders with a manifest, by the names of languages.
+
+    `unused`: those that no test of what lies around them can have touched.
+    """
+
+    folders: Folders
+    unused: frozenset[str] = frozenset()
+
+
+async def find_packages(
+    sandbox: Sandbox, base: Base, diff: Diff, checks: Sequence[Check]
+) -> Packages:
+    """Those in the folders of the changed code and above; before anything is run."""
+    manifests = await _list_manifests(sandbox, base, diff)
+    folders = {
+        name: frozenset(dirname(path) for path in manifests if like.fullmatch(path))
+        for name, like in MANIFESTS.items()
+    }
+    return Packages(folders, await unused_packages(sandbox, diff, folders, checks))
+
+
+async def _list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[str]:
     folders = {folder for path in diff.code for folder in _parents(path)}
     if not folders:
         return frozenset()
@@ -36,18 +65,14 @@ async def list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset[
     names = [name.decode(errors="replace") for name in result.output.split(b"\0")]
     names += [file.path for file in diff.files if file.status != "deleted"]
     return frozenset(
-        name for name in names if any(like.fullmatch(name) for like in _MANIFESTS.values())
+        name for name in names if any(like.fullmatch(name) for like in MANIFESTS.values())
     )
 
 
 def uncovered_findings(
-    diff: Diff, outcomes: Sequence[Outcome], manifests: Iterable[str]
+    diff: Diff, outcomes: Sequence[Outcome], packages: Packages
 ) -> tuple[ValidationFinding, ...]:
     """Says which code is not validated, in one finding."""
-    packages = {
-        name: {dirname(path) for path in manifests if like.fullmatch(path)}
-        for name, like in _MANIFESTS.items()
-    }
     left = [path for path in diff.code if not _is_covered(path, outcomes, packages)]
     if not left and not any(_is_spoken_for(path, outcomes) for path in diff.code):
         left = diff.code
@@ -70,25 +95,24 @@ def _is_spoken_for(path: str, outcomes: Sequence[Outcome]) -> bool:
     return any(each.ended and (served or _speaks(each.check, names)) for each in outcomes)
 
 
-def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Mapping[str, set[str]]) -> bool:
+def _is_covered(path: str, outcomes: Sequence[Outcome], packages: Packages) -> bool:
     """Whether a check ended that holds it: of its package, where that has one, else around it."""
-    languages = {each.name for each in languages_of(path)}
-    holding = [each for each in outcomes if _holds(each.check.folder, path)]
-    holding = holding or [each for each in outcomes if _holds(_tested_by(each.check.folder), path)]
-    if _is_packaged(path, languages, packages):
-        holding = [each for each in holding if _speaks(each.check, languages)]
+    languages = languages_of(path)
+    names = {each.name for each in languages}
+    holding = [each for each in outcomes if holds(each.check.folder, path)]
+    holding = holding or [each for each in outcomes if holds(_tested_by(each.check.folder), path)]
+    package = innermost(path, packages.folders, names)
+    if package is not None:  # else it is part of what holds it
+        holding = [each for each in holding if _speaks(each.check, names)]
+    if package and package in packages.unused:
+        around = partial(is_around, folder=package, languages=languages)
+        holding = [each for each in holding if not around(each.check)]
     own = [each.check.folder for each in holding if each.check.source == "repository"]
-    innermost = max(own, key=len, default="")
+    nearest = max(own, key=len, default="")
     return any(
-        each.ended
-        and (each.check.source != "repository" or len(each.check.folder) >= len(innermost))
+        each.ended and (each.check.source != "repository" or len(each.check.folder) >= len(nearest))
         for each in holding
     )
-
-
-def _is_packaged(path: str, languages: set[str], packages: Mapping[str, set[str]]) -> bool:
-    """Whether it lies in a package of its language; else it is part of what holds it."""
-    return any(_holds(folder, path) for name in languages for folder in packages[name])
 
 
 def _speaks(check: Check, languages: set[str]) -> bool:
@@ -105,10 +129,6 @@ def _tested_by(folder: str) -> str:
     while inner := test_folder(f"{outermost}/"):
         outermost = dirname(inner.removesuffix("/"))
     return outermost
-
-
-def _holds(folder: str, path: str) -> bool:
-    return not folder or path.startswith(f"{folder}/")
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from graph.errors import SetupFailed
 from sandbox.changes.known_contents import with_contents
 from sandbox.changes.parse_diff import Diff
 from sandbox.checks.base_results import BaseResults
-from sandbox.checks.coverage import list_manifests, uncovered_findings
+from sandbox.checks.coverage import find_packages, uncovered_findings
 from sandbox.checks.judge import (
     BaseOutcome,
     baseline_of,
@@ -150,14 +150,14 @@ class SandboxChecks(Checks):
         try:
             async with self._open(run_id, tree) as sandbox:
                 read = await with_contents(sandbox, base, read)
-                manifests = await list_manifests(sandbox, base, read)
+                packages = await find_packages(sandbox, base, read, checks)
                 hints = await asyncio.to_thread(hint_findings, read)
                 found = await without_known_suppressions(hints, read, sandbox) + of_set_up
                 outcomes = [await outcome_of(sandbox, check, on_base, deadline) for check in checks]
                 validation = validation_of(outcomes)
                 if of_set_up and environment.fixed:
                     validation = await judged_without(validation, environment, sandbox)
-            found += (uncovered := uncovered_findings(read, outcomes, manifests))
+            found += (uncovered := uncovered_findings(read, outcomes, packages))
             if uncovered and validation.status == "passed":
                 validation = validation.model_copy(update={"status": "unavailable"})
             if validation.status != "failed":

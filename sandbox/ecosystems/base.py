@@ -196,6 +196,12 @@ class Ecosystem:
 
     sources: str = ""
     """Files of code in its language, tests among them."""
+    names_of: Callable[[str, str, str], Iterable[str]] | None = None
+    """Patterns, for grep -E, of lines by which a file outside of a package names its code.
+
+    Given are the package's folder, a path of code seen from it, and its `package.json`. None where
+    a check builds all parts of what it is run in, used or not.
+    """
     is_served: bool = False
     """Whether projects of other languages hold its code as files that they hand out."""
     definition: str = ""

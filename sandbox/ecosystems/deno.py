@@ -12,6 +12,7 @@ from sandbox.ecosystems.base import (
     program_versions,
 )
 from sandbox.ecosystems.install_step import install_where
+from sandbox.ecosystems.named_code import javascript_names
 from sandbox.ecosystems.project import Project
 
 _CONFIG = ("deno.json", "deno.jsonc")
@@ -62,6 +63,7 @@ DENO = Ecosystem(
     installs_only=only(r"deno install(?: -\S+)*"),
     install_reads=r"deno\.jsonc?|package\.json",
     sources=r"[^/]+\.[cm]?[jt]sx?",
+    names_of=javascript_names,
     is_served=True,
     definition=r"export\b",
     test_files=r"[^/]*[._]test\.[cm]?[jt]sx?",

@@ -16,6 +16,7 @@ from sandbox.ecosystems.base import (
 )
 from sandbox.ecosystems.install_step import InstallPlan
 from sandbox.ecosystems.javascript_install import plan_javascript
+from sandbox.ecosystems.named_code import javascript_names
 from sandbox.ecosystems.project import Project
 
 _LOCKS = {
@@ -286,6 +287,7 @@ JAVASCRIPT = Ecosystem(
         "scripts", "package.json", '"(pre|post)?(prepare|install|prepublish)"[[:space:]]*:'
     ),
     sources=r"[^/]+\.(?:[cm]?[jt]sx?|vue|svelte)",
+    names_of=javascript_names,
     is_served=True,
     definition=r"export\b|module\.exports\b|exports\.",
     test_files=r"__tests__/.*",

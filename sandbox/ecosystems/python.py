@@ -14,6 +14,7 @@ from sandbox.ecosystems.base import (
     any_line,
 )
 from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
+from sandbox.ecosystems.named_code import python_names
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
 from sandbox.ecosystems.python_needs import read_toml, table_in
@@ -280,6 +281,7 @@ PYTHON = Ecosystem(
     r"|[^/]*constraints[^/]*\.txt|pyproject\.toml|hatch\.toml|uv\.toml"
     r"|setup\.(?:py|cfg)|Pipfile|MANIFEST\.in|\.python-version",
     sources=r"[^/]+\.pyi?",
+    names_of=python_names,
     definition=r"(?:async\s++)?def\s|class\s",
     test_files=r"conftest\.py",
     test_line=r"[ \t]*(async )?def test[A-Z_0-9]",

@@ -12,6 +12,7 @@ from sandbox.ecosystems.base import (
     program_versions,
 )
 from sandbox.ecosystems.install_step import install_where
+from sandbox.ecosystems.named_code import ruby_names
 from sandbox.ecosystems.project import Project
 
 _TEST_TASK = re.compile(r"\b(?:TestTask|Test::Unit|Minitest)\b|\btask[ (]+:test\b")
@@ -84,6 +85,7 @@ RUBY = Ecosystem(
     installs_only=only(r"bundle (?:install|config set \S+ \S+ \S+)"),
     install_reads=r"Gemfile|[^/]*\.gemspec|\.ruby-version",
     sources=r"[^/]+\.rb",
+    names_of=ruby_names,
     definition=r"(?:class|module|def)\s",
     test_files=r"[^/]*_spec\.rb|spec/.*\.rb",
     test_line=r"[ \t]*(def test_|(it|test|specify) ['\"])",

@@ -25,6 +25,7 @@ from graph.values import (
     ProofTest,
     Review,
     Validation,
+    ValidationFinding,
 )
 
 BASE = Base(
@@ -132,6 +133,23 @@ Rounding is missing.
 ---
 Made by a coding agent in run `01j0000000000000000000000`."""
     )
+
+
+def test_what_was_not_validated_stands_beside_the_checks() -> None:
+    gap = ValidationFinding(
+        rule="not_covered", severity="warning", path="b/x.py", message="no check touched `b/x.py`"
+    )
+    weaker = ValidationFinding(rule="skip", severity="warning", path="t.py", message="skips a test")
+    validation = VALIDATION.model_copy(update={"findings": (gap, weaker)})
+    text = pull_request.body(publication(validation=validation))
+    checks, _, on_tests = text.partition("### What the change does to tests")
+    assert "\n- Not validated: no check touched `b/x.py`\n" in checks
+    assert "no check touched" not in on_tests
+    assert "skips a test" in on_tests
+    nothing_ran = Validation(status="unavailable", findings=(gap,))
+    only_gaps = pull_request.body(publication(validation=nothing_ran))
+    assert "- Not validated: no check touched" in only_gaps
+    assert "does to tests" not in only_gaps
 
 
 def test_output_of_commands_is_not_in_it() -> None:

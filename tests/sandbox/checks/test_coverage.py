@@ -15,7 +15,7 @@ pytestmark = pytest.mark.sandbox
 
 FILES: dict[str, str | bytes] = {
     "README.md": "1\n",
-    "front/package.json": "{}",
+    "front/package.json": '{"name": "@our/shell"}',
     "front/app.js": "1\n",
     "back/requirements.txt": "flask\n",
     "back/app.py": "1\n",
@@ -24,6 +24,14 @@ FILES: dict[str, str | bytes] = {
     "engine/Cargo.toml": "",
     "engine/src/lib.rs": "1\n",
     "tool.c": "1\n",
+    "docs/requirements.txt": "sphinx\n",
+    "docs/conf.py": "from back import core\n",
+    "lone/requirements.txt": "flask\n",
+    "lone/a.py": "1\n",
+    "web/package.json": "{}",
+    "web/n.js": "1\n",
+    "use.py": "import json, app\nbanana, lone = 1, 2  # import\n",
+    "use.js": 'import { a } from "@our/shell"\n',
 }
 JS, PY, RUST = ": npm test", ": python3 -m pytest", ": cargo test"
 MISSING = "no-such-program"
@@ -57,7 +65,6 @@ CASES = {
         "back/app.py",
         [check(PY), check(f"{MISSING} pytest", "back"), check(JS, "front")],
     ),
-    "one for all in its language": ("back/app.py", "", [check(PY)]),
     "one for all in another": ("back/app.py", "back/app.py", [check(JS)]),
     "one for all in any": ("back/app.py engine/src/lib.rs front/app.js tool.c", "", [check(":")]),
     "documents and data": ("README.md back/core/data.json", "", [check(JS, "front")]),
@@ -97,6 +104,33 @@ CASES = {
         [Check(command="true", source="caller"), check(f"{MISSING} pytest", "back")],
     ),
 }
+
+
+INNER = {
+    "a package whose code another file imports": ("back/app.py", "", [check(PY)]),
+    "one whose folder another file imports": ("back/core/x.py", "", [check(PY)]),
+    "one without a test, that nothing imports": ("lone/a.py", "lone/a.py", [check(PY)]),
+    "such a one beside what is tested": ("lone/a.py use.py", "lone/a.py", [check(PY)]),
+    "one that gets a test": ("lone/a.py lone/test_a.py", "", [check(PY)]),
+    "one that the check around it lints": ("lone/a.py", "", [check(": ruff check .")]),
+    "one that is imported by the package's name": ("front/app.js", "", [check(JS)]),
+    "one of javascript that nothing imports": ("web/n.js", "web/n.js", [check(JS)]),
+    "one that shows the project": ("docs/conf.py", "", [check(PY)]),
+    "one that a check builds": ("engine/src/lib.rs", "", [check(RUST)]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", INNER)
+async def test_the_tests_around_a_package_touch_what_is_used_or_collected(
+    run: SampleRun, case: str
+) -> None:
+    paths, left, checks = INNER[case]
+    step = len(CASES) + len(NEEDED) + 1 + list(INNER).index(case)
+    validation = await validate(run, step, paths, *checks)
+    found = [finding.path for finding in validation.findings if finding.rule == "not_covered"]
+    assert found == ([left] if left else [])
+    assert validation.status == ("unavailable" if left else "passed")
 
 
 @pytest.mark.parametrize("case", CASES)
