@@ -151,6 +151,8 @@ class Publication(Value):
     baseline: Validation | None = None
     title: str = ""
     """The caller's title; else the change's own."""
+    ticket: str = ""
+    """Key of the ticket that was asked about, such as `ABC-123`."""
     branch_asked: bool = False
     """Whether the caller named the branch: then it takes no other name where that is taken."""
     labels: tuple[str, ...] = ()

@@ -119,6 +119,7 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
         branch_prefix=settings.branch_prefix,
         any_branch=settings.any_branch,
         key=configuration.signing_key,
+        sign_off=settings.signoff or "",
         **options,
     )
 

@@ -168,6 +168,7 @@ class Settings(GitHubAppSettings, _RoleSettings):
     any_branch: bool = False
     allow: Annotated[tuple[AllowName, ...], from_text(listed)] = ()
     git_author: Mailbox | None = None
+    signoff: Mailbox | None = None
     signing_key_file: AbsolutePath | None = None
     signing_key: SecretStr | None = None
     """The key's own text, where there is no file of the operator's."""

@@ -94,6 +94,11 @@ class Checkout:
         found = await self._run(git, "for-each-ref", "--count=1", f"refs/heads/{branch}")
         return found.ok and not found.stdout
 
+    async def recent_messages(self, git: Git, sha: str, limit: int) -> list[str]:
+        """The messages of the newest commits up to one, merges left out."""
+        found = await self._run(git, "log", f"-{limit}", "--no-merges", "-z", "--format=%B", sha)
+        return found.stdout.decode("utf-8", "replace").split("\0") if found.ok else []
+
     async def version(self, git: Git, sha: str) -> str:
         """What a commit would be released as, by the tags before it; empty where none tells."""
         listed = await self._run(git, "for-each-ref", f"--merged={sha}", _TAGS, "refs/tags")

@@ -154,9 +154,23 @@ class Forge(Protocol):
         ...
 
     async def repository(
-        self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+        self,
+        full_name: str,
+        emit: Emit = unheard,
+        retry_policy: RetryPolicy | None = None,
+        *,
+        max_age_s: float = 0,
     ) -> RepositoryFacts:
-        """The repository, under its present name. Raises RepositoryNotFound, ForgeError."""
+        """The repository, under its present name; what was told `max_age_s` ago will do.
+
+        Raises RepositoryNotFound, ForgeError.
+        """
+        ...
+
+    async def recent_messages(
+        self, full_name: str, branch: str, limit: int, emit: Emit = unheard
+    ) -> list[str]:
+        """The messages of a branch's newest commits, merges left out, by one call."""
         ...
 
     async def branch_rules(

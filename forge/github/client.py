@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NO_BRANCH: Final = "coding-agent-has-no-such-branch"
+_MOST_FACTS: Final = 100
+"""Repositories."""
 
 
 class GitHub(Connection, Forge):
@@ -65,6 +67,7 @@ class GitHub(Connection, Forge):
         """Options are those of its connection."""
         super().__init__(api_url=api_url, token=token, **options)
         self._account: Account | None = None
+        self._facts: dict[str, tuple[float, RepositoryFacts]] = {}
         self._takes_pulls = set[str]()  # repositories
 
     def patient(self, deadline: float) -> Self:
@@ -108,7 +111,24 @@ class GitHub(Connection, Forge):
             return UNKNOWN
 
     async def repository(
-        self, full_name: str, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+        self,
+        full_name: str,
+        emit: Emit = unheard,
+        retry_policy: RetryPolicy | None = None,
+        *,
+        max_age_s: float = 0,
+    ) -> RepositoryFacts:
+        told_at, told = self._facts.get(full_name, (0.0, None))
+        if told and time.monotonic() - told_at < max_age_s:
+            return told
+        facts = await self._ask_repository(full_name, emit, retry_policy)
+        while len(self._facts) > _MOST_FACTS:
+            self._facts.pop(next(iter(self._facts)))
+        self._facts[full_name] = time.monotonic(), facts
+        return facts
+
+    async def _ask_repository(
+        self, full_name: str, emit: Emit, retry_policy: RetryPolicy | None
     ) -> RepositoryFacts:
         def get(github: "Api") -> RepositoryFacts:
             return read_facts(github.get_repo(full_name))
@@ -118,6 +138,15 @@ class GitHub(Connection, Forge):
             return facts
         account = await self.account(emit, retry_policy)
         return facts if account.user else replace(facts, push=True)
+
+    async def recent_messages(
+        self, full_name: str, branch: str, limit: int, emit: Emit = unheard
+    ) -> list[str]:
+        def get(github: "Api") -> list[str]:
+            commits = islice(github.get_repo(full_name).get_commits(branch), limit)
+            return [str(each.commit.message) for each in commits if len(each.parents) < 2]
+
+        return await self._read("the newest commits", get, emit, repo=full_name)
 
     async def branch_rules(
         self, full_name: str, branch: str, emit: Emit = unheard

@@ -32,13 +32,13 @@ class Delivery:
     ) -> PullRequest:
         """Commit, push, open or update; what the record says is done is not done again."""
         steps, publication = self.steps, self.steps.publication
-        await self._push(target, message, author)
+        new = await self._push(target, message, author)
         digest = _digest(steps.record.commit, text, publication.draft)
         opened_text = steps.record.opened_text
         pull = await (
             self._bring_up_to_date(publication.base.pull.number, text)
             if publication.base.pull
-            else self._open_or_update(text, new=opened_text in ("", digest))
+            else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
         )
         await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
         await self._add_extras(pull, text)
@@ -82,7 +82,8 @@ class Delivery:
 
         await steps.settle_branch(full_name, is_free)
 
-    async def _push(self, target: RepoAddress, message: str, author: str) -> None:
+    async def _push(self, target: RepoAddress, message: str, author: str) -> bool:
+        """Bring the commit to the branch; whether this made the branch."""
         steps, branch = self.steps, self.steps.publication.branch
         git, base = steps.git, steps.publication.base
         if steps.needs_branch_head:
@@ -90,7 +91,8 @@ class Delivery:
             await steps.note_branch_head(await branch_head(git, target, branch, self.emit, policy))
         await steps.make_commit(message, author)
         if not steps.record.maybe_pushed:
-            return
+            return False
+        new = not steps.record.pushed
         if steps.record.fork and not steps.record.pushed:
             await begin_branch(self.forge, git, target, branch, base.sha, self.emit)
         await push(
@@ -104,13 +106,19 @@ class Delivery:
             emit=self.emit,
         )
         await steps.keep(pushed=steps.record.commit)
+        return new
 
-    async def _open_or_update(self, text: PullText, *, new: bool) -> Pull:
-        """The run's pull request: opened where it is new, or brought up to date as it stands."""
+    async def _open_or_update(self, text: PullText, *, opens: bool, new: bool) -> Pull:
+        """The run's pull request: opened, or brought up to date as it stands.
+
+        `new`: its branch was just made.
+        """
         publication, owner = self.steps.publication, self.steps.record.fork.partition("/")[0]
         head = f"{owner}:{publication.branch}" if owner else publication.branch
-        pull = await self._pulls.open(publication.base.branch, head, text, draft=publication.draft)
-        if new:
+        pull = await self._pulls.open(
+            publication.base.branch, head, text, draft=publication.draft, new=new
+        )
+        if opens:
             return pull
         await self.steps.keep(rejected_extras=())
         return await self._pulls.update(pull.number, text, ready=not publication.draft)

@@ -43,6 +43,8 @@ _UNSIGNED: Final = (
 )
 _SHOWN: Final = 200
 _OF_NEW_BRANCHES: Final[tuple[RuleKind, ...]] = ("creation", "branch_name")
+_JUST_ASKED_S: Final = 60.0
+"""What was told of the repository when its base was made is not asked for again."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Preflight:
         Raises PushRejected or ForgeError with all that stands in the way.
         """
         facts, account = await _both(
-            self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
+            self.forge.repository(base.full_name, self.emit, max_age_s=_JUST_ASKED_S),
+            self.forge.account(self.emit),
         )
         fork = self.forks and not facts.push and not facts.private
         faults = list[CodingAgentError](_right_faults(facts, fork=fork, forks=self.forks))

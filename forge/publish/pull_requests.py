@@ -34,17 +34,22 @@ class PullRequests:
     full_name: str
     emit: Emit
 
-    async def open(self, base: str, head: str, text: PullText, *, draft: bool) -> Pull:
+    async def open(
+        self, base: str, head: str, text: PullText, *, draft: bool, new: bool = False
+    ) -> Pull:
         """The open pull request from `head` to `base`: the one that is there, or a new one.
 
-        `head` is a branch, or `OWNER:BRANCH` in a fork. A repository without drafts gets a normal
-        pull request that says what it is.
+        `head` is a branch, or `OWNER:BRANCH` in a fork; `new`: it was just made, so that there can
+        be none yet. A repository without drafts gets a normal pull request that says what it is.
         """
+        tried = False
         find = partial(self.forge.find_pull, self.full_name, base, head, self.emit)
         create = partial(self.forge.create_pull, self.full_name, base, head)
 
         async def attempt() -> Pull:
-            if found := await find():
+            nonlocal tried
+            first, tried = new and not tried, True
+            if not first and (found := await find()):
                 return found
             try:
                 return await create(text, draft=draft)

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
 from forge.core.branch_names import check_asked_branch, check_own_branch, check_pull_branch
-from forge.core.forge import ONCE, Forge, PullText, Target, check_open, check_token
+from forge.core.forge import ONCE, Forge, Target, check_open, check_token
 from forge.core.repository_address import parse
 from forge.gate.attributes import read_attributes
 from forge.gate.case_clashes import case_clashes
@@ -22,8 +21,10 @@ from forge.git.environment import run_objects
 from forge.git.identity import NOBODY
 from forge.publish import record as publication_record
 from forge.publish.automation import read_automation
+from forge.publish.base_conventions import base_conventions
 from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight, Written
+from forge.publish.published_texts import PublishedTexts
 from forge.publish.pull_requests import head_address
 from forge.publish.rebase import (
     RebaseContext,
@@ -33,10 +34,10 @@ from forge.publish.rebase import (
 )
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
-from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
+from forge.secret_scan.kingfisher import SecretCatalogue
 from forge.signing import SigningKey
-from forge.text import pull_request
-from forge.text.commit_message import commit_message, sample_message
+from forge.text.commit_message import sample_message
+from forge.text.conventions import MESSAGES, Conventions
 from forge.text.template import read_template
 from graph import (
     DEFAULT_PREFIX,
@@ -49,11 +50,14 @@ from graph import (
     Publisher,
     PullRequest,
     RunFolder,
+    unheard,
 )
-from graph.errors import CodingAgentError, PushRejected, SecretSearchFailed
+from graph.errors import CodingAgentError
 from graph.files import load_change, write_whole
 
-_RUN_ID: Final = "\0run\0"
+_NOT_SIGNED_OFF: Final = (
+    "The commits of the base carry Signed-off-by and the run's do not: set CODING_AGENT_SIGNOFF."
+)
 _RAW: Final = ("--raw", "-z", "--no-abbrev", "--no-renames")
 
 
@@ -66,7 +70,8 @@ class ForgePublisher(Publisher):
     `rules_cache` keeps the compiled catalogue of secrets. `make_last` makes what is in the run's
     folder outlast this machine: it is called before each step that others see. Nothing is pushed to
     a branch that does not begin with `branch_prefix`, but a new one that a caller named where
-    `any_branch` allows it. Commits are signed where there is a `key`.
+    `any_branch` allows it. Commits are signed where there is a `key`; `sign_off` is the `Name
+    <email>` of `Signed-off-by`, where the base's commits have that.
     """
 
     def __init__(
@@ -82,7 +87,9 @@ class ForgePublisher(Publisher):
         branch_prefix: str = DEFAULT_PREFIX,
         any_branch: bool = False,
         key: SigningKey | None = None,
+        sign_off: str = "",
     ) -> None:
+        self._sign_off = sign_off
         self._any_branch = any_branch
         self._key = key
         self._branch_prefix = branch_prefix
@@ -95,22 +102,38 @@ class ForgePublisher(Publisher):
         self._git = Git(forge.access, hide=(str(runs),))
         self._make_last = make_last or on_own_disk
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
+        self._texts = PublishedTexts(forge.name, self._forms, self._catalogue, sign_off)
 
     async def check_publishable(
         self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
     ) -> tuple[str, ...]:
         if self._key:
             await self._key.probe()
+        conventions = await self._conventions(run_id, base, emit)
+        notes = [_NOT_SIGNED_OFF] if conventions.signed_off and not self._sign_off else []
         if base.local:
             checkout = await Checkout.find(self._git, Path(base.address))
             if not await checkout.has_place(self._git, branch):
                 raise branch_exists(str(checkout.folder), branch)
             await checkout.try_branch(self._git, branch, base.parent or base.sha)
-            return ()
+            return tuple(notes)
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
-        written = Written(branch, sample_message(title, run_id), signed=self._key is not None)
+        message = sample_message(title, conventions, self._sign_off)
+        written = Written(branch, message, signed=self._key is not None)
         check = preflight.check_pull if base.pull else preflight.check
-        return await check(RunFolder.of(self._runs, run_id), base, written)
+        return (*notes, *await check(RunFolder.of(self._runs, run_id), base, written))
+
+    async def _conventions(self, run_id: str, base: Base, emit: Emit) -> Conventions:
+        """What the newest commits of the base have in common."""
+
+        async def read_messages() -> list[str]:
+            if base.local:
+                checkout = await Checkout.find(self._git, Path(base.address))
+                head = base.parent or base.sha
+                return await checkout.recent_messages(self._git, head, MESSAGES)
+            return await self._forge.recent_messages(base.full_name, base.branch, MESSAGES, emit)
+
+        return await base_conventions(RunFolder.of(self._runs, run_id), read_messages)
 
     async def gate(
         self, run_id: str, base: Base, change: Change, allow: tuple[str, ...]
@@ -182,7 +205,8 @@ class ForgePublisher(Publisher):
             starts_automation=account.starts_automation,
         )
         starts = await read_automation(forge, self._git, run, publication.change.tree, target)
-        text, message = await self._texts(publication, template, starts)
+        conventions = await self._conventions(publication.run_id, base, emit)
+        text, message = await self._texts.write(publication, conventions, template, starts)
         pull_request = await delivery.deliver(address, text, message, author)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
@@ -199,7 +223,8 @@ class ForgePublisher(Publisher):
             str(checkout.folder), lambda name: checkout.has_place(self._git, name)
         )
         publication, branch = steps.publication, steps.publication.branch
-        _, message = await self._texts(publication)
+        conventions = await self._conventions(publication.run_id, base, unheard)
+        _, message = await self._texts.write(publication, conventions)
         if steps.needs_branch_head:
             await steps.note_branch_head(await checkout.branch_commit(self._git, branch))
         await steps.make_commit(message, await self._local_author(checkout))
@@ -229,33 +254,6 @@ class ForgePublisher(Publisher):
             pushable=await checkout.has_distant_origin(self._git),
         )
 
-    async def _texts(
-        self, publication: Publication, template: str = "", starts: Sequence[str] = ()
-    ) -> tuple[PullText, str]:
-        """What the pull request and the commit say. Raises PushRejected where it is our token."""
-        title = pull_request.title(publication)
-        body = pull_request.body(publication, template, starts)
-        message = commit_message(publication)
-        self._refuse_token(title, body, message, publication.branch)
-        title, body, message = await self._hide([title, body, message], publication.run_id)
-        return PullText(title, body), message
-
-    async def _hide(self, texts: list[str], run_id: str) -> list[str]:
-        """The texts without what the catalogue takes for a secret; a run's id is none."""
-        marked = [text.replace(run_id, _RUN_ID) for text in texts]
-        try:
-            hidden = await asyncio.to_thread(self._catalogue.hide, marked)
-        except CatalogueMissing as missing:
-            raise SecretSearchFailed(
-                f"What is to be published could not be searched for secrets: {missing}.",
-                "Install it with `pip install kingfisher-secret-scanner`, then resume the run.",
-            ) from None
-        except CatalogueFailed as failed:
-            raise SecretSearchFailed(
-                f"What is to be published could not be searched for secrets: {failed}."
-            ) from None
-        return [text.replace(_RUN_ID, run_id) for text in hidden]
-
     async def _local_author(self, checkout: Checkout) -> str:
         if self._author:
             return self._author
@@ -263,7 +261,3 @@ class ForgePublisher(Publisher):
             with contextlib.suppress(CodingAgentError):
                 return (await self._forge.account(retry_policy=ONCE)).author
         return await checkout.identity(self._git) or NOBODY
-
-    def _refuse_token(self, *texts: str) -> None:
-        if any(self._forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):
-            raise PushRejected(f"The text of the pull request holds the {self._forge.name} token.")

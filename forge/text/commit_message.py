@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from forge.text import pull_request
-from forge.text.sanitize_markdown import line, paragraphs
+from forge.text.conventions import NO_CONVENTIONS, Conventions, follow
+from forge.text.sanitize_markdown import BREAK, line, paragraphs
 from graph import Publication
 
 WIDTH: Final = 72
@@ -14,34 +15,52 @@ _MAX_SUMMARY: Final = 8_000
 _MAX_LINE: Final = 400
 _SAMPLE_TITLE: Final = "Change what was asked for"
 _SAMPLE_SUMMARY: Final = "The change does what was asked for, and a test holds it."
+_SAMPLE_TICKET: Final = "ABC-1"
+_TRAILER: Final = re.compile(r"\A((?:#[^\n]*\n)*[A-Za-z0-9-]+)([ \t]*:(?!//))")
 _ITEM: Final = re.compile(r"[ ]{0,3}(?:[-*+]|\d{1,3}[.)])[ ]+")
 _FENCE: Final = re.compile(r"[ ]{0,3}(?:```|~~~)")
 
 
-def commit_message(publication: Publication) -> str:
+def commit_message(
+    publication: Publication, conventions: Conventions = NO_CONVENTIONS, sign_off: str = ""
+) -> str:
     """A subject, what was done and why, and trailers; each line as `git log` has room for it.
+
+    `sign_off` is the `Name <email>` of `Signed-off-by`, where the base's commits have that.
 
     A title that is too long for a subject is whole in the text. What was run, what was not and what
     is left belongs to the pull request.
     """
-    title = pull_request.title(publication)
+    title = pull_request.title(publication, conventions)
     subject = _subject(title)
     summary = paragraphs(_wrap(publication.change.summary[: 2 * _MAX_SUMMARY]), _MAX_SUMMARY)
-    trailers = [_run_trailer(publication.run_id)]
+    text = _join("" if subject == title else _wrap(title), summary)
+    trailers = [_signed_off(conventions, sign_off)]
     if requested_by := line(publication.requested_by, _MAX_LINE):
-        trailers.append(f"Requested-by: {requested_by}")
-    parts = (subject, "" if subject == title else _wrap(title), summary, "\n".join(trailers))
+        trailers.insert(0, f"Requested-by: {requested_by}")
+    return _join(subject, _without_trailers(text), "\n".join(filter(None, trailers)))
+
+
+def sample_message(asked_title: str | None, conventions: Conventions, sign_off: str) -> str:
+    """A message like the run's, before anything of it but the caller's title is known."""
+    asked = line(asked_title or "", pull_request.MAX_TITLE)
+    first = _subject(asked or follow(conventions, _SAMPLE_TITLE, (), _SAMPLE_TICKET))
+    return _join(first, _SAMPLE_SUMMARY, _signed_off(conventions, sign_off))
+
+
+def _join(*parts: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def sample_message(asked_title: str | None, run_id: str) -> str:
-    """A message like the run's, before anything of it but the caller's title is known."""
-    first = _subject(line(asked_title or "", pull_request.MAX_TITLE) or _SAMPLE_TITLE)
-    return "\n\n".join((first, _SAMPLE_SUMMARY, _run_trailer(run_id)))
+def _signed_off(conventions: Conventions, sign_off: str) -> str:
+    return f"Signed-off-by: {sign_off}" if conventions.signed_off and sign_off else ""
 
 
-def _run_trailer(run_id: str) -> str:
-    return f"Coding-Agent-Run: {line(run_id, _MAX_LINE)}"
+def _without_trailers(text: str) -> str:
+    """The text, whose last paragraph git takes for no trailers."""
+    before, blank, last = text.rpartition("\n\n")
+    broken = _TRAILER.sub(rf"\1{BREAK}\2", last, count=1)
+    return f"{before}{blank}{broken}"
 
 
 def _subject(title: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from forge.text.conventions import NO_CONVENTIONS, Conventions, follow
 from forge.text.sanitize_markdown import code, code_block, cut, line, paragraphs
 from forge.text.template import fill
 from graph import (
@@ -22,6 +23,7 @@ from graph import (
 )
 
 MAX_TITLE: Final = 120
+_UNTITLED: Final = "Change of the code"
 MAX_BODY: Final = 60_000
 _MAX_SUMMARY: Final = 8_000
 _MAX_LINE: Final = 400
@@ -36,11 +38,14 @@ _STATUS: Final = {
 }
 
 
-def title(publication: Publication) -> str:
-    """One line: the caller's title, else the change's, else the plan's."""
-    plan = publication.plan
-    texts = (publication.title, publication.change.title, plan.summary if plan else "")
-    return next((made for text in texts if (made := line(text, MAX_TITLE))), "Change of the code")
+def title(publication: Publication, conventions: Conventions = NO_CONVENTIONS) -> str:
+    """One line: the caller's title, else the change's or the plan's, as the base's commits are."""
+    if asked := line(publication.title, MAX_TITLE):
+        return asked
+    plan, change = publication.plan, publication.change
+    texts = (change.title, plan.summary if plan else "", _UNTITLED)
+    own = next(made for text in texts if (made := line(text, MAX_TITLE)))
+    return line(follow(conventions, own, change.files, publication.ticket), MAX_TITLE)
 
 
 def body(publication: Publication, template: str = "", starts: Sequence[str] = ()) -> str:

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import Final
 
-_BREAK: Final = "\u200b"
+BREAK: Final = "\u200b"
 _CUT: Final = " […]"
 _READ: Final = 4
 """How many times its limit a text is read: the rest would be cut off anyway."""
@@ -45,7 +45,7 @@ def line(text: str, limit: int) -> str:
 def paragraphs(text: str, limit: int) -> str:
     """Harmless text of several lines that cannot begin a section or leave a code block open."""
     shown = cut(visible(text[: limit * _READ]).strip(), limit)
-    broken = _TRAILER.sub(rf"\1{_BREAK}\2", _broken(shown))
+    broken = _TRAILER.sub(rf"\1{BREAK}\2", _broken(shown))
     return _closed(_STRUCTURE.sub(r"\1\\", broken))
 
 
@@ -84,7 +84,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def _broken(text: str) -> str:
-    return _COMMAND.sub(rf"\1{_BREAK}", _EFFECTS.sub(_BREAK, text))
+    return _COMMAND.sub(rf"\1{BREAK}", _EFFECTS.sub(BREAK, text))
 
 
 def _closed(text: str) -> str:

@@ -3,7 +3,7 @@
 import time
 from typing import Any, Final
 
-from graph.branch_names import DEFAULT_PREFIX, branch_name
+from graph.branch_names import DEFAULT_PREFIX, branch_name, find_ticket
 from graph.machine import edges
 from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase
 from graph.services import Publication
@@ -73,6 +73,7 @@ def publication_of(
         draft=bool(state.get("draft")) or outcome.status != "succeeded",
         remaining=edges.left_to_do(state),
         title=state.get("title") or "",
+        ticket=find_ticket(state["prompt"]),
         labels=tuple(state.get("labels") or ()),
         reviewers=tuple(state.get("reviewers") or ()),
         requested_by=state.get("requested_by") or "",

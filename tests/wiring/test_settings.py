@@ -151,6 +151,7 @@ def test_lower_case_names_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CODING_AGENT_TOOL_PATHS", "bin", "absolute"),
         ("CODING_AGENT_GIT_AUTHOR", "just a name", "Name <email>"),
         ("CODING_AGENT_GIT_AUTHOR", "a\nb <c@d>", "Name <email>"),
+        ("CODING_AGENT_SIGNOFF", "just a name", "Name <email>"),
         ("CODING_AGENT_REPOS", "octocat", "OWNER/REPO"),
         ("CODING_AGENT_REPOS", "a b=x/y", "name=glob"),
         ("CODING_AGENT_API_KEYS", "short", "24"),

@@ -234,7 +234,7 @@ async def test_a_message_that_a_rule_does_not_take(side: TrustedSide, title: str
         ("TEAM-7: Greet in the morning", [TICKET]),
         (None, [pattern("commit_message_pattern", "contains", "WIP", negate=True)]),
         (None, [pattern("commit_message_pattern", "regex", r"(?m)^.{10,72}$")]),
-        (None, [pattern("commit_message_pattern", "contains", "Coding-Agent-Run: r1")]),
+        (None, [pattern("commit_message_pattern", "contains", "what was asked for")]),
     ],
 )
 async def test_a_message_that_a_rule_takes(

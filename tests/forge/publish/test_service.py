@@ -110,7 +110,7 @@ async def test_the_commit_says_what_and_whose(side: TrustedSide) -> None:
     message = git(side.hosted.git_dir, "log", "-1", "--format=%B", BRANCH).decode()
     assert message.startswith("Add a file\n\nIt was asked for.\n\n")
     trailers = git(side.hosted.git_dir, "log", "-1", "--format=%(trailers:only)", BRANCH).decode()
-    assert trailers.split("\n")[:2] == ["Coding-Agent-Run: r1", "Requested-by: ada"]
+    assert trailers.strip() == "Requested-by: ada"
 
 
 async def test_refused_labels_and_reviewers_are_told_and_never_fail_a_run(

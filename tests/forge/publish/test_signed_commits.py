@@ -61,8 +61,8 @@ async def test_the_commit_verifies_and_says_the_same(side: TrustedSide, made: Ma
     where = side.hosted.git_dir
     assert made.verify(where, BRANCH)
     assert not made.verify(where, "main")
-    told = git(where, "log", "-1", "--format=%T %P%n%s%n%(trailers:only)", BRANCH).decode()
-    assert told.startswith(f"{change.tree} {base.sha}\nAdd a file\nCoding-Agent-Run: r1\n")
+    told = git(where, "log", "-1", "--format=%T %P%n%B", BRANCH).decode()
+    assert told.strip() == f"{change.tree} {base.sha}\nAdd a file\n\nIt was asked for."
     git(where, "fsck", "--strict")
     await until(lambda: not list(our_agents()))
 

@@ -52,6 +52,17 @@ class Shapes:
             "allow_forking": True,
         }
 
+    def commit(
+        self, repository: HostedRepository, sha: str, parents: list[str], message: str
+    ) -> Json:
+        commits = f"{self._api}/repos/{repository.full_name}/commits"
+        return {
+            "url": f"{commits}/{sha}",
+            "sha": sha,
+            "commit": {"url": f"{commits}/{sha}", "message": message},
+            "parents": [{"sha": parent, "url": f"{commits}/{parent}"} for parent in parents],
+        }
+
     def pull(self, repository: HostedRepository, pull: HostedPull) -> Json:
         repo = f"{self._api}/repos/{repository.full_name}"
         return {

@@ -46,6 +46,7 @@ class ForgeApi:
             Route("/api/v3/user", self._user),
             Route(repo, self._on(self._repository)),
             Route(f"{repo}/branches/{{branch:path}}", self._on(self._branch)),
+            Route(f"{repo}/commits", self._on(self._list_commits)),
             Route(f"{repo}/git/ref/heads/{{branch:path}}", self._on(self._ref)),
             Route(f"{repo}/rules/branches/{{branch:path}}", self._on(self._rules)),
             Route(f"{repo}/git/refs", self._on(self._create_ref), methods=["POST"]),
@@ -120,6 +121,14 @@ class ForgeApi:
         if sha is None:
             return problem(404, "Branch not found")
         return JSONResponse({"name": name, "commit": {"sha": sha}, "protected": False})
+
+    async def _list_commits(self, request: Request, repository: HostedRepository) -> Response:
+        query = request.query_params
+        branch, limit = query.get("sha", repository.default_branch), int(query.get("per_page", 30))
+        if await repository.sha(branch) is None:
+            return problem(404, "Not Found")
+        commits = await repository.commits(branch, limit)
+        return JSONResponse([self._forge.shapes.commit(repository, *each) for each in commits])
 
     async def _rules(self, _: Request, __: HostedRepository) -> Response:
         return JSONResponse([])

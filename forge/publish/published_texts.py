@@ -1,0 +1,64 @@
+"""What a publication tells, without what may be a secret."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from forge.core.forge import PullText
+from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
+from forge.text import pull_request
+from forge.text.commit_message import commit_message
+from forge.text.conventions import Conventions
+from graph import Publication, SecretForms
+from graph.errors import PushRejected, SecretSearchFailed
+
+_RUN_ID: Final = "\0run\0"
+
+
+@dataclass(frozen=True)
+class PublishedTexts:
+    """Writes texts for one forge.
+
+    `forms` are those of its token, `catalogue` knows other secrets. `sign_off`: `Name <email>`.
+    """
+
+    forge_name: str
+    forms: SecretForms
+    catalogue: SecretCatalogue
+    sign_off: str = ""
+
+    async def write(
+        self,
+        publication: Publication,
+        conventions: Conventions,
+        template: str = "",
+        starts: Sequence[str] = (),
+    ) -> tuple[PullText, str]:
+        """What the pull request and the commit say. Raises PushRejected where it is our token."""
+        title = pull_request.title(publication, conventions)
+        body = pull_request.body(publication, template, starts)
+        message = commit_message(publication, conventions, self.sign_off)
+        self._refuse_token(title, body, message, publication.branch)
+        title, body, message = await self._hide([title, body, message], publication.run_id)
+        return PullText(title, body), message
+
+    async def _hide(self, texts: list[str], run_id: str) -> list[str]:
+        """The texts without what the catalogue takes for a secret; a run's id is none."""
+        marked = [text.replace(run_id, _RUN_ID) for text in texts]
+        try:
+            hidden = await asyncio.to_thread(self.catalogue.hide, marked)
+        except CatalogueMissing as missing:
+            raise SecretSearchFailed(
+                f"What is to be published could not be searched for secrets: {missing}.",
+                "Install it with `pip install kingfisher-secret-scanner`, then resume the run.",
+            ) from None
+        except CatalogueFailed as failed:
+            raise SecretSearchFailed(
+                f"What is to be published could not be searched for secrets: {failed}."
+            ) from None
+        return [text.replace(_RUN_ID, run_id) for text in hidden]
+
+    def _refuse_token(self, *texts: str) -> None:
+        if any(self.forms.position(text.encode("utf-8", "replace")) >= 0 for text in texts):
+            raise PushRejected(f"The text of the pull request holds the {self.forge_name} token.")
