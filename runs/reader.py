@@ -7,11 +7,12 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from graph import Status
+from graph import RunRequest, Status
 from graph.errors import InvalidRequest, RunNotFound, RunNotYours, TooManyReaders
 from runs.driving.run_files import LocalRunFiles, RunFiles
 from runs.feed import FeedItem, RunFeed
 from runs.figures import Figures, begin_of_weeks, figures_of
+from runs.model.follow_up import follow
 from runs.model.operator_limits import ServiceConfig
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID
@@ -44,6 +45,14 @@ class RunReader:
         What steers a run raises RunNotYours where the caller may only read it.
         """
         return (await self._visible_run(run_id, caller)).record
+
+    async def follow(self, request: RunRequest, caller: Caller) -> RunRequest:
+        """The request with the repository and the pull request that it goes on with.
+
+        Raises RunNotFound, RunActive or RequestError.
+        """
+        parent_id = request.get("parent_run_id")
+        return follow(request, await self.get(parent_id, caller) if parent_id else None)
 
     async def view(self, run_id: str, caller: Caller) -> dict[str, Any]:
         """The run as one JSON object."""

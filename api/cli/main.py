@@ -51,6 +51,8 @@ def run(
     base: options.Base = None,
     branch: options.Branch = None,
     include_uncommitted: options.Uncommitted = False,
+    pr: options.PullRequest = None,
+    after: options.After = None,
     setup: options.Setup = None,
     validate: options.Validate = None,
     validate_only: options.ValidateOnly = False,
@@ -78,11 +80,12 @@ def run(
 
     settings = raise_limits(load_settings(server), max_cost, max_fix_rounds, timeout)
     start = {"base_branch": base, "branch": branch, "include_uncommitted": include_uncommitted}
+    ground = {"pull_request_url": pr, "parent_run_id": after}
     checks = {"setup": setup, "validate": validate, "validate_only": validate_only}
     pull = {"draft": draft, "title": title, "labels": label, "reviewers": reviewer}
     limits = {"max_cost_usd": max_cost, "max_fix_rounds": max_fix_rounds, "timeout_s": timeout}
     how = {"approve_plan": approve_plan, "allow": allow, "model": model}
-    asked = {**start, **checks, **pull, **limits, **how}
+    asked = {**start, **ground, **checks, **pull, **limits, **how}
     order = run_order(prompt, repo, asked, output=output, here=settings.server is None)
     watch_run(settings, lambda watched: watched.run(order), json=json, quiet=quiet)
 

@@ -56,6 +56,8 @@ Uncommitted = Annotated[
     bool,
     typer.Option("--include-uncommitted", help="Start from what tracked files hold now."),
 ]
+PullRequest = Annotated[str | None, _shown("URL", "Go on with this pull request.")]
+After = Annotated[str | None, _shown("RUN", "Go on with the pull request of this run.")]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
 Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
 ValidateOnly = Annotated[

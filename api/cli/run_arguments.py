@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
-from api.cli.repo_argument import resolve_repo
-from graph import RunRequest
+from api.cli.repo_argument import RepoArgument, resolve_repo
+from graph import PullAddress, RunRequest
+from graph.errors import InvalidRequest
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,7 @@ def run_order(
 
     Raises typer.BadParameter.
     """
-    try:
-        place = resolve_repo(repo)
-    except ValueError as error:
-        raise _wrong("--repo", str(error)) from None
+    place = _place(repo, asked)
     if place.local and not here:
         raise _wrong("--repo", "a server cannot reach a checkout of this machine")
     if asked.get("include_uncommitted") and not place.local:
@@ -51,10 +49,28 @@ def run_order(
         for name, value in asked.items()
         if value is not None and value is not False and value != []
     }
-    request = RunRequest(repo_url=place.address, prompt=text, **given)  # type: ignore[typeddict-item]
+    named = {"repo_url": place.address} if place.address else {}
+    request = RunRequest(**named, prompt=text, **given)  # type: ignore[typeddict-item]
     base = given.get("base_branch") or "HEAD"
     note = f"Starts from {base} of {place.address}."
     return RunOrder(request, note if place.local else "", output)
+
+
+def _place(repo: str, asked: Mapping[str, Any]) -> RepoArgument:
+    """What `--repo` names; a pull request, and a run to follow, name it themselves."""
+    pull_request, followed = asked.get("pull_request_url"), asked.get("parent_run_id")
+    if pull_request and followed:
+        raise _wrong("--after", "goes without --pr")
+    if followed:
+        return RepoArgument("", local=False)
+    try:
+        if pull_request:
+            return RepoArgument(PullAddress.parse(pull_request).repo_url, local=False)
+        return resolve_repo(repo)
+    except InvalidRequest as error:
+        raise _wrong("--pr", f"{error.message} {error.hint}") from None
+    except ValueError as error:
+        raise _wrong("--repo", str(error)) from None
 
 
 def _standard_input() -> str:

@@ -16,7 +16,7 @@ from api.client.server_error import ServerError
 from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
 from api.terminal.text.option_names import name_options
-from graph import Approval, Decision
+from graph import Approval, Decision, RunRequest
 from graph.errors import CodingAgentError, RunNotWaiting
 from runs.model import RaisedLimits
 
@@ -57,11 +57,18 @@ class WatchedRun:
         if order.note:
             self._display.note(order.note)
         with interruptible(self._leave_terminal, self._cancel_or(_ending_of_this_task())):
-            self._run_id = await self._runs.start(order.request)
+            self._run_id = await self._runs.start(await self._whole(order.request))
             code = await self._follow_to_end(self._run_id)
         if order.output:
             await self._write_diff(self._run_id, order.output)
         return code
+
+    async def _whole(self, request: RunRequest) -> RunRequest:
+        """The request with the whole id of the run that it follows."""
+        parent = request.get("parent_run_id")
+        if not parent:
+            return request
+        return {**request, "parent_run_id": await full_id(self._runs, parent)}
 
     async def resume(self, run_id: str, limits: RaisedLimits) -> int:
         """Carry a run on and stay to its end; Ctrl-C cancels it."""

@@ -29,7 +29,8 @@ class LocalRuns:
         self._caller = Caller("local", operator=True)
 
     async def start(self, request: RunRequest) -> str:
-        record, _ = await self._service.start(request, owner=self._caller.name)
+        asked = await self._service.follow(request, self._caller)
+        record, _ = await self._service.start(asked, owner=self._caller.name)
         return record.run_id
 
     async def events(self, run_id: str) -> AsyncGenerator[dict[str, Any], None]:

@@ -63,6 +63,8 @@ class RunStarted(EventBase):
     repo_url: str
     prompt: str
     base_branch: str | None = None
+    pull_request: str | None = None
+    parent_run_id: str | None = None
     base_sha: str | None = None
     models: dict[RoleName, str]
     version: str

@@ -78,6 +78,8 @@ class ServiceConfig:
             repo_url=run.request["repo_url"],
             prompt=run.request["prompt"],
             base_branch=run.request.get("base_branch"),
+            pull_request=run.request.get("pull_request_url"),
+            parent_run_id=run.request.get("parent_run_id"),
             models=self.models_of(run.request),
             version=self.version,
             attempt=run.attempt,

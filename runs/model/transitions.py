@@ -28,6 +28,7 @@ from runs.model.attempts import (
     finish_attempt,
     last_seen,
 )
+from runs.model.follow_up import call_that_follows
 from runs.model.log_entry import Entry, entry, valid_text
 from runs.model.run import (
     RESUMABLE,
@@ -220,7 +221,8 @@ def add_message(run: Run, *, text: str, by: str, call: str = "") -> Step:
     if call in run.message_calls:
         return Step(run)
     if run.final:
-        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.")
+        hint = call_that_follows(run.record)
+        raise RunFinished(f"Run {run.run_id} has ended: {run.status}.", hint)
     number = run.messages + 1
     calls = {**run.message_calls, call: number} if call else run.message_calls
     newest = dict(list(calls.items())[-_KNOWN_CALLS:])

@@ -63,12 +63,11 @@ async def start_run(
     The run goes on when the connection does not. A repeat with the same `Idempotency-Key` joins
     the run that the first request started; once that run is removed it is 410 for two days.
     """
-    repository_of(body.repo_url, caller, options)
+    asked = await service.follow(body.run_request(), caller)
+    repository_of(asked["repo_url"], caller, options)
     called = options.call_name()
     key = idempotency_key or (f"call:{called}" if called else None)
-    record, _ = await service.start(
-        body.run_request(), owner=caller.name, idempotency_key=key, day=options.day
-    )
+    record, _ = await service.start(asked, owner=caller.name, idempotency_key=key, day=options.day)
     run_id = request.state.run_id = record.run_id
     if respond_async:
         view = await service.view(run_id, caller)

@@ -68,6 +68,8 @@ Branch = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVa
 NewBranch = Annotated[
     str, StringConstraints(min_length=1, max_length=200), AfterValidator(_new_branch)
 ]
+PullUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), NoControlCharacters]
+ParentRunId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}$")]
 RepoUrl = Annotated[str, StringConstraints(min_length=1, max_length=500), NoControlCharacters]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200), NoControlCharacters]
 Commands = Annotated[list[Command], Field(max_length=20)]
@@ -78,6 +80,9 @@ Reviewer = Annotated[
 Money = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Rounds = Annotated[int, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
+
+
+_GRAPH_NAMES: Final = {"pull_request": "pull_request_url"}
 
 
 class RequestModel(BaseModel):
@@ -112,12 +117,27 @@ class CodeRequest(RequestModel):
                     "maxCostUsd": 2.5,
                     "timeoutS": 1800,
                 },
+                {
+                    "pullRequest": "https://github.com/octocat/hello-world/pull/7",
+                    "prompt": "Do what the review asks for.",
+                },
             ]
         }
     )
 
-    repo_url: RepoUrl = Field(
-        description="Address of a repository below the configured one, or `OWNER/REPO` alone."
+    pull_request: PullUrl | None = Field(
+        default=None,
+        description="Address of an open pull request to go on with: a commit is added to its"
+        " branch, never forced.",
+    )
+    parent_run_id: ParentRunId | None = Field(
+        default=None,
+        description="Run to follow, which has ended: on its pull request, with limits of its own.",
+    )
+    repo_url: RepoUrl | None = Field(
+        default=None,
+        description="Address of a repository below the configured one, or `OWNER/REPO` alone. It"
+        " may be left out beside `pullRequest` or `parentRunId`.",
     )
     prompt: Prompt = Field(description="What should change, in plain words.")
     base_branch: Branch | None = Field(
@@ -151,7 +171,7 @@ class CodeRequest(RequestModel):
     def run_request(self) -> RunRequest:
         """The run's input, without what was left out."""
         given: dict[str, Any] = {
-            name.removesuffix("_"): value
+            _GRAPH_NAMES.get(name) or name.removesuffix("_"): value
             for name, value in self
             if value is not None and value != [] and value is not False
         }

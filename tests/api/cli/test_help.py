@@ -36,7 +36,7 @@ async def test_help_of_run_names_the_contracts_options(tmp_path: Path) -> None:
     ended = await command("run", "--help", home=tmp_path)
     for option in shlex.split(
         "--repo --base --setup --validate --validate-only --approve-plan --draft --max-cost "
-        "--model --timeout --json --quiet --output --server --include-uncommitted"
+        "--model --timeout --json --quiet --output --server --include-uncommitted --pr --after"
     ):
         assert re.search(rf"^  (-q, )?{option}[ ,]", ended.out, re.MULTILINE), option
 
@@ -78,6 +78,8 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["run", "x", "--repo", URL, "--max-cost", "nan"], "--max-cost"),
         (["run", "x", "--repo", URL, "--timeout", "0"], "--timeout"),
         (["run", "x", "--repo", URL, "--include-uncommitted"], "takes a checkout"),
+        (["run", "x", "--pr", URL], "is not the address of a pull request"),
+        (["run", "x", "--pr", f"{URL}/pull/7", "--after", "run"], "--after"),
         (["run", "x", "--repo", URL, "--json", "--quiet"], "--quiet"),
         (["run", "x", "--repo", URL, "--output", "no/such/file"], "there is no folder"),
         (["runs", "--server", "ftp://x"], "--server"),

@@ -112,6 +112,22 @@ async def test_options_reach_the_server(tmp_path: Path) -> None:
     }
 
 
+async def test_a_pull_request_and_a_run_to_follow_reach_the_server(tmp_path: Path) -> None:
+    url, parent = "https://github.com/octocat/todo/pull/7", "0123456789ABCDEFGHJKMNPQRS"
+    server = RunServer([started(), finished("no_changes")])
+    async with serving(server) as env:
+        await command("run", "Fix it", "--pr", url, "-q", home=tmp_path, env=env)
+    assert server.requests[0].body == {
+        "repoUrl": "https://github.com/octocat/todo",
+        "pullRequest": url,
+        "prompt": "Fix it",
+    }
+    server = RunServer([started(), finished("no_changes")])
+    async with serving(server) as env:
+        await command("run", "Fix it", "--after", parent, "-q", home=tmp_path, env=env)
+    assert server.requests[0].body == {"parentRunId": parent, "prompt": "Fix it"}
+
+
 async def test_the_option_names_the_server_and_wins(tmp_path: Path) -> None:
     server = RunServer([started(), finished("succeeded")])
     async with server.serving():

@@ -20,12 +20,14 @@ from graph.errors import (
     RunNotYours,
     TooManyReaders,
 )
+from graph.events.run_events import PublishedChange
 from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from graph.values import Approval, Status
 from runs.feed import FeedItem, RemovedRow
 from runs.figures import Figures
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
+from runs.model.follow_up import follow
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
 from runs.model.service_stats import ServiceStats
@@ -115,6 +117,12 @@ class MemoryService:
         run = self.runs[run_id]
         run.record = replace(run.record, status=status)
 
+    def publish(self, run_id: str, url: str) -> None:
+        """Let a run have this pull request."""
+        run, number = self.runs[run_id], int(url.rpartition("/")[2])
+        pr = PublishedChange(url=url, number=number, branch="agent/change", draft=False)
+        run.record = replace(run.record, pr=pr)
+
     def finish(self, run_id: str, status: Status = "succeeded") -> None:
         self.set_status(run_id, status)
         self.emit(run_id, "run.finished", attempt=1, status=status, costUsd=0.0)
@@ -149,6 +157,10 @@ class MemoryService:
         if self._instant:
             self.finish(run_id)
         return self.runs[run_id].record, True
+
+    async def follow(self, request: RunRequest, caller: Caller) -> RunRequest:
+        parent_id = request.get("parent_run_id")
+        return follow(request, await self.get(parent_id, caller) if parent_id else None)
 
     async def get(self, run_id: str, caller: Caller) -> RunRecord:
         return self._run(run_id, caller).record

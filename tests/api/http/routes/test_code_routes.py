@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.http.guards.auth import Auth
+from graph.values import Status
 from tests.standins.servers.http_service import CODE, KEYS, client_of
 from tests.standins.services.in_memory_run_service import MemoryService
 
@@ -103,6 +104,66 @@ async def test_every_field_reaches_the_run() -> None:
         "timeout_s": 600,
         "model": "claude-opus-5-5",
     }
+
+
+PULL = "https://github.com/o/r/pull/7"
+ON_PULL = {"pullRequest": PULL, "prompt": "Do what the review asks for."}
+
+
+async def test_a_pull_request_names_its_repository() -> None:
+    service = MemoryService()
+    async with client_of(service) as client:
+        assert (await client.post("/code", json=ON_PULL, headers=ASYNC)).status_code == 202
+        neither = await client.post("/code", json={"prompt": "Change it."}, headers=ASYNC)
+        wrong = await client.post("/code", json=ON_PULL | {"pullRequest": "https://x"})
+    (run,) = service.runs.values()
+    assert run.record.request == {
+        "repo_url": "https://github.com/o/r",
+        "pull_request_url": PULL,
+        "prompt": ON_PULL["prompt"],
+    }
+    assert neither.status_code == 422
+    assert neither.json()["errors"][0]["pointer"] == "/repoUrl"
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/pullRequest")
+
+
+async def test_a_run_that_follows_goes_on_with_the_pull_request() -> None:
+    service = MemoryService()
+    done = service.add(status="succeeded")
+    service.publish(done, PULL)
+    body = {"parentRunId": done, "prompt": "And a test."}
+    async with client_of(service) as client:
+        assert (await client.post("/code", json=body, headers=ASYNC)).status_code == 202
+    followed = list(service.runs.values())[-1].record.request
+    assert followed["parent_run_id"] == done
+    assert (followed["pull_request_url"], followed["repo_url"]) == (PULL, "https://github.com/o/r")
+
+
+@pytest.mark.parametrize(
+    ("status", "published", "expected"),
+    [("running", True, (409, "run_active")), ("succeeded", False, (422, "invalid_request"))],
+)
+async def test_a_run_that_cannot_be_followed_is_told(
+    status: Status, published: bool, expected: tuple[int, str]
+) -> None:
+    service = MemoryService()
+    parent = service.add(status=status)
+    if published:
+        service.publish(parent, PULL)
+    async with client_of(service) as client:
+        answer = await client.post("/code", json={"parentRunId": parent, "prompt": "More."})
+    assert (answer.status_code, answer.json()["code"]) == expected
+
+
+async def test_a_run_that_one_may_not_see_cannot_be_followed() -> None:
+    service = MemoryService()
+    others = service.add("somebody", status="succeeded")
+    service.publish(others, PULL)
+    async with client_of(service, auth=Auth(KEYS), key=KEYS[0][1]) as client:
+        for parent in (others, "no-such-run"):
+            answer = await client.post("/code", json={"parentRunId": parent, "prompt": "More."})
+            assert (answer.status_code, answer.json()["code"]) == (404, "run_not_found")
+    assert len(service.runs) == 1
 
 
 async def test_null_and_absent_are_the_same() -> None:
