@@ -1,7 +1,7 @@
 """The input of the graph."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Required
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -9,9 +9,10 @@ from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
 from graph.branch_names import DEFAULT_PREFIX, is_new_branch_name
-from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed
+from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed, PriceUnknown
 from graph.errors.validation_faults import describe_faults
 from graph.pull_address import PullAddress
+from graph.values import RoleName
 
 
 def described(title: str, description: str) -> Any:
@@ -149,12 +150,16 @@ class RequestRules:
     """What a request may name: `allow` is None and `models` empty where it may be anything.
 
     `branch_prefix` is what branches of runs begin with; `any_branch`: a request may name another.
+    `role_models` are the models of the roles where it names none, `has_price` says of which models
+    the price is known.
     """
 
     allow: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
     branch_prefix: str = DEFAULT_PREFIX
     any_branch: bool = False
+    role_models: Mapping[RoleName, str] = field(default_factory=dict)
+    has_price: Callable[[str], bool] = bool
 
     def check(self, request: RunRequest) -> None:
         """Raise InvalidRequest, ModelNotAllowed or BranchNotAllowed where it names another."""
@@ -173,6 +178,17 @@ class RequestRules:
                 field="allow",
             )
         self._check_branch(request.get("branch") or "")
+
+    def find_unpriced(self, request: RunRequest) -> tuple[str, ...]:
+        """The models of a run whose price is not known."""
+        model = request.get("model")
+        models = [model] if model else self.role_models.values()
+        return tuple(dict.fromkeys(name for name in models if not self.has_price(name)))
+
+    def check_prices(self, request: RunRequest, max_tokens: int) -> None:
+        """Raise PriceUnknown where neither money nor tokens could be held to a limit."""
+        if not max_tokens and (unpriced := self.find_unpriced(request)):
+            raise PriceUnknown(f"The price of the model {unpriced[0]!r} is not known.")
 
     def _check_branch(self, branch: str) -> None:
         if branch and not is_new_branch_name(branch):

@@ -57,7 +57,12 @@ class Configuration:
     def rules(self) -> RequestRules:
         settings = self.settings
         return RequestRules(
-            settings.allow, settings.models, settings.branch_prefix, settings.any_branch
+            allow=settings.allow,
+            models=settings.models,
+            branch_prefix=settings.branch_prefix,
+            any_branch=settings.any_branch,
+            role_models=settings.role_models,
+            has_price=_has_price,
         )
 
     @property
@@ -227,3 +232,9 @@ class Configuration:
             version=self.version,
             hide=self.hide,
         )
+
+
+def _has_price(model: str) -> bool:
+    from roles.claude import has_price
+
+    return has_price(model)

@@ -67,6 +67,8 @@ class RunStarted(EventBase):
     parent_run_id: str | None = None
     base_sha: str | None = None
     models: dict[RoleName, str]
+    unpriced: tuple[str, ...] | None = None
+    """Models whose price is not known: the run is held to tokens alone."""
     version: str
     attempt: int
 

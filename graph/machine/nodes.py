@@ -72,6 +72,7 @@ class Nodes:
         if not prompt.strip():
             raise InvalidRequest("The prompt is empty.", "Say in a sentence what should change.")
         self.rules.check(request)
+        self.rules.check_prices(request, limits.max_tokens)
         begun: Update = {
             **_FRESH,
             "run_id": run_id,

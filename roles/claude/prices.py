@@ -101,6 +101,11 @@ def find_model(name: str) -> Model | None:
     return model.scaled(TABLE.bedrock) if model and known and known["vendor"] else model
 
 
+def has_price(name: str) -> bool:
+    """Whether the price of the model is known."""
+    return find_model(name) is not None
+
+
 def prompt_tokens(usage: Usage) -> int:
     """The prompt's true size: what was read from the cache or written to it is part of it."""
     return usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens

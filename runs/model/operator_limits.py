@@ -53,7 +53,7 @@ class ServiceConfig:
     """Takes the service's secrets out of a text."""
 
     def accept(self, request: RunRequest) -> RunRequest:
-        """The request with its effective limits. Raises RequestError."""
+        """The request with its effective limits. Raises RequestError or PriceUnknown."""
         accepted = request_of(request)
         if not accepted["prompt"].strip():
             raise InvalidRequest(
@@ -61,7 +61,9 @@ class ServiceConfig:
             )
         self._check_limits(dict(accepted))
         self.rules.check(accepted)
-        return self._lower_limits(accepted)
+        lowered = self._lower_limits(accepted)
+        self.rules.check_prices(accepted, lowered["max_tokens"] or 0)
+        return lowered
 
     def with_limits(self, request: RunRequest, asked: dict[str, Any]) -> RunRequest:
         """An accepted request with other limits. Raises RequestError."""
@@ -81,6 +83,7 @@ class ServiceConfig:
             pull_request=run.request.get("pull_request_url"),
             parent_run_id=run.request.get("parent_run_id"),
             models=self.models_of(run.request),
+            unpriced=self.rules.find_unpriced(run.request) or None,
             version=self.version,
             attempt=run.attempt,
         )

@@ -37,22 +37,24 @@ async def test_what_a_reader_should_know_of_publishing_is_a_note_of_the_base() -
 async def test_the_branch_has_the_name_of_the_change_before_it_is_pushed() -> None:
     script = Script(publish_error=PushRejected("Not now."))
     driven = Driven(script)
-    assert (await driven.run())["branch"] == "agent/coder-title-00000001"
+    assert (await driven.run())["head_branch"] == "agent/coder-title-00000001"
     script.publish_error = None
     state = await driven.resume(Limits())
-    assert state["pull_request"].branch == state["branch"] == "agent/coder-title-00000001"
+    assert state["pull_request"].branch == state["head_branch"] == "agent/coder-title-00000001"
 
 
 async def test_a_title_that_is_asked_for_names_the_branch() -> None:
     state = await Driven(Script()).run({**REQUEST, "title": "Répare l'accueil"})
-    assert state["branch"] == "agent/repare-l-accueil-00000001"
+    assert state["head_branch"] == "agent/repare-l-accueil-00000001"
 
 
 async def test_a_branch_that_an_earlier_release_named_keeps_its_name() -> None:
     script = Script(publish_error=PushRejected("Not now."))
     driven = Driven(script)
     await driven.run()
-    await driven.graph.aupdate_state(driven.config, {"branch": "agent/say-hello-00000001"})
+    await driven.graph.aupdate_state(
+        driven.config, {"branch": "agent/say-hello-00000001", "head_branch": ""}
+    )
     script.publish_error = None
     state = await driven.resume(Limits())
     assert state["pull_request"].branch == "agent/say-hello-00000001"

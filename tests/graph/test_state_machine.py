@@ -443,6 +443,14 @@ async def test_what_a_program_may_name_is_the_operators_too(
     assert (state["failure"].code if state["failure"] else None) == code
 
 
+async def test_a_model_without_a_price_is_told_before_the_plan() -> None:
+    rules = RequestRules(role_models={"fixer": "house"}, has_price=lambda _: False)
+    state = await Driven(Script(), rules=rules).run()
+    assert (state["failure"].code, state["failure"].node) == ("price_unknown", "prepare")
+    state = await Driven(Script(), rules=rules).run({**REQUEST, "max_tokens": 1_000_000})
+    assert state["failure"] is None
+
+
 async def test_a_thread_id_that_cannot_name_a_folder_is_refused() -> None:
     driven = Driven(Script())
     driven.config = {"configurable": {"thread_id": "../../etc"}}

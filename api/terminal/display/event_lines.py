@@ -212,7 +212,13 @@ def _title(event: Fields) -> list[Line]:
         Line(" ".join(prompt[0].split()) + more, tone="strong"),
         Line(where, tone="dim"),
         Line(f"run {event.line('runId')}", tone="dim"),
+        *(_cost_unknown(models) if (models := event.lines("unpriced")) else ()),
     ]
+
+
+def _cost_unknown(models: list[str]) -> list[Line]:
+    text = f"cost unknown: no price of {', '.join(models)}; tokens alone are held to a limit"
+    return [Line(text, indent=2, mark="warn", tone="warn")]
 
 
 def _plan_waiting(_: Fields) -> list[Line]:

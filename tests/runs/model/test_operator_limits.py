@@ -10,11 +10,13 @@ from graph.errors import (
     InvalidRequest,
     LimitRaised,
     ModelNotAllowed,
+    PriceUnknown,
     RequestError,
 )
 from graph.run_request import RequestRules, RunRequest
 from graph.state import Limits
 from runs.model.operator_limits import digest_of
+from runs.model.run import Run
 from tests.standins.services.run_service import REQUEST, config_of
 
 RULES = RequestRules(allow=("workflows",), models=("claude-a", "claude-b"))
@@ -73,6 +75,18 @@ def test_a_request_that_asks_too_much(
     config = config_of(tmp_path, limits=LIMITS, rules=RULES)
     with pytest.raises(error, match=named):
         config.accept(request(**asked))
+
+
+def test_a_model_without_a_price_needs_a_limit_of_tokens(tmp_path: Path) -> None:
+    rules = RequestRules(role_models={"coder": "house"}, has_price=lambda name: name == "priced")
+    config = config_of(tmp_path, limits=Limits(max_tokens=0), rules=rules)
+    with pytest.raises(PriceUnknown, match="'house'"):
+        config.accept(request())
+    assert config.accept(request(model="priced"))
+    assert config.accept(request(max_tokens=1000))["max_tokens"] == 1000
+    limited = config_of(tmp_path, limits=Limits(max_tokens=1000), rules=rules)
+    run = Run(run_id="r", owner="me", request=limited.accept(request()), created_at=0.0)
+    assert limited.started(run).data()["unpriced"] == ["house"]
 
 
 def test_an_operator_may_let_a_branch_have_any_name(tmp_path: Path) -> None:

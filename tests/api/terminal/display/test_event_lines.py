@@ -39,6 +39,12 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
     return [line.text for line in warning(events)]
 
 
+def test_a_model_without_a_price_is_told_at_the_start() -> None:
+    assert not [line for line in texts([started()]) if "cost unknown" in line]
+    told = texts(numbered([{**started(), "unpriced": ["house-model"]}]))
+    assert "cost unknown: no price of house-model; tokens alone are held to a limit" in told
+
+
 def test_the_whole_run_is_told() -> None:
     lines = texts(whole_run())
     for text in (

@@ -145,8 +145,9 @@ function Result({ tone, title, aside, at, children }) {
 
 const PlanMade = ({ event }) => html`<${Result} tone="good" title=${`Plan: ${safeLine(event.plan?.summary)}`}
   aside=${plural(event.plan?.steps?.length ?? 0, "step")} />`;
-const Started = ({ event }) => html`<${Result} tone="idle" title=${`Attempt ${event.attempt}`}
-  aside=${[...new Set(Object.values(event.models ?? {}))].map((each) => safeLine(each)).join(", ")} />`;
+const Started = ({ event }) => html`<${Result} tone=${event.unpriced ? "warn" : "idle"} title=${`Attempt ${event.attempt}`}
+  aside=${[...new Set(Object.values(event.models ?? {}))].map((each) => safeLine(each)).join(", ")}>
+  ${event.unpriced && html`<p>Cost unknown: no price of ${event.unpriced.map((each) => safeLine(each)).join(", ")}; tokens alone are held to a limit.</p>`}<//>`;
 const ANSWERS = { approve: "approved the plan", revise: "asked for another plan", reject: "rejected the plan" };
 const Answered = ({ event }) => html`<${Result} tone=${event.decision === "approve" ? "good" : "idle"}
   title=${`${safeLine(event.by, 60)} ${ANSWERS[event.decision] ?? safeLine(event.decision)}`} aside=${safeLine(event.feedback, 1000)} at=${event.time} />`;
