@@ -23,6 +23,7 @@ from roles.shared_conversation import ChangeAnswer
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
+from roles.tools.written_files import WrittenFiles
 from roles.worktree.binary_patch import iter_binary_parts
 from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView, show_changes, tree_digest
@@ -82,8 +83,10 @@ class ChangingRole(ClaudeRole):
         )
         sandbox = await self.sandboxes.open(task.run_id, tree)
         try:
-            editor, bash = EditorTool(sandbox), BashTool(sandbox, lambda: show_changes(sandbox))
-            snapshot = ChangeSnapshot(sandbox, task.base, editor.written)
+            written = WrittenFiles()
+            editor = EditorTool(sandbox, written=written)
+            bash = BashTool(sandbox, lambda: show_changes(sandbox), written)
+            snapshot = ChangeSnapshot(sandbox, task.base, written)
             view = TreeView(
                 lambda: tree_digest(sandbox),
                 backup.take_notices,

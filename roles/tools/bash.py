@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from roles.claude.reply import Block
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
+from roles.tools.written_files import WrittenFiles
 from sandbox import ExecResult, RunOptions, Sandbox
 
 _LIMITS = {
@@ -47,11 +48,18 @@ class BashTool:
     definition: Block = {"type": "bash_20250124", "name": "bash"}  # noqa: RUF012 - never changed
 
     def __init__(
-        self, sandbox: Sandbox, show_tree: Callable[[], Awaitable[str]] = _show_nothing
+        self,
+        sandbox: Sandbox,
+        show_tree: Callable[[], Awaitable[str]] = _show_nothing,
+        written: WrittenFiles | None = None,
     ) -> None:
-        """`show_tree` says which files are changed, after a command that was stopped."""
+        """`show_tree` says which files are changed, after a command that was stopped.
+
+        It adds to `written` what commands write to by name.
+        """
         self._sandbox = sandbox
         self._show_tree = show_tree
+        self._written = WrittenFiles() if written is None else written
 
     async def call(self, arguments: dict[str, Any], time_left_s: float) -> ToolResult:
         asked = _Arguments.model_validate(arguments, strict=True)
@@ -64,6 +72,7 @@ class BashTool:
         options = RunOptions(timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT)
         if not reads_only(asked.command):
             options["services"] = "wanted"
+            self._written.add_of(asked.command)
         result = await self._sandbox.run(asked.command, **options)
         broken_off = result.limit is not None or result.lost
         text = _format_result(result)

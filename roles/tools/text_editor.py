@@ -10,13 +10,13 @@ from pydantic import AliasChoices, BaseModel, Field, TypeAdapter
 from roles.claude.reply import Block
 from roles.tools.text_file import NotText, TextFile
 from roles.tools.toolbox import MAX_OUTPUT, ToolResult
+from roles.tools.written_files import WrittenFiles
 from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
 _AROUND: Final = 2
 _MAX_SHOWN: Final = 2_000
 """Of an edit: lines around it, and bytes in all."""
-_MOST_WRITTEN: Final = 1_000
 _MAX_PLACES: Final = 20
 """Occurrences that a refused edit lists."""
 
@@ -67,13 +67,15 @@ class EditorTool:
         "str_replace (path, old_str, new_str), insert (path, insert_line, insert_text)."
     )
 
-    def __init__(self, sandbox: Sandbox, *, read_only: bool = False) -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, read_only: bool = False, written: WrittenFiles | None = None
+    ) -> None:
+        """It adds to `written` what it wrote."""
         self.definition: Block = {
             "type": "text_editor_20250728",
             "name": "str_replace_based_edit_tool",
         }
-        self.written: dict[str, None] = {}
-        """Paths of the files that it wrote, from the top of the workspace."""
+        self._written = WrittenFiles() if written is None else written
         self._sandbox = sandbox
         self._read_only = read_only
 
@@ -107,8 +109,7 @@ class EditorTool:
 
     async def _write(self, path: str, data: bytes) -> None:
         await self._sandbox.write(path, data)
-        if len(self.written) < _MOST_WRITTEN:
-            self.written[path.removeprefix(f"{WORKSPACE}/")] = None
+        self._written.add(path)
 
     async def _read_if_there(self, path: str) -> bytes:
         """What a file holds; nothing where it is new, or cannot be read."""

@@ -202,6 +202,7 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     make = "mkdir lib v; git init -q lib; echo x > lib/x; echo y > y; touch v/pyvenv.cfg"
     script = (
         calls(f"{make}; echo '*.env' > .gitignore; touch made.env"),
+        calls("mkdir d && cd d && cat > by-shell.env <<'END'\nB=1 > c.env\nEND"),
         edit(command="create", path="own.env", file_text="A=1\n"),
         answer(title="Add lib", summary="Adds lib/x and y."),
         calls("rm -rf lib/.git"),
@@ -210,9 +211,11 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     async with serve(*script) as (server, claude):
         coder = ClaudeCoder(claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL)
         result = await coder(make_task(base), ears)
-    heard = str(server.requests[3]["messages"][-1])
+    heard = str(server.requests[4]["messages"][-1])
     assert "`lib/` (a git repository of its own)" in heard
     assert "`own.env` (a pattern of git ignores it)" in heard
+    assert "`d/by-shell.env` (a pattern of git ignores it)" in heard
+    assert "made.env" not in heard
     assert "`v/` (made by a tool" in heard
     assert result.change
     patch = load_change(RunFolder.of(runs, RUN), result.change)
@@ -221,7 +224,7 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
     assert result.summary.startswith("Adds lib/x and y, as files.")
     assert result.summary.endswith(
         "not part of the change: `v/` (made by a tool, such as a package manager or a compiler), "
-        "`own.env` (a pattern of git ignores it)."
+        "`d/by-shell.env` (a pattern of git ignores it), `own.env` (a pattern of git ignores it)."
     )
 
 
