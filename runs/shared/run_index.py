@@ -103,6 +103,10 @@ class RunIndex:
     async def remove(self, run_id: str) -> None:
         """Its ends stay, until what they add up to is counted among removed runs."""
         await self._backend.ended.put(removal_key(run_id), {})
+        await self.drop_live(run_id)
+
+    async def drop_live(self, run_id: str) -> None:
+        """Once more when the record is gone: who read that before may have put the row back."""
         await self._backend.live.pop(run_id)
         self._forget_read()
 
@@ -217,7 +221,15 @@ class RunIndex:
                 await self._backend.live.pop(row.run_id)
             else:
                 await self.record(version)
+                if await self._chain.newest(row.run_id) is None:
+                    await self._drop(true)
         return version
+
+    async def _drop(self, row: IndexRow) -> None:
+        """Take back a row of a run that was removed meanwhile."""
+        if row.final:
+            await self._backend.ended.pop(row.key)
+        await self.drop_live(row.run_id)
 
     async def _count_removed(self) -> None:
         """Put what removed runs added up to into one entry, and remove theirs."""

@@ -192,7 +192,7 @@ class SharedStore:
         await self._idempotency.remember_removed(RemovedRun.of(version.run))
         await self._index.remove(run_id)
         await self._chain.remove(version)
-        await self._backend.tail.clear(run_id)
+        await asyncio.gather(self._index.drop_live(run_id), self._backend.tail.clear(run_id))
         self._own.pop(run_id, None)
         self._notify(run_id)
 

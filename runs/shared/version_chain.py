@@ -108,10 +108,12 @@ class VersionChain:
             log.warning("the copy of run %s is late: %r", run_id, error)
 
     async def remove(self, version: RunVersion) -> None:
+        """Oldest first: an old version that is found alone would be taken for the newest."""
         run_id = version.run.run_id
         first = version.entries[0][0] if version.entries else version.number
         numbers = range(first, version.number + 1)
         await self._backend.runs.pop(run_id)
+        await self._backend.changes.pop(_version_key(run_id, 1))
         notes = [
             role_note(run_id),
             drive_note(run_id),

@@ -6,6 +6,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -15,6 +16,7 @@ from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Run
 from runs.shared.run_index import RunIndex
 from runs.shared.store import SharedStore
+from runs.shared.version_chain import VersionChain
 from runs.store.protocol import RunQuery
 from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import SharedPlaces
@@ -133,6 +135,23 @@ async def test_counting_removed_runs_changes_no_answer(tmp_path: Path, seed: int
         await told.hold(told.any_store)
         await asyncio.gather(*map(told.remove, some[:2]), told.tidy(), told.tidy())
         await told.hold(store_of(shared, "new"))
+
+
+async def test_a_run_removed_while_its_row_is_looked_at_does_not_come_back(tmp_path: Path) -> None:
+    """A janitor is ahead of the removal by each number of steps."""
+    for ahead in range(40):
+        shared = SharedPlaces(tmp_path / str(ahead))
+        store = store_of(shared, "one")
+        run, _ = await store.create(run_of(), None, lambda _: [usage(1)])
+        await store.transact(run.run_id, lambda run: Step(run.replace(status="failed"), ()))
+        index = RunIndex(shared.backend, VersionChain(shared.backend), fresh_s=-1.0)
+        its_turn = crc32(run.run_id.encode()) % 144 * 600.0
+        work = asyncio.create_task(index.refresh(its_turn))
+        for _ in range(ahead):
+            await asyncio.sleep(0)
+        await store.delete(run.run_id)
+        await work
+        assert await store_of(shared, "new").count_runs() == {}, ahead
 
 
 async def test_a_listing_reads_each_row_once(
