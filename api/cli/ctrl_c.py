@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from api.exit_codes import CANCELLED
@@ -32,10 +32,26 @@ def interruptible(pause: Callable[[], None], first: Callable[[], None]) -> Itera
         asked = True
         first()
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
+    with ExitStack() as opened:
         for number in _SIGNALS:
+            opened.enter_context(_heard(loop, number, interrupt))
+        yield
+
+
+@contextmanager
+def _heard(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, interrupt: Callable[[], None]
+) -> Iterator[None]:
+    """A signal calls `interrupt` in the loop while the block runs."""
+    if sys.platform == "win32":  # its loops wake for signals of Python, and hear no others
+        before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupt))
+        try:
+            yield
+        finally:
+            signal.signal(number, before)
+    else:
+        loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
             loop.remove_signal_handler(number)

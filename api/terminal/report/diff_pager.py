@@ -45,5 +45,8 @@ def _show_in_pager(lines: list[Text], console: Console) -> bool:
         for line in lines:
             console.print(line, soft_wrap=True)
     text = capture.get().encode("utf-8", "replace")
-    ended = subprocess.run(["/bin/sh", "-c", _PAGER], input=text, check=False)
+    try:
+        ended = subprocess.run(["/bin/sh", "-c", _PAGER], input=text, check=False)
+    except FileNotFoundError:  # Windows
+        return False
     return ended.returncode not in {126, 127}

@@ -96,8 +96,10 @@ def test_it_holds_all_of_the_product_and_nothing_else(installed: Installed) -> N
     product = {name for name in listed() if name.split("/")[0].removesuffix(".py") in ours}
     with zipfile.ZipFile(installed.wheel) as wheel:
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    (launcher,) = (name for name in packed if name.endswith(".data/scripts/coding-agent"))
-    assert packed - {launcher} == product
+    launchers = {name for name in packed if ".data/scripts/" in name}
+    assert packed - launchers == product
+    names = {name.rpartition("/")[2] for name in launchers}
+    assert names == {"coding-agent", "coding-agent.cmd"}
 
 
 def test_its_metadata_says_what_it_is_and_where_it_comes_from(installed: Installed) -> None:
