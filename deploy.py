@@ -1,8 +1,9 @@
 """The wiring for Modal: `modal deploy deploy.py` makes a service, `modal serve deploy.py` a trial.
 
 A function for each role (Claude's key alone), one for a run (GitHub's token alone), one for the web
-(API keys alone), two that try a credential each, and one that tidies up. They share a Volume, Dicts
-and a Queue; untrusted code runs in Sandboxes, which get none of it.
+(API keys and the secrets of deliveries alone), one that works off what GitHub tells (its token),
+two that try a credential each, and one that tidies up. They share a Volume, Dicts and a Queue;
+untrusted code runs in Sandboxes, which get none of it.
 """
 
 import os
@@ -142,6 +143,20 @@ async def try_github(full_name: str = "") -> str:
 
 @app.function(
     image=image,
+    secrets=[github_token, _settings_of("triggers")],
+    timeout=900,
+    startup_timeout=START_S,
+    retries=modal.Retries(max_retries=3, initial_delay=5.0),
+    cpu=0.25,
+    max_containers=1,
+)
+async def triggers() -> None:
+    """Work off what GitHub has told of; one at a time."""
+    await _deployment().work_off_triggers()
+
+
+@app.function(
+    image=image,
     secrets=[_settings_of("api")],
     timeout=900,
     startup_timeout=START_S,
@@ -178,7 +193,12 @@ def _deployment() -> "ModalDeployment":
     from wiring import Configuration, ModalDeployment, start_log
 
     start_log(settings)
-    functions: dict[str, Any] = {"run": run, "try_claude": try_claude, "try_github": try_github}
+    functions: dict[str, Any] = {
+        "run": run,
+        "triggers": triggers,
+        "try_claude": try_claude,
+        "try_github": try_github,
+    }
     return ModalDeployment(
         Configuration(settings, project["version"]),
         open_modal_backend(volume),

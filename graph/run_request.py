@@ -90,6 +90,10 @@ class RunRequest(TypedDict, total=False):
     reviewers: Annotated[
         list[str], described("Reviewers", "Accounts that are asked to review the pull request.")
     ]
+    closes: Annotated[
+        int | None,
+        described("Issue", "Number of the issue that the pull request closes once it is merged."),
+    ]
     allow: Annotated[
         list[str],
         described(

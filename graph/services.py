@@ -157,6 +157,8 @@ class Publication(Value):
     """Whether the caller named the branch: then it takes no other name where that is taken."""
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
+    closes: int | None = None
+    """The issue that the pull request closes once it is merged."""
     requested_by: str = ""
     deadline: float = 0
     """Unix seconds: a rate limit that ends before is waited for."""

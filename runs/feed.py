@@ -13,7 +13,7 @@ from runs.model.run_record import Caller, RunRecord
 from runs.store.act import REMOVED, Act
 from runs.store.patience import when_available
 from runs.store.protocol import RunQuery, Store
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 PAUSE_S: Final = 1.0
 """Between two looks: a reader hears of a run no more often."""

@@ -28,7 +28,7 @@ from runs.model.service_stats import ServiceStats
 from runs.model.transitions import Admission
 from runs.reader import RunReader
 from runs.store.protocol import IdempotencyKey, Observer, QueueState, Store
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 if TYPE_CHECKING:
     from runs.checkpoints import Checkpoints

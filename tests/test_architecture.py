@@ -52,7 +52,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "choose_backend doctor",
     ),
     "forge": (
-        *("core", "secret_scan", "git", "github signing", "base", "gate", "text"),
+        *("core", "secret_scan", "git", "github signing", "base", "gate", "text", "triggers"),
         "publish",
     ),
     "roles": (
@@ -66,7 +66,15 @@ ORDER: dict[str, tuple[str, ...]] = {
         ),
     ),
     "runs": (
-        *("model", "store", "sql", "sqlite shared postgres", "checkpoints", "driving"),
+        *(
+            "model",
+            "store",
+            "sql",
+            "sqlite shared postgres",
+            "deliveries",
+            "checkpoints",
+            "driving",
+        ),
         *("remote_roles", "feed figures janitor", "reader", "service"),
     ),
     "api": ("exit_codes model_name", "terminal client http webhooks", "evaluation", "cli"),
@@ -75,6 +83,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         *(
             "archived_environments merged_pulls data_folder run_store",
             "services",
+            "triggers",
             "machine modal_functions",
             "environment_trial task_repositories task_grading task_mining",
             "modal_platform",

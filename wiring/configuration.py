@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from api.http import Probes
+    from api.http.deliveries import DeliveryInbox, Inbox
     from api.webhooks import Endpoint, WebhookNotifier
     from forge.core import Forge
     from forge.signing import SigningKey
@@ -145,6 +146,19 @@ class Configuration:
         file, text = self.settings.signing_key_file, self.settings.signing_key
         return SigningKey(file, text) if file or text else None
 
+    def deliveries(self, inbox: "Inbox") -> "DeliveryInbox | None":
+        """Where deliveries go; None where no secret is set that signs them."""
+        from api.http.deliveries import DeliveryInbox
+
+        secrets = [each.get_secret_value() for each in self.settings.github_webhook_secrets]
+        return DeliveryInbox(inbox, secrets) if secrets else None
+
+    @property
+    def day(self) -> DayLimits:
+        """What a day may cost."""
+        settings = self.settings
+        return DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day)
+
     def backend_options(self, app_name: str) -> BackendOptions:
         """For any backend of the sandbox; what is on Modal is in this app there."""
         settings = self.settings
@@ -188,7 +202,7 @@ class Configuration:
                 repo_globs=settings.repo_globs,
                 hosts=settings.hosts or hosts,
                 key_rate=settings.key_rate,
-                day=DayLimits(settings.max_cost_usd_per_day, settings.key_max_cost_usd_per_day),
+                day=self.day,
                 team=settings.visibility == "team",
                 max_key_readers=max(1, settings.max_readers // 2),
                 **options,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
     from runs.driving import Builder, GraphRecorder
+    from runs.sql import SqlStore
+    from wiring.triggers import LocalTriggers
 
 DISTRIBUTION: Final = "modal-coding-agent"
 
@@ -69,6 +71,13 @@ class Machine:
     @cached_property
     def forge(self) -> Forge:
         return self.configuration.forge()
+
+    @cached_property
+    def triggers(self) -> "LocalTriggers":
+        from wiring.triggers import LocalTriggers, TriggerRules
+
+        rules = TriggerRules.of(self.settings)
+        return LocalTriggers(rules, self.configuration.day, lambda: self.forge)
 
     @cached_property
     def sandbox_metrics(self) -> CommandMetrics:
@@ -220,8 +229,9 @@ async def open_service(
     A process is traced once: not `traced` leaves that to who opens the service later.
     """
     machine = machine or Machine(settings)
+    store = machine.run_store.make()
     service = RunService(
-        store=machine.run_store.make(),
+        store=store,
         graph=machine.graph,
         config=machine.configuration.service(machine.runs),
         checkpoints=machine.run_store.checkpoints,
@@ -232,8 +242,23 @@ async def open_service(
     )
     async with machine:
         with machine.configuration.telemetry() if traced else nullcontext():
-            async with service, _told_elsewhere(machine.configuration, service):
+            async with (
+                service,
+                _told_elsewhere(machine.configuration, service),
+                _triggered(machine, store, service) if pick_up else nullcontext(),
+            ):
                 yield service
+
+
+def _triggered(
+    machine: Machine, store: "SqlStore", service: RunService
+) -> AbstractAsyncContextManager[None]:
+    """Deliveries of the forge are worked off while the block runs, where any may come."""
+    if not machine.settings.github_webhook_secrets:
+        return nullcontext()
+    from runs.deliveries import SqlDeliveries
+
+    return machine.triggers.running(SqlDeliveries(store.writer, store.dialect), service)
 
 
 @asynccontextmanager
@@ -279,5 +304,6 @@ def create_local_app(settings: Settings) -> "FastAPI":
         hosts=LOOPBACK_HOSTS,
         environments=machine.environment_records,
         sandbox_counts=lambda: machine.sandbox_metrics,
+        deliveries=machine.configuration.deliveries(machine.triggers),
         merged_pulls=MergedPulls(lambda: machine.forge, machine.configuration.full_name),
     )

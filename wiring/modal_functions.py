@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from api.http import Probes
     from forge.core import Forge
     from runs import RunService
+    from runs.deliveries import TableDeliveries
+    from wiring.triggers import TriggerInbox
 
+TRIGGERED: Final = "github:"
+"""Begins the owners of runs that were asked for on the forge."""
 STREAM_S: Final = 120.0
 """A stream ends itself before the platform does; its reader goes on with the next."""
 GATHER_S: Final = 1.0
@@ -82,6 +86,10 @@ class Deployment(ABC):
     @abstractmethod
     async def spawn(self, run_id: str) -> None:
         """Start the function that drives a run."""
+
+    @abstractmethod
+    async def wake_triggers(self) -> None:
+        """Start the function that works deliveries off."""
 
     @abstractmethod
     async def withdraw(self, run_id: str) -> None:
@@ -140,6 +148,8 @@ class Deployment(ABC):
             if run is None or run.status not in ("queued", "running"):
                 await sandboxes.close_run(run_id)
                 await store.archive_tail(run_id)
+            if run and run.owner.startswith(TRIGGERED):
+                await self.wake_triggers()
         finally:
             await services.preparation.close()
             await self.mount.commit()
@@ -212,10 +222,35 @@ class Deployment(ABC):
             environments=ArchivedEnvironments(
                 self.backend.archive, forget_set_ups=self.forget_set_ups
             ),
+            deliveries=self.configuration.deliveries(self._inbox()),
             shared_store=True,
             stream_times=StreamTimes(whole=STREAM_S),
             call_name=call_name,
         )
+
+    def _inbox(self) -> "TriggerInbox":
+        from wiring.triggers import TriggerInbox
+
+        label = self.configuration.settings.label
+        return TriggerInbox(self._deliveries(), label=label, wake=self.wake_triggers)
+
+    def _deliveries(self) -> "TableDeliveries":
+        from runs.deliveries import TableDeliveries
+
+        return TableDeliveries(self.backend.deliveries)
+
+    async def work_off_triggers(self) -> None:
+        """Work off what was delivered, and bring the comments of threads up to date."""
+        from wiring.triggers import IssueActs, TriggerRules, TriggerWorker
+
+        deliveries, forge = self._deliveries(), self.configuration.forge()
+        rules, day = TriggerRules.of(self.configuration.settings), self.configuration.day
+        try:
+            async with self.open_service(_service()) as runs:
+                acts = IssueActs(deliveries, forge, runs, rules, day)
+                await TriggerWorker(deliveries, acts).round()
+        finally:
+            await forge.close()
 
     async def tidy_up(self) -> None:
         """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
@@ -233,6 +268,8 @@ class Deployment(ABC):
         await self.end_orphans(await store.live())
         async with self.open_service(service) as runs:
             await runs.tidy()
+        if await self._deliveries().has_work(time.time()):
+            await self.wake_triggers()
 
     @asynccontextmanager
     async def open_service(self, service: str) -> AsyncIterator["RunService"]:

@@ -77,6 +77,10 @@ class ModalDeployment(Deployment):
         except StoreError as error:  # it is started, and may be started twice
             log.warning("the start of run %s is not noted: %s", run_id, error)
 
+    async def wake_triggers(self) -> None:
+        async with modal_call():
+            await self.functions["triggers"].spawn.aio()
+
     async def withdraw(self, run_id: str) -> None:
         if call := await self._find_start(run_id):
             async with modal_call():

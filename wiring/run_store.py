@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from graph.errors import StoreError
+from runs.sql import SqlStore
 from runs.sqlite import SqliteStore
-from runs.store import Store
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class RunStore:
 
     settings: Settings
 
-    def make(self) -> Store:
+    def make(self) -> SqlStore:
         """A store of its own, to be opened. Raises StoreError."""
         if self.settings.database_url is None:
             return SqliteStore(self.settings.data_dir / "runs.db")

@@ -37,6 +37,7 @@ from wiring.setting_types.setup_variables import (
     SetupVariables,
     names_of_variables,
 )
+from wiring.setting_types.triggers import TriggerSettings
 from wiring.setting_types.webhook_url import WebhookSecret, WebhookUrl
 
 APP_NAME: Final = "coding-agent"
@@ -47,6 +48,7 @@ _SECRETS: Final = (
     *("anthropic_api_key", "github_token", "api_keys", "api_key", "database_url"),
     *("otel_exporter_otlp_headers", "signing_key"),
     *APP_SECRETS,
+    "github_webhook_secrets",
     *_NOTICES,
     *AWS_SECRETS,
 )
@@ -57,7 +59,7 @@ _MACHINE_ONLY: Final = frozenset(
     )
 )
 _SECRETS_OF: Final = {
-    "api": ("api_keys",),
+    "api": ("api_keys", "github_webhook_secrets"),
     "run": ("otel_exporter_otlp_headers", "signing_key"),
 }
 """Functions of Modal that get secrets among their settings; the two credentials are apart."""
@@ -102,7 +104,7 @@ else:
     )
 
 
-class Settings(GitHubAppSettings, _RoleSettings):
+class Settings(GitHubAppSettings, TriggerSettings, _RoleSettings):
     """Every setting, frozen. Fields are named as their variables without `CODING_AGENT_`."""
 
     model_config = SettingsConfigDict(
@@ -196,6 +198,7 @@ class Settings(GitHubAppSettings, _RoleSettings):
             *(self.webhook_url, self.webhook_secret, self.slack_webhook_url),
             self.database_url and password_of(self.database_url),
             *(key.key for key in self.api_keys),
+            *self.github_webhook_secrets,
             *(secret.value for secret in self.setup_secrets),
         )
 

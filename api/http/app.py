@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from api.http import deliveries
 from api.http.credential_probes import Probes
 from api.http.guards.auth import Auth
 from api.http.guards.methods import MethodMiddleware
@@ -88,6 +89,7 @@ def create_app(
     app.include_router(figures_routes.router)
     app.include_router(run_routes.router)
     app.include_router(environment_routes.router)
+    app.include_router(deliveries.router)
     app.include_router(session_routes.router)
     app.include_router(service_routes.router)
     app.mount("/assets", service_routes.Assets(directory=service_routes.PAGE), name="assets")

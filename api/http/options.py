@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from api.http.deliveries import DeliveryInbox
 from api.http.guards.host_names import LOOPBACK_HOSTS
 from api.http.guards.request_guards import MAX_BODY_BYTES
 from api.http.metrics import SandboxCounts
@@ -60,6 +61,8 @@ class AppOptions:
     """Who may use a repository may read its runs; else each name has its own alone."""
     merged_pulls: Callable[[str, float], Awaitable[frozenset[int] | None]] = _nothing_known
     """Numbers of the pull requests of an address merged since then; None where nobody knows."""
+    deliveries: DeliveryInbox | None = None
+    """Where a forge's deliveries go; None where no secret is set."""
     call_name: Callable[[], str | None] = _no_name
     """The name of the call that is answered: where it is begun again elsewhere, the same."""
 

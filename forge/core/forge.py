@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
 from forge.core.branch_rules import BranchRule
+from forge.core.conversations import Conversations
 from forge.core.credentials import Credentials
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import ForgeUnauthorized, PullRequestClosed, PushRejected
@@ -113,7 +114,7 @@ class Target:
     """Whether what our account pushes starts anything."""
 
 
-class Forge(Protocol):
+class Forge(Conversations, Protocol):
     """One account's view of a forge. `full_name` is `OWNER/NAME`.
 
     Reads are repeated, and raise an error of `graph.errors`. Writes are made once, and also raise

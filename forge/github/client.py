@@ -26,7 +26,8 @@ from forge.github.account import UNKNOWN, read_bot, read_user
 from forge.github.answers import read_facts, read_merged_pulls, read_pull, read_pull_facts
 from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import read_branch_rules
-from forge.github.connection import Connection, ConnectionOptions
+from forge.github.connection import ConnectionOptions
+from forge.github.conversations import GitHubConversations
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
 from graph import Emit, RetryPolicy, unheard
@@ -50,7 +51,7 @@ _MOST_FACTS: Final = 100
 """Repositories."""
 
 
-class GitHub(Connection, Forge):
+class GitHub(GitHubConversations, Forge):
     """GitHub, or a GitHub Enterprise, as one account sees it."""
 
     token_setting = "GITHUB_TOKEN"  # noqa: S105 - a name

@@ -213,4 +213,5 @@ def _items(items: list[str]) -> str:
 def _origin(publication: Publication) -> str:
     asked = line(publication.requested_by, _MAX_LINE)
     by = f", requested by {asked}" if asked else ""
-    return f"Made by a coding agent in run {code(publication.run_id, _MAX_CODE)}{by}."
+    closes = f"Closes #{publication.closes}.\n\n" if publication.closes else ""
+    return f"{closes}Made by a coding agent in run {code(publication.run_id, _MAX_CODE)}{by}."

@@ -76,6 +76,7 @@ def publication_of(
         ticket=find_ticket(state["prompt"]),
         labels=tuple(state.get("labels") or ()),
         reviewers=tuple(state.get("reviewers") or ()),
+        closes=state.get("closes"),
         requested_by=state.get("requested_by") or "",
         deadline=deadline,
         rebase_step=state["step"] + 1

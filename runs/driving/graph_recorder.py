@@ -24,7 +24,7 @@ from runs.model.run import Lease, Run
 from runs.model.run_id import CALLED_ID, new_run_id
 from runs.store.patience import outlast, when_available
 from runs.store.protocol import Decide, Store
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 log = logging.getLogger(__name__)
 

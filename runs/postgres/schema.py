@@ -103,4 +103,20 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ) AS kept
     WHERE kept.run_id = runs.run_id;
     """,
+    """
+    CREATE TABLE deliveries (
+        name TEXT PRIMARY KEY,
+        body TEXT NOT NULL,
+        received_at DOUBLE PRECISION NOT NULL,
+        claimed_until DOUBLE PRECISION NOT NULL,
+        attempts BIGINT NOT NULL,
+        done_at DOUBLE PRECISION
+    );
+    CREATE INDEX deliveries_to_do ON deliveries (received_at, name) WHERE done_at IS NULL;
+    CREATE TABLE threads (
+        name TEXT PRIMARY KEY,
+        data TEXT NOT NULL,
+        live BOOLEAN NOT NULL
+    );
+    """,
 )

@@ -16,7 +16,7 @@ from runs.postgres.session import DatabaseClock
 from runs.sql.connection import Connection
 from runs.sql.dialect import Dialect
 from runs.sql.store import SqlStore
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 _START: Final = 2
 _CONNECTIONS: Final = 4

@@ -2,6 +2,7 @@ from .archived_run_files import ArchivedRunFiles as ArchivedRunFiles
 from .backend import Archive as Archive
 from .backend import Mount as Mount
 from .backend import StorageBackend as StorageBackend
+from .backend import Table as Table
 from .modal_backend import VOLUME as VOLUME
 from .modal_backend import VolumeMount as VolumeMount
 from .modal_backend import map_modal_errors as map_modal_errors

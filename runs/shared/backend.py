@@ -98,5 +98,7 @@ class StorageBackend:
     """What is still known of removed runs."""
     acts: Table
     """Who did what to runs."""
+    deliveries: Table
+    """What the forge told of, and threads there."""
     tail: Tail
     archive: Archive

@@ -14,7 +14,7 @@ from graph.errors import StoreError
 from runs.model.run_record import LoggedEvent
 from runs.shared.backend import Tail
 from runs.shared.run_version import KeptEvent, RunVersion
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 log = logging.getLogger(__name__)
 

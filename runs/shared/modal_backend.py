@@ -29,6 +29,7 @@ _NAMES: Final = {
     "keys": "coding-agent-keys",
     "removed": "coding-agent-removed",
     "acts": "coding-agent-acts",
+    "deliveries": "coding-agent-deliveries",
 }
 _QUEUE: Final = "coding-agent-events"
 _BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)

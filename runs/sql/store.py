@@ -47,6 +47,15 @@ class SqlStore(ABC):
         self._observers: list[Observer] = []
 
     @property
+    def writer(self) -> Database:
+        """What it writes to, for what is kept beside the runs; open while the store is."""
+        return self._writer
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
+
+    @property
     @abstractmethod
     def service(self) -> str: ...
 

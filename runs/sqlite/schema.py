@@ -114,4 +114,20 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         created_at, owner, repo_url, cost_usd, published_at, pr_number, reason, pr_draft
     );
     """,
+    """
+    CREATE TABLE deliveries (
+        name TEXT PRIMARY KEY,
+        body TEXT NOT NULL,
+        received_at REAL NOT NULL,
+        claimed_until REAL NOT NULL,
+        attempts INTEGER NOT NULL,
+        done_at REAL
+    );
+    CREATE INDEX deliveries_to_do ON deliveries (received_at, name) WHERE done_at IS NULL;
+    CREATE TABLE threads (
+        name TEXT PRIMARY KEY,
+        data TEXT NOT NULL,
+        live INTEGER NOT NULL
+    );
+    """,
 )

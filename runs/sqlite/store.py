@@ -14,7 +14,7 @@ from runs.sql.store import SqlStore
 from runs.sqlite.database import LOCKED_S, SqliteDatabase
 from runs.sqlite.process_locks import ServiceLock
 from runs.sqlite.schema import MIGRATIONS
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,2 @@
 from .protocol import Store as Store
+from .supervision import supervise as supervise

@@ -23,6 +23,7 @@ ROLES: Final = ("planner", "coder", "reviewer", "fixer", "setup")
 SECRETS: Final[dict[str, set[str]]] = {
     **{role: {"anthropic-api-key"} for role in ROLES},
     "run": {"github-token"},
+    "triggers": {"github-token"},
     "api": set(),
     "janitor": set(),
     "try_claude": {"anthropic-api-key"},
@@ -30,7 +31,7 @@ SECRETS: Final[dict[str, set[str]]] = {
 }
 CREDENTIALS: Final = {
     "ANTHROPIC_API_KEY": {*ROLES, "try_claude"},
-    "GITHUB_TOKEN": {"run", "try_github"},
+    "GITHUB_TOKEN": {"run", "triggers", "try_github"},
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
 }

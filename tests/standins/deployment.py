@@ -17,6 +17,7 @@ class FakeDeployment(Deployment):
     trees: Sandboxes
     spawned: list[str] = field(default_factory=list)
     active: list[Collection[str]] = field(default_factory=list)
+    woken: list[int] = field(default_factory=list)
 
     def sandboxes(self, runs: Path) -> Sandboxes:
         return self.trees
@@ -29,6 +30,9 @@ class FakeDeployment(Deployment):
 
     async def spawn(self, run_id: str) -> None:
         self.spawned.append(run_id)
+
+    async def wake_triggers(self) -> None:
+        self.woken.append(len(self.woken))
 
     async def withdraw(self, run_id: str) -> None:
         if run_id in self.spawned:

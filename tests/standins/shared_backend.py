@@ -130,7 +130,10 @@ class SharedPlaces:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        names = ("runs", "changes", "live", "ended", "totals", "keys", "removed", "acts")
+        names = (
+            *("runs", "changes", "live", "ended", "totals", "keys", "removed", "acts"),
+            "deliveries",
+        )
         self.tables = {name: MemoryTable() for name in names}
         self.tail = MemoryTail()
         tail, archive = self.tail, FolderArchive(root)

@@ -421,7 +421,7 @@ def test_variables_that_set_up_must_not_have_are_refused(
         read_settings(None)
 
 
-FUNCTIONS = (*ROLE_NAMES, "run", "api", "janitor", "try_claude", "try_github")
+FUNCTIONS = (*ROLE_NAMES, "run", "triggers", "api", "janitor", "try_claude", "try_github")
 OF_ONE_MACHINE = {
     *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
     *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK", "AWS_PROFILE"),
@@ -433,6 +433,7 @@ SECRETS = {
     "GITHUB_TOKEN": set[str](),
     "CODING_AGENT_GITHUB_APP_ID": set[str](),
     "CODING_AGENT_GITHUB_APP_KEY": set[str](),
+    "CODING_AGENT_GITHUB_WEBHOOK_SECRETS": {"api"},
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
     "CODING_AGENT_DATABASE_URL": set[str](),

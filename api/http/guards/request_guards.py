@@ -20,6 +20,12 @@ from api.http.guards.session import token_of
 from runs.model import Caller
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+DELIVERIES: Final = "/webhooks/github"
+"""Takes no key: what comes is signed."""
+MAX_DELIVERY_BYTES: Final = 25 * 1024 * 1024
+"""GitHub sends no more."""
+_LARGE_AT_ONCE: Final = 4
+"""Bodies of more than `MAX_BODY_BYTES`, whose senders are not known yet."""
 BODY_TIMEOUT_S: Final = 30.0
 _PUBLIC: Final = frozenset(("/health", "/ready", "/", "/docs", "/openapi.json"))
 _PUBLIC_FOLDER: Final = "/assets/"
@@ -74,7 +80,7 @@ class KeyGuard(HttpMiddleware):
         path: str = scope["path"]
         if self._auth.locked and path != "/health":
             return unauthorized_problem("The service is not set up yet.", hint=self._auth.locked)
-        if _is_public(path):
+        if _is_public(path) or path == DELIVERIES:
             return None
         headers = Headers(scope=scope)
         presented = headers.getlist("authorization")
@@ -135,51 +141,65 @@ class BodyGuard(HttpMiddleware):
         super().__init__(app)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _BODILESS or _is_public(scope["path"]):
             return await self.app(scope, receive, send)
         try:
-            body = await self._json(Headers(scope=scope), receive)
+            headers = Headers(scope=scope)
+            if scope["path"] == DELIVERIES:
+                body = await self._delivery(headers, receive)
+            else:
+                body = await self._json(headers, receive, self._max_bytes)
         except ClientDisconnect:
             return None
         except ProblemError as refused:
             return await refused.answer(scope, receive, send)
         return await self.app(scope, _replay(body, receive), send)
 
-    async def _json(self, headers: Headers, receive: Receive) -> bytes:
-        """The body, not yet parsed. Raises Refused."""
+    async def _delivery(self, headers: Headers, receive: Receive) -> bytes:
+        """The body of a delivery; few large ones at once, so that memory is bounded."""
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) <= self._max_bytes:
+            return await self._json(headers, receive, self._max_bytes)
+        async with self._large:
+            return await self._json(headers, receive, MAX_DELIVERY_BYTES)
+
+    async def _json(self, headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+        """The body, not yet parsed. Raises ProblemError."""
         length = headers.get("content-length", "0")
-        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > self._max_bytes:
-            raise self._too_large()
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > max_bytes:
+            raise _too_large(max_bytes)
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._read(receive)
+                body = await self._read(receive, max_bytes)
         except TimeoutError:
             late = "The body did not arrive in time."
             raise ProblemError(408, "request_timeout", late, headers=_CLOSE) from None
-        if len(body) > self._max_bytes:
-            raise self._too_large()
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
         if body and not _is_json(headers.getlist("content-type")):
             raise ProblemError(
                 415, "unsupported_media_type", "A body must be sent as application/json."
             )
         return body
 
-    def _too_large(self) -> ProblemError:
-        detail = f"A body takes at most {self._max_bytes // 1024} KiB."
-        return ProblemError(413, "body_too_large", detail, headers=_CLOSE)
-
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, max_bytes: int) -> bytes:
         """The body, or so much of it that it is seen to be too large."""
         body, more = bytearray(), True
-        while more and len(body) <= self._max_bytes:
+        while more and len(body) <= max_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             body += message.get("body", b"")
             more = message.get("more_body", False)
         return bytes(body)
+
+
+def _too_large(max_bytes: int) -> ProblemError:
+    detail = f"A body takes at most {max_bytes // 1024} KiB."
+    return ProblemError(413, "body_too_large", detail, headers=_CLOSE)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

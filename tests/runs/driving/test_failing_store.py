@@ -28,7 +28,7 @@ from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller, LoggedEvent
 from runs.sqlite.store import SqliteStore
 from runs.store.protocol import Decide
-from runs.store.supervise import supervise
+from runs.store.supervision import supervise
 from tests.standins.services.run_service import (
     ME,
     REQUEST,

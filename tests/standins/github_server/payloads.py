@@ -91,7 +91,9 @@ class Shapes:
     def issue(self, repository: HostedRepository, number: int) -> Json:
         title, body = repository.issues[number]
         url = f"{self._api}/repos/{repository.full_name}/issues/{number}"
-        return {"number": number, "title": title, "body": body, "url": url, "user": self.user()}
+        said = [each for each in repository.comments.values() if each.issue == number]
+        counted = {"comments": len(said), "user": self.user()}
+        return {"number": number, "title": title, "body": body, "url": url, **counted}
 
     def labels(self, repository: HostedRepository, pull: HostedPull) -> list[Json]:
         return [self._label(repository, name) for name in pull.labels]

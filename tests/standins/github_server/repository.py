@@ -49,6 +49,18 @@ class HostedPull:
 
 
 @dataclass
+class HostedComment:
+    """A comment of an issue or a pull request."""
+
+    id: int
+    issue: int
+    author: str
+    body: str
+    created_at: str
+    updated_at: str
+
+
+@dataclass
 class HostedRepository:
     """What the forge knows of one repository."""
 
@@ -63,6 +75,11 @@ class HostedRepository:
     pulls: dict[int, HostedPull] = field(default_factory=dict)
     issues: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Title and body."""
+    comments: dict[int, HostedComment] = field(default_factory=dict)
+    reactions: list[tuple[str, str]] = field(default_factory=list)
+    """What each is on, below the repository, and what it is."""
+    permissions: dict[str, str] = field(default_factory=dict)
+    """What people may do, by login: `admin`, `write`, `read`."""
     forking: bool = True
     parent: "HostedRepository | None" = None
     ready_at: float = 0
@@ -75,6 +92,12 @@ class HostedRepository:
     @property
     def name(self) -> str:
         return self.full_name.partition("/")[2]
+
+    def say(self, issue: int, author: str, body: str, at: str = "") -> HostedComment:
+        """Add a comment; `at` is its time, in place of this moment."""
+        number, moment = 1000 + len(self.comments), at or now()
+        self.comments[number] = HostedComment(number, issue, author, body, moment, moment)
+        return self.comments[number]
 
     async def sha(self, branch: str) -> str | None:
         """The commit of a branch."""

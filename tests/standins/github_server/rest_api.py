@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.conversations import ConversationApi
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import invalid, problem, unprocessable
 from tests.standins.github_server.repository import HostedPull, HostedRepository, now
@@ -21,6 +22,8 @@ class Forge(Protocol):
     shapes: Shapes
 
     def find(self, full_name: str) -> HostedRepository | None: ...
+
+    def login_of(self, request: Request) -> str: ...
 
     def repositories(self) -> list[HostedRepository]: ...
 
@@ -59,8 +62,12 @@ class ForgeApi:
             Route(issue, self._on(self._get_issue), methods=["GET"]),
             Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
             Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
+            *ConversationApi(self._forge, self._on_readers).routes(repo),
             Route("/api/graphql", self._graphql, methods=["POST"]),
         ]
+
+    def _on_readers(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        return self._on(handler, readers=True)
 
     def _on(
         self, handler: Handler, *, readers: bool = False

@@ -202,6 +202,13 @@ class ForgeServer:
             await repository.show_pulls()
         return await serve_git(request, repository.git_dir)
 
+    def login_of(self, request: Request) -> str:
+        """Whose token is asking."""
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        if self.app and token != self.token:
+            return f"{self.app.slug}[bot]"
+        return str(self.shapes.user()["login"])
+
     def _git_token(self, request: Request) -> str:
         """What git may sign in with: the token, or that of the App which it sent."""
         names, sent = request.path_params, request.headers.get("authorization", "")

@@ -51,6 +51,7 @@ CALLS = {
     "POST /runs/{run_id}/messages",
     "GET /auth-test",
     "POST /session",
+    "POST /webhooks/github",
     "GET /session",
     "DELETE /session",
     "GET /health",

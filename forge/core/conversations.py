@@ -1,0 +1,45 @@
+"""What people and the service say to each other below issues and pull requests."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Place = Literal["issue", "comment", "review_comment"]
+"""What a reaction is put on: an issue or pull request itself, or a comment of either kind."""
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment; times are Unix seconds. `edited_at` is `created_at` where nobody edited it."""
+
+    number: int
+    author: str
+    body: str
+    created_at: float
+    edited_at: float
+
+
+class Conversations(Protocol):
+    """One account's part in the conversations of a forge. `full_name` is OWNER/NAME.
+
+    Every method raises ForgeError or RepositoryError.
+    """
+
+    async def may_write(self, full_name: str, login: str) -> bool:
+        """Whether somebody may write to a repository."""
+        ...
+
+    async def add_eyes(self, full_name: str, place: Place, number: int) -> None:
+        """Show that something was seen; a second time changes nothing."""
+        ...
+
+    async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
+        """The newest comments of an issue or a pull request, oldest first."""
+        ...
+
+    async def create_comment(self, full_name: str, number: int, body: str) -> int:
+        """The new comment's number."""
+        ...
+
+    async def edit_comment(self, full_name: str, comment: int, body: str) -> None:
+        """Replace a comment's text. Raises RepositoryNotFound where it was deleted."""
+        ...

@@ -1,0 +1,87 @@
+"""Conversations on GitHub: who may write, reactions, comments."""
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from forge.core.conversations import Comment, Conversations, Place
+from forge.core.retry import TransientError, Unprocessable
+from forge.github.connection import Connection
+from graph import unheard
+from graph.errors import ForgeForbidden, RepositoryNotFound
+
+if TYPE_CHECKING:
+    from forge.github.connection import Api
+
+T = TypeVar("T")
+
+_PAGE: Final = 100
+
+
+class GitHubConversations(Connection, Conversations):
+    """The account's part in issues and pull requests, over the same connection."""
+
+    async def may_write(self, full_name: str, login: str) -> bool:
+        def get(github: "Api") -> bool:
+            path = f"/repos/{full_name}/collaborators/{login}/permission"
+            answer = github.requester.requestJsonAndCheck("GET", path)[1]
+            return answer["permission"] in ("admin", "maintain", "write")
+
+        try:
+            return await self._read("who may write", get, unheard, repo=full_name)
+        except (RepositoryNotFound, ForgeForbidden):
+            return False
+
+    async def add_eyes(self, full_name: str, place: Place, number: int) -> None:
+        folder = {"issue": "issues", "comment": "issues/comments"}.get(place, "pulls/comments")
+
+        def add(github: "Api") -> None:
+            path = f"/repos/{full_name}/{folder}/{number}/reactions"
+            github.requester.requestJsonAndCheck("POST", path, input={"content": "eyes"})
+
+        await self._once("a reaction", add, full_name)
+
+    async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
+        def get(github: "Api") -> list[Comment]:
+            issue = github.get_repo(full_name).get_issue(number)
+            pages = math.ceil(int(issue.comments) / _PAGE)
+            found: list[Comment] = []
+            for page in range(pages, max(pages - math.ceil(limit / _PAGE) - 1, 0), -1):
+                path = f"/repos/{full_name}/issues/{number}/comments"
+                asked = {"per_page": _PAGE, "page": page}
+                rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+                found = [*map(_read_comment, rows), *found]
+            return found[-limit:]
+
+        return await self._read("the comments", get, unheard, repo=full_name)
+
+    async def create_comment(self, full_name: str, number: int, body: str) -> int:
+        def create(github: "Api") -> int:
+            path = f"/repos/{full_name}/issues/{number}/comments"
+            made = github.requester.requestJsonAndCheck("POST", path, input={"body": body})[1]
+            return int(made["id"])
+
+        return await self._once("a comment", create, full_name)
+
+    async def edit_comment(self, full_name: str, comment: int, body: str) -> None:
+        def edit(github: "Api") -> None:
+            path = f"/repos/{full_name}/issues/comments/{comment}"
+            github.requester.requestJsonAndCheck("PATCH", path, input={"body": body})
+
+        await self._once("a comment", edit, full_name)
+
+    async def _once(self, what: str, call: "Callable[[Api], T]", full_name: str) -> T:
+        """One write; where it may have failed in passing, the caller comes again later."""
+        try:
+            return await self._write(what, call, repo=full_name)
+        except (TransientError, Unprocessable) as failed:
+            raise failed.error from None
+
+
+def _read_comment(row: Any) -> Comment:
+    created, edited = (
+        datetime.fromisoformat(str(row[name])).timestamp() for name in ("created_at", "updated_at")
+    )
+    author = str((row.get("user") or {}).get("login", ""))
+    return Comment(int(row["id"]), author, str(row.get("body") or ""), created, edited)

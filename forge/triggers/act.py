@@ -1,0 +1,35 @@
+"""Acts of people on the forge that may begin, steer or end a run."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from forge.core.conversations import Place
+from forge.triggers.commands import Command
+
+
+class Act(BaseModel):
+    """One act, as it was when the forge told of it. Texts are whatever their author wrote.
+
+    `key` is the same for all deliveries that tell of the act. `at` is in Unix seconds.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    kind: Literal["label", "comment", "review", "closed"]
+    repo: str
+    number: int
+    """That of the issue or pull request."""
+    is_pull: bool
+    by: str
+    at: float
+    place: Place
+    place_number: int
+    """What a reaction is put on."""
+    text: str = ""
+    commands: tuple[Command, ...] = ()
+    issue_title: str = ""
+    issue_text: str = ""
+    issue_author: str = ""
+    merged: bool = False

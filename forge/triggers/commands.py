@@ -1,0 +1,45 @@
+"""Commands in a comment: words at a line's start, outside quotes and code."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_COMMAND: Final = re.compile(
+    r" {0,3}([/@][A-Za-z0-9][A-Za-z0-9-]{0,99})(?![A-Za-z0-9_/@.-])[ \t,:]*(.*)"
+)
+_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
+_CODE: Final = re.compile(r"(?: {4}|\t)")
+_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_MOST_CHARACTERS: Final = 65_536
+
+
+@dataclass(frozen=True)
+class Command:
+    """`word` is `/coding-agent` or `@app` in lower case, `rest` what follows on its line."""
+
+    word: str
+    rest: str
+
+
+def read_commands(text: str) -> tuple[Command, ...]:
+    """The commands of a comment. HTML comments hold none."""
+    return tuple(_commands(visible(text)))
+
+
+def visible(text: str) -> str:
+    """A text as people see it: without HTML comments, and no longer than GitHub lets it be."""
+    return _COMMENT.sub("", text[:_MOST_CHARACTERS].replace("\r\n", "\n"))
+
+
+def _commands(text: str) -> Iterator[Command]:
+    fence = ""
+    for line in text.split("\n"):
+        opened = _FENCE.match(line)
+        if fence:
+            closes = opened and opened[1].startswith(fence) and not line.strip(" `~\t")
+            fence = "" if closes else fence
+        elif opened:
+            fence = opened[1]
+        elif not _CODE.match(line) and (found := _COMMAND.match(line)):
+            yield Command(found[1].lower(), found[2].strip())

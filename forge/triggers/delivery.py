@@ -1,0 +1,196 @@
+"""What a delivery of GitHub tells, as an act; only the fields that are read are looked at."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from forge.triggers.act import Act
+from forge.triggers.commands import Command, read_commands
+from graph.errors import InvalidRequest
+
+_MOST_CHARACTERS: Final = 65_536
+_LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?$"
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}$"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _User(_Model):
+    login: str = Field(pattern=_LOGIN)
+    type: str = ""
+
+
+class _Repository(_Model):
+    full_name: str = Field(pattern=_NAME)
+
+
+class _Label(_Model):
+    name: str
+
+
+class _Issue(_Model):
+    number: int
+    title: str = ""
+    body: str | None = None
+    user: _User | None = None
+    updated_at: datetime
+    pull_request: dict[str, object] | None = None
+
+
+class _Comment(_Model):
+    id: int
+    body: str | None = None
+    created_at: datetime
+    pull_request_review_id: int | None = None
+
+
+class _Review(_Model):
+    id: int
+    body: str | None = None
+    state: str
+    submitted_at: datetime
+
+
+class _Pull(_Model):
+    number: int
+    title: str = ""
+    body: str | None = None
+    user: _User | None = None
+    updated_at: datetime
+    merged: bool | None = None
+
+
+class _Told(_Model):
+    """The parts of all deliveries that are read here."""
+
+    action: str
+    sender: _User
+    repository: _Repository
+    issue: _Issue | None = None
+    label: _Label | None = None
+    comment: _Comment | None = None
+    review: _Review | None = None
+    pull_request: _Pull | None = None
+
+
+def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | None:
+    """The act that a delivery tells of; None where it can begin nothing.
+
+    `label` is the one that begins a run. What a bot did is no act. Raises InvalidRequest where the
+    body is not what GitHub sends. Reads up to 25 MB, so it belongs in a thread.
+    """
+    read = _READERS.get(event)
+    if read is None:
+        return None
+    try:
+        told = _Told.model_validate_json(body)
+    except ValidationError:
+        raise InvalidRequest(f"The delivery of {event[:50]!a} is not as GitHub sends it.") from None
+    if told.sender.type == "Bot" or told.sender.login.endswith("[bot]"):
+        return None
+    return read(told, delivery, label)
+
+
+def _labeled(told: _Told, delivery: str, label: str) -> Act | None:
+    named = told.label and told.label.name.lower() == label.lower()
+    issue = told.issue
+    if told.action != "labeled" or not named or issue is None or issue.pull_request is not None:
+        return None
+    return _act(told, issue, kind="label", key=delivery, at=issue.updated_at)
+
+
+def _commented(told: _Told, _delivery: str, _label: str) -> Act | None:
+    issue, comment = told.issue, told.comment
+    if told.action != "created" or issue is None or comment is None:
+        return None
+    commands = read_commands(comment.body or "")
+    if not commands:
+        return None
+    key = f"comment:{told.repository.full_name.lower()}:{comment.id}"
+    act = _act(told, issue, kind="comment", key=key, at=comment.created_at)
+    return _saying(act, comment.body, commands).model_copy(
+        update={"place": "comment", "place_number": comment.id}
+    )
+
+
+def _reviewed(told: _Told, _delivery: str, _label: str) -> Act | None:
+    """A review counts once, whether it is told of by itself or by its comments."""
+    pull, review = told.pull_request, told.review
+    if told.action != "submitted" or pull is None or review is None:
+        return None
+    commands = read_commands(review.body or "")
+    if not commands and review.state.lower() != "changes_requested":
+        return None
+    key = _review_key(told, review.id)
+    act = _act(told, pull, kind="review", key=key, at=review.submitted_at)
+    return _saying(act, review.body, commands)
+
+
+def _review_commented(told: _Told, _delivery: str, _label: str) -> Act | None:
+    pull, comment = told.pull_request, told.comment
+    if told.action != "created" or pull is None or comment is None:
+        return None
+    commands = read_commands(comment.body or "")
+    if not commands:
+        return None
+    key = _review_key(told, comment.pull_request_review_id or comment.id)
+    act = _act(told, pull, kind="review", key=key, at=comment.created_at)
+    return _saying(act, comment.body, commands).model_copy(
+        update={"place": "review_comment", "place_number": comment.id}
+    )
+
+
+def _closed(told: _Told, delivery: str, _label: str) -> Act | None:
+    pull = told.pull_request
+    if told.action != "closed" or pull is None:
+        return None
+    act = _act(told, pull, kind="closed", key=delivery, at=pull.updated_at)
+    return act.model_copy(update={"merged": bool(pull.merged)})
+
+
+_READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
+    "issues": _labeled,
+    "issue_comment": _commented,
+    "pull_request_review": _reviewed,
+    "pull_request_review_comment": _review_commented,
+    "pull_request": _closed,
+}
+EVENTS: Final = tuple(_READERS)
+"""Events that the service subscribes to."""
+
+
+def _review_key(told: _Told, review: int) -> str:
+    return f"review:{told.repository.full_name.lower()}:{review}"
+
+
+def _act(
+    told: _Told,
+    about: _Issue | _Pull,
+    *,
+    kind: Literal["label", "comment", "review", "closed"],
+    key: str,
+    at: datetime,
+) -> Act:
+    of_pull = isinstance(about, _Pull) or about.pull_request is not None
+    return Act(
+        key=key,
+        kind=kind,
+        repo=told.repository.full_name,
+        number=about.number,
+        is_pull=of_pull,
+        by=told.sender.login,
+        at=at.timestamp(),
+        place="issue",
+        place_number=about.number,
+        issue_title=about.title[:_MOST_CHARACTERS],
+        issue_text=(about.body or "")[:_MOST_CHARACTERS],
+        issue_author=about.user.login if about.user else "",
+    )
+
+
+def _saying(act: Act, text: str | None, commands: tuple[Command, ...]) -> Act:
+    return act.model_copy(update={"text": (text or "")[:_MOST_CHARACTERS], "commands": commands})

@@ -1,0 +1,47 @@
+"""The request that an issue makes: what people who may write have said there, and nothing else."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from forge.core.conversations import Comment
+from forge.triggers.act import Act
+from forge.triggers.commands import visible
+
+_MOST_CHARACTERS: Final = 40_000
+
+
+async def write_prompt(
+    act: Act,
+    comments: Sequence[Comment],
+    may_write: Callable[[str], Awaitable[bool]],
+    words: frozenset[str],
+) -> str:
+    """The request; empty where nobody who may write has said anything but the command's `words`.
+
+    Comments count as they were when the act came: one that was written or edited later does not.
+    """
+    parts = []
+    if act.issue_author and await may_write(act.issue_author):
+        parts.append(visible(f"{act.issue_title}\n\n{act.issue_text}").strip())
+    for comment in comments:
+        if max(comment.created_at, comment.edited_at) > act.at or comment.number == _own(act):
+            continue
+        if comment.author and await may_write(comment.author):
+            parts.append(visible(comment.body).strip())
+    parts.append(_without(visible(act.text), words))
+    told = "\n\n---\n\n".join(part for part in parts if part)
+    return told[:_MOST_CHARACTERS]
+
+
+def _own(act: Act) -> int | None:
+    """The number of the comment that the act is."""
+    return act.place_number if act.place == "comment" else None
+
+
+def _without(text: str, words: frozenset[str]) -> str:
+    """The text without the words that begin its lines."""
+    lines = []
+    for line in text.split("\n"):
+        first, _, rest = line.strip().partition(" ")
+        lines.append(rest.strip() if first.lower().rstrip(",:") in words else line)
+    return "\n".join(lines).strip()

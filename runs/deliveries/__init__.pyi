@@ -1,0 +1,5 @@
+from .protocol import KEPT_S as KEPT_S
+from .protocol import Deliveries as Deliveries
+from .protocol import Delivery as Delivery
+from .sql_deliveries import SqlDeliveries as SqlDeliveries
+from .table_deliveries import TableDeliveries as TableDeliveries

@@ -1,0 +1,59 @@
+"""What keeps deliveries. One that was added is worked off, by one at a time, until it is done."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+LEASE_S: Final = 120.0
+"""Who claimed a delivery and says nothing for so long has died; another works it off."""
+MOST_ATTEMPTS: Final = 8
+"""What could not be worked off so often is given up."""
+KEPT_S: Final = 7 * 24 * 3600.0
+"""A delivery is known so long: a forge gives one again for three days."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """`body` is plain data; `attempt` counts those who claimed it, from 1."""
+
+    name: str
+    body: dict[str, Any]
+    attempt: int = 1
+
+
+class Deliveries(Protocol):
+    """Deliveries and threads (an issue or a pull request each). Every method may raise StoreError.
+
+    Times are Unix seconds.
+    """
+
+    async def add(self, name: str, body: dict[str, Any], now: float) -> bool:
+        """Keep a delivery; False where its name is known. It is durable when this returns."""
+        ...
+
+    async def claim(self, now: float) -> Delivery | None:
+        """The oldest that nobody is at work on, for `LEASE_S`; None where there is none."""
+        ...
+
+    async def postpone(self, name: str, until: float) -> None:
+        """Let a claimed delivery be claimed again from then on."""
+        ...
+
+    async def finish(self, name: str, now: float) -> None:
+        """Let a delivery never be claimed again; its body is forgotten."""
+        ...
+
+    async def forget(self, before: float) -> None:
+        """Remove the names of deliveries that were finished before then."""
+        ...
+
+    async def thread(self, name: str) -> dict[str, Any] | None:
+        """What is known of a thread; None where nothing is."""
+        ...
+
+    async def keep_thread(self, name: str, thread: dict[str, Any], *, live: bool) -> None:
+        """Keep what is known of a thread. `live`: it is to be looked after."""
+        ...
+
+    async def live_threads(self) -> list[str]:
+        """Names of the threads that are to be looked after."""
+        ...

@@ -1,0 +1,59 @@
+"""Commands: at a line's start, outside quotes and code, never in an HTML comment."""
+
+import pytest
+
+from forge.triggers.commands import Command, read_commands
+from tests.support.linear_time import assert_linear
+
+COMMAND = Command("/coding-agent", "fix it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/coding-agent fix it",
+        "Please:\n\n/coding-agent fix it",
+        "  /Coding-Agent: fix it  ",
+        "/coding-agent, fix it\r\nthanks",
+        "```\ncode\n```\n/coding-agent fix it",
+        "> quoted\n\n/coding-agent fix it",
+        "~~~~\n~~~\n~~~~\n/coding-agent fix it",
+    ],
+)
+def test_a_line_begins_with_it(text: str) -> None:
+    assert read_commands(text) == (COMMAND,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "say /coding-agent fix it",
+        "> /coding-agent fix it",
+        "> > /coding-agent fix it",
+        "    /coding-agent fix it",
+        "\t/coding-agent fix it",
+        "`/coding-agent fix it`",
+        "```\n/coding-agent fix it\n```",
+        "```\n/coding-agent fix it",
+        "~~~sh\n```\n/coding-agent fix it\n~~~",
+        "````\n```\n/coding-agent fix it\n````",
+        "<!-- \n/coding-agent fix it\n-->",
+        "<!--\n/coding-agent fix it",
+        "- /coding-agent fix it",
+        "/coding-agent/fix it",
+        "//coding-agent fix it",
+    ],
+)
+def test_elsewhere_it_is_a_word_like_any_other(text: str) -> None:
+    assert COMMAND not in read_commands(text)
+
+
+def test_several_and_names() -> None:
+    told = read_commands("@my-agent do this\n/coding-agent stop\n@ada.b see above")
+    assert told == (Command("@my-agent", "do this"), Command("/coding-agent", "stop"))
+
+
+@pytest.mark.parametrize("piece", ["<!--", "`", "```\n", "/a ", "@a\n", " ", "> ", "\t/x\n"])
+def test_hostile_texts_take_linear_time(piece: str) -> None:
+    assert_linear(read_commands, lambda size: piece * (size // len(piece)), 64_000)

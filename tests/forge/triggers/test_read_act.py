@@ -1,0 +1,113 @@
+"""Deliveries as GitHub publishes examples of them, and what is made of each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forge.triggers import Act, read_act
+from forge.triggers.commands import Command
+from graph.errors import InvalidRequest
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+def example(name: str, **changes: Any) -> bytes:
+    """A published payload; `changes` are of fields by their path, such as `comment__body`."""
+    payload = json.loads((PAYLOADS / f"{name}.json").read_text())
+    for path, value in changes.items():
+        *folders, last = path.split("__")
+        part = payload
+        for folder in folders:
+            part = part[folder]
+        part[last] = value
+    return json.dumps(payload).encode()
+
+
+def read(event: str, body: bytes, delivery: str = "d-1") -> Act | None:
+    return read_act(event, delivery, body, label="coding-agent")
+
+
+def act_of(event: str, body: bytes) -> Act:
+    act = read(event, body)
+    assert act
+    return act
+
+
+def test_a_label() -> None:
+    act = act_of("issues", example("issues.labeled", label__name="Coding-Agent"))
+    assert (act.kind, act.repo, act.number) == ("label", "Codertocat/Hello-World", 1)
+    assert (act.by, act.issue_author, act.is_pull) == ("Codertocat", "Codertocat", False)
+    assert act.issue_title == "Spelling error in the README file"
+    assert (act.place, act.place_number) == ("issue", 1)
+    assert act.key == "d-1"
+
+
+def test_a_comment() -> None:
+    body = example("issue_comment.created", comment__body="Well.\n/coding-agent fix the typo")
+    act = act_of("issue_comment", body)
+    assert act.commands == (Command("/coding-agent", "fix the typo"),)
+    assert (act.place, act.place_number) == ("comment", 492700400)
+    assert act.key == "comment:codertocat/hello-world:492700400"
+
+
+def test_a_review_and_its_comments_are_one_act() -> None:
+    review = example("pull_request_review.submitted", review__state="changes_requested")
+    body = example("pull_request_review_comment.created", comment__body="/coding-agent rename it")
+    told = [act_of("pull_request_review", review), act_of("pull_request_review_comment", body)]
+    assert {act.key for act in told} == {"review:codertocat/hello-world:237895671"}
+    assert all(act.is_pull for act in told)
+
+
+def test_a_closed_pull_request() -> None:
+    act = act_of("pull_request", example("pull_request.closed", pull_request__merged=True))
+    assert (act.kind, act.number, act.merged) == ("closed", 2, True)
+
+
+COMMENT = {"comment__body": "/coding-agent fix it"}
+NOTHING: list[tuple[str, bytes]] = [
+    ("issues", example("issues.labeled")),
+    ("issues", example("issues.labeled", action="opened")),
+    ("issues", example("issues.labeled", action="edited", label__name="coding-agent")),
+    ("issue_comment", example("issue_comment.created")),
+    ("issue_comment", example("issue_comment.created", action="edited", **COMMENT)),
+    ("issue_comment", example("issue_comment.created", action="deleted", **COMMENT)),
+    ("issue_comment", example("issue_comment.created", comment__body="> /coding-agent fix it")),
+    ("issue_comment", example("issue_comment.created", sender__type="Bot", **COMMENT)),
+    ("issue_comment", example("issue_comment.created", sender__login="other[bot]", **COMMENT)),
+    ("issue_comment", example("issue_comment.created", comment__body=None)),
+    ("pull_request_review", example("pull_request_review.submitted")),
+    ("pull_request_review_comment", example("pull_request_review_comment.created")),
+    ("pull_request", example("pull_request.closed", action="opened")),
+    ("ping", b'{"zen": "x"}'),
+    ("star", b"not JSON"),
+]
+
+
+@pytest.mark.parametrize(("event", "body"), NOTHING)
+def test_what_begins_nothing(event: str, body: bytes) -> None:
+    assert read(event, body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"null",
+        b"\xff\xfe",
+        example("issues.labeled", repository__full_name="../../etc"),
+        example("issues.labeled", sender__login="a/../b"),
+        b'{"a":' * 5000,
+    ],
+)
+def test_what_github_does_not_send_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        read("issues", body)
+
+
+def test_an_act_is_plain_data() -> None:
+    act = act_of("issue_comment", example("issue_comment.created", **COMMENT))
+    assert Act.model_validate(json.loads(json.dumps(act.model_dump(mode="json")))) == act

@@ -1,0 +1,99 @@
+"""What both kinds of deliveries promise: kept once, worked off by one, forgotten in the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
+from runs.deliveries.protocol import LEASE_S, MOST_ATTEMPTS
+from runs.sql import SqlStore
+from runs.sqlite import SqliteStore
+from tests.standins.shared_backend import SharedPlaces
+
+
+@asynccontextmanager
+async def over(store: SqlStore) -> AsyncIterator[Deliveries]:
+    await store.open()
+    yield SqlDeliveries(store.writer, store.dialect)
+    await store.close()
+
+
+@pytest.fixture(
+    params=["sqlite", "dicts", pytest.param("postgres", marks=pytest.mark.slow)],
+)
+async def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Deliveries]:
+    if request.param == "dicts":
+        yield TableDeliveries(SharedPlaces(tmp_path).backend.deliveries)
+        return
+    if request.param == "sqlite":
+        store: SqlStore = SqliteStore(tmp_path / "runs.db")
+    else:
+        server = request.getfixturevalue("postgres")
+        from runs.postgres import ConnectionOptions, PostgresStore
+
+        store = PostgresStore(ConnectionOptions(server.new_database()))
+    async with over(store) as made:
+        yield made
+
+
+async def test_a_delivery_is_kept_once(deliveries: Deliveries) -> None:
+    assert await deliveries.add("d1", {"a": 1}, 10)
+    for _ in range(10):
+        assert not await deliveries.add("d1", {"a": 2}, 11)
+    claimed = await deliveries.claim(12)
+    assert claimed
+    assert (claimed.name, claimed.body, claimed.attempt) == ("d1", {"a": 1}, 1)
+    await deliveries.finish("d1", 13)
+    assert not await deliveries.add("d1", {"a": 3}, 14)
+    assert await deliveries.claim(1000) is None
+
+
+async def test_one_is_at_work_on_it(deliveries: Deliveries) -> None:
+    await deliveries.add("d1", {}, 1)
+    assert await deliveries.claim(3)
+    assert await deliveries.claim(3) is None
+
+
+async def test_the_oldest_comes_first(deliveries: Deliveries) -> None:
+    await deliveries.add("later", {}, 2)
+    await deliveries.add("first", {}, 1)
+    names = [claimed.name for _ in range(2) if (claimed := await deliveries.claim(3))]
+    assert names == ["first", "later"]
+
+
+async def test_what_a_dead_one_claimed_is_worked_off_by_another(deliveries: Deliveries) -> None:
+    await deliveries.add("d1", {}, 1)
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        claimed = await deliveries.claim(attempt * LEASE_S * 2)
+        assert claimed
+        assert claimed.attempt == attempt
+        assert await deliveries.claim(attempt * LEASE_S * 2 + LEASE_S / 2) is None
+    assert await deliveries.claim(1e9) is None
+
+
+async def test_a_postponed_one_waits(deliveries: Deliveries) -> None:
+    await deliveries.add("d1", {}, 1)
+    await deliveries.claim(2)
+    await deliveries.postpone("d1", 20)
+    assert await deliveries.claim(19) is None
+    assert await deliveries.claim(21)
+
+
+async def test_finished_ones_are_forgotten(deliveries: Deliveries) -> None:
+    for name, at in (("old", 1.0), ("new", 50.0)):
+        await deliveries.add(name, {}, at)
+        await deliveries.finish(name, at)
+    await deliveries.forget(10)
+    assert await deliveries.add("old", {}, 60)
+    assert not await deliveries.add("new", {}, 60)
+
+
+async def test_threads_are_kept(deliveries: Deliveries) -> None:
+    assert await deliveries.thread("o/r#1") is None
+    await deliveries.keep_thread("o/r#1", {"comment": 1}, live=True)
+    await deliveries.keep_thread("o/r#2", {"comment": 2}, live=True)
+    await deliveries.keep_thread("o/r#1", {"comment": 3}, live=False)
+    assert await deliveries.thread("o/r#1") == {"comment": 3}
+    assert await deliveries.live_threads() == ["o/r#2"]

@@ -1,0 +1,94 @@
+"""Comments, reactions and permissions of the local forge."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tests.standins.github_server.payloads import Json, Shapes
+from tests.standins.github_server.problems import problem
+from tests.standins.github_server.repository import HostedComment, HostedRepository, now
+
+Handler = Callable[[Request, HostedRepository], Awaitable[Response]]
+
+
+class ConversingForge(Protocol):
+    """What the calls need of the server."""
+
+    shapes: Shapes
+
+    def login_of(self, request: Request) -> str: ...
+
+
+class ConversationApi:
+    """Routes below a repository; `on` lets a handler be called by who may."""
+
+    def __init__(
+        self,
+        forge: ConversingForge,
+        on: Callable[[Handler], Callable[[Request], Awaitable[Response]]],
+    ) -> None:
+        self._forge = forge
+        self._on = on
+
+    def routes(self, repo: str) -> list[BaseRoute]:
+        comments = f"{repo}/issues/{{number:int}}/comments"
+        reactions = "{number:int}/reactions"
+        return [
+            Route(f"{repo}/collaborators/{{login}}/permission", self._on(self._permission)),
+            Route(comments, self._on(self._list), methods=["GET"]),
+            Route(comments, self._on(self._create), methods=["POST"]),
+            Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
+            *(
+                Route(f"{repo}/{place}/{reactions}", self._on(self._react), methods=["POST"])
+                for place in ("issues", "issues/comments", "pulls/comments")
+            ),
+        ]
+
+    async def _permission(self, request: Request, repository: HostedRepository) -> Response:
+        login = request.path_params["login"]
+        level = repository.permissions.get(login, "none")
+        return JSONResponse({"permission": level, "user": self._forge.shapes.user(login)})
+
+    async def _list(self, request: Request, repository: HostedRepository) -> Response:
+        number, query = request.path_params["number"], request.query_params
+        found = [each for each in repository.comments.values() if each.issue == number]
+        size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
+        shown = found[size * (page - 1) : size * page]
+        return JSONResponse([self._comment(repository, each) for each in shown])
+
+    async def _create(self, request: Request, repository: HostedRepository) -> Response:
+        if request.path_params["number"] not in {*repository.issues, *repository.pulls}:
+            return problem(404, "Not Found")
+        body = str((await request.json())["body"])
+        author = self._forge.login_of(request)
+        made = repository.say(request.path_params["number"], author, body)
+        return JSONResponse(self._comment(repository, made), 201)
+
+    async def _edit(self, request: Request, repository: HostedRepository) -> Response:
+        comment = repository.comments.get(request.path_params["id"])
+        if comment is None:
+            return problem(404, "Not Found")
+        comment.body, comment.updated_at = str((await request.json())["body"]), now()
+        return JSONResponse(self._comment(repository, comment))
+
+    async def _react(self, request: Request, repository: HostedRepository) -> Response:
+        """The same reaction again is answered by the one that there is."""
+        place = request.url.path.split(f"{repository.full_name}/")[1].removesuffix("/reactions")
+        content = str((await request.json())["content"])
+        known = (place, content) in repository.reactions
+        if not known:
+            repository.reactions.append((place, content))
+        return JSONResponse({"id": 1, "content": content}, 200 if known else 201)
+
+    def _comment(self, repository: HostedRepository, comment: HostedComment) -> Json:
+        return {
+            "id": comment.id,
+            "body": comment.body,
+            "user": self._forge.shapes.user(comment.author),
+            "created_at": comment.created_at,
+            "updated_at": comment.updated_at,
+            "url": f"/repos/{repository.full_name}/issues/comments/{comment.id}",
+        }

@@ -1,0 +1,179 @@
+"""What an act in a thread leads to: a run, a message to it, its stop, its resumption."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from forge.core import Forge
+from forge.triggers import Act, write_prompt
+from graph.errors import CodingAgentError, RequestError, RunError
+from runs import RunService
+from runs.deliveries import Deliveries
+from runs.model import Caller, DayLimits
+from wiring.triggers.rules import MOST_RUNS_A_DAY, TriggerRules
+from wiring.triggers.thread import PendingStart, Thread
+from wiring.triggers.thread_comment import ThreadComments
+
+_MOST_COMMENTS: Final = 100
+_KEPT_RUNS: Final = 50
+_LEAST_USD: Final = 0.05
+_STOP: Final = "stop"
+_RESUME: Final = "resume"
+
+
+class IssueActs:
+    """Works acts off. The same act again does nothing twice: a run has the act's key."""
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        forge: Forge,
+        runs: RunService,
+        rules: TriggerRules,
+        day: DayLimits,
+    ) -> None:
+        self._deliveries = deliveries
+        self._forge = forge
+        self._runs = runs
+        self._rules = rules
+        self._day = day
+        self._writers: dict[tuple[str, str], bool] = {}
+
+    async def work_off(self, act: Act) -> None:
+        """Do what the act asks for, where somebody who may write asks. Raises CodingAgentError."""
+        login = await self._login()
+        words = frozenset((self._rules.word, f"@{login.removesuffix('[bot]').lower()}"))
+        command = next((each for each in act.commands if each.word in words), None)
+        asks = act.kind == "label" or (act.kind == "comment" and command is not None)
+        if not asks or act.is_pull or act.by == login:
+            return
+        owner = f"github:{act.by}"
+        if not self._rules.allowed(act.repo, owner):
+            return
+        self._writers.clear()
+        if not await self._may_write(act.repo, act.by):
+            return
+        await self._forge.add_eyes(act.repo, act.place, act.place_number)
+        thread = await Thread.load(self._deliveries, act.repo, act.number)
+        comments = ThreadComments(
+            self._deliveries, self._forge, self._runs, word=self._rules.word, login=login
+        )
+        word = command.rest.lower() if command else ""
+        thread.note = ""
+        try:
+            if word in (_STOP, _RESUME):
+                await self._steer(thread, Caller(owner, operator=True), word)
+            else:
+                await self._start(thread, comments, act, words)
+        except (RequestError, RunError) as error:
+            thread.note = f"{error.message} {error.hint}"
+            thread.pending = None
+        await comments.show(thread)
+
+    async def show(self, name: str) -> None:
+        """Bring the comment of a thread up to date."""
+        repo, _, number = name.rpartition("#")
+        thread = await Thread.load(self._deliveries, repo, int(number))
+        login = await self._login()
+        await ThreadComments(
+            self._deliveries, self._forge, self._runs, word=self._rules.word, login=login
+        ).show(thread)
+
+    async def _login(self) -> str:
+        return (await self._forge.account()).author.partition(" ")[0]
+
+    async def _may_write(self, repo: str, login: str) -> bool:
+        """Asked once an act."""
+        key = (repo, login)
+        if key not in self._writers:
+            self._writers[key] = await self._forge.may_write(repo, login)
+        return self._writers[key]
+
+    async def _steer(self, thread: Thread, caller: Caller, word: str) -> None:
+        if not thread.runs:
+            thread.note = "There is no run here."
+        elif word == _STOP:
+            await self._runs.cancel(thread.runs[-1], caller)
+        else:
+            await self._runs.resume(thread.runs[-1], caller, day=self._day)
+
+    async def _start(
+        self, thread: Thread, comments: ThreadComments, act: Act, words: frozenset[str]
+    ) -> None:
+        if thread.pending is None or thread.pending.key != act.key:
+            run = await comments.newest(thread)
+            if run and not run.final:
+                await self._tell(thread, act, run.run_id)
+                return
+            thread.pending = await self._request(thread, act, words)
+            if thread.pending is None:
+                return
+            await thread.keep(self._deliveries, live=True)
+        pending = thread.pending
+        record, _ = await self._runs.start(
+            pending.request,  # type: ignore[arg-type]
+            owner=pending.owner,
+            idempotency_key=pending.key,
+            day=self._day,
+        )
+        thread.runs = [*(each for each in thread.runs if each != record.run_id), record.run_id]
+        thread.runs = thread.runs[-_KEPT_RUNS:]
+        thread.pending = None
+
+    async def _tell(self, thread: Thread, act: Act, run_id: str) -> None:
+        """A run is at work here: what was said is a message to it."""
+        if act.text:
+            caller = Caller(f"github:{act.by}", operator=True)
+            await self._runs.message(run_id, caller, act.text, call=act.key)
+            thread.note = "The run reads the newest comment at its next turn."
+
+    async def _request(
+        self, thread: Thread, act: Act, words: frozenset[str]
+    ) -> PendingStart | None:
+        """The run that is asked for; None, with a note, where a limit or a request is missing."""
+        left_usd = await self._money_left(thread)
+        if left_usd is None:
+            return None
+        found = await self._forge.comments(act.repo, act.number, _MOST_COMMENTS)
+        login = await self._login()
+        said = [each for each in found if each.author != login]
+
+        async def may_write(name: str) -> bool:
+            return await self._may_write(act.repo, name)
+
+        prompt = await write_prompt(act, said, may_write, words)
+        if not prompt:
+            thread.note = (
+                "Nobody who may write here has said what to do. Say it in a comment that begins"
+                f" with `{self._rules.word}`."
+            )
+            return None
+        request: dict[str, Any] = {
+            "repo_url": f"{self._rules.web}/{act.repo}",
+            "prompt": prompt,
+            "reviewers": [act.by],
+            "closes": act.number,
+        }
+        if left_usd:
+            request["max_cost_usd"] = left_usd
+        return PendingStart(key=act.key, owner=f"github:{act.by}", request=request)
+
+    async def _money_left(self, thread: Thread) -> float | None:
+        """What a run may cost (0: no limit); None where the thread's day is used up."""
+        today = datetime.fromtimestamp(time.time(), UTC).date()
+        cost, count = 0.0, 0
+        for run_id in thread.runs:
+            try:
+                run = await self._runs.get(run_id, Caller("triggers", operator=True))
+            except CodingAgentError:
+                continue
+            if datetime.fromtimestamp(run.created_at, UTC).date() == today:
+                cost, count = cost + (run.cost_usd or 0.0), count + 1
+        rules = self._rules
+        left = rules.thread_usd - cost if rules.thread_usd else rules.max_cost_usd
+        spent = bool(rules.thread_usd) and left < _LEAST_USD
+        if spent or count >= MOST_RUNS_A_DAY:
+            limit = f"${rules.thread_usd:.2f}" if spent else f"{MOST_RUNS_A_DAY} runs"
+            thread.note = f"The limit of a day here, {limit}, is reached. It ends at 0:00 UTC."
+            return None
+        return min(left, rules.max_cost_usd) if rules.max_cost_usd else left

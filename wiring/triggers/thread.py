@@ -1,0 +1,49 @@
+"""What is known of a thread: an issue or a pull request that people ask for runs in."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from runs.deliveries import Deliveries
+
+
+class PendingStart(BaseModel):
+    """A run that is about to be started: the same request, however often that is tried."""
+
+    key: str
+    owner: str
+    request: dict[str, Any]
+
+
+class Thread(BaseModel):
+    """The record of a thread. `shown` is the text of our comment, `comment` its number."""
+
+    repo: str
+    number: int
+    comment: int | None = None
+    commenting: bool = False
+    """Whether a comment may have been made whose number is not known."""
+    shown: str = ""
+    runs: list[str] = []
+    """Newest last."""
+    pending: PendingStart | None = None
+    note: str = ""
+    noted: str = ""
+    """The day on which a limit was told last."""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.repo, self.number)
+
+    @classmethod
+    async def load(cls, deliveries: Deliveries, repo: str, number: int) -> Self:
+        """The thread as it was kept; a new one where it was not."""
+        kept = await deliveries.thread(name_of(repo, number))
+        return cls.model_validate(kept) if kept else cls(repo=repo, number=number)
+
+    async def keep(self, deliveries: Deliveries, *, live: bool) -> None:
+        await deliveries.keep_thread(self.name, self.model_dump(), live=live)
+
+
+def name_of(repo: str, number: int) -> str:
+    return f"{repo.lower()}#{number}"

@@ -1,0 +1,73 @@
+"""Keeps the one comment of a thread as its newest run is."""
+
+from forge.core import Forge
+from forge.triggers import RunStatus, is_ours, write_comment, write_note
+from graph.errors import RepositoryNotFound, RunNotFound
+from runs import RunService
+from runs.deliveries import Deliveries
+from runs.model import Caller, RunRecord
+from wiring.triggers.thread import Thread
+
+_READER = Caller("triggers", operator=True)
+_LOOKED_AT = 100
+
+
+class ThreadComments:
+    """Makes comments and edits them; `word` begins the commands that they name."""
+
+    def __init__(
+        self, deliveries: Deliveries, forge: Forge, runs: RunService, *, word: str, login: str
+    ) -> None:
+        self._deliveries = deliveries
+        self._forge = forge
+        self._runs = runs
+        self._word = word
+        self._login = login
+
+    async def newest(self, thread: Thread) -> RunRecord | None:
+        """The thread's newest run; None where there is none, or it was removed."""
+        try:
+            return await self._runs.get(thread.runs[-1], _READER) if thread.runs else None
+        except RunNotFound:
+            return None
+
+    async def show(self, thread: Thread) -> None:
+        """Bring the comment up to date, and keep the thread."""
+        run = await self.newest(thread)
+        text = write_comment(_status(run, thread.note), self._word) if run else ""
+        if not run and thread.note:
+            text = write_note(thread.note)
+        if text and text != thread.shown:
+            await self._put(thread, text)
+            thread.shown = text
+        await thread.keep(self._deliveries, live=run is not None and not run.final)
+
+    async def _put(self, thread: Thread, text: str) -> None:
+        if thread.comment is None and thread.commenting:
+            thread.comment = await self._find(thread)
+        if thread.comment is not None:
+            try:
+                await self._forge.edit_comment(thread.repo, thread.comment, text)
+            except RepositoryNotFound:  # somebody deleted it, and wants no other
+                return
+            return
+        thread.commenting = True
+        await thread.keep(self._deliveries, live=True)
+        thread.comment = await self._forge.create_comment(thread.repo, thread.number, text)
+
+    async def _find(self, thread: Thread) -> int | None:
+        """The comment that was made before whoever made it died."""
+        found = await self._forge.comments(thread.repo, thread.number, _LOOKED_AT)
+        ours = [each for each in found if each.author == self._login and is_ours(each.body)]
+        return ours[-1].number if ours else None
+
+
+def _status(run: RunRecord, note: str) -> RunStatus:
+    return RunStatus(
+        run_id=run.run_id,
+        status=run.status,
+        cost_usd=run.cost_usd,
+        reason=run.reason,
+        pull_url=run.pr.url if run.pr else None,
+        note=note,
+    )

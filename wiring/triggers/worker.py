@@ -1,0 +1,76 @@
+"""Works deliveries off, and keeps the comments of threads up to date."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import Final
+
+from forge.triggers import Act
+from graph.errors import CodingAgentError
+from runs.deliveries import KEPT_S, Deliveries, Delivery
+from runs.model import LoggedEvent
+from wiring.triggers.issue_acts import IssueActs
+
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 60.0
+"""So often a comment shows what a run at work has cost so far."""
+_FIRST_PAUSE_S: Final = 5.0
+_SHOWN: Final = frozenset(
+    ("run.started", "run.resumed", "plan.waiting", "pr.created", "run.finished")
+)
+
+
+class TriggerWorker:
+    """One at a time is enough: an act takes a few calls, and runs are driven by others."""
+
+    def __init__(self, deliveries: Deliveries, acts: IssueActs, *, look_s: float = _LOOK_S) -> None:
+        self._deliveries = deliveries
+        self._acts = acts
+        self._look_s = look_s
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wanted.set()
+
+    def on_event(self, event: LoggedEvent) -> None:
+        """Show what became of a run."""
+        if event.type in _SHOWN:
+            self.wake()
+
+    async def run(self) -> None:
+        """Work for as long as the process lives."""
+        while True:
+            self._wanted.clear()
+            await self.round()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._look_s):
+                    await self._wanted.wait()
+
+    async def round(self) -> None:
+        """Work off what waits, then look after the threads. Raises StoreError."""
+        while delivery := await self._deliveries.claim(time.time()):
+            await self._work_off(delivery)
+        for name in await self._deliveries.live_threads():
+            try:
+                await self._acts.show(name)
+            except CodingAgentError as error:
+                log.warning("the comment of %s is not up to date: %s", name, error)
+        await self._deliveries.forget(time.time() - KEPT_S)
+
+    async def _work_off(self, delivery: Delivery) -> None:
+        """What fails is tried again later, ever later, and given up at last."""
+        act = Act.model_validate(delivery.body)
+        try:
+            await self._acts.work_off(act)
+        except CodingAgentError as error:
+            log.warning(
+                "the delivery %s for %s is not worked off: %s", delivery.name, act.repo, error
+            )
+            pause_s = _FIRST_PAUSE_S * 2 ** (delivery.attempt - 1)
+            asyncio.get_running_loop().call_later(pause_s, self.wake)
+            await self._deliveries.postpone(delivery.name, time.time() + pause_s)
+        else:
+            await self._deliveries.finish(delivery.name, time.time())
