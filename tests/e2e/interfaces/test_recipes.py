@@ -75,6 +75,11 @@ def _recipe(start: str, language: str) -> str:
     return str(found[0])
 
 
+async def test_every_block_is_tried() -> None:
+    assert RECIPES.count("\n```") == 2 * len(BLOCKS)
+    assert [language for _, language in BLOCKS] == ["sh", "sh", "python", "js"]
+
+
 @needs("curl")
 async def test_curl(environment: dict[str, str]) -> None:
     code, out = await _run(environment, "sh", "-c", _recipe("curl", "sh"))
