@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from demo.temporary_folder import temporary_folder
-from tests.e2e.security.obedient_claude import Obedient, dictated, order
-from tests.e2e.security.secret_search import SecretSearch
+from tests.attacks.runs.obedient_claude import Obedient, dictated, order
+from tests.attacks.runs.secret_search import SecretSearch
 from tests.standins.github import TOKEN
 from tests.standins.messages_api.server import MessagesServer
 from tests.support.polling import until

@@ -1,4 +1,4 @@
-"""Attacks on what is outside, each with a control: the same without the sandbox gets through.
+"""Attacks on what is outside of a sandbox, each beside a control: without it they get through.
 
 An attack is a shell script that succeeds only when it gets through. Those without a control would
 do harm outside, or need what not every machine has.
@@ -12,9 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 import pytest
 
@@ -38,94 +37,88 @@ PTRACE = {"x86_64": 101, "aarch64": 117}.get(platform.machine(), -1)
 CANARY = {"ANTHROPIC_API_KEY": "canary-in-the-environment"}
 
 
-@dataclass(frozen=True)
-class Attack:
+class Attack(NamedTuple):
     """`{…}` is filled from what the test put outside; `control`: who gets through there."""
 
-    name: str
     script: str
     control: Literal["anyone", "root", "nobody"] = "anyone"
 
 
-ATTACKS = (
+ATTACKS: Final[dict[str, Attack]] = {
     # what this process knows
-    Attack("environment", "env | grep -q canary-in-the"),
-    Attack("environments", "cat /proc/[0-9]*/environ | grep -qa canary-in-the"),
-    Attack("command lines", "cat /proc/[0-9]*/cmdline | grep -qa 'decoy-[0-9]'"),
-    Attack("another process", "grep -qa 'decoy-[0-9]' /proc/{pid}/cmdline"),
-    Attack("signal to a process", "kill -CONT {pid} && grep -qa 'decoy-[0-9]' /proc/{pid}/cmdline"),
-    Attack("a process's folder", "ls /proc/{pid}/cwd{outside}"),
-    Attack("a process's environment", "grep -qa canary-in-the /proc/{pid}/environ"),
+    "environment": Attack("env | grep -q canary-in-the"),
+    "environments": Attack("cat /proc/[0-9]*/environ | grep -qa canary-in-the"),
+    "command lines": Attack("cat /proc/[0-9]*/cmdline | grep -qa 'decoy-[0-9]'"),
+    "another process": Attack("grep -qa 'decoy-[0-9]' /proc/{pid}/cmdline"),
+    "signal to a process": Attack("kill -CONT {pid} && grep -qa 'decoy-[0-9]' /proc/{pid}/cmdline"),
+    "a process's folder": Attack("ls /proc/{pid}/cwd{outside}"),
+    "a process's environment": Attack("grep -qa canary-in-the /proc/{pid}/environ"),
     # files
-    Attack("file", "cat {outside}"),
-    Attack("file by a link", "ln -sf {outside} link; cat link"),
-    Attack("a process's memory map", "grep -q . /proc/{pid}/maps"),
-    Attack("a process's descriptors", "ls /proc/{pid}/fd/0"),
-    Attack("trace a process", f"perl -e 'exit(syscall({PTRACE}, 16, {{pid}}, 0, 0) != 0)'", "root"),
-    Attack("file by a process", "cat /proc/{pid}/root{outside}"),
-    Attack("file by the first process", "cat /proc/1/root{outside}", "nobody"),
-    Attack("file by dots", "cat ../../../../../../../..{outside}"),
-    Attack("another tree", "ls {other}/workspace/secret"),
-    Attack("write beside the tree", "touch {data}/planted"),
-    Attack("hard link to the outside", "ln {outside} hard"),
-    Attack("the host's accounts", "grep -v -e ^root: -e ^agent: -e ^nobody: /etc/passwd"),
-    Attack("root's home", "ls -A /root | grep -q .", "nobody"),
-    Attack("host's /run", "ls /run/*"),
-    Attack("host's /dev/shm", "ls {shm}"),
-    Attack("move the workspace away", "cd /; mv /workspace /tmp/w", "nobody"),
-    Attack("write to the system", "touch /usr/bin/planted && rm /usr/bin/planted", "root"),
-    Attack("remount the system", "mount -o remount,rw /usr && touch /usr/planted", "nobody"),
+    "file": Attack("cat {outside}"),
+    "file by a link": Attack("ln -sf {outside} link; cat link"),
+    "a process's memory map": Attack("grep -q . /proc/{pid}/maps"),
+    "a process's descriptors": Attack("ls /proc/{pid}/fd/0"),
+    "trace a process": Attack(f"perl -e 'exit(syscall({PTRACE}, 16, {{pid}}, 0, 0) != 0)'", "root"),
+    "file by a process": Attack("cat /proc/{pid}/root{outside}"),
+    "file by the first process": Attack("cat /proc/1/root{outside}", "nobody"),
+    "file by dots": Attack("cat ../../../../../../../..{outside}"),
+    "another tree": Attack("ls {other}/workspace/secret"),
+    "write beside the tree": Attack("touch {data}/planted"),
+    "hard link to the outside": Attack("ln {outside} hard"),
+    "the host's accounts": Attack("grep -v -e ^root: -e ^agent: -e ^nobody: /etc/passwd"),
+    "root's home": Attack("ls -A /root | grep -q .", "nobody"),
+    "host's /run": Attack("ls /run/*"),
+    "host's /dev/shm": Attack("ls {shm}"),
+    "move the workspace away": Attack("cd /; mv /workspace /tmp/w", "nobody"),
+    "write to the system": Attack("touch /usr/bin/planted && rm /usr/bin/planted", "root"),
+    "remount the system": Attack("mount -o remount,rw /usr && touch /usr/planted", "nobody"),
     # kernel
-    Attack(
-        "kernel settings",
+    "kernel settings": Attack(
         "echo $(</proc/sys/kernel/core_pattern) > /proc/sys/kernel/core_pattern",
         "root",
     ),
-    Attack("host name", "read -r h < {hostname} && echo $h > {hostname}", "root"),
-    Attack("last to be killed for memory", "echo -500 > /proc/self/oom_score_adj", "nobody"),
-    Attack("kernel settings by mount", "mount -t proc proc /tmp && ls /tmp/sys", "nobody"),
-    Attack("sysrq", "echo h > /proc/sysrq-trigger", "nobody"),
-    Attack("sysfs", "ls /sys/kernel"),
-    Attack("control groups", "ls /sys/fs/cgroup/*"),
-    Attack("kernel log", "test -e /dev/kmsg && head -c1 /dev/kmsg", "nobody"),
-    Attack(
-        "kernel keys",
+    "host name": Attack("read -r h < {hostname} && echo $h > {hostname}", "root"),
+    "last to be killed for memory": Attack("echo -500 > /proc/self/oom_score_adj", "nobody"),
+    "kernel settings by mount": Attack("mount -t proc proc /tmp && ls /tmp/sys", "nobody"),
+    "sysrq": Attack("echo h > /proc/sysrq-trigger", "nobody"),
+    "sysfs": Attack("ls /sys/kernel"),
+    "control groups": Attack("ls /sys/fs/cgroup/*"),
+    "kernel log": Attack("test -e /dev/kmsg && head -c1 /dev/kmsg", "nobody"),
+    "kernel keys": Attack(
         "test -r /proc/keys && grep -q . /proc/keys && grep -q _ses /proc/keys",
         "nobody",
     ),
-    Attack("disks", "ls /dev/[sv]d* /dev/nvme* /dev/vsock", "nobody"),
-    Attack("device", "mknod null c 1 3 && echo x > null", "root"),
-    Attack("first process's memory", "dd if=/dev/zero of=/proc/1/mem bs=1 count=1", "nobody"),
+    "disks": Attack("ls /dev/[sv]d* /dev/nvme* /dev/vsock", "nobody"),
+    "device": Attack("mknod null c 1 3 && echo x > null", "root"),
+    "first process's memory": Attack("dd if=/dev/zero of=/proc/1/mem bs=1 count=1", "nobody"),
     # rights
-    Attack("user namespace", "unshare -Ur true", "root"),
-    Attack("mount namespace", "unshare -m true", "root"),
-    Attack("nested sandbox", "bwrap --ro-bind / / true", "root"),
-    Attack("mount", "mkdir -p m && unshare -m mount -t tmpfs none m", "root"),
-    Attack("chroot", "chroot / true", "root"),
-    Attack("capabilities", "grep -q 'CapEff:.*[1-9a-f]' /proc/self/status", "root"),
-    Attack("bounding set", "grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status", "root"),
-    Attack("set-uid programs", "grep -q 'NoNewPrivs:.0' /proc/self/status"),
-    Attack("become root", "setpriv --reuid=0 true", "root"),
-    Attack("higher priority", "nice -n -5 nice | grep -qx -e -5", "root"),
-    Attack("larger limits", "ulimit -f unlimited"),
+    "user namespace": Attack("unshare -Ur true", "root"),
+    "mount namespace": Attack("unshare -m true", "root"),
+    "nested sandbox": Attack("bwrap --ro-bind / / true", "root"),
+    "mount": Attack("mkdir -p m && unshare -m mount -t tmpfs none m", "root"),
+    "chroot": Attack("chroot / true", "root"),
+    "capabilities": Attack("grep -q 'CapEff:.*[1-9a-f]' /proc/self/status", "root"),
+    "bounding set": Attack("grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status", "root"),
+    "set-uid programs": Attack("grep -q 'NoNewPrivs:.0' /proc/self/status"),
+    "become root": Attack("setpriv --reuid=0 true", "root"),
+    "higher priority": Attack("nice -n -5 nice | grep -qx -e -5", "root"),
+    "larger limits": Attack("ulimit -f unlimited"),
     # other processes and machines
-    Attack("port of this machine", "exec 3<>/dev/tcp/127.0.0.1/{port}"),
-    Attack(
-        "abstract socket",
+    "port of this machine": Attack("exec 3<>/dev/tcp/127.0.0.1/{port}"),
+    "abstract socket": Attack(
         "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Peer => qq(\\0{abstract})) or exit 1'",
     ),
-    Attack(
-        "socket with a file",
+    "socket with a file": Attack(
         'perl -e \'my $s; exit !(socket($s, 1, 1, 0) && connect($s, pack("S a*", 1, "{local}")))\'',
     ),
-    Attack("socket of the kernel's ciphers", "perl -e 'exit !socket(my $s, 38, 5, 0)'", "nobody"),
-    Attack("socket to the hypervisor", "perl -e 'exit !socket(my $s, 40, 1, 0)'", "nobody"),
-    Attack("raw packets", "perl -e 'exit !socket(my $s, 2, 3, 1)'", "root"),
-    Attack("network", "grep -v -e lo: -e '|' /proc/net/dev", "nobody"),
-    Attack("names", "getent hosts github.com", "nobody"),
-    Attack("shared memory", "ipcs -m | grep -q {shared}"),
-    Attack("kill everyone", "kill -9 -1; test -e /proc/{pid}", "nobody"),
-)
+    "socket of the kernel's ciphers": Attack("perl -e 'exit !socket(my $s, 38, 5, 0)'", "nobody"),
+    "socket to the hypervisor": Attack("perl -e 'exit !socket(my $s, 40, 1, 0)'", "nobody"),
+    "raw packets": Attack("perl -e 'exit !socket(my $s, 2, 3, 1)'", "root"),
+    "network": Attack("grep -v -e lo: -e '|' /proc/net/dev", "nobody"),
+    "names": Attack("getent hosts github.com", "nobody"),
+    "shared memory": Attack("ipcs -m | grep -q {shared}"),
+    "kill everyone": Attack("kill -9 -1; test -e /proc/{pid}", "nobody"),
+}
 
 
 OF_THE_CONTAINER = {"host's /run", "sysfs", "control groups"}
@@ -179,11 +172,11 @@ def fill(attack: Attack, words: dict[str, str]) -> str:
     return f"echo tried\nif ( {script} ) >/dev/null 2>&1; then echo through; fi"
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("name", ATTACKS)
 async def test_no_attack_gets_through(
-    attack: Attack, outside: dict[str, str], sandbox: BubblewrapSandbox
+    name: str, outside: dict[str, str], sandbox: BubblewrapSandbox
 ) -> None:
-    result = await sandbox.run(fill(attack, outside), timeout_s=10)
+    result = await sandbox.run(fill(ATTACKS[name], outside), timeout_s=10)
     assert result.text.startswith("tried\n"), result
     assert "through" not in result.text
 
@@ -197,22 +190,20 @@ async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Pa
         fill(attack, outside)
         .replace("echo tr", f"echo {at} tr")
         .replace("echo th", f"echo {at} th")
-        for at, attack in enumerate(ATTACKS)
+        for at, attack in enumerate(ATTACKS.values())
     ]
     told = (await sandbox.run("\n".join(scripts))).text.splitlines()
     assert [line for line in told if "tried" in line] == [
         f"{at} tried" for at in range(len(ATTACKS))
     ]
-    through = {ATTACKS[int(line.split()[0])].name for line in told if "through" in line}
+    names = list(ATTACKS)
+    through = {names[int(line.split()[0])] for line in told if "through" in line}
     assert through == OF_THE_CONTAINER
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [attack for attack in ATTACKS if attack.control != "nobody"],
-    ids=lambda attack: attack.name,
-)
-def test_outside_it_gets_through(attack: Attack, outside: dict[str, str], data_dir: Path) -> None:
+@pytest.mark.parametrize("name", [n for n, each in ATTACKS.items() if each.control != "nobody"])
+def test_outside_it_gets_through(name: str, outside: dict[str, str], data_dir: Path) -> None:
+    attack = ATTACKS[name]
     if attack.control == "root" and not AS_ROOT:
         pytest.skip("only root gets through")
     done = run_outside(fill(attack, outside), data_dir, CANARY)
@@ -278,7 +269,7 @@ async def test_the_metadata_address_is_not_reached(data_dir: Path) -> None:
     """In a network namespace where something answers there."""
     asked = await asyncio.create_subprocess_exec(
         *("unshare", "-n", sys.executable, "-c", METADATA, str(data_dir)),
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
     )
     assert (await asked.communicate())[0] == b"control 0\nsandbox 1\n"

@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from demo.temporary_folder import temporary_folder
+from tests.attacks.runs.secret_search import SecretSearch, searched
 from tests.demo.test_traces import Collector, collecting
-from tests.e2e.security.secret_search import SecretSearch, searched
 from tests.standins.claude import HttpError
 from tests.standins.github import TOKEN, Fault
 from tests.standins.messages_api.server import MessagesServer
