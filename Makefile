@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow check format audit bench bench-roles soak screenshots serve system clean
+.PHONY: demo test test-slow check format audit bench bench-roles live soak screenshots serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -39,6 +39,10 @@ bench: $(STAMP) system
 
 bench-roles: $(STAMP) system
 	$(BIN)/python -m benchmarks.roles
+
+# Claude, GitHub and Modal themselves, by the user's own keys, for $3 at most.
+live: $(STAMP) system
+	@$(BIN)/python -m benchmarks.live
 
 soak: $(STAMP) system
 	$(BIN)/python -m benchmarks.soak

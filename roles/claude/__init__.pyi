@@ -1,4 +1,5 @@
 from .client import Claude as Claude
+from .prices import cost_usd as cost_usd
 from .prices import has_price as has_price
 from .provider import AnthropicProvider as AnthropicProvider
 from .provider import BedrockProvider as BedrockProvider

@@ -1,0 +1,1 @@
+"""What `make live` tries on the services themselves."""
