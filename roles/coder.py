@@ -7,6 +7,7 @@ from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.excerpts import read_excerpts
+from roles.briefing.pull_so_far import describe_pull_request
 from roles.changing_role import ChangingRole
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
@@ -48,6 +49,7 @@ class ClaudeCoder(ChangingRole):
             return briefing.join(
                 INSTRUCTIONS,
                 briefing.request(task),
+                await describe_pull_request(self.runs, task),
                 briefing.plan(task.plan),
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),

@@ -10,6 +10,7 @@ from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.earlier_answers import load_earlier_answers
+from roles.briefing.pull_so_far import describe_pull_request
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.changing_role import ChangingRole
 from roles.conversation.opening import Opening
@@ -75,6 +76,7 @@ class ClaudeFixer(ChangingRole):
             return briefing.join(
                 INSTRUCTIONS,
                 briefing.request(task),
+                await describe_pull_request(self.runs, task),
                 briefing.plan(task.plan),
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),

@@ -10,6 +10,7 @@ from roles import shared_conversation as shared
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
+from roles.briefing.pull_so_far import describe_pull_request
 from roles.briefing.repository_overview import describe_repository
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
@@ -89,6 +90,7 @@ class ClaudePlanner(ClaudeRole):
                 INSTRUCTIONS,
                 anew,
                 briefing.request(task),
+                await describe_pull_request(self.runs, task),
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),

@@ -21,6 +21,7 @@ from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.earlier_answers import load_earlier_answers
+from roles.briefing.pull_so_far import describe_pull_request
 from roles.briefing.test_facts import describe_test_changes
 from roles.conversation.answer_tool import Answer, AnswerTool
 from roles.conversation.opening import Opening
@@ -150,6 +151,7 @@ class ClaudeReviewer(ClaudeRole):
             )
             return briefing.join(
                 briefing.request(task),
+                await describe_pull_request(self.runs, task),
                 briefing.plan(task.plan),
                 *await read_instructions(sandbox, task.base.trusted_base.tree, paths),
                 await briefing.diff(diff, _MAX_DIFF),

@@ -33,12 +33,22 @@ def commit_message(
     """
     title = pull_request.title(publication, conventions)
     subject = _subject(title)
-    summary = paragraphs(_wrap(publication.change.summary[: 2 * _MAX_SUMMARY]), _MAX_SUMMARY)
+    summary = (
+        ""
+        if _tells_of_more(publication)
+        else paragraphs(_wrap(publication.change.summary[: 2 * _MAX_SUMMARY]), _MAX_SUMMARY)
+    )
     text = _join("" if subject == title else _wrap(title), summary)
     trailers = [_signed_off(conventions, sign_off)]
     if requested_by := line(publication.requested_by, _MAX_LINE):
         trailers.insert(0, f"Requested-by: {requested_by}")
     return _join(subject, _without_trailers(text), "\n".join(filter(None, trailers)))
+
+
+def _tells_of_more(publication: Publication) -> bool:
+    """Whether the summary is that of a whole pull request, of which this is one commit."""
+    pull = publication.base.pull
+    return pull is not None and pull.ours
 
 
 def sample_message(asked_title: str | None, conventions: Conventions, sign_off: str) -> str:

@@ -1,0 +1,35 @@
+"""What roles are told of the pull request that a run goes on with."""
+
+from pathlib import Path
+from typing import Final
+
+from graph import RoleTask, RunFolder
+from roles.briefing import sections as briefing
+from roles.briefing.change_diff import ChangeDiff
+
+_MAX_DIFF: Final = 40_000
+_HEAD: Final = (
+    "You go on with pull request {number}, which goes to the branch {branch}. The base of your tree"
+    " is its newest commit."
+)
+_SO_FAR: Final = "This is what it changes so far, seen from where it left that branch:"
+_TEXT: Final = (
+    "`summary` of `submit_change` becomes the text of the pull request: say what all of it does,"
+    " with your change."
+)
+
+
+async def describe_pull_request(runs: Path, task: RoleTask) -> str:
+    """The pull request and its whole diff, or nothing.
+
+    Its title, its text and the name of its branch may be a stranger's, and are not told.
+    """
+    pull = task.base.pull
+    if pull is None:
+        return ""
+    diff = await ChangeDiff.load(RunFolder.of(runs, task.run_id).diff(0))
+    return briefing.join(
+        _HEAD.format(number=pull.number, branch=task.base.branch),
+        briefing.join(_SO_FAR, await briefing.diff(diff, _MAX_DIFF)) if diff else "",
+        _TEXT if pull.ours and task.role in ("coder", "fixer") else "",
+    )
