@@ -68,6 +68,7 @@ image = (
     .uv_pip_install(
         *project["dependencies"],
         *project["optional-dependencies"].get(settings.provider, ()),
+        *(project["optional-dependencies"].get("postgres", ()) if settings.database_url else ()),
         extra_options="--constraint /opt/constraints.txt",
         uv_version=project["uv"],
     )

@@ -81,8 +81,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "wiring": (
         *("setting_types", "settings", "logging_setup", "configuration"),
         *(
-            "archived_environments merged_pulls data_folder run_store",
-            "services",
+            "merged_pulls data_folder run_store",
+            "services deployed",
             "triggers",
             "machine modal_functions",
             "environment_trial task_repositories task_grading task_mining",

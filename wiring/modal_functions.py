@@ -10,17 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from graph import RoleName, RoleTask, Services
 from runs.driving import RemoteDispatcher
-from runs.remote_roles import Play, RemoteRole, RoleWorker, RoleWorkerFence
-from runs.shared import ArchivedRunFiles, Mount, SharedStore, StorageBackend, VersionChain
+from runs.remote_roles import NoteReader, Play, RemoteRole, RoleWorker, RoleWorkerFence
+from runs.shared import ArchivedRunFiles, Mount, StorageBackend, VersionChain
+from runs.store import Store, is_driven_elsewhere, known_runs, live_runs, number_call
 from sandbox import Sandboxes
 from sandbox.tree import LocalWorkspaces
-from wiring.archived_environments import BASELINES, ArchivedEnvironments
 from wiring.configuration import Configuration
+from wiring.deployed import BASELINES, ArchivedEnvironments, DeployedRecords, records_of
 from wiring.services import make_role, make_services
 
 if TYPE_CHECKING:
@@ -45,20 +47,24 @@ UNFILED: Final = 20
 class SharedWorkspaces(LocalWorkspaces):
     """Folders of runs that other functions see; the number of a role call is in the record."""
 
-    def __init__(self, mount: Mount, store: SharedStore, sandboxes: Sandboxes) -> None:
+    def __init__(
+        self, mount: Mount, store: Store, records: DeployedRecords, sandboxes: Sandboxes
+    ) -> None:
         super().__init__(runs=mount.root / "runs", sandboxes=sandboxes)
         self._mount = mount
         self._store = store
+        self._records = records
 
     async def next_fence(self, run_id: str) -> int:
         """Kept in the folder too: a role that sees it sees all that it was given."""
-        fence = await self._store.raise_fence(run_id)
-        await self._mount.keep({f"runs/{run_id}/fence": b"%d" % fence})
-        return fence
+        run = await number_call(self._store, run_id)
+        await self._records.tell_role(run)
+        await self._mount.keep({f"runs/{run_id}/fence": b"%d" % run.fence})
+        return run.fence
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
         """One that lost its run to another process leaves that one's sandboxes alone."""
-        if not await self._store.is_driven_elsewhere(run_id):
+        if not await is_driven_elsewhere(self._store, run_id):
             await super().close(run_id, resumable=resumable)
 
 
@@ -103,9 +109,9 @@ class Deployment(ABC):
     def play(self, role: RoleName) -> Play:
         """Start the function of a role."""
 
-    def store(self, service: str, mount: Mount | None = None) -> SharedStore:
-        slots = self.configuration.settings.max_concurrent_runs
-        return SharedStore(self.backend, service=service, slots=slots, mount=mount)
+    @cached_property
+    def records(self) -> DeployedRecords:
+        return records_of(self.configuration.settings, self.backend)
 
     async def drive_run(self, run_id: str, *, call: str) -> None:
         """Drive one run until it ends or waits. `call` names all tries of this call.
@@ -113,7 +119,6 @@ class Deployment(ABC):
         May be called again at any time, for the same run.
         """
         from graph import build_graph
-        from runs.checkpoints import CopiedCheckpoints
         from runs.driving import (
             CleanUp,
             DriveContext,
@@ -123,8 +128,9 @@ class Deployment(ABC):
 
         await self.mount.reload()
         service, runs = f"{call}.{secrets.token_hex(4)}", self.mount.root / "runs"
-        store, sandboxes = self.store(service, self.mount), self.sandboxes(runs)
-        workspaces = SharedWorkspaces(self.mount, store, sandboxes)
+        records, sandboxes = self.records, self.sandboxes(runs)
+        store = records.store(service, self.mount)
+        workspaces = SharedWorkspaces(self.mount, store, records, sandboxes)
         configuration, disk = self.configuration, Path(tempfile.gettempdir()) / "checkpoints"
         forge, limits = configuration.forge(), configuration.limits
         services = self._make_services(sandboxes, workspaces, forge)
@@ -132,29 +138,37 @@ class Deployment(ABC):
             store=store,
             graph=build_graph(services, limits, configuration.rules).compile(),
             files=LocalRunFiles(runs),
-            checkpoints=CopiedCheckpoints(self.mount, disk, service),
+            checkpoints=records.checkpoints(store, self.mount, disk),
             limits=limits,
             clean_up=CleanUp(services.close_run),
             gather_s=GATHER_S,
             hide=configuration.hide,
         )
         worker = SingleRunWorker(
-            context, configuration.service(runs).started, lambda held: held.startswith(f"{call}.")
+            context,
+            configuration.service(runs).started,
+            lambda held: held.startswith(f"{call}."),
+            records.tell_role,
         )
         try:
+            await store.open()
             with configuration.telemetry():
                 await worker(run_id)
-            run = await store.get(run_id)
-            if run is None or run.status not in ("queued", "running"):
-                await sandboxes.close_run(run_id)
-                await store.archive_tail(run_id)
-            if run and run.owner.startswith(TRIGGERED):
-                await self.wake_triggers()
+            await self._settle(run_id, store, sandboxes)
         finally:
             await services.preparation.close()
             await self.mount.commit()
             await forge.close()
             await store.close()
+
+    async def _settle(self, run_id: str, store: Store, sandboxes: Sandboxes) -> None:
+        """Leave nothing open of a run that ended or waits, and let its issue be told."""
+        run = await store.get(run_id)
+        if run is None or run.status not in ("queued", "running"):
+            await sandboxes.close_run(run_id)
+            await store.archive_tail(run_id)
+        if run and run.owner.startswith(TRIGGERED):
+            await self.wake_triggers()
 
     def _make_services(
         self, sandboxes: Sandboxes, workspaces: SharedWorkspaces, forge: "Forge"
@@ -186,7 +200,11 @@ class Deployment(ABC):
         """One call of a role: its events, then its result. `call` names all tries of this call."""
         asked, backend, runs = RoleTask.model_validate(task), self.backend, self.mount.root / "runs"
         worker = RoleWorker(
-            asked, call=call, mount=self.mount, notes=backend.changes, chain=VersionChain(backend)
+            asked,
+            call=call,
+            mount=self.mount,
+            notes=backend.changes,
+            runs=NoteReader(backend.changes, VersionChain(backend)),
         )
         claude, fence = self.configuration.claude(), RoleWorkerFence(worker)
         role = make_role(
@@ -215,7 +233,7 @@ class Deployment(ABC):
 
         missing = "; ".join(self.configuration.settings.missing_in_public.values())
         return self.configuration.web(
-            lambda: self.open_service(_service()),
+            lambda: self.open_service(_service(), serves=True),
             probes,
             hosts=(host,),
             locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
@@ -255,7 +273,19 @@ class Deployment(ABC):
     async def tidy_up(self) -> None:
         """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
         service = _service()
-        store = self.store(service)
+        store = self.records.store(service)
+        try:
+            await store.open()
+            await self._start_due(store)
+            await self.end_orphans(await live_runs(store))
+        finally:
+            await store.close()
+        async with self.open_service(service) as runs:
+            await runs.tidy()
+        if await self._deliveries().has_work(time.time()):
+            await self.wake_triggers()
+
+    async def _start_due(self, store: Store) -> None:
         unfiled, now = await store.refresh(), time.time()
         for run_id in unfiled[:UNFILED]:
             await self.spawn(run_id)
@@ -265,34 +295,36 @@ class Deployment(ABC):
                 continue
             if run.status == "running" or not await self.is_started(run_id):
                 await self.spawn(run_id)
-        await self.end_orphans(await store.live())
-        async with self.open_service(service) as runs:
-            await runs.tidy()
-        if await self._deliveries().has_work(time.time()):
-            await self.wake_triggers()
 
     @asynccontextmanager
-    async def open_service(self, service: str) -> AsyncIterator["RunService"]:
+    async def open_service(
+        self, service: str, *, serves: bool = False
+    ) -> AsyncIterator["RunService"]:
         """The runs of the store; each is driven by a function of its own."""
         from runs import RunService
 
-        sandboxes, store = self.sandboxes(Path("runs")), self.store(service)
+        sandboxes, store = self.sandboxes(Path("runs")), self.records.store(service, serves=serves)
 
         async def on_end(run_id: str) -> None:
             """Leave nothing in the queue; what was resumed meanwhile is started again."""
             await sandboxes.close_run(run_id)
             await self.withdraw(run_id)
-            run = await store.get(run_id)
-            if run and not run.final:
-                await self.spawn(run_id)
+            if run := await store.get(run_id):
+                await self.records.tell_role(run)
+                if not run.final:
+                    await self.spawn(run_id)
+
+        async def on_delete(run_id: str) -> None:
+            await sandboxes.close_run(run_id)
+            await self.records.remove(store, run_id)
 
         runs = RunService(
             store=store,
             config=self.configuration.service(Path("runs")),
-            files=ArchivedRunFiles(self.backend, store.known),
+            files=ArchivedRunFiles(self.backend, partial(known_runs, store)),
             dispatch=RemoteDispatcher(service, self.spawn),
             on_end=on_end,
-            on_delete=sandboxes.close_run,
+            on_delete=on_delete,
             pick_up=False,
         )
         async with runs:

@@ -59,8 +59,10 @@ _MACHINE_ONLY: Final = frozenset(
     )
 )
 _SECRETS_OF: Final = {
-    "api": ("api_keys", "github_webhook_secrets"),
-    "run": ("otel_exporter_otlp_headers", "signing_key"),
+    "api": ("api_keys", "github_webhook_secrets", "database_url"),
+    "run": ("otel_exporter_otlp_headers", "signing_key", "database_url"),
+    "triggers": ("database_url",),
+    "janitor": ("database_url",),
 }
 """Functions of Modal that get secrets among their settings; the two credentials are apart."""
 _COMMANDS: Final = {

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from graph import RunStarted
@@ -20,11 +20,16 @@ _RENEW_S: Final = 5.0
 _RETRY_S: Final = 1.0
 
 
+async def _nothing(_: Run) -> None:
+    """For a run that nobody else is told of."""
+
+
 class SingleRunWorker:
     """Claims a run and drives it until it ends, waits, or is another's.
 
     May be started any number of times for one run: one drives it. `earlier` says whether a service
-    that holds the run was an earlier try of this very call, and is therefore dead.
+    that holds the run was an earlier try of this very call, and is therefore dead. `on_look` gets
+    the run as it is, every now and then while it is driven.
     """
 
     def __init__(
@@ -32,11 +37,13 @@ class SingleRunWorker:
         context: DriveContext,
         started: Callable[[Run], RunStarted],
         earlier: Callable[[str], bool] = lambda _: False,
+        on_look: Callable[[Run], Awaitable[None]] = _nothing,
     ) -> None:
         self._context = context
         self._store = context.store
         self._started = started
         self._earlier = earlier
+        self._on_look = on_look
 
     async def __call__(self, run_id: str) -> None:
         claimed = await self._claim(run_id)
@@ -86,6 +93,8 @@ class SingleRunWorker:
                 return
             try:
                 run = await self._store.get(drive.run_id)
+                if run:
+                    await self._on_look(run)
                 if run is None or run.lease is None or run.lease.token != drive.token:
                     if run is None or run.lease is not None:
                         drive.stop("lost")

@@ -6,6 +6,7 @@ from .event_totals import EventTotals as EventTotals
 from .operator_limits import RaisedLimits as RaisedLimits
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run import RESUMABLE as RESUMABLE
+from .run import Run as Run
 from .run_id import CALLED_ID as CALLED_ID
 from .run_id import RUN_ID as RUN_ID
 from .run_id import RunIds as RunIds

@@ -119,4 +119,12 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         live BOOLEAN NOT NULL
     );
     """,
+    """
+    CREATE TABLE totals (
+        shard INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        number DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (shard, key)
+    );
+    """,
 )

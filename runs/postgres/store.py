@@ -8,14 +8,18 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 from graph.errors import StoreError
+from runs.model.event_totals import EventTotals
+from runs.model.run_record import LoggedEvent
 from runs.postgres.change_listener import CHANNEL, SEE, SEEN_S, ChangeListener
 from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.database import APPLICATION, PostgresDatabase
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.session import DatabaseClock
+from runs.postgres.total_rows import add_totals, read_totals
 from runs.sql.connection import Connection
-from runs.sql.dialect import Dialect
+from runs.sql.dialect import Dialect, count_rows
 from runs.sql.store import SqlStore
+from runs.store.protocol import QueueState
 from runs.store.supervision import supervise
 
 _START: Final = 2
@@ -27,9 +31,19 @@ class PostgresDialect(Dialect):
 
     for_update = " FOR UPDATE"
 
-    def __init__(self, clock: DatabaseClock, service: str) -> None:
+    def __init__(self, clock: DatabaseClock, service: str, slots: int | None) -> None:
         super().__init__(clock)
         self._service = service
+        self._slots = slots
+
+    def read_queue(self, connection: Connection) -> QueueState:
+        if self._slots is None:
+            return super().read_queue(connection)
+        return QueueState.of(count_rows(connection, "status IN ('queued', 'running')"), self._slots)
+
+    def count(self, connection: Connection, run_id: str, events: Sequence[LoggedEvent]) -> None:
+        if self._slots is not None:
+            add_totals(connection, run_id, events)
 
     def lock_starts(self, connection: Connection) -> None:
         connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION}, {_START})")
@@ -43,7 +57,9 @@ class PostgresStore(SqlStore):
     """A Store. Leases are kept by the database's clock: no other is the same for all.
 
     No process is known to be dead before its leases end. `connections` are the most at once,
-    beside one more that hears of changes by others, where this process `listens`.
+    beside one more that hears of changes by others, where this process `listens`. With `slots`
+    each run is driven by a process that is started for it, so many at once: what is left is always
+    taken up, and what events add up to is kept for all.
     """
 
     def __init__(
@@ -53,6 +69,7 @@ class PostgresStore(SqlStore):
         service: str | None = None,
         listens: bool = True,
         connections: int = _CONNECTIONS,
+        slots: int | None = None,
         migrations: Sequence[str] = MIGRATIONS,
     ) -> None:
         self._options = options
@@ -61,7 +78,8 @@ class PostgresStore(SqlStore):
         self._migrations = migrations
         clock = DatabaseClock()
         self.database = PostgresDatabase(options, clock, connections=connections)
-        super().__init__(self.database, self.database, PostgresDialect(clock, self._service))
+        super().__init__(self.database, self.database, PostgresDialect(clock, self._service, slots))
+        self._slots = slots
         self._picks_up = False
         self._listener: ChangeListener | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -101,7 +119,13 @@ class PostgresStore(SqlStore):
     async def dead_services(self) -> frozenset[str]:
         return frozenset()
 
+    async def event_totals(self) -> EventTotals | None:
+        return None if self._slots is None else await self._reader.read(read_totals)
+
     async def attended(self) -> bool:
+        if self._slots is not None:
+            return True
+
         def look(connection: Connection) -> bool:
             row = connection.execute(
                 "SELECT EXISTS (SELECT FROM services WHERE picks_up"

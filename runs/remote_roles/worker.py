@@ -19,10 +19,10 @@ from typing import Any, Final, TypeVar
 from graph import Event, RetryPolicy, Role, RoleResult, RoleTask, RunFolder, retry
 from graph.errors import CodingAgentError, RoleSuperseded, StoreError
 from runs.driving import run_folder_files as folder
-from runs.model.run import Run
 from runs.remote_roles.caller import wait_visible
+from runs.remote_roles.run_notes import NoteReader
 from runs.shared.backend import Mount, Table
-from runs.shared.version_chain import VersionChain, call_note, message_note, role_note
+from runs.shared.version_chain import call_note, message_note, role_note
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class RoleWorker:
         call: str,
         mount: Mount,
         notes: Table,
-        chain: VersionChain,
+        runs: NoteReader,
         look_s: float = _LOOK_S,
     ) -> None:
         """`call` names all tries of one call; when the next begins, the one before has ended.
@@ -58,7 +58,7 @@ class RoleWorker:
         self.mount = mount
         self.notes = notes
         self._task = task
-        self._chain = chain
+        self._told = runs
         self._look_s = look_s
         self._items: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._numbered = 0
@@ -183,24 +183,25 @@ class RoleWorker:
 
     async def _look(self) -> bool:
         """Renew the slot's note, and bring what the user says; whether this call is wanted."""
-        version = await self._chain.newest(self._task.run_id)
-        run = version.run if version else None
-        note = await self.notes.get(self.key)
-        if self.is_superseded(note) or not _still_needs(run, self._task):
+        told = await self._told.read(self._task.run_id)
+        slot = await self.notes.get(self.key)
+        if self.is_superseded(slot) or told is None:
+            return False
+        if told.stopped or told.fence > self._task.fence:
             return False
         await self.notes.put(self.key, self._note())
-        if run:
-            await self._fetch_messages(run)
+        await self._fetch_messages(told.messages)
         return True
 
-    async def _fetch_messages(self, run: Run) -> None:
+    async def _fetch_messages(self, newest: int) -> None:
         """Bring what was said since, and what was numbered before it could be read."""
-        self._unread |= set(range(self._numbered + 1, run.messages + 1))
-        self._numbered = run.messages
+        run_id = self._task.run_id
+        self._unread |= set(range(self._numbered + 1, newest + 1))
+        self._numbered = newest
         for number in sorted(self._unread):
-            if message := await self.notes.get(message_note(run.run_id, number)):
+            if message := await self.notes.get(message_note(run_id, number)):
                 await asyncio.to_thread(
-                    folder.write_message, self._runs, run.run_id, number, message["text"]
+                    folder.write_message, self._runs, run_id, number, message["text"]
                 )
                 self._unread.discard(number)
 
@@ -229,8 +230,3 @@ class RoleWorkerFence:
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
-
-
-def _still_needs(run: Run | None, task: RoleTask) -> bool:
-    """Whether the run still waits for this call."""
-    return run is not None and not run.final and not run.cancelling and run.fence <= task.fence

@@ -11,3 +11,4 @@ from .modal_backend import open_modal_backend as open_modal_backend
 from .store import SharedStore as SharedStore
 from .version_chain import VersionChain as VersionChain
 from .version_chain import drive_note as drive_note
+from .version_chain import remove_notes as remove_notes

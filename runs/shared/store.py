@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from graph import Status
@@ -23,7 +22,6 @@ from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
-from runs.model.transitions import raise_fence
 from runs.shared.act_table import ActTable
 from runs.shared.admissions import Admissions
 from runs.shared.backend import Mount, StorageBackend
@@ -36,7 +34,6 @@ from runs.shared.run_version import KeptEvent, RunVersion
 from runs.shared.version_chain import VersionChain, record_path
 from runs.store.act import Act, ActPlace
 from runs.store.outcome import Outcome
-from runs.store.patience import when_available
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
 
 _TRIES: Final = 20
@@ -110,7 +107,7 @@ class SharedStore:
                 return earlier, False
         try:
             entries: Sequence[Entry] = await self._admissions.admit(
-                run.run_id, lambda busy: tuple(admit(self._queue_of(busy)))
+                run.run_id, lambda busy: tuple(admit(QueueState.of(busy, self._slots)))
             )
             run = await self._ledger.hold(run, day)
         except BaseException:
@@ -152,7 +149,6 @@ class SharedStore:
         raise StoreUnavailable(f"Run {run_id} is changed by others all the time.")
 
     async def archive_tail(self, run_id: str) -> None:
-        """Bring into files what other processes have added to a run that nobody drives."""
         for _ in range(_TRIES):
             version = await self._chain.newest(run_id)
             if version is None or not version.tail:
@@ -161,17 +157,6 @@ class SharedStore:
                 await asyncio.sleep(_HELD_S)
             elif await self._add(version, Step(version.run), archive=True):
                 return
-
-    async def raise_fence(self, run_id: str) -> int:
-        """Number one more role call of a run that this process drives. Raises LeaseLost."""
-        number = partial(self.transact, run_id, partial(raise_fence, service=self._service))
-        run = await when_available(number, what=f"a role call of run {run_id}")
-        return run.fence if run else 0
-
-    async def is_driven_elsewhere(self, run_id: str) -> bool:
-        """Whether another process drives this run now."""
-        run = await self.get(run_id)
-        return run is not None and not self._holds(run) and run.is_driven(time.time(), frozenset())
 
     async def get(self, run_id: str) -> Run | None:
         version = await self._newest_shared(run_id)
@@ -227,10 +212,8 @@ class SharedStore:
         return await self._index.totals()
 
     async def queue_state(self) -> QueueState:
-        return self._queue_of(sum(row.status != "waiting" for row in await self._index.live()))
-
-    def _queue_of(self, busy: int) -> QueueState:
-        return QueueState(max(0, busy - self._slots), max(0, self._slots - busy))
+        busy = sum(row.status != "waiting" for row in await self._index.live())
+        return QueueState.of(busy, self._slots)
 
     async def cancelling(self) -> list[str]:
         own = [await self.get(run_id) for run_id in list(self._own)]
@@ -255,19 +238,8 @@ class SharedStore:
     async def acts(self, owner: str | None, before: ActPlace | None, limit: int) -> list[Act]:
         return await self._acts.newest(owner, before, limit)
 
-    async def live(self) -> frozenset[str]:
-        """The runs that have not ended."""
-        return frozenset(row.run_id for row in await self._index.live())
-
-    async def known(self) -> frozenset[str]:
-        """All runs that have a record."""
-        return frozenset(row.run_id for row in await self._index.all())
-
     async def refresh(self) -> list[str]:
-        """Let what runs are found by say what their records say.
-
-        Some of the runs that have ended with events that are in no file yet: within a day, all.
-        """
+        """Of the runs whose last events are in no file, some: within a day, all."""
         return await self._index.refresh(time.time())
 
     async def _latest_known(self, run_id: str) -> RunVersion | None:

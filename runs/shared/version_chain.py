@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from graph import RetryPolicy, retry
 from graph.errors import StoreDamaged, StoreError, StoreUnavailable
-from runs.shared.backend import StorageBackend
+from runs.model.run import Run
+from runs.shared.backend import StorageBackend, Table
 from runs.shared.run_version import RunVersion
 
 log = logging.getLogger(__name__)
@@ -114,13 +115,9 @@ class VersionChain:
         numbers = range(first, version.number + 1)
         await self._backend.runs.pop(run_id)
         await self._backend.changes.pop(_version_key(run_id, 1))
-        notes = [
-            role_note(run_id),
-            drive_note(run_id),
-            *(_version_key(run_id, number) for number in numbers),
-        ]
-        notes += [message_note(run_id, number) for number in range(1, version.run.messages + 1)]
-        await _some_at_a_time(map(self._backend.changes.pop, notes))
+        entries = (_version_key(run_id, number) for number in numbers)
+        await _some_at_a_time(map(self._backend.changes.pop, entries))
+        await remove_notes(self._backend.changes, version.run)
 
     async def restore(self, run_id: str) -> RunVersion | None:
         """The newest version, brought back into the tables where their entries have gone.
@@ -148,6 +145,13 @@ class VersionChain:
         return newest and replace(newest, entries=())
 
 
+async def remove_notes(table: Table, run: Run) -> None:
+    """Remove what functions told each other of a run."""
+    notes = [make(run.run_id) for make in (role_note, drive_note, run_note)]
+    notes += [message_note(run.run_id, number) for number in range(1, run.messages + 1)]
+    await _some_at_a_time(map(table.pop, notes))
+
+
 def record_path(run_id: str, writer: str) -> str:
     """Where a process keeps a run's newest version among the run's files."""
     return f"{_RECORDS.format(run_id=run_id)}/{writer}.json"
@@ -166,6 +170,11 @@ def role_note(run_id: str) -> str:
 def drive_note(run_id: str) -> str:
     """The key of the newest call of what drives a run."""
     return f"{run_id}/drive"
+
+
+def run_note(run_id: str) -> str:
+    """The key of what a role's function is told of a run whose record it cannot read."""
+    return f"{run_id}/run"
 
 
 def call_note(run_id: str, call: str) -> str:

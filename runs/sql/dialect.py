@@ -1,7 +1,11 @@
 """How one database differs from another, for the statements that all share."""
 
+from collections.abc import Sequence
+
 from runs.model.run import Run
+from runs.model.run_record import LoggedEvent
 from runs.sql.connection import Connection
+from runs.store.protocol import QueueState
 
 
 class Clock:
@@ -37,8 +41,23 @@ class Dialect:
     def lock_starts(self, connection: Connection) -> None:
         """Let no other transaction count runs or money until this one has ended."""
 
+    def read_queue(self, connection: Connection) -> QueueState:
+        """The runs that no process has a slot for."""
+        return QueueState(
+            waiting=count_rows(connection, "status = 'queued' AND lease_service IS NULL")
+        )
+
+    def count(self, connection: Connection, run_id: str, events: Sequence[LoggedEvent]) -> None:
+        """Add to the totals of all events, where they are kept."""
+
     def announce(self, connection: Connection, run_id: str) -> None:
         """Have this transaction tell other processes which run it changes, where it can."""
+
+
+def count_rows(connection: Connection, condition: str) -> int:
+    """How many runs there are of this condition."""
+    row = connection.execute(f"SELECT count(*) FROM runs WHERE {condition}").fetchone()  # noqa: S608
+    return int(row[0])
 
 
 def _shift_lease(run: Run, seconds: float) -> Run:

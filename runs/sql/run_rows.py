@@ -17,7 +17,7 @@ from runs.sql.act_rows import add_act, add_acts
 from runs.sql.connection import Connection, one_of
 from runs.sql.dialect import Dialect
 from runs.store.act import Act
-from runs.store.protocol import IdempotencyKey, QueueState
+from runs.store.protocol import IdempotencyKey
 
 _COLUMNS: Final = (
     *("run_id", "order_id", "owner", "status", "repo", "pr_url", "created_at", "queued_at"),
@@ -67,8 +67,10 @@ class RunRows:
             run = run.after(entry.data, entry.time)
             added.append(LoggedEvent(run.run_id, seq, entry.time, entry.type, entry.data))
         run = run.replace(last_seq=run.last_seq + len(new))
-        add_acts(connection, run, added[len(added) - len(new) :])
+        logged = added[len(added) - len(new) :]
+        add_acts(connection, run, logged)
         connection.executemany(_SAVE, [_row_of(self._clock.keep(run))])
+        self._dialect.count(connection, run.run_id, logged)
         self._dialect.announce(connection, run.run_id)
         return run
 
@@ -141,13 +143,6 @@ class RunRows:
         )
         costs += [DayCost.of_removed(RemovedRun(*row)) for row in removed]
         return hold_money(run, costs, day, now)
-
-
-def read_queue_state(connection: Connection) -> QueueState:
-    row = connection.execute(
-        "SELECT count(*) FROM runs WHERE status = 'queued' AND lease_service IS NULL"
-    ).fetchone()
-    return QueueState(waiting=int(row[0]))
 
 
 def _add_entries(connection: Connection, step: Step) -> list[Entry]:

@@ -12,6 +12,7 @@ from graph import Status
 from graph.errors import RunNotFound
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
+from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import LONGEST_PAUSE_S, Run
 from runs.model.run_record import LoggedEvent
@@ -20,7 +21,7 @@ from runs.sql.connection import Connection, Database, one_of
 from runs.sql.dialect import Dialect
 from runs.sql.outcome_rows import parse_outcome, select_outcomes
 from runs.sql.queries import COUNT_RUNS, select_events, select_runs
-from runs.sql.run_rows import RunRows, read_queue_state
+from runs.sql.run_rows import RunRows
 from runs.store.act import ACTS_KEPT_S, Act, ActPlace
 from runs.store.outcome import Outcome
 from runs.store.protocol import Decide, IdempotencyKey, Listener, Observer, QueueState, RunQuery
@@ -97,7 +98,7 @@ class SqlStore(ABC):
             earlier = self._rows.find_by_key(connection, key) if key else None
             if earlier:
                 return earlier, False
-            entries = tuple(admit(read_queue_state(connection)))
+            entries = tuple(admit(self._dialect.read_queue(connection)))
             held = self._rows.hold_money(connection, run, day)
             if key:
                 self._rows.add_key(connection, key, run)
@@ -181,11 +182,19 @@ class SqlStore(ABC):
 
         return await self._reader.read(count)
 
-    async def event_totals(self) -> None:  # noqa: B027 - there is nothing to tell
-        """Each process counts what it logs."""
+    async def event_totals(self) -> EventTotals | None:
+        """None: each process counts what it logs."""
+        return None
 
     async def queue_state(self) -> QueueState:
-        return await self._reader.read(read_queue_state)
+        return await self._reader.read(self._dialect.read_queue)
+
+    async def refresh(self) -> list[str]:
+        """Records and what they are found by are one."""
+        return []
+
+    async def archive_tail(self, run_id: str) -> None:  # noqa: B027 - nothing is to be done
+        """All events are in one place."""
 
     async def cancelling(self) -> list[str]:
         return await self._first_column(

@@ -41,6 +41,11 @@ class QueueState:
     waiting: int
     free_slots: int = 0
 
+    @classmethod
+    def of(cls, busy: int, slots: int) -> "QueueState":
+        """Where so many runs are queued or running, and so many may run."""
+        return cls(max(0, busy - slots), max(0, slots - busy))
+
 
 @dataclass(frozen=True)
 class RunQuery:
@@ -180,6 +185,17 @@ class Store(Protocol):
 
     async def probe(self) -> None:
         """Raise StoreError where nothing can be written."""
+        ...
+
+    async def refresh(self) -> list[str]:
+        """Let what runs are found by say what their records say, where it is kept apart from them.
+
+        Some of the ended runs whose last events `archive_tail` has yet to bring into files.
+        """
+        ...
+
+    async def archive_tail(self, run_id: str) -> None:
+        """Bring what others have added to a run that nobody drives to where its events are."""
         ...
 
     async def forget(self, before: float) -> None:

@@ -72,11 +72,14 @@ class PostgresServer:
             path.chmod(0o600)
             if owner := self._user.get("user"):
                 os.chown(path, owner, owner)
+        self.start_on_loopback("ssl=on", f"ssl_cert_file={certificate}", f"ssl_key_file={key}")
+        return certificate
+
+    def start_on_loopback(self, *options: str) -> None:
+        """Listen on a port of the loopback too."""
         with socket.create_server((NAME, 0)) as listener:
             self.port = listener.getsockname()[1]
-        files = (f"ssl_cert_file={certificate}", f"ssl_key_file={key}")
-        self.start("ssl=on", f"listen_addresses={NAME}", *files)
-        return certificate
+        self.start(f"listen_addresses={NAME}", *options)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """`SIGINT`: at once, in order; `SIGQUIT`: as a crash does."""

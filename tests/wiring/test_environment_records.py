@@ -10,7 +10,7 @@ from graph.environment_record import EnvironmentRecord, EnvironmentRecords
 from graph.values import FolderCommand
 from sandbox.environments import LocalEnvironmentRecords, kept_prefix
 from tests.standins.shared_backend import FolderMount, SharedPlaces
-from wiring.archived_environments import ArchivedEnvironments
+from wiring.deployed.archived_environments import ArchivedEnvironments
 
 NOW = 1_000_000.0
 

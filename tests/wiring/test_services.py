@@ -31,7 +31,8 @@ def of_modal(settings: Settings) -> Services:
 
     configuration = Configuration(settings, "1")
     deployment = FakeDeployment(configuration, places.backend, mount, sandboxes)
-    workspaces = SharedWorkspaces(mount, deployment.store("test"), sandboxes)
+    records = deployment.records
+    workspaces = SharedWorkspaces(mount, records.store("test"), records, sandboxes)
     return deployment._make_services(sandboxes, workspaces, configuration.forge())
 
 

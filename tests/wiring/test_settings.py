@@ -436,7 +436,7 @@ SECRETS = {
     "CODING_AGENT_GITHUB_WEBHOOK_SECRETS": {"api"},
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
-    "CODING_AGENT_DATABASE_URL": set[str](),
+    "CODING_AGENT_DATABASE_URL": {"api", "run", "triggers", "janitor"},
     "CODING_AGENT_WEBHOOK_URL": set[str](),
     "CODING_AGENT_WEBHOOK_SECRET": set[str](),
     "CODING_AGENT_SLACK_WEBHOOK_URL": set[str](),

@@ -13,6 +13,10 @@ from wiring.settings import APP_NAME, Settings
 
 _TIMEOUT_S: Final = 60.0
 _DEPLOY: Final = "modal deploy deploy.py"
+_PLATFORM: Final = "See status.modal.com."
+_DATABASE: Final = (
+    "Let Modal's machines reach the database of CODING_AGENT_DATABASE_URL, and deploy with it."
+)
 
 
 async def check_deployment(settings: Settings) -> list[Finding]:
@@ -26,8 +30,9 @@ async def check_deployment(settings: Settings) -> list[Finding]:
     except StoreError as error:
         return [Finding("deployment", held=False, detail=error.message, fix=_DEPLOY)]
     options = Configuration(settings, "").backend_options(APP_NAME)
+    store_fix = _DATABASE if settings.database_url else _PLATFORM
     return [
-        *await check_service(await web.get_web_url.aio() or ""),
+        *await check_service(await web.get_web_url.aio() or "", store_fix),
         await credential("Claude", "ANTHROPIC_API_KEY in anthropic-api-key", claude.remote.aio),
         await credential(
             "GitHub", "GITHUB_TOKEN or the App's number and key in github-token", github.remote.aio
@@ -36,8 +41,8 @@ async def check_deployment(settings: Settings) -> list[Finding]:
     ]
 
 
-async def check_service(url: str) -> list[Finding]:
-    """That the service at `url` answers, and that somebody may come in."""
+async def check_service(url: str, store_fix: str) -> list[Finding]:
+    """That the service at `url` answers, that somebody may come in, and that runs can be kept."""
     try:
         async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False) as http:
             health = await http.get("/health")
@@ -54,4 +59,4 @@ async def check_service(url: str) -> list[Finding]:
     findings.append(Finding("keys", held=True, detail="keys and repositories are set"))
     works = ready.status_code == 200
     detail = "runs can be started" if works else str(ready.json().get("code"))
-    return [*findings, Finding("store", held=works, detail=detail, fix="See status.modal.com.")]
+    return [*findings, Finding("store", held=works, detail=detail, fix=store_fix)]

@@ -17,13 +17,13 @@ from graph.errors import (
     VersionChanged,
 )
 from runs.model.attempts import Step
-from runs.model.log_entry import Entry
+from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.store import PostgresStore
 from runs.store.outcome import Outcome
-from runs.store.protocol import RunQuery
+from runs.store.protocol import QueueState, RunQuery
 from tests.standins.certificate import NAME, make_certificate
 from tests.standins.cutting_proxy import cutting_proxy
 from tests.standins.postgres_server import PostgresServer, serving, stopped
@@ -287,12 +287,35 @@ async def test_runs_of_an_older_database_have_outcomes_too(postgres: PostgresSer
         await add(store)
     columns = ("repo_url", "published_at", "pr_number", "pr_draft", "reason")
     drops = ", ".join(f"DROP COLUMN {column}" for column in columns)
-    older = f"ALTER TABLE runs {drops}; UPDATE version SET number = 3"
+    older = f"ALTER TABLE runs {drops}; DROP TABLE totals; UPDATE version SET number = 3"
     postgres.execute(f"SET search_path TO coding_agent; {older}", database_of(url))
     async with opened(url) as store:
         runs = await store.find(RunQuery())
         assert await store.outcomes(None, 0.0) == [Outcome.of(found) for found in runs]
         assert runs[1].pr_number == 2**40
+
+
+async def test_what_events_add_up_to_is_of_all_processes_and_stays_when_runs_go(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_database()
+    retried = {"type": "retry", "what": "clone", "attempt": 1, "waitMs": 0, "code": "x"}
+    async with opened(url, slots=2) as one, opened(url, slots=2, listens=False) as other:
+        runs = [await add(one) for _ in range(4)]
+        assert await one.queue_state() == QueueState(waiting=2, free_slots=0)
+        assert await other.attended()
+        twice = (entry_of("", retried), entry_of("", retried))
+        changes = [append(store, run, *twice) for run in runs for store in (one, other)]
+        await asyncio.gather(*changes)
+        for run in runs:
+            await other.delete(run.run_id)
+        for store in (one, other):
+            totals = await store.event_totals()
+            assert totals
+            assert list(totals.by_name("retries")) == [(("clone",), 16.0)]
+        assert await one.queue_state() == QueueState(waiting=0, free_slots=2)
+    async with opened(url) as store:
+        assert await store.event_totals() is None
 
 
 async def test_a_user_who_may_make_nothing_is_told_so(postgres: PostgresServer) -> None:

@@ -16,9 +16,11 @@ from graph.tasks import PlannerResult, RoleTask
 from runs.model.attempts import Step
 from runs.model.run import Lease
 from runs.model.transitions import add_message
+from runs.remote_roles.run_notes import NoteReader, put_run_note
 from runs.remote_roles.worker import RoleWorker, RoleWorkerFence
 from runs.shared.store import SharedStore
 from runs.shared.version_chain import VersionChain, message_note, role_note
+from runs.store.role_calls import number_call
 from tests.runs.remote_roles.test_caller import TASK
 from tests.standins.sample_runs import run_of
 from tests.standins.shared_backend import FolderMount, SharedPlaces
@@ -47,8 +49,8 @@ class Bench:
         lease = Lease(service="driver", token="t", until=1e12)
         run, _ = await self.store.create(run_of(status="running", lease=lease), None, lambda _: [])
         self.run_id = run.run_id
-        fence = await self.store.raise_fence(run.run_id)
-        await self.mount.keep({f"runs/{run.run_id}/fence": b"%d" % fence})
+        numbered = await number_call(self.store, run.run_id)
+        await self.mount.keep({f"runs/{run.run_id}/fence": b"%d" % numbered.fence})
 
     def worker(self, call: str) -> RoleWorker:
         return RoleWorker(
@@ -56,7 +58,7 @@ class Bench:
             call=call,
             mount=self.mount,
             notes=self.notes,
-            chain=VersionChain(self.shared.backend),
+            runs=NoteReader(self.notes, VersionChain(self.shared.backend)),
             look_s=self.look_s,
         )
 
@@ -162,3 +164,24 @@ async def test_a_cancelled_run_has_its_role_stop(bench: Bench) -> None:
         await asyncio.Event().wait()
 
     assert isinstance((await bench.play("in-1", hangs))[-1]["error"], RoleSuperseded)
+
+
+async def test_a_role_goes_by_the_note_of_a_run_whose_record_it_cannot_read(bench: Bench) -> None:
+    """The note brings messages, and has the role stop."""
+    bench.look_s = 0.05
+    run = await bench.store.get(bench.run_id)
+    assert run
+    bench.shared.expire()
+    heard = bench.mount.root / "runs" / bench.run_id / "messages"
+
+    async def listens(_: Emit) -> None:
+        await bench.notes.put(message_note(bench.run_id, 1), {"text": "Hi."})
+        await put_run_note(bench.notes, run.replace(fence=1, messages=1))
+        await until((heard / "0001.json").exists)
+        await put_run_note(bench.notes, run.replace(fence=1, messages=1, cancelling=True))
+        await asyncio.Event().wait()
+
+    await put_run_note(bench.notes, run)
+    assert isinstance((await bench.play("in-1", listens))[-1]["error"], RoleSuperseded)
+    await put_run_note(bench.notes, run.replace(fence=2))
+    assert isinstance((await bench.play("in-2", says))[-1]["error"], RoleSuperseded)

@@ -15,7 +15,9 @@ from runs.model.log_entry import Entry
 from runs.model.run import Lease, Run
 from runs.shared.run_version import RunVersion
 from runs.shared.store import SharedStore
+from runs.store.kept_runs import is_driven_elsewhere
 from runs.store.protocol import IdempotencyKey, QueueState, RunQuery
+from runs.store.role_calls import number_call
 from tests.standins.sample_runs import run_of, text
 from tests.standins.shared_backend import FolderMount, MemoryTable, SharedPlaces
 from tests.support.polling import until
@@ -156,19 +158,19 @@ async def test_a_watcher_hears_of_others_and_others_cost_nothing(shared: SharedP
 async def test_only_who_drives_numbers_a_role_call(shared: SharedPlaces) -> None:
     driver, other = driver_of(shared), driver_of(shared, "other")
     run, _ = await driver.create(held_by("driver"), None, lambda _: [])
-    assert [await driver.raise_fence(run.run_id) for _ in range(2)] == [1, 2]
+    assert [(await number_call(driver, run.run_id)).fence for _ in range(2)] == [1, 2]
     assert (
-        await driver.is_driven_elsewhere(run.run_id),
-        await other.is_driven_elsewhere(run.run_id),
+        await is_driven_elsewhere(driver, run.run_id),
+        await is_driven_elsewhere(other, run.run_id),
     ) == (
         False,
         True,
     )
     with pytest.raises(LeaseLost):
-        await other.raise_fence(run.run_id)
+        await number_call(other, run.run_id)
     await driver.delete(run.run_id)
     with pytest.raises(RunNotFound):
-        await driver.raise_fence(run.run_id)
+        await number_call(driver, run.run_id)
     assert not any(run.run_id in key for key in shared.tables["changes"].kept)
 
 

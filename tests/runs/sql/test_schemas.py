@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from runs.postgres.schema import MIGRATIONS as OF_POSTGRES
 from runs.sqlite.schema import MIGRATIONS as OF_SQLITE
 
-ONLY_THERE = {"services", "removed_by_time"}
-"""Which processes of a machine live, their locks say; removed runs are asked for by time there."""
+ONLY_THERE = {"services", "removed_by_time", "totals"}
+"""On a machine locks say which processes live, and each counts what it logs; removed runs are asked
+for by time there."""
 ONLY_HERE = {"removed_by_owner", "runs_by_outcome"}
 """Rows of PostgreSQL are read past their records, which lie elsewhere where they are long."""
 

@@ -1,0 +1,49 @@
+"""What a role's function is told of the run that called it.
+
+It holds no address of a database. Where records are in one, who drives the run leaves a note.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from runs.model.run import Run
+from runs.shared.backend import Table
+from runs.shared.version_chain import VersionChain, run_note
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """The number of the newest role call and of the newest message; `stopped`: none is wanted."""
+
+    fence: int
+    messages: int
+    stopped: bool
+
+    @classmethod
+    def of(cls, run: Run) -> "RunNote":
+        return cls(run.fence, run.messages, run.final or run.cancelling)
+
+
+async def put_run_note(notes: Table, run: Run) -> None:
+    """Let the role that is played for a run know how the run is."""
+    await notes.put(run_note(run.run_id), asdict(RunNote.of(run)))
+
+
+class NoteReader:
+    """Reads what a role is to know of its run: the note, or the record where that is in a table."""
+
+    def __init__(self, notes: Table, chain: VersionChain) -> None:
+        self._notes = notes
+        self._chain = chain
+        self._is_noted: bool | None = None
+
+    async def read(self, run_id: str) -> RunNote | None:
+        """None where there is no such run."""
+        note: dict[str, Any] | None = None
+        if self._is_noted is not False:
+            note = await self._notes.get(run_note(run_id))
+            self._is_noted = self._is_noted or note is not None
+        if self._is_noted:
+            return RunNote(**note) if note else None
+        version = await self._chain.newest(run_id)
+        return RunNote.of(version.run) if version else None

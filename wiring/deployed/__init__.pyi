@@ -1,0 +1,4 @@
+from .archived_environments import BASELINES as BASELINES
+from .archived_environments import ArchivedEnvironments as ArchivedEnvironments
+from .deployed_records import DeployedRecords as DeployedRecords
+from .deployed_records import records_of as records_of
