@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from runs.deliveries import TableDeliveries
     from wiring.triggers import TriggerInbox
 
+SOON_S: Final = 60.0
+"""What is to be worked off so soon is waited for."""
 TRIGGERED: Final = "github:"
 """Begins the owners of runs that were asked for on the forge."""
 STREAM_S: Final = 120.0
@@ -259,14 +261,14 @@ class Deployment(ABC):
 
     async def work_off_triggers(self) -> None:
         """Work off what was delivered, and bring the comments of threads up to date."""
-        from wiring.triggers import IssueActs, TriggerRules, TriggerWorker
+        from wiring.triggers import ThreadActs, TriggerRules, TriggerWorker
 
         deliveries, forge = self._deliveries(), self.configuration.forge()
         rules, day = TriggerRules.of(self.configuration.settings), self.configuration.day
         try:
             async with self.open_service(_service()) as runs:
-                acts = IssueActs(deliveries, forge, runs, rules, day)
-                await TriggerWorker(deliveries, acts).round()
+                acts = ThreadActs(deliveries, forge, runs, rules, day)
+                await TriggerWorker(deliveries, acts).drain(SOON_S)
         finally:
             await forge.close()
 

@@ -18,6 +18,17 @@ class Comment:
     edited_at: float
 
 
+@dataclass(frozen=True)
+class ReviewWords:
+    """What a review, or a comment of one, says; of the review as a whole `path` is empty."""
+
+    author: str
+    body: str
+    edited_at: float
+    path: str = ""
+    line: int | None = None
+
+
 class Conversations(Protocol):
     """One account's part in the conversations of a forge. `full_name` is OWNER/NAME.
 
@@ -34,6 +45,10 @@ class Conversations(Protocol):
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
         """The newest comments of an issue or a pull request, oldest first."""
+        ...
+
+    async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
+        """What a review of a pull request says: itself, then its comments."""
         ...
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:

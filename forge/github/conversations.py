@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from forge.core.conversations import Comment, Conversations, Place
+from forge.core.conversations import Comment, Conversations, Place, ReviewWords
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
 from graph import unheard
@@ -56,6 +56,17 @@ class GitHubConversations(Connection, Conversations):
 
         return await self._read("the comments", get, unheard, repo=full_name)
 
+    async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
+        def get(github: "Api") -> list[ReviewWords]:
+            path = f"/repos/{full_name}/pulls/{pull}/reviews/{review}"
+            itself = github.requester.requestJsonAndCheck("GET", path)[1]
+            asked = {"per_page": _PAGE}
+            ask = github.requester.requestJsonAndCheck
+            rows = ask("GET", f"{path}/comments", parameters=asked)[1]
+            return [_read_review(itself), *map(_read_line, rows)]
+
+        return await self._read("the review", get, unheard, repo=full_name)
+
     async def create_comment(self, full_name: str, number: int, body: str) -> int:
         def create(github: "Api") -> int:
             path = f"/repos/{full_name}/issues/{number}/comments"
@@ -79,9 +90,29 @@ class GitHubConversations(Connection, Conversations):
             raise failed.error from None
 
 
-def _read_comment(row: Any) -> Comment:
-    created, edited = (
-        datetime.fromisoformat(str(row[name])).timestamp() for name in ("created_at", "updated_at")
+def _read_review(row: Any) -> ReviewWords:
+    return ReviewWords(_login(row), str(row.get("body") or ""), _time(row["submitted_at"]))
+
+
+def _read_line(row: Any) -> ReviewWords:
+    line = row.get("line") or row.get("original_line")
+    return ReviewWords(
+        author=_login(row),
+        body=str(row.get("body") or ""),
+        edited_at=_time(row["updated_at"]),
+        path=str(row.get("path") or ""),
+        line=int(line) if line else None,
     )
-    author = str((row.get("user") or {}).get("login", ""))
-    return Comment(int(row["id"]), author, str(row.get("body") or ""), created, edited)
+
+
+def _login(row: Any) -> str:
+    return str((row.get("user") or {}).get("login", ""))
+
+
+def _time(text: Any) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()
+
+
+def _read_comment(row: Any) -> Comment:
+    created, edited = _time(row["created_at"]), _time(row["updated_at"])
+    return Comment(int(row["id"]), _login(row), str(row.get("body") or ""), created, edited)

@@ -2,6 +2,8 @@ from .act import Act as Act
 from .delivery import EVENTS as EVENTS
 from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt
+from .pull_prompt import SETTLED_S as SETTLED_S
+from .pull_prompt import write_pull_prompt as write_pull_prompt
 from .status_comment import RunStatus as RunStatus
 from .status_comment import is_ours as is_ours
 from .status_comment import write_comment as write_comment

@@ -32,4 +32,6 @@ class Act(BaseModel):
     issue_title: str = ""
     issue_text: str = ""
     issue_author: str = ""
+    review: int | None = None
+    """The review that it is, or that its comment is a part of."""
     merged: bool = False

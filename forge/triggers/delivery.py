@@ -127,7 +127,7 @@ def _reviewed(told: _Told, _delivery: str, _label: str) -> Act | None:
         return None
     key = _review_key(told, review.id)
     act = _act(told, pull, kind="review", key=key, at=review.submitted_at)
-    return _saying(act, review.body, commands)
+    return _saying(act, review.body, commands).model_copy(update={"review": review.id})
 
 
 def _review_commented(told: _Told, _delivery: str, _label: str) -> Act | None:
@@ -137,10 +137,11 @@ def _review_commented(told: _Told, _delivery: str, _label: str) -> Act | None:
     commands = read_commands(comment.body or "")
     if not commands:
         return None
-    key = _review_key(told, comment.pull_request_review_id or comment.id)
+    review = comment.pull_request_review_id
+    key = _review_key(told, review or comment.id)
     act = _act(told, pull, kind="review", key=key, at=comment.created_at)
     return _saying(act, comment.body, commands).model_copy(
-        update={"place": "review_comment", "place_number": comment.id}
+        update={"place": "review_comment", "place_number": comment.id, "review": review}
     )
 
 

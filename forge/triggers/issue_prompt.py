@@ -28,7 +28,7 @@ async def write_prompt(
             continue
         if comment.author and await may_write(comment.author):
             parts.append(visible(comment.body).strip())
-    parts.append(_without(visible(act.text), words))
+    parts.append(without_words(visible(act.text), words))
     told = "\n\n---\n\n".join(part for part in parts if part)
     return told[:_MOST_CHARACTERS]
 
@@ -38,7 +38,7 @@ def _own(act: Act) -> int | None:
     return act.place_number if act.place == "comment" else None
 
 
-def _without(text: str, words: frozenset[str]) -> str:
+def without_words(text: str, words: frozenset[str]) -> str:
     """The text without the words that begin its lines."""
     lines = []
     for line in text.split("\n"):

@@ -1,6 +1,6 @@
 """Settings of what begins runs on the forge."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 from graph import SHORTEST_SECRET
 from wiring.setting_types.comma_list import from_text, listed
 
+Autofix = Literal["reviews"]
 _MOST_SECRETS: Final = 2
 
 
@@ -26,4 +27,5 @@ class TriggerSettings(BaseSettings):
     github_webhook_secrets: Annotated[tuple[SecretStr, ...], from_text(_secrets)] = ()
     label: Annotated[str, Field(min_length=1, max_length=50)] = "coding-agent"
     trigger: Annotated[str, Field(pattern=r"^/[a-z0-9][a-z0-9-]{0,99}$")] = "/coding-agent"
+    autofix: Annotated[tuple[Autofix, ...], from_text(listed)] = ()
     pr_max_cost_usd_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0

@@ -1,5 +1,5 @@
 from .inbox import TriggerInbox as TriggerInbox
-from .issue_acts import IssueActs as IssueActs
 from .local_triggers import LocalTriggers as LocalTriggers
 from .rules import TriggerRules as TriggerRules
+from .thread_acts import ThreadActs as ThreadActs
 from .worker import TriggerWorker as TriggerWorker

@@ -19,7 +19,10 @@ class TriggerInbox:
         self._wake = wake
 
     async def take(self, event: str, delivery: str, body: bytes) -> None:
-        """Durable when it returns. Raises InvalidRequest or StoreError."""
+        """Durable when it returns; an act is kept once, however many deliveries tell of it.
+
+        Raises InvalidRequest or StoreError.
+        """
         act = await asyncio.to_thread(read_act, event, delivery, body, label=self._label)
-        if act and await self._deliveries.add(delivery, act.model_dump(mode="json"), time.time()):
+        if act and await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time()):
             await self._wake()

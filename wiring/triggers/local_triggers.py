@@ -11,8 +11,8 @@ from runs.deliveries import Deliveries
 from runs.model import DayLimits
 from runs.store import supervise
 from wiring.triggers.inbox import TriggerInbox
-from wiring.triggers.issue_acts import IssueActs
 from wiring.triggers.rules import TriggerRules
+from wiring.triggers.thread_acts import ThreadActs
 from wiring.triggers.worker import TriggerWorker
 
 
@@ -34,7 +34,7 @@ class LocalTriggers:
     @asynccontextmanager
     async def running(self, deliveries: Deliveries, runs: RunService) -> AsyncIterator[None]:
         """Work deliveries off while the block runs; what is left is worked off the next time."""
-        acts = IssueActs(deliveries, self._forge(), runs, self._rules, self._day)
+        acts = ThreadActs(deliveries, self._forge(), runs, self._rules, self._day)
         worker = TriggerWorker(deliveries, acts)
         runs.observe(worker.on_event)
 

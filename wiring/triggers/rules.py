@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from forge.github import web_address
+from wiring.setting_types.triggers import Autofix
 from wiring.settings import Settings
 
 MOST_RUNS_A_DAY: Final = 10
@@ -25,6 +26,8 @@ class TriggerRules:
     allowed: Callable[[str, str], bool]
     max_cost_usd: float
     thread_usd: float
+    autofix: tuple[Autofix, ...] = ()
+    """On what it goes on by itself with pull requests of ours."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -35,4 +38,5 @@ class TriggerRules:
             allowed=settings.repo_allowed,
             max_cost_usd=settings.max_cost_usd,
             thread_usd=settings.pr_max_cost_usd_per_day,
+            autofix=settings.autofix,
         )

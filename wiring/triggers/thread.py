@@ -27,9 +27,9 @@ class Thread(BaseModel):
     runs: list[str] = []
     """Newest last."""
     pending: PendingStart | None = None
+    merged: bool | None = None
+    """Whether the pull request was merged; None while it is open."""
     note: str = ""
-    noted: str = ""
-    """The day on which a limit was told last."""
 
     @property
     def name(self) -> str:

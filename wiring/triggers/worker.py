@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import math
 import time
 from contextlib import suppress
 from typing import Final
 
-from forge.triggers import Act
+from forge.triggers import SETTLED_S, Act
 from graph.errors import CodingAgentError
 from runs.deliveries import KEPT_S, Deliveries, Delivery
 from runs.model import LoggedEvent
-from wiring.triggers.issue_acts import IssueActs
+from wiring.triggers.thread_acts import ThreadActs
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,15 @@ _SHOWN: Final = frozenset(
 class TriggerWorker:
     """One at a time is enough: an act takes a few calls, and runs are driven by others."""
 
-    def __init__(self, deliveries: Deliveries, acts: IssueActs, *, look_s: float = _LOOK_S) -> None:
+    def __init__(
+        self, deliveries: Deliveries, acts: ThreadActs, *, look_s: float = _LOOK_S
+    ) -> None:
         self._deliveries = deliveries
         self._acts = acts
         self._look_s = look_s
         self._wanted = asyncio.Event()
+        self._next = math.inf
+        """When the first of those that were postponed is due."""
 
     def wake(self) -> None:
         """There is something to do."""
@@ -49,8 +54,16 @@ class TriggerWorker:
                 async with asyncio.timeout(self._look_s):
                     await self._wanted.wait()
 
+    async def drain(self, most_s: float) -> None:
+        """Work until nothing is left that is due within so many seconds. Raises StoreError."""
+        await self.round()
+        while (pause_s := self._next - time.time()) < most_s:
+            await asyncio.sleep(max(pause_s, 0))
+            await self.round()
+
     async def round(self) -> None:
         """Work off what waits, then look after the threads. Raises StoreError."""
+        self._next = math.inf
         while delivery := await self._deliveries.claim(time.time()):
             await self._work_off(delivery)
         for name in await self._deliveries.live_threads():
@@ -63,6 +76,10 @@ class TriggerWorker:
     async def _work_off(self, delivery: Delivery) -> None:
         """What fails is tried again later, ever later, and given up at last."""
         act = Act.model_validate(delivery.body)
+        settled = act.at + SETTLED_S if act.kind == "review" else 0
+        if delivery.attempt == 1 and (pause_s := settled - time.time()) > 0:
+            await self._postpone(delivery, min(pause_s, SETTLED_S))
+            return
         try:
             await self._acts.work_off(act)
         except CodingAgentError as error:
@@ -70,7 +87,11 @@ class TriggerWorker:
                 "the delivery %s for %s is not worked off: %s", delivery.name, act.repo, error
             )
             pause_s = _FIRST_PAUSE_S * 2 ** (delivery.attempt - 1)
-            asyncio.get_running_loop().call_later(pause_s, self.wake)
-            await self._deliveries.postpone(delivery.name, time.time() + pause_s)
+            await self._postpone(delivery, pause_s)
         else:
             await self._deliveries.finish(delivery.name, time.time())
+
+    async def _postpone(self, delivery: Delivery, pause_s: float) -> None:
+        self._next = min(self._next, time.time() + pause_s)
+        asyncio.get_running_loop().call_later(pause_s, self.wake)
+        await self._deliveries.postpone(delivery.name, time.time() + pause_s)

@@ -35,11 +35,14 @@ class ConversationApi:
 
     def routes(self, repo: str) -> list[BaseRoute]:
         comments = f"{repo}/issues/{{number:int}}/comments"
+        review = f"{repo}/pulls/{{number:int}}/reviews/{{id:int}}"
         reactions = "{number:int}/reactions"
         return [
             Route(f"{repo}/collaborators/{{login}}/permission", self._on(self._permission)),
             Route(comments, self._on(self._list), methods=["GET"]),
             Route(comments, self._on(self._create), methods=["POST"]),
+            Route(review, self._on(self._review)),
+            Route(f"{review}/comments", self._on(self._lines)),
             Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
             *(
                 Route(f"{repo}/{place}/{reactions}", self._on(self._react), methods=["POST"])
@@ -66,6 +69,13 @@ class ConversationApi:
         author = self._forge.login_of(request)
         made = repository.say(request.path_params["number"], author, body)
         return JSONResponse(self._comment(repository, made), 201)
+
+    async def _review(self, request: Request, repository: HostedRepository) -> Response:
+        found = repository.reviews.get(request.path_params["id"])
+        return JSONResponse(found[0]) if found else problem(404, "Not Found")
+
+    async def _lines(self, request: Request, repository: HostedRepository) -> Response:
+        return JSONResponse(repository.reviews.get(request.path_params["id"], [])[1:])
 
     async def _edit(self, request: Request, repository: HostedRepository) -> Response:
         comment = repository.comments.get(request.path_params["id"])

@@ -78,6 +78,8 @@ class HostedRepository:
     comments: dict[int, HostedComment] = field(default_factory=dict)
     reactions: list[tuple[str, str]] = field(default_factory=list)
     """What each is on, below the repository, and what it is."""
+    reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    """Each as the API shows it: itself, then its comments."""
     permissions: dict[str, str] = field(default_factory=dict)
     """What people may do, by login: `admin`, `write`, `read`."""
     forking: bool = True

@@ -22,7 +22,7 @@ from tests.standins.github import TOKEN, GitHubStandIn
 from tests.standins.github_server.repository import HostedRepository
 from tests.standins.services.run_service import House
 from tests.support.trusted_side import make_repository
-from wiring.triggers import IssueActs, TriggerInbox, TriggerRules, TriggerWorker
+from wiring.triggers import ThreadActs, TriggerInbox, TriggerRules, TriggerWorker
 
 OURS = "octo-agent"
 """The account of the stand-in's token."""
@@ -135,7 +135,7 @@ async def open_world(
     await store.open()
     async with house.open() as service:
         deliveries = SqlDeliveries(store.writer, store.dialect)
-        acts = IssueActs(deliveries, github, service, told_rules, DayLimits())
+        acts = ThreadActs(deliveries, github, service, told_rules, DayLimits())
         worker = TriggerWorker(deliveries, acts)
         woken: list[None] = []
 

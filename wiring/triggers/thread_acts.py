@@ -1,27 +1,28 @@
 """What an act in a thread leads to: a run, a message to it, its stop, its resumption."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from forge.core import Forge
-from forge.triggers import Act, write_prompt
+from forge.triggers import Act
 from graph.errors import CodingAgentError, RequestError, RunError
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
+from wiring.triggers.requests import write_request
 from wiring.triggers.rules import MOST_RUNS_A_DAY, TriggerRules
-from wiring.triggers.thread import PendingStart, Thread
+from wiring.triggers.thread import PendingStart, Thread, name_of
 from wiring.triggers.thread_comment import ThreadComments
 
-_MOST_COMMENTS: Final = 100
 _KEPT_RUNS: Final = 50
 _LEAST_USD: Final = 0.05
 _STOP: Final = "stop"
 _RESUME: Final = "resume"
 
 
-class IssueActs:
+class ThreadActs:
     """Works acts off. The same act again does nothing twice: a run has the act's key."""
 
     def __init__(
@@ -44,8 +45,11 @@ class IssueActs:
         login = await self._login()
         words = frozenset((self._rules.word, f"@{login.removesuffix('[bot]').lower()}"))
         command = next((each for each in act.commands if each.word in words), None)
-        asks = act.kind == "label" or (act.kind == "comment" and command is not None)
-        if not asks or act.is_pull or act.by == login:
+        if act.kind == "closed":
+            await self._close(act)
+            return
+        asks = act.kind == "label" or command is not None or self._goes_on(act, login)
+        if not asks or act.by == login:
             return
         owner = f"github:{act.by}"
         if not self._rules.allowed(act.repo, owner):
@@ -69,6 +73,22 @@ class IssueActs:
             thread.note = f"{error.message} {error.hint}"
             thread.pending = None
         await comments.show(thread)
+
+    def _goes_on(self, act: Act, login: str) -> bool:
+        """Whether a review of a pull request of ours counts that names no command."""
+        ours = act.issue_author == login
+        return act.kind == "review" and ours and "reviews" in self._rules.autofix
+
+    async def _close(self, act: Act) -> None:
+        """A pull request was closed: nothing goes on there, and what became of it is kept."""
+        if await self._deliveries.thread(name_of(act.repo, act.number)) is None:
+            return
+        thread = await Thread.load(self._deliveries, act.repo, act.number)
+        thread.merged = act.merged
+        if thread.runs:
+            with suppress(RunError):
+                await self._runs.cancel(thread.runs[-1], Caller(f"github:{act.by}", operator=True))
+        await thread.keep(self._deliveries, live=bool(thread.runs))
 
     async def show(self, name: str) -> None:
         """Bring the comment of a thread up to date."""
@@ -134,26 +154,20 @@ class IssueActs:
         left_usd = await self._money_left(thread)
         if left_usd is None:
             return None
-        found = await self._forge.comments(act.repo, act.number, _MOST_COMMENTS)
-        login = await self._login()
-        said = [each for each in found if each.author != login]
 
         async def may_write(name: str) -> bool:
             return await self._may_write(act.repo, name)
 
-        prompt = await write_prompt(act, said, may_write, words)
-        if not prompt:
+        login, web = await self._login(), self._rules.web
+        request = await write_request(
+            act, self._forge, web=web, login=login, words=words, may_write=may_write
+        )
+        if request is None:
             thread.note = (
                 "Nobody who may write here has said what to do. Say it in a comment that begins"
                 f" with `{self._rules.word}`."
             )
             return None
-        request: dict[str, Any] = {
-            "repo_url": f"{self._rules.web}/{act.repo}",
-            "prompt": prompt,
-            "reviewers": [act.by],
-            "closes": act.number,
-        }
         if left_usd:
             request["max_cost_usd"] = left_usd
         return PendingStart(key=act.key, owner=f"github:{act.by}", request=request)

@@ -13,6 +13,8 @@ from tests.wiring.triggers.conftest import OURS, World, minutes_ago, open_world
 
 pytestmark = pytest.mark.slow
 
+FIRST = "comment:octo/sample:1000"
+"""The first comment, as deliveries go by it."""
 MENTION = "@octo-agent please greet twice"
 
 
@@ -224,7 +226,7 @@ async def test_what_fails_in_passing_is_done_later_and_once(
     fault(world)
     await world.comment("/coding-agent greet twice")
     await world.worker.round()
-    await world.deliveries.postpone("delivery-1", 0)
+    await world.deliveries.postpone(FIRST, 0)
     await work_off(world)
     assert len(await world.runs()) == 1
     assert len(world.ours) == 1
@@ -244,7 +246,7 @@ async def test_a_kill_loses_nothing_and_does_nothing_twice(world: World, moment:
     await asyncio.gather(work, return_exceptions=True)
     world.forge.forgive()
     async with open_world(world.forge, world.hosted, world.house) as after:
-        await after.deliveries.postpone("delivery-1", 0)
+        await after.deliveries.postpone(FIRST, 0)
         await work_off(after)
         assert len(await after.runs()) == 1
         assert len(after.ours) == 1

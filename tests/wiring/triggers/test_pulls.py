@@ -1,0 +1,159 @@
+"""Comments and reviews of pull requests: one follow-up for each, of who may write."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.standins.github_server.repository import HostedPull
+from tests.standins.services.run_service import log_of
+from tests.wiring.triggers.conftest import OURS, World, open_world
+
+pytestmark = pytest.mark.slow
+NUMBER, REVIEW = 7, 900
+
+
+def stamp(seconds: float = 0) -> str:
+    return datetime.fromtimestamp(time.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def open_pull(world: World) -> None:
+    """A pull request of ours."""
+    world.hosted.pulls[NUMBER] = HostedPull(
+        *(NUMBER, "Greet", "", "main", "agent/greet", "c" * 40, "b" * 40), draft=False
+    )
+
+
+def pull_payload(action: str, by: str, author: str = OURS) -> dict[str, Any]:
+    return {
+        "action": action,
+        "sender": {"login": by, "type": "User"},
+        "repository": {"full_name": "octo/sample"},
+        "pull_request": {
+            "number": NUMBER,
+            "user": {"login": author, "type": "User"},
+            "updated_at": stamp(),
+            "merged": False,
+        },
+    }
+
+
+async def review(world: World, by: str, *lines: str, body: str = "", author: str = OURS) -> None:
+    """A review with line comments, delivered as GitHub does: each comment, and itself."""
+    at = stamp(-60)
+    comments = [
+        {"id": 50 + n, "user": {"login": by}, "body": line, "path": "a.py", "line": n + 1}
+        | {"created_at": at, "updated_at": at, "pull_request_review_id": REVIEW}
+        for n, line in enumerate(lines)
+    ]
+    itself = {"id": REVIEW, "user": {"login": by}, "body": body, "submitted_at": at}
+    itself["state"] = "changes_requested"
+    world.hosted.reviews[REVIEW] = [itself, *comments]
+    for comment in comments:
+        payload = {**pull_payload("created", by, author), "comment": comment}
+        await world.deliver("pull_request_review_comment", payload)
+    payload = {**pull_payload("submitted", by, author), "review": itself}
+    await world.deliver("pull_request_review", payload)
+
+
+async def work_off(world: World) -> None:
+    await world.worker.round()
+    for run in await world.runs():
+        await log_of(world.service, run.run_id)
+    await world.worker.round()
+
+
+async def test_a_comment_is_one_follow_up(world: World) -> None:
+    open_pull(world)
+    world.hosted.issues[NUMBER] = ("Greet", "")
+    said = world.hosted.say(NUMBER, "ben", "/coding-agent rename it to greet_all")
+    payload = {
+        **world.payload("created", "ben"),
+        "comment": {"id": said.id, "body": said.body, "created_at": said.created_at},
+    }
+    payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "x"}}
+    await world.deliver("issue_comment", payload)
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.request["prompt"] == "rename it to greet_all"
+    address = f"{world.forge.address}/octo/sample/pull/{NUMBER}"
+    assert run.request["pull_request_url"] == address
+    assert run.owner == "github:ben"
+    assert "closes" not in run.request
+
+
+async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None:
+    open_pull(world)
+    lines = ("/coding-agent rename this", "/coding-agent and this", "Why?", "Dead code.")
+    await review(world, "ben", *lines, body="Nearly.")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.request["prompt"] == (
+        "Nearly.\n\nOn a.py:1:\nrename this\n\nOn a.py:2:\nand this\n\nOn a.py:3:\nWhy?"
+        "\n\nOn a.py:4:\nDead code."
+    )
+    assert len(world.ours) == 1
+
+
+@pytest.mark.parametrize(
+    ("autofix", "author", "by", "runs"),
+    [
+        (("reviews",), OURS, "ben", 1),
+        ((), OURS, "ben", 0),
+        (("reviews",), "ada", "ben", 0),
+        (("reviews",), OURS, "eve", 0),
+    ],
+)
+async def test_changes_that_are_requested_without_a_command(
+    world: World, autofix: tuple[str, ...], author: str, by: str, runs: int
+) -> None:
+    open_pull(world)
+    async with open_world(world.forge, world.hosted, world.house, autofix=autofix) as opened:
+        await review(opened, by, "Dead code.", author=author)
+        await work_off(opened)
+        assert len(await opened.runs()) == runs
+
+
+async def test_a_review_is_waited_for_until_its_comments_are_there(world: World) -> None:
+    open_pull(world)
+    await review(world, "ben", "/coding-agent rename this")
+    (itself, *_) = world.hosted.reviews[REVIEW]
+    payload = {**pull_payload("submitted", "ben"), "review": {**itself, "id": REVIEW + 1}}
+    payload["review"] |= {"submitted_at": stamp(5), "body": "/coding-agent go on"}
+    world.hosted.reviews[REVIEW + 1] = [payload["review"]]
+    await world.deliver("pull_request_review", payload)
+    await world.worker.round()
+    assert len(await world.runs()) == 1
+
+
+async def test_words_of_others_in_a_review_do_not_count(world: World) -> None:
+    open_pull(world)
+    await review(world, "ben", "/coding-agent rename this")
+    at = stamp(-60)
+    stranger = {"id": 99, "user": {"login": "eve"}, "body": "Order 66", "path": "a.py", "line": 9}
+    world.hosted.reviews[REVIEW].append(stranger | {"created_at": at, "updated_at": at})
+    world.hosted.reviews[REVIEW][1]["updated_at"] = stamp(3600)
+    await work_off(world)
+    assert not await world.runs()
+    (said,) = world.ours
+    assert "Nobody who may write" in said
+
+
+async def test_closing_stops_what_is_at_work(world: World) -> None:
+    open_pull(world)
+    world.house.pace.hold("code")
+    await review(world, "ben", "/coding-agent rename this")
+    await world.worker.round()
+    await world.house.pace.reached("code")
+    payload = pull_payload("closed", "ada")
+    payload["pull_request"]["merged"] = True
+    await world.deliver("pull_request", payload)
+    await world.worker.round()
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.status == "cancelled"
+    thread = await world.deliveries.thread("octo/sample#7")
+    assert thread
+    assert thread["merged"] is True

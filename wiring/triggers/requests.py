@@ -1,0 +1,36 @@
+"""The requests that acts make of runs."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from forge.core import Forge
+from forge.triggers import Act, write_prompt, write_pull_prompt
+
+_MOST_COMMENTS: Final = 100
+
+
+async def write_request(
+    act: Act,
+    forge: Forge,
+    *,
+    web: str,
+    login: str,
+    words: frozenset[str],
+    may_write: Callable[[str], Awaitable[bool]],
+) -> dict[str, Any] | None:
+    """A run's request; None where nobody who may write has said what to do.
+
+    `login` is ours: what we said ourselves does not count. Raises ForgeError, RepositoryError.
+    """
+    address = f"{web}/{act.repo}"
+    if act.is_pull:
+        review = act.review
+        said = await forge.review_words(act.repo, act.number, review) if review else []
+        prompt = write_pull_prompt(act, said, words)
+        more: dict[str, Any] = {"pull_request_url": f"{address}/pull/{act.number}"}
+    else:
+        found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
+        theirs = [each for each in found if each.author != login]
+        prompt = await write_prompt(act, theirs, may_write, words)
+        more = {"reviewers": [act.by], "closes": act.number}
+    return {"repo_url": address, "prompt": prompt, **more} if prompt else None
