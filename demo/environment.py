@@ -40,9 +40,10 @@ class Stage:
             async with aclosing(runs.events(run_id)) as events:
                 return await draw(events)
 
-    async def diff(self, base: str, head: str) -> str:
-        """What a pull request from `head` into `base` changes."""
-        return await asyncio.to_thread(git, self.forge.git_dir, "diff", f"{base}...{head}")
+    async def diff(self, base: str, head: str, *options: str) -> str:
+        """What a pull request from `head` into `base` changes, in the form of git's options."""
+        words = ("diff", *options, f"{base}...{head}")
+        return await asyncio.to_thread(git, self.forge.git_dir, *words)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ _ABOUT: Final = {
 }
 
 
-async def run_demo(*, live: bool, draw: Draw) -> int:
+async def run_demo(*, live: bool, diff: bool, draw: Draw) -> int:
     """Turn the sample's request into a pull request and show it; the exit code of the run."""
     console = console_for()
     console.print(_ABOUT[live], style="dim", soft_wrap=True)
@@ -25,6 +25,8 @@ async def run_demo(*, live: bool, draw: Draw) -> int:
         async with open_stage(folder, sample, load_settings(), live=live) as stage:
             code = await stage.run(REQUEST, draw)
             if pull := stage.forge.pull:
-                diff = await stage.diff(pull["base"]["ref"], pull["head"]["ref"])
-                show_pull_request(console, pull, diff)
+                branches = (pull["base"]["ref"], pull["head"]["ref"])
+                counts = await stage.diff(*branches, "--shortstat")
+                change = await stage.diff(*branches) if diff else ""
+                show_pull_request(console, pull, counts, change)
             return code

@@ -14,6 +14,7 @@ from api.cli.command_work import (
     refuse,
     watch_run,
 )
+from api.cli.completion import completion_script, prepare_completion
 from api.exit_codes import FAILED
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point."""
+    """The entry point, also of a shell that completes a line."""
+    prepare_completion()
     app(prog_name="coding-agent")
 
 
@@ -118,7 +120,7 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
 
 
 @app.command()
-def demo(live: options.Live = False) -> None:
+def demo(live: options.Live = False, diff: options.WithDiff = False) -> None:
     """Watch the whole job on a bundled sample, offline.
 
     Real git, real sandbox, real tests, real HTTP; only Claude's replies are replayed.
@@ -128,7 +130,7 @@ def demo(live: options.Live = False) -> None:
     from demo import run_demo
 
     load_settings(None)  # wrong ones are told before anything is started
-    finish(run_demo(live=live, draw=lambda events: draw(events, choose_display())))
+    finish(run_demo(live=live, diff=diff, draw=lambda events: draw(events, choose_display())))
 
 
 @app.command()
@@ -245,6 +247,16 @@ def rm(run: options.RunIds, server: options.Server = None) -> None:
 
 
 @app.command()
+def completion(shell: options.Shell) -> None:
+    """Print what completes this command in a shell.
+
+    For bash: source <(coding-agent completion bash). For zsh the same, after compinit. For fish:
+    coding-agent completion fish | source.
+    """
+    typer.echo(completion_script(shell))
+
+
+@app.command()
 def doctor(modal: options.Modal = False) -> None:
     """Try what runs need of this machine; say how to fix it."""
     from api.terminal.report.doctor_report import report
@@ -271,7 +283,7 @@ def environment(
     No model is asked without --model. Prints what is installed, what is left out and why, and how
     the checks end. The exit code is 0 where the main check runs, of several repositories in each.
     """
-    from api.cli.environment_command import forget_environments, try_environments
+    from api.cli.environment.environment_command import forget_environments, try_environments
 
     if forget and (write or model):
         raise typer.BadParameter("goes without --write and --model", param_hint="--forget")

@@ -1,11 +1,14 @@
 """The options and arguments that commands take, each with its help."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from api.cli.completion import ShellName
 from api.exit_codes import EXIT_CODES
+
+STATUSES: Final = ("queued", "running", "waiting", *EXIT_CODES)
 
 
 def _check_text(value: Any) -> Any:
@@ -20,9 +23,8 @@ def _check_text(value: Any) -> Any:
 
 def _check_status(value: str | None) -> str | None:
     """A word that is no status would list nothing."""
-    known = ("queued", "running", "waiting", *EXIT_CODES)
-    if value is not None and value not in known:
-        raise typer.BadParameter(f"{value!r} is none of {', '.join(known)}")
+    if value is not None and value not in STATUSES:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(STATUSES)}")
     return value
 
 
@@ -115,6 +117,7 @@ Status = Annotated[
         metavar="STATUS",
         help="Only runs of this status.",
         show_default=False,
+        autocompletion=lambda: list(STATUSES),
         callback=_check_status,
     ),
 ]
@@ -125,6 +128,8 @@ WatchAll = Annotated[
 ]
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
+WithDiff = Annotated[bool, typer.Option("--diff", help="Print what the pull request changes, too.")]
+Shell = Annotated[ShellName, typer.Argument(help="Which shell.", show_default=False)]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
 Modal = Annotated[bool, typer.Option("--modal", help="Try what is deployed on Modal instead.")]
 Tasks = Annotated[

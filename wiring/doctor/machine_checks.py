@@ -33,7 +33,7 @@ _SHORT: Final = f" (under {SHORTEST_SECRET} characters: changes and texts are no
 class Finding:
     """One thing that was tried: whether it holds, what was seen, and how to fix it.
 
-    `command` is a line to be copied whole.
+    `command` is a line to be copied whole. What is not `needed` some runs do without.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Finding:
     detail: str
     fix: str = ""
     command: str = ""
+    needed: bool = True
 
 
 def python() -> Finding:
@@ -125,11 +126,25 @@ async def check_machine(settings: Settings) -> list[Finding]:
             await credential(
                 "Claude", "ANTHROPIC_API_KEY", probes.claude, settings.anthropic_api_key
             ),
-            await credential("GitHub", _github_setting(settings), probes.github, _token(settings)),
+            await github(settings, probes.github),
         ]
     finally:
         await machine.close()
     return findings
+
+
+async def github(settings: Settings, probe: Callable[[], Awaitable[str]]) -> Finding:
+    """Whether what signs in at GitHub is accepted; who sets nothing works on checkouts."""
+    token = _token(settings)
+    if token is None:
+        return Finding(
+            "GitHub",
+            held=False,
+            detail="no token is set: runs on checkouts of this machine need none",
+            fix="Set GITHUB_TOKEN for repositories on GitHub.",
+            needed=False,
+        )
+    return await credential("GitHub", _github_setting(settings), probe, token)
 
 
 def _github_setting(settings: Settings) -> str:

@@ -29,16 +29,23 @@ class Result(Protocol):
         """A line to be copied whole."""
         ...
 
+    @property
+    def needed(self) -> bool:
+        """Whether no run does without it."""
+        ...
+
 
 def report(results: Iterable[Result]) -> int:
-    """Print the results; 0 where all hold."""
+    """Print the results; 0 where all that is needed holds."""
     tried = list(results)
     console = console_for()
     glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
     column = max((len(result.name) for result in tried), default=0)
     lines = [line for result in tried for line in _result_lines(result, column)]
-    missing = sum(not result.held for result in tried)
-    end = f"{missing} of {len(tried)} do not hold." if missing else "All is well."
+    missing = sum(result.needed and not result.held for result in tried)
+    well = all(result.held for result in tried)
+    good = "All is well." if well else "All that is needed holds."
+    end = f"{missing} of {len(tried)} do not hold." if missing else good
     lines += [Line(), Line(end, tone="strong")]
     console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
     for command in filter(None, (clean_line(result.command) for result in tried)):
@@ -49,7 +56,7 @@ def report(results: Iterable[Result]) -> int:
 def _result_lines(result: Result, column: int) -> list[Line]:
     head = Line(
         f"{clean_line(result.name):<{column}}  {clean_line(result.detail)}",
-        mark="good" if result.held else "bad",
+        mark="good" if result.held else "bad" if result.needed else "warn",
         hang=column + 2,
     )
     fix = [] if result.held else [text for text in clean(result.fix).splitlines() if text.strip()]

@@ -11,7 +11,8 @@ import pytest
 from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
-    "run serve demo runs show watch diff approve cancel resume message rm doctor environment eval"
+    "run serve demo runs show watch diff approve cancel resume message rm completion doctor "
+    "environment eval"
 )
 URL = "https://github.com/octocat/todo"
 

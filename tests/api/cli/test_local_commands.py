@@ -182,6 +182,7 @@ class Result:
     detail: str
     fix: str = ""
     command: str = ""
+    needed: bool = True
 
 
 def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +199,14 @@ def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert report([well]) == 0
     assert "All is well." in capsys.readouterr().out
+    assert report([well, replace(ill, name="GitHub", needed=False)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "! GitHub  bwrap missing",
+        "          apt install",
+        "          bwrap",
+        "",
+        "All that is needed holds.",
+    ]
     long = f"export HOSTS={','.join(f'host-{n}.example:443' for n in range(20))}"
     report([replace(well, command=long)])
     assert capsys.readouterr().out.splitlines()[-1] == long  # to be copied whole

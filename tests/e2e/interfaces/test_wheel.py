@@ -131,10 +131,13 @@ def test_the_command_is_the_launcher(installed: Installed) -> None:
 
 
 def test_the_demo_plays(installed: Installed) -> None:
-    ended = installed.run(installed.environment / "bin" / "coding-agent", "demo")
+    ended = installed.run(installed.environment / "bin" / "coding-agent", "demo", "--diff")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
     assert "✓ publish" in ended.stdout
-    assert "is not between 0 and 100" in ended.stdout  # the pull request's change
+    assert "+++ b/tinybill/" in ended.stdout  # the pull request's change
+    *_, result, _, counts = ended.stdout.splitlines()
+    assert result.startswith("Pull request #1: ")
+    assert " files changed, " in counts
 
 
 def test_the_graph_opens(installed: Installed) -> None:

@@ -7,7 +7,13 @@ from pydantic import SecretStr
 
 from forge.signing import SigningKey
 from tests.support.signing_keys import make_ssh_key
-from wiring.doctor.machine_checks import credential, database, set_up_variables, signing
+from wiring.doctor.machine_checks import (
+    credential,
+    database,
+    github,
+    set_up_variables,
+    signing,
+)
 from wiring.run_store import RunStore
 from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
@@ -72,3 +78,14 @@ async def test_a_key_that_signs_is_told_with_its_format(tmp_path: Path) -> None:
     (lost,) = await signing(SigningKey(tmp_path / "none"))
     assert (lost.held, "CODING_AGENT_SIGNING_KEY_FILE" in lost.fix) == (False, True)
     assert await signing(None) == []
+
+
+async def test_github_is_optional_where_nothing_signs_in() -> None:
+    async def refuse() -> str:
+        return "github_unauthorized"
+
+    unset = await github(Settings(), refuse)
+    assert (unset.held, unset.needed) == (False, False)
+    assert "checkouts of this machine need none" in unset.detail
+    wrong = await github(Settings(github_token=SecretStr("ghp_" + "x" * 36)), refuse)
+    assert (wrong.held, wrong.needed) == (False, True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from api.cli.environment_command import forget_environments, try_environments
+from api.cli.environment.environment_command import forget_environments, try_environments
 from tests.support.sandbox.sample_run import commit_files
 from wiring.settings import Settings
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from api.cli.environment.trial_progress import TrialProgress
 from api.cli.repo_argument import RepoArgument, resolve_repo
-from api.cli.trial_progress import TrialProgress
 from api.exit_codes import FAILED
 from api.terminal.display.choose_display import console_for
 from api.terminal.display.environment_lines import baseline_lines, environment_lines, last_line

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api.cli.trial_progress import TrialProgress
+from api.cli.environment.trial_progress import TrialProgress
 from api.terminal.text.styled_line import Line
 
 

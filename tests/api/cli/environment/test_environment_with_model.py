@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from api.cli.environment_command import forget_environments, try_environments
+from api.cli.environment.environment_command import forget_environments, try_environments
 from tests.standins.messages_api.server import MessagesServer
 from tests.standins.package_index import PackageIndex
 from tests.support.needed_programs import needs
