@@ -3,7 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
@@ -24,7 +25,8 @@ _LONGEST_LINE: Final = 1000
 _PARAMETER: Final = re.compile(r"%[a-z]|\$\{[^}]*+\}|[$#]\w++")
 _ABOVE: Final = re.compile(r"\s*+(?:@|#\[)")
 """Lines that belong to the definition below them."""
-Ends = Mapping[str, TestStatus]
+_Told = tuple[Mapping[str, TestStatus], TestStatus]
+"""How each test ended, and what is to be said of those of which nothing is told."""
 
 
 async def prove(
@@ -37,16 +39,11 @@ async def prove(
 ) -> Proof | None:
     """Run the tests that the change adds or edits with and without the rest of it.
 
-    In a tree of its own, by the checks that passed: by a command that tells of each test, else by
-    the check as it is, where its report names what fails. None where there is no code to be shown.
+    In a fresh tree each, so that none meets what the other left there; what fails without it fails
+    twice. By the checks that passed: by a command that tells of each test, else by the check as it
+    is, where its report names what fails. None where there is no code to be shown.
     """
-    tests = {
-        file.path: names
-        for file in diff.files
-        if _has_tests(file)
-        and not file.tests_inside
-        and ((names := _changed_tests(file)) or not _is_helper(file))
-    }
+    tests = _tests_of(diff)
     if diff.tests.issuperset(diff.code):
         return None
     inside = [file.path for file in diff.files if file.tests_inside]
@@ -56,17 +53,17 @@ async def prove(
     wholes = [whole for check in passed if (whole := _whole(check, left))][:_MOST_CHECKS]
     if not runs and not wholes:
         return Proof(not_tried=tuple(dict.fromkeys((*inside, *tests)))[:_MOST_TESTS])
-    tree = replace(spec, name=f"proof-{secrets.token_hex(4)}")
+    after: list[_Told] = []
     try:
-        sandbox = await sandboxes.open(run_id, tree)
-        after = [await _ends(sandbox, each, deadline) for each in runs]
-        await restore_base_sources(sandbox, spec.base, diff.files)
-        before = [await _ends(sandbox, each, deadline) for each in runs]
-        shown = [(each, await each.failing(sandbox, deadline)) for each in wholes]
+        if runs:
+            async with _fresh_tree(run_id, spec, sandboxes) as sandbox:
+                after = [await _ends(sandbox, each, deadline) for each in runs]
+        async with _fresh_tree(run_id, spec, sandboxes) as sandbox:
+            await restore_base_sources(sandbox, spec.base, diff.files)
+            before = [await _steady_ends(sandbox, each, deadline) for each in runs]
+            shown = [(each, await each.failing(sandbox, deadline)) for each in wholes]
     except NotRestored:
         return Proof(not_tried=tuple(tests)[:_MOST_TESTS])
-    finally:
-        await sandboxes.discard(run_id, tree.name)
     found = [test for pair in zip(before, after, strict=True) for test in _compare(*pair)]
     found += [test for _, failing in shown for test in failing or ()]
     tried = [each.files for each, (ends, _) in zip(runs, after, strict=True) if ends]
@@ -77,6 +74,26 @@ async def prove(
         shown=any(t.without_change == "failed" and t.with_change == "passed" for t in found),
         not_tried=not_tried[:_MOST_TESTS],
     )
+
+
+def _tests_of(diff: Diff) -> dict[str, frozenset[str]]:
+    """The names of the changed tests by the file of tests that they are in; empty: all of it."""
+    return {
+        file.path: names
+        for file in diff.files
+        if _has_tests(file)
+        and not file.tests_inside
+        and ((names := _changed_tests(file)) or not _is_helper(file))
+    }
+
+
+@asynccontextmanager
+async def _fresh_tree(run_id: str, spec: TreeSpec, sandboxes: Sandboxes) -> AsyncIterator[Sandbox]:
+    tree = replace(spec, name=f"proof-{secrets.token_hex(4)}")
+    try:
+        yield await sandboxes.open(run_id, tree)
+    finally:
+        await sandboxes.discard(run_id, tree.name)
 
 
 @dataclass(frozen=True)
@@ -125,12 +142,14 @@ class _Whole:
             return None
         if run.passed:
             return []
+        again = await run_check(sandbox, self.check, deadline)
+        failed = [test for test in run.failed_tests if test in again.failed_tests]
         named = re.compile("|".join(map(_like_name, self.names)))
         inside = f"{self.check.folder}/" if self.check.folder else ""
         files = any_of(re.escape(file.removeprefix(inside)) for file in self.files)
         ends: dict[str, TestStatus] = {
             test: "failed" if named.search(files.sub("", test)) else "not_importable"
-            for test in run.failed_tests
+            for test in failed
             if named.search(test) or files.search(test)
         }
         return [
@@ -183,8 +202,17 @@ def _changed_tests(file: FileDiff) -> frozenset[str]:
     return frozenset(names)
 
 
-async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> tuple[Ends, TestStatus]:
-    """How each test ended, and what is to be said of those of which nothing is told."""
+async def _steady_ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> _Told:
+    """As `_ends`; a test that fails and then passes has passed."""
+    ends, rest = await _ends(sandbox, telling, deadline)
+    if "failed" not in ends.values():
+        return ends, rest
+    again, _ = await _ends(sandbox, telling, deadline)
+    passed = {test: end for test, end in again.items() if end == "passed" and test in ends}
+    return {**ends, **passed}, rest
+
+
+async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> _Told:
     left = deadline - time.time()
     if left <= 0:
         return {}, "stopped"
@@ -198,9 +226,7 @@ async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> tuple[E
     return {test: end for test, end in ends.items() if telling.concerns(test)}, rest
 
 
-def _compare(
-    before: tuple[Ends, TestStatus], after: tuple[Ends, TestStatus]
-) -> Iterable[ProofTest]:
+def _compare(before: _Told, after: _Told) -> Iterable[ProofTest]:
     for test, end in after[0].items():
         without = before[0].get(test, before[1])
         yield ProofTest(id=test, without_change=without, with_change=end)

@@ -70,6 +70,15 @@ UNIT = (
     "printf '\\n    def test_negative(self):\\n        self.assertEqual(app.add(-1, 1), 0)\\n'"
     " >> tests/test_unit.py"
 )
+ONCE = (
+    'printf \'\\n\\ndef test_once():\\n    open("made", "x").close()\\n\' >> tests/test_old.py;'
+    " printf '    assert add(1, 2) == 3\\n' >> tests/test_old.py"
+)
+FLAKY = (
+    "printf '\\n\\ndef test_flaky():\\n    from app import __dict__ as app\\n    import os\\n'"
+    ' >> tests/test_old.py; printf \'    seen = os.path.exists("seen")\\n    open("seen", "w")\\n'
+    '    assert seen or "twice" in app\\n\' >> tests/test_old.py'
+)
 EDITS = "sed -i 's/add(1, 1) == 2/add(-1, 1) == 0/' tests/test_old.py"
 
 
@@ -125,11 +134,29 @@ CASES = {
         {"test_negative (tests.test_unit.OldTest.test_negative)": "failed"},
         True,
     ),
+    "one that passes once in a tree": (
+        f"{FIX}; {ONCE}",
+        PYTEST,
+        {"tests/test_old.py::test_once": "passed"},
+        False,
+    ),
+    "one that fails the first time": (
+        f"{FIX}; {FLAKY}",
+        PYTEST,
+        {"tests/test_old.py::test_flaky": "passed"},
+        False,
+    ),
     "none": (FIX, PYTEST, {}, False),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = {"one that passes once in a tree", "one that fails the first time"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow) if case in SLOW else case for case in CASES],
+)
 async def test_tests_are_run_without_the_rest_of_the_change(
     run: SampleRun, install: str, case: str
 ) -> None:
