@@ -68,6 +68,13 @@ class Repositories(Protocol):
         """
         ...
 
+    async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        """The pull request of a base as a change on the commit where its branch began.
+
+        Raises PatchTooLarge or PatchUnusable.
+        """
+        ...
+
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         """Apply a handed-over patch to the base's index, write the tree and the readable diff.
 
@@ -193,6 +200,15 @@ class Publisher(Protocol):
         Nothing is published where the change went over to a newer base, to be judged there. For a
         local checkout: make the branch there, and a patch file. Raises RepositoryError or
         ForgeError.
+        """
+        ...
+
+    async def submit_review(
+        self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
+    ) -> PullRequest:
+        """Put a review on the base's pull request, with its findings at their lines, once.
+
+        `change` is what was reviewed. Nothing is pushed. Raises RepositoryError or ForgeError.
         """
         ...
 

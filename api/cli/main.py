@@ -55,6 +55,7 @@ def run(
     include_uncommitted: options.Uncommitted = False,
     pr: options.PullRequest = None,
     after: options.After = None,
+    review_only: options.ReviewOnly = False,
     setup: options.Setup = None,
     validate: options.Validate = None,
     validate_only: options.ValidateOnly = False,
@@ -82,7 +83,7 @@ def run(
 
     settings = raise_limits(load_settings(server), max_cost, max_fix_rounds, timeout)
     start = {"base_branch": base, "branch": branch, "include_uncommitted": include_uncommitted}
-    ground = {"pull_request_url": pr, "parent_run_id": after}
+    ground = {"pull_request_url": pr, "parent_run_id": after, "review_only": review_only}
     checks = {"setup": setup, "validate": validate, "validate_only": validate_only}
     pull = {"draft": draft, "title": title, "labels": label, "reviewers": reviewer}
     limits = {"max_cost_usd": max_cost, "max_fix_rounds": max_fix_rounds, "timeout_s": timeout}

@@ -60,6 +60,9 @@ Uncommitted = Annotated[
 ]
 PullRequest = Annotated[str | None, _shown("URL", "Go on with this pull request.")]
 After = Annotated[str | None, _shown("RUN", "Go on with the pull request of this run.")]
+ReviewOnly = Annotated[
+    bool, typer.Option("--review-only", help="Review the pull request; push nothing.")
+]
 Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
 Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
 ValidateOnly = Annotated[

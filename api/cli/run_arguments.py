@@ -59,6 +59,8 @@ def run_order(
 def _place(repo: str, asked: Mapping[str, Any]) -> RepoArgument:
     """What `--repo` names; a pull request, and a run to follow, name it themselves."""
     pull_request, followed = asked.get("pull_request_url"), asked.get("parent_run_id")
+    if asked.get("review_only") and not (pull_request or followed):
+        raise _wrong("--review-only", "takes a pull request: --pr URL, or --after RUN")
     if pull_request and followed:
         raise _wrong("--after", "goes without --pr")
     if followed:

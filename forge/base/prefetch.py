@@ -32,6 +32,9 @@ class WarmingRepositories(Repositories):
     async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
         return await self._warming(self.inner.prepare_pull(run_id, url, emit))
 
+    async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        return await self.inner.read_pull(run_id, base)
+
     async def _warming(self, preparing: Awaitable[Base]) -> Base:
         warming = asyncio.ensure_future(self.warm())
         try:

@@ -17,7 +17,7 @@ from forge.base.uncommitted_changes import UncommittedChanges
 from forge.core.branch_names import check_base_branch
 from forge.core.forge import Forge, PullFacts, RepositoryFacts, check_open, check_token
 from forge.core.repository_address import RepoAddress, parse
-from forge.git.apply_patch import read_change
+from forge.git.apply_patch import PATCH, compare, read_change
 from forge.git.command import Git
 from forge.git.identity import NOBODY, identity
 from graph import (
@@ -37,6 +37,7 @@ from graph.errors import (
     RepositoryNotAllowed,
     RepositoryTooLarge,
 )
+from graph.files import store_change
 
 T = TypeVar("T")
 
@@ -148,6 +149,14 @@ class GitRepositories(Repositories):
         maker = GroundMaker(self._git, self._forge, address, ref, emit)
         await maker.make(place, trusted, run.base_git, address.full_name)
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+
+    async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        assert base.pull
+        run, start = RunFolder.of(self._runs, run_id), base.pull.start
+        patch = await compare(self._git, run, *PATCH, start.tree, base.tree)
+        ref = await asyncio.to_thread(store_change, run, 0, "pull", patch)
+        began = base.model_copy(update=start.model_dump())
+        return began, await read_change(self._git, run, began, ref)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)

@@ -93,6 +93,24 @@ class PullText:
 
 
 @dataclass(frozen=True)
+class LineComment:
+    """A comment at a line of a file, as the pull request's head has it."""
+
+    path: str
+    line: int
+    body: str
+
+
+@dataclass(frozen=True)
+class ReviewText:
+    """A review with its line comments on the commit `sha`, empty: the newest."""
+
+    body: str
+    sha: str = ""
+    comments: tuple[LineComment, ...] = ()
+
+
+@dataclass(frozen=True)
 class MergedPull:
     """A pull request that was merged; `base_sha` is where its base branch stood last."""
 
@@ -215,6 +233,14 @@ class Forge(Conversations, Protocol):
 
     async def mark_ready(self, full_name: str, number: int) -> None:
         """Take a pull request out of its draft state."""
+        ...
+
+    async def create_review(self, full_name: str, number: int, text: ReviewText) -> None:
+        """Review a pull request, neither for it nor against it."""
+        ...
+
+    async def reviews(self, full_name: str, number: int, emit: Emit = unheard) -> list[str]:
+        """The texts of a pull request's first hundred reviews."""
         ...
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:

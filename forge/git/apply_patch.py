@@ -29,6 +29,8 @@ _COMPARE: Final = [
     "--no-textconv",
     "--ignore-submodules=none",
 ]
+PATCH: Final = ("--binary", "--no-renames", "--full-index")
+"""Options of `compare` for a patch as a role hands it over."""
 _READABLE_PATHS: Final = ("core.quotePath=false",)
 _TOLD: Final = 500
 

@@ -19,6 +19,7 @@ from forge.core.forge import (
     PullFacts,
     PullText,
     RepositoryFacts,
+    ReviewText,
     Target,
 )
 from forge.core.retry import TransientError, Unprocessable
@@ -225,6 +226,29 @@ class GitHub(GitHubConversations, Forge):
             github.get_repo(full_name).get_pull(number).mark_ready_for_review()
 
         await self._write("the pull request's draft state", mark, repo=full_name)
+
+    async def create_review(self, full_name: str, number: int, text: ReviewText) -> None:
+        comments = [
+            {"path": each.path, "line": each.line, "side": "RIGHT", "body": each.body}
+            for each in text.comments
+        ]
+        sent: dict[str, Any] = {"event": "COMMENT", "body": text.body, "comments": comments}
+        if text.sha:
+            sent["commit_id"] = text.sha
+
+        def create(github: "Api") -> None:
+            path = f"/repos/{full_name}/pulls/{number}/reviews"
+            github.requester.requestJsonAndCheck("POST", path, input=sent)
+
+        await self._write("the review", create, repo=full_name)
+
+    async def reviews(self, full_name: str, number: int, emit: Emit = unheard) -> list[str]:
+        def get(github: "Api") -> list[str]:
+            path = f"/repos/{full_name}/pulls/{number}/reviews?per_page=100"
+            rows = github.requester.requestJsonAndCheck("GET", path)[1]
+            return [str(row.get("body") or "") for row in rows]
+
+        return await self._read("the reviews", get, emit, repo=full_name)
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         def add(github: "Api") -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from forge.core.forge import PullText
+from forge.core.forge import PullText, ReviewText
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.text import pull_request
 from forge.text.commit_message import commit_message
 from forge.text.conventions import Conventions
-from graph import Publication, SecretForms
+from forge.text.review import line_comments, lines_of, review_body
+from graph import Publication, Review, SecretForms
 from graph.errors import PushRejected, SecretSearchFailed
 
 _RUN_ID: Final = "\0run\0"
@@ -42,6 +43,21 @@ class PublishedTexts:
         self._refuse_token(title, body, message, publication.branch)
         title, body, message = await self._hide([title, body, message], publication.run_id)
         return PullText(title, body), message
+
+    async def write_review(
+        self, run_id: str, review: Review, sha: str, diff: bytes
+    ) -> tuple[ReviewText, str]:
+        """A review with line comments where the diff has the line, and the same without any."""
+        shown = await asyncio.to_thread(lines_of, diff)
+        comments = line_comments(review, shown)
+        told = {(comment.path, comment.line) for comment in comments}
+        listed = [each for each in review.findings if (each.path, each.line) not in told]
+        bodies = [review_body(review, some, run_id) for some in (listed, review.findings)]
+        texts = [*bodies, *(comment.body for comment in comments)]
+        self._refuse_token(*texts)
+        body, alone, *rest = await self._hide(texts, run_id)
+        hidden = (replace(each, body=text) for each, text in zip(comments, rest, strict=True))
+        return ReviewText(body, sha, tuple(hidden)), alone
 
     async def _hide(self, texts: list[str], run_id: str) -> list[str]:
         """The texts without what the catalogue takes for a secret; a run's id is none."""

@@ -19,7 +19,7 @@ from forge.base.clone import clone
 from forge.base.pull_ground import GroundMaker, describe_ground
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
-from forge.git.apply_patch import compare, prepare_objects, read_change, shown_path
+from forge.git.apply_patch import PATCH, compare, prepare_objects, read_change, shown_path
 from forge.git.command import Git, GitResult
 from forge.git.environment import run_objects
 from forge.git.identity import NOBODY, identity
@@ -29,7 +29,6 @@ from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable, PullReque
 from graph.files import store_change, write_whole
 
 _MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
-_PATCH: Final = ("--binary", "--no-renames", "--full-index")
 _ATTRIBUTES: Final = b"* -text -ident -filter merge=text !diff !eol -working-tree-encoding\n"
 _NOBODY: Final = identity(NOBODY)
 _MAX_PATHS: Final = 20
@@ -208,7 +207,7 @@ async def _read_rebased(
     """The change as a patch of the newer base, read as one of a role is; None where that fails."""
     if tree == newer.tree:
         return ChangeOnNewBase(base=newer, change=None)
-    patch = await compare(git, run, *_PATCH, newer.tree, tree)
+    patch = await compare(git, run, *PATCH, newer.tree, tree)
     ref = await asyncio.to_thread(store_change, run, step, "rebase", patch)
     try:
         read = await read_change(git, run, newer, ref)

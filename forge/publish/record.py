@@ -30,6 +30,9 @@ class PublicationRecord(Value):
         (), validation_alias=AliasChoices("rejected_extras", "left_out")
     )
     """What the pull request says that the forge rejected: `labels`, `reviewers`."""
+    review_begun: bool = False
+    reviewed: bool = False
+    """Whether the review of a run that only reviews is there; where it was begun, it may be."""
     number: int | None = None
     url: str | None = None
 

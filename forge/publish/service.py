@@ -7,6 +7,7 @@ from typing import Final
 
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
+from forge.base.pull_ground import read_pull_head
 from forge.core.branch_names import check_asked_branch, check_own_branch, check_pull_branch
 from forge.core.forge import ONCE, Forge, Target, check_open, check_token
 from forge.core.repository_address import parse
@@ -26,6 +27,7 @@ from forge.publish.deliver import Delivery
 from forge.publish.preflight import Preflight, Written
 from forge.publish.published_texts import PublishedTexts
 from forge.publish.pull_requests import head_address
+from forge.publish.pull_review import PullReviews
 from forge.publish.rebase import (
     RebaseContext,
     check_pull_stands,
@@ -38,6 +40,7 @@ from forge.secret_scan.kingfisher import SecretCatalogue
 from forge.signing import SigningKey
 from forge.text.commit_message import sample_message
 from forge.text.conventions import MESSAGES, Conventions
+from forge.text.review import mark
 from forge.text.template import read_template
 from graph import (
     DEFAULT_PREFIX,
@@ -49,6 +52,7 @@ from graph import (
     Publication,
     Publisher,
     PullRequest,
+    Review,
     RunFolder,
     unheard,
 )
@@ -162,6 +166,37 @@ class ForgePublisher(Publisher):
             steps = PublishSteps(self._git, run, publication, record, self._make_last, self._key)
             return await self._into_checkout(steps)
         return await self._to_forge(run, record, publication, emit)
+
+    async def submit_review(
+        self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
+    ) -> PullRequest:
+        assert base.pull
+        pull, run = base.pull, RunFolder.of(self._runs, run_id)
+        check_token(self._forge, base.full_name, hint="then resume the run")
+        facts = await self._forge.pull(base.full_name, pull.number, emit)
+        check_open(facts)
+        record = await asyncio.to_thread(publication_record.load, run)
+        if not record.reviewed:
+            head = await read_pull_head(self._git, run.base_git, base.full_name)
+            diff = await asyncio.to_thread(run.diff(change.ref.step).read_bytes)
+            text, alone = await self._texts.write_review(run_id, review, head.sha, diff)
+            reviews = PullReviews(
+                *(self._forge, base.full_name, pull.number, emit), maybe_there=record.review_begun
+            )
+            await self._keep(run, record.model_copy(update={"review_begun": True}))
+            await reviews.submit(text, alone, mark(run_id))
+            await self._keep(run, record.model_copy(update={"reviewed": True}))
+        return PullRequest(
+            url=facts.url,
+            number=pull.number,
+            branch=pull.head_branch,
+            draft=facts.draft,
+            created=False,
+        )
+
+    async def _keep(self, run: RunFolder, record: PublicationRecord) -> None:
+        await asyncio.to_thread(publication_record.save, run, record)
+        await self._make_last()
 
     def _check_branch(self, publication: Publication) -> None:
         branch, base, prefix = publication.branch, publication.base.branch, self._branch_prefix

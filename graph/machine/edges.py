@@ -31,7 +31,7 @@ _DECISIONS: dict[str, NodeOutcome] = {
 }
 _ENDS: Final[dict[str, NodeOutcome]] = {"failed": "error", "no_changes": "no_changes"}
 ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
-    "prepare": {"ready": "plan", "planned": "code", "ended": END},
+    "prepare": {"ready": "plan", "planned": "code", "review asked": "review", "ended": END},
     "plan": {"planned": "code", "approval asked": "approve", "ended": END},
     "approve": {"approved": "code", "revised": "plan", "ended": END},
     "code": {"changed": "validate", "time spent": "publish", "ended": END},
@@ -43,6 +43,7 @@ ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
     },
     "review": {
         "approved": "publish",
+        "reviewed": "publish",
         "changes requested": "fix",
         "rounds or budget spent": "publish",
         "ended": END,
@@ -65,7 +66,9 @@ def route(node: NodeName, state: RunState) -> str:
 
 
 def _after_prepare(state: RunState) -> str:
-    """A run that follows another one has its plan."""
+    """A run that follows another one has its plan, one that only reviews needs none."""
+    if state.get("review_only"):
+        return "review asked"
     return "planned" if state.get("plan") else "ready"
 
 
@@ -107,6 +110,8 @@ def _after_validate(state: RunState) -> str:
 def _after_review(state: RunState) -> str:
     """An approved change is published, another is fixed while rounds are left."""
     review = state.get("review")
+    if state.get("review_only"):
+        return "reviewed"
     if review and review.verdict == "approve":
         return "approved"
     if state.get("stopped") or review is None or not rounds_left(state):
@@ -282,7 +287,8 @@ def _publish_outcome(update: dict[str, Any]) -> NodeOutcome:
     """Without an end of the run, the change went over to a newer base."""
     if not update.get("outcome"):
         return "revised"
-    return "ok" if update["gate"].passed else "failed"
+    gate = update.get("gate")
+    return "ok" if gate is None or gate.passed else "failed"
 
 
 def resume_from(state: RunState) -> NodeName:

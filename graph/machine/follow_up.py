@@ -1,11 +1,13 @@
 """Runs that go on with a pull request: what they start from, and how they go."""
 
-from typing import Final
+from typing import Any, Final
 
 from graph.events.run_events import Emit
+from graph.machine.node_events import tell_pull_request
 from graph.run_request import RunRequest
-from graph.services import Repositories
-from graph.values import Base, Plan
+from graph.services import Repositories, Services
+from graph.state import RunState
+from graph.values import Base, Outcome, Plan
 
 PLAN: Final = Plan(summary="Carry out the request on the pull request's branch.", route="short")
 """Of a run that follows another one, whose planner has looked before."""
@@ -27,3 +29,24 @@ def plan_of(request: RunRequest) -> Plan | None:
     """The plan of a run that needs no planner."""
     follows = request.get("parent_run_id") and not request.get("approve_plan")
     return PLAN if follows else None
+
+
+async def begin_review(services: Services, state: RunState, base: Base) -> dict[str, Any]:
+    """The keys of a run that reviews a pull request and changes nothing."""
+    began, change = await services.repositories.read_pull(state["run_id"], base)
+    update: dict[str, Any] = {"base": began, "change": change, "checks": []}
+    if change.tree == began.tree:
+        return update | {"outcome": Outcome(status="no_changes", reason="empty_change")}
+    return update
+
+
+async def submit_review(services: Services, state: RunState, emit: Emit) -> dict[str, Any]:
+    """Hand the review over; nothing is published of the run's own."""
+    review, change = state.get("review"), state.get("change")
+    assert review
+    assert change
+    told = await services.publisher.submit_review(
+        state["run_id"], state["base"], change, review, emit
+    )
+    tell_pull_request(told, emit, f"review:{state['step']}")
+    return {"pull_request": told, "outcome": Outcome(status="succeeded")}

@@ -87,7 +87,11 @@ class Nodes:
                 base = await follow_up.find_base(
                     self.services.repositories, run_id, request, emit_of_node()
                 )
-                begun |= await self._on_publishable_base(state, run_id, base)
+                if request.get("review_only"):
+                    reviewed = _with(state, begun)
+                    begun |= await follow_up.begin_review(self.services, reviewed, base)
+                else:
+                    begun |= await self._on_publishable_base(state, run_id, base)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -163,6 +167,8 @@ class Nodes:
     async def review(self, state: RunState) -> Update:
         """Let the reviewer judge the validated change, with what the gate would say of it."""
         change = _change(state)
+        if state.get("review_only"):
+            return await self._review_alone(state)
         gate = await self.services.publisher.gate(
             state["run_id"], state["base"], change, tuple(state.get("allow") or ())
         )
@@ -171,8 +177,19 @@ class Nodes:
             event = ReviewFinished.model_validate(held.model_dump())
             emit(event.keyed(f"review:gate:{change.ref.step}"))
             return {"review": held}
-        task = await self._task(state, "reviewer", gate.findings)
-        result = await self.services.reviewer(task, emit)
+        return await self._ask_reviewer(state, gate.findings)
+
+    async def _review_alone(self, state: RunState) -> Update:
+        """Let the reviewer judge what nobody has validated, in a tree that is ready."""
+        ready = await make_ready(self.services, state)
+        if not (stopped := ready.get("stopped")):
+            ready |= await self._ask_reviewer(_with(state, ready))
+            stopped = ready.get("stopped")
+        return ready | ({"outcome": edges.stop_outcome(stopped)} if stopped else {})
+
+    async def _ask_reviewer(self, state: RunState, gate: tuple[GateFinding, ...] = ()) -> Update:
+        task = await self._task(state, "reviewer", gate)
+        result = await self.services.reviewer(task, emit := emit_of_node())
         update = role_tasks.spent(state, task, result) | {"review": result.review}
         if result.review:
             event = ReviewFinished.model_validate(result.review.model_dump())
@@ -188,6 +205,8 @@ class Nodes:
 
     async def publish(self, state: RunState) -> Update:
         """Hold the change against the gate; what passes becomes a pull request or a branch."""
+        if state.get("review_only"):
+            return await follow_up.submit_review(self.services, state, emit_of_node())
         newest, state = state, publishing.state_to_publish(state)
         verdict = publishing.verdict_fields(state)
         run_id, base, change, emit = state["run_id"], state["base"], _change(state), emit_of_node()

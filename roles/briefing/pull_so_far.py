@@ -12,6 +12,7 @@ _HEAD: Final = (
     "You go on with pull request {number}, which goes to the branch {branch}. The base of your tree"
     " is its newest commit."
 )
+_CHANGE: Final = "The change is pull request {number}, which goes to the branch {branch}."
 _SO_FAR: Final = "This is what it changes so far, seen from where it left that branch:"
 _TEXT: Final = (
     "`summary` of `submit_change` becomes the text of the pull request: say what all of it does,"
@@ -27,6 +28,8 @@ async def describe_pull_request(runs: Path, task: RoleTask) -> str:
     pull = task.base.pull
     if pull is None:
         return ""
+    if task.change and task.change.role == "pull":
+        return _CHANGE.format(number=pull.number, branch=task.base.branch)
     diff = await ChangeDiff.load(RunFolder.of(runs, task.run_id).diff(0))
     return briefing.join(
         _HEAD.format(number=pull.number, branch=task.base.branch),

@@ -8,7 +8,15 @@ from graph.errors import InvalidRequest
 from graph.machine.follow_up import PLAN
 from graph.pull_address import PullAddress
 from graph.run_request import RequestRules, RunRequest
-from tests.standins.services.scripted_services import BASE, FAILED, PULL_BASE, Script
+from graph.values import Review
+from tests.standins.services.scripted_services import (
+    APPROVED,
+    BASE,
+    FAILED,
+    PULL_BASE,
+    REJECTED,
+    Script,
+)
 from tests.support.graph.driven import REQUEST, Driven
 
 URL = "https://github.com/octocat/hello/pull/7"
@@ -39,6 +47,29 @@ async def test_a_plan_that_is_to_be_approved_is_made_all_the_same() -> None:
     driven = Driven(Script())
     await driven.run({**ON_PULL, "parent_run_id": "run-00000000", "approve_plan": True})
     assert driven.nodes == ["prepare", "plan", "approve"]
+
+
+@pytest.mark.parametrize("review", [APPROVED, REJECTED])
+async def test_a_review_alone_is_handed_over_and_nothing_is_published(review: Review) -> None:
+    script = Script(reviews=[review])
+    driven = Driven(script)
+    state = await driven.run({**ON_PULL, "review_only": True})
+    assert driven.nodes == ["prepare", "review", "publish"]
+    (task,) = script.tasks
+    assert (task.role, task.base.sha) == ("reviewer", "e" * 40)
+    assert task.change
+    assert task.change.role == "pull"
+    assert (script.reviewed, script.published) == ([review], [])
+    assert state["outcome"].status == "succeeded"
+    assert [told["number"] for told in driven.said("pr.updated")] == [7]
+    assert not driven.said("gate.finished")
+
+
+async def test_a_review_that_ran_out_of_money_is_none() -> None:
+    script = Script(reviews=["budget"])
+    state = await Driven(script).run({**ON_PULL, "review_only": True})
+    assert state["outcome"].status == "budget_exhausted"
+    assert script.reviewed == []
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,9 @@ class Repositories:
     async def prepare_pull(self, run_id: str, url: str, emit: Emit) -> Base:
         return self._base
 
+    async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        raise NotImplementedError
+
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         diff = RunFolder.of(self._runs, run_id).diff(ref.step)
         diff.parent.mkdir(exist_ok=True)

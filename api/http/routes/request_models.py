@@ -134,6 +134,10 @@ class CodeRequest(RequestModel):
         default=None,
         description="Run to follow, which has ended: on its pull request, with limits of its own.",
     )
+    review_only: bool = Field(
+        default=False,
+        description="Review the pull request, change nothing: findings become one review of it.",
+    )
     repo_url: RepoUrl | None = Field(
         default=None,
         description="Address of a repository below the configured one, or `OWNER/REPO` alone. It"

@@ -37,7 +37,8 @@ async def test_help_of_run_names_the_contracts_options(tmp_path: Path) -> None:
     ended = await command("run", "--help", home=tmp_path)
     for option in shlex.split(
         "--repo --base --setup --validate --validate-only --approve-plan --draft --max-cost "
-        "--model --timeout --json --quiet --output --server --include-uncommitted --pr --after"
+        "--model --timeout --json --quiet --output --server --include-uncommitted --pr --after "
+        "--review-only"
     ):
         assert re.search(rf"^  (-q, )?{option}[ ,]", ended.out, re.MULTILINE), option
 
@@ -79,6 +80,7 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["run", "x", "--repo", URL, "--max-cost", "nan"], "--max-cost"),
         (["run", "x", "--repo", URL, "--timeout", "0"], "--timeout"),
         (["run", "x", "--repo", URL, "--include-uncommitted"], "takes a checkout"),
+        (["run", "x", "--repo", URL, "--review-only"], "takes a pull request"),
         (["run", "x", "--pr", URL], "is not the address of a pull request"),
         (["run", "x", "--pr", f"{URL}/pull/7", "--after", "run"], "--after"),
         (["run", "x", "--repo", URL, "--json", "--quiet"], "--quiet"),

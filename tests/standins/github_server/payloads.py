@@ -88,6 +88,21 @@ class Shapes:
             "merged_at": pull.merged_at,
         }
 
+    def review(self, repository: HostedRepository, pull: HostedPull, sent: Json) -> Json:
+        number = 1 + pull.reviews.index(sent)
+        html = f"{self._web}/{repository.full_name}/pull/{pull.number}"
+        return {
+            "id": number,
+            "node_id": f"PRR_{number}",
+            "user": self.user(),
+            "body": sent["body"],
+            "state": "COMMENTED",
+            "html_url": f"{html}#pullrequestreview-{number}",
+            "pull_request_url": f"{self._api}/repos/{repository.full_name}/pulls/{pull.number}",
+            "submitted_at": pull.updated_at,
+            "commit_id": sent.get("commit_id") or pull.head_sha,
+        }
+
     def issue(self, repository: HostedRepository, number: int) -> Json:
         title, body = repository.issues[number]
         url = f"{self._api}/repos/{repository.full_name}/issues/{number}"

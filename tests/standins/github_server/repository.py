@@ -44,6 +44,8 @@ class HostedPull:
     maintainers_may_edit: bool = False
     reviews: list[dict[str, Any]] = field(default_factory=list)
     """As they were sent."""
+    hidden_paths: set[str] = field(default_factory=set)
+    """Paths of which the diff shows no line, whatever it holds."""
     created_at: str = field(default_factory=now)
     updated_at: str = field(default_factory=now)
 

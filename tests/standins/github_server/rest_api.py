@@ -61,6 +61,8 @@ class ForgeApi:
             Route(f"{repo}/compare/{{ends}}", self._on(self._compare), methods=["GET"]),
             Route(issue, self._on(self._get_issue), methods=["GET"]),
             Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
+            Route(f"{pull}/reviews", self._on(self._list_reviews), methods=["GET"]),
+            Route(f"{pull}/reviews", self._on(self._review, readers=True), methods=["POST"]),
             Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
             *ConversationApi(self._forge, self._on_readers).routes(repo),
             Route("/api/graphql", self._graphql, methods=["POST"]),
@@ -228,6 +230,27 @@ class ForgeApi:
         pull.state = str(asked.get("state", pull.state))
         pull.updated_at = now()
         return JSONResponse(self._forge.shapes.pull(repository, pull))
+
+    async def _list_reviews(self, request: Request, repository: HostedRepository) -> Response:
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        rows = [self._forge.shapes.review(repository, pull, sent) for sent in pull.reviews]
+        return JSONResponse(rows)
+
+    async def _review(self, request: Request, repository: HostedRepository) -> Response:
+        """A line that the diff does not show is refused, as a review without a text is."""
+        pull = _pull(request, repository)
+        if pull is None:
+            return problem(404, "Not Found")
+        sent = await request.json()
+        if not sent.get("body"):
+            return problem(422, "Unprocessable Entity", errors=["Body can't be blank"])
+        if any(each["path"] in pull.hidden_paths for each in sent.get("comments", ())):
+            said = "Pull request review thread line must be part of the diff"
+            return problem(422, "Unprocessable Entity", errors=[said])
+        pull.reviews.append(sent)
+        return JSONResponse(self._forge.shapes.review(repository, pull, sent))
 
     async def _compare(self, request: Request, repository: HostedRepository) -> Response:
         base, _, head = request.path_params["ends"].partition("...")

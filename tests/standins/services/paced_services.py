@@ -13,7 +13,7 @@ from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.services import Publication, Publisher, Role, Services
 from graph.spending import Usage
 from graph.tasks import RoleResult, RoleTask
-from graph.values import Base, Change
+from graph.values import Base, Change, Review
 from tests.standins.services.scripted_services import Script
 from tests.support.polling import until
 
@@ -112,3 +112,9 @@ class _PacedPublisher:
     async def publish(self, publication: Publication, emit: Emit) -> PullRequest | ChangeOnNewBase:
         await self.pace.at("publish")
         return await self.inner.publish(publication, emit)
+
+    async def submit_review(
+        self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
+    ) -> PullRequest:
+        await self.pace.at("publish")
+        return await self.inner.submit_review(run_id, base, change, review, emit)

@@ -125,6 +125,8 @@ class Script:
     """Whether the checks on the base end while the coder works, and not before."""
     tasks: list[RoleTask] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
+    reviewed: list[Review] = field(default_factory=list)
+    """The reviews that were handed over."""
     checks_asked: list[tuple[Check, ...]] = field(default_factory=list)
     setups_asked: list[tuple[FolderCommand, ...]] = field(default_factory=list)
     validation_deadlines: list[float] = field(default_factory=list)
@@ -249,6 +251,13 @@ class _Repositories:
         if self.script.prepare_error:
             raise self.script.prepare_error
         return PULL_BASE
+
+    async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        assert base.pull
+        ref = ChangeRef(step=0, role="pull", digest="sha256:pull")
+        files = (ChangedFile(path="a.py", added=1, removed=0),)
+        began = base.model_copy(update=base.pull.start.model_dump())
+        return began, Change(ref=ref, tree=base.tree, files=files)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         tree = "tree" if self.script.same_tree else f"tree-{ref.step}"
@@ -416,6 +425,18 @@ class _Publisher:
             draft=publication.draft,
             created=_told(publication) == _told(self.script.published[0]),
             conflicts=self.script.conflicts,
+        )
+
+    async def submit_review(
+        self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
+    ) -> PullRequest:
+        if self.script.publish_error:
+            raise self.script.publish_error
+        assert base.pull
+        self.script.reviewed.append(review)
+        pull = base.pull
+        return PullRequest(
+            url=pull.url, number=pull.number, branch=pull.head_branch, draft=False, created=False
         )
 
     def _rebased(self, publication: Publication, step: int) -> ChangeOnNewBase:

@@ -116,7 +116,10 @@ async def test_a_pull_request_names_its_repository() -> None:
         assert (await client.post("/code", json=ON_PULL, headers=ASYNC)).status_code == 202
         neither = await client.post("/code", json={"prompt": "Change it."}, headers=ASYNC)
         wrong = await client.post("/code", json=ON_PULL | {"pullRequest": "https://x"})
-    (run,) = service.runs.values()
+        alone = await client.post("/code", json=ON_PULL | {"reviewOnly": True}, headers=ASYNC)
+    run, review = service.runs.values()
+    assert alone.status_code == 202
+    assert review.record.request["review_only"] is True
     assert run.record.request == {
         "repo_url": "https://github.com/o/r",
         "pull_request_url": PULL,

@@ -167,7 +167,7 @@ async def test_fields_are_camel_case_and_bodies_have_examples() -> None:
         *("repoUrl", "prompt", "baseBranch", "branch", "setup", "validate", "validateOnly"),
         "approvePlan",
         *("draft", "title", "labels", "reviewers", "allow", "maxCostUsd", "maxFixRounds"),
-        *("timeoutS", "model", "pullRequest", "parentRunId"),
+        *("timeoutS", "model", "pullRequest", "parentRunId", "reviewOnly"),
     }
     for name in ("CodeRequest", "PlanAnswer", "ResumeRequest", "MessageRequest"):
         assert schemas[name]["examples"]
