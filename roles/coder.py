@@ -1,17 +1,20 @@
 """The coder: makes the planned change in the live tree."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from graph import RoleTask
+from graph import Plan, RoleTask
 from roles import shared_conversation as shared
 from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
 from roles.briefing.excerpts import read_excerpts
 from roles.briefing.pull_so_far import describe_pull_request
 from roles.changing_role import ChangingRole
+from roles.conversation.answer_tool import InvalidAnswer
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
 from roles.transcript.predecessor import Predecessor
+from roles.transcript.transcript import AssistantMessage, Message
 from sandbox import Sandbox
 
 INSTRUCTIONS: Final = """\
@@ -62,7 +65,7 @@ class ClaudeCoder(ChangingRole):
 
         async def go_on(before: Predecessor) -> str:
             facts = (
-                briefing.plan(task.plan),
+                "" if _is_planned(before.conversation, task.plan) else briefing.plan(task.plan),
                 briefing.checks(task),
                 briefing.setup(task),
                 *await read_instructions(
@@ -72,6 +75,20 @@ class ClaudeCoder(ChangingRole):
             return briefing.join(INSTRUCTIONS, *briefing.unsaid(before.conversation, *facts))
 
         return Opening(begin, go_on)
+
+
+def _is_planned(conversation: Sequence[Message], plan: Plan | None) -> bool:
+    """Whether a plan is the newest that was submitted in the conversation, as it was."""
+    said = (m.content for m in reversed(conversation) if isinstance(m, AssistantMessage))
+    content = next((each for each in said if shared.PLAN.find(each)), None)
+    if content is None or plan is None:
+        return False
+    try:
+        answer = shared.PLAN.parse(content)
+    except InvalidAnswer:
+        return False
+    submitted = (answer.summary.strip(), tuple(answer.steps), tuple(answer.files))
+    return submitted == (plan.summary, plan.steps, plan.files)
 
 
 def _planned_files(task: RoleTask) -> tuple[str, ...]:

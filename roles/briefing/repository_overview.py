@@ -30,15 +30,26 @@ async def describe_repository(sandbox: Sandbox, prompt: str, project: str = "") 
 
 
 def _show_files(names: Sequence[str]) -> str:
-    """All names, or of too many the folders with their number of files."""
+    """All names, a line a folder, or of too many the folders with their number of files."""
     names = [name for name in names if name]
     if not names:
         return ""
     for depth in (None, 3, 2, 1):
-        listed = "\n".join(_group(names, depth) if depth else names)
+        listed = "\n".join(_group(names, depth) if depth else _list_folders(names))
         if len(listed) <= _MAX_FILES:
             break
     return quote_untrusted("files", listed, _MAX_FILES)
+
+
+def _list_folders(names: Sequence[str]) -> list[str]:
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folder, slash, file = name.rpartition("/")
+        folders.setdefault(folder + slash, []).append(file)
+    return [
+        f"{folder}: {', '.join(files)}" if folder else ", ".join(files)
+        for folder, files in folders.items()
+    ]
 
 
 def _group(names: Sequence[str], depth: int) -> list[str]:

@@ -15,8 +15,9 @@ from sandbox import WORKSPACE, FileAccessError, Sandbox, TreeRestored
 
 _MAX_ENTRIES: Final = 400
 _AROUND: Final = 2
+_ENDS: Final = 3
 _MAX_SHOWN: Final = 2_000
-"""Of an edit: lines around it, and bytes in all."""
+"""Of an edit: lines around it, first and last lines of a long one, and bytes in all."""
 _MAX_PLACES: Final = 20
 """Occurrences that a refused edit lists."""
 
@@ -205,9 +206,14 @@ def _insert(asked: _Insert, file: TextFile) -> tuple[TextFile, str]:
 
 
 def _show_around(file: TextFile, first: int, text: str) -> str:
-    """The lines of an edit and those around it."""
-    last = first + text.rstrip("\n").count("\n") + _AROUND
-    return file.numbered(max(first - _AROUND, 1), min(last, len(file.lines)), _MAX_SHOWN)
+    """The lines around an edit and its own, of a long one both ends: its writer knows the rest."""
+    end = first + text.rstrip("\n").count("\n")
+    begin, last = max(first - _AROUND, 1), min(end + _AROUND, len(file.lines))
+    if end - first < 2 * _ENDS:
+        return file.numbered(begin, last, _MAX_SHOWN)
+    head = file.numbered(begin, first + _ENDS - 1, _MAX_SHOWN // 2)
+    tail = file.numbered(end - _ENDS + 1, last, _MAX_SHOWN // 2)
+    return f"{head}\n[… as you wrote it …]\n{tail}"
 
 
 def _resolve(path: str) -> str:

@@ -177,7 +177,7 @@ async def test_overview_lists_the_files(runs: Path) -> None:
     make_run(runs, RUN, FILES)
     source = DirectorySandbox(runs / f"{RUN}-source", RunFolder.of(runs, RUN).base_git)
     assert (
-        await describe_repository(source, "Make it add.") == "<files>\nREADME.md\ncalc.py\n</files>"
+        await describe_repository(source, "Make it add.") == "<files>\nREADME.md, calc.py\n</files>"
     )
 
 

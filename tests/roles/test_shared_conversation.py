@@ -32,6 +32,17 @@ def base(runs: Path) -> Base:
     return make_run(runs, RUN, FILES)
 
 
+async def test_a_plan_as_it_was_submitted_is_not_said_again(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    async with serve(answer(**PLANNED), answer(**CODED)) as (server, claude):
+        planned = await cast.play(ClaudePlanner, claude)(make_task(base, "planner"), ears)
+        assert planned.plan
+        await cast.play(ClaudeCoder, claude)(make_task(base, step=2, plan=planned.plan), ears)
+    assert "<plan>" not in said_last(server, 1)
+    assert "submit_plan" in str(server.requests[1]["messages"])
+
+
 def said_last(server: MessagesServer, request: int) -> str:
     content = server.requests[request]["messages"][-1]["content"]
     return "\n".join(block.get("text") or block.get("content") for block in content)

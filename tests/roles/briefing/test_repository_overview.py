@@ -54,7 +54,7 @@ async def test_lines_that_the_request_names(runs: Path) -> None:
     )
     assert "<mentions>\ngreet/hello.py:1:GREETING" in told
     assert told.index("greet/hello.py:1:") < told.index("README.md:1:Says Good morning.")
-    assert told.startswith("<files>\nREADME.md\ngreet/cli.py\ngreet/hello.py\n</files>")
+    assert told.startswith("<files>\nREADME.md\ngreet/: cli.py, hello.py\n</files>")
 
 
 async def test_rare_names_come_first_and_common_ones_not_at_all(runs: Path) -> None:

@@ -122,6 +122,12 @@ async def test_edit_shows_the_lines_around_it(editor: Editor) -> None:
     assert [line.split("\t")[1] for line in result.content.splitlines()[1:]] == [
         "line 48", "line 49", "x", "x", "line 51", "line 52",
     ]  # fmt: skip
+    result = await editor("str_replace", "long", old_str="x\nx\n", new_str="y\n" * 40)
+    assert [line.split("\t")[-1] for line in result.content.splitlines()[1:]] == [
+        *("line 48", "line 49", "y", "y", "y"),
+        "[… as you wrote it …]",
+        *("y", "y", "y", "line 51", "line 52"),
+    ]
     result = await editor("insert", "long", insert_line=0, insert_text="y" * 9_000)
     assert len(result.content) < 2_200
     assert "the line goes on" in result.content
