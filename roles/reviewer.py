@@ -61,9 +61,9 @@ LIGHT_NOTE: Final = (
 
 _AGAIN: Final = (
     "The change was fixed since. Your tree is a new one, with the change as it is now. See first "
-    "whether each of your findings is settled, then whether the fixes broke anything. Of its files "
-    "these differ from what you saw, each shown whole against the base:"
+    "whether each of your findings is settled, then whether the fixes broke anything."
 )
+_SINCE: Final = "This is what was changed since you saw it:"
 _MAX_DIFF: Final = 60_000
 
 
@@ -161,12 +161,11 @@ class ClaudeReviewer(ClaudeRole):
             )
 
         async def go_on(before: Predecessor) -> str:
-            step = before.first.change_step
-            seen = await ChangeDiff.load(folder.diff(step)) if step is not None else None
-            new = diff.since(seen) if diff and seen else diff
-            return briefing.join(
-                _AGAIN, await briefing.diff(new, _MAX_DIFF), await _facts(task, diff, sandbox)
-            )
+            new = await _diff_since(folder, task, before.first.change_step)
+            facts = await _facts(task, diff, sandbox)
+            if new is None:
+                return briefing.join(_AGAIN, await briefing.diff(diff, _MAX_DIFF), facts)
+            return briefing.join(_AGAIN, _SINCE, await briefing.diff(new, _MAX_DIFF), facts)
 
         return Opening(begin, go_on)
 
@@ -183,6 +182,13 @@ async def _facts(task: RoleTask, diff: ChangeDiff | None, sandbox: Sandbox) -> s
 async def _test_changes(diff: ChangeDiff | None, task: RoleTask, sandbox: Sandbox) -> str:
     known = await with_contents(sandbox, task.base, diff) if diff else None
     return await asyncio.to_thread(describe_test_changes, known.files) if known else ""
+
+
+async def _diff_since(folder: RunFolder, task: RoleTask, seen: int | None) -> ChangeDiff | None:
+    """What is new since the change that was reviewed; None where that was not written."""
+    if task.change is None or seen is None:
+        return None
+    return await ChangeDiff.load(folder.diff_since(task.change.step, seen))
 
 
 def _earlier(review: ReviewAnswer) -> str:

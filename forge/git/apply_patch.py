@@ -33,6 +33,7 @@ PATCH: Final = ("--binary", "--no-renames", "--full-index")
 """Options of `compare` for a patch as a role hands it over."""
 _READABLE_PATHS: Final = ("core.quotePath=false",)
 _TOLD: Final = 500
+_MOST_EARLIER: Final = 4
 
 
 async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> Change:
@@ -48,8 +49,28 @@ async def read_change(git: Git, run: RunFolder, base: Base, ref: ChangeRef) -> C
     files = _changed_files(numbers)
     if len(files) > MAX_FILES:
         raise PatchTooLarge(f"The change touches {len(files)} files; at most {MAX_FILES} may.")
+    await _compare_with_earlier(git, run, base, ref.step, tree)
     await asyncio.to_thread(write_whole, run.diff(ref.step), diff)
     return Change(ref=ref, tree=tree, files=files)
+
+
+async def _compare_with_earlier(git: Git, run: RunFolder, base: Base, step: int, tree: str) -> None:
+    """Write what is new since each of the newest changes of this base: a reviewer saw one."""
+    trees = await asyncio.to_thread(_earlier_trees, run, base, step)
+    for seen, earlier in trees.items():
+        new = await compare(git, run, "-M", earlier, tree)
+        await asyncio.to_thread(write_whole, run.diff_since(step, seen), new)
+    named = f"{base.tree} {tree}\n".encode()
+    await asyncio.to_thread(write_whole, run.change_tree(step), named)
+
+
+def _earlier_trees(run: RunFolder, base: Base, step: int) -> dict[int, str]:
+    found = {}
+    for path in run.change_tree(step).parent.glob("[0-9]*.tree"):
+        of, _, tree = path.read_text().strip().partition(" ")
+        if of == base.tree and int(path.stem) < step:
+            found[int(path.stem)] = tree
+    return {seen: found[seen] for seen in sorted(found)[-_MOST_EARLIER:]}
 
 
 async def compare(git: Git, run: RunFolder, *arguments: str) -> bytes:

@@ -57,6 +57,14 @@ class RunFolder:
         """The readable diff, made on the trusted side from the change of `step`."""
         return self.root / "diffs" / f"{step:04d}.diff"
 
+    def diff_since(self, step: int, seen: int) -> Path:
+        """What the change of `step` does to that of the step `seen`; made beside its diff."""
+        return self.root / "diffs" / f"{step:04d}-since-{seen:04d}.patch"
+
+    def change_tree(self, step: int) -> Path:
+        """The names of the base's tree and of the tree that the change of `step` makes of it."""
+        return self.root / "diffs" / f"{step:04d}.tree"
+
     @property
     def objects(self) -> Path:
         """Git objects of the change: trees, blobs and the commit, on the trusted side."""

@@ -8,7 +8,6 @@ from roles.briefing.untrusted_text import quote_untrusted
 from sandbox.changes import Diff
 
 _MAX_LISTED: Final = 200
-_TAKEN_BACK: Final = "diff --git a/{0} b/{0}\nas in the base again\n"
 
 
 class ChangeDiff(Diff):
@@ -32,13 +31,6 @@ class ChangeDiff(Diff):
             listed.append("and what follows: the rest of the diff was not read")
         note = "The diff is long; of large files both ends are shown. All files of the change:"
         return "\n".join([note, quote_untrusted("files_changed", "\n".join(listed), most), *kept])
-
-    def since(self, seen: "ChangeDiff") -> "ChangeDiff":
-        """The files whose diff is not as it was; a file that is no longer changed says so."""
-        before, now = {file.text for file in seen.files}, {file.path for file in self.files}
-        parts = [file.text for file in self.files if file.text not in before]
-        parts += [_TAKEN_BACK.format(f.path) for f in seen.files if f.path not in now]
-        return ChangeDiff.read("".join(parts), cut=self.cut)
 
 
 def _fair_share(sizes: Sequence[int], most: int) -> int:

@@ -144,8 +144,9 @@ async def test_later_review_goes_on_with_only_what_changed(
         task = make_task(base, "reviewer", step=3, change=changed(cast.runs))
         await cast.play(ClaudeReviewer, claude)(task, ears)
         change = changed(cast.runs, 4)
-        diff = RunFolder.of(cast.runs, RUN).diff(4)
-        diff.write_text(diff.read_text() + NEW_FILE)
+        folder = RunFolder.of(cast.runs, RUN)
+        folder.diff(4).write_text(folder.diff(4).read_text() + NEW_FILE)
+        folder.diff_since(4, 1).write_text(NEW_FILE)
         task = make_task(base, "reviewer", step=5, change=change)
         result = await cast.play(ClaudeReviewer, claude)(task, ears)
     assert result.review

@@ -85,6 +85,26 @@ async def test_the_base_is_never_written(side: TrustedSide) -> None:
     assert names == {"base.git", "changes", "diffs", "objects"}
 
 
+async def test_what_is_new_since_an_earlier_change_is_kept(side: TrustedSide) -> None:
+    base = await side.prepare()
+    await side.change(base, lambda work: (work / "new.txt").write_text("one\ntwo\n"), 2)
+
+    def go_on(work: Path) -> None:
+        (work / "new.txt").write_text("one\n2\n")
+        (work / "more.txt").write_text("more\n")
+
+    await side.change(base, go_on, 4)
+    await side.change(base, go_on, 5)
+    new = side.run().diff_since(4, 2).read_text()
+    assert "-two\n+2\n" in new
+    assert "+more\n" in new
+    assert "+one" not in new
+    assert side.run().diff_since(5, 4).read_text() == ""
+    assert sorted(path.name for path in side.run().diff(0).parent.glob("*.diff")) == [
+        *("0002.diff", "0004.diff", "0005.diff")
+    ]
+
+
 async def test_no_change_is_the_base(side: TrustedSide) -> None:
     base = await side.prepare()
     change = await side.repositories.read_change("r1", base, side.hand_over(b""))
