@@ -35,6 +35,9 @@ _INSTALLED = ("npx", "--offline", "--no-install")
 _NPX = " ".join(_INSTALLED)
 _ONCE = "CI=true "  # else some runners wait for changes of the files
 
+_PACKAGES = re.compile(r"(?:.*/)?package\.json", re.DOTALL)
+_ENTRIES = r"(index|main)\.[cm]?js|(dist|build|out)/[^/]+\.[cm]?js"
+_OUTER_TEST = re.compile(r"(?:tests?|spec|__tests__)/")
 _LINT_PART = re.compile(
     r"(?:(?:npx |(?:npm|pnpm|yarn|bun) (?:run |exec )?)?(?:-\S+ )*)"
     r"(?:lint|format|fmt|prettier|eslint|xo|standard|biome|oxlint|tsd|attw|publint"
@@ -62,9 +65,29 @@ def _tests(project: Project) -> Iterator[str]:
         if manager == "npm" and _has_hooks_beside_tests(manifest):
             whole += " --ignore-scripts"
         tests, _ = _parts_of(project)
-        yield " && ".join(f"{_ONCE}{part}" for part in tests) or whole
+        yield _built(project) + (" && ".join(f"{_ONCE}{part}" for part in tests) or whole)
     elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
-        yield f"{_ONCE}{_NPX} {_RUNNERS[runner]}"
+        yield f"{_built(project)}{_ONCE}{_NPX} {_RUNNERS[runner]}"
+
+
+def _built(project: Project) -> str:
+    """The build, before tests that import its result, where that is not among the files.
+
+    It is a part of the check: what set-up built would be of the base.
+    """
+    manifest = _manifest(project)
+    scripts, main = _table(manifest, "scripts"), manifest.get("main")
+    calls = " ".join(str(scripts.get(name, "")) for name in ("pretest", "test"))
+    if not _script(manifest, "build") or not isinstance(main, str) or "build" in calls:
+        return ""
+    file = main.removeprefix("./")
+    if not re.fullmatch(_ENTRIES, file):
+        return ""
+    kind = "imports from a folder of builds" if "/" in file else "imports from the top"
+    imports = any(_OUTER_TEST.match(path) for path in project.owned(_PACKAGES, kind))
+    source = re.sub(r"js$", "ts", file)
+    missing = not project.has(file, source)
+    return f"{_manager(project)} run build && " if imports and missing else ""
 
 
 def _parts_of(project: Project) -> tuple[list[str], list[str]]:
@@ -248,6 +271,19 @@ JAVASCRIPT = Ecosystem(
     locks=r"package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?",
     read=r"tsconfig\.json|\.npmrc|\.yarnrc\.yml|pnpm-workspace\.yaml",
     seen=r"eslint\.config\.[cm]?[jt]s|\.eslintrc|\.eslintrc\.[a-z]+",
+    layout=rf"{_ENTRIES}|(index|main)\.[cm]?ts",
+    marks=(
+        Mark(
+            "imports from the top",
+            "*[jt]s",
+            r"(from|require\(|import\()[[:space:]]*['\"](\.\./)+[a-z]+(\.[cm]?js)?['\"]",
+        ),
+        Mark(
+            "imports from a folder of builds",
+            "*[jt]s",
+            r"(from|require\(|import\()[[:space:]]*['\"](\.\./)+(dist|build|out)/",
+        ),
+    ),
     tests=_tests,
     lints=_lints,
     test_calls=r"(?:npm|pnpm|yarn|bun) (?:run )?(?:test|unit)[\w:-]*|\b(?:jest|vitest|mocha|ava)\b",

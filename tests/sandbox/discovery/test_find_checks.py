@@ -366,3 +366,22 @@ def test_a_large_repository_takes_no_long_time() -> None:
     files = {f"p{number}/src/m{part}.py": "" for number in range(200) for part in range(50)}
     files |= {f"p{number}/pyproject.toml": "[tool.pytest]\n" for number in range(200)}
     assert len(find_checks(RepositoryFiles(files))) == MOST_TESTS
+
+
+def test_what_tests_import_is_built_before_them_where_it_is_not_there() -> None:
+    def found(main: str, kind: str, *paths: str, **scripts: str) -> tuple[str, ...]:
+        manifest = json.dumps({"main": main, "scripts": {"test": "mocha", **scripts}})
+        files = {"package.json": manifest, **dict.fromkeys(paths, "")}
+        return commands(RepositoryFiles(files, {kind: ["test/a/b.js", "src/c.js"]}))
+
+    top, folder = "imports from the top", "imports from a folder of builds"
+    built = ("npm run build && CI=true npm test",)
+    assert found("./index.js", top, build="esbuild") == built
+    assert found("dist/a.cjs", folder, build="esbuild") == built
+    plain = ("CI=true npm test",)
+    assert found("./index.js", top, "index.js", build="esbuild") == plain
+    assert found("./index.js", top, "index.ts", build="esbuild") == plain
+    assert found("./index.js", folder, build="esbuild") == plain
+    assert found("./index.js", top, build="esbuild", pretest="npm run build") == plain
+    assert found("./index.js", top) == plain
+    assert found("lib/a.js", folder, build="esbuild") == plain
