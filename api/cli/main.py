@@ -272,6 +272,23 @@ def doctor(modal: options.Modal = False) -> None:
     finish(examine())
 
 
+github_app = typer.Typer(no_args_is_help=True)
+app.add_typer(github_app, name="github-app", help="Make a GitHub App for this service.")
+
+
+@github_app.command("create")
+def create_github_app(
+    webhook_url: options.WebhookAddress = None, organization: options.Organization = None
+) -> None:
+    """Make a GitHub App by one click in a browser, and keep its key and settings.
+
+    A page on this machine leads to GitHub and takes what comes back, once.
+    """
+    from api.cli.github_app.create_command import create_app
+
+    finish(create_app(load_settings(""), webhook_url, organization))
+
+
 @app.command()
 def environment(
     repo: options.Repos,

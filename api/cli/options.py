@@ -134,6 +134,11 @@ Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port 
 WithDiff = Annotated[bool, typer.Option("--diff", help="Print what the pull request changes, too.")]
 Shell = Annotated[ShellName, typer.Argument(help="Which shell.", show_default=False)]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
+WebhookAddress = Annotated[
+    str | None,
+    _shown("URL", "Where GitHub tells of issues: https://YOUR-SERVICE/webhooks/github."),
+]
+Organization = Annotated[str | None, _shown("NAME", "An organization's App, not your own.")]
 Modal = Annotated[bool, typer.Option("--modal", help="Try what is deployed on Modal instead.")]
 Tasks = Annotated[
     Path,

@@ -1,3 +1,4 @@
+from .app_creation import AppCreation as AppCreation
 from .inbox import TriggerInbox as TriggerInbox
 from .local_triggers import LocalTriggers as LocalTriggers
 from .rules import TriggerRules as TriggerRules

@@ -12,7 +12,7 @@ from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
     "run serve demo runs show watch diff approve cancel resume message rm completion doctor "
-    "environment eval"
+    "environment eval github-app"
 )
 URL = "https://github.com/octocat/todo"
 
@@ -20,7 +20,7 @@ URL = "https://github.com/octocat/todo"
 async def test_help_names_every_command(tmp_path: Path) -> None:
     ended = await command("--help", home=tmp_path)
     assert ended.code == 0
-    assert re.findall(r"^  ([a-z]+)  ", ended.out.split("Commands:")[1], re.MULTILINE) == COMMANDS
+    assert re.findall(r"^  ([a-z-]+)  ", ended.out.split("Commands:")[1], re.MULTILINE) == COMMANDS
     assert "..." not in ended.out.split("Commands:")[1]
     assert all(len(line) <= 80 for line in ended.out.splitlines())
 

@@ -1,7 +1,7 @@
 """The calls of GitHub's REST API that an App makes with its key."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +16,7 @@ class AppForge(Protocol):
     """What the calls need of the server."""
 
     app: HostedApp | None
+    conversions: dict[str, dict[str, Any]]
     address: str
 
     def find(self, full_name: str) -> HostedRepository | None: ...
@@ -34,6 +35,7 @@ class AppApi:
         tokens = "/api/v3/app/installations/{number:int}/access_tokens"
         of_repository = "/api/v3/repos/{owner}/{name}/installation"
         return [
+            Route("/api/v3/app-manifests/{code}/conversions", self._convert, methods=["POST"]),
             Route("/api/v3/app", self._on(self._app)),
             Route("/api/v3/app/installations", self._on(self._installations)),
             Route(tokens, self._on(self._mint), methods=["POST"]),
@@ -48,6 +50,11 @@ class AppApi:
             return await handler(request, app)
 
         return call
+
+    async def _convert(self, request: Request) -> Response:
+        """Each code is good for one call, which nobody signs."""
+        made = self._forge.conversions.pop(request.path_params["code"], None)
+        return JSONResponse(made, 201) if made else problem(404, "Not Found")
 
     async def _app(self, _: Request, app: HostedApp) -> Response:
         return JSONResponse({"id": 1, "slug": app.slug, "name": app.slug, "permissions": {}})

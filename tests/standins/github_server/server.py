@@ -50,6 +50,8 @@ class ForgeServer:
         self.token = token
         self.app: HostedApp | None = None
         """The App that may ask beside the token's account."""
+        self.conversions: dict[str, dict[str, Any]] = {}
+        """Apps that are about to be made, by GitHub's code for each."""
         self.requests: list[LoggedRequest] = []
         self.fork_delay_s = 0.0
         """How long a new fork is not there yet."""
