@@ -214,6 +214,23 @@ async def test_a_run_is_told_something_and_cancelled(world: PageWorld) -> None:
         assert await composer.count() == 0
 
 
+async def test_a_run_with_a_pull_request_is_followed(world: PageWorld) -> None:
+    events = [*published_run(412), finished("succeeded")]
+    run_id = await world.replay(Replayed(prompt="Reject it", events=events))
+    async with world.tab(f"runs/{run_id}") as tab:
+        request = tab.page.get_by_label("Request of a follow-up")
+        start = tab.page.get_by_role("button", name="Start follow-up (≤ $5)")
+        assert await start.is_disabled()
+        await request.fill("And a test for zero.")
+        await start.click()
+        await tab.page.get_by_text("And a test for zero.").first.wait_for()
+        await tab.page.wait_for_function("id => !location.hash.includes(id)", arg=run_id)
+        followed = tab.page.url.rpartition("/")[2]
+        answer = await tab.page.request.get(f"{tab.address}/runs/{followed}/events?before=9&last=9")
+        begun = [each for each in (await answer.json())["events"] if each["type"] == "run.started"]
+        assert [each["parentRunId"] for each in begun] == [run_id]
+
+
 async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
     by = "ann"
     work: list[Event] = [

@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../../htm-preact/preact-stand
 import { proofOf, uncheckedOf } from "../model/proof.js";
 import { firstLine } from "../model/safe_text.js";
 import { isLive, mayAct, statusWord } from "../model/status.js";
+import { money } from "../model/units.js";
 import { ProblemNote, useWide } from "../parts/basics.js";
 import { ChangeView } from "../parts/change_view.js";
 import { Composer } from "../parts/composer.js";
@@ -14,6 +15,8 @@ import { RunCards } from "../parts/run_cards.js";
 import { RunHead } from "../parts/run_head.js";
 import { TimelineRow, guessHeight } from "../parts/timeline_row.js";
 import { WindowedList } from "../parts/windowed_list.js";
+import { request } from "../service/calls.js";
+import { address } from "../service/route.js";
 import { RunFeed } from "../service/run_feed.js";
 
 const WIDE = 1080;
@@ -62,10 +65,23 @@ function Run({ feed, route, me }) {
         </div>
         ${acting && isLive(run.status) && html`<${Composer} send=${(text) => feed.act("messages", { text })}
           hint=${run.status === "waiting" ? "A message for the next role" : "A message for the role at work"} />`}
+        ${me && run.pr?.number && !isLive(run.status) && html`<${Composer} send=${(prompt) => startFollowUp(run.runId, prompt)}
+          hint="What should change on its pull request" label="Request of a follow-up" button=${followUpTitle(me)} />`}
       </div>
       ${wide && html`<aside class="rail" aria-label="Details" tabindex="0"><${RunCards} run=${run} /></aside>`}
     </div>
   </div>`;
+}
+
+/** Start a run on the pull request of one that has ended, and open it. */
+async function startFollowUp(parentRunId, prompt) {
+  const answer = await request("POST", "/code", { body: { parentRunId, prompt }, headers: { Prefer: "respond-async" } });
+  location.hash = address("runs", answer.headers.get("X-Run-Id"));
+}
+
+function followUpTitle(me) {
+  const most = me.limits?.maxCostUsd;
+  return most ? `Start follow-up (≤ ${money(most).replace(/\.00$/, "")})` : "Start follow-up";
 }
 
 function Tabs({ tab, setTab, wide, files }) {
