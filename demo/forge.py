@@ -1,5 +1,6 @@
 """A forge with one repository: git over HTTP, and the calls of GitHub's API that a demo makes."""
 
+import asyncio
 from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from demo.git import git
 from demo.git_http import serve_git, unauthorized
 
 Json = dict[str, Any]
@@ -36,6 +38,7 @@ class DemoForge:
             routes=[
                 Route("/api/v3/user", self._account),
                 Route(repo, self._repository),
+                Route(f"{repo}/commits", self._list_commits),
                 Route(f"{repo}/pulls", self._list_pulls, methods=["GET"]),
                 Route(f"{repo}/pulls", self._create_pull, methods=["POST"]),
                 Route(f"/{self.name}.git/{{service:path}}", self._git, methods=["GET", "POST"]),
@@ -57,6 +60,19 @@ class DemoForge:
         facts = {"id": 1, "full_name": self.name, "default_branch": self.branch}
         rights = {"archived": False, "private": True, "permissions": {"push": True}}
         return JSONResponse(facts | rights)
+
+    async def _list_commits(self, request: Request) -> Response:
+        """The newest commits of a branch, as far as anybody asks: none of them is a merge."""
+        asked = request.query_params.get("sha", self.branch)
+        words = ("log", "-z", "--max-count=30", "--format=%H%n%B", f"refs/heads/{asked}", "--")
+        told = await asyncio.to_thread(git, self.git_dir, *words)
+        rows = [row.partition("\n") for row in told.split("\0") if row]
+        return JSONResponse(
+            [
+                {"sha": sha, "commit": {"message": said.strip()}, "parents": []}
+                for sha, _, said in rows
+            ]
+        )
 
     async def _list_pulls(self, _: Request) -> Response:
         return JSONResponse([self.pull] if self.pull else [])

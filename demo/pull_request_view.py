@@ -24,7 +24,7 @@ def show_pull_request(console: Console, pull: dict[str, Any], changed: str, diff
     console.print()
     for line in clean(diff).splitlines():
         console.print(colour_line(line), soft_wrap=True)
-    console.print(Rule())
+    console.print(Rule(style="dim"))
     result = f"Pull request #{pull['number']}: {clean_line(pull['title'])}"
     console.print(result, style="bold green", soft_wrap=True)
     console.print(f"{pull['head']['ref']} into {pull['base']['ref']}", style="dim", soft_wrap=True)
