@@ -47,10 +47,11 @@ live: $(STAMP) system
 soak: $(STAMP) system
 	$(BIN)/python -m benchmarks.soak
 
-# Each screen of the page at two widths, light and dark; README.md shows three of them.
+# Each screen of the page at two widths, light and dark, and the demo in a terminal; README.md shows four of them.
 screenshots: $(STAMP)
 	@sh scripts/system-packages slow-tests
 	$(BIN)/python -m benchmarks.screenshots
+	$(BIN)/python -m benchmarks.terminal_picture
 
 serve: $(STAMP) system
 	$(BIN)/coding-agent serve

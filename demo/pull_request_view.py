@@ -20,7 +20,8 @@ def show_pull_request(console: Console, pull: dict[str, Any], changed: str, diff
     console.print(Rule(f"pull request #{pull['number']}", align="left"))
     console.print(clean_line(pull["title"]), style="bold", soft_wrap=True)
     console.print()
-    console.print(Markdown(body) if console.is_terminal else body, soft_wrap=True)
+    drawn = Markdown(body) if console.is_terminal else body
+    console.print(drawn, soft_wrap=not console.is_terminal)
     console.print()
     for line in clean(diff).splitlines():
         console.print(colour_line(line), soft_wrap=True)

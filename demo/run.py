@@ -10,9 +10,9 @@ from demo.temporary_folder import temporary_folder
 from wiring import load_settings
 
 _ABOUT: Final = {
-    False: "Git, sandbox, tests and HTTP are real; GitHub is a local forge, and Claude's replies "
-    "are replayed, so nothing is spent.",
-    True: "Git, sandbox, tests, HTTP and Claude are real; GitHub is a local forge.",
+    False: "Git, sandbox, tests and HTTP are real. GitHub is a local forge.\n"
+    "Claude's replies are replayed: nothing is spent.",
+    True: "Git, sandbox, tests, HTTP and Claude are real. GitHub is a local forge.",
 }
 
 

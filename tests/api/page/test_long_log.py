@@ -36,3 +36,19 @@ async def test_the_newest_is_drawn_and_older_ones_on_demand(world: PageWorld) ->
         assert await timeline.locator("li").first.inner_text() != above
         assert await timeline.get_by_text("(a call before)").count() <= 1
         assert await tab.heap_mb() < 150
+
+
+async def test_the_newest_stays_in_view_while_events_come(world: PageWorld) -> None:
+    work: list[Event] = [RoleText(role="coder", text=f"Step {number}.") for number in range(60)]
+    events = [*started(), *visit("code", work, ends=False)]
+    run_id = await world.replay(Replayed(prompt="p", events=events, status="running"))
+    async with world.tab(f"runs/{run_id}") as tab:
+        timeline = tab.page.get_by_role("region", name="Timeline")
+        await timeline.get_by_text("Step 59.").wait_for()
+        for number in range(30):
+            await world.service.message(run_id, world.caller, f"Word {number}.\nAnd more.")
+            await timeline.get_by_text(f"Word {number}.").wait_for(timeout=10_000)
+        assert await tab.page.get_by_role("button", name="Newest").count() == 0
+        await timeline.evaluate("pane => { pane.scrollTop -= 400; }")
+        await tab.page.get_by_role("button", name="Newest").click()
+        await timeline.get_by_text("Word 29.").wait_for()

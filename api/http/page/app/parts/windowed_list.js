@@ -15,10 +15,14 @@ export class WindowedList extends Component {
     this.offsets = new Float64Array(1);
     this.following = Boolean(props.startAtEnd);
     this.anchor = null;
+    this.top = 0;
     this.redraw = () => this.setState({});
     this.onScroll = () => {
       const { scrollTop, clientHeight, scrollHeight } = this.pane;
-      this.following = scrollTop + clientHeight >= scrollHeight - AT_END;
+      // A scroll of ours is told late, when rows may have come below it: the reader alone goes up.
+      if (scrollTop + clientHeight >= scrollHeight - AT_END) this.following = true;
+      else if (scrollTop < this.top - 1) this.following = false;
+      this.top = scrollTop;
       this.setAnchor();
       if (scrollTop < OVERSCAN) this.props.onTop?.();
       this.redraw();
@@ -97,6 +101,7 @@ export class WindowedList extends Component {
     this.list.style.transform = `translateY(${this.offsets[this.from] ?? 0}px)`;
     const wanted = this.following ? total - this.pane.clientHeight : this.anchoredTop();
     if (wanted !== null && Math.abs(this.pane.scrollTop - wanted) > 1) this.pane.scrollTop = wanted;
+    this.top = this.pane.scrollTop;
   }
 
   anchoredTop() {
