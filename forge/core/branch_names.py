@@ -2,7 +2,7 @@
 
 import re
 
-from graph import DEFAULT_PREFIX, is_branch_name, is_new_branch_name
+from graph import DEFAULT_PREFIX, PullGround, is_branch_name, is_new_branch_name
 from graph.errors import InvalidRequest, PushRejected
 
 _OWN = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)+")
@@ -37,9 +37,13 @@ def check_asked_branch(name: str, base: str, prefix: str, *, any_branch: bool) -
         )
 
 
-def check_pull_branch(name: str, base: str) -> None:
-    """Raise PushRejected unless the branch of a pull request may be pushed to."""
-    if name == base or not is_branch_name(name):
+def check_pull_branch(pull: PullGround, base: str) -> None:
+    """Raise PushRejected unless the branch of a pull request may be pushed to.
+
+    A fork's may have the name of the branch that it goes to.
+    """
+    name = pull.head_branch
+    if (name == base and not pull.fork) or not is_branch_name(name):
         raise PushRejected(
             f"{name[:_MAX_BYTES]!a} is no branch of a pull request; nothing was pushed."
         )

@@ -121,6 +121,8 @@ class ForgePublisher(Publisher):
                 raise branch_exists(str(checkout.folder), branch)
             await checkout.try_branch(self._git, branch, base.parent or base.sha)
             return tuple(notes)
+        if base.pull:
+            check_pull_branch(base.pull, base.branch)
         preflight = Preflight(self._git, self._forge, self._author, self._forks, emit)
         message = sample_message(title, conventions, self._sign_off)
         written = Written(branch, message, signed=self._key is not None)
@@ -201,7 +203,7 @@ class ForgePublisher(Publisher):
     def _check_branch(self, publication: Publication) -> None:
         branch, base, prefix = publication.branch, publication.base.branch, self._branch_prefix
         if publication.base.pull:
-            check_pull_branch(branch, base)
+            check_pull_branch(publication.base.pull, base)
         elif publication.branch_asked:
             check_asked_branch(branch, base, prefix, any_branch=self._any_branch)
         else:

@@ -39,8 +39,11 @@ def ground_notes(run: RunFolder, base: Base) -> tuple[str, ...]:
 
 
 def is_offline(base: Base) -> bool:
-    """Whether set-up of these files reaches no host: nobody with a right to push wrote them."""
-    return base.pull is not None and base.pull.fork
+    """Whether set-up of these files reaches no host: nobody with a right to push wrote them.
+
+    A fork that the service's own account opened the pull request from holds what it wrote itself.
+    """
+    return base.pull is not None and base.pull.fork and not base.pull.ours
 
 
 def may_do_without(spec: TreeSpec) -> bool:

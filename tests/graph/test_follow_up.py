@@ -1,5 +1,6 @@
 """Runs that go on with a pull request, over scripted services."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +9,17 @@ from graph.errors import InvalidRequest
 from graph.machine.follow_up import PLAN
 from graph.pull_address import PullAddress
 from graph.run_request import RequestRules, RunRequest
-from graph.values import Review
+from graph.tasks import SetupResult
+from graph.values import Review, commands_of
+from sandbox.environments import LocalEnvironmentRecords
 from tests.standins.services.scripted_services import (
     APPROVED,
     BASE,
     FAILED,
+    MEND,
     PULL_BASE,
     REJECTED,
+    SPEND,
     Script,
 )
 from tests.support.graph.driven import REQUEST, Driven
@@ -47,6 +52,28 @@ async def test_a_plan_that_is_to_be_approved_is_made_all_the_same() -> None:
     driven = Driven(Script())
     await driven.run({**ON_PULL, "parent_run_id": "run-00000000", "approve_plan": True})
     assert driven.nodes == ["prepare", "plan", "approve"]
+
+
+async def test_no_set_up_turn_is_taken_and_nothing_is_remembered_of_a_head(
+    tmp_path: Path,
+) -> None:
+    def lacking(name: str) -> Script:
+        turn = SetupResult(commands=commands_of((MEND,)), spend=SPEND)
+        return Script(
+            lack="No module named x",
+            turns=[turn],
+            records=LocalEnvironmentRecords(tmp_path / name, kept=()),
+        )
+
+    plain, on_pull = lacking("plain"), lacking("pull")
+    await Driven(plain).run(REQUEST)
+    await Driven(on_pull).run(ON_PULL)
+    assert "setup" in {task.role for task in plain.tasks}
+    assert "setup" not in {task.role for task in on_pull.tasks}
+    assert plain.records
+    assert await plain.records.get("octocat/hello")
+    assert on_pull.records
+    assert await on_pull.records.get("octocat/hello") is None
 
 
 @pytest.mark.parametrize("review", [APPROVED, REJECTED])

@@ -40,14 +40,15 @@ async def add_pull(
     author: str = "",
     base: str = "main",
     head: str = "",
+    name: str = "",
 ) -> HostedPull:
     """An open pull request that writes files; its branch is in the `fork` of that name, if any.
 
-    It is a new one but for a `head` that is there.
+    It is a new one of that `name`, but for a `head` that is there.
     """
     source = await side.forge.add_fork(fork, side.hosted) if fork else side.hosted
     number = len(side.hosted.pulls) + 1
-    branch = head or f"feature-{number}"
+    branch = head or name or f"feature-{number}"
     base_sha = git(side.hosted.git_dir, "rev-parse", base).decode().strip()
     sha = git(source.git_dir, "rev-parse", head).decode().strip() if head else ""
     sha = sha or commit_in(source.git_dir, branch, files, base_sha)

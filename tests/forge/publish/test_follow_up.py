@@ -115,6 +115,16 @@ async def test_a_fork_that_takes_none_is_told_before_anything_is_paid(side: Trus
     assert "allow edits by maintainers" in told.value.hint
 
 
+async def test_a_forks_branch_may_be_called_as_the_one_it_goes_to(side: TrustedSide) -> None:
+    pull = await add_pull(side, THEIRS, **STRANGERS, name="main")
+    pull.maintainers_may_edit = True
+    base, change = await begun(side, pull)
+    await check(side, base)
+    await follow(side, base, change)
+    assert len(commits(side, pull)) == len(("theirs", "ours"))
+    assert await side.hosted.sha("main") == pull.base_sha
+
+
 async def test_nothing_is_added_to_the_default_branch(side: TrustedSide) -> None:
     git(side.hosted.git_dir, "branch", "release", "main")
     commit_on(side, "main", THEIRS)
