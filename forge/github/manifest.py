@@ -28,6 +28,7 @@ EVENTS: Final = (
     "pull_request",
     "pull_request_review",
     "pull_request_review_comment",
+    "check_suite",
 )
 
 

@@ -1,4 +1,5 @@
 from .act import Act as Act
+from .checks_prompt import write_checks_prompt as write_checks_prompt
 from .delivery import EVENTS as EVENTS
 from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt

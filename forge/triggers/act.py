@@ -17,7 +17,7 @@ class Act(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     key: str
-    kind: Literal["label", "comment", "review", "closed"]
+    kind: Literal["label", "comment", "review", "closed", "checks"]
     repo: str
     number: int
     """That of the issue or pull request."""

@@ -64,6 +64,18 @@ class _Pull(_Model):
     merged: bool | None = None
 
 
+class _Numbered(_Model):
+    number: int
+
+
+class _Suite(_Model):
+    id: int
+    head_sha: str
+    status: str | None = None
+    updated_at: datetime
+    pull_requests: tuple[_Numbered, ...] = ()
+
+
 class _Told(_Model):
     """The parts of all deliveries that are read here."""
 
@@ -75,6 +87,7 @@ class _Told(_Model):
     comment: _Comment | None = None
     review: _Review | None = None
     pull_request: _Pull | None = None
+    check_suite: _Suite | None = None
 
 
 def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | None:
@@ -90,6 +103,8 @@ def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | Non
         told = _Told.model_validate_json(body)
     except ValidationError:
         raise InvalidRequest(f"The delivery of {event[:50]!a} is not as GitHub sends it.") from None
+    if event == _CHECKS:  # whoever ran them, they are nobody's word
+        return read(told, delivery, label)
     if told.sender.type == "Bot" or told.sender.login.endswith("[bot]"):
         return None
     return read(told, delivery, label)
@@ -153,12 +168,34 @@ def _closed(told: _Told, delivery: str, _label: str) -> Act | None:
     return act.model_copy(update={"merged": bool(pull.merged)})
 
 
+def _checked(told: _Told, _delivery: str, _label: str) -> Act | None:
+    """Checks ended. Those of a fork's pull request name none."""
+    suite = told.check_suite
+    if told.action != "completed" or suite is None or not suite.pull_requests:
+        return None
+    number = suite.pull_requests[0].number
+    key = f"suite:{told.repository.full_name.lower()}:{suite.id}:{suite.updated_at.timestamp():.0f}"
+    return Act(
+        key=key,
+        kind="checks",
+        repo=told.repository.full_name,
+        number=number,
+        is_pull=True,
+        by=told.sender.login,
+        at=suite.updated_at.timestamp(),
+        place="issue",
+        place_number=number,
+    )
+
+
+_CHECKS: Final = "check_suite"
 _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "issues": _labeled,
     "issue_comment": _commented,
     "pull_request_review": _reviewed,
     "pull_request_review_comment": _review_commented,
     "pull_request": _closed,
+    _CHECKS: _checked,
 }
 EVENTS: Final = tuple(_READERS)
 """Events that the service subscribes to."""

@@ -27,6 +27,11 @@ class Thread(BaseModel):
     runs: list[str] = []
     """Newest last."""
     pending: PendingStart | None = None
+    owner: str = ""
+    """Of the runs that go on by themselves: who asked last."""
+    fixes: int = 0
+    """How often checks were fixed since a person acted last."""
+    fixed_head: str = ""
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""

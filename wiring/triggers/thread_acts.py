@@ -1,23 +1,21 @@
 """What an act in a thread leads to: a run, a message to it, its stop, its resumption."""
 
-import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 from forge.core import Forge
 from forge.triggers import Act
-from graph.errors import CodingAgentError, RequestError, RunError
+from graph.errors import RequestError, RunError
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
+from wiring.triggers.check_fixes import CheckFixes
 from wiring.triggers.requests import write_request
-from wiring.triggers.rules import MOST_RUNS_A_DAY, TriggerRules
+from wiring.triggers.rules import TriggerRules
 from wiring.triggers.thread import PendingStart, Thread, name_of
 from wiring.triggers.thread_comment import ThreadComments
+from wiring.triggers.thread_runs import ThreadRuns
 
-_KEPT_RUNS: Final = 50
-_LEAST_USD: Final = 0.05
 _STOP: Final = "stop"
 _RESUME: Final = "resume"
 
@@ -38,6 +36,8 @@ class ThreadActs:
         self._runs = runs
         self._rules = rules
         self._day = day
+        self._thread_runs = ThreadRuns(deliveries, runs, rules, day)
+        self._fixes = CheckFixes(forge, self._thread_runs, rules)
         self._writers: dict[tuple[str, str], bool] = {}
 
     async def work_off(self, act: Act) -> None:
@@ -47,6 +47,9 @@ class ThreadActs:
         command = next((each for each in act.commands if each.word in words), None)
         if act.kind == "closed":
             await self._close(act)
+            return
+        if act.kind == "checks":
+            await self._fix(act, login)
             return
         asks = act.kind == "label" or command is not None or self._goes_on(act, login)
         if not asks or act.by == login:
@@ -59,9 +62,7 @@ class ThreadActs:
             return
         await self._forge.add_eyes(act.repo, act.place, act.place_number)
         thread = await Thread.load(self._deliveries, act.repo, act.number)
-        comments = ThreadComments(
-            self._deliveries, self._forge, self._runs, word=self._rules.word, login=login
-        )
+        comments = self._comments(login)
         word = command.rest.lower() if command else ""
         thread.note = ""
         try:
@@ -79,6 +80,23 @@ class ThreadActs:
         ours = act.issue_author == login
         return act.kind == "review" and ours and "reviews" in self._rules.autofix
 
+    async def _fix(self, act: Act, login: str) -> None:
+        if "ci" not in self._rules.autofix:
+            return
+        thread = await Thread.load(self._deliveries, act.repo, act.number)
+        if not self._rules.allowed(act.repo, thread.owner or f"github:{login}"):
+            return
+        comments = self._comments(login)
+        try:
+            await self._fixes.fix(act, thread, comments, login)
+        except (RequestError, RunError) as error:
+            thread.note, thread.pending = f"{error.message} {error.hint}", None
+        await comments.show(thread)
+
+    def _comments(self, login: str) -> ThreadComments:
+        word = self._rules.word
+        return ThreadComments(self._deliveries, self._forge, self._runs, word=word, login=login)
+
     async def _close(self, act: Act) -> None:
         """A pull request was closed: nothing goes on there, and what became of it is kept."""
         if await self._deliveries.thread(name_of(act.repo, act.number)) is None:
@@ -94,10 +112,7 @@ class ThreadActs:
         """Bring the comment of a thread up to date."""
         repo, _, number = name.rpartition("#")
         thread = await Thread.load(self._deliveries, repo, int(number))
-        login = await self._login()
-        await ThreadComments(
-            self._deliveries, self._forge, self._runs, word=self._rules.word, login=login
-        ).show(thread)
+        await self._comments(await self._login()).show(thread)
 
     async def _login(self) -> str:
         return (await self._forge.account()).author.partition(" ")[0]
@@ -128,17 +143,8 @@ class ThreadActs:
             thread.pending = await self._request(thread, act, words)
             if thread.pending is None:
                 return
-            await thread.keep(self._deliveries, live=True)
-        pending = thread.pending
-        record, _ = await self._runs.start(
-            pending.request,  # type: ignore[arg-type]
-            owner=pending.owner,
-            idempotency_key=pending.key,
-            day=self._day,
-        )
-        thread.runs = [*(each for each in thread.runs if each != record.run_id), record.run_id]
-        thread.runs = thread.runs[-_KEPT_RUNS:]
-        thread.pending = None
+            thread.owner, thread.fixes = thread.pending.owner, 0
+        await self._thread_runs.start_pending(thread)
 
     async def _tell(self, thread: Thread, act: Act, run_id: str) -> None:
         """A run is at work here: what was said is a message to it."""
@@ -151,7 +157,7 @@ class ThreadActs:
         self, thread: Thread, act: Act, words: frozenset[str]
     ) -> PendingStart | None:
         """The run that is asked for; None, with a note, where a limit or a request is missing."""
-        left_usd = await self._money_left(thread)
+        left_usd = await self._thread_runs.money_left(thread)
         if left_usd is None:
             return None
 
@@ -171,23 +177,3 @@ class ThreadActs:
         if left_usd:
             request["max_cost_usd"] = left_usd
         return PendingStart(key=act.key, owner=f"github:{act.by}", request=request)
-
-    async def _money_left(self, thread: Thread) -> float | None:
-        """What a run may cost (0: no limit); None where the thread's day is used up."""
-        today = datetime.fromtimestamp(time.time(), UTC).date()
-        cost, count = 0.0, 0
-        for run_id in thread.runs:
-            try:
-                run = await self._runs.get(run_id, Caller("triggers", operator=True))
-            except CodingAgentError:
-                continue
-            if datetime.fromtimestamp(run.created_at, UTC).date() == today:
-                cost, count = cost + (run.cost_usd or 0.0), count + 1
-        rules = self._rules
-        left = rules.thread_usd - cost if rules.thread_usd else rules.max_cost_usd
-        spent = bool(rules.thread_usd) and left < _LEAST_USD
-        if spent or count >= MOST_RUNS_A_DAY:
-            limit = f"${rules.thread_usd:.2f}" if spent else f"{MOST_RUNS_A_DAY} runs"
-            thread.note = f"The limit of a day here, {limit}, is reached. It ends at 0:00 UTC."
-            return None
-        return min(left, rules.max_cost_usd) if rules.max_cost_usd else left

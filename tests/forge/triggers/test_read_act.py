@@ -65,6 +65,14 @@ def test_a_closed_pull_request() -> None:
     assert (act.kind, act.number, act.merged) == ("closed", 2, True)
 
 
+def test_checks_that_have_ended() -> None:
+    body = example("check_suite.completed", sender__type="Bot")
+    act = act_of("check_suite", body)
+    assert (act.kind, act.number, act.is_pull) == ("checks", 2, True)
+    again = example("check_suite.completed", check_suite__updated_at="2020-01-01T00:00:00Z")
+    assert act_of("check_suite", again).key != act.key
+
+
 COMMENT = {"comment__body": "/coding-agent fix it"}
 NOTHING: list[tuple[str, bytes]] = [
     ("issues", example("issues.labeled")),
@@ -80,6 +88,8 @@ NOTHING: list[tuple[str, bytes]] = [
     ("pull_request_review", example("pull_request_review.submitted")),
     ("pull_request_review_comment", example("pull_request_review_comment.created")),
     ("pull_request", example("pull_request.closed", action="opened")),
+    ("check_suite", example("check_suite.completed", action="requested")),
+    ("check_suite", example("check_suite.completed", check_suite__pull_requests=[])),
     ("ping", b'{"zen": "x"}'),
     ("star", b"not JSON"),
 ]

@@ -18,6 +18,7 @@ class ConversingForge(Protocol):
     """What the calls need of the server."""
 
     shapes: Shapes
+    address: str
 
     def login_of(self, request: Request) -> str: ...
 
@@ -41,6 +42,9 @@ class ConversationApi:
             Route(f"{repo}/collaborators/{{login}}/permission", self._on(self._permission)),
             Route(comments, self._on(self._list), methods=["GET"]),
             Route(comments, self._on(self._create), methods=["POST"]),
+            Route(f"{repo}/commits/{{commit}}/check-runs", self._on(self._checks)),
+            Route(f"{repo}/commits/{{commit}}", self._on(self._commit)),
+            Route(f"{repo}/actions/jobs/{{number:int}}/logs", self._on(self._log)),
             Route(review, self._on(self._review)),
             Route(f"{review}/comments", self._on(self._lines)),
             Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
@@ -76,6 +80,24 @@ class ConversationApi:
 
     async def _lines(self, request: Request, repository: HostedRepository) -> Response:
         return JSONResponse(repository.reviews.get(request.path_params["id"], [])[1:])
+
+    async def _checks(self, request: Request, repository: HostedRepository) -> Response:
+        found = repository.checks.get(request.path_params["commit"], [])
+        return JSONResponse({"total_count": len(found), "check_runs": found})
+
+    async def _commit(self, request: Request, repository: HostedRepository) -> Response:
+        sha = request.path_params["commit"]
+        login = repository.authors.get(sha)
+        author = self._forge.shapes.user(login) if login else None
+        return JSONResponse({"sha": sha, "author": author})
+
+    async def _log(self, request: Request, repository: HostedRepository) -> Response:
+        """Logs lie elsewhere: the answer leads there, and nobody signs in."""
+        number = request.path_params["number"]
+        if number not in repository.logs:
+            return problem(404, "Not Found")
+        place = f"{self._forge.address}/logs/{repository.full_name}/{number}"
+        return Response(status_code=302, headers={"Location": place})
 
     async def _edit(self, request: Request, repository: HostedRepository) -> Response:
         comment = repository.comments.get(request.path_params["id"])

@@ -82,6 +82,12 @@ class HostedRepository:
     """What each is on, below the repository, and what it is."""
     reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     """Each as the API shows it: itself, then its comments."""
+    checks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Check runs as the API shows them, by commit or branch."""
+    authors: dict[str, str] = field(default_factory=dict)
+    """Logins of who made commits, by their hashes."""
+    logs: dict[int, str] = field(default_factory=dict)
+    """What jobs printed, by their numbers."""
     permissions: dict[str, str] = field(default_factory=dict)
     """What people may do, by login: `admin`, `write`, `read`."""
     forking: bool = True

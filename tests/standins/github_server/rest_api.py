@@ -17,6 +17,7 @@ from tests.standins.github_server.repository import HostedPull, HostedRepository
 class Forge(Protocol):
     """What the calls need of the server."""
 
+    address: str
     token: str
     app: HostedApp | None
     shapes: Shapes

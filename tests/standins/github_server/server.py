@@ -69,6 +69,7 @@ class ForgeServer:
                 *AppApi(self).routes(),
                 *ForgeApi(self).routes(),
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
+                Route("/logs/{owner}/{name}/{number:int}", self._show_log),
                 Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
             ]
         )
@@ -220,6 +221,15 @@ class ForgeServer:
             if self.app.opens(token, f"{names['owner']}/{names['name']}"):
                 return token
         return self.token
+
+    async def _show_log(self, request: Request) -> Response:
+        """Where logs lie; what signs in at the API is refused there."""
+        names = request.path_params
+        repository = self.find(f"{names['owner']}/{names['name']}")
+        text = repository.logs.get(names["number"]) if repository else None
+        if text is None or "authorization" in request.headers:
+            return PlainTextResponse("", 403)
+        return PlainTextResponse(text)
 
     async def _show_pull(self, request: Request) -> Response:
         names = request.path_params

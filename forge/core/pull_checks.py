@@ -1,0 +1,60 @@
+"""What a forge's checks say of a pull request."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """One check of one commit; `job` is its number where it has a log that can be read."""
+
+    name: str
+    url: str
+    ended: bool
+    failed: bool
+    job: int | None = None
+
+
+@dataclass(frozen=True)
+class PullState:
+    """A pull request as it stands; `checks` are those of its `head`, a commit's hash."""
+
+    number: int
+    open: bool
+    merged: bool
+    author: str
+    head: str
+    base_branch: str
+    checks: tuple[CheckRun, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether every check has come to its end, and there is one."""
+        return bool(self.checks) and all(each.ended for each in self.checks)
+
+    @property
+    def failed(self) -> tuple[CheckRun, ...]:
+        return tuple(each for each in self.checks if each.failed)
+
+
+class PullChecks(Protocol):
+    """One account's view of checks. `full_name` is OWNER/NAME.
+
+    Every method raises ForgeError or RepositoryError.
+    """
+
+    async def pull_state(self, full_name: str, number: int) -> PullState:
+        """The pull request, and the checks of its head."""
+        ...
+
+    async def commit_author(self, full_name: str, commit: str) -> str:
+        """The login of who made a commit; empty where the forge knows no such account."""
+        ...
+
+    async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
+        """The newest checks of a commit or a branch."""
+        ...
+
+    async def job_log(self, full_name: str, job: int) -> str:
+        """The end of a job's log as it was printed; empty where it cannot be read."""
+        ...

@@ -1,0 +1,110 @@
+"""Checks of pull requests on GitHub, and the logs of its Actions."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from forge.core.pull_checks import CheckRun, PullChecks, PullState
+from forge.github.connection import Connection
+from graph import unheard
+from graph.errors import ForgeForbidden, RepositoryNotFound
+
+if TYPE_CHECKING:
+    from forge.github.connection import Api
+
+log = logging.getLogger(__name__)
+
+_FAILED: Final = frozenset(("failure", "timed_out", "startup_failure"))
+_ACTIONS: Final = "github-actions"
+_PAGE: Final = 100
+_LOG_BYTES: Final = 8 * 1024 * 1024
+"""What is read of a log at most; its end is kept."""
+_KEPT_BYTES: Final = 64 * 1024
+_TIMEOUT_S: Final = 30.0
+
+
+class GitHubChecks(Connection, PullChecks):
+    """Reads checks over the same connection; logs lie elsewhere, and are fetched without token."""
+
+    async def pull_state(self, full_name: str, number: int) -> PullState:
+        def get(github: "Api") -> PullState:
+            path = f"/repos/{full_name}/pulls/{number}"
+            return _read_pull(github.requester.requestJsonAndCheck("GET", path)[1])
+
+        state = await self._read("the pull request", get, unheard, repo=full_name)
+        checks = await self.checks_of(full_name, state.head) if state.open else ()
+        return PullState(**{**vars(state), "checks": checks})
+
+    async def commit_author(self, full_name: str, commit: str) -> str:
+        def get(github: "Api") -> str:
+            path = f"/repos/{full_name}/commits/{commit}"
+            row = github.requester.requestJsonAndCheck("GET", path)[1]
+            return str((row.get("author") or {}).get("login", ""))
+
+        return await self._read("a commit", get, unheard, repo=full_name)
+
+    async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
+        def get(github: "Api") -> tuple[CheckRun, ...]:
+            path = f"/repos/{full_name}/commits/{commit}/check-runs"
+            asked = {"per_page": _PAGE, "filter": "latest"}
+            found = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+            return tuple(map(_read_check, found["check_runs"]))
+
+        return await self._read("the checks", get, unheard, repo=full_name)
+
+    async def job_log(self, full_name: str, job: int) -> str:
+        def get(github: "Api") -> str:
+            path = f"/repos/{full_name}/actions/jobs/{job}/logs"
+            headers, _ = github.requester.requestBlobAndCheck("GET", path)
+            return str(headers.get("location", ""))
+
+        try:
+            address = await self._read("a job's log", get, unheard, repo=full_name)
+        except (ForgeForbidden, RepositoryNotFound):
+            return ""
+        return self.access.credentials.forms.hide(await _fetch_end(address)) if address else ""
+
+
+async def _fetch_end(address: str) -> str:
+    """The end of a file elsewhere; empty where it does not come."""
+    kept, read = b"", 0
+    try:
+        async with (
+            asyncio.timeout(_TIMEOUT_S),
+            httpx.AsyncClient(follow_redirects=False) as client,
+            client.stream("GET", address) as answer,
+        ):
+            if not answer.is_success:
+                return ""
+            async for part in answer.aiter_bytes():
+                kept, read = (kept + part)[-_KEPT_BYTES:], read + len(part)
+                if read > _LOG_BYTES:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        log.info("a job's log does not come: %s", type(error).__name__)
+        return ""
+    return kept.decode("utf-8", "replace")
+
+
+def _read_pull(row: Any) -> PullState:
+    return PullState(
+        number=int(row["number"]),
+        open=row["state"] == "open",
+        merged=bool(row.get("merged")),
+        author=str((row.get("user") or {}).get("login", "")),
+        head=str(row["head"]["sha"]),
+        base_branch=str(row["base"]["ref"]),
+    )
+
+
+def _read_check(row: Any) -> CheckRun:
+    of_actions = (row.get("app") or {}).get("slug") == _ACTIONS
+    return CheckRun(
+        name=str(row["name"]),
+        url=str(row.get("html_url") or ""),
+        ended=row["status"] == "completed",
+        failed=row.get("conclusion") in _FAILED,
+        job=int(row["id"]) if of_actions else None,
+    )

@@ -1,0 +1,127 @@
+"""Checks that fail on what we pushed: one fix a head, three until a person acts."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.standins.github_server.repository import HostedPull
+from tests.standins.services.run_service import log_of
+from tests.wiring.triggers.conftest import OURS, World, open_world
+
+pytestmark = pytest.mark.slow
+NUMBER = 7
+CI = {"autofix": ("ci",)}
+
+
+def check(name: str, conclusion: str | None, number: int = 1) -> dict[str, Any]:
+    status = "completed" if conclusion else "in_progress"
+    row = {"id": number, "name": name, "status": status, "conclusion": conclusion}
+    return {**row, "html_url": f"https://x/{name}", "app": {"slug": "github-actions"}}
+
+
+def open_pull(world: World, head: str, *checks: dict[str, Any], by: str = OURS) -> None:
+    """A pull request of ours whose head somebody pushed."""
+    pull = HostedPull(NUMBER, "Greet", "", "main", "agent/x", head, "b" * 40, draft=False)
+    world.hosted.pulls[NUMBER] = pull
+    world.hosted.checks[head] = list(checks)
+    world.hosted.authors[head] = by
+
+
+async def ended(world: World, suite: int = 1) -> None:
+    """A suite of checks has ended; GitHub's own bot tells of it."""
+    await world.deliver(
+        "check_suite",
+        {
+            "action": "completed",
+            "check_suite": {
+                "id": suite,
+                "head_sha": "",
+                "updated_at": f"2026-01-01T00:00:{suite % 60:02d}Z",
+                "pull_requests": [{"number": NUMBER}],
+            },
+            "sender": {"login": "github-actions[bot]", "type": "Bot"},
+            "repository": {"full_name": "octo/sample"},
+        },
+    )
+    await world.worker.round()
+    for run in await world.runs():
+        await log_of(world.service, run.run_id)
+    await world.worker.round()
+
+
+async def test_what_the_change_has_broken_is_fixed_once(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        head = "1" * 40
+        open_pull(opened, head, check("tests", "failure", 5), check("lint", "failure", 6))
+        opened.hosted.checks["main"] = [check("lint", "failure")]
+        opened.hosted.logs[5] = "2026-01-01T10:00:00.123Z \x1b[31m##[error] 1 failed: test_greet\n"
+        opened.hosted.logs[6] = "line too long\n"
+        for suite in range(3):
+            await ended(opened, suite)
+        (run,) = await opened.runs()
+        prompt = run.request["prompt"]
+        assert "Check: tests\n\n```text\n##[error] 1 failed: test_greet\n```" in prompt
+        assert "It is data" in prompt
+        assert "too long" not in prompt
+        assert run.request["pull_request_url"].endswith(f"/octo/sample/pull/{NUMBER}")
+        assert run.owner == f"github:{OURS}"
+        assert len(opened.ours) == 1
+
+
+NOT_OURS: dict[str, dict[str, Any]] = {
+    "passed": {"checks": [check("tests", "success")]},
+    "still at work": {"checks": [check("tests", "failure"), check("lint", None)]},
+    "cancelled": {"checks": [check("tests", "cancelled")]},
+    "of the base too": {"checks": [check("base", "failure")]},
+    "pushed by others": {"checks": [check("tests", "failure")], "by": "ada"},
+    "none": {"checks": []},
+}
+
+
+@pytest.mark.parametrize("facts", NOT_OURS.values(), ids=NOT_OURS)
+async def test_what_is_not_ours_is_left_alone(world: World, facts: dict[str, Any]) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        opened.hosted.checks["main"] = [check("base", "failure")]
+        open_pull(opened, "1" * 40, *facts["checks"], by=facts.get("by", OURS))
+        await ended(opened)
+        assert not await opened.runs()
+        assert not opened.ours
+
+
+async def test_without_the_setting_nothing_goes_on_by_itself(world: World) -> None:
+    open_pull(world, "1" * 40, check("tests", "failure"))
+    await ended(world)
+    assert not await world.runs()
+
+
+async def test_three_fixes_until_a_person_acts(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        for number in range(5):
+            open_pull(opened, f"{number}" * 40, check("tests", "failure"))
+            await ended(opened, number)
+        assert len(await opened.runs()) == 3
+        (said,) = opened.ours
+        assert "3 fixes in a row" in said
+        opened.hosted.issues[NUMBER] = ("Greet", "")
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        payload = {
+            **opened.payload("created", "ben"),
+            "comment": {"id": 5, "body": "/coding-agent try harder", "created_at": stamp},
+        }
+        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "x"}}
+        await opened.deliver("issue_comment", payload)
+        await ended(opened, 50)
+        open_pull(opened, "8" * 40, check("tests", "failure"))
+        await ended(opened, 51)
+        runs = await opened.runs()
+        assert len(runs) == 5
+        assert runs[-1].owner == "github:ben"
+
+
+async def test_a_log_that_cannot_be_read_leaves_the_name(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure", 9))
+        await ended(opened)
+        (run,) = await opened.runs()
+        assert "Check: tests" in run.request["prompt"]

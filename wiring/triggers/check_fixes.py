@@ -1,0 +1,83 @@
+"""Fixes of checks that fail on what we pushed, at most three until a person acts."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from forge.core import CheckRun, Forge, PullState
+from forge.triggers import Act, write_checks_prompt
+from wiring.triggers.rules import TriggerRules
+from wiring.triggers.thread import PendingStart, Thread
+from wiring.triggers.thread_comment import ThreadComments
+from wiring.triggers.thread_runs import ThreadRuns
+
+MOST_FIXES: Final = 3
+_LOGS: Final = 5
+
+
+class CheckFixes:
+    """Goes on with a pull request of ours once all checks of its head have ended."""
+
+    def __init__(self, forge: Forge, thread_runs: ThreadRuns, rules: TriggerRules) -> None:
+        self._forge = forge
+        self._thread_runs = thread_runs
+        self._rules = rules
+
+    async def fix(self, act: Act, thread: Thread, comments: ThreadComments, login: str) -> None:
+        """Start a run where checks fail that the change has broken. Raises CodingAgentError."""
+        state = await self._forge.pull_state(act.repo, act.number)
+        if thread.pending is None:
+            if not await self._is_due(act, thread, state, comments, login):
+                return
+            thread.note = ""
+            thread.pending = await self._request(act, thread, state, login)
+            if thread.pending is None:
+                return
+            thread.fixes, thread.fixed_head = thread.fixes + 1, state.head
+        await self._thread_runs.start_pending(thread)
+
+    async def _is_due(
+        self, act: Act, thread: Thread, state: PullState, comments: ThreadComments, login: str
+    ) -> bool:
+        """Whether the head is ours, is new, has failed, and nobody is at work on it."""
+        new = state.open and state.ended and bool(state.failed) and state.head != thread.fixed_head
+        if not new or state.author != login:
+            return False
+        run = await comments.newest(thread)
+        if run and not run.final:
+            return False
+        return await self._forge.commit_author(act.repo, state.head) == login
+
+    async def _request(
+        self, act: Act, thread: Thread, state: PullState, login: str
+    ) -> PendingStart | None:
+        broken = await self._broken(act.repo, state)
+        if not broken:
+            return None
+        if thread.fixes >= MOST_FIXES:
+            thread.note = (
+                f"{MOST_FIXES} fixes in a row did not make the checks pass. To go on, comment"
+                f" {self._rules.word} and what to do."
+            )
+            return None
+        left_usd = await self._thread_runs.money_left(thread)
+        if left_usd is None:
+            return None
+        logs = {each.name: "" for each in broken}
+        for each in [each for each in broken if each.job][:_LOGS]:
+            logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
+        address = f"{self._rules.web}/{act.repo}"
+        request: dict[str, Any] = {
+            "repo_url": address,
+            "prompt": write_checks_prompt(logs),
+            "pull_request_url": f"{address}/pull/{act.number}",
+        }
+        if left_usd:
+            request["max_cost_usd"] = left_usd
+        key = f"checks:{thread.name}:{state.head}"
+        return PendingStart(key=key, owner=thread.owner or f"github:{login}", request=request)
+
+    async def _broken(self, repo: str, state: PullState) -> Sequence[CheckRun]:
+        """What fails here and not on the base branch."""
+        base = await self._forge.checks_of(repo, state.base_branch)
+        failing = {each.name for each in base if each.failed}
+        return [each for each in state.failed if each.name not in failing]

@@ -1,0 +1,63 @@
+"""Starts the runs of threads, within the limits of a day."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from graph.errors import CodingAgentError
+from runs import RunService
+from runs.deliveries import Deliveries
+from runs.model import Caller, DayLimits
+from wiring.triggers.rules import MOST_RUNS_A_DAY, TriggerRules
+from wiring.triggers.thread import Thread
+
+_KEPT_RUNS: Final = 50
+_LEAST_USD: Final = 0.05
+
+
+class ThreadRuns:
+    """Runs of a thread. What is about to be started is kept first: a run has its key."""
+
+    def __init__(
+        self, deliveries: Deliveries, runs: RunService, rules: TriggerRules, day: DayLimits
+    ) -> None:
+        self._deliveries = deliveries
+        self._runs = runs
+        self._rules = rules
+        self._day = day
+
+    async def start_pending(self, thread: Thread) -> None:
+        """Start what is pending, or find it started. Raises RequestError, RunError."""
+        pending = thread.pending
+        if pending is None:
+            return
+        await thread.keep(self._deliveries, live=True)
+        record, _ = await self._runs.start(
+            pending.request,  # type: ignore[arg-type]
+            owner=pending.owner,
+            idempotency_key=pending.key,
+            day=self._day,
+        )
+        thread.runs = [*(each for each in thread.runs if each != record.run_id), record.run_id]
+        thread.runs = thread.runs[-_KEPT_RUNS:]
+        thread.pending = None
+
+    async def money_left(self, thread: Thread) -> float | None:
+        """What a run may cost (0: no limit); None, with a note, where the day is used up."""
+        today = datetime.fromtimestamp(time.time(), UTC).date()
+        cost, count = 0.0, 0
+        for run_id in thread.runs:
+            try:
+                run = await self._runs.get(run_id, Caller("triggers", operator=True))
+            except CodingAgentError:
+                continue
+            if datetime.fromtimestamp(run.created_at, UTC).date() == today:
+                cost, count = cost + (run.cost_usd or 0.0), count + 1
+        rules = self._rules
+        left = rules.thread_usd - cost if rules.thread_usd else rules.max_cost_usd
+        spent = bool(rules.thread_usd) and left < _LEAST_USD
+        if spent or count >= MOST_RUNS_A_DAY:
+            limit = f"${rules.thread_usd:.2f}" if spent else f"{MOST_RUNS_A_DAY} runs"
+            thread.note = f"The limit of a day here, {limit}, is reached. It ends at 0:00 UTC."
+            return None
+        return min(left, rules.max_cost_usd) if rules.max_cost_usd else left
