@@ -215,6 +215,7 @@ def test_automation_that_few_know_is_known(path: str) -> None:
         ".rvmrc",
         ".ocamlinit",
         ".hg/hgrc",
+        ".lfsconfig",
     ],
 )
 def test_agents_and_editors_that_few_know_are_known(path: str) -> None:
