@@ -24,6 +24,7 @@ from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
 from roles.tools.written_files import WrittenFiles
+from roles.transcript.earlier_calls import earlier_calls
 from roles.worktree.binary_patch import iter_binary_parts
 from roles.worktree.change_backup import ChangeBackup
 from roles.worktree.tree_digest import TreeView, show_changes, tree_digest
@@ -83,7 +84,7 @@ class ChangingRole(ClaudeRole):
         )
         sandbox = await self.sandboxes.open(task.run_id, tree)
         try:
-            written = WrittenFiles()
+            written = await asyncio.to_thread(self._written_before, task)
             editor = EditorTool(sandbox, written=written)
             bash = BashTool(sandbox, lambda: show_changes(sandbox), written)
             snapshot = ChangeSnapshot(sandbox, task.base, written)
@@ -119,6 +120,14 @@ class ChangingRole(ClaudeRole):
             stopped=end.stopped,
             shortfall=end.shortfall,
         )
+
+    def _written_before(self, task: RoleTask) -> WrittenFiles:
+        """What this call, where it goes on, and those before it wrote into the tree."""
+        written = WrittenFiles()
+        folder = RunFolder.of(self.runs, task.run_id).transcripts
+        for arguments in earlier_calls(folder, ("coder", "fixer")):
+            written.add_call(arguments)
+        return written
 
     def _open_backup(self, task: RoleTask) -> ChangeBackup:
         folder = RunFolder.of(self.runs, task.run_id)

@@ -2,8 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from sandbox import WORKSPACE
 
@@ -15,6 +15,7 @@ _TARGET: Final = re.compile(
     rf"(?<![<>&\d])>{{1,2}}+\|?+[ \t]*+{_WORD}|\btee[ \t]++(?:-a[ \t]++)?+{_WORD}"
 )
 """Where a shell puts what a program says."""
+_EDITS: Final = ("create", "str_replace", "insert")
 _COPIERS: Final = ("cp", "mv", "install")
 _PARTS: Final = re.compile(r"[;&|\n]")
 _FOLDER: Final = re.compile(rf"\bcd[ \t]++{_WORD}")
@@ -42,6 +43,14 @@ class WrittenFiles:
         full = posixpath.normpath(posixpath.join(WORKSPACE, path))
         if full.startswith(f"{WORKSPACE}/") and len(self._paths) < _MOST and "\0" not in full:
             self._paths[full.removeprefix(f"{WORKSPACE}/")] = None
+
+    def add_call(self, arguments: Mapping[str, Any]) -> None:
+        """What a call of the editor or of the shell, made before, may have written."""
+        path, command = arguments.get("path"), arguments.get("command")
+        if isinstance(path, str) and command in _EDITS:
+            self.add(path)
+        elif isinstance(command, str):
+            self.add_of(command)
 
     def add_of(self, command: str) -> None:
         """Those that a shell command writes to by name, in whatever folder it may stand then."""

@@ -15,6 +15,7 @@ from graph.values import Base, Finding
 from roles.briefing.repository_overview import describe_repository
 from roles.coder import ClaudeCoder
 from roles.finding_locations import validate_locations
+from roles.fixer import ClaudeFixer
 from roles.planner import ClaudePlanner
 from roles.reviewer import ClaudeReviewer
 from roles.tools.text_editor import EditorTool
@@ -207,10 +208,15 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
         answer(title="Add lib", summary="Adds lib/x and y."),
         calls("rm -rf lib/.git"),
         answer(title="Add lib", summary="Adds lib/x and y, as files."),
+        calls("echo 2 > y"),
+        answer(title="Mend y", summary="Mends y."),
+        answer(title="Mend y", summary="Mends y."),
     )
     async with serve(*script) as (server, claude):
-        coder = ClaudeCoder(claude=claude, sandboxes=sandboxes, runs=runs, model=MODEL)
-        result = await coder(make_task(base), ears)
+        cast: dict[str, Any] = {"sandboxes": sandboxes, "runs": runs, "model": MODEL}
+        result = await ClaudeCoder(claude=claude, **cast)(make_task(base), ears)
+        task = make_task(base, "fixer", step=2, change=result.change)
+        mended = await ClaudeFixer(claude=claude, **cast)(task, ears)
     heard = str(server.requests[4]["messages"][-1])
     assert "`lib/` (a git repository of its own)" in heard
     assert "`own.env` (a pattern of git ignores it)" in heard
@@ -226,6 +232,7 @@ async def test_a_role_hears_what_of_its_tree_is_not_in_the_change(
         "not part of the change: `v/` (made by a tool, such as a package manager or a compiler), "
         "`d/by-shell.env` (a pattern of git ignores it), `own.env` (a pattern of git ignores it)."
     )
+    assert "`d/by-shell.env` (a pattern of git ignores it)" in mended.summary
 
 
 READY = environment_of(
