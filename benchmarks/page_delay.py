@@ -1,6 +1,6 @@
 """`python -m benchmarks.page_delay`: from an event's making to its picture on a run's screen.
 
-The run has 100,000 events and is at work. After each pause of two seconds it is told something;
+The run has 100,000 events and is at work. After each pause of a second it is told something;
 measured is the time until the frame after the one that draws it.
 """
 
@@ -17,8 +17,8 @@ from tests.support.page.page_world import service_world
 from tests.support.page.replayed_runs import Replayed, called, replay, started, visit
 
 EVENTS: Final = 100_000
-MESSAGES: Final = 30
-PAUSE_S: Final = 2.0
+MESSAGES: Final = 20
+PAUSE_S: Final = 1.0
 _DRAWN: Final = """text => new Promise(done => {
   const now = () => performance.timeOrigin + performance.now();
   const look = () => {
