@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 # Compiled once, not by each of the processes that tests and the demo start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-slow check format audit bench bench-roles live soak screenshots serve system clean
+.PHONY: demo test test-slow check format audit bench bench-peers bench-roles live soak screenshots serve system clean
 
 demo: $(STAMP) system
 	@$(BIN)/coding-agent demo
@@ -36,6 +36,9 @@ audit:
 
 bench: $(STAMP) system
 	$(BIN)/python -m benchmarks
+
+bench-peers: $(STAMP) system
+	$(BIN)/python -m benchmarks.peers
 
 bench-roles: $(STAMP) system
 	$(BIN)/python -m benchmarks.roles

@@ -1,5 +1,6 @@
 """What the stand-in Claude asks for: the work of one role, the same for every candidate."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ PROMPT: Final = "Make the greeting configurable."
 _MODULES: Final = 12
 _TEST: Final = "python3 -m unittest -q"
 _LOOKS: Final = ("ls -la greet", "cat greet/module_{n}.py", "grep -rn 'def ' greet | head -20")
+_ENDS_BY_COMMAND: Final = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+"""By which mini-swe-agent's model ends its work."""
 _GLANCES: Final = ("git status --short", "sed -n 1,5p greet/module_{n}.py", "wc -l greet/*.py")
 
 
@@ -51,7 +54,7 @@ def make_repository(folder: Path) -> None:
 
 
 def role_of(request: dict[str, Any]) -> str:
-    """Which role asks; the bare loop counts as a coder."""
+    """Which role asks; a loop without roles counts as a coder."""
     return find_role(request) or "coder"
 
 
@@ -70,9 +73,14 @@ def reply(request: dict[str, Any], turns: int) -> ScriptedReply:
         return _answer(verdict="approve", summary="As asked.", findings=[])
     done = count_replies(request)
     asked = commands(turns)
+    names = {tool["name"] for tool in request.get("tools", ())}
+    shell = "execute" if "execute" in names else "bash"
     if done < len(asked):
-        call = tool_use("bash", {"command": asked[done]}, f"toolu_{done:06d}")
+        call = tool_use(shell, {"command": asked[done]}, f"toolu_{done:06d}")
         return ScriptedReply((text(f"Step {done + 1}."), call))
+    if _ENDS_BY_COMMAND in json.dumps(request["messages"][0]):
+        call = tool_use(shell, {"command": f"echo {_ENDS_BY_COMMAND}"}, f"toolu_{done:06d}")
+        return ScriptedReply((text("It is passed in."), call))
     if find_role(request) is None:
         return ScriptedReply((text("It is passed in."),))
     return _answer(title="Make the greeting configurable", summary="It is passed in.")

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks.roles.candidates import MINI, Measured, install_mini, run_mini, run_product
+from benchmarks.peers.environments import MINI, program_of
+from benchmarks.roles.candidates import Measured, run_mini, run_product
 from benchmarks.roles.tasks import TASKS, BenchTask
 from demo.temporary_folder import temporary_folder
 
@@ -24,7 +25,7 @@ Run = Callable[[BenchTask, Path], Awaitable[Measured]]
 
 async def main(rounds: int, letters: str, *, apart: bool) -> None:
     """Measure each task by each candidate in turn, so that all meet the machine alike."""
-    install_mini()
+    program_of(MINI, "mini")
     runs: tuple[Run, ...] = (
         partial(run_product, beside=not apart),
         partial(run_mini, together=False),

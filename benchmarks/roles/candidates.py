@@ -8,16 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from benchmarks.peers.environments import MINI, ROOT, program_of
 from benchmarks.roles.counting_claude import MODEL, Asked, CountingClaude
 from benchmarks.roles.scripted_model import RolesModel, SingleLoopModel
 from benchmarks.roles.tasks import TEST, BenchTask, make_repository
 from demo.script.asking_role import find_role
-
-ROOT: Final = Path(__file__).parents[2]
-MINI: Final = "mini-swe-agent==2.4.6"
-_MINI_FOLDER: Final = ROOT / ".venv-mini-swe-agent"
 
 
 @dataclass(frozen=True)
@@ -83,23 +79,13 @@ async def run_mini(task: BenchTask, folder: Path, *, together: bool) -> Measured
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
         words = (
-            *(str(_MINI_FOLDER / "bin" / "mini"), "-m", f"anthropic/{MODEL}", "-t", task.prompt),
+            *(program_of(MINI, "mini"), "-m", f"anthropic/{MODEL}", "-t", task.prompt),
             *("-y", "--exit-immediately", "-l", "0", "-o", str(folder / "mini.json")),
             *("-c", "mini.yaml", "-c", "model.cost_tracking=ignore_errors"),
         )
         seconds = await _run(words, environment, repository)
     _check_work(repository, "", task)
     return Measured(tuple(claude.asked), seconds)
-
-
-def install_mini() -> None:
-    """Make the environment of its own, where it is not there."""
-    if (_MINI_FOLDER / "bin" / "mini").exists():
-        return
-    uv = (sys.executable, "-m", "uv")
-    subprocess.run([*uv, "venv", "-q", str(_MINI_FOLDER)], check=True)
-    python = str(_MINI_FOLDER / "bin" / "python")
-    subprocess.run([*uv, "pip", "install", "-q", "--python", python, MINI], check=True)
 
 
 async def _run(words: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> float:
