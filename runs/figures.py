@@ -4,10 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from statistics import median
+from typing import Final
 
 from graph import repo_name
 from runs.store.outcome import Outcome
+
+_DAY_S: Final = 86_400
+_repo_of: Final = lru_cache(maxsize=1024)(repo_name)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ def figures_of(outcomes: Iterable[Outcome]) -> list[Figures]:
     """The newest week first, and within it repositories by name; of runs, the newest first."""
     groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for one in outcomes:
-        groups[week_of(one.created_at), repo_name(one.repo_url)].append(one)
+        groups[week_of(one.created_at), _repo_of(one.repo_url)].append(one)
     ordered = sorted(groups.items(), key=lambda item: item[0][1])
     ordered.sort(key=lambda item: item[0][0], reverse=True)
     return [_figures(week, repo, found) for (week, repo), found in ordered]
@@ -42,7 +47,12 @@ def figures_of(outcomes: Iterable[Outcome]) -> list[Figures]:
 
 def week_of(seconds: float) -> str:
     """The ISO week of a moment (Unix seconds)."""
-    year, week, _ = datetime.fromtimestamp(seconds, UTC).isocalendar()
+    return _week_of_day(int(seconds // _DAY_S))
+
+
+@lru_cache(maxsize=1024)
+def _week_of_day(day: int) -> str:
+    year, week, _ = datetime.fromtimestamp(day * _DAY_S, UTC).isocalendar()
     return f"{year}-W{week:02d}"
 
 

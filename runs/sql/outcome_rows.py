@@ -1,12 +1,11 @@
 """What runs came to, of columns beside their records."""
 
-from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 from runs.sql.queries import Query
 from runs.store.outcome import Outcome
 
-_COLUMNS: Final = ", ".join(field.name for field in fields(Outcome))
+_COLUMNS: Final = ", ".join(Outcome._fields)
 
 
 def select_outcomes(owner: str | None, since: float) -> Query:
@@ -17,8 +16,3 @@ def select_outcomes(owner: str | None, since: float) -> Query:
         " ORDER BY created_at DESC"
     )
     return sql, {"since": since, "owner": owner}
-
-
-def parse_outcome(row: Any) -> Outcome:
-    owner, repo_url, created_at, cost_usd, published_at, number, reason, draft = row
-    return Outcome(owner, repo_url, created_at, cost_usd, published_at, number, reason, bool(draft))

@@ -19,7 +19,7 @@ from runs.model.run_record import LoggedEvent
 from runs.sql.act_rows import parse_act, select_acts
 from runs.sql.connection import Connection, Database, one_of
 from runs.sql.dialect import Dialect
-from runs.sql.outcome_rows import parse_outcome, select_outcomes
+from runs.sql.outcome_rows import select_outcomes
 from runs.sql.queries import COUNT_RUNS, select_events, select_runs
 from runs.sql.run_rows import RunRows
 from runs.store.act import ACTS_KEPT_S, Act, ActPlace
@@ -140,7 +140,7 @@ class SqlStore(ABC):
     async def outcomes(self, owner: str | None, since: float) -> list[Outcome]:
         sql, values = select_outcomes(owner, since)
         return await self._reader.read(
-            lambda connection: [parse_outcome(row) for row in connection.execute(sql, values)]
+            lambda connection: [Outcome._make(row) for row in connection.execute(sql, values)]
         )
 
     async def delete(self, run_id: str, by: str = "") -> None:

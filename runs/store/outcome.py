@@ -1,13 +1,12 @@
 """What one run came to, as far as figures ask: a store finds it without the run's record."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runs.model.run import Run
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Times are Unix seconds; the rest is as the run has it."""
+class Outcome(NamedTuple):
+    """Times are Unix seconds; the rest is as the run has it. A tuple: there are many at once."""
 
     owner: str
     repo_url: str
