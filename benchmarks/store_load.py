@@ -2,7 +2,8 @@
 
 usage: python -m benchmarks.store_load [seconds]
 
-Each run adds ten events twice a second, as one whose role works; a store is one process's.
+Each run adds ten events twice a second, as one whose role works. A store is one process's, which
+drives all runs; or there is one for each run, with one connection, as functions on Modal have it.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from itertools import cycle
+from typing import Final
 
 from demo.temporary_folder import temporary_folder
 from runs.model.attempts import Step
@@ -28,11 +30,12 @@ _EVENTS: Final = 10
 _SECONDS: Final = 15.0
 
 
-async def write(store: Store, runs: int, seconds: float) -> list[float]:
-    """Milliseconds of each change."""
+async def write(stores: Sequence[Store], runs: int, seconds: float) -> list[float]:
+    """Milliseconds of each change; the runs are spread over the stores."""
     times: list[float] = []
     end = time.perf_counter() + seconds
-    await asyncio.gather(*(_run(store, at / runs, end, times) for at in range(runs)))
+    spread = zip(range(runs), cycle(stores), strict=False)
+    await asyncio.gather(*(_run(store, at / runs, end, times) for at, store in spread))
     return times
 
 
@@ -58,16 +61,20 @@ async def _run(store: Store, delay: float, end: float, times: list[float]) -> No
 
 
 @contextmanager
-def _stores() -> Iterator[dict[str, Any]]:
-    """A store of each kind; PostgreSQL on a Unix socket, each commit on the disk."""
+def _stores() -> Iterator[dict[str, Callable[[int], Sequence[Store]]]]:
+    """Makes stores of each kind; PostgreSQL on a Unix socket, each commit on the disk."""
     from runs.postgres import ConnectionOptions, PostgresStore
     from tests.standins.postgres_server import serving
 
-    with temporary_folder() as folder, serving("fsync=on") as server:
+    with temporary_folder() as folder, serving("fsync=on", "max_connections=150") as server:
         options = ConnectionOptions(server.new_database())
         yield {
-            "SQLite": SqliteStore(folder / "runs.db"),
-            "PostgreSQL": PostgresStore(options),
+            "SQLite": lambda _: [SqliteStore(folder / "runs.db")],
+            "PostgreSQL": lambda _: [PostgresStore(options)],
+            "PostgreSQL, a connection a run": lambda runs: [
+                PostgresStore(options, listens=False, connections=1, slots=runs)
+                for _ in range(runs)
+            ],
         }
 
 
@@ -75,15 +82,16 @@ async def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     print("| store | runs at once | changes a second | median | 99 % |\n|---|---|---|---|---|")
-    with _stores() as stores:
-        for name, store in stores.items():
-            await store.open()
+    with _stores() as kinds:
+        for name, make in kinds.items():
             for runs in _AT_ONCE:
-                times = await write(store, runs, seconds)
+                stores = make(runs)
+                await asyncio.gather(*(store.open() for store in stores))
+                times = await write(stores, runs, seconds)
+                await asyncio.gather(*(store.close() for store in stores))
                 hundredths = statistics.quantiles(times, n=100)
                 figures = f"{hundredths[49]:.1f} ms | {hundredths[98]:.1f} ms"
                 print(f"| {name} | {runs} | {len(times) / seconds:.0f} | {figures} |", flush=True)
-            await store.close()
 
 
 if __name__ == "__main__":

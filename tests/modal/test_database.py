@@ -2,13 +2,15 @@
 
 import asyncio
 import math
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 
-from tests.modal.deployment import APP, FUNCTIONS, Deployment
+from tests.modal.deployment import APP, FUNCTIONS, ROOT, Deployment
 from tests.modal.test_runs import scrape
 from tests.modal_plane.availability import need_containers
 from tests.standins.claude import Silence
@@ -168,3 +170,21 @@ async def test_a_preempted_run_goes_on_from_its_checkpoint(place: Place) -> None
         assert [node for node, _ in run.nodes].count("prepare") == 1
         await deployment.plane.fire("janitor", APP)
         assert (await http.get("/ready")).status_code == 200
+
+
+async def test_doctor_says_what_to_mend_while_the_database_is_away(place: Place) -> None:
+    plane, address = place.deployment.plane, "postgresql://agent@127.0.0.1/records"
+    async with place.deployment.client() as http:
+        assert (await http.get("/ready")).status_code == 200
+    place.server.stop()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "coding_agent", "doctor", "--modal"),
+        cwd=ROOT,
+        env={**os.environ, **plane.env, "COLUMNS": "200", VARIABLE: address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said = (await process.communicate())[0].decode()
+    (line,) = [line for line in said.splitlines() if line.startswith("✗ store")]
+    assert "store_unavailable" in line
+    assert f"the database of {VARIABLE}" in said
