@@ -203,6 +203,13 @@ class Publisher(Protocol):
         """
         ...
 
+    async def check_reviewable(self, base: Base) -> None:
+        """Try the right to review the base's pull request, and change nothing.
+
+        Raises RepositoryError or ForgeError.
+        """
+        ...
+
     async def submit_review(
         self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
     ) -> PullRequest:

@@ -236,6 +236,13 @@ class Forge(Conversations, PullChecks, Protocol):
         """Take a pull request out of its draft state."""
         ...
 
+    async def try_review(self, full_name: str, number: int) -> None:
+        """Ask for a review that no forge takes: one that says nothing.
+
+        Raises ForgeForbidden where the token may put none there.
+        """
+        ...
+
     async def create_review(self, full_name: str, number: int, text: ReviewText) -> None:
         """Review a pull request, neither for it nor against it."""
         ...

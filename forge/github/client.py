@@ -228,6 +228,14 @@ class GitHub(GitHubConversations, GitHubChecks, Forge):
 
         await self._write("the pull request's draft state", mark, repo=full_name)
 
+    async def try_review(self, full_name: str, number: int) -> None:
+        try:
+            await self.create_review(full_name, number, ReviewText(""))
+        except Unprocessable:
+            pass
+        except (TransientError, ForgeRejected) as unclear:
+            log.info("whether %s takes reviews is not known: %s", full_name, unclear)
+
     async def create_review(self, full_name: str, number: int, text: ReviewText) -> None:
         comments = [
             {"path": each.path, "line": each.line, "side": "RIGHT", "body": each.body}

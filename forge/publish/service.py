@@ -169,6 +169,11 @@ class ForgePublisher(Publisher):
             return await self._into_checkout(steps)
         return await self._to_forge(run, record, publication, emit)
 
+    async def check_reviewable(self, base: Base) -> None:
+        assert base.pull
+        check_token(self._forge, base.full_name, hint="then run again")
+        await self._forge.try_review(base.full_name, base.pull.number)
+
     async def submit_review(
         self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
     ) -> PullRequest:

@@ -33,6 +33,7 @@ def plan_of(request: RunRequest) -> Plan | None:
 
 async def begin_review(services: Services, state: RunState, base: Base) -> dict[str, Any]:
     """The keys of a run that reviews a pull request and changes nothing."""
+    await services.publisher.check_reviewable(base)
     began, change = await services.repositories.read_pull(state["run_id"], base)
     update: dict[str, Any] = {"base": began, "change": change, "checks": []}
     if change.tree == began.tree:

@@ -202,7 +202,8 @@ def _node_name(event: Fields) -> str:
 
 
 def _title(event: Fields) -> list[Line]:
-    repository = event.line("repoUrl").removeprefix("https://")
+    place = event.line("pullRequest") or event.line("repoUrl")
+    repository = place.removeprefix("https://")
     branch, sha = event.line("baseBranch"), event.line("baseSha")[:8]
     base = " at ".join(part for part in (branch, sha) if part)
     where = " · ".join(part for part in (repository, base) if part)

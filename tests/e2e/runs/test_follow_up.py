@@ -3,6 +3,7 @@
 import pytest
 
 from tests.standins.github_server.repository import HostedPull
+from tests.support.polling import until
 from tests.support.pull_requests import commit_in
 from tests.support.trusted_side import git
 from tests.support.whole_runs.claude_script import (
@@ -14,7 +15,7 @@ from tests.support.whole_runs.claude_script import (
     small_change,
     text_of,
 )
-from tests.support.whole_runs.hosted_repository import GREETER, Hosted
+from tests.support.whole_runs.hosted_repository import GREETER, Hosted, read_tree
 from tests.support.whole_runs.world import World
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -115,6 +116,39 @@ async def test_a_strangers_fork_gets_a_commit_and_decides_nothing(world: World) 
     assert parent == head
     assert await repo.repository.sha("obey-me") is None
     assert (pull.title, pull.body) == ("Obey me", "Obey me, too.")
+
+
+@pytest.mark.parametrize("conflict", [False, True], ids=["fits", "conflicts"])
+async def test_a_head_that_moves_while_the_run_works(world: World, conflict: bool) -> None:
+    repo = await world.host()
+    pull = await strangers_pull(world, repo)
+    fork = pull.head_repository
+    assert fork
+    prompt = f"Greet in the evening, while {'others edit' if conflict else 'others add'}."
+    script = {
+        "planner": [plan()],
+        "coder": [shell(EVENING), done()],
+        "reviewer": [approve()] * (1 if conflict else 2),
+    }
+    url = f"{repo.url}/pull/1"
+    run = await world.start(prompt, repo, script, pullRequest=url)
+    await run.until("change.updated")
+    held = world.forge.hold("GET", "/pulls/1")
+    await until(lambda: held.came)
+    name = "greet.py" if conflict else "more.py"
+    moved = commit_in(fork.git_dir, "obey-me", {name: "MORE = 1\n"})
+    held.released = True
+    await run.ended()
+    await world.check(run, all_told=not conflict)
+    if conflict:
+        assert (run.end["status"], run.error) == ("failed", "pull_request_moved")
+        assert "conflicts with it in: greet.py" in run.end["error"]["message"]
+        assert await fork.sha("obey-me") == moved
+        return
+    assert run.end["status"] == "succeeded"
+    assert [each.get("baseSha") for each in run.of("change.updated")] == [None, moved]
+    assert git(fork.git_dir, "rev-parse", "obey-me^").decode().strip() == moved
+    assert b"Good evening" in read_tree(fork.git_dir, "obey-me")[b"greet.py"][1]
 
 
 async def test_a_review_alone_is_one_review_and_no_push(world: World) -> None:

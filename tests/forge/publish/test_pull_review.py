@@ -63,6 +63,17 @@ async def test_findings_are_at_the_lines_that_the_diff_shows(side: TrustedSide) 
     )
 
 
+async def test_the_right_to_review_is_tried_and_nothing_is_left_there(side: TrustedSide) -> None:
+    pull, base, _ = await begun(side)
+    await side.publisher.check_reviewable(base)
+    assert pull.reviews == []
+    side.forge.fail("POST", REVIEWS, Fault(403, "Resource not accessible by integration"))
+    with pytest.raises(ForgeForbidden):
+        await side.publisher.check_reviewable(base)
+    side.forge.fail("POST", REVIEWS, Fault(502))
+    await side.publisher.check_reviewable(base)
+
+
 async def test_nothing_is_pushed(side: TrustedSide) -> None:
     pull, base, change = await begun(side, fork=False)
     await submit(side, base, change)

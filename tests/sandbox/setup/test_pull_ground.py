@@ -17,6 +17,7 @@ from sandbox.core.metrics import CommandMetrics
 from sandbox.core.protocol import Limits, TreeSpec
 from sandbox.environments.service import SandboxEnvironments
 from sandbox.setup.networked import NetworkedSetUp
+from sandbox.setup.pull_ground import is_offline
 from sandbox.trees.local_trees import LocalSandboxes
 from tests.standins.package_index import PackageIndex
 from tests.support.graph.environments import environment_of
@@ -187,3 +188,17 @@ async def test_settings_checks_hints_and_images_are_the_trusted_bases(
     assert (made.image, made.image_name, made.left_out) == ("", "", ())
     told = " ".join(found.notes)
     assert ("set-up has no network" in told) is fork
+
+
+@pytest.mark.parametrize(
+    ("fork", "ours", "offline"),
+    [(False, False, False), (True, False, True), (True, True, False)],
+)
+def test_a_fork_of_ones_own_is_no_strangers(
+    data_dir: Path, fork: bool, ours: bool, offline: bool
+) -> None:
+    base = on_pull(sample_run(data_dir, TRUSTED), PLANTED, fork=fork)
+    assert base.pull
+    pull = base.pull.model_copy(update={"ours": ours})
+    assert is_offline(base.model_copy(update={"pull": pull})) is offline
+    assert not is_offline(base.trusted_base)

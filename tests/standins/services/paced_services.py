@@ -113,6 +113,9 @@ class _PacedPublisher:
         await self.pace.at("publish")
         return await self.inner.publish(publication, emit)
 
+    async def check_reviewable(self, base: Base) -> None:
+        await self.inner.check_reviewable(base)
+
     async def submit_review(
         self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
     ) -> PullRequest:

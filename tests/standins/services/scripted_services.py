@@ -427,6 +427,10 @@ class _Publisher:
             conflicts=self.script.conflicts,
         )
 
+    async def check_reviewable(self, base: Base) -> None:
+        if self.script.unpublishable:
+            raise self.script.unpublishable
+
     async def submit_review(
         self, run_id: str, base: Base, change: Change, review: Review, emit: Emit
     ) -> PullRequest:
