@@ -61,10 +61,7 @@ def raise_limits(
     max_fix_rounds: int | None,
     timeout: int | None,
 ) -> "Settings":
-    """The settings of a run of this machine: its caller is the operator, and may ask for more.
-
-    0 stays no limit of money, and is not asked for by a number.
-    """
+    """The settings of a run of this machine: its caller is the operator, and may ask for more."""
     if settings.server:
         return settings
     asked = {

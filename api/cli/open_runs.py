@@ -25,11 +25,11 @@ async def open_runs(
             yield remote
         return
     from api.client.local_runs import LocalRuns
-    from wiring import open_service, start_log
+    from wiring import Configuration, open_service, start_log
 
     start_log(settings, "warning")
     async with open_service(settings) as service:
-        yield LocalRuns(service)
+        yield LocalRuns(service, check_address=Configuration(settings, release()).full_name)
 
 
 def release() -> str:

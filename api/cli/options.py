@@ -1,5 +1,6 @@
 """The options and arguments that commands take, each with its help."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,13 @@ def _check_text(value: Any) -> Any:
             str(text).encode()
         except UnicodeEncodeError:
             raise typer.BadParameter("is not UTF-8 text") from None
+    return value
+
+
+def _check_money(value: float | None) -> float | None:
+    """0 would be no limit to the settings, and no money to a reader."""
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter("takes an amount of US dollars above 0")
     return value
 
 
@@ -94,7 +102,12 @@ Reviewers = Annotated[
 Allow = Annotated[list[str] | None, _shown("RULE", "A rule of the gate that may pass; repeatable.")]
 MaxCost = Annotated[
     float | None,
-    typer.Option(metavar="USD", min=0.0, help="Spend at most this.", show_default=False),
+    typer.Option(
+        metavar="USD",
+        help="Spend at most this.",
+        show_default=False,
+        callback=_check_money,
+    ),
 ]
 MaxFixRounds = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Fix at most so often.", show_default=False)
@@ -132,7 +145,10 @@ WatchAll = Annotated[
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
 WithDiff = Annotated[bool, typer.Option("--diff", help="Print what the pull request changes, too.")]
-Shell = Annotated[ShellName, typer.Argument(help="Which shell.", show_default=False)]
+Shell = Annotated[
+    ShellName,
+    typer.Argument(metavar="bash|zsh|fish", help="Which shell.", show_default=False),
+]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
 WebhookAddress = Annotated[
     str | None,

@@ -1,6 +1,5 @@
 """What `coding-agent run` was asked to do, checked before anything is started."""
 
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,8 +38,6 @@ def run_order(
         raise _wrong("--include-uncommitted", "goes without --base: it is the current branch's")
     if output and not output.parent.is_dir():
         raise _wrong("--output", f"there is no folder {str(output.parent)!r}")
-    if not math.isfinite(asked.get("max_cost_usd") or 0.0):
-        raise _wrong("--max-cost", "takes an amount of US dollars")
     text = _standard_input() if prompt == "-" else prompt
     if not text.strip():
         raise _wrong("PROMPT", "is empty; say in a sentence what should change")

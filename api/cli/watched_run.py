@@ -17,7 +17,14 @@ from api.exit_codes import exit_code
 from api.terminal.display.run_display import RunDisplay, follow
 from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, RunRequest
-from graph.errors import CodingAgentError, RunNotWaiting
+from graph.errors import (
+    CodingAgentError,
+    InvalidRepoUrl,
+    InvalidRequest,
+    LimitRaised,
+    ModelNotAllowed,
+    RunNotWaiting,
+)
 from runs.model import RaisedLimits
 
 if TYPE_CHECKING:
@@ -37,6 +44,12 @@ _COMPLETE_IT: Final = {
     "checks_stopped": "",
 }
 """The same for reasons of an incomplete run; what else is missing no further round brings."""
+
+
+_WRONG_REQUESTS: Final = frozenset(
+    error.code for error in (InvalidRequest, InvalidRepoUrl, LimitRaised, ModelNotAllowed)
+)
+"""Errors of a run that stay as long as its request does."""
 
 
 class WatchedRun:
@@ -122,7 +135,7 @@ class WatchedRun:
                         await task
         status, reason = str(end.get("status")), str(end.get("reason"))
         change = _COMPLETE_IT.get(reason) if status == "incomplete" else _CARRY_ON.get(status)
-        if change is not None:
+        if change is not None and (end.get("error") or {}).get("code") not in _WRONG_REQUESTS:
             self._display.note(f"Carry it on: {self._command('resume', run_id)}{change}")
         return exit_code(status)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, ClassVar, Final, cast
 
 from api.client.runs_protocol import REMOVED, View
@@ -19,16 +20,27 @@ class LocalRuns:
     """`Runs` of the data folder; who may run the command sees them all.
 
     A silent run is looked after every `patience_s`: what nobody drives would be silent for ever.
+    `check_address` raises RequestError where an address is none that is served.
     """
 
     driven_here: ClassVar[bool] = True
 
-    def __init__(self, service: RunService, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self,
+        service: RunService,
+        *,
+        patience_s: float = _PATIENCE_S,
+        check_address: Callable[[str], object] = str,
+    ) -> None:
         self._service = service
         self._patience_s = patience_s
+        self._check_address = check_address
         self._caller = Caller("local", operator=True)
 
     async def start(self, request: RunRequest) -> str:
+        address = request.get("repo_url")
+        if address and not Path(address).is_absolute():
+            self._check_address(address)
         asked = await self._service.follow(request, self._caller)
         record, _ = await self._service.start(asked, owner=self._caller.name)
         return record.run_id

@@ -78,6 +78,8 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["run", " ", "--repo", URL], "is empty"),
         (["run", "x", "--repo", URL, "--max-cost", "-1"], "--max-cost"),
         (["run", "x", "--repo", URL, "--max-cost", "nan"], "--max-cost"),
+        (["run", "x", "--repo", URL, "--max-cost", "0"], "US dollars above 0"),
+        (["run", "x", "--repo", "https://elsewhere.example/o/r"], "is not below https://github"),
         (["run", "x", "--repo", URL, "--timeout", "0"], "--timeout"),
         (["run", "x", "--repo", URL, "--include-uncommitted"], "takes a checkout"),
         (["run", "x", "--repo", URL, "--review-only"], "takes a pull request"),

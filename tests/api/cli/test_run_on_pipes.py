@@ -217,6 +217,16 @@ async def test_watch_reads_from_the_start_to_the_end(tmp_path: Path) -> None:
     assert "coding-agent resume" not in ended.out
 
 
+async def test_a_request_that_is_wrong_is_not_carried_on(tmp_path: Path) -> None:
+    server = RunServer([])
+    error = {"code": "invalid_request", "message": "'-x' is not a name of a branch.", "hint": ""}
+    server.ended("failed", reason="invalid_request", error=error)
+    async with serving(server) as env:
+        ended = await command("watch", RUN_ID, home=tmp_path, env=env)
+    assert ended.code == 1
+    assert "coding-agent resume" not in ended.out
+
+
 @pytest.mark.parametrize("reason", ["not_done", "not_validated", "base_conflict"])
 async def test_what_carrying_on_cannot_complete_does_not_offer_it(
     reason: str, tmp_path: Path
