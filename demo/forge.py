@@ -31,6 +31,7 @@ class DemoForge:
     git_dir: Path
     token: str
     pull: Json | None = field(default=None, init=False)
+    comments: list[str] = field(default_factory=list, init=False)
 
     def app(self) -> Starlette:
         repo = f"/api/v3/repos/{self.name}"
@@ -41,6 +42,7 @@ class DemoForge:
                 Route(f"{repo}/commits", self._list_commits),
                 Route(f"{repo}/pulls", self._list_pulls, methods=["GET"]),
                 Route(f"{repo}/pulls", self._create_pull, methods=["POST"]),
+                Route(f"{repo}/issues/1/comments", self._add_comment, methods=["POST"]),
                 Route(f"/{self.name}.git/{{service:path}}", self._git, methods=["GET", "POST"]),
             ],
             middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._sign_in)],
@@ -92,6 +94,10 @@ class DemoForge:
             "head": {"ref": head, "label": f"{owner}:{head}"},
         }
         return JSONResponse(self.pull, 201)
+
+    async def _add_comment(self, request: Request) -> Response:
+        self.comments.append(str((await request.json())["body"]))
+        return JSONResponse({"id": len(self.comments)}, 201)
 
     async def _git(self, request: Request) -> Response:
         return await serve_git(request, self.git_dir)

@@ -65,6 +65,8 @@ from .publication import ChangeOnNewBase as ChangeOnNewBase
 from .publication import GateFinding as GateFinding
 from .publication import GateReport as GateReport
 from .publication import PullRequest as PullRequest
+from .publication import RaisedFinding as RaisedFinding
+from .publication import RunAccount as RunAccount
 from .pull_address import PullAddress as PullAddress
 from .retry_policy import Pauses as Pauses
 from .retry_policy import RetryPolicy as RetryPolicy
@@ -85,6 +87,7 @@ from .services import Role as Role
 from .services import Services as Services
 from .services import Workspaces as Workspaces
 from .spending import Budget as Budget
+from .spending import RoleCost as RoleCost
 from .spending import Spend as Spend
 from .spending import Usage as Usage
 from .state import Limits as Limits

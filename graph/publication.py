@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from graph.spending import RoleCost, Spend
 from graph.values import Base, Change, Finding, Review, Validation, Value
 
 MAX_MOVES: Final = 2
@@ -12,6 +13,26 @@ class GateFinding(Finding):
     """What the gate found; never holds the matched text. An `error` blocks."""
 
     rule: str
+
+
+class RaisedFinding(Finding):
+    """What a fixer was called for: a finding of the reviewer, or a check that failed (`check`)."""
+
+    round: int
+    check: bool = False
+
+
+class RunAccount(Value):
+    """What a run took: its fix rounds, its money by role, and what was mended in between.
+
+    `model` is the one that the request named for all roles, or empty.
+    """
+
+    rounds: int = 0
+    spent: Spend = Spend()
+    roles: tuple[RoleCost, ...] = ()
+    raised: tuple[RaisedFinding, ...] = ()
+    model: str = ""
 
 
 class GateReport(Value):

@@ -7,7 +7,7 @@ from graph.base_services import Baselines
 from graph.environment import Environment
 from graph.events.run_events import Emit, unheard
 from graph.preparation import Preparation
-from graph.publication import ChangeOnNewBase, GateReport, PullRequest
+from graph.publication import ChangeOnNewBase, GateReport, PullRequest, RunAccount
 from graph.tasks import (
     ChangeResult,
     PlannerResult,
@@ -154,6 +154,8 @@ class Publication(Value):
     draft: bool
     remaining: tuple[str, ...]
     """What is not done or not known, a sentence each."""
+    cautions: tuple[str, ...] = ()
+    """Why a reader should look at it twice, a sentence each."""
     environment: Environment | None = None
     baseline: Validation | None = None
     title: str = ""
@@ -169,6 +171,7 @@ class Publication(Value):
     requested_by: str = ""
     deadline: float = 0
     """Unix seconds: a rate limit that ends before is waited for."""
+    account: RunAccount = RunAccount()
     rebase_step: int | None = None
     """Where the base branch moved, the change goes over to it under this step, if it fits there."""
 

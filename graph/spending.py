@@ -1,5 +1,6 @@
 """Tokens and money: what replies cost, and what a run may still spend."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, ConfigDict
@@ -50,6 +51,30 @@ class Spend(Value):
         known = self.cost_usd is not None and other.cost_usd is not None
         cost = (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None
         return Spend(usage=self.usage + other.usage, cost_usd=cost, turns=self.turns + other.turns)
+
+
+class RoleCost(Value):
+    """What the calls of one role have cost; `before` is without its newest call, of `step`.
+
+    A call that is resumed counts its own replies again, and so takes its own place.
+    """
+
+    role: str
+    spend: Spend
+    step: int = 0
+    before: Spend = Spend()
+
+    def with_call(self, step: int, spend: Spend) -> "RoleCost":
+        """With what a call of that step has cost."""
+        before = self.before if step == self.step else self.spend
+        return RoleCost(role=self.role, spend=before + spend, step=step, before=before)
+
+
+def with_role_call(costs: Iterable[RoleCost], role: str, step: int, spend: Spend) -> list[RoleCost]:
+    """The costs of all roles after one more call."""
+    of_role = {cost.role: cost for cost in costs}
+    known = of_role.get(role) or RoleCost(role=role, spend=Spend())
+    return [*({**of_role, role: known.with_call(step, spend)}).values()]
 
 
 class Budget(Value):

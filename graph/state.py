@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from graph.environment import Environment, Recipe
-from graph.publication import GateReport, JudgedOnOldBase, PullRequest
+from graph.publication import GateReport, JudgedOnOldBase, PullRequest, RaisedFinding
 from graph.run_request import RunRequest, described
-from graph.spending import Spend
+from graph.spending import RoleCost, Spend
 from graph.values import (
     Approval,
     Base,
@@ -100,6 +100,13 @@ class RunState(RunRequest, total=False):
     ]
     rounds: Annotated[int, described("Fix rounds", "How often the fixer was called.")]
     spent: Annotated[Spend, described("Spent", "Money and tokens spent so far.")]
+    role_costs: Annotated[
+        list[RoleCost], described("Costs of roles", "What each role has spent so far.")
+    ]
+    raised: Annotated[
+        list[RaisedFinding],
+        described("Raised findings", "What fixers were called for, the newest alone."),
+    ]
     spent_before: Annotated[
         Spend,
         described(

@@ -52,7 +52,17 @@ ORDER: dict[str, tuple[str, ...]] = {
         "choose_backend doctor",
     ),
     "forge": (
-        *("core", "secret_scan", "git", "github signing", "base", "gate", "text", "triggers"),
+        *(
+            "core",
+            "secret_scan",
+            "git",
+            "github signing",
+            "base",
+            "gate",
+            "text",
+            "receipt",
+            "triggers",
+        ),
         "publish",
     ),
     "roles": (

@@ -120,6 +120,8 @@ def _make_publisher(configuration: Configuration, **options: Any) -> Publisher:
         any_branch=settings.any_branch,
         key=configuration.signing_key,
         sign_off=settings.signoff or "",
+        models={str(role): model for role, model in settings.role_models.items()},
+        version=configuration.version,
         **options,
     )
 

@@ -1,6 +1,7 @@
 from .forge import ONCE as ONCE
 from .forge import Forge as Forge
 from .forge import MergedPull as MergedPull
+from .forge import PullFacts as PullFacts
 from .forge import PullText as PullText
 from .pull_checks import CheckRun as CheckRun
 from .pull_checks import PullState as PullState

@@ -1,6 +1,7 @@
 """The way of one change to the forge: the branch, there or in a fork, and the pull request."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +13,11 @@ from forge.publish.fork import begin_branch, find_or_create_fork
 from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests, head_address
 from forge.publish.steps import PublishSteps
+from forge.receipt import ReceiptPage, ReceiptPlace
 from graph import Emit, PullRequest
 from graph.errors import ForgeError, RepositoryError
+
+WriteReceipt = Callable[[str], Awaitable[str]]
 
 _REJECTED: Final = "{} did not take the {} that were asked for."
 
@@ -25,12 +29,23 @@ class Delivery:
     steps: PublishSteps
     forge: Forge
     forks: bool
+    receipts: ReceiptPlace
     emit: Emit
+    account: str = ""
+    """Our account's name on a pull request of ours that is gone on with."""
 
     async def deliver(
-        self, target: RepoAddress, text: PullText, message: str, author: str
+        self,
+        target: RepoAddress,
+        text: PullText,
+        message: str,
+        author: str,
+        write_receipt: WriteReceipt,
     ) -> PullRequest:
-        """Commit, push, open or update; what the record says is done is not done again."""
+        """Commit, push, open or update; what the record says is done is not done again.
+
+        `write_receipt` makes the page of a receipt for a commit.
+        """
         steps, publication = self.steps, self.steps.publication
         new = await self._push(target, message, author)
         digest = _digest(steps.record.commit, text, publication.draft)
@@ -41,6 +56,7 @@ class Delivery:
             else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
         )
         await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
+        text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
         await self._add_extras(pull, text)
         return PullRequest(
             url=pull.url,
@@ -137,6 +153,24 @@ class Delivery:
     def _may_edit(self) -> bool:
         pull = self.steps.publication.base.pull
         return pull is None or pull.ours
+
+    async def _show_receipt(self, pull: Pull, text: PullText, page: str) -> PullText:
+        """Show the receipt; where it has no other place it is folded below the text."""
+        steps = self.steps
+        known, commit = steps.record.receipt, steps.record.commit
+        full_name = steps.publication.base.full_name
+        author = self.account if steps.publication.base.pull else ""
+        page_of = ReceiptPage(full_name, pull.number, commit, page, author)
+        shown = await self.receipts.show(page_of, known)
+        if shown is not None:
+            if shown != known:
+                await steps.keep(receipt=shown)
+            return text
+        if steps.publication.base.pull:
+            return text
+        whole = PullText(text.title, f"{text.body}\n\n{page}")
+        await self._pulls.try_edit(pull.number, whole)
+        return whole
 
     async def _add_extras(self, pull: Pull, text: PullText) -> None:
         """Labels and reviewers never fail a run; the pull request says which are missing."""

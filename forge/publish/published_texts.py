@@ -1,16 +1,19 @@
 """What a publication tells, without what may be a secret."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from forge.core.forge import PullText, ReviewText
+from forge.receipt import PURPOSE, Receipt, build_receipt, receipt_page
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
+from forge.signing import SigningKey
 from forge.text import pull_request
 from forge.text.commit_message import commit_message
 from forge.text.conventions import Conventions
 from forge.text.review import line_comments, lines_of, review_body
+from forge.text.sections import receipt_sections
 from graph import Publication, Review, SecretForms
 from graph.errors import PushRejected, SecretSearchFailed
 
@@ -22,23 +25,26 @@ class PublishedTexts:
     """Writes texts for one forge.
 
     `forms` are those of its token, `catalogue` knows other secrets. `sign_off`: `Name <email>`.
+    Receipts are signed by the `key`; `models` are those of the roles, `version` is the product's.
     """
 
     forge_name: str
     forms: SecretForms
     catalogue: SecretCatalogue
     sign_off: str = ""
+    key: SigningKey | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
 
     async def write(
         self,
         publication: Publication,
         conventions: Conventions,
         template: str = "",
-        starts: Sequence[str] = (),
     ) -> tuple[PullText, str]:
         """What the pull request and the commit say. Raises PushRejected where it is our token."""
         title = pull_request.title(publication, conventions)
-        body = pull_request.body(publication, template, starts)
+        body = pull_request.body(publication, template)
         message = commit_message(publication, conventions, self.sign_off)
         self._refuse_token(title, body, message, publication.branch)
         title, body, message = await self._hide([title, body, message], publication.run_id)
@@ -58,6 +64,19 @@ class PublishedTexts:
         body, alone, *rest = await self._hide(texts, run_id)
         hidden = (replace(each, body=text) for each, text in zip(comments, rest, strict=True))
         return ReviewText(body, sha, tuple(hidden)), alone
+
+    async def write_receipt(
+        self, publication: Publication, commit: str, starts: Sequence[str]
+    ) -> str:
+        """The page of a receipt; `starts`: what the repository's automation will do."""
+        receipt = build_receipt(publication, commit, models=self.models, version=self.version)
+        sections = receipt_sections(publication, starts)
+        told = receipt.canonical.decode()
+        self._refuse_token(told, sections)
+        told, sections = await self._hide([told, sections], publication.run_id)
+        receipt = Receipt.model_validate_json(told)
+        signature = await self.key.sign(receipt.canonical, PURPOSE) if self.key else ""
+        return receipt_page(receipt, sections, signature)
 
     async def _hide(self, texts: list[str], run_id: str) -> list[str]:
         """The texts without what the catalogue takes for a secret; a run's id is none."""

@@ -33,6 +33,8 @@ class PublicationRecord(Value):
     review_begun: bool = False
     reviewed: bool = False
     """Whether the review of a run that only reviews is there; where it was begun, it may be."""
+    receipt: int | None = None
+    """Where the receipt is shown, as its place knows it."""
     number: int | None = None
     url: str | None = None
 

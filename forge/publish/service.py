@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +38,7 @@ from forge.publish.rebase import (
 )
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
+from forge.receipt import CommentPlace, ReceiptPlace
 from forge.secret_scan.kingfisher import SecretCatalogue
 from forge.signing import SigningKey
 from forge.text.commit_message import sample_message
@@ -76,6 +79,8 @@ class ForgePublisher(Publisher):
     a branch that does not begin with `branch_prefix`, but a new one that a caller named where
     `any_branch` allows it. Commits are signed where there is a `key`; `sign_off` is the `Name
     <email>` of `Signed-off-by`, where the base's commits have that.
+    Receipts are shown in `receipts`, a comment where nothing else is given; they tell the `models`
+    of roles and the product's `version`.
     """
 
     def __init__(
@@ -92,8 +97,12 @@ class ForgePublisher(Publisher):
         any_branch: bool = False,
         key: SigningKey | None = None,
         sign_off: str = "",
+        receipts: ReceiptPlace | None = None,
+        models: Mapping[str, str] | None = None,
+        version: str = "",
     ) -> None:
         self._sign_off = sign_off
+        self._receipts = receipts or CommentPlace(forge)
         self._any_branch = any_branch
         self._key = key
         self._branch_prefix = branch_prefix
@@ -106,7 +115,9 @@ class ForgePublisher(Publisher):
         self._git = Git(forge.access, hide=(str(runs),))
         self._make_last = make_last or on_own_disk
         self._catalogue = SecretCatalogue(rules_cache or runs.parent / "secret-rules")
-        self._texts = PublishedTexts(forge.name, self._forms, self._catalogue, sign_off)
+        self._texts = PublishedTexts(
+            forge.name, self._forms, self._catalogue, sign_off, key, models or {}, version
+        )
 
     async def check_publishable(
         self, run_id: str, base: Base, branch: str, title: str | None, emit: Emit
@@ -221,8 +232,11 @@ class ForgePublisher(Publisher):
         check_token(self._forge, base.full_name, hint="then resume the run")
         forge = self._forge.patient(publication.deadline)
         address = parse(base.address, forge.access.web, allow_local=False)
+        account_name = ""
         if base.pull:
-            check_open(await forge.pull(base.full_name, base.pull.number, emit))
+            facts = await forge.pull(base.full_name, base.pull.number, emit)
+            check_open(facts)
+            account_name = facts.author if base.pull.ours else ""
             address = head_address(forge, base.pull)
         pushed = frozenset(filter(None, (record.commit, record.pushed)))
         context = RebaseContext(self._git, forge, self._kept, address, run, emit, pushed)
@@ -236,7 +250,7 @@ class ForgePublisher(Publisher):
         template = await self._template(run, base, forge)
         account = await forge.account(emit)
         author = self._author or account.author
-        delivery = Delivery(steps, forge, self._forks, emit)
+        delivery = Delivery(steps, forge, self._forks, self._receipts, emit, account_name)
         address = await delivery.choose_target()
         await delivery.settle_branch(address)
         publication = steps.publication
@@ -248,8 +262,9 @@ class ForgePublisher(Publisher):
         )
         starts = await read_automation(forge, self._git, run, publication.change.tree, target)
         conventions = await self._conventions(publication.run_id, base, emit)
-        text, message = await self._texts.write(publication, conventions, template, starts)
-        pull_request = await delivery.deliver(address, text, message, author)
+        text, message = await self._texts.write(publication, conventions, template)
+        write_receipt = partial(self._texts.write_receipt, publication, starts=starts)
+        pull_request = await delivery.deliver(address, text, message, author, write_receipt)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
 

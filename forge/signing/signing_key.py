@@ -8,7 +8,8 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -32,7 +33,8 @@ _GPG: Final = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
 _SECRET_PACKETS: Final = (b"\x94", b"\x95", b"\x96", b"\x97", b"\xc5")
 """What an OpenPGP secret key that is no text begins with."""
 _GPG_CONFIG: Final = b"batch\nno-tty\nno-greeting\nquiet\npinentry-mode error\n"
-_GPG_SCRIPT: Final = 'gpg --import "$1" && exec gpg --armor --detach-sign --output -'
+_GPG_SIGN: Final = "gpg --import key && exec gpg --armor --detach-sign --output -"
+_GPG_CHECK: Final = "gpg --import key && exec gpg --verify signature -"
 _ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
@@ -57,18 +59,34 @@ class SigningKey:
         """
         return (await self._sign(data, purpose))[1]
 
+    async def signed(self, data: bytes, signature: str, purpose: str) -> bool:
+        """Whether a signature of `data` was made by this key. Raises SigningFailed."""
+        async with self._held() as (form, folder):
+            await asyncio.to_thread((folder / "signature").write_text, signature)
+            check = _check_by_ssh if form == "ssh" else _check_by_gpg
+            return (await check(folder, data, purpose)).ok
+
     async def probe(self) -> Format:
         """The format of the key, which has signed something. Raises SigningFailed."""
         return (await self._sign(b"tried", "coding-agent-trial"))[0]
 
     async def _sign(self, data: bytes, purpose: str) -> tuple[Format, str]:
+        async with self._held() as (form, folder):
+            sign = _sign_by_ssh if form == "ssh" else _sign_by_gpg
+            ended = await sign(folder, data, purpose)
+        if not ended.ok or not ended.stdout:
+            raise SigningFailed(f"The key of {SETTING} could not sign: {_told(ended, folder)}")
+        return form, ended.stdout.decode("ascii", "replace")
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[tuple[Format, Path]]:
+        """The key's format, and a folder of ours that holds it meanwhile."""
         content = await asyncio.to_thread(self._read)
         form = _format_of(content)
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="sign-"))
         try:
             await asyncio.to_thread(_write, folder, content)
-            sign = _sign_by_ssh if form == "ssh" else _sign_by_gpg
-            ended = await sign(folder, data, purpose)
+            yield form, folder
         except FileNotFoundError as missing:
             raise SigningFailed(
                 f"{missing.filename} was not found: it signs with the key of {SETTING}.",
@@ -76,9 +94,6 @@ class SigningKey:
             ) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        if not ended.ok or not ended.stdout:
-            raise SigningFailed(f"The key of {SETTING} could not sign: {_told(ended, folder)}")
-        return form, ended.stdout.decode("ascii", "replace")
 
     def _read(self) -> bytes:
         if self.text is not None:
@@ -114,13 +129,29 @@ async def _sign_by_ssh(folder: Path, data: bytes, purpose: str) -> EndedProcess:
     )
 
 
+async def _check_by_ssh(folder: Path, data: bytes, purpose: str) -> EndedProcess:
+    key, signers = str(folder / "key"), folder / "signers"
+    public = await _run(["ssh-keygen", "-y", "-P", "", "-f", key], {}, b"")
+    await asyncio.to_thread(signers.write_bytes, b"us " + public.stdout)
+    line = ["ssh-keygen", "-q", "-Y", "verify", "-f", str(signers), "-I", "us", "-n", purpose]
+    return await _run([*line, "-s", str(folder / "signature")], {}, data)
+
+
 async def _sign_by_gpg(folder: Path, data: bytes, _: str) -> EndedProcess:
-    """Sign under an agent of our own, which is ended here, or by itself where we are not."""
+    return await _run_gpg(_GPG_SIGN, folder, data)
+
+
+async def _check_by_gpg(folder: Path, data: bytes, _: str) -> EndedProcess:
+    return await _run_gpg(_GPG_CHECK, folder, data)
+
+
+async def _run_gpg(script: str, folder: Path, data: bytes) -> EndedProcess:
+    """Run it under an agent of our own, which is ended here, or by itself where we are not."""
     home = {"GNUPGHOME": str(folder)}
     agent = ["gpg-agent", "--quiet", "--daemon", "--"]
-    script = ["/bin/sh", "-c", _GPG_SCRIPT, "sh", str(folder / "key")]
+    started = ["/bin/sh", "-c", f'cd "$1" && {script}', "sh", str(folder)]
     try:
-        return await _run([*agent, *script], home, data)
+        return await _run([*agent, *started], home, data)
     finally:
         await asyncio.shield(_run(["gpgconf", "--kill", "all"], home, b""))
 

@@ -46,6 +46,8 @@ _FRESH: Update = {
     "settled": None,
     "rounds": 0,
     "spent": Spend(),
+    "role_costs": [],
+    "raised": [],
     "spent_before": Spend(),
     "stopped": None,
     "pull_request": None,
@@ -201,7 +203,7 @@ class Nodes:
         task = await self._task(state, "fixer")
         result = await self.services.fixer(task, emit_of_node())
         update = await self._changed(state, task, result)
-        return update | {"rounds": state["rounds"] + 1}
+        return update | {"rounds": state["rounds"] + 1, "raised": publishing.raised_by(state)}
 
     async def publish(self, state: RunState) -> Update:
         """Hold the change against the gate; what passes becomes a pull request or a branch."""

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from graph.branch_names import DEFAULT_PREFIX, branch_name, find_ticket
 from graph.machine import edges
-from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase
+from graph.machine.cautions import cautions_of
+from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase, RaisedFinding, RunAccount
 from graph.services import Publication
+from graph.spending import Spend
 from graph.state import RunState
 from graph.values import Base, Change, Outcome
 
 _TIME_TO_JUDGE_S: Final = 60.0
+_MOST_RAISED: Final = 40
 _VERDICT_FIELDS: Final = ("base", "change", "validation", "review", "stopped")
 
 
@@ -58,6 +61,7 @@ def publication_of(
     """All that is told; where it `follows`, it may go over to a newer base first."""
     change = state["change"]
     assert change
+    cautions = cautions_of(state.get("plan"), change)
     return Publication(
         run_id=state["run_id"],
         branch=branch_of(state, change),
@@ -70,18 +74,45 @@ def publication_of(
         baseline=state.get("baseline"),
         review=state.get("review"),
         gate=gate,
-        draft=bool(state.get("draft")) or outcome.status != "succeeded",
+        draft=bool(state.get("draft")) or outcome.status != "succeeded" or bool(cautions),
         remaining=edges.left_to_do(state),
+        cautions=cautions,
         title=state.get("title") or "",
-        ticket=find_ticket(state["prompt"]),
+        ticket=find_ticket(state.get("prompt") or ""),
         labels=tuple(state.get("labels") or ()),
         reviewers=tuple(state.get("reviewers") or ()),
         closes=state.get("closes"),
         requested_by=state.get("requested_by") or "",
         deadline=deadline,
+        account=_account(state),
         rebase_step=state["step"] + 1
         if follows and _may_follow(state, outcome, deadline)
         else None,
+    )
+
+
+def raised_by(state: RunState) -> list[RaisedFinding]:
+    """What fixers were called for, with what the newest one was: once each, the newest alone."""
+    raised = state.get("raised") or []
+    number = max((each.round for each in raised), default=0) + 1
+    validation, review = state.get("validation"), state.get("review")
+    found = [
+        RaisedFinding(severity="error", message=name, round=number, check=True)
+        for name in (validation.new_failures if validation else ())
+    ]
+    if review and review.verdict != "approve":
+        found += [RaisedFinding(**each.model_dump(), round=number) for each in review.findings]
+    known = {(each.path, each.message): each for each in [*found, *raised][::-1]}
+    return [*known.values()][-_MOST_RAISED:]
+
+
+def _account(state: RunState) -> RunAccount:
+    return RunAccount(
+        rounds=max((each.round for each in state.get("raised") or []), default=0),
+        spent=state.get("spent") or Spend(),
+        roles=tuple(state.get("role_costs") or ()),
+        raised=tuple(state.get("raised") or ()),
+        model=state.get("model") or "",
     )
 
 

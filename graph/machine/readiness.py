@@ -9,6 +9,7 @@ from graph.machine import role_tasks
 from graph.machine.node_events import emit_of_node
 from graph.machine.setup_turn import SetupTurn
 from graph.services import Services
+from graph.spending import with_role_call
 from graph.state import RunState
 from graph.values import Stopped
 
@@ -56,4 +57,6 @@ async def _take_turn(services: Services, state: RunState, wanted: PreparationReq
         step=step,
         model=state.get("model"),
     )
-    return {"recipe": end.recipe, "step": step, "spent": state["spent"] + end.spend}
+    costs = with_role_call(state.get("role_costs") or [], "setup", step, end.spend)
+    spent = state["spent"] + end.spend
+    return {"recipe": end.recipe, "step": step, "spent": spent, "role_costs": costs}

@@ -6,7 +6,7 @@ from typing import Any, Final
 from graph.base_services import PreparationRequest
 from graph.machine import edges
 from graph.publication import GateFinding
-from graph.spending import Budget
+from graph.spending import Budget, with_role_call
 from graph.state import RunState
 from graph.tasks import ChangeResult, PlannerResult, ReviewerResult, RoleTask
 from graph.values import NODE_OF_ROLE, Change, RoleName, Stopped
@@ -76,6 +76,9 @@ def spent(
     update = {
         "step": task.step,
         "spent": state["spent"] + result.spend,
+        "role_costs": with_role_call(
+            state.get("role_costs") or [], task.role, task.step, result.spend
+        ),
         "explanation": result.shortfall,
     }
     if result.stopped:

@@ -77,7 +77,8 @@ async def test_the_request_becomes_a_reviewed_pull_request(
         base, head = found["base"]["ref"], found["head"]["ref"]
         assert (base, head) == ("main", created["branch"])
         assert "python3 -m unittest discover -s tests -t ." in found["body"]
-        assert drawn.events[0]["runId"] in found["body"]
+        (receipt,) = stage.forge.comments
+        assert drawn.events[0]["runId"] in receipt
         check_pushed(stage.forge.git_dir, head, await stage.diff(base, head))
 
 

@@ -45,7 +45,7 @@ async def test_a_workflow_file_that_was_allowed(world: World) -> None:
     script = small_change(coder=[shell(WORKFLOW), done()])
     run = await world.run("Greet at every push.", repo, script, allow=["workflows"])
     assert run.end["status"] == "succeeded"
-    assert "Worth a look" in repo.pull.body
+    assert "Worth a look" in repo.told
 
 
 async def test_the_services_own_token(world: World) -> None:

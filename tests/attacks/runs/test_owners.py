@@ -33,7 +33,7 @@ async def test_a_run_is_its_owners(world: World) -> None:
     repo, other = await world.host(), await world.host()
     run = await world.run("Greet by key.", repo, small_change())
     assert run.end["status"] == "succeeded"
-    assert "requested by ann" in repo.pull.body
+    assert "requested by ann" in repo.told
     assert (
         "Requested-by: ann"
         in repo.git("show", "--no-patch", "--format=%B", repo.pull.head).decode()

@@ -33,9 +33,9 @@ async def test_a_weakened_test_reaches_event_reviewer_and_pull_request(world: Wo
     assert "<base_tests>" in told(asked)
     assert NAME in told(asked)
     assert "test_greet.py: fewer assertions: 1 lines removed, 0 added" in told(asked)
-    assert "### What the change does to tests" in repo.pull.body
-    assert "those of the base it fails" in repo.pull.body
-    assert "fewer assertions: 1 lines removed, 0 added (by a pattern" in repo.pull.body
+    assert "### What the change does to tests" in repo.told
+    assert "those of the base it fails" in repo.told
+    assert "fewer assertions: 1 lines removed, 0 added (by a pattern" in repo.told
     view = await run.view()
     assert len(view["validations"][-1]["findings"]) == 2
 
@@ -72,4 +72,4 @@ async def test_code_that_ends_before_its_tests_reaches_reviewer_and_pull_request
     silent = f"`{CHECK}` passes, but reports no test that came to its end; on the base it does"
     assert silent in told(asked)
     assert "greet.py:3: ends the process or reaches what runs it: import os" in told(asked)
-    assert "passes, but reports no test that came to its end" in repo.pull.body
+    assert "passes, but reports no test that came to its end" in repo.told

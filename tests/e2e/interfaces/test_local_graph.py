@@ -61,7 +61,7 @@ async def test_a_run_by_ainvoke(world: World) -> None:
         assert MORNING in repo.diff(pull.branch)
         kept = await graph.aget_state(config)
         assert (kept.next, kept.values["outcome"]) == ((), state["outcome"])
-    assert "my-run-1" in repo.pull.body
+    assert "my-run-1" in repo.told
     async with open_service(world.settings) as service:
         view = await service.view("my-run-1", Caller("local"))
     assert (view["status"], view["pr"]["url"]) == ("succeeded", pull.url)

@@ -96,7 +96,7 @@ def tells(*words: str) -> Holds:
     """The pull request says one of these."""
 
     def holds(run: Run, repo: Hosted) -> None:
-        assert any(word in repo.pull.body for word in words), repo.pull.body
+        assert any(word in repo.told for word in words), repo.pull.body
 
     return holds
 

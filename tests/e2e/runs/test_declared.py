@@ -53,7 +53,7 @@ async def test_roles_and_checks_have_the_services_and_variables_of_the_repositor
     assert "hello" in told(tried)
     checks = run.one("validation.finished")["commands"]
     assert [check["status"] for check in checks] == ["passed", "passed"]
-    assert "Beside the checks: port-8000 on port 8000." in repo.pull.body
+    assert "Beside the checks: port-8000 on port 8000." in repo.told
     assert set(repo.tree(repo.pull.head)) == set(repo.tree("main"))
 
 

@@ -89,7 +89,8 @@ async def test_an_issue_becomes_a_pull_request_that_closes_it(world: World) -> N
         assert await deliver(world, "issues", payload, "delivery-1") == 202
 
     def told() -> list[str]:
-        return [each.body for each in hosted.comments.values() if each.author == BOT]
+        said = hosted.comments.values()
+        return [each.body for each in said if (each.author, each.issue) == (BOT, ISSUE)]
 
     await until(lambda: any("Done." in text for text in told()))
     (comment,) = told()

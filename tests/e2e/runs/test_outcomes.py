@@ -37,15 +37,15 @@ def check_published(repo: Hosted, run: Run, *, draft: bool) -> HostedPull:
     assert repo.branches == [pull.head] == [run.end["branch"]]
     assert run.end["prUrl"] == created["url"] == f"{repo.url}/pull/1"
     assert (pull.draft, pull.base) == (draft, "main")
-    assert run.run_id in pull.body
-    assert run.prompt not in pull.title + pull.body
-    assert SAID not in pull.body
-    assert ("### What is left" in pull.body) == (run.end["status"] != "succeeded")
+    assert run.run_id in repo.told
+    assert run.prompt not in pull.title + repo.told
+    assert SAID not in repo.told
+    assert ("**What is left**" in repo.told) == (run.end["status"] != "succeeded")
     commit = repo.git("show", "--no-patch", "--format=%an <%ae>%n%P%n%B", pull.head).decode()
     author, parent, message = commit.split("\n", 2)
     assert author == "octo-agent <583231+octo-agent@users.noreply.github.com>"
     assert parent == repo.git("rev-parse", "main").decode().strip()
-    assert run.run_id in message
+    assert run.run_id not in message
     assert run.prompt not in message
     return pull
 
@@ -73,8 +73,8 @@ async def test_success_at_first_try(world: World) -> None:
     (command,) = run.one("validation.finished")["commands"]
     assert command["command"].startswith(CHECK)
     assert SAID in command["output"]
-    assert f"`{command['command']}`: passed, exit code 0" in pull.body
-    assert "Approved." in pull.body
+    assert f"`{command['command']}`: passed, exit code 0" in repo.told
+    assert "Approved." in repo.told
     tree = repo.tree(pull.head)
     assert tree == {**repo.tree("main"), b"greet.py": ("100644", MORNING_FILE.encode())}
     assert "+    return f'Good morning {name}'" in (await run.diff()).decode()
@@ -127,15 +127,15 @@ async def test_rounds_spent_on_tests_and_then_more_rounds(world: World) -> None:
     run = await world.run("Greet with less.", repo, script, maxFixRounds=1)
     assert (run.end["status"], run.end["reason"]) == ("incomplete", "fix_rounds_exhausted")
     pull = check_published(repo, run, draft=True)
-    assert "Still fails" in pull.body
-    assert "test_the_name_is_in_it" in pull.body
-    assert "Not reviewed" in pull.body
+    assert "Still fails" in repo.told
+    assert "test_the_name_is_in_it" in repo.told
+    assert "Not reviewed" in repo.told
 
     more = {"fixer": [shell(MEND), done()], "reviewer": [approve()]}
     await world.resume(run, more)
     assert run.end["status"] == "succeeded"
     assert run.one("pr.updated")["draft"] is False
-    assert (repo.pull.draft, "What is left" in repo.pull.body) == (False, False)
+    assert (repo.pull.draft, "What is left" in repo.told) == (False, False)
     count = repo.git("rev-list", "--count", f"main..{pull.head}").decode().strip()
     assert count == "2"
 
@@ -145,9 +145,9 @@ async def test_rounds_spent_on_review(world: World) -> None:
     script = small_change(reviewer=[object_to("It says so to nobody.")])
     run = await world.run("Greet nobody.", repo, script, maxFixRounds=0)
     assert (run.end["status"], run.end["reason"]) == ("incomplete", "fix_rounds_exhausted")
-    pull = check_published(repo, run, draft=True)
-    assert "Review: It says so to nobody." in pull.body
-    assert "Changes requested" in pull.body
+    check_published(repo, run, draft=True)
+    assert "Review: It says so to nobody." in repo.told
+    assert "Changes requested" in repo.told
 
 
 async def test_nothing_to_do(world: World) -> None:
@@ -175,8 +175,8 @@ async def test_failures_of_the_base_are_not_blamed(world: World) -> None:
     assert (validation["status"], validation["newFailures"]) == ("passed", [])
     (known,) = validation["knownFailures"]
     assert "test_of_old" in known
-    pull = check_published(repo, run, draft=False)
-    assert "Failed before this change too" in pull.body
+    check_published(repo, run, draft=False)
+    assert "Failed before this change too" in repo.told
 
 
 async def test_new_failures_are_found_among_those_of_the_base(world: World) -> None:
@@ -197,8 +197,8 @@ async def test_without_a_runnable_check_it_is_a_draft(world: World, checks: list
     run = await world.run(prompt, repo, small_change(), validate=checks)
     assert (run.end["status"], run.end["reason"]) == ("incomplete", "not_validated")
     assert ("validate", "unavailable") in run.nodes
-    pull = check_published(repo, run, draft=True)
-    assert "Not validated" in pull.body
+    check_published(repo, run, draft=True)
+    assert "Not validated" in repo.told
 
 
 async def test_what_the_caller_asks_of_the_pull_request(world: World) -> None:
@@ -219,7 +219,7 @@ async def test_what_the_caller_asks_of_the_pull_request(world: World) -> None:
     assert (pull.title, pull.labels, pull.reviewers) == ("Say good morning", ["polite"], ["ada"])
     (command,) = run.one("validation.finished")["commands"]
     assert command["command"] == "grep -q Good greet.py"
-    assert CHECK not in pull.body
+    assert CHECK not in repo.told
 
 
 async def test_set_up_commands_come_before_checks_and_are_not_in_the_change(world: World) -> None:

@@ -48,7 +48,7 @@ async def test_budget_spent_in_mid_coder_and_then_raised(world: World) -> None:
     assert ("code", "stopped") in run.nodes
     assert ("validate", "passed") in run.nodes
     assert repo.pull.draft
-    assert "The budget of the run was spent in `code`" in repo.pull.body
+    assert "The budget of the run was spent in `code`" in repo.told
     assert "Good morning" in repo.diff(repo.pull.head)
     before = world.cast.asked(run.prompt, "coder")
     assert turns(before) == [0, 1]
@@ -86,7 +86,7 @@ async def test_a_light_review_without_an_end_leaves_the_validated_change(world: 
     view = await run.view()
     assert (view["status"], view["reason"]) == ("incomplete", "turns_exhausted")
     assert repo.pull.draft
-    assert "no answer within its turns in `review`" in repo.pull.body
+    assert "no answer within its turns in `review`" in repo.told
     assert "Good morning" in repo.diff(repo.pull.head)
 
     await world.resume(run, {"reviewer": [approve()]})
@@ -152,8 +152,8 @@ async def test_time_spent_in_a_command(world: World) -> None:
     run = await world.run("Greet in seconds.", repo, script, timeoutS=3)
     assert run.end["status"] == "timed_out"
     assert run.nodes[2:] == [("code", "stopped"), ("publish", "ok")]
-    assert "The time of the run was spent in `code`" in repo.pull.body
-    assert "The change was not validated." in repo.pull.body
+    assert "The time of the run was spent in `code`" in repo.told
+    assert "The change was not validated." in repo.told
     assert repo.pull.draft
 
     await world.resume(run, {"coder": [done()], "reviewer": [approve()]}, timeoutS=600)

@@ -98,7 +98,7 @@ async def test_a_renamed_repository(world: World) -> None:
     run = await world.run("Greet under a new name.", repo, small_change())
     assert run.end["status"] == "succeeded"
     assert run.end["prUrl"] == f"{world.forge.address}/octo/renamed/pull/1"
-    assert "renamed" in repo.pull.body
+    assert "renamed" in repo.told
 
 
 POLITE = """\
@@ -134,4 +134,4 @@ async def test_a_base_that_moves_on_meanwhile(world: World) -> None:
     assert repo.git("rev-parse", f"{repo.pull.head}^").decode().strip() == moved
     assert repo.tree(repo.pull.head)[b"test_polite.py"][1].decode() == POLITE
     assert "Good evening" in repo.diff(repo.pull.head)
-    assert "moved from" in repo.pull.body
+    assert "moved from" in repo.told

@@ -37,7 +37,8 @@ async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) 
     base = await side.prepare(f"{side.forge.address}/octo/automated")
     change = await side.change(base, write_file)
     await side.publisher.publish(side.publication(base, change), side.events.append)
-    body = hosted.pulls[1].body
+    (receipt,) = hosted.comments.values()
+    body = receipt.body
     assert HEADING in body
     section: str = body.partition(HEADING)[2].partition("\n\n")[0]
     return section.splitlines()

@@ -59,15 +59,6 @@ async def test_commits_that_are_not_told_end_no_run(side: TrustedSide, status: i
     assert await check(side) == ()
 
 
-async def test_a_plain_run_asks_the_forge_little(side: TrustedSide) -> None:
-    base = await side.prepare()
-    change = await side.change(base, write_file)
-    await side.publisher.check_publishable("r1", base, WANTED, None, side.events.append)
-    await side.publish(side.publication(base, change))
-    calls = [each for each in side.forge.requests if each.path.startswith("/api/")]
-    assert len(calls) <= 8, calls
-
-
 async def test_a_branch_in_a_checkout_follows_its_commits(
     side: TrustedSide, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from forge.text import pull_request
 from forge.text.commit_message import WIDTH, commit_message
+from forge.text.sections import receipt_sections
 from graph.environment import Environment, EnvironmentCommand, LeftOut, Service
 from graph.publication import GateFinding, GateReport
 from graph.services import Publication
@@ -92,68 +93,79 @@ def publication(**more: Any) -> Publication:
     return Publication(**(told | more))
 
 
-def test_the_body_tells_the_whole_story() -> None:
+def test_the_body_tells_what_and_why_the_proof_and_where_to_look() -> None:
     assert (
-        pull_request.body(publication())
+        pull_request.body(publication(requested_by="ada"))
         == """\
 The discount is taken off before tax.
 
-### Plan
+**What is left**
+- Still fails: tests.Test.test_new
 
-Add a field, then take it off.
-
-### Validation
-
+**Validation**
 - `python -m unittest`: failed, exit code 1
 - `make lint`: could not be run
 - Fails since this change: `tests.Test.test_new`
 - Failed before this change too: `tests.Test.test_old`
+- Review: changes requested.
 
-### Review
-
-Changes requested.
-
-Rounding is missing.
-
-- error: `src/app.py:3` Round the discount.
-- info: Fine otherwise.
-
-### What is left
-
-- Still fails: tests.Test.test_new
-
-### Worth a look
-
+**Look first**
 - workflows: `.github/workflows/ci.yml` runs
+- `src/app.py:3` Round the discount.
+- Fine otherwise.
+- … and 1 more
 
-### About the repository
-
-- Submodules are left as they are.
-
----
-Made by a coding agent in run `01j0000000000000000000000`."""
+Made by a coding agent, requested by ada. The receipt says what was run and what it cost."""
     )
 
 
-def test_what_was_not_validated_stands_beside_the_checks() -> None:
-    gap = ValidationFinding(
-        rule="not_covered", severity="warning", path="b/x.py", message="no check touched `b/x.py`"
-    )
-    weaker = ValidationFinding(rule="skip", severity="warning", path="t.py", message="skips a test")
-    validation = VALIDATION.model_copy(update={"findings": (gap, weaker)})
-    text = pull_request.body(publication(validation=validation))
-    checks, _, on_tests = text.partition("### What the change does to tests")
-    assert "\n- Not validated: no check touched `b/x.py`\n" in checks
-    assert "no check touched" not in on_tests
-    assert "skips a test" in on_tests
-    nothing_ran = Validation(status="unavailable", findings=(gap,))
-    only_gaps = pull_request.body(publication(validation=nothing_ran))
-    assert "- Not validated: no check touched" in only_gaps
-    assert "does to tests" not in only_gaps
+def whole(told: Publication) -> str:
+    return receipt_sections(told, ["`ci.yml` runs for the pull request."])
+
+
+def test_the_receipt_tells_the_rest() -> None:
+    text = whole(publication())
+    assert "### Plan\n\nAdd a field, then take it off." in text
+    assert "### Review\n\nChanges requested.\n\nRounding is missing." in text
+    assert "### What this starts\n\n- `ci.yml` runs for the pull request." in text
+    assert "### About the repository\n\n- Submodules are left as they are." in text
+
+
+def shown(text: str) -> tuple[int, int]:
+    return text.count("\n") + 1, len(text)
+
+
+def test_what_is_shown_is_short_whatever_there_is_to_tell() -> None:
+    row = "@octocat see [this](https://example.org) and #1 in `code` "
+    for summary in ("word " * 40_000, "row\n" * 4_000, f"- {row}\n" * 900, "```\n" + "x\n" * 900):
+        told = publication(
+            change=CHANGE.model_copy(update={"summary": summary}),
+            remaining=(row * 20,) * 500,
+            cautions=(row,) * 3,
+            review=Review(
+                verdict="approve",
+                findings=(Finding(severity="error", path=row, message=row * 20),) * 90,
+            ),
+            requested_by="ada " * 90,
+        )
+        lines, characters = shown(pull_request.body(told))
+        assert lines <= pull_request.MAX_LINES
+        assert characters <= pull_request.MAX_CHARACTERS
+
+
+def test_cautions_are_where_to_look_first() -> None:
+    told = publication(cautions=("The change is large: 812 changed lines.",))
+    look = pull_request.body(told).partition("**Look first**\n")[2]
+    assert look.startswith("- The change is large: 812 changed lines.\n")
+
+
+def test_the_runs_id_is_in_the_receipt_alone() -> None:
+    told = publication()
+    assert told.run_id not in pull_request.body(told)
 
 
 def test_output_of_commands_is_not_in_it() -> None:
-    assert "SECRET OUTPUT" not in pull_request.body(publication())
+    assert "SECRET OUTPUT" not in pull_request.body(publication()) + whole(publication())
 
 
 def test_what_was_not_done_is_said() -> None:
@@ -163,10 +175,29 @@ def test_what_was_not_done_is_said() -> None:
     text = pull_request.body(bare)
     assert "Not validated." in text
     assert "Not reviewed." in text
-    assert "### Plan" not in text
     assert "What is left" not in text
+    assert "### Plan" not in whole(bare)
     none = publication(validation=Validation(status="unavailable"))
     assert "Checks: could not be run." in pull_request.body(none)
+
+
+def test_what_was_not_validated_stands_beside_the_checks() -> None:
+    gap = ValidationFinding(
+        rule="not_covered", severity="warning", path="b/x.py", message="no check touched `b/x.py`"
+    )
+    weaker = ValidationFinding(rule="skip", severity="warning", path="t.py", message="skips a test")
+    told = publication(
+        validation=VALIDATION.model_copy(update={"findings": (gap, weaker)}),
+    )
+    assert "\n- Not validated: no check touched `b/x.py`\n" in pull_request.body(told)
+    on_tests = whole(told).partition("### What the change does to tests")[2]
+    assert "no check touched" not in on_tests
+    assert "skips a test" in on_tests
+    nothing_ran = Validation(status="unavailable", findings=(gap,))
+    assert "- Not validated: no check touched" in pull_request.body(
+        publication(validation=nothing_ran)
+    )
+    assert "does to tests" not in whole(publication(validation=nothing_ran))
 
 
 def test_the_title_is_the_callers_else_the_changes_else_the_plans() -> None:
@@ -180,7 +211,7 @@ def test_the_title_is_the_callers_else_the_changes_else_the_plans() -> None:
 
 def test_whose_run_it_was_is_told() -> None:
     asked = publication(requested_by="ada")
-    assert pull_request.body(asked).endswith(", requested by ada.")
+    assert ", requested by ada. " in pull_request.body(asked)
     assert commit_message(asked).endswith("\nRequested-by: ada")
 
 
@@ -197,11 +228,9 @@ def test_long_texts_fit() -> None:
             findings=(Finding(severity="info", message=long),) * 900,
         ),
     )
-    body = pull_request.body(told)
-    assert len(body) < 65_536
+    assert len(whole(told)) < 65_536
+    assert "and 860 more" in whole(told)
     assert len(pull_request.title(told)) <= 256
-    assert "and 460 more" in body
-    assert body.endswith("`01j0000000000000000000000`.")
 
 
 LONG = "Let an invoice carry a discount in percent, which is taken off before tax is added to it"
@@ -280,10 +309,10 @@ def test_no_text_of_others_has_an_effect(one: str, two: str, three: str, four: s
         ),
         remaining=(one, two),
     )
-    whole = f"{pull_request.title(told)}\n{pull_request.body(told)}"
-    assert not re.search(r"@[\w-]|#\d|<[A-Za-z/!?]|!\[", whole)
+    text = f"{pull_request.title(told)}\n{pull_request.body(told)}\n{whole(told)}"
+    assert not re.search(r"@[\w-]|#\d|<[A-Za-z/!?]|!\[", text)
     assert "\n" not in pull_request.title(told)
-    whole.encode()
+    text.encode()
 
 
 def test_set_up_is_told_with_what_was_left_out() -> None:
@@ -294,7 +323,7 @@ def test_set_up_is_told_with_what_was_left_out() -> None:
         services=(Service(name="postgres", command="x", port=5432),),
         maker="run7",
     )
-    text = pull_request.body(publication(environment=environment))
+    text = whole(publication(environment=environment))
     section = text.partition("### Set-up")[2].partition("###")[0]
     assert "- Ran `uv sync`." in section
     assert "- Left out: group docs: no" in section
@@ -311,7 +340,7 @@ def offered(*commands: str, maker: str = "run7") -> str:
         environment=Environment(commands=found, maker=maker),
         baseline=Validation(status="passed", commands=(passed, lint)),
     )
-    text = pull_request.body(told)
+    text = whole(told)
     match = re.search(r"<details>.*?\n(`{3,})toml\n(.*?)\n\1\n\n</details>", text, re.DOTALL)
     return match[2] if match else ""
 
@@ -365,5 +394,5 @@ def test_what_the_tests_show_is_the_first_line_of_the_validation(
     )
     validation = Validation(status="passed", commands=(report,), proof=proof, flaky=("test_slow",))
     text = pull_request.body(publication(validation=validation))
-    assert text.partition("### Validation\n\n")[2].startswith(first)
+    assert text.partition("**Validation**\n")[2].startswith(first)
     assert "Flaky, passes or fails with and without it: `test_slow`" in text

@@ -81,12 +81,13 @@ async def test_the_bases_template_shapes_the_pull_request(side: TrustedSide, pla
     publication = side.publication(base, change, draft=True, remaining=("A test is missing.",))
     await side.publisher.publish(publication, side.events.append)
     body = hosted.pulls[1].body
-    assert body.startswith("### What is left\n\n- A test is missing.\n\nPlease read the guide.")
+    assert body.startswith("**What is left**\n- A test is missing.\n\nPlease read the guide.")
     assert (
-        "## Description\n\nIt was asked for.\n\n## How was this tested?\n\nNot validated.\n" in body
+        "## Description\n\nIt was asked for.\n\n## How was this tested?\n\n- Not validated.\n"
+        in body
     )
     assert body.count("It was asked for.") == 1
-    assert body.index("## Checklist") < body.index("### Review")
+    assert body.index("## Checklist") < body.index("Made by a coding agent")
     assert "Mine" not in body
 
 

@@ -104,7 +104,8 @@ class Shapes:
         }
 
     def issue(self, repository: HostedRepository, number: int) -> Json:
-        title, body = repository.issues[number]
+        pull = repository.pulls.get(number)  # each pull request is an issue, too
+        title, body = (pull.title, pull.body) if pull else repository.issues[number]
         url = f"{self._api}/repos/{repository.full_name}/issues/{number}"
         said = [each for each in repository.comments.values() if each.issue == number]
         counted = {"comments": len(said), "user": self.user()}

@@ -263,7 +263,7 @@ class ForgeApi:
 
     async def _get_issue(self, request: Request, repository: HostedRepository) -> Response:
         number = request.path_params["number"]
-        if number not in repository.issues:
+        if number not in {*repository.issues, *repository.pulls}:
             return problem(404, "Not Found")
         return JSONResponse(self._forge.shapes.issue(repository, number))
 

@@ -65,6 +65,12 @@ class Hosted:
         return pull
 
     @property
+    def told(self) -> str:
+        """All that the only pull request tells: its text, and its receipt."""
+        said = (each.body for each in self.repository.comments.values())
+        return "\n\n".join((self.pull.body, *said))
+
+    @property
     def branches(self) -> list[str]:
         """All but the default one."""
         names = self.git("for-each-ref", "--format=%(refname:short)", "refs/heads").decode()

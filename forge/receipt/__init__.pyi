@@ -1,0 +1,10 @@
+from .build import build_receipt as build_receipt
+from .page import MARK as MARK
+from .page import read_page as read_page
+from .page import receipt_page as receipt_page
+from .place import CommentPlace as CommentPlace
+from .place import ReceiptPage as ReceiptPage
+from .place import ReceiptPlace as ReceiptPlace
+from .receipt import PURPOSE as PURPOSE
+from .receipt import Receipt as Receipt
+from .receipt import ReceiptCommand as ReceiptCommand
