@@ -77,7 +77,8 @@ def run(
     """Carry out one request and stay to its end.
 
     The exit code is the run's: 0 succeeded; 3 nothing to change, or plan rejected; 1 incomplete,
-    blocked or failed; 4 budget or time spent; 130 cancelled. Ctrl-C cancels the run.
+    blocked or failed; 4 budget or time spent; 130 cancelled. Ctrl-C cancels the run;
+    a line that you type is a message to it.
     """
     from api.cli.run_arguments import run_order
 

@@ -5,7 +5,7 @@ import codecs
 import os
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -45,8 +45,8 @@ class MessageLine:
         self.stop()
 
     def start(self) -> None:
-        """Listen; not where the terminal belongs to another job, which may not set it."""
-        if self._modes is not None or os.tcgetpgrp(self._descriptor) != os.getpgrp():
+        """Listen; not where the terminal is another job's, which alone may set it."""
+        if self._modes is not None or not _is_ours(self._descriptor):
             return
         self._modes = termios.tcgetattr(self._descriptor)
         silent = termios.tcgetattr(self._descriptor)
@@ -61,7 +61,8 @@ class MessageLine:
         if modes is None:
             return
         asyncio.get_running_loop().remove_reader(self._descriptor)
-        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, modes)
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, modes)
         self._show(None)
 
     @contextmanager
@@ -84,3 +85,11 @@ class MessageLine:
         for line in self._editor.feed(self._decoder.decode(keys)):
             self._send(line)
         self._show(self._editor.text)
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether the terminal listens to this process's job now."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # it is not the terminal of this session
+        return False
