@@ -22,6 +22,21 @@ mkdir -p {BASE_OBJECTS}
 tar -C {BASE_OBJECTS} --no-same-owner -xf -
 chmod -R u=rwX,go=rX {BASE_OBJECTS}
 """
+_HOLDS = f'cd {BASE_OBJECTS} && while read -r name; do [ -e "$name" ] || exit 1; done'
+
+
+async def ensure_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> None:
+    """Give a container that another run's base may be in all objects of this one."""
+    base = await asyncio.to_thread(BaseObjects.of, base_objects(git_dir))
+    names = "".join(f"{name}\n" for name, _, _ in base.files).encode()
+    request = replace(
+        exec_request(["/bin/sh", "-c", _HOLDS], limits),
+        input_bytes=len(names),
+        user=None,
+        folder="/",
+    )
+    if (await sandbox.carry_out(request, (names,), 0)).exit_code != 0:
+        await put_base(sandbox, git_dir, limits)
 
 
 async def put_base(sandbox: RemoteSandbox, git_dir: Path, limits: Limits) -> None:

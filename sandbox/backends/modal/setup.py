@@ -11,7 +11,7 @@ from graph import Environment, RunFolder
 from graph.errors import SandboxError, SandboxUnavailable, SetupFailed
 from graph.files import digest
 from sandbox.backends.base.backend import BackendOptions
-from sandbox.backends.container.send_base import make_empty_tree, put_base
+from sandbox.backends.container.send_base import ensure_base, make_empty_tree, put_base
 from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.client import ImageGone, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
@@ -132,9 +132,9 @@ class ModalSetUp:
             return kept
         container = await self._begin(key, run_id, run, spec, rules)
         try:
-            if rules is None or spec.base.trusted:
-                sandbox = self._backend.attach(container)
-                await put_base(sandbox, run.git_of(spec.base), self._backend.limits)
+            bring = ensure_base if rules else put_base
+            sandbox = self._backend.attach(container)
+            await bring(sandbox, run.git_of(spec.base), self._backend.limits)
             layered = rules and not is_offline(spec.base)
             commands = recipe_alone(spec).environment if layered else spec.environment
             scripts, report = await self._run(container, run, spec, patch, commands, sources)

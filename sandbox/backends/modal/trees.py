@@ -12,7 +12,7 @@ from graph import RunFolder
 from graph.errors import SandboxLost
 from graph.files import load_change
 from sandbox.backends.base.open_trees import OpenTrees, check_tree_name
-from sandbox.backends.container.send_base import put_base
+from sandbox.backends.container.send_base import ensure_base, put_base
 from sandbox.backends.modal.autosaved_tree import AutosavedTree, restored_message
 from sandbox.backends.modal.backend import Modal
 from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone
@@ -168,11 +168,11 @@ class ModalSandboxes(OpenTrees):
     async def _fill(
         self, container: ModalSandbox, run: RunFolder, spec: TreeSpec, patch: bytes
     ) -> None:
-        """Make the tree inside; what set-up left has the objects of a trusted base already."""
+        """Make the tree inside; what set-up left has the objects of its own base."""
         sandbox = self._backend.attach(container)
         try:
-            if not spec.setup or spec.base.trusted:
-                await put_base(sandbox, run.git_of(spec.base), self._backend.limits)
+            bring = ensure_base if spec.setup else put_base
+            await bring(sandbox, run.git_of(spec.base), self._backend.limits)
             await fill(MeteredSandbox(sandbox, self._metrics), run, spec, patch)
         finally:
             await sandbox.close()
