@@ -5,9 +5,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
+from benchmarks.peers.environments import ROOT
 
 
 @dataclass

@@ -46,5 +46,9 @@ class CountingClaude(MessagesServer):
         self.asked: list[Asked] = []
 
     async def _count(self, request: dict[str, Any]) -> Answer:
+        reply = self._reply_to(request)
         role = self._role_of(request) or "loop"
-        return _Counted(self._reply_to(request), role, self.asked)
+        return self._counted(reply, role)
+
+    def _counted(self, reply: ScriptedReply, role: str) -> Answer:
+        return _Counted(reply, role, self.asked)

@@ -84,16 +84,20 @@ def mark_of(number: int) -> str:
     return f"# This is part {number} of the library."
 
 
-def make_repository(folder: Path, task: BenchTask) -> None:
-    """A git repository of the task's files, and tests that hold while no goal is negative."""
+def make_repository(folder: Path, task: BenchTask, others: int = _OTHERS) -> None:
+    """A git repository of the task's files, and tests that hold while no goal is negative.
+
+    `others` are files that nobody reads.
+    """
     (folder / "library").mkdir(parents=True)
     (folder / "library/__init__.py").write_text("")
     for number, size in enumerate(task.sizes):
         (folder / path_of(number)).write_text(_source(number, size * _BYTES))
-    (folder / "other").mkdir()
-    for number in range(_OTHERS):
+    for number in range(others):
         text = f"# Area {number} takes its goal from the library.\nAREA = {number}\n"
-        (folder / f"other/area_{number}.py").write_text(text)
+        place = folder / (f"other/part_{number // 100}" if others > _OTHERS else "other")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"area_{number}.py").write_text(text)
     (folder / "test_goals.py").write_text(
         "from importlib import import_module\nfrom unittest import TestCase\n\n\n"
         "class GoalTest(TestCase):\n    def test_no_goal_is_negative(self):\n"

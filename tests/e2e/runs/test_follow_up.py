@@ -71,6 +71,7 @@ async def test_a_run_that_follows_adds_a_commit_and_writes_the_text_anew(world: 
     assert run.end["status"] == "succeeded"
     assert [node for node, _ in run.nodes] == ["prepare", "code", "validate", "review", "publish"]
     assert run.one("run.started")["parentRunId"] == first.run_id
+    assert len(run.of("usage")) == 3
     assert repo.branches == [repo.pull.head]
     newest, before = repo.git("log", "--format=%s", f"main..{repo.pull.head}").splitlines()
     assert (newest, before.decode()) == (b"Greet in the evening", title)
