@@ -1,6 +1,5 @@
 """The command `coding-agent`. What a command needs is imported when it runs: help comes at once."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,11 +10,9 @@ from api.cli.command_work import (
     finish,
     load_settings,
     raise_limits,
-    refuse,
     watch_run,
 )
 from api.cli.completion import completion_script, prepare_completion
-from api.exit_codes import FAILED
 
 if TYPE_CHECKING:
     from graph import Decision
@@ -100,25 +97,9 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
 
     Only this machine reaches it, unless --host says otherwise; then keys must be set.
     """
-    from wiring import SettingsError
+    from api.cli.serve_command import serve_until_stopped
 
-    settings = load_settings(None)
-    try:
-        settings = settings.served_on(host)
-    except SettingsError as error:
-        refuse(error)
-    from api.cli.exit_handling import exit_code_of
-    from api.cli.serve_command import try_to_serve
-    from api.http.server import make_server
-    from wiring import create_local_app, start_log
-
-    start_log(settings)
-    exit_code_of(try_to_serve(settings, host, port))
-    server = make_server(create_local_app(settings), host=host, port=port)
-    with suppress(SystemExit):  # with a code that is a run's own, where it cannot start
-        server.run()
-    if not server.started:
-        raise typer.Exit(FAILED)
+    serve_until_stopped(load_settings(None), host, port)
 
 
 @app.command()

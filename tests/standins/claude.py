@@ -17,6 +17,7 @@ __all__ = [
     "Cut",
     "ErrorEvent",
     "HalfToolInput",
+    "Held",
     "HttpError",
     "Malformed",
     "Misplaced",
@@ -151,6 +152,20 @@ class Silence(_Broken):
         self.begun.set()
         await exchange.hung_up()
         self.left.set()
+
+
+@dataclass(frozen=True)
+class Held:
+    """An answer that is given once `go_on` is set; `begun` says that it is waited for."""
+
+    answer: Answer
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, exchange: Exchange) -> None:
+        self.begun.set()
+        await self.go_on.wait()
+        await self.answer.send(exchange)
 
 
 @dataclass(frozen=True)

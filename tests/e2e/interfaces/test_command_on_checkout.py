@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.interfaces.dirty_checkout import added, make_checkout, snapshot
-from tests.standins.claude import Silence
-from tests.support.command.command_process import Ended, command, started
+from tests.standins.claude import Held, Silence
+from tests.support.command.command_process import Ended, command, started, terminal
 from tests.support.command.warm_command import WarmCommand
 from tests.support.trusted_side import git
 from tests.support.whole_runs.claude_script import (
@@ -184,6 +184,36 @@ async def test_a_branch_that_the_caller_names(home: Home) -> None:
     assert b"Good morning" in git(repo, "show", "topic:greet.py")
     again = await command(*words, "--json", home=home.folder, env=env)
     assert events_of(again)[-1]["error"]["code"] == "branch_exists"
+
+
+@pytest.mark.slow
+async def test_a_person_at_a_terminal_edits_the_plan_and_is_answered(home: Home) -> None:
+    repo, prompt = home.checkout("watched-live"), "Greet while I look on."
+    held = Held(shell(MORNING))
+    home.world.cast.learn(prompt, small_change(coder=[held, shell("true"), done()]))
+    env = {**home.env, "VISUAL": "sed -i 's/^- Change the greeting/- Change it quickly/'"}
+    words = ("run", prompt, "--repo", str(repo), "--approve-plan")
+    async with terminal(*words, home=home.folder, env=env) as shown:
+        await shown.until("[e] edit", timeout_s=60)
+        shown.type("e\n")
+        async with asyncio.timeout(60):
+            await held.begun.wait()
+        shown.type("Keep it short, please.")
+        await shown.until("> Keep it short, please.")
+        shown.type("\r")
+        await shown.until("queued")
+        held.go_on.set()
+        assert await shown.ended(timeout_s=60) == 0, shown.text
+    for text in (
+        "local approved the plan",
+        "message 1 of local  Keep it short, please.",
+        "message 1 read by the coder",
+        "message 1 answered by the coder",
+    ):
+        assert text in shown.text
+    asked = home.world.cast.asked(prompt, "coder")
+    assert "Change it quickly" in str(asked[0]["messages"])
+    assert "Keep it short, please." in str(asked[-1]["messages"])
 
 
 async def row_of(watching: WarmCommand, status: str, **fields: str) -> dict[str, Any]:
