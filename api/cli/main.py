@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="coding-agent",
-    help="A sentence and a repository in, a reviewed pull request out: watched live.",
+    help="Turn a request on a repository into a reviewed pull request.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -71,11 +71,11 @@ def run(
     output: options.Output = None,
     server: options.Server = None,
 ) -> None:
-    """Carry out one request and stay to its end.
+    """Carry out one request.
 
-    The exit code is the run's: 0 succeeded; 3 nothing to change, or plan rejected; 1 incomplete,
-    blocked or failed; 4 budget or time spent; 130 cancelled. Ctrl-C cancels the run;
-    a line that you type is a message to it.
+    The command ends with the run. A line that you type is a message to the run. Ctrl-C cancels the
+    run. Exit codes: 0 succeeded; 1 incomplete, blocked or failed; 2 wrong usage; 3 nothing to
+    change, or plan rejected; 4 budget or time spent; 130 cancelled.
     """
     from api.cli.run_arguments import run_order
 
@@ -93,9 +93,10 @@ def run(
 
 @app.command()
 def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
-    """Serve the HTTP interface; its docs are at /docs.
+    """Serve the web page and the HTTP interface.
 
-    Only this machine reaches it, unless --host says otherwise; then keys must be set.
+    Only this machine can reach it. With --host others can, and keys must be set. The interface's
+    documentation is at /docs.
     """
     from api.cli.serve_command import serve_until_stopped
 
@@ -104,9 +105,9 @@ def serve(host: options.Host = "127.0.0.1", port: options.Port = 8000) -> None:
 
 @app.command()
 def demo(live: options.Live = False, diff: options.WithDiff = False) -> None:
-    """Watch the whole job on a bundled sample, offline.
+    """Run the whole job on a bundled sample, offline.
 
-    Real git, real sandbox, real tests, real HTTP; only Claude's replies are replayed.
+    Git, sandbox, tests and HTTP are real. Claude's replies are replayed.
     """
     from api.terminal.display.choose_display import choose_display
     from api.terminal.display.run_display import draw
@@ -127,7 +128,7 @@ def runs(
 ) -> None:
     """List runs, newest first.
 
-    With --watch what waits for you comes first, and the list changes as the runs do, until Ctrl-C.
+    With --watch the list stays until Ctrl-C and follows the runs. Those that wait come first.
     """
     from api.cli.board.watch_runs import watch_runs
     from api.cli.one_shot_commands import list_runs
@@ -138,7 +139,7 @@ def runs(
 
 @app.command()
 def show(run: options.RunId, json: options.Json = False, server: options.Server = None) -> None:
-    """Print a run's whole record."""
+    """Print everything about a run."""
     from api.cli.one_shot_commands import show_run
 
     call_runs(server, lambda runs: show_run(runs, run, json=json))
@@ -151,13 +152,13 @@ def watch(
     quiet: options.Quiet = False,
     server: options.Server = None,
 ) -> None:
-    """Look on from a run's start to its end. Ctrl-C only looks away."""
+    """Follow a run from its start to its end. Ctrl-C does not stop the run."""
     watch_run(load_settings(server), lambda watched: watched.watch(run), json=json, quiet=quiet)
 
 
 @app.command()
 def diff(run: options.RunId, server: options.Server = None) -> None:
-    """Print the change that a run has made so far."""
+    """Print the diff of a run."""
     from api.cli.one_shot_commands import print_run_diff
 
     call_runs(server, lambda runs: print_run_diff(runs, run))
@@ -170,10 +171,10 @@ def approve(
     reject: options.Reject = False,
     server: options.Server = None,
 ) -> None:
-    """Answer a plan that waits for it.
+    """Answer a plan that waits.
 
-    Carries the plan out; with --revise plans again, with --reject ends the run. A run of this
-    machine then goes on in this command, which stays to its end.
+    Without an option the plan is carried out. A run of this machine continues in this command,
+    which ends with the run.
     """
     if reject and revise is not None:
         raise typer.BadParameter("goes without --reject", param_hint="--revise")
@@ -186,7 +187,7 @@ def approve(
 
 @app.command()
 def cancel(run: options.RunId, server: options.Server = None) -> None:
-    """Stop a run; its patch is kept, nothing is published."""
+    """Stop a run. Its patch is kept; nothing is published."""
     from api.cli.one_shot_commands import cancel_run
 
     call_runs(server, lambda runs: cancel_run(runs, run))
@@ -202,9 +203,9 @@ def resume(
     quiet: options.Quiet = False,
     server: options.Server = None,
 ) -> None:
-    """Carry on a run that stopped early.
+    """Continue a run that stopped early.
 
-    It goes on from where it stopped, and the command stays to its end. Ctrl-C cancels the run.
+    It continues where it stopped. The command ends with the run. Ctrl-C cancels the run.
     """
     from runs.model import RaisedLimits
 
@@ -215,7 +216,7 @@ def resume(
 
 @app.command()
 def message(run: options.RunId, text: options.Text, server: options.Server = None) -> None:
-    """Tell a working run something, for its next turn."""
+    """Send a message to the roles of a run at work."""
     from api.cli.one_shot_commands import send_message
 
     call_runs(server, lambda runs: send_message(runs, run, text))
@@ -231,9 +232,9 @@ def rm(run: options.RunIds, server: options.Server = None) -> None:
 
 @app.command()
 def completion(shell: options.Shell) -> None:
-    """Print what completes this command in a shell.
+    """Print the shell's completion of this command.
 
-    For bash: source <(coding-agent completion bash). For zsh the same, after compinit. For fish:
+    bash: source <(coding-agent completion bash). zsh: the same with zsh, after compinit. fish:
     coding-agent completion fish | source.
     """
     typer.echo(completion_script(shell))
@@ -241,7 +242,7 @@ def completion(shell: options.Shell) -> None:
 
 @app.command()
 def doctor(modal: options.Modal = False) -> None:
-    """Try what runs need of this machine; say how to fix it."""
+    """Check what runs need, and say how to fix it."""
     from api.terminal.report.doctor_report import report
 
     settings = load_settings(None)
@@ -262,9 +263,9 @@ app.add_typer(github_app, name="github-app", help="Make a GitHub App for this se
 def create_github_app(
     webhook_url: options.WebhookAddress = None, organization: options.Organization = None
 ) -> None:
-    """Make a GitHub App by one click in a browser, and keep its key and settings.
+    """Make a GitHub App in a browser, and keep its key and settings.
 
-    A page on this machine leads to GitHub and takes what comes back, once.
+    A page on this machine leads to GitHub and receives the App's key, once.
     """
     from api.cli.github_app.create_command import create_app
 
@@ -278,10 +279,10 @@ def environment(
     write: options.Write = False,
     forget: options.Forget = False,
 ) -> None:
-    """Try set-up and checks on a repository.
+    """Try a repository's set-up and checks.
 
-    No model is asked without --model. Prints what is installed, what is left out and why, and how
-    the checks end. The exit code is 0 where the main check runs, of several repositories in each.
+    The command prints what is installed, what is left out and why, and how the checks end. It asks
+    no model without --model. The exit code is 0 if the main check of each repository runs.
     """
     from api.cli.environment.environment_command import forget_environments, try_environments
 
@@ -307,11 +308,11 @@ def evaluate(
     from_repo: options.FromRepo = None,
     since: options.Since = "90d",
 ) -> None:
-    """Run tasks; write predictions and a ledger.
+    """Run a set of tasks, and grade and report the results.
 
     Each task is a run on the base commit without its history. Nothing is published. With --grade,
-    --report or --from-repo no task is run. The exit code is 0 where every run ended by itself, 1
-    where one failed, 4 where the money was spent before.
+    --report or --from-repo no task is run. Exit codes: 0 every run ended by itself; 1 one failed; 4
+    the money was spent before.
     """
     if from_repo is not None:
         from api.cli.evaluation.make_tasks import make_tasks

@@ -45,39 +45,39 @@ def _argument(metavar: str, text: str) -> Any:
     return typer.Argument(metavar=metavar, help=text, show_default=False, callback=_check_text)
 
 
-RunId = Annotated[str, _argument("RUN", "The run's id, or how it begins.")]
-RunIds = Annotated[list[str], _argument("RUN", "Their ids, or how those begin.")]
-Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads it.")]
-Text = Annotated[str, _argument("TEXT", "What to say.")]
-Repo = Annotated[str, _shown("URL|PATH", "A repository's address, or a checkout [this folder's].")]
-Repos = Annotated[
-    list[str], _argument("REPO|PATH", "A repository's address, or a git checkout's path.")
-]
-Write = Annotated[
-    bool, typer.Option("--write", help="Write what was found into .coding-agent.toml.")
-]
+RunId = Annotated[str, _argument("RUN", "The run's id, or its first characters.")]
+RunIds = Annotated[list[str], _argument("RUN", "Ids of runs, or their first characters.")]
+Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads standard input.")]
+Text = Annotated[str, _argument("TEXT", "What the roles should know.")]
+Repo = Annotated[str, _shown("REPO", "URL, OWNER/REPO, or a checkout's path [this folder].")]
+Repos = Annotated[list[str], _argument("REPO", "URL, OWNER/REPO, or a checkout's path.")]
+Write = Annotated[bool, typer.Option("--write", help="Write the result to .coding-agent.toml.")]
 WithModel = Annotated[
-    bool, typer.Option("--model", help="Let a model look for what rules do not bring: it costs.")
+    bool, typer.Option("--model", help="Let a model look for what is missing; this costs money.")
 ]
-Forget = Annotated[bool, typer.Option("--forget", help="Forget what is known of it.")]
+Forget = Annotated[
+    bool, typer.Option("--forget", help="Forget what is kept of the repository's set-up.")
+]
 Base = Annotated[str | None, _shown("BRANCH", "Start from this branch.")]
-Branch = Annotated[str | None, _shown("NAME", "Publish on this new branch.")]
+Branch = Annotated[str | None, _shown("NAME", "Name of the new branch.")]
 Uncommitted = Annotated[
     bool,
-    typer.Option("--include-uncommitted", help="Start from what tracked files hold now."),
+    typer.Option("--include-uncommitted", help="Include uncommitted changes of tracked files."),
 ]
-PullRequest = Annotated[str | None, _shown("URL", "Go on with this pull request.")]
-After = Annotated[str | None, _shown("RUN", "Go on with the pull request of this run.")]
+PullRequest = Annotated[str | None, _shown("URL", "Continue this pull request.")]
+After = Annotated[str | None, _shown("RUN", "Continue the pull request of this run.")]
 ReviewOnly = Annotated[
     bool, typer.Option("--review-only", help="Review the pull request; push nothing.")
 ]
-Setup = Annotated[list[str] | None, _shown("CMD", "Makes a fresh tree ready; repeatable.")]
-Validate = Annotated[list[str] | None, _shown("CMD", "A check beside those found; repeatable.")]
+Setup = Annotated[
+    list[str] | None, _shown("CMD", "Command that makes the repository ready; repeatable.")
+]
+Validate = Annotated[list[str] | None, _shown("CMD", "Command that checks the change; repeatable.")]
 ValidateOnly = Annotated[
     bool, typer.Option("--validate-only", help="Run only the checks given by --validate.")
 ]
 ApprovePlan = Annotated[
-    bool, typer.Option("--approve-plan", help="Ask before the plan is carried out.")
+    bool, typer.Option("--approve-plan", help="Wait for an answer to the plan.")
 ]
 Draft = Annotated[bool, typer.Option("--draft", help="Open the pull request as a draft.")]
 Title = Annotated[str | None, _shown("TEXT", "Title of the pull request.")]
@@ -95,36 +95,40 @@ Reviewers = Annotated[
     typer.Option(
         "--reviewer",
         metavar="LOGIN",
-        help="Reviewer to ask for; repeatable.",
+        help="Reviewer of the pull request; repeatable.",
         callback=_check_text,
     ),
 ]
-Allow = Annotated[list[str] | None, _shown("RULE", "A rule of the gate that may pass; repeatable.")]
+Allow = Annotated[
+    list[str] | None, _shown("RULE", "Rule of the gate that the change may break; repeatable.")
+]
 MaxCost = Annotated[
     float | None,
     typer.Option(
         metavar="USD",
-        help="Spend at most this.",
+        help="Limit of money.",
         show_default=False,
         callback=_check_money,
     ),
 ]
 MaxFixRounds = Annotated[
-    int | None, typer.Option(metavar="N", min=0, help="Fix at most so often.", show_default=False)
+    int | None, typer.Option(metavar="N", min=0, help="Limit of fix rounds.", show_default=False)
 ]
 Timeout = Annotated[
     int | None,
-    typer.Option(metavar="SECONDS", min=1, help="Work at most so long.", show_default=False),
+    typer.Option(metavar="SECONDS", min=1, help="Limit of working time.", show_default=False),
 ]
-Model = Annotated[str | None, _shown("NAME", "Model of all roles.")]
+Model = Annotated[str | None, _shown("NAME", "Model for all roles.")]
 Output = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", dir_okay=False, help="Write the diff here.", show_default=False),
+    typer.Option(
+        metavar="FILE", dir_okay=False, help="Write the diff to this file.", show_default=False
+    ),
 ]
 EventJson = Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only how the run ended.")]
-Server = Annotated[str | None, _shown("URL", "Ask this server [CODING_AGENT_SERVER].")]
+Server = Annotated[str | None, _shown("URL", "Use this server [CODING_AGENT_SERVER].")]
 Revise = Annotated[str | None, _shown("TEXT", "Plan again, with this in mind.")]
 Reject = Annotated[bool, typer.Option("--reject", help="End the run without a change.")]
 Status = Annotated[
@@ -138,30 +142,30 @@ Status = Annotated[
     ),
 ]
 RepoUrl = Annotated[str | None, _shown("URL", "Only runs on this repository.")]
-Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number of runs to list.")]
 WatchAll = Annotated[
-    bool, typer.Option("--watch", "-w", help="Stay, and show each change; with --json a line each.")
+    bool, typer.Option("--watch", "-w", help="Stay and show changes; with --json a line each.")
 ]
 Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
-WithDiff = Annotated[bool, typer.Option("--diff", help="Print what the pull request changes, too.")]
+WithDiff = Annotated[bool, typer.Option("--diff", help="Also print the diff.")]
 Shell = Annotated[
     ShellName,
-    typer.Argument(metavar="bash|zsh|fish", help="Which shell.", show_default=False),
+    typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
 WebhookAddress = Annotated[
     str | None,
-    _shown("URL", "Where GitHub tells of issues: https://YOUR-SERVICE/webhooks/github."),
+    _shown("URL", "Address for GitHub's webhooks: https://YOUR-SERVICE/webhooks/github."),
 ]
-Organization = Annotated[str | None, _shown("NAME", "An organization's App, not your own.")]
-Modal = Annotated[bool, typer.Option("--modal", help="Try what is deployed on Modal instead.")]
+Organization = Annotated[str | None, _shown("NAME", "Make the App for this organization.")]
+Modal = Annotated[bool, typer.Option("--modal", help="Check the deployment on Modal instead.")]
 Tasks = Annotated[
     Path,
     typer.Argument(
         metavar="TASKS.jsonl",
         dir_okay=False,
-        help="Tasks as SWE-bench has them, one a line.",
+        help="Tasks in SWE-bench's form, one a line.",
         show_default=False,
     ),
 ]
@@ -171,7 +175,7 @@ Predictions = Annotated[
         "--out",
         metavar="FILE",
         dir_okay=False,
-        help="Predictions; ledger and grades lie beside.",
+        help="File of predictions; ledger and grades lie beside it.",
         show_default=False,
     ),
 ]
@@ -181,11 +185,11 @@ MaxTotalCost = Annotated[
         "--max-cost",
         metavar="USD",
         min=0.0,
-        help="Spend at most this on all tasks.",
+        help="Limit of money for all tasks.",
         show_default=False,
     ),
 ]
-Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Run so many at once.")]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Number of runs at once.")]
 Slice = Annotated[
     str | None,
     typer.Option(
@@ -196,22 +200,20 @@ Slice = Annotated[
     ),
 ]
 CarryOn = Annotated[
-    bool, typer.Option("--resume", help="Go on with what is missing, and with what failed.")
+    bool, typer.Option("--resume", help="Run only tasks that are missing or failed.")
 ]
 FromRepo = Annotated[
-    str | None, _shown("OWNER/REPO", "Make the tasks of its merged pull requests; run none.")
+    str | None, _shown("OWNER/REPO", "Make tasks of its merged pull requests; run none.")
 ]
-Since = Annotated[str, _shown("90d", "Of pull requests merged since then: days, or a date.")]
-GradeThem = Annotated[
-    bool, typer.Option("--grade", help="Grade the predictions by hidden tests, in the sandbox.")
-]
+Since = Annotated[str, _shown("90d", "Only pull requests merged since: days, or a date.")]
+GradeThem = Annotated[bool, typer.Option("--grade", help="Grade the predictions by hidden tests.")]
 ReportFile = Annotated[
     Path | None,
     typer.Option(
         "--report",
         metavar="FILE",
         dir_okay=False,
-        help="Write what ledger and grades come to, as HTML and as Markdown.",
+        help="Write a report of ledger and grades: HTML and Markdown.",
         show_default=False,
     ),
 ]
@@ -221,7 +223,7 @@ GradesFile = Annotated[
         "--grades",
         metavar="FILE",
         dir_okay=False,
-        help="Grades of another harness; else those of --grade.",
+        help="Grades of another harness instead of --grade's.",
         show_default=False,
     ),
 ]
