@@ -48,6 +48,14 @@ class PlannedStep:
         return install_script(self.step, self.name, self.version)
 
     @property
+    def parts(self) -> "tuple[PlannedStep, ...]":
+        """What it is made of, as steps of their own."""
+        return tuple(
+            replace(self, name=f"{self.name}.{at}", step=replace(part, builds=self.step.builds))
+            for at, part in enumerate(self.step.parts)
+        )
+
+    @property
     def shell(self) -> str:
         """The script as it is run from the top of the repository."""
         return FolderCommand(command=self.script, folder=self.folder).shell
@@ -105,14 +113,23 @@ class SetupPlan:
         )
 
     def without(self, shell: str, why: str) -> "SetupPlan":
-        """Without the project's steps of the ecosystem one of whose steps failed."""
+        """Without a step that failed or was stopped; a step of parts is each part for itself.
+
+        Without one that is needed the project has none of the ecosystem's steps.
+        """
         bad = next((each for each in self.steps if each.shell == shell), None)
         if bad is None:
             return SetupPlan(left_out=(*self.left_out, LeftOut(what="set-up", why=why)))
+        if bad.step.parts:
+            at = self.steps.index(bad)
+            return replace(self, steps=(*self.steps[:at], *bad.parts, *self.steps[at + 1 :]))
         kept = [
             each
             for each in self.steps
-            if (each.folder, each.ecosystem) != (bad.folder, bad.ecosystem)
+            if each != bad
+            and not (
+                bad.step.needed and (each.folder, each.ecosystem) == (bad.folder, bad.ecosystem)
+            )
         ]
         left = LeftOut(what=bad.step.what, why=why.replace(shell, bad.step.command))
         return replace(self, steps=tuple(kept), left_out=(*self.left_out, left))

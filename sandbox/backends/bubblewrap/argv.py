@@ -23,6 +23,7 @@ ETC: Mapping[str, bytes] = {
     b"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "/etc/group": b"root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
     "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+    "/etc/timezone": b"Etc/UTC\n",
     "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
 }
 """Files of `/etc` that are ours; of the host's only what programs need to start is shown."""

@@ -159,6 +159,21 @@ def test_what_a_project_needed_and_could_not_have_takes_its_other_steps_with_it(
     assert part.why.endswith("` failed: no interpreter found.")
 
 
+def test_of_a_step_that_was_stopped_each_part_is_tried_for_itself() -> None:
+    files = {"pyproject.toml": PROJECT, "requirements.txt": ""}
+    plan = plan_setup(listed(files))
+    (venv, whole) = plan.steps[:2]
+    parts = plan.without(whole.shell, "stopped by its disk limit")
+    assert parts.left_out == plan.left_out
+    assert parts.steps == (venv, *whole.parts, *plan.steps[2:])
+    assert [each.name for each in whole.parts] == ["1.0", "1.1"]
+    (itself, lists) = whole.parts
+    left = parts.without(itself.shell, f"`{itself.shell}` was stopped by its disk limit.")
+    assert left.steps == (venv, lists, *plan.steps[2:])
+    assert [each.what for each in left.left_out] == ["the project"]
+    assert "stopped by its disk limit" in left.left_out[0].why
+
+
 def test_each_part_that_failed_is_left_out_with_its_reason() -> None:
     files = {"pyproject.toml": PROJECT, "requirements.txt": ""}
     plan = plan_setup(listed(files))
