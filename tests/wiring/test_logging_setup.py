@@ -120,7 +120,8 @@ from wiring.logging_setup import start_log
 from wiring.settings import load_settings
 settings = load_settings()
 start_log(settings)
-key, token = (each.get_secret_value() for each in settings.secrets[:2])
+secrets = (settings.anthropic_api_key, settings.github_token)
+key, token = (each.get_secret_value() for each in secrets)
 pair = base64.b64encode(f"x-access-token:{token}".encode()).decode()
 def fail(text):
     raise RuntimeError(text)

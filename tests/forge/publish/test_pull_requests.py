@@ -167,7 +167,7 @@ async def test_it_is_brought_up_to_date(pushed: TrustedSide) -> None:
         text,
         ready=True,
     )
-    assert done == Pull(pull.number, pull.url, draft=False)
+    assert done == Pull(pull.number, pull.url, draft=False, title="Add two files")
     kept = pushed.hosted.pulls[1]
     assert (kept.title, kept.body, kept.draft) == ("Add two files", "Both were asked for.", False)
 
