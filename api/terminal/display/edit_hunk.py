@@ -42,8 +42,10 @@ def _changed(call: Fields) -> Iterator[_Signed]:
     command = given.line("command")
     if command == "str_replace":
         yield from _compare(_split(given.text("old_str")), _split(given.text("new_str")))
-    elif command in ("create", "insert"):
-        text = given.text("file_text" if command == "create" else "insert_text")
+    elif command == "create":
+        yield from (("+", line) for line in _split(given.text("file_text")))
+    elif command == "insert":
+        text = given.text("insert_text") or given.text("new_str")  # the tool takes both names
         yield from (("+", line) for line in _split(text))
 
 

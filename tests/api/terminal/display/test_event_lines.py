@@ -130,6 +130,12 @@ def test_a_long_hunk_is_cut_and_a_created_file_is_added() -> None:
     assert [line.text for line in hunk] == [*(f"+ {n}" for n in range(12)), "… 28 more lines"]
 
 
+@pytest.mark.parametrize("name", ["insert_text", "new_str"])
+def test_lines_that_are_inserted_are_added(name: str) -> None:
+    head, *hunk = edit(**{"command": "insert", name: "a\n\nb\n"})
+    assert (head.right, [line.text for line in hunk]) == ("+3 -0 · 0.1 s", ["+ a", "+", "+ b"])
+
+
 def test_an_edit_that_failed_shows_why_and_no_hunk() -> None:
     given_ = {"command": "str_replace", "path": "a", "old_str": "x", "new_str": "y"}
     call = tool("coder", "c1", EDITOR, given_, ok=False, output="No such text.")
