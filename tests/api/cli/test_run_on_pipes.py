@@ -112,6 +112,7 @@ async def test_options_reach_the_server(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 async def test_a_pull_request_and_a_run_to_follow_reach_the_server(tmp_path: Path) -> None:
     url, parent = "https://github.com/octocat/todo/pull/7", "0123456789ABCDEFGHJKMNPQRS"
     server = RunServer([started(), finished("no_changes")])
