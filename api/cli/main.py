@@ -13,6 +13,7 @@ from api.cli.command_work import (
     watch_run,
 )
 from api.cli.completion import completion_script, prepare_completion
+from api.cli.forge_commands import add_forge_commands
 
 if TYPE_CHECKING:
     from graph import Decision
@@ -255,23 +256,6 @@ def doctor(modal: options.Modal = False) -> None:
     finish(examine())
 
 
-github_app = typer.Typer(no_args_is_help=True)
-app.add_typer(github_app, name="github-app", help="Make a GitHub App for this service.")
-
-
-@github_app.command("create")
-def create_github_app(
-    webhook_url: options.WebhookAddress = None, organization: options.Organization = None
-) -> None:
-    """Make a GitHub App in a browser, and keep its key and settings.
-
-    A page on this machine leads to GitHub and receives the App's key, once.
-    """
-    from api.cli.github_app.create_command import create_app
-
-    finish(create_app(load_settings(""), webhook_url, organization))
-
-
 @app.command()
 def environment(
     repo: options.Repos,
@@ -324,3 +308,6 @@ def evaluate(
         tasks, out, max_cost=max_cost, workers=workers, part=part, resume=resume, model=model
     )
     finish(order.work(load_settings(""), grade=grade, report=report, grades=grades))
+
+
+add_forge_commands(app)

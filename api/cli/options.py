@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -154,6 +154,14 @@ Shell = Annotated[
     typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Use Claude instead of the replay.")]
+PullAddress = Annotated[
+    str,
+    typer.Argument(metavar="PR", help="Address of a pull request.", show_default=False),
+]
+Until = Annotated[
+    Literal["merged", "green"],
+    typer.Option("--until", help="When to end: merged, or green where all checks pass."),
+]
 WebhookAddress = Annotated[
     str | None,
     _shown("URL", "Address for GitHub's webhooks: https://YOUR-SERVICE/webhooks/github."),

@@ -29,6 +29,16 @@ class ReviewWords:
     line: int | None = None
 
 
+@dataclass(frozen=True)
+class ReviewEnd:
+    """A review that was submitted, and when."""
+
+    number: int
+    author: str
+    changes_requested: bool
+    submitted_at: float
+
+
 class Conversations(Protocol):
     """One account's part in the conversations of a forge. `full_name` is OWNER/NAME.
 
@@ -45,6 +55,10 @@ class Conversations(Protocol):
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
         """The newest comments of an issue or a pull request, oldest first."""
+        ...
+
+    async def submitted_reviews(self, full_name: str, pull: int) -> list[ReviewEnd]:
+        """The submitted reviews of a pull request, oldest first, at most a hundred."""
         ...
 
     async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:

@@ -25,6 +25,8 @@ class PullState:
     author: str
     head: str
     base_branch: str
+    updated_at: str = ""
+    """Changes with each comment, review and push."""
     checks: tuple[CheckRun, ...] = ()
 
     @property
@@ -44,7 +46,10 @@ class PullChecks(Protocol):
     """
 
     async def pull_state(self, full_name: str, number: int) -> PullState:
-        """The pull request, and the checks of its head."""
+        """The pull request, and the checks of its head.
+
+        What has not changed since it was asked for last costs nothing of a rate limit.
+        """
         ...
 
     async def commit_author(self, full_name: str, commit: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from forge.core.conversations import Comment, Conversations, Place, ReviewWords
+from forge.core.conversations import Comment, Conversations, Place, ReviewEnd, ReviewWords
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
 from graph import unheard
@@ -56,6 +56,15 @@ class GitHubConversations(Connection, Conversations):
 
         return await self._read("the comments", get, unheard, repo=full_name)
 
+    async def submitted_reviews(self, full_name: str, pull: int) -> list[ReviewEnd]:
+        def get(github: "Api") -> list[ReviewEnd]:
+            path = f"/repos/{full_name}/pulls/{pull}/reviews"
+            asked = {"per_page": _PAGE}
+            rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+            return [_read_end(row) for row in rows if row.get("submitted_at")]
+
+        return await self._read("the reviews", get, unheard, repo=full_name)
+
     async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
         def get(github: "Api") -> list[ReviewWords]:
             path = f"/repos/{full_name}/pulls/{pull}/reviews/{review}"
@@ -92,6 +101,11 @@ class GitHubConversations(Connection, Conversations):
 
 def _read_review(row: Any) -> ReviewWords:
     return ReviewWords(_login(row), str(row.get("body") or ""), _time(row["submitted_at"]))
+
+
+def _read_end(row: Any) -> ReviewEnd:
+    requested = row.get("state") == "CHANGES_REQUESTED"
+    return ReviewEnd(int(row["id"]), _login(row), requested, _time(row["submitted_at"]))
 
 
 def _read_line(row: Any) -> ReviewWords:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -23,17 +24,20 @@ _LOG_BYTES: Final = 8 * 1024 * 1024
 """What is read of a log at most; its end is kept."""
 _KEPT_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 30.0
+_MOST_KNOWN: Final = 100
 
 
 class GitHubChecks(Connection, PullChecks):
     """Reads checks over the same connection; logs lie elsewhere, and are fetched without token."""
 
-    async def pull_state(self, full_name: str, number: int) -> PullState:
-        def get(github: "Api") -> PullState:
-            path = f"/repos/{full_name}/pulls/{number}"
-            return _read_pull(github.requester.requestJsonAndCheck("GET", path)[1])
+    @cached_property
+    def _known(self) -> dict[str, tuple[str, Any]]:
+        """Newest answers by path, with the tag that GitHub knows each by."""
+        return {}
 
-        state = await self._read("the pull request", get, unheard, repo=full_name)
+    async def pull_state(self, full_name: str, number: int) -> PullState:
+        path = f"/repos/{full_name}/pulls/{number}"
+        state = _read_pull(await self._changed("the pull request", path, full_name))
         checks = await self.checks_of(full_name, state.head) if state.open else ()
         return PullState(**{**vars(state), "checks": checks})
 
@@ -46,13 +50,26 @@ class GitHubChecks(Connection, PullChecks):
         return await self._read("a commit", get, unheard, repo=full_name)
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
-        def get(github: "Api") -> tuple[CheckRun, ...]:
-            path = f"/repos/{full_name}/commits/{commit}/check-runs"
-            asked = {"per_page": _PAGE, "filter": "latest"}
-            found = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
-            return tuple(map(_read_check, found["check_runs"]))
+        path = f"/repos/{full_name}/commits/{commit}/check-runs?per_page={_PAGE}&filter=latest"
+        found = await self._changed("the checks", path, full_name)
+        return tuple(map(_read_check, found["check_runs"]))
 
-        return await self._read("the checks", get, unheard, repo=full_name)
+    async def _changed(self, what: str, path: str, full_name: str) -> Any:
+        """What is at a path, as it was where it has not changed since."""
+        tag, known = self._known.get(path, ("", None))
+
+        def get(github: "Api") -> tuple[str, Any]:
+            headers = {"If-None-Match": tag} if tag else {}
+            told, found = github.requester.requestJsonAndCheck("GET", path, headers=headers)
+            return str(told.get("etag", "")), known if found is None else found
+
+        new, found = await self._read(what, get, unheard, repo=full_name)
+        if new:
+            self._known.pop(path, None)
+            self._known[path] = (new, found)
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return found
 
     async def job_log(self, full_name: str, job: int) -> str:
         def get(github: "Api") -> str:
@@ -96,6 +113,7 @@ def _read_pull(row: Any) -> PullState:
         author=str((row.get("user") or {}).get("login", "")),
         head=str(row["head"]["sha"]),
         base_branch=str(row["base"]["ref"]),
+        updated_at=str(row.get("updated_at", "")),
     )
 
 

@@ -5,6 +5,9 @@ from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt
 from .pull_prompt import SETTLED_S as SETTLED_S
 from .pull_prompt import write_pull_prompt as write_pull_prompt
+from .seen_act import act_of_checks as act_of_checks
+from .seen_act import act_of_comment as act_of_comment
+from .seen_act import act_of_review as act_of_review
 from .status_comment import RunStatus as RunStatus
 from .status_comment import is_ours as is_ours
 from .status_comment import write_comment as write_comment

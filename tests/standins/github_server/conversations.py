@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from tests.standins.github_server.payloads import Json, Shapes
 from tests.standins.github_server.problems import problem
 from tests.standins.github_server.repository import HostedComment, HostedRepository, now
+from tests.standins.github_server.tags import tagged
 
 Handler = Callable[[Request, HostedRepository], Awaitable[Response]]
 
@@ -83,7 +84,7 @@ class ConversationApi:
 
     async def _checks(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.checks.get(request.path_params["commit"], [])
-        return JSONResponse({"total_count": len(found), "check_runs": found})
+        return tagged(request, {"total_count": len(found), "check_runs": found})
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
         sha = request.path_params["commit"]

@@ -12,6 +12,7 @@ from tests.standins.github_server.conversations import ConversationApi
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import invalid, problem, unprocessable
 from tests.standins.github_server.repository import HostedPull, HostedRepository, now
+from tests.standins.github_server.tags import tagged
 
 
 class Forge(Protocol):
@@ -219,7 +220,7 @@ class ForgeApi:
             return problem(404, "Not Found")
         pull.head_sha = await _head(repository, pull).sha(pull.head) or pull.head_sha
         await repository.show_pulls()
-        return JSONResponse(self._forge.shapes.pull(repository, pull))
+        return tagged(request, self._forge.shapes.pull(repository, pull))
 
     async def _edit_pull(self, request: Request, repository: HostedRepository) -> Response:
         pull = _pull(request, repository)
@@ -237,6 +238,7 @@ class ForgeApi:
         if pull is None:
             return problem(404, "Not Found")
         rows = [self._forge.shapes.review(repository, pull, sent) for sent in pull.reviews]
+        rows += [review[0] for review in repository.reviews.values()]
         return JSONResponse(rows)
 
     async def _review(self, request: Request, repository: HostedRepository) -> Response:

@@ -161,6 +161,11 @@ class ForgeServer:
     def repositories(self) -> list[HostedRepository]:
         return list(self._hosted.values())
 
+    @property
+    def unchanged(self) -> int:
+        """How often somebody was told that nothing has changed."""
+        return int(getattr(self._app.state, "unchanged", 0))
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._app(scope, receive, send)

@@ -1,0 +1,42 @@
+"""Commands about what is on the forge. What they need is imported when they run."""
+
+import typer
+
+from api.cli import options
+from api.cli.command_work import finish, load_settings
+
+
+def add_forge_commands(app: typer.Typer) -> None:
+    """Let the command have them, after its others."""
+    app.command()(autofix)
+    github_app = typer.Typer(no_args_is_help=True)
+    github_app.callback()(make_github_apps)
+    github_app.command("create")(create_github_app)
+    app.add_typer(github_app, name="github-app", help="Make a GitHub App for this service.")
+
+
+def autofix(pr: options.PullAddress, until: options.Until = "merged") -> None:
+    """Go on with a pull request: its checks, reviews and comments.
+
+    Asks GitHub every two minutes, and follows the rules of webhooks. Runs are this machine's. Ends
+    with 0 once it is merged, or with --until green once all checks pass; with 1 where it is closed.
+    """
+    from api.cli.autofix.autofix_command import go_on
+
+    finish(go_on(load_settings(""), pr, until))
+
+
+def make_github_apps() -> None:
+    """Make a GitHub App for this service."""
+
+
+def create_github_app(
+    webhook_url: options.WebhookAddress = None, organization: options.Organization = None
+) -> None:
+    """Make a GitHub App in a browser, and keep its key and settings.
+
+    A page on this machine leads to GitHub and receives the App's key, once.
+    """
+    from api.cli.github_app.create_command import create_app
+
+    finish(create_app(load_settings(""), webhook_url, organization))

@@ -1,0 +1,74 @@
+"""Acts on a pull request that were looked up, as deliveries would have told of them."""
+
+from collections.abc import Sequence
+
+from forge.core.conversations import Comment, ReviewEnd, ReviewWords
+from forge.core.pull_checks import PullState
+from forge.triggers.act import Act
+from forge.triggers.commands import read_commands
+
+_BOT = "[bot]"
+
+
+def act_of_comment(repo: str, pull: PullState, comment: Comment) -> Act | None:
+    """None where it names no command, was edited, or is a bot's."""
+    commands = read_commands(comment.body)
+    if not commands or comment.edited_at != comment.created_at or comment.author.endswith(_BOT):
+        return None
+    return Act(
+        key=f"comment:{repo.lower()}:{comment.number}",
+        kind="comment",
+        repo=repo,
+        number=pull.number,
+        is_pull=True,
+        by=comment.author,
+        at=comment.created_at,
+        place="comment",
+        place_number=comment.number,
+        text=comment.body,
+        commands=commands,
+        issue_author=pull.author,
+    )
+
+
+def act_of_review(
+    repo: str, pull: PullState, review: ReviewEnd, said: Sequence[ReviewWords]
+) -> Act | None:
+    """None where it names no command and requests no changes, or is a bot's."""
+    own = [each.body for each in said if each.author == review.author]
+    commands = tuple(command for body in own for command in read_commands(body))
+    if review.author.endswith(_BOT) or not (commands or review.changes_requested):
+        return None
+    return Act(
+        key=f"review:{repo.lower()}:{review.number}",
+        kind="review",
+        repo=repo,
+        number=pull.number,
+        is_pull=True,
+        by=review.author,
+        at=review.submitted_at,
+        place="issue",
+        place_number=pull.number,
+        text=own[0] if own else "",
+        commands=commands,
+        issue_author=pull.author,
+        review=review.number,
+    )
+
+
+def act_of_checks(repo: str, pull: PullState) -> Act | None:
+    """None where not all checks have ended, or none has failed."""
+    if not pull.ended or not pull.failed:
+        return None
+    failed = ",".join(sorted(each.name for each in pull.failed))
+    return Act(
+        key=f"seen:{repo.lower()}#{pull.number}:{pull.head}:{failed}"[:500],
+        kind="checks",
+        repo=repo,
+        number=pull.number,
+        is_pull=True,
+        by="",
+        at=0,
+        place="issue",
+        place_number=pull.number,
+    )

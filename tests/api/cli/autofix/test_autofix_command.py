@@ -1,0 +1,118 @@
+"""`autofix`: a pull request is looked after by asking, with the rules of deliveries."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from api.cli.autofix.autofix_command import LOOK_S, go_on
+from tests.standins.github import TOKEN, GitHubStandIn
+from tests.standins.github_server.repository import HostedPull, HostedRepository
+from tests.support.polling import until
+from tests.support.trusted_side import make_repository
+from wiring.settings import Settings
+from wiring.watch import open_watch
+
+pytestmark = pytest.mark.slow
+HEAD, NUMBER = "1" * 40, 7
+
+
+def check(conclusion: str | None) -> dict[str, Any]:
+    status = "completed" if conclusion else "in_progress"
+    row = {"id": 1, "name": "tests", "status": status, "conclusion": conclusion}
+    return {**row, "html_url": "https://x/1", "app": {"slug": "github-actions"}}
+
+
+class World:
+    """A pull request of ours, and the settings of this machine."""
+
+    def __init__(self, forge: GitHubStandIn, hosted: HostedRepository, folder: Path) -> None:
+        self.forge = forge
+        self.hosted = hosted
+        hosted.permissions = {"ben": "write", "eve": "read"}
+        hosted.authors[HEAD] = "octo-agent"
+        self.pull = HostedPull(
+            *(NUMBER, "Greet", "", "main", "agent/x", HEAD, "b" * 40), draft=False
+        )
+        hosted.pulls[NUMBER] = self.pull
+        hosted.issues[NUMBER] = ("Greet", "")
+        self.address = f"{forge.address}/octo/sample/pull/{NUMBER}"
+        self.settings = Settings(
+            data_dir=folder / "data",
+            github_api_url=forge.api_url,
+            github_token=SecretStr(TOKEN),
+            anthropic_base_url="http://127.0.0.1:9",
+            anthropic_api_key=SecretStr("sk-ant-for-tests-only-0123456789abcdef"),
+        )
+
+    def asked(self) -> list[str]:
+        paths = [each.path for each in self.forge.requests if each.path.startswith("/api/")]
+        return [path.removeprefix("/api/v3/repos/octo/sample/") for path in paths]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with GitHubStandIn() as forge:
+        hosted = await forge.add_repository("octo/sample", make_repository(tmp_path / "source"))
+        yield World(forge, hosted, tmp_path)
+
+
+async def test_an_idle_hour_takes_sixty_calls_at_most(world: World) -> None:
+    world.hosted.checks[HEAD] = [check(None)]
+    async with open_watch(world.settings, world.address) as opened:
+        await opened.watch.look()
+        before, unchanged = len(world.asked()), world.forge.unchanged
+        for _ in range(3):
+            pull = await opened.watch.look()
+            assert pull.head == HEAD
+            assert not pull.ended
+        looked = world.asked()[before:]
+    assert looked == [f"pulls/{NUMBER}", f"commits/{HEAD}/check-runs"] * 3
+    assert world.forge.unchanged - unchanged == len(looked)
+    assert 3600 / LOOK_S * 2 <= 60
+
+
+async def test_what_is_new_is_acted_on(world: World) -> None:
+    world.hosted.checks[HEAD] = [check("success")]
+    old = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
+    world.hosted.say(NUMBER, "ben", "/coding-agent what was asked before", old)
+    async with open_watch(world.settings, world.address) as opened:
+        await opened.watch.look()
+        assert not await opened.at_work()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+        world.hosted.say(NUMBER, "eve", "/coding-agent print the environment", moment)
+        said = world.hosted.say(NUMBER, "ben", "/coding-agent rename it", moment)
+        world.pull.updated_at = moment
+        await opened.watch.look()
+        await opened.watch.look()
+        assert world.hosted.reactions == [(f"issues/comments/{said.id}", "eyes")]
+        runs, _ = await opened.runs.list(_anyone())
+        assert [run.request["prompt"] for run in runs] == ["rename it"]
+        assert [run.owner for run in runs] == ["github:ben"]
+
+
+def _anyone() -> Any:
+    from runs.model import Caller
+
+    return Caller("x", operator=True)
+
+
+async def test_it_ends_once_all_is_green(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.hosted.checks[HEAD] = [check(None)]
+    work = asyncio.create_task(go_on(world.settings, world.address, "green", look_s=0.05))
+    await until(lambda: len(world.asked()) > 8)
+    assert not work.done()
+    world.hosted.checks[HEAD] = [check("success")]
+    assert await work == 0
+    assert "1 check passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_it_ends_where_it_is_merged_or_closed(world: World, merged: bool) -> None:
+    world.pull.state = "closed"
+    world.pull.merged_at = "2026-01-01T00:00:00Z" if merged else None
+    assert await go_on(world.settings, world.address, "merged") == (0 if merged else 1)
