@@ -215,7 +215,9 @@ def _locked(
             "--extra",
             filter(speaks_of_tests, table_in(pyproject, "project", "optional-dependencies")),
         )
-        yield f"{sync} --all-extras{groups}"
+        # A lock file may be older than what is declared: that is added, the rest stays as locked.
+        newer = f" && {{ {pip} -r pyproject.toml --all-extras || true; }}" if builds else ""
+        yield f"{sync} --all-extras{groups}{newer}"
         yield f"{sync}{extras}{groups}"
         yield f"{sync}"
     elif project.has("poetry.lock"):

@@ -127,6 +127,8 @@ def test_a_lock_file_of_python_comes_first(lock: str, first: str) -> None:
     plan = plan_setup(listed(files))
     assert plan.steps[1].step.command.startswith(first)
     assert plan.steps[1].step.parts[0].command == f"{PIP} -e . -r requirements.txt"
+    added = f" && {{ {PIP} -r pyproject.toml --all-extras || true; }}"
+    assert plan.steps[1].step.command.endswith(added) is (lock == "uv.lock")
 
 
 @pytest.mark.parametrize(
