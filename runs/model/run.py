@@ -153,6 +153,11 @@ class Run(Value):
         )
 
     @property
+    def changed_pull(self) -> int | None:
+        """The number of the pull request that has its change; a review alone changes none."""
+        return None if self.request.get("review_only") else self.pr_number
+
+    @property
     def record(self) -> RunRecord:
         return RunRecord(
             run_id=self.run_id,
@@ -212,7 +217,9 @@ class Run(Value):
                 "pr_number": event.get("number"),
                 "pr_draft": event.get("draft", False),
                 "branch": event["branch"],
-                "published_at": self.published_at or now,
+                "published_at": None
+                if self.request.get("review_only")
+                else self.published_at or now,
             }
         if kind == "change.updated":
             return {"validation": None, "verdict": None}

@@ -202,7 +202,7 @@ def _row_of(run: Run) -> dict[str, Any]:
         "max_cost_usd": run.request.get("max_cost_usd") or None,
         "repo_url": run.request["repo_url"],
         "published_at": run.published_at,
-        "pr_number": run.pr_number,
+        "pr_number": run.changed_pull,
         "pr_draft": run.pr_draft,
         "reason": run.reason,
         "doc": run.model_dump_json(exclude={"request"}),

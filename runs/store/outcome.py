@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
             created_at=run.created_at,
             cost_usd=run.spend.cost_usd,
             published_at=run.published_at,
-            pr_number=run.pr_number,
+            pr_number=run.changed_pull,
             reason=run.reason,
             pr_draft=run.pr_draft,
         )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from runs.model.run import Run
+from runs.store.outcome import Outcome
 from tests.standins.services.run_service import REQUEST
 
 PR = {"url": "https://github.com/o/r/pull/7", "number": 7, "branch": "agent/x", "draft": True}
@@ -13,7 +14,7 @@ PR = {"url": "https://github.com/o/r/pull/7", "number": 7, "branch": "agent/x", 
 def run_after(*events: dict[str, Any], **changes: Any) -> Run:
     run = Run(run_id="r", owner="ann", request=REQUEST).replace(**changes)
     for event in events:
-        run = run.after(event, 0.0)
+        run = run.after(event, 1.0)
     return run
 
 
@@ -32,6 +33,15 @@ def test_a_row_tells_the_pull_request_as_the_run_and_its_end_do() -> None:
     assert run_after({"type": "pr.created", **PR}).record.row()["pr"] == PR
     ready = run_after({"type": "pr.created", **PR}, {"type": "pr.updated", **PR, "draft": False})
     assert ready.record.row()["pr"] == PR | {"draft": False}
+
+
+def test_a_review_alone_counts_as_no_pull_request_of_its_own() -> None:
+    told = {"type": "pr.updated", **PR}
+    review = run_after(told, request={**REQUEST, "review_only": True})
+    assert review.record.row()["pr"] == PR
+    for run, number in ((run_after(told), 7), (review, None)):
+        outcome = Outcome.of(run)
+        assert (outcome.pr_number, outcome.published_at is not None) == (number, number is not None)
 
 
 def test_a_row_tells_checks_and_review_of_the_newest_change_alone() -> None:

@@ -39,6 +39,7 @@ def test_a_run_that_has_just_been_made() -> None:
         "prompt": REQUEST["prompt"],
         "models": {},
         "version": None,
+        "baseSha": None,
         "environment": None,
         "explanation": None,
         "baseline": None,
