@@ -125,6 +125,14 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert not anchor or anchor in _anchors(name), link
 
 
+def test_a_block_of_shell_is_run_or_says_why_not() -> None:
+    """Those that are run are in tests/e2e/interfaces: one a page, but for the recipes."""
+    names = ("environments", "github", "http", "operations", "python")
+    run = {f"docs/{name}.md": 1 for name in names} | {"docs/recipes.md": 2}
+    found = {page: len(re.findall(r"^```sh$", text, re.MULTILINE)) for page, text in PAGES.items()}
+    assert {page: count for page, count in found.items() if count} == run
+
+
 def test_the_index_links_every_page() -> None:
     linked = set(_LINK.findall(PAGES["docs/README.md"]))
     there = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
