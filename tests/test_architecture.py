@@ -95,7 +95,7 @@ ORDER: dict[str, tuple[str, ...]] = {
             "services deployed",
             "triggers",
             "machine modal_functions",
-            "watch environment_trial task_repositories task_grading task_mining",
+            "watch environment_trial task_repositories task_grading task_mining verification",
             "modal_platform",
             "doctor",
         ),

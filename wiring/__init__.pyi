@@ -19,3 +19,6 @@ from .settings import read_settings as read_settings
 from .task_grading import TaskGrader as TaskGrader
 from .task_mining import TaskMiner as TaskMiner
 from .task_repositories import LocalTaskRepositories as LocalTaskRepositories
+from .verification.verification import CheckedCommand as CheckedCommand
+from .verification.verification import Verification as Verification
+from .verification.verify_receipt import verify_receipt as verify_receipt

@@ -9,6 +9,7 @@ from api.cli.command_work import finish, load_settings
 def add_forge_commands(app: typer.Typer) -> None:
     """Let the command have them, after its others."""
     app.command()(autofix)
+    app.command()(verify)
     github_app = typer.Typer(no_args_is_help=True)
     github_app.callback()(make_github_apps)
     github_app.command("create")(create_github_app)
@@ -24,6 +25,17 @@ def autofix(pr: options.PullAddress, until: options.Until = "merged") -> None:
     from api.cli.autofix.autofix_command import go_on
 
     finish(go_on(load_settings(""), pr, until))
+
+
+def verify(pr: options.PullAddress) -> None:
+    """Run a pull request's receipt again, and compare.
+
+    It takes neither a log nor a model. The commands run in the sandbox, on head and base. The exit
+    code is 0 where all agrees.
+    """
+    from api.cli.verification.verify_command import verify_pull
+
+    finish(verify_pull(load_settings(""), pr))
 
 
 def make_github_apps() -> None:

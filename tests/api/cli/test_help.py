@@ -12,7 +12,7 @@ from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
     "run serve demo runs show watch diff approve cancel resume message rm completion doctor "
-    "environment eval autofix github-app"
+    "environment eval autofix verify github-app"
 )
 URL = "https://github.com/octocat/todo"
 

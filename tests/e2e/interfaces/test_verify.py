@@ -1,0 +1,148 @@
+"""A receipt is held against its commands, run again on head and base, without log and model."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from langchain_core.runnables import RunnableConfig
+
+from api.cli.verification.verify_command import verify_pull
+from forge.receipt import MARK, PURPOSE, Receipt, read_page, receipt_page
+from forge.signing import SigningKey
+from graph.publication import PullRequest
+from local import open_graph
+from tests.standins.github_server.repository import HostedComment
+from tests.support.sandbox.local_tree import missing
+from tests.support.signing_keys import make_ssh_key
+from tests.support.whole_runs.claude_script import small_change
+from tests.support.whole_runs.hosted_repository import Hosted
+from tests.support.whole_runs.world import World
+from wiring import Machine
+from wiring.verification import Verification, verify_receipt
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A run's pull request and its receipt, as it was shown."""
+
+    world: World
+    repo: Hosted
+    url: str
+    comment: HostedComment
+    receipt: Receipt
+    page: str
+
+    async def verify(self) -> Verification:
+        async with Machine(self.world.settings) as machine:
+            return await verify_receipt(machine, self.url, lambda _: None)
+
+    async def show(self, **changes: object) -> None:
+        """Show another receipt in place of the run's, rightly signed."""
+        receipt = self.receipt.model_copy(update=changes)
+        key = SigningKey(self.world.settings.signing_key_file)
+        signature = await key.sign(receipt.canonical, PURPOSE)
+        self.comment.body = receipt_page(receipt, "", signature)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def published() -> AsyncIterator[Published]:
+    if reason := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    async with World.open() as world:
+        key = make_ssh_key(world.folder / "keys").file
+        world.settings = world.settings.model_copy(update={"signing_key_file": key})
+        repo = await world.host()
+        world.cast.learn("Greet to be verified.", small_change())
+        config: RunnableConfig = {"configurable": {"thread_id": "verified-1"}}
+        async with open_graph(world.settings) as graph:
+            asked = {"repo_url": repo.url, "prompt": "Greet to be verified."}
+            state = await graph.ainvoke(asked, config)
+        pull: PullRequest = state["pull_request"]
+        (comment,) = repo.repository.comments.values()
+        read = read_page(comment.body)
+        assert read
+        assert pull.url
+        yield Published(world, repo, pull.url, comment, read[0], comment.body)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was_shown(published: Published) -> None:
+    published.comment.body = published.page
+    published.repo.repository.comments.clear()
+    published.repo.repository.comments[published.comment.id] = published.comment
+
+
+async def test_the_receipt_of_a_run_holds(published: Published) -> None:
+    verified = await published.verify()
+    assert verified.holds, verified
+    (command,) = verified.commands
+    assert command.found
+    assert command.head
+    assert command.head.exit_code == 0
+    assert any("signed by the key" in note for note in verified.notes)
+    assert [*(published.world.data / "runs").iterdir()] == [
+        published.world.data / "runs/verified-1"
+    ]
+
+
+async def test_the_command_ends_with_what_came_of_it(
+    published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await verify_pull(published.world.settings, published.url) == 0
+    assert "The receipt holds." in capsys.readouterr().out
+    published.comment.body = "Nothing."
+    assert await verify_pull(published.world.settings, published.url) == 1
+    assert "There is no receipt." in capsys.readouterr().out
+
+
+async def test_a_receipt_that_was_changed_is_told(published: Published) -> None:
+    tampered = published.receipt.model_copy(update={"review": ""})
+    read = read_page(published.page)
+    assert read
+    published.comment.body = receipt_page(tampered, "", read[1])
+    verified = await published.verify()
+    assert not verified.holds
+    assert any("signature is not that of the key" in fault for fault in verified.faults)
+
+
+async def test_a_result_that_was_never_had_is_told(published: Published) -> None:
+    (told,) = published.receipt.commands
+    lie = told.model_copy(update={"command": "exit 3", "status": "passed", "exit_code": 0})
+    await published.show(commands=(lie,))
+    verified = await published.verify()
+    assert not verified.holds
+    (command,) = verified.commands
+    assert (command.agrees, command.found) == (False, False)
+    assert command.head
+    assert command.head.exit_code == 3
+
+
+async def test_a_receipt_of_another_commit_or_repository_is_told(published: Published) -> None:
+    await published.show(commit="0" * 40, repository="octo/other")
+    verified = await published.verify()
+    assert not verified.holds
+    assert len(verified.faults) == 2
+
+
+async def test_a_receipt_of_somebody_else_is_none(published: Published) -> None:
+    published.repo.repository.comments.clear()
+    published.repo.repository.say(1, "mallory", published.page)
+    verified = await published.verify()
+    assert not verified.holds
+    assert verified.receipt is None
+    assert any("mallory" in note for note in verified.notes)
+
+
+@pytest.mark.parametrize(
+    "page", [MARK, f"{MARK}\n````json\n" + "[" * 60_000, f"{MARK}\n````json\n{{}}"]
+)
+async def test_what_is_no_receipt_is_told_as_none(published: Published, page: str) -> None:
+    published.comment.body = page
+    verified = await published.verify()
+    assert verified.faults == ("There is no receipt.",)

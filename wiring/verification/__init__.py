@@ -1,0 +1,5 @@
+"""Verification of a pull request's receipt by running its commands again."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
