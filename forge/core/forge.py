@@ -6,6 +6,7 @@ from typing import Literal, Protocol, Self
 from forge.core.branch_rules import BranchRule
 from forge.core.conversations import Conversations
 from forge.core.credentials import Credentials
+from forge.core.hook_deliveries import HookDeliveries
 from forge.core.pull_checks import PullChecks
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import ForgeUnauthorized, PullRequestClosed, PushRejected
@@ -133,7 +134,7 @@ class Target:
     """Whether what our account pushes starts anything."""
 
 
-class Forge(Conversations, PullChecks, Protocol):
+class Forge(Conversations, PullChecks, HookDeliveries, Protocol):
     """One account's view of a forge. `full_name` is `OWNER/NAME`.
 
     Reads are repeated, and raise an error of `graph.errors`. Writes are made once, and also raise

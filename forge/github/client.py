@@ -29,6 +29,7 @@ from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import read_branch_rules
 from forge.github.connection import ConnectionOptions
 from forge.github.conversations import GitHubConversations
+from forge.github.hook_deliveries import GitHubDeliveries
 from forge.github.pull_checks import GitHubChecks
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
@@ -53,7 +54,7 @@ _MOST_FACTS: Final = 100
 """Repositories."""
 
 
-class GitHub(GitHubConversations, GitHubChecks, Forge):
+class GitHub(GitHubConversations, GitHubChecks, GitHubDeliveries, Forge):
     """GitHub, or a GitHub Enterprise, as one account sees it."""
 
     token_setting = "GITHUB_TOKEN"  # noqa: S105 - a name

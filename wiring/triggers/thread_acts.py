@@ -108,6 +108,10 @@ class ThreadActs:
                 await self._runs.cancel(thread.runs[-1], Caller(f"github:{act.by}", operator=True))
         await thread.keep(self._deliveries, live=bool(thread.runs))
 
+    async def redeliver(self) -> int:
+        """Ask for deliveries that nobody took; how many. Raises ForgeError."""
+        return await self._forge.redeliver_failed()
+
     async def show(self, name: str) -> None:
         """Bring the comment of a thread up to date."""
         repo, _, number = name.rpartition("#")

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_S: Final = 60.0
 """So often a comment shows what a run at work has cost so far."""
+_REDELIVER_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 5.0
 _SHOWN: Final = frozenset(
     ("run.started", "run.resumed", "plan.waiting", "pr.created", "run.finished")
@@ -33,6 +34,7 @@ class TriggerWorker:
         self._acts = acts
         self._look_s = look_s
         self._wanted = asyncio.Event()
+        self._redelivered_at = -math.inf
         self._next = math.inf
         """When the first of those that were postponed is due."""
 
@@ -49,6 +51,7 @@ class TriggerWorker:
         """Work for as long as the process lives."""
         while True:
             self._wanted.clear()
+            await self._redeliver()
             await self.round()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._look_s):
@@ -56,6 +59,7 @@ class TriggerWorker:
 
     async def drain(self, most_s: float) -> None:
         """Work until nothing is left that is due within so many seconds. Raises StoreError."""
+        await self._redeliver()
         await self.round()
         while (pause_s := self._next - time.time()) < most_s:
             await asyncio.sleep(max(pause_s, 0))
@@ -72,6 +76,17 @@ class TriggerWorker:
             except CodingAgentError as error:
                 log.warning("the comment of %s is not up to date: %s", name, error)
         await self._deliveries.forget(time.time() - KEPT_S)
+
+    async def _redeliver(self) -> None:
+        """At first and every hour, ask for what was delivered while nobody took it."""
+        if time.monotonic() - self._redelivered_at < _REDELIVER_S:
+            return
+        self._redelivered_at = time.monotonic()
+        try:
+            if count := await self._acts.redeliver():
+                log.info("%d deliveries are asked for again", count)
+        except CodingAgentError as error:
+            log.warning("what was not delivered is not known: %s", error)
 
     async def _work_off(self, delivery: Delivery) -> None:
         """What fails is tried again later, ever later, and given up at last."""

@@ -179,3 +179,16 @@ def test_the_key_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
     named = GitHubAppSettings(github_app_id="1", github_app_key_file=tmp_path / "none.pem")
     with pytest.raises(ValueError, match=r"none\.pem cannot be read"):
         read_app_key(named)
+
+
+async def test_what_nobody_took_is_asked_for_again(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    tries = [(9, "c", 502), (8, "a", 202), (7, "b", 0), (6, "a", 502), (5, "d", 422)]
+    tries += [(4, "d", 422), (3, "d", 422), (2, "e", 200)]
+    app.deliveries = [
+        {"id": number, "guid": guid, "status_code": status, "event": "issues"}
+        for number, guid, status in tries
+    ]
+    assert await ours.github.redeliver_failed() == 2
+    assert app.redelivered == [9, 7]
+    assert await side.github.redeliver_failed() == 0

@@ -36,6 +36,12 @@ class AppApi:
         of_repository = "/api/v3/repos/{owner}/{name}/installation"
         return [
             Route("/api/v3/app-manifests/{code}/conversions", self._convert, methods=["POST"]),
+            Route("/api/v3/app/hook/deliveries", self._on(self._deliveries)),
+            Route(
+                "/api/v3/app/hook/deliveries/{number:int}/attempts",
+                self._on(self._redeliver),
+                methods=["POST"],
+            ),
             Route("/api/v3/app", self._on(self._app)),
             Route("/api/v3/app/installations", self._on(self._installations)),
             Route(tokens, self._on(self._mint), methods=["POST"]),
@@ -55,6 +61,13 @@ class AppApi:
         """Each code is good for one call, which nobody signs."""
         made = self._forge.conversions.pop(request.path_params["code"], None)
         return JSONResponse(made, 201) if made else problem(404, "Not Found")
+
+    async def _deliveries(self, _: Request, app: HostedApp) -> Response:
+        return JSONResponse(app.deliveries)
+
+    async def _redeliver(self, request: Request, app: HostedApp) -> Response:
+        app.redelivered.append(request.path_params["number"])
+        return JSONResponse({}, 202)
 
     async def _app(self, _: Request, app: HostedApp) -> Response:
         return JSONResponse({"id": 1, "slug": app.slug, "name": app.slug, "permissions": {}})

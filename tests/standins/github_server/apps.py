@@ -42,6 +42,9 @@ class HostedApp:
     suspended: bool = False
     lasts_s: float = 3600
     minted: list[MintedToken] = field(default_factory=list)
+    deliveries: list[Json] = field(default_factory=list)
+    """Tries of its webhook, newest first."""
+    redelivered: list[int] = field(default_factory=list)
 
     def signed(self, authorization: str) -> bool:
         """Whether a header holds a JWT of this App that GitHub would take."""
