@@ -233,8 +233,7 @@ async def test_all_runs_are_watched_from_another_process(home: Home) -> None:
     assert first.code == 3
     watching = await started("runs", "--watch", "--json", home=home.folder, env=home.env)
     try:
-        known = json.loads(await watching.stdout.readline())
-        assert known["status"] == "no_changes"
+        await row_of(watching, "no_changes", prompt="Greet before.")
         running = asyncio.create_task(home.run("Greet meanwhile.", repo, script, "--quiet"))
         ended = await row_of(watching, "no_changes", prompt="Greet meanwhile.")
         assert (await running).code == 3
