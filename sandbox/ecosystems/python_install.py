@@ -30,6 +30,7 @@ VENVS: Final = "/home/agent/venvs"
 _TOOL_PLUGINS: Final = {
     "--cov": "pytest-cov",
     "asyncio_mode": "pytest-asyncio",
+    "--asyncio-mode": "pytest-asyncio",
     "DJANGO_SETTINGS_MODULE": "pytest-django",
     "--numprocesses": "pytest-xdist",
     "-n auto": "pytest-xdist",

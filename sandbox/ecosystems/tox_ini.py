@@ -10,6 +10,9 @@ from sandbox.ecosystems.project import Project
 _PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
 """A command that means the same to tox and to a shell."""
 _MOST_COMMANDS = 5
+_REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
+_MOST_STEPS = 3
+_LONGEST = 65536
 _TESTS = re.compile(r"testenv(?::(?:\{?py.*|tests?|unit.*))?")
 _ONE_VERSION = re.compile(r"testenv:py(?:py)?\d+")
 _OTHER_VERSIONS = re.compile(
@@ -36,10 +39,29 @@ def testing_sections(text: str) -> Iterator[configparser.SectionProxy]:
     One for one version of Python needs what all do, where that is said.
     """
     parser = _read(text)
+    _expand(parser)
     is_said = parser.has_option("testenv", "deps")
     for name in filter(_TESTS.fullmatch, parser.sections()):
         if not (is_said and _ONE_VERSION.fullmatch(name)):
             yield parser[name]
+
+
+def _expand(parser: configparser.ConfigParser) -> None:
+    """Put in what lines such as `{[base]deps}` stand for, however often one leads to another."""
+    for _ in range(_MOST_STEPS):
+        for name in filter(_TESTS.fullmatch, parser.sections()):
+            for key in ("deps", "extras", "dependency_groups"):
+                said = parser.get(name, key, fallback="").splitlines()
+                lines = [_stands_for(line, parser) for line in said]
+                if any(lines) and sum(map(len, lines)) < _LONGEST:
+                    parser.set(name, key, "\n".join(lines))
+
+
+def _stands_for(line: str, parser: configparser.ConfigParser) -> str:
+    match = _REFERENCE.fullmatch(line.strip())
+    if match is None:
+        return line
+    return parser.get(match["section"], match["key"], fallback="")
 
 
 def settled(text: str) -> list[str]:

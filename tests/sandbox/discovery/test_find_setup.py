@@ -113,6 +113,23 @@ def test_tables_that_speak_of_tests_are_read(
     assert f"{PIP} {words}" in commands({"pyproject.toml": pyproject, **other})
 
 
+def test_what_a_setting_of_tox_takes_from_another_is_read() -> None:
+    tox = (
+        "[base]\ndeps =\n    mock\n    {[more]deps}\n[more]\ndeps = attrs\n"
+        "[testenv]\ndeps =\n    {[base]deps}\n    {[none]deps}\n    rich\n"
+    )
+    made = commands({"pyproject.toml": PROJECT, "tox.ini": tox})
+    assert f"{PIP} -e . mock attrs rich" in made
+    again = "[testenv]\ndeps =\n" + "    {[testenv]deps}\n" * 500
+    assert f"{PIP} -e ." in commands({"pyproject.toml": PROJECT, "tox.ini": again})
+
+
+def test_an_option_of_pytest_brings_its_plugin() -> None:
+    options = "[tool.pytest.ini_options]\naddopts = '--asyncio-mode=strict'\n"
+    made = commands({"pyproject.toml": PROJECT + options})
+    assert any(command.endswith(f"{PIP} pytest-asyncio") for command in made)
+
+
 @pytest.mark.parametrize(
     ("lock", "first"),
     [
