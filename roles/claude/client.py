@@ -177,6 +177,8 @@ class Claude:
                     await client.get(path, cast_to=object, options=options)
                 else:
                     await client.post(path, cast_to=object, body=body, options=options)
+        except AttemptFailed as failed:
+            raise failed.error from failed
         except (
             *(anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError),
             *_MALFORMED,

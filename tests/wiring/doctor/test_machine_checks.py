@@ -1,6 +1,8 @@
 """What `doctor` says of credentials and variables."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +16,7 @@ from wiring.doctor.machine_checks import (
     set_up_variables,
     signing,
 )
+from wiring.machine import LocalProbes, Machine
 from wiring.run_store import RunStore
 from wiring.setting_types.setup_variables import SetupVariable
 from wiring.settings import Settings
@@ -55,6 +58,31 @@ async def test_a_key_that_is_not_accepted_is_told_with_its_variable() -> None:
     finding = await credential("Claude", "ANTHROPIC_API_KEY", reject)
     assert (finding.held, finding.detail) == (False, "claude_unauthorized")
     assert "ANTHROPIC_API_KEY" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "step"),
+    [
+        ({"provider": "anthropic"}, "ANTHROPIC_API_KEY"),
+        ({"provider": "bedrock"}, "AWS_REGION"),
+        ({"provider": "bedrock", "aws_region": "eu-west-1"}, "AWS_BEARER_TOKEN_BEDROCK"),
+        ({"provider": "vertex"}, ""),
+    ],
+)
+async def test_what_a_provider_lacks_is_told(
+    given: dict[str, Any], step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "ANTHROPIC_"))]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    machine = Machine(Settings(data_dir=tmp_path, **given))
+    finding = await credential("Claude", "ANTHROPIC_API_KEY", LocalProbes(machine).claude)
+    await machine.close()
+    assert not finding.held
+    assert step in finding.fix
+    assert finding.fix
 
 
 def test_a_variable_of_set_up_without_a_value_is_told_by_its_name() -> None:
