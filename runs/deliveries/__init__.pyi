@@ -1,4 +1,3 @@
-from .protocol import KEPT_S as KEPT_S
 from .protocol import Deliveries as Deliveries
 from .protocol import Delivery as Delivery
 from .sql_deliveries import SqlDeliveries as SqlDeliveries

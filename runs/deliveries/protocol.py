@@ -10,6 +10,9 @@ MOST_ATTEMPTS: Final = 8
 KEPT_S: Final = 7 * 24 * 3600.0
 """A delivery is known so long: a forge gives one again for three days."""
 
+THREADS_KEPT_S: Final = 90 * 24 * 3600.0
+"""What is known of a thread where nothing happens is forgotten after this time."""
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -42,15 +45,17 @@ class Deliveries(Protocol):
         """Let a delivery never be claimed again; its body is forgotten."""
         ...
 
-    async def forget(self, before: float) -> None:
-        """Remove the names of deliveries that were finished before then."""
+    async def forget(self, now: float) -> None:
+        """Remove what was finished `KEPT_S` ago, and threads untouched for `THREADS_KEPT_S`."""
         ...
 
     async def thread(self, name: str) -> dict[str, Any] | None:
         """What is known of a thread; None where nothing is."""
         ...
 
-    async def keep_thread(self, name: str, thread: dict[str, Any], *, live: bool) -> None:
+    async def keep_thread(
+        self, name: str, thread: dict[str, Any], now: float, *, live: bool
+    ) -> None:
         """Keep what is known of a thread. `live`: it is to be looked after."""
         ...
 

@@ -3,7 +3,14 @@
 import json
 from typing import Any, Final
 
-from runs.deliveries.protocol import LEASE_S, MOST_ATTEMPTS, Deliveries, Delivery
+from runs.deliveries.protocol import (
+    KEPT_S,
+    LEASE_S,
+    MOST_ATTEMPTS,
+    THREADS_KEPT_S,
+    Deliveries,
+    Delivery,
+)
 from runs.sql import Connection, Database, Dialect
 
 _ADD: Final = """
@@ -19,8 +26,9 @@ _CLAIM: Final = """
     UPDATE deliveries SET claimed_until = :until, attempts = attempts + 1 WHERE name = :name
 """
 _KEEP: Final = """
-    INSERT INTO threads (name, data, live) VALUES (:name, :data, :live)
-    ON CONFLICT (name) DO UPDATE SET data = excluded.data, live = excluded.live
+    INSERT INTO threads (name, data, live, changed_at) VALUES (:name, :data, :live, :now)
+    ON CONFLICT (name) DO UPDATE
+    SET data = excluded.data, live = excluded.live, changed_at = excluded.changed_at
 """
 
 
@@ -63,9 +71,11 @@ class SqlDeliveries(Deliveries):
         sql = "UPDATE deliveries SET done_at = :now, body = '' WHERE name = :name"
         await self._execute(sql, {"name": name, "now": now})
 
-    async def forget(self, before: float) -> None:
+    async def forget(self, now: float) -> None:
         sql = "DELETE FROM deliveries WHERE coalesce(done_at, received_at) < :before"
-        await self._execute(sql, {"before": before})
+        await self._execute(sql, {"before": now - KEPT_S})
+        sql = "DELETE FROM threads WHERE NOT live AND changed_at < :before"
+        await self._execute(sql, {"before": now - THREADS_KEPT_S})
 
     async def thread(self, name: str) -> dict[str, Any] | None:
         def get(connection: Connection) -> dict[str, Any] | None:
@@ -75,8 +85,11 @@ class SqlDeliveries(Deliveries):
 
         return await self._database.read(get)
 
-    async def keep_thread(self, name: str, thread: dict[str, Any], *, live: bool) -> None:
-        await self._execute(_KEEP, {"name": name, "data": json.dumps(thread), "live": live})
+    async def keep_thread(
+        self, name: str, thread: dict[str, Any], now: float, *, live: bool
+    ) -> None:
+        values = {"name": name, "data": json.dumps(thread), "live": live, "now": now}
+        await self._execute(_KEEP, values)
 
     async def live_threads(self) -> list[str]:
         sql = "SELECT name FROM threads WHERE live ORDER BY name"

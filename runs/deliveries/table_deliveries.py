@@ -2,7 +2,14 @@
 
 from typing import Any, Final
 
-from runs.deliveries.protocol import LEASE_S, MOST_ATTEMPTS, Deliveries, Delivery
+from runs.deliveries.protocol import (
+    KEPT_S,
+    LEASE_S,
+    MOST_ATTEMPTS,
+    THREADS_KEPT_S,
+    Deliveries,
+    Delivery,
+)
 from runs.shared import Table
 
 _DELIVERY: Final = "delivery/"
@@ -45,12 +52,8 @@ class TableDeliveries(Deliveries):
     async def finish(self, name: str, now: float) -> None:
         await self._change(name, {"done": now, "body": {}})
 
-    async def forget(self, before: float) -> None:
-        old = [
-            key
-            async for key, entry in self._table.items()
-            if key.startswith(_DELIVERY) and (entry["done"] or entry["at"]) < before
-        ]
+    async def forget(self, now: float) -> None:
+        old = [key async for key, entry in self._table.items() if _is_old(key, entry, now)]
         for key in old:
             await self._table.pop(key)
 
@@ -58,8 +61,11 @@ class TableDeliveries(Deliveries):
         entry = await self._table.get(f"{_THREAD}{name}")
         return entry["data"] if entry else None
 
-    async def keep_thread(self, name: str, thread: dict[str, Any], *, live: bool) -> None:
-        await self._table.put(f"{_THREAD}{name}", {"data": thread, "live": live})
+    async def keep_thread(
+        self, name: str, thread: dict[str, Any], now: float, *, live: bool
+    ) -> None:
+        entry = {"data": thread, "live": live, "at": now}
+        await self._table.put(f"{_THREAD}{name}", entry)
 
     async def live_threads(self) -> list[str]:
         names = [
@@ -72,6 +78,12 @@ class TableDeliveries(Deliveries):
     async def _change(self, name: str, changed: dict[str, Any]) -> None:
         if entry := await self._table.get(f"{_DELIVERY}{name}"):
             await self._table.put(f"{_DELIVERY}{name}", entry | changed)
+
+
+def _is_old(key: str, entry: dict[str, Any], now: float) -> bool:
+    if key.startswith(_DELIVERY):
+        return bool((entry["done"] or entry["at"]) < now - KEPT_S)
+    return not entry["live"] and bool(entry.get("at", 0.0) < now - THREADS_KEPT_S)
 
 
 def _waits(entry: dict[str, Any], now: float) -> bool:

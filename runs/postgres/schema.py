@@ -127,4 +127,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         PRIMARY KEY (shard, key)
     );
     """,
+    """
+    ALTER TABLE threads ADD COLUMN changed_at DOUBLE PRECISION NOT NULL DEFAULT 0;
+    """,
 )

@@ -130,4 +130,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         live INTEGER NOT NULL
     );
     """,
+    """
+    ALTER TABLE threads ADD COLUMN changed_at REAL NOT NULL DEFAULT 0;
+    """,
 )

@@ -1,5 +1,6 @@
 """What is known of a thread: an issue or a pull request that people ask for runs in."""
 
+import time
 from typing import Any, Self
 
 from pydantic import BaseModel
@@ -47,7 +48,7 @@ class Thread(BaseModel):
         return cls.model_validate(kept) if kept else cls(repo=repo, number=number)
 
     async def keep(self, deliveries: Deliveries, *, live: bool) -> None:
-        await deliveries.keep_thread(self.name, self.model_dump(), live=live)
+        await deliveries.keep_thread(self.name, self.model_dump(), time.time(), live=live)
 
 
 def name_of(repo: str, number: int) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from forge.triggers import SETTLED_S, Act
 from graph.errors import CodingAgentError
-from runs.deliveries import KEPT_S, Deliveries, Delivery
+from runs.deliveries import Deliveries, Delivery
 from runs.model import LoggedEvent
 from wiring.triggers.thread_acts import ThreadActs
 
@@ -75,7 +75,7 @@ class TriggerWorker:
                 await self._acts.show(name)
             except CodingAgentError as error:
                 log.warning("the comment of %s is not up to date: %s", name, error)
-        await self._deliveries.forget(time.time() - KEPT_S)
+        await self._deliveries.forget(time.time())
 
     async def _redeliver(self) -> None:
         """At first and every hour, ask for what was delivered while nobody took it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
-from runs.deliveries.protocol import LEASE_S, MOST_ATTEMPTS
+from runs.deliveries.protocol import KEPT_S, LEASE_S, MOST_ATTEMPTS, THREADS_KEPT_S
 from runs.sql import SqlStore
 from runs.sqlite import SqliteStore
 from tests.standins.shared_backend import SharedPlaces
@@ -85,15 +85,36 @@ async def test_finished_ones_are_forgotten(deliveries: Deliveries) -> None:
     for name, at in (("old", 1.0), ("new", 50.0)):
         await deliveries.add(name, {}, at)
         await deliveries.finish(name, at)
-    await deliveries.forget(10)
+    await deliveries.forget(KEPT_S + 10)
     assert await deliveries.add("old", {}, 60)
     assert not await deliveries.add("new", {}, 60)
 
 
+async def test_threads_where_nothing_happens_are_forgotten(deliveries: Deliveries) -> None:
+    await deliveries.keep_thread("o/r#1", {}, 1, live=False)
+    await deliveries.keep_thread("o/r#2", {}, 50, live=False)
+    await deliveries.keep_thread("o/r#3", {}, 1, live=True)
+    await deliveries.forget(THREADS_KEPT_S + 10)
+    assert await deliveries.thread("o/r#1") is None
+    assert await deliveries.thread("o/r#2") == {}
+    assert await deliveries.live_threads() == ["o/r#3"]
+
+
+async def test_what_was_said_is_forgotten_once_it_is_worked_off(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    async with over(store) as made:
+        await made.add("d1", {"text": "what was said"}, 1)
+        await made.finish("d1", 2)
+        rows = await store.writer.read(
+            lambda connection: list(connection.execute("SELECT body FROM deliveries"))
+        )
+    assert [row[0] for row in rows] == [""]
+
+
 async def test_threads_are_kept(deliveries: Deliveries) -> None:
     assert await deliveries.thread("o/r#1") is None
-    await deliveries.keep_thread("o/r#1", {"comment": 1}, live=True)
-    await deliveries.keep_thread("o/r#2", {"comment": 2}, live=True)
-    await deliveries.keep_thread("o/r#1", {"comment": 3}, live=False)
+    await deliveries.keep_thread("o/r#1", {"comment": 1}, 1, live=True)
+    await deliveries.keep_thread("o/r#2", {"comment": 2}, 1, live=True)
+    await deliveries.keep_thread("o/r#1", {"comment": 3}, 2, live=False)
     assert await deliveries.thread("o/r#1") == {"comment": 3}
     assert await deliveries.live_threads() == ["o/r#2"]
