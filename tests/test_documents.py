@@ -159,3 +159,8 @@ def test_the_newest_version_is_the_projects() -> None:
     ]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert versions[0] == project["version"]
+
+
+def test_a_change_is_in_one_version() -> None:
+    changes = re.findall(r"^- (.{40})", PAGES["CHANGELOG.md"], re.MULTILINE)
+    assert len(changes) == len(set(changes))
