@@ -22,6 +22,7 @@ from runs.postgres import ConnectionOptions, DriverConnection, PostgresDatabase
 from runs.store.patience import when_available
 
 T = TypeVar("T")
+MakeLast = Callable[[], Awaitable[None]]
 
 _NEWEST: Final = """
     SELECT checkpoint_id FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s
@@ -35,15 +36,21 @@ _AGAIN_S: Final = 0.1
 _CONNECTIONS: Final = 4
 
 
+async def _nothing() -> None:
+    """Files of this machine's disk last by themselves."""
+
+
 class DatabaseSaver(BasePostgresSaver):
     """A checkpointer by the connections of a database: it outlasts one that goes away.
 
-    A server that does not answer is given up, as by whatever else asks that database.
+    A server that does not answer is given up, as by whatever else asks that database. What a write
+    speaks of is made to last before.
     """
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, make_last: MakeLast) -> None:
         super().__init__(serde=CheckpointSerializer())
         self._database = database
+        self._make_last = make_last
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         return await self._call(lambda saver: saver.get_tuple(config))
@@ -55,6 +62,7 @@ class DatabaseSaver(BasePostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        await _outlasting(self._make_last)
         return await self._call(lambda saver: saver.put(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
@@ -64,6 +72,7 @@ class DatabaseSaver(BasePostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
+        await _outlasting(self._make_last)
         await self._call(lambda saver: saver.put_writes(config, writes, task_id, task_path))
 
     async def _call(self, function: Callable[[PostgresSaver], T]) -> T:
@@ -85,8 +94,10 @@ class DatabaseSaver(BasePostgresSaver):
 class PostgresRunSaver(RunSaver, DatabaseSaver):
     """A checkpointer of the runs of one database."""
 
-    def __init__(self, database: PostgresDatabase, barrier: LogBarrier) -> None:
-        DatabaseSaver.__init__(self, database)
+    def __init__(
+        self, database: PostgresDatabase, barrier: LogBarrier, make_last: MakeLast
+    ) -> None:
+        DatabaseSaver.__init__(self, database, make_last)
         self.barrier = barrier
 
     async def find_newest(self, thread_id: str, namespace: str) -> str | None:
@@ -101,19 +112,26 @@ class PostgresCheckpoints:
     """Checkpoints by a few connections that all runs of this process share.
 
     `shared` are connections that are open already; else there are some of their own. The store of
-    the same database has been opened before, and has made the schema.
+    the same database has been opened before, and has made the schema. `make_last` is called before
+    each write: files of the run that it speaks of may lie where they are to be committed.
     """
 
-    def __init__(self, options: ConnectionOptions, shared: PostgresDatabase | None = None) -> None:
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        shared: PostgresDatabase | None = None,
+        make_last: MakeLast = _nothing,
+    ) -> None:
         self._database = shared or PostgresDatabase(options, connections=_CONNECTIONS)
         self._is_own = shared is None
+        self._make_last = make_last
         self._has_tables = False
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def open(self, run_id: str, barrier: LogBarrier) -> AsyncIterator[RunSaver]:  # noqa: ARG002 - one for all
         await _outlasting(self._make_tables)
-        yield PostgresRunSaver(self._database, barrier)
+        yield PostgresRunSaver(self._database, barrier, self._make_last)
 
     async def remove(self, run_id: str) -> None:
         """Remove the checkpoints of a run. Raises StoreError."""

@@ -172,6 +172,19 @@ async def test_a_preempted_run_goes_on_from_its_checkpoint(place: Place) -> None
         assert (await http.get("/ready")).status_code == 200
 
 
+async def test_a_run_preempted_as_its_change_is_told_has_the_files_of_its_checkpoint(
+    place: Place,
+) -> None:
+    deployment = place.deployment
+    repo = await deployment.host()
+    async with deployment.client() as http:
+        run = await deployment.start(http, "Greet in one piece.", repo, small_change())
+        await run.until("change.updated")
+        await deployment.plane.preempt("run", hard=True)
+        await run.ended()
+        assert run.end["status"] == "succeeded", run.end
+
+
 async def test_doctor_says_what_to_mend_while_the_database_is_away(place: Place) -> None:
     plane, address = place.deployment.plane, "postgresql://agent@127.0.0.1/records"
     async with place.deployment.client() as http:

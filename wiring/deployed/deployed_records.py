@@ -82,7 +82,7 @@ class DatabaseRecords(DeployedRecords):
         )
 
     def checkpoints(self, store: Store, mount: Mount, disk: Path) -> "Checkpoints":  # noqa: ARG002 - nothing is on a disk
-        return self._checkpoints(store)
+        return self._checkpoints(store, mount)
 
     async def tell_role(self, run: "Run") -> None:
         await put_run_note(self._notes, run)
@@ -92,13 +92,18 @@ class DatabaseRecords(DeployedRecords):
         if run := await store.get(run_id):
             await remove_notes(self._notes, run)
 
-    def _checkpoints(self, store: Store) -> "PostgresCheckpoints":
-        """By the connections of a store that was made here."""
+    def _checkpoints(self, store: Store, mount: Mount | None = None) -> "PostgresCheckpoints":
+        """By the connections of a store that was made here.
+
+        What is on the Volume is committed before a checkpoint that speaks of it.
+        """
         from runs.checkpoints import PostgresCheckpoints
         from runs.postgres import PostgresStore
 
         assert isinstance(store, PostgresStore), "no other is made here"
-        return PostgresCheckpoints(self._options, store.database)
+        if mount is None:
+            return PostgresCheckpoints(self._options, store.database)
+        return PostgresCheckpoints(self._options, store.database, mount.commit)
 
     @cached_property
     def _options(self) -> "ConnectionOptions":

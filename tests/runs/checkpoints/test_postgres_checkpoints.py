@@ -138,3 +138,29 @@ async def test_a_server_that_hangs_is_given_up_and_a_checkpoint_written_to_it_la
         assert found
         assert found.checkpoint["id"] == "2"
     await checkpoints.close()
+
+
+async def test_what_a_checkpoint_speaks_of_lasts_before_it_is_written(
+    postgres: PostgresServer,
+) -> None:
+    """While that cannot be made to last, nothing is written."""
+    may_last, tries = asyncio.Event(), 0
+
+    async def make_last() -> None:
+        nonlocal tries
+        tries += 1
+        if not may_last.is_set():
+            raise StoreUnavailable("The files cannot be committed.")
+
+    checkpoints = PostgresCheckpoints(await new_options(postgres), make_last=make_last)
+    async with checkpoints.open("t", LogBarrier()) as saver:
+        put = asyncio.create_task(saver.aput(CONFIG, checkpoint_of("1"), {"step": 1}, {}))
+        await until(lambda: tries > 1)
+        assert await saver.aget_tuple(CONFIG) is None
+        may_last.set()
+        config = await put
+        made = tries
+        await saver.aput_writes(config, [("plan", 1)], "one")
+        assert tries == made + 1
+        assert await saver.ended_tasks(config) == {"one"}
+    await checkpoints.close()
