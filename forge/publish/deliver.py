@@ -76,8 +76,14 @@ class Delivery:
             if not facts.push and not facts.private:
                 fork = await find_or_create_fork(self.forge, full_name, self.emit)
                 await self.steps.keep(fork=fork)
+        if self.steps.record.fork:
+            self._make_draft()
         web, name = self.forge.access.web, self.steps.record.fork or full_name
         return parse(f"{web}/{name}", web, allow_local=False)
+
+    def _make_draft(self) -> None:
+        """What a stranger's account offers is a draft: its readers did not ask for it."""
+        self.steps.publication = self.steps.publication.model_copy(update={"draft": True})
 
     async def settle_branch(self, target: RepoAddress) -> None:
         """Settle the branch's name, by what is there already; a new fork may not show yet."""

@@ -71,6 +71,14 @@ async def test_the_pull_request_comes_from_a_fork(reader: TrustedSide) -> None:
     assert branches(reader.hosted) == ["main"]
 
 
+async def test_without_write_it_is_a_draft_that_says_who_made_it(reader: TrustedSide) -> None:
+    base, change = await a_change(reader)
+    assert (await publish(reader, base, change)).draft
+    pull = only_pull(reader)
+    assert pull.draft
+    assert "Made by a coding agent" in pull.body
+
+
 async def test_repeating_makes_nothing_twice(reader: TrustedSide) -> None:
     base, change = await a_change(reader)
     assert await publish(reader, base, change) == await publish(reader, base, change)
@@ -86,7 +94,7 @@ async def test_a_later_change_goes_to_the_same_fork(reader: TrustedSide) -> None
     first = git(the_fork(reader).git_dir, "rev-parse", BRANCH)
     second = await reader.change(base, lambda work: (work / "b").write_text("b\n"), step=3)
     done = await publish(reader, base, second)
-    assert (done.number, done.created, done.draft) == (1, False, False)
+    assert (done.number, done.created, done.draft) == (1, False, True)
     assert git(the_fork(reader).git_dir, "rev-parse", f"{BRANCH}^") == first
 
 
