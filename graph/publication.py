@@ -23,7 +23,7 @@ class RaisedFinding(Finding):
 
 
 class RunAccount(Value):
-    """What a run took: its fix rounds, its money by role, and what was mended in between.
+    """What a run took: its fix rounds, its money by role, and what was fixed in between.
 
     `model` is the one that the request named for all roles, or empty.
     """

@@ -253,7 +253,7 @@ class CommandReport(FolderCommand):
 
 
 class Finding(Value):
-    """What the reviewer objects to; an `error` must be mended."""
+    """What the reviewer objects to; an `error` must be fixed."""
 
     severity: Severity
     path: str = ""

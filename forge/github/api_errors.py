@@ -122,7 +122,7 @@ class ApiError:
         return kinds.get(self.status, ForgeRejected)(text, self._hint())
 
     def _hint(self) -> str:
-        """What mends this very answer; empty where only its kind is known."""
+        """What fixes this very answer; empty where only its kind is known."""
         if address := sso_address(self.headers.get("x-github-sso", "")):
             return SSO_HINT.format(address)
         if self.status != 403:

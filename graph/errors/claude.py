@@ -38,7 +38,7 @@ class ClaudeUnavailable(ClaudeError):
 
 
 class ClaudeRejected(ClaudeError):
-    """Raised when the Messages API answers 4xx to a request that repeating will not mend."""
+    """Raised when the Messages API answers 4xx to a request that repeating cannot fix."""
 
     code = "claude_rejected"
     default_hint = "See what the answer says; where a gateway is used, check it."

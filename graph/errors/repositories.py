@@ -141,4 +141,4 @@ class GitFailed(RepositoryError):
     """Raised when a git command failed for a reason that has no code of its own."""
 
     code = "git_failed"
-    default_hint = "See the message; resume the run once that is mended."
+    default_hint = "See the message; resume the run once that is fixed."

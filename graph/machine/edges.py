@@ -137,7 +137,7 @@ _ROUTERS: Final[dict[NodeName, Callable[[RunState], str]]] = {
 
 
 def gate_review(gate: GateReport) -> Review | None:
-    """What the gate holds a change back for that a role can mend, in place of a review."""
+    """What the gate holds a change back for that a role can fix, in place of a review."""
     found = [each for each in gate.findings if each.severity == "error" and each.rule in _MENDABLE]
     if not found:
         return None

@@ -213,7 +213,7 @@ class SetupTurn:
 def readiness(report: CommandReport) -> int:
     """How far an environment lets a check come: to no start, to what is missing, or through.
 
-    What a service keeps from its start no commands of set-up can mend.
+    What a service keeps from its start no commands of set-up can fix.
     """
     if report.status == "unavailable":
         return _READY if report.output.startswith(LACKS_SERVICE) else 0

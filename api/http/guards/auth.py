@@ -22,7 +22,7 @@ class Auth:
         *,
         locked: str = "",
     ) -> None:
-        """`keys` are (name, key); `locked` says why nobody is let in, and what mends it."""
+        """`keys` are (name, key); `locked` says why nobody is let in, and what fixes it."""
         self._digests = tuple((name, _digest(key)) for name, key in keys)
         self._operators = frozenset(operators)
         self.locked = locked
