@@ -92,7 +92,7 @@ async def test_an_issue_becomes_a_pull_request_that_closes_it(world: World) -> N
         said = hosted.comments.values()
         return [each.body for each in said if (each.author, each.issue) == (BOT, ISSUE)]
 
-    await until(lambda: any("Done." in text for text in told()))
+    await until(lambda: any("Done." in text for text in told()), within_s=300)
     (comment,) = told()
     pull = repo.pull
     assert f"{repo.url}/pull/{pull.number}" in comment
