@@ -54,9 +54,9 @@ Signature = Annotated[
 async def take_delivery(
     request: Request,
     options: Options,
-    event: Name,
-    delivery: Delivery,
     signature: Signature = "",
+    event: Name = "",
+    delivery: Delivery = "",
 ) -> Response:
     """Keep what GitHub tells, to be worked off later; the same delivery again changes nothing.
 
@@ -73,5 +73,7 @@ async def take_delivery(
             "The delivery is not signed with a secret of this service.",
             hint="Set CODING_AGENT_GITHUB_WEBHOOK_SECRETS to the secret of the webhook.",
         )
+    if not event or not delivery:
+        raise ProblemError(422, "invalid_request", "The delivery has no event or no name.")
     await options.deliveries.inbox.take(event, delivery, body)
     return Response(status_code=202)

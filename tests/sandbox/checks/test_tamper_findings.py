@@ -161,7 +161,7 @@ async def test_an_honest_change_has_no_findings_and_is_proven_alone(bench: Bench
     new = "sed 's/AddTest/MoreTest/' tests/test_app.py > tests/test_more.py"
     found = await bench.validate(f"echo '# more' >> app.py; {new}", UNITTEST)
     assert (found.status, found.findings) == ("passed", ())
-    assert bench.watched.opened == ["making", "validate", "proof"]
+    assert bench.watched.opened == ["making", "validate", "proof", "proof"]  # with it, without it
 
 
 async def test_tests_that_are_changed_and_still_hold_are_no_difference(bench: Bench) -> None:

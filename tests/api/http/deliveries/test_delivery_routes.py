@@ -78,6 +78,7 @@ WRONG = {
         **signed(BODY),
         "X-Hub-Signature-256": signed(BODY)["X-Hub-Signature-256"].removeprefix("sha256="),
     },
+    "no header at all": {"Content-Type": "application/json"},
     "not ASCII": {**signed(BODY), "X-Hub-Signature-256": "sha256=\xe9"},
 }
 
