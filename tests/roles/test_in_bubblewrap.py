@@ -146,7 +146,7 @@ async def test_links_lead_to_more_sandbox(
 async def test_looks_work_inside(sandboxes: Sandboxes, runs: Path, base: Base) -> None:
     sandbox = await sandboxes.open(RUN, TreeSpec(name="live", base=base))
     told = await describe_repository(sandbox, "Let `add` really add.")
-    assert "<files>\nREADME.md\ncalc.py\n</files>" in told
+    assert "<files>\nREADME.md, calc.py\n</files>" in told
     assert "calc.py:1:def add(a, b):" in told
     before = await tree_digest(sandbox)
     await sandbox.write("/workspace/new.py", b"1\n2\n")
