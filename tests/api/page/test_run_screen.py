@@ -57,6 +57,16 @@ async def live_run(world: PageWorld, held: str, **fields: Any) -> AsyncIterator[
             world.house.pace.let_go(held)
 
 
+async def test_what_money_did_not_suffice_for_is_told(world: PageWorld) -> None:
+    said = "The next request could have cost $0.40; $0.12 were left."
+    end = finished("incomplete", "budget_exceeded").model_copy(update={"explanation": said})
+    run_id = await world.replay(Replayed(prompt="Reject it", events=[*started(), end]))
+    async with world.tab(f"runs/{run_id}") as tab:
+        head = tab.page.locator(".run-head")
+        await head.wait_for()
+        assert said in await head.inner_text()
+
+
 async def test_the_verdict_stands_first(world: PageWorld) -> None:
     events = [*published_run(412), finished("succeeded")]
     run_id = await world.replay(Replayed(prompt="Reject it\nand more", events=events))

@@ -34,6 +34,7 @@ export function RunHead({ run, proof, open, acts }) {
     </div>
     ${run.error && html`<div class="note bad"><p>${safeText(run.error.message)} <span class="dim mono">${safeLine(run.error.code)}</span></p>
       ${run.error.hint && html`<p>${safeText(run.error.hint)}</p>`}</div>`}
+    ${run.explanation && html`<div class="note"><p>${safeText(run.explanation)}</p></div>`}
     <${ProblemNote} problem=${problem} />
     ${asks === "resume" && html`<${ResumeForm} run=${run} resume=${async (limits) => { await acts.resume(limits); setAsks(""); }} />`}
     <dl class="facts">
