@@ -27,6 +27,8 @@ class ReviewWords:
     edited_at: float
     path: str = ""
     line: int | None = None
+    changes_requested: bool = False
+    """Of the review as a whole; not where it was dismissed."""
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,21 @@ class GitHubConversations(Connection, Conversations):
 
 
 def _read_review(row: Any) -> ReviewWords:
-    return ReviewWords(_login(row), str(row.get("body") or ""), _time(row["submitted_at"]))
+    return ReviewWords(
+        author=_login(row),
+        body=str(row.get("body") or ""),
+        edited_at=_time(row["submitted_at"]),
+        changes_requested=_requests_changes(row),
+    )
 
 
 def _read_end(row: Any) -> ReviewEnd:
-    requested = row.get("state") == "CHANGES_REQUESTED"
-    return ReviewEnd(int(row["id"]), _login(row), requested, _time(row["submitted_at"]))
+    requested, submitted = _requests_changes(row), _time(row["submitted_at"])
+    return ReviewEnd(int(row["id"]), _login(row), requested, submitted)
+
+
+def _requests_changes(row: Any) -> bool:
+    return str(row.get("state", "")).upper() == "CHANGES_REQUESTED"
 
 
 def _read_line(row: Any) -> ReviewWords:

@@ -27,6 +27,8 @@ class Thread(BaseModel):
     shown: str = ""
     runs: list[str] = []
     """Newest last."""
+    begun: list[str] = []
+    """Keys of the acts that began these runs: one that comes again begins and says nothing."""
     pending: PendingStart | None = None
     owner: str = ""
     """Of the runs that go on by themselves: who asked last."""

@@ -51,11 +51,13 @@ class ThreadActs:
         if act.kind == "checks":
             await self._fix(act, login)
             return
-        asks = act.kind == "label" or command is not None or self._goes_on(act, login)
-        if not asks or act.by == login:
+        asks = act.kind == "label" or command is not None
+        if act.by == login or not (asks or self._may_go_on(act, login)):
             return
         owner = f"github:{act.by}"
         if not self._rules.allowed(act.repo, owner):
+            return
+        if not asks and not await self._requests_changes(act):
             return
         self._writers.clear()
         if not await self._may_write(act.repo, act.by):
@@ -67,7 +69,7 @@ class ThreadActs:
         thread.note = ""
         try:
             if word in (_STOP, _RESUME):
-                await self._steer(thread, Caller(owner, operator=True), word)
+                await self._steer(thread, Caller(owner, operator=True), word, act.key)
             else:
                 await self._start(thread, comments, act, words)
         except (RequestError, RunError) as error:
@@ -75,10 +77,15 @@ class ThreadActs:
             thread.pending = None
         await comments.show(thread)
 
-    def _goes_on(self, act: Act, login: str) -> bool:
-        """Whether a review of a pull request of ours counts that names no command."""
-        ours = act.issue_author == login
+    def _may_go_on(self, act: Act, login: str) -> bool:
+        """Whether a review counts that names no command of ours: if it requests changes."""
+        ours = act.issue_author == login and act.review is not None
         return act.kind == "review" and ours and "reviews" in self._rules.autofix
+
+    async def _requests_changes(self, act: Act) -> bool:
+        """Asked, because a delivery of a review's comment does not tell it."""
+        said = await self._forge.review_words(act.repo, act.number, act.review or 0)
+        return any(each.changes_requested and each.author == act.by for each in said)
 
     async def _fix(self, act: Act, login: str) -> None:
         if "ci" not in self._rules.autofix:
@@ -128,17 +135,19 @@ class ThreadActs:
             self._writers[key] = await self._forge.may_write(repo, login)
         return self._writers[key]
 
-    async def _steer(self, thread: Thread, caller: Caller, word: str) -> None:
+    async def _steer(self, thread: Thread, caller: Caller, word: str, key: str) -> None:
         if not thread.runs:
             thread.note = "There is no run here."
         elif word == _STOP:
             await self._runs.cancel(thread.runs[-1], caller)
         else:
-            await self._runs.resume(thread.runs[-1], caller, day=self._day)
+            await self._runs.resume(thread.runs[-1], caller, day=self._day, call=key)
 
     async def _start(
         self, thread: Thread, comments: ThreadComments, act: Act, words: frozenset[str]
     ) -> None:
+        if act.key in thread.begun:
+            return
         if thread.pending is None or thread.pending.key != act.key:
             run = await comments.newest(thread)
             if run and not run.final:

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from graph.errors import CodingAgentError
+from graph.errors import RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
@@ -40,16 +40,20 @@ class ThreadRuns:
         )
         thread.runs = [*(each for each in thread.runs if each != record.run_id), record.run_id]
         thread.runs = thread.runs[-_KEPT_RUNS:]
+        thread.begun = [*thread.begun, pending.key][-_KEPT_RUNS:]
         thread.pending = None
 
     async def money_left(self, thread: Thread) -> float | None:
-        """What a run may cost (0: no limit); None, with a note, where the day is used up."""
+        """What a run may cost (0: no limit); None, with a note, where the day is used up.
+
+        Raises StoreError: what cannot be counted is not taken for nothing.
+        """
         today = datetime.fromtimestamp(time.time(), UTC).date()
         cost, count = 0.0, 0
         for run_id in thread.runs:
             try:
                 run = await self._runs.get(run_id, Caller("triggers", operator=True))
-            except CodingAgentError:
+            except RunNotFound:
                 continue
             if datetime.fromtimestamp(run.created_at, UTC).date() == today:
                 cost, count = cost + (run.cost_usd or 0.0), count + 1

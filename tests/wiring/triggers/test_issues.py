@@ -208,6 +208,21 @@ async def test_a_comment_while_a_run_is_at_work_is_a_message_to_it(world: World)
     assert said[0].data["by"] == "github:ben"
 
 
+async def test_what_is_tried_again_is_no_message_to_the_run_that_it_began(world: World) -> None:
+    world.house.pace.hold("code")
+    world.forge.fail("POST", "/comments", Fault(502))
+    await world.comment("/coding-agent greet twice")
+    await world.worker.round()
+    await world.house.pace.reached("code")
+    await world.deliveries.postpone(FIRST, 0)
+    await world.worker.round()
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (run,) = await world.runs()
+    events = await log_of(world.service, run.run_id)
+    assert not [event for event in events if event.type == "message.received"]
+
+
 FAULTS: dict[str, Callable[[World], object]] = {
     "who may write": lambda world: world.forge.fail("GET", "/permission", Fault(502)),
     "the reaction": lambda world: world.forge.fail("POST", "/reactions", Fault(502)),

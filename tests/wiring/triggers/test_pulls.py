@@ -39,7 +39,14 @@ def pull_payload(action: str, by: str, author: str = OURS) -> dict[str, Any]:
     }
 
 
-async def review(world: World, by: str, *lines: str, body: str = "", author: str = OURS) -> None:
+async def review(
+    world: World,
+    by: str,
+    *lines: str,
+    body: str = "",
+    author: str = OURS,
+    state: str = "changes_requested",
+) -> None:
     """A review with line comments, delivered as GitHub does: each comment, and itself."""
     at = stamp(-60)
     comments = [
@@ -48,7 +55,7 @@ async def review(world: World, by: str, *lines: str, body: str = "", author: str
         for n, line in enumerate(lines)
     ]
     itself = {"id": REVIEW, "user": {"login": by}, "body": body, "submitted_at": at}
-    itself["state"] = "changes_requested"
+    itself["state"] = state
     world.hosted.reviews[REVIEW] = [itself, *comments]
     for comment in comments:
         payload = {**pull_payload("created", by, author), "comment": comment}
@@ -111,6 +118,19 @@ async def test_changes_that_are_requested_without_a_command(
     open_pull(world)
     async with open_world(world.forge, world.hosted, world.house, autofix=autofix) as opened:
         await review(opened, by, "Dead code.", author=author)
+        await work_off(opened)
+        assert len(await opened.runs()) == runs
+
+
+@pytest.mark.parametrize(
+    ("state", "runs"), [("approved", 0), ("commented", 0), ("changes_requested", 1)]
+)
+async def test_words_to_somebody_else_request_no_changes(
+    world: World, state: str, runs: int
+) -> None:
+    open_pull(world)
+    async with open_world(world.forge, world.hosted, world.house, autofix=("reviews",)) as opened:
+        await review(opened, "ben", "@eve what do you think?", body="/lgtm", state=state)
         await work_off(opened)
         assert len(await opened.runs()) == runs
 
