@@ -6,13 +6,17 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One check of one commit; `job` is its number where it has a log that can be read."""
+    """One check of one commit; `job` is its number where it has a log that can be read.
+
+    One that was cancelled, or waits for a person, has neither failed nor passed.
+    """
 
     name: str
     url: str
     ended: bool
     failed: bool
     job: int | None = None
+    passed: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class PullState:
     @property
     def failed(self) -> tuple[CheckRun, ...]:
         return tuple(each for each in self.checks if each.failed)
+
+    @property
+    def passed(self) -> tuple[CheckRun, ...]:
+        return tuple(each for each in self.checks if each.passed)
 
 
 class PullChecks(Protocol):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FAILED: Final = frozenset(("failure", "timed_out", "startup_failure"))
+_PASSED: Final = frozenset(("success", "neutral", "skipped"))
 _ACTIONS: Final = "github-actions"
 _PAGE: Final = 100
+_MOST_PAGES: Final = 10
+"""GitHub lists no more than the newest thousand."""
 _LOG_BYTES: Final = 8 * 1024 * 1024
 """What is read of a log at most; its end is kept."""
 _KEPT_BYTES: Final = 64 * 1024
@@ -50,9 +54,15 @@ class GitHubChecks(Connection, PullChecks):
         return await self._read("a commit", get, unheard, repo=full_name)
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
-        path = f"/repos/{full_name}/commits/{commit}/check-runs?per_page={_PAGE}&filter=latest"
-        found = await self._changed("the checks", path, full_name)
-        return tuple(map(_read_check, found["check_runs"]))
+        commits = f"/repos/{full_name}/commits/{quote(commit)}"
+        first, rows = f"{commits}/check-runs?per_page={_PAGE}&filter=latest", list[Any]()
+        for page in range(1, _MOST_PAGES + 1):
+            path = first if page == 1 else f"{first}&page={page}"
+            found = await self._changed("the checks", path, full_name)
+            rows += found["check_runs"]
+            if len(rows) >= found["total_count"]:
+                break
+        return tuple(map(_read_check, rows))
 
     async def _changed(self, what: str, path: str, full_name: str) -> Any:
         """What is at a path, as it was where it has not changed since."""
@@ -125,4 +135,5 @@ def _read_check(row: Any) -> CheckRun:
         ended=row["status"] == "completed",
         failed=row.get("conclusion") in _FAILED,
         job=int(row["id"]) if of_actions else None,
+        passed=row.get("conclusion") in _PASSED,
     )

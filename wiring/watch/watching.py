@@ -25,12 +25,13 @@ class Seen:
     head: str
     checks: int
     failed: int
+    passed: int
     ended: bool
     busy: bool
 
     @property
     def green(self) -> bool:
-        return self.ended and not self.failed and not self.busy
+        return self.ended and self.passed == self.checks and not self.busy
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class OpenWatch:
 
     async def look(self) -> Seen:
         """Look once, and act on what is new. Raises CodingAgentError."""
+        busy = await self.at_work()  # what it pushes meanwhile is not in what is looked at
         pull = await self.watch.look()
         return Seen(
             number=pull.number,
@@ -51,8 +53,9 @@ class OpenWatch:
             head=pull.head,
             checks=len(pull.checks),
             failed=len(pull.failed),
+            passed=len(pull.passed),
             ended=pull.ended,
-            busy=await self.at_work(),
+            busy=busy or await self.at_work(),
         )
 
     async def at_work(self) -> bool:

@@ -44,6 +44,8 @@ def _tell(pull: "Seen") -> str:
     checks = f"{count} {'check' if count == 1 else 'checks'}" if count else "no checks yet"
     if pull.failed:
         checks = f"{pull.failed} of {checks} failed"
+    elif pull.ended and pull.passed < count:
+        checks = f"{pull.passed} of {checks} passed"
     elif pull.ended:
         checks += " passed"
     work = "; a run is at work" if pull.busy else ""

@@ -84,7 +84,10 @@ class ConversationApi:
 
     async def _checks(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.checks.get(request.path_params["commit"], [])
-        return tagged(request, {"total_count": len(found), "check_runs": found})
+        query = request.query_params
+        size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
+        shown = found[size * (page - 1) : size * page]
+        return tagged(request, {"total_count": len(found), "check_runs": shown})
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
         sha = request.path_params["commit"]

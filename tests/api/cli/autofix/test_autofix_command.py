@@ -111,6 +111,34 @@ async def test_it_ends_once_all_is_green(world: World, capsys: pytest.CaptureFix
     assert "1 check passed" in capsys.readouterr().out
 
 
+NOT_GREEN: dict[str, list[dict[str, Any]]] = {
+    "cancelled": [check("cancelled")],
+    "waits for a person": [check("success"), check("action_required")],
+    "fails behind a hundred others": [check("success")] * 100 + [check("failure")],
+}
+
+
+@pytest.mark.parametrize("checks", NOT_GREEN.values(), ids=NOT_GREEN)
+async def test_what_did_not_pass_is_not_green(world: World, checks: list[dict[str, Any]]) -> None:
+    world.hosted.checks[HEAD] = checks
+    world.hosted.checks["main"] = [check("failure")]
+    async with open_watch(world.settings, world.address) as opened:
+        pull = await opened.look()
+        assert pull.ended
+        assert not pull.busy
+        assert not pull.green
+
+
+async def test_a_base_branch_may_be_named_as_git_allows(world: World) -> None:
+    world.pull.base = "next#2"
+    world.hosted.checks[HEAD] = [check("failure")]
+    world.hosted.checks["next#2"] = [check("failure")]
+    async with open_watch(world.settings, world.address) as opened:
+        pull = await opened.look()
+        assert pull.failed
+        assert not pull.busy
+
+
 @pytest.mark.parametrize("merged", [True, False])
 async def test_it_ends_where_it_is_merged_or_closed(world: World, merged: bool) -> None:
     world.pull.state = "closed"
