@@ -19,6 +19,8 @@ APPLICATION: Final = 0x636F6461
 _MIGRATE: Final = 1
 _CALLS: Final = 4
 """So many answers a call that waits for a free connection waits through."""
+_MIGRATING_S: Final = 3600.0
+"""A script may rewrite each row of a large table, and others wait until it has."""
 
 
 class PostgresDatabase:
@@ -43,8 +45,9 @@ class PostgresDatabase:
             for session in self._sessions:
                 self._free.put_nowait(session)
             self._open = True
-        if migrations:
-            await self.write(partial(_migrate, migrations=migrations), lambda: None)
+        if migrations and not await self.read(partial(_is_current, migrations=migrations)):
+            migrate = partial(_migrate, migrations=migrations)
+            await self._call(lambda session: session.write(migrate), _MIGRATING_S)
 
     async def close(self) -> None:
         """Wait for what goes on, then close all connections."""
@@ -70,7 +73,7 @@ class PostgresDatabase:
         """Call `function` with the driver's own connection, twice where the first was lost."""
         return await self._call(lambda session: session.use(function))
 
-    async def _call(self, function: Callable[[Session], T]) -> T:
+    async def _call(self, function: Callable[[Session], T], answer_s: float | None = None) -> T:
         if not self._open:
             raise StoreError("The store is closed.")
         try:
@@ -81,7 +84,7 @@ class PostgresDatabase:
                 f"All {len(self._sessions)} connections to the database are busy."
             ) from error
         work = asyncio.get_running_loop().run_in_executor(self._threads, _mapped, function, session)
-        watch = asyncio.create_task(self._watch_over(session))
+        watch = asyncio.create_task(self._watch_over(session, answer_s or self._answer_s))
 
         def end(_: object) -> None:
             watch.cancel()
@@ -90,10 +93,10 @@ class PostgresDatabase:
         work.add_done_callback(end)
         return await asyncio.shield(work)
 
-    async def _watch_over(self, session: Session) -> None:
+    async def _watch_over(self, session: Session, answer_s: float) -> None:
         """Wake a thread that no answer comes for, also on the connection that it then makes."""
         while True:
-            await asyncio.sleep(self._answer_s)
+            await asyncio.sleep(answer_s)
             session.shut_down()
 
 
@@ -102,9 +105,21 @@ def _mapped(function: Callable[[Session], T], session: Session) -> T:
         return function(session)
 
 
+def _is_current(connection: Connection, migrations: Sequence[str]) -> bool:
+    """Whether the tables are those of the newest script."""
+    if connection.execute(f"SELECT to_regclass('{SCHEMA}.version')").fetchone()[0] is None:
+        return False
+    row = connection.execute("SELECT number FROM version").fetchone()
+    return bool(row and row[0] == len(migrations))
+
+
 def _migrate(connection: Connection, migrations: Sequence[str]) -> None:
-    """One process makes or changes tables, whoever else wants to."""
+    """One process makes or changes tables, whoever else wants to: the others wait for it."""
+    lock = connection.execute("SHOW lock_timeout").fetchone()[0]
+    connection.execute(f"SET LOCAL statement_timeout TO '{_MIGRATING_S:.0f}s'")
+    connection.execute("SET LOCAL lock_timeout TO 0")
     connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION}, {_MIGRATE})")
+    connection.execute(f"SET LOCAL lock_timeout TO '{lock}'")
     encoding = connection.execute("SHOW server_encoding").fetchone()[0]
     if encoding != "UTF8":
         raise StoreError(

@@ -287,7 +287,8 @@ async def test_runs_of_an_older_database_have_outcomes_too(postgres: PostgresSer
         await add(store)
     columns = ("repo_url", "published_at", "pr_number", "pr_draft", "reason")
     drops = ", ".join(f"DROP COLUMN {column}" for column in columns)
-    older = f"ALTER TABLE runs {drops}; DROP TABLE totals; UPDATE version SET number = 3"
+    tables = "totals, deliveries, threads"
+    older = f"ALTER TABLE runs {drops}; DROP TABLE {tables}; UPDATE version SET number = 3"
     postgres.execute(f"SET search_path TO coding_agent; {older}", database_of(url))
     async with opened(url) as store:
         runs = await store.find(RunQuery())
