@@ -1,7 +1,8 @@
 """Where a forge delivers what happens there."""
 
 import asyncio
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
@@ -14,15 +15,22 @@ from api.http.routes.openapi import problems
 
 router = APIRouter()
 
+_EVENT: Final = r"^[a-z_]{1,50}$"
+_DELIVERY: Final = r"^[A-Za-z0-9-]{1,100}$"
+# Patterns are only told: the signature is looked at before anything else is said.
 Name = Annotated[
     str,
-    Header(alias="X-GitHub-Event", pattern=r"^[a-z_]{1,50}$", description="What happened."),
+    Header(
+        alias="X-GitHub-Event",
+        json_schema_extra={"pattern": _EVENT},
+        description="What happened.",
+    ),
 ]
 Delivery = Annotated[
     str,
     Header(
         alias="X-GitHub-Delivery",
-        pattern=r"^[A-Za-z0-9-]{1,100}$",
+        json_schema_extra={"pattern": _DELIVERY},
         description="Name of the delivery; the same when it comes again.",
     ),
 ]
@@ -30,7 +38,7 @@ Signature = Annotated[
     str,
     Header(
         alias="X-Hub-Signature-256",
-        max_length=200,
+        json_schema_extra={"maxLength": 200},
         description="`sha256=` and the HMAC of the body by a secret of the service.",
     ),
 ]
@@ -73,7 +81,12 @@ async def take_delivery(
             "The delivery is not signed with a secret of this service.",
             hint="Set CODING_AGENT_GITHUB_WEBHOOK_SECRETS to the secret of the webhook.",
         )
-    if not event or not delivery:
-        raise ProblemError(422, "invalid_request", "The delivery has no event or no name.")
+    for pattern, header, value in (
+        (_EVENT, "X-GitHub-Event", event),
+        (_DELIVERY, "X-GitHub-Delivery", delivery),
+    ):
+        if not re.fullmatch(pattern, value):
+            detail = f"The delivery's `{header}` is {value[:100]!a}, which GitHub does not send."
+            raise ProblemError(422, "invalid_request", detail)
     await options.deliveries.inbox.take(event, delivery, body)
     return Response(status_code=202)

@@ -79,6 +79,9 @@ WRONG = {
         "X-Hub-Signature-256": signed(BODY)["X-Hub-Signature-256"].removeprefix("sha256="),
     },
     "no header at all": {"Content-Type": "application/json"},
+    "a long one": {**signed(BODY), "X-Hub-Signature-256": "sha256=" + "a" * 300},
+    "an event of no name": {**signed(b""), "X-GitHub-Event": "a b"},
+    "a delivery of no name": {**signed(b""), "X-GitHub-Delivery": "../x"},
     "not ASCII": {**signed(BODY), "X-Hub-Signature-256": "sha256=\xe9"},
 }
 
