@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from api.exit_codes import FAILED
 from api.terminal.text.safe_text import clean_line
+from graph.errors import ForgeRateLimited, ForgeUnavailable
 
 if TYPE_CHECKING:
     from wiring import Settings
@@ -17,7 +18,10 @@ LOOK_S: Final = 125.0
 
 
 async def go_on(settings: "Settings", address: str, until: Until, *, look_s: float = LOOK_S) -> int:
-    """0 once it is merged, or green where that is enough; 1 where it was closed."""
+    """0 once it is merged, or green where that is enough; 1 where it was closed.
+
+    A forge that is away later than at the first look is waited for: runs are at work meanwhile.
+    """
     from wiring import start_log
     from wiring.watch import open_watch
 
@@ -25,7 +29,15 @@ async def go_on(settings: "Settings", address: str, until: Until, *, look_s: flo
     told = ""
     async with open_watch(settings, address) as opened:
         while True:
-            pull = await opened.look()
+            try:
+                pull = await opened.look()
+            except (ForgeUnavailable, ForgeRateLimited) as away:
+                if not told:
+                    raise
+                again = f"{away.message} It is asked again in {look_s:.0f} seconds."
+                sys.stderr.write(clean_line(again) + "\n")
+                await asyncio.sleep(look_s)
+                continue
             if (news := _tell(pull)) != told:
                 sys.stdout.write(clean_line(news) + "\n")
                 sys.stdout.flush()

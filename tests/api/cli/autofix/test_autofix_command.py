@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.cli.autofix.autofix_command import LOOK_S, go_on
-from tests.standins.github import TOKEN, GitHubStandIn
+from tests.standins.github import TOKEN, Fault, GitHubStandIn
 from tests.standins.github_server.repository import HostedPull, HostedRepository
 from tests.support.polling import until
 from tests.support.trusted_side import make_repository
@@ -137,6 +137,19 @@ async def test_a_base_branch_may_be_named_as_git_allows(world: World) -> None:
         pull = await opened.look()
         assert pull.failed
         assert not pull.busy
+
+
+async def test_github_may_be_away_for_a_while(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.hosted.checks[HEAD] = [check(None)]
+    work = asyncio.create_task(go_on(world.settings, world.address, "green", look_s=0.05))
+    await until(lambda: len(world.asked()) > 4)
+    away = world.forge.fail("GET", f"/pulls/{NUMBER}", Fault(429, headers={"Retry-After": "7200"}))
+    await until(lambda: not away.times or work.done())
+    world.hosted.checks[HEAD] = [check("success")]
+    assert await work == 0
+    assert "asked again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("merged", [True, False])
