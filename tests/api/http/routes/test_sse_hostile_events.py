@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import socket
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,26 +146,25 @@ def rest_of(reader: socket.socket) -> bytes:
 
 
 async def test_readers_that_do_not_read_are_dropped_and_may_come_back(house: House) -> None:
-    run_id = await long_log(house, events=150)
+    run_id = await long_log(house, events=300)
     app = make_app(lambda: house.open(max_readers=40), stream_times=StreamTimes(send=0.5))
     async with (
         running(app) as (address, _),
         httpx.AsyncClient(base_url=address, timeout=60) as client,
+        AsyncExitStack() as opened,
     ):
         before = psutil.Process().memory_info().rss
-        readers = [read_little(address, run_id) for _ in range(20)]
+        readers = [opened.enter_context(read_little(address, run_id)) for _ in range(20)]
         await asyncio.sleep(0.4)
         grown = psutil.Process().memory_info().rss - before
-        assert grown < 60 * _MIB  # all of the log for each would be 180
+        assert grown < 150 * _MIB  # all of the log for each would be 360
         async with asyncio.timeout(60):
             while await readers_now(client):  # noqa: ASYNC110 - only the server tells
                 await asyncio.sleep(0.05)
         part = await asyncio.to_thread(rest_of, readers[0])
-        for reader in readers:
-            reader.close()
         seen = [int(number) for number in re.findall(rb"^id: (\d+)\n", part, re.MULTILINE)][:-1]
         assert seen == list(range(1, len(seen) + 1))
-        assert len(seen) < 150
+        assert len(seen) < 300
         headers = {"Last-Event-ID": str(seen[-1])}
         answer = await client.get(f"/runs/{run_id}/events", headers=headers)
         rest = [int(number) for number in re.findall(r"^id: (\d+)\n", answer.text, re.MULTILINE)]
