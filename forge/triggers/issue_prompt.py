@@ -8,6 +8,7 @@ from forge.triggers.act import Act
 from forge.triggers.commands import visible
 
 _MOST_CHARACTERS: Final = 40_000
+_SEPARATOR: Final = "\n\n---\n\n"
 
 
 async def write_prompt(
@@ -28,9 +29,12 @@ async def write_prompt(
             continue
         if comment.author and await may_write(comment.author):
             parts.append(visible(comment.body).strip())
-    parts.append(without_words(visible(act.text), words))
-    told = "\n\n---\n\n".join(part for part in parts if part)
-    return told[:_MOST_CHARACTERS]
+    told = _SEPARATOR.join(part for part in parts if part)
+    asked = without_words(visible(act.text), words)[:_MOST_CHARACTERS]
+    if not asked or not told:
+        return asked or told[:_MOST_CHARACTERS]
+    room = max(_MOST_CHARACTERS - len(asked) - len(_SEPARATOR), 0)  # what is asked for comes whole
+    return f"{told[:room]}{_SEPARATOR}{asked}" if room else asked
 
 
 def _own(act: Act) -> int | None:
