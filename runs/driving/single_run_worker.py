@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _LOOK_S: Final = 1.5
 _RENEW_S: Final = 5.0
 _RETRY_S: Final = 1.0
+_TELL_S: Final = 3.0
+"""Shorter than a lease: who does not hear of the run keeps it from nothing."""
 
 
 async def _nothing(_: Run) -> None:
@@ -93,8 +95,6 @@ class SingleRunWorker:
                 return
             try:
                 run = await self._store.get(drive.run_id)
-                if run:
-                    await self._on_look(run)
                 if run is None or run.lease is None or run.lease.token != drive.token:
                     if run is None or run.lease is not None:
                         drive.stop("lost")
@@ -103,7 +103,10 @@ class SingleRunWorker:
                 if time.monotonic() - renewed >= _RENEW_S:
                     await self._renew(drive)
                     renewed = time.monotonic()
-            except StoreError as error:
+                if run:
+                    async with asyncio.timeout(_TELL_S):
+                        await self._on_look(run)
+            except (StoreError, TimeoutError) as error:
                 log.warning("cannot look after run %s: %s", drive.run_id, error)
 
     async def _renew(self, drive: RunDriver) -> None:
