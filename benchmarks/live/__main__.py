@@ -48,9 +48,11 @@ async def make_trials(account: Account, configuration: Configuration) -> list[Tr
         await client.close()
     if claude.held:
         await try_eval(account, claude)
-    github = Trial("GitHub", "" if settings.github_token and repository else _NO_REPOSITORY)
-    if not github.skipped:
-        await try_run(account, repository, settings.github_api_url, github)
+    github, token = Trial("GitHub"), settings.github_token
+    if token and repository:
+        await try_run(account, repository, settings.github_api_url, token, github)
+    else:
+        github.skipped = _NO_REPOSITORY
     modal = Trial("Modal", "" if has_account(account) else _NO_MODAL)
     if not modal.skipped:
         await try_deployment(account, modal)

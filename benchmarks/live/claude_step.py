@@ -56,7 +56,7 @@ async def try_requests(claude: Claude, model: str, trial: Trial) -> None:
         read = again.usage.cache_read_input_tokens
         trial.expect("the second time it is read from the cache", held=read > 1000, seen=read)
     try:
-        usage = await claude.warm_cache(_body(model, max_tokens=0))
+        usage = await claude.warm_cache(_body(claude.model_id(model), max_tokens=0))
     except AttemptFailed as failed:
         trial.expect("a request for no reply is taken", held=False, seen=failed)
         return
@@ -90,7 +90,9 @@ async def try_eval(account: Account, trial: Trial) -> None:
 
 async def _ask(claude: Claude, model: str, trial: Trial, what: str) -> Reply | None:
     try:
-        reply = await claude.attempt(_body(model, max_tokens=2000), _Deaf(), (BETA,))
+        reply = await claude.attempt(
+            _body(claude.model_id(model), max_tokens=2000), _Deaf(), (BETA,)
+        )
     except AttemptFailed as failed:
         trial.expect(what, held=False, seen=failed)
         return None

@@ -1,6 +1,6 @@
 """`make live` against the stand-ins: its steps hold there, and tell what does not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from benchmarks.live.claude_step import try_eval, try_requests
 from benchmarks.live.github_step import REQUEST, try_run
 from benchmarks.live.modal_step import has_account
 from benchmarks.live.trial import Account, Trial
-from roles.claude import AnthropicProvider, Claude
+from roles.claude import AnthropicProvider, BedrockProvider, Claude, Provider
 from tests.standins.claude import Script, says
+from tests.standins.github import TOKEN
 from tests.standins.messages_api.server import MessagesServer
 from tests.support.command.command_process import environment
 from tests.support.whole_runs.claude_script import done, shell, small_change
@@ -29,14 +30,26 @@ MODEL = "claude-opus-5-5"
 SOLVE = "sed -i 's/split(. .)/split()/' names.py"
 
 
-async def requests_tried(*, warms: bool) -> Trial:
+def of_anthropic(base_url: str) -> Provider:
+    return AnthropicProvider(api_key=SecretStr(KEY), base_url=base_url)
+
+
+def of_bedrock(base_url: str) -> Provider:
+    key = SecretStr(KEY)
+    return BedrockProvider(region="eu-west-1", api_key=key, base_url=base_url, probed_model=MODEL)
+
+
+async def requests_tried(
+    *, warms: bool, provider: Callable[[str], Provider] = of_anthropic, asked: str = MODEL
+) -> Trial:
     trial = Trial("Claude")
     script = Script(says("Hello."), says("Hello."))
     async with MessagesServer(script, key=KEY, warms=warms) as server:
-        provider = AnthropicProvider(api_key=SecretStr(KEY), base_url=server.base_url)
-        claude = Claude(provider)
+        claude = Claude(provider(server.base_url))
         await try_requests(claude, MODEL, trial)
         await claude.close()
+        requests = [*server.requests, *server.warmings]
+        assert [each["model"] for each in requests] == [asked] * 3
     return trial
 
 
@@ -46,6 +59,12 @@ async def test_requests_are_as_the_stand_in_takes_them() -> None:
     assert trial.held, trial.lines()
     assert len(trial.findings) == 5
     assert 0 < trial.cost_usd < 0.1
+
+
+@pytest.mark.slow
+async def test_bedrock_is_asked_by_its_own_names_of_models() -> None:
+    trial = await requests_tried(warms=True, provider=of_bedrock, asked=f"anthropic.{MODEL}")
+    assert trial.held, trial.lines()
 
 
 @pytest.mark.slow
@@ -85,6 +104,15 @@ def account_of(world: World) -> Account:
     return Account(environment(world.folder, environment_of(world)), folder)
 
 
+def keyless(account: Account) -> Account:
+    """The same account whose GitHub token is in the env file alone."""
+    keys = account.folder / "keys.env"
+    keys.write_text(f"GITHUB_TOKEN={TOKEN}\n")
+    keys.chmod(0o600)
+    others = {name: value for name, value in account.environment.items() if name != "GITHUB_TOKEN"}
+    return replace(account, environment={**others, "CODING_AGENT_ENV_FILE": str(keys)})
+
+
 @pytest.mark.slow
 @pytest.mark.sandbox
 async def test_the_bundled_tasks_are_run_and_graded(world: World) -> None:
@@ -105,7 +133,7 @@ async def test_a_run_opens_a_pull_request_and_closes_it(world: World) -> None:
     world.cast.learn(REQUEST, small_change(coder=[shell("echo Tried. > live-trial.md"), done()]))
     trial = Trial("GitHub")
     name, api_url = repo.repository.full_name, world.forge.api_url
-    await try_run(account_of(world), name, api_url, trial)
+    await try_run(keyless(account_of(world)), name, api_url, SecretStr(TOKEN), trial)
     assert trial.held, trial.lines()
     assert [pull.state for pull in repo.pulls] == ["closed"]
 
