@@ -1,6 +1,5 @@
 """A receipt as a page that is folded: tables for people, JSON and signature for programs."""
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,8 +38,8 @@ def read_page(page: str) -> tuple[Receipt, str] | None:
     """The receipt and its signature, or nothing where the page holds none that can be read."""
     blocks = _blocks(page[: 4 * MAX_PAGE])
     try:
-        receipt = Receipt.model_validate(json.loads(blocks.get(_JSON, "")))
-    except (ValueError, RecursionError, ValidationError):
+        receipt = Receipt.model_validate_json(blocks.get(_JSON, ""))
+    except ValidationError:
         return None
     return receipt, blocks.get(_SIGNATURE, "")
 

@@ -62,7 +62,12 @@ async def verify_receipt(machine: Machine, url: str, emit: Emit) -> Verification
         )
         for told, check in zip(commands, checks, strict=True)
     )
-    return Verification(receipt, tuple(checked), faults, notes)
+    left_out = sorted(on_base.found - {check.shell for check in checks})
+    return Verification(receipt, tuple(checked), faults, (*notes, *map(_omission, left_out)))
+
+
+def _omission(shell: str) -> str:
+    return f"The base asks for `{shell}` too, which the receipt does not have."
 
 
 def _check(command: ReceiptCommand) -> Check:

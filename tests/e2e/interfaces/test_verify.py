@@ -83,6 +83,7 @@ async def test_the_receipt_of_a_run_holds(published: Published) -> None:
     assert verified.holds, verified
     (command,) = verified.commands
     assert command.found
+    assert not any("does not have" in note for note in verified.notes)
     assert command.head
     assert command.head.exit_code == 0
     assert any("signed by the key" in note for note in verified.notes)
@@ -121,6 +122,8 @@ async def test_a_result_that_was_never_had_is_told(published: Published) -> None
     assert (command.agrees, command.found) == (False, False)
     assert command.head
     assert command.head.exit_code == 3
+    left_out = f"The base asks for `{told.command}` too, which the receipt does not have."
+    assert left_out in verified.notes
 
 
 async def test_a_receipt_of_another_commit_or_repository_is_told(published: Published) -> None:

@@ -105,6 +105,11 @@ def test_what_is_no_receipt_is_none(page: str) -> None:
     assert read_page(page) is None
 
 
+def test_a_command_that_is_no_text_makes_no_receipt() -> None:
+    page = receipt_page(built(whole_run()), "")
+    assert read_page(page.replace('"command":"', '"command":"\\ud800')) is None
+
+
 @settings(max_examples=20)
 @given(st.text(max_size=200), st.text(max_size=40))
 def test_no_text_of_others_leads_a_reader_astray(text: str, name: str) -> None:
