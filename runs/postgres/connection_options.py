@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict
 
 from graph.errors import StoreError
@@ -11,6 +11,7 @@ from graph.errors import StoreError
 SCHEMA: Final = "coding_agent"
 """Of all tables, so that a database may hold others."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_VERIFIED: Final = ("verify-ca", "verify-full")
 _DEFAULTS: Final = {
     "application_name": "coding-agent",
     "client_encoding": "utf8",
@@ -50,8 +51,10 @@ class ConnectionOptions:
                 "CODING_AGENT_DATABASE_URL is no address of a PostgreSQL database.",
                 "It looks like postgresql://USER:PASSWORD@HOST/DATABASE, with % and @ escaped.",
             ) from None
-        hosts = str(given.get("host") or given.get("hostaddr") or "").split(",")
-        tls = {} if all(map(_is_here, hosts)) else {"sslmode": "require"}
+        known = _environment() | given
+        hosts = str(known.get("hostaddr") or known.get("host") or "").split(",")
+        here = all(map(_is_here, hosts))
+        tls = {} if here or known.get("sslmode") in _VERIFIED else {"sslmode": "require"}
         return {**_DEFAULTS, **tls, **given}
 
     @property
@@ -64,6 +67,12 @@ class ConnectionOptions:
             f" SET idle_in_transaction_session_timeout TO {int(self.answer_s * 1000)};"
             " SET default_transaction_isolation TO 'read committed'"
         )
+
+
+def _environment() -> dict[str, Any]:
+    """What libpq takes of its own variables, such as PGHOST, where the address says nothing."""
+    options = pq.Conninfo.get_defaults()
+    return {each.keyword.decode(): each.val.decode() for each in options if each.val}
 
 
 def _is_here(host: str) -> bool:

@@ -17,6 +17,7 @@ from runs.postgres.connection_options import ConnectionOptions
         ("postgresql://me@localhost,db.example/runs", "require"),
         ("postgresql://me@db.example/runs?sslmode=verify-full", "verify-full"),
         ("postgresql://me@db.example/runs?sslmode=disable", "disable"),
+        ("postgresql://me@localhost/runs?hostaddr=203.0.113.5", "require"),
         ("postgresql://me@localhost/runs", None),
         ("postgresql://me@127.0.0.1/runs", None),
         ("postgresql://me@[::1]/runs", None),
@@ -26,6 +27,17 @@ from runs.postgres.connection_options import ConnectionOptions
 )
 def test_a_server_elsewhere_must_offer_tls(url: str, mode: str | None) -> None:
     assert ConnectionOptions(url).parameters.get("sslmode") == mode
+
+
+def test_a_server_that_variables_of_libpq_name_is_elsewhere_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert ConnectionOptions("postgresql:///runs").parameters["sslmode"] == "require"
+    assert "sslmode" not in ConnectionOptions("postgresql://localhost/runs").parameters
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    for url in ("postgresql:///runs", "postgresql://db.example/runs"):
+        assert "sslmode" not in ConnectionOptions(url).parameters  # libpq's own holds
 
 
 def test_what_the_address_says_goes_before() -> None:
