@@ -1,10 +1,14 @@
 """Deliveries of an App's webhook: GitHub sends none again by itself."""
 
+import logging
 from collections import defaultdict
 from typing import Any, Final
 
 from forge.core.hook_deliveries import HookDeliveries
 from forge.github.connection import Connection
+from graph.errors import ForgeRejected, RepositoryNotFound
+
+log = logging.getLogger(__name__)
 
 _MOST_TRIES: Final = 3
 """What was refused so often is refused for what it is."""
@@ -18,10 +22,15 @@ class GitHubDeliveries(Connection, HookDeliveries):
         if self._app is None:
             return 0
         rows = await self._ask_as_app("the deliveries", "GET", f"{_PATH}?per_page=100")
-        failed = _failed(rows)
-        for number in failed:
-            await self._ask_as_app("a delivery", "POST", f"{_PATH}/{number}/attempts")
-        return len(failed)
+        asked = 0
+        for number in _failed(rows):
+            try:
+                await self._ask_as_app("a delivery", "POST", f"{_PATH}/{number}/attempts")
+            except (ForgeRejected, RepositoryNotFound) as refused:  # too old, or gone
+                log.info("a delivery is not sent again: %s", refused)
+            else:
+                asked += 1
+        return asked
 
 
 def _failed(rows: list[Any]) -> list[int]:

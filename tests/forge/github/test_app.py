@@ -192,3 +192,14 @@ async def test_what_nobody_took_is_asked_for_again(side: TrustedSide) -> None:
     assert await ours.github.redeliver_failed() == 2
     assert app.redelivered == [9, 7]
     assert await side.github.redeliver_failed() == 0
+
+
+async def test_a_delivery_that_is_sent_no_more_holds_up_no_other(side: TrustedSide) -> None:
+    ours, app = as_app(side)
+    app.deliveries = [
+        {"id": number, "guid": f"g{number}", "status_code": 502, "event": "issues"}
+        for number in (9, 7)
+    ]
+    side.forge.fail("POST", "/9/attempts", Fault(422))
+    assert await ours.github.redeliver_failed() == 1
+    assert app.redelivered == [7]
