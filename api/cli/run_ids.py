@@ -16,8 +16,13 @@ async def full_id(runs: Runs, text: str) -> str:
     """The id of the one run among the newest thousand whose id begins so.
 
     What fits none is given back, for the runs to say that it is not there. Raises BadParameter
-    where several fit.
+    where several fit, and where it is blank: each id begins so, and a variable of a shell may be
+    unset.
     """
+    if not text.strip():
+        raise typer.BadParameter(
+            "is empty; give a run's id or its first characters", param_hint="RUN"
+        )
     if len(text) >= _WHOLE:
         return text
     found: list[str] = []

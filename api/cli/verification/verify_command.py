@@ -4,12 +4,9 @@ from typing import TYPE_CHECKING
 
 from api.exit_codes import FAILED
 from api.terminal.display.print_lines import print_lines
-from api.terminal.display.result_lines import error_lines
 from api.terminal.text.safe_text import clean_line
 from api.terminal.text.styled_line import Line
-from api.terminal.text.untrusted_fields import Fields
 from graph import CommandReport
-from graph.errors import CodingAgentError
 
 if TYPE_CHECKING:
     from wiring import CheckedCommand, Settings
@@ -19,13 +16,8 @@ async def verify_pull(settings: "Settings", url: str) -> int:
     """Print what agrees and what does not; 0 where all does."""
     from wiring import Machine, verify_receipt
 
-    try:
-        async with Machine(settings) as machine:
-            verified = await verify_receipt(machine, url, lambda _: None)
-    except CodingAgentError as error:
-        told = {"message": error.message, "hint": error.hint, "code": error.code}
-        print_lines(error_lines(Fields(told), indent=0))
-        return FAILED
+    async with Machine(settings) as machine:
+        verified = await verify_receipt(machine, url, lambda _: None)
     print_lines([_command_line(command) for command in verified.commands])
     print_lines([Line(clean_line(note)) for note in verified.notes])
     print_lines([Line(clean_line(fault), tone="bad") for fault in verified.faults])

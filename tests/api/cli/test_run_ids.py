@@ -23,3 +23,11 @@ async def test_an_id_is_known_by_how_it_begins(tmp_path: Path) -> None:
         assert await full_id(runs, "nothing") == "nothing"
         with pytest.raises(typer.BadParameter, match="begins the ids of 2 runs"):
             await full_id(runs, one[:common])
+
+
+async def test_an_empty_id_names_no_run_even_where_there_is_but_one(tmp_path: Path) -> None:
+    async with House(tmp_path).open() as service:
+        await log_of(service, await started(service))
+        for blank in ("", " "):
+            with pytest.raises(typer.BadParameter, match="is empty"):
+                await full_id(LocalRuns(service), blank)
