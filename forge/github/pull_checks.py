@@ -24,8 +24,8 @@ _ACTIONS: Final = "github-actions"
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
 """GitHub lists no more than the newest thousand."""
-_LOG_BYTES: Final = 8 * 1024 * 1024
-"""What is read of a log at most; its end is kept."""
+_LOG_BYTES: Final = 64 * 1024 * 1024
+"""The longest log that is read; its end is kept. The end of a longer one is not known."""
 _KEPT_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 30.0
 _MOST_KNOWN: Final = 100
@@ -108,7 +108,7 @@ async def _fetch_end(address: str) -> str:
             async for part in answer.aiter_bytes():
                 kept, read = (kept + part)[-_KEPT_BYTES:], read + len(part)
                 if read > _LOG_BYTES:
-                    break
+                    return ""
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         log.info("a job's log does not come: %s", type(error).__name__)
         return ""

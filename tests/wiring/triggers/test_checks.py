@@ -69,6 +69,15 @@ async def test_what_the_change_has_broken_is_fixed_once(world: World) -> None:
         assert len(opened.ours) == 1
 
 
+async def test_the_end_of_a_long_log_is_its_end(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure", 5))
+        opened.hosted.logs[5] = "passed\n" * 1_500_000 + "1 failed: test_greet\n"
+        await ended(opened)
+        (run,) = await opened.runs()
+        assert "passed\n1 failed: test_greet\n```" in run.request["prompt"]
+
+
 NOT_OURS: dict[str, dict[str, Any]] = {
     "passed": {"checks": [check("tests", "success")]},
     "still at work": {"checks": [check("tests", "failure"), check("lint", None)]},
