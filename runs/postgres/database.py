@@ -81,7 +81,8 @@ class PostgresDatabase:
                 session = await self._free.get()
         except TimeoutError as error:
             raise StoreUnavailable(
-                f"All {len(self._sessions)} connections to the database are busy."
+                f"All {len(self._sessions)} connections to the database are busy.",
+                "See in pg_stat_activity what they wait for, then try again.",
             ) from error
         work = asyncio.get_running_loop().run_in_executor(self._threads, _mapped, function, session)
         watch = asyncio.create_task(self._watch_over(session, answer_s or self._answer_s))

@@ -203,13 +203,13 @@ def _changed_tests(file: FileDiff) -> frozenset[str]:
 
 
 async def _steady_ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> _Told:
-    """As `_ends`; a test that fails and then passes has passed."""
+    """As `_ends`; a test that fails and then does not has ended as it did then."""
     ends, rest = await _ends(sandbox, telling, deadline)
     if "failed" not in ends.values():
         return ends, rest
-    again, _ = await _ends(sandbox, telling, deadline)
-    passed = {test: end for test, end in again.items() if end == "passed" and test in ends}
-    return {**ends, **passed}, rest
+    again, untold = await _ends(sandbox, telling, deadline)
+    failed = [test for test, end in ends.items() if end == "failed"]
+    return {**ends, **{test: again.get(test, untold) for test in failed}}, rest
 
 
 async def _ends(sandbox: Sandbox, telling: _Telling, deadline: float) -> _Told:

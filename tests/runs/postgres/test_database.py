@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from runs.model.attempts import Step
 from runs.model.log_entry import Entry, entry_of
 from runs.model.run import Lease, Run
 from runs.postgres.connection_options import ConnectionOptions
+from runs.postgres.database import PostgresDatabase
 from runs.postgres.schema import MIGRATIONS
 from runs.postgres.store import PostgresStore
 from runs.store.outcome import Outcome
@@ -374,3 +376,25 @@ async def test_a_server_is_talked_to_over_tls_and_its_certificate_checked(tmp_pa
         with pytest.raises(StoreUnavailable, match="SSL"):
             async with opened(there.replace("verify-full", "require").partition("&")[0]):
                 pass
+
+
+async def test_a_call_for_which_no_connection_gets_free_says_where_to_look(
+    postgres: PostgresServer,
+) -> None:
+    options = ConnectionOptions(postgres.new_database(), answer_s=1.0)
+    database, begun, free = PostgresDatabase(options, connections=1), asyncio.Event(), Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(_: object) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        free.wait()
+
+    await database.open()
+    long = asyncio.create_task(database.use(hold))
+    await begun.wait()
+    with pytest.raises(StoreUnavailable, match="busy") as raised:
+        await database.use(lambda _: None)
+    assert "pg_stat_activity" in raised.value.hint
+    free.set()
+    await long
+    await database.close()

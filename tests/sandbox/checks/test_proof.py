@@ -79,6 +79,12 @@ FLAKY = (
     ' >> tests/test_old.py; printf \'    seen = os.path.exists("seen")\\n    open("seen", "w")\\n'
     '    assert seen or "twice" in app\\n\' >> tests/test_old.py'
 )
+LEAVES = (
+    "printf '\\n\\ndef test_leaves():\\n    from app import __dict__ as app\\n    import os\\n'"
+    " >> tests/test_old.py; printf '    os.path.exists(\"seen\") and os._exit(1)\\n'"
+    ' >> tests/test_old.py; printf \'    open("seen", "w").close()\\n    assert "twice" in app\\n\''
+    " >> tests/test_old.py"
+)
 EDITS = "sed -i 's/add(1, 1) == 2/add(-1, 1) == 0/' tests/test_old.py"
 
 
@@ -146,11 +152,21 @@ CASES = {
         {"tests/test_old.py::test_flaky": "passed"},
         False,
     ),
+    "one that is told of the first time alone": (
+        f"{FIX}; {LEAVES}",
+        PYTEST,
+        {"tests/test_old.py::test_leaves": "missing"},
+        False,
+    ),
     "none": (FIX, PYTEST, {}, False),
 }
 
 
-SLOW = {"one that passes once in a tree", "one that fails the first time"}
+SLOW = {
+    "one that passes once in a tree",
+    "one that fails the first time",
+    "one that is told of the first time alone",
+}
 
 
 @pytest.mark.parametrize(
