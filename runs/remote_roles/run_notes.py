@@ -4,11 +4,16 @@ It holds no address of a database. Where records are in one, who drives the run 
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
+from graph import RetryPolicy, retry
+from graph.errors import StoreError
 from runs.model.run import Run
 from runs.shared.backend import Table
 from runs.shared.version_chain import VersionChain, run_note
+
+_POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,9 @@ class RunNote:
 
 
 async def put_run_note(notes: Table, run: Run) -> None:
-    """Let the role that is played for a run know how the run is."""
-    await notes.put(run_note(run.run_id), asdict(RunNote.of(run)))
+    """Let the role that is played for a run know how the run is. Raises StoreError."""
+    note = asdict(RunNote.of(run))
+    await retry(partial(notes.put, run_note(run.run_id), note), _POLICY, on=StoreError)
 
 
 class NoteReader:
