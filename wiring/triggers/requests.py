@@ -24,9 +24,7 @@ async def write_request(
     """
     address = f"{web}/{act.repo}"
     if act.is_pull:
-        review = act.review
-        said = await forge.review_words(act.repo, act.number, review) if review else []
-        prompt = write_pull_prompt(act, said, words)
+        prompt = await write_message(act, forge, words)
         more: dict[str, Any] = {"pull_request_url": f"{address}/pull/{act.number}"}
     else:
         found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
@@ -34,3 +32,13 @@ async def write_request(
         prompt = await write_prompt(act, theirs, may_write, words)
         more = {"reviewers": [act.by], "closes": act.number}
     return {"repo_url": address, "prompt": prompt, **more} if prompt else None
+
+
+async def write_message(act: Act, forge: Forge, words: frozenset[str]) -> str:
+    """What a comment or a whole review asks for; empty where that is nothing.
+
+    Raises ForgeError, RepositoryError.
+    """
+    review = act.review
+    said = await forge.review_words(act.repo, act.number, review) if review else []
+    return write_pull_prompt(act, said, words)

@@ -10,7 +10,7 @@ from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
 from wiring.triggers.check_fixes import CheckFixes
-from wiring.triggers.requests import write_request
+from wiring.triggers.requests import write_message, write_request
 from wiring.triggers.rules import TriggerRules
 from wiring.triggers.thread import PendingStart, Thread, name_of
 from wiring.triggers.thread_comment import ThreadComments
@@ -151,7 +151,7 @@ class ThreadActs:
         if thread.pending is None or thread.pending.key != act.key:
             run = await comments.newest(thread)
             if run and not run.final:
-                await self._tell(thread, act, run.run_id)
+                await self._tell(thread, act, run.run_id, words)
                 return
             thread.pending = await self._request(thread, act, words)
             if thread.pending is None:
@@ -159,11 +159,11 @@ class ThreadActs:
             thread.owner, thread.fixes = thread.pending.owner, 0
         await self._thread_runs.start_pending(thread)
 
-    async def _tell(self, thread: Thread, act: Act, run_id: str) -> None:
+    async def _tell(self, thread: Thread, act: Act, run_id: str, words: frozenset[str]) -> None:
         """A run is at work here: what was said is a message to it."""
-        if act.text:
+        if text := await write_message(act, self._forge, words):
             caller = Caller(f"github:{act.by}", operator=True)
-            await self._runs.message(run_id, caller, act.text, call=act.key)
+            await self._runs.message(run_id, caller, text, call=act.key)
             thread.note = "The run reads the newest comment at its next turn."
 
     async def _request(

@@ -122,6 +122,28 @@ async def test_changes_that_are_requested_without_a_command(
         assert len(await opened.runs()) == runs
 
 
+async def test_a_review_while_a_run_is_at_work_is_one_message_to_it(world: World) -> None:
+    open_pull(world)
+    world.house.pace.hold("code")
+    async with open_world(world.forge, world.hosted, world.house, autofix=("reviews",)) as opened:
+        await review(opened, "ben", "Dead code.")
+        await opened.worker.round()
+        await opened.house.pace.reached("code")
+        first = opened.hosted.reviews.pop(REVIEW)
+        later = [{**row, "id": row["id"] + 1} for row in first]
+        later[1]["body"] = "Slow. <!-- hidden order -->"
+        opened.hosted.reviews[REVIEW + 1] = later
+        payload = {**pull_payload("submitted", "ben"), "review": later[0]}
+        await opened.deliver("pull_request_review", payload)
+        await opened.worker.round()
+        opened.house.pace.let_go("code")
+        await work_off(opened)
+        (run,) = await opened.runs()
+        events = await log_of(opened.service, run.run_id)
+        (said,) = [event for event in events if event.type == "message.received"]
+        assert said.data["text"] == "On a.py:1:\nSlow."
+
+
 @pytest.mark.parametrize(
     ("state", "runs"), [("approved", 0), ("commented", 0), ("changes_requested", 1)]
 )
