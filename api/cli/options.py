@@ -22,6 +22,13 @@ def _check_text(value: Any) -> Any:
     return value
 
 
+def _check_said(value: str) -> str:
+    """Nothing is no message."""
+    if not str(_check_text(value)).strip():
+        raise typer.BadParameter("is empty; say what the roles should know")
+    return value
+
+
 def _check_money(value: float | None) -> float | None:
     """0 would be no limit to the settings, and no money to a reader."""
     if value is not None and not 0 < value < math.inf:
@@ -48,7 +55,12 @@ def _argument(metavar: str, text: str) -> Any:
 RunId = Annotated[str, _argument("RUN", "The run's id, or its first characters.")]
 RunIds = Annotated[list[str], _argument("RUN", "Ids of runs, or their first characters.")]
 Prompt = Annotated[str, _argument("PROMPT", "What should change; '-' reads standard input.")]
-Text = Annotated[str, _argument("TEXT", "What the roles should know.")]
+Text = Annotated[
+    str,
+    typer.Argument(
+        metavar="TEXT", help="What the roles should know.", show_default=False, callback=_check_said
+    ),
+]
 Repo = Annotated[str, _shown("REPO", "URL, OWNER/REPO, or a checkout's path [this folder].")]
 Repos = Annotated[list[str], _argument("REPO", "URL, OWNER/REPO, or a checkout's path.")]
 Write = Annotated[bool, typer.Option("--write", help="Write the result to .coding-agent.toml.")]

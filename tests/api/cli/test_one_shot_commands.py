@@ -277,3 +277,10 @@ async def test_a_run_in_the_way_is_told(tmp_path: Path) -> None:
     refusal = problem(409, "run_active", "Run x has not ended.", hint="Cancel the run.")
     ended, _ = await answered("rm", RUN_ID, home=tmp_path, **{f"DELETE_{RUN}": lambda _: refusal})
     assert (ended.code, ended.err) == (1, "Error: Run x has not ended.\n  Cancel the run.\n")
+
+
+async def test_an_empty_message_is_wrong_usage_and_sent_nowhere(tmp_path: Path) -> None:
+    for text in ("", " "):
+        ended = await command("message", RUN_ID, text, home=tmp_path)
+        assert ended.code == 2, ended
+        assert "is empty; say what the roles should know" in ended.err
