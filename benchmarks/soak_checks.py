@@ -41,7 +41,8 @@ def faults_of_publishing(
     pulls = [pull for hosted in repositories for pull in hosted.pulls.values()]
     told = 0
     for run_id, log in logs.items():
-        own = [pull for pull in pulls if run_id in pull.body]
+        branches = {event["branch"] for event in log if event["type"] in _PUBLISHED}
+        own = [pull for pull in pulls if pull.head in branches]
         numbers = {event["url"] for event in log if event["type"] in _PUBLISHED}
         told += len(numbers)
         published = bool(log) and log[-1].get("status") == "succeeded"
