@@ -1,5 +1,7 @@
 """A run of 100,000 events: only what is looked at is read and drawn."""
 
+import asyncio
+
 import pytest
 
 from graph.events import Event, RoleText
@@ -49,6 +51,10 @@ async def test_the_newest_stays_in_view_while_events_come(world: PageWorld) -> N
             await world.service.message(run_id, world.caller, f"Word {number}.\nAnd more.")
             await timeline.get_by_text(f"Word {number}.").wait_for(timeout=10_000)
         assert await tab.page.get_by_role("button", name="Newest").count() == 0
-        await timeline.evaluate("pane => { pane.scrollTop -= 400; }")
-        await tab.page.get_by_role("button", name="Newest").click()
+        newest = tab.page.get_by_role("button", name="Newest")
+        async with asyncio.timeout(60):
+            while not await newest.count():  # an event that comes now takes the view with it
+                await timeline.evaluate("pane => { pane.scrollTop -= 400; }")
+                await asyncio.sleep(0.1)
+        await newest.click()
         await timeline.get_by_text("Word 29.").wait_for()

@@ -194,16 +194,16 @@ async def test_a_person_at_a_terminal_edits_the_plan_and_is_answered(home: Home)
     env = {**home.env, "VISUAL": "sed -i 's/^- Change the greeting/- Change it quickly/'"}
     words = ("run", prompt, "--repo", str(repo), "--approve-plan")
     async with terminal(*words, home=home.folder, env=env) as shown:
-        await shown.until("[e] edit", timeout_s=60)
+        await shown.until("[e] edit", timeout_s=200)
         shown.type("e\n")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             await held.begun.wait()
         shown.type("Keep it short, please.")
         await shown.until("> Keep it short, please.")
         shown.type("\r")
         await shown.until("queued")
         held.go_on.set()
-        assert await shown.ended(timeout_s=60) == 0, shown.text
+        assert await shown.ended(timeout_s=200) == 0, shown.text
     for text in (
         "local approved the plan",
         "message 1 of local  Keep it short, please.",
@@ -218,7 +218,7 @@ async def test_a_person_at_a_terminal_edits_the_plan_and_is_answered(home: Home)
 
 async def row_of(watching: WarmCommand, status: str, **fields: str) -> dict[str, Any]:
     """The next row of `runs --watch --json` that is of a status and has these fields."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(200):
         while line := await watching.stdout.readline():
             row: dict[str, Any] = json.loads(line)
             if row["status"] == status and fields.items() <= row.items():
