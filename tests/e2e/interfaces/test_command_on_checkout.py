@@ -61,6 +61,7 @@ def events_of(ended: Ended) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ended.out.splitlines()]
 
 
+@pytest.mark.slow
 async def test_a_checkout_in_the_middle_of_work_stays_as_it_is(home: Home) -> None:
     marker = home.folder / "trapped"
     repo = await asyncio.to_thread(make_checkout, home.folder / "mine", marker)

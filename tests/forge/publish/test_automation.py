@@ -64,6 +64,7 @@ async def test_what_runs_is_told(side: TrustedSide) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_a_forks_rights_are_others(side: TrustedSide) -> None:
     (row,) = await told(side, {".github/workflows/deploy.yml": DEPLOY}, fork=True)
     assert "as a fork's: without secrets" in row

@@ -27,6 +27,7 @@ def commit_to_base(side: TrustedSide, end: str = "") -> None:
     git(side.source, "push", "-q", str(side.hosted.git_dir), "main")
 
 
+@pytest.mark.slow
 async def test_title_and_commit_follow_the_bases_commits(side: TrustedSide) -> None:
     commit_to_base(side, SIGNED)
     base = await side.prepare()

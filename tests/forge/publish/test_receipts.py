@@ -79,6 +79,7 @@ async def test_where_comments_are_refused_it_is_folded_below_the_text(side: Trus
     assert not comments(side)
 
 
+@pytest.mark.slow
 async def test_it_is_signed_where_there_is_a_key(side: TrustedSide, tmp_path: Path) -> None:
     key = SigningKey(make_ssh_key(tmp_path / "keys").file)
     side.publisher = ForgePublisher(runs=side.runs, forge=side.github, kept=side.kept, key=key)
@@ -103,6 +104,7 @@ class KeptPages(ReceiptPlace):
         return 7
 
 
+@pytest.mark.slow
 async def test_it_may_be_shown_elsewhere(side: TrustedSide) -> None:
     place = KeptPages()
     side.publisher = ForgePublisher(
