@@ -29,7 +29,6 @@ async def world() -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.slow
 async def test_a_run_is_its_owners(world: World) -> None:
     repo, other = await world.host(), await world.host()
     run = await world.run("Greet by key.", repo, small_change())
