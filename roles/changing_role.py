@@ -94,6 +94,7 @@ class ChangingRole(ClaudeRole):
                 snapshot.take,
                 snapshot.left_behind,
                 lambda: show_changes(sandbox),
+                lambda: backup.sandbox,
             )
             opening = self._opening(task, sandbox)
             toolbox = Toolbox(bash, editor)

@@ -21,7 +21,7 @@ from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
 from roles.tools.bash import BashTool
 from roles.tools.toolbox import Toolbox
-from roles.worktree.tree_digest import TreeView
+from roles.worktree.tree_digest import TreeView, show_nothing
 from sandbox import DeferredSandbox, Sandbox, TreeSpec
 from sandbox.discovery import Hint, read_hints
 
@@ -114,7 +114,7 @@ class ClaudeSetup(ClaudeRole):
         goes_on = await asyncio.to_thread(folder.exists)
         sandbox = DeferredSandbox(self.sandboxes.open(task.run_id, tree))
         notices = iter([_NEW_TREE] if goes_on else [])
-        view = TreeView(digest=_no_digest, notices=lambda: next(notices, ""))
+        view = TreeView(digest=show_nothing, notices=lambda: next(notices, ""))
         try:
             opening = Opening(lambda: _opening(task, sandbox))
             tools = Toolbox(BashTool(sandbox))
@@ -130,10 +130,6 @@ class ClaudeSetup(ClaudeRole):
             spend=end.spend,
             stopped=end.stopped,
         )
-
-
-async def _no_digest() -> str:
-    return ""
 
 
 def _command(said: SetupCommand) -> FolderCommand:

@@ -60,7 +60,7 @@ class AnswerCheck(Generic[AnswerT]):
         if self.tree is None or self.tree.take is None:
             return None
         await self.tree.take()
-        if notices := self.tree.notices():
+        if notices := self.tree.news(self.transcript.sandbox):
             return Objection("restored", notices + _RESTORED)
         left = self.tree.left_behind()
         if left and not self.transcript.has_said("left_behind"):

@@ -46,7 +46,7 @@ from roles.turns.model_request import RequestBuilder
 from roles.turns.model_turn import LimitReached, Turns
 from roles.turns.reply_budget import require_limit
 from roles.turns.spend_meter import SpendMeter
-from roles.worktree.tree_digest import TreeView
+from roles.worktree.tree_digest import UNCHANGING, TreeView
 
 _MAX_CUTS = 3
 _WORTH_ANOTHER = 4
@@ -100,7 +100,7 @@ class Session(Generic[AnswerT]):
         self._meter = SpendMeter(task, emit)
         tools = toolbox.with_tools(*spec.refused_tools)
         self._tools = ToolCalls(tools, task.role, deadline, emit, spec.answer.name)
-        self._tree = tree
+        self._tree = tree or UNCHANGING
         self._loop_detector = LoopDetector(
             task.role, tree.digest if tree and spec.changes else None
         )
@@ -222,7 +222,7 @@ class Session(Generic[AnswerT]):
         key = f"{self._task.step}.{self._transcript.turn - 1}.{reply.attempt}"
         answer, note = None, ""
         if len(self._transcript.messages) == self._transcript.loaded:
-            seen_now = await self._tree.show() if self._tree else ""
+            seen_now = await self._tree.show()
             message = self._tools.answer_unrun(reply, key, _INTERRUPTED + seen_now)
         else:
             messages = self._transcript.conversation
@@ -288,9 +288,9 @@ class Session(Generic[AnswerT]):
     async def _report_restored(self) -> None:
         """Say what befell the tree, where no message of ours will before the next reply."""
         last = self._transcript.messages[-1]
-        waits = isinstance(last, UserMessage) and last.purpose != "answered"
-        notices = self._tree.notices() if waits and self._tree else ""
-        if notices or (waits and self._untold):
+        if not isinstance(last, UserMessage) or last.purpose == "answered":
+            return
+        if (notices := self._tree.news(self._transcript.sandbox)) or self._untold:
             await self._say("restored", [text(f"{notices} {LOOK}")] if notices else [])
 
     def _find_untold(self) -> str:
@@ -310,8 +310,10 @@ class Session(Generic[AnswerT]):
 
     async def _append(self, message: UserMessage) -> None:
         """Say it, and with it what befell the tree, and what the user has said meanwhile."""
+        message.sandbox = known = self._transcript.sandbox
         if message.purpose != "answered":
-            notices = self._tree.notices() if self._tree else ""
+            notices = self._tree.news(known) if message.purpose != "restored" else ""
+            message.sandbox = self._tree.sandbox()
             if notices and message.purpose not in FIRST:
                 message.content.append(text(notices))
             heard = set() if message.purpose == "opening" else self._transcript.heard

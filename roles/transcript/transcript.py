@@ -81,7 +81,7 @@ class CallRecord(BaseModel):
 class UserMessage(_Message):
     """What we said, and why; `calls` are in the order of the content's tool results, `heard` are
     the numbers of the user's messages in it, `tree` is what the work tree was when looked at,
-    `limits_told` are limits of which little is left.
+    `sandbox` is the id of that which it was in, `limits_told` are limits of which little is left.
 
     The first one of a role call has more: `follows` names the call whose conversation goes on,
     `prefix` is a digest of what makes another go on with this one, and `change_step` the step of
@@ -93,6 +93,7 @@ class UserMessage(_Message):
     calls: list[CallRecord] = []
     heard: list[int] = []
     tree: str = ""
+    sandbox: str = ""
     limits_told: list[str] = []
     follows: str = ""
     prefix: str = ""
@@ -180,6 +181,12 @@ class Transcript:
         """Numbers of the user's messages that are part of the conversation."""
         said = [message for message in self.conversation if isinstance(message, UserMessage)]
         return {number for message in said for number in message.heard}
+
+    @property
+    def sandbox(self) -> str:
+        """Where the tree was when the role was told of it last."""
+        said = (each.sandbox for each in reversed(self.own) if isinstance(each, UserMessage))
+        return next(said, "")
 
     @property
     def turn(self) -> int:

@@ -17,6 +17,8 @@ class ChangeBackup(Saved):
     file: Path
     fence: WriteFence
     holds_key: Callable[[bytes], bool]
+    sandbox: str = ""
+    """Where the tree is, empty where it lasts longer than a sandbox."""
     _notices: list[str] = field(default_factory=list)
 
     async def newest(self) -> tuple[bytes, float] | None:
@@ -26,8 +28,10 @@ class ChangeBackup(Saved):
         if not await asyncio.to_thread(self.holds_key, patch):
             await asyncio.to_thread(self._write, patch)
 
-    def restored(self, message: str) -> None:
-        self._notices.append(message)
+    def opened(self, sandbox: str, message: str = "") -> None:
+        self.sandbox = sandbox
+        if message:
+            self._notices.append(message)
 
     def take_notices(self) -> str:
         """What happened to the tree that the role has not read yet; mostly empty."""

@@ -21,7 +21,10 @@ _MAX_SHOWN: Final = 2_000
 _SHOW: Final = f"set -o pipefail; git status --short | head -c {_MAX_SHOWN}"
 
 
-async def _show_nothing() -> str:
+_OTHER_TREE: Final = "Its tree was made again: what you did last may not be in it."
+
+
+async def show_nothing() -> str:
     return ""
 
 
@@ -29,6 +32,7 @@ async def _show_nothing() -> str:
 class TreeView:
     """The tree of a role that is to change it: a digest of it, and what happened to it.
 
+    `sandbox` is the id of that which the tree is in, empty where it lasts longer than one.
     `take` brings its change out of it, once an answer says that it is done; `left_behind` says what
     of the tree was not in the change that was taken last, `show` which files are changed now.
     """
@@ -37,7 +41,20 @@ class TreeView:
     notices: Callable[[], str]
     take: Callable[[], Awaitable[object]] | None = None
     left_behind: Callable[[], str] = str
-    show: Callable[[], Awaitable[str]] = _show_nothing
+    show: Callable[[], Awaitable[str]] = show_nothing
+    sandbox: Callable[[], str] = str
+
+    def news(self, known: str) -> str:
+        """What happened to it that its role, which was in the sandbox `known` last, has not read.
+
+        A call that made the tree anew may have ended before it could say so.
+        """
+        is_other = known and self.sandbox() != known
+        return self.notices() or (_OTHER_TREE if is_other else "")
+
+
+UNCHANGING: Final = TreeView(show_nothing, str)
+"""What is only looked at."""
 
 
 async def tree_digest(sandbox: Sandbox) -> str:

@@ -121,8 +121,8 @@ class Saved(Protocol):
         """Keep the tree's change. Raises CodingAgentError where it must not be any more."""
         ...
 
-    def restored(self, message: str) -> None:
-        """The tree was made anew; `message` says what it holds."""
+    def opened(self, sandbox: str, message: str = "") -> None:
+        """The tree is in the sandbox of that id now; `message` says what one made anew holds."""
         ...
 
 

@@ -49,6 +49,10 @@ class ModalSandbox:
     def __init__(self, sandbox: modal.Sandbox) -> None:
         self._sandbox = sandbox
 
+    @property
+    def id(self) -> str:
+        return self._sandbox.object_id
+
     async def start(self, argv: Sequence[str], *, timeout_s: int) -> ModalProcess:
         with mapped_errors():
             return ModalProcess(await self._sandbox.exec.aio(*argv, timeout=timeout_s, text=False))

@@ -92,10 +92,12 @@ class ModalSandboxes(OpenTrees):
             if spec.checkout and (await found.tags()).get(TAG_STATE) == _UNFILLED:
                 await check_out(sandbox)
                 await _mark(found, _READY)
+            if spec.saved:
+                spec.saved.opened(found.id)
             return sandbox, ""
         container, holds = await self._make(run_id, spec, name)
         if spec.saved:
-            spec.saved.restored(holds)
+            spec.saved.opened(container.id, holds)
         return self._attach(container), holds
 
     def _attach(self, container: ModalSandbox) -> Sandbox:

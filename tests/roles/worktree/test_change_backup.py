@@ -54,6 +54,24 @@ async def test_what_befell_the_tree_is_told_with_the_next_message(
     assert "made again as it was" in said[4]
 
 
+async def test_a_loss_is_told_though_the_call_that_saw_it_ended_before_it_could(
+    serve: Serve, bench: Bench
+) -> None:
+    """The tree was made anew by a call that was killed; the next finds it as it is, and no news."""
+    places = ["one"]
+    tree = TreeView(digest=_nothing, notices=str, sandbox=lambda: places[-1])
+    fault = HttpError(400, "invalid_request_error")
+    async with serve(calls("echo one"), fault, calls("echo two"), DONE) as (server, claude):
+        with pytest.raises(ClaudeRejected):
+            await bench.run(claude, view=tree)
+        places.append("another")
+        assert (await bench.run(claude, view=tree)).answer
+    before, after = server.requests[1]["messages"], server.requests[-1]["messages"]
+    assert "made again" not in str(before)
+    assert str(after).count("made again") == 1
+    assert after[: len(before)] == before
+
+
 async def test_a_request_before_and_one_after_a_loss_are_both_told(
     serve: Serve, bench: Bench
 ) -> None:

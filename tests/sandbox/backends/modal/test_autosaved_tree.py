@@ -30,8 +30,8 @@ class Kept(Saved):
         if self.stale:
             raise RoleSuperseded("a newer call took over")
 
-    def restored(self, message: str) -> None:
-        raise AssertionError(message)
+    def opened(self, sandbox: str, message: str = "") -> None:
+        raise AssertionError(sandbox, message)
 
     async def next(self) -> bytes:
         return await asyncio.wait_for(self.patches.get(), 20)

@@ -39,6 +39,7 @@ class SetupImage(Saved):
     def __init__(self) -> None:
         self.patch: tuple[bytes, float] | None = None
         self.told: list[str] = []
+        self.sandboxes: list[str] = []
         self.saved = asyncio.Event()
 
     async def newest(self) -> tuple[bytes, float] | None:
@@ -48,8 +49,9 @@ class SetupImage(Saved):
         self.patch = (patch, time.time())
         self.saved.set()
 
-    def restored(self, message: str) -> None:
-        self.told.append(message)
+    def opened(self, sandbox: str, message: str = "") -> None:
+        self.sandboxes.append(sandbox)
+        self.told += [message] if message else []
 
 
 async def said(sandbox: Sandbox, command: str) -> str:
@@ -117,6 +119,11 @@ async def test_work_is_saved_and_restored_after_a_loss(on_modal: ModalRun) -> No
     assert await said(tree, "cat work.txt; git status --porcelain") == "done\nA  work.txt"
     assert saved.told[0] == "Its tree was made again from the base."
     assert "s ago" in saved.told[1]
+    again = await on_modal.sandboxes.open(RUN, TreeSpec("lost", on_modal.run.base, saved=saved))
+    await again.close()
+    first, remade, found = saved.sandboxes
+    assert first != remade == found
+    assert len(saved.told) == 2
 
 
 async def test_what_was_not_saved_is_told_as_lost(on_modal: ModalRun) -> None:
