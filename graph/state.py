@@ -6,7 +6,7 @@ from pydantic import Field
 
 from graph.environment import Environment, Recipe
 from graph.publication import GateReport, JudgedOnOldBase, PullRequest, RaisedFinding
-from graph.run_request import RunRequest, described
+from graph.request.run_request import RunRequest, described
 from graph.spending import RoleCost, Spend
 from graph.values import (
     Approval,

@@ -25,12 +25,12 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values", "branch_names environment publication retry_policy secret_forms spending"),
+        *("values", "environment publication retry_policy secret_forms spending"),
         *(
             "environment_record",
             "errors",
-            "files events tasks pull_address",
-            "run_request",
+            "files events tasks",
+            "request",
             "base_services",
             "preparation",
             "state services",

@@ -17,7 +17,8 @@ from graph.machine import edges
 from graph.machine.node_events import emit_of_node
 from graph.machine.nodes import Nodes, Update
 from graph.machine.tracing import span
-from graph.run_request import RequestRules, RunRequest
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.services import Services
 from graph.state import Limits, RunState
 from graph.values import NODE_NAMES, NODE_OF_ROLE, Failure, NodeName, Outcome

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from graph.events.run_events import Emit
 from graph.machine.node_events import tell_pull_request
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from graph.services import Repositories, Services
 from graph.state import RunState
 from graph.values import Base, Outcome, Plan

@@ -23,7 +23,8 @@ from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import known_by_now, make_ready
 from graph.publication import ChangeOnNewBase, GateFinding, GateReport
-from graph.run_request import RequestRules, request_of
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import request_of
 from graph.services import Services
 from graph.spending import Spend
 from graph.state import Limits, RunState

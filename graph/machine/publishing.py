@@ -3,10 +3,10 @@
 import time
 from typing import Any, Final
 
-from graph.branch_names import DEFAULT_PREFIX, branch_name, find_ticket
 from graph.machine import edges
 from graph.machine.cautions import cautions_of
 from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase, RaisedFinding, RunAccount
+from graph.request.branch_names import DEFAULT_PREFIX, branch_name, find_ticket
 from graph.services import Publication
 from graph.spending import Spend
 from graph.state import RunState

@@ -7,8 +7,9 @@ import pytest
 
 from graph.errors import InvalidRequest
 from graph.machine.follow_up import PLAN
-from graph.pull_address import PullAddress
-from graph.run_request import RequestRules, RunRequest
+from graph.request.pull_address import PullAddress
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.tasks import SetupResult
 from graph.values import Review, commands_of
 from sandbox.environments import LocalEnvironmentRecords

@@ -8,7 +8,7 @@ from langgraph.types import Command
 
 from graph.errors import BranchNotFound, PushBlocked, PushRejected
 from graph.publication import GateFinding, GateReport
-from graph.run_request import RequestRules
+from graph.request.request_rules import RequestRules
 from graph.state import Limits
 from graph.values import CommandReport, Plan, ReportStatus, ValidationFinding, commands_of
 from tests.standins.services.scripted_services import (

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph import errors
-from graph.branch_names import branch_name
 from graph.events import (
     EVENT,
     Event,
@@ -21,7 +20,8 @@ from graph.events import (
     UsageReported,
     ValidationFinished,
 )
-from graph.run_request import RunRequest
+from graph.request.branch_names import branch_name
+from graph.request.run_request import RunRequest
 from graph.spending import Spend, Usage
 from graph.state import Limits
 from graph.values import CommandReport, Failure, Plan

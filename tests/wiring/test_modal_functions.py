@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from runs.model.run import Lease
 from runs.model.run_id import RunIds
 from runs.model.run_record import Caller

@@ -25,7 +25,7 @@ from graph.errors import (
     RunFinished,
     RunNotFound,
 )
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from graph.values import Approval
 from runs.model import RaisedLimits
 from tests.standins.services.run_service import House

@@ -11,7 +11,7 @@ import pytest
 from api.client.remote_runs import RemoteRuns
 from api.client.server_error import ServerError
 from graph import RetryPolicy
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from graph.values import Approval
 from runs.model import RaisedLimits
 from tests.standins.servers.one_run_server import (

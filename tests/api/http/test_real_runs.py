@@ -14,7 +14,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from api.http.guards.auth import Auth
 from api.http.routes.response_models import RunView
 from graph.files.run_folder import RunFolder
-from graph.run_request import RequestRules
+from graph.request.request_rules import RequestRules
 from runs.model.day_budget import DayLimits
 from tests.standins.servers.http_service import (
     CODE,

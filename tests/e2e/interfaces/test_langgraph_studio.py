@@ -19,7 +19,7 @@ from langgraph_sdk.client import LangGraphClient
 from benchmarks.script import make_repository, reply, role_of
 from demo.script.asking_role import count_replies, submit
 from demo.script.reply_stream import tool_use
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from tests.standins.messages_api.scripted_reply import ScriptedReply
 from tests.standins.messages_api.server import Answer, MessagesServer
 from tests.support.command.command_process import command

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from graph.publication import PullRequest
-from graph.run_request import RunRequest
+from graph.request.run_request import RunRequest
 from graph.values import Outcome
 from local import open_graph
 from runs.model import Caller

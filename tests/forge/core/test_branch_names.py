@@ -7,8 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from forge.core.branch_names import check_base_branch, check_own_branch
-from graph.branch_names import branch_name
 from graph.errors import InvalidRequest, PushRejected
+from graph.request.branch_names import branch_name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from graph.errors import (
     PriceUnknown,
     RequestError,
 )
-from graph.run_request import RequestRules, RunRequest
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.state import Limits
 from runs.model.operator_limits import digest_of
 from runs.model.run import Run

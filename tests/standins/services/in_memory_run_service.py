@@ -21,7 +21,8 @@ from graph.errors import (
     TooManyReaders,
 )
 from graph.events.run_events import PublishedChange
-from graph.run_request import RequestRules, RunRequest
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.state import Limits
 from graph.values import Approval, Status
 from runs.feed import FeedItem, RemovedRow

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from graph.machine.build import build_graph
-from graph.run_request import RequestRules, RunRequest
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.state import Limits
 from runs.model.run_record import Caller, LoggedEvent
 from runs.service import RunService, ServiceConfig

@@ -5,7 +5,8 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 
 from graph.machine.build import build_graph, resume_command
-from graph.run_request import RequestRules, RunRequest
+from graph.request.request_rules import RequestRules
+from graph.request.run_request import RunRequest
 from graph.state import Limits
 from tests.standins.services.scripted_services import Script
 

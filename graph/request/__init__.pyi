@@ -1,0 +1,12 @@
+from .branch_names import DEFAULT_PREFIX as DEFAULT_PREFIX
+from .branch_names import branch_name as branch_name
+from .branch_names import find_ticket as find_ticket
+from .branch_names import is_branch_name as is_branch_name
+from .branch_names import is_new_branch_name as is_new_branch_name
+from .pull_address import PullAddress as PullAddress
+from .request_rules import RequestRules as RequestRules
+from .request_rules import repo_name as repo_name
+from .run_request import RunRequest as RunRequest
+from .run_request import described as described
+from .run_request import request_of as request_of
+from .run_request import wire_name as wire_name
