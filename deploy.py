@@ -32,7 +32,11 @@ START_S: Final = 120
 """A container that is not up by then is given up; else it would have its function's time for it."""
 THROTTLE_S: Final = "10"
 """Modal's client waits no longer where Modal takes no more calls for now."""
-CLAUDE_KEYS: Final = {"anthropic": ["ANTHROPIC_API_KEY"], "bedrock": ["AWS_BEARER_TOKEN_BEDROCK"]}
+CLAUDE_KEYS: Final = {
+    "anthropic": ["ANTHROPIC_API_KEY"],
+    "aws": ["ANTHROPIC_AWS_API_KEY"],
+    "bedrock": ["AWS_BEARER_TOKEN_BEDROCK"],
+}
 """What the secret of the roles must hold, by provider."""
 OURS: Final = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
 

@@ -105,19 +105,28 @@ class Configuration:
 
     def provider(self) -> "Provider":
         """Whose endpoint of the Messages API is asked, with the credentials for it."""
-        from roles.claude import AnthropicProvider, BedrockProvider, VertexProvider
+        from roles.claude import AnthropicProvider, AwsProvider, BedrockProvider, VertexProvider
 
         settings, base_url = self.settings, self.settings.anthropic_base_url
+        account: dict[str, Any] = {
+            "region": settings.aws_region or settings.aws_default_region,
+            "access_key": settings.aws_access_key_id,
+            "secret_key": settings.aws_secret_access_key,
+            "session_token": settings.aws_session_token,
+            "profile": settings.aws_profile,
+            "base_url": base_url,
+        }
         match settings.provider:
+            case "aws":
+                return AwsProvider(
+                    **account,
+                    api_key=settings.anthropic_aws_api_key,
+                    workspace_id=settings.anthropic_aws_workspace_id,
+                )
             case "bedrock":
                 return BedrockProvider(
-                    region=settings.aws_region or settings.aws_default_region,
+                    **account,
                     api_key=settings.aws_bearer_token_bedrock,
-                    access_key=settings.aws_access_key_id,
-                    secret_key=settings.aws_secret_access_key,
-                    session_token=settings.aws_session_token,
-                    profile=settings.aws_profile,
-                    base_url=base_url,
                     probed_model=settings.model,
                 )
             case "vertex":

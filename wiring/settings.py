@@ -272,7 +272,8 @@ class Settings(GitHubAppSettings, TriggerSettings, _RoleSettings):
 def load_settings() -> Settings:
     """Read environment and env file, once; secrets are then no longer in the environment."""
     settings = read_settings(_env_file())
-    ours = [name for name in _SECRETS if name not in AWS_SECRETS or settings.provider == "bedrock"]
+    asks_aws = settings.provider in ("aws", "bedrock")
+    ours = [name for name in _SECRETS if name not in AWS_SECRETS or asks_aws]
     names = [*map(_variable, ours), *(secret.name for secret in settings.setup_secrets)]
     settings = settings.model_copy(update={"setup_secrets": _with_values(settings.setup_secrets)})
     for name in names:

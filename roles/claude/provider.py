@@ -83,8 +83,8 @@ class AnthropicProvider:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BedrockProvider:
-    """Claude in Amazon Bedrock, by an API key of it or by the credentials of an AWS account.
+class _AwsAccount:
+    """How a client asks in the name of an AWS account: by an API key, or by the account's own keys.
 
     Without `api_key` and `access_key` boto3 looks for credentials, those of a `profile` too.
     """
@@ -96,17 +96,12 @@ class BedrockProvider:
     session_token: SecretStr | None = None
     profile: str | None = None
     base_url: str | None = None
-    probed_model: str
 
-    client: ClassVar[str] = "AsyncAnthropicBedrockMantle"
-    unauthorized_hint: ClassVar[str] = (
-        "Set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an"
-        " account that may use the model."
-    )
-    unavailable_hint: ClassVar[str] = (
-        "Check that AWS_REGION has Claude in Amazon Bedrock, then resume the run."
-    )
-    _VENDOR: ClassVar[str] = "anthropic."
+    service: ClassVar[str]
+    extra: ClassVar[str]
+    """Of the package: what signs requests."""
+    key_variable: ClassVar[str]
+    unauthorized_hint: ClassVar[str]
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
@@ -115,12 +110,12 @@ class BedrockProvider:
 
     def find_missing(self) -> tuple[str, str] | None:
         if not self.region and not self.base_url:
-            return "Amazon Bedrock needs a region.", "Set AWS_REGION."
+            return f"{self.service} needs a region.", "Set AWS_REGION."
         if (self.access_key is None) != (self.secret_key is None):
             return "Half of an AWS key is missing.", self.unauthorized_hint
         if not self.api_key and not find_spec("botocore"):
-            hint = f"{_INSTALL.format('bedrock')}, or set AWS_BEARER_TOKEN_BEDROCK."
-            return "boto3, which signs requests to Amazon Bedrock, is not installed.", hint
+            hint = f"{_INSTALL.format(self.extra)}, or set {self.key_variable}."
+            return f"boto3, which signs requests to {self.service}, is not installed.", hint
         return None
 
     def client_options(self) -> dict[str, Any]:
@@ -135,6 +130,66 @@ class BedrockProvider:
         given = {name: key.get_secret_value() for name, key in keys.items() if key}
         return place | given | ({} if given else {"aws_profile": self.profile})
 
+    def credential_errors(self) -> tuple[type[Exception], ...]:
+        if self.api_key:
+            return ()
+        from botocore.exceptions import BotoCoreError
+
+        return (BotoCoreError, RuntimeError)  # the second where there are none
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsProvider(_AwsAccount):
+    """Claude Platform on AWS: run by Anthropic, paid and signed for by an AWS account."""
+
+    workspace_id: str | None
+
+    client: ClassVar[str] = "AsyncAnthropicAWS"
+    service: ClassVar[str] = "Claude Platform on AWS"
+    extra: ClassVar[str] = "aws"
+    key_variable: ClassVar[str] = "ANTHROPIC_AWS_API_KEY"
+    unauthorized_hint: ClassVar[str] = (
+        "Set ANTHROPIC_AWS_API_KEY, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an account"
+        " that may use the workspace."
+    )
+    unavailable_hint: ClassVar[str] = (
+        "Check that the workspace is one of AWS_REGION, then resume the run."
+    )
+
+    def find_missing(self) -> tuple[str, str] | None:
+        if not self.workspace_id:
+            return f"{self.service} needs a workspace.", "Set ANTHROPIC_AWS_WORKSPACE_ID."
+        return super().find_missing()
+
+    def client_options(self) -> dict[str, Any]:
+        return super().client_options() | {"workspace_id": self.workspace_id}
+
+    def model_id(self, model: str) -> str:
+        return model
+
+    def probe(self) -> tuple[str, dict[str, Any] | None]:
+        return "/v1/models?limit=1", None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BedrockProvider(_AwsAccount):
+    """Claude in Amazon Bedrock, which has an API key and names of models of its own."""
+
+    probed_model: str
+
+    client: ClassVar[str] = "AsyncAnthropicBedrockMantle"
+    service: ClassVar[str] = "Amazon Bedrock"
+    extra: ClassVar[str] = "bedrock"
+    key_variable: ClassVar[str] = "AWS_BEARER_TOKEN_BEDROCK"
+    unauthorized_hint: ClassVar[str] = (
+        "Set AWS_BEARER_TOKEN_BEDROCK, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of an"
+        " account that may use the model."
+    )
+    unavailable_hint: ClassVar[str] = (
+        "Check that AWS_REGION has Claude in Amazon Bedrock, then resume the run."
+    )
+    _VENDOR: ClassVar[str] = "anthropic."
+
     def model_id(self, model: str) -> str:
         return f"{self._VENDOR}{model}" if model.startswith("claude-") else model
 
@@ -142,13 +197,6 @@ class BedrockProvider:
         message = {"role": "user", "content": "Hello"}
         body = {"model": self.model_id(self.probed_model), "messages": [message]}
         return "/v1/messages/count_tokens", body
-
-    def credential_errors(self) -> tuple[type[Exception], ...]:
-        if self.api_key:
-            return ()
-        from botocore.exceptions import BotoCoreError
-
-        return (BotoCoreError, RuntimeError)  # the second where there are none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,13 @@ from pydantic import SecretStr
 from forge.core.repository_address import is_loopback
 from graph.state import Limits as RunLimits
 from graph.values import ROLE_NAMES
-from roles.claude import AnthropicProvider, BedrockProvider, Provider, VertexProvider
+from roles.claude import (
+    AnthropicProvider,
+    AwsProvider,
+    BedrockProvider,
+    Provider,
+    VertexProvider,
+)
 from sandbox.core.protocol import Limits as CommandLimits
 from wiring.configuration import Configuration
 from wiring.setting_types.api_keys import parse_api_keys
@@ -441,6 +447,7 @@ SECRETS = {
     "CODING_AGENT_WEBHOOK_SECRET": set[str](),
     "CODING_AGENT_SLACK_WEBHOOK_URL": set[str](),
     "CODING_AGENT_SIGNING_KEY": {"run"},
+    "ANTHROPIC_AWS_API_KEY": set[str](),
     "AWS_BEARER_TOKEN_BEDROCK": set[str](),
     "AWS_ACCESS_KEY_ID": set[str](),
     "AWS_SECRET_ACCESS_KEY": set[str](),
@@ -495,7 +502,7 @@ def test_every_secret_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not set(typed) & set(os.environ)
 
 
-def test_keys_of_an_aws_account_stay_where_bedrock_is_not_asked(
+def test_keys_of_an_aws_account_stay_where_it_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A program that opens the graph may need them for itself."""
@@ -508,6 +515,7 @@ def test_keys_of_an_aws_account_stay_where_bedrock_is_not_asked(
     ("name", "kind", "model"),
     [
         ("anthropic", AnthropicProvider, "claude-opus-5-5"),
+        ("aws", AwsProvider, "claude-opus-5-5"),
         ("bedrock", BedrockProvider, "anthropic.claude-opus-5-5"),
         ("vertex", VertexProvider, "claude-opus-5-5"),
     ],
@@ -520,7 +528,7 @@ def test_a_provider_is_made_of_its_settings(
     provider = Configuration(read_settings(None), "1").provider()
     assert isinstance(provider, kind)
     assert provider.model_id("claude-opus-5-5") == model
-    if isinstance(provider, BedrockProvider):
+    if isinstance(provider, AwsProvider | BedrockProvider):
         assert provider.region == "eu-west-1"
 
 

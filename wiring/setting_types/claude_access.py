@@ -8,8 +8,9 @@ from pydantic_settings import BaseSettings
 from wiring.setting_types.address import Address
 from wiring.setting_types.credential import Credential
 
-ProviderName = Literal["anthropic", "bedrock", "vertex"]
+ProviderName = Literal["anthropic", "aws", "bedrock", "vertex"]
 AWS_SECRETS: Final = (
+    "anthropic_aws_api_key",
     "aws_bearer_token_bedrock",
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -18,6 +19,7 @@ AWS_SECRETS: Final = (
 CLAUDE_ACCESS: Final = (
     *("provider", "anthropic_api_key", "anthropic_base_url"),
     *(*AWS_SECRETS, "aws_region", "aws_default_region", "aws_profile"),
+    "anthropic_aws_workspace_id",
     *(f"anthropic_google_cloud_{part}" for part in ("project", "location", "workspace_id")),
 )
 """All fields that say how Claude is reached."""
@@ -30,6 +32,8 @@ class ClaudeAccess(BaseSettings):
     provider: ProviderName = "anthropic"
     anthropic_api_key: Credential | None = None
     anthropic_base_url: Address | None = None
+    anthropic_aws_api_key: Credential | None = None
+    anthropic_aws_workspace_id: str | None = None
     aws_bearer_token_bedrock: Credential | None = None
     aws_access_key_id: Credential | None = None
     aws_secret_access_key: Credential | None = None

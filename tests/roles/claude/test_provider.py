@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from graph.errors import ClaudeUnauthorized
 from roles.claude.client import Claude
 from roles.claude.prices import find_model
-from roles.claude.provider import BedrockProvider, Provider, VertexProvider
+from roles.claude.provider import AwsProvider, BedrockProvider, Provider, VertexProvider
 from roles.claude.reply import AttemptFailed
 from tests.roles.claude.test_client import Heard, body
 from tests.standins.claude import HttpError, Script, says, text
@@ -38,6 +38,10 @@ def by_keys(base_url: str | None = None) -> BedrockProvider:
     return bedrock(
         access_key=SecretStr("AKIDEXAMPLE"), secret_key=SecretStr(SECRET), base_url=base_url
     )
+
+
+def aws(**given: Any) -> AwsProvider:
+    return AwsProvider(**({"region": "eu-west-1", "workspace_id": "wrkspc_1"} | given))
 
 
 @asynccontextmanager
@@ -72,6 +76,32 @@ async def test_requests_to_bedrock_are_signed_by_an_accounts_keys() -> None:
     assert signed.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert "/eu-west-1/bedrock-mantle/aws4_request" in signed
     assert SECRET not in signed
+
+
+async def test_the_platform_on_aws_takes_a_key_of_its_workspace() -> None:
+    key = "key-of-a-workspace-0123456789"
+    async with MessagesServer(Script(says("Hello.")), key=key) as server:
+        provider = aws(api_key=SecretStr(key), base_url=server.base_url)
+        assert await speak(provider) == [text("Hello.")]
+        assert server.workspaces == ["wrkspc_1"]
+        assert server.requests[0]["model"] == "claude-opus-5-5"
+    assert provider.secrets == (SecretStr(key),)
+
+
+@needs_boto3
+async def test_requests_to_the_platform_on_aws_are_signed_by_an_accounts_keys() -> None:
+    async with served(says("Hello.")) as server:
+        keys = {"access_key": SecretStr("AKIDEXAMPLE"), "secret_key": SecretStr(SECRET)}
+        provider = aws(base_url=server.base_url, **keys)
+        assert await speak(provider) == [text("Hello.")]
+        claude = Claude(provider)
+        await claude.probe()
+        await claude.close()
+    for signed in server.authorizations:
+        assert signed.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+        assert "/eu-west-1/aws-external-anthropic/aws4_request" in signed
+        assert SECRET not in signed
+    assert server.workspaces == ["wrkspc_1"] * 2
 
 
 @needs_boto3
@@ -114,13 +144,15 @@ async def test_without_credentials_of_an_account_nothing_is_sent(
     [
         (bedrock(region=None), "AWS_REGION"),
         (bedrock(access_key=SecretStr("AKIDEXAMPLE")), "AWS_SECRET_ACCESS_KEY"),
+        (aws(workspace_id=None), "ANTHROPIC_AWS_WORKSPACE_ID"),
+        (aws(access_key=SecretStr("AKIDEXAMPLE")), "ANTHROPIC_AWS_API_KEY"),
         pytest.param(
             VertexProvider(project="p", workspace_id=None),
             "ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID",
             marks=needs_google_auth,
         ),
     ],
-    ids=["region", "half a key", "workspace"],
+    ids=["region", "half a key", "workspace on AWS", "half a key on AWS", "workspace"],
 )
 async def test_what_is_missing_is_named_at_once(provider: Provider, step: str) -> None:
     claude = Claude(provider)

@@ -134,6 +134,7 @@ class MessagesServer:
         self.warmings: list[Request] = []
         """Requests for no reply, which only keep a prompt in the cache."""
         self.authorizations: list[str] = []
+        self.workspaces: list[str] = []
         """That of every call, taken or not."""
         self.base_url = ""
 
@@ -207,6 +208,7 @@ class MessagesServer:
 
     def _check_head(self, call: _Call) -> None:
         self.authorizations.append(call.headers.get("authorization", ""))
+        self.workspaces.append(call.headers.get("anthropic-workspace-id", ""))
         key = call.headers.get("authorization", "").removeprefix("Bearer ")
         key = key or call.headers.get("x-api-key", "")
         if not key or (self._key is not None and key != self._key):

@@ -64,6 +64,7 @@ async def test_a_key_that_is_not_accepted_is_told_with_its_variable() -> None:
     ("given", "step"),
     [
         ({"provider": "anthropic"}, "ANTHROPIC_API_KEY"),
+        ({"provider": "aws"}, "ANTHROPIC_AWS_WORKSPACE_ID"),
         ({"provider": "bedrock"}, "AWS_REGION"),
         ({"provider": "bedrock", "aws_region": "eu-west-1"}, "AWS_BEARER_TOKEN_BEDROCK"),
         ({"provider": "vertex"}, ""),
