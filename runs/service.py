@@ -24,7 +24,7 @@ from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, di
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
 from runs.model.run_record import Caller, RunRecord
-from runs.model.service_stats import ServiceStats
+from runs.model.totals.service_stats import ServiceStats
 from runs.model.transitions import Admission
 from runs.reader import RunReader
 from runs.store.protocol import IdempotencyKey, Observer, QueueState, Store

@@ -89,7 +89,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "api": ("exit_codes model_name", "terminal client http webhooks", "evaluation", "cli"),
     "wiring": (
-        *("setting_types", "settings", "logging_setup", "configuration"),
+        *("setting_types", "setting_groups", "settings", "logging_setup", "configuration"),
         *(
             "merged_pulls data_folder run_store",
             "services deployed",

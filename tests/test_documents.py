@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http.metrics import Metrics
 from graph import errors
-from runs.model.service_stats import ServiceStats
+from runs.model.totals.service_stats import ServiceStats
 from sandbox.core.metrics import CommandMetrics
 from wiring.settings import Settings
 

@@ -8,8 +8,8 @@ from .machine import create_local_app as create_local_app
 from .machine import open_service as open_service
 from .modal_platform import FunctionProbes as FunctionProbes
 from .modal_platform import ModalDeployment as ModalDeployment
+from .setting_groups.claude_access import CLAUDE_ACCESS as CLAUDE_ACCESS
 from .setting_types.address import GuardedAddress as GuardedAddress
-from .setting_types.claude_access import CLAUDE_ACCESS as CLAUDE_ACCESS
 from .settings import APP_NAME as APP_NAME
 from .settings import Settings as Settings
 from .settings import SettingsError as SettingsError

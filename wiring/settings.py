@@ -20,14 +20,15 @@ from api import ModelName
 from forge.core import is_loopback
 from graph import ROLE_NAMES, SHORTEST_SECRET, AllowName, Effort, RoleName, describe_faults
 from sandbox import BackendName
+from wiring.setting_groups.claude_access import AWS_SECRETS, DEFAULT_MODEL, ClaudeAccess
+from wiring.setting_groups.github_app import APP_SECRETS, GitHubAppSettings, read_app_key
+from wiring.setting_groups.triggers import TriggerSettings
 from wiring.setting_types.address import Address, GuardedAddress
 from wiring.setting_types.api_keys import ApiKeys
 from wiring.setting_types.branch_prefix import BRANCH_PREFIX, BranchPrefix
-from wiring.setting_types.claude_access import AWS_SECRETS, DEFAULT_MODEL, ClaudeAccess
 from wiring.setting_types.comma_list import from_text, listed
 from wiring.setting_types.credential import Credential
 from wiring.setting_types.database_url import DatabaseUrl, password_of
-from wiring.setting_types.github_app import APP_SECRETS, GitHubAppSettings, read_app_key
 from wiring.setting_types.host_names import AUTO, HostNames, ServedHosts
 from wiring.setting_types.mailbox import Mailbox
 from wiring.setting_types.paths import AbsolutePath, Folders, absolute
@@ -37,7 +38,6 @@ from wiring.setting_types.setup_variables import (
     SetupVariables,
     names_of_variables,
 )
-from wiring.setting_types.triggers import TriggerSettings
 from wiring.setting_types.webhook_url import WebhookSecret, WebhookUrl
 
 APP_NAME: Final = "coding-agent"

@@ -1,8 +1,5 @@
 from .current_run import CURRENT_RUN as CURRENT_RUN
 from .day_budget import DayLimits as DayLimits
-from .event_totals import LAG_S as LAG_S
-from .event_totals import NODE_S as NODE_S
-from .event_totals import EventTotals as EventTotals
 from .operator_limits import RaisedLimits as RaisedLimits
 from .operator_limits import ServiceConfig as ServiceConfig
 from .run import RESUMABLE as RESUMABLE
@@ -15,4 +12,7 @@ from .run_record import LoggedEvent as LoggedEvent
 from .run_record import RunRecord as RunRecord
 from .run_record import encode as encode
 from .run_record import rfc3339 as rfc3339
-from .service_stats import ServiceStats as ServiceStats
+from .totals.event_totals import LAG_S as LAG_S
+from .totals.event_totals import NODE_S as NODE_S
+from .totals.event_totals import EventTotals as EventTotals
+from .totals.service_stats import ServiceStats as ServiceStats

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final
 
 from graph.errors import StoreError
-from runs.model.event_totals import EventTotals
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 from runs.postgres.change_listener import CHANNEL, SEE, SEEN_S, ChangeListener
 from runs.postgres.connection_options import ConnectionOptions
 from runs.postgres.database import APPLICATION, PostgresDatabase

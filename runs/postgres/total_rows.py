@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 from zlib import crc32
 
-from runs.model.event_totals import EventTotals
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 from runs.sql.connection import Connection
 
 _SHARDS: Final = 64

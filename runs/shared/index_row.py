@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graph import FINAL_STATUSES, Status, repo_name
-from runs.model.event_totals import EventTotals
+from runs.model.totals.event_totals import EventTotals
 from runs.shared.run_version import RunVersion
 from runs.store.protocol import RunQuery
 

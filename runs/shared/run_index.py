@@ -13,9 +13,9 @@ from typing import Any, Final
 from zlib import crc32
 
 from graph import FINAL_STATUSES, Status
-from runs.model.event_totals import EventTotals
 from runs.model.run import Run
 from runs.model.run_id import RUN_ID, first_id_at, made_at
+from runs.model.totals.event_totals import EventTotals
 from runs.shared.backend import StorageBackend
 from runs.shared.index_row import IndexRow, removal_key, removed_run_of
 from runs.shared.run_version import RunVersion

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.model.attempts import Step
-from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 
 
 @dataclass(frozen=True)

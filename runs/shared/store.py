@@ -17,11 +17,11 @@ from graph import Status
 from graph.errors import RunNotFound, StoreUnavailable
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
-from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.removed_run import RemovedRun
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 from runs.shared.act_table import ActTable
 from runs.shared.admissions import Admissions
 from runs.shared.backend import Mount, StorageBackend

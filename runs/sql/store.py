@@ -12,10 +12,10 @@ from graph import Status
 from graph.errors import RunNotFound
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
-from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import LONGEST_PAUSE_S, Run
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 from runs.sql.act_rows import parse_act, select_acts
 from runs.sql.connection import Connection, Database, one_of
 from runs.sql.dialect import Dialect

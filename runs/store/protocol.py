@@ -11,10 +11,10 @@ from typing import Protocol
 from graph import Status
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
-from runs.model.event_totals import EventTotals
 from runs.model.log_entry import Entry
 from runs.model.run import Run
 from runs.model.run_record import LoggedEvent
+from runs.model.totals.event_totals import EventTotals
 from runs.store.act import Act, ActPlace
 from runs.store.outcome import Outcome
 

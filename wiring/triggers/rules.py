@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from forge.github import web_address
-from wiring.setting_types.triggers import Autofix
+from wiring.setting_groups.triggers import Autofix
 from wiring.settings import Settings
 
 MOST_RUNS_A_DAY: Final = 10

@@ -174,7 +174,7 @@ async def test_a_minted_token_passes_no_gate(side: TrustedSide, rules_cache: Pat
 
 
 def test_the_key_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
-    from wiring.setting_types.github_app import GitHubAppSettings, read_app_key
+    from wiring.setting_groups.github_app import GitHubAppSettings, read_app_key
 
     named = GitHubAppSettings(github_app_id="1", github_app_key_file=tmp_path / "none.pem")
     with pytest.raises(ValueError, match=r"none\.pem cannot be read"):

@@ -31,7 +31,7 @@ from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
 from runs.model.follow_up import follow
 from runs.model.operator_limits import NO_RAISE, RaisedLimits
 from runs.model.run_record import Caller, LoggedEvent, RunRecord
-from runs.model.service_stats import ServiceStats
+from runs.model.totals.service_stats import ServiceStats
 from runs.store.act import Act
 
 _TIME = 1_700_000_000.0

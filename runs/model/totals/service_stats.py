@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graph import Status
-from runs.model.event_totals import EventTotals
+from runs.model.totals.event_totals import EventTotals
 
 
 @dataclass(frozen=True)

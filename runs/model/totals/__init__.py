@@ -1,0 +1,1 @@
+"""Totals: what events and runs add up to, in numbers."""

@@ -1,0 +1,1 @@
+"""Groups of settings, each about one service or subject; `settings` joins them."""
