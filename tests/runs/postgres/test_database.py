@@ -229,9 +229,10 @@ async def test_another_process_hears_of_a_change_at_once_and_where_it_was_not_to
         await until(lambda: None in told)  # it listens from then on
         run = await add(one)
         await append(one, run, text("a"))
-        await until(lambda: run.run_id in told)
+        await until(lambda: told.count(run.run_id) == 2)
+        told.clear()
         with other.watch(run.run_id):
-            await asyncio.sleep(2.5)
+            await until(lambda: run.run_id in told)  # it was looked at, and is known as it is
             told.clear()
             postgres.execute(
                 f"UPDATE coding_agent.runs SET doc = doc WHERE run_id = '{run.run_id}'",
