@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from api.http import Probes
     from forge.core import Forge
     from runs import RunService
-    from runs.deliveries import TableDeliveries
     from wiring.triggers import TriggerInbox
 
 SOON_S: Final = 60.0
@@ -234,39 +233,36 @@ class Deployment(ABC):
         from api.http.routes import StreamTimes
 
         missing = "; ".join(self.configuration.settings.missing_in_public.values())
+        store = self.records.store(_service(), serves=True)
         return self.configuration.web(
-            lambda: self.open_service(_service(), serves=True),
+            lambda: self.open_service(store),
             probes,
             hosts=(host,),
             locked=f"Where you deploy: {missing}; modal deploy deploy.py" if missing else "",
             environments=ArchivedEnvironments(
                 self.backend.archive, forget_set_ups=self.forget_set_ups
             ),
-            deliveries=self.configuration.deliveries(self._inbox()),
+            deliveries=self.configuration.deliveries(self._inbox(store)),
             shared_store=True,
             stream_times=StreamTimes(whole=STREAM_S),
             call_name=call_name,
         )
 
-    def _inbox(self) -> "TriggerInbox":
+    def _inbox(self, store: Store) -> "TriggerInbox":
         from wiring.triggers import TriggerInbox
 
-        label = self.configuration.settings.label
-        return TriggerInbox(self._deliveries(), label=label, wake=self.wake_triggers)
-
-    def _deliveries(self) -> "TableDeliveries":
-        from runs.deliveries import TableDeliveries
-
-        return TableDeliveries(self.backend.deliveries)
+        deliveries, label = self.records.deliveries(store), self.configuration.settings.label
+        return TriggerInbox(deliveries, label=label, wake=self.wake_triggers)
 
     async def work_off_triggers(self) -> None:
         """Work off what was delivered, and bring the comments of threads up to date."""
         from wiring.triggers import ThreadActs, TriggerRules, TriggerWorker
 
-        deliveries, forge = self._deliveries(), self.configuration.forge()
+        store, forge = self.records.store(_service()), self.configuration.forge()
+        deliveries = self.records.deliveries(store)
         rules, day = TriggerRules.of(self.configuration.settings), self.configuration.day
         try:
-            async with self.open_service(_service()) as runs:
+            async with self.open_service(store) as runs:
                 acts = ThreadActs(deliveries, forge, runs, rules, day)
                 await TriggerWorker(deliveries, acts).drain(SOON_S)
         finally:
@@ -274,18 +270,13 @@ class Deployment(ABC):
 
     async def tidy_up(self) -> None:
         """Start what nobody drives, remove what has lain for too long, end forgotten sandboxes."""
-        service = _service()
-        store = self.records.store(service)
-        try:
-            await store.open()
+        store = self.records.store(_service())
+        async with self.open_service(store) as runs:
             await self._start_due(store)
             await self.end_orphans(await live_runs(store))
-        finally:
-            await store.close()
-        async with self.open_service(service) as runs:
             await runs.tidy()
-        if await self._deliveries().has_work(time.time()):
-            await self.wake_triggers()
+            if await self.records.deliveries(store).has_work(time.time()):
+                await self.wake_triggers()
 
     async def _start_due(self, store: Store) -> None:
         unfiled, now = await store.refresh(), time.time()
@@ -299,13 +290,11 @@ class Deployment(ABC):
                 await self.spawn(run_id)
 
     @asynccontextmanager
-    async def open_service(
-        self, service: str, *, serves: bool = False
-    ) -> AsyncIterator["RunService"]:
-        """The runs of the store; each is driven by a function of its own."""
+    async def open_service(self, store: Store) -> AsyncIterator["RunService"]:
+        """The runs of a store, open while the block runs; each is driven by its own function."""
         from runs import RunService
 
-        sandboxes, store = self.sandboxes(Path("runs")), self.records.store(service, serves=serves)
+        sandboxes = self.sandboxes(Path("runs"))
 
         async def on_end(run_id: str) -> None:
             """Leave nothing in the queue; what was resumed meanwhile is started again."""
@@ -324,7 +313,7 @@ class Deployment(ABC):
             store=store,
             config=self.configuration.service(Path("runs")),
             files=ArchivedRunFiles(self.backend, partial(known_runs, store)),
-            dispatch=RemoteDispatcher(service, self.spawn),
+            dispatch=RemoteDispatcher(store.service, self.spawn),
             on_end=on_end,
             on_delete=on_delete,
             pick_up=False,

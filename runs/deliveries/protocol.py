@@ -26,7 +26,7 @@ class Delivery:
 class Deliveries(Protocol):
     """Deliveries and threads (an issue or a pull request each). Every method may raise StoreError.
 
-    Times are Unix seconds.
+    Times are Unix seconds by the clock of this machine.
     """
 
     async def add(self, name: str, body: dict[str, Any], now: float) -> bool:
@@ -35,6 +35,10 @@ class Deliveries(Protocol):
 
     async def claim(self, now: float) -> Delivery | None:
         """The oldest that nobody is at work on, for `LEASE_S`; None where there is none."""
+        ...
+
+    async def has_work(self, now: float) -> bool:
+        """Whether a delivery waits, or a thread is to be looked after."""
         ...
 
     async def postpone(self, name: str, until: float) -> None:

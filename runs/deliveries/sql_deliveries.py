@@ -1,6 +1,7 @@
 """Deliveries in a database, beside the runs."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from runs.deliveries.protocol import (
@@ -17,19 +18,23 @@ _ADD: Final = """
     INSERT INTO deliveries (name, body, received_at, claimed_until, attempts)
     VALUES (:name, :body, :now, 0, 0) ON CONFLICT (name) DO NOTHING RETURNING name
 """
-_OLDEST: Final = """
-    SELECT name, body, attempts FROM deliveries
-    WHERE done_at IS NULL AND claimed_until <= :now AND attempts < :most
-    ORDER BY received_at, name LIMIT 1
-"""
+_WAITS: Final = "done_at IS NULL AND claimed_until <= :now AND attempts < :most"
+_OLDEST: Final = f"""
+    SELECT name, body, attempts FROM deliveries WHERE {_WAITS} ORDER BY received_at, name LIMIT 1
+"""  # noqa: S608
+_HAS_WORK: Final = f"""
+    SELECT EXISTS (SELECT 1 FROM deliveries WHERE {_WAITS})
+        OR EXISTS (SELECT 1 FROM threads WHERE live)
+"""  # noqa: S608
 _CLAIM: Final = """
     UPDATE deliveries SET claimed_until = :until, attempts = attempts + 1 WHERE name = :name
 """
 _KEEP: Final = """
-    INSERT INTO threads (name, data, live, changed_at) VALUES (:name, :data, :live, :now)
+    INSERT INTO threads (name, data, live, changed_at) VALUES (:name, :data, :live, :at)
     ON CONFLICT (name) DO UPDATE
     SET data = excluded.data, live = excluded.live, changed_at = excluded.changed_at
 """
+_NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
 def _nothing() -> None:
@@ -37,45 +42,51 @@ def _nothing() -> None:
 
 
 class SqlDeliveries(Deliveries):
-    """Rows of two tables; times are those of this machine's clock."""
+    """Rows of two tables; times are kept by the database's clock, as the leases of runs are."""
 
     def __init__(self, database: Database, dialect: Dialect) -> None:
         self._database = database
         self._dialect = dialect
 
     async def add(self, name: str, body: dict[str, Any], now: float) -> bool:
-        values = {"name": name, "body": json.dumps(body), "now": now}
-
         def add(connection: Connection) -> bool:
+            values = {"name": name, "body": json.dumps(body), "now": self._at(now)}
             return connection.execute(_ADD, values).fetchone() is not None
 
         return await self._database.write(add, _nothing)
 
     async def claim(self, now: float) -> Delivery | None:
         def claim(connection: Connection) -> Delivery | None:
-            asked = {"now": now, "most": MOST_ATTEMPTS}
+            asked = {"now": self._at(now), "most": MOST_ATTEMPTS}
             row = connection.execute(f"{_OLDEST}{self._dialect.for_update}", asked).fetchone()
             if row is None:
                 return None
             name, body, attempts = row
-            connection.execute(_CLAIM, {"name": name, "until": now + LEASE_S})
+            connection.execute(_CLAIM, {"name": name, "until": asked["now"] + LEASE_S})
             return Delivery(name, json.loads(body), attempts + 1)
 
         return await self._database.write(claim, _nothing)
 
+    async def has_work(self, now: float) -> bool:
+        def look(connection: Connection) -> bool:
+            asked = {"now": self._at(now), "most": MOST_ATTEMPTS}
+            return bool(connection.execute(_HAS_WORK, asked).fetchone()[0])
+
+        return await self._database.write(look, _nothing)  # its begin tells the time
+
     async def postpone(self, name: str, until: float) -> None:
-        sql = "UPDATE deliveries SET claimed_until = :until WHERE name = :name"
-        await self._execute(sql, {"name": name, "until": until})
+        sql = "UPDATE deliveries SET claimed_until = :at WHERE name = :name"
+        await self._execute(sql, until, {"name": name})
 
     async def finish(self, name: str, now: float) -> None:
-        sql = "UPDATE deliveries SET done_at = :now, body = '' WHERE name = :name"
-        await self._execute(sql, {"name": name, "now": now})
+        sql = "UPDATE deliveries SET done_at = :at, body = '' WHERE name = :name"
+        await self._execute(sql, now, {"name": name})
 
     async def forget(self, now: float) -> None:
-        sql = "DELETE FROM deliveries WHERE coalesce(done_at, received_at) < :before"
-        await self._execute(sql, {"before": now - KEPT_S})
-        sql = "DELETE FROM threads WHERE NOT live AND changed_at < :before"
-        await self._execute(sql, {"before": now - THREADS_KEPT_S})
+        sql = "DELETE FROM deliveries WHERE coalesce(done_at, received_at) < :at"
+        await self._execute(sql, now - KEPT_S)
+        sql = "DELETE FROM threads WHERE NOT live AND changed_at < :at"
+        await self._execute(sql, now - THREADS_KEPT_S)
 
     async def thread(self, name: str) -> dict[str, Any] | None:
         def get(connection: Connection) -> dict[str, Any] | None:
@@ -88,8 +99,8 @@ class SqlDeliveries(Deliveries):
     async def keep_thread(
         self, name: str, thread: dict[str, Any], now: float, *, live: bool
     ) -> None:
-        values = {"name": name, "data": json.dumps(thread), "live": live, "now": now}
-        await self._execute(_KEEP, values)
+        values = {"name": name, "data": json.dumps(thread), "live": live}
+        await self._execute(_KEEP, now, values)
 
     async def live_threads(self) -> list[str]:
         sql = "SELECT name FROM threads WHERE live ORDER BY name"
@@ -97,5 +108,12 @@ class SqlDeliveries(Deliveries):
             lambda connection: [row[0] for row in connection.execute(sql)]
         )
 
-    async def _execute(self, sql: str, values: dict[str, Any]) -> None:
-        await self._database.write(lambda connection: connection.execute(sql, values), _nothing)
+    def _at(self, seconds: float) -> float:
+        """A time of this machine by the database's clock, as the transaction's begin noted it."""
+        return self._dialect.clock.to_database(seconds)
+
+    async def _execute(self, sql: str, at: float, values: Mapping[str, Any] = _NO_VALUES) -> None:
+        def execute(connection: Connection) -> None:
+            connection.execute(sql, {**values, "at": self._at(at)})
+
+        await self._database.write(execute, _nothing)

@@ -40,7 +40,6 @@ class TableDeliveries(Deliveries):
         return Delivery(key.removeprefix(_DELIVERY), entry["body"], attempt)
 
     async def has_work(self, now: float) -> bool:
-        """Whether a delivery waits, or a thread is to be looked after."""
         async for key, entry in self._table.items():
             if entry["live"] if key.startswith(_THREAD) else _waits(entry, now):
                 return True

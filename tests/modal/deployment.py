@@ -16,8 +16,15 @@ from tests.modal_plane.plane import Plane, modal_plane
 from tests.standins.github import TOKEN
 from tests.standins.messages_api.server import MessagesServer, ReplyTo
 from tests.support.polling import until
-from tests.support.whole_runs.claude_script import Cast, Script
+from tests.support.whole_runs.claude_script import Cast, Script, small_change
 from tests.support.whole_runs.hosted_repository import GREETER, Hosted, make_repository
+from tests.support.whole_runs.issue_label import (
+    ISSUE,
+    PROMPT,
+    comments_on,
+    deliver_label,
+    open_issue,
+)
 from tests.support.whole_runs.service_client import Run, Service
 from tests.support.whole_runs.world import CLAUDE_KEY, Forge
 
@@ -25,6 +32,8 @@ ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "k" * 32
 OTHER_KEY: Final = "o" * 32
 APP: Final = "coding-agent"
+OURS: Final = "octo-agent"
+"""The account of the forge's token."""
 FUNCTIONS: Final = ("api", "run", "planner", "coder", "reviewer", "fixer", "setup")
 PRELOAD: Final = (
     *("anthropic", "github", "git", "httpx2", "langgraph.graph", "langgraph.checkpoint.sqlite.aio"),
@@ -131,6 +140,19 @@ class Deployment:
         assert (view["status"], view["usage"]) == (run.end["status"], run.end["usage"])
         assert self.cast.untold(run.prompt) == {}, run.end
         await until(lambda: not self.sandboxes(run.run_id))
+
+    async def check_labeled_issue(self) -> None:
+        """A delivery, which comes twice, becomes one run, and its end is told where it began."""
+        repo = await self.host()
+        open_issue(repo)
+        self.cast.learn(PROMPT, small_change())
+        async with self.client("") as http:
+            await deliver_label(http, repo)
+        await until(lambda: "Done." in "".join(comments_on(repo, OURS)), within_s=200)
+        (comment,) = comments_on(repo, OURS)
+        assert f"{repo.url}/pull/{repo.pull.number}" in comment
+        assert f"Closes #{ISSUE}." in repo.pull.body
+        await until(lambda: not self.busy("triggers") and not self.sandboxes())
 
     def containers(self, function: str) -> list[Container]:
         """Those that run."""

@@ -26,6 +26,7 @@ from tests.support.whole_runs.claude_script import (
     small_change,
     told,
 )
+from tests.support.whole_runs.issue_label import SECRET
 from tests.support.whole_runs.service_client import Run
 
 pytestmark = [
@@ -59,7 +60,8 @@ async def place() -> AsyncIterator[Place]:
         server.start_on_loopback()
         server.execute("CREATE DATABASE records")
         url = f"postgresql://agent@127.0.0.1:{server.port}/records"
-        async with Deployment.open(env={VARIABLE: url}) as deployment:
+        env = {VARIABLE: url, "CODING_AGENT_GITHUB_WEBHOOK_SECRETS": SECRET}
+        async with Deployment.open(env=env) as deployment:
             yield Place(deployment, server)
             assert not deployment.plane.errors, "\n".join(deployment.plane.errors)
 
@@ -94,6 +96,11 @@ async def test_from_a_request_to_a_pull_request_and_to_its_removal(place: Place)
         gone = 'coding_agent_runs{status="succeeded"}'
         assert (kept.pop(gone), removed.pop(gone)) == (1, 0)
         assert removed == kept
+
+
+async def test_a_labeled_issue_becomes_a_pull_request(place: Place) -> None:
+    await place.deployment.check_labeled_issue()
+    assert [place.count(table) for table in ("deliveries", "threads")] == [1, 1]
 
 
 async def test_only_notes_are_in_dicts_and_no_role_knows_the_address(place: Place) -> None:

@@ -28,6 +28,7 @@ from tests.support.whole_runs.claude_script import (
     told,
 )
 from tests.support.whole_runs.hosted_repository import Hosted
+from tests.support.whole_runs.issue_label import SECRET
 from tests.support.whole_runs.service_client import Run
 from wiring import Configuration, ModalDeployment
 from wiring.settings import Settings
@@ -45,7 +46,7 @@ RUNS = 'coding_agent_runs{status="succeeded"}'
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def deployment() -> AsyncIterator[Deployment]:
     need_containers()
-    async with Deployment.open() as deployment:
+    async with Deployment.open(env={"CODING_AGENT_GITHUB_WEBHOOK_SECRETS": SECRET}) as deployment:
         # So few calls a container that those that come while streams are read go to another.
         deployment.plane.function("api", APP).definition.max_concurrent_inputs = 2
         yield deployment
@@ -123,6 +124,10 @@ async def scrape(http: httpx.AsyncClient) -> dict[str, float]:
     own = ("process_", "python_", "coding_agent_readers")
     began = "process_start_time_seconds"
     return {name: float(n) for name, n in told if name == began or not name.startswith(own)}
+
+
+async def test_a_labeled_issue_becomes_a_pull_request(deployment: Deployment) -> None:
+    await deployment.check_labeled_issue()
 
 
 async def test_two_runs_of_one_repository_and_a_repeated_request(deployment: Deployment) -> None:

@@ -95,7 +95,7 @@ async def test_what_is_in_no_file_yet_is_filed_within_a_day(
     shared, now = SharedPlaces(tmp_path), time.time()
     configuration = Configuration(Settings(keep_days=30), "1")
     deployment = FakeDeployment(configuration, shared.backend, FolderMount(tmp_path), NoSandboxes())
-    async with deployment.open_service("api") as runs:
+    async with deployment.open_service(deployment.records.store("api")) as runs:
         record, _ = await runs.start(
             RunRequest(repo_url="https://github.com/octo/a", prompt="p"), owner="me"
         )

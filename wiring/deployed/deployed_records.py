@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
 from runs.remote_roles import put_run_note
 from runs.shared import Mount, SharedStore, StorageBackend, remove_notes
 from runs.store import Store
@@ -14,7 +15,7 @@ from wiring.settings import Settings
 if TYPE_CHECKING:
     from runs.checkpoints import Checkpoints, PostgresCheckpoints
     from runs.model import Run
-    from runs.postgres import ConnectionOptions
+    from runs.postgres import ConnectionOptions, PostgresStore
 
 _SERVING: Final = 4
 """Connections of a container that answers a hundred calls at once, beside the one that listens."""
@@ -32,6 +33,10 @@ class DeployedRecords(ABC):
         """For who drives a run of this store; `disk` is the container's own."""
 
     @abstractmethod
+    def deliveries(self, store: Store) -> Deliveries:
+        """What the forge told of, for who has opened this store."""
+
+    @abstractmethod
     async def tell_role(self, run: "Run") -> None:
         """Let the role that is played for a run know how the run is. Raises StoreError."""
 
@@ -41,7 +46,7 @@ class DeployedRecords(ABC):
 
 
 class DictRecords(DeployedRecords):
-    """Records in Dicts, events and checkpoints on the Volume. Roles read the records."""
+    """All in Dicts, but events and checkpoints, which are on the Volume. Roles read the records."""
 
     def __init__(self, settings: Settings, backend: StorageBackend) -> None:
         self._slots = settings.max_concurrent_runs
@@ -55,6 +60,9 @@ class DictRecords(DeployedRecords):
 
         return CopiedCheckpoints(mount, disk, store.service)
 
+    def deliveries(self, store: Store) -> Deliveries:  # noqa: ARG002 - they are apart from runs
+        return TableDeliveries(self._backend.deliveries)
+
     async def tell_role(self, run: "Run") -> None:
         """It sees the record."""
 
@@ -63,7 +71,7 @@ class DictRecords(DeployedRecords):
 
 
 class DatabaseRecords(DeployedRecords):
-    """Records, events and checkpoints in PostgreSQL; notes between functions in one Dict."""
+    """All in PostgreSQL, but notes between functions, which are in one Dict."""
 
     def __init__(self, settings: Settings, backend: StorageBackend) -> None:
         self._settings = settings
@@ -84,6 +92,10 @@ class DatabaseRecords(DeployedRecords):
     def checkpoints(self, store: Store, mount: Mount, disk: Path) -> "Checkpoints":  # noqa: ARG002 - nothing is on a disk
         return self._checkpoints(store, mount)
 
+    def deliveries(self, store: Store) -> Deliveries:
+        database = _postgres(store)
+        return SqlDeliveries(database.writer, database.dialect)
+
     async def tell_role(self, run: "Run") -> None:
         await put_run_note(self._notes, run)
 
@@ -98,16 +110,22 @@ class DatabaseRecords(DeployedRecords):
         What is on the Volume is committed before a checkpoint that speaks of it.
         """
         from runs.checkpoints import PostgresCheckpoints
-        from runs.postgres import PostgresStore
 
-        assert isinstance(store, PostgresStore), "no other is made here"
+        database = _postgres(store).database
         if mount is None:
-            return PostgresCheckpoints(self._options, store.database)
-        return PostgresCheckpoints(self._options, store.database, mount.commit)
+            return PostgresCheckpoints(self._options, database)
+        return PostgresCheckpoints(self._options, database, mount.commit)
 
     @cached_property
     def _options(self) -> "ConnectionOptions":
         return RunStore(self._settings).database
+
+
+def _postgres(store: Store) -> "PostgresStore":
+    from runs.postgres import PostgresStore
+
+    assert isinstance(store, PostgresStore), "no other is made here"
+    return store
 
 
 def records_of(settings: Settings, backend: StorageBackend) -> DeployedRecords:

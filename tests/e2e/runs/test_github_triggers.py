@@ -1,10 +1,6 @@
 """From a label on an issue to its pull request: a signed delivery, an App, a real run."""
 
-import hashlib
-import hmac
-import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,7 +12,14 @@ from tests.standins.github_server.app_key import app_keys
 from tests.standins.github_server.apps import HostedApp
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import small_change
-from tests.support.whole_runs.hosted_repository import Hosted
+from tests.support.whole_runs.issue_label import (
+    ISSUE,
+    PROMPT,
+    SECRET,
+    comments_on,
+    deliver_label,
+    open_issue,
+)
 from tests.support.whole_runs.world import World
 
 pytestmark = [
@@ -24,8 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
 ]
-SECRET = "the-secret-of-the-webhook-24"
-ISSUE = 41
 BOT = "my-agent[bot]"
 MOST_CALLS = 20
 """Of GitHub's API: of the run with an App, and of the conversation about it."""
@@ -46,55 +47,16 @@ async def world() -> AsyncIterator[World]:
             yield opened
 
 
-async def deliver(world: World, event: str, payload: dict[str, Any], name: str) -> int:
-    body = json.dumps(payload).encode()
-    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    headers = {
-        "Content-Type": "application/json",
-        "X-GitHub-Event": event,
-        "X-GitHub-Delivery": name,
-        "X-Hub-Signature-256": f"sha256={signature}",
-    }
-    async with httpx.AsyncClient(base_url=world.service.http.base_url, trust_env=False) as http:
-        answer = await http.post("/webhooks/github", content=body, headers=headers)
-    return answer.status_code
-
-
-def label(repo: Hosted, title: str, body: str) -> dict[str, Any]:
-    return {
-        "action": "labeled",
-        "label": {"name": "coding-agent"},
-        "issue": {
-            "number": ISSUE,
-            "title": title,
-            "body": body,
-            "user": {"login": "ada", "type": "User"},
-            "updated_at": datetime.now(UTC).isoformat(),
-        },
-        "sender": {"login": "ada", "type": "User"},
-        "repository": {"full_name": repo.repository.full_name},
-    }
-
-
 async def test_an_issue_becomes_a_pull_request_that_closes_it(world: World) -> None:
     repo = await world.host()
-    hosted = repo.repository
-    hosted.permissions = {"ada": "write"}
-    title, body = "Greet in the morning", "Let the greeting of an issue say that it is morning."
-    hosted.issues[ISSUE] = (title, body)
-    world.cast.learn(f"{title}\n\n{body}", small_change())
+    open_issue(repo)
+    world.cast.learn(PROMPT, small_change())
     before = len(world.forge.requests)
-    payload = label(repo, title, body)
-    for _ in range(2):
-        assert await deliver(world, "issues", payload, "delivery-1") == 202
-
-    def told() -> list[str]:
-        said = hosted.comments.values()
-        return [each.body for each in said if (each.author, each.issue) == (BOT, ISSUE)]
-
-    await until(lambda: any("Done." in text for text in told()), within_s=300)
-    (comment,) = told()
-    pull = repo.pull
+    async with httpx.AsyncClient(base_url=world.service.http.base_url, trust_env=False) as http:
+        await deliver_label(http, repo)
+    await until(lambda: "Done." in "".join(comments_on(repo, BOT)), within_s=300)
+    (comment,) = comments_on(repo, BOT)
+    hosted, pull = repo.repository, repo.pull
     assert f"{repo.url}/pull/{pull.number}" in comment
     assert f"Closes #{ISSUE}." in pull.body
     assert "github:ada" in pull.body

@@ -8,7 +8,8 @@ import pytest
 
 from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
 from runs.deliveries.protocol import KEPT_S, LEASE_S, MOST_ATTEMPTS, THREADS_KEPT_S
-from runs.sql import SqlStore
+from runs.sql import Dialect, SqlStore
+from runs.sql.dialect import Clock
 from runs.sqlite import SqliteStore
 from tests.standins.shared_backend import SharedPlaces
 
@@ -79,6 +80,32 @@ async def test_a_postponed_one_waits(deliveries: Deliveries) -> None:
     await deliveries.postpone("d1", 20)
     assert await deliveries.claim(19) is None
     assert await deliveries.claim(21)
+
+
+async def test_work_is_what_waits_and_what_is_to_be_looked_after(deliveries: Deliveries) -> None:
+    assert not await deliveries.has_work(1)
+    await deliveries.add("d1", {}, 1)
+    assert await deliveries.has_work(2)
+    await deliveries.claim(2)
+    assert not await deliveries.has_work(3)
+    await deliveries.finish("d1", 3)
+    assert not await deliveries.has_work(LEASE_S * 2)
+    await deliveries.keep_thread("o/r#1", {}, 3, live=True)
+    assert await deliveries.has_work(4)
+
+
+async def test_a_claim_holds_where_the_clocks_of_machines_differ(tmp_path: Path) -> None:
+    """One machine's clock is an hour behind the database's, as it noted itself."""
+    store, late = SqliteStore(tmp_path / "runs.db"), Clock()
+    late.ahead_s = 3600.0
+    async with over(store) as made:
+        other = SqlDeliveries(store.writer, Dialect(late))
+        await made.add("d1", {}, 5000)
+        assert await other.claim(1401)
+        assert await made.claim(5002) is None
+        await made.postpone("d1", 5010)
+        assert await other.claim(1409) is None
+        assert await other.claim(1411)
 
 
 async def test_finished_ones_are_forgotten(deliveries: Deliveries) -> None:

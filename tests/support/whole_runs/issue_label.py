@@ -1,0 +1,62 @@
+"""An issue that somebody labels, and the signed deliveries that tell a service of it."""
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from tests.support.whole_runs.hosted_repository import Hosted
+
+SECRET = "the-secret-of-the-webhook-24"
+ISSUE = 41
+TITLE = "Greet in the morning"
+BODY = "Let the greeting of an issue say that it is morning."
+PROMPT = f"{TITLE}\n\n{BODY}"
+"""What a run of the issue is asked for."""
+
+
+def open_issue(repo: Hosted) -> None:
+    """Open it, where `ada` may write."""
+    repo.repository.permissions = {"ada": "write"}
+    repo.repository.issues[ISSUE] = (TITLE, BODY)
+
+
+async def deliver_label(http: httpx.AsyncClient, repo: Hosted) -> None:
+    """Tell twice, as GitHub may, that `ada` labeled it."""
+    body = json.dumps(_label(repo)).encode()
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "issues",
+        "X-GitHub-Delivery": "delivery-1",
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+    for _ in range(2):
+        answer = await http.post("/webhooks/github", content=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+
+
+def comments_on(repo: Hosted, author: str) -> list[str]:
+    """What this account says on the issue now."""
+    said = repo.repository.comments.values()
+    return [each.body for each in said if (each.author, each.issue) == (author, ISSUE)]
+
+
+def _label(repo: Hosted) -> dict[str, Any]:
+    ada = {"login": "ada", "type": "User"}
+    return {
+        "action": "labeled",
+        "label": {"name": "coding-agent"},
+        "issue": {
+            "number": ISSUE,
+            "title": TITLE,
+            "body": BODY,
+            "user": ada,
+            "updated_at": datetime.now(UTC).isoformat(),
+        },
+        "sender": ada,
+        "repository": {"full_name": repo.repository.full_name},
+    }
