@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from graph import RetryPolicy
+from graph import RetryPolicy, RunFolder
 from graph.errors import (
     RunNotFound,
     SandboxError,
@@ -113,6 +113,23 @@ async def test_a_backup_that_locks_the_store_ends_no_run(house: House) -> None:
         events = await log_of(service, run_id)
     assert story(events)[-1] == "finished:succeeded"
     assert [event.data["reason"] for event in events if event.type == "retry"] == ["store_locked"]
+
+
+@pytest.mark.slow
+async def test_a_backup_that_locks_the_checkpoints_ends_no_run(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.pace.hold("code")
+    async with house.open() as service:
+        run_id = await started(service)
+        await house.pace.reached("code")
+        checkpoints = RunFolder.of(house.folder / "runs", run_id).checkpoint
+        with closing(sqlite3.connect(checkpoints, isolation_level=None)) as backup:
+            backup.execute("BEGIN EXCLUSIVE")
+            house.pace.let_go("code")
+            await until(lambda: f"the checkpointer of {checkpoints} waits" in caplog.text)
+            backup.execute("ROLLBACK")
+        assert story(await log_of(service, run_id))[-1] == "finished:succeeded"
 
 
 async def test_a_plan_that_waits_outlasts_a_locked_store(house: House) -> None:
