@@ -14,6 +14,8 @@ NAMES: Final = ("AGENTS.md", "CLAUDE.md")
 _MAX_BYTES: Final = 12_000
 _MAX_LFS: Final = 2_000
 _MOST_FILES: Final = 16
+_DEEPEST: Final = 20
+"""So deep a folder is looked for such files."""
 _MOST_IMPORTS: Final = 8
 _LEVELS: Final = 2
 """How deep a file that is named in another is followed."""
@@ -113,7 +115,8 @@ def _nearest(paths: Iterable[str]) -> list[str]:
     """The files for agents in the folders above paths, the innermost first."""
     folders: dict[str, None] = {}
     for path in paths:
-        folder = posixpath.dirname(posixpath.normpath(path))
+        above = posixpath.dirname(posixpath.normpath(path)).split("/")
+        folder = "/".join(above[:_DEEPEST])
         while folder and not folder.startswith(("/", "..")) and "\n" not in folder:
             folders[folder] = None
             folder = posixpath.dirname(folder)

@@ -30,6 +30,8 @@ _CALLS: Final = {
 }
 _MOST_NAMES: Final = 5
 _NAMES_BYTES: Final = 4 << 20
+_DEEPEST: Final = 50
+"""So deep a folder is looked for packages."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,9 @@ def _tested_by(folder: str) -> str:
 
 
 def _parents(path: str) -> Iterator[str]:
-    while path:
-        path = dirname(path)
-        yield path
+    """The folders that a path lies in from the top on; of a very deep one the first."""
+    folder = ""
+    for name in path.split("/")[:-1][:_DEEPEST]:
+        yield folder
+        folder = f"{folder}/{name}" if folder else name
+    yield folder

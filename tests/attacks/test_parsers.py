@@ -12,20 +12,25 @@ import pytest
 from pydantic import SecretStr
 
 from api.terminal.text import clean, clean_line
+from forge.gate.case_clashes import case_clashes
 from forge.gate.judge import parse_entries
 from forge.gate.linked_paths import LinkedPaths
+from forge.gate.path_rules import Entry
+from forge.gate.tree_listing import TreeFile
 from forge.github.branch_filter import takes_branch
 from forge.github.push_rejection import explain_push_rejection
 from forge.text.sanitize_markdown import code, line, paragraphs
 from forge.text.template import fill
 from graph.secret_forms import SecretForms
 from graph.values import commands_of
+from roles.briefing.agent_instructions import _nearest
 from roles.briefing.change_diff import ChangeDiff
 from roles.briefing.mentions import extract_terms
 from roles.briefing.test_facts import describe_test_changes
 from roles.briefing.untrusted_text import quote_untrusted
 from roles.tools.text_file import TextFile
 from sandbox.changes.parse_diff import Diff
+from sandbox.checks.coverage import _parents
 from sandbox.checks.tamper_findings import hint_findings
 from sandbox.discovery.devcontainer import read_devcontainer
 from sandbox.discovery.hints import find_hints
@@ -77,6 +82,12 @@ def _follow(text: str) -> None:
         list(islice(linked.others(f"l{count}/a{n}"), 100))
 
 
+def _clash(path: str) -> None:
+    sha = "1" * 40
+    entry = Entry(path.encode(), "100644", sha, "000000", "")
+    case_clashes([entry], [TreeFile(entry.path, entry.mode, sha)])
+
+
 LINES: Final = ("\n", " \n", "a", "=", "aaaaaaaa\n", "\r\n")
 READERS: Final[dict[str, Reader]] = {
     "a command's report": Reader(
@@ -98,6 +109,10 @@ READERS: Final[dict[str, Reader]] = {
     ),
     "files of a diff": Reader(ChangeDiff.read, (FILE, "diff --git ", "+a\n")),
     "links of a tree": Reader(_follow, ("a",), size=2_000_000),
+    "names of a deep tree": Reader(_clash, ("a/", "a"), size=32_000),
+    "folders above changed code": Reader(
+        lambda text: [list(_parents(text)), _nearest([text])], ("a/", "a"), size=32_000
+    ),
     "a workflow": Reader(
         lambda text: find_hints(listed({CI: text})),
         ("- run: a\n", "  ", "[", "a: &a\n", "#\n", "- run: |\n    a\n"),
