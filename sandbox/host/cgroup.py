@@ -220,7 +220,7 @@ def _is_limited(folder: Path) -> bool:
 
     Not one of processes: systemd gives one to every unit, and each command has its own.
     """
-    settings = ("memory.max", "memory.high", "memory.swap.max", "cpu.max")
+    settings = ("memory.max", "memory.high", "memory.swap.max", "cpu.max", "cpuset.cpus", "io.max")
     values = (read_text(folder / name).split() for name in settings)
     return any(value and value[0] != "max" for value in values)
 

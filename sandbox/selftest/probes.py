@@ -15,7 +15,7 @@ MEMORY_MB = 64
 PIDS = 64
 
 READY = """\
-for program in git setsid xargs; do
+for program in git setsid xargs cat grep head tail touch wc; do
     command -v $program >/dev/null || { echo "there is no $program in the sandbox"; exit 1; }
 done
 command -v perl >/dev/null || command -v python3 >/dev/null ||

@@ -21,7 +21,7 @@ CONTAINER = (
     "This container may not make sandboxes: start it with --security-opt seccomp=unconfined "
     "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
-NO_GIT = "Install it: sudo apt-get install -y git util-linux findutils perl"
+NO_GIT = "Install it: sudo apt-get install -y git util-linux findutils coreutils grep perl"
 LEFT_OPEN = (
     "Do not run untrusted code here. Update what confines it, then try again: "
     "sudo apt-get update && sudo apt-get install -y bubblewrap libseccomp2 util-linux"

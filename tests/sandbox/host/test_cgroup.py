@@ -177,14 +177,22 @@ def test_below_a_group_of_its_own_that_it_divides(tmp_path: Path) -> None:
 
 def test_a_group_with_others_in_it_is_let_alone(tmp_path: Path) -> None:
     own = version_2(tmp_path, root="cpu memory pids", slice="memory pids")
-    service = hold(own, os.getpid(), 1)
+    service = hold(own, os.getpid(), 1, cpuset_cpus="\n", io_max="")
     groups = find(tmp_path, own)
     assert groups
     assert groups.homes == (tmp_path / "system.slice" / HOME,)
     assert not (service / LEAF).exists()
 
 
-@pytest.mark.parametrize("limit", [{"memory_max": "1000"}, {"cpu_max": "50000 100000"}])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"memory_max": "1000"},
+        {"cpu_max": "50000 100000"},
+        {"cpuset_cpus": "0-1"},
+        {"io_max": "8:0 wbps=1000000"},
+    ],
+)
 def test_no_limit_is_escaped(tmp_path: Path, limit: dict[str, str]) -> None:
     """Where commands could only lie beside a group that has one, the watcher does."""
     own = version_2(tmp_path, root="cpu memory pids", slice="memory pids")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sandbox.selftest.modal import modal_probes
 from sandbox.selftest.probes import (
     CANARY,
     MEMORY_BOMB,
+    READY,
     Outside,
     fork_bomb,
     loop_script,
@@ -119,6 +121,21 @@ def test_an_attack_whose_program_is_missing_is_not_tried(data_dir: Path, name: s
     every = (*modal_probes(), *probes(Outside(data_dir, 0, "", 0, ""), calls=False))
     (probe, *_) = (each for each in every if each.name == name)
     assert run_outside(f"PATH=/nowhere\n{probe.script}", data_dir).stdout == ""
+
+
+NEEDED = ("git", "setsid", "xargs", "cat", "grep", "head", "tail", "touch", "wc")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEEDED)
+def test_without_a_program_of_the_attacks_nothing_is_tried(data_dir: Path, name: str) -> None:
+    programs = data_dir / "programs"
+    programs.mkdir()
+    for program in (*NEEDED, "rm", "perl"):
+        if program != name:
+            (programs / program).symlink_to(str(shutil.which(program)))
+    done = run_outside(f"PATH={programs}\n{READY}", data_dir)
+    assert (done.stdout, done.returncode) == (f"there is no {name} in the sandbox\n", 1)
 
 
 def ended(output: bytes) -> ExecResult:
