@@ -292,6 +292,8 @@ class RunFinished(EventBase):
     patch: str | None = None
     pushable: bool | None = None
     """Of a local run: whether the checkout's `origin` is on another machine."""
+    includes_uncommitted: bool | None = None
+    """Of a local run: whether the branch begins with what the checkout has not committed."""
     usage: Usage
     cost_usd: Usd | None
     pr: PublishedChange | None = None

@@ -97,6 +97,7 @@ def _base_facts(part: Mapping[str, Any]) -> dict[str, Any]:
 def make_ending(state: Mapping[str, Any]) -> Ending:
     """How a run ended whose graph has come to its end."""
     outcome, pull_request = state.get("outcome"), state.get("pull_request")
+    base: Base | None = state.get("base")
     if outcome is None:
         error = state.get("failure") or Failure(
             code="internal",
@@ -113,4 +114,5 @@ def make_ending(state: Mapping[str, Any]) -> Ending:
         branch=pull_request.branch if pull_request else None,
         patch=pull_request.patch if pull_request else None,
         pushable=(pull_request and pull_request.pushable) or None,
+        includes_uncommitted=bool(pull_request and base and base.parent) or None,
     )

@@ -28,6 +28,7 @@ class Ending(Value):
     branch: str | None = None
     patch: str | None = None
     pushable: bool | None = None
+    includes_uncommitted: bool | None = None
     error: Failure | None = None
 
 
@@ -64,6 +65,7 @@ def finish_attempt(run: Run, ending: Ending, now: float, worked_until: float | N
         branch=ending.branch or run.branch,
         patch=ending.patch,
         pushable=ending.pushable,
+        includes_uncommitted=ending.includes_uncommitted,
         usage=run.spend.usage,
         cost_usd=run.spend.cost_usd,
         pr=run.pr,

@@ -111,7 +111,8 @@ class EventLines:
     def _finished(self, event: Fields) -> list[Line]:
         self._node_line = None
         state = self.state
-        return self._with_blank_line(end_lines(event, state.tokens, state.elapsed))
+        lines = end_lines(event, state.tokens, state.elapsed, state.repository)
+        return self._with_blank_line(lines)
 
     def _node_started(self, event: Fields) -> list[Line]:
         self._calls.clear()

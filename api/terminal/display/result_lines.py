@@ -153,14 +153,14 @@ def pr_lines(pr: Fields, verb: str = "", indent: int = 2) -> list[Line]:
     return [Line(text, indent=indent, mark="good")]
 
 
-def end_lines(end: Fields, tokens: Tokens, seconds: float) -> list[Line]:
-    """The last words on a run, from its `run.finished`."""
+def end_lines(end: Fields, tokens: Tokens, seconds: float, repository: str) -> list[Line]:
+    """The last words on a run, from its `run.finished`; `repository`: an address, or a checkout."""
     lines = [end_line(end), *explanation_lines(end)]
     named = [("pull request", end.line("prUrl")), ("branch", end.line("branch"))]
     named += [("patch", end.line("patch"))]
     if is_local(end):
         named.append(("run", end.line("runId")))
-        named += zip(("next", "", ""), _next_commands(end), strict=False)
+        named += zip(("next", "", ""), _next_commands(end, repository), strict=False)
     lines += [Line(f"{name:<13} {value}", indent=2, whole=True) for name, value in named if value]
     if error := end.inner("error"):
         lines += error_lines(error, indent=2)
@@ -174,13 +174,19 @@ def is_local(run: Fields) -> bool:
     return bool(run.line("patch") or (pr.line("branch") and not pr.line("url")))
 
 
-def _next_commands(end: Fields) -> list[str]:
-    """What a reader does with the branch, in the checkout."""
+def _next_commands(end: Fields, checkout: str) -> list[str]:
+    """What a reader does with the branch, in the checkout.
+
+    git merges no branch over uncommitted work that is in it, and applies no patch to files outside
+    of the working directory.
+    """
     if not (branch := end.line("branch")):
         return []
-    name = quote(branch)
+    name, patch = quote(branch), end.line("patch")
     push = f"git push -u origin {name} && gh pr create --fill --head {name}"
-    commands = [f"git diff HEAD...{name}", f"git merge {name}"]
+    apply = f"git -C {quote(checkout)} apply {quote(patch)}"
+    take = apply if end.flag("includesUncommitted") and patch else f"git merge {name}"
+    commands = [f"git diff HEAD...{name}", take]
     return [*commands, push] if end.flag("pushable") else commands
 
 

@@ -27,6 +27,8 @@ class DisplayState:
     """The newest known state of one run."""
 
     run_id: str = ""
+    repository: str = ""
+    """Its address, or the path of a checkout."""
     status: str = ""
     nodes: dict[str, NodeMark] = field(default_factory=lambda: dict.fromkeys(NODE_NAMES, "todo"))
     node: str = ""
@@ -48,6 +50,7 @@ class DisplayState:
     def apply(self, event: Fields) -> None:
         """Take one event in; an unknown type moves only the clock."""
         self.run_id = event.line("runId") or self.run_id
+        self.repository = event.line("repoUrl") or self.repository
         self._clock(event)
         kind = event.line("type")
         self.thinking = kind == "role.thinking"

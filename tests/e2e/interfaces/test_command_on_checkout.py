@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -139,8 +140,12 @@ async def test_uncommitted_work_is_the_branchs_first_commit_where_asked(home: Ho
     assert subjects[1:] == ["Uncommitted changes of the checkout"]
     files = set(read_tree(repo / ".git", branch))
     assert files == {*read_tree(repo / ".git", "HEAD"), b"notes.txt"}
-    patch = next(word for word in ended.out.split() if word.endswith(".patch"))
-    git(repo, "apply", "--check", patch)
+    (told,) = [line for line in ended.out.splitlines() if "git -C" in line]
+    apply = shlex.split(told[told.index("git -C") :])
+    assert apply[:4] == ["git", "-C", str(repo), "apply"]
+    git(repo, *apply[3:])
+    for path, (_, content) in read_tree(repo / ".git", branch).items():
+        assert (repo / path.decode()).read_bytes() == content
 
 
 async def test_nothing_to_do_is_3(home: Home) -> None:

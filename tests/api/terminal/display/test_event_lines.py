@@ -228,6 +228,17 @@ def test_a_local_run_names_branch_and_patch() -> None:
     assert pushable[-2] == f"              {push}"
 
 
+def test_a_patch_is_what_goes_on_top_of_uncommitted_work() -> None:
+    begun = started() | {"repoUrl": "/home/me/my tool"}
+    end = {"status": "succeeded", "branch": "agent/x", "patch": "/data/x.patch"}
+    last = finished(**end, includesUncommitted=True)
+    lines = texts(numbered([begun, last]))
+    assert lines[-3:-1] == [
+        "next          git diff HEAD...agent/x",
+        "              git -C '/home/me/my tool' apply /data/x.patch",
+    ]
+
+
 def test_a_local_run_never_speaks_of_a_draft() -> None:
     end = {"branch": "agent/x", "patch": "/data/x.patch", "reason": "fix_rounds_exhausted"}
     lines = texts(run("incomplete", **end))
