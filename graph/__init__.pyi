@@ -90,6 +90,7 @@ from .spending import Budget as Budget
 from .spending import RoleCost as RoleCost
 from .spending import Spend as Spend
 from .spending import Usage as Usage
+from .spending import format_usd as format_usd
 from .state import Limits as Limits
 from .state import RunState as RunState
 from .tasks import ChangeResult as ChangeResult

@@ -19,6 +19,11 @@ Usd = Annotated[float, AfterValidator(_round_usd)]
 """US dollars to the smallest amount that is billed: sums show no binary remainder."""
 
 
+def format_usd(usd: float) -> str:
+    """US dollars as people read them: to a cent, and below one cent to its hundredth."""
+    return f"${usd:.4f}" if 0 < usd < 0.01 else f"${usd:.2f}"
+
+
 class Usage(Value):
     """Tokens as the Messages API counts them, added up."""
 

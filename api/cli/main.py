@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from api.cli import options
+from api.cli.command_group import CommandGroup
 from api.cli.command_work import (
     call_runs,
     finish,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="coding-agent",
+    cls=CommandGroup,
     help="Turn a request on a repository into a reviewed pull request.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -6,6 +6,7 @@ import httpx
 from pydantic import SecretStr
 
 from api.webhooks.notice import Notice
+from graph import format_usd
 from runs.model import RunRecord
 
 _PROMPT: Final = 150
@@ -60,7 +61,8 @@ def _cost(run: RunRecord) -> str:
     if run.cost_usd is None:
         return "cost unknown"
     limit = run.request.get("max_cost_usd")
-    return f"${run.cost_usd:.2f} of ${limit:.2f}" if limit else f"${run.cost_usd:.2f}"
+    cost = format_usd(run.cost_usd)
+    return f"{cost} of {format_usd(limit)}" if limit else cost
 
 
 def _proof(run: RunRecord) -> list[str]:

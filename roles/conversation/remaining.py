@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from graph import RoleTask
+from graph import RoleTask, format_usd
 from roles.transcript.transcript import Message, UserMessage
 from roles.turns.deadline import Deadline
 from roles.turns.spend_meter import SpendMeter
@@ -35,10 +35,11 @@ class Remaining:
             yield "turns", f"{self.max_turns - turns} of your {self.max_turns} replies are left."
         cost, most = spent.cost_usd or 0.0, budget.max_cost_usd
         if most and cost >= most * _TOLD_AT:
-            yield "money", f"${max(0.0, most - cost):.2f} of the run's ${most:.2f} are left."
+            left = format_usd(max(0.0, most - cost))
+            yield "money", f"{left} of the run's {format_usd(most)} are left."
         tokens, limit = spent.usage.tokens, budget.max_tokens
         if limit and tokens >= limit * _TOLD_AT:
             yield "tokens", f"{max(0, limit - tokens)} of the run's {limit} tokens are left."
-        left = self.deadline.left_s
-        if left <= self._time_s * (1 - _TOLD_AT):
-            yield "time", f"{left:.0f} s of your time are left."
+        left_s = self.deadline.left_s
+        if left_s <= self._time_s * (1 - _TOLD_AT):
+            yield "time", f"{left_s:.0f} s of your time are left."

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph import Budget, RoleTask, Spend, Usage
+from graph import Budget, RoleTask, Spend, Usage, format_usd
 from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
@@ -76,8 +76,8 @@ def shortfall(task: RoleTask, spent: Spend, model: Model | None, prompt: int, ca
     reply = MIN_REPLY_TOKENS * model.rates(prompt).output / 1e6
     cost, money = _prompt_usd(model, prompt, cached) + reply, budget.max_cost_usd - spent.cost_usd
     return (
-        f"The next request of the {task.role} could have cost ${cost:.2f}; "
-        f"${max(money, 0):.2f} of ${budget.max_cost_usd:.2f} was left."
+        f"The next request of the {task.role} could have cost {format_usd(cost)}; "
+        f"{format_usd(max(money, 0))} of {format_usd(budget.max_cost_usd)} was left."
     )
 
 

@@ -95,6 +95,7 @@ async def test_planner_out_of_money_has_no_plan(
         task = make_task(base, "planner", max_cost_usd=0.001)
         result = await cast.play(ClaudePlanner, claude)(task, ears)
     assert (result.plan, result.stopped) == (None, "budget")
+    assert result.shortfall.endswith("; $0.0010 of $0.0010 was left.")
     assert cast.sandboxes.discarded == ["plan"]
 
 

@@ -45,7 +45,8 @@ def report(results: Iterable[Result]) -> int:
     missing = sum(result.needed and not result.held for result in tried)
     well = all(result.held for result in tried)
     good = "All is well." if well else "All that is needed holds."
-    end = f"{missing} of {len(tried)} do not hold." if missing else good
+    verb = "does" if missing == 1 else "do"
+    end = f"{missing} of {len(tried)} {verb} not hold." if missing else good
     lines += [Line(), Line(end, tone="strong")]
     console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
     for command in filter(None, (clean_line(result.command) for result in tried)):

@@ -10,6 +10,7 @@ from api.terminal.display.result_lines import (
     error_lines,
     explanation_lines,
     gate_lines,
+    is_local,
     plan_lines,
     pr_lines,
     review_lines,
@@ -40,7 +41,7 @@ def report_lines(view: dict[str, Any]) -> list[Line]:
             for number, review in enumerate(run.each("reviews"), 1)
         ),
         _part("gate", gate_lines(run.inner("gate")) if run.inner("gate") else []),
-        _part("pull request", _published(run.inner("pr"))),
+        _part("branch" if is_local(run) else "pull request", _published(run.inner("pr"))),
         _part("roles", _roles(run)),
         _part("error", error_lines(run.inner("error"), 2) if run.inner("error") else []),
     ]

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from graph import format_usd
+
 
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3m 05s`, `2h 14m`."""
@@ -34,9 +36,7 @@ def count(number: float) -> str:
 
 def money(usd: float | None) -> str:
     """US dollars; None: a model without a known price ran."""
-    if usd is None:
-        return "cost unknown"
-    return f"${usd:.4f}" if 0 < usd < 0.01 else f"${usd:.2f}"
+    return "cost unknown" if usd is None else format_usd(usd)
 
 
 def plural(number: int, noun: str) -> str:

@@ -195,8 +195,10 @@ def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
         "           apt install",
         "           bwrap",
         "",
-        "1 of 2 do not hold.",
+        "1 of 2 does not hold.",
     ]
+    assert report([well, ill, ill]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "2 of 3 do not hold."
     assert report([well]) == 0
     assert "All is well." in capsys.readouterr().out
     assert report([well, replace(ill, name="GitHub", needed=False)]) == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.terminal.report.run_report import report_lines
 from tests.standins.servers.one_run_server import (
     Answer,
     Request,
@@ -117,6 +118,13 @@ async def test_show_of_a_young_run_leaves_out_what_is_not_there(tmp_path: Path) 
     )
     assert "Running (in plan)" in ended.out
     assert "review" not in ended.out
+
+
+def test_show_of_a_local_run_speaks_of_no_pull_request() -> None:
+    pr = {"url": None, "number": None, "branch": "agent/x", "draft": False}
+    lines = [line.text for line in report_lines({**VIEW, "pr": pr, "error": None})]
+    assert lines[lines.index("branch") + 1] == "branch   agent/x"
+    assert not [line for line in lines if "pull request" in line or "draft" in line]
 
 
 async def test_show_as_json_is_the_servers_answer(tmp_path: Path) -> None:
