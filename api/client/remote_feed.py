@@ -1,15 +1,14 @@
 """The rows of a server's runs as they change."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
+from httpx_sse import ServerSentEvent
 
-from api.client.http_answers import map_http_errors, problem_of
+from api.client.event_stream import read_stream, wait_to_reconnect
 from api.client.runs_protocol import REMOVED, View
 from api.client.server_error import ServerError
 from graph import Pauses
@@ -30,7 +29,7 @@ class RemoteFeed:
     async def follow(self, opened: Callable[[], Awaitable[None]]) -> AsyncGenerator[View, None]:
         """Rows without an end; `opened` is called when the first stream is open."""
         while True:
-            cause = ServerError("stream_cut", "the server ended the stream early")
+            cause = ServerError("stream_cut", "the stream broke")
             try:
                 async with aclosing(self._connection(opened)) as rows:
                     async for row in rows:
@@ -40,33 +39,20 @@ class RemoteFeed:
                 if not error.passing or not self._reached:
                     raise
                 cause = error
-            pause = self._pauses.next(cause.retry_after_s)
-            if pause is None:
-                raise cause
-            self._notice(f"Lost the server ({cause.message}); again in {pause:.0f} s.")
-            await asyncio.sleep(pause)
+            await wait_to_reconnect(self._pauses, cause, self._notice)
 
     async def _connection(
         self, opened: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[View, None]:
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if self._cursor:
-            headers["Last-Event-ID"] = self._cursor
-        with map_http_errors(self._client):
-            async with self._client.stream("GET", "/events", headers=headers) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise problem_of(answer)
-                if not self._cursor:
-                    await opened()
-                self._reached = True
-                async with aclosing(EventSource(answer).aiter_sse()) as stream:
-                    async for sent in stream:
-                        if sent.event == "stream.end":
-                            return
-                        if (row := _row(sent)) is not None:
-                            self._cursor = sent.id or self._cursor
-                            yield row
+        async with aclosing(read_stream(self._client, "/events", self._cursor)) as stream:
+            async for sent in stream:
+                if sent is None:
+                    if not self._cursor:
+                        await opened()
+                    self._reached = True
+                elif (row := _row(sent)) is not None:
+                    self._cursor = sent.id or self._cursor
+                    yield row
 
 
 def _row(sent: ServerSentEvent) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """Runs on a server, over its HTTP interface."""
 
-import asyncio
 import json
 import sys
 import uuid
@@ -12,14 +11,15 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
+from httpx_sse import ServerSentEvent
 from pydantic.alias_generators import to_camel
 
+from api.client.event_stream import read_stream, wait_to_reconnect
 from api.client.http_answers import json_of, map_http_errors, problem_of
 from api.client.remote_feed import RemoteFeed
 from api.client.runs_protocol import View
 from api.client.server_error import ServerError
-from graph import Approval, Pauses, RetryPolicy, RunRequest, retry, wire_name
+from graph import Approval, RetryPolicy, RunRequest, retry, wire_name
 from runs.model import RaisedLimits
 
 _READ_TIMEOUT_S: Final = 45.0
@@ -27,8 +27,6 @@ _READ_TIMEOUT_S: Final = 45.0
 _RETRY_POLICY: Final = RetryPolicy(attempts=sys.maxsize, first_s=0.5, longest_s=30, total_s=600)
 """Of streams that broke."""
 _START_ATTEMPTS: Final = 4
-_TOLD_S: Final = 1.0
-"""Shorter pauses are not worth a word."""
 
 
 class RemoteRuns:
@@ -108,7 +106,8 @@ class RemoteRuns:
             if ended and (cause is None or asked_again):
                 return
             asked_again = ended
-            await self._pause(pauses, cause or _stream_cut())
+            broken = ServerError("stream_cut", "the stream broke")
+            await wait_to_reconnect(pauses, cause or broken, self._notice)
 
     async def view(self, run_id: str) -> View:
         return _object(await self._call("GET", _path(run_id)))
@@ -169,32 +168,13 @@ class RemoteRuns:
 
     async def _connection(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """The events after `after` until the server ends the stream or the connection breaks."""
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if after:
-            headers["Last-Event-ID"] = str(after)
+        last_id = str(after) if after else ""
         path = _path(run_id, "/events")
-        with map_http_errors(self._client):
-            async with self._client.stream("GET", path, headers=headers) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise problem_of(answer)
+        async with aclosing(read_stream(self._client, path, last_id)) as stream:
+            async for sent in stream:
                 self._reached = True
-                if answer.status_code == 204:  # the run has ended, and all was read
-                    return
-                async with aclosing(EventSource(answer).aiter_sse()) as stream:
-                    async for sent in stream:
-                        if sent.event == "stream.end":
-                            raise _stream_cut()
-                        if (event := _payload(sent)) is not None:
-                            yield event
-
-    async def _pause(self, pauses: Pauses, cause: ServerError) -> None:
-        pause = pauses.next(cause.retry_after_s)
-        if pause is None:
-            raise cause
-        if pause >= _TOLD_S:
-            self._notice(f"Lost the server ({cause.message}); again in {pause:.0f} s.")
-        await asyncio.sleep(pause)
+                if sent is not None and (event := _payload(sent)) is not None:
+                    yield event
 
 
 def _payload(sent: ServerSentEvent) -> dict[str, Any] | None:
@@ -206,10 +186,6 @@ def _payload(sent: ServerSentEvent) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         return None
     return data if type(data.get("seq")) is int else None
-
-
-def _stream_cut() -> ServerError:
-    return ServerError("stream_cut", "the server ended the stream early")
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
