@@ -1,14 +1,15 @@
 """`runs --watch`: all runs at once, live."""
 
-import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Final
 
-from api.client.runs_protocol import REMOVED, Runs
-from api.terminal.board.run_board import RunBoard, choose_board
+from api.client.runs_protocol import Runs
+from api.terminal.board.run_board import choose_board
 from api.terminal.board.run_rows import RunRows
+from api.terminal.display.ticking import ticking
 
 _TICK_S: Final = 1.0
+"""Ages grow while nothing happens."""
 
 
 async def watch_runs(
@@ -26,23 +27,10 @@ async def watch_runs(
                 board.show(row, rings=False)
             board.draw()
 
-        ticking = asyncio.create_task(_tick(board))
-        try:
-            async with aclosing(runs.changes(list_all, board.note)) as changes:
-                async for row in changes:
-                    if row.get("status") == REMOVED:
-                        rows.remove(str(row.get("runId")))
-                    waits = rows.put(row)
-                    board.show(row, rings=waits)
-        finally:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
+        changes = runs.changes(list_all, board.note)
+        async with ticking(board.draw, _TICK_S), aclosing(changes):
+            async for row in changes:
+                effect = rows.put(row)
+                if effect != "none":
+                    board.show(row, rings=effect == "waits")
     return 0
-
-
-async def _tick(board: RunBoard) -> None:
-    """Ages grow while nothing happens."""
-    while True:
-        await asyncio.sleep(_TICK_S)
-        board.draw()

@@ -3,7 +3,6 @@
 import json
 import sys
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Final, Self, TextIO
 
 from rich.console import Console, Group
@@ -12,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from api.terminal.board.run_rows import Row, RunRows
-from api.terminal.display.choose_display import console_for
+from api.terminal.display.choose_display import console_for, drawing_console
 from api.terminal.report.run_table import run_texts
 from api.terminal.text.safe_text import clean
 
@@ -26,12 +25,7 @@ class RunBoard(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return
 
     @abstractmethod
@@ -62,12 +56,7 @@ class LiveBoard(RunBoard):
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def show(self, row: Row, *, rings: bool) -> None:  # noqa: ARG002  # all rows are drawn
@@ -112,8 +101,5 @@ class LineBoard(RunBoard):
 
 def choose_board(rows: RunRows, limit: int, *, as_json: bool) -> RunBoard:
     """A table where a person looks on, lines elsewhere."""
-    console = console_for()
-    draws = sys.stdout.isatty() and console.is_interactive and not console.is_dumb_terminal
-    if draws and not as_json:
-        return LiveBoard(console, rows, limit)
-    return LineBoard(sys.stdout, json=as_json)
+    console = None if as_json else drawing_console()
+    return LiveBoard(console, rows, limit) if console else LineBoard(sys.stdout, json=as_json)

@@ -1,11 +1,13 @@
 """The newest known row of each run, in the order in which a person wants them."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from api.exit_codes import EXIT_CODES
 
 Row = Mapping[str, Any]
+Effect = Literal["none", "changed", "waits"]
+"""What a row changes in the list; `waits`: its run waits since then."""
 _MOST: Final = 1000
 """Rows that are kept; ended runs go first."""
 _ORDER: Final = {"waiting": 0, "running": 1, "queued": 1}
@@ -23,20 +25,17 @@ class RunRows:
         self._repo = _full_name(repo) if repo else None
         self._rows: dict[str, Row] = {}
 
-    def put(self, row: Row) -> bool:
-        """Take a row in; whether its run waits since then."""
+    def put(self, row: Row) -> Effect:
+        """Take a row in, or out where it does not fit, as that of a removed run."""
         run_id = str(row.get("runId"))
-        before = self._rows.get(run_id, {})
+        before = self._rows.pop(run_id, None)
         if not self._fits(row):
-            self.remove(run_id)
-            return False
+            return "none" if before is None else "changed"
         self._rows[run_id] = row
         if len(self._rows) > _MOST:
             self._rows = {str(kept.get("runId")): kept for kept in self.ordered(_MOST // 2)}
-        return row.get("status") == "waiting" != before.get("status")
-
-    def remove(self, run_id: str) -> None:
-        self._rows.pop(run_id, None)
+        waited = before is not None and before.get("status") == "waiting"
+        return "waits" if row.get("status") == "waiting" and not waited else "changed"
 
     def ordered(self, limit: int) -> list[Row]:
         """At most `limit` rows; of each kind the newest first."""

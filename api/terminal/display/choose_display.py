@@ -15,12 +15,18 @@ def console_for(out: object = None) -> Console:
     return Console(file=out or sys.stdout, markup=False, highlight=False, emoji=False)  # type: ignore[arg-type]
 
 
+def drawing_console() -> Console | None:
+    """Standard output where it is a terminal on which lines can be drawn over."""
+    console = console_for()
+    draws = sys.stdout.isatty() and console.is_interactive and not console.is_dumb_terminal
+    return console if draws else None
+
+
 def choose_display(*, json: bool = False, quiet: bool = False) -> RunDisplay:
     """Live on a terminal, plain lines elsewhere, terse where asked."""
     if json:
         return JsonDisplay(sys.stdout)
     if quiet:
         return ResultDisplay(sys.stdout)
-    console = console_for()
-    draws = sys.stdout.isatty() and console.is_interactive and not console.is_dumb_terminal
-    return LiveDisplay(console) if draws else PlainDisplay(sys.stdout)
+    console = drawing_console()
+    return LiveDisplay(console) if console else PlainDisplay(sys.stdout)

@@ -1,6 +1,5 @@
 """A run drawn live: what happened scrolls by, and a foot of four lines says where it is."""
 
-from types import TracebackType
 from typing import ClassVar, Final, Self
 
 from rich.cells import cell_len, set_cell_size
@@ -56,12 +55,7 @@ class LiveDisplay(RunDisplay):
         self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     @property

@@ -1,13 +1,11 @@
 """What every way to show a run has in common, and the loop that feeds it."""
 
-import asyncio
-import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self
 
 from api.exit_codes import exit_code
+from api.terminal.display.ticking import ticking
 
 Event = Mapping[str, Any]
 _TICK_S = 0.125
@@ -21,12 +19,7 @@ class RunDisplay(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Show what is left to show."""
         return
 
@@ -79,24 +72,15 @@ async def follow(
 ) -> Event | None:
     """Feed a drawing that is entered already; its last `run.finished`. `watcher` is told all."""
     end: Event | None = None
-    ticking = asyncio.create_task(_tick(display))
-    try:
-        async for event in events:
+    async with ticking(display.tick, _TICK_S):
+        try:
+            async for event in events:
+                if watcher:
+                    await watcher.on_event(event)
+                if event.get("type") == "run.finished":
+                    end = event
+                display.show(event)
+        finally:
             if watcher:
-                await watcher.on_event(event)
-            if event.get("type") == "run.finished":
-                end = event
-            display.show(event)
-    finally:
-        if watcher:
-            await watcher.close()
-        ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ticking
+                await watcher.close()
     return end
-
-
-async def _tick(display: RunDisplay) -> None:
-    while True:
-        await asyncio.sleep(_TICK_S)
-        display.tick()

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from types import TracebackType
 from typing import TextIO
 
 from api.terminal.display.result_lines import result_line
@@ -42,12 +41,7 @@ class ResultDisplay(_ScriptDisplay):
         super().__init__(out)
         self._last: Event | None = None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._last:
             self._out.write(result_line(Fields(self._last)) + "\n")
             self._out.flush()

@@ -30,10 +30,10 @@ def test_what_waits_comes_first_and_of_each_kind_the_newest() -> None:
 
 def test_a_run_that_begins_to_wait_is_told_once() -> None:
     rows = RunRows()
-    assert not rows.put(row("a", "running"))
-    assert rows.put(row("a", "waiting"))
-    assert not rows.put(row("a", "waiting"))
-    assert not rows.put(row("a", "running"))
+    assert rows.put(row("a", "running")) == "changed"
+    assert rows.put(row("a", "waiting")) == "waits"
+    assert rows.put(row("a", "waiting")) == "changed"
+    assert rows.put(row("a", "running")) == "changed"
     assert shown(rows) == ["a"]
 
 
@@ -43,7 +43,9 @@ def test_rows_that_do_not_fit_are_left_out_also_when_they_change(repo: str) -> N
     for each in (row("a", "running"), row("b", "running", repo="octo/other"), row("c", "queued")):
         rows.put(each)
     assert shown(rows) == ["a"]
-    rows.put(row("a", "succeeded"))
+    assert rows.put(row("b", "succeeded", repo="octo/other")) == "none"
+    assert rows.put(row("a", "succeeded")) == "changed"
+    assert rows.put(row("a", "succeeded")) == "none"
     rows.put(row("c", "running"))
     assert shown(rows) == ["c"]
 
@@ -51,8 +53,9 @@ def test_rows_that_do_not_fit_are_left_out_also_when_they_change(repo: str) -> N
 def test_a_row_of_no_known_status_and_a_removed_run_are_not_shown() -> None:
     rows = RunRows()
     rows.put(row("a", "running"))
-    rows.put({"runId": "b"})
-    rows.put({"runId": "a", "status": "removed"})
+    assert rows.put({"runId": "b"}) == "none"
+    assert rows.put({"runId": "a", "status": "removed"}) == "changed"
+    assert rows.put({"runId": "a", "status": "removed"}) == "none"
     assert shown(rows) == []
 
 
