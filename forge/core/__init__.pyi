@@ -1,6 +1,6 @@
 from .conversations import Comment as Comment
-from .conversations import ReviewEnd as ReviewEnd
 from .conversations import ReviewWords as ReviewWords
+from .conversations import SubmittedReview as SubmittedReview
 from .forge import ONCE as ONCE
 from .forge import Forge as Forge
 from .forge import MergedPull as MergedPull

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from graph import Emit, unheard
+
 Place = Literal["issue", "comment", "review_comment"]
 """What a reaction is put on: an issue or pull request itself, or a comment of either kind."""
 
@@ -32,11 +34,12 @@ class ReviewWords:
 
 
 @dataclass(frozen=True)
-class ReviewEnd:
-    """A review that was submitted, and when."""
+class SubmittedReview:
+    """A review as a whole, without its comments. `submitted_at` is in Unix seconds."""
 
     number: int
     author: str
+    body: str
     changes_requested: bool
     submitted_at: float
 
@@ -59,12 +62,14 @@ class Conversations(Protocol):
         """The newest comments of an issue or a pull request, oldest first."""
         ...
 
-    async def submitted_reviews(self, full_name: str, pull: int) -> list[ReviewEnd]:
-        """The submitted reviews of a pull request, oldest first, at most a hundred."""
+    async def submitted_reviews(
+        self, full_name: str, pull: int, emit: Emit = unheard
+    ) -> list[SubmittedReview]:
+        """The submitted reviews of a pull request, oldest first, at most a thousand."""
         ...
 
     async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
-        """What a review of a pull request says: itself, then its comments."""
+        """What a review of a pull request says: itself, then its comments, at most a thousand."""
         ...
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:

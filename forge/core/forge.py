@@ -248,10 +248,6 @@ class Forge(Conversations, PullChecks, HookDeliveries, Protocol):
         """Review a pull request, neither for it nor against it."""
         ...
 
-    async def reviews(self, full_name: str, number: int, emit: Emit = unheard) -> list[str]:
-        """The texts of a pull request's first hundred reviews."""
-        ...
-
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         """Add labels to a pull request; those that are new are made."""
         ...

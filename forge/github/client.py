@@ -252,14 +252,6 @@ class GitHub(GitHubConversations, GitHubChecks, GitHubDeliveries, Forge):
 
         await self._write("the review", create, repo=full_name)
 
-    async def reviews(self, full_name: str, number: int, emit: Emit = unheard) -> list[str]:
-        def get(github: "Api") -> list[str]:
-            path = f"/repos/{full_name}/pulls/{number}/reviews?per_page=100"
-            rows = github.requester.requestJsonAndCheck("GET", path)[1]
-            return [str(row.get("body") or "") for row in rows]
-
-        return await self._read("the reviews", get, emit, repo=full_name)
-
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         def add(github: "Api") -> None:
             github.get_repo(full_name).get_pull(number).add_to_labels(*labels)

@@ -5,10 +5,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from forge.core.conversations import Comment, Conversations, Place, ReviewEnd, ReviewWords
+from forge.core.conversations import (
+    Comment,
+    Conversations,
+    Place,
+    ReviewWords,
+    SubmittedReview,
+)
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
-from graph import unheard
+from graph import Emit, unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
 if TYPE_CHECKING:
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGE: Final = 100
+_MOST_PAGES: Final = 10
 
 
 class GitHubConversations(Connection, Conversations):
@@ -48,31 +55,27 @@ class GitHubConversations(Connection, Conversations):
             pages = math.ceil(int(issue.comments) / _PAGE)
             found: list[Comment] = []
             for page in range(pages, max(pages - math.ceil(limit / _PAGE) - 1, 0), -1):
-                path = f"/repos/{full_name}/issues/{number}/comments"
-                asked = {"per_page": _PAGE, "page": page}
-                rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+                rows = _get_page(github, f"/repos/{full_name}/issues/{number}/comments", page)
                 found = [*map(_read_comment, rows), *found]
             return found[-limit:]
 
         return await self._read("the comments", get, unheard, repo=full_name)
 
-    async def submitted_reviews(self, full_name: str, pull: int) -> list[ReviewEnd]:
-        def get(github: "Api") -> list[ReviewEnd]:
-            path = f"/repos/{full_name}/pulls/{pull}/reviews"
-            asked = {"per_page": _PAGE}
-            rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
-            return [_read_end(row) for row in rows if row.get("submitted_at")]
+    async def submitted_reviews(
+        self, full_name: str, pull: int, emit: Emit = unheard
+    ) -> list[SubmittedReview]:
+        def get(github: "Api") -> list[SubmittedReview]:
+            rows = _get_pages(github, f"/repos/{full_name}/pulls/{pull}/reviews")
+            return [_read_submitted(row) for row in rows if row.get("submitted_at")]
 
-        return await self._read("the reviews", get, unheard, repo=full_name)
+        return await self._read("the reviews", get, emit, repo=full_name)
 
     async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
         def get(github: "Api") -> list[ReviewWords]:
             path = f"/repos/{full_name}/pulls/{pull}/reviews/{review}"
             itself = github.requester.requestJsonAndCheck("GET", path)[1]
-            asked = {"per_page": _PAGE}
-            ask = github.requester.requestJsonAndCheck
-            rows = ask("GET", f"{path}/comments", parameters=asked)[1]
-            return [_read_review(itself), *map(_read_line, rows)]
+            lines = _get_pages(github, f"{path}/comments")
+            return [_read_review(itself), *map(_read_line, lines)]
 
         return await self._read("the review", get, unheard, repo=full_name)
 
@@ -99,6 +102,23 @@ class GitHubConversations(Connection, Conversations):
             raise failed.error from None
 
 
+def _get_pages(github: "Api", path: str) -> list[Any]:
+    """The rows of a list that GitHub gives oldest first, and in no other order."""
+    rows: list[Any] = []
+    for page in range(1, _MOST_PAGES + 1):
+        found = _get_page(github, path, page)
+        rows += found
+        if len(found) < _PAGE:
+            break
+    return rows
+
+
+def _get_page(github: "Api", path: str, page: int) -> list[Any]:
+    asked = {"per_page": _PAGE, "page": page}
+    rows: list[Any] = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+    return rows
+
+
 def _read_review(row: Any) -> ReviewWords:
     return ReviewWords(
         author=_login(row),
@@ -108,9 +128,14 @@ def _read_review(row: Any) -> ReviewWords:
     )
 
 
-def _read_end(row: Any) -> ReviewEnd:
-    requested, submitted = _requests_changes(row), _time(row["submitted_at"])
-    return ReviewEnd(int(row["id"]), _login(row), requested, submitted)
+def _read_submitted(row: Any) -> SubmittedReview:
+    return SubmittedReview(
+        number=int(row["id"]),
+        author=_login(row),
+        body=str(row.get("body") or ""),
+        changes_requested=_requests_changes(row),
+        submitted_at=_time(row["submitted_at"]),
+    )
 
 
 def _requests_changes(row: Any) -> bool:

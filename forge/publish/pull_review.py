@@ -50,5 +50,5 @@ class PullReviews:
             raise unfit.error from None
 
     async def _is_there(self, mark: str) -> bool:
-        bodies = await self.forge.reviews(self.full_name, self.number, self.emit)
-        return any(mark in body for body in bodies)
+        found = await self.forge.submitted_reviews(self.full_name, self.number, self.emit)
+        return any(mark in review.body for review in found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from forge.core.conversations import Comment, ReviewEnd, ReviewWords
+from forge.core.conversations import Comment, ReviewWords, SubmittedReview
 from forge.core.pull_checks import PullState
 from forge.triggers.act import Act
 from forge.triggers.commands import read_commands
@@ -32,7 +32,7 @@ def act_of_comment(repo: str, pull: PullState, comment: Comment) -> Act | None:
 
 
 def act_of_review(
-    repo: str, pull: PullState, review: ReviewEnd, said: Sequence[ReviewWords]
+    repo: str, pull: PullState, review: SubmittedReview, said: Sequence[ReviewWords]
 ) -> Act | None:
     """None where it names no command and requests no changes, or is a bot's."""
     own = [each.body for each in said if each.author == review.author]

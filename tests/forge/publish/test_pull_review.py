@@ -100,6 +100,14 @@ async def test_a_run_that_was_killed_after_its_review_finds_it(side: TrustedSide
     assert len(pull.reviews) == 1
 
 
+async def test_a_review_behind_a_hundred_others_is_found(side: TrustedSide) -> None:
+    pull, base, change = await begun(side)
+    pull.reviews += [{"event": "COMMENT", "body": "Nice."}] * 120
+    side.forge.fail("POST", REVIEWS, replace(DROPPED, after=True))
+    await submit(side, base, change)
+    assert len(pull.reviews) == 121
+
+
 async def test_lines_that_the_forge_does_not_know_go_into_the_text(side: TrustedSide) -> None:
     pull, base, change = await begun(side)
     pull.hidden_paths.add("new.txt")

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Json, Shapes
 from tests.standins.github_server.problems import problem
 from tests.standins.github_server.repository import HostedComment, HostedRepository, now
@@ -61,11 +62,9 @@ class ConversationApi:
         return JSONResponse({"permission": level, "user": self._forge.shapes.user(login)})
 
     async def _list(self, request: Request, repository: HostedRepository) -> Response:
-        number, query = request.path_params["number"], request.query_params
+        number = request.path_params["number"]
         found = [each for each in repository.comments.values() if each.issue == number]
-        size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
-        shown = found[size * (page - 1) : size * page]
-        return JSONResponse([self._comment(repository, each) for each in shown])
+        return JSONResponse([self._comment(repository, each) for each in page_of(request, found)])
 
     async def _create(self, request: Request, repository: HostedRepository) -> Response:
         if request.path_params["number"] not in {*repository.issues, *repository.pulls}:
@@ -80,14 +79,14 @@ class ConversationApi:
         return JSONResponse(found[0]) if found else problem(404, "Not Found")
 
     async def _lines(self, request: Request, repository: HostedRepository) -> Response:
-        return JSONResponse(repository.reviews.get(request.path_params["id"], [])[1:])
+        lines = repository.reviews.get(request.path_params["id"], [])[1:]
+        return JSONResponse(page_of(request, lines))
 
     async def _checks(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.checks.get(request.path_params["commit"], [])
-        query = request.query_params
-        size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
-        shown = found[size * (page - 1) : size * page]
-        return tagged(request, {"total_count": len(found), "check_runs": shown})
+        return tagged(
+            request, {"total_count": len(found), "check_runs": page_of(request, found)}
+        )
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
         sha = request.path_params["commit"]

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.conversations import ConversationApi
+from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import invalid, problem, unprocessable
 from tests.standins.github_server.repository import HostedPull, HostedRepository, now
@@ -239,7 +240,7 @@ class ForgeApi:
             return problem(404, "Not Found")
         rows = [self._forge.shapes.review(repository, pull, sent) for sent in pull.reviews]
         rows += [review[0] for review in repository.reviews.values()]
-        return JSONResponse(rows)
+        return JSONResponse(page_of(request, rows))
 
     async def _review(self, request: Request, repository: HostedRepository) -> Response:
         """A line that the diff does not show is refused, as a review without a text is."""

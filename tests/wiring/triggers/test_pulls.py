@@ -103,6 +103,14 @@ async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None
     assert len(world.ours) == 1
 
 
+async def test_a_line_behind_a_hundred_others_counts(world: World) -> None:
+    open_pull(world)
+    await review(world, "ben", *["Slow."] * 120, body="/coding-agent make it fast")
+    await work_off(world)
+    (run,) = await world.runs()
+    assert run.request["prompt"].endswith("On a.py:120:\nSlow.")
+
+
 @pytest.mark.parametrize(
     ("autofix", "author", "by", "runs"),
     [
