@@ -20,6 +20,14 @@ class CheckRun:
 
 
 @dataclass(frozen=True)
+class CommitAuthor:
+    """Who a commit says has made it; `login` is empty where the forge knows no such account."""
+
+    login: str
+    email: str
+
+
+@dataclass(frozen=True)
 class PullState:
     """A pull request as it stands; `checks` are those of its `head`, a commit's hash."""
 
@@ -60,8 +68,8 @@ class PullChecks(Protocol):
         """
         ...
 
-    async def commit_author(self, full_name: str, commit: str) -> str:
-        """The login of who made a commit; empty where the forge knows no such account."""
+    async def commit_author(self, full_name: str, commit: str) -> CommitAuthor:
+        """The author of a commit."""
         ...
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from forge.core.pull_checks import CheckRun, PullChecks, PullState
+from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.github.connection import Connection
 from graph import unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
@@ -45,11 +45,12 @@ class GitHubChecks(Connection, PullChecks):
         checks = await self.checks_of(full_name, state.head) if state.open else ()
         return PullState(**{**vars(state), "checks": checks})
 
-    async def commit_author(self, full_name: str, commit: str) -> str:
-        def get(github: "Api") -> str:
+    async def commit_author(self, full_name: str, commit: str) -> CommitAuthor:
+        def get(github: "Api") -> CommitAuthor:
             path = f"/repos/{full_name}/commits/{commit}"
             row = github.requester.requestJsonAndCheck("GET", path)[1]
-            return str((row.get("author") or {}).get("login", ""))
+            login = (row.get("author") or {}).get("login", "")
+            return CommitAuthor(str(login), str(row["commit"]["author"]["email"]))
 
         return await self._read("a commit", get, unheard, repo=full_name)
 

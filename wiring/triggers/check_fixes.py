@@ -45,7 +45,8 @@ class CheckFixes:
         run = await comments.newest(thread)
         if run and not run.final:
             return False
-        return await self._forge.commit_author(act.repo, state.head) == login
+        author = await self._forge.commit_author(act.repo, state.head)
+        return author.login == login or author.email.lower() == self._rules.author_email
 
     async def _request(
         self, act: Act, thread: Thread, state: PullState, login: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Final, Self
 
 from forge.github import web_address
@@ -28,6 +29,8 @@ class TriggerRules:
     thread_usd: float
     autofix: tuple[Autofix, ...] = ()
     """On what it goes on by itself with pull requests of ours."""
+    author_email: str | None = None
+    """Lower-case address of the author of our commits, where that is not our account's own."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -39,4 +42,5 @@ class TriggerRules:
             max_cost_usd=settings.max_cost_usd,
             thread_usd=settings.pr_max_cost_usd_per_day,
             autofix=settings.autofix,
+            author_email=parseaddr(settings.git_author or "")[1].lower() or None,
         )

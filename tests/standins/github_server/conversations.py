@@ -84,15 +84,14 @@ class ConversationApi:
 
     async def _checks(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.checks.get(request.path_params["commit"], [])
-        return tagged(
-            request, {"total_count": len(found), "check_runs": page_of(request, found)}
-        )
+        return tagged(request, {"total_count": len(found), "check_runs": page_of(request, found)})
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
         sha = request.path_params["commit"]
         login = repository.authors.get(sha)
         author = self._forge.shapes.user(login) if login else None
-        return JSONResponse({"sha": sha, "author": author})
+        email = repository.emails.get(sha, f"{login}@users.noreply.github.com")
+        return JSONResponse({"sha": sha, "author": author, "commit": {"author": {"email": email}}})
 
     async def _log(self, request: Request, repository: HostedRepository) -> Response:
         """Logs lie elsewhere: the answer leads there, and nobody signs in."""

@@ -86,6 +86,8 @@ class HostedRepository:
     """Check runs as the API shows them, by commit or branch."""
     authors: dict[str, str] = field(default_factory=dict)
     """Logins of who made commits, by their hashes."""
+    emails: dict[str, str] = field(default_factory=dict)
+    """Addresses of who made commits, by their hashes."""
     logs: dict[int, str] = field(default_factory=dict)
     """What jobs printed, by their numbers."""
     permissions: dict[str, str] = field(default_factory=dict)

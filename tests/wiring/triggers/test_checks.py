@@ -8,6 +8,8 @@ import pytest
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
 from tests.wiring.triggers.conftest import OURS, World, open_world
+from wiring.settings import Settings
+from wiring.triggers import TriggerRules
 
 pytestmark = pytest.mark.slow
 NUMBER = 7
@@ -67,6 +69,21 @@ async def test_what_the_change_has_broken_is_fixed_once(world: World) -> None:
         assert run.request["pull_request_url"].endswith(f"/octo/sample/pull/{NUMBER}")
         assert run.owner == f"github:{OURS}"
         assert len(opened.ours) == 1
+
+
+@pytest.mark.parametrize(("email", "runs"), [("Bot@Example.org", 1), ("eve@example.org", 0)])
+async def test_commits_may_have_an_author_that_github_does_not_know(
+    world: World, email: str, runs: int
+) -> None:
+    settings = Settings(git_author="Bot <bot@example.org>", autofix=("ci",))
+    rules = TriggerRules.of(settings)
+    told = {"autofix": rules.autofix, "author_email": rules.author_email}
+    async with open_world(world.forge, world.hosted, world.house, **told) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure", 5))
+        del opened.hosted.authors["1" * 40]
+        opened.hosted.emails["1" * 40] = email
+        await ended(opened)
+        assert len(await opened.runs()) == runs
 
 
 async def test_the_end_of_a_long_log_is_its_end(world: World) -> None:
