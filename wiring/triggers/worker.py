@@ -19,6 +19,8 @@ _LOOK_S: Final = 60.0
 """So often a comment shows what a run at work has cost so far."""
 _REDELIVER_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 3600.0
+"""GitHub counts calls by the hour: where they are used up, the next hour has new ones."""
 _SHOWN: Final = frozenset(
     ("run.started", "run.resumed", "plan.waiting", "pr.created", "run.finished")
 )
@@ -89,7 +91,7 @@ class TriggerWorker:
             log.warning("what was not delivered is not known: %s", error)
 
     async def _work_off(self, delivery: Delivery) -> None:
-        """What fails is tried again later, ever later, and given up at last."""
+        """What fails is tried again later, ever later, and given up after two and a half hours."""
         act = Act.model_validate(delivery.body)
         settled = act.at + SETTLED_S if act.kind == "review" else 0
         if delivery.attempt == 1 and (pause_s := settled - time.time()) > 0:
@@ -101,8 +103,8 @@ class TriggerWorker:
             log.warning(
                 "the delivery %s for %s is not worked off: %s", delivery.name, act.repo, error
             )
-            pause_s = _FIRST_PAUSE_S * 2 ** (delivery.attempt - 1)
-            await self._postpone(delivery, pause_s)
+            pause_s = _FIRST_PAUSE_S * 4 ** (delivery.attempt - 1)
+            await self._postpone(delivery, min(pause_s, _LONGEST_PAUSE_S))
         else:
             await self._deliveries.finish(delivery.name, time.time())
 

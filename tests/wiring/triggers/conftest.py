@@ -1,9 +1,10 @@
 """A forge with one repository and an issue, a run service, and the worker between them."""
 
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,6 +85,13 @@ class World:
     def ours(self) -> list[str]:
         """Our comments as they are now."""
         return [each.body for each in self.hosted.comments.values() if each.author == OURS]
+
+    def claimed_until(self, delivery: str) -> float:
+        """When somebody may work a delivery off again, in Unix seconds."""
+        with closing(sqlite3.connect(self.house.database)) as connection:
+            sql = "SELECT claimed_until FROM deliveries WHERE name = ?"
+            (found,) = connection.execute(sql, (delivery,)).fetchone()
+            return float(found)
 
     async def runs(self) -> list[Any]:
         """All runs, oldest first."""

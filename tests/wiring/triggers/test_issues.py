@@ -1,11 +1,13 @@
 """Acts on an issue over a real forge's calls and real runs: who may begin one, with what words."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from runs.deliveries.protocol import MOST_ATTEMPTS
 from tests.standins.github import DROPPED, Fault
 from tests.standins.services.run_service import log_of
 from tests.support.polling import until
@@ -246,6 +248,22 @@ async def test_what_fails_in_passing_is_done_later_and_once(
     assert len(await world.runs()) == 1
     assert len(world.ours) == 1
     assert "Done." in world.ours[0]
+
+
+async def test_github_may_be_away_for_two_hours(world: World) -> None:
+    world.forge.fail("GET", "/permission", Fault(502, times=MOST_ATTEMPTS - 1))
+    await world.comment("/coding-agent greet twice")
+    waited = 0.0
+    for _ in range(MOST_ATTEMPTS - 1):
+        await world.worker.round()
+        pause_s = world.claimed_until(FIRST) - time.time()
+        assert pause_s <= 3600
+        waited += pause_s
+        await world.deliveries.postpone(FIRST, 0)
+    assert waited > 2 * 3600
+    assert not await world.runs()
+    await work_off(world)
+    assert len(await world.runs()) == 1
 
 
 @pytest.mark.parametrize("moment", ["/permission", "/reactions", "/comments", "/comments#2"])
