@@ -1,52 +1,38 @@
 """A GitHub App that is made by its manifest: one click of a person, and one call."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from forge.github.connection import Connection
+from forge.github.connection import PERMISSIONS, Connection
 from graph.errors import ForgeRejected
 
 if TYPE_CHECKING:
     from forge.github.connection import Api
 
-PERMISSIONS: Final[Mapping[str, str]] = {
-    "actions": "write",
-    "checks": "write",
-    "contents": "write",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-}
+_PERMISSIONS: Final = {name: PERMISSIONS[name] for name in PERMISSIONS if name != "workflows"}
+"""A new App may not change workflow files; its owner gives it that right, where runs may do so."""
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-EVENTS: Final = (
-    "issues",
-    "issue_comment",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "check_suite",
-)
 
 
 def app_manifest(
-    name: str, *, home: str, redirect_url: str, webhook_url: str | None
+    name: str, *, home: str, redirect_url: str, webhook_url: str | None, events: Sequence[str]
 ) -> dict[str, Any]:
-    """What an App of ours is; without an address nothing is delivered to it."""
+    """What an App of ours is. `events` are delivered to `webhook_url`; without it nothing is."""
     manifest: dict[str, Any] = {
         "name": name,
         "url": home,
         "redirect_url": redirect_url,
         "public": False,
-        "default_permissions": dict(PERMISSIONS),
+        "default_permissions": dict(_PERMISSIONS),
     }
     if webhook_url:
         manifest |= {
             "hook_attributes": {"url": webhook_url, "active": True},
-            "default_events": list(EVENTS),
+            "default_events": list(events),
         }
     return manifest
 

@@ -18,6 +18,7 @@ from forge.github import (
     app_manifest,
     web_address,
 )
+from forge.triggers import EVENTS
 from wiring.settings import APP_NAME, Settings
 
 _KEY: Final = "CODING_AGENT_GITHUB_APP_KEY"
@@ -63,6 +64,7 @@ class AppCreation:
             home=self._webhook_url or self.web,
             redirect_url=redirect_url,
             webhook_url=self._webhook_url,
+            events=EVENTS,
         )
 
     async def convert(self, code: str) -> KeptApp:

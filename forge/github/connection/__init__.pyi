@@ -1,4 +1,5 @@
 from .connection import Api as Api
 from .connection import Connection as Connection
 from .connection import ConnectionOptions as ConnectionOptions
+from .installation_tokens import PERMISSIONS as PERMISSIONS
 from .installation_tokens import AppKey as AppKey

@@ -108,7 +108,8 @@ def check_page(page: httpx.Response, forge: GitHubStandIn, address: str) -> str:
     assert manifest["public"] is False
     assert manifest["hook_attributes"]["url"] == HOOK
     assert manifest["default_permissions"]["contents"] == "write"
-    assert "administration" not in manifest["default_permissions"]
+    assert not {"administration", "workflows"} & manifest["default_permissions"].keys()
+    assert {"issues", "issue_comment", "check_suite"} < set(manifest["default_events"])
     (state,) = parse_qs(urlsplit(action).query)["state"]
     assert len(state) > 40
     return state
