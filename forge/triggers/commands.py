@@ -24,11 +24,11 @@ class Command:
 
 def read_commands(text: str) -> tuple[Command, ...]:
     """The commands of a comment. HTML comments hold none."""
-    return tuple(_commands(visible(text)))
+    return tuple(_commands(strip_html_comments(text)))
 
 
-def visible(text: str) -> str:
-    """A text as people see it: without HTML comments, and no longer than GitHub lets it be."""
+def strip_html_comments(text: str) -> str:
+    """A text as people see it, and no longer than GitHub lets it be."""
     return _COMMENT.sub("", text[:_MOST_CHARACTERS].replace("\r\n", "\n"))
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from forge.core.conversations import Comment
 from forge.triggers.act import Act
-from forge.triggers.commands import visible
+from forge.triggers.commands import strip_html_comments
 
 _MOST_CHARACTERS: Final = 40_000
 _SEPARATOR: Final = "\n\n---\n\n"
@@ -23,14 +23,14 @@ async def write_prompt(
     """
     parts = []
     if act.issue_author and await may_write(act.issue_author):
-        parts.append(visible(f"{act.issue_title}\n\n{act.issue_text}").strip())
+        parts.append(strip_html_comments(f"{act.issue_title}\n\n{act.issue_text}").strip())
     for comment in comments:
         if max(comment.created_at, comment.edited_at) > act.at or comment.number == _own(act):
             continue
         if comment.author and await may_write(comment.author):
-            parts.append(visible(comment.body).strip())
+            parts.append(strip_html_comments(comment.body).strip())
     told = _SEPARATOR.join(part for part in parts if part)
-    asked = without_words(visible(act.text), words)[:_MOST_CHARACTERS]
+    asked = without_words(strip_html_comments(act.text), words)[:_MOST_CHARACTERS]
     if not asked or not told:
         return asked or told[:_MOST_CHARACTERS]
     room = max(_MOST_CHARACTERS - len(asked) - len(_SEPARATOR), 0)  # what is asked for comes whole

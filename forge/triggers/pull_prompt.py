@@ -5,7 +5,7 @@ from typing import Final
 
 from forge.core.conversations import ReviewWords
 from forge.triggers.act import Act
-from forge.triggers.commands import visible
+from forge.triggers.commands import strip_html_comments
 from forge.triggers.issue_prompt import without_words
 
 SETTLED_S: Final = 10.0
@@ -20,7 +20,7 @@ def write_pull_prompt(act: Act, review: Sequence[ReviewWords], words: frozenset[
     """
     parts = [_part(each, words) for each in review if _counts(each, act)]
     if not review:
-        parts.append(without_words(visible(act.text), words))
+        parts.append(without_words(strip_html_comments(act.text), words))
     return "\n\n".join(part for part in parts if part)[:_MOST_CHARACTERS]
 
 
@@ -29,7 +29,7 @@ def _counts(each: ReviewWords, act: Act) -> bool:
 
 
 def _part(each: ReviewWords, words: frozenset[str]) -> str:
-    said = without_words(visible(each.body), words)
+    said = without_words(strip_html_comments(each.body), words)
     if not said or not each.path:
         return said
     place = f"{each.path}:{each.line}" if each.line else each.path

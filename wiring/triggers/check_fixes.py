@@ -1,10 +1,11 @@
 """Fixes of checks that fail on what we pushed, at most three until a person acts."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from forge.core import CheckRun, Forge, PullState
 from forge.triggers import Act, write_checks_prompt
+from graph import RunRequest
 from wiring.triggers.rules import TriggerRules
 from wiring.triggers.thread import PendingStart, Thread
 from wiring.triggers.thread_comment import ThreadComments
@@ -67,11 +68,11 @@ class CheckFixes:
         for each in [each for each in broken if each.job][:_LOGS]:
             logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
         address = f"{self._rules.web}/{act.repo}"
-        request: dict[str, Any] = {
-            "repo_url": address,
-            "prompt": write_checks_prompt(logs),
-            "pull_request_url": f"{address}/pull/{act.number}",
-        }
+        request = RunRequest(
+            repo_url=address,
+            prompt=write_checks_prompt(logs),
+            pull_request_url=f"{address}/pull/{act.number}",
+        )
         if left_usd:
             request["max_cost_usd"] = left_usd
         key = f"checks:{thread.name}:{state.head}"

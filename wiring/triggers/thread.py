@@ -1,10 +1,11 @@
 """What is known of a thread: an issue or a pull request that people ask for runs in."""
 
 import time
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel
 
+from graph import RunRequest
 from runs.deliveries import Deliveries
 
 
@@ -13,7 +14,7 @@ class PendingStart(BaseModel):
 
     key: str
     owner: str
-    request: dict[str, Any]
+    request: RunRequest
 
 
 class Thread(BaseModel):

@@ -126,7 +126,7 @@ class ThreadActs:
         await self._comments(await self._login()).show(thread)
 
     async def _login(self) -> str:
-        return (await self._forge.account()).author.partition(" ")[0]
+        return (await self._forge.account()).login
 
     async def _may_write(self, repo: str, login: str) -> bool:
         """Asked once an act."""

@@ -33,7 +33,7 @@ class ThreadRuns:
             return
         await thread.keep(self._deliveries, live=True)
         record, _ = await self._runs.start(
-            pending.request,  # type: ignore[arg-type]
+            pending.request,
             owner=pending.owner,
             idempotency_key=pending.key,
             day=self._day,
