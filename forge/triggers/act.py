@@ -35,3 +35,13 @@ class Act(BaseModel):
     review: int | None = None
     """The review that it is, or that its comment is a part of."""
     merged: bool = False
+
+
+def comment_key(repo: str, comment: int) -> str:
+    """The key of the act that a comment is, delivered or looked up."""
+    return f"comment:{repo.lower()}:{comment}"
+
+
+def review_key(repo: str, review: int) -> str:
+    """The key of the act that a review is, with all its comments."""
+    return f"review:{repo.lower()}:{review}"

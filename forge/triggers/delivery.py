@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from forge.triggers.act import Act
+from forge.triggers.act import Act, comment_key, review_key
 from forge.triggers.commands import Command, read_commands
 from graph.errors import InvalidRequest
 
@@ -125,7 +125,7 @@ def _commented(told: _Told, _delivery: str, _label: str) -> Act | None:
     commands = read_commands(comment.body or "")
     if not commands:
         return None
-    key = f"comment:{told.repository.full_name.lower()}:{comment.id}"
+    key = comment_key(told.repository.full_name, comment.id)
     act = _act(told, issue, kind="comment", key=key, at=comment.created_at)
     return _saying(act, comment.body, commands).model_copy(
         update={"place": "comment", "place_number": comment.id}
@@ -140,7 +140,7 @@ def _reviewed(told: _Told, _delivery: str, _label: str) -> Act | None:
     commands = read_commands(review.body or "")
     if not commands and review.state.lower() != "changes_requested":
         return None
-    key = _review_key(told, review.id)
+    key = review_key(told.repository.full_name, review.id)
     act = _act(told, pull, kind="review", key=key, at=review.submitted_at)
     return _saying(act, review.body, commands).model_copy(update={"review": review.id})
 
@@ -153,7 +153,7 @@ def _review_commented(told: _Told, _delivery: str, _label: str) -> Act | None:
     if not commands:
         return None
     review = comment.pull_request_review_id
-    key = _review_key(told, review or comment.id)
+    key = review_key(told.repository.full_name, review or comment.id)
     act = _act(told, pull, kind="review", key=key, at=comment.created_at)
     return _saying(act, comment.body, commands).model_copy(
         update={"place": "review_comment", "place_number": comment.id, "review": review}
@@ -199,10 +199,6 @@ _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
 }
 EVENTS: Final = tuple(_READERS)
 """Events that the service subscribes to."""
-
-
-def _review_key(told: _Told, review: int) -> str:
-    return f"review:{told.repository.full_name.lower()}:{review}"
 
 
 def _act(

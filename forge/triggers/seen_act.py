@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from forge.core.conversations import Comment, ReviewWords, SubmittedReview
 from forge.core.pull_checks import PullState
-from forge.triggers.act import Act
+from forge.triggers.act import Act, comment_key, review_key
 from forge.triggers.commands import read_commands
 
 _BOT = "[bot]"
@@ -16,7 +16,7 @@ def act_of_comment(repo: str, pull: PullState, comment: Comment) -> Act | None:
     if not commands or comment.edited_at != comment.created_at or comment.author.endswith(_BOT):
         return None
     return Act(
-        key=f"comment:{repo.lower()}:{comment.number}",
+        key=comment_key(repo, comment.number),
         kind="comment",
         repo=repo,
         number=pull.number,
@@ -40,7 +40,7 @@ def act_of_review(
     if review.author.endswith(_BOT) or not (commands or review.changes_requested):
         return None
     return Act(
-        key=f"review:{repo.lower()}:{review.number}",
+        key=review_key(repo, review.number),
         kind="review",
         repo=repo,
         number=pull.number,
