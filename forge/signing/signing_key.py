@@ -59,7 +59,7 @@ class SigningKey:
         """
         return (await self._sign(data, purpose))[1]
 
-    async def signed(self, data: bytes, signature: str, purpose: str) -> bool:
+    async def verify(self, data: bytes, signature: str, purpose: str) -> bool:
         """Whether a signature of `data` was made by this key. Raises SigningFailed."""
         async with self._held() as (form, folder):
             await asyncio.to_thread((folder / "signature").write_text, signature)

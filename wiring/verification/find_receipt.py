@@ -44,6 +44,6 @@ async def judge_signature(found: FoundReceipt, key: SigningKey | None) -> tuple[
         return ("It is not signed, and there is a key.", "") if key else ("", "It is not signed.")
     if key is None:
         return "", "It is signed; without CODING_AGENT_SIGNING_KEY_FILE nobody knows by whom."
-    if await key.signed(found.receipt.canonical, found.signature, PURPOSE):
+    if await key.verify(found.receipt.canonical, found.signature, PURPOSE):
         return "", "It is signed by the key of CODING_AGENT_SIGNING_KEY_FILE."
     return "Its signature is not that of the key of CODING_AGENT_SIGNING_KEY_FILE.", ""

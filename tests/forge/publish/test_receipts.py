@@ -87,10 +87,10 @@ async def test_it_is_signed_where_there_is_a_key(side: TrustedSide, tmp_path: Pa
     read = read_page(comments(side)[0])
     assert read
     receipt, signature = read
-    assert await key.signed(receipt.canonical, signature, PURPOSE)
+    assert await key.verify(receipt.canonical, signature, PURPOSE)
     tampered = receipt.model_copy(update={"review": "approve"})
-    assert not await key.signed(tampered.canonical, signature, PURPOSE)
-    assert not await key.signed(receipt.canonical, signature, "git")
+    assert not await key.verify(tampered.canonical, signature, PURPOSE)
+    assert not await key.verify(receipt.canonical, signature, "git")
 
 
 @dataclass
