@@ -31,8 +31,8 @@ class Delivery:
     forks: bool
     receipts: ReceiptPlace
     emit: Emit
-    account: str = ""
-    """Our account's name on a pull request of ours that is gone on with."""
+    account: str
+    """Its name at the forge."""
 
     async def deliver(
         self,

@@ -232,11 +232,8 @@ class ForgePublisher(Publisher):
         check_token(self._forge, base.full_name, hint="then resume the run")
         forge = self._forge.patient(publication.deadline)
         address = parse(base.address, forge.access.web, allow_local=False)
-        account_name = ""
         if base.pull:
-            facts = await forge.pull(base.full_name, base.pull.number, emit)
-            check_open(facts)
-            account_name = facts.author if base.pull.ours else ""
+            check_open(await forge.pull(base.full_name, base.pull.number, emit))
             address = head_address(forge, base.pull)
         pushed = frozenset(filter(None, (record.commit, record.pushed)))
         context = RebaseContext(self._git, forge, self._kept, address, run, emit, pushed)
@@ -250,7 +247,7 @@ class ForgePublisher(Publisher):
         template = await self._template(run, base, forge)
         account = await forge.account(emit)
         author = self._author or account.author
-        delivery = Delivery(steps, forge, self._forks, self._receipts, emit, account_name)
+        delivery = Delivery(steps, forge, self._forks, self._receipts, emit, account.login)
         address = await delivery.choose_target()
         await delivery.settle_branch(address)
         publication = steps.publication

@@ -12,7 +12,7 @@ from forge.receipt import PURPOSE, ReceiptPage, ReceiptPlace
 from forge.receipt.page import MARK, read_page
 from forge.signing import SigningKey
 from graph.publication import PullRequest
-from tests.forge.publish.test_follow_up import THEIRS, follow
+from tests.forge.publish.test_follow_up import STRANGERS, THEIRS, follow
 from tests.forge.publish.test_preflight import BRANCH as WANTED
 from tests.standins.github import Fault
 from tests.support.pull_requests import add_pull, change_on, prepare_pull
@@ -118,8 +118,12 @@ async def test_it_may_be_shown_elsewhere(side: TrustedSide) -> None:
 
 
 @pytest.mark.slow
-async def test_a_later_run_brings_the_receipt_of_the_first_up_to_date(side: TrustedSide) -> None:
-    pull = await add_pull(side, THEIRS)
+@pytest.mark.parametrize("of", [{}, STRANGERS], ids=["ours", "a stranger's"])
+async def test_a_later_run_brings_the_receipt_of_the_first_up_to_date(
+    side: TrustedSide, of: dict[str, Any]
+) -> None:
+    pull = await add_pull(side, THEIRS, **of)
+    pull.maintainers_may_edit = True
     side.hosted.say(pull.number, "mallory", f"{MARK}\nNothing to see.")
     for run_id in ("r1", "r2"):
         base = await prepare_pull(side, pull, run_id)
