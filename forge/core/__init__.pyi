@@ -1,6 +1,7 @@
 from .conversations import Comment as Comment
 from .conversations import ReviewWords as ReviewWords
 from .conversations import SubmittedReview as SubmittedReview
+from .conversations import find_comment as find_comment
 from .forge import ONCE as ONCE
 from .forge import Forge as Forge
 from .forge import MergedPull as MergedPull

@@ -1,12 +1,15 @@
 """What people and the service say to each other below issues and pull requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from graph import Emit, unheard
 
 Place = Literal["issue", "comment", "review_comment"]
 """What a reaction is put on: an issue or pull request itself, or a comment of either kind."""
+_LOOKED_AT: Final = 100
+"""Comments."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,19 @@ class Conversations(Protocol):
     async def edit_comment(self, full_name: str, comment: int, body: str) -> None:
         """Replace a comment's text. Raises RepositoryNotFound where it was deleted."""
         ...
+
+
+async def find_comment(
+    conversations: Conversations,
+    full_name: str,
+    number: int,
+    author: str,
+    is_wanted: Callable[[str], bool],
+) -> int | None:
+    """The newest comment of an account whose text is wanted; of the newest hundred of all.
+
+    Raises ForgeError, RepositoryError.
+    """
+    said = await conversations.comments(full_name, number, _LOOKED_AT)
+    theirs = (each for each in reversed(said) if each.author == author)
+    return next((each.number for each in theirs if is_wanted(each.body)), None)

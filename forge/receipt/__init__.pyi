@@ -1,5 +1,6 @@
 from .build import build_receipt as build_receipt
 from .page import MARK as MARK
+from .page import is_receipt as is_receipt
 from .page import read_page as read_page
 from .page import receipt_page as receipt_page
 from .place import CommentPlace as CommentPlace

@@ -34,6 +34,11 @@ def receipt_page(receipt: Receipt, sections: str, signature: str = "") -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def is_receipt(comment: str) -> bool:
+    """Whether a comment is one that shows a receipt."""
+    return comment.startswith(MARK)
+
+
 def read_page(page: str) -> tuple[Receipt, str] | None:
     """The receipt and its signature, or nothing where the page holds none that can be read."""
     blocks = _blocks(page[: 4 * MAX_PAGE])

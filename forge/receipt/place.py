@@ -2,13 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
+from forge.core.conversations import find_comment
 from forge.core.forge import Forge
-from forge.receipt.page import MARK
+from forge.receipt.page import is_receipt
 from graph.errors import CodingAgentError, RepositoryNotFound
-
-_MOST_COMMENTS: Final = 100
 
 log = logging.getLogger(__name__)
 
@@ -47,19 +46,15 @@ class CommentPlace(ReceiptPlace):
     async def show(self, page: ReceiptPage, known: int | None) -> int | None:
         try:
             if known is None and page.author:
-                known = await self._find(page)
+                known = await find_comment(
+                    self.forge, page.full_name, page.number, page.author, is_receipt
+                )
             if known is not None and await self._edited(known, page):
                 return known
             return await self.forge.create_comment(page.full_name, page.number, page.text)
         except CodingAgentError as error:
             log.warning("the receipt of #%s is not shown: %s", page.number, error.code)
             return None
-
-    async def _find(self, page: ReceiptPage) -> int | None:
-        """The newest receipt of the same account; one of anybody else is none."""
-        said = await self.forge.comments(page.full_name, page.number, _MOST_COMMENTS)
-        ours = (each for each in reversed(said) if each.author == page.author)
-        return next((each.number for each in ours if each.body.startswith(MARK)), None)
 
     async def _edited(self, comment: int, page: ReceiptPage) -> bool:
         """Whether the comment is still there, and now says this."""

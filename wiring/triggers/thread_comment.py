@@ -1,6 +1,6 @@
 """Keeps the one comment of a thread as its newest run is."""
 
-from forge.core import Forge
+from forge.core import Forge, find_comment
 from forge.triggers import RunStatus, is_ours, write_comment, write_note
 from graph.errors import RepositoryNotFound, RunNotFound
 from runs import RunService
@@ -9,7 +9,6 @@ from runs.model import Caller, RunRecord
 from wiring.triggers.thread import Thread
 
 _READER = Caller("triggers", operator=True)
-_LOOKED_AT = 100
 
 
 class ThreadComments:
@@ -44,7 +43,9 @@ class ThreadComments:
 
     async def _put(self, thread: Thread, text: str) -> None:
         if thread.comment is None and thread.commenting:
-            thread.comment = await self._find(thread)
+            thread.comment = await find_comment(
+                self._forge, thread.repo, thread.number, self._login, is_ours
+            )
         if thread.comment is not None:
             try:
                 await self._forge.edit_comment(thread.repo, thread.comment, text)
@@ -54,12 +55,6 @@ class ThreadComments:
         thread.commenting = True
         await thread.keep(self._deliveries, live=True)
         thread.comment = await self._forge.create_comment(thread.repo, thread.number, text)
-
-    async def _find(self, thread: Thread) -> int | None:
-        """The comment that was made before whoever made it died."""
-        found = await self._forge.comments(thread.repo, thread.number, _LOOKED_AT)
-        ours = [each for each in found if each.author == self._login and is_ours(each.body)]
-        return ours[-1].number if ours else None
 
 
 def _status(run: RunRecord, note: str) -> RunStatus:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from forge.core import Forge, PullFacts
-from forge.receipt import MARK, PURPOSE, Receipt, read_page
+from forge.receipt import MARK, PURPOSE, Receipt, is_receipt, read_page
 from forge.signing import SigningKey
 
 _MOST_COMMENTS: Final = 300
@@ -25,7 +25,7 @@ async def find_receipt(forge: Forge, full_name: str, pull: PullFacts) -> FoundRe
     One that somebody else wrote is none, whatever it says. Raises ForgeError, RepositoryError.
     """
     said = await forge.comments(full_name, pull.number, _MOST_COMMENTS)
-    marked = [each for each in said if each.body.startswith(MARK)]
+    marked = [each for each in said if is_receipt(each.body)]
     others = dict.fromkeys(each.author for each in marked if each.author != pull.author)
     notes = tuple(f"That of {name} is not looked at: {pull.author} opened it." for name in others)
     pages = [each.body for each in reversed(marked) if each.author == pull.author]
