@@ -34,7 +34,15 @@ _TRAILER: Final = re.compile(r"(?m)^([ \t>*-]*[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)([ 
 _STRUCTURE: Final = re.compile(
     r"(?m)^( {0,3})(?=#{1,6}(?:[ \t]|$)|[=-]+[ \t]*$|(?:[*_][ \t]*){3,}$)"
 )
+_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_LONGEST: Final = 65_536
+"""Characters of the longest text that GitHub takes."""
 _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
+
+
+def strip_html_comments(text: str) -> str:
+    """A text as its readers see it, of at most 65,536 characters, with newlines alone."""
+    return _COMMENT.sub("", text[:_LONGEST].replace("\r\n", "\n"))
 
 
 def line(text: str, limit: int) -> str:

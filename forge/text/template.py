@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from forge.git.command import Git
-from forge.text.sanitize_markdown import line, paragraphs
+from forge.text.sanitize_markdown import line, paragraphs, strip_html_comments
 
 Topic = Literal["summary", "validation"]
 
@@ -15,7 +15,6 @@ _MAX_SECTION: Final = 4_000
 _MAX_HEADING: Final = 200
 _MAX_SECTIONS: Final = 30
 _FORMAT: Final = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
-_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _HEADING: Final = re.compile(r"(?m)^ {0,3}(#{1,6})[ \t]+(.+?)[ \t#]*$")
 _TOPICS: Final[tuple[tuple[Topic, re.Pattern[str]], ...]] = (
     ("validation", re.compile(r"(?i)\b(test(s|ed|ing)?|test plan|validation|verification)\b")),
@@ -44,7 +43,7 @@ def fill(template: str, known: Mapping[Topic, str]) -> tuple[str, frozenset[Topi
 
     Each topic goes below the first heading that asks for it. Comments are for who writes, and go.
     """
-    parts = _HEADING.split(_COMMENT.sub("", template.replace("\r\n", "\n")))
+    parts = _HEADING.split(strip_html_comments(template))
     sections, placed = [paragraphs(parts[0], _MAX_SECTION)], set[Topic]()
     for marks, heading, text in list(zip(parts[1::3], parts[2::3], parts[3::3], strict=True))[
         :_MAX_SECTIONS

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from forge.text.sanitize_markdown import strip_html_comments
+
 _COMMAND: Final = re.compile(
     r" {0,3}([/@][A-Za-z0-9][A-Za-z0-9-]{0,99})(?![A-Za-z0-9_/@.-])[ \t,:]*(.*)"
 )
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 _CODE: Final = re.compile(r"(?: {4}|\t)")
-_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_MOST_CHARACTERS: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,6 @@ class Command:
 def read_commands(text: str) -> tuple[Command, ...]:
     """The commands of a comment. HTML comments hold none."""
     return tuple(_commands(strip_html_comments(text)))
-
-
-def strip_html_comments(text: str) -> str:
-    """A text as people see it, and no longer than GitHub lets it be."""
-    return _COMMENT.sub("", text[:_MOST_CHARACTERS].replace("\r\n", "\n"))
 
 
 def _commands(text: str) -> Iterator[Command]:

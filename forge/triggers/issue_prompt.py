@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from forge.core.conversations import Comment
+from forge.text.sanitize_markdown import strip_html_comments
 from forge.triggers.act import Act
-from forge.triggers.commands import strip_html_comments
 
 _MOST_CHARACTERS: Final = 40_000
 _SEPARATOR: Final = "\n\n---\n\n"

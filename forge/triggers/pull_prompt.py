@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from forge.core.conversations import ReviewWords
+from forge.text.sanitize_markdown import strip_html_comments
 from forge.triggers.act import Act
-from forge.triggers.commands import strip_html_comments
 from forge.triggers.issue_prompt import without_words
 
 SETTLED_S: Final = 10.0
