@@ -39,6 +39,8 @@ class Thread(BaseModel):
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""
+    untold_since: float | None = None
+    """When the comment could not be brought up to date for the first time in a row."""
 
     @property
     def name(self) -> str:

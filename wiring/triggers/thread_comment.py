@@ -1,14 +1,18 @@
 """Keeps the one comment of a thread as its newest run is."""
 
+import time
+from typing import Final
+
 from forge.core import Forge, find_comment
 from forge.triggers import RunStatus, is_ours, write_comment, write_note
-from graph.errors import RepositoryNotFound, RunNotFound
+from graph.errors import CodingAgentError, RepositoryNotFound, RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, RunRecord
 from wiring.triggers.thread import Thread
 
 _READER = Caller("triggers", operator=True)
+_UNTOLD_S: Final = 24 * 3600.0
 
 
 class ThreadComments:
@@ -37,9 +41,19 @@ class ThreadComments:
         if not run and thread.note:
             text = write_note(thread.note)
         if text and text != thread.shown:
-            await self._put(thread, text)
-            thread.shown = text
+            try:
+                await self._put(thread, text)
+            except CodingAgentError:
+                await self._keep_untold(thread)
+                raise
+            thread.shown, thread.untold_since = text, None
         await thread.keep(self._deliveries, live=run is not None and not run.final)
+
+    async def _keep_untold(self, thread: Thread) -> None:
+        """What cannot be told within a day, such as where the App was removed, is given up."""
+        now = time.time()
+        thread.untold_since = thread.untold_since or now
+        await thread.keep(self._deliveries, live=now - thread.untold_since < _UNTOLD_S)
 
     async def _put(self, thread: Thread, text: str) -> None:
         if thread.comment is None and thread.commenting:

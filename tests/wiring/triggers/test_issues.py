@@ -286,6 +286,24 @@ async def test_a_kill_loses_nothing_and_does_nothing_twice(world: World, moment:
         assert "Done." in after.ours[0]
 
 
+async def test_a_comment_that_may_not_be_edited_is_given_up_after_a_day(world: World) -> None:
+    world.house.pace.hold("code")
+    await world.comment("/coding-agent greet twice")
+    await world.worker.round()
+    await world.house.pace.reached("code")
+    (ours,) = [each for each in world.hosted.comments.values() if each.author == OURS]
+    world.forge.fail("PATCH", f"/comments/{ours.id}", Fault(403, times=99))
+    world.house.pace.let_go("code")
+    await work_off(world)
+    (name,) = await world.deliveries.live_threads()
+    kept = await world.deliveries.thread(name)
+    assert kept
+    kept["untold_since"] -= 24 * 3600
+    await world.deliveries.keep_thread(name, kept, time.time(), live=True)
+    await world.worker.round()
+    assert not await world.deliveries.live_threads()
+
+
 async def test_a_deleted_comment_is_not_made_again(world: World) -> None:
     world.house.pace.hold("code")
     await world.comment("/coding-agent greet twice")
