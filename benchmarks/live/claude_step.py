@@ -5,26 +5,26 @@ from typing import Any, Final
 
 from benchmarks.live.trial import Account, Trial
 from graph.errors import ClaudeError
+from roles import shared_conversation
 from roles.claude import Claude, cost_usd
 from roles.claude.reply import AttemptFailed, Reply
+from roles.conversation.opening import text
+from roles.tools.bash import BashTool
+from roles.tools.text_editor import EditorTool
+from roles.transcript.transcript import UserMessage
 from roles.turns.context_editing import BETA
+from roles.turns.model_request import RequestBuilder
 from tests.support.whole_runs.evaluation_tasks import EMPTY, ROUNDING, write_tasks
 
 EVAL_USD: Final = 1.5
 _PADDING: Final = "This line only makes the prompt long enough to be cached. " * 200
-_TOOL: Final[dict[str, Any]] = {
-    "name": "finish",
-    "description": "Ends the work.",
-    "strict": True,
-    "input_schema": {
-        "type": "object",
-        "properties": {"text": {"type": "string"}},
-        "required": ["text"],
-        "additionalProperties": False,
-    },
-}
-
-
+_ASKED: Final = (
+    f"{_PADDING}Call submit_change: title and summary are Hello, all is done, nothing is unchecked."
+)
+_TOOLS: Final = [
+    *(BashTool.definition, EditorTool.definition),
+    *(tool.definition for tool in shared_conversation.TOOLS),
+]
 _EDIT: Final = {
     "type": "clear_tool_uses_20250919",
     "trigger": {"type": "input_tokens", "value": 100_000},
@@ -50,7 +50,7 @@ async def try_requests(claude: Claude, model: str, trial: Trial) -> None:
         trial.expect("a key is tried without cost", held=False, seen=error.message)
         return
     trial.expect("a key is tried without cost", held=True)
-    first = await _ask(claude, model, trial, "thinking, strict tools and context editing are taken")
+    first = await _ask(claude, model, trial, "what the roles send is taken, context editing too")
     again = await _ask(claude, model, trial, "the same prompt is taken again")
     if first and again:
         read = again.usage.cache_read_input_tokens
@@ -102,16 +102,12 @@ async def _ask(claude: Claude, model: str, trial: Trial, what: str) -> Reply | N
 
 
 def _body(model: str, *, max_tokens: int) -> bytes:
-    message = {"role": "user", "content": f"{_PADDING}Call finish with the text Hello."}
-    request: dict[str, Any] = {
-        "model": model,
-        "system": "You answer by tools.",
-        "tools": [_TOOL],
-        "cache_control": {"type": "ephemeral"},
-        "thinking": {"type": "adaptive", "display": "summarized"},
-        "stream": max_tokens > 0,
-        **({"context_management": {"edits": [_EDIT]}} if max_tokens else {}),
-        "max_tokens": max_tokens,
-        "messages": [message],
-    }
+    """What coder and fixer send; where a reply is asked for, with old results cleared."""
+    requests = RequestBuilder(
+        model=model, system=shared_conversation.PROMPT, tools=_TOOLS, effort="low"
+    )
+    said = UserMessage(purpose="opening", content=[text(_ASKED)])
+    request: dict[str, Any] = json.loads(requests.build([said], max_tokens).body)
+    if max_tokens:
+        request["context_management"] = {"edits": [_EDIT]}
     return json.dumps(request).encode()

@@ -68,14 +68,15 @@ class EditorTool:
         "str_replace (path, old_str, new_str), insert (path, insert_line, insert_text)."
     )
 
+    definition: Block = {  # noqa: RUF012 - never changed
+        "type": "text_editor_20250728",
+        "name": "str_replace_based_edit_tool",
+    }
+
     def __init__(
         self, sandbox: Sandbox, *, read_only: bool = False, written: WrittenFiles | None = None
     ) -> None:
         """It adds to `written` what it wrote."""
-        self.definition: Block = {
-            "type": "text_editor_20250728",
-            "name": "str_replace_based_edit_tool",
-        }
         self._written = WrittenFiles() if written is None else written
         self._sandbox = sandbox
         self._read_only = read_only

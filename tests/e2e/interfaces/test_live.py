@@ -40,13 +40,17 @@ def of_bedrock(base_url: str) -> Provider:
 
 
 async def requests_tried(
-    *, warms: bool, provider: Callable[[str], Provider] = of_anthropic, asked: str = MODEL
+    *,
+    warms: bool,
+    provider: Callable[[str], Provider] = of_anthropic,
+    model: str = MODEL,
+    asked: str = MODEL,
 ) -> Trial:
     trial = Trial("Claude")
     script = Script(says("Hello."), says("Hello."))
     async with MessagesServer(script, key=KEY, warms=warms) as server:
         claude = Claude(provider(server.base_url))
-        await try_requests(claude, MODEL, trial)
+        await try_requests(claude, model, trial)
         await claude.close()
         requests = [*server.requests, *server.warmings]
         assert [each["model"] for each in requests] == [asked] * 3
@@ -64,6 +68,13 @@ async def test_requests_are_as_the_stand_in_takes_them() -> None:
 @pytest.mark.slow
 async def test_bedrock_is_asked_by_its_own_names_of_models() -> None:
     trial = await requests_tried(warms=True, provider=of_bedrock, asked=f"anthropic.{MODEL}")
+    assert trial.held, trial.lines()
+
+
+@pytest.mark.slow
+async def test_a_model_is_asked_for_no_more_than_it_takes() -> None:
+    older = "claude-haiku-4-5"
+    trial = await requests_tried(warms=True, model=older, asked=older)
     assert trial.held, trial.lines()
 
 
