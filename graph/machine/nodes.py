@@ -53,6 +53,7 @@ _FRESH: Update = {
     "stopped": None,
     "pull_request": None,
     "outcome": None,
+    "explanation": "",
     "failure": None,
 }
 

@@ -92,7 +92,10 @@ def publication_of(
 
 
 def raised_by(state: RunState) -> list[RaisedFinding]:
-    """What fixers were called for, with what the newest one was: once each, the newest alone."""
+    """What fixers were called for, oldest first, with what the newest one was.
+
+    What is raised again stands once, by its newest round; of too many the oldest are left out.
+    """
     raised = state.get("raised") or []
     number = max((each.round for each in raised), default=0) + 1
     validation, review = state.get("validation"), state.get("review")
@@ -102,8 +105,9 @@ def raised_by(state: RunState) -> list[RaisedFinding]:
     ]
     if review and review.verdict != "approve":
         found += [RaisedFinding(**each.model_dump(), round=number) for each in review.findings]
-    known = {(each.path, each.message): each for each in [*found, *raised][::-1]}
-    return [*known.values()][-_MOST_RAISED:]
+    newest = {(each.path, each.message): each for each in found}
+    earlier = [each for each in raised if (each.path, each.message) not in newest]
+    return [*earlier, *newest.values()][-_MOST_RAISED:]
 
 
 def _account(state: RunState) -> RunAccount:

@@ -1,9 +1,10 @@
 """What a run knows of publishing before and while it publishes."""
 
 from graph.errors import PushRejected
+from graph.machine.publishing import raised_by
 from graph.publication import GateFinding, GateReport
-from graph.state import Limits
-from graph.values import Failure
+from graph.state import Limits, RunState
+from graph.values import Failure, Finding, Review, Validation
 from tests.standins.services.scripted_services import PASSED, Script
 from tests.support.graph.driven import REQUEST, Driven
 
@@ -89,3 +90,28 @@ async def test_what_is_never_mended_is_blocked() -> None:
     state = await Driven(script, Limits(max_fix_rounds=0)).run()
     assert state["outcome"].status == "blocked"
     assert script.published == []
+
+
+def raised_in(rounds: list[tuple[list[str], list[str]]]) -> list[tuple[int, str]]:
+    """Round and message of what is told of rounds: their failing checks, their findings."""
+    state: RunState = {"repo_url": "", "prompt": ""}
+    for failures, messages in rounds:
+        findings = tuple(Finding(severity="error", message=message) for message in messages)
+        verdict = "request_changes" if findings else "approve"
+        state |= {
+            "validation": Validation(status="failed", new_failures=tuple(failures)),
+            "review": Review.model_validate({"verdict": verdict, "findings": findings}),
+        }
+        state["raised"] = raised_by(state)
+    return [(each.round, each.message) for each in state["raised"]]
+
+
+def test_what_fixers_were_called_for_is_told_once_and_in_order() -> None:
+    rounds = [(["test_a", "test_b"], []), ([], ["Two callers."]), (["test_a"], [])]
+    assert raised_in(rounds) == [(1, "test_b"), (2, "Two callers."), (3, "test_a")]
+
+
+def test_of_too_much_that_was_raised_the_newest_is_told() -> None:
+    many = [f"test_{number}" for number in range(39)]
+    told = raised_in([(["old_a", "old_b"], []), (many, []), ([], ["Two callers."])])
+    assert [message for _, message in told] == [*many, "Two callers."]
