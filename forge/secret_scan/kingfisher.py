@@ -20,6 +20,8 @@ MAX_ASKED: Final = 64 * 1024 * 1024
 """How much is asked about at once, in bytes; a larger file is asked about alone."""
 _OWN_RULES: Final = Path(__file__).with_name("own_rules.yml")
 _COMPARED: Final = 8 * 1024 * 1024
+_MOST_SEARCHED: Final = 200
+"""So many findings are each looked for in all of the old content."""
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _OFTEN_EXAMPLES: Final = frozenset(("betterleaks.jwt", "betterleaks.jwt-base64"))
 """Tests of signing in are full of these, and they end by themselves."""
@@ -68,7 +70,7 @@ class SecretCatalogue:
             return []
         answers = self._ask([new for new, _ in contents])
         return [
-            [one for one in found if not _is_old(one, new, old)]
+            self._added(found, new, old)
             for (new, old), found in zip(contents, answers, strict=True)
         ]
 
@@ -81,6 +83,14 @@ class SecretCatalogue:
             _without(text, found).decode("utf-8", "replace")
             for text, found in zip(data, self._ask(data), strict=True)
         ]
+
+    def _added(self, found: list[Suspicion], new: bytes, old: bytes) -> list[Suspicion]:
+        """Those that are not old. Very many are held against what is found in the old content."""
+        known: bytes | set[bytes] = old
+        if old and len(found) > _MOST_SEARCHED:
+            (before,) = self._ask([old])
+            known = {old[one.start : one.end] for one in before}
+        return [one for one in found if not _is_old(one, new, known)]
 
     def _ask(self, contents: list[bytes]) -> list[list[Suspicion]]:
         for attempt in range(1, _ATTEMPTS):
@@ -137,7 +147,7 @@ def _suspicion(rule: str, confidence: str, start: int, end: int) -> Suspicion:
     return Suspicion(rule, sure, start, end)
 
 
-def _is_old(found: Suspicion, new: bytes, old: bytes) -> bool:
+def _is_old(found: Suspicion, new: bytes, old: bytes | set[bytes]) -> bool:
     text = new[found.start : found.end]
     return text.endswith(_EXAMPLE) or (bool(text) and text in old)
 

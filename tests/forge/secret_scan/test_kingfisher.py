@@ -1,6 +1,7 @@
 """The catalogue of secrets: what it finds, what it leaves alone, and what its program is given."""
 
 import base64
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from forge.secret_scan.kingfisher import (
     _without,
     may_hold_secret,
 )
+from tests.support.linear_time import assert_linear
 
 A36 = "aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zA1bC2"
 TOKEN = f"ghp_{A36}"
@@ -105,6 +107,33 @@ def test_each_kind_is_taken_out_of_texts(catalogue: SecretCatalogue) -> None:
 def test_what_was_there_before_is_not_new(catalogue: SecretCatalogue) -> None:
     contents = [(f"moved\n{secret}".encode(), secret.encode()) for secret in SECRETS.values()]
     assert not any(catalogue.find(contents))
+
+
+def many_tokens(count: int) -> list[str]:
+    """Each is another one."""
+    return [
+        f"ghp_{base64.b32encode(hashlib.sha256(bytes([n >> 8, n & 255])).digest()).decode()[:36]}"
+        for n in range(count)
+    ]
+
+
+@pytest.mark.slow
+def test_of_very_many_the_one_that_is_new_is_found(catalogue: SecretCatalogue) -> None:
+    tokens = many_tokens(300)
+    old, new = "\n".join(tokens[:-1]), "\n".join(reversed(tokens))
+    (found,) = catalogue.find([(new.encode(), old.encode())])
+    assert [new[one.start : one.end] for one in found] == [tokens[-1]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_very_many_are_not_each_looked_for_in_all_of_the_old_content(
+    catalogue: SecretCatalogue,
+) -> None:
+    def make(size: int) -> tuple[bytes, bytes]:
+        return "\n".join(many_tokens(size // 10_000)).encode(), b"ghp " * (size // 4)
+
+    assert_linear(lambda pair: catalogue.find([pair]), make, 30_000_000)
 
 
 @pytest.mark.parametrize(
