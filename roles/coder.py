@@ -19,7 +19,7 @@ from sandbox import Sandbox
 
 INSTRUCTIONS: Final = """\
 Now carry the plan out. Your tree is a new one of the base; it is what is handed over.
-- A fault: see it fail first, by a test or a script, mend it, see it pass, then try neighbours \
+- A fault: see it fail first, by a test or a script, fix it, see it pass, then try neighbours \
 and edge cases. A feature: begin with an example of its use.
 - Read what you change, and who uses it. Where the code shows that the plan is wrong, do what the \
 request needs and say so.
@@ -84,11 +84,9 @@ def _is_planned(conversation: Sequence[Message], plan: Plan | None) -> bool:
     if content is None or plan is None:
         return False
     try:
-        answer = shared.PLAN.parse(content)
+        return shared.PLAN.parse(content).plan() == plan
     except InvalidAnswer:
         return False
-    submitted = (answer.summary.strip(), tuple(answer.steps), tuple(answer.files))
-    return submitted == (plan.summary, plan.steps, plan.files)
 
 
 def _planned_files(task: RoleTask) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
-from graph import Emit, Environment, Plan, PlannerResult, RoleTask, repo_of
+from graph import Emit, Environment, PlannerResult, RoleTask, repo_of
 from roles import shared_conversation as shared
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
@@ -31,8 +31,6 @@ is asked and no more.
 _ANEW: Final = (
     "Whoever codes begins anew, without what you have read: name the `ranges` that they must see."
 )
-_MAX_VALIDATE: Final = 10
-_MAX_RANGES: Final = 20
 _READY: Final = f"{PLAN}-ready"
 
 
@@ -70,7 +68,7 @@ class ClaudePlanner(ClaudeRole):
         if end.error:
             raise end.error
         answer = end.answer
-        plan = _plan(answer) if answer else None
+        plan = answer.plan() if answer else None
         reason = answer.summary.strip() if answer and plan is None else ""
         return PlannerResult(
             plan=plan,
@@ -134,18 +132,3 @@ def _wish(task: RoleTask) -> str:
     if not task.feedback:
         return ""
     return f"The user asks you to plan again:\n<feedback>\n{task.feedback.strip()}\n</feedback>"
-
-
-def _plan(answer: shared.PlanAnswer) -> Plan | None:
-    """The plan; None where there is nothing to do."""
-    if answer.route == "none":
-        return None
-    commands = dict.fromkeys(command.strip() for command in answer.validate_)
-    return Plan(
-        summary=answer.summary.strip(),
-        route=answer.route,
-        steps=tuple(answer.steps),
-        files=tuple(answer.files),
-        ranges=tuple(each.strip() for each in answer.ranges)[:_MAX_RANGES],
-        validate_=tuple(command for command in commands if command)[:_MAX_VALIDATE],
-    )
