@@ -25,7 +25,6 @@ _ENDS: Final[dict[Status, str]] = {
     "interrupted": "Interrupted.",
     "cancelled": "Stopped.",
 }
-_RESUMABLE: Final = ("budget_exhausted", "timed_out", "failed", "interrupted", "blocked")
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,11 @@ class RunStatus:
     reason: str | None = None
     pull_url: str | None = None
     note: str = ""
+    resumable: bool = False
 
 
 def write_comment(run: RunStatus, trigger: str) -> str:
-    """The comment's text. `trigger` is the word that begins commands, never at a line's start."""
+    """The comment's text. `trigger` is the word that begins commands, as it can be copied."""
     told = _WAITS.get(run.status) or _ENDS[run.status]
     parts = [told]
     if run.pull_url:
@@ -53,9 +53,9 @@ def write_comment(run: RunStatus, trigger: str) -> str:
     cost = "cost not known" if run.cost_usd is None else f"${run.cost_usd:.2f} so far"
     parts.append(f"Run {code(run.run_id, _MOST)}, {cost}.")
     if run.status in _WAITS:
-        parts.append(f"To stop it, comment {code(f'{trigger} stop', _MOST)}.")
-    elif run.status in _RESUMABLE:
-        parts.append(f"To go on with it, comment {code(f'{trigger} resume', _MOST)}.")
+        parts.append(f"To stop it, comment `{trigger} stop`.")
+    elif run.resumable:
+        parts.append(f"To go on with it, comment `{trigger} resume`.")
     return "\n\n".join([*parts, _MARK])
 
 

@@ -8,7 +8,7 @@ from forge.triggers import RunStatus, is_ours, write_comment, write_note
 from graph.errors import CodingAgentError, RepositoryNotFound, RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
-from runs.model import Caller, RunRecord
+from runs.model import RESUMABLE, Caller, RunRecord
 from wiring.triggers.thread import Thread
 
 _READER = Caller("triggers", operator=True)
@@ -79,4 +79,5 @@ def _status(run: RunRecord, note: str) -> RunStatus:
         reason=run.reason,
         pull_url=run.pr.url if run.pr else None,
         note=note,
+        resumable=run.status in RESUMABLE,
     )

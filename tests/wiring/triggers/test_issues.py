@@ -188,9 +188,14 @@ async def test_stop_and_resume(world: World) -> None:
     (run,) = await world.runs()
     assert run.status == "cancelled"
     assert "Stopped." in world.ours[0]
+    assert "To go on with it, comment `/coding-agent resume`." in world.ours[0]
     await world.comment("/coding-agent resume", "ben")
     await work_off(world)
-    assert len(world.ours) == 1
+    (run,) = await world.runs()
+    assert run.status == "succeeded"
+    (said,) = world.ours
+    assert "Done." in said
+    assert "resume" not in said
 
 
 async def test_a_comment_while_a_run_is_at_work_is_a_message_to_it(world: World) -> None:
