@@ -1,5 +1,6 @@
 from .act import Act as Act
 from .checks_prompt import write_checks_prompt as write_checks_prompt
+from .commands import Command as Command
 from .delivery import EVENTS as EVENTS
 from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Final
 
 from forge.core import Forge
-from forge.triggers import Act
+from forge.triggers import Act, Command
 from graph.errors import RequestError, RunError
 from runs import RunService
 from runs.deliveries import Deliveries
@@ -43,39 +43,53 @@ class ThreadActs:
     async def work_off(self, act: Act) -> None:
         """Do what the act asks for, where somebody who may write asks. Raises CodingAgentError."""
         login = await self._login()
-        words = frozenset((self._rules.word, f"@{login.removesuffix('[bot]').lower()}"))
-        command = next((each for each in act.commands if each.word in words), None)
         if act.kind == "closed":
             await self._close(act)
             return
         if act.kind == "checks":
             await self._fix(act, login)
             return
-        asks = act.kind == "label" or command is not None
-        if act.by == login or not (asks or self._may_go_on(act, login)):
+        if not await self.show_seen(act):
             return
-        owner = f"github:{act.by}"
-        if not self._rules.allowed(act.repo, owner):
-            return
-        if not asks and not await self._requests_changes(act):
-            return
-        self._writers.clear()
-        if not await self._may_write(act.repo, act.by):
-            return
-        await self._forge.add_eyes(act.repo, act.place, act.place_number)
+        words = self._words(login)
+        command = _command(act, words)
         thread = await Thread.load(self._deliveries, act.repo, act.number)
         comments = self._comments(login)
         word = command.rest.lower() if command else ""
         thread.note = ""
         try:
             if word in (_STOP, _RESUME):
-                await self._steer(thread, Caller(owner, operator=True), word, act.key)
+                caller = Caller(f"github:{act.by}", operator=True)
+                await self._steer(thread, caller, word, act.key)
             else:
                 await self._start(thread, comments, act, words)
         except (RequestError, RunError) as error:
             thread.note = f"{error.message} {error.hint}"
             thread.pending = None
         await comments.show(thread)
+
+    async def show_seen(self, act: Act) -> bool:
+        """Whether somebody who may write asks for something; then eyes say that it was seen.
+
+        A second time changes nothing. Raises ForgeError, RepositoryError.
+        """
+        login = await self._login()
+        asks = act.kind == "label" or _command(act, self._words(login)) is not None
+        if act.by == login or not (asks or self._may_go_on(act, login)):
+            return False
+        if not self._rules.allowed(act.repo, f"github:{act.by}"):
+            return False
+        if not asks and not await self._requests_changes(act):
+            return False
+        self._writers.clear()
+        if not await self._may_write(act.repo, act.by):
+            return False
+        await self._forge.add_eyes(act.repo, act.place, act.place_number)
+        return True
+
+    def _words(self, login: str) -> frozenset[str]:
+        """What begins a command to us."""
+        return frozenset((self._rules.word, f"@{login.removesuffix('[bot]').lower()}"))
 
     def _may_go_on(self, act: Act, login: str) -> bool:
         """Whether a review counts that names no command of ours: if it requests changes."""
@@ -190,3 +204,8 @@ class ThreadActs:
         if left_usd:
             request["max_cost_usd"] = left_usd
         return PendingStart(key=act.key, owner=f"github:{act.by}", request=request)
+
+
+def _command(act: Act, words: frozenset[str]) -> Command | None:
+    """The first command of an act that is to us."""
+    return next((each for each in act.commands if each.word in words), None)

@@ -95,6 +95,7 @@ class TriggerWorker:
         act = Act.model_validate(delivery.body)
         settled = act.at + SETTLED_S if act.kind == "review" else 0
         if delivery.attempt == 1 and (pause_s := settled - time.time()) > 0:
+            await self._show_seen(act)
             await self._postpone(delivery, min(pause_s, SETTLED_S))
             return
         try:
@@ -107,6 +108,13 @@ class TriggerWorker:
             await self._postpone(delivery, min(pause_s, _LONGEST_PAUSE_S))
         else:
             await self._deliveries.finish(delivery.name, time.time())
+
+    async def _show_seen(self, act: Act) -> None:
+        """Show it at once where the act itself is worked off later."""
+        try:
+            await self._acts.show_seen(act)
+        except CodingAgentError as error:
+            log.warning("%s does not show what was seen: %s", act.repo, error)
 
     async def _postpone(self, delivery: Delivery, pause_s: float) -> None:
         self._next = min(self._next, time.time() + pause_s)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
 from tests.wiring.triggers.conftest import OURS, World, open_world
@@ -172,9 +173,30 @@ async def test_a_review_is_waited_for_until_its_comments_are_there(world: World)
     payload = {**pull_payload("submitted", "ben"), "review": {**itself, "id": REVIEW + 1}}
     payload["review"] |= {"submitted_at": stamp(5), "body": "/coding-agent go on"}
     world.hosted.reviews[REVIEW + 1] = [payload["review"]]
+    await world.worker.round()
+    assert len(await world.runs()) == 1
+    world.hosted.reactions.clear()
     await world.deliver("pull_request_review", payload)
     await world.worker.round()
     assert len(await world.runs()) == 1
+    assert world.hosted.reactions == [(f"issues/{NUMBER}", "eyes")]
+
+
+async def test_eyes_that_cannot_be_shown_at_once_hold_up_nothing(world: World) -> None:
+    open_pull(world)
+    itself = {"id": REVIEW, "user": {"login": "ben"}, "body": "/coding-agent go on"}
+    itself |= {"submitted_at": stamp(), "state": "commented"}
+    world.hosted.reviews[REVIEW] = [itself]
+    world.forge.fail("POST", "/reactions", Fault(502))
+    await world.deliver(
+        "pull_request_review", pull_payload("submitted", "ben") | {"review": itself}
+    )
+    await world.worker.round()
+    assert not await world.runs()
+    await world.deliveries.postpone(f"review:octo/sample:{REVIEW}", 0)
+    await work_off(world)
+    assert len(await world.runs()) == 1
+    assert world.hosted.reactions == [(f"issues/{NUMBER}", "eyes")]
 
 
 async def test_words_of_others_in_a_review_do_not_count(world: World) -> None:
