@@ -4,7 +4,8 @@ import posixpath
 import re
 import secrets
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from roles.briefing.untrusted_text import quote_untrusted
@@ -13,6 +14,7 @@ from sandbox import Sandbox
 NAMES: Final = ("AGENTS.md", "CLAUDE.md")
 _MAX_BYTES: Final = 12_000
 _MAX_LFS: Final = 2_000
+_MAX_LISTED: Final = 1 << 20
 _MOST_FILES: Final = 16
 _DEEPEST: Final = 20
 """So deep a folder is looked for such files."""
@@ -27,10 +29,16 @@ _GUIDES: Final = tuple(
     for suffix in (".md", ".rst", "")
 )
 _IMPORT: Final = re.compile(r"(?:^|\s)@((?:\.{1,2}/)*[\w-][\w./-]{0,200})")
-_READ: Final = f"""\
+_GIT: Final = """\
 export GIT_NO_REPLACE_OBJECTS=1
 git=$(command -pv git || command -v git)
-find_blob() {{
+"""
+_LIST: Final = f"""\
+{_GIT}"$git" ls-tree -r -z --name-only {{tree}} | grep -zE '/({"|".join(map(re.escape, NAMES))})$' \
+  | head -c {_MAX_LISTED}
+"""
+_READ: Final = f"""\
+{_GIT}find_blob() {{
   "$git" cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' \\
     2>/dev/null <<< "$tree:$1"
 }}
@@ -73,7 +81,8 @@ async def read_instructions(
     `tree` is the id of the base's; of the files for agents those that are nearest to `paths` are
     read, too, and what they name as `@file`. Nothing where nothing is.
     """
-    names = (*_TOP, *_nearest(paths))
+    nearest = _nearest(paths, await _list(sandbox, tree)) if paths else ()
+    names = (*_TOP, *nearest)
     ends = (_FIND_GUIDES.format(names=" ".join(_GUIDES)), _FIND_LFS)
     found, guides, lfs = await _read(sandbox, tree, names, ends)
     known = dict(found)
@@ -111,8 +120,15 @@ async def _read(
     return [(name, text) for name, text in files if name], guides[1], lfs[1]
 
 
-def _nearest(paths: Iterable[str]) -> list[str]:
-    """The files for agents in the folders above paths, the innermost first."""
+async def _list(sandbox: Sandbox, tree: str) -> frozenset[str]:
+    """The files for agents below the top: only those that the base has take a place."""
+    command = _LIST.format(tree=shlex.quote(tree))
+    result = await sandbox.run(command, timeout_s=_TIMEOUT_S, keep_bytes=_MAX_LISTED)
+    return frozenset(name.decode(errors="replace") for name in result.output.split(b"\0")[:-1])
+
+
+def _nearest(paths: Iterable[str], there: Collection[str]) -> list[str]:
+    """Those of the files that are in the folders above paths, the innermost first."""
     folders: dict[str, None] = {}
     for path in paths:
         above = posixpath.dirname(posixpath.normpath(path)).split("/")
@@ -121,7 +137,8 @@ def _nearest(paths: Iterable[str]) -> list[str]:
             folders[folder] = None
             folder = posixpath.dirname(folder)
     by_depth = sorted(folders, key=lambda folder: -folder.count("/"))
-    return [f"{folder}/{name}" for folder in by_depth for name in NAMES][:_MOST_FILES]
+    files = (f"{folder}/{name}" for folder in by_depth for name in NAMES)
+    return list(islice(filter(there.__contains__, files), _MOST_FILES))
 
 
 def _imports(files: Iterable[tuple[str, str]]) -> list[str]:

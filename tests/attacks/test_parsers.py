@@ -111,7 +111,7 @@ READERS: Final[dict[str, Reader]] = {
     "links of a tree": Reader(_follow, ("a",), size=2_000_000),
     "names of a deep tree": Reader(_clash, ("a/", "a"), size=32_000),
     "folders above changed code": Reader(
-        lambda text: [list(_parents(text)), _nearest([text])], ("a/", "a"), size=32_000
+        lambda text: [list(_parents(text)), _nearest([text], ())], ("a/", "a"), size=32_000
     ),
     "a workflow": Reader(
         lambda text: find_hints(listed({CI: text})),

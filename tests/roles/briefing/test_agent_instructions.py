@@ -36,6 +36,13 @@ async def test_files_nearest_to_what_is_changed_come_after_those_at_the_top(runs
     assert parts[2].endswith("<repository_wishes>\nNo colours.\n</repository_wishes>")
 
 
+async def test_a_change_crowds_out_none_of_them_by_folders_of_its_own(runs: Path) -> None:
+    sandbox = repository(runs, {"src/AGENTS.md": "Use tabs.\n"})
+    deep = [f"{'a/' * depth}new.py" for depth in range(1, 20)]
+    (told,) = await read_instructions(sandbox, "HEAD", ["src/app.py", *deep])
+    assert "Use tabs." in told
+
+
 async def test_what_they_name_is_read_two_levels_deep(runs: Path) -> None:
     sandbox = repository(
         runs,
