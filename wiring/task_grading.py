@@ -54,7 +54,10 @@ class TaskGrader:
         self._repositories = LocalTaskRepositories(machine)
 
     async def grade(self, task: EvaluationTask, patch: str) -> Grade:
-        """By the hidden tests beside the repository's own checks. Raises CodingAgentError."""
+        """By the hidden tests beside the repository's own checks. Raises CodingAgentError.
+
+        A test that the task names must pass, also where it fails on the base.
+        """
         if not patch.strip():
             return "empty_patch"
         async with self.open(task) as trial:
@@ -62,7 +65,8 @@ class TaskGrader:
                 validation = await trial.validate(patch, task.test_patch)
             except PatchUnusable:
                 return "error"
-        return "resolved" if validation.status == "passed" else "unresolved"
+        still = {*task.fail_to_pass}.intersection(validation.known_failures)
+        return "resolved" if validation.status == "passed" and not still else "unresolved"
 
     @asynccontextmanager
     async def open(self, task: EvaluationTask) -> AsyncIterator[TaskTrial]:

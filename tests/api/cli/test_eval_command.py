@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,31 @@ async def test_a_wrong_change_that_was_claimed_is_told(evaluation: Evaluation) -
     for text in (page.read_text(), page.with_suffix(".md").read_text()):
         assert "claimed but wrong" in text
         assert "1 of 2 (50%)" in text
+
+
+async def test_a_test_that_fails_on_the_base_too_must_pass(evaluation: Evaluation) -> None:
+    known = "# as reported\n"
+    names = ("test_half (test_stats.MeanTest)", "test_half (test_stats.MeanTest.test_half)")
+    hidden = ROUNDING.hidden["test_stats.py"]
+    task = replace(
+        ROUNDING,
+        files={**ROUNDING.files, "test_stats.py": hidden},
+        hidden={"test_stats.py": hidden + known},
+        fail_to_pass=names,
+    )
+    write_tasks(evaluation.world.folder, task, replace(task, name="left"))
+    patches = {name: line["patch"] for name, line in lines_of(evaluation.tasks).items()}
+    patches["bundled__left-1"] = (
+        "diff --git a/note.py b/note.py\nnew file mode 100644\n--- /dev/null\n+++ b/note.py\n"
+        "@@ -0,0 +1 @@\n+NOTE = 1\n"
+    )
+    predicted = [
+        {"instance_id": name, "model_name_or_path": "by hand", "model_patch": patch}
+        for name, patch in patches.items()
+    ]
+    evaluation.out.write_text("".join(f"{json.dumps(line)}\n" for line in predicted))
+    ended = await evaluation.run("--grade")
+    assert ended.code == 0, ended.out + ended.err
+    grades = json.loads(evaluation.out.with_name("predictions.grades.json").read_text())
+    assert grades["resolved_ids"] == ["bundled__rounding-1"]
+    assert grades["unresolved_ids"] == ["bundled__left-1"]
