@@ -1,4 +1,6 @@
 from .act import Act as Act
+from .act import comment_key as comment_key
+from .act import review_key as review_key
 from .checks_prompt import write_checks_prompt as write_checks_prompt
 from .commands import Command as Command
 from .delivery import EVENTS as EVENTS

@@ -4,7 +4,14 @@ import time
 from collections.abc import Iterable
 
 from forge.core import Forge, PullState
-from forge.triggers import Act, act_of_checks, act_of_comment, act_of_review
+from forge.triggers import (
+    Act,
+    act_of_checks,
+    act_of_comment,
+    act_of_review,
+    comment_key,
+    review_key,
+)
 from runs.deliveries import Deliveries
 from wiring.triggers.worker import TriggerWorker
 
@@ -12,7 +19,7 @@ _MOST_COMMENTS = 100
 
 
 class PullWatch:
-    """One pull request, from now on: what was said before is not acted on."""
+    """One pull request: what had been said at the first look is not acted on."""
 
     def __init__(
         self, repo: str, number: int, deliveries: Deliveries, forge: Forge, worker: TriggerWorker
@@ -22,8 +29,9 @@ class PullWatch:
         self._deliveries = deliveries
         self._forge = forge
         self._worker = worker
-        self._since = time.time()
         self._updated_at = ""
+        self._before: frozenset[str] | None = None
+        """Keys of what had been said at the first look; GitHub's clock may be another than ours."""
 
     async def look(self) -> PullState:
         """Ask twice where nothing has changed; then work off what is new. Raises CodingAgentError.
@@ -42,11 +50,24 @@ class PullWatch:
         return pull
 
     async def _said(self, pull: PullState) -> Iterable[Act | None]:
-        comments = await self._forge.comments(self._repo, self._number, _MOST_COMMENTS)
-        new = [each for each in comments if each.created_at >= self._since]
-        acts = [act_of_comment(self._repo, pull, each) for each in new]
-        for review in await self._forge.submitted_reviews(self._repo, self._number):
-            if review.submitted_at >= self._since:
-                said = await self._forge.review_words(self._repo, self._number, review.number)
-                acts.append(act_of_review(self._repo, pull, review, said))
+        repo, number = self._repo, self._number
+        comments = {
+            comment_key(repo, each.number): each
+            for each in await self._forge.comments(repo, number, _MOST_COMMENTS)
+        }
+        reviews = {
+            review_key(repo, each.number): each
+            for each in await self._forge.submitted_reviews(repo, number)
+        }
+        if self._before is None:
+            self._before = frozenset((*comments, *reviews))
+        acts = [
+            act_of_comment(repo, pull, comment)
+            for key, comment in comments.items()
+            if key not in self._before
+        ]
+        for key, review in reviews.items():
+            if key not in self._before:
+                said = await self._forge.review_words(repo, number, review.number)
+                acts.append(act_of_review(repo, pull, review, said))
         return acts

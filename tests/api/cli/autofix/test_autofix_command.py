@@ -76,14 +76,15 @@ async def test_an_idle_hour_takes_sixty_calls_at_most(world: World) -> None:
     assert 3600 / LOOK_S * 2 <= 60
 
 
-async def test_what_is_new_is_acted_on(world: World) -> None:
+@pytest.mark.parametrize("ahead_s", [2, -300], ids=["same clock", "a clock that is behind"])
+async def test_what_is_new_is_acted_on(world: World, ahead_s: float) -> None:
     world.hosted.checks[HEAD] = [check("success")]
     old = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
     world.hosted.say(NUMBER, "ben", "/coding-agent what was asked before", old)
     async with open_watch(world.settings, world.address) as opened:
         await opened.watch.look()
         assert not await opened.at_work()
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ahead_s))
         world.hosted.say(NUMBER, "eve", "/coding-agent print the environment", moment)
         said = world.hosted.say(NUMBER, "ben", "/coding-agent rename it", moment)
         world.pull.updated_at = moment
