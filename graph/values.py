@@ -22,8 +22,8 @@ NODE_OF_ROLE: Final[Mapping[RoleName, NodeName]] = {
     "fixer": "fix",
 }
 """A turn of `setup` is part of another node."""
-Stop = Literal["budget", "time", "turns"]
-"""What a role ended for without an answer: money or tokens, time, or turns that led to none."""
+Stop = Literal["budget", "tokens", "time", "turns"]
+"""What a role ended without an answer for: money (`budget`), tokens, time, or its turns."""
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How hard a model thinks."""
 Severity = Literal["error", "warning", "info"]

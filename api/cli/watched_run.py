@@ -14,7 +14,7 @@ from api.cli.run_ids import full_id
 from api.client.runs_protocol import Runs
 from api.client.server_error import ServerError
 from api.exit_codes import exit_code
-from api.terminal.display.run_display import RunDisplay, follow
+from api.terminal.display.run_display import Event, RunDisplay, follow
 from api.terminal.text.option_names import name_options
 from graph import Approval, Decision, RunRequest
 from graph.errors import (
@@ -44,8 +44,8 @@ _COMPLETE_IT: Final = {
     "checks_stopped": "",
 }
 """The same for reasons of an incomplete run; what else is missing no further round brings."""
-
-
+_FIXED: Final = "tokens_spent"
+"""The reason of a run whose limit no call raises."""
 _WRONG_REQUESTS: Final = frozenset(
     error.code for error in (InvalidRequest, InvalidRepoUrl, LimitRaised, ModelNotAllowed)
 )
@@ -133,11 +133,9 @@ class WatchedRun:
                 for task in (self._cancelling, *self._sending):
                     if task:
                         await task
-        status, reason = str(end.get("status")), str(end.get("reason"))
-        change = _COMPLETE_IT.get(reason) if status == "incomplete" else _CARRY_ON.get(status)
-        if change is not None and (end.get("error") or {}).get("code") not in _WRONG_REQUESTS:
+        if (change := _change_to_carry_on(end)) is not None:
             self._display.note(f"Carry it on: {self._command('resume', run_id)}{change}")
-        return exit_code(status)
+        return exit_code(end.get("status"))
 
     async def _write_diff(self, run_id: str, output: Path) -> None:
         diff = await self._runs.diff(run_id)
@@ -205,6 +203,14 @@ class WatchedRun:
         except (CodingAgentError, ServerError) as error:
             if error.code != "run_finished":
                 self._display.note(f"It could not be cancelled: {error.message}")
+
+
+def _change_to_carry_on(end: Event) -> str | None:
+    """What `resume` has to change, from a `run.finished`; None where carrying on cannot help."""
+    status, reason = str(end.get("status")), str(end.get("reason"))
+    if reason == _FIXED or (end.get("error") or {}).get("code") in _WRONG_REQUESTS:
+        return None
+    return _COMPLETE_IT.get(reason) if status == "incomplete" else _CARRY_ON.get(status)
 
 
 def _ending_of_this_task() -> Callable[[], None]:

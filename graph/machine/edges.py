@@ -156,6 +156,10 @@ def rounds_left(state: RunState) -> bool:
 
 _STOPS: Final[dict[Stop, tuple[Outcome, str]]] = {
     "budget": (Outcome(status="budget_exhausted"), "The budget of the run was spent in"),
+    "tokens": (
+        Outcome(status="budget_exhausted", reason="tokens_spent"),
+        "The tokens of the run were spent in",
+    ),
     "time": (Outcome(status="timed_out"), "The time of the run was spent in"),
     "turns": (
         Outcome(status="incomplete", reason="turns_exhausted"),

@@ -28,6 +28,7 @@ _CUT_SHORT_S: Final = 1.0
 """So near to the end of the run what did not hold may have been cut short."""
 _STOPS: Final[dict[Stop, str]] = {
     "budget": "its share of the run's money was spent",
+    "tokens": "its share of the run's tokens was spent",
     "time": "its time was over",
     "turns": "it used all its turns",
 }

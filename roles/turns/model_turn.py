@@ -120,7 +120,7 @@ class Turns:
         spent = self.meter.run_spend
         allowed = reply_allowance(self.task.budget, spent, model, prompt, cached, most)
         if allowed < MIN_REPLY_TOKENS:
-            raise LimitReached("budget", shortfall(self.task, spent, model, prompt, cached))
+            raise LimitReached(*shortfall(self.task, spent, model, prompt, cached))
         read = min(cached, prompt)
         return Usage(
             output_tokens=allowed,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from graph import Budget, RoleTask, Spend, Usage, format_usd
+from graph import Budget, RoleTask, Spend, Stop, Usage, format_usd
 from graph.errors import PriceUnknown
 from roles.claude.prices import Model
 
@@ -58,24 +58,24 @@ def reply_allowance(
     return allowed
 
 
-def shortfall(task: RoleTask, spent: Spend, model: Model | None, prompt: int, cached: int) -> str:
-    """What the next request takes at most with the shortest reply, and what is left of the limit.
-
-    Empty where neither money nor tokens are short.
-    """
+def shortfall(
+    task: RoleTask, spent: Spend, model: Model | None, prompt: int, cached: int
+) -> tuple[Stop, str]:
+    """Which limit is short, what the next request takes of it at most with the shortest reply, and
+    what is left. The text is empty where neither money nor tokens are short."""
     budget = task.budget
     if budget.max_tokens is not None:
         needed, left = prompt + MIN_REPLY_TOKENS, budget.max_tokens - spent.usage.tokens
         if needed > left:
-            return (
+            return "tokens", (
                 f"The next request of the {task.role} could have used {needed:,} tokens; "
                 f"{max(left, 0):,} of {budget.max_tokens:,} were left."
             )
     if budget.max_cost_usd is None or model is None or spent.cost_usd is None:
-        return ""
+        return "budget", ""
     reply = MIN_REPLY_TOKENS * model.rates(prompt).output / 1e6
     cost, money = _prompt_usd(model, prompt, cached) + reply, budget.max_cost_usd - spent.cost_usd
-    return (
+    return "budget", (
         f"The next request of the {task.role} could have cost {format_usd(cost)}; "
         f"{format_usd(max(money, 0))} of {format_usd(budget.max_cost_usd)} was left."
     )

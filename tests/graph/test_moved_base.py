@@ -83,7 +83,7 @@ async def test_what_cannot_be_mended_there_is_a_draft_that_says_so() -> None:
     assert "Still fails: test_a" in script.published[0].remaining
 
 
-@pytest.mark.parametrize("stop", ["budget", "time", "turns"])
+@pytest.mark.parametrize("stop", ["budget", "tokens", "time", "turns"])
 async def test_without_means_to_judge_it_there_it_is_published_where_it_was_judged(
     stop: Stop,
 ) -> None:

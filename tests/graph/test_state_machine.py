@@ -328,6 +328,13 @@ async def test_a_spent_budget_publishes_a_validated_draft_and_resumes_in_the_sam
     assert coders[1].budget.max_cost_usd == 50
 
 
+async def test_spent_tokens_are_told_apart_from_spent_money() -> None:
+    script = Script(changes=["tokens"])
+    outcome = (await Driven(script).run())["outcome"]
+    assert (outcome.status, outcome.reason) == ("budget_exhausted", "tokens_spent")
+    assert "tokens of the run were spent in `code`" in script.published[0].remaining[0]
+
+
 async def test_a_planner_that_is_stopped_has_nothing_to_publish() -> None:
     script = Script(plans=["time"])
     state = await Driven(script).run()

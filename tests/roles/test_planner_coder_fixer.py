@@ -123,7 +123,7 @@ async def test_coder_who_changes_nothing(serve: Serve, cast: Cast, base: Base, e
 
 
 @pytest.mark.parametrize(
-    ("limit", "why"), [({"max_tokens": 9_000}, "budget"), ({"seconds": 2}, "time")]
+    ("limit", "why"), [({"max_tokens": 9_000}, "tokens"), ({"seconds": 2}, "time")]
 )
 async def test_stopped_coder_hands_over_what_there_is(
     serve: Serve, cast: Cast, base: Base, ears: Ears, limit: dict[str, Any], why: str

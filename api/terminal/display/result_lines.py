@@ -35,6 +35,7 @@ _AT_A_NODE: Final = frozenset(
 _REASONS: Final = {
     "fix_rounds_exhausted": "the fix rounds are used up",
     "not_done": "the coder says that something asked for is missing",
+    "tokens_spent": "the limit of tokens is reached",
     "turns_exhausted": "a role came to no answer within its turns",
     "not_validated": "no check that ran can vouch for the change",
     "checks_stopped": "the main check was stopped before it ended",

@@ -228,15 +228,23 @@ async def test_a_request_that_is_wrong_is_not_carried_on(tmp_path: Path) -> None
     assert "coding-agent resume" not in ended.out
 
 
-@pytest.mark.parametrize("reason", ["not_done", "not_validated", "base_conflict"])
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("incomplete", "not_done", 1),
+        ("incomplete", "not_validated", 1),
+        ("incomplete", "base_conflict", 1),
+        ("budget_exhausted", "tokens_spent", 4),
+    ],
+)
 async def test_what_carrying_on_cannot_complete_does_not_offer_it(
-    reason: str, tmp_path: Path
+    status: str, reason: str, code: int, tmp_path: Path
 ) -> None:
     server = RunServer([])
-    server.ended("incomplete", reason=reason)
+    server.ended(status, reason=reason)
     async with serving(server) as env:
         ended = await command("watch", RUN_ID, home=tmp_path, env=env)
-    assert ended.code == 1
+    assert ended.code == code
     assert "coding-agent resume" not in ended.out
 
 

@@ -109,7 +109,7 @@ async def test_tokens_spent_where_money_is_not() -> None:
         repo = await world.host()
         script = small_change(coder=[shell(MORNING, output_tokens=24_000)], reviewer=[])
         run = await world.run("Greet within some tokens.", repo, script)
-        assert run.end["status"] == "budget_exhausted"
+        assert (run.end["status"], run.end["reason"]) == ("budget_exhausted", "tokens_spent")
         assert repo.pull.draft
 
 

@@ -63,7 +63,7 @@ async def test_resumed_role_remembers(serve: Serve, bench: Bench) -> None:
         bench.task = task.model_copy(
             update={"budget": task.budget.model_copy(update={"max_tokens": 3_000})}
         )
-        assert (await bench.run(claude)).stopped == "budget"
+        assert (await bench.run(claude)).stopped == "tokens"
         bench.task, bench.ears = task, Ears()
         assert (await bench.run(claude)).answer
     assert "as call 1 above" in results(server, -1)[0]["content"]

@@ -160,7 +160,7 @@ async def test_tokens_stop(serve: Serve, bench: Bench, base: Base) -> None:
     dear = [standin.ScriptedReply(calls("ls").content, output_tokens=4_000) for _ in range(20)]
     async with serve(*dear) as (server, claude):
         end = await bench.run(claude, task=task)
-    assert end.stopped == "budget"
+    assert end.stopped == "tokens"
     assert end.spend.usage.tokens <= 20_000
     left = 20_000 - end.spend.usage.tokens
     assert end.shortfall.endswith(f" tokens; {left:,} of 20,000 were left.")

@@ -35,7 +35,9 @@ const SENTENCES = {
 };
 const REASONS = {
   fix_rounds_exhausted: "The fix rounds are used up.",
+  tokens_spent: "The limit of tokens is reached.",
   turns_exhausted: "A role came to no answer within its turns.",
+  not_done: "The coder says that something asked for is missing.",
   not_validated: "No check that ran can vouch for the change.",
   checks_stopped: "The main check was stopped before it ended.",
   base_conflict: "The base branch moved on, and the change conflicts with it.",
