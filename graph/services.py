@@ -21,6 +21,7 @@ from graph.values import (
     Change,
     ChangeRef,
     Check,
+    Finding,
     FoundChecks,
     Plan,
     Review,
@@ -71,6 +72,14 @@ class Repositories(Protocol):
     async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
         """The pull request of a base as a change on the commit where its branch began.
 
+        Raises PatchTooLarge or PatchUnusable.
+        """
+        ...
+
+    async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
+        """The base branch as the base, and the pull request, merged with it, as its change.
+
+        The findings are the conflicts: both sides are in the change's files, between markers.
         Raises PatchTooLarge or PatchUnusable.
         """
         ...

@@ -68,7 +68,8 @@ class PullGround(Value):
     """The pull request whose head a run starts from.
 
     `start` is where its branch left the base branch. `head_branch` is in `head_repo` (OWNER/NAME),
-    which may be a `fork`. `ours`: the token's account opened it.
+    which may be a `fork`. `ours`: the token's account opened it. `merged`: the head of a run that
+    merges the base branch into it and starts from that; None where it starts from the head.
     """
 
     number: int
@@ -78,6 +79,7 @@ class PullGround(Value):
     start: Commit
     fork: bool = False
     ours: bool = False
+    merged: Commit | None = None
 
 
 class Base(Value):
@@ -168,10 +170,7 @@ class Check(FolderCommand):
 
 
 class FoundChecks(Value):
-    """What the base was found to ask for.
-
-    `notes` are what a reader should know, a sentence each.
-    """
+    """What the base was found to ask for; `notes` are sentences that a reader should know."""
 
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()

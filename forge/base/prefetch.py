@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from graph import Base, Change, ChangeRef, Emit, Repositories
+from graph import Base, Change, ChangeRef, Emit, Finding, Repositories
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class WarmingRepositories(Repositories):
 
     async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
         return await self.inner.read_pull(run_id, base)
+
+    async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
+        return await self.inner.merge_pull(run_id, base)
 
     async def _warming(self, preparing: Awaitable[Base]) -> Base:
         warming = asyncio.ensure_future(self.warm())

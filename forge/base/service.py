@@ -13,6 +13,7 @@ from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
 from forge.base.pull_ground import GroundMaker, describe_ground, read_pull_head, read_start
+from forge.base.pull_merge import merge_ground
 from forge.base.uncommitted_changes import UncommittedChanges
 from forge.core.branch_names import check_base_branch
 from forge.core.forge import Forge, PullFacts, RepositoryFacts, check_open, check_token
@@ -26,6 +27,7 @@ from graph import (
     ChangeRef,
     Commit,
     Emit,
+    Finding,
     PullAddress,
     PullGround,
     Repositories,
@@ -157,6 +159,9 @@ class GitRepositories(Repositories):
         ref = await asyncio.to_thread(store_change, run, 0, "pull", patch)
         began = base.model_copy(update=start.model_dump())
         return began, await read_change(self._git, run, began, ref)
+
+    async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
+        return await merge_ground(self._git, RunFolder.of(self._runs, run_id), base)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)

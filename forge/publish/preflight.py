@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from forge.base.pull_merge import branch_tip
 from forge.core.branch_names import parent_branches
 from forge.core.branch_rules import BranchRule, RuleKind
 from forge.core.forge import Forge, RepositoryFacts
@@ -153,7 +154,7 @@ class Preflight:
         git_dir = str(run.git_of(base))
         try:
             await try_push(
-                *(self.git, address, base.sha, branch),
+                *(self.git, address, branch_tip(base), branch),
                 git_dir=git_dir,
                 emit=self.emit,
                 forge=self.forge,

@@ -8,8 +8,6 @@ here. What it makes lies with the run's own objects.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,22 +15,18 @@ from forge.base.bare_repository import Head, Tip, read_head, read_shallow
 from forge.base.cache import KeptBases, Origin
 from forge.base.clone import clone
 from forge.base.pull_ground import GroundMaker, describe_ground
+from forge.base.pull_merge import branch_tip
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress
-from forge.git.apply_patch import PATCH, compare, prepare_objects, read_change, shown_path
-from forge.git.command import Git, GitResult
-from forge.git.environment import run_objects
-from forge.git.identity import NOBODY, identity
+from forge.git.apply_patch import PATCH, compare, prepare_objects, read_change
+from forge.git.command import Git
+from forge.git.merge_trees import Side, merge_trees
 from forge.git.push import branch_head
 from graph import Base, Change, ChangeOnNewBase, Emit, Publication, RunFolder
 from graph.errors import BranchNotFound, PatchTooLarge, PatchUnusable, PullRequestMoved
-from graph.files import store_change, write_whole
+from graph.files import store_change
 
-_MERGE: Final = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z")
-_ATTRIBUTES: Final = b"* -text -ident -filter merge=text !diff !eol -working-tree-encoding\n"
-_NOBODY: Final = identity(NOBODY)
 _MAX_PATHS: Final = 20
-_CLEAN, _CONFLICT = 0, 1
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,10 @@ async def find_base_movement(
             f"{context.address.full_name} has no branch {branch} any more; nothing was pushed.",
             "Restore the branch, then resume the run, or start a new run on another.",
         )
-    if head == base.sha or head in context.pushed:
+    if head == branch_tip(base) or head in context.pushed:
         return None
+    if base.pull and base.pull.merged:
+        raise PullRequestMoved(f"{_say_moved(base, head)}, and the merge is not of that commit.")
     newer = await _make_newer_base(context, base, head)
     movement = None
     try:
@@ -126,7 +122,8 @@ def _followed_branch(base: Base) -> str:
 
 
 def _say_moved(base: Base, sha: str) -> str:
-    return f"{_followed_branch(base)} moved from {base.sha[:10]} to {sha[:10]} while the run worked"
+    before = branch_tip(base)[:10]
+    return f"{_followed_branch(base)} moved from {before} to {sha[:10]} while the run worked"
 
 
 async def _make_newer_base(context: RebaseContext, base: Base, head: str) -> Base:
@@ -183,21 +180,16 @@ def _delete_base(run: RunFolder, newer: Base) -> None:
 async def _try_merge(context: RebaseContext, publication: Publication, newer: Base) -> BaseMovement:
     git, run, base, change = context.git, context.run, publication.base, publication.change
     await asyncio.to_thread(prepare_objects, run)
-    async with _merging(git, run) as merging:
-        common = await merging.commit(base.tree)
-        theirs = await merging.commit(newer.tree, common)
-        ours = await merging.commit(change.tree, common)
-        merged = await merging.merge(theirs, ours)
-    if merged.over or merged.exit_code not in (_CLEAN, _CONFLICT):
+    sides = (Side("theirs", newer.tree), Side("ours", change.tree))
+    merged = await merge_trees(git, run, base.tree, *sides)
+    if merged is None:
         return BaseMovement(newer.sha, merges=None)
-    tree, *names = merged.stdout.split(b"\0")
-    if merged.exit_code == _CONFLICT:
-        paths = tuple(dict.fromkeys(shown_path(name) for name in names if name))
-        return BaseMovement(newer.sha, merges=False, conflicts=paths[:_MAX_PATHS])
+    if merged.conflicts:
+        paths = dict.fromkeys(path for each in merged.conflicts for path in each.paths)
+        return BaseMovement(newer.sha, merges=False, conflicts=tuple(paths)[:_MAX_PATHS])
     rebased = None
-    if publication.rebase_step is not None:
-        step, sha = publication.rebase_step, tree.decode()
-        rebased = await _read_rebased(git, run, newer, sha, step, change)
+    if (step := publication.rebase_step) is not None:
+        rebased = await _read_rebased(git, run, newer, merged.tree, step, change)
     return BaseMovement(newer.sha, merges=True, rebased=rebased)
 
 
@@ -219,37 +211,3 @@ async def _read_rebased(
         if read.tree == tree
         else None
     )
-
-
-@dataclass(frozen=True)
-class _Merging:
-    """A repository that has the run's objects and merges by contents alone."""
-
-    git: Git
-    git_dir: str
-    objects: dict[str, str]
-
-    async def commit(self, tree: str, *parents: str) -> str:
-        words = [word for parent in parents for word in ("-p", parent)]
-        sha = await self.git.output(
-            *("commit-tree", tree, *words, "-m", "trial"),
-            git_dir=self.git_dir,
-            environment={**self.objects, **_NOBODY},
-        )
-        return sha.decode().strip()
-
-    async def merge(self, theirs: str, ours: str) -> GitResult:
-        return await self.git.run(
-            *_MERGE, theirs, ours, git_dir=self.git_dir, environment=self.objects
-        )
-
-
-@asynccontextmanager
-async def _merging(git: Git, run: RunFolder) -> AsyncIterator[_Merging]:
-    place = run.root / f".merge-{secrets.token_hex(6)}"
-    try:
-        await git.output("init", "--quiet", "--bare", "--template=", str(place))
-        await asyncio.to_thread(write_whole, place / "info" / "attributes", _ATTRIBUTES)
-        yield _Merging(git, str(place), run_objects(str(run.objects)))
-    finally:
-        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)

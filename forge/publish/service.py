@@ -10,11 +10,13 @@ from typing import Final
 from forge.base.cache import KeptBases
 from forge.base.local_checkout import Checkout
 from forge.base.pull_ground import read_pull_head
+from forge.base.pull_merge import conflict_sides
 from forge.core.branch_names import check_asked_branch, check_own_branch, check_pull_branch
 from forge.core.forge import ONCE, Forge, Target, check_open, check_token
 from forge.core.repository_address import parse
 from forge.gate.attributes import read_attributes
 from forge.gate.case_clashes import case_clashes
+from forge.gate.conflict_markers import find_conflict_markers
 from forge.gate.judge import ChangedTree, judge, parse_entries
 from forge.gate.tree_listing import list_tree
 from forge.git.apply_patch import compare
@@ -163,11 +165,19 @@ class ForgePublisher(Publisher):
         entries = parse_entries(raw)
         tree = ChangedTree(files, await read_attributes(self._git, run, files, entries))
 
+        sides = conflict_sides(base)
+
         def judged() -> GateReport:
             with open_blobs(run) as blobs:
                 report = judge(entries, tree, blobs, self._forms, allow, self._catalogue)
+                markers = [*find_conflict_markers(entries, blobs, sides)] if sides else []
             clashes = case_clashes(entries, files)
-            return report.model_copy(update={"findings": (*report.findings, *clashes)})
+            return report.model_copy(
+                update={
+                    "passed": report.passed and not markers,
+                    "findings": (*markers, *report.findings, *clashes),
+                }
+            )
 
         return await asyncio.to_thread(judged)
 

@@ -89,6 +89,8 @@ class PublishSteps:
     async def _find_parents(self) -> tuple[str, ...]:
         """The branch is never forced: over a newer base, what is on it is merged with that."""
         base, pushed = self.publication.base, self.record.pushed
+        if base.pull and base.pull.merged and not pushed:
+            return (base.pull.merged.sha, base.sha)
         if not pushed or not base.moved:
             return (pushed or base.sha,)
         known = await self.git.run(

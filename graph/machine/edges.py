@@ -22,7 +22,7 @@ from graph.values import (
     Validation,
 )
 
-_MENDABLE: Final = ("lfs", "filter")
+_MENDABLE: Final = ("lfs", "filter", "conflict")
 """Rules of the gate that a change breaks unknowingly, and that no request can allow."""
 _DECISIONS: dict[str, NodeOutcome] = {
     "approve": "approved",
@@ -31,7 +31,13 @@ _DECISIONS: dict[str, NodeOutcome] = {
 }
 _ENDS: Final[dict[str, NodeOutcome]] = {"failed": "error", "no_changes": "no_changes"}
 ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
-    "prepare": {"ready": "plan", "planned": "code", "review asked": "review", "ended": END},
+    "prepare": {
+        "ready": "plan",
+        "planned": "code",
+        "review asked": "review",
+        "conflicts": "fix",
+        "ended": END,
+    },
     "plan": {"planned": "code", "approval asked": "approve", "ended": END},
     "approve": {"approved": "code", "revised": "plan", "ended": END},
     "code": {"changed": "validate", "time spent": "publish", "ended": END},
@@ -66,9 +72,11 @@ def route(node: NodeName, state: RunState) -> str:
 
 
 def _after_prepare(state: RunState) -> str:
-    """A run that follows another one has its plan, one that only reviews needs none."""
+    """A run that follows another one has its plan; one that reviews or merges needs none."""
     if state.get("review_only"):
         return "review asked"
+    if state.get("merge_base"):
+        return "conflicts"
     return "planned" if state.get("plan") else "ready"
 
 

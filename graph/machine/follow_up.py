@@ -7,7 +7,7 @@ from graph.machine.node_events import tell_pull_request
 from graph.request.run_request import RunRequest
 from graph.services import Repositories, Services
 from graph.state import RunState
-from graph.values import Base, Outcome, Plan
+from graph.values import Base, Outcome, Plan, Review
 
 PLAN: Final = Plan(summary="Carry out the request on the pull request's branch.", route="short")
 """Of a run that follows another one, whose planner has looked before."""
@@ -39,6 +39,18 @@ async def begin_review(services: Services, state: RunState, base: Base) -> dict[
     if change.tree == began.tree:
         return update | {"outcome": Outcome(status="no_changes", reason="empty_change")}
     return update
+
+
+async def begin_merge(services: Services, run_id: str, base: Base) -> dict[str, Any]:
+    """The keys of a run that merges the base branch into a pull request that conflicts with it."""
+    onto, change, conflicts = await services.repositories.merge_pull(run_id, base)
+    if not conflicts:
+        told = f"The pull request merges into {base.branch} without a conflict."
+        nothing = Outcome(status="no_changes", reason="nothing_to_do")
+        return {"base": onto, "checks": [], "outcome": nothing, "explanation": told}
+    summary = f"The pull request conflicts with {base.branch}."
+    review = Review(verdict="request_changes", summary=summary, findings=conflicts)
+    return {"base": onto, "change": change, "review": review}
 
 
 async def submit_review(services: Services, state: RunState, emit: Emit) -> dict[str, Any]:

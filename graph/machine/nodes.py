@@ -12,7 +12,6 @@ from langgraph.config import get_config
 from graph.errors import InvalidRequest, PushBlocked
 from graph.events.run_events import (
     ChangeUpdated,
-    Emit,
     PlanReady,
     ProofFinished,
     ReviewFinished,
@@ -94,7 +93,10 @@ class Nodes:
                 if request.get("review_only"):
                     reviewed = _with(state, begun)
                     begun |= await follow_up.begin_review(self.services, reviewed, base)
-                else:
+                elif request.get("merge_base"):
+                    begun |= await follow_up.begin_merge(self.services, run_id, base)
+                    base = begun["base"]
+                if not request.get("review_only") and not begun["outcome"]:
                     begun |= await self._on_publishable_base(state, run_id, base)
         except TimeoutError:
             if not clock.expired():
@@ -201,10 +203,13 @@ class Nodes:
         return update
 
     async def fix(self, state: RunState) -> Update:
-        """Let the fixer fix what validation or review found."""
-        task = await self._task(state, "fixer")
+        """Let the fixer fix what validation, review or a merge found, in a tree that is ready."""
+        ready = {} if state.get("environment") else await make_ready(self.services, state)
+        if stopped := ready.get("stopped"):
+            return ready | {"outcome": edges.stop_outcome(stopped)}
+        task = await self._task(state := _with(state, ready), "fixer")
         result = await self.services.fixer(task, emit_of_node())
-        update = await self._changed(state, task, result)
+        update = ready | await self._changed(state, task, result)
         return update | {"rounds": state["rounds"] + 1, "raised": publishing.raised_by(state)}
 
     async def publish(self, state: RunState) -> Update:
@@ -218,7 +223,7 @@ class Nodes:
             run_id, base, change, tuple(state.get("allow") or ())
         )
         if not gate.passed:
-            return verdict | _blocked(gate, emit, f"gate:{change.ref.step}")
+            return verdict | publishing.blocked(gate, emit, f"gate:{change.ref.step}")
         refused_before = (before := state.get("gate")) is not None and not before.passed
         if not refused_before:
             tell_gate(gate, emit, f"gate:{change.ref.step}")
@@ -230,7 +235,7 @@ class Nodes:
             published = await self.services.publisher.publish(publication, emit)
         except PushBlocked as blocked:
             gate = GateReport(passed=False, findings=(*blocked.findings, *gate.findings))
-            return verdict | _blocked(gate, emit, f"push:{change.ref.step}")
+            return verdict | publishing.blocked(gate, emit, f"push:{change.ref.step}")
         if isinstance(published, ChangeOnNewBase):
             return await self._go_on_new_base(state, published)
         if refused_before:
@@ -330,12 +335,6 @@ def _run_id() -> str:
 
 def _with(state: RunState, update: Update) -> RunState:
     return {**state, **update}  # type: ignore[typeddict-item]
-
-
-def _blocked(gate: GateReport, emit: Emit, key: str) -> Update:
-    """The end of a run whose change may not leave: by our own gate, or by the forge's rules."""
-    tell_gate(gate, emit, key)
-    return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
 
 
 def _change(state: RunState) -> Change:

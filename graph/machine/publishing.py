@@ -3,8 +3,10 @@
 import time
 from typing import Any, Final
 
+from graph.events.run_events import Emit
 from graph.machine import edges
 from graph.machine.cautions import cautions_of
+from graph.machine.node_events import tell_gate
 from graph.publication import MAX_MOVES, GateReport, JudgedOnOldBase, RaisedFinding, RunAccount
 from graph.request.branch_names import DEFAULT_PREFIX, branch_name, find_ticket
 from graph.services import Publication
@@ -89,6 +91,12 @@ def publication_of(
         if follows and _may_follow(state, outcome, deadline)
         else None,
     )
+
+
+def blocked(gate: GateReport, emit: Emit, key: str) -> dict[str, Any]:
+    """The end of a run whose change may not leave: by our own gate, or by the forge's rules."""
+    tell_gate(gate, emit, key)
+    return {"gate": gate, "outcome": Outcome(status="blocked", reason="gate")}
 
 
 def raised_by(state: RunState) -> list[RaisedFinding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed, PriceUnknown
 from graph.request.branch_names import DEFAULT_PREFIX, is_new_branch_name
@@ -62,16 +63,21 @@ class RequestRules:
             raise BranchNotAllowed(f"branch {branch!a} does not begin with {self.branch_prefix}.")
 
 
+_OF_PULLS: Final = ("review_only", "merge_base")
+"""What is asked of a pull request alone, one at a time, and has no plan."""
+
+
 def _check_ground(request: RunRequest) -> None:
     """Raise InvalidRequest where what is said of a pull request does not fit together."""
     url = request.get("pull_request_url")
     if url is None:
-        if request.get("review_only"):
-            raise InvalidRequest(
-                "reviewOnly goes with a pull request.",
-                "Name it in pullRequest.",
-                field="reviewOnly",
-            )
+        for name in _OF_PULLS:
+            if request.get(name):
+                raise InvalidRequest(
+                    f"{wire_name(name)} goes with a pull request.",
+                    "Name it in pullRequest.",
+                    field=wire_name(name),
+                )
         return
     named = repo_name(PullAddress.parse(url).repo_url)
     if repo_name(request["repo_url"]) != named:
@@ -80,7 +86,8 @@ def _check_ground(request: RunRequest) -> None:
             "Leave repoUrl out.",
             field="repoUrl",
         )
-    refused = ("base_branch", "branch", *(("approve_plan",) if request.get("review_only") else ()))
+    unplanned = [name for name in _OF_PULLS if request.get(name)]
+    refused = ("base_branch", "branch", *(("approve_plan",) if unplanned else ()), *unplanned[1:])
     for name in refused:
         if request.get(name):
             raise InvalidRequest(

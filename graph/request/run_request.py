@@ -140,6 +140,10 @@ class RunRequest(TypedDict, total=False):
         bool,
         described("Review only", "Whether the pull request is reviewed and nothing is changed."),
     ]
+    merge_base: Annotated[
+        bool,
+        described("Merge", "Whether its base branch is merged into the pull request."),
+    ]
     requested_by: Annotated[
         str, described("Requested by", "Name of the caller, told in the pull request.")
     ]

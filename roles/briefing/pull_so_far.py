@@ -13,6 +13,9 @@ _HEAD: Final = (
     " is its newest commit."
 )
 _CHANGE: Final = "The change is pull request {number}, which goes to the branch {branch}."
+_MERGED: Final = (
+    "The base of your tree is the newest commit of {branch}, and the change was merged with it."
+)
 _SO_FAR: Final = "This is what it changes so far, seen from where it left that branch:"
 _TEXT: Final = (
     "`summary` of `submit_change` becomes the text of the pull request: say what all of it does,"
@@ -28,11 +31,15 @@ async def describe_pull_request(runs: Path, task: RoleTask) -> str:
     pull = task.base.pull
     if pull is None:
         return ""
+    named = {"number": pull.number, "branch": task.base.branch}
+    if pull.merged:
+        told = briefing.join(_CHANGE.format(**named), _MERGED.format(**named))
+        return briefing.join(told, _TEXT if pull.ours and task.role == "fixer" else "")
     if task.change and task.change.role == "pull":
-        return _CHANGE.format(number=pull.number, branch=task.base.branch)
+        return _CHANGE.format(**named)
     diff = await ChangeDiff.load(RunFolder.of(runs, task.run_id).diff(0))
     return briefing.join(
-        _HEAD.format(number=pull.number, branch=task.base.branch),
+        _HEAD.format(**named),
         briefing.join(_SO_FAR, await briefing.diff(diff, _MAX_DIFF)) if diff else "",
         _TEXT if pull.ours and task.role in ("coder", "fixer") else "",
     )

@@ -7,11 +7,12 @@ import pytest
 
 from graph.errors import InvalidRequest
 from graph.machine.follow_up import PLAN
+from graph.publication import GateFinding, GateReport
 from graph.request.pull_address import PullAddress
 from graph.request.request_rules import RequestRules
 from graph.request.run_request import RunRequest
 from graph.tasks import SetupResult
-from graph.values import Review, commands_of
+from graph.values import Finding, Review, commands_of
 from sandbox.environments import LocalEnvironmentRecords
 from tests.standins.services.scripted_services import (
     APPROVED,
@@ -100,6 +101,49 @@ async def test_a_review_that_ran_out_of_money_is_none() -> None:
     assert script.reviewed == []
 
 
+MERGE: RunRequest = {**ON_PULL, "merge_base": True}
+CONFLICT = Finding(severity="error", path="a.py", message="CONFLICT (content): in a.py")
+
+
+async def test_conflicts_with_the_base_branch_go_to_the_fixer_first() -> None:
+    script = Script(merge_conflicts=(CONFLICT,))
+    driven = Driven(script)
+    state = await driven.run(MERGE)
+    assert driven.nodes == ["prepare", "fix", "validate", "review", "publish"]
+    fixer = next(task for task in script.tasks if task.role == "fixer")
+    assert fixer.review
+    assert fixer.review.findings == (CONFLICT,)
+    assert fixer.environment
+    assert fixer.change
+    assert fixer.change.role == "pull"
+    (published,) = script.published
+    assert (published.base.sha, published.branch) == (BASE.sha, "greet")
+    assert published.base.pull
+    assert published.base.pull.merged
+    assert published.base.pull.merged.sha == PULL_BASE.sha
+    assert [raised.message for raised in published.account.raised] == [CONFLICT.message]
+    assert state["outcome"].status == "succeeded"
+
+
+async def test_markers_that_are_left_go_to_the_fixer_again() -> None:
+    left = GateFinding(rule="conflict", severity="error", path="a.py", message="has markers")
+    held = GateReport(passed=False, findings=(left,))
+    script = Script(merge_conflicts=(CONFLICT,), gates=[held, GateReport(passed=True)])
+    driven = Driven(script)
+    await driven.run(MERGE)
+    nodes = ["prepare", "fix", "validate", "review", "fix", "validate", "review", "publish"]
+    assert driven.nodes == nodes
+
+
+async def test_what_merges_without_a_conflict_is_left_to_its_merge() -> None:
+    script = Script()
+    driven = Driven(script)
+    state = await driven.run(MERGE)
+    assert driven.nodes == ["prepare"]
+    assert (state["outcome"].status, script.tasks) == ("no_changes", [])
+    assert "without a conflict" in state["explanation"]
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -111,6 +155,9 @@ async def test_a_review_that_ran_out_of_money_is_none() -> None:
         ({"pull_request_url": URL, "branch": "agent/mine"}, "branch"),
         ({"pull_request_url": URL, "review_only": True, "approve_plan": True}, "approvePlan"),
         ({"review_only": True}, "reviewOnly"),
+        ({"merge_base": True}, "mergeBase"),
+        ({"pull_request_url": URL, "merge_base": True, "review_only": True}, "mergeBase"),
+        ({"pull_request_url": URL, "merge_base": True, "approve_plan": True}, "approvePlan"),
     ],
 )
 def test_what_does_not_fit_together_is_told_by_its_field(given: dict[str, Any], field: str) -> None:

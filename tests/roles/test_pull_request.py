@@ -78,6 +78,24 @@ async def test_a_role_sees_the_whole_diff_and_the_trusted_bases_wishes(
     assert "becomes the text of the pull request" not in told
 
 
+async def test_who_fixes_a_merge_is_told_what_the_base_of_the_tree_is(
+    serve: Serve, cast: Cast, base: Base, ears: Ears
+) -> None:
+    assert base.pull
+    assert base.trusted
+    merged = Commit(sha=base.sha, tree=base.tree)
+    pull = base.pull.model_copy(update={"ours": True, "merged": merged})
+    onto = base.model_copy(update=base.trusted.model_dump() | {"pull": pull})
+    task = make_task(onto, "fixer", step=4, change=changed(cast.runs))
+    async with serve(answer(**CODED)) as (server, claude):
+        await cast.play(ClaudeFixer, claude)(task, ears)
+    told = opening(server)
+    assert "The change is pull request 7, which goes to the branch main." in told
+    assert "newest commit of main, and the change was merged with it" in told
+    assert "becomes the text of the pull request" in told
+    assert "You go on with" not in told
+
+
 async def test_who_codes_on_our_own_writes_the_text_of_all_of_it(
     serve: Serve, cast: Cast, base: Base, ears: Ears
 ) -> None:

@@ -23,6 +23,7 @@ from graph.values import (
     ChangedFile,
     ChangeRef,
     CommandReport,
+    Finding,
     RoleName,
     Validation,
 )
@@ -108,6 +109,9 @@ class Repositories:
         return self._base
 
     async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        raise NotImplementedError
+
+    async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
         raise NotImplementedError
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:

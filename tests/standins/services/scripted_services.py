@@ -102,6 +102,8 @@ class Script:
     same_tree: bool = False
     """Whether every change comes to the same tree."""
     conflicts: tuple[str, ...] = ()
+    merge_conflicts: tuple[Finding, ...] = ()
+    """Those of a base branch that is merged."""
     moves: int = 0
     """So often the base branch has moved when a change is to be published."""
     all_there: bool = False
@@ -258,6 +260,14 @@ class _Repositories:
         files = (ChangedFile(path="a.py", added=1, removed=0),)
         began = base.model_copy(update=base.pull.start.model_dump())
         return began, Change(ref=ref, tree=base.tree, files=files)
+
+    async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
+        assert base.pull
+        assert base.trusted
+        merged = base.pull.model_copy(update={"merged": Commit(sha=base.sha, tree=base.tree)})
+        onto = base.model_copy(update=base.trusted.model_dump() | {"pull": merged})
+        _, change = await self.read_pull(run_id, base)
+        return onto, change, self.script.merge_conflicts
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         tree = "tree" if self.script.same_tree else f"tree-{ref.step}"
