@@ -24,6 +24,7 @@ _TARGET = re.compile(r"(?P<name>[a-z0-9.-]{1,253}):(?P<port>\d{1,5})")
 _UNSHOWN = re.compile(rb"[^!-~]")
 _LONGEST_HEAD: Final = 16 * 1024
 _PIECE: Final = 64 * 1024
+_MAX_UNREAD: Final = 1 << 20
 _MAX_DENIALS_KEPT: Final = 20
 
 
@@ -78,9 +79,8 @@ class SetupProxy:
                 await self._connect(reader, writer)
             except ProxyDenied as denial:
                 self._note_denial(str(denial))
-                with contextlib.suppress(OSError):
-                    writer.write(denial.answer)
-                    await writer.drain()
+                with contextlib.suppress(OSError, TimeoutError):
+                    await self._refuse(denial, reader, writer)
             except NotTls as error:
                 self._note_denial(str(error))
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -88,6 +88,8 @@ class SetupProxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) > self.limits.connections:
+            if len(self._tasks) > 2 * self.limits.connections:
+                return  # those that are told why must not become many either
             raise ProxyDenied(503, f"more than {self.limits.connections} connections at a time")
         async with asyncio.timeout(self.limits.patience_s):
             host = await self._read_request(reader)
@@ -103,6 +105,21 @@ class SetupProxy:
                 self.up += len(hello)
                 far_writer.write(hello)
             await self._relay((reader, writer), (far_reader, far_writer))
+
+    async def _refuse(
+        self, denial: "ProxyDenied", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer, and read on until the other side ends.
+
+        Who is still sending when a socket is closed gets an error instead of the answer.
+        """
+        async with asyncio.timeout(self.limits.patience_s):
+            writer.write(denial.answer)
+            await writer.drain()
+            writer.write_eof()
+            left = _MAX_UNREAD
+            while left > 0 and (data := await reader.read(_PIECE)):
+                left -= len(data)
 
     async def _read_request(self, reader: asyncio.StreamReader) -> SetupHost:
         """The host of a CONNECT; what else is asked is denied."""

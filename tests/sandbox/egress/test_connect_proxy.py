@@ -216,6 +216,40 @@ async def test_connections_are_counted(tmp_path: Path, index: PackageIndex) -> N
     assert line.startswith("HTTP/1.1 503")
 
 
+async def test_who_is_refused_may_send_on_and_gets_the_answer(
+    tmp_path: Path, index: PackageIndex
+) -> None:
+    """Whether it asks before or after the refusal, and however much it sends."""
+
+    def late(path: Path) -> bytes:
+        with knock(path) as client:
+            first = client.recv(12)
+            client.sendall(b"CONNECT " + b"a" * 300_000)
+            client.shutdown(socket.SHUT_WR)
+            return first + b"".join(iter(lambda: client.recv(9999), b""))
+
+    async with proxied(tmp_path, index.host, connections=1, patience_s=60) as (_, path):
+        silent = await asyncio.to_thread(knock, path)
+        assert (await asyncio.to_thread(late, path)).startswith(b"HTTP/1.1 503 more than 1 conn")
+        silent.close()
+    async with proxied(tmp_path, index.host, patience_s=60) as (_, path):
+        body = f"POST http://{index.host}/ HTTP/1.1\r\n\r\n{'a' * 300_000}"
+        assert (await answer(path, body)).startswith("HTTP/1.1 405")
+
+
+async def test_those_that_are_told_that_there_are_too_many_do_not_become_many(
+    tmp_path: Path, index: PackageIndex
+) -> None:
+    async with proxied(tmp_path, index.host, connections=2, patience_s=60) as (_, path):
+        with ExitStack() as opened:
+            for asked in range(4):
+                client = opened.enter_context(await asyncio.to_thread(knock, path))
+                if asked >= 2:
+                    assert await asyncio.to_thread(client.recv, 12) == b"HTTP/1.1 503"
+            fifth = opened.enter_context(await asyncio.to_thread(knock, path))
+            assert await asyncio.to_thread(fifth.recv, 12) == b""
+
+
 async def test_a_silent_connection_is_ended_and_makes_room(
     tmp_path: Path, index: PackageIndex
 ) -> None:
