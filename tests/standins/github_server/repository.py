@@ -138,7 +138,7 @@ class HostedRepository:
 
     async def show_pulls(self) -> None:
         """Have the heads of pull requests, those of forks too, below `refs/pull`, as GitHub has."""
-        for pull in self.pulls.values():
+        for pull in list(self.pulls.values()):  # others come while git is waited for
             source = (pull.head_repository or self).git_dir
             refspec = f"+refs/heads/{pull.head}:refs/pull/{pull.number}/head"
             await git(f"--git-dir={self.git_dir}", "fetch", "-q", str(source), refspec)
