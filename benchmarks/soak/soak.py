@@ -1,16 +1,10 @@
-"""`make soak`: many runs through a server that is killed time and again, while all around it fails.
-
-usage: python -m benchmarks.soak [--postgres] [RUNS [SEED]]
-"""
+"""Many runs through a server that is killed time and again, while all around it fails."""
 
 import asyncio
 import contextlib
 import json
 import random
-import shutil
 import statistics
-import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,13 +15,13 @@ import httpx
 from httpx_sse import EventSource
 
 from benchmarks.server_process import ServerProcess
-from benchmarks.soak_checks import (
+from benchmarks.soak.checks import (
     faults_of_log,
     faults_of_publishing,
     leftovers,
     open_leases,
 )
-from benchmarks.soak_world import FlakyClaude, FlakyForge, make_repository, prompt_of
+from benchmarks.soak.world import FlakyClaude, FlakyForge, make_repository, prompt_of
 from tests.standins.github import TOKEN
 from tests.standins.messages_api.server import MessagesServer
 
@@ -261,50 +255,3 @@ def _growth(series: list[float]) -> float:
     """The last quarter against the second: the first is still warming up."""
     quarter = len(series) // 4
     return statistics.mean(series[-quarter:]) / statistics.mean(series[quarter : 2 * quarter])
-
-
-def _table(plan: Plan, report: Report) -> str:
-    memory = report.memory_mib or [0.0]
-    listed = ", ".join(f"{count} {status}" for status, count in report.statuses.most_common())
-    rows = (
-        ("runs", f"{plan.runs}, {plan.concurrency} at a time: {listed}"),
-        ("time", f"{report.seconds:.0f} s"),
-        ("`kill -9` of the server", f"{report.kills}"),
-        ("attempts of runs", f"{report.attempts}"),
-        ("events", f"{report.events}, no gap, no repeat"),
-        ("readers that came back", f"{report.reconnects}"),
-        ("model calls", f"{report.model_calls}, of them {report.model_faults} failed on purpose"),
-        ("replies counted", f"{report.replies_counted}"),
-        ("GitHub calls", f"{report.forge_calls}, of them {report.forge_faults} failed on purpose"),
-        ("tried again", ", ".join(f"{n} {what}" for what, n in report.retries.most_common())),
-        ("open files", f"{report.open_files[0]} at the start, {report.open_files[1]} at the end"),
-        ("memory of the last process", f"{min(memory):.0f} to {max(memory):.0f} MiB"),
-        ("`SIGTERM` to exit", f"{report.stop_s:.1f} s"),
-        ("problems", "; ".join(report.problems) or "none"),
-    )
-    return "| what | measured |\n|---|---|\n" + "\n".join(f"| {a} | {b} |" for a, b in rows)
-
-
-async def main(runs: int, seed: int, database_url: str = "") -> int:
-    """The exit code: 1 where something is not as it should be; its folder then stays."""
-    folder = Path(tempfile.mkdtemp(prefix="coding-agent-soak-", dir="/tmp"))
-    folder.chmod(0o711)
-    plan = Plan(runs=runs, seed=seed, database_url=database_url)
-    report = await soak(plan, folder)
-    print(_table(plan, report))
-    if report.problems:
-        print(f"See {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
-
-
-if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    runs, seed = (numbers + [200, 1][len(numbers) :])[:2]
-    if "--postgres" in sys.argv:
-        from tests.standins.postgres_server import serving
-
-        with serving() as postgres:
-            sys.exit(asyncio.run(main(runs, seed, postgres.new_database())))
-    sys.exit(asyncio.run(main(runs, seed)))

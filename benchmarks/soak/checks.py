@@ -39,16 +39,19 @@ def faults_of_publishing(
 ) -> Iterator[str]:
     """Each published run has exactly one pull request, and no pull request is nobody's."""
     pulls = [pull for hosted in repositories for pull in hosted.pulls.values()]
-    told = 0
+    told, known = 0, set[str]()
     for run_id, log in logs.items():
         branches = {event["branch"] for event in log if event["type"] in _PUBLISHED}
         own = [pull for pull in pulls if pull.head in branches]
+        known |= branches
         numbers = {event["url"] for event in log if event["type"] in _PUBLISHED}
         told += len(numbers)
         published = bool(log) and log[-1].get("status") == "succeeded"
         if len(numbers) > 1 or len(own) > 1 or (published and len(own) != 1):
             yield f"{run_id}: {len(own)} pull requests, {sorted(numbers)} told"
     heads = [pull.head for pull in pulls]
+    if strays := set(heads) - known:
+        yield f"no run tells of {sorted(strays)}"
     if len(set(heads)) != len(heads):
         yield "a branch has several pull requests"
     if told > len(pulls):
