@@ -1,1 +1,1 @@
-"""Measurements of the product against a bare loop; nothing here is asserted in tests."""
+"""Measurements of the product, beside other agents where they do the same; no test asserts them."""

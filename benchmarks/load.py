@@ -1,8 +1,7 @@
-"""Many runs at once in one server, beside as many bare loops at once in one process."""
+"""Many runs at once in one server, beside as many of deepagents at once in one process."""
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Final
 
 import httpx
 
+from benchmarks.peers.candidates import Place, deepagents
 from benchmarks.script import PROMPT, make_repository
 from benchmarks.server_process import ServerProcess
 from benchmarks.timed_claude import TimedClaude
@@ -32,16 +32,18 @@ class Load:
     memory_mib: float
 
 
-async def bare_load(folder: Path, runs: int = RUNS) -> Load:
-    """Bare loops at once in one process."""
+async def deepagents_load(folder: Path, runs: int = RUNS) -> Load:
+    """Its agents at once in one process, with one store of checkpoints."""
     repository = folder / "repository"
     await asyncio.to_thread(make_repository, repository)
     async with TimedClaude(TURNS, LATENCY_S) as claude:
-        command = ("-m", "benchmarks.bare_loop", claude.base_url, repository, folder, str(runs))
-        process = await asyncio.create_subprocess_exec(sys.executable, *command)
+        call = await asyncio.to_thread(
+            deepagents, Place(claude.base_url, repository, folder), loops=runs
+        )
+        process = await asyncio.create_subprocess_exec(*call.words)
         async with _watched(process.pid) as memory:
             if await process.wait():
-                raise SystemExit("the bare loops failed")
+                raise SystemExit("the agents failed")
         return Load(claude.turns_per_second(), max(memory))
 
 

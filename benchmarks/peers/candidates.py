@@ -38,11 +38,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Measured:
-    """One process: seconds to its first request, ms between turns, MiB it held at most."""
+    """One process: seconds to its first request, ms between turns, MiB it held at most.
+
+    `billed` are its input tokens as they are billed, `cached` the share read from the cache.
+    """
 
     start_s: float
     gaps_ms: list[float]
     peak_mib: float
+    billed: float
+    cached: float
 
 
 def product(place: Place) -> Call:
@@ -93,20 +98,26 @@ class Candidate:
     def __init__(self, root: Path, call: Callable[[Place], Call]) -> None:
         self.name = call.__name__.replace("_", " ")
         self._call = call
-        self._repository, self._folder = root / "repository", root / "folder"
-        self._folder.mkdir(mode=0o711, parents=True)
+        self._repository, self.folder = root / "repository", root / "folder"
+        self.folder.mkdir(mode=0o711, parents=True)
 
     async def measure(self, turns: int) -> Measured:
         """One run on a fresh repository. Raises SystemExit with what it said where it failed."""
         await asyncio.to_thread(self._make_repository)
         async with TimedClaude(turns) as claude:
-            call = self._call(Place(claude.base_url, self._repository, self._folder))
+            call = self._call(Place(claude.base_url, self._repository, self.folder))
             begun = time.perf_counter()
             peak_mib = await asyncio.to_thread(self._run, call)
             gaps = claude.gaps()
             if len(gaps) < turns - 1:
                 raise SystemExit(f"{self.name} took {len(gaps) + 1} turns, not {turns}")
-            return Measured(claude.turns[0].received - begun, gaps[: turns - 1], peak_mib)
+            return Measured(
+                claude.turns[0].received - begun,
+                gaps[: turns - 1],
+                peak_mib,
+                claude.billed_tokens(),
+                claude.cache_share(),
+            )
 
     def _make_repository(self) -> None:
         shutil.rmtree(self._repository, ignore_errors=True)
@@ -117,7 +128,7 @@ class Candidate:
         """MiB that the process held at most; what it started does not count."""
         others = {name: text for name, text in os.environ.items() if name not in _OWN_SETTINGS}
         environment = {**others, "ANTHROPIC_API_KEY": "benchmark-key-benchmark", **call.environment}
-        with (self._folder / "output.txt").open("w+") as output:
+        with (self.folder / "output.txt").open("w+") as output:
             process = subprocess.Popen(
                 call.words,
                 cwd=self._repository,
