@@ -1,6 +1,7 @@
 """The options and arguments that commands take, each with its help."""
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +20,26 @@ def _check_text(value: Any) -> Any:
             str(text).encode()
         except UnicodeEncodeError:
             raise typer.BadParameter("is not UTF-8 text") from None
+    return value
+
+
+def _check_filled(value: Any) -> Any:
+    """A variable of a shell may be unset: nothing is no name, and no command."""
+    for text in value if isinstance(value, list) else [value]:
+        if text is not None and not str(text).strip():
+            raise typer.BadParameter("is empty")
+    return _check_text(value)
+
+
+def _check_address(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[!-~]+", value):
+        raise typer.BadParameter(f"{value!r} is no address; give https://…")
+    return value
+
+
+def _check_account(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        raise typer.BadParameter(f"{value!r} is no name of an organization")
     return value
 
 
@@ -45,7 +66,7 @@ def _check_status(value: str | None) -> str | None:
 
 def _shown(metavar: str, text: str) -> Any:
     """An option named like its parameter."""
-    return typer.Option(metavar=metavar, help=text, show_default=False, callback=_check_text)
+    return typer.Option(metavar=metavar, help=text, show_default=False, callback=_check_filled)
 
 
 def _argument(metavar: str, text: str) -> Any:
@@ -99,7 +120,7 @@ Labels = Annotated[
         "--label",
         metavar="NAME",
         help="Label of the pull request; repeatable.",
-        callback=_check_text,
+        callback=_check_filled,
     ),
 ]
 Reviewers = Annotated[
@@ -108,7 +129,7 @@ Reviewers = Annotated[
         "--reviewer",
         metavar="LOGIN",
         help="Reviewer of the pull request; repeatable.",
-        callback=_check_text,
+        callback=_check_filled,
     ),
 ]
 Allow = Annotated[
@@ -140,7 +161,16 @@ Output = Annotated[
 EventJson = Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only how the run ended.")]
-Server = Annotated[str | None, _shown("URL", "Use this server [CODING_AGENT_SERVER].")]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Use this server [CODING_AGENT_SERVER].",
+        show_default=False,
+        callback=_check_text,
+    ),
+]
+"""Empty it is this machine, whatever the setting says."""
 Revise = Annotated[str | None, _shown("TEXT", "Plan again, with this in mind.")]
 Reject = Annotated[bool, typer.Option("--reject", help="End the run without a change.")]
 Status = Annotated[
@@ -158,7 +188,9 @@ Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number o
 WatchAll = Annotated[
     bool, typer.Option("--watch", "-w", help="Stay and show changes; with --json a line each.")
 ]
-Host = Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")]
+Host = Annotated[
+    str, typer.Option(metavar="HOST", help="Address to listen on.", callback=_check_filled)
+]
 Port = Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")]
 WithDiff = Annotated[bool, typer.Option("--diff", help="Also print the diff.")]
 Shell = Annotated[
@@ -176,9 +208,22 @@ Until = Annotated[
 ]
 WebhookAddress = Annotated[
     str | None,
-    _shown("URL", "Address for GitHub's webhooks: https://YOUR-SERVICE/webhooks/github."),
+    typer.Option(
+        metavar="URL",
+        help="Address for GitHub's webhooks: https://YOUR-SERVICE/webhooks/github.",
+        show_default=False,
+        callback=_check_address,
+    ),
 ]
-Organization = Annotated[str | None, _shown("NAME", "Make the App for this organization.")]
+Organization = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Make the App for this organization.",
+        show_default=False,
+        callback=_check_account,
+    ),
+]
 Modal = Annotated[bool, typer.Option("--modal", help="Check the deployment on Modal instead.")]
 Tasks = Annotated[
     Path,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from graph.errors import BranchNotAllowed, InvalidRequest, ModelNotAllowed, PriceUnknown
-from graph.request.branch_names import DEFAULT_PREFIX, is_new_branch_name
+from graph.request.branch_names import DEFAULT_PREFIX, is_branch_name, is_new_branch_name
 from graph.request.pull_address import PullAddress
 from graph.request.run_request import RunRequest, wire_name
 from graph.values import RoleName
@@ -39,10 +39,13 @@ class RequestRules:
         refused = set(request.get("allow") or ()) - set(self.allow or ())
         if refused and self.allow is not None:
             raise InvalidRequest(
-                f"allow names {', '.join(sorted(map(repr, refused)))}, which is not allowed here.",
+                f"A request may not allow {', '.join(sorted(map(repr, refused)))} here.",
                 "The operator lists in CODING_AGENT_ALLOW what a request may allow.",
                 field="allow",
             )
+        base = request.get("base_branch")
+        if base is not None and not is_branch_name(base):
+            raise InvalidRequest(f"{base[:200]!a} is not a name of a branch.", field="baseBranch")
         self._check_branch(request.get("branch") or "")
 
     def find_unpriced(self, request: RunRequest) -> tuple[str, ...]:

@@ -42,16 +42,21 @@ def report(results: Iterable[Result]) -> int:
     glyphs, width = glyphs_for(console.encoding), min(console.width, WIDEST)
     column = max((len(result.name) for result in tried), default=0)
     lines = [line for result in tried for line in _result_lines(result, column)]
-    missing = sum(result.needed and not result.held for result in tried)
-    well = all(result.held for result in tried)
-    good = "All is well." if well else "All that is needed holds."
-    verb = "does" if missing == 1 else "do"
-    end = f"{missing} of {len(tried)} {verb} not hold." if missing else good
-    lines += [Line(), Line(end, tone="strong")]
+    missing = [result for result in tried if not result.held]
+    lines += [Line(), Line(_conclusion(missing), tone="strong")]
     console.print(Group(*(row for line in lines for row in line_texts(line, width, glyphs))))
     for command in filter(None, (clean_line(result.command) for result in tried)):
         console.print(Text(command), soft_wrap=True)  # a terminal copies its rows as one line
-    return 1 if missing else 0
+    return 1 if any(result.needed for result in missing) else 0
+
+
+def _conclusion(missing: list[Result]) -> str:
+    needed = ", ".join(clean_line(result.name) for result in missing if result.needed)
+    optional = ", ".join(clean_line(result.name) for result in missing if not result.needed)
+    if not missing:
+        return "All is well."
+    end = f"Runs need what is missing: {needed}." if needed else "All that is needed holds."
+    return f"{end} Optional: {optional}." if optional else end
 
 
 def _result_lines(result: Result, column: int) -> list[Line]:

@@ -4,10 +4,16 @@ import asyncio
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
+from api.cli.command_group import describe_misfit
+from api.cli.main import app
 from tests.support.command.command_process import COMMAND, command, environment
 
 COMMANDS = shlex.split(
@@ -84,11 +90,17 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
         (["resume", "r", "--timeout", "abc"], "'--timeout': 'abc' is not a whole number."),
         (["resume", "r", "--max-cost", "much"], "'--max-cost': 'much' is not a number."),
         (["completion", "ksh"], "': 'ksh' is not one of 'bash', 'zsh', 'fish'."),
+        (["run", "x", "--repo", URL, "--title", ""], "'--title': is empty"),
+        (["run", "x", "--repo", URL, "--setup", "true", "--setup", " "], "'--setup': is empty"),
+        (["run", "x", "--repo", URL, "--base", "a..b"], "'a..b' is not a name of a branch."),
+        (["run", "x", "--repo", URL, "--allow", "x"], "A request may not allow 'x' here."),
         (["run", "x", "--repo", URL, "--include-uncommitted"], "takes a checkout"),
         (["run", "x", "--repo", URL, "--json", "--quiet"], "--quiet"),
         (["run", "x", "--repo", URL, "--output", "no/such/file"], "there is no folder"),
         (["runs", "--server", "ftp://x"], "--server"),
         (["runs", "--server", "http://far.example"], "https"),
+        (["github-app", "create", "--webhook-url", "x"], "'x' is no address; give https://…"),
+        (["github-app", "create", "--organization", "a/b"], "'a/b' is no name of an organization"),
         (["runs", "--limit", "0"], "'--limit': It takes at least 1."),
         (["approve", "r", "--revise", "x", "--reject"], "--revise"),
         (["approve", "r", "--revise", " "], "--revise"),
@@ -100,6 +112,36 @@ async def test_wrong_usage_ends_with_2(words: list[str], said: str, tmp_path: Pa
     assert ended.code == 2
     assert said in " ".join(ended.err.split())
     assert "Traceback" not in ended.err
+
+
+def _wrong_lines() -> Iterator[tuple[Any, list[str]]]:
+    """Each command, with each of its words in turn as a value that fits hardly any."""
+    groups: list[Any] = [get_command(app)]
+    values = ["", "abc", "-1", "nan", "1e999", "9" * 5_000, "1.5", "/", "\0", "\udcff"]
+    for group in groups:
+        for leaf in group.commands.values():
+            if hasattr(leaf, "commands"):
+                groups.append(leaf)
+                continue
+            named = [word for word in leaf.params if word.param_type_name == "argument"]
+            options = [word for word in leaf.params if not getattr(word, "is_flag", True)]
+            others = ["x" for _ in named]
+            for value in values:
+                yield from ((leaf, [f"{word.opts[0]}={value}", "--", *others]) for word in options)
+                yield leaf, ["--", *(value for _ in named)]
+
+
+def test_no_value_is_refused_in_the_words_of_a_library() -> None:
+    told = set()
+    for leaf, words in _wrong_lines():
+        try:
+            leaf.make_context(leaf.name, words)
+        except typer.BadParameter as error:
+            told.add(describe_misfit(error))
+    assert {"'abc' is not a whole number.", "'' is not one of 'merged', 'green'."} <= told
+    assert "is empty" in told
+    for text in told:
+        assert not re.search(r"Input|Value error|should be|valid|pydantic|\{", text), text
 
 
 @pytest.mark.parametrize(

@@ -195,19 +195,21 @@ def test_the_doctors_report(capsys: pytest.CaptureFixture[str]) -> None:
         "           apt install",
         "           bwrap",
         "",
-        "1 of 2 does not hold.",
+        "Runs need what is missing: sandbox.",
     ]
-    assert report([well, ill, ill]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "2 of 3 do not hold."
+    token = replace(ill, name="GitHub", needed=False)
+    assert report([well, ill, replace(ill, name="Claude"), token]) == 1
+    end = capsys.readouterr().out.splitlines()[-1]
+    assert end == "Runs need what is missing: sandbox, Claude. Optional: GitHub."
     assert report([well]) == 0
     assert "All is well." in capsys.readouterr().out
-    assert report([well, replace(ill, name="GitHub", needed=False)]) == 0
+    assert report([well, token]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         "! GitHub  bwrap missing",
         "          apt install",
         "          bwrap",
         "",
-        "All that is needed holds.",
+        "All that is needed holds. Optional: GitHub.",
     ]
     long = f"export HOSTS={','.join(f'host-{n}.example:443' for n in range(20))}"
     report([replace(well, command=long)])
