@@ -20,14 +20,15 @@ containers begin with, because a fork is cheaper than an import; `own=` names mo
 What a test can do: `plane.preempt(function or task, hard=)`, `lose_sandbox(name)`,
 `fire(function)` for a schedule, `scale(function, n)` for n containers that take turns,
 `faults.fail(rpc, status)`, `faults.delay(rpc, seconds)` and `faults.holding(rpc)`,
+`faults.latencies` and `scheduler.start_s` for what Modal's own calls and cold starts take,
 `volumes.background = seconds` for commits at any moment, `queues.expire(name, partition)`,
 `queues.ttl`, `dicts.expire(name, *keys)`, `calls.expire(id)`, `images.forget(id)`,
 `sandboxes.most` and `scheduler.most` for the limits of containers, `web.limit` for the 150
 seconds after which a web function that did not begin to answer sends its client elsewhere,
 `function(name).idle` for how long a container stays warm. What it can look at: `function(name)`
 with the definition that was deployed, `sandboxes.named(name)` with the request that made it,
-`mounts.names`, `secrets.names`, `images.commands`, `volumes.named(name).files`, `faults.seen`,
-and `report()`, which `report.py` adds to a failed test.
+`mounts.names`, `secrets.names`, `images.commands`, `volumes.named(name).files`, `faults.seen`
+and `faults.calls`, and `report()`, which `report.py` adds to a failed test.
 
 A function's container is the real `modal._container_entrypoint`, forked into a bubblewrap
 container with a root of its own: the machine's programs and this interpreter read-only, the files

@@ -224,7 +224,8 @@ class Plane:
         calls = ContainerCalls(container, self.calls, self.scheduler, self.volumes)
         allowed = RESTRICTED if container.function.definition.untrusted else None
         parts = [calls, *self._parts()]
-        return GrpcServer(Service(api_grpc.ModalClientBase, parts, self.faults, allowed))
+        name = container.function.name
+        return GrpcServer(Service(api_grpc.ModalClientBase, parts, self.faults, allowed, name))
 
     def _arguments(self, container: Container) -> pb.ContainerArguments:
         function = container.function

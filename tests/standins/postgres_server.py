@@ -152,3 +152,13 @@ def serving(*options: str) -> Iterator[PostgresServer]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def records_on_loopback() -> Iterator[str]:
+    """The address of an empty database, on a port that containers reach."""
+    with serving() as server:
+        server.stop()
+        server.start_on_loopback()
+        server.execute("CREATE DATABASE records")
+        yield f"postgresql://agent@127.0.0.1:{server.port}/records"

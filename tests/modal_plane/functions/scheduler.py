@@ -45,6 +45,8 @@ class Scheduler:
         self.containers: dict[str, Container] = {}
         self.crashes: list[Container] = []
         self.most = MOST_CONTAINERS
+        self.start_s = 0.0
+        """Seconds that a container takes to start, longer than here."""
         self.fork_server = partial(fork_server, preload)
         self.serve = serve
         self.arguments = arguments
@@ -90,6 +92,7 @@ class Scheduler:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, function: Function) -> None:
+        await asyncio.sleep(self.start_s)
         container = await self._make(function)
         working = self._images.layout(function.definition.image_id).working_dir or "/root"
         env = environment(container.task_id, self._values(function), search_path())

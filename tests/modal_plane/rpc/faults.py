@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,13 +33,25 @@ class Fault:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call that came: of which RPC, when by Unix time, from containers of which function."""
+
+    rpc: str
+    at: float
+    function: str
+
+
 class Faults(logging.Handler):
-    """The faults still to come, how often each RPC was called, what the plane itself got wrong."""
+    """The faults still to come, which RPCs were called, what the plane itself got wrong."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.planned: dict[str, list[Fault]] = {}
         self.seen: dict[str, int] = {}
+        self.calls: list[Call] = []
+        self.latencies: Mapping[str, float] = {}
+        """Seconds that each call of an RPC takes longer than on this machine."""
         self.own: list[str] = []
 
     def fail(self, rpc: str, status: Status, *, times: int = 1, message: str = "") -> None:
@@ -73,9 +86,12 @@ class Faults(logging.Handler):
     def _plan(self, rpc: str, fault: Fault) -> None:
         self.planned.setdefault(rpc, []).append(fault)
 
-    async def meet(self, rpc: str) -> None:
+    async def meet(self, rpc: str, function: str = "") -> None:
         """Count one call of `rpc`, and let it meet the fault that was planned for it."""
         self.seen[rpc] = self.seen.get(rpc, 0) + 1
+        self.calls.append(Call(rpc, time.time(), function))
+        if latency := self.latencies.get(rpc):
+            await asyncio.sleep(latency)
         faults = self.planned.get(rpc)
         if not faults:
             return

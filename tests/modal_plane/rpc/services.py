@@ -34,11 +34,14 @@ class Service:
         parts: Iterable[object],
         faults: Faults,
         allowed: Collection[str] | None = None,
+        caller: str = "",
     ) -> None:
+        """`caller` is the function whose containers are answered here."""
         self._generated = generated
         self._parts = tuple(parts)
         self._faults = faults
         self._allowed = allowed
+        self._caller = caller
 
     def __mapping__(self) -> Mapping[str, Handler]:
         declared: dict[str, Handler] = self._generated.__mapping__(_Unbound())
@@ -56,7 +59,7 @@ class Service:
                 raise GRPCError(
                     Status.PERMISSION_DENIED, f"{name}: this function has no access to Modal"
                 )
-            await self._faults.meet(name)
+            await self._faults.meet(name, self._caller)
             if method is None:
                 self._faults.own.append(f"{name} is not in the local plane")
                 raise GRPCError(Status.UNIMPLEMENTED, f"{name}: not in the local plane")

@@ -131,6 +131,8 @@ class MessagesServer:
         self._server: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
+        self.asked_at: list[float] = []
+        """When each of them came, in Unix seconds."""
         self.warmings: list[Request] = []
         """Requests for no reply, which only keep a prompt in the cache."""
         self.authorizations: list[str] = []
@@ -192,6 +194,7 @@ class MessagesServer:
         if exchange.request["max_tokens"] == 0:
             return await self._warm(exchange)
         self.requests.append(exchange.request)
+        self.asked_at.append(time.time())
         answer = await self._reply(exchange.request)
         read, exchange.context_management = context_clearing.cleared(exchange.request)
         exchange.usage = self._cache.bill(read)

@@ -1,0 +1,60 @@
+"""How often one small run asks Modal for what takes long there: a ceiling for each kind of call."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.modal.deployment import Deployment
+from tests.modal.measured_run import latencies, measure_run
+from tests.modal_plane.availability import need_containers
+from tests.standins.postgres_server import records_on_loopback
+
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox, pytest.mark.timeout(300)]
+LOOKS_A_S: Final = 3.0
+"""Reads that go by time: of who drives the run, of the role at work, and of who follows the run."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The most calls of one run. `reads` are those that do not go by time."""
+
+    commits: int
+    reads: int
+    sandboxes: int
+    execs: int
+
+
+CEILINGS: Final[Mapping[str, Ceiling]] = {
+    "dicts": Ceiling(commits=58, reads=80, sandboxes=5, execs=38),
+    "database": Ceiling(commits=46, reads=40, sandboxes=5, execs=38),
+}
+
+
+@asynccontextmanager
+async def deployed(store: str) -> AsyncIterator[Deployment]:
+    if store == "dicts":
+        async with Deployment.open() as deployment:
+            yield deployment
+        return
+    with records_on_loopback() as url:
+        async with Deployment.open(env={"CODING_AGENT_DATABASE_URL": url}) as deployment:
+            yield deployment
+
+
+@pytest.mark.parametrize("store", CEILINGS)
+async def test_a_small_run_asks_seldom(store: str) -> None:
+    """The second of a deployment, whose containers are warm."""
+    need_containers()
+    most = CEILINGS[store]
+    async with deployed(store) as deployment:
+        repo = await deployment.host()
+        await measure_run(deployment, repo, "Greet in the morning.")
+        with latencies(deployment.plane):
+            run = await measure_run(deployment, repo, "Greet once more.")
+    assert run.counts["commits"] <= most.commits, run.by_function()
+    assert run.reads <= most.reads + LOOKS_A_S * run.seconds, run.by_function()
+    assert run.counts["Sandboxes"] <= most.sandboxes, run.by_function()
+    assert run.counts["execs"] <= most.execs, run.by_function()
