@@ -1,4 +1,5 @@
 from .base_services import Environments as Environments
+from .base_services import FoundChecks as FoundChecks
 from .base_services import PreparationRequest as PreparationRequest
 from .base_services import Prepared as Prepared
 from .environment import ANY_FILE as ANY_FILE
@@ -121,7 +122,6 @@ from .values import Failure as Failure
 from .values import FinalStatus as FinalStatus
 from .values import Finding as Finding
 from .values import FolderCommand as FolderCommand
-from .values import FoundChecks as FoundChecks
 from .values import NodeName as NodeName
 from .values import Outcome as Outcome
 from .values import Plan as Plan

@@ -6,7 +6,17 @@ from typing import Protocol
 
 from graph.environment import Environment, Recipe
 from graph.events.run_events import Emit, unheard
-from graph.values import Base, Check, CommandReport, FolderCommand, Validation
+from graph.values import Base, Check, CommandReport, FolderCommand, Validation, Value
+
+
+class FoundChecks(Value):
+    """What the base was found to ask for.
+
+    `notes` are what a reader should know, a sentence each.
+    """
+
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Environments(Protocol):

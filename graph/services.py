@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from graph.base_services import Baselines
+from graph.base_services import Baselines, FoundChecks
 from graph.environment import Environment
 from graph.events.run_events import Emit, unheard
 from graph.preparation import Preparation
@@ -22,7 +22,6 @@ from graph.values import (
     ChangeRef,
     Check,
     Finding,
-    FoundChecks,
     Plan,
     Review,
     Validation,

@@ -126,8 +126,8 @@ class RunState(RunRequest, total=False):
         str,
         described(
             "Explanation",
-            "Why there is nothing to change, as the planner says it, or what money or tokens "
-            "did not suffice for.",
+            "Why there is nothing to change, as the planner says it, the repository's sentence "
+            "that refuses such contributions, or what money or tokens did not suffice for.",
         ),
     ]
     failure: Annotated[Failure | None, described("Failure", "The error that ended the run.")]

@@ -49,10 +49,14 @@ class RoleTask(Value):
 
 
 class PlannerResult(Value):
-    """`plan` is None where there is nothing to do (`reason` says why) or the role was stopped."""
+    """`plan` is None where there is nothing to do (`reason` says why) or the role was stopped.
+
+    `refusal` is the repository's own sentence that refuses generated contributions, with its file.
+    """
 
     plan: Plan | None
     reason: str = ""
+    refusal: str = ""
     spend: Spend
     stopped: Stop | None = None
     shortfall: str = ""

@@ -87,7 +87,8 @@ class Base(Value):
 
     `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
     `tree` is the id of the commit's tree, `version` what the repository's tags would release it as,
-    or empty. `notes` say what a reader should know. `public`: all may read it. `parent`: the
+    or empty. `notes` say what a reader should know. `public`: all may read it. `writable`: the
+    forge's account may push to the repository, or it is a checkout. `parent`: the
     checkout's commit below `sha`, where that holds its uncommitted changes. `moved`: how often the
     run went over to a newer commit; each has a repository of its own. On a `pull` request
     `branch` is the one it goes to, and `trusted` the newest commit of that.
@@ -100,6 +101,7 @@ class Base(Value):
     tree: str
     local: bool = False
     public: bool = False
+    writable: bool = True
     moved: int = 0
     parent: str = ""
     notes: tuple[str, ...] = ()
@@ -167,13 +169,6 @@ class Check(FolderCommand):
     source: Literal["caller", "repository", "plan"]
     kind: Literal["test", "lint"] = "test"
     main: bool = False
-
-
-class FoundChecks(Value):
-    """What the base was found to ask for; `notes` are sentences that a reader should know."""
-
-    checks: tuple[Check, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class Plan(Value):

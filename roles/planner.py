@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from graph import Emit, Environment, PlannerResult, RoleTask, repo_of
@@ -10,10 +11,16 @@ from roles import shared_conversation as shared
 from roles.base import ClaudeRole
 from roles.briefing import sections as briefing
 from roles.briefing.agent_instructions import read_instructions
+from roles.briefing.contribution_rules import (
+    NO_RULES,
+    ContributionRules,
+    read_contribution_rules,
+)
 from roles.briefing.pull_so_far import describe_pull_request
 from roles.briefing.repository_overview import describe_repository
 from roles.conversation.opening import Opening
 from roles.conversation.role_spec import RoleSpec
+from roles.shared_conversation import PlanAnswer
 from roles.tools.bash import BashTool
 from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
@@ -57,10 +64,12 @@ class ClaudePlanner(ClaudeRole):
         tree = TreeSpec(name=PLAN, base=task.base, emit=emit)
         bare = await self.sandboxes.open(task.run_id, replace(tree, checkout=False))
         names = [PLAN]
+        rules = NO_RULES if task.base.writable else await _read_rules(task, bare)
+        spec = replace(SPEC, answer=shared.PLAN.with_rule(partial(_find_fault, rules)))
         whole = self._open_whole(task, tree, names)
         try:
             tools = Toolbox(BashTool(whole), EditorTool(whole, read_only=True))
-            end = await self._converse(SPEC, task, tools, self._opening(task, bare), emit)
+            end = await self._converse(spec, task, tools, self._opening(task, bare, rules), emit)
         finally:
             await whole.close()
             for name in names:
@@ -69,16 +78,18 @@ class ClaudePlanner(ClaudeRole):
             raise end.error
         answer = end.answer
         plan = answer.plan() if answer else None
-        reason = answer.summary.strip() if answer and plan is None else ""
+        refusal = rules.find(answer.summary) if answer and answer.route == "refused" else ""
+        reason = answer.summary.strip() if answer and plan is None and not refusal else ""
         return PlannerResult(
             plan=plan,
             reason=reason,
+            refusal=refusal,
             spend=end.spend,
             stopped=end.stopped,
             shortfall=end.shortfall,
         )
 
-    def _opening(self, task: RoleTask, sandbox: Sandbox) -> Opening:
+    def _opening(self, task: RoleTask, sandbox: Sandbox, rules: ContributionRules) -> Opening:
         repo = task.base.full_name or task.base.address
         anew = _ANEW if task.approve_plan or self.coder_differs else ""
 
@@ -93,6 +104,7 @@ class ClaudePlanner(ClaudeRole):
                 briefing.checks(task),
                 briefing.setup(task),
                 *await read_instructions(sandbox, task.base.trusted_base.tree),
+                rules.describe(),
                 await describe_repository(sandbox, task.prompt, posixpath.basename(repo)),
                 briefing.join(before, briefing.plan(task.plan)) if before else "",
                 _wish(task),
@@ -126,6 +138,20 @@ class ClaudePlanner(ClaudeRole):
             return open_ready(record.environment)
 
         return ReplacedSandbox(plain, find)
+
+
+async def _read_rules(task: RoleTask, sandbox: Sandbox) -> ContributionRules:
+    return await read_contribution_rules(sandbox, task.base.trusted_base.tree)
+
+
+def _find_fault(rules: ContributionRules, answer: PlanAnswer) -> str:
+    """Why a refusal cannot be taken: a sentence that the repository does not have."""
+    if answer.route != "refused" or rules.find(answer.summary):
+        return ""
+    return (
+        'route "refused" takes as summary a sentence of <contribution_rules>, word for word, and'
+        " nothing else; without such a sentence plan the change"
+    )
 
 
 def _wish(task: RoleTask) -> str:

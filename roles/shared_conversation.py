@@ -30,15 +30,15 @@ _MAX_RANGES: Final = 20
 
 class PlanAnswer(Answer):
     summary: str
-    route: Literal["short", "full", "none"]
+    route: Literal["short", "full", "none", "refused"]
     steps: list[str]
     files: list[str]
     ranges: list[str]
     validate_: list[str] = Field(alias="validate")
 
     def plan(self) -> Plan | None:
-        """The plan; None where there is nothing to do."""
-        if self.route == "none":
+        """The plan; None where there is nothing to do, or nothing is wanted."""
+        if self.route in {"none", "refused"}:
             return None
         commands = dict.fromkeys(command.strip() for command in self.validate_)
         return Plan(
@@ -64,7 +64,8 @@ PLAN: Final = AnswerTool(
     "submit_plan",
     """\
 summary: what will be different. route: "short" for one obvious step of little risk, to be \
-reviewed lightly; "none" where nothing is to be changed: summary then says why. steps: in order, \
+reviewed lightly; "none" where nothing is to be changed: summary then says why; "refused" only as \
+<contribution_rules> say. steps: in order, \
 with files, functions, tests, documentation. files: those you expect to change. ranges: \
 `path:from-to` that whoever codes must see, if you are asked for them. validate: further commands \
 that show that it works, end by themselves and need no network.""",

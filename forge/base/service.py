@@ -131,7 +131,7 @@ class GitRepositories(Repositories):
         )
         base = _base(present.address, present.full_name, head, list(head.notes))
         of_pull = {"pull": ground, "trusted": Commit(sha=trusted.sha, tree=trusted.tree)}
-        base = base.model_copy(update={**of_pull, "public": not facts.private})
+        base = base.model_copy(update={**of_pull, **_rights(facts)})
         await describe_ground(self._git, run, base)
         return base
 
@@ -189,7 +189,7 @@ class GitRepositories(Repositories):
         self._check_size(head, present.full_name)
         notes = _forge_notes(address, facts, head)
         base = _base(present.address, present.full_name, head, notes)
-        return base.model_copy(update={"public": not facts.private})
+        return base.model_copy(update=_rights(facts))
 
     def _present_address(
         self, address: RepoAddress, facts: RepositoryFacts
@@ -276,6 +276,10 @@ async def _stopped(task: "asyncio.Task[T]") -> None:
     """End a task whose result no longer matters."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _rights(facts: RepositoryFacts) -> dict[str, bool]:
+    return {"public": not facts.private, "writable": facts.push}
 
 
 def _forge_notes(address: RepoAddress, facts: RepositoryFacts, head: Head) -> list[str]:

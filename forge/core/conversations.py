@@ -47,6 +47,15 @@ class SubmittedReview:
     submitted_at: float
 
 
+@dataclass(frozen=True)
+class OpenedPull:
+    """An open pull request as a list of them shows it."""
+
+    number: int
+    url: str
+    body: str
+
+
 class Conversations(Protocol):
     """One account's part in the conversations of a forge. `full_name` is OWNER/NAME.
 
@@ -73,6 +82,12 @@ class Conversations(Protocol):
 
     async def review_words(self, full_name: str, pull: int, review: int) -> list[ReviewWords]:
         """What a review of a pull request says: itself, then its comments, at most a thousand."""
+        ...
+
+    async def pulls_opened_by(
+        self, full_name: str, login: str, emit: Emit = unheard
+    ) -> list[OpenedPull]:
+        """The open pull requests of an account in a repository, at most a hundred."""
         ...
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:

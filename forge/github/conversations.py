@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from forge.core.conversations import (
     Comment,
     Conversations,
+    OpenedPull,
     Place,
     ReviewWords,
     SubmittedReview,
@@ -79,6 +80,17 @@ class GitHubConversations(Connection, Conversations):
 
         return await self._read("the review", get, unheard, repo=full_name)
 
+    async def pulls_opened_by(
+        self, full_name: str, login: str, emit: Emit = unheard
+    ) -> list[OpenedPull]:
+        def get(github: "Api") -> list[OpenedPull]:
+            asked = {"creator": login, "state": "open", "per_page": _PAGE}
+            path = f"/repos/{full_name}/issues"
+            rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+            return [_read_opened(row) for row in rows if row.get("pull_request")]
+
+        return await self._read("the open pull requests", get, emit, repo=full_name)
+
     async def create_comment(self, full_name: str, number: int, body: str) -> int:
         def create(github: "Api") -> int:
             path = f"/repos/{full_name}/issues/{number}/comments"
@@ -117,6 +129,10 @@ def _get_page(github: "Api", path: str, page: int) -> list[Any]:
     asked = {"per_page": _PAGE, "page": page}
     rows: list[Any] = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
     return rows
+
+
+def _read_opened(row: Any) -> OpenedPull:
+    return OpenedPull(int(row["number"]), str(row["html_url"]), str(row.get("body") or ""))
 
 
 def _read_review(row: Any) -> ReviewWords:

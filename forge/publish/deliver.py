@@ -10,6 +10,7 @@ from forge.core.repository_address import RepoAddress, parse
 from forge.git.environment import run_objects
 from forge.git.push import branch_head, branches_in_way, push
 from forge.publish.fork import begin_branch, find_or_create_fork
+from forge.publish.outside_pulls import find_open, still_open
 from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests, head_address
 from forge.publish.steps import PublishSteps
@@ -69,8 +70,11 @@ class Delivery:
     async def choose_target(self) -> RepoAddress:
         """Where the branch goes; a fork is made where it is one."""
         record, full_name = self.steps.record, self.steps.publication.base.full_name
-        if pull := self.steps.publication.base.pull:
-            return head_address(self.forge, pull)
+        base = self.steps.publication.base
+        if base.pull:
+            if not base.writable:
+                self._make_draft()
+            return head_address(self.forge, base.pull)
         if self.forks and not record.fork and not record.pushed:
             facts = await self.forge.repository(full_name, self.emit)
             if not facts.push and not facts.private:
@@ -78,12 +82,26 @@ class Delivery:
                 await self.steps.keep(fork=fork)
         if self.steps.record.fork:
             self._make_draft()
+            await self._check_none_open()
         web, name = self.forge.access.web, self.steps.record.fork or full_name
         return parse(f"{web}/{name}", web, allow_local=False)
 
     def _make_draft(self) -> None:
         """What a stranger's account offers is a draft: its readers did not ask for it."""
         self.steps.publication = self.steps.publication.model_copy(update={"draft": True})
+
+    async def _check_none_open(self) -> None:
+        """Raise PullRequestOpen where another one of ours waits for the maintainers."""
+        record, full_name = self.steps.record, self.steps.publication.base.full_name
+        if record.number is not None:
+            return
+        opened = await find_open(self.forge, full_name, self.emit)
+        if opened is None:
+            return
+        facts = await self.forge.pull(full_name, opened.number, self.emit)
+        own = (record.fork, self.steps.publication.branch)
+        if (facts.head_repo, facts.head_branch) != own:
+            raise still_open(full_name, opened)
 
     async def settle_branch(self, target: RepoAddress) -> None:
         """Settle the branch's name, by what is there already; a new fork may not show yet."""

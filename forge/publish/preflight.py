@@ -13,6 +13,7 @@ from forge.core.repository_address import RepoAddress, parse
 from forge.git.command import Git
 from forge.git.push import branches_in_way, try_push
 from forge.publish.name_patterns import matches
+from forge.publish.outside_pulls import find_open, still_open
 from forge.publish.pull_requests import head_address
 from forge.publish.steps import branch_exists
 from graph import Base, Emit, PullGround, RunFolder
@@ -119,7 +120,7 @@ class Preflight:
     ) -> list[CodingAgentError]:
         """What refuses branch or pull request: the forge where they are tried, names, rules."""
         if fork:
-            return await self._try_pull(base, fork=True) if tries else []
+            return await self._outside_faults(base) if tries else []
         branch = written.branch
         address = parse(base.address, self.forge.access.web, allow_local=False)
         in_way = branches_in_way(self.git, address, branch, self.emit, self.forge.retry_policy)
@@ -147,6 +148,13 @@ class Preflight:
         except (ForgeForbidden, ForgeUnauthorized, RepositoryError) as refused:
             return [refused]
         return []
+
+    async def _outside_faults(self, base: Base) -> list[CodingAgentError]:
+        """What refuses a pull request from a fork."""
+        refused, opened = await _both(
+            self._try_pull(base, fork=True), find_open(self.forge, base.full_name, self.emit)
+        )
+        return [*refused, *([still_open(base.full_name, opened)] if opened else [])]
 
     async def _try_push(
         self, run: RunFolder, base: Base, branch: str, address: RepoAddress

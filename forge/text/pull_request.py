@@ -15,6 +15,8 @@ from graph import Publication, Review
 MAX_TITLE: Final = 120
 MAX_CHARACTERS: Final = 2_000
 MAX_LINES: Final = 25
+ORIGIN: Final = "Made by a coding agent"
+"""What every pull request says of itself."""
 _UNTITLED: Final = "Change of the code"
 _LEAST_LINES: Final = 3
 _LEAST_CHARACTERS: Final = 200
@@ -117,7 +119,7 @@ def _origin(publication: Publication) -> str:
     asked = line(publication.requested_by, _MAX_ITEM)
     by = f", requested by {asked}" if asked else ""
     closes = f"Closes #{publication.closes}.\n\n" if publication.closes else ""
-    return f"{closes}Made by a coding agent{by}. The receipt says what was run and what it cost."
+    return f"{closes}{ORIGIN}{by}. The receipt says what was run and what it cost."
 
 
 def _join(*parts: str) -> str:

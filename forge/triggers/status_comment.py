@@ -43,6 +43,8 @@ class RunStatus:
 def write_comment(run: RunStatus, trigger: str) -> str:
     """The comment's text. `trigger` is the word that begins commands, as it can be copied."""
     told = _WAITS.get(run.status) or _ENDS[run.status]
+    if run.reason == "contributions_refused":
+        told = "The repository takes no contributions of coding agents."
     parts = [told]
     if run.pull_url:
         parts.append(f"Pull request: {run.pull_url}")

@@ -18,7 +18,7 @@ CodingAgentError
 ├── RepositoryError         git or the forge refused, or the repository is not usable
 │   ├── RepositoryNotFound  BranchNotFound  CommitNotFound  EmptyRepository  RepositoryArchived
 │   ├── BranchExists  RepositoryTooLarge  PatchTooLarge  PatchUnusable
-│   ├── PullRequestNotFound  PullRequestClosed  PullRequestMoved
+│   ├── PullRequestNotFound  PullRequestClosed  PullRequestMoved  PullRequestOpen
 │   ├── PushRejected  GitFailed  SecretSearchFailed  SigningFailed
 │   └── PushBlocked           refused for what the change holds: ends the run `blocked`
 ├── ForgeError              the API of the forge

@@ -25,6 +25,7 @@ from .repositories import PatchUnusable as PatchUnusable
 from .repositories import PullRequestClosed as PullRequestClosed
 from .repositories import PullRequestMoved as PullRequestMoved
 from .repositories import PullRequestNotFound as PullRequestNotFound
+from .repositories import PullRequestOpen as PullRequestOpen
 from .repositories import PushBlocked as PushBlocked
 from .repositories import PushRejected as PushRejected
 from .repositories import RepositoryArchived as RepositoryArchived

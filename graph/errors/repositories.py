@@ -120,6 +120,13 @@ class PushBlocked(PushRejected):
         return type(self), (self.message, self.hint, self.findings)
 
 
+class PullRequestOpen(RepositoryError):
+    """Raised when a pull request of ours is open where the account has no write."""
+
+    code = "pull_request_open"
+    default_hint = "Go on with that one (`--pr URL`), or wait until it is merged or closed."
+
+
 class SecretSearchFailed(RepositoryError):
     """Raised when the text to be published could not be searched for secrets."""
 

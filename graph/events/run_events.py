@@ -278,8 +278,9 @@ class PublishedChange(Value):
 class RunFinished(EventBase):
     """An attempt's end. `prUrl` and `branch` are also in `pr`, as everywhere.
 
-    `explanation` says in a role's words why there is nothing to change, or what the next request
-    would have taken of a budget that is spent.
+    `explanation` says in a role's words why there is nothing to change, which sentence of the
+    repository refuses such contributions, or what the next request would have taken of a budget
+    that is spent.
     """
 
     type: Literal["run.finished"] = "run.finished"

@@ -29,7 +29,11 @@ _DECISIONS: dict[str, NodeOutcome] = {
     "revise": "revised",
     "reject": "rejected",
 }
-_ENDS: Final[dict[str, NodeOutcome]] = {"failed": "error", "no_changes": "no_changes"}
+_ENDS: Final[dict[str, NodeOutcome]] = {
+    "failed": "error",
+    "no_changes": "no_changes",
+    "rejected": "rejected",
+}
 ROUTES: Final[dict[NodeName, dict[Hashable, str]]] = {
     "prepare": {
         "ready": "plan",

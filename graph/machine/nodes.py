@@ -115,6 +115,9 @@ class Nodes:
         update = known | role_tasks.spent(state, task, result)
         if stopped := update.get("stopped"):
             return update | {"outcome": edges.stop_outcome(stopped)}
+        if result.refusal:
+            refused = Outcome(status="rejected", reason="contributions_refused")
+            return update | {"outcome": refused, "explanation": result.refusal}
         if result.plan is None:
             nothing = Outcome(status="no_changes", reason="nothing_to_do")
             return update | {"outcome": nothing, "explanation": result.reason}

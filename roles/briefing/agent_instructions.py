@@ -2,17 +2,16 @@
 
 import posixpath
 import re
-import secrets
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from roles.briefing.base_files import GIT, MAX_BYTES, read_base_files
 from roles.briefing.untrusted_text import quote_untrusted
 from sandbox import Sandbox
 
 NAMES: Final = ("AGENTS.md", "CLAUDE.md")
-_MAX_BYTES: Final = 12_000
 _MAX_LFS: Final = 2_000
 _MAX_LISTED: Final = 1 << 20
 _MOST_FILES: Final = 16
@@ -29,36 +28,10 @@ _GUIDES: Final = tuple(
     for suffix in (".md", ".rst", "")
 )
 _IMPORT: Final = re.compile(r"(?:^|\s)@((?:\.{1,2}/)*[\w-][\w./-]{0,200})")
-_GIT: Final = """\
-export GIT_NO_REPLACE_OBJECTS=1
-git=$(command -pv git || command -v git)
-"""
 _LIST: Final = f"""\
-{_GIT}"$git" ls-tree -r -z --name-only {{tree}} | grep -zE '/({"|".join(map(re.escape, NAMES))})$' \
+{GIT}"$git" ls-tree -r -z --name-only {{tree}} | grep -zE '/({"|".join(map(re.escape, NAMES))})$' \
   | head -c {_MAX_LISTED}
 """
-_READ: Final = f"""\
-{_GIT}find_blob() {{
-  "$git" cat-file --follow-symlinks --batch-check='%(objecttype) %(objectname)' \\
-    2>/dev/null <<< "$tree:$1"
-}}
-read_all() {{
-  seen=
-  for name; do
-    blob=$(find_blob "$name")
-    case "$blob" in
-      "blob "*) ;;
-      *) continue ;;
-    esac
-    case "$seen" in *"$blob"*) continue ;; esac
-    seen="$seen $blob"
-    printf '\\n%s %s\\n' "$mark" "$name"
-    "$git" cat-file blob "${{blob#blob }}" | head -c {_MAX_BYTES}
-  done
-}}
-"""
-"""By the id of the base's tree and the system's own git: what a change or its code wrote of these
-files, of git's refs or of programs does not count."""
 _FIND_GUIDES: Final = """\
 for name in {names}; do
   case $(find_blob "$name") in "blob "*) echo "$name" ;; esac
@@ -83,17 +56,17 @@ async def read_instructions(
     """
     nearest = _nearest(paths, await _list(sandbox, tree)) if paths else ()
     names = (*_TOP, *nearest)
-    ends = (_FIND_GUIDES.format(names=" ".join(_GUIDES)), _FIND_LFS)
-    found, guides, lfs = await _read(sandbox, tree, names, ends)
+    find_guides = _FIND_GUIDES.format(names=" ".join(_GUIDES))
+    found, (guides, lfs) = await read_base_files(sandbox, tree, names, find_guides, _FIND_LFS)
     known = dict(found)
     for _ in range(_LEVELS):
         found = [(name, text) for name, text in found if text.strip()]
         imported = [name for name in _imports(found) if name not in known][:_MOST_IMPORTS]
         if not imported:
             break
-        found, *_ = await _read(sandbox, tree, imported, ("", ""))
+        found, _ = await read_base_files(sandbox, tree, imported)
         known |= found
-    parts, room = [], _MAX_BYTES
+    parts, room = [], MAX_BYTES
     for name, text in known.items():
         if text.strip() and room > 0:
             parts.append(_show(name, text, room))
@@ -103,21 +76,6 @@ async def read_instructions(
     if lfs.strip():
         parts.append(f"{_LFS_NOTE}\n{quote_untrusted('git_lfs', lfs, _MAX_LFS)}")
     return tuple(parts)
-
-
-async def _read(
-    sandbox: Sandbox, tree: str, names: Sequence[str], ends: tuple[str, str]
-) -> tuple[list[tuple[str, str]], str, str]:
-    """The files that are there with their contents, each once, and what two more commands print."""
-    mark = f"----- {secrets.token_hex(8)} -----"
-    given = " ".join(map(shlex.quote, names))
-    head = f"tree={shlex.quote(tree)}; mark='{mark}'\n{_READ}read_all {given}\n"
-    script = head + "".join(f"printf '\\n%s \\n' '{mark}'\n{end}" for end in ends)
-    result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=8 * _MAX_BYTES)
-    _, *sections = result.text.split(f"\n{mark} ")
-    pieces = [section.partition("\n")[::2] for section in sections]
-    *files, guides, lfs = [("", ""), ("", ""), *pieces] if len(pieces) < 2 else pieces
-    return [(name, text) for name, text in files if name], guides[1], lfs[1]
 
 
 async def _list(sandbox: Sandbox, tree: str) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """A role's answer: the strict tool by whose call it ends, and reading that call."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from copy import copy
+from typing import Any, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,6 +41,7 @@ class AnswerTool(Generic[AnswerT]):
     ) -> None:
         self.name = name
         self._form = form
+        self.rule: Callable[[AnswerT], str] = lambda _: ""
         self.self_check = self_check
         self.definition: Block = {
             "name": name,
@@ -47,6 +49,12 @@ class AnswerTool(Generic[AnswerT]):
             "strict": True,
             "input_schema": _to_api_schema(form.model_json_schema()),
         }
+
+    def with_rule(self, rule: Callable[[AnswerT], str]) -> Self:
+        """The same tool for one call, where `rule` says what an answer breaks, or nothing."""
+        ruled = copy(self)
+        ruled.rule = rule
+        return ruled
 
     def find(self, content: Sequence[Block]) -> Block | None:
         """The call of it in a reply, the last of several."""
@@ -59,9 +67,12 @@ class AnswerTool(Generic[AnswerT]):
         if call is None:
             raise InvalidAnswer("it was not called")
         try:
-            return self._form.model_validate(call["input"])
+            answer = self._form.model_validate(call["input"])
         except ValidationError as error:
             raise InvalidAnswer(describe_faults(error)[0]) from error
+        if broken := self.rule(answer):
+            raise InvalidAnswer(broken)
+        return answer
 
     def retry_prompt(self, invalid: InvalidAnswer) -> str:
         """What is said to a reply that ends without it, or with one that does not fit."""

@@ -35,5 +35,5 @@ class RoleSpec(Generic[AnswerT]):
     @property
     def refused_tools(self) -> list[RefusedAnswerTool]:
         """Those of the other roles."""
-        others = (tool for tool in self.shared if tool is not self.answer)
+        others = (tool for tool in self.shared if tool.name != self.answer.name)
         return [RefusedAnswerTool(tool, self.answer.name) for tool in others]

@@ -179,6 +179,19 @@ async def test_nothing_to_do() -> None:
     assert script.published == []
 
 
+async def test_a_repository_that_wants_no_such_contributions_ends_it_before_the_coder() -> None:
+    script = Script(refusal="AI_POLICY.md: “We take none.”")
+    driven = Driven(script)
+    state = await driven.run()
+    assert (state["outcome"].status, state["outcome"].reason) == (
+        "rejected",
+        "contributions_refused",
+    )
+    assert state["explanation"] == "AI_POLICY.md: “We take none.”"
+    assert driven.nodes == ["prepare", "plan"]
+    assert (script.published, script.closed) == ([], [("run-00000001", False)])
+
+
 async def test_an_empty_change_ends_without_a_pull_request() -> None:
     script = Script(changes=[None])
     state = await Driven(script).run()

@@ -80,6 +80,35 @@ async def test_planner_finds_nothing_to_do(
     assert (result.plan, result.reason) == (None, "It adds already.")
 
 
+REFUSED = {**PLANNED, "route": "refused"}
+
+
+async def test_a_refusal_is_the_repository_s_own_sentence(
+    serve: Serve, cast: Cast, runs: Path, ears: Ears
+) -> None:
+    base = make_run(runs, RUN, {**FILES, "CONTRIBUTING.md": "Nothing by LLMs, please.\n"})
+    base = base.model_copy(update={"writable": False})
+    invented = answer(**{**REFUSED, "summary": "They hate machines and say so."})
+    quoted = answer(**{**REFUSED, "summary": "Nothing by LLMs, please."})
+    async with serve(invented, quoted) as (server, claude):
+        result = await cast.play(ClaudePlanner, claude)(make_task(base, "planner"), ears)
+    assert (result.plan, result.reason) == (None, "")
+    assert result.refusal == "CONTRIBUTING.md: \u201cNothing by LLMs, please.\u201d"
+    assert "<contribution_rules>\nCONTRIBUTING.md:\n\nNothing by LLMs" in opening(server)
+    assert len(server.requests) == 2
+
+
+async def test_with_write_nothing_is_refused(
+    serve: Serve, cast: Cast, runs: Path, ears: Ears
+) -> None:
+    base = make_run(runs, RUN, {**FILES, "CONTRIBUTING.md": "Nothing by LLMs, please.\n"})
+    quoted = answer(**{**REFUSED, "summary": "Nothing by LLMs, please."})
+    async with serve(quoted, answer(**PLANNED)) as (server, claude):
+        result = await cast.play(ClaudePlanner, claude)(make_task(base, "planner"), ears)
+    assert result.plan
+    assert "contribution_rules" not in opening(server)
+
+
 async def test_planner_revises(serve: Serve, cast: Cast, base: Base, ears: Ears) -> None:
     task = make_task(base, "planner", step=2, plan=PLAN, feedback="Leave the tests.")
     async with serve(answer(**PLANNED)) as (server, claude):

@@ -160,8 +160,8 @@ class RunView(RunSummary):
     version: str | None = Field(default=None, description="Of the service that ran it.")
     explanation: str | None = Field(
         default=None,
-        description="Why there is nothing to change, as the planner says it, or what money or "
-        "tokens did not suffice for.",
+        description="Why there is nothing to change, as the planner says it, the repository's "
+        "sentence that refuses such contributions, or what money or tokens did not suffice for.",
     )
     environment: EnvironmentView | None = None
     baseline: ValidationView | None = Field(

@@ -32,7 +32,9 @@ _ENDS: Final[dict[str, tuple[str, Mark]]] = {
 _AT_A_NODE: Final = frozenset(
     ("running", "failed", "interrupted", "cancelled", "budget_exhausted", "timed_out")
 )
+_WANTS_NONE: Final = ("The repository takes no contributions of coding agents", "warn")
 _REASONS: Final = {
+    "contributions_refused": "",
     "fix_rounds_exhausted": "the fix rounds are used up",
     "not_done": "the coder says that something asked for is missing",
     "tokens_spent": "the limit of tokens is reached",
@@ -200,6 +202,8 @@ def end_line(run: Fields) -> Line:
     """A run's status in words: why, or at which node."""
     status, reason, node = run.line("status"), run.line("reason"), run.line("node")
     text, mark = _ENDS.get(status, (status or "The run ended", "warn"))
+    if reason == "contributions_refused":
+        text, mark = _WANTS_NONE
     if status == "incomplete" and is_local(run):
         text = "Incomplete: the branch has what was done"
     if run.flag("abandoned"):

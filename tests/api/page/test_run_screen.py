@@ -67,6 +67,18 @@ async def test_what_money_did_not_suffice_for_is_told(world: PageWorld) -> None:
         assert said in await head.inner_text()
 
 
+async def test_who_wants_no_contributions_is_quoted(world: PageWorld) -> None:
+    said = "AI_POLICY.md: “We take none of these.”"
+    end = finished("rejected", "contributions_refused").model_copy(update={"explanation": said})
+    run_id = await world.replay(Replayed(prompt="Offer it", events=[*started(), end]))
+    async with world.tab(f"runs/{run_id}") as tab:
+        head = tab.page.locator(".run-head")
+        await head.wait_for()
+        told = await head.inner_text()
+        assert "takes no contributions of coding agents" in told
+        assert said in told
+
+
 async def test_the_verdict_stands_first(world: PageWorld) -> None:
     events = [*published_run(412), finished("succeeded")]
     run_id = await world.replay(Replayed(prompt="Reject it\nand more", events=events))

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from forge.publish.service import ForgePublisher
-from graph.errors import CodingAgentError, ForgeForbidden, ForgeUnavailable, RepositoryNotFound
+from graph.errors import (
+    CodingAgentError,
+    ForgeForbidden,
+    ForgeUnavailable,
+    PullRequestOpen,
+    RepositoryNotFound,
+)
 from graph.events import Retry
 from graph.publication import PullRequest
 from graph.values import Base, Change
@@ -77,6 +83,31 @@ async def test_without_write_it_is_a_draft_that_says_who_made_it(reader: Trusted
     pull = only_pull(reader)
     assert pull.draft
     assert "Made by a coding agent" in pull.body
+
+
+async def test_one_of_ours_at_a_time_is_open_there(reader: TrustedSide) -> None:
+    base, change = await a_change(reader)
+    assert not base.writable
+    await publish(reader, base, change)
+    with pytest.raises(PullRequestOpen) as told:
+        await reader.publisher.check_publishable("r2", base, BRANCH, None, reader.events.append)
+    assert f"{reader.url}/pull/1" in told.value.message
+    only_pull(reader).state = "closed"
+    await reader.publisher.check_publishable("r2", base, BRANCH, None, reader.events.append)
+
+
+async def test_one_that_was_opened_meanwhile_is_told_before_the_push(reader: TrustedSide) -> None:
+    base, change = await a_change(reader)
+    await reader.forge.fork(reader.hosted)
+    other = HostedPull(
+        1, "Theirs", "Made by a coding agent.", "main", "x", base.sha, base.sha, draft=True
+    )
+    reader.hosted.pulls[1] = other
+    with pytest.raises(PullRequestOpen):
+        await publish(reader, base, change)
+    assert branches(the_fork(reader)) == ["main"]
+    other.body = "Written by hand."
+    assert (await publish(reader, base, change)).number == 2
 
 
 async def test_repeating_makes_nothing_twice(reader: TrustedSide) -> None:

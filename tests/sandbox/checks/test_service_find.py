@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.values import FoundChecks
+from graph.base_services import FoundChecks
 from sandbox.checks.service import SandboxChecks
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
 

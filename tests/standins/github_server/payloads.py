@@ -109,7 +109,11 @@ class Shapes:
         url = f"{self._api}/repos/{repository.full_name}/issues/{number}"
         said = [each for each in repository.comments.values() if each.issue == number]
         counted = {"comments": len(said), "user": self.user()}
-        return {"number": number, "title": title, "body": body, "url": url, **counted}
+        html = f"{self._web}/{repository.full_name}"
+        kind = {"pull_request": {"html_url": f"{html}/pull/{number}"}} if pull else {}
+        link = f"{html}/{'pull' if pull else 'issues'}/{number}"
+        told = {"number": number, "title": title, "body": body, "url": url, "html_url": link}
+        return {**told, **counted, **kind}
 
     def labels(self, repository: HostedRepository, pull: HostedPull) -> list[Json]:
         return [self._label(repository, name) for name in pull.labels]

@@ -62,6 +62,7 @@ class ForgeApi:
             Route(pull, self._on(self._get_pull), methods=["GET"]),
             Route(pull, self._on(self._edit_pull, readers=True), methods=["PATCH"]),
             Route(f"{repo}/compare/{{ends}}", self._on(self._compare), methods=["GET"]),
+            Route(f"{repo}/issues", self._on(self._list_issues), methods=["GET"]),
             Route(issue, self._on(self._get_issue), methods=["GET"]),
             Route(f"{issue}/labels", self._on(self._add_labels), methods=["POST"]),
             Route(f"{pull}/reviews", self._on(self._list_reviews), methods=["GET"]),
@@ -263,6 +264,17 @@ class ForgeApi:
             return problem(404, "Not Found")
         url = str(request.url)
         return JSONResponse({"url": url, "merge_base_commit": {"sha": sha}, "files": []})
+
+    async def _list_issues(self, request: Request, repository: HostedRepository) -> Response:
+        """Pull requests alone: nobody opens issues here."""
+        query, login = request.query_params, self._forge.shapes.user()["login"]
+        found = [
+            self._forge.shapes.issue(repository, pull.number)
+            for pull in repository.pulls.values()
+            if query.get("creator") in (None, pull.author or login)
+            and query.get("state", "open") in ("all", pull.state)
+        ]
+        return JSONResponse(page_of(request, found))
 
     async def _get_issue(self, request: Request, repository: HostedRepository) -> Response:
         number = request.path_params["number"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
+from graph.base_services import FoundChecks
 from graph.environment import Environment, EnvironmentCommand, LeftOut
 from graph.environment_record import EnvironmentRecords
 from graph.errors import SetupFailed
@@ -25,7 +26,6 @@ from graph.values import (
     Commit,
     Finding,
     FolderCommand,
-    FoundChecks,
     Plan,
     PullGround,
     Review,
@@ -78,6 +78,8 @@ class Script:
     plans: list[Plan | Stop | Exception | None] = field(
         default_factory=lambda: [Plan(summary="do it")]
     )
+    refusal: str = ""
+    """What the planner quotes in place of a plan."""
     changes: list[str | Stop | Exception | None] = field(default_factory=lambda: ["change"])
     validations: list[Validation | Exception] = field(default_factory=lambda: [PASSED])
     reviews: list[Review | Stop | Exception] = field(default_factory=lambda: [APPROVED])
@@ -173,6 +175,8 @@ class _Planner:
     async def __call__(self, task: RoleTask, emit: Emit) -> PlannerResult:
         self.script.tasks.append(task)
         emit(RoleText(role="planner", text="I look"))
+        if refusal := self.script.refusal:
+            return PlannerResult(plan=None, refusal=refusal, spend=SPEND)
         answer = take(self.script.plans)
         if answer == "budget" or answer == "time" or answer == "turns":
             return PlannerResult(plan=None, spend=SPEND, stopped=answer)

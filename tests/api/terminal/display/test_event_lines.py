@@ -261,6 +261,9 @@ def test_a_path_is_not_broken() -> None:
 
 
 def test_nothing_to_change_says_the_planners_reason() -> None:
+    lines = texts(run("rejected", reason="contributions_refused", explanation="AI.md: “No.”"))
+    at = lines.index("The repository takes no contributions of coding agents")
+    assert lines[at + 1] == "AI.md: “No.”"
     lines = texts(run("no_changes", reason="nothing_to_do", explanation="It greets already.\nYes."))
     at = lines.index("Nothing to change")
     assert lines[at + 1 : at + 3] == ["It greets already.", "Yes."]

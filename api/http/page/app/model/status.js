@@ -33,6 +33,7 @@ const SENTENCES = {
   interrupted: "The process stopped. The run is picked up, or you resume it.",
   cancelled: "Cancelled. Nothing was published; the patch is kept.",
 };
+const REFUSED = "The repository takes no contributions of coding agents. Nothing was changed.";
 const REASONS = {
   fix_rounds_exhausted: "The fix rounds are used up.",
   tokens_spent: "The limit of tokens is reached.",
@@ -76,6 +77,7 @@ export function statusTone(status) {
 /** What a run is about, in one sentence. */
 export function statusSentence(run) {
   if (run.status === "running") return AT_WORK[run.node] ?? "At work.";
+  if (run.reason === "contributions_refused") return REFUSED;
   const because = run.reason ? REASONS[run.reason] : "";
   return [SENTENCES[run.status] ?? "", because ?? ""].filter(Boolean).join(" ");
 }
