@@ -251,8 +251,10 @@ class Deployment(ABC):
     def _inbox(self, store: Store) -> "TriggerInbox":
         from wiring.triggers import TriggerInbox
 
-        deliveries, label = self.records.deliveries(store), self.configuration.settings.label
-        return TriggerInbox(deliveries, label=label, wake=self.wake_triggers)
+        deliveries, settings = self.records.deliveries(store), self.configuration.settings
+        pushes = "conflicts" in settings.autofix
+        wake = self.wake_triggers
+        return TriggerInbox(deliveries, label=settings.label, wake=wake, pushes=pushes)
 
     async def work_off_triggers(self) -> None:
         """Work off what was delivered, and bring the comments of threads up to date."""

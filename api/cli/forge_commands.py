@@ -17,10 +17,11 @@ def add_forge_commands(app: typer.Typer) -> None:
 
 
 def autofix(pr: options.PullAddress, until: options.Until = "merged") -> None:
-    """Go on with a pull request: its checks, reviews and comments.
+    """Go on with a pull request until it is merged.
 
-    Asks GitHub every two minutes, and follows the rules of webhooks. Runs are this machine's. Ends
-    with 0 once it is merged, or with --until green once all checks pass; with 1 where it is closed.
+    Its checks, conflicts, reviews and comments count by the rules of webhooks; GitHub is asked
+    every two minutes. Runs are this machine's. Ends with 0 once it is merged, or with --until green
+    once all checks pass; with 1 where it is closed.
     """
     from api.cli.autofix.autofix_command import go_on
 

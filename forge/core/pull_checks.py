@@ -39,6 +39,10 @@ class PullState:
     base_branch: str
     updated_at: str = ""
     """Changes with each comment, review and push."""
+    base_sha: str = ""
+    """A commit of the branch that it goes to, as far as the forge has compared the two."""
+    mergeable: bool | None = None
+    """Whether it merges without a conflict; None while the forge does not know."""
     checks: tuple[CheckRun, ...] = ()
 
     @property
@@ -66,6 +70,10 @@ class PullChecks(Protocol):
 
         What has not changed since it was asked for last costs nothing of a rate limit.
         """
+        ...
+
+    async def open_pulls(self, full_name: str, base: str, author: str) -> list[int]:
+        """An account's open pull requests to a branch, of the newest hundred."""
         ...
 
     async def commit_author(self, full_name: str, commit: str) -> CommitAuthor:

@@ -45,6 +45,15 @@ class GitHubChecks(Connection, PullChecks):
         checks = await self.checks_of(full_name, state.head) if state.open else ()
         return PullState(**{**vars(state), "checks": checks})
 
+    async def open_pulls(self, full_name: str, base: str, author: str) -> list[int]:
+        def get(github: "Api") -> list[int]:
+            asked = {"state": "open", "base": base, "per_page": _PAGE}
+            path = f"/repos/{full_name}/pulls"
+            rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+            return [int(row["number"]) for row in rows if _author(row) == author]
+
+        return await self._read("the pull requests", get, unheard, repo=full_name)
+
     async def commit_author(self, full_name: str, commit: str) -> CommitAuthor:
         def get(github: "Api") -> CommitAuthor:
             path = f"/repos/{full_name}/commits/{commit}"
@@ -121,11 +130,17 @@ def _read_pull(row: Any) -> PullState:
         number=int(row["number"]),
         open=row["state"] == "open",
         merged=bool(row.get("merged")),
-        author=str((row.get("user") or {}).get("login", "")),
+        author=_author(row),
         head=str(row["head"]["sha"]),
         base_branch=str(row["base"]["ref"]),
         updated_at=str(row.get("updated_at", "")),
+        base_sha=str(row["base"]["sha"]),
+        mergeable=row.get("mergeable"),
     )
+
+
+def _author(row: Any) -> str:
+    return str((row.get("user") or {}).get("login", ""))
 
 
 def _read_check(row: Any) -> CheckRun:

@@ -3,6 +3,7 @@ from .act import comment_key as comment_key
 from .act import review_key as review_key
 from .checks_prompt import write_checks_prompt as write_checks_prompt
 from .commands import Command as Command
+from .conflicts_prompt import write_conflicts_prompt as write_conflicts_prompt
 from .delivery import EVENTS as EVENTS
 from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt
@@ -10,6 +11,8 @@ from .pull_prompt import SETTLED_S as SETTLED_S
 from .pull_prompt import write_pull_prompt as write_pull_prompt
 from .seen_act import act_of_checks as act_of_checks
 from .seen_act import act_of_comment as act_of_comment
+from .seen_act import act_of_conflicts as act_of_conflicts
+from .seen_act import act_of_push as act_of_push
 from .seen_act import act_of_review as act_of_review
 from .status_comment import RunStatus as RunStatus
 from .status_comment import is_ours as is_ours

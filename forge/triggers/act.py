@@ -1,11 +1,13 @@
 """Acts of people on the forge that may begin, steer or end a run."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from forge.core.conversations import Place
 from forge.triggers.commands import Command
+
+_MOST_KEY: Final = 500
 
 
 class Act(BaseModel):
@@ -17,10 +19,10 @@ class Act(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     key: str
-    kind: Literal["label", "comment", "review", "closed", "checks"]
+    kind: Literal["label", "comment", "review", "closed", "checks", "pushed", "conflicts"]
     repo: str
     number: int
-    """That of the issue or pull request."""
+    """That of the issue or pull request; 0 of a push."""
     is_pull: bool
     by: str
     at: float
@@ -28,6 +30,7 @@ class Act(BaseModel):
     place_number: int
     """What a reaction is put on."""
     text: str = ""
+    """Of a push the name of the branch."""
     commands: tuple[Command, ...] = ()
     issue_title: str = ""
     issue_text: str = ""
@@ -35,6 +38,21 @@ class Act(BaseModel):
     review: int | None = None
     """The review that it is, or that its comment is a part of."""
     merged: bool = False
+
+
+def act_on_pull(repo: str, number: int, kind: Literal["checks", "conflicts"], key: str) -> Act:
+    """What happened to a pull request without anybody's word."""
+    return Act(
+        key=key[:_MOST_KEY],
+        kind=kind,
+        repo=repo,
+        number=number,
+        is_pull=True,
+        by="",
+        at=0,
+        place="issue",
+        place_number=number,
+    )
 
 
 def comment_key(repo: str, comment: int) -> str:

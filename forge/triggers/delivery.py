@@ -11,6 +11,9 @@ from forge.triggers.commands import Command, read_commands
 from graph.errors import InvalidRequest
 
 _MOST_CHARACTERS: Final = 65_536
+_MOST_KEY: Final = 400
+_SHA: Final = 64
+_BRANCH: Final = "refs/heads/"
 _LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?$"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}$"
 
@@ -77,9 +80,9 @@ class _Suite(_Model):
 
 
 class _Told(_Model):
-    """The parts of all deliveries that are read here."""
+    """The parts of all deliveries that are read here; that of a push names no action."""
 
-    action: str
+    action: str = ""
     sender: _User
     repository: _Repository
     issue: _Issue | None = None
@@ -88,6 +91,9 @@ class _Told(_Model):
     review: _Review | None = None
     pull_request: _Pull | None = None
     check_suite: _Suite | None = None
+    ref: str = ""
+    after: str = ""
+    deleted: bool = False
 
 
 def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | None:
@@ -103,7 +109,7 @@ def read_act(event: str, delivery: str, body: bytes, *, label: str) -> Act | Non
         told = _Told.model_validate_json(body)
     except ValidationError:
         raise InvalidRequest(f"The delivery of {event[:50]!a} is not as GitHub sends it.") from None
-    if event == _CHECKS:  # whoever ran them, they are nobody's word
+    if event in _NOBODYS:
         return read(told, delivery, label)
     if told.sender.type == "Bot" or told.sender.login.endswith("[bot]"):
         return None
@@ -188,7 +194,29 @@ def _checked(told: _Told, _delivery: str, _label: str) -> Act | None:
     )
 
 
+def _pushed(told: _Told, _delivery: str, _label: str) -> Act | None:
+    """A branch moved, to which pull requests may go."""
+    if told.deleted or not told.ref.startswith(_BRANCH):
+        return None
+    repo, branch = told.repository.full_name, told.ref.removeprefix(_BRANCH)
+    return Act(
+        key=f"push:{repo.lower()}:{told.after[:_SHA]}:{branch}"[:_MOST_KEY],
+        kind="pushed",
+        repo=repo,
+        number=0,
+        is_pull=False,
+        by=told.sender.login,
+        at=0,
+        place="issue",
+        place_number=0,
+        text=branch[:_MOST_CHARACTERS],
+    )
+
+
 _CHECKS: Final = "check_suite"
+_PUSH: Final = "push"
+_NOBODYS: Final = frozenset((_CHECKS, _PUSH))
+"""Events that count whoever caused them: they are nobody's word."""
 _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "issues": _labeled,
     "issue_comment": _commented,
@@ -196,6 +224,7 @@ _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "pull_request_review_comment": _review_commented,
     "pull_request": _closed,
     _CHECKS: _checked,
+    _PUSH: _pushed,
 }
 EVENTS: Final = tuple(_READERS)
 """Events that the service subscribes to."""

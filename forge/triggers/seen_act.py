@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from forge.core.conversations import Comment, ReviewWords, SubmittedReview
 from forge.core.pull_checks import PullState
-from forge.triggers.act import Act, comment_key, review_key
+from forge.triggers.act import Act, act_on_pull, comment_key, review_key
 from forge.triggers.commands import read_commands
 
 _BOT = "[bot]"
@@ -61,14 +61,18 @@ def act_of_checks(repo: str, pull: PullState) -> Act | None:
     if not pull.ended or not pull.failed:
         return None
     failed = ",".join(sorted(each.name for each in pull.failed))
-    return Act(
-        key=f"seen:{repo.lower()}#{pull.number}:{pull.head}:{failed}"[:500],
-        kind="checks",
-        repo=repo,
-        number=pull.number,
-        is_pull=True,
-        by="",
-        at=0,
-        place="issue",
-        place_number=pull.number,
-    )
+    key = f"seen:{repo.lower()}#{pull.number}:{pull.head}:{failed}"
+    return act_on_pull(repo, pull.number, "checks", key)
+
+
+def act_of_conflicts(repo: str, pull: PullState) -> Act | None:
+    """None where it can be merged as it is, or that is not known yet."""
+    if not pull.open or pull.mergeable is not False:
+        return None
+    key = f"conflicts:{repo.lower()}#{pull.number}:{pull.head}:{pull.base_sha}"
+    return act_on_pull(repo, pull.number, "conflicts", key)
+
+
+def act_of_push(push: Act, number: int) -> Act:
+    """That the branch which a pull request goes to has moved: it may conflict now."""
+    return act_on_pull(push.repo, number, "conflicts", f"{push.key[:400]}#{number}")

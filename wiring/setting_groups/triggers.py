@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings
 from graph import SHORTEST_SECRET
 from wiring.setting_types.comma_list import from_text, listed
 
-Autofix = Literal["ci", "reviews"]
+Autofix = Literal["ci", "conflicts", "reviews"]
 _MOST_SECRETS: Final = 2
 
 

@@ -5,13 +5,11 @@ from typing import Final
 
 from forge.core import CheckRun, Forge, PullState
 from forge.triggers import Act, write_checks_prompt
-from graph import RunRequest
-from wiring.triggers.rules import TriggerRules
+from wiring.triggers.rules import MOST_FIXES, TriggerRules
 from wiring.triggers.thread import PendingStart, Thread
 from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
-MOST_FIXES: Final = 3
 _LOGS: Final = 5
 
 
@@ -33,7 +31,7 @@ class CheckFixes:
             thread.pending = await self._request(act, thread, state, login)
             if thread.pending is None:
                 return
-            thread.fixes, thread.fixed_head = thread.fixes + 1, state.head
+            thread.fixed_head = state.head
         await self._thread_runs.start_pending(thread)
 
     async def _is_due(
@@ -55,28 +53,12 @@ class CheckFixes:
         broken = await self._broken(act.repo, state)
         if not broken:
             return None
-        if thread.fixes >= MOST_FIXES:
-            thread.note = (
-                f"{MOST_FIXES} fixes in a row did not make the checks pass. To go on, comment"
-                f" {self._rules.word} and what to do."
-            )
-            return None
-        left_usd = await self._thread_runs.money_left(thread)
-        if left_usd is None:
-            return None
         logs = {each.name: "" for each in broken}
-        for each in [each for each in broken if each.job][:_LOGS]:
-            logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
-        address = f"{self._rules.web}/{act.repo}"
-        request = RunRequest(
-            repo_url=address,
-            prompt=write_checks_prompt(logs),
-            pull_request_url=f"{address}/pull/{act.number}",
-        )
-        if left_usd:
-            request["max_cost_usd"] = left_usd
-        key = f"checks:{thread.name}:{state.head}"
-        return PendingStart(key=key, owner=thread.owner or f"github:{login}", request=request)
+        if thread.fixes < MOST_FIXES:
+            for each in [each for each in broken if each.job][:_LOGS]:
+                logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
+        key, prompt = f"checks:{thread.name}:{state.head}", write_checks_prompt(logs)
+        return await self._thread_runs.request_own(thread, login, key=key, prompt=prompt)
 
     async def _broken(self, repo: str, state: PullState) -> Sequence[CheckRun]:
         """What fails here and not on the base branch."""

@@ -41,7 +41,9 @@ class LocalTriggers:
         async def wake() -> None:
             worker.wake()
 
-        self._inbox = TriggerInbox(deliveries, label=self._rules.label, wake=wake)
+        rules = self._rules
+        pushes = "conflicts" in rules.autofix
+        self._inbox = TriggerInbox(deliveries, label=rules.label, wake=wake, pushes=pushes)
         work = asyncio.create_task(supervise("the worker of deliveries", worker.run))
         try:
             yield

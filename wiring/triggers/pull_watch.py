@@ -8,6 +8,7 @@ from forge.triggers import (
     Act,
     act_of_checks,
     act_of_comment,
+    act_of_conflicts,
     act_of_review,
     comment_key,
     review_key,
@@ -39,7 +40,7 @@ class PullWatch:
         An act that was worked off already, here or by a service, is known by its key.
         """
         pull = await self._forge.pull_state(self._repo, self._number)
-        acts = [act_of_checks(self._repo, pull)]
+        acts = [act_of_checks(self._repo, pull), act_of_conflicts(self._repo, pull)]
         if pull.updated_at != self._updated_at:
             acts += [*await self._said(pull)]
             self._updated_at = pull.updated_at

@@ -9,6 +9,8 @@ from forge.github import web_address
 from wiring.setting_groups.triggers import Autofix
 from wiring.settings import Settings
 
+MOST_FIXES: Final = 3
+"""Of one pull request, that nobody has asked for, until a person acts."""
 MOST_RUNS_A_DAY: Final = 10
 """Of one thread."""
 

@@ -34,8 +34,10 @@ class Thread(BaseModel):
     owner: str = ""
     """Of the runs that go on by themselves: who asked last."""
     fixes: int = 0
-    """How often checks were fixed since a person acted last."""
+    """How many runs have begun by themselves since a person acted last."""
     fixed_head: str = ""
+    """The newest whose checks were fixed, `merged_head` with which the base was merged."""
+    merged_head: str = ""
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""

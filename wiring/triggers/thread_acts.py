@@ -10,6 +10,7 @@ from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
 from wiring.triggers.check_fixes import CheckFixes
+from wiring.triggers.conflict_merges import ConflictMerges
 from wiring.triggers.requests import write_message, write_request
 from wiring.triggers.rules import TriggerRules
 from wiring.triggers.thread import PendingStart, Thread, name_of
@@ -38,19 +39,27 @@ class ThreadActs:
         self._day = day
         self._thread_runs = ThreadRuns(deliveries, runs, rules, day)
         self._fixes = CheckFixes(forge, self._thread_runs, rules)
+        self._merges = ConflictMerges(deliveries, forge, self._thread_runs)
         self._writers: dict[tuple[str, str], bool] = {}
 
-    async def work_off(self, act: Act) -> None:
-        """Do what the act asks for, where somebody who may write asks. Raises CodingAgentError."""
+    async def work_off(self, act: Act) -> bool:
+        """Do what the act asks for, where somebody who may write asks.
+
+        False where it is to be looked at again later. Raises CodingAgentError.
+        """
         login = await self._login()
         if act.kind == "closed":
             await self._close(act)
-            return
-        if act.kind == "checks":
-            await self._fix(act, login)
-            return
-        if not await self.show_seen(act):
-            return
+        elif act.kind == "pushed":
+            await self._merges.look_at_pulls(act, login)
+        elif act.kind in ("checks", "conflicts"):
+            return await self._go_on(act, login)
+        elif await self.show_seen(act):
+            await self._obey(act, login)
+        return True
+
+    async def _obey(self, act: Act, login: str) -> None:
+        """Do what somebody who may write asks for."""
         words = self._words(login)
         command = _command(act, words)
         thread = await Thread.load(self._deliveries, act.repo, act.number)
@@ -101,18 +110,23 @@ class ThreadActs:
         said = await self._forge.review_words(act.repo, act.number, act.review or 0)
         return any(each.changes_requested and each.author == act.by for each in said)
 
-    async def _fix(self, act: Act, login: str) -> None:
-        if "ci" not in self._rules.autofix:
-            return
+    async def _go_on(self, act: Act, login: str) -> bool:
+        """Go on by ourselves; False where that is possible only later."""
+        if ("ci" if act.kind == "checks" else "conflicts") not in self._rules.autofix:
+            return True
         thread = await Thread.load(self._deliveries, act.repo, act.number)
         if not self._rules.allowed(act.repo, thread.owner or f"github:{login}"):
-            return
-        comments = self._comments(login)
+            return True
+        comments, done = self._comments(login), True
         try:
-            await self._fixes.fix(act, thread, comments, login)
+            if act.kind == "checks":
+                await self._fixes.fix(act, thread, comments, login)
+            else:
+                done = await self._merges.merge(act, thread, comments, login)
         except (RequestError, RunError) as error:
             thread.note, thread.pending = f"{error.message} {error.hint}", None
         await comments.show(thread)
+        return done
 
     def _comments(self, login: str) -> ThreadComments:
         word = self._rules.word

@@ -4,12 +4,13 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+from graph import RunRequest
 from graph.errors import RunNotFound
 from runs import RunService
 from runs.deliveries import Deliveries
 from runs.model import Caller, DayLimits
-from wiring.triggers.rules import MOST_RUNS_A_DAY, TriggerRules
-from wiring.triggers.thread import Thread
+from wiring.triggers.rules import MOST_FIXES, MOST_RUNS_A_DAY, TriggerRules
+from wiring.triggers.thread import PendingStart, Thread
 
 _KEPT_RUNS: Final = 50
 _LEAST_USD: Final = 0.05
@@ -42,6 +43,31 @@ class ThreadRuns:
         thread.runs = thread.runs[-_KEPT_RUNS:]
         thread.begun = [*thread.begun, pending.key][-_KEPT_RUNS:]
         thread.pending = None
+
+    async def request_own(
+        self, thread: Thread, login: str, *, key: str, prompt: str, merge: bool = False
+    ) -> PendingStart | None:
+        """A run that nobody has asked for; None, with a note, where there were too many.
+
+        `merge`: it begins with a merge of the base branch. Raises StoreError.
+        """
+        if thread.fixes >= MOST_FIXES:
+            thread.note = (
+                f"{MOST_FIXES} fixes in a row did not suffice. To go on, comment"
+                f" {self._rules.word} and what to do."
+            )
+            return None
+        if (left_usd := await self.money_left(thread)) is None:
+            return None
+        address = f"{self._rules.web}/{thread.repo}"
+        url = f"{address}/pull/{thread.number}"
+        request = RunRequest(repo_url=address, prompt=prompt, pull_request_url=url)
+        if merge:
+            request["merge_base"] = True
+        if left_usd:
+            request["max_cost_usd"] = left_usd
+        thread.note, thread.fixes = "", thread.fixes + 1
+        return PendingStart(key=key, owner=thread.owner or f"github:{login}", request=request)
 
     async def money_left(self, thread: Thread) -> float | None:
         """What a run may cost (0: no limit); None, with a note, where the day is used up.

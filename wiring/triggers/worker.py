@@ -91,7 +91,7 @@ class TriggerWorker:
             log.warning("what was not delivered is not known: %s", error)
 
     async def _work_off(self, delivery: Delivery) -> None:
-        """What fails is tried again later, ever later, and given up after two and a half hours."""
+        """What fails or waits comes again, ever later, for two and a half hours."""
         act = Act.model_validate(delivery.body)
         settled = act.at + SETTLED_S if act.kind == "review" else 0
         if delivery.attempt == 1 and (pause_s := settled - time.time()) > 0:
@@ -99,15 +99,17 @@ class TriggerWorker:
             await self._postpone(delivery, min(pause_s, SETTLED_S))
             return
         try:
-            await self._acts.work_off(act)
+            done = await self._acts.work_off(act)
         except CodingAgentError as error:
             log.warning(
                 "the delivery %s for %s is not worked off: %s", delivery.name, act.repo, error
             )
+            done = False
+        if done:
+            await self._deliveries.finish(delivery.name, time.time())
+        else:
             pause_s = _FIRST_PAUSE_S * 4 ** (delivery.attempt - 1)
             await self._postpone(delivery, min(pause_s, _LONGEST_PAUSE_S))
-        else:
-            await self._deliveries.finish(delivery.name, time.time())
 
     async def _show_seen(self, act: Act) -> None:
         """Show it at once where the act itself is worked off later."""

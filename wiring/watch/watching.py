@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from graph import PullAddress
 from runs import RunService
 from runs.deliveries import SqlDeliveries
 from runs.model import Caller
 from wiring.machine import Machine, open_service
+from wiring.setting_groups.triggers import Autofix
 from wiring.settings import Settings
 from wiring.triggers import PullWatch, ThreadActs, TriggerRules, TriggerWorker
 
@@ -69,12 +71,12 @@ class OpenWatch:
 async def open_watch(settings: Settings, address: str) -> AsyncIterator[OpenWatch]:
     """Look after the pull request at an address. Raises RequestError, StoreError.
 
-    It goes on by itself with checks and reviews, unless the settings name less.
+    It goes on by itself with checks, conflicts and reviews, unless the settings name less.
     """
     machine, pull = Machine(settings), PullAddress.parse(address)
     repo = machine.configuration.full_name(pull.repo_url)
     rules = TriggerRules.of(settings)
-    rules = rules if rules.autofix else replace(rules, autofix=("ci", "reviews"))
+    rules = rules if rules.autofix else replace(rules, autofix=get_args(Autofix))
     async with open_service(settings, machine=machine) as runs:
         store = machine.run_store.make()
         await store.open()

@@ -73,6 +73,13 @@ def test_checks_that_have_ended() -> None:
     assert act_of("check_suite", again).key != act.key
 
 
+def test_a_branch_that_moved() -> None:
+    act = act_of("push", example("push", sender__type="Bot", ref="refs/heads/next/2"))
+    assert (act.kind, act.repo, act.text) == ("pushed", "Codertocat/Hello-World", "next/2")
+    assert act_of("push", example("push", ref="refs/heads/next/2")).key == act.key
+    assert act_of("push", example("push", ref="refs/heads/next/2", after="1" * 40)).key != act.key
+
+
 COMMENT = {"comment__body": "/coding-agent fix it"}
 NOTHING: list[tuple[str, bytes]] = [
     ("issues", example("issues.labeled")),
@@ -90,6 +97,8 @@ NOTHING: list[tuple[str, bytes]] = [
     ("pull_request", example("pull_request.closed", action="opened")),
     ("check_suite", example("check_suite.completed", action="requested")),
     ("check_suite", example("check_suite.completed", check_suite__pull_requests=[])),
+    ("push", example("push", ref="refs/tags/v1")),
+    ("push", example("push", deleted=True)),
     ("ping", b'{"zen": "x"}'),
     ("star", b"not JSON"),
 ]

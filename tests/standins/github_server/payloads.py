@@ -84,6 +84,7 @@ class Shapes:
             "base": self._end(repository, pull.base, pull.base_sha),
             "draft": pull.draft,
             "maintainer_can_modify": pull.maintainers_may_edit,
+            "mergeable": pull.mergeable,
             "merged": pull.merged_at is not None,
             "merged_at": pull.merged_at,
         }

@@ -42,6 +42,8 @@ class HostedPull:
     author: str = ""
     """Who opened it, empty for the signed-in account."""
     maintainers_may_edit: bool = False
+    mergeable: bool | None = True
+    """What the API says; None while GitHub has not compared."""
     reviews: list[dict[str, Any]] = field(default_factory=list)
     """As they were sent."""
     hidden_paths: set[str] = field(default_factory=set)

@@ -150,7 +150,7 @@ async def open_world(
         async def wake() -> None:
             woken.append(None)
 
-        inbox = TriggerInbox(deliveries, label="coding-agent", wake=wake)
+        inbox = TriggerInbox(deliveries, label="coding-agent", wake=wake, pushes=True)
         yield World(
             *(forge, hosted, house, told_rules, service, deliveries, worker, inbox), woken=woken
         )

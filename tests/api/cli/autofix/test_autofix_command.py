@@ -96,6 +96,15 @@ async def test_what_is_new_is_acted_on(world: World, ahead_s: float) -> None:
         assert [run.owner for run in runs] == ["github:ben"]
 
 
+async def test_a_conflict_with_the_base_branch_is_merged(world: World) -> None:
+    world.pull.mergeable = False
+    async with open_watch(world.settings, world.address) as opened:
+        await opened.look()
+        await opened.look()
+        (run,), _ = await opened.runs.list(_anyone())
+        assert run.request["merge_base"] is True
+
+
 def _anyone() -> Any:
     from runs.model import Caller
 
