@@ -55,6 +55,8 @@ class LocalDispatcher:
         self._drivers: dict[str, RunDriver] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reserved: set[str] = set()
+        self._begun: set[str] = set()
+        """Those of the reserved that the store has: what is looked for earlier is not there."""
         self._own: set[str] = set()
         self._suspects: set[str] = set()
         self._woken = asyncio.Event()
@@ -82,7 +84,7 @@ class LocalDispatcher:
 
     def release(self, run_id: str) -> None:
         """Let go of a slot that turned out not to be needed."""
-        self._reserved.discard(run_id)
+        self._let_go(run_id)
         self._own.discard(run_id)
 
     def new_lease(self) -> Lease:
@@ -93,7 +95,8 @@ class LocalDispatcher:
         """Look for due runs at once."""
         self._woken.set()
 
-    async def begin(self, run_id: str) -> None:  # noqa: ARG002 - it is among those asked for
+    async def begin(self, run_id: str) -> None:
+        self._begun |= self._reserved & {run_id}
         self.wake()
 
     def cancel(self, run_id: str) -> None:
@@ -140,7 +143,7 @@ class LocalDispatcher:
         if time.monotonic() - self._renewed >= _RENEW_S:
             self._renewed = time.monotonic()
             await asyncio.gather(*map(self._renew, list(self._drivers.values())))
-        for run_id in list(self._reserved):
+        for run_id in list(self._begun):
             await self._claim(run_id, frozenset())
         free = self._slots - len(self._drivers) - len(self._reserved)
         if free > 0:
@@ -150,7 +153,8 @@ class LocalDispatcher:
         """Claim runs that nobody drives, oldest first; without `pick_up` only one's own."""
         dead_services = await self._store.dead_services()
         due = await self._store.due(time.time(), dead_services, _ALL)
-        for run_id in [each for each in due if self._pick_up or each in self._own]:
+        mine = frozenset(due if self._pick_up else self._own) - self._reserved
+        for run_id in filter(mine.__contains__, due):
             if await self._claim(run_id, dead_services):
                 free -= 1
             if not free:
@@ -174,13 +178,17 @@ class LocalDispatcher:
             dead_services=dead_services,
             suspects=suspects,
         )
-        self._reserved.discard(run_id)
+        self._let_go(run_id)
         if run is None:
             return False
         if run.is_suspect:
             self._suspects.add(run_id)
         self._start(new_driver(run, lease), run)
         return True
+
+    def _let_go(self, run_id: str) -> None:
+        self._reserved.discard(run_id)
+        self._begun.discard(run_id)
 
     def _start(self, driver: "RunDriver", run: Run) -> None:
         task = asyncio.create_task(driver.run(), name=f"run {run.run_id}")

@@ -23,6 +23,7 @@ DriverConnection: TypeAlias = psycopg.Connection[Any]
 _NAME: Final = re.compile(r"(?<!:):([a-z_0-9]+)")
 _LOOK_S: Final = 0.2
 _NO_VALUES: Final[Mapping[str, Any]] = {}
+_TIMELINE: Final = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 
 
 class NamedConnection:
@@ -68,6 +69,7 @@ class Session:
         self._options = options
         self._clock = clock
         self._connection: DriverConnection | None = None
+        self._timeline: str | None = None
 
     def read(self, function: Callable[[Connection], T]) -> T:
         return self.use(lambda connection: function(NamedConnection(connection)))
@@ -120,6 +122,7 @@ class Session:
         self._connection = connection
         set_json_dumps(dump_json, connection)
         connection.execute(self._options.session)
+        self._timeline = _read_timeline(connection)
         return False, connection
 
     def _begin(self) -> DriverConnection:
@@ -145,9 +148,10 @@ class Session:
     def _is_committed(self, number: str) -> bool:
         """Whether the transaction whose end was not heard of has been carried out.
 
+        A server that took over may have given its number to another one, and is not believed.
         Raises psycopg.Error where the database does not say so in time.
         """
-        end = time.monotonic() + self._options.answer_s
+        end, timeline = time.monotonic() + self._options.answer_s, self._timeline
         while True:
             try:
                 _, connection = self._connect()
@@ -161,8 +165,23 @@ class Session:
                 return False  # a server that took over before it had heard of it
             else:
                 if not (status and status[0] == "in progress") or time.monotonic() >= end:
-                    return bool(status and status[0] == "committed")
+                    is_kept = bool(status and status[0] == "committed")
+                    return is_kept and self._timeline == timeline
             time.sleep(_LOOK_S)
+
+
+def _read_timeline(connection: DriverConnection) -> str | None:
+    """The history of the server's transactions, a new one since it took over from another.
+
+    None where it does not say, as some that others operate.
+    """
+    try:
+        row = connection.execute(_TIMELINE).fetchone()
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
+    return str(row[0]) if row else None
 
 
 def shut_down(connection: DriverConnection | psycopg.AsyncConnection[Any]) -> None:

@@ -40,15 +40,16 @@ class PostgresServer:
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
     def create(self) -> None:
-        words = ["-D", str(self.folder / "data"), "-U", "agent", "-A", "trust", "-E", "UTF8"]
-        done = subprocess.run(
-            [_program("initdb"), *words, "--no-locale", "--no-sync"],
-            **self._surroundings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        self._run("initdb", "-U", "agent", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+
+    def copy(self, primary: "PostgresServer") -> None:
+        """Begin with all that another server has, and follow it once started."""
+        place = ("-h", str(primary.folder), "-p", str(primary.port), "-U", "agent")
+        self._run("pg_basebackup", *place, "-R", "-c", "fast", "--no-sync")
+
+    def promote(self) -> None:
+        """Follow no other any more, and take writes."""
+        self._run("pg_ctl", "promote", "-w")
 
     def start(self, *options: str) -> None:
         options = (f"port={self.port}", *options)
@@ -116,6 +117,17 @@ class PostgresServer:
             return False
         return True
 
+    def _run(self, program: str, *words: str) -> None:
+        """Run a program of PostgreSQL's on the folder of the data."""
+        done = subprocess.run(
+            [_program(program), *words, "-D", str(self.folder / "data")],
+            **self._surroundings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     @property
     def _surroundings(self) -> dict[str, Any]:
         return {"cwd": self.folder, "env": {"PATH": _PATH, "LC_ALL": "C"}, **self._user}
@@ -143,11 +155,31 @@ def stopped(*processes: int) -> Iterator[None]:
 @contextmanager
 def serving(*options: str) -> Iterator[PostgresServer]:
     """A server with these settings while the block runs."""
+    with _server() as server:
+        server.create()
+        server.start(*options)
+        yield server
+
+
+@contextmanager
+def following(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that takes over what another one does, once it is promoted.
+
+    The other one tells nobody that a change is kept before this one has it too.
+    """
+    with _server() as server:
+        server.copy(primary)
+        server.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@contextmanager
+def _server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="coding-agent-pg-", dir="/tmp"))
     server = PostgresServer(folder)
     try:
-        server.create()
-        server.start(*options)
         yield server
     finally:
         server.stop()

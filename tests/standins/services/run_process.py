@@ -11,7 +11,8 @@ from typing import Any
 from tests.standins.services.run_service import House, started
 
 CODE = f"from {__name__} import main; main()"
-"""Its words: the data folder, and what is asked for, in JSON; `clock_s` sets its clock ahead."""
+"""Its words: the data folder, and what is asked for, in JSON. `clock_s` sets its clock ahead;
+without `pick_up` it drives that run alone."""
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ async def serve(folder: Path, request: dict[str, Any]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     set_clock_by(request.pop("clock_s", 0.0))
-    async with House(folder).open() as service:
+    async with House(folder).open(pick_up=request.pop("pick_up", True)) as service:
         sys.stdout.write(f"{await started(service, **request)}\n")
         sys.stdout.flush()
         await stop.wait()
