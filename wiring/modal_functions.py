@@ -252,9 +252,9 @@ class Deployment(ABC):
         from wiring.triggers import TriggerInbox
 
         deliveries, settings = self.records.deliveries(store), self.configuration.settings
-        pushes = "conflicts" in settings.autofix
-        wake = self.wake_triggers
-        return TriggerInbox(deliveries, label=settings.label, wake=wake, pushes=pushes)
+        return TriggerInbox(
+            deliveries, label=settings.label, wake=self.wake_triggers, autofix=settings.autofix
+        )
 
     async def work_off_triggers(self) -> None:
         """Work off what was delivered, and bring the comments of threads up to date."""

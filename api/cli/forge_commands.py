@@ -20,8 +20,8 @@ def autofix(pr: options.PullAddress, until: options.Until = "merged") -> None:
     """Go on with a pull request until it is merged.
 
     Its checks, conflicts, reviews and comments count by the rules of webhooks; GitHub is asked
-    every two minutes. Runs are this machine's. Ends with 0 once it is merged, or with --until green
-    once all checks pass; with 1 where it is closed.
+    every three minutes. Runs are this machine's. Ends with 0 once it is merged, or with --until
+    green once all checks pass; with 1 where it is closed.
     """
     from api.cli.autofix.autofix_command import go_on
 

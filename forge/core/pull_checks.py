@@ -8,7 +8,8 @@ from typing import Protocol
 class CheckRun:
     """One check of one commit; `job` is its number where it has a log that can be read.
 
-    One that was cancelled, or waits for a person, has neither failed nor passed.
+    One that was cancelled, or waits for a person, has neither failed nor passed. Another try of it
+    has another `number`.
     """
 
     name: str
@@ -17,6 +18,7 @@ class CheckRun:
     failed: bool
     job: int | None = None
     passed: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,16 @@ class PullChecks(Protocol):
         """An account's open pull requests to a branch, of the newest hundred."""
         ...
 
+    async def pulls_of_commit(self, full_name: str, commit: str, author: str) -> list[int]:
+        """An account's open pull requests that hold a commit, of the first hundred."""
+        ...
+
     async def commit_author(self, full_name: str, commit: str) -> CommitAuthor:
         """The author of a commit."""
         ...
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
-        """The newest checks of a commit or a branch."""
+        """The newest checks of a commit or a branch, commit statuses among them."""
         ...
 
     async def job_log(self, full_name: str, job: int) -> str:

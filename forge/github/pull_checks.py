@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 _FAILED: Final = frozenset(("failure", "timed_out", "startup_failure"))
 _PASSED: Final = frozenset(("success", "neutral", "skipped"))
+_PENDING: Final = "pending"
+_SUCCESS: Final = "success"
+_FAILED_STATES: Final = frozenset(("failure", "error"))
 _ACTIONS: Final = "github-actions"
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
@@ -46,11 +50,21 @@ class GitHubChecks(Connection, PullChecks):
         return PullState(**{**vars(state), "checks": checks})
 
     async def open_pulls(self, full_name: str, base: str, author: str) -> list[int]:
+        asked = {"state": "open", "base": base}
+        return await self._pulls_of(full_name, f"/repos/{full_name}/pulls", author, asked)
+
+    async def pulls_of_commit(self, full_name: str, commit: str, author: str) -> list[int]:
+        path = f"/repos/{full_name}/commits/{commit}/pulls"
+        return await self._pulls_of(full_name, path, author, {})
+
+    async def _pulls_of(
+        self, full_name: str, path: str, author: str, asked: Mapping[str, str]
+    ) -> list[int]:
         def get(github: "Api") -> list[int]:
-            asked = {"state": "open", "base": base, "per_page": _PAGE}
-            path = f"/repos/{full_name}/pulls"
-            rows = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
-            return [int(row["number"]) for row in rows if _author(row) == author]
+            parameters = {**asked, "per_page": _PAGE}
+            rows = github.requester.requestJsonAndCheck("GET", path, parameters=parameters)[1]
+            ours = (row for row in rows if _author(row) == author and row["state"] == "open")
+            return [int(row["number"]) for row in ours]
 
         return await self._read("the pull requests", get, unheard, repo=full_name)
 
@@ -59,20 +73,29 @@ class GitHubChecks(Connection, PullChecks):
             path = f"/repos/{full_name}/commits/{commit}"
             row = github.requester.requestJsonAndCheck("GET", path)[1]
             login = (row.get("author") or {}).get("login", "")
-            return CommitAuthor(str(login), str(row["commit"]["author"]["email"]))
+            named = row["commit"].get("author") or {}
+            return CommitAuthor(str(login), str(named.get("email") or ""))
 
         return await self._read("a commit", get, unheard, repo=full_name)
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
-        commits = f"/repos/{full_name}/commits/{quote(commit)}"
-        first, rows = f"{commits}/check-runs?per_page={_PAGE}&filter=latest", list[Any]()
+        path = f"/repos/{full_name}/commits/{quote(commit)}"
+        runs = await self._rows(full_name, f"{path}/check-runs?filter=latest", "check_runs")
+        try:
+            statuses = await self._rows(full_name, f"{path}/status?", "statuses")
+        except ForgeForbidden:  # an App may read the one and not the other
+            statuses = []
+        return (*map(_read_check, runs), *map(_read_status, statuses))
+
+    async def _rows(self, full_name: str, path: str, name: str) -> list[Any]:
+        rows: list[Any] = []
         for page in range(1, _MOST_PAGES + 1):
-            path = first if page == 1 else f"{first}&page={page}"
-            found = await self._changed("the checks", path, full_name)
-            rows += found["check_runs"]
+            paged = f"{path}&per_page={_PAGE}" + (f"&page={page}" if page > 1 else "")
+            found = await self._changed("the checks", paged, full_name)
+            rows += found[name]
             if len(rows) >= found["total_count"]:
                 break
-        return tuple(map(_read_check, rows))
+        return rows
 
     async def _changed(self, what: str, path: str, full_name: str) -> Any:
         """What is at a path, as it was where it has not changed since."""
@@ -152,4 +175,17 @@ def _read_check(row: Any) -> CheckRun:
         failed=row.get("conclusion") in _FAILED,
         job=int(row["id"]) if of_actions else None,
         passed=row.get("conclusion") in _PASSED,
+        number=int(row["id"]),
+    )
+
+
+def _read_status(row: Any) -> CheckRun:
+    """What the older API has in place of a check: no log, and no try of its own."""
+    return CheckRun(
+        name=str(row["context"]),
+        url=str(row.get("target_url") or ""),
+        ended=row["state"] != _PENDING,
+        failed=row["state"] in _FAILED_STATES,
+        passed=row["state"] == _SUCCESS,
+        number=int(row["id"]),
     )

@@ -14,6 +14,7 @@ from .seen_act import act_of_comment as act_of_comment
 from .seen_act import act_of_conflicts as act_of_conflicts
 from .seen_act import act_of_push as act_of_push
 from .seen_act import act_of_review as act_of_review
+from .seen_act import act_of_status as act_of_status
 from .status_comment import RunStatus as RunStatus
 from .status_comment import is_ours as is_ours
 from .status_comment import write_comment as write_comment

@@ -19,10 +19,10 @@ class Act(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     key: str
-    kind: Literal["label", "comment", "review", "closed", "checks", "pushed", "conflicts"]
+    kind: Literal["label", "comment", "review", "closed", "checks", "status", "pushed", "conflicts"]
     repo: str
     number: int
-    """That of the issue or pull request; 0 of a push."""
+    """That of the issue or pull request; 0 of a push and of a commit's status."""
     is_pull: bool
     by: str
     at: float
@@ -30,7 +30,7 @@ class Act(BaseModel):
     place_number: int
     """What a reaction is put on."""
     text: str = ""
-    """Of a push the name of the branch."""
+    """Of a push the name of the branch, of a status the hash of the commit."""
     commands: tuple[Command, ...] = ()
     issue_title: str = ""
     issue_text: str = ""

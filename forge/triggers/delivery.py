@@ -1,5 +1,6 @@
 """What a delivery of GitHub tells, as an act; only the fields that are read are looked at."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
@@ -12,7 +13,8 @@ from graph.errors import InvalidRequest
 
 _MOST_CHARACTERS: Final = 65_536
 _MOST_KEY: Final = 400
-_SHA: Final = 64
+_LONGEST_SHA: Final = 64
+_SHA: Final = re.compile(r"[0-9a-f]{40,64}")
 _BRANCH: Final = "refs/heads/"
 _LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\[bot\])?$"
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}$"
@@ -91,6 +93,9 @@ class _Told(_Model):
     review: _Review | None = None
     pull_request: _Pull | None = None
     check_suite: _Suite | None = None
+    id: int = 0
+    sha: str = ""
+    state: str = ""
     ref: str = ""
     after: str = ""
     deleted: bool = False
@@ -199,23 +204,38 @@ def _pushed(told: _Told, _delivery: str, _label: str) -> Act | None:
     if told.deleted or not told.ref.startswith(_BRANCH):
         return None
     repo, branch = told.repository.full_name, told.ref.removeprefix(_BRANCH)
+    key = f"push:{repo.lower()}:{told.after[:_LONGEST_SHA]}:{branch}"
+    return _of_no_thread(told, "pushed", key, branch[:_MOST_CHARACTERS])
+
+
+def _judged(told: _Told, _delivery: str, _label: str) -> Act | None:
+    """A status of a commit came to its end; each has a number of its own."""
+    if told.state in ("", _PENDING) or not _SHA.fullmatch(told.sha):
+        return None
+    key = f"status:{told.repository.full_name.lower()}:{told.id}"
+    return _of_no_thread(told, "status", key, told.sha)
+
+
+def _of_no_thread(told: _Told, kind: Literal["pushed", "status"], key: str, text: str) -> Act:
     return Act(
-        key=f"push:{repo.lower()}:{told.after[:_SHA]}:{branch}"[:_MOST_KEY],
-        kind="pushed",
-        repo=repo,
+        key=key[:_MOST_KEY],
+        kind=kind,
+        repo=told.repository.full_name,
         number=0,
         is_pull=False,
         by=told.sender.login,
         at=0,
         place="issue",
         place_number=0,
-        text=branch[:_MOST_CHARACTERS],
+        text=text,
     )
 
 
+_PENDING: Final = "pending"
 _CHECKS: Final = "check_suite"
+_STATUS: Final = "status"
 _PUSH: Final = "push"
-_NOBODYS: Final = frozenset((_CHECKS, _PUSH))
+_NOBODYS: Final = frozenset((_CHECKS, _STATUS, _PUSH))
 """Events that count whoever caused them: they are nobody's word."""
 _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "issues": _labeled,
@@ -224,6 +244,7 @@ _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "pull_request_review_comment": _review_commented,
     "pull_request": _closed,
     _CHECKS: _checked,
+    _STATUS: _judged,
     _PUSH: _pushed,
 }
 EVENTS: Final = tuple(_READERS)

@@ -1,5 +1,6 @@
 """Acts on a pull request that were looked up, as deliveries would have told of them."""
 
+import hashlib
 from collections.abc import Sequence
 
 from forge.core.conversations import Comment, ReviewWords, SubmittedReview
@@ -60,8 +61,9 @@ def act_of_checks(repo: str, pull: PullState) -> Act | None:
     """None where not all checks have ended, or none has failed."""
     if not pull.ended or not pull.failed:
         return None
-    failed = ",".join(sorted(each.name for each in pull.failed))
-    key = f"seen:{repo.lower()}#{pull.number}:{pull.head}:{failed}"
+    failed = ",".join(sorted(f"{each.number}:{each.name}" for each in pull.failed))
+    digest = hashlib.sha256(failed.encode()).hexdigest()
+    key = f"seen:{repo.lower()}#{pull.number}:{pull.head}:{digest}"
     return act_on_pull(repo, pull.number, "checks", key)
 
 
@@ -71,6 +73,11 @@ def act_of_conflicts(repo: str, pull: PullState) -> Act | None:
         return None
     key = f"conflicts:{repo.lower()}#{pull.number}:{pull.head}:{pull.base_sha}"
     return act_on_pull(repo, pull.number, "conflicts", key)
+
+
+def act_of_status(status: Act, number: int) -> Act:
+    """That a status of a commit came to its end, of a pull request that holds the commit."""
+    return act_on_pull(status.repo, number, "checks", f"{status.key[:400]}#{number}")
 
 
 def act_of_push(push: Act, number: int) -> Act:

@@ -1,10 +1,12 @@
 """Fixes of checks that fail on what we pushed, at most three until a person acts."""
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
 from forge.core import CheckRun, Forge, PullState
-from forge.triggers import Act, write_checks_prompt
+from forge.triggers import Act, act_of_status, write_checks_prompt
+from runs.deliveries import Deliveries
 from wiring.triggers.rules import MOST_FIXES, TriggerRules
 from wiring.triggers.thread import PendingStart, Thread
 from wiring.triggers.thread_comment import ThreadComments
@@ -16,10 +18,19 @@ _LOGS: Final = 5
 class CheckFixes:
     """Goes on with a pull request of ours once all checks of its head have ended."""
 
-    def __init__(self, forge: Forge, thread_runs: ThreadRuns, rules: TriggerRules) -> None:
+    def __init__(
+        self, deliveries: Deliveries, forge: Forge, thread_runs: ThreadRuns, rules: TriggerRules
+    ) -> None:
+        self._deliveries = deliveries
         self._forge = forge
         self._thread_runs = thread_runs
         self._rules = rules
+
+    async def look_at_pulls(self, status: Act, login: str) -> None:
+        """Have each pull request of ours looked at that holds a commit. Raises CodingAgentError."""
+        for number in await self._forge.pulls_of_commit(status.repo, status.text, login):
+            act = act_of_status(status, number)
+            await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time())
 
     async def fix(self, act: Act, thread: Thread, comments: ThreadComments, login: str) -> None:
         """Start a run where checks fail that the change has broken. Raises CodingAgentError."""

@@ -2,10 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Mapping
+from typing import Final
 
 from forge.triggers import read_act
 from runs.deliveries import Deliveries
+from wiring.setting_groups.triggers import Autofix
+
+_OF_AUTOFIX: Final[Mapping[str, Autofix]] = {
+    "checks": "ci",
+    "status": "ci",
+    "pushed": "conflicts",
+}
+"""What is not kept where nobody wants it: a repository has many of these."""
 
 
 class TriggerInbox:
@@ -17,13 +26,13 @@ class TriggerInbox:
         *,
         label: str,
         wake: Callable[[], Awaitable[None]],
-        pushes: bool = False,
+        autofix: Container[Autofix] = (),
     ) -> None:
-        """`pushes`: whether what a push may lead to is wanted."""
+        """`autofix`: what the service goes on with by itself."""
         self._deliveries = deliveries
         self._label = label
         self._wake = wake
-        self._pushes = pushes
+        self._autofix = autofix
 
     async def take(self, event: str, delivery: str, body: bytes) -> None:
         """Durable when it returns; an act is kept once, however many deliveries tell of it.
@@ -31,7 +40,7 @@ class TriggerInbox:
         Raises InvalidRequest or StoreError.
         """
         act = await asyncio.to_thread(read_act, event, delivery, body, label=self._label)
-        if act and act.kind == "pushed" and not self._pushes:
+        if act is None or ((wanted := _OF_AUTOFIX.get(act.kind)) and wanted not in self._autofix):
             return
-        if act and await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time()):
+        if await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time()):
             await self._wake()

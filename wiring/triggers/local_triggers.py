@@ -42,8 +42,7 @@ class LocalTriggers:
             worker.wake()
 
         rules = self._rules
-        pushes = "conflicts" in rules.autofix
-        self._inbox = TriggerInbox(deliveries, label=rules.label, wake=wake, pushes=pushes)
+        self._inbox = TriggerInbox(deliveries, label=rules.label, wake=wake, autofix=rules.autofix)
         work = asyncio.create_task(supervise("the worker of deliveries", worker.run))
         try:
             yield

@@ -38,7 +38,7 @@ class ThreadActs:
         self._rules = rules
         self._day = day
         self._thread_runs = ThreadRuns(deliveries, runs, rules, day)
-        self._fixes = CheckFixes(forge, self._thread_runs, rules)
+        self._fixes = CheckFixes(deliveries, forge, self._thread_runs, rules)
         self._merges = ConflictMerges(deliveries, forge, self._thread_runs)
         self._writers: dict[tuple[str, str], bool] = {}
 
@@ -50,6 +50,8 @@ class ThreadActs:
         login = await self._login()
         if act.kind == "closed":
             await self._close(act)
+        elif act.kind == "status":
+            await self._fixes.look_at_pulls(act, login)
         elif act.kind == "pushed":
             await self._merges.look_at_pulls(act, login)
         elif act.kind in ("checks", "conflicts"):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wiring.watch import Seen
 
 Until = Literal["merged", "green"]
-LOOK_S: Final = 125.0
-"""Two calls a look: fewer than sixty an hour while nothing happens."""
+LOOK_S: Final = 185.0
+"""Three calls a look: fewer than sixty an hour while nothing happens."""
 
 
 async def go_on(settings: "Settings", address: str, until: Until, *, look_s: float = LOOK_S) -> int:

@@ -27,6 +27,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "pull_requests": "write",
     "issues": "write",
     "checks": "write",
+    "statuses": "read",
     "actions": "write",
     "workflows": "write",
     "metadata": "read",

@@ -80,6 +80,12 @@ def test_a_branch_that_moved() -> None:
     assert act_of("push", example("push", ref="refs/heads/next/2", after="1" * 40)).key != act.key
 
 
+def test_a_status_that_came_to_its_end() -> None:
+    act = act_of("status", example("status", sender__type="Bot"))
+    assert (act.kind, act.text) == ("status", "6113728f27ae82c7b1a177c8d03f9e96e0adf246")
+    assert act_of("status", example("status", id=7, state="failure")).key != act.key
+
+
 COMMENT = {"comment__body": "/coding-agent fix it"}
 NOTHING: list[tuple[str, bytes]] = [
     ("issues", example("issues.labeled")),
@@ -99,6 +105,8 @@ NOTHING: list[tuple[str, bytes]] = [
     ("check_suite", example("check_suite.completed", check_suite__pull_requests=[])),
     ("push", example("push", ref="refs/tags/v1")),
     ("push", example("push", deleted=True)),
+    ("status", example("status", state="pending")),
+    ("status", example("status", sha="../../pulls")),
     ("ping", b'{"zen": "x"}'),
     ("star", b"not JSON"),
 ]

@@ -45,6 +45,8 @@ class ConversationApi:
             Route(comments, self._on(self._list), methods=["GET"]),
             Route(comments, self._on(self._create), methods=["POST"]),
             Route(f"{repo}/commits/{{commit}}/check-runs", self._on(self._checks)),
+            Route(f"{repo}/commits/{{commit}}/status", self._on(self._statuses)),
+            Route(f"{repo}/commits/{{commit}}/pulls", self._on(self._pulls)),
             Route(f"{repo}/commits/{{commit}}", self._on(self._commit)),
             Route(f"{repo}/actions/jobs/{{number:int}}/logs", self._on(self._log)),
             Route(review, self._on(self._review)),
@@ -85,6 +87,24 @@ class ConversationApi:
     async def _checks(self, request: Request, repository: HostedRepository) -> Response:
         found = repository.checks.get(request.path_params["commit"], [])
         return tagged(request, {"total_count": len(found), "check_runs": page_of(request, found)})
+
+    async def _statuses(self, request: Request, repository: HostedRepository) -> Response:
+        commit = request.path_params["commit"]
+        found = repository.statuses.get(commit, [])
+        states = {each["state"] for each in found}
+        state = "success" if states == {"success"} else "pending"
+        state = "failure" if states & {"failure", "error"} else state
+        rows = page_of(request, found)
+        return tagged(
+            request,
+            {"state": state, "statuses": rows, "sha": commit, "total_count": len(found)},
+        )
+
+    async def _pulls(self, request: Request, repository: HostedRepository) -> Response:
+        commit = request.path_params["commit"]
+        found = [pull for pull in repository.pulls.values() if pull.head_sha == commit]
+        rows = [self._forge.shapes.pull(repository, pull) for pull in found]
+        return JSONResponse(page_of(request, rows))
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
         sha = request.path_params["commit"]

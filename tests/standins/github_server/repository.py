@@ -86,6 +86,8 @@ class HostedRepository:
     """Each as the API shows it: itself, then its comments."""
     checks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Check runs as the API shows them, by commit or branch."""
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Newest commit statuses as the API shows them, by commit or branch."""
     authors: dict[str, str] = field(default_factory=dict)
     """Logins of who made commits, by their hashes."""
     emails: dict[str, str] = field(default_factory=dict)

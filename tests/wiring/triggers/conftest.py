@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import SecretStr
@@ -23,6 +23,7 @@ from tests.standins.github import TOKEN, GitHubStandIn
 from tests.standins.github_server.repository import HostedRepository
 from tests.standins.services.run_service import House
 from tests.support.trusted_side import make_repository
+from wiring.setting_groups.triggers import Autofix
 from wiring.triggers import ThreadActs, TriggerInbox, TriggerRules, TriggerWorker
 
 OURS = "octo-agent"
@@ -150,7 +151,7 @@ async def open_world(
         async def wake() -> None:
             woken.append(None)
 
-        inbox = TriggerInbox(deliveries, label="coding-agent", wake=wake, pushes=True)
+        inbox = TriggerInbox(deliveries, label="coding-agent", wake=wake, autofix=get_args(Autofix))
         yield World(
             *(forge, hosted, house, told_rules, service, deliveries, worker, inbox), woken=woken
         )

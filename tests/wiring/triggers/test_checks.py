@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
 from tests.wiring.triggers.conftest import OURS, World, open_world
@@ -46,6 +47,10 @@ async def ended(world: World, suite: int = 1) -> None:
             "repository": {"full_name": "octo/sample"},
         },
     )
+    await work_off(world)
+
+
+async def work_off(world: World) -> None:
     await world.worker.round()
     for run in await world.runs():
         await log_of(world.service, run.run_id)
@@ -93,6 +98,53 @@ async def test_the_end_of_a_long_log_is_its_end(world: World) -> None:
         await ended(opened)
         (run,) = await opened.runs()
         assert "passed\n1 failed: test_greet\n```" in run.request["prompt"]
+
+
+def status(context: str, state: str, number: int = 1) -> dict[str, Any]:
+    """What the older API has in place of a check."""
+    return {"id": number, "context": context, "state": state, "target_url": f"https://x/{context}"}
+
+
+async def test_a_commits_statuses_are_checks_too(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        head = "1" * 40
+        open_pull(opened, head)
+        statuses = [status(f"job-{n}", "success", n) for n in range(100)]
+        opened.hosted.statuses[head] = [*statuses, status("build", "failure", 200)]
+        opened.hosted.statuses["main"] = [status("job-1", "failure")]
+        for number in range(3):
+            await told_of_status(opened, head, number)
+        (run,) = await opened.runs()
+        assert "Check: build" in run.request["prompt"]
+        assert "job-" not in run.request["prompt"]
+
+
+@pytest.mark.parametrize("state", ["pending", "error"])
+async def test_a_status_counts_beside_checks(world: World, state: str) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        head = "1" * 40
+        open_pull(opened, head, check("tests", "failure"))
+        opened.hosted.statuses[head] = [status("build", state)]
+        await ended(opened)
+        assert len(await opened.runs()) == (state == "error")
+
+
+async def test_who_may_not_read_statuses_goes_by_checks(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure"))
+        opened.forge.fail("GET", "/status", Fault(403, times=99))
+        await ended(opened)
+        opened.forge.forgive()
+        assert len(await opened.runs()) == 1
+
+
+async def told_of_status(world: World, head: str, number: int) -> None:
+    """A status of a commit is told of, which names no pull request."""
+    payload = {"id": number, "sha": head, "state": "failure", "context": "build"}
+    who = {"login": "jenkins", "type": "User"}
+    repository = {"full_name": "octo/sample"}
+    await world.deliver("status", {**payload, "sender": who, "repository": repository})
+    await work_off(world)
 
 
 NOT_OURS: dict[str, dict[str, Any]] = {
