@@ -49,6 +49,8 @@ class PullRequest(Value):
     number: int | None
     branch: str
     draft: bool
+    head_repo: str | None = None
+    """OWNER/NAME of the repository that the branch is in, which may be a fork."""
     created: bool = True
     patch: str | None = None
     """Path of the patch file of a local run."""

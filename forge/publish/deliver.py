@@ -64,6 +64,7 @@ class Delivery:
             number=pull.number,
             branch=publication.branch,
             draft=pull.draft,
+            head_repo=target.full_name,
             created=steps.record.opened_text == digest and publication.base.pull is None,
         )
 

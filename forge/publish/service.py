@@ -219,6 +219,7 @@ class ForgePublisher(Publisher):
             number=pull.number,
             branch=pull.head_branch,
             draft=facts.draft,
+            head_repo=pull.head_repo,
             created=False,
         )
 

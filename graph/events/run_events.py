@@ -255,6 +255,7 @@ class PrCreated(EventBase):
     number: int | None
     branch: str
     draft: bool
+    head_repo: str | None = None
 
 
 class PrUpdated(EventBase):
@@ -264,6 +265,7 @@ class PrUpdated(EventBase):
     number: int | None
     branch: str
     draft: bool
+    head_repo: str | None = None
 
 
 class PublishedChange(Value):

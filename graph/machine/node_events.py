@@ -29,5 +29,11 @@ def tell_gate(gate: GateReport, emit: Emit, key: str) -> None:
 
 def tell_pull_request(made: PullRequest, emit: Emit, key: str) -> None:
     kind = PrCreated if made.created else PrUpdated
-    told = kind(url=made.url, number=made.number, branch=made.branch, draft=made.draft)
+    told = kind(
+        url=made.url,
+        number=made.number,
+        branch=made.branch,
+        draft=made.draft,
+        head_repo=made.head_repo,
+    )
     emit(told.keyed(key))

@@ -35,12 +35,13 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
     `events` are those of the types in SHOWN.
     """
     of_type: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SHOWN}
-    pull_request = None
+    pull_request = head_repo = None
     for event in events:
         fields = {name: value for name, value in event.data.items() if name != "type"}
         of_type[event.type].append(fields)
         if event.type in ("pr.created", "pr.updated"):
             pull_request = {name: fields.get(name) for name in ("url", "number", "branch", "draft")}
+            head_repo = fields.get("headRepo")
     ends = of_type["run.finished"]
     begun = _last(of_type["run.started"]) or {}
     row = run.record.row()
@@ -65,6 +66,7 @@ def view(run: Run, events: Iterable[LoggedEvent]) -> dict[str, Any]:
         "roles": _roles(of_type["usage"]),
         "nodes": _nodes(run, of_type["node.finished"]),
         "pr": pull_request or row["pr"],
+        "headRepo": head_repo,
         "error": ends[-1].get("error") if run.final and ends else None,
     }
 

@@ -175,6 +175,7 @@ class RunView(RunSummary):
     base_sha: str | None = Field(
         default=None, description="Commit of the base branch that the change is of."
     )
+    head_repo: str | None = None
     proof: Proof | None = Field(default=None, description="What the change's own tests show.")
     gate: GateReport | None
     messages: list[MessageView] = Field(default=[], description="To the run's roles.")

@@ -93,6 +93,9 @@ async def test_the_verdict_stands_first(world: PageWorld) -> None:
         assert "Done: Reject it" in await tab.page.title()
         link = tab.page.get_by_role("link", name="Pull request #412").first
         assert await link.get_attribute("href") == "https://github.com/acme/ledger/pull/412"
+        branch = tab.page.get_by_role("link", name="agent/change-412").first
+        fork = "https://github.com/octo-agent/ledger/tree/agent/change-412"
+        assert await branch.get_attribute("href") == fork
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

@@ -62,7 +62,12 @@ async def test_a_commit_is_added_and_the_text_brought_up_to_date(side: TrustedSi
     await check(side, base)
     done = await follow(side, base, change)
     assert done == PullRequest(
-        url=f"{side.url}/pull/1", number=1, branch=pull.head, draft=False, created=False
+        url=f"{side.url}/pull/1",
+        number=1,
+        branch=pull.head,
+        draft=False,
+        head_repo=side.hosted.full_name,
+        created=False,
     )
     newest, before = commits(side, pull)
     assert before == base.sha

@@ -70,6 +70,7 @@ async def test_the_pull_request_comes_from_a_fork(reader: TrustedSide) -> None:
     base, change = await a_change(reader)
     done = await publish(reader, base, change)
     assert (done.url, done.number, done.branch) == (f"{reader.url}/pull/1", 1, BRANCH)
+    assert done.head_repo == FORK
     pull, fork = only_pull(reader), the_fork(reader)
     assert (pull.head, pull.head_repository, pull.base) == (BRANCH, fork, "main")
     assert git(fork.git_dir, "rev-parse", f"{BRANCH}^").decode().strip() == base.sha

@@ -59,7 +59,12 @@ async def test_findings_are_at_the_lines_that_the_diff_shows(side: TrustedSide) 
         assert told in sent["body"]
     assert "Wrong for 0" not in sent["body"]
     assert done == PullRequest(
-        url=f"{side.url}/pull/1", number=1, branch=pull.head, draft=False, created=False
+        url=f"{side.url}/pull/1",
+        number=1,
+        branch=pull.head,
+        draft=False,
+        head_repo=STRANGERS["fork"],
+        created=False,
     )
 
 

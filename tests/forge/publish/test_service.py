@@ -72,7 +72,12 @@ async def test_a_change_becomes_a_pull_request(side: TrustedSide) -> None:
     base, change = await a_change(side)
     done = await publish(side, base, change, labels=("agent",), reviewers=("ada",))
     assert done == PullRequest(
-        url=f"{side.url}/pull/1", number=1, branch=BRANCH, draft=False, created=True
+        url=f"{side.url}/pull/1",
+        number=1,
+        branch=BRANCH,
+        draft=False,
+        head_repo=side.hosted.full_name,
+        created=True,
     )
     pull = only_pull(side)
     assert (pull.title, pull.base, pull.head) == ("Add a file", "main", BRANCH)

@@ -61,6 +61,7 @@ def test_a_run_that_has_just_been_made() -> None:
         "costUsd": 0.0,
         "roles": {},
         "pr": None,
+        "headRepo": None,
         "error": None,
         "createdAt": "1970-01-01T00:00:00.000Z",
         "updatedAt": "1970-01-01T00:00:01.500Z",
@@ -84,12 +85,13 @@ def test_the_newest_of_each_is_shown() -> None:
         {"type": "gate.finished", "passed": False, "findings": []},
         {"type": "gate.finished", "passed": True, "findings": []},
         {"type": "pr.created", "url": "u", "number": 1, "branch": "b", "draft": True},
-        {"type": "pr.updated", "branch": "b", "draft": False},
+        {"type": "pr.updated", "branch": "b", "draft": False, "headRepo": "me/fork"},
     )
     shown = view(run_of(), events)
     assert shown["plan"] == {"summary": "two"}
     assert shown["gate"]["passed"] is True
     assert shown["pr"] == {"url": None, "number": None, "branch": "b", "draft": False}
+    assert shown["headRepo"] == "me/fork"
     mine = Approval(decision="approve", plan=Plan(summary="mine"))
     old = run_of(answer=Answer(plan_id="plan-1", approval=mine))
     assert view(old, events)["plan"] == {"summary": "two"}

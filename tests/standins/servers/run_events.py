@@ -220,4 +220,5 @@ def _publishing() -> Iterator[Event]:
         "number": 7,
         "branch": "agent/add-a-json-flag-6b0n9d",
         "draft": False,
+        "headRepo": "my-fork/todo",
     }

@@ -234,6 +234,7 @@ def published_run(number: int, *, draft: bool = False) -> list[Event]:
                     number=number,
                     branch=f"agent/change-{number}",
                     draft=draft,
+                    head_repo="octo-agent/ledger",
                 )
             ],
         ),

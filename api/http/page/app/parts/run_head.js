@@ -47,11 +47,13 @@ export function RunHead({ run, proof, open, acts }) {
   </header>`;
 }
 
-/** A link where the branch is at a forge. */
+/** A link where it is known which repository of the forge has the branch: it may be a fork. */
 function Branch({ run }) {
   const name = safeLine(run.pr.branch, 120);
-  const path = run.pr.branch.split("/").map(encodeURIComponent).join("/");
-  return run.pr.url ? html`<${Away} to=${`${run.repoUrl.replace(/\.git$/, "")}/tree/${path}`}>${name}<//>` : name;
+  if (!run.headRepo || !run.pr.url) return name;
+  const forge = run.pr.url.split("/").slice(0, -4);
+  const path = [...run.headRepo.split("/"), "tree", ...run.pr.branch.split("/")].map(encodeURIComponent);
+  return html`<${Away} to=${[...forge, ...path].join("/")}>${name}<//>`;
 }
 
 /** The first line as title; the rest opens. */
