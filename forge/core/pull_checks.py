@@ -8,6 +8,7 @@ from typing import Protocol
 class CheckRun:
     """One check of one commit; `job` is its number where it has a log that can be read.
 
+    `run` is the run of the forge's own automation that it is a job of, which can be run again.
     One that was cancelled, or waits for a person, has neither failed nor passed. Another try of it
     has another `number`.
     """
@@ -19,6 +20,7 @@ class CheckRun:
     job: int | None = None
     passed: bool = False
     number: int = 0
+    run: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class PullChecks(Protocol):
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
         """The newest checks of a commit or a branch, commit statuses among them."""
+        ...
+
+    async def run_failed_again(self, full_name: str, run: int) -> bool:
+        """Have the jobs of a run that failed run once more; False where that is not permitted."""
         ...
 
     async def job_log(self, full_name: str, job: int) -> str:

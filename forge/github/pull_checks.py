@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
+from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
 from graph import unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
@@ -25,6 +27,7 @@ _PENDING: Final = "pending"
 _SUCCESS: Final = "success"
 _FAILED_STATES: Final = frozenset(("failure", "error"))
 _ACTIONS: Final = "github-actions"
+_RUN: Final = re.compile(r"/actions/runs/(\d{1,18})(?:/|$)")
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
 """GitHub lists no more than the newest thousand."""
@@ -114,6 +117,20 @@ class GitHubChecks(Connection, PullChecks):
                 del self._known[next(iter(self._known))]
         return found
 
+    async def run_failed_again(self, full_name: str, run: int) -> bool:
+        def post(github: "Api") -> None:
+            path = f"/repos/{full_name}/actions/runs/{run}/rerun-failed-jobs"
+            github.requester.requestJsonAndCheck("POST", path)
+
+        try:
+            await self._write("another run of jobs", post, repo=full_name)
+        except (ForgeForbidden, RepositoryNotFound, Unprocessable) as refused:
+            log.info("jobs of %s are not run again: %s", full_name, refused)
+            return False
+        except TransientError as failed:
+            raise failed.error from None
+        return True
+
     async def job_log(self, full_name: str, job: int) -> str:
         def get(github: "Api") -> str:
             path = f"/repos/{full_name}/actions/jobs/{job}/logs"
@@ -168,6 +185,7 @@ def _author(row: Any) -> str:
 
 def _read_check(row: Any) -> CheckRun:
     of_actions = (row.get("app") or {}).get("slug") == _ACTIONS
+    run = _RUN.search(str(row.get("html_url") or "")) if of_actions else None
     return CheckRun(
         name=str(row["name"]),
         url=str(row.get("html_url") or ""),
@@ -176,6 +194,7 @@ def _read_check(row: Any) -> CheckRun:
         job=int(row["id"]) if of_actions else None,
         passed=row.get("conclusion") in _PASSED,
         number=int(row["id"]),
+        run=int(run[1]) if run else None,
     )
 
 

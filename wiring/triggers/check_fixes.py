@@ -13,6 +13,10 @@ from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
 _LOGS: Final = 5
+_MOST_RERUNS: Final = 10
+"""Runs of automation on one head."""
+_SHOWN_AFTER_S: Final = 60.0
+"""By then the forge shows that a check is run again."""
 
 
 class CheckFixes:
@@ -62,7 +66,7 @@ class CheckFixes:
         self, act: Act, thread: Thread, state: PullState, login: str
     ) -> PendingStart | None:
         broken = await self._broken(act.repo, state)
-        if not broken:
+        if not broken or await self._run_again(thread, state, broken):
             return None
         logs = {each.name: "" for each in broken}
         if thread.fixes < MOST_FIXES:
@@ -70,6 +74,26 @@ class CheckFixes:
                 logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
         key, prompt = f"checks:{thread.name}:{state.head}", write_checks_prompt(logs)
         return await self._thread_runs.request_own(thread, login, key=key, prompt=prompt)
+
+    async def _run_again(
+        self, thread: Thread, state: PullState, broken: Sequence[CheckRun]
+    ) -> bool:
+        """Whether checks are run once more, whose end is told of; once a head.
+
+        What is about to be asked for is kept first. Until the forge shows another try of a check,
+        its failure says nothing new.
+        """
+        awaited = [each for each in broken if each.number in thread.rerun]
+        if state.head == thread.rerun_head and (thread.rerun_asked or not awaited):
+            return bool(awaited) and time.time() - thread.rerun_at < _SHOWN_AFTER_S
+        thread.rerun_head, thread.rerun_asked = state.head, False
+        thread.rerun = [each.number for each in broken if each.run]
+        await thread.keep(self._deliveries, live=False)
+        runs = list(dict.fromkeys(each.run for each in broken if each.run))[:_MOST_RERUNS]
+        asked = [run for run in runs if await self._forge.run_failed_again(thread.repo, run)]
+        thread.rerun = [each.number for each in broken if each.run in asked]
+        thread.rerun_asked, thread.rerun_at = True, time.time()
+        return bool(asked)
 
     async def _broken(self, repo: str, state: PullState) -> Sequence[CheckRun]:
         """What fails here and not on the base branch."""

@@ -38,6 +38,11 @@ class Thread(BaseModel):
     fixed_head: str = ""
     """The newest whose checks were fixed, `merged_head` with which the base was merged."""
     merged_head: str = ""
+    rerun_head: str = ""
+    """The newest whose failed checks are run once more; `rerun` are these, by their numbers."""
+    rerun: list[int] = []
+    rerun_at: float = 0
+    rerun_asked: bool = False
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""

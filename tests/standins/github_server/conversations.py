@@ -49,6 +49,11 @@ class ConversationApi:
             Route(f"{repo}/commits/{{commit}}/pulls", self._on(self._pulls)),
             Route(f"{repo}/commits/{{commit}}", self._on(self._commit)),
             Route(f"{repo}/actions/jobs/{{number:int}}/logs", self._on(self._log)),
+            Route(
+                f"{repo}/actions/runs/{{number:int}}/rerun-failed-jobs",
+                self._on(self._rerun),
+                methods=["POST"],
+            ),
             Route(review, self._on(self._review)),
             Route(f"{review}/comments", self._on(self._lines)),
             Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
@@ -120,6 +125,10 @@ class ConversationApi:
             return problem(404, "Not Found")
         place = f"{self._forge.address}/logs/{repository.full_name}/{number}"
         return Response(status_code=302, headers={"Location": place})
+
+    async def _rerun(self, request: Request, repository: HostedRepository) -> Response:
+        repository.reruns.append(request.path_params["number"])
+        return JSONResponse({}, 201)
 
     async def _edit(self, request: Request, repository: HostedRepository) -> Response:
         comment = repository.comments.get(request.path_params["id"])

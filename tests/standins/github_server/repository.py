@@ -92,6 +92,8 @@ class HostedRepository:
     """Logins of who made commits, by their hashes."""
     emails: dict[str, str] = field(default_factory=dict)
     """Addresses of who made commits, by their hashes."""
+    reruns: list[int] = field(default_factory=list)
+    """Runs of automation whose failed jobs were asked for again."""
     logs: dict[int, str] = field(default_factory=dict)
     """What jobs printed, by their numbers."""
     permissions: dict[str, str] = field(default_factory=dict)
