@@ -105,6 +105,7 @@ from .values import FINAL_STATUSES as FINAL_STATUSES
 from .values import GAP_RULES as GAP_RULES
 from .values import NODE_NAMES as NODE_NAMES
 from .values import NODE_OF_ROLE as NODE_OF_ROLE
+from .values import NOTE_RULES as NOTE_RULES
 from .values import ROLE_NAMES as ROLE_NAMES
 from .values import AllowName as AllowName
 from .values import Approval as Approval

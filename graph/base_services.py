@@ -12,11 +12,12 @@ from graph.values import Base, Check, CommandReport, FolderCommand, Validation, 
 class FoundChecks(Value):
     """What the base was found to ask for.
 
-    `notes` are what a reader should know, a sentence each.
+    `notes` are what a reader should know, a sentence each. `changelog`: where changes are noted.
     """
 
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    changelog: str = ""
 
 
 class Environments(Protocol):

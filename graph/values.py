@@ -88,7 +88,8 @@ class Base(Value):
     `address` is `https://HOST/OWNER/REPO` without `.git`, or the absolute path of a local checkout.
     `tree` is the id of the commit's tree, `version` what the repository's tags would release it as,
     or empty. `notes` say what a reader should know. `public`: all may read it. `writable`: the
-    forge's account may push to the repository, or it is a checkout. `parent`: the
+    forge's account may push to the repository, or it is a checkout. `changelog`: the file, or the
+    folder of fragments with a slash at its end, in which changes are noted. `parent`: the
     checkout's commit below `sha`, where that holds its uncommitted changes. `moved`: how often the
     run went over to a newer commit; each has a repository of its own. On a `pull` request
     `branch` is the one it goes to, and `trusted` the newest commit of that.
@@ -106,6 +107,7 @@ class Base(Value):
     parent: str = ""
     notes: tuple[str, ...] = ()
     version: str = ""
+    changelog: str = ""
     pull: PullGround | None = None
     trusted: Commit | None = None
 
@@ -257,6 +259,8 @@ class Finding(Value):
 
 GAP_RULES = ("not_covered", "base_stopped", "stale")
 """What of a change was not validated."""
+NOTE_RULES = ("changelog",)
+"""What the repository asks of each change, and this one lacks."""
 FACT_RULES = ("base_tests", "no_tests", "set_up", "unread")
 """What a change does to its checks, as facts; other rules are patterns, which may be mistaken."""
 

@@ -57,6 +57,7 @@ class ClaudeCoder(ChangingRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
+                briefing.changelog(task),
                 *await read_instructions(
                     sandbox, task.base.trusted_base.tree, _planned_files(task)
                 ),
@@ -68,6 +69,7 @@ class ClaudeCoder(ChangingRole):
                 "" if _is_planned(before.conversation, task.plan) else briefing.plan(task.plan),
                 briefing.checks(task),
                 briefing.setup(task),
+                briefing.changelog(task),
                 *await read_instructions(
                     sandbox, task.base.trusted_base.tree, _planned_files(task)
                 ),

@@ -103,6 +103,7 @@ class ClaudePlanner(ClaudeRole):
                 briefing.limits(self.command_timeout_s),
                 briefing.checks(task),
                 briefing.setup(task),
+                briefing.changelog(task),
                 *await read_instructions(sandbox, task.base.trusted_base.tree),
                 rules.describe(),
                 await describe_repository(sandbox, task.prompt, posixpath.basename(repo)),

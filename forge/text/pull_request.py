@@ -8,7 +8,13 @@ from typing import Final
 
 from forge.text.conventions import NO_CONVENTIONS, Conventions, follow
 from forge.text.sanitize_markdown import line, paragraphs
-from forge.text.sections import gate_items, tell_finding, test_items, validation_items
+from forge.text.sections import (
+    gate_items,
+    note_items,
+    tell_finding,
+    test_items,
+    validation_items,
+)
 from forge.text.template import fill
 from graph import Publication, Review
 
@@ -66,6 +72,7 @@ def _lists(publication: Publication, share: float) -> tuple[str, str, str]:
     look = [
         *publication.cautions,
         *test_items(publication.validation),
+        *note_items(publication.validation),
         *gate_items(publication.gate),
         *map(tell_finding, findings),
         *publication.base.notes,

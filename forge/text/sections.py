@@ -7,6 +7,7 @@ from forge.text.sanitize_markdown import code, code_block, line, paragraphs
 from graph import (
     FACT_RULES,
     GAP_RULES,
+    NOTE_RULES,
     CommandReport,
     Environment,
     Finding,
@@ -106,12 +107,18 @@ def review_section(review: Review | None) -> str:
 
 def test_items(validation: Validation | None) -> list[str]:
     told = validation.findings if validation else ()
-    findings = [finding for finding in told if finding.rule not in GAP_RULES]
+    findings = [finding for finding in told if finding.rule not in (*GAP_RULES, *NOTE_RULES)]
     by_pattern = " (by a pattern, which may be mistaken)"
     return [
         f"{each.severity}: {tell_finding(each)}{'' if each.rule in FACT_RULES else by_pattern}"
         for each in findings
     ]
+
+
+def note_items(validation: Validation | None) -> list[str]:
+    """What the repository asks of each change and this one lacks."""
+    told = validation.findings if validation else ()
+    return [tell_finding(finding) for finding in told if finding.rule in NOTE_RULES]
 
 
 def set_up_items(environment: Environment | None) -> list[str]:
@@ -177,7 +184,10 @@ def receipt_sections(publication: Publication, starts: Sequence[str]) -> str:
         plan_section(publication.plan),
         review_section(publication.review),
         section("What the change does to tests", test_items(publication.validation)),
-        section("Worth a look", gate_items(publication.gate)),
+        section(
+            "Worth a look",
+            [*note_items(publication.validation), *gate_items(publication.gate)],
+        ),
         section("Set-up", set_up_items(publication.environment)),
         section("What this starts", [line(text, MAX_LINE) for text in starts]),
         section("About the repository", notes),

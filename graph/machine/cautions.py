@@ -13,8 +13,12 @@ _MADE: Final = re.compile(
     r"(?:.*/)?(?:[^/]*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.sum)"
 )
 _COMPANION: Final = re.compile(
-    r"(?i)(?:.*/)?(?:tests?|__tests__|spec|docs?|changelog|changes|news)(?:/.*|[^/]*\.\w+)"
-    r"|(?:.*/)?(?:test_[^/]*|[^/]*(?:_test|\.test|_spec|\.spec)\.\w+|readme[^/]*|__init__\.py)"
+    r"(?i)(?:.*/)?(?:"
+    r"(?:tests?|__tests__|specs?|docs?|\.changeset)/.*"
+    r"|(?:changelog(?:\.d)?|\.?changes|news(?:fragments)?)/[^/]*\.(?:md|rst|txt|feature|bugfix"
+    r"|doc|removal|misc)(?:\.\d+)?"
+    r"|(?:changelog|changes|news|history|readme)(?:\.(?:md|rst|txt|adoc))?"
+    r"|tests?\.\w+|test_[^/]*|[^/]*(?:_test|\.test|_spec|\.spec)\.\w+|conftest\.py|__init__\.py)"
 )
 """What goes with a change wherever it is made: tests, documents, notes of the release."""
 

@@ -284,7 +284,7 @@ class Nodes:
         found = await self.services.checks.find(run_id, base, asked, only, emit_of_node())
         notes = dict.fromkeys((*base.notes, *found.notes))
         return {
-            "base": base.model_copy(update={"notes": tuple(notes)}),
+            "base": base.model_copy(update={"notes": tuple(notes), "changelog": found.changelog}),
             "checks": list(found.checks),
         }
 

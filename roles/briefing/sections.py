@@ -8,6 +8,7 @@ from graph import (
     FACT_RULES,
     GAP_RULES,
     NO_ENVIRONMENT,
+    NOTE_RULES,
     CommandReport,
     Environment,
     Finding,
@@ -51,6 +52,18 @@ def plan(plan: Plan | None) -> str:
     if plan.files:
         lines.append(f"Files: {', '.join(plan.files)}")
     return "<plan>\n" + "\n".join(lines) + "\n</plan>"
+
+
+def changelog(task: RoleTask) -> str:
+    """Where the base notes changes, so that this one is noted, too."""
+    place = task.base.changelog
+    if not place:
+        return ""
+    how = "a file of its own, named and written as" if place.endswith("/") else "a line as"
+    return (
+        f"The repository notes changes for its users in `{place}`. Note this one there, where they"
+        f" will see something of it: {how} the others are."
+    )
 
 
 def limits(command_timeout_s: float) -> str:
@@ -193,6 +206,10 @@ def results(validation: Validation | None) -> str:
         "\n".join(["Validation:", *lines]) if lines else "There was no check that could be run.",
         failures(validation),
         findings("What was not validated:", _of_rules(validation, GAP_RULES)),
+        findings(
+            "What the repository asks of each change. Is it an error to leave it out here?",
+            _of_rules(validation, NOTE_RULES),
+        ),
         _against_base(validation),
         _proof(validation),
     )

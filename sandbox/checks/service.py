@@ -25,6 +25,7 @@ from graph.errors import SetupFailed
 from sandbox.changes.known_contents import with_contents
 from sandbox.changes.parse_diff import Diff
 from sandbox.checks.base_results import BaseResults
+from sandbox.checks.changelog_finding import changelog_findings
 from sandbox.checks.coverage import find_packages, uncovered_findings
 from sandbox.checks.judge import (
     BaseOutcome,
@@ -45,6 +46,7 @@ from sandbox.checks.tamper_findings import (
 )
 from sandbox.core.output import cut_middle
 from sandbox.core.protocol import Sandbox, Sandboxes, TreeSpec
+from sandbox.discovery.find_changelog import find_changelog
 from sandbox.discovery.find_checks import find_checks
 from sandbox.discovery.hints import find_hints, tests_of_ci
 from sandbox.discovery.read_repository import read_repository
@@ -98,7 +100,11 @@ class SandboxChecks(Checks):
             found = await asyncio.to_thread(_checks_of, repository, config)
             checks += [check for check in found if check.shell not in named]
         notes = await asyncio.to_thread(ground_notes, RunFolder.of(self._runs, run_id), base)
-        return FoundChecks(checks=tuple(checks), notes=(*config.notes, *notes))
+        return FoundChecks(
+            checks=tuple(checks),
+            notes=(*config.notes, *notes),
+            changelog=find_changelog(repository),
+        )
 
     async def baseline(
         self,
@@ -140,8 +146,9 @@ class SandboxChecks(Checks):
     ) -> Validation:
         read = await Diff.load(RunFolder.of(self._runs, run_id).diff(change.step)) or Diff()
         needed = not read.is_prose or any(check.source == "caller" for check in checks)
+        unnoted = changelog_findings(base, read)
         if not checks:
-            return Validation(status="unavailable", needed=needed)
+            return Validation(status="unavailable", needed=needed, findings=unnoted)
         unique = secrets.token_hex(4)
         untouched = TreeSpec(name=f"base-{unique}", base=base, environment=environment, emit=emit)
         tree = replace(untouched, name=f"validate-{unique}", change=change)
@@ -175,7 +182,7 @@ class SandboxChecks(Checks):
             found = await asyncio.to_thread(hint_findings, read) + of_set_up
         finally:
             await on_base.discard()
-        told = (*validation.findings, *found)
+        told = (*validation.findings, *found, *unnoted)
         return validation.model_copy(update={"findings": told, "needed": needed})
 
     @asynccontextmanager

@@ -1,12 +1,32 @@
 """What holds for a repository whatever its language."""
 
-from sandbox.ecosystems.base import Ecosystem
+from typing import Final
+
+from sandbox.ecosystems.base import Ecosystem, Mark
+
+FRAGMENT_FOLDERS: Final = r"changelog\.d|newsfragments|changelog|changes|CHANGES|news|\.changes"
+FRAGMENT_NAMES: Final = (
+    r"[^/]{1,60}\.(feature|bugfix|fix|docs?|removal|deprecation|deprecated|breaking|changed?|added"
+    r"|misc|trivial|internal|improvement|enhancement|security|fixed|removed|packaging|contrib|vendor)"
+    r"(\.[0-9]{1,3})?(\.(md|rst|txt))?"
+)
+"""Notes for the next release, a file each."""
+UNRELEASED: Final = "unreleased changes"
 
 ANY_LANGUAGE = Ecosystem(
     name="any language",
     read=r"\.gitlab-ci\.yml|\.pre-commit-config\.yaml|\.coding-agent\.toml|workflows/[^/]*\.ya?ml"
-    r"|\.?devcontainer\.json|CONTRIBUTING(\.[A-Za-z]+)?"
+    r"|\.?devcontainer\.json|CONTRIBUTING(\.[A-Za-z]+)?|towncrier\.toml"
     r"|\.(python|ruby|node|tool)-versions?|\.nvmrc|rust-toolchain(\.toml)?",
+    seen=rf"\.changeset/config\.json|({FRAGMENT_FOLDERS})/({FRAGMENT_NAMES})",
+    marks=(
+        Mark(
+            UNRELEASED,
+            ":(icase)*change*",
+            r"^(#{1,3}[[:space:]](.*[^[:alnum:]])?|`)?\[?(Unreleased|UNRELEASED|unreleased)[])]?"
+            r"([[:space:]]*(\(|<|-|$).*)?$",
+        ),
+    ),
     test_calls="test|spec|check|verify",
     test_files=r"[^/]*_spec\.\w+|[^/]*[.-](?:test|spec)\.\w+",
     test_like=r"test_[^/]*|[^/]*_test\.\w+|[^/]*Tests?\.\w+|tests?\.\w+",

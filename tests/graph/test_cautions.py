@@ -15,10 +15,19 @@ def change(*paths: str, lines: int = 1) -> Change:
 
 def test_what_is_small_and_planned_needs_no_word() -> None:
     companions = ("tests/test_parser.py", "src/parser_test.go", "CHANGELOG.md", "docs/a/b.md")
+    notes = ("changelog.d/12.change.md", "news/12.feature", ".changeset/x.md", "CHANGES")
     planned = ("src/parser.py", "src/cli/main.py", "uv.lock")
-    assert cautions_of(PLAN, change(*companions, *planned)) == ()
+    assert cautions_of(PLAN, change(*companions, *notes, *planned)) == ()
     assert cautions_of(None, change("anything.py")) == ()
     assert cautions_of(Plan(summary="Look."), change("anything.py")) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["src/doc_parser.py", "newsletter.py", "src/changes.py", "testimonial.rb", "changes/feed.py"],
+)
+def test_a_source_with_a_name_like_theirs_goes_with_nothing(path: str) -> None:
+    assert path in cautions_of(PLAN, change("src/parser.py", path))[0]
 
 
 def test_files_beside_the_plan_are_named() -> None:

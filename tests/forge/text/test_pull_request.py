@@ -44,6 +44,11 @@ CHANGE = Change(
     title="Let an invoice carry a discount",
     summary="The discount is taken off before tax.",
 )
+UNNOTED = ValidationFinding(
+    rule="changelog",
+    severity="warning",
+    message="The repository notes changes in `CHANGELOG.md`, and this change adds no entry.",
+)
 VALIDATION = Validation(
     status="failed",
     commands=(
@@ -157,6 +162,15 @@ def test_cautions_are_where_to_look_first() -> None:
     told = publication(cautions=("The change is large: 812 changed lines.",))
     look = pull_request.body(told).partition("**Look first**\n")[2]
     assert look.startswith("- The change is large: 812 changed lines.\n")
+
+
+def test_an_entry_that_is_missing_is_told_as_no_matter_of_tests() -> None:
+    unnoted = VALIDATION.model_copy(update={"findings": (UNNOTED,)})
+    told = publication(validation=unnoted, review=None)
+    assert "- The repository notes changes in `CHANGELOG.md`" in pull_request.body(told)
+    receipt = receipt_sections(told, ())
+    assert "does to tests" not in receipt
+    assert "### Worth a look\n\n- The repository notes" in receipt
 
 
 def test_the_runs_id_is_in_the_receipt_alone() -> None:

@@ -1,6 +1,6 @@
 """How a validation is told to the reviewer and the fixer."""
 
-from graph.values import CommandReport, Proof, ProofTest, Validation
+from graph.values import CommandReport, Proof, ProofTest, Validation, ValidationFinding
 from roles.briefing import sections as briefing
 
 STOPPED = CommandReport(
@@ -23,6 +23,13 @@ def test_flaky_tests_are_nobody_s_to_fix() -> None:
     told = briefing.failures(Validation(status="passed", flaky=("test_slow",)))
     assert "nobody's to fix" in told
     assert "test_slow" in told
+
+
+def test_the_reviewer_is_asked_about_a_missing_entry() -> None:
+    lacking = ValidationFinding(rule="changelog", severity="warning", message="No entry.")
+    told = briefing.results(Validation(status="passed", findings=(lacking,)))
+    assert "asks of each change" in told
+    assert "No entry." in told
 
 
 def test_the_reviewer_is_told_what_the_tests_show() -> None:

@@ -18,6 +18,13 @@ def task(**given: Any) -> RoleTask:
     )
 
 
+def test_where_changes_are_noted_is_told() -> None:
+    assert sections.changelog(task()) == ""
+    noted = task().model_copy(update={"base": BASE.model_copy(update={"changelog": "news/"})})
+    assert "in `news/`" in sections.changelog(noted)
+    assert "a file of its own" in sections.changelog(noted)
+
+
 def test_checks_are_told_with_what_is_known_of_them_on_the_base() -> None:
     reports = (
         CommandReport(

@@ -42,6 +42,25 @@ async def test_finds_what_the_caller_and_the_repository_name(sample: SampleRun) 
     assert sample.trees() == ["plan"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("CHANGELOG.md", "# Changes\n\n## [Unreleased](https://x/compare)\n", "CHANGELOG.md"),
+        ("CHANGES.rst", "Unreleased\n----------\n", "CHANGES.rst"),
+        ("CHANGES.md", "## NEXT (UNRELEASED)\n", "CHANGES.md"),
+        ("CHANGELOG.rst", "`Unreleased <https://x>`__\n----\n", "CHANGELOG.rst"),
+        ("CHANGELOG.md", "## 1.0\n\n- Unreleased code is refused.\n", ""),
+        ("changelog.d/12.change.md", "It greets.\n", "changelog.d/"),
+        (".changeset/config.json", "{}", ".changeset/"),
+    ],
+)
+async def test_finds_where_changes_are_noted(
+    data_dir: Path, name: str, text: str, place: str
+) -> None:
+    assert (await find_all(sample_run(data_dir, {**SAMPLE, name: text}))).changelog == place
+
+
 async def test_a_found_check_that_the_caller_names_is_the_callers(sample: SampleRun) -> None:
     assert await find(sample, UNITTEST) == [("caller", UNITTEST)]
 

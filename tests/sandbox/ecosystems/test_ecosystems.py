@@ -103,7 +103,6 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_CODE,
         *NO_SELECTION,
         "manifests",
-        "seen",
         "tests",
         "lints",
         "recipe",
@@ -111,7 +110,7 @@ WITHOUT: Mapping[str, set[str]] = {
         "reports",
     }
     | {"shadows", "skip", "runner_access"}
-    | NO_LAYOUT
+    | (NO_LAYOUT - {"marks"})
     | NO_SETUP
     | NO_PROBE,
 }

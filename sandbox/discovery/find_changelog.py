@@ -1,0 +1,51 @@
+"""Where a repository notes its changes for users: a file, or a folder of fragments."""
+
+import re
+import tomllib
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Final
+
+from sandbox.ecosystems.any_language import FRAGMENT_FOLDERS, FRAGMENT_NAMES, UNRELEASED
+from sandbox.ecosystems.project import RepositoryFiles
+from sandbox.ecosystems.toml_text import load_toml
+
+_CHANGESETS: Final = ".changeset/"
+_FRAGMENT: Final = re.compile(rf"((?:docs/)?(?:{FRAGMENT_FOLDERS})/)(?:{FRAGMENT_NAMES})")
+_FILE: Final = re.compile(r"(?i)(?:docs/)?change(?:s|log)(?:\.\w+)?")
+_FOLDER: Final = re.compile(r"(?:[\w.+-]{1,60}/){0,5}[\w.+-]{1,60}")
+
+
+def find_changelog(repository: RepositoryFiles) -> str:
+    """The file, or the folder with a slash at its end; empty where changes are not noted.
+
+    A file counts where it has a part for what is not released.
+    """
+    if f"{_CHANGESETS}config.json" in repository.files:
+        return _CHANGESETS
+    if folder := _configured(repository) or _used(repository):
+        return folder
+    files = filter(_FILE.fullmatch, repository.marked.get(UNRELEASED, ()))
+    return min(files, key=lambda path: (path.count("/"), path), default="")
+
+
+def _configured(repository: RepositoryFiles) -> str:
+    """The folder by the configuration of towncrier."""
+    for name, outer in (("towncrier.toml", ()), ("pyproject.toml", ("tool",))):
+        with suppress(tomllib.TOMLDecodeError, RecursionError):
+            table: Any = load_toml(repository.files.get(name, ""))
+            for key in (*outer, "towncrier"):
+                table = table.get(key) if isinstance(table, dict) else None
+            if isinstance(table, dict):
+                folder = str(table.get("directory", "newsfragments")).removeprefix("./")
+                folder = folder.rstrip("/")
+                usable = _FOLDER.fullmatch(folder) and ".." not in folder.split("/")
+                return f"{folder}/" if usable else ""
+    return ""
+
+
+def _used(repository: RepositoryFiles) -> str:
+    """The folder that has fragments."""
+    found = (match[1] for path in repository.files if (match := _FRAGMENT.fullmatch(path)))
+    counted = Counter(found).most_common(1)
+    return counted[0][0] if counted else ""
