@@ -7,6 +7,8 @@ from .forge import Forge as Forge
 from .forge import MergedPull as MergedPull
 from .forge import PullFacts as PullFacts
 from .forge import PullText as PullText
+from .own_checks import RECEIPT_CHECK as RECEIPT_CHECK
+from .own_checks import OwnCheck as OwnCheck
 from .pull_checks import CheckRun as CheckRun
 from .pull_checks import PullState as PullState
 from .repository_address import is_loopback as is_loopback

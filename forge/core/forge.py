@@ -7,6 +7,7 @@ from forge.core.branch_rules import BranchRule
 from forge.core.conversations import Conversations
 from forge.core.credentials import Credentials
 from forge.core.hook_deliveries import HookDeliveries
+from forge.core.own_checks import OwnChecks
 from forge.core.pull_checks import PullChecks
 from graph import Emit, RetryPolicy, unheard
 from graph.errors import ForgeUnauthorized, PullRequestClosed, PushRejected
@@ -134,7 +135,7 @@ class Target:
     """Whether what our account pushes starts anything."""
 
 
-class Forge(Conversations, PullChecks, HookDeliveries, Protocol):
+class Forge(Conversations, PullChecks, OwnChecks, HookDeliveries, Protocol):
     """One account's view of a forge. `full_name` is `OWNER/NAME`.
 
     Reads are repeated, and raise an error of `graph.errors`. Writes are made once, and also raise
@@ -198,6 +199,13 @@ class Forge(Conversations, PullChecks, HookDeliveries, Protocol):
         self, full_name: str, branch: str, emit: Emit = unheard
     ) -> tuple[BranchRule, ...]:
         """Rules for a branch, there or not, that the account must keep and a push may break."""
+        ...
+
+    async def required_checks(self, full_name: str, branch: str) -> frozenset[str]:
+        """Names of the checks that a branch requires of what is merged into it.
+
+        The branch's rules are as they were within the last hour.
+        """
         ...
 
     async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:

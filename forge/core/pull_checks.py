@@ -89,7 +89,10 @@ class PullChecks(Protocol):
         ...
 
     async def checks_of(self, full_name: str, commit: str) -> tuple[CheckRun, ...]:
-        """The newest checks of a commit or a branch, commit statuses among them."""
+        """The newest checks of a commit or a branch, commit statuses among them.
+
+        Those that show receipts are left out.
+        """
         ...
 
     async def run_failed_again(self, full_name: str, run: int) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import SecretStr
 
-from forge.core.branch_rules import BranchRule
 from forge.core.forge import (
     ONCE,
     Account,
@@ -26,10 +25,11 @@ from forge.core.retry import TransientError, Unprocessable
 from forge.github.account import UNKNOWN, read_bot, read_user
 from forge.github.answers import read_facts, read_merged_pulls, read_pull, read_pull_facts
 from forge.github.api_errors import explain_no_pull
-from forge.github.branch_rules import read_branch_rules
+from forge.github.branch_rules import GitHubRules
 from forge.github.connection import ConnectionOptions
 from forge.github.conversations import GitHubConversations
 from forge.github.hook_deliveries import GitHubDeliveries
+from forge.github.own_checks import GitHubOwnChecks
 from forge.github.pull_checks import GitHubChecks
 from forge.github.push_rejection import explain_push_rejection
 from forge.github.workflow import explain_workflow
@@ -54,7 +54,9 @@ _MOST_FACTS: Final = 100
 """Repositories."""
 
 
-class GitHub(GitHubConversations, GitHubChecks, GitHubDeliveries, Forge):
+class GitHub(
+    GitHubConversations, GitHubChecks, GitHubOwnChecks, GitHubRules, GitHubDeliveries, Forge
+):
     """GitHub, or a GitHub Enterprise, as one account sees it."""
 
     token_setting = "GITHUB_TOKEN"  # noqa: S105 - a name
@@ -152,17 +154,6 @@ class GitHub(GitHubConversations, GitHubChecks, GitHubDeliveries, Forge):
 
         return await self._read("the newest commits", get, emit, repo=full_name)
 
-    async def branch_rules(
-        self, full_name: str, branch: str, emit: Emit = unheard
-    ) -> tuple[BranchRule, ...]:
-        async def get(path: str) -> Any:
-            def read(github: "Api") -> Any:
-                return github.requester.requestJsonAndCheck("GET", path)[1]
-
-            return await self._read(f"the rules of {full_name}", read, emit, repo=full_name)
-
-        return await read_branch_rules(get, full_name, branch)
-
     async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:
         def get(github: "Api") -> PullFacts:
             return read_pull_facts(github.get_repo(full_name).get_pull(number))
@@ -200,6 +191,8 @@ class GitHub(GitHubConversations, GitHubChecks, GitHubDeliveries, Forge):
         return await self._write("a pull request", create, repo=full_name)
 
     async def try_pull(self, full_name: str, base: str, *, fork: bool = False) -> None:
+        if self._app and not fork:
+            return  # its token is made for that right, or not at all
         head = f"{(await self.account()).login}:{_NO_BRANCH}" if fork else base
 
         def attempt(github: "Api") -> None:

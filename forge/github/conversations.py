@@ -1,9 +1,8 @@
 """Conversations on GitHub: who may write, reactions, comments."""
 
 import math
-from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from forge.core.conversations import (
     Comment,
@@ -13,15 +12,12 @@ from forge.core.conversations import (
     ReviewWords,
     SubmittedReview,
 )
-from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
 from graph import Emit, unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
 if TYPE_CHECKING:
     from forge.github.connection import Api
-
-T = TypeVar("T")
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
@@ -48,7 +44,7 @@ class GitHubConversations(Connection, Conversations):
             path = f"/repos/{full_name}/{folder}/{number}/reactions"
             github.requester.requestJsonAndCheck("POST", path, input={"content": "eyes"})
 
-        await self._once("a reaction", add, full_name)
+        await self._write_once("a reaction", add, full_name)
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
         def get(github: "Api") -> list[Comment]:
@@ -97,21 +93,14 @@ class GitHubConversations(Connection, Conversations):
             made = github.requester.requestJsonAndCheck("POST", path, input={"body": body})[1]
             return int(made["id"])
 
-        return await self._once("a comment", create, full_name)
+        return await self._write_once("a comment", create, full_name)
 
     async def edit_comment(self, full_name: str, comment: int, body: str) -> None:
         def edit(github: "Api") -> None:
             path = f"/repos/{full_name}/issues/comments/{comment}"
             github.requester.requestJsonAndCheck("PATCH", path, input={"body": body})
 
-        await self._once("a comment", edit, full_name)
-
-    async def _once(self, what: str, call: "Callable[[Api], T]", full_name: str) -> T:
-        """One write; where it may have failed in passing, the caller comes again later."""
-        try:
-            return await self._write(what, call, repo=full_name)
-        except (TransientError, Unprocessable) as failed:
-            raise failed.error from None
+        await self._write_once("a comment", edit, full_name)
 
 
 def _get_pages(github: "Api", path: str) -> list[Any]:

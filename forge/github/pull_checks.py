@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from forge.core.own_checks import RECEIPT_CHECK
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.core.retry import TransientError, Unprocessable
 from forge.github.connection import Connection
@@ -88,7 +89,8 @@ class GitHubChecks(Connection, PullChecks):
             statuses = await self._rows(full_name, f"{path}/status?", "statuses")
         except ForgeForbidden:  # an App may read the one and not the other
             statuses = []
-        return (*map(_read_check, runs), *map(_read_status, statuses))
+        checks = (_read_check(row) for row in runs if row["name"] != RECEIPT_CHECK)
+        return (*checks, *map(_read_status, statuses))
 
     async def _rows(self, full_name: str, path: str, name: str) -> list[Any]:
         rows: list[Any] = []

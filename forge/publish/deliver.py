@@ -1,11 +1,12 @@
 """The way of one change to the forge: the branch, there or in a fork, and the pull request."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from forge.core.forge import ONCE, Forge, Pull, PullText
+from forge.core.forge import ONCE, Forge, Pull, PullFacts, PullText
 from forge.core.repository_address import RepoAddress, parse
 from forge.git.environment import run_objects
 from forge.git.push import branch_head, branches_in_way, push
@@ -14,11 +15,11 @@ from forge.publish.outside_pulls import find_open, still_open
 from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests, head_address
 from forge.publish.steps import PublishSteps
-from forge.receipt import ReceiptPage, ReceiptPlace
+from forge.receipt import CheckPages, ReceiptPage, ReceiptPlace, ReceiptText
 from graph import Emit, PullRequest
-from graph.errors import ForgeError, RepositoryError
+from graph.errors import CodingAgentError, ForgeError, RepositoryError
 
-WriteReceipt = Callable[[str], Awaitable[str]]
+WriteReceipt = Callable[[str], Awaitable[ReceiptText]]
 
 _REJECTED: Final = "{} did not take the {} that were asked for."
 
@@ -34,6 +35,8 @@ class Delivery:
     emit: Emit
     account: str
     """Its name at the forge."""
+    pull: PullFacts | None = None
+    """The pull request that gets a commit more; None where the run opens its own."""
 
     async def deliver(
         self,
@@ -45,17 +48,18 @@ class Delivery:
     ) -> PullRequest:
         """Commit, push, open or update; what the record says is done is not done again.
 
-        `write_receipt` makes the page of a receipt for a commit.
+        `write_receipt` makes the receipt of a commit.
         """
         steps, publication = self.steps, self.steps.publication
         new = await self._push(target, message, author)
         digest = _digest(steps.record.commit, text, publication.draft)
         opened_text = steps.record.opened_text
-        pull = await (
-            self._bring_up_to_date(publication.base.pull.number, text)
-            if publication.base.pull
-            else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
-        )
+        async with self._checked():
+            pull = await (
+                self._bring_up_to_date(self.pull, text)
+                if self.pull
+                else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
+            )
         await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
         text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
         await self._add_extras(pull, text)
@@ -164,24 +168,48 @@ class Delivery:
         await self.steps.keep(rejected_extras=())
         return await self._pulls.update(pull.number, text, ready=not publication.draft)
 
-    async def _bring_up_to_date(self, number: int, text: PullText) -> Pull:
+    async def _bring_up_to_date(self, facts: PullFacts, text: PullText) -> Pull:
         """A pull request that has one commit more; its text stays where it is another author's."""
-        publication, full_name = self.steps.publication, self.steps.publication.base.full_name
-        facts = await self.forge.pull(full_name, number, self.emit)
+        publication = self.steps.publication
         if not self._may_edit:
-            return Pull(number, facts.url, facts.draft)
+            return Pull(facts.number, facts.url, facts.draft)
         await self.steps.keep(rejected_extras=())
         told = PullText(publication.title or facts.title, text.body)
-        return await self._pulls.update(number, told, ready=not publication.draft)
+        return await self._pulls.update(facts.number, told, ready=not publication.draft)
 
     @property
     def _may_edit(self) -> bool:
         pull = self.steps.publication.base.pull
         return pull is None or pull.ours
 
-    async def _show_receipt(self, pull: Pull, text: PullText, page: str) -> PullText:
-        """Show the receipt; where it has no other place it is folded below the text."""
-        steps = self.steps
+    @asynccontextmanager
+    async def _checked(self) -> AsyncIterator[None]:
+        """A check of the commit that was pushed, under way while the pull request is opened."""
+        steps, base = self.steps, self.steps.publication.base
+        commit = steps.record.commit
+        known = steps.record.check is not None and steps.record.checked == commit
+        if self.forge.makes_checks and not known:
+            begun = steps.record.checked == commit
+            await steps.keep(checked=commit, check=None)
+            check = await self._checks.begin(commit, base.branch, self.account, maybe_there=begun)
+            await steps.keep(check=check)
+        try:
+            yield
+        except CodingAgentError as failed:
+            if steps.record.check is not None:
+                await self._checks.give_up(steps.record.check, failed)
+            raise
+
+    @property
+    def _checks(self) -> CheckPages:
+        return CheckPages(self.forge, self.steps.publication.base.full_name)
+
+    async def _show_receipt(self, pull: Pull, text: PullText, receipt: ReceiptText) -> PullText:
+        """Show the receipt as the check's page, else as a comment, else folded below the text."""
+        steps, check = self.steps, self.steps.record.check
+        if check is not None and await self._checks.end(check, receipt):
+            return text
+        page = receipt.folded
         known, commit = steps.record.receipt, steps.record.commit
         full_name = steps.publication.base.full_name
         author = self.account if steps.publication.base.pull else ""

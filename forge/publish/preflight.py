@@ -99,7 +99,8 @@ class Preflight:
         assert base.pull
         pull = base.pull
         facts, account = await _both(
-            self.forge.repository(base.full_name, self.emit), self.forge.account(self.emit)
+            self.forge.repository(base.full_name, self.emit, max_age_s=_JUST_ASKED_S),
+            self.forge.account(self.emit),
         )
         written = replace(written, author=self.author or account.author)
         faults = await self._try_push(run, base, pull.head_branch, head_address(self.forge, pull))

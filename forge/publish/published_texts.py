@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from forge.core.forge import PullText, ReviewText
-from forge.receipt import PURPOSE, Receipt, build_receipt, receipt_page
+from forge.receipt import PURPOSE, Receipt, ReceiptText, build_receipt, write_receipt
 from forge.secret_scan.kingfisher import CatalogueFailed, CatalogueMissing, SecretCatalogue
 from forge.signing import SigningKey
 from forge.text import pull_request
@@ -67,8 +67,8 @@ class PublishedTexts:
 
     async def write_receipt(
         self, publication: Publication, commit: str, starts: Sequence[str]
-    ) -> str:
-        """The page of a receipt; `starts`: what the repository's automation will do."""
+    ) -> ReceiptText:
+        """The receipt of a commit; `starts`: what the repository's automation will do."""
         receipt = build_receipt(publication, commit, models=self.models, version=self.version)
         sections = receipt_sections(publication, starts)
         told = receipt.canonical.decode()
@@ -76,7 +76,7 @@ class PublishedTexts:
         told, sections = await self._hide([told, sections], publication.run_id)
         receipt = Receipt.model_validate_json(told)
         signature = await self.key.sign(receipt.canonical, PURPOSE) if self.key else ""
-        return receipt_page(receipt, sections, signature)
+        return write_receipt(receipt, sections, signature)
 
     async def _hide(self, texts: list[str], run_id: str) -> list[str]:
         """The texts without what the catalogue takes for a secret; a run's id is none."""

@@ -33,8 +33,13 @@ class PublicationRecord(Value):
     review_begun: bool = False
     reviewed: bool = False
     """Whether the review of a run that only reviews is there; where it was begun, it may be."""
+    check: int | None = None
+    """The check on `checked`, which shows the receipt; None where there is none, or it is not
+    known yet."""
+    checked: str = ""
+    """The commit that a check was begun of."""
     receipt: int | None = None
-    """Where the receipt is shown, as its place knows it."""
+    """Where else the receipt is shown, as its place knows it."""
     number: int | None = None
     url: str | None = None
 

@@ -12,7 +12,7 @@ from forge.base.local_checkout import Checkout
 from forge.base.pull_ground import read_pull_head
 from forge.base.pull_merge import conflict_sides
 from forge.core.branch_names import check_asked_branch, check_own_branch, check_pull_branch
-from forge.core.forge import ONCE, Forge, Target, check_open, check_token
+from forge.core.forge import ONCE, Forge, PullFacts, Target, check_open, check_token
 from forge.core.repository_address import parse
 from forge.gate.attributes import read_attributes
 from forge.gate.case_clashes import case_clashes
@@ -243,8 +243,10 @@ class ForgePublisher(Publisher):
         check_token(self._forge, base.full_name, hint="then resume the run")
         forge = self._forge.patient(publication.deadline)
         address = parse(base.address, forge.access.web, allow_local=False)
+        facts: PullFacts | None = None
         if base.pull:
-            check_open(await forge.pull(base.full_name, base.pull.number, emit))
+            facts = await forge.pull(base.full_name, base.pull.number, emit)
+            check_open(facts)
             address = head_address(forge, base.pull)
         pushed = frozenset(filter(None, (record.commit, record.pushed)))
         context = RebaseContext(self._git, forge, self._kept, address, run, emit, pushed)
@@ -258,7 +260,7 @@ class ForgePublisher(Publisher):
         template = await self._template(run, base, forge)
         account = await forge.account(emit)
         author = self._author or account.author
-        delivery = Delivery(steps, forge, self._forks, self._receipts, emit, account.login)
+        delivery = Delivery(steps, forge, self._forks, self._receipts, emit, account.login, facts)
         address = await delivery.choose_target()
         await delivery.settle_branch(address)
         publication = steps.publication

@@ -1,8 +1,10 @@
 from .build import build_receipt as build_receipt
+from .check_pages import CheckPages as CheckPages
 from .page import MARK as MARK
+from .page import ReceiptText as ReceiptText
 from .page import is_receipt as is_receipt
 from .page import read_page as read_page
-from .page import receipt_page as receipt_page
+from .page import write_receipt as write_receipt
 from .place import CommentPlace as CommentPlace
 from .place import ReceiptPage as ReceiptPage
 from .place import ReceiptPlace as ReceiptPlace

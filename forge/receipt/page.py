@@ -1,6 +1,7 @@
-"""A receipt as a page that is folded: tables for people, JSON and signature for programs."""
+"""A receipt as a page: tables for people, JSON and signature for programs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
@@ -18,10 +19,28 @@ _JSON: Final = "json"
 _SIGNATURE: Final = "signature"
 
 
-def receipt_page(receipt: Receipt, sections: str, signature: str = "") -> str:
-    """The page; `sections` are what else the run has to tell."""
+@dataclass(frozen=True)
+class ReceiptText:
+    """A receipt in one line, and whole."""
+
+    title: str
+    page: str
+
+    @property
+    def marked(self) -> str:
+        """The page where it has a place of its own."""
+        return f"{MARK}\n{self.page}"
+
+    @property
+    def folded(self) -> str:
+        """The page below its title, among what others say."""
+        begin = f"<details>\n<summary>{self.title}</summary>"
+        return f"{MARK}\n{begin}\n\n{self.page}\n\n</details>"
+
+
+def write_receipt(receipt: Receipt, sections: str, signature: str = "") -> ReceiptText:
+    """The receipt as text; `sections` are what else the run has to tell."""
     parts = [
-        f"{MARK}\n<details>\n<summary>{_summary(receipt)}</summary>",
         _where(receipt),
         _commands(receipt.commands),
         _section("Findings", [_finding(receipt, at) for at in range(len(receipt.findings))]),
@@ -29,9 +48,8 @@ def receipt_page(receipt: Receipt, sections: str, signature: str = "") -> str:
         _section("Not checked", [line(text, _MAX_CELL) for text in receipt.not_checked]),
         cut(sections, _MAX_SECTIONS),
         _for_programs(receipt, signature),
-        "</details>",
     ]
-    return "\n\n".join(part for part in parts if part)
+    return ReceiptText(_summary(receipt), "\n\n".join(part for part in parts if part))
 
 
 def is_receipt(comment: str) -> bool:

@@ -75,7 +75,7 @@ class GitHubStandIn(ForgeServer):
         self._ids += 1
         git_dir = self._folder / str(self._ids) / f"{known.full_name}.git"
         shutil.copytree(known.git_dir, git_dir)
-        again = replace(known, git_dir=git_dir, pulls={}, comments={})
+        again = replace(known, git_dir=git_dir, pulls={}, comments={}, checks={}, required=set())
         self._hosted[known.full_name.lower()] = again
         return again
 

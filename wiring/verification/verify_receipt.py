@@ -37,7 +37,7 @@ async def verify_receipt(machine: Machine, url: str, emit: Emit) -> Verification
         head = await machine.services.repositories.prepare_pull(await folders.open(), url, emit)
         assert head.pull
         pull = await machine.forge.pull(head.full_name, head.pull.number, emit)
-        found = await find_receipt(machine.forge, head.full_name, pull)
+        found = await find_receipt(machine.forge, head.full_name, pull, head.sha)
         if (receipt := found.receipt) is None:
             return Verification(None, faults=("There is no receipt.",), notes=found.notes)
         fault, note = await judge_signature(found, machine.configuration.signing_key)

@@ -121,6 +121,13 @@ class Connection:
             await asyncio.wait([task], timeout=_FINISH_S)
             raise
 
+    async def _write_once(self, what: str, call: "Callable[[Api], T]", full_name: str) -> T:
+        """One write; where it may have failed in passing, the caller comes again later."""
+        try:
+            return await self._write(what, call, repo=full_name)
+        except (TransientError, Unprocessable) as failed:
+            raise failed.error from None
+
     async def _ask_as_app(
         self, what: str, verb: str, path: str, body: Mapping[str, Any] | None = None
     ) -> Any:

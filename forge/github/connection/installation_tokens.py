@@ -80,9 +80,8 @@ class InstallationTokens(Credentials):
 
     async def token(self, full_name: str) -> SecretStr:
         name = full_name.lower()
-        lasting = [known.value for known in self._tokens.values() if known.lasts]
-        if not name and lasting:
-            return lasting[-1]
+        if not name and (lasting := await self._any_lasting()):
+            return lasting
         async with self._locks[name]:
             known = self._tokens.get(name)
             if known is None or not known.lasts:
@@ -91,6 +90,14 @@ class InstallationTokens(Credentials):
                 self.forms.add(known.value)
                 self._tokens[name] = known
         return known.value
+
+    async def _any_lasting(self) -> SecretStr | None:
+        """A token that there is, or that is being made already."""
+        for lock in [lock for name, lock in self._locks.items() if name and lock.locked()]:
+            async with lock:
+                pass
+        lasting = [known.value for known in self._tokens.values() if known.lasts]
+        return lasting[-1] if lasting else None
 
     async def probe(self) -> None:
         """Try the key. Raises ForgeError."""

@@ -9,7 +9,7 @@ import pytest_asyncio
 from langchain_core.runnables import RunnableConfig
 
 from api.cli.verification.verify_command import verify_pull
-from forge.receipt import MARK, PURPOSE, Receipt, read_page, receipt_page
+from forge.receipt import MARK, PURPOSE, Receipt, read_page, write_receipt
 from forge.signing import SigningKey
 from graph.publication import PullRequest
 from local import open_graph
@@ -45,7 +45,7 @@ class Published:
         receipt = self.receipt.model_copy(update=changes)
         key = SigningKey(self.world.settings.signing_key_file)
         signature = await key.sign(receipt.canonical, PURPOSE)
-        self.comment.body = receipt_page(receipt, "", signature)
+        self.comment.body = write_receipt(receipt, "", signature).folded
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -106,7 +106,7 @@ async def test_a_receipt_that_was_changed_is_told(published: Published) -> None:
     tampered = published.receipt.model_copy(update={"review": ""})
     read = read_page(published.page)
     assert read
-    published.comment.body = receipt_page(tampered, "", read[1])
+    published.comment.body = write_receipt(tampered, "", read[1]).folded
     verified = await published.verify()
     assert not verified.holds
     assert any("signature is not that of the key" in fault for fault in verified.faults)

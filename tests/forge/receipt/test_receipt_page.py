@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge.receipt.build import build_receipt
-from forge.receipt.page import MARK, MAX_PAGE, read_page, receipt_page
+from forge.receipt.page import MARK, MAX_PAGE, read_page, write_receipt
 from forge.receipt.receipt import Receipt
 from forge.text.sections import receipt_sections
 from graph.environment import Environment, EnvironmentCommand, LeftOut
@@ -83,7 +83,7 @@ def test_what_still_fails_is_open() -> None:
 
 def test_the_page_is_folded_and_shows_head_beside_base() -> None:
     told = whole_run()
-    page = receipt_page(built(told), receipt_sections(told, []))
+    page = write_receipt(built(told), receipt_sections(told, [])).folded
     assert page.startswith(f"{MARK}\n<details>\n<summary>Receipt: 1 of 1 checks passed, approved,")
     assert "| `pytest` | passed, exit code 0, 3 passed | failed, exit code 1 |" in page
     assert "- coder: $0.42, 1000 tokens, claude" in page
@@ -93,9 +93,9 @@ def test_the_page_is_folded_and_shows_head_beside_base() -> None:
 
 def test_it_is_read_back_as_it_was_written() -> None:
     receipt = built(whole_run())
-    assert read_page(receipt_page(receipt, "")) == (receipt, "")
+    assert read_page(write_receipt(receipt, "").folded) == (receipt, "")
     signature = "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----"
-    assert read_page(receipt_page(receipt, "", f"{signature}\n")) == (receipt, signature)
+    assert read_page(write_receipt(receipt, "", f"{signature}\n").folded) == (receipt, signature)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_is_no_receipt_is_none(page: str) -> None:
 
 
 def test_a_command_that_is_no_text_makes_no_receipt() -> None:
-    page = receipt_page(built(whole_run()), "")
+    page = write_receipt(built(whole_run()), "").folded
     assert read_page(page.replace('"command":"', '"command":"\\ud800')) is None
 
 
@@ -120,7 +120,7 @@ def test_no_text_of_others_leads_a_reader_astray(text: str, name: str) -> None:
         remaining=(hostile,),
     )
     receipt = built(told)
-    page = receipt_page(receipt, receipt_sections(told, [hostile]))
+    page = write_receipt(receipt, receipt_sections(told, [hostile])).folded
     assert read_page(page) == (receipt, "")
     outside = page.partition("````json\n")[0]
     assert outside.count("<details>") - outside.count("</details>") == 2
@@ -137,6 +137,6 @@ def test_the_longest_receipt_fits_a_comment() -> None:
         remaining=(long,) * 90,
         review=Review(verdict="approve", findings=(Finding(severity="info", message=long),) * 900),
     )
-    page = receipt_page(built(told), receipt_sections(told, [long] * 90), "s" * 2_000)
+    page = write_receipt(built(told), receipt_sections(told, [long] * 90), "s" * 2_000).folded
     assert len(page) <= MAX_PAGE
     assert read_page(page)

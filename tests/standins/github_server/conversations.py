@@ -44,7 +44,6 @@ class ConversationApi:
             Route(f"{repo}/collaborators/{{login}}/permission", self._on(self._permission)),
             Route(comments, self._on(self._list), methods=["GET"]),
             Route(comments, self._on(self._create), methods=["POST"]),
-            Route(f"{repo}/commits/{{commit}}/check-runs", self._on(self._checks)),
             Route(f"{repo}/commits/{{commit}}/status", self._on(self._statuses)),
             Route(f"{repo}/commits/{{commit}}/pulls", self._on(self._pulls)),
             Route(f"{repo}/commits/{{commit}}", self._on(self._commit)),
@@ -88,10 +87,6 @@ class ConversationApi:
     async def _lines(self, request: Request, repository: HostedRepository) -> Response:
         lines = repository.reviews.get(request.path_params["id"], [])[1:]
         return JSONResponse(page_of(request, lines))
-
-    async def _checks(self, request: Request, repository: HostedRepository) -> Response:
-        found = repository.checks.get(request.path_params["commit"], [])
-        return tagged(request, {"total_count": len(found), "check_runs": page_of(request, found)})
 
     async def _statuses(self, request: Request, repository: HostedRepository) -> Response:
         commit = request.path_params["commit"]

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.check_api import CheckApi
 from tests.standins.github_server.conversations import ConversationApi
 from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Shapes
@@ -68,6 +69,7 @@ class ForgeApi:
             Route(f"{pull}/reviews", self._on(self._list_reviews), methods=["GET"]),
             Route(f"{pull}/reviews", self._on(self._review, readers=True), methods=["POST"]),
             Route(f"{pull}/requested_reviewers", self._on(self._ask_reviewers), methods=["POST"]),
+            *CheckApi(self._forge, self._on_readers).routes(repo),
             *ConversationApi(self._forge, self._on_readers).routes(repo),
             Route("/api/graphql", self._graphql, methods=["POST"]),
         ]
@@ -133,7 +135,10 @@ class ForgeApi:
         sha = await repository.sha(name)
         if sha is None:
             return problem(404, "Branch not found")
-        return JSONResponse({"name": name, "commit": {"sha": sha}, "protected": False})
+        required = {"contexts": sorted(repository.required), "checks": []}
+        protection = {"enabled": bool(repository.required), "required_status_checks": required}
+        told = {"name": name, "commit": {"sha": sha}, "protected": bool(repository.required)}
+        return JSONResponse({**told, "protection": protection})
 
     async def _list_commits(self, request: Request, repository: HostedRepository) -> Response:
         query = request.query_params
@@ -212,6 +217,7 @@ class ForgeApi:
             head_sha=head_sha,
             draft=draft,
             head_repository=fork,
+            author=self._forge.login_of(request),
         )
         repository.pulls[number] = pull
         return JSONResponse(self._forge.shapes.pull(repository, pull), 201)

@@ -1,0 +1,68 @@
+"""A check of ours on the head of a pull request: under way after the push, then the receipt."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from forge.core.forge import Forge
+from forge.core.own_checks import RECEIPT_CHECK
+from forge.receipt.page import ReceiptText
+from graph.errors import CodingAgentError, ForgeUnavailable
+
+log = logging.getLogger(__name__)
+
+_UNDER_WAY: Final = "The commit is pushed; the pull request follows."
+
+
+@dataclass(frozen=True)
+class CheckPages:
+    """Checks of one repository OWNER/NAME. No run depends on them."""
+
+    forge: Forge
+    full_name: str
+
+    async def begin(
+        self, commit: str, base_branch: str, account: str, *, maybe_there: bool
+    ) -> int | None:
+        """The number of a check under way; None where none is to be had.
+
+        None is made where a check of that name is required: it would pass for one of somebody
+        else's. `maybe_there`: the `account` may have made it before.
+        """
+        try:
+            if maybe_there and (known := await self._find(commit, account)):
+                return known
+            if RECEIPT_CHECK in await self.forge.required_checks(self.full_name, base_branch):
+                log.warning("%s requires %r, so none is made", self.full_name, RECEIPT_CHECK)
+                return None
+            return await self._make(commit, account)
+        except CodingAgentError as error:
+            log.warning("there is no check of %s: %s", commit[:10], error.code)
+            return None
+
+    async def _make(self, commit: str, account: str) -> int | None:
+        try:
+            return await self.forge.begin_check(self.full_name, commit, RECEIPT_CHECK, _UNDER_WAY)
+        except ForgeUnavailable:  # it may be there all the same
+            return await self._find(commit, account)
+
+    async def end(self, check: int, text: ReceiptText) -> bool:
+        """Whether the check has ended with this receipt."""
+        return await self._end(check, text.title, text.marked)
+
+    async def give_up(self, check: int, failed: CodingAgentError) -> None:
+        """End a check whose pull request does not follow."""
+        title = f"The pull request does not follow: {failed.code}"
+        await self._end(check, title, f"{title}. The run can be resumed.")
+
+    async def _end(self, check: int, title: str, page: str) -> bool:
+        try:
+            await self.forge.end_check(self.full_name, check, title, page)
+        except CodingAgentError as error:
+            log.warning("the check %s is not brought up to date: %s", check, error.code)
+            return False
+        return True
+
+    async def _find(self, commit: str, account: str) -> int | None:
+        found = await self.forge.checks_named(self.full_name, commit, RECEIPT_CHECK)
+        return next((check.number for check in found if check.author == account), None)
