@@ -99,6 +99,10 @@ class PullChecks(Protocol):
         """Have the jobs of a run that failed run once more; False where that is not permitted."""
         ...
 
+    async def workflows_wait(self, full_name: str, commit: str) -> bool | None:
+        """Whether a workflow of a commit waits for an approval; None where none is there yet."""
+        ...
+
     async def job_log(self, full_name: str, job: int) -> str:
         """The end of a job's log as it was printed; empty where it cannot be read."""
         ...

@@ -27,6 +27,7 @@ _PASSED: Final = frozenset(("success", "neutral", "skipped"))
 _PENDING: Final = "pending"
 _SUCCESS: Final = "success"
 _FAILED_STATES: Final = frozenset(("failure", "error"))
+_WAITS: Final = "action_required"
 _ACTIONS: Final = "github-actions"
 _RUN: Final = re.compile(r"/actions/runs/(\d{1,18})(?:/|$)")
 _PAGE: Final = 100
@@ -132,6 +133,16 @@ class GitHubChecks(Connection, PullChecks):
         except TransientError as failed:
             raise failed.error from None
         return True
+
+    async def workflows_wait(self, full_name: str, commit: str) -> bool | None:
+        def get(github: "Api") -> bool | None:
+            path = f"/repos/{full_name}/actions/runs"
+            asked = {"head_sha": commit, "per_page": _PAGE}
+            found = github.requester.requestJsonAndCheck("GET", path, parameters=asked)[1]
+            states = [row.get("conclusion") for row in found["workflow_runs"]]
+            return _WAITS in states if states else None
+
+        return await self._read("the workflows", get, unheard, repo=full_name)
 
     async def job_log(self, full_name: str, job: int) -> str:
         def get(github: "Api") -> str:

@@ -1,6 +1,7 @@
 """What a repository's automation will do with what is pushed: it starts before anyone reads it."""
 
 import asyncio
+from dataclasses import dataclass, replace
 from typing import Final
 
 from forge.core.forge import Forge, Target
@@ -49,10 +50,33 @@ _NOT_STARTED: Final = (
 )
 
 
+_CI_NOT_STARTED: Final = (
+    "CI did not start: the forge starts none for what this account pushes. Push a commit, or close"
+    " and reopen the pull request, to start it."
+)
+CI_WAITS: Final = (
+    "CI did not start: it waits for somebody who may write here to approve the workflows of a first"
+    " contribution."
+)
+
+
+@dataclass(frozen=True)
+class Automation:
+    """A sentence for each workflow that runs and each other system that may.
+
+    `caution`: what a reader of the pull request must know of it. `may_wait`: whether workflows run
+    that may have to be approved first.
+    """
+
+    notes: tuple[str, ...]
+    caution: str = ""
+    may_wait: bool = False
+
+
 async def read_automation(
     forge: Forge, git: Git, run: RunFolder, tree: str, target: Target
-) -> list[str]:
-    """A sentence for each workflow that runs and each other system that may. Raises GitFailed.
+) -> Automation:
+    """What runs for a publication. Raises GitFailed.
 
     `tree` is what is pushed: it has the base's workflows, or those that the request allowed.
     """
@@ -60,13 +84,17 @@ async def read_automation(
         _list(git, run, "--name-only", tree), _list(git, run, "-l", tree, forge.workflows)
     )
     others = _other_systems([shown_path(root) for root in roots])
-    if not target.starts_automation:
-        return [_NOT_STARTED, *others]
     workflows = [entry for entry in map(_workflow, listed) if entry]
-    notes = await asyncio.to_thread(_workflow_notes, forge, run, workflows[:_MAX_WORKFLOWS], target)
+    started = replace(target, starts_automation=True)
+    notes = await asyncio.to_thread(
+        _workflow_notes, forge, run, workflows[:_MAX_WORKFLOWS], started
+    )
+    if not target.starts_automation:
+        return Automation((_NOT_STARTED, *others), _CI_NOT_STARTED if notes else "")
+    may_wait = target.fork and bool(notes)
     if len(workflows) > _MAX_WORKFLOWS:
         notes.append(f"{len(workflows) - _MAX_WORKFLOWS} more workflows were not looked at.")
-    return [*notes, *others] or [_NONE]
+    return Automation((*notes, *others) or (_NONE,), may_wait=may_wait)
 
 
 async def _list(git: Git, run: RunFolder, *arguments: str) -> list[bytes]:

@@ -1,6 +1,8 @@
 """The way of one change to the forge: the branch, there or in a fork, and the pull request."""
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from forge.core.forge import ONCE, Forge, Pull, PullFacts, PullText
 from forge.core.repository_address import RepoAddress, parse
 from forge.git.environment import run_objects
 from forge.git.push import branch_head, branches_in_way, push
+from forge.publish.automation import CI_WAITS
 from forge.publish.fork import begin_branch, find_or_create_fork
 from forge.publish.outside_pulls import find_open, still_open
 from forge.publish.preflight import check_parents
@@ -19,8 +22,11 @@ from forge.receipt import CheckPages, ReceiptPage, ReceiptPlace, ReceiptText
 from graph import Emit, PullRequest
 from graph.errors import CodingAgentError, ForgeError, RepositoryError
 
+log = logging.getLogger(__name__)
+
 WriteReceipt = Callable[[str], Awaitable[ReceiptText]]
 
+_LOOKS: Final = 4
 _REJECTED: Final = "{} did not take the {} that were asked for."
 
 
@@ -45,10 +51,13 @@ class Delivery:
         message: str,
         author: str,
         write_receipt: WriteReceipt,
+        *,
+        may_wait: bool = False,
     ) -> PullRequest:
         """Commit, push, open or update; what the record says is done is not done again.
 
-        `write_receipt` makes the receipt of a commit.
+        `write_receipt` makes the receipt of a commit. `may_wait`: workflows may have to be
+        approved first.
         """
         steps, publication = self.steps, self.steps.publication
         new = await self._push(target, message, author)
@@ -62,6 +71,8 @@ class Delivery:
             )
         await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
         text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
+        if may_wait:
+            text = await self._tell_waiting(pull, text)
         await self._add_extras(pull, text)
         return PullRequest(
             url=pull.url,
@@ -224,6 +235,23 @@ class Delivery:
         whole = PullText(text.title, f"{text.body}\n\n{page}")
         await self._pulls.try_edit(pull.number, whole)
         return whole
+
+    async def _tell_waiting(self, pull: Pull, text: PullText) -> PullText:
+        """Say it where workflows wait for an approval; the forge shows them a moment later."""
+        full_name, commit = self.steps.publication.base.full_name, self.steps.record.commit
+        waits: bool | None = None
+        try:
+            for look in range(_LOOKS):
+                await asyncio.sleep(self.forge.retry_policy.first_s if look else 0)
+                waits = await self.forge.workflows_wait(full_name, commit)
+                if waits is not None:
+                    break
+        except (ForgeError, RepositoryError) as error:
+            log.info("whether workflows wait is not known: %s", error.code)
+        if not waits or not self._may_edit:
+            return text
+        told = PullText(pull.title or text.title, f"{text.body}\n\n{CI_WAITS}")
+        return told if await self._pulls.try_edit(pull.number, told) else text
 
     async def _add_extras(self, pull: Pull, text: PullText) -> None:
         """Labels and reviewers never fail a run; the pull request says which are missing."""

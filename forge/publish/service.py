@@ -270,11 +270,16 @@ class ForgePublisher(Publisher):
             fork=bool(steps.record.fork),
             starts_automation=account.starts_automation,
         )
-        starts = await read_automation(forge, self._git, run, publication.change.tree, target)
+        automation = await read_automation(forge, self._git, run, publication.change.tree, target)
+        if automation.caution:
+            cautions = (automation.caution, *publication.cautions)
+            publication = publication.model_copy(update={"cautions": cautions})
         conventions = await self._conventions(publication.run_id, base, emit)
         text, message = await self._texts.write(publication, conventions, template)
-        write_receipt = partial(self._texts.write_receipt, publication, starts=starts)
-        pull_request = await delivery.deliver(address, text, message, author, write_receipt)
+        write_receipt = partial(self._texts.write_receipt, publication, starts=automation.notes)
+        pull_request = await delivery.deliver(
+            *(address, text, message, author, write_receipt), may_wait=automation.may_wait
+        )
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
 

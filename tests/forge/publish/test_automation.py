@@ -7,6 +7,7 @@ import pytest
 from forge.publish.service import ForgePublisher
 from tests.forge.gate.test_judge import write
 from tests.standins.github import Fault
+from tests.standins.github_server.repository import HostedRepository
 from tests.support.trusted_side import (
     TrustedSide,
     git,
@@ -22,12 +23,16 @@ jobs:
 """
 
 
-async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) -> list[str]:
+async def published(
+    side: TrustedSide, files: dict[str, str], *, fork: bool = False, workflows: tuple[str, ...] = ()
+) -> HostedRepository:
+    """The repository with these files, once a change is published there."""
     for path, text in files.items():
         write(path, text)(side.source)
     git(side.source, "add", "-A")
     git(side.source, "commit", "-qm", "automation", "--allow-empty")
     hosted = await side.forge.add_repository("octo/automated", side.source, push=not fork)
+    hosted.workflows += workflows
     if fork:
         side.publisher = ForgePublisher(
             runs=side.runs,
@@ -37,6 +42,11 @@ async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) 
     base = await side.prepare(f"{side.forge.address}/octo/automated")
     change = await side.change(base, write_file)
     await side.publisher.publish(side.publication(base, change), side.events.append)
+    return hosted
+
+
+async def told(side: TrustedSide, files: dict[str, str], *, fork: bool = False) -> list[str]:
+    hosted = await published(side, files, fork=fork)
     (receipt,) = hosted.comments.values()
     body = receipt.body
     assert HEADING in body
@@ -88,10 +98,49 @@ async def test_nothing_to_run_is_said(side: TrustedSide) -> None:
 
 
 async def test_an_account_that_starts_nothing_is_told(side: TrustedSide) -> None:
-    side.forge.fail("GET", "/user", Fault(403, "Resource not accessible by integration"))
-    viewer = {"data": {"viewer": {"login": "github-actions[bot]", "databaseId": 41898282}}}
-    side.forge.fail("POST", "/api/graphql", Fault(200, body=json.dumps(viewer).encode()))
+    sign_in_as_actions(side)
     files = {".github/workflows/deploy.yml": DEPLOY, "Jenkinsfile": "pipeline {}\n"}
     rows = await told(side, files)
     assert ["starts none" in row for row in rows] == [True, False]
     assert "Jenkins may run" in rows[1]
+
+
+def sign_in_as_actions(side: TrustedSide) -> None:
+    side.forge.fail("GET", "/user", Fault(403, "Resource not accessible by integration"))
+    viewer = {"data": {"viewer": {"login": "github-actions[bot]", "databaseId": 41898282}}}
+    side.forge.fail("POST", "/api/graphql", Fault(200, body=json.dumps(viewer).encode()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("files", "said"), [({".github/workflows/deploy.yml": DEPLOY}, True), ({}, False)]
+)
+async def test_the_pull_request_says_that_ci_did_not_start(
+    side: TrustedSide, files: dict[str, str], said: bool
+) -> None:
+    sign_in_as_actions(side)
+    hosted = await published(side, files)
+    assert ("CI did not start" in hosted.pulls[1].body) is said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("workflows", "said"),
+    [(("success", "action_required"), True), (("success",), False), ((), False)],
+)
+async def test_it_says_that_workflows_wait_for_an_approval(
+    side: TrustedSide, workflows: tuple[str, ...], said: bool
+) -> None:
+    files = {".github/workflows/deploy.yml": DEPLOY}
+    hosted = await published(side, files, fork=True, workflows=workflows)
+    body = hosted.pulls[1].body
+    assert ("CI did not start: it waits" in body) is said
+    assert body.count("Made by a coding agent") == 1
+    assert len(body.splitlines()) <= 25
+
+
+@pytest.mark.slow
+async def test_a_pull_request_of_the_repository_itself_waits_for_nobody(side: TrustedSide) -> None:
+    files = {".github/workflows/deploy.yml": DEPLOY}
+    hosted = await published(side, files, workflows=("action_required",))
+    assert "CI did not start" not in hosted.pulls[1].body

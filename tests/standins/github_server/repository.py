@@ -88,6 +88,8 @@ class HostedRepository:
     """Check runs as the API shows them, by commit or branch."""
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Newest commit statuses as the API shows them, by commit or branch."""
+    workflows: list[str] = field(default_factory=list)
+    """How the workflows of each commit ended."""
     required: set[str] = field(default_factory=set)
     """Checks that the protection of every branch requires."""
     authors: dict[str, str] = field(default_factory=dict)
