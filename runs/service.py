@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from graph import Approval, Limits, RequestRules, RunRequest
+from graph import Approval, EventBase, Limits, RequestRules, RunRequest
 from graph.errors import (
     StoreError,
     TooManyRuns,
@@ -19,7 +19,7 @@ from runs.janitor import Janitor
 from runs.model import transitions
 from runs.model.attempts import Step
 from runs.model.day_budget import NO_DAY_LIMITS, DayLimits
-from runs.model.log_entry import Entry
+from runs.model.log_entry import Entry, entry, hide_secrets
 from runs.model.operator_limits import NO_RAISE, RaisedLimits, ServiceConfig, digest_of
 from runs.model.run import Run
 from runs.model.run_id import new_run_id
@@ -129,10 +129,12 @@ class RunService(RunReader):
         owner: str,
         idempotency_key: str | None = None,
         day: DayLimits = NO_DAY_LIMITS,
+        received: EventBase | None = None,
     ) -> tuple[RunRecord, bool]:
         """Start a run, or join the one that was started with this key (False).
 
-        Raises RequestError, TooManyRuns or StoreError.
+        `received` is what the forge told that the run is about. Raises RequestError, TooManyRuns
+        or StoreError.
         """
         if self._stopping:
             raise TooManyRuns("This service is stopping.", "Try again in a moment.")
@@ -148,7 +150,7 @@ class RunService(RunReader):
             full = queue.waiting >= self._config.max_queued and not queue.free_slots
             if lease is None and full:
                 raise TooManyRuns(f"As many runs are queued as may be: {queue.waiting}.")
-            return Admission.queued(lease, queue.waiting).entries
+            return (*Admission.queued(lease, queue.waiting).entries, *self._told(received))
 
         new = False
         try:
@@ -230,15 +232,28 @@ class RunService(RunReader):
         await self._transact_and_start(run_id, step, day)
         return await self.get(run_id, caller)
 
-    async def message(self, run_id: str, caller: Caller, text: str, call: str = "") -> None:
-        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished."""
+    async def message(
+        self,
+        run_id: str,
+        caller: Caller,
+        text: str,
+        call: str = "",
+        received: EventBase | None = None,
+    ) -> None:
+        """Leave a message for a role's next turn, once for each `call`. Raises RunFinished.
+
+        `received` is what the forge told that it is made of.
+        """
         await self._steered_run(run_id, caller)
-        said = self._config.hide(text)
-        step = partial(transitions.add_message, text=said, by=caller.name, call=call)
+        said, told = self._config.hide(text), self._told(received)
+        step = partial(transitions.add_message, text=said, by=caller.name, call=call, told=told)
         run = await self._store.transact(run_id, step)
         if run:
             number = run.message_calls.get(call, run.messages)
             await self._files.write_message(run_id, number, text)
+
+    def _told(self, received: EventBase | None) -> tuple[Entry, ...]:
+        return (hide_secrets(entry(received), self._config.hide),) if received else ()
 
     async def delete(self, run_id: str, caller: Caller) -> None:
         """Remove a run that has ended or that nobody drives, with all it has. Raises RunActive."""

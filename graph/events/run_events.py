@@ -19,6 +19,7 @@ from graph.events.act_events import (
     PlanAnswered,
 )
 from graph.events.event_base import EventBase
+from graph.events.forge_events import ReviewReceived
 from graph.publication import GateFinding
 from graph.spending import Usage, Usd
 from graph.values import (
@@ -317,6 +318,7 @@ Event: TypeAlias = (
     | MessageReceived
     | MessageRead
     | MessageAnswered
+    | ReviewReceived
     | NodeStarted
     | NodeFinished
     | RoleText

@@ -216,8 +216,13 @@ def remove(
     return Step(run.replace(lease=lease, status=status, updated_at=now), ended)
 
 
-def add_message(run: Run, *, text: str, by: str, call: str = "") -> Step:
-    """Number one more message to the run's roles, unless `call` has brought it before."""
+def add_message(
+    run: Run, *, text: str, by: str, call: str = "", told: Sequence[Entry] = ()
+) -> Step:
+    """Number one more message to the run's roles, unless `call` has brought it before.
+
+    `told` comes before it in the log.
+    """
     if call in run.message_calls:
         return Step(run)
     if run.final:
@@ -226,8 +231,8 @@ def add_message(run: Run, *, text: str, by: str, call: str = "") -> Step:
     number = run.messages + 1
     calls = {**run.message_calls, call: number} if call else run.message_calls
     newest = dict(list(calls.items())[-_KNOWN_CALLS:])
-    told = MessageReceived(key=f"message:{number}", number=number, text=valid_text(text), by=by)
-    return Step(run.replace(messages=number, message_calls=newest), (entry(told),))
+    said = MessageReceived(key=f"message:{number}", number=number, text=valid_text(text), by=by)
+    return Step(run.replace(messages=number, message_calls=newest), (*told, entry(said)))
 
 
 def raise_fence(run: Run, *, service: str) -> Step:

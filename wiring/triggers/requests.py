@@ -1,13 +1,30 @@
 """The requests that acts make of runs."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from forge.core import Forge
-from forge.triggers import Act, write_prompt, write_pull_prompt
-from graph import RunRequest
+from forge.triggers import Act, read_review, write_prompt, write_pull_prompt
+from graph import ReviewReceived, RunRequest
 
 _MOST_COMMENTS: Final = 100
+
+
+@dataclass(frozen=True)
+class Message:
+    """What an act asks for, empty where that is nothing; `received` is the review that it is."""
+
+    text: str
+    received: ReviewReceived | None = None
+
+
+@dataclass(frozen=True)
+class AskedRun:
+    """A run that an act asks for; `received` is the review that it is to go on with."""
+
+    request: RunRequest
+    received: ReviewReceived | None = None
 
 
 async def write_request(
@@ -18,29 +35,29 @@ async def write_request(
     login: str,
     words: frozenset[str],
     may_write: Callable[[str], Awaitable[bool]],
-) -> RunRequest | None:
-    """A run's request; None where nobody who may write has said what to do.
+) -> AskedRun | None:
+    """The run; None where nobody who may write has said what to do.
 
     `login` is ours: what we said ourselves does not count. Raises ForgeError, RepositoryError.
     """
     address = f"{web}/{act.repo}"
     if act.is_pull:
-        prompt = await write_message(act, forge, words)
+        said = await write_message(act, forge, words)
         pull = f"{address}/pull/{act.number}"
-        request = RunRequest(repo_url=address, prompt=prompt, pull_request_url=pull)
-    else:
-        found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
-        theirs = [each for each in found if each.author != login]
-        prompt = await write_prompt(act, theirs, may_write, words)
-        request = RunRequest(repo_url=address, prompt=prompt, reviewers=[act.by], closes=act.number)
-    return request if prompt else None
+        request = RunRequest(repo_url=address, prompt=said.text, pull_request_url=pull)
+        return AskedRun(request, said.received) if said.text else None
+    found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
+    theirs = [each for each in found if each.author != login]
+    prompt = await write_prompt(act, theirs, may_write, words)
+    request = RunRequest(repo_url=address, prompt=prompt, reviewers=[act.by], closes=act.number)
+    return AskedRun(request) if prompt else None
 
 
-async def write_message(act: Act, forge: Forge, words: frozenset[str]) -> str:
-    """What a comment or a whole review asks for; empty where that is nothing.
-
-    Raises ForgeError, RepositoryError.
-    """
-    review = act.review
-    said = await forge.review_words(act.repo, act.number, review) if review else []
-    return write_pull_prompt(act, said, words)
+async def write_message(act: Act, forge: Forge, words: frozenset[str]) -> Message:
+    """What a comment or a whole review asks for. Raises ForgeError, RepositoryError."""
+    if not act.review:
+        return Message(write_pull_prompt(act, (), words))
+    said = await forge.review_words(act.repo, act.number, act.review)
+    comments = read_review(act, said, words)
+    received = ReviewReceived(key=act.key, by=act.by, comments=comments)
+    return Message(write_pull_prompt(act, comments, words), received)

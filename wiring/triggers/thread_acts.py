@@ -191,9 +191,12 @@ class ThreadActs:
 
     async def _tell(self, thread: Thread, act: Act, run_id: str, words: frozenset[str]) -> None:
         """A run is at work here: what was said is a message to it."""
-        if text := await write_message(act, self._forge, words):
+        said = await write_message(act, self._forge, words)
+        if said.text:
             caller = Caller(f"github:{act.by}", operator=True)
-            await self._runs.message(run_id, caller, text, call=act.key)
+            await self._runs.message(
+                run_id, caller, said.text, call=act.key, received=said.received
+            )
             thread.note = "The run reads the newest comment at its next turn."
 
     async def _request(
@@ -208,18 +211,21 @@ class ThreadActs:
             return await self._may_write(act.repo, name)
 
         login, web = await self._login(), self._rules.web
-        request = await write_request(
+        asked = await write_request(
             act, self._forge, web=web, login=login, words=words, may_write=may_write
         )
-        if request is None:
+        if asked is None:
             thread.note = (
                 "Nobody who may write here has said what to do. Say it in a comment that begins"
                 f" with `{self._rules.word}`."
             )
             return None
         if left_usd:
-            request["max_cost_usd"] = left_usd
-        return PendingStart(key=act.key, owner=f"github:{act.by}", request=request)
+            asked.request["max_cost_usd"] = left_usd
+        owner = f"github:{act.by}"
+        return PendingStart(
+            key=act.key, owner=owner, request=asked.request, received=asked.received
+        )
 
 
 def _command(act: Act, words: frozenset[str]) -> Command | None:

@@ -38,6 +38,7 @@ class ThreadRuns:
             owner=pending.owner,
             idempotency_key=pending.key,
             day=self._day,
+            received=pending.received,
         )
         thread.runs = [*(each for each in thread.runs if each != record.run_id), record.run_id]
         thread.runs = thread.runs[-_KEPT_RUNS:]

@@ -1,4 +1,4 @@
-"""What people did to a run, and what became of their messages, as lines."""
+"""What people did to a run or said of it, and what became of their messages, as lines."""
 
 from collections.abc import Callable
 from typing import Final
@@ -52,6 +52,15 @@ def _answered(event: Fields) -> list[Line]:
     return [Line(text, indent=2, tone="dim")]
 
 
+def _reviewed(event: Fields) -> list[Line]:
+    lines = [Line(f"{event.line('by')} reviewed the pull request", indent=2, mark="open")]
+    for comment in event.each("comments"):
+        path, number = comment.line("path"), comment.whole("line")
+        place = (f"{path}:{number}" if number else path) or "in all"
+        lines.append(Line(f"{place}  {comment.line('text')}", indent=4))
+    return lines
+
+
 def message_lines(run: Fields, indent: int = 2) -> list[Line]:
     """The messages of a run, each with its state."""
     lines = []
@@ -72,4 +81,5 @@ ACTS: Final[dict[str, Callable[[Fields], list[Line]]]] = {
     "message.received": _received,
     "message.read": _read,
     "message.answered": _answered,
+    "review.received": _reviewed,
 }

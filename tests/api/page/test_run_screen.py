@@ -15,6 +15,8 @@ from graph.events import (
     MessageRead,
     MessageReceived,
     PlanAnswered,
+    ReviewComment,
+    ReviewReceived,
     RoleText,
 )
 from graph.values import ChangedFile, Plan
@@ -268,6 +270,7 @@ async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
         LimitsRaised(max_cost_usd=7, by=by),
         CancelRequested(by=by),
         PlanAnswered(plan_id="p", decision="revise", feedback="Smaller.", by=by),
+        ReviewReceived(by="ben", comments=(ReviewComment(path="a.py", line=3, text="<i>Slow"),)),
     ]
     events = [*started(), *visit("code", work, ends=False)]
     run_id = await world.replay(Replayed(prompt="p", events=events, status="running"))
@@ -280,7 +283,8 @@ async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
             "ann read by coder",
             "ann queued",
         ]
-        for words in ("raised limits", "cancelled the run", "asked for another plan", "Smaller."):
+        told = ["raised limits", "cancelled the run", "asked for another plan", "Smaller."]
+        for words in (*told, "ben reviewed the pull request", "<i>Slow"):
             await tab.page.get_by_text(words).wait_for()
         assert await tab.violations() == []
 

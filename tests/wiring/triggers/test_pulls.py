@@ -89,6 +89,8 @@ async def test_a_comment_is_one_follow_up(world: World) -> None:
     assert run.request["pull_request_url"] == address
     assert run.owner == "github:ben"
     assert "closes" not in run.request
+    events = await log_of(world.service, run.run_id)
+    assert not [event for event in events if event.type == "review.received"]
 
 
 async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None:
@@ -102,6 +104,14 @@ async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None
         "\n\nOn a.py:4:\nDead code."
     )
     assert len(world.ours) == 1
+    events = await log_of(world.service, run.run_id)
+    (received,) = [event.data for event in events if event.type == "review.received"]
+    assert received["by"] == "ben"
+    assert received["comments"][:2] == [
+        {"path": "", "text": "Nearly."},
+        {"path": "a.py", "line": 1, "text": "rename this"},
+    ]
+    assert len(received["comments"]) == 5
 
 
 async def test_a_line_behind_a_hundred_others_counts(world: World) -> None:
@@ -151,6 +161,12 @@ async def test_a_review_while_a_run_is_at_work_is_one_message_to_it(world: World
         events = await log_of(opened.service, run.run_id)
         (said,) = [event for event in events if event.type == "message.received"]
         assert said.data["text"] == "On a.py:1:\nSlow."
+        reviews = [event for event in events if event.type == "review.received"]
+        assert [event.data["comments"] for event in reviews] == [
+            [{"path": "a.py", "line": 1, "text": "Dead code."}],
+            [{"path": "a.py", "line": 1, "text": "Slow."}],
+        ]
+        assert reviews[1].seq == said.seq - 1
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,19 @@ def test_what_prepare_has_to_tell_stands_below_it() -> None:
     assert lines[-2:] == ["No workflow starts.", "It moved."]
 
 
+def test_a_review_of_the_forge_is_told_by_its_lines() -> None:
+    comments = [
+        {"path": "", "text": "Nearly."},
+        {"path": "a.py", "line": 3, "text": "\x1b[31mSlow."},
+    ]
+    received = {"type": "review.received", "by": "ben", "comments": comments}
+    assert texts(numbered([received])) == [
+        "ben reviewed the pull request",
+        "in all  Nearly.",
+        "a.py:3  Slow.",
+    ]
+
+
 def test_unknown_events_and_outcomes_are_no_trouble() -> None:
     events = numbered(
         [

@@ -44,9 +44,9 @@ function Names({ names = [], title, tone }) {
   </ul>`;
 }
 
-export function FindingsList({ findings = [] }) {
+export function FindingsList({ findings = [], noun = "finding" }) {
   if (!findings?.length) return null;
-  return html`<ul class="findings" aria-label=${plural(findings.length, "finding")}>${findings.map((finding) => html`<li>
+  return html`<ul class="findings" aria-label=${plural(findings.length, noun)}>${findings.map((finding) => html`<li>
     <${Mark} tone=${SEVERITIES[finding.severity] ?? "idle"} /><span>
       ${finding.path && html`<span class="mono">${safeLine(finding.path)}${finding.line ? `:${finding.line}` : ""}</span>`}
       ${finding.rule && html` <span class="dim">${safeLine(finding.rule)}</span>`}

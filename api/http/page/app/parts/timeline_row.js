@@ -170,6 +170,8 @@ const Proof = ({ event }) => html`<${Result} tone=${event.shown ? "good" : "idle
 const Reviewed = ({ event }) => html`<${Result} tone=${event.verdict === "approve" ? "good" : "warn"}
   title=${`${event.verdict === "approve" ? "Approved" : "Changes asked"}${event.summary ? `: ${safeLine(event.summary, 1000)}` : ""}`}>
   <${FindingsList} findings=${event.findings} /><//>`;
+const Received = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} reviewed the pull request`} at=${event.time}>
+  <${FindingsList} findings=${(event.comments ?? []).map(({ path, line, text }) => ({ path, line, message: text }))} noun="comment" /><//>`;
 const Gated = ({ event }) => html`<${Result} tone=${event.passed ? "good" : "bad"}
   title=${event.passed ? "The gate lets the change pass" : "The gate holds the change back"}><${FindingsList} findings=${event.findings} /><//>`;
 const Retried = ({ event }) => html`<${Result} tone="warn" title=${`Tried again: ${safeLine(event.what)}`}
@@ -184,6 +186,6 @@ const ROWS = {
   message: Message, "plan.answered": Answered, "cancel.requested": CancelAsked, "limits.raised": Raised,
   "run.started": Started, "run.resumed": Resumed, "plan.ready": PlanMade, "change.updated": Changed,
   "baseline.finished": Baseline, "validation.finished": Checked, "proof.finished": Proof,
-  "review.finished": Reviewed, "gate.finished": Gated, retry: Retried, "pr.created": Published,
+  "review.finished": Reviewed, "review.received": Received, "gate.finished": Gated, retry: Retried, "pr.created": Published,
   "pr.updated": Published, "run.finished": Ended,
 };
