@@ -17,3 +17,4 @@ from .core.protocol import TreeSpec as TreeSpec
 from .doctor import examine as examine
 from .ecosystems.test_files import is_code as is_code
 from .ecosystems.test_files import is_test as is_test
+from .tree.environment import SYSTEM_FIRST as SYSTEM_FIRST

@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
-from sandbox import Sandbox
+from sandbox import SYSTEM_FIRST, Sandbox
 
 MAX_BYTES: Final = 12_000
 """So much of a file is read."""
 _TIMEOUT_S: Final = 30.0
-GIT: Final = """\
-export GIT_NO_REPLACE_OBJECTS=1
+GIT: Final = f"""\
+{SYSTEM_FIRST}export GIT_NO_REPLACE_OBJECTS=1
 git=$(command -pv git || command -v git)
 """
 _READ: Final = f"""\

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from roles.briefing.base_files import GIT
 from roles.briefing.untrusted_text import quote_untrusted
 from sandbox import Sandbox
 
@@ -25,9 +26,7 @@ async def read_excerpts(sandbox: Sandbox, tree: str, ranges: Sequence[str]) -> s
     if not found:
         return ""
     mark = f"----- {secrets.token_hex(8)} -----"
-    script = "\n".join(
-        [_BEGIN, *(_print_range(tree, match) + f"; echo '{mark}'" for match in found)]
-    )
+    script = "\n".join([GIT, *(_print_range(tree, match) + f"; echo '{mark}'" for match in found)])
     result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=2 * _MAX_BYTES)
     texts = result.text.split(f"{mark}\n")
     shown = [
@@ -39,9 +38,6 @@ async def read_excerpts(sandbox: Sandbox, tree: str, ranges: Sequence[str]) -> s
         return ""
     quoted = quote_untrusted("excerpts", "\n\n".join(shown), _MAX_BYTES)
     return f"These lines of the base were read for the plan:\n{quoted}"
-
-
-_BEGIN: Final = "export GIT_NO_REPLACE_OBJECTS=1; git=$(command -pv git || command -v git)"
 
 
 def _print_range(tree: str, match: re.Match[str]) -> str:

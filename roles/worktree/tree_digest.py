@@ -4,21 +4,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox import Sandbox
+from sandbox import SYSTEM_FIRST, Sandbox
 
 _TIMEOUT_S: Final = 20.0
-_SCRIPT: Final = """\
-set -e -o pipefail
-{
+_SCRIPT: Final = f"""\
+{SYSTEM_FIRST}set -e -o pipefail
+{{
   git rev-parse HEAD
   git diff --binary --no-ext-diff --no-textconv HEAD
   git ls-files -z --others --exclude-standard | xargs -0 -r sha256sum --
-} | sha256sum
+}} | sha256sum
 """
 
 
 _MAX_SHOWN: Final = 2_000
-_SHOW: Final = f"set -o pipefail; git status --short | head -c {_MAX_SHOWN}"
+_SHOW: Final = f"{SYSTEM_FIRST}set -o pipefail; git status --short | head -c {_MAX_SHOWN}"
 
 
 _OTHER_TREE: Final = "Its tree was made again: what you did last may not be in it."

@@ -21,6 +21,7 @@ from sandbox.checks.nested_packages import (
 )
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.test_files import languages_of, test_folder
+from sandbox.tree.environment import SYSTEM_FIRST
 
 _CALLS: Final = {
     each.name: re.compile(
@@ -63,7 +64,7 @@ async def _list_manifests(sandbox: Sandbox, base: Base, diff: Diff) -> frozenset
         return frozenset()
     words = "".join(f"{folder}/\0" if folder else ".\0" for folder in sorted(folders)).encode()
     listing = f"xargs -0 -r git --literal-pathspecs ls-tree -z --name-only {base.sha} --"
-    result = await sandbox.run(listing, stdin=words, keep_bytes=_NAMES_BYTES)
+    result = await sandbox.run(f"{SYSTEM_FIRST}{listing}", stdin=words, keep_bytes=_NAMES_BYTES)
     names = [name.decode(errors="replace") for name in result.output.split(b"\0")]
     names += [file.path for file in diff.files if file.status != "deleted"]
     return frozenset(

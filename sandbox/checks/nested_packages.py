@@ -11,6 +11,7 @@ from sandbox.ecosystems.base import Ecosystem, any_of, nothing, paths_like
 from sandbox.ecosystems.install_step import is_example
 from sandbox.ecosystems.registry import ECOSYSTEMS
 from sandbox.ecosystems.test_files import is_test, languages_of, test_folder
+from sandbox.tree.environment import SYSTEM_FIRST
 
 LANGUAGES: Final = [each for each in ECOSYSTEMS if each.sources]
 MANIFESTS: Final = {each.name: paths_like([each.manifests]) for each in LANGUAGES}
@@ -97,7 +98,7 @@ async def _is_used(
 
 async def _names(sandbox: Sandbox, command: str) -> list[str] | None:
     """Paths that a command of git lists; None where it failed."""
-    result = await sandbox.run(command, keep_bytes=_NAMES_BYTES)
+    result = await sandbox.run(f"{SYSTEM_FIRST}{command}", keep_bytes=_NAMES_BYTES)
     if result.exit_code not in (0, _NONE_FOUND):
         return None
     return [name.decode(errors="replace") for name in result.output.split(b"\0") if name]

@@ -17,6 +17,7 @@ from sandbox.changes.tamper_patterns import shadows_library, steers_checks
 from sandbox.checks.could_start import words_of
 from sandbox.core.protocol import Sandbox
 from sandbox.ecosystems.test_files import is_test
+from sandbox.tree.environment import SYSTEM_FIRST
 from sandbox.tree.git_dir import make_git_dir
 
 _NAMES_BYTES = 4 << 20
@@ -138,7 +139,7 @@ fi
 
 
 async def _run(sandbox: Sandbox, command: str, stdin: bytes = b"") -> bytes:
-    result = await sandbox.run(command, stdin=stdin, keep_bytes=_NAMES_BYTES)
+    result = await sandbox.run(f"{SYSTEM_FIRST}{command}", stdin=stdin, keep_bytes=_NAMES_BYTES)
     if result.exit_code != 0 or result.dropped:
         raise NotRestored(result.reason)
     return result.output

@@ -9,6 +9,10 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 OWN_PROGRAMS: Final = f"{HOME}/.local/bin"
 """Last on the `PATH`: where set-up installs programs."""
 
+SYSTEM_FIRST: Final = f"PATH={SYSTEM_PATH}:$PATH\n"
+"""A script of ours begins with it: what set-up installed may be called as programs of the system.
+"""
+
 OWN_TOOLS: Final = "/own-tools"
 """Where the programs are that every sandbox has of us."""
 

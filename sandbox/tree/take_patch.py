@@ -10,6 +10,7 @@ from typing import Final
 from graph import Base
 from graph.errors import PatchTooLarge, PatchUnusable
 from sandbox.core.protocol import MAX_QUOTED_CHARS, FileAccessError, Sandbox, TreeRestored
+from sandbox.tree.environment import SYSTEM_FIRST
 from sandbox.tree.git_dir import IGNORED_BY_SETUP, NAME_AS_PATTERN, make_git_dir
 
 MAX_PATCH = 50 * 1024 * 1024
@@ -96,7 +97,8 @@ async def _try_to_take(
     """None where the tree was made again meanwhile: the sandbox ends that after a few times."""
     others = f"{_TEMPORARY}/.{name}-"
     folder = f"{others}{secrets.token_hex(8)}"
-    script = f"rm -rf {others}* 2>/dev/null || true\n{_script(folder, base, max_bytes)}"
+    clear = f"rm -rf {others}* 2>/dev/null || true\n"
+    script = f"{SYSTEM_FIRST}{clear}{_script(folder, base, max_bytes)}"
     words = "".join(f"{path}\0" for path in written).encode(errors="surrogatepass")
     result = await sandbox.run(script, stdin=words, keep_bytes=2 * MAX_QUOTED_CHARS)
     if result.lost:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from graph import Environment
 from graph.values import Check, Validation, commands_of
 from sandbox.changes.parse_diff import file_diffs
 from sandbox.checks.restore_base_tests import restore_base_tests, touches_base_tests
 from sandbox.checks.service import SandboxChecks
+from sandbox.core.prepared_sandbox import PreparedSandbox
 from tests.support.graph.environments import environment_of
 from tests.support.needed_programs import needs
 from tests.support.sandbox.sample_run import RUN, SampleRun, sample_run
@@ -213,6 +215,22 @@ async def test_all_of_tests_and_configuration_is_as_in_the_base(bench: Bench) ->
     told = await sandbox.run("git add -A; git diff --cached --name-status HEAD")
     await bench.run.sandboxes.discard(RUN, "restored")
     assert told.text.split() == ["M", "app.py", "A", "other.py", "A", "src.py"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["git", "xargs", "rm"])
+async def test_no_program_that_set_up_installed_puts_them_back(bench: Bench, program: str) -> None:
+    """A change may add a dependency that brings a program of that name."""
+    change = await bench.run.make_change("touch tests/conftest.py; rm package.json", 900)
+    diff = file_diffs(bench.run.folder.patch(change).read_text())
+    sandbox = await bench.run.open("restored", change)
+    plant = f"mkdir /tmp/venv; ln -s /bin/true /tmp/venv/{program}"
+    assert (await sandbox.run(plant)).exit_code == 0
+    prepared = PreparedSandbox(sandbox, Environment(paths={"": ("/tmp/venv",)}))
+    await restore_base_tests(prepared, bench.run.base, diff, ())
+    told = await sandbox.run("git add -A; git diff --cached --name-only HEAD")
+    await bench.run.sandboxes.discard(RUN, "restored")
+    assert told.text == ""
 
 
 @pytest.mark.parametrize(
