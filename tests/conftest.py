@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.standins.github_contract.contract import CONTRACT
 from tests.support.compiled_secret_rules import compiled
 
 hypothesis.settings.register_profile(
@@ -34,6 +35,14 @@ module_dir = pytest.fixture(_data_dir, scope="module", name="module_dir")
 def rules_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled catalogue of secrets. Workers of one session have folders side by side."""
     return compiled(tmp_path_factory.getbasetemp().parent)
+
+
+@pytest.fixture(autouse=True)
+def held_to_github_description() -> Iterator[None]:
+    """No test passes in which a call to the stand-in for GitHub is none of GitHub's API."""
+    yield
+    breaches = CONTRACT.take_breaches()
+    assert not breaches, "\n".join(breaches)
 
 
 _LONGEST_FIRST = (

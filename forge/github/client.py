@@ -247,7 +247,8 @@ class GitHub(
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         def add(github: "Api") -> None:
-            github.get_repo(full_name).get_pull(number).add_to_labels(*labels)
+            path = f"/repos/{full_name}/issues/{number}/labels"
+            github.requester.requestJsonAndCheck("POST", path, input={"labels": labels})
 
         await self._write("the labels", add, repo=full_name)
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.standins.github_contract.held_app import HeldApp
 from tests.standins.github_server.repository import HostedRepository
 from tests.standins.github_server.server import ForgeServer
 from tests.support.written_pieces import written_pieces
@@ -103,7 +104,7 @@ class GitHubStandIn(ForgeServer):
         elif fault.status is None:
             await _drop(receive)
         else:
-            await fault.response()(scope, receive, send)
+            await HeldApp(fault.response())(scope, receive, send)
 
     def _next_fault(self, method: str, path: str) -> Fault | None:
         for wanted, end, fault in self._faults:

@@ -167,7 +167,8 @@ async def test_all_that_stands_in_the_way_is_told_at_once(side: TrustedSide) -> 
 
 
 def rule(kind: str, **parameters: Any) -> dict[str, Any]:
-    return {"type": kind, "ruleset_id": 7, "parameters": parameters}
+    told = {"parameters": parameters} if parameters else {}
+    return {"type": kind, "ruleset_id": 7, **told}
 
 
 def pattern(kind: str, operator: str, text: str, *, negate: bool = False) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class ConversingForge(Protocol):
 
     shapes: Shapes
     address: str
+    api_url: str
 
     def login_of(self, request: Request) -> str: ...
 
@@ -152,11 +153,12 @@ class ConversationApi:
         return JSONResponse({"id": 1, "content": content}, 200 if known else 201)
 
     def _comment(self, repository: HostedRepository, comment: HostedComment) -> Json:
+        comments = f"{self._forge.api_url}/repos/{repository.full_name}/issues/comments"
         return {
             "id": comment.id,
             "body": comment.body,
             "user": self._forge.shapes.user(comment.author),
             "created_at": comment.created_at,
             "updated_at": comment.updated_at,
-            "url": f"/repos/{repository.full_name}/issues/comments/{comment.id}",
+            "url": f"{comments}/{comment.id}",
         }

@@ -1,6 +1,7 @@
 """JSON of the local forge in the shapes of GitHub's REST API."""
 
 from typing import Any
+from urllib.parse import quote
 
 from tests.standins.github_server.repository import HostedPull, HostedRepository
 
@@ -18,13 +19,13 @@ class Shapes:
 
     def user(self, login: str | None = None) -> Json:
         login = login or self._login
-        url = f"{self._api}/users/{login}"
+        slug, is_bot, _ = login.partition("[bot]")
         return {
             "login": login,
             "id": self._user_id if login == self._login else 1 + sum(login.encode()),
-            "url": url,
-            "html_url": f"{self._web}/{login}",
-            "type": "User",
+            "url": f"{self._api}/users/{quote(login)}",
+            "html_url": f"{self._web}/apps/{slug}" if is_bot else f"{self._web}/{login}",
+            "type": "Bot" if is_bot else "User",
         }
 
     def account(self) -> Json:
@@ -63,7 +64,22 @@ class Shapes:
             "parents": [{"sha": parent, "url": f"{commits}/{parent}"} for parent in parents],
         }
 
+    def ref(self, repository: HostedRepository, name: str, sha: str) -> Json:
+        """A branch as git keeps it, by its whole name."""
+        git = f"{self._api}/repos/{repository.full_name}/git"
+        commit = {"type": "commit", "sha": sha, "url": f"{git}/commits/{sha}"}
+        return {"ref": name, "url": f"{git}/{quote(name)}", "object": commit}
+
     def pull(self, repository: HostedRepository, pull: HostedPull) -> Json:
+        return {
+            **self.listed_pull(repository, pull),
+            "maintainer_can_modify": pull.maintainers_may_edit,
+            "mergeable": pull.mergeable,
+            "merged": pull.merged_at is not None,
+        }
+
+    def listed_pull(self, repository: HostedRepository, pull: HostedPull) -> Json:
+        """A pull request in a list, which tells less of it."""
         repo = f"{self._api}/repos/{repository.full_name}"
         return {
             "url": f"{repo}/pulls/{pull.number}",
@@ -83,9 +99,6 @@ class Shapes:
             "head": self._end(pull.head_repository or repository, pull.head, pull.head_sha),
             "base": self._end(repository, pull.base, pull.base_sha),
             "draft": pull.draft,
-            "maintainer_can_modify": pull.maintainers_may_edit,
-            "mergeable": pull.mergeable,
-            "merged": pull.merged_at is not None,
             "merged_at": pull.merged_at,
         }
 

@@ -9,13 +9,14 @@ _DOCS = "https://docs.github.com/rest"
 
 def problem(status: int, message: str, **more: Any) -> JSONResponse:
     """An error as GitHub tells it."""
-    body: dict[str, Any] = {
-        "message": message,
-        **more,
-        "documentation_url": _DOCS,
-        "status": str(status),
-    }
-    return JSONResponse(body, status)
+    return JSONResponse({"message": message, **more, "documentation_url": _DOCS}, status)
+
+
+def moved_to(place: str) -> JSONResponse:
+    """Where what was asked for lies now."""
+    answer = problem(301, "Moved Permanently", url=place)
+    answer.headers["Location"] = place
+    return answer
 
 
 def invalid(name: str) -> JSONResponse:

@@ -21,6 +21,7 @@ class Forge(Protocol):
     """What the calls need of the server."""
 
     address: str
+    api_url: str
     token: str
     app: HostedApp | None
     shapes: Shapes
@@ -156,7 +157,7 @@ class ForgeApi:
         sha = await repository.sha(name)
         if sha is None:
             return problem(404, "Not Found")
-        return JSONResponse({"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": sha}})
+        return JSONResponse(self._forge.shapes.ref(repository, f"refs/heads/{name}", sha))
 
     async def _create_ref(self, request: Request, repository: HostedRepository) -> Response:
         asked = await request.json()
@@ -165,8 +166,7 @@ class ForgeApi:
             return problem(422, "Reference already exists")
         if not await repository.add_branch(branch, sha):
             return problem(422, "Object does not exist")
-        made = {"type": "commit", "sha": sha, "url": ""}
-        return JSONResponse({"ref": asked["ref"], "node_id": "", "url": "", "object": made}, 201)
+        return JSONResponse(self._forge.shapes.ref(repository, str(asked["ref"]), sha), 201)
 
     async def _fork(self, _: Request, repository: HostedRepository) -> Response:
         if not repository.forking:
@@ -178,7 +178,7 @@ class ForgeApi:
         state, base = query.get("state", "open"), query.get("base")
         owner, _, branch = query.get("head", "").rpartition(":")
         found = [
-            self._forge.shapes.pull(repository, pull)
+            self._forge.shapes.listed_pull(repository, pull)
             for pull in repository.pulls.values()
             if state in ("all", pull.state)
             and base in (None, pull.base)
@@ -305,7 +305,7 @@ class ForgeApi:
         if self._forge.shapes.user()["login"] in names:
             return unprocessable("Review cannot be requested from pull request author.")
         pull.reviewers += [name for name in names if name not in pull.reviewers]
-        return JSONResponse(self._forge.shapes.pull(repository, pull), 201)
+        return JSONResponse(self._forge.shapes.listed_pull(repository, pull), 201)
 
     async def _graphql(self, request: Request) -> Response:
         """Take a draft out of its draft state, which REST cannot."""

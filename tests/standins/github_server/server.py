@@ -24,9 +24,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from demo.git_http import serve_git, unauthorized
+from tests.standins.github_contract.held_app import HeldApp
 from tests.standins.github_server.app_api import AppApi
 from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.payloads import Shapes
+from tests.standins.github_server.problems import moved_to
 from tests.standins.github_server.repository import HostedPull, HostedRepository, host, host_fork
 from tests.standins.github_server.rest_api import ForgeApi
 
@@ -73,6 +75,7 @@ class ForgeServer:
                 Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
             ]
         )
+        self._held_app = HeldApp(self._app)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._serve,
@@ -168,7 +171,7 @@ class ForgeServer:
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._app(scope, receive, send)
+        await self._held_app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
@@ -181,7 +184,7 @@ class ForgeServer:
             )
         )
         if moved := self._redirect(request):
-            await moved(scope, receive, send)
+            await HeldApp(moved)(scope, receive, send)
         else:
             await self.handle(scope, receive, send)
 
@@ -197,7 +200,7 @@ class ForgeServer:
                 if path.lower() == start or path.lower().startswith(f"{start}/"):
                     place = f"{self.address}{prefix}{new}{end}{path[len(start) :]}"
                     query = f"?{request.url.query}" if request.url.query else ""
-                    return Response(status_code=301, headers={"Location": place + query})
+                    return moved_to(place + query)
         return None
 
     async def _git(self, request: Request) -> Response:

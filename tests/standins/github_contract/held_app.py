@@ -1,0 +1,63 @@
+"""An app that speaks as GitHub's API: what it is asked and what it answers is held."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.standins.github_contract.contract import CONTRACT, Answer, Call
+
+API: Final = "/api/v3"
+
+
+class HeldApp:
+    """Fills answers up with what GitHub's have; git and pages beside the API pass as they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = bytes(scope.get("raw_path") or b"").decode().partition("?")[0]
+        if not path.startswith(f"{API}/"):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        call = Call(
+            method=request.method,
+            path=path.removeprefix(API),
+            query=request.url.query,
+            headers=dict(request.headers),
+            body=body,
+        )
+        operation = CONTRACT.hold_request(call)
+        answered = _Answered(body)
+        await self._app(scope, answered.receive, answered.send)
+        if operation:
+            answer = Answer(answered.status, answered.headers, answered.body)
+            answered.body = CONTRACT.hold_answer(operation, answer)
+        await answered.response()(scope, receive, send)
+
+
+class _Answered:
+    """Gives an app the request's body and keeps what it answers."""
+
+    def __init__(self, asked: bytes) -> None:
+        self._asked = asked
+        self.status = 500
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": self._asked, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            self.headers.pop("content-length", None)
+        self.body += message.get("body", b"")
+
+    def response(self) -> Response:
+        return Response(self.body, self.status, self.headers)
