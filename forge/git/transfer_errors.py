@@ -55,7 +55,8 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
         return RepositoryTooLarge(f"{full_name} could not be transferred: {why}.")
     if status == 429 or status >= 500:
         return _no_answer(full_name, f"HTTP {status}")
-    if not status and any(sign in text for sign in _NO_ANSWER):
+    cut_off = not status and not result.sign_in_refused  # git also says so where it was refused
+    if cut_off and any(sign in text for sign in _NO_ANSWER):
         return _no_answer(full_name, "no whole answer")
     return _refusal(result, status, full_name) or result.failure()
 

@@ -101,6 +101,19 @@ async def test_a_push_after_the_token_was_revoked(side: TrustedSide, rules_cache
     assert len(app.minted) == 2
 
 
+async def test_a_token_that_ends_in_mid_push_is_replaced(
+    side: TrustedSide, rules_cache: Path
+) -> None:
+    ours, app = as_app(side, rules=rules_cache)
+    base = await ours.prepare()
+    change = await ours.change(base, write_file)
+    minted = len(app.minted)
+    side.forge.fail("POST", ".git/git-receive-pack", Fault(401))
+    await ours.publish(ours.publication(base, change))
+    assert len(side.hosted.pulls) == 1
+    assert len(app.minted) == minted + 1
+
+
 async def test_only_rights_that_there_are_are_asked_for(side: TrustedSide) -> None:
     granted = {"contents": "write", "pull_requests": "write", "metadata": "read", "pages": "write"}
     ours, app = as_app(side, permissions=granted)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from graph.errors import PullRequestMoved
+from graph.errors import ForgeForbidden, ForgeUnauthorized, PullRequestMoved
 from graph.values import Base, Change, Finding
-from tests.standins.github import DROPPED
+from tests.standins.github import DROPPED, Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.support.pull_requests import add_pull, commit_on, prepare_pull
 from tests.support.trusted_side import TrustedSide, git, make_patch
@@ -126,6 +126,37 @@ async def test_a_head_that_moved_meanwhile_is_left_as_it_is(side: TrustedSide) -
     with pytest.raises(PullRequestMoved, match=f"moved from {pull.head_sha[:10]} to {moved[:10]}"):
         await side.publish(side.publication(base, change, branch=base.pull.head_branch))
     assert await side.hosted.sha(pull.head) == moved
+
+
+async def test_a_right_that_is_taken_back_meanwhile_pushes_nothing(side: TrustedSide) -> None:
+    pull, _ = await conflicting(side)
+    base, _, _ = await merged(side, pull)
+    change = await resolve(side, base, "print('hello twice, world')\n")
+    head, side.hosted.push = pull.head_sha, False
+    assert base.pull
+    with pytest.raises(ForgeForbidden):
+        await side.publish(side.publication(base, change, branch=base.pull.head_branch))
+    assert await side.hosted.sha(pull.head) == head
+    side.hosted.push = True
+    await side.publish(side.publication(base, change, branch=base.pull.head_branch))
+    assert await side.hosted.sha(pull.head) != head
+
+
+async def test_a_token_that_ends_in_mid_push_is_told_and_resumed(side: TrustedSide) -> None:
+    pull, newest = await conflicting(side)
+    base, _, _ = await merged(side, pull)
+    change, head = await resolve(side, base, "print('hello twice, world')\n"), pull.head_sha
+    assert base.pull
+    asked = side.publication(base, change, branch=base.pull.head_branch)
+    side.forge.fail("POST", ".git/git-receive-pack", Fault(401, times=9))
+    with pytest.raises(ForgeUnauthorized):
+        await side.publish(asked)
+    assert await side.hosted.sha(pull.head) == head
+    side.forge.forgive()
+    await side.publish(asked)
+    tip = await side.hosted.sha(pull.head)
+    parents = git(side.hosted.git_dir, "rev-parse", f"{tip}^1", f"{tip}^2").decode().split()
+    assert parents == [head, newest]
 
 
 async def test_it_is_found_again_after_a_kill(side: TrustedSide, tmp_path: Path) -> None:

@@ -26,17 +26,24 @@ def open_issue(repo: Hosted) -> None:
 
 async def deliver_label(http: httpx.AsyncClient, repo: Hosted) -> None:
     """Tell twice, as GitHub may, that `ada` labeled it."""
-    body = json.dumps(_label(repo)).encode()
+    for _ in range(2):
+        await deliver(http, "issues", "delivery-1", _label(repo))
+
+
+async def deliver(
+    http: httpx.AsyncClient, event: str, delivery: str, payload: dict[str, Any]
+) -> None:
+    """A signed delivery, which is taken."""
+    body = json.dumps(payload).encode()
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     headers = {
         "Content-Type": "application/json",
-        "X-GitHub-Event": "issues",
-        "X-GitHub-Delivery": "delivery-1",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery,
         "X-Hub-Signature-256": f"sha256={signature}",
     }
-    for _ in range(2):
-        answer = await http.post("/webhooks/github", content=body, headers=headers)
-        assert answer.status_code == 202, answer.text
+    answer = await http.post("/webhooks/github", content=body, headers=headers)
+    assert answer.status_code == 202, answer.text
 
 
 def comments_on(repo: Hosted, author: str) -> list[str]:

@@ -23,15 +23,23 @@ def check(name: str, conclusion: str | None, number: int = 1) -> dict[str, Any]:
     return {**row, "html_url": f"https://x/{name}", "app": {"slug": "github-actions"}}
 
 
-def open_pull(world: World, head: str, *checks: dict[str, Any], by: str = OURS) -> None:
+def open_pull(
+    world: World, head: str, *checks: dict[str, Any], by: str = OURS, number: int = NUMBER
+) -> None:
     """A pull request of ours whose head somebody pushed."""
-    pull = HostedPull(NUMBER, "Greet", "", "main", "agent/x", head, "b" * 40, draft=False)
-    world.hosted.pulls[NUMBER] = pull
+    pull = HostedPull(number, "Greet", "", "main", "agent/x", head, "b" * 40, draft=False)
+    world.hosted.pulls[number] = pull
     world.hosted.checks[head] = list(checks)
     world.hosted.authors[head] = by
 
 
 async def ended(world: World, suite: int = 1) -> None:
+    """A suite of checks has ended, and that was worked off."""
+    await told_of_suite(world, suite)
+    await work_off(world)
+
+
+async def told_of_suite(world: World, suite: int, pull: int = NUMBER) -> None:
     """A suite of checks has ended; GitHub's own bot tells of it."""
     await world.deliver(
         "check_suite",
@@ -41,13 +49,12 @@ async def ended(world: World, suite: int = 1) -> None:
                 "id": suite,
                 "head_sha": "",
                 "updated_at": f"2026-01-01T00:00:{suite % 60:02d}Z",
-                "pull_requests": [{"number": NUMBER}],
+                "pull_requests": [{"number": pull}],
             },
             "sender": {"login": "github-actions[bot]", "type": "Bot"},
             "repository": {"full_name": "octo/sample"},
         },
     )
-    await work_off(world)
 
 
 async def work_off(world: World) -> None:
@@ -145,6 +152,33 @@ async def told_of_status(world: World, head: str, number: int) -> None:
     repository = {"full_name": "octo/sample"}
     await world.deliver("status", {**payload, "sender": who, "repository": repository})
     await work_off(world)
+
+
+async def test_two_heads_at_once_are_one_fix_of_the_newer(world: World) -> None:
+    """A head is pushed while the end of the older one's checks is still to be worked off."""
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        old, new = "1" * 40, "2" * 40
+        open_pull(opened, old, check("tests", "failure", 5))
+        await told_of_suite(opened, 1)
+        open_pull(opened, new, check("lint", "failure", 6))
+        await told_of_suite(opened, 2)
+        await told_of_status(opened, old, 1)
+        await told_of_status(opened, new, 2)
+        (run,) = await opened.runs()
+        assert "Check: lint" in run.request["prompt"]
+        assert "Check: tests" not in run.request["prompt"]
+
+
+async def test_fixes_of_two_pull_requests_do_not_meet(world: World) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CI) as opened:
+        for number in (NUMBER, NUMBER + 1):
+            head = f"{number}" * 40
+            open_pull(opened, head, check("tests", "failure"), number=number)
+            await told_of_suite(opened, number, pull=number)
+        await work_off(opened)
+        ends = [run.request["pull_request_url"][-1] for run in await opened.runs()]
+        assert sorted(ends) == ["7", "8"]
+        assert len(opened.ours) == 2
 
 
 NOT_OURS: dict[str, dict[str, Any]] = {

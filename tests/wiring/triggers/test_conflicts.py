@@ -1,5 +1,6 @@
 """A base branch that moves: pull requests of ours that conflict then are merged with it, once."""
 
+import asyncio
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.standins.github import Fault
 from tests.standins.github_server.repository import HostedPull
 from tests.standins.services.run_service import log_of
+from tests.support.polling import until
 from tests.wiring.triggers.conftest import OURS, World, open_world
 
 pytestmark = pytest.mark.slow
@@ -139,8 +141,33 @@ async def test_three_merges_until_a_person_acts(world: World) -> None:
         assert "3 fixes in a row" in said
 
 
-async def test_a_kill_between_merges_nothing_twice(world: World) -> None:
-    """The process ends once the run is there and before its comment is."""
+MOMENTS = {
+    "as the pull requests are listed": ("GET", "/pulls"),
+    "as one is looked at": ("GET", f"/pulls/{NUMBER}"),
+    "as its comment is made": ("POST", f"/issues/{NUMBER}/comments"),
+}
+
+
+@pytest.mark.parametrize(("method", "path"), MOMENTS.values(), ids=MOMENTS)
+async def test_a_kill_loses_no_conflict(world: World, method: str, path: str) -> None:
+    async with open_world(world.forge, world.hosted, world.house, **CONFLICTS) as opened:
+        open_pull(opened)
+        held = opened.forge.fail(method, path, Fault(late_s=3600))
+        work = asyncio.create_task(push(opened))
+        await until(lambda: not held.times)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    world.forge.forgive()
+    async with open_world(world.forge, world.hosted, world.house, **CONFLICTS) as after:
+        await after.deliveries.postpone(f"push:octo/sample:{'a' * 40}:main", 0)
+        await due_again(after)
+        await work_off(after)
+        assert len(await after.runs()) == 1
+        assert len(after.ours) == 1
+
+
+async def test_a_comment_that_fails_merges_nothing_twice(world: World) -> None:
+    """The run is there before its comment is."""
     async with open_world(world.forge, world.hosted, world.house, **CONFLICTS) as opened:
         open_pull(opened)
         opened.forge.fail("POST", f"/issues/{NUMBER}/comments", Fault(500, times=99))
