@@ -188,7 +188,7 @@ async def test_cancel_reaches_into_a_role_and_its_sandbox(deployment: Deployment
         async with asyncio.timeout(60):
             await run.ended()
         assert run.end["status"] == "cancelled"
-        await asyncio.wait_for(silence.left.wait(), 10)
+        await asyncio.wait_for(silence.left.wait(), 60)
         await until(lambda: not deployment.busy("coder") and not deployment.sandboxes())
         assert (await run.call("POST", "/cancel")).status_code == 200
         assert repo.branches == []

@@ -256,9 +256,9 @@ async def test_ctrl_c_is_130_and_what_is_left_after_all_is_1(home: Home) -> None
     home.world.cast.learn(prompt, script)
     words = ("run", prompt, "--repo", str(repo), "--max-fix-rounds", "0", "--json")
     process = await started(*words, home=home.folder, env=home.env)
-    await asyncio.wait_for(silence.begun.wait(), 30)
+    await asyncio.wait_for(silence.begun.wait(), 60)
     process.send_signal(signal.SIGINT)
-    out, err = await asyncio.wait_for(process.communicate(), 10)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130, err
     events = [json.loads(line) for line in out.splitlines()]
     assert events[-1]["status"] == "cancelled"

@@ -81,9 +81,9 @@ async def test_while_claude_speaks(world: World, node: str) -> None:
     """The connection is closed, too; a resumed run goes on in the same role call."""
     repo, silence = await world.host(), Silence()
     run = await world.start(f"Greet, but stop in {node}.", repo, ROLES[node](silence))
-    await asyncio.wait_for(silence.begun.wait(), 20)
+    await asyncio.wait_for(silence.begun.wait(), 60)
     await cancelled(world, run, node)
-    await asyncio.wait_for(silence.left.wait(), 2)
+    await asyncio.wait_for(silence.left.wait(), 60)
     assert unpublished(repo)
     assert (b"Good morning" in await run.diff()) == (node in ("review", "fix"))
 

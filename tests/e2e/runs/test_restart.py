@@ -45,7 +45,7 @@ async def test_closed_while_claude_speaks() -> None:
         script: Script = {"planner": [plan()], "coder": [shell(MORNING), silence]}
         async with world.serving():
             run = await world.start("Greet over a restart.", repo, script)
-            await asyncio.wait_for(silence.begun.wait(), 20)
+            await asyncio.wait_for(silence.begun.wait(), 60)
             await run.leave()
         assert Leftovers(world.data).processes(run.run_id) == []
         world.cast.add(run.prompt, {"coder": [done()], "reviewer": [approve()]})

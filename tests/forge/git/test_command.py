@@ -19,6 +19,7 @@ from forge.git.command import LOCAL, Git, GitLimits
 from forge.git.environment import ENVIRONMENT, OPTIONS
 from graph.errors import GitFailed
 from tests.standins.github import TOKEN
+from tests.support.polling import until
 from tests.support.trusted_side import (
     TrustedSide,
     git,
@@ -103,10 +104,11 @@ async def test_time_is_limited_and_nothing_runs_on() -> None:
     assert marker not in str([process.info for process in psutil.process_iter(["cmdline"])])
 
 
-async def test_a_cancelled_command_is_killed() -> None:
-    marker = "876.543"
-    task = asyncio.create_task(trusted().run("-c", f"alias.x=!sleep {marker}", "x"))
-    await asyncio.sleep(0.2)
+async def test_a_cancelled_command_is_killed(tmp_path: Path) -> None:
+    marker, begun = "876.543", tmp_path / "begun"
+    script = f"alias.x=!touch {begun}; sleep {marker}"
+    task = asyncio.create_task(trusted().run("-c", script, "x"))
+    await until(begun.exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -114,10 +116,10 @@ async def test_a_cancelled_command_is_killed() -> None:
 
 
 async def test_a_write_may_come_to_its_end(tmp_path: Path) -> None:
-    done = tmp_path / "done"
-    script = f"alias.x=!sleep 0.4; touch {done}"
-    task = asyncio.create_task(trusted().transfer("-c", script, "x", finish_s=5))
-    await asyncio.sleep(0.2)
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    script = f"alias.x=!touch {begun}; sleep 0.4; touch {done}"
+    task = asyncio.create_task(trusted().transfer("-c", script, "x", finish_s=60))
+    await until(begun.exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

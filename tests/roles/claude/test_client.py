@@ -350,7 +350,7 @@ async def test_cancelling_leaves_no_request(serve: Serve) -> None:
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        await asyncio.wait_for(silence.left.wait(), 20)
+        await asyncio.wait_for(silence.left.wait(), 60)
 
 
 async def test_nobody_listens(serve: Serve) -> None:
