@@ -67,4 +67,4 @@ system:
 	@sh scripts/system-packages
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-mini-swe-agent build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-mini-swe-agent $(VENV)-deepagents build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .langgraph_api
