@@ -150,7 +150,17 @@ def _tell(report: CommandReport, row: Row) -> None:
 
 def _summary(output: str) -> Iterator[str]:
     """The line that counts, as runners print it."""
-    marks = (" passed", " failed", "passing", "failing", "Tests:", "Ran ", "# pass", "# fail")
+    marks = (
+        " passed",
+        " failed",
+        "passing",
+        "failing",
+        "Tests:",
+        "Tests run:",
+        "Ran ",
+        "# pass",
+        "# fail",
+    )
     lines = [line.strip() for line in output.splitlines() if any(mark in line for mark in marks)]
     yield from lines[-2:]
 

@@ -80,7 +80,7 @@ RUBY = Ecosystem(
     not_installed={"bundle": 7},  # the gems of a Gemfile
     lacking=r".*(cannot load such file -- \w\S*+).*",
     plan=install_where(
-        "Gemfile.lock", "bundle config set --global path /home/agent/.bundle/gems && bundle install"
+        "Gemfile", "bundle config set --global path /home/agent/.bundle/gems && bundle install"
     ),
     installs_only=only(r"bundle (?:install|config set \S+ \S+ \S+)"),
     install_reads=r"Gemfile|[^/]*\.gemspec|\.ruby-version",

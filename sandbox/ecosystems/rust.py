@@ -14,7 +14,7 @@ from sandbox.ecosystems.base import (
     only,
     program_versions,
 )
-from sandbox.ecosystems.install_step import install_where
+from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan, InstallStep
 from sandbox.ecosystems.project import Project
 
 _LINTS = re.compile(r"(?m)^\[(?:workspace\.)?lints\b")
@@ -74,6 +74,19 @@ def _probe(words: Sequence[str]) -> str:
     return ""
 
 
+def _plan(project: Project) -> InstallPlan:
+    """Once for a workspace. A lock file that its manifests have left behind is not held to."""
+    if project.has("Cargo.lock"):
+        step = InstallStep(
+            "what `Cargo.lock` names", "cargo fetch --locked", instead=("cargo fetch",)
+        )
+    elif not project.has("Cargo.toml") or project.is_part("Cargo.toml", "[workspace"):
+        return NOTHING_TO_INSTALL
+    else:
+        step = InstallStep("what `Cargo.toml` names", "cargo fetch")
+    return InstallPlan((step,))
+
+
 RUST = Ecosystem(
     name="rust",
     manifests=r"Cargo\.toml",
@@ -105,7 +118,7 @@ RUST = Ecosystem(
     unloaded=r"error: could not compile .*",
     probe=_probe,
     lacking=r"error: (linker `[^`]++` not found)|.*(could not find system library '[^']++').*",
-    plan=install_where("Cargo.lock", "cargo fetch --locked"),
+    plan=_plan,
     installs_only=only(r"cargo fetch(?: --locked)?"),
     install_reads=r"Cargo\.toml|config\.toml",
     sources=r"[^/]+\.rs",

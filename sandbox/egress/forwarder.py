@@ -24,6 +24,14 @@ _CERTIFICATES: Final = (
     "CARGO_HTTP_CAINFO",
 )
 
+# Maven asks for these only where it is told to.
+_JAVA: Final = " ".join(
+    (
+        *(f"-Dhttp{s}.proxyHost=127.0.0.1 -Dhttp{s}.proxyPort={PORT}" for s in ("", "s")),
+        "-Daether.connector.http.useSystemProperties=true",
+        "-Daether.transport.apache.useSystemProperties=true",
+    )
+)
 _NO_INDEXES: Final[Mapping[str, str]] = {}
 
 # The parent returns once the port listens; the child serves until the command's end.
@@ -103,6 +111,7 @@ def environment(
     variables = {spelled: proxy for name in names for spelled in (name, name.lower())}
     inside = ["127.0.0.1", "::1", *(["localhost"] if "localhost" not in _names(hosts) else [])]
     variables |= {"NO_PROXY": ",".join(inside), "no_proxy": ",".join(inside)}
+    variables["JAVA_TOOL_OPTIONS"] = _JAVA
     if Path(_BUNDLE).exists():
         variables |= dict.fromkeys(_CERTIFICATES, _BUNDLE)
     return variables | {

@@ -5,13 +5,8 @@ import sys
 from typing import Final
 
 from sandbox.core.protocol import Sandbox
-from sandbox.egress.suggest_hosts import (
-    PIP,
-    PackageSources,
-    Question,
-    ask_here,
-    resolve_sources,
-)
+from sandbox.egress.manager_questions import PIP, Question
+from sandbox.egress.suggest_hosts import PackageSources, ask_here, resolve_sources
 
 _PATIENCE_S: Final = 30.0
 

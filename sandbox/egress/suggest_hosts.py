@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,70 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sandbox.egress.allowlist import TLS_PORT, SetupHost
 from sandbox.egress.connect_proxy import ProxyDenied, resolve
+from sandbox.egress.manager_questions import QUESTIONS, Question
 
-# pip says what is configured, and what it would use where nothing is.
-_PIP: Final = """\
-from pip._internal.configuration import Configuration
-from pip._internal.models.index import PyPI
-made = Configuration(isolated=False)
-made.load()
-said = {key.split(".")[-1]: value for key, value in made.items()}
-print("PIP_INDEX_URL", said.get("index-url", ""))
-print("PIP_EXTRA_INDEX_URL", *said.get("extra-index-url", "").split())
-if not said.get("index-url"):
-    print(PyPI.simple_url, "https://" + PyPI.file_storage_domain)
-"""
-# uv has no command that says it: its variables, and its files of the user and the system.
-_UV: Final = """\
-import os, pathlib, tomllib
-home = os.environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config"
-first = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or ""
-more = [*os.environ.get("UV_INDEX", "").split(), *os.environ.get("UV_EXTRA_INDEX_URL", "").split()]
-for file in (pathlib.Path(home, "uv", "uv.toml"), pathlib.Path("/etc/uv/uv.toml")):
-    try:
-        table = tomllib.loads(file.read_text())
-    except (OSError, ValueError):
-        continue
-    for index in table.get("index", []):
-        if not index.get("default"):
-            more.append(index["url"])
-        first = first or (index["url"] if index.get("default") else "")
-    first = first or table.get("index-url", "")
-    more += table.get("extra-index-url", [])
-print("UV_DEFAULT_INDEX", first)
-print("UV_INDEX", *(each.rpartition("=")[2] for each in more))
-"""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a package manager is asked; a bare answer is the value of all these variables.
-
-    Else each line is the name of a variable, and its value.
-    """
-
-    words: tuple[str, ...]
-    variables: tuple[str, ...] = ()
-
-
-PIP: Final = Question(("python3", "-I", "-c", _PIP))
-UV: Final = Question((sys.executable, "-I", "-c", _UV))
-QUESTIONS: Final = (
-    PIP,
-    UV,
-    Question(
-        ("npm", "config", "get", "registry"),
-        ("npm_config_registry", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "BUN_CONFIG_REGISTRY"),
-    ),
-    Question(("go", "env", "GOPROXY"), ("GOPROXY",)),
-)
 _ALIKE: Final = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
 }
 """Variables of pip and of uv: what one of them is configured for, both use."""
 _KNOWN: Final = {*_ALIKE, *_ALIKE.values()}
-_URL: Final = re.compile(r"https://[^\s,|]+")
+_URL: Final = re.compile(r"https://[^\s,|\"<]+")
 _PATIENCE_S: Final = 10.0
 AUTO: Final = "auto"
 Ask = Callable[[Question], Awaitable[str]]
@@ -94,15 +38,17 @@ async def ask_managers(
     """What the package managers say: a host has its port where it is not a public one."""
     asked = tuple(questions)
     answers = await asyncio.gather(*map(ask or ask_here, asked))
-    names = {_host(url): None for answer in answers for url in _URL.findall(answer)}
     variables: dict[str, str] = {}
+    names: dict[str, bool] = {}
     for question, answer in zip(asked, answers, strict=True):
         variables |= _variables(question, answer)
+        for host in filter(None, map(_host, _URL.findall(answer))):
+            names.setdefault(host, question.presumes)
     for pip, uv in _ALIKE.items():
         if value := variables.get(uv) or variables.get(pip):
             variables = {pip: value, uv: value} | variables
-    hosts = await asyncio.gather(*map(_proposed, filter(None, names)))
-    return PackageSources(tuple(hosts), variables)
+    hosts = await asyncio.gather(*(_proposed(name, presumed) for name, presumed in names.items()))
+    return PackageSources(tuple(filter(None, hosts)), variables)
 
 
 async def proposed_hosts(questions: Iterable[Question] = QUESTIONS) -> tuple[str, ...]:
@@ -190,11 +136,13 @@ def _host(url: str) -> str:
     return f"{parts.hostname}:{parts.port}" if odd else parts.hostname or ""
 
 
-async def _proposed(name: str) -> str:
-    """With its port where it has internal addresses alone."""
+async def _proposed(name: str, presumed: bool) -> str:
+    """With its port where it has internal addresses alone; a presumed one has an address."""
     if ":" in name:
         return name
     found = [await _has_address(SetupHost(name, internal=internal)) for internal in (False, True)]
+    if presumed and not any(found):
+        return ""
     return f"{name}:{TLS_PORT}" if found == [False, True] else name
 
 

@@ -18,9 +18,13 @@ TINY: Final = "ANSWER = 42\n"
 
 
 class PackageIndex:
-    """Serves the package `tiny` from a thread of its own; `asked` counts paths."""
+    """Serves the package `tiny` from a thread of its own; `asked` counts paths.
 
-    def __init__(self, folder: Path) -> None:
+    With `files` it serves what lies in that folder, and nothing else.
+    """
+
+    def __init__(self, folder: Path, files: Path | None = None) -> None:
+        self._files = files
         self.asked: Counter[str] = Counter()
         self.port = 0
         self.certificate, key = make_certificate()
@@ -66,8 +70,8 @@ class PackageIndex:
             head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ")[1].decode()
             self.asked[path] += 1
-            kind, body = _answer(path)
-            start = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            status, kind, body = _read(self._files, path) if self._files else _answer(path)
+            start = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
             writer.write(f"{start}Connection: close\r\n\r\n".encode() + body)
             await writer.drain()
             writer.close()
@@ -76,12 +80,20 @@ class PackageIndex:
             writer.close()
 
 
-def _answer(path: str) -> tuple[str, bytes]:
+def _read(folder: Path, path: str) -> tuple[str, str, bytes]:
+    """Of a folder of the tests' own: what is asked for is not held against it."""
+    file = folder / path.lstrip("/")
+    if not file.is_file():
+        return "404 Not Found", "text/plain", b""
+    return "200 OK", "application/octet-stream", file.read_bytes()
+
+
+def _answer(path: str) -> tuple[str, str, bytes]:
     if path.endswith(".whl"):
-        return "application/zip", _wheel()
+        return "200 OK", "application/zip", _wheel()
     if path.startswith("/simple/tiny"):
-        return "text/html", f'<a href="/{WHEEL}">{WHEEL}</a>'.encode()
-    return "text/plain", b"hello\n"
+        return "200 OK", "text/html", f'<a href="/{WHEEL}">{WHEEL}</a>'.encode()
+    return "200 OK", "text/plain", b"hello\n"
 
 
 def _wheel() -> bytes:

@@ -40,7 +40,7 @@ def commands(files: dict[str, str]) -> list[str]:
     ("files", "found"),
     [
         ({}, []),
-        ({"go.mod": "", "Cargo.toml": "", "Gemfile": ""}, []),
+        ({"go.mod": ""}, []),
         ({"requirements.txt": ""}, [f"{PIP} -r requirements.txt"]),
         (
             {"requirements-dev.txt": "", "requirements/test.txt": "", "requirements.txt": ""},
@@ -62,6 +62,22 @@ def commands(files: dict[str, str]) -> list[str]:
         ),
         ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
         ({"Cargo.lock": "", "Cargo.toml": ""}, ["cargo fetch --locked"]),
+        ({"Cargo.toml": "[workspace]", "a/Cargo.toml": ""}, ["cargo fetch"]),
+        (
+            {"Gemfile": ""},
+            ["bundle config set --global path /home/agent/.bundle/gems && bundle install"],
+        ),
+        (
+            {"pom.xml": "<module>a</module>", "a/pom.xml": ""},
+            [
+                "mvn -B -ntp -q -fae -DskipTests test",
+                (
+                    "mkdir -p /tmp/none/bin && ln -sf /bin/true /tmp/none/bin/java && "
+                    "mvn -B -ntp -q -fn -Djvm=/tmp/none/bin/java test && "
+                    "git clean -ffdxq -- ':(glob)**/target/**' ':(exclude,glob)**/node_modules/**'"
+                ),
+            ],
+        ),
         (
             {"requirements.txt": "", "web/package.json": "{}", "web/package-lock.json": ""},
             [f"{PIP} -r requirements.txt", "cd web && npm ci"],

@@ -57,7 +57,6 @@ WITHOUT: Mapping[str, set[str]] = {
         *NO_INNER,
     },
     "jvm": {
-        *NO_LACK,
         *NO_SELECTION,
         "read",
         "lints",
@@ -65,7 +64,7 @@ WITHOUT: Mapping[str, set[str]] = {
         "recipe",
         "shadows",
         *NO_LAYOUT,
-        *NO_SETUP,
+        "install_scripts",
         *NO_PROBE,
         *NO_INNER,
         "definition",
@@ -253,6 +252,22 @@ SAMPLES = {
     "jvm": Sample(
         files={"pom.xml": "<project/>", "mvnw": "", "app/build.gradle.kts": ""},
         tests=("./mvnw -B -fae test", "cd app && gradle test --continue"),
+        setup=(
+            "./mvnw -B -ntp -q -fae -DskipTests test",
+            (
+                "mkdir -p /tmp/none/bin && ln -sf /bin/true /tmp/none/bin/java && "
+                "./mvnw -B -ntp -q -fn -Djvm=/tmp/none/bin/java test && "
+                "git clean -ffdxq -- ':(glob)**/target/**' ':(exclude,glob)**/node_modules/**'"
+            ),
+            (
+                'cd app && echo \'allprojects { tasks.register("fetchForTests") { doLast { '
+                "configurations.findAll { it.canBeResolved && it.name ==~ /(?i).*test.*classpath/ }"
+                ".each { it.files } } } }' > /tmp/fetch.gradle && gradle --no-daemon "
+                "--console=plain -q -I /tmp/fetch.gradle -Dorg.gradle.configuration-cache=false "
+                "testClasses fetchForTests"
+            ),
+        ),
+        read_by_setup=("core/pom.xml", ".mvn/maven.config", "gradle/libs.versions.toml"),
         reports=("surefire", "surefire_old", "gradle"),
         nothing_ran="[INFO] Tests run: 0, Failures: 0, Errors: 0\n> Task :test FAILED\n",
         test_file="src/test/java/demo/Sums.java",

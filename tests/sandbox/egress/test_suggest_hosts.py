@@ -5,14 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.egress.suggest_hosts import (
-    PIP,
-    UV,
-    Question,
-    ask_managers,
-    proposed_hosts,
-    try_hosts,
-)
+from sandbox.egress.manager_questions import CARGO, GEM, JAVA, PIP, UV, Question
+from sandbox.egress.suggest_hosts import ask_managers, proposed_hosts, try_hosts
 from tests.support.command.planted_code import plant
 from tests.support.needed_programs import needs
 
@@ -91,3 +85,49 @@ async def test_uv_is_known_by_its_files(tmp_path: Path, monkeypatch: pytest.Monk
     found = (await ask_managers([UV])).variables
     assert found["PIP_INDEX_URL"] == found["UV_DEFAULT_INDEX"] == "https://first.invalid/simple"
     assert found["UV_INDEX"] == "https://extra.invalid/simple"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home and a machine on which each manager is there, as far as its name goes."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cargo", "java", "gem"):
+        (programs / name).write_text("#!/bin/sh\necho '*** SOURCES ***' https://localhost:2/\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.delenv("CARGO_HOME", raising=False)
+    return tmp_path
+
+
+async def test_what_is_used_by_default_is_spoken_of_where_it_has_an_address() -> None:
+    said = "https://no-such-registry.invalid https://localhost:1"
+    presumed = Question(("echo", said), presumes=True)
+    assert await proposed_hosts([presumed]) == ("localhost:1",)
+    assert await proposed_hosts([Question(("echo", said)), presumed]) == (
+        "no-such-registry.invalid",
+        "localhost:1",
+    )
+
+
+async def test_managers_are_known_by_their_files(home: Path) -> None:
+    (home / ".cargo").mkdir()
+    (home / ".cargo" / "config.toml").write_text(
+        '[source.crates-io]\nreplace-with = "ours"\n'
+        '[source.ours]\nregistry = "sparse+https://localhost:1/index/"\n'
+    )
+    (home / ".m2").mkdir()
+    (home / ".m2" / "settings.xml").write_text("<mirror>\n<url>https://localhost:3/maven</url>")
+    assert await proposed_hosts([CARGO]) == ("localhost:1",)
+    assert await proposed_hosts([GEM]) == ("localhost:2",)
+    assert (await proposed_hosts([JAVA]))[:1] == ("localhost:3",)
+
+
+async def test_what_is_not_there_is_not_asked(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    for name in ("cargo", "java", "gem"):
+        (home / "bin" / name).unlink()
+    (home / "bin" / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    found = await ask_managers([CARGO, GEM, JAVA])
+    assert found.hosts == ()
