@@ -91,7 +91,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "wiring": (
         *("setting_types", "setting_groups", "settings", "logging_setup", "configuration"),
         *(
-            "merged_pulls data_folder run_store",
+            "merged_pulls known_repositories data_folder run_store",
             "services deployed",
             "triggers",
             "machine modal_functions",

@@ -21,6 +21,7 @@ from sandbox.tree import LocalWorkspaces
 from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
 from wiring.data_folder import make_data_folder
+from wiring.known_repositories import KnownRepositories
 from wiring.merged_pulls import MergedPulls
 from wiring.run_store import RunStore
 from wiring.services import make_role, make_services
@@ -306,4 +307,5 @@ def create_local_app(settings: Settings) -> "FastAPI":
         sandbox_counts=lambda: machine.sandbox_metrics,
         deliveries=machine.configuration.deliveries(machine.triggers),
         merged_pulls=MergedPulls(lambda: machine.forge, machine.configuration.full_name),
+        known_repositories=KnownRepositories(lambda: machine.forge),
     )

@@ -26,6 +26,10 @@ async def _nothing_known(_repo_url: str, _since: float) -> frozenset[int] | None
     return None
 
 
+async def _none_known() -> tuple[str, ...]:
+    return ()
+
+
 def _no_name() -> None:
     """A call that is begun once has none."""
 
@@ -61,6 +65,8 @@ class AppOptions:
     """Who may use a repository may read its runs; else each name has its own alone."""
     merged_pulls: Callable[[str, float], Awaitable[frozenset[int] | None]] = _nothing_known
     """Numbers of the pull requests of an address merged since then; None where nobody knows."""
+    known_repositories: Callable[[], Awaitable[tuple[str, ...]]] = _none_known
+    """Full names of those that the forge lists, the last pushed first."""
     deliveries: DeliveryInbox | None = None
     """Where a forge's deliveries go; None where no secret is set."""
     call_name: Callable[[], str | None] = _no_name

@@ -189,6 +189,13 @@ class Forge(Conversations, PullChecks, OwnChecks, HookDeliveries, Protocol):
         """
         ...
 
+    async def repository_names(self, limit: int) -> list[str]:
+        """OWNER/NAME of those that the account is a member of, the last pushed first.
+
+        At most `limit`, those that are archived left out. Raises ForgeError.
+        """
+        ...
+
     async def recent_messages(
         self, full_name: str, branch: str, limit: int, emit: Emit = unheard
     ) -> list[str]:

@@ -20,6 +20,14 @@ def read_facts(repository: Any) -> RepositoryFacts:
     )
 
 
+def read_names(answer: Any) -> list[str]:
+    """Full names of a list of repositories, the last pushed first; none is archived."""
+    rows = answer["repositories"] if isinstance(answer, dict) else answer
+    live = [row for row in rows if not row["archived"]]
+    live.sort(key=lambda row: str(row.get("pushed_at") or ""), reverse=True)
+    return [str(row["full_name"]) for row in live]
+
+
 def _read_pulls_policy(facts: Mapping[str, Any]) -> Literal["all", "collaborators", "none"]:
     if facts.get("has_pull_requests") is False:
         return "none"

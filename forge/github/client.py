@@ -1,9 +1,11 @@
 """GitHub as the forge of the product: what is asked of its API, and its answers as our values."""
 
+import asyncio
 import logging
 import time
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
@@ -21,9 +23,15 @@ from forge.core.forge import (
     ReviewText,
     Target,
 )
-from forge.core.retry import TransientError, Unprocessable
+from forge.core.retry import TransientError, Unprocessable, retry_transient
 from forge.github.account import UNKNOWN, read_bot, read_user
-from forge.github.answers import read_facts, read_merged_pulls, read_pull, read_pull_facts
+from forge.github.answers import (
+    read_facts,
+    read_merged_pulls,
+    read_names,
+    read_pull,
+    read_pull_facts,
+)
 from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import GitHubRules
 from forge.github.connection import ConnectionOptions
@@ -52,6 +60,8 @@ log = logging.getLogger(__name__)
 _NO_BRANCH: Final = "coding-agent-has-no-such-branch"
 _MOST_FACTS: Final = 100
 """Repositories."""
+_MOST_INSTALLATIONS: Final = 10
+"""Whose repositories are listed."""
 
 
 class GitHub(
@@ -144,6 +154,24 @@ class GitHub(
             return facts
         account = await self.account(emit, retry_policy)
         return facts if account.user else replace(facts, push=True)
+
+    async def repository_names(self, limit: int) -> list[str]:
+        if self._app is None:
+            path = f"/user/repos?sort=pushed&per_page={limit}"
+            return await self._read_names(path, await self.access.credentials.token(""))
+        names = list[str]()
+        for token in await self._app.readers(_MOST_INSTALLATIONS):
+            path = f"/installation/repositories?per_page={limit}"
+            names += await self._read_names(path, token)
+            self._pool.drop(token)
+        return names[:limit]
+
+    async def _read_names(self, path: str, token: SecretStr | None) -> list[str]:
+        def get(github: "Api") -> list[str]:
+            return read_names(github.requester.requestJsonAndCheck("GET", path)[1])
+
+        attempt = partial(asyncio.to_thread, self._call, "the repositories", get, token, "")
+        return await retry_transient(attempt, what=self.name, emit=unheard, policy=ONCE)
 
     async def recent_messages(
         self, full_name: str, branch: str, limit: int, emit: Emit = unheard

@@ -314,6 +314,14 @@ class SessionView(ResponseModel):
     )
 
 
+class RepositoryList(ResponseModel):
+    """Repositories that the forge lists and the key may use."""
+
+    repositories: list[str] = Field(
+        description="OWNER/NAME of each, the last pushed first.", examples=[["octocat/todo"]]
+    )
+
+
 class Health(ResponseModel):
     """The process is alive."""
 

@@ -10,7 +10,7 @@ from api.http.guards.problems import unauthorized_problem
 from api.http.guards.session import set_cookie
 from api.http.routes.dependencies import Options, Service, TheAuth, TheCaller, query
 from api.http.routes.openapi import problems
-from api.http.routes.response_models import LimitsView, SessionView, dump
+from api.http.routes.response_models import LimitsView, RepositoryList, SessionView, dump
 from graph import AllowName
 
 router = APIRouter(prefix="/session", tags=["session"], dependencies=[query()])
@@ -68,6 +68,22 @@ async def show_session(
         allow=list(get_args(AllowName) if rules.allow is None else rules.allow),
     )
     return JSONResponse(dump(view))
+
+
+@router.get(
+    "/repositories",
+    summary="List the repositories that may be used",
+    responses={200: {"model": RepositoryList}, **problems(422)},
+    response_class=Response,
+)
+async def list_repositories(caller: TheCaller, options: Options) -> Response:
+    """Of the hundred last pushed that the forge lists, those that the key may use.
+
+    None where the forge does not tell, and on Modal.
+    """
+    names = await options.known_repositories()
+    usable = [name for name in names if options.repo_allowed(caller.name, name)]
+    return JSONResponse(dump(RepositoryList(repositories=usable)))
 
 
 @router.delete(

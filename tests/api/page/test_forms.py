@@ -46,7 +46,12 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageW
     await records.put(RECORD)
     rights = {"o/r": (True, True), "o/read": (True, False)}
     probes = ScriptedProbes(rights=rights)
+
+    async def listed() -> tuple[str, ...]:
+        return ("acme/of-the-forge",)
+
     given = {"environments": records, "check_repo_url": str, "probes": probes}
+    given["known_repositories"] = listed
     async with page_world(folder, repo_globs=lambda _: ("acme/*", "o/r"), **given) as world:
         yield world
 
@@ -94,7 +99,7 @@ async def test_the_form_offers_what_the_key_may_use(world: PageWorld) -> None:
         field = tab.page.get_by_label("Repository")
         assert await field.get_attribute("placeholder") == "acme/*, o/r"
         offered = tab.page.locator("#repositories option")
-        await offered.nth(1).wait_for(state="attached")
+        await tab.page.locator("option[value='acme/of-the-forge']").wait_for(state="attached")
         names = {await option.get_attribute("value") for option in await offered.all()}
         assert {"acme/ledger", "o/r"} <= names
 

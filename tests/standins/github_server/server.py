@@ -30,6 +30,7 @@ from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import moved_to
 from tests.standins.github_server.repository import HostedPull, HostedRepository, host, host_fork
+from tests.standins.github_server.repository_lists import RepositoryLists
 from tests.standins.github_server.rest_api import ForgeApi
 
 _GIT_ROUTE: Final = "/{owner}/{name}.git/{service:path}"
@@ -69,6 +70,7 @@ class ForgeServer:
         self._app = Starlette(
             routes=[
                 *AppApi(self).routes(),
+                *RepositoryLists(self).routes(),
                 *ForgeApi(self).routes(),
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
                 Route("/logs/{owner}/{name}/{number:int}", self._show_log),

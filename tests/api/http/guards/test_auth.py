@@ -27,6 +27,7 @@ GUARDED = [
     ("GET", "/metrics"),
     ("POST", "/session"),
     ("GET", "/session"),
+    ("GET", "/session/repositories"),
     ("DELETE", "/session"),
     ("GET", "/nothing"),
     ("GET", "/docs/"),

@@ -8,7 +8,7 @@ import pytest
 
 from api.http.guards.auth import Auth
 from api.http.guards.session import SESSION_S
-from tests.standins.servers.http_service import CODE, KEYS, client_of
+from tests.standins.servers.http_service import CODE, KEYS, client_of, make_app, serving
 from tests.standins.services.in_memory_run_service import MemoryService
 
 ANN = KEYS[0][1]
@@ -93,6 +93,8 @@ async def test_a_key_signs_a_browser_in() -> None:
             "branchPrefix": "agent/",
         }
         assert (await client.get("/runs", headers=headers)).status_code == 200
+        usable = await client.get("/session/repositories", headers=headers)
+        assert usable.json() == {"repositories": []}
         wrong = await client.post("/session", headers={"Authorization": f"Bearer {ANN}x"})
         assert (wrong.status_code, "Set-Cookie" in wrong.headers) == (401, False)
 
@@ -165,3 +167,18 @@ async def test_without_keys_there_is_no_session() -> None:
         assert (answer.status_code, "Set-Cookie" in answer.headers) == (204, False)
         who = (await client.get("/session")).json()
         assert (who["name"], who["operator"], who["keyRequired"]) == ("local", False, False)
+
+
+async def test_the_repositories_are_those_that_the_key_may_use() -> None:
+    async def listed() -> tuple[str, ...]:
+        return "ann/b", "bob/c", "ann/a"
+
+    def allowed(who: str, name: str) -> bool:
+        return name.startswith(who)
+
+    app = make_app(
+        MemoryService().open, auth=Auth(KEYS), known_repositories=listed, repo_allowed=allowed
+    )
+    async with serving(app) as address, httpx.AsyncClient(headers=BEARER) as client:
+        answer = await client.get(f"{address}/session/repositories")
+    assert answer.json() == {"repositories": ["ann/b", "ann/a"]}

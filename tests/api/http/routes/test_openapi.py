@@ -53,6 +53,7 @@ CALLS = {
     "POST /session",
     "POST /webhooks/github",
     "GET /session",
+    "GET /session/repositories",
     "DELETE /session",
     "GET /health",
     "GET /ready",

@@ -21,9 +21,11 @@ export function NewRunScreen({ route, feed, me }) {
   const [values, setValues] = useState(() => Object.fromEntries(route.query));
   const [problem, setProblem] = useState(null);
   const [rights, setRights] = useState(null);
+  const [listed, setListed] = useState([]);
   useEffect(() => setTitle("New run"), []);
+  useEffect(() => { json("GET", "/session/repositories").then((found) => setListed(found.repositories), () => {}); }, []);
   const set = (name) => (event) => setValues({ ...values, [name]: valueOf(event.target) });
-  const repositories = offered(me?.repositories ?? [], feed.rows);
+  const repositories = offered(me?.repositories ?? [], listed, feed.rows);
   const start = async () => {
     const answer = await request("POST", "/code", { body: bodyOf(values, me), headers: { Prefer: "respond-async" } });
     location.hash = address("runs", answer.headers.get("X-Run-Id"));
@@ -106,10 +108,10 @@ function Allowed({ values, me }) {
   </ul></div>`;
 }
 
-/** Those that this key may use by name, and those of runs that it sees. */
-function offered(globs, rows) {
+/** Those of runs that this key sees, those that it may use by name, and those that the forge lists. */
+function offered(globs, listed, rows) {
   const named = globs.filter((glob) => !/[*?[]/.test(glob));
-  return [...new Set([...named, ...rows.map((run) => repositoryName(run.repoUrl))])].sort();
+  return [...new Set([...rows.map((run) => repositoryName(run.repoUrl)), ...named, ...listed])].sort();
 }
 
 function placeholderOf(globs) {

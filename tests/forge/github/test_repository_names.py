@@ -1,0 +1,35 @@
+"""Which repositories an account, or an App, is a member of."""
+
+import pytest
+
+from graph.errors import ForgeUnauthorized
+from tests.forge.github.test_app import as_app
+from tests.standins.github import Fault
+from tests.support.trusted_side import TrustedSide
+from wiring.known_repositories import KnownRepositories
+
+
+async def test_the_last_pushed_come_first(side: TrustedSide) -> None:
+    await side.forge.add_repository("elsewhere/newer", side.source)
+    await side.forge.add_repository("octo/old", side.source, archived=True)
+    assert await side.github.repository_names(10) == ["elsewhere/newer", "octo/sample"]
+    assert await side.github.repository_names(2) == ["elsewhere/newer"]
+
+
+async def test_an_app_has_those_that_it_is_installed_on(side: TrustedSide) -> None:
+    await side.forge.add_repository("elsewhere/newer", side.source)
+    ours, app = as_app(side)
+    assert await ours.github.repository_names(10) == ["octo/sample"]
+    assert app.minted[-1].permissions == {"metadata": "read"}
+    app.suspended = True
+    assert await ours.github.repository_names(10) == []
+
+
+async def test_they_are_asked_once_and_none_where_they_are_not_told(side: TrustedSide) -> None:
+    known = KnownRepositories(lambda: side.github)
+    assert await known() == await known() == ("octo/sample",)
+    assert side.forge.calls("GET", "/user/repos") == 1
+    side.forge.fail("GET", "/user/repos", Fault(401, "Bad credentials", times=2))
+    with pytest.raises(ForgeUnauthorized):
+        await side.github.repository_names(10)
+    assert await KnownRepositories(lambda: side.github)() == ()

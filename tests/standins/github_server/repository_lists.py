@@ -1,0 +1,61 @@
+"""Lists of the repositories that a token is for."""
+
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.payloads import Shapes
+from tests.standins.github_server.problems import problem
+from tests.standins.github_server.repository import HostedRepository
+
+
+class ListingForge(Protocol):
+    """What the calls need of the server."""
+
+    token: str
+    app: HostedApp | None
+    shapes: Shapes
+
+    def repositories(self) -> list[HostedRepository]: ...
+
+
+class RepositoryLists:
+    """Routes for an account's token, and for those of an App's installation."""
+
+    def __init__(self, forge: ListingForge) -> None:
+        self._forge = forge
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/api/v3/user/repos", self._of_account),
+            Route("/api/v3/installation/repositories", self._of_installation),
+        ]
+
+    async def _of_account(self, request: Request) -> Response:
+        if _token(request) != self._forge.token:
+            return problem(401, "Requires authentication")
+        return JSONResponse(self._rows(request, ""))
+
+    async def _of_installation(self, request: Request) -> Response:
+        app = self._forge.app
+        if app is None or not app.opens(_token(request), ""):
+            return problem(401, "Bad credentials")
+        rows = self._rows(request, app.owner)
+        return JSONResponse({"total_count": len(rows), "repositories": rows})
+
+    def _rows(self, request: Request, owner: str) -> list[dict[str, Any]]:
+        """A page of them; later ones were pushed to later."""
+        hosted = self._forge.repositories()
+        found = [each for each in hosted if owner in ("", each.owner)]
+        rows = [
+            {**self._forge.shapes.repository(each), "pushed_at": f"2026-01-01T00:00:{number:02}Z"}
+            for number, each in enumerate(found)
+        ]
+        return rows[::-1][: int(request.query_params.get("per_page", 30))]
+
+
+def _token(request: Request) -> str:
+    return request.headers.get("authorization", "").partition(" ")[2]
