@@ -69,7 +69,9 @@ class BashTool:
                     "There is nothing to restart: each command has a shell of its own."
                 )
             return ToolResult(f"There is no command. {self.usage}", is_error=True)
-        options = RunOptions(timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT)
+        options = RunOptions(
+            timeout_s=max(time_left_s, 0.1), keep_bytes=MAX_OUTPUT, more_follow=True
+        )
         if not reads_only(asked.command):
             options["services"] = "wanted"
             self._written.add_of(asked.command)

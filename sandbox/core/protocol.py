@@ -80,6 +80,7 @@ class RunOptions(TypedDict, total=False):
     stdin: bytes
     keep_bytes: int
     services: ServiceUse
+    more_follow: bool
 
 
 class Sandbox(Protocol):
@@ -90,7 +91,8 @@ class Sandbox(Protocol):
 
         `timeout_s` shortens the time, `stdin` is what it reads, `keep_bytes` of its output
         are kept, half from each end. With `services` those of the tree run beside it; where one
-        that is `needed` does not, it cannot be started. Raises SandboxLost.
+        that is `needed` does not, it cannot be started. Where `more_follow`, the next command may
+        be made ready while its caller thinks. Raises SandboxLost.
         """
         ...
 

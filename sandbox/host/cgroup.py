@@ -43,6 +43,7 @@ _V1 = ("memory", "pids", "cpu")
 _NEEDED = {"memory", "pids"}
 _WEIGHTS = (("cpu.shares", 1024, 1 << 18), ("cpu.weight", 100, 10_000))
 """File, the weight of one process, the most that the kernel takes."""
+_IDLE_WEIGHT = 0.01
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,34 @@ class Usage:
 class Group:
     """The group of one command: a folder in the one hierarchy of version 2, or in several.
 
-    Its methods block: to put a process in can take the kernel 20 ms.
+    Its methods block: to put a process in can take the kernel 20 ms. One that is `idle` weighs
+    next to nothing until it is woken.
     """
 
-    def __init__(self, folders: tuple[Path, ...], limits: Limits) -> None:
+    def __init__(self, folders: tuple[Path, ...], limits: Limits, *, idle: bool = False) -> None:
         self._folders = folders
         self._limits = limits
+        self._weight = _IDLE_WEIGHT if idle else limits.weight
 
     def join(self, pid: int) -> None:
         """Make the group, with its limits, and put a process in it. Raises OSError."""
         limited = set()
         for folder in self._folders:
             folder.mkdir()
-            limited |= _limit(folder, self._limits)
+            limited |= _limit(folder, self._limits, self._weight)
             (folder / "cgroup.procs").write_text(str(pid))
             _weigh(folder.parent, self._limits.cpus)
         if not limited >= _NEEDED:
             raise OSError(errno.ENODEV, f"only {limited} can be limited")
+
+    def wake(self) -> None:
+        """Let its process weigh what the limits say."""
+        self._weight = self._limits.weight
+        for folder in self._folders:
+            for name, text in _weights(self._weight).items():
+                if (folder / name).exists():
+                    _write(folder / name, text)
+            _weigh(folder.parent, self._limits.cpus)
 
     def end(self) -> Usage:
         """Remove it, with what is left in it; one that stays busy waits for `clear`."""
@@ -104,9 +116,9 @@ class Groups:
         self._prefix = process_name(os.getpid())
         clear(homes)
 
-    def new(self, limits: Limits) -> Group:
+    def new(self, limits: Limits, *, idle: bool = False) -> Group:
         name = f"{self._prefix}.{next(_NUMBERS)}"
-        return Group(tuple(home / name for home in self.homes), limits)
+        return Group(tuple(home / name for home in self.homes), limits, idle=idle)
 
 
 def find(root: Path = ROOT, own: Path = OWN) -> Groups | None:
@@ -234,7 +246,7 @@ def _make(folder: Path) -> Path | None:
     return home if os.access(home, os.W_OK) else None
 
 
-def _limit(folder: Path, limits: Limits) -> set[str]:
+def _limit(folder: Path, limits: Limits, weight: float) -> set[str]:
     """Write the settings that are there, and say which controllers those belong to."""
     memory = str(limits.memory_mb << 20)
     quota = str(round(limits.cpus * PERIOD_US))
@@ -247,12 +259,16 @@ def _limit(folder: Path, limits: Limits) -> set[str]:
         "pids.max": str(limits.pids),
         "cpu.cfs_quota_us": quota,
         "cpu.max": f"{quota} {PERIOD_US}",
-        **{name: str(round(one * limits.weight)) for name, one, _ in _WEIGHTS},
+        **_weights(weight),
     }
     there = [name for name in settings if (folder / name).exists()]
     for name in there:
         (folder / name).write_text(settings[name])
     return {name.partition(".")[0] for name in there}
+
+
+def _weights(weight: float) -> dict[str, str]:
+    return {name: str(round(one * weight)) for name, one, _ in _WEIGHTS}
 
 
 def _weigh(home: Path, cpus: float) -> None:

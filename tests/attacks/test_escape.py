@@ -181,6 +181,21 @@ async def test_no_attack_gets_through(
     assert "through" not in result.text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_none_gets_through_where_its_sandbox_was_started_before(
+    name: str, outside: dict[str, str], sandbox: BubblewrapSandbox
+) -> None:
+    await sandbox.run("true", more_follow=True)
+    before = sandbox._next
+    result = await sandbox.run(fill(ATTACKS[name], outside), timeout_s=10)
+    assert before
+    assert before._task.result(), "it was started anew"
+    await sandbox.close()
+    assert result.text.startswith("tried\n"), result
+    assert "through" not in result.text
+
+
 async def test_none_gets_through_in_docker(outside: dict[str, str], data_dir: Path) -> None:
     """All in one container; the last kills what runs them."""
     if reason := no_daemon():

@@ -42,8 +42,9 @@ class DirectorySandbox:
         stdin: bytes = b"",
         keep_bytes: int = 64 * 1024,
         services: ServiceUse | None = None,
+        more_follow: bool = False,
     ) -> ExecResult:
-        del services  # no tree of it has any
+        del services, more_follow  # no tree of it has any, and nothing is slow to start
         self.commands.append(command)
         process = await asyncio.create_subprocess_exec(
             "bash",

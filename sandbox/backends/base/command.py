@@ -22,6 +22,15 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added outside, where it must not be seen from within."""
 
+    more_follow: bool = False
+    """Whether another command is likely to come soon."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is its program alone, so that what starts it can be started before."""
+        more = (self.files, self.environment, self.source, self.target)
+        return not (self.stdin or any(more))
+
     @property
     def is_fed(self) -> bool:
         """Whether there is anything for its standard input."""

@@ -61,6 +61,7 @@ class LocalSandbox(ExecutingSandbox):
                 stdin=options.get("stdin", b""),
                 files=files,
                 environment=environment or {},
+                more_follow=options.get("more_follow", False),
             )
         )
 

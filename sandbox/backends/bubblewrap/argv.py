@@ -116,6 +116,12 @@ def barrier_words(fd: int) -> str:
     return f"read -r -u {fd} || exit 125; unset REPLY; exec {fd}<&-\n"
 
 
+def receiving_program(fd: int) -> list[str]:
+    """What becomes the program whose words lie in a file of ours, each ended by a NUL."""
+    script = f'mapfile -t -d "" -u {fd} words; exec {fd}<&-; exec -- "${{words[@]}}"'
+    return ["/bin/bash", "-c", script, "bash"]
+
+
 def output_words(fd: int) -> str:
     """What bash reads before a command whose output goes to a file of ours."""
     return f"exec >&{fd} {fd}>&-\n"

@@ -31,6 +31,7 @@ from sandbox.host.orphans import end_orphans
 from sandbox.host.own_tools import provide_uv
 from sandbox.host.run_users import command_uid
 from sandbox.host.seccomp_tables import compile_filter
+from sandbox.tree.checkout import PARTS
 from sandbox.tree.environment import SYSTEM_PATH
 
 OLDEST: Final = (0, 8)
@@ -107,6 +108,7 @@ class Bubblewrap(LocalBackend):
         return BubblewrapSandbox(
             line,
             self.tree_size(tree),
+            parts=[tree.folder / part for part in PARTS],
             limits=self.limits,
             uid=tree.uid,
             groups=self.groups,

@@ -38,6 +38,16 @@ class ChildFds(ExitStack):
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
 
+    def shared_memory(self) -> Pipe:
+        """An empty file in memory, to be written to here and read by the child."""
+        theirs = os.memfd_create("shared", os.MFD_CLOEXEC)
+        try:
+            ours = os.dup(theirs)
+        except OSError:
+            os.close(theirs)
+            raise
+        return self._pipe(ours, theirs)
+
     def pipe_from_child(self, uid: int | None = None) -> Pipe:
         """A pipe to read here, without blocking.
 

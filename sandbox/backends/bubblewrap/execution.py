@@ -6,7 +6,8 @@ leader (bubblewrap outside) and the first process of the sandbox's process names
 when the latter has ended, the kernel has ended everything in the namespace.
 
 To join a control group can take the kernel 20 ms, so a thread does it while bubblewrap mounts. A
-barrier holds the sandbox until then; where it closes unopened, bash reads no command.
+barrier holds the sandbox until then; where it closes unopened, bash reads no command. One that is
+held waits there for its command, too.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ READ_BYTES = 64 * 1024
 GONE_WITHIN_S = 10.0
 """How long killed processes may take to vanish; one stuck in the kernel can take for ever."""
 
-START_SIGNAL = b"go\n"
+START_SIGNAL, RUN_SIGNAL = b"g", b"o\n"
 """bubblewrap takes the first byte, the shell in the sandbox the rest of the line."""
 
 _CHILD_PID = re.compile(rb'"child-pid": (\d+)')
@@ -49,10 +50,15 @@ class Spawned:
     output: int
     status: int
     barrier: int
+    words: int | None = None
+    """Where the words of its program are to be written, if it has none yet."""
 
 
 class Execution:
-    """A command that runs. Await `wait()`; `stop` ends it at any time."""
+    """A command that runs. Await `wait()`; `stop` ends it at any time.
+
+    One without a program waits at its start, within its limits, for `begin` and `give`.
+    """
 
     def __init__(
         self, spawned: Spawned, kept: BothEnds, output_bytes: int, join: JoinCgroup | None
@@ -67,6 +73,7 @@ class Execution:
         self._init_pidfd: int | None = None
         self._finished: asyncio.Future[None] = self._loop.create_future()
         self._reaped: asyncio.Future[None] = self._loop.create_future()
+        self._let_in: asyncio.Future[None] = self._loop.create_future()
         self.closed = asyncio.Event()
         self.duration_ms = 0
         self.output = kept
@@ -87,6 +94,28 @@ class Execution:
         """What bubblewrap says the command exited with; None where it did not come to that."""
         found = _EXIT_CODE.search(self._status)
         return int(found[1]) if found else None
+
+    async def is_let_in(self, then: "asyncio.Future[None]", within_s: float) -> bool:
+        """Whether it is at its start when it is wanted, which `then` says within a time."""
+        for awaited, seconds in ((self._let_in, None), (then, within_s)):
+            await asyncio.wait(
+                (awaited, self._finished),
+                timeout=seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        return then.done() and not self._finished.done()
+
+    def begin(self, kept: BothEnds, output_bytes: int) -> None:
+        """Count time and output from here on."""
+        self._started = time.monotonic()
+        self.output, self._output_bytes = kept, output_bytes
+
+    def give(self, program: Sequence[str]) -> None:
+        """Have it become a program. Blocks."""
+        assert self._spawned.words is not None, "it has a program"
+        data = b"".join(os.fsencode(word) + b"\0" for word in program)
+        os.pwrite(self._spawned.words, data, 0)
+        self._signal(RUN_SIGNAL)
 
     async def wait(self) -> None:
         """Return when the command has ended and no process is left, cancelled or not.
@@ -192,8 +221,14 @@ class Execution:
 
     def _release(self) -> None:
         if not self.closed.is_set():
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._spawned.barrier, START_SIGNAL)
+            is_held = self._spawned.words is not None
+            self._signal(START_SIGNAL if is_held else START_SIGNAL + RUN_SIGNAL)
+            if not self._let_in.done():
+                self._let_in.set_result(None)
+
+    def _signal(self, signal: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._spawned.barrier, signal)
 
     def _leader_exited(self) -> None:
         """Also the end of what the command left running: nothing outlives it."""
@@ -225,7 +260,8 @@ class Execution:
     def _close(self) -> None:
         self.closed.set()
         ours = self._spawned
-        for fd in (ours.pidfd, ours.output, ours.status, ours.barrier, self._init_pidfd):
+        fds = (ours.pidfd, ours.output, ours.status, ours.barrier, ours.words, self._init_pidfd)
+        for fd in fds:
             if fd is not None:
                 self._loop.remove_reader(fd)
                 os.close(fd)
@@ -253,6 +289,7 @@ def spawn(
     output: Pipe,
     status: Pipe,
     barrier: Pipe,
+    words: Pipe | None,
     environment: Mapping[str, str],
 ) -> Spawned:
     """Start a command line in a session of its own, output and errors in one pipe.
@@ -275,4 +312,5 @@ def spawn(
         os.killpg(leader.pid, signal.SIGKILL)
         leader.wait()
         raise
-    return Spawned(leader, pidfd, output.ours, status.ours, barrier.ours)
+    told = words.ours if words else None
+    return Spawned(leader, pidfd, output.ours, status.ours, barrier.ours, told)

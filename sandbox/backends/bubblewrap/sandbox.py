@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from subprocess import DEVNULL
 
 from graph.errors import SandboxUnavailable
@@ -15,10 +17,12 @@ from sandbox.backends.bubblewrap.argv import (
     CommandLine,
     barrier_words,
     output_words,
+    receiving_program,
     rlimits,
 )
 from sandbox.backends.bubblewrap.child_fds import ChildFds
 from sandbox.backends.bubblewrap.execution import Execution, Spawned, spawn, start
+from sandbox.backends.bubblewrap.prestart import Prestart, Started
 from sandbox.core.output import BothEnds
 from sandbox.core.protocol import ExecResult, Limits
 from sandbox.egress.forwarder import SCRIPT, SCRIPT_FILE, START, Outlet
@@ -31,16 +35,22 @@ from sandbox.host.seccomp_tables import compile_filter
 from sandbox.tree.environment import SYSTEM_PATH
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
+_HELD = Command(program=(), seconds=0)
+"""Stands for a command that is not known yet."""
 
 
 class BubblewrapSandbox(LocalSandbox):
-    """Every command is a line that bubblewrap carries out."""
+    """Every command is a line that bubblewrap carries out.
+
+    Once told that more follow, it starts each while the one before is at work.
+    """
 
     def __init__(
         self,
         line: CommandLine,
         size: TreeSize,
         *,
+        parts: Sequence[Path],
         limits: Limits,
         uid: int | None,
         groups: cgroup.Groups | None,
@@ -49,6 +59,8 @@ class BubblewrapSandbox(LocalSandbox):
         """Raises SandboxUnavailable: no system call filter can be made."""
         super().__init__(size, limits)
         self._line = line
+        self._parts = parts
+        self._next: Prestart | None = None
         self._uid = uid
         self._groups = groups
         self._filter = compile_filter()
@@ -57,18 +69,21 @@ class BubblewrapSandbox(LocalSandbox):
         self._rlimits = rlimits(limits, grouped=groups is not None)
         self._service = process_name(os.getpid())
 
+    async def close(self) -> None:
+        self._closed = True
+        if self._next:
+            await self._next.end()
+        await super().close()
+
     async def _carry_out(self, command: Command) -> ExecResult:
-        group = self._groups.new(self._limits) if self._groups else None
+        started = await self._take_next(command) or await self._launch(command)
+        execution = started.execution
         try:
-            execution = await start(
-                partial(self._spawn, command), partial(self._monitor, group, command.keep_bytes)
-            )
-            watchers = [] if group else [watch_processes(execution, self._limits)]
+            watchers = [] if started.group else [watch_processes(execution, self._limits)]
             await self._finish(execution, command.seconds, watchers)
             await self._measure(execution)
         finally:
-            ending = on_worker(group.end) if group else None
-            usage = await asyncio.shield(ending) if ending else cgroup.Usage()
+            usage = await started.end()
         return result_of(
             execution.output,
             code=execution.exit_code,
@@ -78,6 +93,24 @@ class BubblewrapSandbox(LocalSandbox):
             duration_ms=execution.duration_ms,
             loss=execution.loss,
         )
+
+    async def _take_next(self, command: Command) -> Started | None:
+        """What was started for this command, which it is by now; and the start of another."""
+        ready = self._next if command.is_bare else None
+        if ready or (command.more_follow and self._next is None):
+            self._next = Prestart(self, partial(self._launch, _HELD), self._parts)
+        return await ready.take(command.program, *self._output(command)) if ready else None
+
+    async def _launch(self, command: Command) -> Started:
+        group = self._groups.new(self._limits, idle=command is _HELD) if self._groups else None
+        try:
+            spawning = partial(self._spawn, command)
+            execution = await start(spawning, partial(self._monitor, group, command))
+        except BaseException:
+            if group:
+                await asyncio.shield(on_worker(group.end))
+            raise
+        return Started(execution, group)
 
     def _spawn(self, command: Command) -> Spawned:
         """Blocks. Raises SandboxUnavailable."""
@@ -95,22 +128,27 @@ class BubblewrapSandbox(LocalSandbox):
                     status=status.theirs,
                     barrier=barrier.theirs,
                 )
+                words = None if command.program else fds.shared_memory()
+                program = receiving_program(words.theirs) if words else command.program
                 return spawn(
-                    [*line, *command.program],
+                    [*line, *program],
                     fds,
                     stdin=_input(fds, command),
                     output=output,
                     status=status,
                     barrier=barrier,
+                    words=words,
                     environment={**ENVIRONMENT, **command.environment, MARK: self._service},
                 )
         except OSError as error:
             raise SandboxUnavailable(f"bubblewrap cannot be started: {error}") from error
 
-    def _monitor(self, group: cgroup.Group | None, keep_bytes: int, spawned: Spawned) -> Execution:
-        output_bytes = max(self._limits.output_bytes, keep_bytes)
-        join = group.join if group else None
-        return Execution(spawned, BothEnds(keep_bytes), output_bytes, join)
+    def _monitor(self, group: cgroup.Group | None, command: Command, spawned: Spawned) -> Execution:
+        return Execution(spawned, *self._output(command), group.join if group else None)
+
+    def _output(self, command: Command) -> tuple[BothEnds, int]:
+        """What keeps a command's output, and how many bytes of it are too many."""
+        return BothEnds(command.keep_bytes), max(self._limits.output_bytes, command.keep_bytes)
 
 
 def _input(fds: ChildFds, command: Command) -> int:

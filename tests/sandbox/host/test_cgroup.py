@@ -283,7 +283,7 @@ def test_version_2_limits_and_counts(tmp_path: Path) -> None:
     known = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max")
     for name in known:
         (folder / name).touch()
-    cgroup._limit(folder, LIMITS)
+    cgroup._limit(folder, LIMITS, LIMITS.weight)
     assert [(folder / name).read_text() for name in known] == [
         *(str(64 << 20), "0", "1", "10"),
         "150000 100000",
