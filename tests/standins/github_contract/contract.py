@@ -13,6 +13,7 @@ _VERSION: Final = "2022-11-28"
 _OWN_STATUSES: Final = frozenset((301, 304, 307, 400, 401, 403, 404, 410, 429))
 """What any call may be answered, whether its operation says so or not."""
 _PROBLEM: Final[Json] = {"$ref": "#/components/schemas/basic-error"}
+_UNPROCESSABLE: Final[Json] = {"$ref": "#/components/responses/validation_failed"}
 _HOW_TO_ADD: Final = (
     "{call} is no operation of tests/standins/github_contract/description.json. To add it:"
     " npm pack @octokit/openapi@{version} && .venv/bin/python -m"
@@ -154,6 +155,8 @@ def _described_answer(operation: Operation, status: int) -> Json | None:
     described = operation.described["responses"].get(str(status))
     if described is not None:
         return github_operations().resolve(described)
+    if status == 422 and operation.method != "GET":
+        return github_operations().resolve(_UNPROCESSABLE)
     if status >= 500 or status in _OWN_STATUSES:
         return {"content": {"application/json": {"schema": _PROBLEM}}}
     return None

@@ -124,6 +124,13 @@ def test_any_call_may_be_refused(status: int) -> None:
     assert answered(sent("GET", "/user"), status, {"message": "No"})[1] == []
 
 
+def test_any_write_may_be_refused_for_what_it_says() -> None:
+    told = {"message": "No", "errors": [{"field": "run_id", "code": "invalid"}]}
+    rerun = sent("POST", f"{REPO}/actions/runs/7/rerun-failed-jobs")
+    assert answered(rerun, 422, told)[1] == []
+    assert "422" in answered(sent("GET", "/user"), 422, told)[1][0]
+
+
 def test_a_trimmed_description_is_what_it_was_trimmed_from() -> None:
     whole = github_operations().description
     call = f"GET {REPO}/issues/7"
