@@ -176,6 +176,8 @@ class Publication(Value):
     reviewers: tuple[str, ...] = ()
     closes: int | None = None
     """The issue that the pull request closes once it is merged."""
+    answers: tuple[int, ...] = ()
+    """Numbers of the comments of a review that the request counts, in its order."""
     requested_by: str = ""
     deadline: float = 0
     """Unix seconds: a rate limit that ends before is waited for."""

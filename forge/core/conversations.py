@@ -8,6 +8,8 @@ from graph import Emit, unheard
 
 Place = Literal["issue", "comment", "review_comment"]
 """What a reaction is put on: an issue or pull request itself, or a comment of either kind."""
+Reaction = Literal["eyes", "+1"]
+"""Seen, and done."""
 _LOOKED_AT: Final = 100
 """Comments."""
 
@@ -30,6 +32,8 @@ class ReviewWords:
     author: str
     body: str
     edited_at: float
+    number: int = 0
+    """The comment's own; 0 of the review as a whole."""
     path: str = ""
     line: int | None = None
     changes_requested: bool = False
@@ -66,8 +70,16 @@ class Conversations(Protocol):
         """Whether somebody may write to a repository."""
         ...
 
-    async def add_eyes(self, full_name: str, place: Place, number: int) -> None:
-        """Show that something was seen; a second time changes nothing."""
+    async def add_reaction(
+        self, full_name: str, place: Place, number: int, reaction: Reaction
+    ) -> None:
+        """Show that something was seen or done; a second time changes nothing."""
+        ...
+
+    async def answer_review_comment(
+        self, full_name: str, pull: int, comment: int, body: str
+    ) -> None:
+        """Answer a comment of a review in its thread."""
         ...
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:

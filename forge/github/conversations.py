@@ -9,6 +9,7 @@ from forge.core.conversations import (
     Conversations,
     OpenedPull,
     Place,
+    Reaction,
     ReviewWords,
     SubmittedReview,
 )
@@ -37,12 +38,14 @@ class GitHubConversations(Connection, Conversations):
         except (RepositoryNotFound, ForgeForbidden):
             return False
 
-    async def add_eyes(self, full_name: str, place: Place, number: int) -> None:
+    async def add_reaction(
+        self, full_name: str, place: Place, number: int, reaction: Reaction
+    ) -> None:
         folder = {"issue": "issues", "comment": "issues/comments"}.get(place, "pulls/comments")
 
         def add(github: "Api") -> None:
             path = f"/repos/{full_name}/{folder}/{number}/reactions"
-            github.requester.requestJsonAndCheck("POST", path, input={"content": "eyes"})
+            github.requester.requestJsonAndCheck("POST", path, input={"content": reaction})
 
         await self._write_once("a reaction", add, full_name)
 
@@ -86,6 +89,15 @@ class GitHubConversations(Connection, Conversations):
             return [_read_opened(row) for row in rows if row.get("pull_request")]
 
         return await self._read("the open pull requests", get, emit, repo=full_name)
+
+    async def answer_review_comment(
+        self, full_name: str, pull: int, comment: int, body: str
+    ) -> None:
+        def answer(github: "Api") -> None:
+            path = f"/repos/{full_name}/pulls/{pull}/comments/{comment}/replies"
+            github.requester.requestJsonAndCheck("POST", path, input={"body": body})
+
+        await self._write_once("an answer", answer, full_name)
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:
         def create(github: "Api") -> int:
@@ -153,6 +165,7 @@ def _read_line(row: Any) -> ReviewWords:
         author=_login(row),
         body=str(row.get("body") or ""),
         edited_at=_time(row["updated_at"]),
+        number=int(row["id"]),
         path=str(row.get("path") or ""),
         line=int(line) if line else None,
     )

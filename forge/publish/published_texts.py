@@ -78,6 +78,11 @@ class PublishedTexts:
         signature = await self.key.sign(receipt.canonical, PURPOSE) if self.key else ""
         return write_receipt(receipt, sections, signature)
 
+    async def hide(self, texts: list[str], run_id: str) -> list[str]:
+        """Texts without secrets. Raises PushRejected where one is our token."""
+        self._refuse_token(*texts)
+        return await self._hide(texts, run_id)
+
     async def _hide(self, texts: list[str], run_id: str) -> list[str]:
         """The texts without what the catalogue takes for a secret; a run's id is none."""
         marked = [text.replace(run_id, _RUN_ID) for text in texts]

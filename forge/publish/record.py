@@ -33,6 +33,8 @@ class PublicationRecord(Value):
     review_begun: bool = False
     reviewed: bool = False
     """Whether the review of a run that only reviews is there; where it was begun, it may be."""
+    answered: tuple[int, ...] = ()
+    """Comments of a review that were answered in their threads, or may have been."""
     check: int | None = None
     """The check on `checked`, which shows the receipt; None where there is none, or it is not
     known yet."""

@@ -40,6 +40,7 @@ from forge.publish.rebase import (
 )
 from forge.publish.record import PublicationRecord
 from forge.publish.steps import MakeLast, PublishSteps, branch_exists, on_own_disk
+from forge.publish.thread_answers import ThreadAnswers
 from forge.receipt import CommentPlace, ReceiptPlace
 from forge.secret_scan.kingfisher import SecretCatalogue
 from forge.signing import SigningKey
@@ -280,6 +281,8 @@ class ForgePublisher(Publisher):
         pull_request = await delivery.deliver(
             *(address, text, message, author, write_receipt), may_wait=automation.may_wait
         )
+        if publication.answers and base.pull:
+            await ThreadAnswers(forge, steps, self._texts.hide).give(base.pull.number)
         conflicts = movement.conflicts if movement else ()
         return pull_request.model_copy(update={"conflicts": conflicts})
 

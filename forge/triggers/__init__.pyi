@@ -8,6 +8,8 @@ from .delivery import EVENTS as EVENTS
 from .delivery import read_act as read_act
 from .issue_prompt import write_prompt as write_prompt
 from .pull_prompt import SETTLED_S as SETTLED_S
+from .pull_prompt import comments_of as comments_of
+from .pull_prompt import numbers_of as numbers_of
 from .pull_prompt import read_review as read_review
 from .pull_prompt import write_pull_prompt as write_pull_prompt
 from .seen_act import act_of_checks as act_of_checks

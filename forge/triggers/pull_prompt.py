@@ -1,6 +1,7 @@
 """The request that a comment or a review of a pull request makes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from forge.core.conversations import ReviewWords
@@ -11,28 +12,49 @@ from graph import ReviewComment
 
 SETTLED_S: Final = 10.0
 """A review and its comments are told of one by one; by then all of them are there."""
+MOST_NUMBERED: Final = 50
+"""Comments that get an answer or a thumb."""
 _MOST_CHARACTERS: Final = 40_000
+_ON_COMMENTS: Final = (
+    "Where a comment is not done as it asks, or leaves a question to its author, say so among what"
+    " is unchecked, in a sentence or two that begin with its number, as in `Comment 1: …`."
+)
 
 
 def read_review(
     act: Act, review: Sequence[ReviewWords], words: frozenset[str]
-) -> tuple[ReviewComment, ...]:
-    """What a review asks for. Only words of the act's own author count.
+) -> tuple[ReviewWords, ...]:
+    """What of a review asks for something, without what begins a command.
 
-    What was edited after the act does not count.
+    Only words of the act's own author count, and nothing that was edited after the act.
     """
-    said = (
-        ReviewComment(path=each.path, line=each.line, text=_said(each.body, words))
-        for each in review
-        if _counts(each, act)
-    )
-    return tuple(each for each in said if each.text)
+    theirs = (replace(each, body=_said(each.body, words)) for each in review if _counts(each, act))
+    return tuple(each for each in theirs if each.body)
 
 
-def write_pull_prompt(act: Act, review: Sequence[ReviewComment], words: frozenset[str]) -> str:
-    """The request: the review's, else the act's own; empty where nothing is asked."""
-    parts = [_part(each) for each in review] if act.review else [_said(act.text, words)]
-    return "\n\n".join(part for part in parts if part)[:_MOST_CHARACTERS]
+def comments_of(review: Sequence[ReviewWords]) -> tuple[ReviewComment, ...]:
+    """A review as an event tells it."""
+    return tuple(ReviewComment(path=each.path, line=each.line, text=each.body) for each in review)
+
+
+def numbers_of(review: Sequence[ReviewWords]) -> list[int]:
+    """The numbers of the comments that the request counts, in its order."""
+    return [each.number for each in review if each.path][:MOST_NUMBERED]
+
+
+def write_pull_prompt(act: Act, review: Sequence[ReviewWords], words: frozenset[str]) -> str:
+    """The request: the review's, else the act's own; empty where nothing is asked.
+
+    Comments at lines are counted, so that what is said of one can be told in its thread.
+    """
+    if not act.review:
+        return _said(act.text, words)[:_MOST_CHARACTERS]
+    parts = [each.body for each in review if not each.path]
+    lines = [each for each in review if each.path]
+    parts += [_part(each, number) for number, each in enumerate(lines, start=1)]
+    room = _MOST_CHARACTERS - len(_ON_COMMENTS) - 2
+    asked = "\n\n".join(parts)[:room]
+    return f"{asked}\n\n{_ON_COMMENTS}" if lines else asked
 
 
 def _counts(each: ReviewWords, act: Act) -> bool:
@@ -43,8 +65,6 @@ def _said(body: str, words: frozenset[str]) -> str:
     return without_words(strip_html_comments(body), words)
 
 
-def _part(each: ReviewComment) -> str:
-    if not each.path:
-        return each.text
+def _part(each: ReviewWords, number: int) -> str:
     place = f"{each.path}:{each.line}" if each.line else each.path
-    return f"On {place}:\n{each.text}"
+    return f"Comment {number}, on {place}:\n{each.body}"

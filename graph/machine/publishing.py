@@ -84,6 +84,7 @@ def publication_of(
         labels=tuple(state.get("labels") or ()),
         reviewers=tuple(state.get("reviewers") or ()),
         closes=state.get("closes"),
+        answers=tuple(state.get("answers") or ()),
         requested_by=state.get("requested_by") or "",
         deadline=deadline,
         account=_account(state),

@@ -90,6 +90,14 @@ class RunRequest(TypedDict, total=False):
         int | None,
         described("Issue", "Number of the issue that the pull request closes once it is merged."),
     ]
+    answers: Annotated[
+        list[int],
+        described(
+            "Review comments",
+            "Numbers of the comments of a review that the request counts as `Comment 1` and so "
+            "on. Each gets a thumb, or in its thread what is said of it.",
+        ),
+    ]
     allow: Annotated[
         list[str],
         described(

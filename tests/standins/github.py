@@ -76,7 +76,8 @@ class GitHubStandIn(ForgeServer):
         self._ids += 1
         git_dir = self._folder / str(self._ids) / f"{known.full_name}.git"
         shutil.copytree(known.git_dir, git_dir)
-        again = replace(known, git_dir=git_dir, pulls={}, comments={}, checks={}, required=set())
+        fresh: dict[str, Any] = {"pulls": {}, "comments": {}, "checks": {}, "required": set()}
+        again = replace(known, git_dir=git_dir, replies=[], reactions=[], **fresh)
         self._hosted[known.full_name.lower()] = again
         return again
 

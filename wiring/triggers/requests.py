@@ -1,11 +1,18 @@
 """The requests that acts make of runs."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from forge.core import Forge
-from forge.triggers import Act, read_review, write_prompt, write_pull_prompt
+from forge.triggers import (
+    Act,
+    comments_of,
+    numbers_of,
+    read_review,
+    write_prompt,
+    write_pull_prompt,
+)
 from graph import ReviewReceived, RunRequest
 
 _MOST_COMMENTS: Final = 100
@@ -17,6 +24,8 @@ class Message:
 
     text: str
     received: ReviewReceived | None = None
+    answers: list[int] = field(default_factory=list)
+    """Numbers of the comments that the text counts."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ async def write_request(
         said = await write_message(act, forge, words)
         pull = f"{address}/pull/{act.number}"
         request = RunRequest(repo_url=address, prompt=said.text, pull_request_url=pull)
+        if said.answers:
+            request["answers"] = said.answers
         return AskedRun(request, said.received) if said.text else None
     found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
     theirs = [each for each in found if each.author != login]
@@ -58,6 +69,6 @@ async def write_message(act: Act, forge: Forge, words: frozenset[str]) -> Messag
     if not act.review:
         return Message(write_pull_prompt(act, (), words))
     said = await forge.review_words(act.repo, act.number, act.review)
-    comments = read_review(act, said, words)
-    received = ReviewReceived(key=act.key, by=act.by, comments=comments)
-    return Message(write_pull_prompt(act, comments, words), received)
+    asked = read_review(act, said, words)
+    received = ReviewReceived(key=act.key, by=act.by, comments=comments_of(asked))
+    return Message(write_pull_prompt(act, asked, words), received, numbers_of(asked))

@@ -95,7 +95,7 @@ class ThreadActs:
         self._writers.clear()
         if not await self._may_write(act.repo, act.by):
             return False
-        await self._forge.add_eyes(act.repo, act.place, act.place_number)
+        await self._forge.add_reaction(act.repo, act.place, act.place_number, "eyes")
         return True
 
     def _words(self, login: str) -> frozenset[str]:

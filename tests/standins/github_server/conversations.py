@@ -57,6 +57,11 @@ class ConversationApi:
             ),
             Route(review, self._on(self._review)),
             Route(f"{review}/comments", self._on(self._lines)),
+            Route(
+                f"{repo}/pulls/{{number:int}}/comments/{{id:int}}/replies",
+                self._on(self._reply),
+                methods=["POST"],
+            ),
             Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
             *(
                 Route(f"{repo}/{place}/{reactions}", self._on(self._react), methods=["POST"])
@@ -142,6 +147,12 @@ class ConversationApi:
             return problem(404, "Not Found")
         comment.body, comment.updated_at = str((await request.json())["body"]), now()
         return JSONResponse(self._comment(repository, comment))
+
+    async def _reply(self, request: Request, repository: HostedRepository) -> Response:
+        comment, body = request.path_params["id"], str((await request.json())["body"])
+        repository.replies.append((comment, body))
+        made = {"id": 5000 + len(repository.replies), "body": body, "in_reply_to_id": comment}
+        return JSONResponse(made, 201)
 
     async def _react(self, request: Request, repository: HostedRepository) -> Response:
         """The same reaction again is answered by the one that there is."""

@@ -82,6 +82,8 @@ class HostedRepository:
     comments: dict[int, HostedComment] = field(default_factory=dict)
     reactions: list[tuple[str, str]] = field(default_factory=list)
     """What each is on, below the repository, and what it is."""
+    replies: list[tuple[int, str]] = field(default_factory=list)
+    """Answers in threads of reviews: the comment, and the text."""
     reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     """Each as the API shows it: itself, then its comments."""
     checks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

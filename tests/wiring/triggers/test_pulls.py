@@ -99,10 +99,13 @@ async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None
     await review(world, "ben", *lines, body="Nearly.")
     await work_off(world)
     (run,) = await world.runs()
-    assert run.request["prompt"] == (
-        "Nearly.\n\nOn a.py:1:\nrename this\n\nOn a.py:2:\nand this\n\nOn a.py:3:\nWhy?"
-        "\n\nOn a.py:4:\nDead code."
+    asked, _, how = run.request["prompt"].rpartition("\n\n")
+    assert asked == (
+        "Nearly.\n\nComment 1, on a.py:1:\nrename this\n\nComment 2, on a.py:2:\nand this"
+        "\n\nComment 3, on a.py:3:\nWhy?\n\nComment 4, on a.py:4:\nDead code."
     )
+    assert "`Comment 1: …`" in how
+    assert run.request["answers"] == [50, 51, 52, 53]
     assert len(world.ours) == 1
     events = await log_of(world.service, run.run_id)
     (received,) = [event.data for event in events if event.type == "review.received"]
@@ -119,7 +122,8 @@ async def test_a_line_behind_a_hundred_others_counts(world: World) -> None:
     await review(world, "ben", *["Slow."] * 120, body="/coding-agent make it fast")
     await work_off(world)
     (run,) = await world.runs()
-    assert run.request["prompt"].endswith("On a.py:120:\nSlow.")
+    assert "on a.py:120:\nSlow.\n\n" in run.request["prompt"]
+    assert len(run.request["answers"]) == 50
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ async def test_a_review_while_a_run_is_at_work_is_one_message_to_it(world: World
         (run,) = await opened.runs()
         events = await log_of(opened.service, run.run_id)
         (said,) = [event for event in events if event.type == "message.received"]
-        assert said.data["text"] == "On a.py:1:\nSlow."
+        assert said.data["text"].startswith("Comment 1, on a.py:1:\nSlow.\n\n")
         reviews = [event for event in events if event.type == "review.received"]
         assert [event.data["comments"] for event in reviews] == [
             [{"path": "a.py", "line": 1, "text": "Dead code."}],
