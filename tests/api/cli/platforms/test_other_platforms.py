@@ -74,7 +74,9 @@ async def test_a_client_runs_on(platform: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("platform", ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"])
+@pytest.mark.parametrize(
+    "platform", ["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-apple-darwin"]
+)
 def test_the_pins_are_wheels_for(platform: str) -> None:
     """By the index that this machine uses; skipped where it cannot be asked."""
     asked = subprocess.run(
