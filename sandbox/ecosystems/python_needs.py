@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.toml_text import load_toml
 from sandbox.ecosystems.tox_ini import settled, testing_sections
@@ -24,10 +26,6 @@ _LIST = re.compile(
     r"|requirements(?:[-_.](?:dev|devel|development|tests?|testing|ci|all))?)\.txt"
     r"|requirements/(?:dev|devel|development|tests?|testing|ci|base|all|main)\.txt"
     r"|tests?/(?:[\w.-]*[-_.])?requirements(?:[-_.](?:dev|tests?|testing|ci|all))?\.txt"
-)
-_NAME = re.compile(
-    r"[A-Za-z0-9][\w.-]*(?:\s*\[[\w\s,.-]*\])?(?:\s*\(?[<>=!~]=?=?[^;\s)]*(?:\s*,\s*[<>=!~]=?=?[^;\s,)]+)*\)?)?"
-    r"(?:\s*;[\w\s.'\"<>=!~()]*)?"
 )
 _HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist", "coverage[toml]")
 """What Hatch itself brings to that environment, without what puts tests in another order."""
@@ -106,9 +104,17 @@ def _checked(project: Project, pyproject: Mapping[str, Any], found: list[Needs])
             text.strip()
             for needs in found
             for text in needs.packages
-            if _NAME.fullmatch(text.strip()) and len(text) < _LONGEST
+            if len(text) < _LONGEST and _is_named(text)
         ),
     )
+
+
+def _is_named(text: str) -> bool:
+    """Whether it is a requirement that an index has, and no address."""
+    try:
+        return not Requirement(text).url
+    except InvalidRequirement:
+        return False
 
 
 def _normal(name: str) -> str:

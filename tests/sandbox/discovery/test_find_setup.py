@@ -108,11 +108,12 @@ PROJECT = "[project]\nname = 'a'\n"
         (
             PROJECT,
             {
-                "tox.ini": "[testenv]\ndeps =\n    mock\n    -r{toxinidir}/t.txt\n    py: attrs\n"
+                "tox.ini": "[testenv]\ndeps =\n    mock >= 5, <6  # spaced\n"
+                "    -r{toxinidir}/t.txt\n    py: attrs\n"
                 "    lowest: attrs==1.0\n    py27: six\n    py312-mindeps: flask==1.0\n"
                 "[testenv:py33]\ndeps =\n    pytest<3\n"
             },
-            "-e . mock attrs",
+            "-e . 'mock >= 5, <6' attrs",
         ),
         (
             PROJECT,
@@ -307,7 +308,7 @@ def test_hostile_manifests_ask_for_nothing() -> None:
         "package.json": '{"packageManager": "pnpm@9; touch x", "engines": {"node": "; touch x"}}',
     }
     words = [shlex.split(each) for each in commands(hostile)]
-    assert [word for command in words for word in command if "touch" in word] == ["a; touch x"]
+    assert not [word for command in words for word in command if "touch" in word]
 
 
 @pytest.mark.parametrize(
