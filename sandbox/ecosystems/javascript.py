@@ -16,6 +16,7 @@ from sandbox.ecosystems.base import (
 )
 from sandbox.ecosystems.install_step import InstallPlan
 from sandbox.ecosystems.javascript_install import plan_javascript
+from sandbox.ecosystems.javascript_scripts import INSTALLED, NPX, are_beside_tests, split_script
 from sandbox.ecosystems.named_code import javascript_names
 from sandbox.ecosystems.project import Project
 
@@ -31,26 +32,11 @@ _MANAGERS = ("npm", "yarn", "pnpm", "bun")
 _RUNNERS = {"vitest": "vitest run", "jest": "jest", "mocha": "mocha"}
 _TYPES = ("typecheck", "type-check", "check-types", "types:check", "tsc")
 _ESLINT_CONFIG = re.compile(r"eslint\.config\.[cm]?[jt]s|\.eslintrc(?:\.[a-z]+)?")
-_INSTALLED = ("npx", "--offline", "--no-install")
-_NPX = " ".join(_INSTALLED)
 _ONCE = "CI=true "  # else some runners wait for changes of the files
 
 _PACKAGES = re.compile(r"(?:.*/)?package\.json", re.DOTALL)
 _ENTRIES = r"(index|main)\.[cm]?js|(dist|build|out)/[^/]+\.[cm]?js"
 _OUTER_TEST = re.compile(r"(?:tests?|spec|__tests__)/")
-_LINT_PART = re.compile(
-    r"(?:(?:npx |(?:npm|pnpm|yarn|bun) (?:run |exec )?)?(?:-\S+ )*)"
-    r"(?:lint|format|fmt|prettier|eslint|xo|standard|biome|oxlint|tsd|attw|publint"
-    r"|(?:vue-)?tsc .*--noEmit|knip|types?|typecheck|type-check|check-types"
-    r"|test:types?|types?:\w+|lint:\w+|format:\w+)(?![\w:-])"
-)
-_NO_TEST = re.compile(
-    r"(?:npx )?(?:npm(?:@\S+)? )?(?:aud|audit)\b|(?:npm run (?:-\S+ )*)?(?:readme|evalmd)\b"
-)
-_SET_VARIABLES = re.compile(r"(?:\w+=\S+ )*")
-_KNOWN_PROGRAM = re.compile(r"(?:node|npm|npx|pnpm|yarn|bun|bunx|deno|sh|bash|make)\b")
-_STARTS = {"npm": _NPX, "pnpm": _NPX, "yarn": "yarn run", "bun": "bun run"}
-_PLAIN_PART = re.compile(r"[^|;&$`<>(){}\n]+")
 
 Manifest = dict[str, object]
 
@@ -62,12 +48,13 @@ def _tests(project: Project) -> Iterator[str]:
         # `bun test` is bun's own runner, whatever the script says
         manager = _manager(project)
         whole = f"{_ONCE}{manager} {'run ' if manager == 'bun' else ''}test"
-        if manager == "npm" and _has_hooks_beside_tests(manifest):
+        scripts = _table(manifest, "scripts")
+        if manager == "npm" and are_beside_tests(scripts.get("pretest"), scripts.get("posttest")):
             whole += " --ignore-scripts"
-        tests, _ = _parts_of(project)
+        tests, _ = split_script(scripts.get("test"), manager)
         yield _built(project) + (" && ".join(f"{_ONCE}{part}" for part in tests) or whole)
     elif runner := next(filter(_dependencies(manifest).__contains__, _RUNNERS), None):
-        yield f"{_built(project)}{_ONCE}{_NPX} {_RUNNERS[runner]}"
+        yield f"{_built(project)}{_ONCE}{NPX} {_RUNNERS[runner]}"
 
 
 def _built(project: Project) -> str:
@@ -90,55 +77,19 @@ def _built(project: Project) -> str:
     return f"{_manager(project)} run build && " if imports and missing else ""
 
 
-def _parts_of(project: Project) -> tuple[list[str], list[str]]:
-    """The parts of the script `test` that are tests, and that are linters, if it has both.
-
-    A linter that fails would keep the tests from being run, and they fail for other reasons.
-    """
-    script = _table(_manifest(project), "scripts").get("test")
-    parts = [part.strip() for part in script.split("&&")] if isinstance(script, str) else []
-    lints = [part for part in parts if _LINT_PART.match(part)]
-    tests = [part for part in parts if part not in lints]
-    if not lints or not tests or not all(map(_PLAIN_PART.fullmatch, parts)):
-        return [], []
-    manager = _manager(project)
-    return [_started(part, manager) for part in tests], [_started(part, manager) for part in lints]
-
-
-def _has_hooks_beside_tests(manifest: Manifest) -> bool:
-    """Whether what npm runs before and after the script `test` is no part of the tests.
-
-    Linters fail for other reasons, and audits ask a registry.
-    """
-    scripts = _table(manifest, "scripts")
-    hooks = [scripts.get(name) for name in ("pretest", "posttest")]
-    parts = [part for hook in hooks if isinstance(hook, str) for part in hook.split("&&")]
-    return bool(parts) and all(
-        _LINT_PART.match(p) or _NO_TEST.match(p) for p in map(str.strip, parts)
-    )
-
-
-def _started(part: str, manager: str) -> str:
-    """A part of a script, as a shell starts it that does not know the project's programs."""
-    variables = _SET_VARIABLES.match(part)
-    head = variables[0] if variables else ""
-    program = part.removeprefix(head)
-    return part if _KNOWN_PROGRAM.match(program) else f"{head}{_STARTS[manager]} {program}"
-
-
 def _lints(project: Project) -> Iterator[str]:
     """The scripts for it, or the tools that are configured without one."""
     manifest, manager = _manifest(project), _manager(project)
     if _script(manifest, "lint"):
         yield f"{manager} run lint"
-    elif lints := _parts_of(project)[1]:
+    elif lints := split_script(_table(manifest, "scripts").get("test"), manager)[1]:
         yield from lints
     elif "eslintConfig" in manifest or any(map(_ESLINT_CONFIG.fullmatch, project.names)):
-        yield f"{_NPX} eslint ."
+        yield f"{NPX} eslint ."
     if types := next((name for name in _TYPES if _script(manifest, name)), None):
         yield f"{manager} run {types}"
     elif _is_checked_by_tsc(project, manifest):
-        yield f"{_NPX} tsc --noEmit"
+        yield f"{NPX} tsc --noEmit"
 
 
 def _is_checked_by_tsc(project: Project, manifest: Manifest) -> bool:
@@ -187,9 +138,9 @@ def _plan(project: Project) -> InstallPlan:
 
 def _probe(words: Sequence[str]) -> str:
     """Asks for the tool, which answers with its version."""
-    tool = words[len(_INSTALLED)] if len(words) > len(_INSTALLED) else ""
-    if (*words[: len(_INSTALLED)],) == _INSTALLED and re.fullmatch(r"[\w.]+", tool):
-        return f"{_NPX} {tool} --version"
+    tool = words[len(INSTALLED)] if len(words) > len(INSTALLED) else ""
+    if (*words[: len(INSTALLED)],) == INSTALLED and re.fullmatch(r"[\w.]+", tool):
+        return f"{NPX} {tool} --version"
     return ""
 
 

@@ -216,6 +216,12 @@ NPX = "npx --offline --no-install"
             (f"CI=true A=1 {NPX} vitest --run", "pnpm lint"),
         ),
         ("eslint . && npm run unit", "", ("CI=true npm run unit", f"{NPX} eslint .")),
+        (
+            "run-s lint test-node test:browser",
+            "",
+            ("CI=true npm run test-node && CI=true npm run test:browser", "npm run lint"),
+        ),
+        ("npm-run-all --serial lint test:*", "", ("CI=true npm test",)),
         ("npm run build && jest", "", ("CI=true npm test",)),
         ("tsc && node dist/test.js", "", ("CI=true npm test",)),
         ("eslint . && jest | tee log", "", ("CI=true npm test",)),
