@@ -110,7 +110,7 @@ class ConversationApi:
     async def _pulls(self, request: Request, repository: HostedRepository) -> Response:
         commit = request.path_params["commit"]
         found = [pull for pull in repository.pulls.values() if pull.head_sha == commit]
-        rows = [self._forge.shapes.pull(repository, pull) for pull in found]
+        rows = [self._forge.shapes.listed_pull(repository, pull) for pull in found]
         return JSONResponse(page_of(request, rows))
 
     async def _commit(self, request: Request, repository: HostedRepository) -> Response:
