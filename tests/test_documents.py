@@ -164,3 +164,12 @@ def test_the_newest_version_is_the_projects() -> None:
 def test_a_change_is_in_one_version() -> None:
     changes = re.findall(r"^- (.{40})", PAGES["CHANGELOG.md"], re.MULTILINE)
     assert len(changes) == len(set(changes))
+
+
+def test_the_projects_addresses_name_one_account() -> None:
+    manifest = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (account,) = set(re.findall(r"github\.com/([\w-]+)/modal-coding-agent", manifest))
+    texts = "\n".join(PAGES.values())
+    named = re.findall(r"(?:github(?:usercontent)?\.com/|uses: )([\w-]+)/modal-coding-agent", texts)
+    assert len(named) >= 3
+    assert set(named) == {account}
