@@ -60,6 +60,8 @@ from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
 from .machine.tracing import span as span
 from .preparation import Preparation as Preparation
+from .proxy_settings import find_proxy as find_proxy
+from .proxy_settings import name_proxy_variables as name_proxy_variables
 from .publication import MAX_MOVES as MAX_MOVES
 from .publication import ChangeOnNewBase as ChangeOnNewBase
 from .publication import GateFinding as GateFinding

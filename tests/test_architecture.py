@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values", "environment publication retry_policy secret_forms spending"),
+        *("values", "environment proxy_settings publication retry_policy secret_forms spending"),
         *(
             "environment_record",
             "errors",

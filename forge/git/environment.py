@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from forge.core.forge import GitAccess
+from graph import find_proxy
 
 OPTIONS: Final = (
     "core.hooksPath=/dev/null",
@@ -81,9 +82,16 @@ def options(*more: str) -> list[str]:
 
 
 def network(web: str) -> tuple[dict[str, str], str]:
-    """Environment and option that allow the scheme of `web`, and no other."""
+    """Environment and option that allow the scheme of `web`, and no other.
+
+    The way leads by the proxy that the API's client takes, too.
+    """
     scheme = web.partition(":")[0]
-    return {"GIT_ALLOW_PROTOCOL": scheme}, f"protocol.{scheme}.allow=always"
+    allowed = {"GIT_ALLOW_PROTOCOL": scheme}
+    proxy, no_proxy = find_proxy(scheme)
+    if proxy:
+        allowed |= {f"{scheme}_proxy": proxy, "no_proxy": no_proxy}
+    return allowed, f"protocol.{scheme}.allow=always"
 
 
 def sign_in(access: GitAccess, token: SecretStr | None) -> dict[str, str]:

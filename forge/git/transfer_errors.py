@@ -5,6 +5,7 @@ from typing import Final
 
 from forge.core.retry import TransientError
 from forge.git.command import GitResult
+from graph import name_proxy_variables
 from graph.errors import (
     CodingAgentError,
     ForgeForbidden,
@@ -19,11 +20,16 @@ _STATUS: Final = re.compile(r"requested URL returned error: (\d{3})")
 _REMOTE: Final = re.compile(r"(?m)^remote: ?(.{0,500})$")
 _SSO: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}/[^\s\"'<>]{0,200}/sso[^\s\"'<>]{0,300}")
 _MAX_QUOTED: Final = 500
+_BY_PROXY: Final = re.compile(
+    r"CONNECT tunnel failed, response (\d{3})|Received HTTP code (\d{3}) from proxy"
+)
 _MOVED: Final = (301, 302, 307, 308)
 _NOT_FOUND: Final = re.compile(r"repository '[^']*' not found")
 _LIMIT_SIGNALS: Final = re.compile(r"(?i)died of signal (?:24|25)|out of memory|file too large")
 _NO_ANSWER: Final = (
     "Could not resolve host",
+    "Could not resolve proxy",
+    "Proxy CONNECT aborted",
     "Failed to connect",
     "Couldn't connect",
     "Connection re",
@@ -46,8 +52,8 @@ _NO_ANSWER: Final = (
 def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | TransientError:
     """The error of a failed clone, fetch or push; TransientError where it may go right later."""
     text = result.stderr
-    found = _STATUS.search(text)
-    status = int(found[1]) if found else 0
+    found, by_proxy = _STATUS.search(text), _BY_PROXY.search(text)
+    status = int(found[1]) if found else int(by_proxy[1] or by_proxy[2]) if by_proxy else 0
     if result.disk_full:
         return result.failure()
     if result.over or _LIMIT_SIGNALS.search(text):
@@ -55,6 +61,8 @@ def transfer_error(result: GitResult, full_name: str) -> CodingAgentError | Tran
         return RepositoryTooLarge(f"{full_name} could not be transferred: {why}.")
     if status == 429 or status >= 500:
         return _no_answer(full_name, f"HTTP {status}")
+    if by_proxy or status == 407:
+        return _refused_by_proxy(full_name, status)
     cut_off = not status and not result.sign_in_refused  # git also says so where it was refused
     if cut_off and any(sign in text for sign in _NO_ANSWER):
         return _no_answer(full_name, "no whole answer")
@@ -81,6 +89,15 @@ def _refusal(result: GitResult, status: int, full_name: str) -> CodingAgentError
     if status in (404, 410, 451) or _NOT_FOUND.search(text):
         return RepositoryNotFound(f"{full_name} was not found.")
     return None
+
+
+def _refused_by_proxy(full_name: str, status: int) -> ForgeUnavailable:
+    names = name_proxy_variables()
+    return ForgeUnavailable(
+        f"The proxy that the environment names ({names}) does not let git reach {full_name}: HTTP"
+        f" {status}.",
+        f"Set {names} to a proxy that does, with its user and password where it asks for them.",
+    )
 
 
 def _no_answer(full_name: str, reason: str) -> TransientError:

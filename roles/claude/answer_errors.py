@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from graph import name_proxy_variables
 from graph.errors import (
     ClaudeBilling,
     ClaudeError,
@@ -15,7 +16,9 @@ from graph.errors import (
     ClaudeUnavailable,
     ContextExceeded,
 )
+from roles.claude.reply import AttemptFailed
 
+_MAX_SAID: Final = 200
 _STATUS_OF_TYPE: Final[Mapping[str, int]] = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -77,6 +80,17 @@ def classify(
     if found is ClaudeRejected and kind is None:
         return found, "This is no answer of the Messages API. Check ANTHROPIC_BASE_URL."
     return found, "Check CODING_AGENT_MODEL." if found is ClaudeRejected and "model" in text else ""
+
+
+def refused_by_proxy(said: str) -> AttemptFailed:
+    """What a proxy answered in place of the Messages API: `said` begins with its status."""
+    names = name_proxy_variables()
+    error = ClaudeUnavailable(
+        f"The proxy that the environment names ({names}) does not let the Messages API be reached:"
+        f" {said[:_MAX_SAID]}",
+        f"Set {names} to a proxy that does, with its user and password where it asks for them.",
+    )
+    return AttemptFailed(error, repeatable=said.startswith("5"))
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,16 +8,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.request import getproxies
 
-from graph import SecretForms, Usage
+from graph import SecretForms, Usage, name_proxy_variables
 from graph.errors import (
     ClaudeRateLimited,
     ClaudeRejected,
     ClaudeUnauthorized,
     ClaudeUnavailable,
 )
-from roles.claude.answer_errors import classify, read_retry_after
+from roles.claude.answer_errors import classify, read_retry_after, refused_by_proxy
 from roles.claude.import_without import without
 from roles.claude.provider import ANTHROPIC_URL, Provider
 from roles.claude.reply import AttemptFailed, Kind, Reply, ReplyListener
@@ -233,8 +232,7 @@ class Claude:
                 "Set SSL_CERT_FILE to a file of certificates, or unset it.",
             ) from error
         except (ImportError, ValueError, httpx2.InvalidURL) as error:
-            proxies = {"http", "https", "all"} & getproxies().keys()
-            names = ", ".join(f"{scheme.upper()}_PROXY" for scheme in sorted(proxies))
+            names = name_proxy_variables()
             raise ClaudeUnavailable(
                 f"The proxy that the environment names ({names}) cannot be used: {error}"[
                     :_MAX_MESSAGE
@@ -280,6 +278,8 @@ def map_error(error: BaseException) -> AttemptFailed:
     if isinstance(error.__cause__, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
         text = f"The request could not be sent: {error.__cause__}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeRejected(text, "Check ANTHROPIC_BASE_URL."), repeatable=False)
+    if isinstance(error.__cause__, httpx2.ProxyError):
+        return refused_by_proxy(str(error.__cause__))
     if isinstance(error, anthropic.CredentialsError) or type(error) is anthropic.AnthropicError:
         text = f"No credentials for the Messages API: {error}"[:_MAX_MESSAGE]
         return AttemptFailed(ClaudeUnauthorized(text), repeatable=False)

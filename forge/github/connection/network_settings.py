@@ -1,7 +1,6 @@
 """What of this machine's own settings keeps a request to GitHub from being sent."""
 
-from urllib.request import getproxies
-
+from graph import name_proxy_variables
 from graph.errors import ForgeUnavailable
 
 
@@ -16,11 +15,10 @@ def explain_unsent(what: str, error: Exception) -> ForgeUnavailable | None:
             f" GitHub cannot be asked for {what}.",
             "Set the variable to a file of certificates, or unset it.",
         )
-    proxies = {"http", "https", "all"} & getproxies().keys()
+    names = name_proxy_variables()
     of_proxies = (InvalidProxyURL, InvalidSchema, InvalidURL, ProxyError)
-    if not proxies or not isinstance(error, of_proxies):
+    if not names or not isinstance(error, of_proxies):
         return None
-    names = ", ".join(f"{scheme.upper()}_PROXY" for scheme in sorted(proxies))
     return ForgeUnavailable(
         f"The proxy that the environment names ({names}) cannot be used to ask GitHub for {what}"
         f" ({type(error).__name__}).",

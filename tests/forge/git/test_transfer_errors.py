@@ -22,6 +22,8 @@ def failed(stderr: str, over: str = "") -> GitResult:
         "fatal: unable to access 'https://h/': Could not resolve host: h",
         "fatal: unable to access 'https://h/': The requested URL returned error: 503",
         "fatal: unable to access 'https://h/': The requested URL returned error: 429",
+        "fatal: unable to access 'https://h/': CONNECT tunnel failed, response 503",
+        "fatal: unable to access 'https://h/': Proxy CONNECT aborted",
     ],
 )
 def test_what_may_go_right_later_is_tried_again(said: str) -> None:
@@ -42,6 +44,9 @@ def test_what_may_go_right_later_is_tried_again(said: str) -> None:
         ("fatal: The requested URL returned error: 401", "", "github_unauthorized"),
         ("fatal: The requested URL returned error: 403", "", "github_forbidden"),
         ("fatal: repository 'https://h/o/r.git/' not found", "", "repository_not_found"),
+        ("fatal: The requested URL returned error: 407", "", "github_unavailable"),
+        ("fatal: CONNECT tunnel failed, response 407", "", "github_unavailable"),
+        ("fatal: Received HTTP code 403 from proxy after CONNECT", "", "github_unavailable"),
         ("fatal: something new", "", "git_failed"),
     ],
 )

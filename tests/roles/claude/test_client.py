@@ -32,6 +32,7 @@ from roles.claude.provider import AnthropicProvider
 from roles.claude.reply import AttemptFailed
 from tests.standins import claude as standin
 from tests.standins.claude import HttpError, says, text, thinking, tool_use
+from tests.standins.refusing_proxy import refusing_proxy
 from tests.support.roles.role_bench import KEY, MODEL, Serve
 
 ROOT = Path(__file__).parents[3]
@@ -250,6 +251,25 @@ async def test_a_variable_that_no_client_can_be_made_of_is_named(
             await use
         assert variable in raised.value.message
         assert variable in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "repeatable"),
+    [("407 Proxy Authentication Required", False), ("403 Forbidden", False), ("502 Gone", True)],
+)
+async def test_what_a_proxy_refuses_is_not_claudes_doing(
+    status: str, monkeypatch: pytest.MonkeyPatch, *, repeatable: bool
+) -> None:
+    async with refusing_proxy(status) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        provider = AnthropicProvider(api_key=SecretStr(KEY), base_url="https://claude.invalid")
+        with pytest.raises(AttemptFailed) as raised:
+            await Claude(provider).attempt(body(), Heard())
+    assert len(proxy.asked) == 1
+    assert raised.value.repeatable == repeatable
+    assert "HTTPS_PROXY" in raised.value.error.message
+    assert status in raised.value.error.message
+    assert "HTTPS_PROXY" in raised.value.error.hint
 
 
 @pytest.mark.parametrize("value", ["[::1]", "fd00::/8,10.0.0.0/8", "::1,.example,[::1]:80", "*"])
