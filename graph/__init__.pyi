@@ -27,6 +27,8 @@ from .events.act_events import MessageRead as MessageRead
 from .events.act_events import MessageReceived as MessageReceived
 from .events.act_events import PlanAnswered as PlanAnswered
 from .events.event_base import EventBase as EventBase
+from .events.forge_events import CheckFailed as CheckFailed
+from .events.forge_events import FailedJob as FailedJob
 from .events.forge_events import ReviewComment as ReviewComment
 from .events.forge_events import ReviewReceived as ReviewReceived
 from .events.run_events import EVENT as EVENT

@@ -5,6 +5,8 @@ from .act_events import MessageRead as MessageRead
 from .act_events import MessageReceived as MessageReceived
 from .act_events import PlanAnswered as PlanAnswered
 from .event_base import EventBase as EventBase
+from .forge_events import CheckFailed as CheckFailed
+from .forge_events import FailedJob as FailedJob
 from .forge_events import ReviewComment as ReviewComment
 from .forge_events import ReviewReceived as ReviewReceived
 from .run_events import EVENT as EVENT

@@ -20,3 +20,18 @@ class ReviewReceived(EventBase):
     type: Literal["review.received"] = "review.received"
     by: str
     comments: tuple[ReviewComment, ...]
+
+
+class FailedJob(Value):
+    """A check that failed; `url` is where the forge shows it, empty where nowhere."""
+
+    name: str
+    url: str = ""
+
+
+class CheckFailed(EventBase):
+    """Checks that failed on the commit `head` of the pull request that the run goes on with."""
+
+    type: Literal["check.failed"] = "check.failed"
+    head: str
+    jobs: tuple[FailedJob, ...]

@@ -19,7 +19,7 @@ from graph.events.act_events import (
     PlanAnswered,
 )
 from graph.events.event_base import EventBase
-from graph.events.forge_events import ReviewReceived
+from graph.events.forge_events import CheckFailed, ReviewReceived
 from graph.publication import GateFinding
 from graph.spending import Usage, Usd
 from graph.values import (
@@ -319,6 +319,7 @@ Event: TypeAlias = (
     | MessageRead
     | MessageAnswered
     | ReviewReceived
+    | CheckFailed
     | NodeStarted
     | NodeFinished
     | RoleText

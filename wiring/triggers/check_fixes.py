@@ -6,6 +6,7 @@ from typing import Final
 
 from forge.core import CheckRun, Forge, PullState
 from forge.triggers import Act, act_of_status, write_checks_prompt
+from graph import CheckFailed, FailedJob
 from runs.deliveries import Deliveries
 from wiring.triggers.rules import MOST_FIXES, TriggerRules
 from wiring.triggers.thread import PendingStart, Thread
@@ -13,6 +14,9 @@ from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
 _LOGS: Final = 5
+_MOST_TOLD: Final = 50
+_LONGEST_NAME: Final = 200
+_LONGEST_URL: Final = 1000
 _MOST_RERUNS: Final = 10
 """Runs of automation on one head."""
 _SHOWN_AFTER_S: Final = 60.0
@@ -73,7 +77,9 @@ class CheckFixes:
             for each in [each for each in broken if each.job][:_LOGS]:
                 logs[each.name] = await self._forge.job_log(act.repo, each.job or 0)
         key, prompt = f"checks:{thread.name}:{state.head}", write_checks_prompt(logs)
-        return await self._thread_runs.request_own(thread, login, key=key, prompt=prompt)
+        pending = await self._thread_runs.request_own(thread, login, key=key, prompt=prompt)
+        received = _event_of(state.head, broken)
+        return pending and pending.model_copy(update={"received": received})
 
     async def _run_again(
         self, thread: Thread, state: PullState, broken: Sequence[CheckRun]
@@ -100,3 +106,12 @@ class CheckFixes:
         base = await self._forge.checks_of(repo, state.base_branch)
         failing = {each.name for each in base if each.failed}
         return [each for each in state.failed if each.name not in failing]
+
+
+def _event_of(head: str, broken: Sequence[CheckRun]) -> CheckFailed:
+    """What the run's log tells; names and addresses are whatever automation gave."""
+    jobs = tuple(
+        FailedJob(name=each.name[:_LONGEST_NAME], url=each.url[:_LONGEST_URL])
+        for each in broken[:_MOST_TOLD]
+    )
+    return CheckFailed(key=f"checks:{head}", head=head, jobs=jobs)

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from graph import ReviewReceived, RunRequest
+from graph import CheckFailed, ReviewReceived, RunRequest
 from runs.deliveries import Deliveries
 
 
@@ -15,8 +15,8 @@ class PendingStart(BaseModel):
     key: str
     owner: str
     request: RunRequest
-    received: ReviewReceived | None = None
-    """The review that it goes on with."""
+    received: ReviewReceived | CheckFailed | None = None
+    """The review that it goes on with, or the checks."""
 
 
 class Thread(BaseModel):

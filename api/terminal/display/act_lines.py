@@ -61,6 +61,15 @@ def _reviewed(event: Fields) -> list[Line]:
     return lines
 
 
+def _failed(event: Fields) -> list[Line]:
+    head = event.line("head")[:10]
+    lines = [Line(f"checks of the pull request failed on {head}", indent=2, mark="bad")]
+    for job in event.each("jobs"):
+        text = "  ".join(filter(None, (job.line("name"), job.line("url"))))
+        lines.append(Line(text, indent=4))
+    return lines
+
+
 def message_lines(run: Fields, indent: int = 2) -> list[Line]:
     """The messages of a run, each with its state."""
     lines = []
@@ -82,4 +91,5 @@ ACTS: Final[dict[str, Callable[[Fields], list[Line]]]] = {
     "message.read": _read,
     "message.answered": _answered,
     "review.received": _reviewed,
+    "check.failed": _failed,
 }

@@ -9,7 +9,9 @@ import pytest
 from graph.events import (
     CancelRequested,
     ChangeUpdated,
+    CheckFailed,
     Event,
+    FailedJob,
     LimitsRaised,
     MessageAnswered,
     MessageRead,
@@ -271,6 +273,13 @@ async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
         CancelRequested(by=by),
         PlanAnswered(plan_id="p", decision="revise", feedback="Smaller.", by=by),
         ReviewReceived(by="ben", comments=(ReviewComment(path="a.py", line=3, text="<i>Slow"),)),
+        CheckFailed(
+            head="1" * 40,
+            jobs=(
+                FailedJob(name="<b>tests", url="https://example.org/jobs/1"),
+                FailedJob(name="lint", url="javascript:alert(1)"),
+            ),
+        ),
     ]
     events = [*started(), *visit("code", work, ends=False)]
     run_id = await world.replay(Replayed(prompt="p", events=events, status="running"))
@@ -286,6 +295,10 @@ async def test_what_became_of_a_message_is_told(world: PageWorld) -> None:
         told = ["raised limits", "cancelled the run", "asked for another plan", "Smaller."]
         for words in (*told, "ben reviewed the pull request", "<i>Slow"):
             await tab.page.get_by_text(words).wait_for()
+        await tab.page.get_by_text("Checks of the pull request failed on 1111111111").wait_for()
+        job = tab.page.get_by_role("link", name="<b>tests")
+        assert await job.get_attribute("href") == "https://example.org/jobs/1"
+        assert await tab.page.get_by_role("link", name="lint").count() == 0
         assert await tab.violations() == []
 
 

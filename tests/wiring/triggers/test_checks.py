@@ -81,6 +81,10 @@ async def test_what_the_change_has_broken_is_fixed_once(world: World) -> None:
         assert run.request["pull_request_url"].endswith(f"/octo/sample/pull/{NUMBER}")
         assert run.owner == f"github:{OURS}"
         assert len(opened.ours) == 1
+        events = await log_of(opened.service, run.run_id)
+        (failed,) = [event.data for event in events if event.type == "check.failed"]
+        assert failed["head"] == head
+        assert failed["jobs"] == [{"name": "tests", "url": "https://x/tests"}]
 
 
 @pytest.mark.parametrize(("email", "runs"), [("Bot@Example.org", 1), ("eve@example.org", 0)])

@@ -177,6 +177,16 @@ def test_a_review_of_the_forge_is_told_by_its_lines() -> None:
     ]
 
 
+def test_checks_that_failed_on_the_forge_are_told_by_their_names() -> None:
+    jobs = [{"name": "tests\x1b[2J", "url": "https://x/1"}, {"name": "lint"}]
+    failed = {"type": "check.failed", "head": "1" * 40, "jobs": jobs}
+    assert texts(numbered([failed])) == [
+        "checks of the pull request failed on 1111111111",
+        "tests  https://x/1",
+        "lint",
+    ]
+
+
 def test_unknown_events_and_outcomes_are_no_trouble() -> None:
     events = numbered(
         [

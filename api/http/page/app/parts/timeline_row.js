@@ -172,6 +172,8 @@ const Reviewed = ({ event }) => html`<${Result} tone=${event.verdict === "approv
   <${FindingsList} findings=${event.findings} /><//>`;
 const Received = ({ event }) => html`<${Result} tone="idle" title=${`${safeLine(event.by, 60)} reviewed the pull request`} at=${event.time}>
   <${FindingsList} findings=${(event.comments ?? []).map(({ path, line, text }) => ({ path, line, message: text }))} noun="comment" /><//>`;
+const FailedOnForge = ({ event }) => html`<${Result} tone="bad" title=${`Checks of the pull request failed on ${safeLine((event.head ?? "").slice(0, 10))}`} at=${event.time}>
+  <ul class="names">${(event.jobs ?? []).map(({ name, url }) => html`<li><${Mark} tone="bad" /><${Away} to=${url}>${safeLine(name)}<//></li>`)}</ul><//>`;
 const Gated = ({ event }) => html`<${Result} tone=${event.passed ? "good" : "bad"}
   title=${event.passed ? "The gate lets the change pass" : "The gate holds the change back"}><${FindingsList} findings=${event.findings} /><//>`;
 const Retried = ({ event }) => html`<${Result} tone="warn" title=${`Tried again: ${safeLine(event.what)}`}
@@ -186,6 +188,6 @@ const ROWS = {
   message: Message, "plan.answered": Answered, "cancel.requested": CancelAsked, "limits.raised": Raised,
   "run.started": Started, "run.resumed": Resumed, "plan.ready": PlanMade, "change.updated": Changed,
   "baseline.finished": Baseline, "validation.finished": Checked, "proof.finished": Proof,
-  "review.finished": Reviewed, "review.received": Received, "gate.finished": Gated, retry: Retried, "pr.created": Published,
+  "review.finished": Reviewed, "review.received": Received, "check.failed": FailedOnForge, "gate.finished": Gated, retry: Retried, "pr.created": Published,
   "pr.updated": Published, "run.finished": Ended,
 };
