@@ -198,8 +198,8 @@ class BodyGuard(HttpMiddleware):
 
 
 def _too_large(max_bytes: int) -> ProblemError:
-    detail = f"A body takes at most {max_bytes // 1024} KiB."
-    return ProblemError(413, "body_too_large", detail, headers=_CLOSE)
+    """The connection is kept: one that is closed while a body comes loses the answer, too."""
+    return ProblemError(413, "body_too_large", f"A body takes at most {max_bytes // 1024} KiB.")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -20,13 +20,13 @@ from tests.standins.servers.http_service import (
 from tests.standins.services.in_memory_run_service import MemoryService
 
 
-async def raw(address: str, request: bytes) -> bytes:
-    """What the server sends to a request that no client library would send."""
+async def raw(address: str, request: bytes, *, line: bool = False) -> bytes:
+    """What the server sends to a request that no client library would send; `line`: the first."""
     host, _, port = address.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    async with asyncio.timeout(10):
-        answer = await reader.read()
+    async with asyncio.timeout(60):
+        answer = await (reader.readline() if line else reader.read())
     writer.close()
     await writer.wait_closed()
     return answer
@@ -169,11 +169,27 @@ async def test_a_large_body_is_refused() -> None:
             assert answer.json()["code"] == "body_too_large"
 
 
+async def test_who_sends_all_of_a_large_body_first_gets_the_answer_too() -> None:
+    """A connection that is closed with bytes unread is reset, and the answer with it."""
+    async with serving(make_app(MemoryService().open)) as address:
+        host, port = address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        size = 8 * 1024 * 1024
+        head = f"POST /code HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+        writer.write(head.encode())
+        for _ in range(size // 65_536):
+            writer.write(bytes(65_536))
+            await writer.drain()
+        assert (await reader.readline()).split()[1] == b"413"
+        writer.close()
+
+
 async def test_an_odd_length_is_refused() -> None:
     async with serving(make_app(MemoryService().open)) as address:
         for length in ("-1", "1e3", "99999999999999999999", "x"):
             head = f"POST /code HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
-            assert (await raw(address, head.encode())).split()[1] in (b"400", b"413"), length
+            answer = await raw(address, head.encode(), line=True)
+            assert answer.split()[1] in (b"400", b"413"), length
 
 
 NO_REQUESTS = [
