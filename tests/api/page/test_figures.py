@@ -41,7 +41,7 @@ async def test_a_row_a_week_and_repository(world: PageWorld) -> None:
         told = [text.split("\t") for text in await rows.all_inner_texts()]
         known = next(row for row in told if row[1] == "acme/ledger")
         assert known[2:7] == ["3", "3", "2", "$1.41", "$0.70"]
-        assert known[8].strip() == "1 not validated"
+        assert known[8].strip() == "1 \N{MULTIPLICATION SIGN} not validated"
         other = next(row for row in told if row[1] == "acme/other")
         assert other[4] == other[6] == "\N{EN DASH}"
         total = (await tab.page.locator("tfoot tr").inner_text()).split("\t")

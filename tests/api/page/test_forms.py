@@ -70,7 +70,8 @@ async def test_a_link_fills_the_form_and_the_form_starts_a_run(world: PageWorld)
     }
     async with world.tab(f"new?{urlencode(given)}") as tab:
         allowed = tab.page.locator(".allowed")
-        assert "Spend up to $1.5." in await allowed.inner_text()
+        assert "Work for 1 h at most" in await allowed.inner_text()
+        assert "Spend up to $1.50." in await allowed.inner_text()
         assert "may also change workflows" in await allowed.inner_text()
         link = await tab.page.get_by_role("link", name="Link to this form").get_attribute("href")
         async with tab.page.expect_request("**/code") as sent:

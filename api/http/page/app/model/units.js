@@ -1,11 +1,9 @@
 // Money, times and counts as people read them.
 
-/** US dollars; null is unknown. */
+/** US dollars to a cent, and below one cent to its hundredth; null is unknown. */
 export function money(dollars) {
   if (dollars === null || dollars === undefined) return "cost unknown";
-  if (dollars === 0) return "$0";
-  if (dollars < 0.005) return "< 1 ¢";
-  return `$${dollars.toFixed(2)}`;
+  return `$${dollars.toFixed(dollars > 0 && dollars < 0.01 ? 4 : 2)}`;
 }
 
 /** A length of time from milliseconds. */
@@ -15,9 +13,13 @@ export function duration(ms) {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  if (minutes < 60) return join(`${minutes} min`, Math.floor(seconds % 60), "s");
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`;
+  return hours < 48 ? join(`${hours} h`, minutes % 60, "min") : `${Math.floor(hours / 24)} d`;
+}
+
+function join(whole, rest, unit) {
+  return rest ? `${whole} ${rest} ${unit}` : whole;
 }
 
 /** How long ago a moment (RFC 3339) was, in one short word. */

@@ -35,16 +35,16 @@ export function FiguresScreen() {
 function FiguresTable({ rows }) {
   return html`<div class="table-pane" tabindex="0" role="region" aria-label="Figures by week and repository"><table>
     <thead><tr><th scope="col">Week</th><th scope="col">Repository</th><th scope="col">Runs</th><th scope="col">Pull requests</th>
-      <th scope="col">Merged</th><th scope="col">Money</th><th scope="col">Per merged</th><th scope="col">Time to it</th>
+      <th scope="col">Merged</th><th scope="col">Money</th><th scope="col">Per merged</th><th scope="col">Time to pull request</th>
       <th scope="col">Left as drafts</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${`${row.week} ${row.repo}`}>
       <td>${row.week}</td><th scope="row">${safeLine(row.repo, 100)}</th><${Numbers} row=${row} />
       <td>${row.secondsToPullRequest === null ? dash() : duration(1000 * row.secondsToPullRequest)}</td>
-      <td class="reasons">${Object.entries(row.drafts).map(([reason, count]) => html`<span>${count} ${safeLine(reason).replaceAll("_", " ")}</span>`)}</td>
+      <td class="reasons">${Object.entries(row.drafts).map(([reason, count]) => html`<span>${count} × ${safeLine(reason).replaceAll("_", " ")}</span>`)}</td>
     </tr>`)}</tbody>
     <tfoot><tr><th scope="row" colspan="2">All</th><${Numbers} row=${sumOf(rows)} /><td></td><td></td></tr></tfoot>
   </table></div>
-  <p class="dim">“Merged” is looked up at the forge; a dash says that it is not known. “Time to it” is the median from a run's start to its pull request.</p>`;
+  <p class="dim">“Merged” is looked up at the forge; a dash says that it is not known. “Time to pull request” is the median from a run's start.</p>`;
 }
 
 function Numbers({ row }) {

@@ -1,9 +1,8 @@
 // A new run. Its address can fill the form in: `#/new?repo=…&prompt=…&base=…`.
 
 import { html, useEffect, useState } from "../../htm-preact/preact-standalone.js";
-import { safeLine } from "../model/safe_text.js";
 import { repositoryName } from "../model/status.js";
-import { duration, plural } from "../model/units.js";
+import { duration, money, plural } from "../model/units.js";
 import { ActButton, ProblemNote } from "../parts/basics.js";
 import { setTitle } from "../parts/notices.js";
 import { json, request } from "../service/calls.js";
@@ -96,10 +95,10 @@ function Rights({ rights }) {
 
 /** What the run will be allowed, in words. */
 function Allowed({ values, me }) {
-  const most = values.money || me?.limits.maxCostUsd;
+  const most = Number(values.money || me?.limits.maxCostUsd || 0);
   const rules = allowed(values, me).map((rule) => rule.replaceAll("_", " "));
   return html`<div class="card allowed"><h2>What it may do</h2><ul>
-    <li>${most ? `Spend up to $${safeLine(most, 12)}.` : "Spend without a limit of its own."}</li>
+    <li>${most ? `Spend up to ${money(most)}.` : "Spend without a limit of its own."}</li>
     <li>Work for ${duration(1000 * (values.time || me?.limits.timeoutS || 0))} at most, with ${plural(Number(values.rounds || me?.limits.maxFixRounds || 0), "fix round")}.</li>
     <li>Run the repository's code in a sandbox that holds no secret of the service.</li>
     <li>Push one new branch and open ${values.draft ? "a draft" : "a pull request"}; it never merges.</li>
