@@ -28,7 +28,7 @@ def autofix(pr: options.PullAddress, until: options.Until = "merged") -> None:
     finish(go_on(load_settings(""), pr, until))
 
 
-def verify(pr: options.PullAddress) -> None:
+def verify(pr: options.PullAddress, key: options.PublicKeyFile = None) -> None:
     """Run a pull request's receipt again, and compare.
 
     It takes neither a log nor a model. The commands run in the sandbox, on head and base. The exit
@@ -36,7 +36,7 @@ def verify(pr: options.PullAddress) -> None:
     """
     from api.cli.verification.verify_command import verify_pull
 
-    finish(verify_pull(load_settings(""), pr))
+    finish(verify_pull(load_settings(""), pr, key))
 
 
 def make_github_apps() -> None:

@@ -202,6 +202,15 @@ PullAddress = Annotated[
     str,
     typer.Argument(metavar="PR", help="Address of a pull request.", show_default=False),
 ]
+PublicKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="Public key that must have signed the receipt.",
+        show_default=False,
+    ),
+]
 Until = Annotated[
     Literal["merged", "green"],
     typer.Option("--until", help="When to end: merged, or green where all checks pass."),

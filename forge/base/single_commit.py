@@ -4,13 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from forge.base.bare_repository import new_repository, put_in_place
+from forge.base.bare_repository import new_repository, put_in_place, read_head
 from forge.base.local_checkout import FETCH, Checkout
 from forge.core.forge import Forge
 from forge.core.repository_address import RepoAddress, parse
 from forge.core.retry import retry_transient
 from forge.git.command import Git
 from forge.git.transfer_errors import transfer_error
+from graph import Base
 from graph.errors import CommitNotFound
 
 BRANCH: Final = "main"
@@ -39,6 +40,12 @@ class SingleCommits:
             await checkout.fetch_commit(self._git, sha, BRANCH, folder)
         else:
             await self._fetch_from_forge(address, sha, folder)
+
+    async def make_base(self, base: Base, sha: str, folder: Path) -> Base:
+        """A base at another commit of its repository, of which `folder` becomes the bare one."""
+        await self.make(base.address, sha, folder)
+        head = await read_head(self._git, folder, base.full_name)
+        return base.model_copy(update={"sha": head.sha, "tree": head.tree})
 
     async def _fetch_from_forge(self, address: RepoAddress, sha: str, folder: Path) -> None:
         async def attempt() -> None:

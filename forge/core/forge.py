@@ -293,6 +293,10 @@ class Forge(Conversations, PullChecks, OwnChecks, HookDeliveries, Protocol):
         """The newest commit that both come from."""
         ...
 
+    async def signing_keys(self, login: str, emit: Emit = unheard) -> tuple[str, ...]:
+        """Public keys that an account says it signs with; none where the forge has none."""
+        ...
+
     async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
         """What an issue says. Raises RepositoryNotFound where there is none."""
         ...

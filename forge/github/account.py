@@ -1,6 +1,7 @@
 """The account that a token of GitHub belongs to, asked of PyGithub's client."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from forge.core.forge import Account
 
@@ -23,6 +24,14 @@ def read_bot(github: Any) -> Account:
     login = str(viewer["login"])
     author = _author(login, int(viewer["databaseId"]))
     return Account(author, user=False, starts_automation=login != _ACTIONS)
+
+
+def read_signing_keys(github: Any, login: str) -> tuple[str, ...]:
+    """The keys of SSH and of GPG that an account has put there to be verified by."""
+    user = f"/users/{quote(login, safe='')}"
+    _, ssh = github.requester.requestJsonAndCheck("GET", f"{user}/ssh_signing_keys")
+    _, gpg = github.requester.requestJsonAndCheck("GET", f"{user}/gpg_keys")
+    return (*(str(row["key"]) for row in ssh), *(str(row.get("raw_key") or "") for row in gpg))
 
 
 def _author(login: str, number: int) -> str:

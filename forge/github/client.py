@@ -24,7 +24,7 @@ from forge.core.forge import (
     Target,
 )
 from forge.core.retry import TransientError, Unprocessable, retry_transient
-from forge.github.account import UNKNOWN, read_bot, read_user
+from forge.github.account import UNKNOWN, read_bot, read_signing_keys, read_user
 from forge.github.answers import (
     read_facts,
     read_merged_pulls,
@@ -320,6 +320,13 @@ class GitHub(
             return str(github.get_repo(full_name).compare(base_sha, head_sha).merge_base_commit.sha)
 
         return await self._read("the base of a pull request", compare, emit, repo=full_name)
+
+    async def signing_keys(self, login: str, emit: Emit = unheard) -> tuple[str, ...]:
+        try:
+            get = partial(read_signing_keys, login=login)
+            return await self._read("the signing keys", get, emit, repo="")
+        except RepositoryNotFound:
+            return ()
 
     async def issue_text(self, full_name: str, number: int, emit: Emit = unheard) -> PullText:
         def get(github: "Api") -> PullText:

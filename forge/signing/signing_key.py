@@ -8,7 +8,7 @@ import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from pydantic import SecretStr
 
-from forge.git.process import EndedProcess, run_process
+from forge.git.process import EndedProcess
+from forge.signing.programs import GPG_CONFIG, run_gpg, run_ssh_keygen
 from graph.errors import SigningFailed
 
 Format = Literal["ssh", "gpg"]
@@ -25,23 +26,13 @@ SETTING: Final = "CODING_AGENT_SIGNING_KEY_FILE"
 COMMIT: Final = "git"
 """The purpose of a commit's signature, as git has it."""
 _LONGEST: Final = 64 * 1024
-_TIMEOUT_S: Final = 60.0
-_OUTPUT_BYTES: Final = 64 * 1024
 _TOLD: Final = 300
 _SSH: Final = re.compile(rb"\s*-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----")
 _GPG: Final = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
 _SECRET_PACKETS: Final = (b"\x94", b"\x95", b"\x96", b"\x97", b"\xc5")
 """What an OpenPGP secret key that is no text begins with."""
-_GPG_CONFIG: Final = b"batch\nno-tty\nno-greeting\nquiet\npinentry-mode error\n"
 _GPG_SIGN: Final = "gpg --import key && exec gpg --armor --detach-sign --output -"
-_GPG_CHECK: Final = "gpg --import key && exec gpg --verify signature -"
-_ENVIRONMENT: Final = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/nonexistent",
-    "LC_ALL": "C.UTF-8",
-    "SSH_ASKPASS": "/bin/false",
-    "SSH_ASKPASS_REQUIRE": "force",
-}
+_GPG_EXPORT: Final = "gpg --import key && exec gpg --armor --export"
 
 
 @dataclass(frozen=True)
@@ -59,12 +50,17 @@ class SigningKey:
         """
         return (await self._sign(data, purpose))[1]
 
-    async def verify(self, data: bytes, signature: str, purpose: str) -> bool:
-        """Whether a signature of `data` was made by this key. Raises SigningFailed."""
+    async def public(self) -> str:
+        """The public part, as its program writes it. Raises SigningFailed."""
         async with self._held() as (form, folder):
-            await asyncio.to_thread((folder / "signature").write_text, signature)
-            check = _check_by_ssh if form == "ssh" else _check_by_gpg
-            return (await check(folder, data, purpose)).ok
+            if form == "ssh":
+                ended = await run_ssh_keygen("-y", "-P", "", "-f", str(folder / "key"))
+            else:
+                ended = await run_gpg(_GPG_EXPORT, folder, b"")
+        if not ended.ok or not ended.stdout:
+            told = _told(ended, folder)
+            raise SigningFailed(f"The key of {SETTING} has no public part: {told}")
+        return ended.stdout.decode("ascii", "replace")
 
     async def probe(self) -> Format:
         """The format of the key, which has signed something. Raises SigningFailed."""
@@ -120,50 +116,16 @@ def _write(folder: Path, content: bytes) -> None:
     key = folder / "key"
     key.touch(mode=0o600)
     key.write_bytes(content if content.endswith(b"\n") else content + b"\n")
-    (folder / "gpg.conf").write_bytes(_GPG_CONFIG)
+    (folder / "gpg.conf").write_bytes(GPG_CONFIG)
 
 
 async def _sign_by_ssh(folder: Path, data: bytes, purpose: str) -> EndedProcess:
-    return await _run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(folder / "key"), "-n", purpose], {}, data
-    )
-
-
-async def _check_by_ssh(folder: Path, data: bytes, purpose: str) -> EndedProcess:
-    key, signers = str(folder / "key"), folder / "signers"
-    public = await _run(["ssh-keygen", "-y", "-P", "", "-f", key], {}, b"")
-    await asyncio.to_thread(signers.write_bytes, b"us " + public.stdout)
-    line = ["ssh-keygen", "-q", "-Y", "verify", "-f", str(signers), "-I", "us", "-n", purpose]
-    return await _run([*line, "-s", str(folder / "signature")], {}, data)
+    words = ("-q", "-Y", "sign", "-f", str(folder / "key"), "-n", purpose)
+    return await run_ssh_keygen(*words, stdin=data)
 
 
 async def _sign_by_gpg(folder: Path, data: bytes, _: str) -> EndedProcess:
-    return await _run_gpg(_GPG_SIGN, folder, data)
-
-
-async def _check_by_gpg(folder: Path, data: bytes, _: str) -> EndedProcess:
-    return await _run_gpg(_GPG_CHECK, folder, data)
-
-
-async def _run_gpg(script: str, folder: Path, data: bytes) -> EndedProcess:
-    """Run it under an agent of our own, which is ended here, or by itself where we are not."""
-    home = {"GNUPGHOME": str(folder)}
-    agent = ["gpg-agent", "--quiet", "--daemon", "--"]
-    started = ["/bin/sh", "-c", f'cd "$1" && {script}', "sh", str(folder)]
-    try:
-        return await _run([*agent, *started], home, data)
-    finally:
-        await asyncio.shield(_run(["gpgconf", "--kill", "all"], home, b""))
-
-
-async def _run(line: list[str], more: Mapping[str, str], stdin: bytes) -> EndedProcess:
-    return await run_process(
-        line,
-        {**_ENVIRONMENT, **more},
-        stdin=stdin,
-        timeout_s=_TIMEOUT_S,
-        output_bytes=_OUTPUT_BYTES,
-    )
+    return await run_gpg(_GPG_SIGN, folder, data)
 
 
 def _told(ended: EndedProcess, folder: Path) -> str:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from forge.core import RECEIPT_CHECK, Forge, OwnCheck, PullFacts
-from forge.receipt import MARK, PURPOSE, Receipt, is_receipt, read_page
-from forge.signing import SigningKey
+from forge.receipt import MARK, Receipt, is_receipt, read_page
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
 _MOST_COMMENTS: Final = 300
@@ -53,16 +52,3 @@ async def _find_checks(forge: Forge, full_name: str, head: str) -> list[OwnCheck
 
 def _read_first(pages: Iterable[str]) -> tuple[Receipt, str] | None:
     return next((found for page in pages if (found := read_page(page))), None)
-
-
-async def judge_signature(found: FoundReceipt, key: SigningKey | None) -> tuple[str, str]:
-    """A fault and a note, of which one may be empty. Raises SigningFailed."""
-    if found.receipt is None:
-        return "", ""
-    if not found.signature:
-        return ("It is not signed, and there is a key.", "") if key else ("", "It is not signed.")
-    if key is None:
-        return "", "It is signed; without CODING_AGENT_SIGNING_KEY_FILE nobody knows by whom."
-    if await key.verify(found.receipt.canonical, found.signature, PURPOSE):
-        return "", "It is signed by the key of CODING_AGENT_SIGNING_KEY_FILE."
-    return "Its signature is not that of the key of CODING_AGENT_SIGNING_KEY_FILE.", ""

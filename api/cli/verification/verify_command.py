@@ -1,5 +1,6 @@
 """`verify`: a pull request's receipt, held against its commands run again here."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.exit_codes import FAILED
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from wiring import CheckedCommand, Settings
 
 
-async def verify_pull(settings: "Settings", url: str) -> int:
+async def verify_pull(settings: "Settings", url: str, key: Path | None = None) -> int:
     """Print what agrees and what does not; 0 where all does."""
     from wiring import Machine, verify_receipt
 
     async with Machine(settings) as machine:
-        verified = await verify_receipt(machine, url, lambda _: None)
+        verified = await verify_receipt(machine, url, lambda _: None, key)
     print_lines([_command_line(command) for command in verified.commands])
     print_lines([Line(clean_line(note)) for note in verified.notes])
     print_lines([Line(clean_line(fault), tone="bad") for fault in verified.faults])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,9 +15,10 @@ from forge.signing import SigningKey
 from graph.publication import PullRequest
 from local import open_graph
 from tests.standins.github_server.repository import HostedComment
+from tests.support.pull_requests import commit_in
 from tests.support.sandbox.local_tree import missing
 from tests.support.signing_keys import make_ssh_key
-from tests.support.whole_runs.claude_script import small_change
+from tests.support.whole_runs.claude_script import done, shell, small_change
 from tests.support.whole_runs.hosted_repository import Hosted
 from tests.support.whole_runs.world import World
 from wiring import Machine
@@ -35,10 +37,15 @@ class Published:
     comment: HostedComment
     receipt: Receipt
     page: str
+    public_key: str
 
-    async def verify(self) -> Verification:
-        async with Machine(self.world.settings) as machine:
-            return await verify_receipt(machine, self.url, lambda _: None)
+    async def verify(self, key: Path | None = None, *, own: bool = True) -> Verification:
+        """With the operator's own key unless it is not `own`."""
+        settings = self.world.settings
+        if not own:
+            settings = settings.model_copy(update={"signing_key_file": None})
+        async with Machine(settings) as machine:
+            return await verify_receipt(machine, self.url, lambda _: None, key)
 
     async def show(self, **changes: object) -> None:
         """Show another receipt in place of the run's, rightly signed."""
@@ -68,7 +75,8 @@ async def published() -> AsyncIterator[Published]:
         read = read_page(comment.body)
         assert read
         assert pull.url
-        yield Published(world, repo, pull.url, comment, read[0], comment.body)
+        public = key.with_suffix(".pub").read_text()
+        yield Published(world, repo, pull.url, comment, read[0], comment.body, public)
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +84,7 @@ def as_it_was_shown(published: Published) -> None:
     published.comment.body = published.page
     published.repo.repository.comments.clear()
     published.repo.repository.comments[published.comment.id] = published.comment
+    published.world.forge.keys.clear()
 
 
 async def test_the_receipt_of_a_run_holds(published: Published) -> None:
@@ -109,7 +118,7 @@ async def test_a_receipt_that_was_changed_is_told(published: Published) -> None:
     published.comment.body = write_receipt(tampered, "", read[1]).folded
     verified = await published.verify()
     assert not verified.holds
-    assert any("signature is not that of the key" in fault for fault in verified.faults)
+    assert any("signature is not by the key" in fault for fault in verified.faults)
 
 
 async def test_a_result_that_was_never_had_is_told(published: Published) -> None:
@@ -133,6 +142,53 @@ async def test_a_receipt_of_another_commit_or_repository_is_told(published: Publ
     assert len(verified.faults) == 2
 
 
+async def test_commands_that_leave_the_tests_of_the_base_out_prove_nothing(
+    published: Published,
+) -> None:
+    (told,) = published.receipt.commands
+    await published.show(commands=(told.model_copy(update={"command": "true"}),))
+    verified = await published.verify()
+    assert verified.commands[0].agrees
+    assert verified.faults == ("None of its commands is a test that the trusted base asks for.",)
+    assert not verified.holds
+
+
+async def test_the_opener_s_keys_at_the_forge_tell_who_signed(
+    published: Published, tmp_path: Path
+) -> None:
+    other = make_ssh_key(tmp_path / "other")
+    keys, login = published.world.forge.keys, published.comment.author
+    verified = await published.verify(own=False)
+    assert verified.holds
+    assert any("nobody knows by whom" in note for note in verified.notes)
+    keys[login] = [published.public_key]
+    verified = await published.verify(own=False)
+    assert verified.holds
+    assert f"It is signed by a key that {login} has at GitHub." in verified.notes
+    keys[login] = [other.file.with_suffix(".pub").read_text()]
+    verified = await published.verify(own=False)
+    assert verified.faults == (f"Its signature is not by a key that {login} has at GitHub.",)
+
+
+async def test_the_key_of_a_file_must_have_signed(published: Published, tmp_path: Path) -> None:
+    file, other = tmp_path / "key.pub", make_ssh_key(tmp_path / "other")
+    file.write_text(published.public_key)
+    assert (await published.verify(file)).holds
+    assert not (await published.verify(other.file.with_suffix(".pub"))).holds
+    published.comment.body = write_receipt(published.receipt, "").folded
+    verified = await published.verify(file)
+    assert verified.faults == (
+        "It is not signed: whoever may edit the comment may have written it.",
+    )
+
+
+@pytest.mark.parametrize("commit", ["0" * 40, "--upload-pack=x", ""])
+async def test_a_base_that_is_not_below_the_head_is_told(published: Published, commit: str) -> None:
+    await published.show(base_commit=commit)
+    verified = await published.verify()
+    assert verified.faults == (f"Its base {commit[:10]!r} is not below the head.",)
+
+
 async def test_a_receipt_of_somebody_else_is_none(published: Published) -> None:
     published.repo.repository.comments.clear()
     published.repo.repository.say(1, "mallory", published.page)
@@ -149,3 +205,41 @@ async def test_what_is_no_receipt_is_told_as_none(published: Published, page: st
     published.comment.body = page
     verified = await published.verify()
     assert verified.faults == ("There is no receipt.",)
+
+
+async def test_a_base_that_has_moved_is_compared_where_the_branch_began(
+    published: Published,
+) -> None:
+    """The last of all: it moves the base for good."""
+    commit_in(published.repo.repository.git_dir, "main", {"more.py": "MORE = 1\n"})
+    verified = await published.verify()
+    assert verified.holds, verified
+    (command,) = verified.commands
+    assert command.base
+    assert any("main has moved to" in note for note in verified.notes)
+    (told,) = published.receipt.commands
+    await published.show(commands=(told.model_copy(update={"base_exit_code": 1}),))
+    verified = await published.verify()
+    assert (verified.holds, verified.commands[0].agrees) == (False, False)
+
+
+async def test_a_receipt_of_a_next_commit_is_compared_with_the_head_before(
+    published: Published,
+) -> None:
+    """After all others: it adds a commit to the pull request."""
+    script = small_change(coder=[shell("sed -i s/Good/Fine/ greet.py"), done("Greet finely")])
+    published.world.cast.learn("Greet finely.", script)
+    config: RunnableConfig = {"configurable": {"thread_id": "verified-2"}}
+    async with open_graph(published.world.settings) as graph:
+        asked = {
+            "repo_url": published.repo.url,
+            "pull_request_url": published.url,
+            "prompt": "Greet finely.",
+        }
+        state = await graph.ainvoke(asked, config)
+    assert state["outcome"].status == "succeeded", state
+    verified = await published.verify()
+    assert verified.holds, verified
+    assert verified.receipt
+    assert verified.receipt.base_commit == published.receipt.commit
+    assert any("a commit of the pull request itself" in note for note in verified.notes)

@@ -10,7 +10,7 @@ import pytest
 from forge.publish.service import ForgePublisher
 from forge.receipt import PURPOSE, ReceiptPage, ReceiptPlace
 from forge.receipt.page import MARK, read_page
-from forge.signing import SigningKey
+from forge.signing import PublicKeys, SigningKey
 from graph.publication import PullRequest
 from tests.forge.publish.test_follow_up import STRANGERS, THEIRS, follow
 from tests.forge.publish.test_preflight import BRANCH as WANTED
@@ -87,10 +87,11 @@ async def test_it_is_signed_where_there_is_a_key(side: TrustedSide, tmp_path: Pa
     read = read_page(comments(side)[0])
     assert read
     receipt, signature = read
-    assert await key.verify(receipt.canonical, signature, PURPOSE)
+    keys = PublicKeys.of([await key.public()])
+    assert await keys.verify(receipt.canonical, signature, PURPOSE)
     tampered = receipt.model_copy(update={"review": "approve"})
-    assert not await key.verify(tampered.canonical, signature, PURPOSE)
-    assert not await key.verify(receipt.canonical, signature, "git")
+    assert not await keys.verify(tampered.canonical, signature, PURPOSE)
+    assert not await keys.verify(receipt.canonical, signature, "git")
 
 
 @dataclass

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.check_api import CheckApi
 from tests.standins.github_server.conversations import ConversationApi
+from tests.standins.github_server.key_api import KeyApi
 from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import invalid, problem, unprocessable
@@ -25,6 +26,7 @@ class Forge(Protocol):
     token: str
     app: HostedApp | None
     shapes: Shapes
+    keys: dict[str, list[str]]
 
     def find(self, full_name: str) -> HostedRepository | None: ...
 
@@ -52,6 +54,7 @@ class ForgeApi:
         issue = "/api/v3/repos/{owner}/{name}/issues/{number:int}"
         return [
             Route("/api/v3/user", self._user),
+            *KeyApi(self._forge.keys).routes(),
             Route(repo, self._on(self._repository)),
             Route(f"{repo}/branches/{{branch:path}}", self._on(self._branch)),
             Route(f"{repo}/commits", self._on(self._list_commits)),

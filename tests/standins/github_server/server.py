@@ -52,6 +52,7 @@ class ForgeServer:
     def __init__(self, *, token: str, login: str = "coding-agent", user_id: int = 4711) -> None:
         self.token = token
         self.app: HostedApp | None = None
+        self.keys: dict[str, list[str]] = {}
         """The App that may ask beside the token's account."""
         self.conversions: dict[str, dict[str, Any]] = {}
         """Apps that are about to be made, by GitHub's code for each."""
