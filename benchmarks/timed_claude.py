@@ -17,7 +17,10 @@ READ_PRICE, WRITE_PRICE = 0.1, 1.25
 
 @dataclass
 class Turn:
-    """One request of one role; times in seconds of the performance counter."""
+    """One request of one role; times in seconds of the performance counter.
+
+    It was received when it was read: what the stand-in does with it then is not its sender's time.
+    """
 
     role: str
     conversation: str
@@ -50,7 +53,7 @@ class TimedClaude(MessagesServer):
 
     async def _timed(self, request: dict[str, Any]) -> Answer:
         opening = json.dumps(request["messages"][0]["content"])
-        turn = Turn(role_of(request), f"{hash(opening):x}", time.perf_counter())
+        turn = Turn(role_of(request), f"{hash(opening):x}", self.read_at)
         self.turns.append(turn)
         return _Timed(reply(request, self.script_turns), turn, self._latency_s)
 

@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 from roles.claude.reply import Block
-from roles.transcript.transcript import AssistantMessage, CallRecord, Message, UserMessage
+from roles.transcript.transcript import AssistantMessage, CallRecord, Message
 
 _LONG: Final = 1_000
 _MAX_LABEL: Final = 100
@@ -18,23 +18,10 @@ class SeenResults:
     """The results that Claude has before it, by their digest: each call's number and label."""
 
     _calls: dict[str, tuple[int, str]] = field(default_factory=dict)
-    _count: int = 0
+    count: int = 0
 
-    @classmethod
-    def from_conversation(cls, messages: Sequence[Message], cleared: int) -> Self:
-        """Those of a conversation whose first `cleared` calls have lost their results."""
-        seen = cls()
-        asked: list[Block] = []
-        for message in messages:
-            if isinstance(message, AssistantMessage):
-                asked = message.tool_calls
-            elif isinstance(message, UserMessage):
-                records = message.record_of
-                for call in asked:
-                    record = records.get(call["id"]) or CallRecord(ok=False)
-                    seen._note(call, record, known=seen._count >= cleared)
-                asked = []
-        return seen
+    def copy(self) -> "SeenResults":
+        return SeenResults(dict(self._calls), self.count)
 
     def refer_or_keep(self, call: Block, content: str, record: CallRecord) -> str:
         """What to answer a call that had this result; notes digests and reference in its record."""
@@ -43,7 +30,7 @@ class SeenResults:
         earlier = self._calls.get(record.got) if len(content) >= _LONG else None
         if earlier:
             record.same_as = earlier[0]
-        self._note(call, record, known=True)
+        self.note(call, record, known=True)
         if not earlier:
             return content
         return (
@@ -51,10 +38,44 @@ class SeenResults:
             "characters are unchanged, so they are not repeated]"
         )
 
-    def _note(self, call: Block, record: CallRecord, *, known: bool) -> None:
-        self._count += 1
+    def note(self, call: Block, record: CallRecord, *, known: bool) -> None:
+        self.count += 1
         if known and record.got and record.same_as is None:
-            self._calls[record.got] = (self._count, _label(call))
+            self._calls[record.got] = (self.count, _label(call))
+
+
+class ConversationResults:
+    """The results of one conversation; each message is looked at once, when it is new."""
+
+    def __init__(self) -> None:
+        self._seen = SeenResults()
+        self._asked: list[Block] = []
+        self._cleared = 0
+        self._first: Message | None = None
+        self._read = 0
+
+    def see(self, messages: Sequence[Message], cleared: int) -> SeenResults:
+        """Those that Claude sees, where the first `cleared` calls have lost their results.
+
+        `messages` only ever grows; those that begin otherwise are another conversation.
+        """
+        if cleared != self._cleared or messages[0] is not self._first:
+            self._seen, self._asked, self._read = SeenResults(), [], 0
+            self._cleared, self._first = cleared, messages[0]
+        for message in messages[self._read :]:
+            self._take(message)
+        self._read = len(messages)
+        return self._seen.copy()
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, AssistantMessage):
+            self._asked = message.tool_calls
+            return
+        records = message.record_of
+        for call in self._asked:
+            record = records.get(call["id"]) or CallRecord(ok=False)
+            self._seen.note(call, record, known=self._seen.count >= self._cleared)
+        self._asked = []
 
 
 def digest(text: str) -> str:

@@ -27,7 +27,7 @@ from roles.conversation.answer_tool import AnswerT
 from roles.conversation.loop_detector import LoopDetector
 from roles.conversation.opening import LOOK, TAKEN, FirstMessage, Opening, result, text
 from roles.conversation.remaining import Remaining
-from roles.conversation.repeated_results import SeenResults
+from roles.conversation.repeated_results import ConversationResults
 from roles.conversation.role_spec import RoleSpec
 from roles.conversation.tool_calls import ToolCalls
 from roles.conversation.user_messages import Inbox
@@ -107,6 +107,7 @@ class Session(Generic[AnswerT]):
         self._emit = emit
         self._untold = ""
         self._taken = 0
+        self._results = ConversationResults()
         self._remaining = Remaining(task, self._meter, deadline, spec.max_turns)
         self._requests = RequestBuilder(
             model=model,
@@ -226,7 +227,7 @@ class Session(Generic[AnswerT]):
             message = self._tools.answer_unrun(reply, key, _INTERRUPTED + seen_now)
         else:
             messages = self._transcript.conversation
-            seen = SeenResults.from_conversation(messages, self._requests.count_cleared(messages))
+            seen = self._results.see(messages, self._requests.count_cleared(messages))
             message = await self._turns.keeper.during(self._tools.run(reply, key, seen))
             note = await self._loop_detector.check(self._transcript.own, message)
         if endings := [c for c in reply.tool_calls if c["name"] == self._spec.answer.name]:

@@ -147,6 +147,7 @@ class Transcript:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._unsaved = False
         self.messages = load_messages(folder)
+        self._begun_at = _first_of(self.messages)
         self.loaded = len(self.messages)
         """How many messages an earlier call had left."""
         self._before: list[Message] = []
@@ -156,7 +157,7 @@ class Transcript:
     @property
     def own(self) -> list[Message]:
         """The messages of this call's newest conversation."""
-        return self.messages[_first_of(self.messages) :]
+        return self.messages[self._begun_at :]
 
     @property
     def conversation(self) -> list[Message]:
@@ -203,6 +204,8 @@ class Transcript:
 
     async def append(self, message: Message) -> None:
         """Take one more message. A reply is kept at once; what we say, with its first attempt."""
+        if isinstance(message, UserMessage) and message.purpose in FIRST:
+            self._begun_at = len(self.messages)
         self.messages.append(message)
         self._unsaved = True
         if isinstance(message, AssistantMessage):
@@ -256,7 +259,7 @@ class Transcript:
             self._unsaved = False
 
     def _find_first(self) -> UserMessage | None:
-        first = self.own[0] if self.messages else None
+        first = self.messages[self._begun_at] if self.messages else None
         return first if isinstance(first, UserMessage) else None
 
     def _write(self, number: int, data: bytes) -> None:

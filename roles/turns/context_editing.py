@@ -28,23 +28,34 @@ def trigger_tokens(model: Model | None) -> int | None:
     return min(most, model.long_prompt.over * 9 // 10) if model.long_prompt else most
 
 
-def count_cleared_calls(messages: Sequence[Message], trigger: int | None) -> int:
-    """How many of the conversation's first calls have no result in the next prompt."""
-    if trigger is None:
-        return 0
-    cleared, sizes = 0, list[int]()
-    for message in messages:
+class ClearedCalls:
+    """Counts the first calls of a conversation that have no result in the next prompt.
+
+    Each message is looked at once, when it is new.
+    """
+
+    def __init__(self, trigger: int) -> None:
+        self._trigger = trigger
+        self._sizes: list[int] = []
+        self._after: list[int] = []
+        """How many there are after each message."""
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """How many after these; `messages` only ever grows, but may lack the newest ones."""
+        for message in messages[len(self._after) :]:
+            self._after.append(self._count_after(message))
+        return self._after[len(messages) - 1] if messages else 0
+
+    def _count_after(self, message: Message) -> int:
+        cleared = self._after[-1] if self._after else 0
         if not isinstance(message, AssistantMessage):
-            sizes += [
-                _estimate_tokens(block)
-                for block in message.content
-                if block["type"] == "tool_result"
-            ]
-        elif prompt_tokens(message.usage) > trigger:
-            end = len(sizes) - _KEPT_CALLS
-            if sum(sizes[cleared : max(end, 0)]) >= trigger // 4:
-                cleared = end
-    return cleared
+            results = (block for block in message.content if block["type"] == "tool_result")
+            self._sizes += map(_estimate_tokens, results)
+        elif prompt_tokens(message.usage) > self._trigger:
+            end = len(self._sizes) - _KEPT_CALLS
+            if sum(self._sizes[cleared : max(end, 0)]) >= self._trigger // 4:
+                return end
+        return cleared
 
 
 def context_management(messages: Sequence[Message], trigger: int, cleared: int) -> Block:

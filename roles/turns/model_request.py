@@ -12,8 +12,8 @@ from roles.claude.reply import Block
 from roles.transcript.transcript import AssistantMessage, Message
 from roles.turns.context_editing import (
     BETA,
+    ClearedCalls,
     context_management,
-    count_cleared_calls,
     trigger_tokens,
 )
 from roles.turns.reply_budget import (
@@ -61,19 +61,20 @@ class RequestBuilder:
         """Of what must be the same for one conversation to go on with another."""
         self._trigger = trigger_tokens(known)
         self._fixed = _encode(fixed).removesuffix(b"}")
-        self._encoded: list[bytes] = []
+        self.forget_messages()
 
     def forget_messages(self) -> None:
         """Make room for another conversation."""
-        self._encoded.clear()
+        self._encoded: list[bytes] = []
+        self._cleared = ClearedCalls(self._trigger) if self._trigger else None
 
     def count_cleared(self, messages: Sequence[Message]) -> int:
         """How many of the first calls' results the next prompt lacks."""
-        return count_cleared_calls(messages, self._trigger)
+        return self._cleared.count(messages) if self._cleared else 0
 
     def disable_context_editing(self) -> None:
         """Send whole prompts from here on."""
-        self._trigger = None
+        self._trigger = self._cleared = None
 
     def build(self, messages: Sequence[Message], max_tokens: int) -> ModelRequest:
         """The request that continues a conversation; `messages` only ever grows.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roles.conversation.repeated_results import SeenResults
+from roles.conversation.repeated_results import ConversationResults, SeenResults
 from roles.transcript.transcript import AssistantMessage, CallRecord, Message, UserMessage
 from tests.standins.claude import Block, ScriptedReply, calls, tool_use
 from tests.standins.directory_sandbox import DirectorySandbox
@@ -92,5 +92,19 @@ def test_cleared_result_is_given_again() -> None:
     call: Block = {"type": "tool_use", "id": "t3", "name": "bash", "input": {"command": "c"}}
     for cleared, one, two in ((0, False, False), (1, True, False), (2, True, True)):
         for content, whole in ((LONG, one), (LONG + "more", two)):
-            seen = SeenResults.from_conversation(messages, cleared)
+            seen = ConversationResults().see(messages, cleared)
             assert (seen.refer_or_keep(call, content, CallRecord(ok=True)) == content) is whole
+
+
+def test_results_are_those_of_the_conversation_as_it_grows_and_of_no_other() -> None:
+    messages = [message for number in range(1, 6) for message in said(number, f"{number}" + LONG)]
+    growing = ConversationResults()
+    for cleared in (0, 2):
+        for end in range(2, len(messages) + 1, 2):
+            seen = growing.see(messages[:end], cleared)
+            assert seen == ConversationResults().see(messages[:end], cleared)
+            seen.refer_or_keep(
+                {"type": "tool_use", "name": "b", "input": {}}, LONG, CallRecord(ok=True)
+            )
+    other = said(1, "other" + LONG)
+    assert growing.see(other, 2) == ConversationResults().see(other, 2)

@@ -9,7 +9,7 @@ import pytest
 from graph.errors import RoleTurnLimit
 from roles.claude.prices import find_model, prompt_tokens
 from roles.transcript.transcript import AssistantMessage, Message, UserMessage
-from roles.turns.context_editing import count_cleared_calls, trigger_tokens
+from roles.turns.context_editing import ClearedCalls, trigger_tokens
 from tests.standins.claude import calls
 from tests.support.roles.role_bench import (
     DONE,
@@ -131,12 +131,20 @@ def conversation(*prompts: int, size: int = 4_000) -> list[Message]:
 
 def test_what_is_cleared() -> None:
     below, over = [900] * 19, 1_100
-    assert count_cleared_calls(conversation(*below), 1_000) == 0
-    assert count_cleared_calls(conversation(*below, over), 1_000) == 11
-    assert count_cleared_calls(conversation(*below, over, over, over), 1_000) == 13
-    assert count_cleared_calls(conversation(*below, over), None) == 0
+    assert ClearedCalls(1_000).count(conversation(*below)) == 0
+    assert ClearedCalls(1_000).count(conversation(*below, over)) == 11
+    assert ClearedCalls(1_000).count(conversation(*below, over, over, over)) == 13
+
+
+def test_a_conversation_is_counted_as_it_grows() -> None:
+    messages = conversation(*[900] * 19, *[1_100] * 9)
+    ends = [*range(1, len(messages)), 5, len(messages)]
+    growing = ClearedCalls(1_000)
+    counts = [growing.count(messages[:end]) for end in ends]
+    assert counts == [ClearedCalls(1_000).count(messages[:end]) for end in ends]
+    assert len(set(counts)) > 1
 
 
 def test_what_is_not_worth_it() -> None:
-    assert count_cleared_calls(conversation(*[1_100] * 20, size=40), 1_000) == 0
-    assert count_cleared_calls(conversation(*[1_100] * 8), 1_000) == 0
+    assert ClearedCalls(1_000).count(conversation(*[1_100] * 20, size=40)) == 0
+    assert ClearedCalls(1_000).count(conversation(*[1_100] * 8)) == 0

@@ -133,6 +133,8 @@ class MessagesServer:
         self.requests: list[Request] = []
         self.asked_at: list[float] = []
         """When each of them came, in Unix seconds."""
+        self.read_at = 0.0
+        """When the newest call had been read, by the performance counter."""
         self.warmings: list[Request] = []
         """Requests for no reply, which only keep a prompt in the cache."""
         self.authorizations: list[str] = []
@@ -178,6 +180,7 @@ class MessagesServer:
     async def _answer(
         self, call: _Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        self.read_at = time.perf_counter()
         exchange = Exchange({}, Usage(), reader, writer)
         try:
             self._check_head(call)
