@@ -170,9 +170,16 @@ class Forge(Conversations, PullChecks, OwnChecks, HookDeliveries, Protocol):
         ...
 
     async def account(
-        self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+        self,
+        emit: Emit = unheard,
+        retry_policy: RetryPolicy | None = None,
+        *,
+        full_name: str = "",
     ) -> Account:
-        """The token's account, asked once; of one that the forge does not tell, a name for show."""
+        """The token's account, asked once; of one that the forge does not tell, a name for show.
+
+        Where each repository has a token of its own, that of `full_name` serves.
+        """
         ...
 
     async def repository(

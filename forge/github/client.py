@@ -106,9 +106,14 @@ class GitHub(
                 raise
 
     async def account(
-        self, emit: Emit = unheard, retry_policy: RetryPolicy | None = None
+        self,
+        emit: Emit = unheard,
+        retry_policy: RetryPolicy | None = None,
+        *,
+        full_name: str = "",
     ) -> Account:
         if self._account is None:
+            await self.access.credentials.token(full_name)  # where there is one, no other is made
             try:
                 self._account = await self._read_account(emit, retry_policy)
             except (ForgeForbidden, RepositoryNotFound):

@@ -51,12 +51,16 @@ class GitHubConversations(Connection, Conversations):
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
         def get(github: "Api") -> list[Comment]:
+            path = f"/repos/{full_name}/issues/{number}/comments"
+            first = _get_page(github, path, 1)
+            found = [_read_comment(row) for row in first]
+            if len(first) < _PAGE:
+                return found[-limit:]
             issue = github.get_repo(full_name).get_issue(number)
             pages = math.ceil(int(issue.comments) / _PAGE)
-            found: list[Comment] = []
+            found = []
             for page in range(pages, max(pages - math.ceil(limit / _PAGE) - 1, 0), -1):
-                rows = _get_page(github, f"/repos/{full_name}/issues/{number}/comments", page)
-                found = [*map(_read_comment, rows), *found]
+                found = [*map(_read_comment, _get_page(github, path, page)), *found]
             return found[-limit:]
 
         return await self._read("the comments", get, unheard, repo=full_name)

@@ -35,6 +35,8 @@ class Act(BaseModel):
     issue_title: str = ""
     issue_text: str = ""
     issue_author: str = ""
+    has_comments: bool = True
+    """Whether anybody may have said anything below the issue."""
     review: int | None = None
     """The review that it is, or that its comment is a part of."""
     merged: bool = False

@@ -43,6 +43,7 @@ class _Issue(_Model):
     body: str | None = None
     user: _User | None = None
     updated_at: datetime
+    comments: int | None = None
     pull_request: dict[str, object] | None = None
 
 
@@ -273,6 +274,7 @@ def _act(
         issue_title=about.title[:_MOST_CHARACTERS],
         issue_text=(about.body or "")[:_MOST_CHARACTERS],
         issue_author=about.user.login if about.user else "",
+        has_comments=not (isinstance(about, _Issue) and about.comments == 0),
     )
 
 

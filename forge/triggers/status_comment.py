@@ -9,7 +9,7 @@ from graph import Status
 _MOST: Final = 400
 _MARK: Final = "<!-- coding-agent -->"
 _WAITS: Final[dict[Status, str]] = {
-    "queued": "Waiting for a free place.",
+    "queued": "It begins once a place is free.",
     "running": "Working on it.",
     "waiting": "The plan waits for an answer.",
 }

@@ -57,7 +57,7 @@ async def write_request(
         if said.answers:
             request["answers"] = said.answers
         return AskedRun(request, said.received) if said.text else None
-    found = await forge.comments(act.repo, act.number, _MOST_COMMENTS)
+    found = await forge.comments(act.repo, act.number, _MOST_COMMENTS) if act.has_comments else []
     theirs = [each for each in found if each.author != login]
     prompt = await write_prompt(act, theirs, may_write, words)
     request = RunRequest(repo_url=address, prompt=prompt, reviewers=[act.by], closes=act.number)

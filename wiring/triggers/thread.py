@@ -48,6 +48,8 @@ class Thread(BaseModel):
     merged: bool | None = None
     """Whether the pull request was merged; None while it is open."""
     note: str = ""
+    told_at: float = 0
+    """When the comment was brought up to date last, in Unix seconds."""
     untold_since: float | None = None
     """When the comment could not be brought up to date for the first time in a row."""
 

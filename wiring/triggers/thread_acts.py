@@ -17,6 +17,8 @@ from wiring.triggers.thread import PendingStart, Thread, name_of
 from wiring.triggers.thread_comment import ThreadComments
 from wiring.triggers.thread_runs import ThreadRuns
 
+_AT_WORK_S: Final = 55.0
+"""The worker looks once a minute."""
 _STOP: Final = "stop"
 _RESUME: Final = "resume"
 
@@ -47,7 +49,7 @@ class ThreadActs:
 
         False where it is to be looked at again later. Raises CodingAgentError.
         """
-        login = await self._login()
+        login = await self._login(act.repo)
         if act.kind == "closed":
             await self._close(act)
         elif act.kind == "status":
@@ -84,7 +86,7 @@ class ThreadActs:
 
         A second time changes nothing. Raises ForgeError, RepositoryError.
         """
-        login = await self._login()
+        login = await self._login(act.repo)
         asks = act.kind == "label" or _command(act, self._words(login)) is not None
         if act.by == login or not (asks or self._may_go_on(act, login)):
             return False
@@ -150,13 +152,14 @@ class ThreadActs:
         return await self._forge.redeliver_failed()
 
     async def show(self, name: str) -> None:
-        """Bring the comment of a thread up to date."""
+        """Bring the comment of a thread up to date; what a run at work costs, every minute."""
         repo, _, number = name.rpartition("#")
         thread = await Thread.load(self._deliveries, repo, int(number))
-        await self._comments(await self._login()).show(thread)
+        comments = self._comments(await self._login(thread.repo))
+        await comments.show(thread, at_work_s=_AT_WORK_S)
 
-    async def _login(self) -> str:
-        return (await self._forge.account()).login
+    async def _login(self, repo: str) -> str:
+        return (await self._forge.account(full_name=repo)).login
 
     async def _may_write(self, repo: str, login: str) -> bool:
         """Asked once an act."""
@@ -210,7 +213,7 @@ class ThreadActs:
         async def may_write(name: str) -> bool:
             return await self._may_write(act.repo, name)
 
-        login, web = await self._login(), self._rules.web
+        login, web = await self._login(act.repo), self._rules.web
         asked = await write_request(
             act, self._forge, web=web, login=login, words=words, may_write=may_write
         )

@@ -34,9 +34,15 @@ class ThreadComments:
         except RunNotFound:
             return None
 
-    async def show(self, thread: Thread) -> None:
-        """Bring the comment up to date, and keep the thread."""
+    async def show(self, thread: Thread, *, at_work_s: float = 0) -> None:
+        """Bring the comment up to date, and keep the thread.
+
+        Of a run that is at work, or is about to be, it tells after so many seconds again.
+        """
         run = await self.newest(thread)
+        at_work = run is not None and run.status in ("queued", "running")
+        if at_work and thread.shown and time.time() - thread.told_at < at_work_s:
+            return
         text = write_comment(_status(run, thread.note), self._word) if run else ""
         if not run and thread.note:
             text = write_note(thread.note)
@@ -46,7 +52,7 @@ class ThreadComments:
             except CodingAgentError:
                 await self._keep_untold(thread)
                 raise
-            thread.shown, thread.untold_since = text, None
+            thread.shown, thread.told_at, thread.untold_since = text, time.time(), None
         await thread.keep(self._deliveries, live=run is not None and not run.final)
 
     async def _keep_untold(self, thread: Thread) -> None:

@@ -21,9 +21,8 @@ _REDELIVER_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 3600.0
 """GitHub counts calls by the hour: where they are used up, the next hour has new ones."""
-_SHOWN: Final = frozenset(
-    ("run.started", "run.resumed", "plan.waiting", "pr.created", "run.finished")
-)
+_SHOWN: Final = frozenset(("plan.waiting", "run.finished"))
+"""What the comment tells at once; all else can wait until it is looked after again."""
 
 
 class TriggerWorker:

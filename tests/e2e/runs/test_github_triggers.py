@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 BOT = "my-agent[bot]"
-MOST_CALLS = 20
+MOST_CALLS = 16
 """Of GitHub's API: of the run with an App, and of the conversation about it."""
 
 

@@ -62,6 +62,7 @@ def _label(repo: Hosted) -> dict[str, Any]:
             "title": TITLE,
             "body": BODY,
             "user": ada,
+            "comments": 0,
             "updated_at": datetime.now(UTC).isoformat(),
         },
         "sender": ada,

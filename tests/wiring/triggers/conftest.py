@@ -42,6 +42,7 @@ class World:
     deliveries: Deliveries
     worker: TriggerWorker
     inbox: TriggerInbox
+    github: GitHub
     woken: list[None] = field(default_factory=list)
     _deliveries: int = 0
 
@@ -153,7 +154,8 @@ async def open_world(
 
         inbox = TriggerInbox(deliveries, label="coding-agent", wake=wake, autofix=get_args(Autofix))
         yield World(
-            *(forge, hosted, house, told_rules, service, deliveries, worker, inbox), woken=woken
+            *(forge, hosted, house, told_rules, service, deliveries, worker, inbox, github),
+            woken=woken,
         )
     await store.close()
     await github.close()

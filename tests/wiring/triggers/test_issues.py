@@ -177,7 +177,7 @@ async def test_stop_and_resume(world: World) -> None:
     await world.comment("/coding-agent greet twice")
     await world.worker.round()
     await world.house.pace.reached("code")
-    assert "Working on it." in world.ours[0] or "Waiting" in world.ours[0]
+    assert "Working on it." in world.ours[0] or "once a place is free" in world.ours[0]
     await world.comment("/coding-agent stop", "eve")
     await world.worker.round()
     (run,) = await world.runs()
@@ -319,3 +319,15 @@ async def test_a_deleted_comment_is_not_made_again(world: World) -> None:
     world.house.pace.let_go("code")
     await work_off(world)
     assert not world.ours
+
+
+@pytest.mark.parametrize(("said", "oldest", "calls"), [(3, 0, 1), (100, 0, 3), (250, 150, 4)])
+async def test_the_newest_comments_are_read_by_few_calls(
+    world: World, said: int, oldest: int, calls: int
+) -> None:
+    for number in range(said):
+        world.hosted.say(1, "ben", str(number))
+    world.forge.requests.clear()
+    found = await world.github.comments("octo/sample", 1, 100)
+    assert [each.body for each in found] == [str(number) for number in range(oldest, said)]
+    assert len(world.forge.requests) == calls
