@@ -15,7 +15,7 @@ _OWN_STATUSES: Final = frozenset((301, 304, 307, 400, 401, 403, 404, 410, 429))
 _PROBLEM: Final[Json] = {"$ref": "#/components/schemas/basic-error"}
 _UNPROCESSABLE: Final[Json] = {"$ref": "#/components/responses/validation_failed"}
 _HOW_TO_ADD: Final = (
-    "{call} is no operation of tests/standins/github_contract/description.json. To add it:"
+    "{call} is not in tests/standins/github_contract/description.json. To add it:"
     " npm pack @octokit/openapi@{version} && .venv/bin/python -m"
     ' tests.standins.github_contract.trim octokit-openapi-{version}.tgz "{call}"'
 )
@@ -53,13 +53,15 @@ class Contract:
         found, self._breaches = self._breaches, []
         return found
 
+    def break_by(self, what: str) -> None:
+        """Keep what does not fit."""
+        self._breaches.append(what)
+
     def hold_request(self, request: Call) -> Operation | None:
         """Judge a request; its operation, None where the description has none."""
         operation = github_operations().find(request.method, request.path)
         if operation is None:
-            version = github_operations().description["info"]["version"]
-            call = f"{request.method} {request.path}"
-            self._breaches.append(_HOW_TO_ADD.format(call=call, version=version))
+            self.break_by(how_to_add(f"{request.method} {request.path}"))
             return None
         found = [
             *_judge_headers(request),
@@ -85,16 +87,25 @@ class Contract:
             return answer.body
         schema, place = _schema_of(content), f"{operation.name} {answer.status}"
         value = complete(json.loads(answer.body), schema)
-        found = [
-            *(f"{each} is no field of it" for each in unknown_fields(value, schema)),
-            *misfits(value, schema, place),
-        ]
+        found = judge(value, schema, place)
         self._breaches += [f"{place} is answered wrongly. {each}" for each in found]
         return json.dumps(value).encode()
 
 
 CONTRACT: Final = Contract()
 """That of this process, which every test asks for breaches."""
+
+
+def how_to_add(call: str) -> str:
+    """What tells who makes a call, or gets a delivery, that nobody made before."""
+    version = github_operations().description["info"]["version"]
+    return _HOW_TO_ADD.format(call=call, version=version)
+
+
+def judge(value: Any, schema: Json, place: str) -> list[str]:
+    """What is wrong with a value, and what its schema does not know. `place` names the schema."""
+    unknown = (f"{each} is no field of {place}" for each in unknown_fields(value, schema))
+    return [*unknown, *misfits(value, schema, place)]
 
 
 def _judge_headers(request: Call) -> list[str]:
@@ -144,10 +155,7 @@ def _judge_body(operation: Operation, body: bytes) -> list[str]:
         value = json.loads(body)
     except ValueError:
         return ["Its body is no JSON."]
-    return [
-        *(f"{each} is no field of its body" for each in unknown_fields(value, schema)),
-        *misfits(value, schema, f"{operation.name} body"),
-    ]
+    return judge(value, schema, f"{operation.name} body")
 
 
 def _described_answer(operation: Operation, status: int) -> Json | None:

@@ -11,6 +11,9 @@ from urllib.parse import unquote
 
 Json = dict[str, Any]
 
+HOOK: Final = "HOOK"
+"""Stands where a call has its method."""
+HOOKS: Final = "x-webhooks"
 DESCRIPTION: Final = Path(__file__).with_name("description.json")
 _NAME: Final = re.compile(r"\{([a-z_]+)\}")
 

@@ -1,5 +1,6 @@
 """Schemas of the description: what is missing in an answer, and whether a value fits."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -36,21 +37,17 @@ def misfits(value: Any, schema: Json, place: str) -> list[str]:
 def complete(value: Any, schema: Json) -> Any:
     """A value with all that its schema demands: null where it may be, else something plain."""
     schema = github_operations().resolve(schema)
-    if value is None:
-        return None
-    for branch in _branches(schema, value):
-        value = complete(value, branch)
     if isinstance(value, list):
         return [complete(each, schema.get("items", {})) for each in value]
     if not isinstance(value, dict):
         return value
-    value = dict(value)
-    for name, of_name in schema.get("properties", {}).items():
-        if name in value:
-            value[name] = complete(value[name], of_name)
-        elif name in schema.get("required", ()):
-            value[name] = _blank(of_name)
-    return value
+    fields = _fields(schema, value)
+    made = {
+        name: complete(value[name], of_name) if name in value else _blank(of_name)
+        for name, of_name in fields.named.items()
+        if name in value or name in fields.required
+    }
+    return {**value, **made}
 
 
 def unknown_fields(value: Any, schema: Json, at: str = "") -> list[str]:
@@ -60,23 +57,40 @@ def unknown_fields(value: Any, schema: Json, at: str = "") -> list[str]:
         return [name for each in value for name in unknown_fields(each, items, at)]
     if not isinstance(value, dict):
         return []
-    named, is_open = _fields(schema, value)
-    if not named:
+    fields = _fields(schema, value)
+    if not fields.named:
         return []
-    found = [] if is_open else [f"{at}{name}" for name in value if name not in named]
-    for name in value.keys() & named.keys():
-        found += unknown_fields(value[name], named[name], f"{at}{name}/")
+    found = [] if fields.open else [f"{at}{name}" for name in value if name not in fields.named]
+    for name in value.keys() & fields.named.keys():
+        found += unknown_fields(value[name], fields.named[name], f"{at}{name}/")
     return found
 
 
-def _fields(schema: Json, value: Json) -> tuple[Json, bool]:
-    """The fields that a schema and its branches name, and whether others may stand beside them."""
+@dataclass
+class _Fields:
+    """What an object may hold, by a schema and those of its branches that fit it."""
+
+    named: Json
+    required: set[str]
+    open: bool
+    """Whether others may stand beside those that are named."""
+
+
+def _fields(schema: Json, value: Json) -> _Fields:
     schema = github_operations().resolve(schema)
-    named, is_open = dict(schema.get("properties", {})), bool(schema.get("additionalProperties"))
+    fields = _Fields(
+        dict(schema.get("properties", {})),
+        set(schema.get("required", ())),
+        bool(schema.get("additionalProperties")),
+    )
     for branch in _branches(schema, value):
-        more, opens = _fields(branch, value)
-        named, is_open = named | more, is_open or opens
-    return named, is_open
+        more = _fields(branch, value)
+        for name, of_name in more.named.items():
+            known = fields.named.get(name)
+            fields.named[name] = {"allOf": [known, of_name]} if known else of_name
+        fields.required |= more.required
+        fields.open = fields.open or more.open
+    return fields
 
 
 def _branches(schema: Json, value: Any) -> list[Json]:
@@ -104,7 +118,7 @@ def _may_fit(value: Any, schema: Json) -> bool:
 
 
 def _blank(schema: Json) -> Any:
-    schema = github_operations().resolve(schema)
+    schema = _merged(schema)
     kind = schema.get("type")
     if schema.get("nullable"):
         return None
@@ -115,6 +129,18 @@ def _blank(schema: Json) -> Any:
     if kind == "string":
         return _BLANK_STRINGS.get(schema.get("format", ""), "")
     return complete({}, schema) if kind in ("object", None) else _BLANKS[kind]
+
+
+def _merged(schema: Json) -> Json:
+    """A schema with the words of all that a value must fit, and of the first that it may fit."""
+    schema = github_operations().resolve(schema)
+    one_of = schema.get("oneOf") or schema.get("anyOf") or ()
+    parts = [_merged(each) for each in (*schema.get("allOf", ()), *one_of[:1])]
+    if not parts:
+        return schema
+    words = {word: each for part in parts for word, each in part.items() if word != "properties"}
+    nullable = schema.get("nullable") or all(part.get("nullable") for part in parts)
+    return {**words, **schema, "nullable": nullable}
 
 
 _validators: Final[dict[str, jsonschema_rs.Draft4Validator]] = {}

@@ -3,8 +3,8 @@
     npm pack @octokit/openapi@23.0.2
     .venv/bin/python -m tests.standins.github_contract.trim octokit-openapi-23.0.2.tgz
 
-makes it anew. Calls given behind the archive, such as `"GET /repos/octo/sample/milestones"`, are
-added to those that it has.
+makes it anew. Calls given behind the archive, such as `"GET /repos/octo/sample/milestones"`, and
+deliveries of webhooks, such as `"HOOK issues-opened"`, are added to those that it has.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.standins.github_contract.operations import DESCRIPTION, Operations
+from tests.standins.github_contract.operations import DESCRIPTION, HOOK, HOOKS, Operations
 
 Json = dict[str, Any]
 
@@ -27,21 +27,25 @@ _PROSE: Final = frozenset((
 
 
 def trim(published: Json, calls: Iterable[str]) -> Json:
-    """The operations of `calls`, each `METHOD path`, and what they refer to."""
-    known, paths = Operations(published), dict[str, Json]()
+    """What is said of `calls` (`METHOD path` or `HOOK event-action`), and what that refers to."""
+    known, paths, hooks = Operations(published), dict[str, Json](), dict[str, Json]()
     for call in sorted(set(calls)):
         method, _, path = call.partition(" ")
+        if method == HOOK:
+            hooks[path] = {"post": _bare(published[HOOKS][path]["post"])}
+            continue
         operation = known.find(method, path)
         if operation is None:
             raise LookupError(f"GitHub's description has no operation {call}")
         paths.setdefault(operation.template, {})[method.lower()] = _bare(operation.described)
     components = dict[str, Json]()
-    for kind, name in sorted(_referred(paths, published["components"])):
+    for kind, name in sorted(_referred([paths, hooks], published["components"])):
         components.setdefault(kind, {})[name] = _bare(published["components"][kind][name])
     return {
         "openapi": published["openapi"],
         "info": {"title": published["info"]["title"], "version": published["info"]["version"]},
         "paths": paths,
+        HOOKS: hooks,
         "components": components,
     }
 
@@ -93,6 +97,7 @@ def main() -> None:
         for method in item
         if method in _METHODS
     ]
+    kept += [f"{HOOK} {name}" for name in present.get(HOOKS, ())]
     text = json.dumps(trim(published, [*kept, *added]), indent=1)
     Path(DESCRIPTION).write_text(f"{text}\n")
 

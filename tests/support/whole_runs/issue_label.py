@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from tests.standins.github_contract.deliveries import delivered
 from tests.support.whole_runs.hosted_repository import Hosted
 
 SECRET = "the-secret-of-the-webhook-24"
@@ -34,7 +34,7 @@ async def deliver(
     http: httpx.AsyncClient, event: str, delivery: str, payload: dict[str, Any]
 ) -> None:
     """A signed delivery, which is taken."""
-    body = json.dumps(payload).encode()
+    body = delivered(event, payload)
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     headers = {
         "Content-Type": "application/json",

@@ -1,6 +1,5 @@
 """A forge with one repository and an issue, a run service, and the worker between them."""
 
-import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +19,7 @@ from runs.deliveries import Deliveries, SqlDeliveries
 from runs.model import DayLimits
 from runs.sqlite import SqliteStore
 from tests.standins.github import TOKEN, GitHubStandIn
+from tests.standins.github_contract.deliveries import delivered
 from tests.standins.github_server.repository import HostedRepository
 from tests.standins.services.run_service import House
 from tests.support.trusted_side import make_repository
@@ -50,7 +50,7 @@ class World:
         """What GitHub sends of an event; each delivery has a name of its own."""
         self._deliveries += 1
         name = delivery or f"delivery-{self._deliveries}"
-        await self.inbox.take(event, name, json.dumps(payload).encode())
+        await self.inbox.take(event, name, delivered(event, payload))
 
     async def comment(self, body: str, by: str = "ada", **changes: Any) -> dict[str, Any]:
         """A comment of somebody on issue 1, delivered; what was sent."""

@@ -225,7 +225,7 @@ async def test_three_fixes_until_a_person_acts(world: World) -> None:
             **opened.payload("created", "ben"),
             "comment": {"id": 5, "body": "/coding-agent try harder", "created_at": stamp},
         }
-        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "x"}}
+        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "http://x/"}}
         await opened.deliver("issue_comment", payload)
         await ended(opened, 50)
         open_pull(opened, "8" * 40, check("tests", "failure"))

@@ -99,7 +99,7 @@ async def test_a_run_that_is_at_work_is_waited_for(world: World) -> None:
         payload = opened.payload("created", "ben")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         said = {"id": 5, "body": "/coding-agent rename it", "created_at": stamp}
-        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "x"}}
+        payload["issue"] |= {"number": NUMBER, "pull_request": {"url": "http://x/"}}
         await opened.deliver("issue_comment", {**payload, "comment": said})
         await opened.worker.round()
         await opened.house.pace.reached("code")
