@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ class BashTool:
         show_tree: Callable[[], Awaitable[str]] = _show_nothing,
         written: WrittenFiles | None = None,
     ) -> None:
-        """`show_tree` says which files are changed, after a command that was stopped.
+        """`show_tree` says which files are changed, after a command that was stopped in time.
 
         It adds to `written` what commands write to by name.
         """
@@ -75,10 +76,12 @@ class BashTool:
         if not reads_only(asked.command):
             options["services"] = "wanted"
             self._written.add_of(asked.command)
+        began = time.monotonic()
         result = await self._sandbox.run(asked.command, **options)
+        is_late = time.monotonic() - began >= time_left_s
         broken_off = result.limit is not None or result.lost
         text = _format_result(result)
-        if result.limit and not reads_only(asked.command):
+        if result.limit and not is_late and not reads_only(asked.command):
             text += await self._show_tree()
         return ToolResult(text, is_error=broken_off, exit_code=result.exit_code)
 

@@ -47,7 +47,13 @@ async def test_long_output_keeps_both_ends(tool: BashTool) -> None:
     assert len(result.content) < 16_200
 
 
-async def test_time_left_is_the_limit(tool: BashTool) -> None:
+async def test_time_left_is_the_limit_and_nothing_is_looked_at_after(
+    sandbox: DirectorySandbox,
+) -> None:
+    async def show_tree() -> str:
+        raise AssertionError("there is no time left to look at the tree")
+
+    tool = BashTool(sandbox, show_tree)
     result = await tool.call({"command": "sleep 30"}, 0.2)
     assert result.is_error
     assert result.content == "[stopped after 0 s: the command reached its time limit]"
