@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from coding_agent.name_clash import FOR_COMMANDS, NameClash, check_names
+from coding_agent.standard_streams import open_closed_streams, write_out
 
 _CODE_PATHS: Final = ("PYTHONPATH", "PYTHONHOME")
 """What leads a Python to other modules than its own."""
@@ -15,6 +16,7 @@ def main() -> None:
     """The entry point. No process that is started from here takes code from PYTHONPATH."""
     for name in _CODE_PATHS:
         os.environ.pop(name, None)
+    open_closed_streams()
     _leave_working_directory()
     try:
         check_names(FOR_COMMANDS)
@@ -22,13 +24,26 @@ def main() -> None:
         sys.exit(str(clash))
     from api.cli.main import main as command
 
-    command()
+    try:
+        command()
+    except SystemExit as end:
+        if not write_out() and not end.code:
+            sys.exit(1)
+        raise
+    except OSError:
+        if write_out():
+            raise
+        sys.exit(1)
 
 
 def _leave_working_directory() -> None:
     """Of `python -m` without -P: it looks for modules where it is called first, as pip says too."""
     here = Path(__file__).parents[1]
-    if not sys.flags.safe_path and Path(sys.path[0]) == Path.cwd() != here:
+    try:
+        is_first = Path(sys.path[0]) == Path.cwd() != here
+    except FileNotFoundError:  # it was removed
+        return
+    if not sys.flags.safe_path and is_first:
         del sys.path[0]
 
 

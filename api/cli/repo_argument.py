@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+_SHOWN: Final = 200
 _FULL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+/?")
 
 
@@ -20,8 +21,16 @@ def resolve_repo(text: str) -> RepoArgument:
     """Raises ValueError where `text` is neither; whether a URL fits is for the service to say."""
     if "://" in text:
         return RepoArgument(text, local=False)
-    path = Path(text).expanduser().resolve()
-    if not path.exists() and _FULL_NAME.fullmatch(text):
+    try:
+        path = Path(text).expanduser().resolve()
+        is_there = path.exists()
+    except FileNotFoundError:
+        if _FULL_NAME.fullmatch(text):
+            return RepoArgument(text, local=False)
+        raise ValueError("The working directory is no more: change to another one.") from None
+    except (OSError, RuntimeError, ValueError):
+        raise ValueError(f"{text[:_SHOWN]!r} is no path of this machine.") from None
+    if not is_there and _FULL_NAME.fullmatch(text):
         return RepoArgument(text, local=False)
     if not path.is_dir():
         raise ValueError(
