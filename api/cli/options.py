@@ -219,7 +219,7 @@ WebhookAddress = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Address for GitHub's webhooks: https://YOUR-SERVICE/webhooks/github.",
+        help="Address for GitHub's webhooks: https://HOST/webhooks/github.",
         show_default=False,
         callback=_check_address,
     ),
