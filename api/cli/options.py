@@ -258,7 +258,7 @@ MaxTotalCost = Annotated[
     typer.Option(
         "--max-cost",
         metavar="USD",
-        min=0.0,
+        min=0,
         help="Limit of money for all tasks.",
         show_default=False,
     ),

@@ -37,6 +37,7 @@ async def test_each_command_has_help(tmp_path: Path) -> None:
         assert ended.code == 0, name
         assert ended.out.startswith(f"Usage: coding-agent {name} ")
         assert "-h, --help" in ended.out
+        assert not re.search(r"<(str|file|list)|x[<>]=", ended.out), name
 
 
 async def test_help_of_run_names_the_contracts_options(tmp_path: Path) -> None:
