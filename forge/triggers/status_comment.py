@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from forge.text.sanitize_markdown import code, line
+from forge.text.sanitize_markdown import code, line, paragraphs
 from graph import Status
 
 _MOST: Final = 400
+_LONGEST: Final = 1_500
 _MARK: Final = "<!-- coding-agent -->"
 _WAITS: Final[dict[Status, str]] = {
     "queued": "It begins once a place is free.",
@@ -29,7 +30,10 @@ _ENDS: Final[dict[Status, str]] = {
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What the comment tells of a run; `reason` is a stable code, `note` a sentence."""
+    """What the comment tells of a run; `reason` is a stable code, `note` a sentence.
+
+    `explanation` says in a role's words why there is nothing to change.
+    """
 
     run_id: str
     status: Status
@@ -37,6 +41,7 @@ class RunStatus:
     reason: str | None = None
     pull_url: str | None = None
     note: str = ""
+    explanation: str = ""
     resumable: bool = False
 
 
@@ -50,6 +55,8 @@ def write_comment(run: RunStatus, trigger: str) -> str:
         parts.append(f"Pull request: {run.pull_url}")
     if run.status in _ENDS and run.status != "succeeded" and run.reason:
         parts.append(f"Reason: {code(run.reason, _MOST)}.")
+    if run.explanation:
+        parts.append(paragraphs(run.explanation, _LONGEST))
     if run.note:
         parts.append(line(run.note, _MOST))
     cost = "cost not known" if run.cost_usd is None else f"${run.cost_usd:.2f} so far"

@@ -43,7 +43,7 @@ class ThreadComments:
         at_work = run is not None and run.status in ("queued", "running")
         if at_work and thread.shown and time.time() - thread.told_at < at_work_s:
             return
-        text = write_comment(_status(run, thread.note), self._word) if run else ""
+        text = write_comment(await self._status(run, thread.note), self._word) if run else ""
         if not run and thread.note:
             text = write_note(thread.note)
         if text and text != thread.shown:
@@ -76,14 +76,15 @@ class ThreadComments:
         await thread.keep(self._deliveries, live=True)
         thread.comment = await self._forge.create_comment(thread.repo, thread.number, text)
 
-
-def _status(run: RunRecord, note: str) -> RunStatus:
-    return RunStatus(
-        run_id=run.run_id,
-        status=run.status,
-        cost_usd=run.cost_usd,
-        reason=run.reason,
-        pull_url=run.pr.url if run.pr else None,
-        note=note,
-        resumable=run.status in RESUMABLE,
-    )
+    async def _status(self, run: RunRecord, note: str) -> RunStatus:
+        view = await self._runs.view(run.run_id, _READER) if run.final else {}
+        return RunStatus(
+            run_id=run.run_id,
+            status=run.status,
+            cost_usd=run.cost_usd,
+            reason=run.reason,
+            pull_url=run.pr.url if run.pr else None,
+            note=note,
+            explanation=view.get("explanation") or "",
+            resumable=run.status in RESUMABLE,
+        )

@@ -183,6 +183,7 @@ async def test_stop_and_resume(world: World) -> None:
     (run,) = await world.runs()
     assert not run.final
     await world.comment("/coding-agent stop", "ben")
+    await world.worker.round()
     world.house.pace.let_go("code")
     await work_off(world)
     (run,) = await world.runs()
@@ -331,3 +332,22 @@ async def test_the_newest_comments_are_read_by_few_calls(
     found = await world.github.comments("octo/sample", 1, 100)
     assert [each.body for each in found] == [str(number) for number in range(oldest, said)]
     assert len(world.forge.requests) == calls
+
+
+async def test_the_comment_says_why_there_is_nothing_to_change(world: World) -> None:
+    world.house.script.plans = [None]
+    await world.comment("/coding-agent why is it so?")
+    await work_off(world)
+    (said,) = world.ours
+    assert "Nothing to change.\n\nReason: `nothing_to_do`.\n\nit is so\n\n" in said
+
+
+async def test_the_comment_says_what_the_repository_says_to_refuse(world: World) -> None:
+    world.house.script.refusal = "No robots, @ada. <b>Closes #1</b>"
+    await world.comment("/coding-agent greet twice")
+    await work_off(world)
+    (said,) = world.ours
+    assert "No robots" in said
+    assert "@ada" not in said
+    assert "<b>" not in said
+    assert "#1" not in said
