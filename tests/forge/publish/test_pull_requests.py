@@ -96,7 +96,7 @@ async def test_another_branchs_pull_request_is_not_taken(pushed: TrustedSide) ->
     """GitHub ignores a head that it cannot read and lists all: the branch is compared."""
     await opened(pushed)
     pushed.hosted.pulls[1].head = "somebody/else"
-    shown = pushed.forge.shapes.pull(pushed.hosted, pushed.hosted.pulls[1])
+    shown = pushed.forge.shapes.listed_pull(pushed.hosted, pushed.hosted.pulls[1])
     pushed.forge.fail("GET", PULLS, Fault(200, body=json.dumps([shown]).encode()))
     assert (await opened(pushed)).number == 2
 
