@@ -16,6 +16,7 @@ from graph.errors import PatchTooLarge
 from graph.files import store_change
 
 _MOST_FINDINGS: Final = 40
+_LONGEST_LINE: Final = 500
 _TITLE: Final = "Merge {branch}"
 _SHORT: Final = 10
 
@@ -63,7 +64,16 @@ async def _read_merged(git: Git, run: RunFolder, onto: Base, merged: MergedTrees
 
 
 def _findings(conflicts: tuple[TreeConflict, ...]) -> tuple[Finding, ...]:
+    """A line each, whatever paths hold; of a path only that it is one line long is known."""
     return tuple(
-        Finding(severity="error", path=each.paths[0] if each.paths else None, message=each.message)
+        Finding(
+            severity="error",
+            path=_one_line(each.paths[0]) if each.paths else None,
+            message=_one_line(each.message),
+        )
         for each in conflicts[:_MOST_FINDINGS]
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_LINE]

@@ -288,6 +288,10 @@ class Forge(Conversations, PullChecks, OwnChecks, HookDeliveries, Protocol):
         """Make a branch at a commit."""
         ...
 
+    async def delete_branch(self, full_name: str, branch: str) -> None:
+        """Remove a branch."""
+        ...
+
     async def merged_pulls(
         self, full_name: str, since: float, limit: int, emit: Emit = unheard
     ) -> list[MergedPull]:

@@ -34,6 +34,7 @@ from forge.github.answers import (
 )
 from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import GitHubRules
+from forge.github.branches import GitHubBranches
 from forge.github.connection import ConnectionOptions
 from forge.github.conversations import GitHubConversations
 from forge.github.hook_deliveries import GitHubDeliveries
@@ -65,7 +66,13 @@ _MOST_INSTALLATIONS: Final = 10
 
 
 class GitHub(
-    GitHubConversations, GitHubChecks, GitHubOwnChecks, GitHubRules, GitHubDeliveries, Forge
+    GitHubConversations,
+    GitHubBranches,
+    GitHubChecks,
+    GitHubOwnChecks,
+    GitHubRules,
+    GitHubDeliveries,
+    Forge,
 ):
     """GitHub, or a GitHub Enterprise, as one account sees it."""
 
@@ -302,12 +309,6 @@ class GitHub(
             return str(github.get_repo(full_name).create_fork(default_branch_only=True).full_name)
 
         return await self._write(f"a fork of {full_name}", create, repo=full_name)
-
-    async def create_branch(self, full_name: str, branch: str, sha: str) -> None:
-        def create(github: "Api") -> None:
-            github.get_repo(full_name).create_git_ref(f"refs/heads/{branch}", sha)
-
-        await self._write(f"a branch in {full_name}", create, repo=full_name)
 
     async def merged_pulls(
         self, full_name: str, since: float, limit: int, emit: Emit = unheard

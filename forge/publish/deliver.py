@@ -13,7 +13,7 @@ from forge.core.repository_address import RepoAddress, parse
 from forge.git.environment import run_objects
 from forge.git.push import branch_head, branches_in_way, push
 from forge.publish.automation import CI_WAITS
-from forge.publish.fork import begin_branch, find_or_create_fork
+from forge.publish.fork import base_in_fork, begin_branch, find_or_create_fork
 from forge.publish.outside_pulls import find_open, still_open
 from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests, head_address
@@ -151,16 +151,17 @@ class Delivery:
         new = not steps.record.pushed
         if steps.record.fork and not steps.record.pushed:
             await begin_branch(self.forge, git, target, branch, base.sha, self.emit)
-        await push(
-            git,
-            target,
-            branch,
-            steps.record.commit,
-            git_dir=str(steps.run.git_of(base)),
-            objects=run_objects(str(steps.run.objects)),
-            forge=self.forge,
-            emit=self.emit,
-        )
+        async with base_in_fork(self.forge, base, branch, self.emit):
+            await push(
+                git,
+                target,
+                branch,
+                steps.record.commit,
+                git_dir=str(steps.run.git_of(base)),
+                objects=run_objects(str(steps.run.objects)),
+                forge=self.forge,
+                emit=self.emit,
+            )
         await steps.keep(pushed=steps.record.commit)
         return new
 

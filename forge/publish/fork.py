@@ -1,5 +1,8 @@
 """A fork of the token's account, where it may not push to a public repository itself."""
 
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -9,9 +12,17 @@ from forge.core.repository_address import RepoAddress
 from forge.core.retry import TransientError, Unprocessable, retry_transient
 from forge.git.command import Git
 from forge.git.push import branch_head
-from graph import Emit
-from graph.errors import ForgeRejected, ForgeUnavailable, RepositoryNotFound
+from graph import Base, Emit
+from graph.errors import (
+    CodingAgentError,
+    ForgeRejected,
+    ForgeUnavailable,
+    RepositoryNotFound,
+)
 
+log = logging.getLogger(__name__)
+
+_SHORT: Final = 10
 _READY_ATTEMPTS: Final = 9
 """A fork is made in the background; the pauses grow, so this is some minutes."""
 
@@ -24,6 +35,33 @@ async def find_or_create_fork(forge: Forge, full_name: str, emit: Emit) -> str:
         emit=emit,
         policy=forge.retry_policy,
     )
+
+
+@asynccontextmanager
+async def base_in_fork(forge: Forge, base: Base, branch: str, emit: Emit) -> AsyncIterator[None]:
+    """Have the fork of a pull request that is merged show the merged commit, while the block runs.
+
+    It has that commit on no branch of its own, and git would send it, of which the run has no
+    history. A branch beside `branch` shows it, as long as that takes.
+    """
+    if not (base.pull and base.pull.fork and base.pull.merged):
+        yield
+        return
+    fork, name = base.pull.head_repo, f"{branch}-base-{base.sha[:_SHORT]}"
+
+    async def attempt() -> None:
+        with suppress(Unprocessable):  # it is there from before; else the push tells
+            await forge.create_branch(fork, name, base.sha)
+
+    what, policy = f"the fork {fork}", forge.retry_policy
+    await retry_transient(attempt, what=what, emit=emit, policy=policy)
+    try:
+        yield
+    finally:
+        try:
+            await forge.delete_branch(fork, name)
+        except (CodingAgentError, TransientError, Unprocessable) as left:
+            log.warning("the branch %s of %s is left there: %s", name, fork, left)
 
 
 async def begin_branch(

@@ -167,6 +167,13 @@ class HostedRepository:
         )
         return made is not None
 
+    async def delete_branch(self, branch: str) -> bool:
+        """Remove a branch that is there."""
+        if await self.sha(branch) is None:
+            return False
+        ref = f"refs/heads/{branch}"
+        return await git(f"--git-dir={self.git_dir}", "update-ref", "-d", ref) is not None
+
     def open_pull(
         self, base: str, head: str, head_repository: "HostedRepository | None" = None
     ) -> HostedPull | None:

@@ -61,6 +61,11 @@ class ForgeApi:
             Route(f"{repo}/git/ref/heads/{{branch:path}}", self._on(self._ref)),
             Route(f"{repo}/rules/branches/{{branch:path}}", self._on(self._rules)),
             Route(f"{repo}/git/refs", self._on(self._create_ref), methods=["POST"]),
+            Route(
+                f"{repo}/git/refs/heads/{{branch:path}}",
+                self._on(self._delete_ref),
+                methods=["DELETE"],
+            ),
             Route(f"{repo}/forks", self._on(self._fork, readers=True), methods=["POST"]),
             Route(f"{repo}/pulls", self._on(self._list_pulls), methods=["GET"]),
             Route(f"{repo}/pulls", self._on(self._create_pull, readers=True), methods=["POST"]),
@@ -170,6 +175,11 @@ class ForgeApi:
         if not await repository.add_branch(branch, sha):
             return problem(422, "Object does not exist")
         return JSONResponse(self._forge.shapes.ref(repository, str(asked["ref"]), sha), 201)
+
+    async def _delete_ref(self, request: Request, repository: HostedRepository) -> Response:
+        if not await repository.delete_branch(request.path_params["branch"]):
+            return problem(422, "Reference does not exist")
+        return Response(status_code=204)
 
     async def _fork(self, _: Request, repository: HostedRepository) -> Response:
         if not repository.forking:
