@@ -42,19 +42,21 @@ def numbers_of(review: Sequence[ReviewWords]) -> list[int]:
     return [each.number for each in review if each.path][:MOST_NUMBERED]
 
 
-def write_pull_prompt(act: Act, review: Sequence[ReviewWords], words: frozenset[str]) -> str:
+def write_pull_prompt(
+    act: Act, review: Sequence[ReviewWords], words: frozenset[str], *, counted: bool = False
+) -> str:
     """The request: the review's, else the act's own; empty where nothing is asked.
 
-    Comments at lines are counted, so that what is said of one can be told in its thread.
+    `counted`: comments at lines get numbers, so that what is said of one can be told in its thread.
     """
     if not act.review:
         return _said(act.text, words)[:_MOST_CHARACTERS]
     parts = [each.body for each in review if not each.path]
     lines = [each for each in review if each.path]
-    parts += [_part(each, number) for number, each in enumerate(lines, start=1)]
+    parts += [_part(each, number if counted else 0) for number, each in enumerate(lines, start=1)]
     room = _MOST_CHARACTERS - len(_ON_COMMENTS) - 2
     asked = "\n\n".join(parts)[:room]
-    return f"{asked}\n\n{_ON_COMMENTS}" if lines else asked
+    return f"{asked}\n\n{_ON_COMMENTS}" if lines and counted else asked
 
 
 def _counts(each: ReviewWords, act: Act) -> bool:
@@ -67,4 +69,5 @@ def _said(body: str, words: frozenset[str]) -> str:
 
 def _part(each: ReviewWords, number: int) -> str:
     place = f"{each.path}:{each.line}" if each.line else each.path
-    return f"Comment {number}, on {place}:\n{each.body}"
+    begin = f"Comment {number}, on" if number else "On"
+    return f"{begin} {place}:\n{each.body}"

@@ -51,7 +51,7 @@ async def write_request(
     """
     address = f"{web}/{act.repo}"
     if act.is_pull:
-        said = await write_message(act, forge, words)
+        said = await write_message(act, forge, words, counted=True)
         pull = f"{address}/pull/{act.number}"
         request = RunRequest(repo_url=address, prompt=said.text, pull_request_url=pull)
         if said.answers:
@@ -64,11 +64,17 @@ async def write_request(
     return AskedRun(request) if prompt else None
 
 
-async def write_message(act: Act, forge: Forge, words: frozenset[str]) -> Message:
-    """What a comment or a whole review asks for. Raises ForgeError, RepositoryError."""
+async def write_message(
+    act: Act, forge: Forge, words: frozenset[str], *, counted: bool = False
+) -> Message:
+    """What a comment or a whole review asks for; `counted`: its line comments have numbers.
+
+    Raises ForgeError, RepositoryError.
+    """
     if not act.review:
         return Message(write_pull_prompt(act, (), words))
     said = await forge.review_words(act.repo, act.number, act.review)
     asked = read_review(act, said, words)
     received = ReviewReceived(key=act.key, by=act.by, comments=comments_of(asked))
-    return Message(write_pull_prompt(act, asked, words), received, numbers_of(asked))
+    text = write_pull_prompt(act, asked, words, counted=counted)
+    return Message(text, received, numbers_of(asked) if counted else [])

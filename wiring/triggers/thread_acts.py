@@ -19,6 +19,7 @@ from wiring.triggers.thread_runs import ThreadRuns
 
 _AT_WORK_S: Final = 55.0
 """The worker looks once a minute."""
+_MOST_SEEN: Final = 100
 _STOP: Final = "stop"
 _RESUME: Final = "resume"
 
@@ -43,6 +44,8 @@ class ThreadActs:
         self._fixes = CheckFixes(deliveries, forge, self._thread_runs, rules)
         self._merges = ConflictMerges(deliveries, forge, self._thread_runs)
         self._writers: dict[tuple[str, str], bool] = {}
+        self._seen: dict[str, None] = {}
+        """Keys of the newest acts that have their eyes, in this order."""
 
     async def work_off(self, act: Act) -> bool:
         """Do what the act asks for, where somebody who may write asks.
@@ -97,7 +100,11 @@ class ThreadActs:
         self._writers.clear()
         if not await self._may_write(act.repo, act.by):
             return False
-        await self._forge.add_reaction(act.repo, act.place, act.place_number, "eyes")
+        if act.key not in self._seen:
+            await self._forge.add_reaction(act.repo, act.place, act.place_number, "eyes")
+            self._seen[act.key] = None
+            while len(self._seen) > _MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
         return True
 
     def _words(self, login: str) -> frozenset[str]:

@@ -105,6 +105,8 @@ async def test_five_events_of_one_review_are_one_follow_up(world: World) -> None
     )
     assert "`Comment 1: …`" in how
     assert run.request["answers"] == [50, 51, 52, 53]
+    asked_for = [f"{each.method} {each.path}" for each in world.forge.requests]
+    assert len([call for call in asked_for if "/api/" in call]) <= 7, asked_for
     assert len(world.ours) == 1
     events = await log_of(world.service, run.run_id)
     (received,) = [event.data for event in events if event.type == "review.received"]
@@ -163,7 +165,7 @@ async def test_a_review_while_a_run_is_at_work_is_one_message_to_it(world: World
         (run,) = await opened.runs()
         events = await log_of(opened.service, run.run_id)
         (said,) = [event for event in events if event.type == "message.received"]
-        assert said.data["text"].startswith("Comment 1, on a.py:1:\nSlow.\n\n")
+        assert said.data["text"] == "On a.py:1:\nSlow."
         reviews = [event for event in events if event.type == "review.received"]
         assert [event.data["comments"] for event in reviews] == [
             [{"path": "a.py", "line": 1, "text": "Dead code."}],
