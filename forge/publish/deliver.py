@@ -19,6 +19,7 @@ from forge.publish.preflight import check_parents
 from forge.publish.pull_requests import PullRequests, head_address
 from forge.publish.steps import PublishSteps
 from forge.receipt import CheckPages, ReceiptPage, ReceiptPlace, ReceiptText
+from forge.text.pull_request import tell_rejected
 from graph import Emit, PullRequest
 from graph.errors import CodingAgentError, ForgeError, RepositoryError
 
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 WriteReceipt = Callable[[str], Awaitable[ReceiptText]]
 
 _LOOKS: Final = 4
-_REJECTED: Final = "{} did not take the {} that were asked for."
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Delivery:
         )
         if rejected == steps.record.rejected_extras or not self._may_edit:
             return
-        note = _REJECTED.format(self.forge.name, " and ".join(rejected))
+        note = tell_rejected(self.forge.name, rejected)
         body = f"{text.body}\n\n{note}" if rejected else text.body
         if await self._pulls.try_edit(pull.number, PullText(pull.title or text.title, body)):
             await steps.keep(rejected_extras=rejected)

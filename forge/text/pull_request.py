@@ -27,6 +27,7 @@ _UNTITLED: Final = "Change of the code"
 _LEAST_LINES: Final = 3
 _LEAST_CHARACTERS: Final = 200
 _MAX_ITEM: Final = 200
+_EXTRAS: Final = ("labels", "reviewers")
 _SHARES: Final = (1.0, 0.5, 0.2)
 """So much of each list is shown, the first that has room."""
 
@@ -47,13 +48,17 @@ def body(publication: Publication, template: str = "") -> str:
     Neither the prompt, the run's id nor any command's output is in it. `template` is the
     repository's own: it is kept whole beside that, and takes what it asks for below its headings.
     """
-    parts = [_lists(publication, share) for share in _SHARES]
-    left, checked, look = next((each for each in parts if _has_room(each)), parts[-1])
     origin = _origin(publication)
-    beside = _join(_titled("What is left", left), _titled("Validation", checked), look, origin)
-    summary = _fit(publication.change.summary, MAX_LINES - beside.count("\n") - 2, len(beside))
+    spare = _may_be_rejected(publication)
+    for share in _SHARES:
+        left, checked, look = _lists(publication, share)
+        remaining = _titled("What is left", left)
+        beside = _join(remaining, _titled("Validation", checked), look, f"{origin}{spare}")
+        lines, room = MAX_LINES - 2 - beside.count("\n"), MAX_CHARACTERS - 2 - len(beside)
+        if lines >= _LEAST_LINES and room >= _LEAST_CHARACTERS:
+            break
+    summary = _fit(publication.change.summary, lines, room)
     filled, placed = fill(template, {"summary": summary, "validation": checked})
-    remaining = _titled("What is left", left)
     return _join(
         remaining if filled else "",
         filled,
@@ -85,20 +90,22 @@ def _lists(publication: Publication, share: float) -> tuple[str, str, str]:
     )
 
 
-def _has_room(parts: tuple[str, ...]) -> bool:
-    lines = sum(part.count("\n") + 3 for part in parts)
-    characters = sum(len(part) + 20 for part in parts)
-    return (
-        lines <= MAX_LINES - _LEAST_LINES and characters <= MAX_CHARACTERS - 2 * _LEAST_CHARACTERS
-    )
+def tell_rejected(forge: str, rejected: Sequence[str]) -> str:
+    """What is added where the forge refused labels or reviewers."""
+    return f"{forge} did not take the {' and '.join(rejected)} that were asked for."
 
 
-def _fit(text: str, most_lines: int, beside: int) -> str:
+def _may_be_rejected(publication: Publication) -> str:
+    """The longest that may be added below."""
+    asked = publication.labels or publication.reviewers
+    return f"\n\n{tell_rejected('The forge', _EXTRAS)}" if asked else ""
+
+
+def _fit(text: str, lines: int, room: int) -> str:
     """As much of a text as there is room for; what makes it harmless may make it longer."""
-    room = limit = MAX_CHARACTERS - beside - 8
-    most_lines = max(most_lines, _LEAST_LINES)
+    limit = room
     shown = paragraphs(text, limit)
-    while limit > 0 and (len(shown) > room or shown.count("\n") >= most_lines):
+    while limit > 0 and (len(shown) > room or shown.count("\n") >= lines):
         limit = limit * 3 // 4
         shown = paragraphs(text, limit)
     return shown

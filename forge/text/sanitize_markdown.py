@@ -18,7 +18,7 @@ _EFFECTS: Final = re.compile(
       (?<=@)(?=[\w-])                                # a mention
     | (?<=\#)(?=\d)                                  # an issue, here or in another repository
     | (?<=\bgh-)(?=\d)                               # the same, in its other spelling
-    | (?<=/issues/)(?=\d) | (?<=/pull/)(?=\d) | (?<=/discussions/)(?=\d)
+    | (?<=/issues/)(?=[\d%]) | (?<=/pull/)(?=[\d%]) | (?<=/discussions/)(?=[\d%])
     | (?<=<)(?=[a-z/!?])                             # HTML, and links in angle brackets
     | (?<=&)(?=\#?\w+;)                              # a character by its name or number
     | (?<=!)(?=\[)                                   # an image

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
 from graph.values import Change, ChangedFile, Plan
@@ -9,6 +10,10 @@ from graph.values import Change, ChangedFile, Plan
 LARGE: Final = 500
 """Changed lines."""
 _SHOWN: Final = 5
+_LONGEST: Final = 1_000
+_LINES: Final = re.compile(r"`?:\d+(?:-\d+)?$")
+_IN_FOLDER: Final = re.compile(r"[^*?\[/]+/")
+"""A glob of a plan counts below a folder: one such as `*` would name everything."""
 _MADE: Final = re.compile(
     r"(?:.*/)?(?:[^/]*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|go\.sum)"
 )
@@ -39,12 +44,25 @@ def cautions_of(plan: Plan | None, change: Change) -> tuple[str, ...]:
 
 def _outside(plan: Plan | None, files: Sequence[ChangedFile]) -> list[str]:
     """Changed paths that are neither in the plan nor go with every change."""
-    planned = [name.removeprefix("./").rstrip("/") for name in plan.files] if plan else []
+    planned = [name for name in map(_path_of, plan.files) if name] if plan else []
     if not planned:
         return []
     return [
         file.path
         for file in files
         if not _COMPANION.fullmatch(file.path)
-        and not any(file.path == name or file.path.startswith(f"{name}/") for name in planned)
+        and not any(_is_planned(file.path, name) for name in planned)
     ]
+
+
+def _path_of(entry: str) -> str:
+    """The path of an entry such as "./src/cli/", "`app.py`:10-20" or "app.py (new)"."""
+    word = next(iter(entry[:_LONGEST].split()), "")
+    return _LINES.sub("", word.strip("`'\",")).strip("`").removeprefix("./").rstrip("/")
+
+
+def _is_planned(path: str, name: str) -> bool:
+    """Whether a path is the one that is named, lies below it, or fits it as a glob."""
+    if path == name or path.startswith(f"{name}/"):
+        return True
+    return _IN_FOLDER.match(name) is not None and fnmatchcase(path, name)

@@ -36,6 +36,20 @@ def test_files_beside_the_plan_are_named() -> None:
     assert caution.endswith("and 2 more.")
 
 
+@pytest.mark.parametrize(
+    "entry",
+    ["`src/parser.py`", "src/parser.py (new)", "src/parser.py:10-20", "src/*.py", "src/**", "src"],
+)
+def test_a_path_is_found_however_the_plan_writes_it(entry: str) -> None:
+    assert cautions_of(Plan(summary="", files=(entry,)), change("src/parser.py")) == ()
+
+
+@pytest.mark.parametrize("entry", ["*", "**/*", ".", "/", "*.py", "src/parser", "?" * 900])
+def test_no_entry_names_everything(entry: str) -> None:
+    plan = Plan(summary="", files=(entry, "other.py"))
+    assert cautions_of(plan, change("src/parser.py"))
+
+
 @pytest.mark.parametrize(("lines", "told"), [(LARGE, False), (LARGE + 1, True)])
 def test_many_changed_lines_are_told(lines: int, told: bool) -> None:
     assert bool(cautions_of(None, change("src/parser.py", lines=lines))) is told

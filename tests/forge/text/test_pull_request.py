@@ -158,6 +158,30 @@ def test_what_is_shown_is_short_whatever_there_is_to_tell() -> None:
         assert characters <= pull_request.MAX_CHARACTERS
 
 
+@pytest.mark.parametrize(
+    "row", ["x ", "* y\n", "```\n", "> q\n", "|a|b|\n", "1. z\n", "@a ", "`", "🙂", "\u200b@a"]
+)
+def test_the_limits_hold_with_all_there_can_be_at_once(row: str) -> None:
+    text = row * 300
+    failed = CommandReport(command=text, exit_code=1, status="failed", duration_ms=5)
+    told = publication(
+        change=CHANGE.model_copy(update={"summary": text}),
+        remaining=(text,) * 9,
+        cautions=(text,) * 5,
+        validation=Validation(
+            status="failed", commands=(failed,) * 9, new_failures=(text,) * 9, findings=(UNNOTED,)
+        ),
+        requested_by=text,
+        closes=99_999_999,
+        labels=("bug",),
+    )
+    added = pull_request.tell_rejected("GitHub", ("labels", "reviewers"))
+    lines, characters = shown(f"{pull_request.body(told)}\n\n{added}")
+    assert lines <= pull_request.MAX_LINES
+    assert characters <= pull_request.MAX_CHARACTERS
+    assert "Made by a coding agent" in pull_request.body(told)
+
+
 def test_cautions_are_where_to_look_first() -> None:
     told = publication(cautions=("The change is large: 812 changed lines.",))
     look = pull_request.body(told).partition("**Look first**\n")[2]
