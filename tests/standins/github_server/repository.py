@@ -130,10 +130,10 @@ class HostedRepository:
         )
         return found.decode().strip() if found else None
 
-    async def commits(self, branch: str, limit: int) -> list[tuple[str, list[str], str]]:
-        """The newest commits of a branch: name, parents, message."""
+    async def commits(self, branch: str) -> list[tuple[str, list[str], str]]:
+        """The newest commits of a branch, a few pages of them: name, parents, message."""
         form = "--format=%H%x00%P%x00%B%x01"
-        log = await git(f"--git-dir={self.git_dir}", "log", f"-{limit}", form, branch)
+        log = await git(f"--git-dir={self.git_dir}", "log", "-300", form, branch)
         rows = [row.strip("\n").split("\0") for row in (log or b"").decode().split("\1")[:-1]]
         return [(sha, parents.split(), message.strip("\n")) for sha, parents, message in rows]
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import problem
 from tests.standins.github_server.repository import HostedRepository
@@ -54,7 +55,7 @@ class RepositoryLists:
             {**self._forge.shapes.repository(each), "pushed_at": f"2026-01-01T00:00:{number:02}Z"}
             for number, each in enumerate(found)
         ]
-        return rows[::-1][: int(request.query_params.get("per_page", 30))]
+        return list(page_of(request, rows[::-1]))
 
 
 def _token(request: Request) -> str:

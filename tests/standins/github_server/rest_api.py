@@ -151,10 +151,10 @@ class ForgeApi:
 
     async def _list_commits(self, request: Request, repository: HostedRepository) -> Response:
         query = request.query_params
-        branch, limit = query.get("sha", repository.default_branch), int(query.get("per_page", 30))
+        branch = query.get("sha", repository.default_branch)
         if await repository.sha(branch) is None:
             return problem(404, "Not Found")
-        commits = await repository.commits(branch, limit)
+        commits = page_of(request, await repository.commits(branch))
         return JSONResponse([self._forge.shapes.commit(repository, *each) for each in commits])
 
     async def _rules(self, _: Request, __: HostedRepository) -> Response:
@@ -201,7 +201,7 @@ class ForgeApi:
         found.sort(
             key=lambda pull: (pull[by], pull["number"]), reverse=query.get("direction") != "asc"
         )
-        return JSONResponse(found)
+        return JSONResponse(page_of(request, found))
 
     async def _create_pull(self, request: Request, repository: HostedRepository) -> Response:
         asked = await request.json()

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -27,6 +28,7 @@ from demo.git_http import serve_git, unauthorized
 from tests.standins.github_contract.held_app import HeldApp
 from tests.standins.github_server.app_api import AppApi
 from tests.standins.github_server.apps import HostedApp
+from tests.standins.github_server.pages import LinkedPages
 from tests.standins.github_server.payloads import Shapes
 from tests.standins.github_server.problems import moved_to
 from tests.standins.github_server.repository import HostedPull, HostedRepository, host, host_fork
@@ -76,7 +78,8 @@ class ForgeServer:
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
                 Route("/logs/{owner}/{name}/{number:int}", self._show_log),
                 Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
-            ]
+            ],
+            middleware=[Middleware(LinkedPages)],
         )
         self._held_app = HeldApp(self._app)
         self._server = uvicorn.Server(

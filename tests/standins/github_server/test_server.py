@@ -111,6 +111,22 @@ async def test_who_may_not_is_told(tmp_path: Path) -> None:
         assert "archived" in answer.json()["message"]
 
 
+async def test_a_long_list_names_its_other_pages(tmp_path: Path) -> None:
+    async with ForgeServer(token=TOKEN) as server:
+        repository = await served(server, tmp_path)
+        repository.issues[1] = ("T", "B")
+        for number in range(5):
+            repository.say(1, "ada", f"comment {number}")
+        comments = "/repos/octo/sample/issues/1/comments?per_page=2"
+        pages = {"": "next last", "&page=2": "prev first next last", "&page=3": "prev first"}
+        for query, wanted in pages.items():
+            links = ask(server, "GET", comments + query).links
+            assert links.keys() == set(wanted.split())
+        following = ask(server, "GET", comments).links["next"]["url"]
+        assert following == f"{server.api_url}{comments}&page=2"
+        assert "link" not in ask(server, "GET", comments.partition("?")[0]).headers
+
+
 async def test_a_new_name_is_led_to(tmp_path: Path) -> None:
     async with ForgeServer(token=TOKEN) as server:
         repository = await served(server, tmp_path)
