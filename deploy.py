@@ -148,6 +148,17 @@ async def try_github(full_name: str = "") -> str:
 
 @app.function(
     image=image,
+    secrets=[github_token, _settings_of("list_repositories")],
+    timeout=60,
+    startup_timeout=START_S,
+    cpu=0.25,
+)
+async def list_repositories() -> list[str]:
+    return await _deployment().list_repositories()
+
+
+@app.function(
+    image=image,
     secrets=[github_token, _settings_of("triggers")],
     timeout=900,
     startup_timeout=START_S,
@@ -203,6 +214,7 @@ def _deployment() -> "ModalDeployment":
         "triggers": triggers,
         "try_claude": try_claude,
         "try_github": try_github,
+        "list_repositories": list_repositories,
     }
     return ModalDeployment(
         Configuration(settings, project["version"]),

@@ -89,9 +89,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "api": ("exit_codes model_name", "terminal client http webhooks", "evaluation", "cli"),
     "wiring": (
-        *("setting_types", "setting_groups", "settings", "logging_setup", "configuration"),
+        *("setting_types", "setting_groups", "settings"),
+        *("logging_setup known_repositories", "configuration"),
         *(
-            "merged_pulls known_repositories data_folder run_store",
+            "merged_pulls data_folder run_store",
             "services deployed",
             "triggers",
             "machine modal_functions",

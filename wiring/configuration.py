@@ -18,6 +18,7 @@ from runs.model import DayLimits, ServiceConfig
 from sandbox import BackendOptions
 from sandbox import Limits as CommandLimits
 from sandbox.backends.docker import docker_environment
+from wiring.known_repositories import KnownRepositories
 from wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ class Configuration:
                 day=self.day,
                 team=settings.visibility == "team",
                 max_key_readers=max(1, settings.max_readers // 2),
+                known_repositories=KnownRepositories(probes.repositories),
                 **options,
             ),
         )

@@ -21,7 +21,7 @@ from sandbox.tree import LocalWorkspaces
 from sandbox.trees import LazySandboxes
 from wiring.configuration import Configuration
 from wiring.data_folder import make_data_folder
-from wiring.known_repositories import KnownRepositories
+from wiring.known_repositories import MOST_REPOSITORIES
 from wiring.merged_pulls import MergedPulls
 from wiring.run_store import RunStore
 from wiring.services import make_role, make_services
@@ -293,6 +293,11 @@ class LocalProbes:
         facts = await self.machine.forge.repository(full_name, retry_policy=ONCE)
         return True, facts.push
 
+    async def repositories(self) -> list[str]:
+        if not self.machine.forge.access.credentials.present:
+            return []
+        return await self.machine.forge.repository_names(MOST_REPOSITORIES)
+
 
 def create_local_app(settings: Settings) -> "FastAPI":
     """The HTTP service over this machine."""
@@ -307,5 +312,4 @@ def create_local_app(settings: Settings) -> "FastAPI":
         sandbox_counts=lambda: machine.sandbox_metrics,
         deliveries=machine.configuration.deliveries(machine.triggers),
         merged_pulls=MergedPulls(lambda: machine.forge, machine.configuration.full_name),
-        known_repositories=KnownRepositories(lambda: machine.forge),
     )

@@ -15,6 +15,7 @@ from runs.remote_roles import Play
 from runs.shared import VolumeMount, drive_note, map_modal_errors, modal_call
 from sandbox.backends.modal import Modal, ModalSandboxes, forget_set_ups
 from wiring.configuration import LEFT_OVER_S
+from wiring.known_repositories import MOST_REPOSITORIES
 from wiring.modal_functions import Deployment
 from wiring.settings import APP_NAME
 
@@ -58,6 +59,17 @@ class ModalDeployment(Deployment):
         finally:
             await forge.close()
         return "push" if facts.push else "read"
+
+    async def list_repositories(self) -> list[str]:
+        """OWNER/NAME of those that the forge lists; none where it does not tell."""
+        forge = self.configuration.forge()
+        try:
+            return await forge.repository_names(MOST_REPOSITORIES)
+        except CodingAgentError as error:
+            log.info("the forge lists no repositories: %s", error.code)
+            return []
+        finally:
+            await forge.close()
 
     def sandboxes(self, runs: Path) -> ModalSandboxes:
         options = self.configuration.backend_options(APP_NAME)
@@ -123,16 +135,19 @@ class FunctionProbes:
     deployment: ModalDeployment
 
     async def claude(self) -> str:
-        return await self._ask("try_claude")
+        return str(await self._ask("try_claude"))
 
     async def github(self) -> str:
-        return await self._ask("try_github", "")
+        return str(await self._ask("try_github", ""))
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
         full_name = self.deployment.configuration.full_name(repo_url)
         found = await self._ask("try_github", full_name)
         return found in ("read", "push"), found == "push"
 
-    async def _ask(self, function: str, *arguments: str) -> str:
+    async def repositories(self) -> list[str]:
+        return list(map(str, await self._ask("list_repositories")))
+
+    async def _ask(self, function: str, *arguments: str) -> Any:
         async with modal_call(_TRY_S):
-            return str(await self.deployment.functions[function].remote.aio(*arguments))
+            return await self.deployment.functions[function].remote.aio(*arguments)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
 from api.http.routes.response_models import AuthTest, RepositoryRights
@@ -27,6 +27,10 @@ class Probes(Protocol):
 
     async def repository(self, repo_url: str) -> tuple[bool, bool]:
         """Whether the token may read and push."""
+        ...
+
+    async def repositories(self) -> Sequence[str]:
+        """OWNER/NAME of those that the forge lists, the last pushed first."""
         ...
 
 

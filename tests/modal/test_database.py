@@ -110,7 +110,8 @@ async def test_only_notes_are_in_dicts_and_no_role_knows_the_address(place: Plac
     assert used <= {"coding-agent-changes"}
     assert not deployment.plane.queues.by_name
     holders = set()
-    for name in (*FUNCTIONS, "triggers", "janitor", "try_claude", "try_github"):
+    others = ("triggers", "janitor", "try_claude", "try_github", "list_repositories")
+    for name in (*FUNCTIONS, *others):
         secrets = deployment.plane.function(name, APP).definition.secret_ids
         if deployment.plane.secrets.environment(secrets).get(VARIABLE):
             holders.add(name)

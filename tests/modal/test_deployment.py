@@ -28,10 +28,11 @@ SECRETS: Final[dict[str, set[str]]] = {
     "janitor": set(),
     "try_claude": {"anthropic-api-key"},
     "try_github": {"github-token"},
+    "list_repositories": {"github-token"},
 }
 CREDENTIALS: Final = {
     "ANTHROPIC_API_KEY": {*ROLES, "try_claude"},
-    "GITHUB_TOKEN": {"run", "triggers", "try_github"},
+    "GITHUB_TOKEN": {"run", "triggers", "try_github", "list_repositories"},
     "CODING_AGENT_API_KEYS": {"api"},
     "OTEL_EXPORTER_OTLP_HEADERS": {"run"},
 }

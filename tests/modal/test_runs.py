@@ -62,6 +62,8 @@ async def test_from_a_request_to_a_pull_request(deployment: Deployment) -> None:
     script = {**small_change(), "fixer": [shell(EVENING), done()]}
     script["reviewer"] = [approve(), approve()]
     async with deployment.client() as http:
+        listed = (await http.get("/session/repositories")).json()["repositories"]
+        assert repo.url.split("/", 3)[3] in listed
         assert (await http.get("/auth-test", params={"repoUrl": repo.url})).json() == {
             "claude": "ok",
             "github": "ok",

@@ -427,7 +427,10 @@ def test_variables_that_set_up_must_not_have_are_refused(
         read_settings(None)
 
 
-FUNCTIONS = (*ROLE_NAMES, "run", "triggers", "api", "janitor", "try_claude", "try_github")
+FUNCTIONS = (
+    *(*ROLE_NAMES, "run", "triggers", "api", "janitor"),
+    *("try_claude", "try_github", "list_repositories"),
+)
 OF_ONE_MACHINE = {
     *("CODING_AGENT_DATA_DIR", "CODING_AGENT_SANDBOX", "CODING_AGENT_TOOL_PATHS", "DOCKER_HOST"),
     *("CODING_AGENT_SERVER", "CODING_AGENT_API_KEY", "CODING_AGENT_NETWORK", "AWS_PROFILE"),

@@ -79,7 +79,7 @@ async def show_session(
 async def list_repositories(caller: TheCaller, options: Options) -> Response:
     """Of the hundred last pushed that the forge lists, those that the key may use.
 
-    None where the forge does not tell, and on Modal.
+    None where the forge does not tell.
     """
     names = await options.known_repositories()
     usable = [name for name in names if options.repo_allowed(caller.name, name)]

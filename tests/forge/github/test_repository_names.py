@@ -26,10 +26,10 @@ async def test_an_app_has_those_that_it_is_installed_on(side: TrustedSide) -> No
 
 
 async def test_they_are_asked_once_and_none_where_they_are_not_told(side: TrustedSide) -> None:
-    known = KnownRepositories(lambda: side.github)
+    known = KnownRepositories(lambda: side.github.repository_names(10))
     assert await known() == await known() == ("octo/sample",)
     assert side.forge.calls("GET", "/user/repos") == 1
     side.forge.fail("GET", "/user/repos", Fault(401, "Bad credentials", times=2))
     with pytest.raises(ForgeUnauthorized):
         await side.github.repository_names(10)
-    assert await KnownRepositories(lambda: side.github)() == ()
+    assert await KnownRepositories(lambda: side.github.repository_names(10))() == ()

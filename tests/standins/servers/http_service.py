@@ -57,6 +57,9 @@ class ScriptedProbes:
             raise self.fault
         return self.rights.get(repo_url, (False, False))
 
+    async def repositories(self) -> list[str]:
+        return []
+
 
 def make_app(
     open_service: Callable[[], AbstractAsyncContextManager[Any]],
