@@ -101,6 +101,14 @@ async def test_no_runnable_check_is_reviewed_and_published_as_a_draft() -> None:
     assert script.published[0].draft
 
 
+async def test_what_the_request_is_about_reaches_the_publication() -> None:
+    script = Script()
+    asked = {"closes": 41, "answers": [50, 51], "reviewers": ["ada"]}
+    await Driven(script).run({**REQUEST, **asked})
+    (published,) = script.published
+    assert (published.closes, published.answers, published.reviewers) == (41, (50, 51), ("ada",))
+
+
 async def test_a_fixer_who_changes_nothing_that_fails_causes_no_other_validation() -> None:
     script = Script(validations=[FAILED, PASSED], same_tree=True)
     driven = Driven(script)
