@@ -151,7 +151,7 @@ class Delivery:
         new = not steps.record.pushed
         if steps.record.fork and not steps.record.pushed:
             await begin_branch(self.forge, git, target, branch, base.sha, self.emit)
-        async with base_in_fork(self.forge, base, branch, self.emit):
+        async with base_in_fork(self.forge, self._merging_fork, branch, base.sha, self.emit):
             await push(
                 git,
                 target,
@@ -164,6 +164,14 @@ class Delivery:
             )
         await steps.keep(pushed=steps.record.commit)
         return new
+
+    @property
+    def _merging_fork(self) -> str:
+        """The fork whose branch is merged with a base that it does not have; empty: none."""
+        record, base = self.steps.record, self.steps.publication.base
+        if base.pull:
+            return base.pull.head_repo if base.pull.fork and base.pull.merged else ""
+        return record.fork if record.pushed and base.moved else ""
 
     async def _open_or_update(self, text: PullText, *, opens: bool, new: bool) -> Pull:
         """The run's pull request: opened, or brought up to date as it stands.

@@ -12,7 +12,7 @@ from forge.core.repository_address import RepoAddress
 from forge.core.retry import TransientError, Unprocessable, retry_transient
 from forge.git.command import Git
 from forge.git.push import branch_head
-from graph import Base, Emit
+from graph import Emit
 from graph.errors import (
     CodingAgentError,
     ForgeRejected,
@@ -38,20 +38,22 @@ async def find_or_create_fork(forge: Forge, full_name: str, emit: Emit) -> str:
 
 
 @asynccontextmanager
-async def base_in_fork(forge: Forge, base: Base, branch: str, emit: Emit) -> AsyncIterator[None]:
-    """Have the fork of a pull request that is merged show the merged commit, while the block runs.
+async def base_in_fork(
+    forge: Forge, fork: str, branch: str, sha: str, emit: Emit
+) -> AsyncIterator[None]:
+    """Have a fork show the base's commit `sha` while the block runs; an empty name is no fork.
 
     It has that commit on no branch of its own, and git would send it, of which the run has no
-    history. A branch beside `branch` shows it, as long as that takes.
+    history. A branch beside `branch` shows it, as long as a push of a merge with it takes.
     """
-    if not (base.pull and base.pull.fork and base.pull.merged):
+    if not fork:
         yield
         return
-    fork, name = base.pull.head_repo, f"{branch}-base-{base.sha[:_SHORT]}"
+    name = f"{branch}-base-{sha[:_SHORT]}"
 
     async def attempt() -> None:
         with suppress(Unprocessable):  # it is there from before; else the push tells
-            await forge.create_branch(fork, name, base.sha)
+            await forge.create_branch(fork, name, sha)
 
     what, policy = f"the fork {fork}", forge.retry_policy
     await retry_transient(attempt, what=what, emit=emit, policy=policy)

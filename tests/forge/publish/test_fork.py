@@ -13,10 +13,11 @@ from graph.errors import (
     RepositoryNotFound,
 )
 from graph.events import Retry
-from graph.publication import PullRequest
+from graph.publication import ChangeOnNewBase, PullRequest
 from graph.values import Base, Change
 from tests.standins.github import DROPPED, Fault
 from tests.standins.github_server.repository import HostedPull, HostedRepository
+from tests.support.pull_requests import commit_on
 from tests.support.trusted_side import (
     TrustedSide,
     git,
@@ -224,3 +225,19 @@ async def test_where_forking_is_off_it_is_told(reader: TrustedSide) -> None:
     base, change = await a_change(reader)
     with pytest.raises(ForgeForbidden, match="forking is disabled"):
         await publish(reader, base, change)
+
+
+async def test_a_branch_in_a_fork_is_merged_with_a_base_that_moved(reader: TrustedSide) -> None:
+    base, change = await a_change(reader)
+    await publish(reader, base, change)
+    fork = the_fork(reader)
+    pushed = git(fork.git_dir, "rev-parse", BRANCH).decode().strip()
+    newest = commit_on(reader, "main", {"later.txt": "later\n"})
+    asked = reader.publication(base, change, rebase_step=3)
+    newer = await reader.publisher.publish(asked, reader.events.append)
+    assert isinstance(newer, ChangeOnNewBase)
+    assert newer.change
+    await publish(reader, newer.base, newer.change)
+    parents = git(fork.git_dir, "rev-parse", f"{BRANCH}^1", f"{BRANCH}^2").decode().split()
+    assert parents == [pushed, newest]
+    assert sorted(branches(fork)) == sorted(["main", BRANCH])
