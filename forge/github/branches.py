@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from forge.github.connection import Connection
+from forge.github.connection import Connection, send
 
 if TYPE_CHECKING:
     from forge.github.connection import Api
@@ -21,6 +21,6 @@ class GitHubBranches(Connection):
     async def delete_branch(self, full_name: str, branch: str) -> None:
         def delete(github: "Api") -> None:
             path = f"/repos/{full_name}/git/refs/heads/{quote(branch)}"
-            github.requester.requestJsonAndCheck("DELETE", path)
+            send(github, "DELETE", path)
 
         await self._write(f"a branch in {full_name}", delete, repo=full_name)

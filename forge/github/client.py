@@ -35,7 +35,7 @@ from forge.github.answers import (
 from forge.github.api_errors import explain_no_pull
 from forge.github.branch_rules import GitHubRules
 from forge.github.branches import GitHubBranches
-from forge.github.connection import ConnectionOptions
+from forge.github.connection import ConnectionOptions, send
 from forge.github.conversations import GitHubConversations
 from forge.github.hook_deliveries import GitHubDeliveries
 from forge.github.own_checks import GitHubOwnChecks
@@ -281,14 +281,14 @@ class GitHub(
 
         def create(github: "Api") -> None:
             path = f"/repos/{full_name}/pulls/{number}/reviews"
-            github.requester.requestJsonAndCheck("POST", path, input=sent)
+            send(github, "POST", path, sent)
 
         await self._write("the review", create, repo=full_name)
 
     async def add_labels(self, full_name: str, number: int, labels: tuple[str, ...]) -> None:
         def add(github: "Api") -> None:
             path = f"/repos/{full_name}/issues/{number}/labels"
-            github.requester.requestJsonAndCheck("POST", path, input={"labels": labels})
+            send(github, "POST", path, {"labels": labels})
 
         await self._write("the labels", add, repo=full_name)
 

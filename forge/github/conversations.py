@@ -13,7 +13,7 @@ from forge.core.conversations import (
     ReviewWords,
     SubmittedReview,
 )
-from forge.github.connection import Connection
+from forge.github.connection import Connection, send
 from graph import Emit, unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
@@ -45,7 +45,7 @@ class GitHubConversations(Connection, Conversations):
 
         def add(github: "Api") -> None:
             path = f"/repos/{full_name}/{folder}/{number}/reactions"
-            github.requester.requestJsonAndCheck("POST", path, input={"content": reaction})
+            send(github, "POST", path, {"content": reaction})
 
         await self._write_once("a reaction", add, full_name)
 
@@ -99,14 +99,14 @@ class GitHubConversations(Connection, Conversations):
     ) -> None:
         def answer(github: "Api") -> None:
             path = f"/repos/{full_name}/pulls/{pull}/comments/{comment}/replies"
-            github.requester.requestJsonAndCheck("POST", path, input={"body": body})
+            send(github, "POST", path, {"body": body})
 
         await self._write_once("an answer", answer, full_name)
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:
         def create(github: "Api") -> int:
             path = f"/repos/{full_name}/issues/{number}/comments"
-            made = github.requester.requestJsonAndCheck("POST", path, input={"body": body})[1]
+            made = send(github, "POST", path, {"body": body})
             return int(made["id"])
 
         return await self._write_once("a comment", create, full_name)
@@ -114,7 +114,7 @@ class GitHubConversations(Connection, Conversations):
     async def edit_comment(self, full_name: str, comment: int, body: str) -> None:
         def edit(github: "Api") -> None:
             path = f"/repos/{full_name}/issues/comments/{comment}"
-            github.requester.requestJsonAndCheck("PATCH", path, input={"body": body})
+            send(github, "PATCH", path, {"body": body})
 
         await self._write_once("a comment", edit, full_name)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from forge.core.own_checks import OwnCheck, OwnChecks
-from forge.github.connection import Connection
+from forge.github.connection import Connection, send
 from graph import unheard
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class GitHubOwnChecks(Connection, OwnChecks):
 
         def create(github: "Api") -> int:
             path = f"/repos/{full_name}/check-runs"
-            made = github.requester.requestJsonAndCheck("POST", path, input=sent)[1]
+            made = send(github, "POST", path, sent)
             return int(made["id"])
 
         return await self._write_once("a check", create, full_name)
@@ -40,7 +40,7 @@ class GitHubOwnChecks(Connection, OwnChecks):
 
         def edit(github: "Api") -> None:
             path = f"/repos/{full_name}/check-runs/{check}"
-            github.requester.requestJsonAndCheck("PATCH", path, input=sent)
+            send(github, "PATCH", path, sent)
 
         await self._write_once("a check", edit, full_name)
 

@@ -13,7 +13,7 @@ import httpx
 from forge.core.own_checks import RECEIPT_CHECK
 from forge.core.pull_checks import CheckRun, CommitAuthor, PullChecks, PullState
 from forge.core.retry import TransientError, Unprocessable
-from forge.github.connection import Connection
+from forge.github.connection import Connection, send
 from graph import unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
 
@@ -123,7 +123,7 @@ class GitHubChecks(Connection, PullChecks):
     async def run_failed_again(self, full_name: str, run: int) -> bool:
         def post(github: "Api") -> None:
             path = f"/repos/{full_name}/actions/runs/{run}/rerun-failed-jobs"
-            github.requester.requestJsonAndCheck("POST", path)
+            send(github, "POST", path)
 
         try:
             await self._write("another run of jobs", post, repo=full_name)

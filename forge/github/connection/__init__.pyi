@@ -3,3 +3,4 @@ from .connection import Connection as Connection
 from .connection import ConnectionOptions as ConnectionOptions
 from .installation_tokens import PERMISSIONS as PERMISSIONS
 from .installation_tokens import AppKey as AppKey
+from .renamed import send as send

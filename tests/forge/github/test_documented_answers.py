@@ -66,3 +66,14 @@ async def test_a_long_list_is_read_page_by_page(with_many: TrustedSide) -> None:
     merged = await side.github.merged_pulls(NAME, time.time() - 3600, 65)
     assert sorted(pull.number for pull in merged) == list(range(6, 71))
     assert side.forge.calls("GET", "/pulls") - before == 3
+
+
+async def test_what_is_written_to_an_old_name_is_written(side: TrustedSide) -> None:
+    """GitHub answers a write to a renamed repository by 307 and does nothing."""
+    side.hosted.issues[1] = ("A title", "A body")
+    side.forge.rename(side.hosted, "octo/renamed")
+    number = await side.github.create_comment(NAME, 1, "First")
+    await side.github.edit_comment(NAME, number, "Second")
+    await side.github.add_reaction(NAME, "issue", 1, "eyes")
+    assert [each.body for each in await side.github.comments(NAME, 1, 10)] == ["Second"]
+    assert side.hosted.reactions == [("issues/1", "eyes")]

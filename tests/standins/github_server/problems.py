@@ -12,9 +12,10 @@ def problem(status: int, message: str, **more: Any) -> JSONResponse:
     return JSONResponse({"message": message, **more, "documentation_url": _DOCS}, status)
 
 
-def moved_to(place: str) -> JSONResponse:
-    """Where what was asked for lies now."""
-    answer = problem(301, "Moved Permanently", url=place)
+def moved_to(place: str, method: str) -> JSONResponse:
+    """Where what was asked for lies now; a write is to be sent there once more."""
+    status, said = (301, "Moved Permanently") if method == "GET" else (307, "Temporary Redirect")
+    answer = problem(status, said, url=place)
     answer.headers["Location"] = place
     return answer
 

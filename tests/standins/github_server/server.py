@@ -5,6 +5,7 @@ memory, repositories in a folder that goes away with the server.
 """
 
 import asyncio
+import re
 import shutil
 import socket
 import tempfile
@@ -35,6 +36,7 @@ from tests.standins.github_server.repository import HostedPull, HostedRepository
 from tests.standins.github_server.repository_lists import RepositoryLists
 from tests.standins.github_server.rest_api import ForgeApi
 
+_NUMBERED: Final = re.compile(r"/api/v3/repositories/(\d+)")
 _GIT_ROUTE: Final = "/{owner}/{name}.git/{service:path}"
 
 
@@ -180,6 +182,7 @@ class ForgeServer:
         await self._held_app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._name_repository(scope)
         request = Request(scope)
         self.requests.append(
             LoggedRequest(
@@ -197,16 +200,29 @@ class ForgeServer:
     def _run(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._listener]))
 
+    def _name_repository(self, scope: Scope) -> None:
+        """Take a repository's number, which the API leads to, for its name."""
+        found = _NUMBERED.match(scope["path"])
+        for repository in self._hosted.values() if found else ():
+            if found and repository.id == int(found[1]):
+                name = f"/api/v3/repos/{repository.full_name}"
+                raw_rest, rest = scope["raw_path"][found.end() :], scope["path"][found.end() :]
+                scope.update(path=name + rest, raw_path=name.encode() + raw_rest)
+
     def _redirect(self, request: Request) -> Response | None:
-        """What leads from a repository's old name to its new one."""
+        """What leads from a repository's old name to it: the API by its number, git by its name."""
+        query = f"?{request.url.query}" if request.url.query else ""
         for old, new in self._moved.items():
-            for prefix, end in (("/api/v3/repos/", ""), ("/", ".git")):
-                start = f"{prefix}{old}{end}"
+            number = self._hosted[new.lower()].id
+            places = {
+                f"/api/v3/repos/{old}": f"/api/v3/repositories/{number}",
+                f"/{old}.git": f"/{new}.git",
+            }
+            for start, place in places.items():
                 path = request.url.path
                 if path.lower() == start or path.lower().startswith(f"{start}/"):
-                    place = f"{self.address}{prefix}{new}{end}{path[len(start) :]}"
-                    query = f"?{request.url.query}" if request.url.query else ""
-                    return moved_to(place + query)
+                    address = f"{self.address}{place}{path[len(start) :]}{query}"
+                    return moved_to(address, request.method)
         return None
 
     async def _git(self, request: Request) -> Response:

@@ -133,7 +133,16 @@ async def test_a_new_name_is_led_to(tmp_path: Path) -> None:
         server.rename(repository, "octo/other")
         answer = ask(server, "GET", "/repos/octo/sample/commits?per_page=1")
         assert answer.status_code == 301
-        assert answer.headers["location"] == f"{server.api_url}/repos/octo/other/commits?per_page=1"
+        place = f"{server.api_url}/repositories/{repository.id}"
+        assert answer.headers["location"] == f"{place}/commits?per_page=1"
+        there = ask(server, "GET", f"/repositories/{repository.id}")
+        assert there.json()["full_name"] == "octo/other"
+        labels = {"labels": ["bug"]}
+        written = ask(server, "POST", "/repos/octo/sample/issues/1/labels", json=labels)
+        assert (written.status_code, written.headers["location"]) == (
+            307,
+            f"{place}/issues/1/labels",
+        )
         assert ask(server, "GET", "/repos/octo/other").json()["full_name"] == "octo/other"
 
 
