@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +22,17 @@ class PathKind:
     rule: str
     message: str
     severity: Severity
-    pattern: re.Pattern[str]
+    expression: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled at its first use: no run needs it before its gate."""
+        return re.compile(self.expression, re.DOTALL)
 
     @classmethod
     def load(cls, kind: dict[str, Any]) -> "PathKind":
-        text = "|".join(_tool_expression(tool) for tool in kind["tools"])
-        pattern = re.compile(text, re.DOTALL)
-        return cls(kind["rule"], kind["message"], kind.get("severity", "error"), pattern)
+        expression = "|".join(_tool_expression(tool) for tool in kind["tools"])
+        return cls(kind["rule"], kind["message"], kind.get("severity", "error"), expression)
 
 
 def path_expression(path: str) -> str:
