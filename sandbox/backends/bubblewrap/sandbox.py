@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,8 @@ from sandbox.host.seccomp_tables import compile_filter
 from sandbox.tree.environment import SYSTEM_PATH
 
 ENVIRONMENT = {"PATH": SYSTEM_PATH}
+_AHEAD = 2
+"""So many wait for commands: some come together, or sooner than one is ready."""
 _HELD = Command(program=(), seconds=0)
 """Stands for a command that is not known yet."""
 
@@ -42,7 +45,7 @@ _HELD = Command(program=(), seconds=0)
 class BubblewrapSandbox(LocalSandbox):
     """Every command is a line that bubblewrap carries out.
 
-    Once told that more follow, it starts each while the one before is at work.
+    Once told that more follow, it starts them while others are at work.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class BubblewrapSandbox(LocalSandbox):
         super().__init__(size, limits)
         self._line = line
         self._parts = parts
-        self._next: Prestart | None = None
+        self._ready: deque[Prestart] = deque()
         self._uid = uid
         self._groups = groups
         self._filter = compile_filter()
@@ -71,8 +74,8 @@ class BubblewrapSandbox(LocalSandbox):
 
     async def close(self) -> None:
         self._closed = True
-        if self._next:
-            await self._next.end()
+        for ready in self._ready:
+            await ready.end()
         await super().close()
 
     async def _carry_out(self, command: Command) -> ExecResult:
@@ -95,11 +98,14 @@ class BubblewrapSandbox(LocalSandbox):
         )
 
     async def _take_next(self, command: Command) -> Started | None:
-        """What was started for this command, which it is by now; and the start of another."""
-        ready = self._next if command.is_bare else None
-        if ready or (command.more_follow and self._next is None):
-            self._next = Prestart(self, partial(self._launch, _HELD), self._parts)
-        return await ready.take(command.program, *self._output(command)) if ready else None
+        """What was started for this command, which it is by now; and the start of others."""
+        had = bool(self._ready)
+        taken = self._ready.popleft() if had and command.is_bare else None
+        if taken or (command.more_follow and not had):
+            while len(self._ready) < _AHEAD:
+                start = partial(self._launch, _HELD)
+                self._ready.append(Prestart(self, start, self._parts))
+        return await taken.take(command.program, *self._output(command)) if taken else None
 
     async def _launch(self, command: Command) -> Started:
         group = self._groups.new(self._limits, idle=command is _HELD) if self._groups else None
