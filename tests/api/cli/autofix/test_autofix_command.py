@@ -97,6 +97,27 @@ async def test_what_is_new_is_acted_on(world: World, ahead_s: float) -> None:
         assert [run.owner for run in runs] == ["github:ben"]
 
 
+def review(number: int, by: str, state: str) -> list[dict[str, Any]]:
+    """A review, as old as a minute: its comments are there."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+    user = {"login": by, "type": "User"}
+    row = {"id": number, "user": user, "body": "Rename it.", "state": state}
+    return [{**row, "submitted_at": moment}]
+
+
+async def test_a_review_behind_a_hundred_others_counts(world: World) -> None:
+    world.hosted.checks[HEAD] = [check("success")]
+    for number in range(1, 121):
+        world.hosted.reviews[number] = review(number, "eve", "COMMENTED")
+    async with open_watch(world.settings, world.address) as opened:
+        await opened.watch.look()
+        world.hosted.reviews[500] = review(500, "ben", "CHANGES_REQUESTED")
+        world.pull.updated_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        await opened.watch.look()
+        (run,), _ = await opened.runs.list(_anyone())
+        assert (run.owner, run.request["prompt"]) == ("github:ben", "Rename it.")
+
+
 async def test_a_conflict_with_the_base_branch_is_merged(world: World) -> None:
     world.pull.mergeable = False
     async with open_watch(world.settings, world.address) as opened:
