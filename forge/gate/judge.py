@@ -1,6 +1,6 @@
 """The gate: what of a change may leave this machine, judged by the objects that would be pushed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
@@ -137,7 +137,7 @@ class _Judge:
             yield _finding(entry, Verdict("large_files", message, "warning"))
         content = self.blobs.read(entry.sha)
         if (position := self.token.position(content)) >= 0:
-            yield _finding(entry, _OWN_TOKEN, _line_at(content, position))
+            yield _finding(entry, _OWN_TOKEN, _lines_at(content, [position])[position])
         old = self._read_old(entry)
         stored = judge_stored(
             self.tree.attributes.get(entry.path, {}), content, old, known=entry.sha in self._known
@@ -165,6 +165,7 @@ class _Judge:
             yield GateFinding(rule="secret_scan", severity="error", message=message)
             return
         for (entry, new, _), found in zip(texts, answers, strict=True):
+            lines = _lines_at(new, (one.start for one in found))
             for one in found:
                 rule = "secret_pattern" if one.sure else "secret_suspected"
                 verdict = Verdict(
@@ -172,7 +173,7 @@ class _Judge:
                     f"adds what looks like a secret ({one.rule})",
                     "error" if one.sure else "warning",
                 )
-                yield _finding(entry, verdict, _line_at(new, one.start))
+                yield _finding(entry, verdict, lines[one.start])
 
 
 def _judge_link(entry: Entry, size: int, blobs: Blobs, token: SecretForms) -> Iterator[GateFinding]:
@@ -201,9 +202,13 @@ def _finding(
     )
 
 
-def _line_at(data: bytes, position: int) -> int:
-    """The number of the line that holds this position, the first being 1."""
-    return data.count(b"\n", 0, position) + 1
+def _lines_at(data: bytes, positions: Iterable[int]) -> dict[int, int]:
+    """The numbers of the lines that hold these positions, the first being 1; in one pass."""
+    lines, line, seen = dict[int, int](), 1, 0
+    for position in sorted(positions):
+        line += data.count(b"\n", seen, position)
+        lines[position], seen = line, position
+    return lines
 
 
 def _known(sha: str) -> str:

@@ -154,9 +154,9 @@ def _is_old(found: Suspicion, new: bytes, old: bytes | set[bytes]) -> bool:
 
 def _without(data: bytes, found: list[Suspicion]) -> bytes:
     """Findings that overlap or touch are cut out as one."""
-    kept, end = b"", 0
+    kept, end = list[bytes](), 0
     for one in sorted(found, key=lambda one: one.start):
         if one.start > end or not kept:
-            kept += data[end : one.start] + b"***"
+            kept += data[end : one.start], b"***"
         end = max(end, one.end)
-    return kept + data[end:]
+    return b"".join([*kept, data[end:]])

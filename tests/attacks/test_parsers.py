@@ -13,12 +13,13 @@ from pydantic import SecretStr
 
 from api.terminal.text import clean, clean_line
 from forge.gate.case_clashes import case_clashes
-from forge.gate.judge import parse_entries
+from forge.gate.judge import _lines_at, parse_entries
 from forge.gate.linked_paths import LinkedPaths
 from forge.gate.path_rules import Entry
 from forge.gate.tree_listing import TreeFile
 from forge.github.branch_filter import takes_branch
 from forge.github.push_rejection import explain_push_rejection
+from forge.secret_scan.kingfisher import Suspicion, _without
 from forge.text.sanitize_markdown import code, line, paragraphs
 from forge.text.template import fill
 from graph.secret_forms import SecretForms
@@ -172,3 +173,18 @@ def test_the_worst_text_is_read_in_one_pass(reader: Reader, part: str) -> None:
 def test_entries_of_a_tree() -> None:
     entry = b":000000 100644 " + b"0" * 40 + b" " + b"1" * 40 + b" A\0a\0"
     assert_linear(parse_entries, lambda size: entry * (size // len(entry)), SIZE)
+
+
+def _suspected(size: int) -> tuple[bytes, list[Suspicion]]:
+    """A text that is full of what looks like a secret, and where."""
+    starts = range(0, size, 20)
+    return b"AKIA\n" * (size // 5), [Suspicion("r", sure=True, start=n, end=n + 4) for n in starts]
+
+
+@pytest.mark.parametrize("read", [_without, lambda text, found: _lines_at(text, _starts(found))])
+def test_very_many_suspected_secrets(read: Callable[[bytes, list[Suspicion]], object]) -> None:
+    assert_linear(lambda given: read(*given), _suspected, SIZE)
+
+
+def _starts(found: list[Suspicion]) -> list[int]:
+    return [one.start for one in found]
