@@ -25,6 +25,7 @@ _EFFECTS: Final = re.compile(
     | (?<=\])(?=\((?!\s*+<?+(?:https?://|[\w./\#-]*[\s)>?])))          # a link to no page
     | (?<=\])(?=:(?!\s*+<?+(?:https?://|[\w./\#-]*(?:[\s>?]|\Z))))     # the same, by its name
     | (?<=skip)(?=[ -]?(?:ci|actions|checks)\b) | (?<=\bci)(?=\ skip\b) | (?<=\bno)(?=\ ?_?ci\b)
+    | (?<=\[skip)(?=[ -][a-z-]{1,30}\]) | (?<=\[)(?=[a-z-]{1,30}[ -]skip\])  # of other services
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -52,6 +52,9 @@ TEXTS = st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=60)
         "[ci skip]",
         "[no ci]",
         "***NO_CI***",
+        "[skip netlify]",
+        "[azurepipelines skip]",
+        "[CF-Pages-Skip]",
         "/approve",
         "/lgtm cancel",
         "> /merge",
@@ -75,6 +78,7 @@ def test_what_has_an_effect_loses_it_and_stays_readable(text: str) -> None:
         "Grüße, 日本語",
         "a -> b; x = y == z",
         "Note: a word and a colon",
+        "Skip the header, [skipped] or [skip the first rows]",
     ],
 )
 def test_usual_text_stays_as_it_is(text: str) -> None:
