@@ -311,5 +311,7 @@ def create_local_app(settings: Settings) -> "FastAPI":
         environments=machine.environment_records,
         sandbox_counts=lambda: machine.sandbox_metrics,
         deliveries=machine.configuration.deliveries(machine.triggers),
-        merged_pulls=MergedPulls(lambda: machine.forge, machine.configuration.full_name),
+        merged_pulls=MergedPulls(
+            lambda: machine.forge, machine.configuration.full_name, machine.triggers.merged
+        ),
     )

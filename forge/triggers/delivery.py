@@ -236,14 +236,15 @@ _PENDING: Final = "pending"
 _CHECKS: Final = "check_suite"
 _STATUS: Final = "status"
 _PUSH: Final = "push"
-_NOBODYS: Final = frozenset((_CHECKS, _STATUS, _PUSH))
-"""Events that count whoever caused them: they are nobody's word."""
+_CLOSED: Final = "pull_request"
+_NOBODYS: Final = frozenset((_CHECKS, _STATUS, _PUSH, _CLOSED))
+"""Events that count whoever caused them, such as a queue that merges: they are nobody's word."""
 _READERS: Final[dict[str, Callable[[_Told, str, str], Act | None]]] = {
     "issues": _labeled,
     "issue_comment": _commented,
     "pull_request_review": _reviewed,
     "pull_request_review_comment": _review_commented,
-    "pull_request": _closed,
+    _CLOSED: _closed,
     _CHECKS: _checked,
     _STATUS: _judged,
     _PUSH: _pushed,

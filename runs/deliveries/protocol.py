@@ -63,6 +63,10 @@ class Deliveries(Protocol):
         """Keep what is known of a thread. `live`: it is to be looked after."""
         ...
 
+    async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
+        """What is known of the threads whose names begin so, such as `owner/name#`."""
+        ...
+
     async def live_threads(self) -> list[str]:
         """Names of the threads that are to be looked after."""
         ...

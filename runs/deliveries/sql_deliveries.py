@@ -102,6 +102,13 @@ class SqlDeliveries(Deliveries):
         values = {"name": name, "data": json.dumps(thread), "live": live}
         await self._execute(_KEEP, now, values)
 
+    async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
+        def get(connection: Connection) -> list[dict[str, Any]]:
+            rows = connection.execute("SELECT name, data FROM threads ORDER BY name")
+            return [json.loads(data) for name, data in rows if name.startswith(prefix)]
+
+        return await self._database.read(get)
+
     async def live_threads(self) -> list[str]:
         sql = "SELECT name FROM threads WHERE live ORDER BY name"
         return await self._database.read(

@@ -66,6 +66,11 @@ class TableDeliveries(Deliveries):
         entry = {"data": thread, "live": live, "at": now}
         await self._table.put(f"{_THREAD}{name}", entry)
 
+    async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
+        begin = f"{_THREAD}{prefix}"
+        found = [(k, each["data"]) async for k, each in self._table.items() if k.startswith(begin)]
+        return [data for _, data in sorted(found, key=lambda pair: pair[0])]
+
     async def live_threads(self) -> list[str]:
         names = [
             key.removeprefix(_THREAD)

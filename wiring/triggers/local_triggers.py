@@ -12,6 +12,7 @@ from runs.model import DayLimits
 from runs.store import supervise
 from wiring.triggers.inbox import TriggerInbox
 from wiring.triggers.rules import TriggerRules
+from wiring.triggers.thread import merged_of
 from wiring.triggers.thread_acts import ThreadActs
 from wiring.triggers.worker import TriggerWorker
 
@@ -24,12 +25,17 @@ class LocalTriggers:
         self._day = day
         self._forge = forge
         self._inbox: TriggerInbox | None = None
+        self._deliveries: Deliveries | None = None
 
     async def take(self, event: str, delivery: str, body: bytes) -> None:
         """Keep a delivery. Raises InvalidRequest, StoreError."""
         if self._inbox is None:
             raise StoreUnavailable("The service is stopping.")
         await self._inbox.take(event, delivery, body)
+
+    async def merged(self, repo: str) -> frozenset[int]:
+        """Numbers of the pull requests of OWNER/NAME that deliveries told to be merged."""
+        return await merged_of(self._deliveries, repo) if self._deliveries else frozenset()
 
     @asynccontextmanager
     async def running(self, deliveries: Deliveries, runs: RunService) -> AsyncIterator[None]:
@@ -41,12 +47,12 @@ class LocalTriggers:
         async def wake() -> None:
             worker.wake()
 
-        rules = self._rules
+        rules, self._deliveries = self._rules, deliveries
         self._inbox = TriggerInbox(deliveries, label=rules.label, wake=wake, autofix=rules.autofix)
         work = asyncio.create_task(supervise("the worker of deliveries", worker.run))
         try:
             yield
         finally:
-            self._inbox = None
+            self._inbox = self._deliveries = None
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)

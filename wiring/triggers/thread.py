@@ -67,5 +67,11 @@ class Thread(BaseModel):
         await deliveries.keep_thread(self.name, self.model_dump(), time.time(), live=live)
 
 
+async def merged_of(deliveries: Deliveries, repo: str) -> frozenset[int]:
+    """Numbers of the pull requests of OWNER/NAME that deliveries told to be merged."""
+    threads = map(Thread.model_validate, await deliveries.threads_of(name_of(repo, 0)[:-1]))
+    return frozenset(thread.number for thread in threads if thread.merged)
+
+
 def name_of(repo: str, number: int) -> str:
     return f"{repo.lower()}#{number}"

@@ -145,7 +145,8 @@ class ThreadActs:
 
     async def _close(self, act: Act) -> None:
         """A pull request was closed: nothing goes on there, and what became of it is kept."""
-        if await self._deliveries.thread(name_of(act.repo, act.number)) is None:
+        known = await self._deliveries.thread(name_of(act.repo, act.number)) is not None
+        if not known and act.issue_author.lower() != (await self._login(act.repo)).lower():
             return
         thread = await Thread.load(self._deliveries, act.repo, act.number)
         thread.merged = act.merged

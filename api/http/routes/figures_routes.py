@@ -44,7 +44,7 @@ async def show_figures(
 ) -> Response:
     """One row a week and repository, of the runs that the caller may read.
 
-    Which pull requests are merged is looked up; null where that is not known.
+    Which pull requests are merged is looked up or told by deliveries; null where it is not known.
     """
     figures, since = await service.figures(caller, weeks)
     rows = await _with_merged(figures, since, options)

@@ -125,6 +125,9 @@ async def test_threads_where_nothing_happens_are_forgotten(deliveries: Deliverie
     assert await deliveries.thread("o/r#1") is None
     assert await deliveries.thread("o/r#2") == {}
     assert await deliveries.live_threads() == ["o/r#3"]
+    assert len(await deliveries.threads_of("o/r#")) >= 1
+    assert await deliveries.threads_of("o/r#33") == []
+    assert await deliveries.threads_of("o/_#") == []
 
 
 async def test_what_was_said_is_forgotten_once_it_is_worked_off(tmp_path: Path) -> None:
