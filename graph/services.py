@@ -98,6 +98,14 @@ class Workspaces(Protocol):
         """Make the run's folder, or find it."""
         ...
 
+    def begin_plan_tree(self, run_id: str) -> None:
+        """The planner's tree will be opened: what takes long for it may begin meanwhile."""
+        ...
+
+    def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
+        """The tree that roles change will be opened: what takes long may begin meanwhile."""
+        ...
+
     async def next_fence(self, run_id: str) -> int:
         """A number higher than every one given before for this run."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Final
 
 from graph import (
@@ -104,7 +105,7 @@ class ChangingRole(ClaudeRole):
                 if end.error and not snapshot.patch:
                     raise end.error
                 _report_loss(backup.take_notices(), emit)
-            change = await self._store_change(task, snapshot.patch)
+            change = await self._store_change(task, snapshot.patch, backup)
         finally:
             await sandbox.close()
         said = end.answer or _NOTHING_SAID
@@ -135,13 +136,17 @@ class ChangingRole(ClaudeRole):
         file = folder.live_patch(task.step, task.role)
         return ChangeBackup(file, self._fence(task), self._holds_key)
 
-    async def _store_change(self, task: RoleTask, patch: bytes) -> ChangeRef | None:
+    async def _store_change(
+        self, task: RoleTask, patch: bytes, backup: ChangeBackup
+    ) -> ChangeRef | None:
         """Keep what the tree has against the base, finished or not."""
         if not patch:
             return None
         if await asyncio.to_thread(self._holds_key, patch):
             raise _key_error("The change")
-        return await asyncio.to_thread(self._write_change, task, patch)
+        folder = RunFolder.of(self.runs, task.run_id)
+        keep = partial(store_change, folder, task.step, task.role, patch)
+        return await asyncio.to_thread(backup.hand_over, patch, keep)
 
     def _holds_key(self, patch: bytes) -> bool:
         """In a delta the key's edges may be copied from the base, so its middle is looked for."""
@@ -149,13 +154,6 @@ class ChangingRole(ClaudeRole):
         return self.claude.contains_key(patch) or any(
             self.claude.contains_key(piece, middle=True) for piece in pieces
         )
-
-    def _write_change(self, task: RoleTask, patch: bytes) -> ChangeRef:
-        fence = self._fence(task)
-        fence.check()
-        ref = store_change(RunFolder.of(self.runs, task.run_id), task.step, task.role, patch)
-        fence.kept()
-        return ref
 
 
 def _told_of_rest(summary: str, left_behind: str) -> str:

@@ -26,7 +26,7 @@ from roles.tools.text_editor import EditorTool
 from roles.tools.toolbox import Toolbox
 from roles.transcript.predecessor import Predecessor
 from sandbox import DeferredSandbox, ReplacedSandbox, Sandbox, TreeSpec
-from sandbox.checks import PLAN
+from sandbox.tree import PLAN
 
 INSTRUCTIONS: Final = """\
 Plan the change first. Your tree is thrown away, so change nothing. Read only what you need to be \

@@ -57,10 +57,13 @@ class SharedWorkspaces(LocalWorkspaces):
         self._records = records
 
     async def next_fence(self, run_id: str) -> int:
-        """Kept in the folder too: a role that sees it sees all that it was given."""
+        """Written to the folder too, which is committed as the role is called.
+
+        A role that sees it sees all that it was given.
+        """
         run = await number_call(self._store, run_id)
         await self._records.tell_role(run)
-        await self._mount.keep({f"runs/{run_id}/fence": b"%d" % run.fence})
+        await self._mount.write({f"runs/{run_id}/fence": b"%d" % run.fence})
         return run.fence
 
     async def close(self, run_id: str, *, resumable: bool = False) -> None:
@@ -158,7 +161,7 @@ class Deployment(ABC):
             await self._settle(run_id, store, sandboxes)
         finally:
             await services.preparation.close()
-            await self.mount.commit()
+            await self.mount.commit_run(run_id)
             await forge.close()
             await store.close()
 

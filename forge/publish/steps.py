@@ -44,10 +44,14 @@ class PublishSteps:
         return self.record.maybe_pushed and self.record.tree != self.publication.change.tree
 
     async def keep(self, **changes: Any) -> None:
-        """Change fields of the record."""
+        """Change fields of the record, which lasts before the next step."""
+        await self.note(**changes)
+        await self.make_last()
+
+    async def note(self, **changes: Any) -> None:
+        """Change fields of the record; a later `keep`, before anything is pushed, makes it last."""
         self.record = self.record.model_copy(update=changes)
         await asyncio.to_thread(publication_record.save, self.run, self.record)
-        await self.make_last()
 
     async def settle_branch(self, place: str, is_free: Callable[[str], Awaitable[bool]]) -> None:
         """Give the branch a name that nothing else has in `place`, before anything is there by it.
@@ -60,7 +64,7 @@ class PublishSteps:
         if not name:
             names = [asked, *(f"{asked}-{number}" for number in range(2, _MOST_NAMES + 1))]
             name = asked if self.record.commit else await _first_free(names, is_free)
-            await self.keep(branch=name)
+            await self.note(branch=name)
         self.publication = self.publication.model_copy(update={"branch": name})
 
     async def note_branch_head(self, head: str) -> None:

@@ -20,7 +20,7 @@ from graph.events.run_events import (
 from graph.machine import edges, follow_up, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
-from graph.machine.readiness import known_by_now, make_ready
+from graph.machine.readiness import known_by_now, live_tree_begun, make_ready
 from graph.publication import ChangeOnNewBase, GateFinding, GateReport
 from graph.request.request_rules import RequestRules
 from graph.request.run_request import request_of
@@ -87,6 +87,8 @@ class Nodes:
         try:
             async with asyncio.timeout(limits.timeout_s) as clock:
                 await self.services.workspaces.open(run_id)
+                if not request.get("pull_request_url"):
+                    self.services.workspaces.begin_plan_tree(run_id)
                 base = await follow_up.find_base(
                     self.services.repositories, run_id, request, emit_of_node()
                 )
@@ -111,7 +113,8 @@ class Nodes:
         self.services.preparation.begin(role_tasks.wanted_by(state))
         known = known_by_now(self.services, state)
         task = await self._task(_with(state, known), "planner")
-        result = await self.services.planner(task, emit := emit_of_node())
+        async with live_tree_begun(self.services, state):
+            result = await self.services.planner(task, emit := emit_of_node())
         update = known | role_tasks.spent(state, task, result)
         if stopped := update.get("stopped"):
             return update | {"outcome": edges.stop_outcome(stopped)}

@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from graph.base_services import PreparationRequest
+from graph.errors import CodingAgentError
 from graph.machine import role_tasks
 from graph.machine.node_events import emit_of_node
 from graph.machine.setup_turn import SetupTurn
@@ -33,6 +36,24 @@ async def make_ready(services: Services, state: RunState) -> Update:
         if not clock.expired():
             raise
     return {"stopped": Stopped(why="time", node="validate" if changed else "code")}
+
+
+@asynccontextmanager
+async def live_tree_begun(services: Services, state: RunState) -> AsyncIterator[None]:
+    """Let what takes long for the roles' tree begin while the block runs."""
+    beginning = asyncio.create_task(_begin_live_tree(services, state))
+    try:
+        yield
+    finally:
+        beginning.cancel()
+
+
+async def _begin_live_tree(services: Services, state: RunState) -> None:
+    """Begin it once it is known what it begins with."""
+    wanted = role_tasks.wanted_by(state)
+    with suppress(CodingAgentError):  # whoever needs the environment hears of it
+        environment = await services.preparation.environment(wanted)
+        services.workspaces.begin_live_tree(state["run_id"], state["base"], environment)
 
 
 def known_by_now(services: Services, state: RunState) -> Update:

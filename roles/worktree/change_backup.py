@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from graph import ChangeRef
 from graph.files import write_whole
 from roles.worktree.write_fence import WriteFence
 from sandbox import Saved
@@ -17,6 +18,7 @@ class ChangeBackup(Saved):
     file: Path
     fence: WriteFence
     holds_key: Callable[[bytes], bool]
+    handed_over: bool = False
     sandbox: str = ""
     """Where the tree is, empty where it lasts longer than a sandbox."""
     _notices: list[str] = field(default_factory=list)
@@ -27,6 +29,15 @@ class ChangeBackup(Saved):
     async def save(self, patch: bytes) -> None:
         if not await asyncio.to_thread(self.holds_key, patch):
             await asyncio.to_thread(self._write, patch)
+
+    def hand_over(self, patch: bytes, keep: Callable[[], ChangeRef]) -> ChangeRef:
+        """Keep the change of the role's end, here too: for a call that is made again. Blocks."""
+        self.fence.check()
+        ref = keep()
+        write_whole(self.file, patch)
+        self.fence.kept()
+        self.handed_over = True
+        return ref
 
     def opened(self, sandbox: str, message: str = "") -> None:
         self.sandbox = sandbox

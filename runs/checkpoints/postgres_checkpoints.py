@@ -22,7 +22,8 @@ from runs.postgres import ConnectionOptions, DriverConnection, PostgresDatabase
 from runs.store.patience import when_available
 
 T = TypeVar("T")
-MakeLast = Callable[[], Awaitable[None]]
+MakeLast = Callable[[str], Awaitable[None]]
+"""Makes files of a run, by its id, last."""
 
 _NEWEST: Final = """
     SELECT checkpoint_id FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = %s
@@ -36,7 +37,7 @@ _AGAIN_S: Final = 0.1
 _CONNECTIONS: Final = 4
 
 
-async def _nothing() -> None:
+async def _nothing(_: str) -> None:
     """Files of this machine's disk last by themselves."""
 
 
@@ -62,7 +63,7 @@ class DatabaseSaver(BasePostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        await _outlasting(self._make_last)
+        await self._make_files_last(config)
         return await self._call(lambda saver: saver.put(config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
@@ -72,8 +73,11 @@ class DatabaseSaver(BasePostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        await _outlasting(self._make_last)
+        await self._make_files_last(config)
         await self._call(lambda saver: saver.put_writes(config, writes, task_id, task_path))
+
+    async def _make_files_last(self, config: RunnableConfig) -> None:
+        await _outlasting(partial(self._make_last, str(config["configurable"]["thread_id"])))
 
     async def _call(self, function: Callable[[PostgresSaver], T]) -> T:
         def call(connection: DriverConnection) -> T:

@@ -56,7 +56,7 @@ class LogBarrier:
 class RunSaver(BaseCheckpointSaver[str]):
     """What a checkpointer of a library does more for runs: it stands before that one.
 
-    It is behind a LogBarrier; `on_checkpoint` is called after each checkpoint.
+    It is behind a LogBarrier; `on_checkpoint` is called after each checkpoint of a node.
     """
 
     barrier: LogBarrier
@@ -94,7 +94,7 @@ class RunSaver(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         result = await super().aput(config, checkpoint, metadata, new_versions)
-        if self.on_checkpoint:
+        if self.on_checkpoint and metadata.get("step", 0) > 0:  # before the first node: the request
             await self.on_checkpoint()
         return result
 

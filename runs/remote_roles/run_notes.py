@@ -11,6 +11,7 @@ from graph import RetryPolicy, retry
 from graph.errors import StoreError
 from runs.model.run import Run
 from runs.shared.backend import Table
+from runs.shared.run_version import RunVersion
 from runs.shared.version_chain import VersionChain, run_note
 
 _POLICY: Final = RetryPolicy(attempts=4, first_s=0.5)
@@ -42,6 +43,8 @@ class NoteReader:
         self._notes = notes
         self._chain = chain
         self._is_noted: bool | None = None
+        self._read: RunVersion | None = None
+        """The version that was read last; a role looks for newer ones all the time."""
 
     async def read(self, run_id: str) -> RunNote | None:
         """None where there is no such run."""
@@ -51,5 +54,7 @@ class NoteReader:
             self._is_noted = self._is_noted or note is not None
         if self._is_noted:
             return RunNote(**note) if note else None
-        version = await self._chain.newest(run_id)
+        read = self._read
+        version = await (self._chain.newest_after(read) if read else self._chain.newest(run_id))
+        self._read = version
         return RunNote.of(version.run) if version else None

@@ -54,6 +54,7 @@ class RoleWorker:
         """
         self._call = call
         self.owner_token = secrets.token_hex(8)
+        self.run_id = task.run_id
         self.key = role_note(task.run_id)
         self.mount = mount
         self.notes = notes
@@ -132,7 +133,7 @@ class RoleWorker:
 
     async def _release_slot(self) -> None:
         """Commit what there is, so that nothing of this call comes later; then give the slot up."""
-        await self.mount.commit()
+        await self.mount.commit_run(self.run_id)
         await retry(self._pop_own_note, _NOTE_POLICY, on=StoreError)
 
     async def _pop_own_note(self) -> None:
@@ -226,7 +227,7 @@ class RoleWorkerFence:
             raise self._worker.superseded_error()
 
     def kept(self) -> None:
-        self._wait(self._worker.mount.commit())
+        self._wait(self._worker.mount.commit(self._worker.run_id))
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()

@@ -4,7 +4,6 @@ from .backend import Mount as Mount
 from .backend import StorageBackend as StorageBackend
 from .backend import Table as Table
 from .modal_backend import VOLUME as VOLUME
-from .modal_backend import VolumeMount as VolumeMount
 from .modal_backend import map_modal_errors as map_modal_errors
 from .modal_backend import modal_call as modal_call
 from .modal_backend import open_modal_backend as open_modal_backend
@@ -12,3 +11,4 @@ from .store import SharedStore as SharedStore
 from .version_chain import VersionChain as VersionChain
 from .version_chain import drive_note as drive_note
 from .version_chain import remove_notes as remove_notes
+from .volume_mount import VolumeMount as VolumeMount

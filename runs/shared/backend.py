@@ -69,8 +69,16 @@ class Mount(Protocol):
         """Add or replace whole files, and commit: when it returns, others can have them."""
         ...
 
-    async def commit(self) -> None:
-        """Let others have what was written below the root."""
+    async def write(self, files: Mapping[str, bytes]) -> None:
+        """Add or replace whole files, which others have with the next commit."""
+        ...
+
+    async def commit(self, run_id: str = "") -> None:
+        """Let others have what was written below the root; `run_id`: whose files those are."""
+        ...
+
+    async def commit_run(self, run_id: str) -> None:
+        """Let others have what was written of a run; no call where nothing was since the last."""
         ...
 
     async def reload(self) -> None:

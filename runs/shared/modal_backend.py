@@ -1,23 +1,16 @@
 """Modal's Dicts, Queue and Volume as the backend of a store. All their errors are mapped here."""
 
 import asyncio
-import logging
 import queue
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import modal
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from graph import RetryPolicy, retry
-from graph.errors import StoreFull, StoreStale, StoreUnavailable
-from graph.files import write_whole
+from graph.errors import StoreFull, StoreUnavailable
 from runs.shared.backend import StorageBackend
-from runs.store.patience import outlast
-
-log = logging.getLogger(__name__)
 
 VOLUME: Final = "coding-agent-workspaces"
 _NAMES: Final = {
@@ -32,14 +25,8 @@ _NAMES: Final = {
     "deliveries": "coding-agent-deliveries",
 }
 _QUEUE: Final = "coding-agent-events"
-_BUSY_POLICY: Final = RetryPolicy(attempts=8, first_s=0.05)
-_AWAY_POLICY: Final = outlast(120.0)
-"""What is to be handed over has been paid for."""
-_OPEN_FILES: Final = "open files"
 _ANSWER_S: Final = 15.0
 _FILE_S: Final = 60.0
-_VOLUME_S: Final = 300.0
-"""A commit takes as long as what is new is large."""
 T = TypeVar("T")
 _FOREIGN: Final = (modal.Error, GRPCError, StreamTerminatedError, OSError)
 
@@ -131,66 +118,6 @@ class VolumeArchive:
                 return
 
 
-class VolumeMount:
-    """A Mount of a Modal Volume. While it is reloaded nothing of ours is written."""
-
-    def __init__(
-        self,
-        volume: modal.Volume,
-        root: Path,
-        *,
-        busy_policy: RetryPolicy = _BUSY_POLICY,
-        away_policy: RetryPolicy = _AWAY_POLICY,
-    ) -> None:
-        self.root = root
-        self._volume = volume
-        self._busy_policy = busy_policy
-        self._away_policy = away_policy
-        self._lock = asyncio.Lock()
-
-    async def keep(self, files: Mapping[str, bytes]) -> None:
-        async with self._lock:
-            await asyncio.to_thread(_write, self.root, files)
-            await self._commit()
-
-    async def commit(self) -> None:
-        async with self._lock:
-            await self._commit()
-
-    async def reload(self) -> None:
-        async with self._lock:
-            try:
-                await retry(self._reload, self._away_policy, on=StoreUnavailable)
-            except RuntimeError as error:
-                raise StoreStale(f"The Volume cannot be reloaded: {error}") from error
-
-    async def _reload(self) -> None:
-        """A file may be open for a moment more."""
-        await retry(self._reload_once, self._busy_policy, on=RuntimeError)
-
-    async def _reload_once(self) -> None:
-        async with modal_call(_VOLUME_S):
-            await self._volume.reload.aio()  # type: ignore[no-untyped-call]
-
-    async def _commit(self) -> None:
-        try:
-            await retry(self._commit_patiently, self._busy_policy, on=RuntimeError)
-        except RuntimeError as error:
-            raise StoreUnavailable(f"The Volume cannot be committed: {error}") from error
-
-    async def _commit_patiently(self) -> None:
-        await retry(self._commit_once, self._away_policy, on=StoreUnavailable)
-
-    async def _commit_once(self) -> None:
-        """Modal may reload after a commit: what is open keeps it from that alone."""
-        async with modal_call(_VOLUME_S):
-            try:
-                await self._volume.commit.aio()  # type: ignore[no-untyped-call]
-            except RuntimeError as error:
-                if _OPEN_FILES not in str(error):
-                    raise
-
-
 def open_modal_backend(volume: modal.Volume) -> StorageBackend:
     """The storage backend of this workspace and environment."""
     return StorageBackend(
@@ -220,11 +147,6 @@ def map_modal_errors() -> Iterator[None]:
     except _FOREIGN as error:
         said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
         raise StoreUnavailable(f"Modal does not answer: {said}") from error
-
-
-def _write(root: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        write_whole(root / name, data)
 
 
 async def _each(items: AsyncGenerator[T, None], within_s: float) -> AsyncGenerator[T, None]:

@@ -9,7 +9,7 @@ from typing import Any
 from runs.model.attempts import Step
 from runs.model.log_entry import Entry
 from runs.model.run import Run
-from runs.model.run_record import LoggedEvent
+from runs.model.run_record import LoggedEvent, encode
 from runs.model.totals.event_totals import EventTotals
 
 
@@ -96,6 +96,11 @@ class RunVersion:
             "tally": self.totals.dump(),
             "time": self.time,
         }
+
+    @property
+    def tail_bytes(self) -> int:
+        """How large the events are that are in no file."""
+        return sum(len(encode(kept.dump())) for kept in self.tail)
 
     def bytes(self) -> bytes:
         return json.dumps(self.dump(), separators=(",", ":")).encode()

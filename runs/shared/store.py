@@ -1,9 +1,9 @@
 """A store that any number of processes on any number of machines share, each with its own copy.
 
-The version chain decides on a change. The process that drives a run first writes the events to a
-file of the run and commits it, then adds the version, then informs readers by the tail. What other
-processes add (a run's start, an answer, a cancellation) is part of the version until the next
-process that drives the run writes it to a file.
+The version chain decides on a change. Events are part of the version that adds them, and of those
+that follow, until the process that drives the run writes them to a file of the run: once they are
+many, and when it ends or waits. It commits the file, then adds the version, then informs readers by
+the tail.
 """
 
 import asyncio
@@ -41,6 +41,8 @@ _FRESH_S: Final = 0.3
 _OWN_FRESH_S: Final = 15.0
 _ALL: Final = 1_000_000
 _HELD_S: Final = 1.0
+_TAIL_BYTES: Final = 32 * 1024
+"""Of events in a version, which is written whole each time: a commit takes longer than that."""
 
 
 class SharedStore:
@@ -244,16 +246,18 @@ class SharedStore:
 
     async def _latest_known(self, run_id: str) -> RunVersion | None:
         """What the next version follows: this process's own last one, while that is new."""
+        return self._find_own(run_id) or await self._chain.newest(run_id)
+
+    def _find_own(self, run_id: str) -> RunVersion | None:
         at, own = self._own.get(run_id, (0.0, None))
-        if own and time.monotonic() - at < _OWN_FRESH_S:
-            return own
-        return await self._chain.newest(run_id)
+        return own if own and time.monotonic() - at < _OWN_FRESH_S else None
 
     async def _newest_shared(self, run_id: str) -> RunVersion | None:
         """The newest version; of a watched run, one that all its watchers share for a moment."""
         followed = self._following.get(run_id)
         if followed is None:
-            return await self._chain.newest(run_id)
+            own = self._find_own(run_id)
+            return await (self._chain.newest_after(own) if own else self._chain.newest(run_id))
         async with followed.lock:
             if time.monotonic() - followed.checked > _FRESH_S:
                 followed.version = await self._chain.newest(run_id)
@@ -268,7 +272,7 @@ class SharedStore:
         version = base.after(step, await self._known_keys(base, step))
         new = version.tail[len(base.tail) :]
         mount = self._mount if archive or self._holds(base.run, step.run) else None
-        if mount and (version.tail or version.run.status != base.run.status):
+        if mount and (archive or _is_to_be_filed(base, version)):
             version, files, opened = self._writer.archive(version)
             await mount.keep({**files, record_path(run_id, self._service): version.bytes()})
         added = await self._chain.add(version.with_lag(new))
@@ -320,3 +324,12 @@ class SharedStore:
         if version is None:
             raise RunNotFound(f"There is no run {run_id!r}.")
         return version.run
+
+
+def _is_to_be_filed(base: RunVersion, version: RunVersion) -> bool:
+    """Whether a version's events, and the record, come into files."""
+    if version.run.status != base.run.status:
+        return True
+    return bool(version.tail) and (
+        version.run.status != "running" or version.tail_bytes > _TAIL_BYTES
+    )

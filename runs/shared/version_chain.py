@@ -51,6 +51,14 @@ class VersionChain:
             raise StoreUnavailable(f"Versions of run {run_id} come and go.")
         return RunVersion.load(kept) if kept else version
 
+    async def newest_after(self, version: RunVersion) -> RunVersion:
+        """The newest version, by one that was the newest a moment ago: mostly by one call."""
+        run_id = version.run.run_id
+        kept = await self._newer(run_id, version.number)
+        if kept and "run" not in kept:
+            raise StoreUnavailable(f"Versions of run {run_id} come and go.")
+        return RunVersion.load(kept) if kept else version
+
     async def _newer(self, run_id: str, number: int) -> dict[str, Any] | None:
         """The newest entry after version `number`, in steps that double and then halve again."""
         newest, step, growing = None, 1, True

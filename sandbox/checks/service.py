@@ -56,8 +56,8 @@ from sandbox.ecosystems.project import RepositoryFiles
 from sandbox.ecosystems.registry import call_in
 from sandbox.setup.pull_ground import ground_notes
 from sandbox.setup.withheld import judged_without
+from sandbox.tree.run_folder import PLAN
 
-PLAN = "plan"
 BASELINE_WEIGHT: Final = 0.5
 """Nobody waits for it: other commands come first."""
 

@@ -115,6 +115,9 @@ class Saved(Protocol):
     Used where a tree lasts no longer than its sandbox.
     """
 
+    handed_over: bool
+    """Whether who works in the tree has kept its whole change, and is done."""
+
     async def newest(self) -> tuple[bytes, float] | None:
         """The change that was kept last, against the base, and when (Unix seconds)."""
         ...
@@ -171,6 +174,13 @@ class Sandboxes(Protocol):
     async def open(self, run_id: str, spec: TreeSpec) -> Sandbox:
         """The tree of that name: found as it was left, or made. Raises SandboxError."""
         ...
+
+    def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:  # noqa: ARG002 - nothing where trees are quick
+        """A tree of that name will be opened: what takes long for it may begin meanwhile.
+
+        `spec` is given where its base is known; it begins with what set-up left.
+        """
+        return
 
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
         """Make what the base's trees begin with, or find it; None where each makes it for itself.

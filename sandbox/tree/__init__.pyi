@@ -1,3 +1,4 @@
+from .run_folder import PLAN as PLAN
 from .run_folder import LocalWorkspaces as LocalWorkspaces
 from .run_folder import live_tree as live_tree
 from .take_patch import TakenChange as TakenChange

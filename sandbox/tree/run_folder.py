@@ -3,11 +3,13 @@
 import asyncio
 from pathlib import Path
 
-from graph import MAX_MOVES, Base, RunFolder, Workspaces
+from graph import MAX_MOVES, Base, Environment, RunFolder, Workspaces
 from graph.errors import StoreDamaged
 from graph.files import write_whole
-from sandbox.core.protocol import Sandboxes
+from sandbox.core.protocol import Sandboxes, TreeSpec
 
+PLAN = "plan"
+"""The tree in which the checks of a run's first base are found, then its planner reads."""
 _LIVE = "live"
 _LIVES = (_LIVE, *(f"{_LIVE}-{moved}" for moved in range(1, MAX_MOVES + 1)))
 _PASSABLE = 0o711  # on the way to a live tree and to the base's objects
@@ -23,6 +25,13 @@ class LocalWorkspaces(Workspaces):
 
     async def open(self, run_id: str) -> None:
         await asyncio.to_thread(make_run_folder, self._runs, run_id)
+
+    def begin_plan_tree(self, run_id: str) -> None:
+        self._sandboxes.begin(run_id, PLAN)
+
+    def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
+        spec = TreeSpec(name=live_tree(base), base=base, environment=environment)
+        self._sandboxes.begin(run_id, spec.name, spec)
 
     async def next_fence(self, run_id: str) -> int:
         file = RunFolder.of(self._runs, run_id).root / "fence"

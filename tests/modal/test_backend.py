@@ -1,6 +1,7 @@
 """What runs are kept in on Modal, by the real client: answers that do not come, or say no."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from grpclib import GRPCError, Status
 
 from graph.errors import StoreFull, StoreStale, StoreUnavailable
+from graph.files import write_whole
 from graph.retry_policy import RetryPolicy
-from runs.shared.modal_backend import DictTable, QueueTail, VolumeArchive, VolumeMount
+from runs.shared.modal_backend import DictTable, QueueTail, VolumeArchive
+from runs.shared.volume_mount import VolumeMount
 from tests.modal_plane import Plane
 
 ANSWERS = ("DictGet", "DictUpdate", "DictPop", "DictContents", "QueuePut", "VolumeListFiles2")
@@ -92,11 +95,13 @@ class Call:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.made = 0
+        self.bring: Callable[[], object] = lambda: None
 
     async def aio(self) -> None:
         self.made += 1
         if self.errors:
             raise self.errors.pop(0)
+        self.bring()
 
 
 class BusyVolume:
@@ -117,7 +122,7 @@ async def test_a_commit_that_modal_reloads_after_is_one(
     tmp_path: Path, errors: list[str], commits: int
 ) -> None:
     volume = BusyVolume(*errors)
-    mount = VolumeMount(volume, tmp_path)  # type: ignore[arg-type]
+    mount = VolumeMount(volume, tmp_path)
     await mount.keep({"a/b": b"c"})
     assert volume.commit.made == commits
     assert (tmp_path / "a/b").read_bytes() == b"c"
@@ -128,7 +133,7 @@ async def test_a_service_that_is_away_for_a_while_is_outlasted(tmp_path: Path) -
     volume = BusyVolume()
     away = (modal.exception.ServiceError("away"), GRPCError(Status.UNAVAILABLE, "away"))
     volume.commit, volume.reload = Call(*away), Call(*away)
-    mount = VolumeMount(volume, tmp_path)  # type: ignore[arg-type]
+    mount = VolumeMount(volume, tmp_path)
     await mount.commit()
     await mount.reload()
     assert (volume.commit.made, volume.reload.made) == (3, 3)
@@ -142,3 +147,24 @@ async def test_what_stays_refused_is_an_error(tmp_path: Path) -> None:
         await mount.commit()
     with pytest.raises(StoreStale, match="conflict"):
         await mount.reload()
+
+
+async def test_a_run_of_which_nothing_is_new_is_not_committed_again(tmp_path: Path) -> None:
+    """What comes by a reload is committed; what was written before it, is not."""
+    volume: Any = BusyVolume()
+    mount, file = VolumeMount(volume, tmp_path), tmp_path / "runs/r1/changes/0001-coder.patch"
+    made = []
+    for text in (b"", b"1", b"", b"2"):
+        if text:
+            await mount.write({"runs/r1/fence": text})
+        await mount.commit_run("r1")
+        made.append(volume.commit.made)
+    assert made == [0, 1, 1, 2]
+    volume.reload.bring = lambda: write_whole(file, b"change")
+    await mount.reload()
+    await mount.commit_run("r1")
+    assert volume.commit.made == 2
+    write_whole(file, b"other")
+    await mount.reload()
+    await mount.commit_run("r1")
+    assert volume.commit.made == 3

@@ -28,8 +28,8 @@ class Ceiling:
 
 
 CEILINGS: Final[Mapping[str, Ceiling]] = {
-    "dicts": Ceiling(commits=58, reads=80, sandboxes=5, execs=38),
-    "database": Ceiling(commits=46, reads=40, sandboxes=5, execs=38),
+    "dicts": Ceiling(commits=30, reads=60, sandboxes=5, execs=34),
+    "database": Ceiling(commits=20, reads=30, sandboxes=5, execs=34),
 }
 
 

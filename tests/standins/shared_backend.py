@@ -110,14 +110,21 @@ class FolderMount:
         self.root = root
         self.commits = 0
 
-    async def keep(self, files: Mapping[str, bytes]) -> None:
+    async def write(self, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+
+    async def keep(self, files: Mapping[str, bytes]) -> None:
+        await self.write(files)
         await self.commit()
 
-    async def commit(self) -> None:
+    async def commit_run(self, run_id: str) -> None:
+        assert run_id
+        await self.commit()
+
+    async def commit(self, run_id: str = "") -> None:
         await asyncio.sleep(0)
         self.commits += 1
 

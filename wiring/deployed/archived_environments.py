@@ -45,8 +45,9 @@ class ArchivedEnvironments(EnvironmentRecords):
             return None  # one that cannot be read is written anew
 
     async def put(self, record: EnvironmentRecord) -> None:
+        """Others have it with the run's next commit: the next run makes one that is lost anew."""
         if self._mount:
-            await self._mount.keep({_path(record.repo): record.model_dump_json().encode()})
+            await self._mount.write({_path(record.repo): record.model_dump_json().encode()})
 
     async def forget(self, repo: str) -> bool:
         known = await self.get(repo) is not None or (await self.recipes(repo)).kept != ()

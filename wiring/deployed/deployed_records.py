@@ -114,7 +114,7 @@ class DatabaseRecords(DeployedRecords):
         database = _postgres(store).database
         if mount is None:
             return PostgresCheckpoints(self._options, database)
-        return PostgresCheckpoints(self._options, database, mount.commit)
+        return PostgresCheckpoints(self._options, database, mount.commit_run)
 
     @cached_property
     def _options(self) -> "ConnectionOptions":

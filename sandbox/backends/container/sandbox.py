@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, Unpack
 
@@ -22,6 +22,7 @@ from sandbox.core.shell_command import COMMAND_FILE, NOTHING
 
 _ANSWER_BYTES = 64 * 1024
 _SLACK_BYTES = 128 * 1024
+_WRITTEN_BYTES = 256 * 1024
 _SLACK_S = 15.0
 NO_VARIABLES: Mapping[str, str] = {}
 
@@ -194,12 +195,20 @@ class _Exec:
     async def _feed(self, process: Process) -> None:
         """Give it its input; then hold its standard input open as long as it is to live."""
         while not self._stopped.is_set():
-            piece = await asyncio.to_thread(next, self._pieces, None)
-            if piece is None:
+            data = await asyncio.to_thread(_join, self._pieces)
+            if not data:
                 await self._stopped.wait()
                 break
-            await process.write(piece)
+            await process.write(data)
         await process.end_input()
+
+
+def _join(pieces: Iterator[bytes]) -> bytes:
+    """The next pieces together: each call takes its time. Empty where none is left. Blocks."""
+    joined = bytearray()
+    while len(joined) < _WRITTEN_BYTES and (piece := next(pieces, None)) is not None:
+        joined += piece
+    return bytes(joined)
 
 
 def _consume_exception(task: "asyncio.Task[ExecAnswer | None]") -> None:

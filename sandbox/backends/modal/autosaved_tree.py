@@ -87,12 +87,15 @@ class AutosavedTree(Sandbox):
                 raise TreeRestored(await self._open_again(sandbox, error)) from error
 
     async def close(self) -> None:
-        """Save what was not yet, then end every process: the next may find no sandbox any more."""
+        """Save what was neither saved nor handed over, then end every process.
+
+        The next may find no sandbox any more.
+        """
         self._closed = True
         if self._saving and self._saved:
             self._saving.cancel()
             await asyncio.wait([self._saving])
-            if self._unsaved:
+            if self._unsaved and not self._saved.handed_over:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LAST_SAVE_S):
                         await self._save(self._saved)
@@ -143,6 +146,9 @@ class AutosavedTree(Sandbox):
             if digest != self._digest:
                 await saved.save(patch)
                 self._digest = digest
+        except asyncio.CancelledError:
+            self._unsaved = True
+            raise
         except (SandboxLost, RepositoryError) as error:
             log.info("A tree's change cannot be saved now: %s", error.message)
         except CodingAgentError as error:

@@ -113,17 +113,19 @@ class ModalClient:
         image: str = "",
         hosts: Sequence[str] = (),
         emit: Emit = unheard,
+        waits: bool = True,
     ) -> ModalSandbox | None:
         """A new one, None where the name is taken; without a network, or with `hosts` alone.
 
-        It begins with what was `kept`, else on the `image` that its repository names.
+        It begins with what was `kept`, else on the `image` that its repository names. Without
+        `waits` there is one try.
 
         Raises ImageGone where it was to begin with what was kept.
         """
         async with modal_call(_CAPACITY_S):
             own = toolchain(image) if image else self._image
             begins_with = modal.Image.from_id(kept.image) if kept else own
-            for attempt, wait in enumerate((*self._waits_s, None), start=2):
+            for attempt, wait in enumerate((*(self._waits_s if waits else ()), None), start=2):
                 making = asyncio.create_task(self._create(name, tags, begins_with, hosts))
                 try:
                     return await asyncio.shield(making)

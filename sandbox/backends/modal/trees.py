@@ -15,9 +15,10 @@ from sandbox.backends.base.open_trees import OpenTrees, check_tree_name
 from sandbox.backends.container.send_base import ensure_base, put_base
 from sandbox.backends.modal.autosaved_tree import AutosavedTree, restored_message
 from sandbox.backends.modal.backend import Modal
-from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone
+from sandbox.backends.modal.client import TAG_CREATED, TAG_STATE, ImageGone, SetupImage
 from sandbox.backends.modal.sandbox import ModalSandbox
 from sandbox.backends.modal.setup import ModalSetUp
+from sandbox.backends.modal.spares import SPARE, SpareSandboxes
 from sandbox.core.metrics import CommandMetrics, MeteredSandbox
 from sandbox.core.protocol import Sandbox, SetUpReport, TreeSpec
 from sandbox.tree.checkout import check_out, fill
@@ -45,6 +46,16 @@ class ModalSandboxes(OpenTrees):
         self._client = backend.client
         self._metrics = metrics or CommandMetrics()
         self._set_up = ModalSetUp(backend, self._metrics)
+        self._spares = SpareSandboxes(backend.client)
+
+    def begin(self, run_id: str, name: str, spec: TreeSpec | None = None) -> None:
+        async def find() -> SetupImage | None:
+            if spec is None or not spec.setup:
+                return None
+            return await self._set_up.find(run_id, RunFolder.of(self._runs, run_id), spec, b"")
+
+        image = spec.environment.image if spec else ""
+        self._spares.begin(sandbox_name(run_id, name), run_id, name, image, find)
 
     async def set_up(self, run_id: str, spec: TreeSpec) -> SetUpReport | None:
         return await self._set_up.make(run_id, RunFolder.of(self._runs, run_id), spec)
@@ -68,6 +79,7 @@ class ModalSandboxes(OpenTrees):
 
         A tree that is wanted again is made again, from the newest change.
         """
+        await self._spares.end(run_id)
         for container in await self._client.tagged({"run": run_id}):
             await container.end()
 
@@ -87,15 +99,17 @@ class ModalSandboxes(OpenTrees):
     async def _find_or_make(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree, and what is to be said of one that was made now."""
         name = sandbox_name(run_id, spec.name)
-        if found := await self._find_complete(name):
+        await self._spares.wait(name)
+        found, state = await self._find(name)
+        if found and state != SPARE:
             sandbox = self._attach(found)
-            if spec.checkout and (await found.tags()).get(TAG_STATE) == _UNFILLED:
+            if spec.checkout and state == _UNFILLED:
                 await check_out(sandbox)
                 await _mark(found, _READY)
             if spec.saved:
                 spec.saved.opened(found.id)
             return sandbox, ""
-        container, holds = await self._make(run_id, spec, name)
+        container, holds = await self._make(run_id, spec, name, found)
         if spec.saved:
             spec.saved.opened(container.id, holds)
         return self._attach(container), holds
@@ -105,21 +119,26 @@ class ModalSandboxes(OpenTrees):
 
     async def _reopen(self, run_id: str, spec: TreeSpec) -> tuple[Sandbox, str]:
         """The tree after a loss: as it is where only the way to it was lost."""
-        container = await self._find_complete(sandbox_name(run_id, spec.name))
-        if container and not await self._backend.attach(container).kill_all():
+        container, state = await self._find(sandbox_name(run_id, spec.name))
+        if container and state != SPARE and not await self._backend.attach(container).kill_all():
             await container.end()
         sandbox, holds = await self._find_or_make(run_id, spec)
         return sandbox, holds or "Its tree is as it was, but nothing runs in it any more."
 
-    async def _find_complete(self, name: str) -> ModalSandbox | None:
-        """The whole tree of that name; one that was left half made is ended."""
+    async def _find(self, name: str) -> tuple[ModalSandbox | None, str]:
+        """The tree of that name and its state; one that was left half made is ended."""
         container = await self._client.find(name)
-        if container is None or (await container.tags()).get(TAG_STATE) in {_UNFILLED, _READY}:
-            return container
+        if container is None:
+            return None, ""
+        state = (await container.tags()).get(TAG_STATE, "")
+        if state in {_UNFILLED, _READY, SPARE}:
+            return container, state
         await container.end()
-        return None
+        return None, ""
 
-    async def _make(self, run_id: str, spec: TreeSpec, name: str) -> tuple[ModalSandbox, str]:
+    async def _make(
+        self, run_id: str, spec: TreeSpec, name: str, spare: ModalSandbox | None
+    ) -> tuple[ModalSandbox, str]:
         """A new tree, and what it holds; made again where its Sandbox goes away meanwhile."""
         patch, holds = await self._change(run_id, spec)
         run = RunFolder.of(self._runs, run_id)
@@ -128,21 +147,23 @@ class ModalSandboxes(OpenTrees):
         for _ in range(_TRIES):
             kept = await self._set_up.find(run_id, run, spec, patch) if spec.setup else None
             hosts = await self._set_up.names(run_id, spec) if spec.reaches_hosts else ()
+            image, container = spec.environment.image, None
+            begins_with = None if hosts else kept.image if kept else image
+            if spare and await self._spares.take(spare, begins_with):
+                container = spare
+            spare = None
             try:
-                container = await self._client.make(
-                    name,
-                    tags,
-                    kept=kept,
-                    image=spec.environment.image,
-                    hosts=hosts,
-                    emit=spec.emit,
+                container = container or await self._client.make(
+                    name, tags, kept=kept, image=image, hosts=hosts, emit=spec.emit
                 )
             except ImageGone as gone:
                 await self._client.delete_setup_image(gone.kept)
                 continue
             if container is None:
-                if container := await self._find_complete(name):
-                    return container, ""
+                found, state = await self._find(name)
+                if found and state != SPARE:
+                    return found, ""
+                spare = found
                 continue
             try:
                 await self._fill(container, run, spec, patch)

@@ -146,8 +146,9 @@ async def test_what_a_checkpoint_speaks_of_lasts_before_it_is_written(
     """While that cannot be made to last, nothing is written."""
     may_last, tries = asyncio.Event(), 0
 
-    async def make_last() -> None:
+    async def make_last(run_id: str) -> None:
         nonlocal tries
+        assert run_id == "t"
         tries += 1
         if not may_last.is_set():
             raise StoreUnavailable("The files cannot be committed.")

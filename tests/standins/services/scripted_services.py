@@ -135,6 +135,7 @@ class Script:
     setups_asked: list[tuple[FolderCommand, ...]] = field(default_factory=list)
     validation_deadlines: list[float] = field(default_factory=list)
     renewed: int = 0
+    begun: list[str] = field(default_factory=list)
     """How often the tree that roles change was to be made anew."""
     closed: list[tuple[str, bool]] = field(default_factory=list)
 
@@ -285,6 +286,12 @@ class _Workspaces:
 
     async def open(self, run_id: str) -> None:
         self.fence = 0
+
+    def begin_plan_tree(self, run_id: str) -> None:
+        self.script.begun.append("plan")
+
+    def begin_live_tree(self, run_id: str, base: Base, environment: Environment) -> None:
+        self.script.begun.append("live")
 
     async def next_fence(self, run_id: str) -> int:
         self.fence += 1

@@ -18,14 +18,21 @@ pytestmark = pytest.mark.sandbox
 class Kept(Saved):
     """Every change that was kept; refuses them once it is `stale`."""
 
+    handed_over = False
+
     def __init__(self) -> None:
         self.patches: asyncio.Queue[bytes] = asyncio.Queue()
         self.stale = False
+        self.held: asyncio.Event | None = None
+        """Where there is one, the first save sets it and does not come to its end."""
 
     async def newest(self) -> tuple[bytes, float] | None:
         return None
 
     async def save(self, patch: bytes) -> None:
+        if self.held and not self.held.is_set():
+            self.held.set()
+            await asyncio.Event().wait()
         self.patches.put_nowait(patch)
         if self.stale:
             raise RoleSuperseded("a newer call took over")
@@ -110,3 +117,21 @@ async def test_a_tree_that_is_lost_again_and_again_is_given_up(run: SampleRun) -
         assert "made again from the base" in result.text
     with pytest.raises(SandboxLost, match="closed"):
         await tree.run("true")
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+async def test_what_was_handed_over_is_not_saved_once_more(
+    run: SampleRun, *, handed_over: bool
+) -> None:
+    async with lasting(run, 60, 60) as (tree, kept):
+        await tree.write("work.txt", b"done\n")
+        kept.handed_over = handed_over
+    assert kept.patches.empty() == handed_over
+
+
+async def test_a_save_that_the_end_cuts_short_is_made_again(run: SampleRun) -> None:
+    async with lasting(run, 60, 0.02) as (tree, kept):
+        kept.held = asyncio.Event()
+        await tree.write("work.txt", b"done\n")
+        await asyncio.wait_for(kept.held.wait(), 20)
+    assert b"+done" in await kept.next()

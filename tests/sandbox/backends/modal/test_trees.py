@@ -14,11 +14,13 @@ from graph.errors import SandboxUnavailable, SetupFailed
 from graph.events import Event, Retry
 from sandbox.backends.modal.client import TAG_STATE
 from sandbox.backends.modal.setup import forget_set_ups
+from sandbox.backends.modal.spares import SPARE
 from sandbox.core.protocol import FileAccessError, Limits, Sandbox, Saved, TreeSpec
 from sandbox.egress.allowlist import SetupHost
 from sandbox.egress.image_sources import resolve_in_image
 from sandbox.selftest.modal import try_modal
 from tests.support.needed_programs import needs
+from tests.support.polling import until
 from tests.support.sandbox.modal_trees import ModalRun, modal_run, on_plane
 from tests.support.sandbox.sample_run import RUN, sample_run
 
@@ -35,6 +37,8 @@ async def on_modal(module_dir: Path) -> AsyncIterator[ModalRun]:
 
 class SetupImage(Saved):
     """Keeps a change in memory."""
+
+    handed_over = False
 
     def __init__(self) -> None:
         self.patch: tuple[bytes, float] | None = None
@@ -91,6 +95,44 @@ async def test_a_tree_that_was_left_half_made_is_made_again(on_modal: ModalRun) 
     sandbox = await on_modal.run.open("half")
     assert await said(sandbox, "cat hello.txt") == "hello"
     assert not await left.runs()
+
+
+async def test_a_tree_is_made_in_the_sandbox_that_was_begun_for_it(on_modal: ModalRun) -> None:
+    """Here and in another process, which may be faster than the one that began it."""
+    on_modal.sandboxes.begin(RUN, "ahead")
+    assert await said(await on_modal.run.open("ahead"), "cat hello.txt") == "hello"
+    on_modal.sandboxes.begin(RUN, "elsewhere")
+    await until(lambda: f"{RUN}-elsewhere" in on_modal.names())
+    other = on_plane(on_modal.plane, on_modal.run, LIMITS)
+    assert await said(await other.run.open("elsewhere"), "cat hello.txt") == "hello"
+    for name in ("ahead", "elsewhere"):
+        made = [known.name for known in on_modal.plane.sandboxes.by_id.values()]
+        assert made.count(f"{RUN}-{name}") == 1
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["begins with another image", "has gone"])
+async def test_a_sandbox_that_was_begun_in_vain_is_replaced(
+    on_modal: ModalRun, *, gone: bool
+) -> None:
+    name = f"vain-{gone}".lower()
+    tags = {TAG_STATE: SPARE, "run": RUN, "begins": "" if gone else "other"}
+    spare = await on_modal.backend.client.make(f"{RUN}-{name}", tags)
+    assert spare
+    if gone:
+        await on_modal.plane.sandboxes.lose(f"{RUN}-{name}")
+    assert await said(await on_modal.run.open(name), "cat hello.txt") == "hello"
+    assert not await spare.runs()
+
+
+async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
+    seen = on_modal.plane.faults.seen
+    before = seen.get("SandboxCreateV2", 0)
+    on_modal.plane.faults.delay("SandboxCreateV2", 1)
+    on_modal.sandboxes.begin("run-2", "late")
+    await until(lambda: seen.get("SandboxCreateV2", 0) > before)
+    await on_modal.sandboxes.close_run("run-2")
+    assert "run-2-late" not in on_modal.names()
+    on_modal.plane.faults.clear()
 
 
 async def test_making_a_tree_that_is_given_up_ends_its_sandbox(on_modal: ModalRun) -> None:
