@@ -83,6 +83,7 @@ async def test_planner_finds_nothing_to_do(
 REFUSED = {**PLANNED, "route": "refused"}
 
 
+@pytest.mark.slow
 async def test_a_refusal_is_the_repository_s_own_sentence(
     serve: Serve, cast: Cast, runs: Path, ears: Ears
 ) -> None:
@@ -98,6 +99,7 @@ async def test_a_refusal_is_the_repository_s_own_sentence(
     assert len(server.requests) == 2
 
 
+@pytest.mark.slow
 async def test_with_write_nothing_is_refused(
     serve: Serve, cast: Cast, runs: Path, ears: Ears
 ) -> None:
