@@ -17,7 +17,7 @@ from sandbox.ecosystems.install_step import NOTHING_TO_INSTALL, InstallPlan
 from sandbox.ecosystems.named_code import python_names
 from sandbox.ecosystems.project import Project
 from sandbox.ecosystems.python_install import plan_python
-from sandbox.ecosystems.python_needs import read_toml, table_in
+from sandbox.ecosystems.python_needs import hatch_environments, read_toml, table_in, texts
 from sandbox.ecosystems.python_runners import (
     pytest_failures,
     select,
@@ -26,7 +26,7 @@ from sandbox.ecosystems.python_runners import (
     unittest_failures,
     unittest_ran,
 )
-from sandbox.ecosystems.tox_ini import tox_command
+from sandbox.ecosystems.tox_ini import plain_command, tox_command
 
 _REQUIREMENTS = (
     "requirements.txt",
@@ -63,6 +63,8 @@ def _tests(project: Project) -> Iterator[str]:
         yield f"{path}python3 manage.py test"
     elif commands := list(_unittest_commands(project, files)):
         yield from (path + command for command in commands)
+    elif command := _hatch_command(project):
+        yield command
     elif project.owned(_ROOTS, "doctest"):
         yield f"{path}python3 -m pytest -q --doctest-modules"
     elif _uses_tox(project):
@@ -123,6 +125,19 @@ def _uses_pytest(project: Project, files: Sequence[str]) -> bool:
         or any(PurePosixPath(name).name == "conftest.py" for name in files)
         or re.search(r"\bpytest\b", project.text(*_MENTION_PYTEST)) is not None
     )
+
+
+def _hatch_command(project: Project) -> str:
+    """The script `test` of an environment of Hatch; empty where there is no plain one.
+
+    Hatch itself would make the environment anew, with a network.
+    """
+    for _, env in hatch_environments(project):
+        script = table_in(env, "scripts").get("test")
+        lines = [script] if isinstance(script, str) else texts(script)
+        if command := plain_command("\n".join(lines)):
+            return command
+    return ""
 
 
 def _uses_tox(project: Project) -> bool:

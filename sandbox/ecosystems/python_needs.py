@@ -79,7 +79,7 @@ def python_needs(project: Project) -> Needs:
         _own(pyproject, project),
         _of_poetry(pyproject),
         _of_pdm(pyproject),
-        *_of_hatch(pyproject, read_toml(project.text("hatch.toml"))),
+        *_of_hatch(project),
         *_of_tox(project, pyproject),
         _of_nox(project.text("noxfile.py")),
         Needs(lists=tuple(_lists(project))),
@@ -211,17 +211,26 @@ def _of_pdm(pyproject: Mapping[str, Any]) -> Needs:
     return Needs(packages=tuple(text for packages in named for text in packages))
 
 
-def _of_hatch(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[Needs]:
+def hatch_environments(project: Project) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names and tables of those that tests run in."""
+    pyproject, hatch = (
+        read_toml(project.text("pyproject.toml")),
+        read_toml(project.text("hatch.toml")),
+    )
     for envs in (table_in(pyproject, "tool", "hatch", "envs"), table_in(hatch, "envs")):
         for name in ("default", "hatch-test", "test", "tests", "dev"):
-            env = table_in(envs, name)
-            brought = _HATCH_TEST if name == "hatch-test" and env else ()
-            named = (*texts(env.get("dependencies")), *texts(env.get("extra-dependencies")))
-            yield Needs(
-                extras=tuple(texts(env.get("features"))),
-                groups=tuple(texts(env.get("dependency-groups"))),
-                packages=(*named, *brought),
-            )
+            yield name, table_in(envs, name)
+
+
+def _of_hatch(project: Project) -> Iterator[Needs]:
+    for name, env in hatch_environments(project):
+        brought = _HATCH_TEST if name == "hatch-test" and env else ()
+        named = (*texts(env.get("dependencies")), *texts(env.get("extra-dependencies")))
+        yield Needs(
+            extras=tuple(texts(env.get("features"))),
+            groups=tuple(texts(env.get("dependency-groups"))),
+            packages=(*named, *brought),
+        )
 
 
 def _of_tox(project: Project, pyproject: Mapping[str, Any]) -> Iterator[Needs]:

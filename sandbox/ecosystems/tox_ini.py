@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from sandbox.ecosystems.project import Project
 
-_PLAIN = re.compile(r"[\w./][\w./ =:@%+,'\"-]*")
-"""A command that means the same to tox and to a shell."""
+_PLAIN = re.compile(r"""[\w./](?:[\w./ =:@%+,-]|'[^'{}]*'|"[^"{}$`\\!]*")*""")
+"""A command that means the same to tox, to Hatch and to a shell."""
+_ARGUMENTS = re.compile(r"\{(?:pos)?args(?::([^{}]*))?\}")
 _MOST_COMMANDS = 5
 _REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
 _MOST_STEPS = 3
@@ -26,9 +27,16 @@ def tox_command(project: Project) -> str:
 
     tox itself would make one anew, with a network.
     """
-    said = _read(project.text("tox.ini")).get("testenv", "commands", fallback="")
-    lines = [re.sub(r"\{posargs(?::([^{}]*))?\}", r"\1", line) for line in said.splitlines()]
-    commands = [line.strip() for line in lines if line.strip()]
+    return plain_command(_read(project.text("tox.ini")).get("testenv", "commands", fallback=""))
+
+
+def plain_command(lines: str) -> str:
+    """The commands of an environment as one, without arguments of a caller's.
+
+    Empty where a shell might take one for something else.
+    """
+    commands = [_ARGUMENTS.sub(r"\1", line).strip() for line in lines.splitlines()]
+    commands = [command for command in commands if command]
     plain = all(_PLAIN.fullmatch(command) for command in commands)
     return " && ".join(commands) if plain and len(commands) <= _MOST_COMMANDS else ""
 

@@ -50,6 +50,17 @@ PYTHON = [
     ({"tox.ini": "[testenv]\ncommands = - ./run; rm -r x\n"}, ("tox",)),
     ({"tox.ini": "commands = ./run\n[testenv]\n"}, ("tox",)),
     ({"requirements/3.3/dev-requirements.txt": "pytest\n", "a.py": ""}, ()),
+    (
+        {"tox.ini": "[testenv]\ncommands = ./run '$(rm x)' \"*.py\"\n"},
+        ("./run '$(rm x)' \"*.py\"",),
+    ),
+    ({"tox.ini": '[testenv]\ncommands = ./run "$(rm x)"\n'}, ("tox",)),
+    (
+        {"pyproject.toml": "[tool.hatch.envs.test.scripts]\ntest = 'python -m run {args:-v}'\n"},
+        ("python -m run -v",),
+    ),
+    ({"hatch.toml": "[envs.test.scripts]\ntest = ['./a', './b']\n"}, ("./a && ./b",)),
+    ({"pyproject.toml": "[tool.hatch.envs.test.scripts]\ntest = './a; b'\n"}, ()),
     ({"tox.ini": "[flake8]\n"}, ("python3 -m flake8",)),
     ({"tox.toml": ""}, ("tox",)),
     ({"pyproject.toml": "[tool.tox]\n"}, ("tox",)),
