@@ -131,7 +131,7 @@ async def test_serve_answers_and_leaves_on_a_signal(tmp_path: Path) -> None:
         ended = await command("runs", "--json", "--server", here.address, home=tmp_path)
         assert json.loads(ended.out) == {"runs": []}
         here.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await here.process.wait()
 
 

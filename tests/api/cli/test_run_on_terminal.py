@@ -208,7 +208,7 @@ async def test_ctrl_c_twice_leaves_at_once(tmp_path: Path) -> None:
             shown.type("\x03")
             await shown.until("Ctrl-C again leaves at once")
             shown.type("\x03")
-            assert await shown.ended(timeout_s=3) == 130
+            assert await shown.ended(timeout_s=20) == 130
     assert shown.raw.rindex("\x1b[?25h") > shown.raw.rindex("\x1b[?25l")
 
 

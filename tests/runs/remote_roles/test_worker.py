@@ -105,7 +105,7 @@ async def test_a_call_that_is_begun_again_says_nothing_and_leaves_the_slot(bench
     await asyncio.wait((first,))
     await bench.notes.put(role_note(bench.run_id), slot)  # as it was left where nothing was tidied
     assert [item for item in await bench.play("in-1", says) if item] == [{"call": "in-1"}]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await bench.play("in-2", says))[-1] == {"result": RESULT.model_dump(mode="json")}
 
 

@@ -56,7 +56,7 @@ async def finish(store: SqliteStore, run: Run) -> None:
 
 
 async def read(log: EventLog, run: Run, after: int = 0) -> list[LoggedEvent]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [event async for event in log.tail(run.run_id, after)]
 
 

@@ -65,7 +65,7 @@ def descriptors() -> set[str]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - nobody here is told of it
             await asyncio.sleep(0.01)
 
@@ -206,7 +206,7 @@ async def test_who_is_cancelled_while_a_start_fails_is_cancelled() -> None:
 
     def spawn() -> Spawned:
         asked.set()
-        released.wait(10)
+        released.wait(60)
         raise SandboxUnavailable("bubblewrap cannot be started")
 
     starting = asyncio.create_task(start(spawn, lambda _: pytest.fail("nothing was started")))
@@ -232,7 +232,7 @@ async def test_a_gate_that_closes_unopened_lets_nothing_run(
 
     def late(_: int) -> None:
         asked.set()
-        released.wait(10)
+        released.wait(60)
 
     execution = await started(sandbox, "/bin/bash", "-c", "touch ran", join=late)
     await until(asked.is_set)
