@@ -38,19 +38,22 @@ class BaseResults:
         self._usable = True
 
     async def find(self, check: FolderCommand, deadline: float) -> CheckRun | None:
-        """How the check ends on the base; None where that cannot be known in time."""
+        """How the check ends on the base; None where it cannot begin in time.
+
+        One that was stopped as the time ended is told, and tried anew where there is more.
+        """
         if kept := await self.load(check):
             return kept
         run = await self.run(check, deadline)
-        if run:
+        if run and not run.too_late:
             await asyncio.to_thread(self._store, check, run)
         return run
 
     async def run(self, command: FolderCommand, deadline: float) -> CheckRun | None:
-        """How a command ends there now; None where it would not by the deadline."""
+        """How a command ends there now; None where it does not begin by the deadline."""
         sandbox = await self._open()
         run = await run_check(sandbox, command, deadline) if sandbox else None
-        return None if run is None or run.too_late else run
+        return run if run and run.begun else None
 
     async def keep(self, check: FolderCommand, run: CheckRun) -> None:
         """Let later runs find it."""

@@ -1,5 +1,6 @@
 """What checks come to: each run on the change, held against the base, and all summed up."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,12 +14,14 @@ from graph import (
     ValidationFinding,
     main_checks,
 )
+from graph.errors import SandboxError
 from sandbox.checks.base_results import BaseResults
 from sandbox.checks.new_failures import Failures, compare_stopped, compare_with_base
 from sandbox.checks.run_again import flaky_on_base, run_failures_again
 from sandbox.checks.run_check import CheckRun, run_check
 from sandbox.core.protocol import Sandbox
 
+log = logging.getLogger(__name__)
 _MOST_NAMES: Final = 50
 _MOST_SHOWN: Final = 10
 _NO_FAILURES: Final = Failures()
@@ -57,13 +60,20 @@ class BaseOutcome:
 
 
 async def on_base_of(check: Check, on_base: BaseResults, deadline: float) -> BaseOutcome:
-    """Run a check on the untouched base; what ends the same way again is kept for later runs."""
+    """Run a check on the untouched base; what ends the same way again is kept for later runs.
+
+    Where it cannot be run again, the first result is told.
+    """
     if known := await on_base.load(check):
         return BaseOutcome(check, known, kept=True)
     run = await on_base.find(check, deadline)
     if run is None:
         return BaseOutcome(check, run)
-    flaky = await flaky_on_base(check, run, on_base, deadline)
+    try:
+        flaky = await flaky_on_base(check, run, on_base, deadline)
+    except SandboxError as error:
+        log.warning("`%s` is not run again on the base: %s", check.shell, error.message)
+        return BaseOutcome(check, run)
     if flaky == ():
         await on_base.keep(check, run)
     return BaseOutcome(check, run, flaky or ())
@@ -75,7 +85,7 @@ async def outcome_of(
     """Run a check on the change; one that fails is compared with the base, and run again alone."""
     run = await run_check(sandbox, check, deadline)
     report = run.report(check)
-    if run.passed or (run.too_late and not run.limit):
+    if run.passed or not run.begun:
         return Outcome(check, report, run, conclusive=run.passed)
     if run.limit:
         return Outcome(check, report, run, compare_stopped(run, await on_base.load(check)))
@@ -139,8 +149,10 @@ def _status(outcomes: Sequence[Outcome]) -> CheckStatus:
     main = main_checks([outcome.check for outcome in outcomes])
     stopped = any(o.check in main and o.report.status == "stopped" for o in outcomes)
     conclusive = any(outcome.conclusive for outcome in outcomes)
-    begun = not any(outcome.run.too_late and not outcome.run.limit for outcome in outcomes)
-    return "passed" if begun and conclusive and not stopped else "unavailable"
+    undecided = any(o.check in main and o.failures.unknown for o in outcomes)
+    begun = all(outcome.run.begun for outcome in outcomes)
+    decided = begun and conclusive and not stopped and not undecided
+    return "passed" if decided else "unavailable"
 
 
 def _unknown(outcome: Outcome) -> ValidationFinding:

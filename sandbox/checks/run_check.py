@@ -12,6 +12,7 @@ from sandbox.reports.read_report import read_report
 
 _KEPT_BYTES = 1024 * 1024
 _SHOWN_FAILED, _SHOWN_PASSED = 6000, 500
+_NOT_RUN = "Not run: what validation may use of the time of the run was spent."
 
 
 class CheckRun(Value):
@@ -28,7 +29,7 @@ class CheckRun(Value):
     exit_code: int | None = None
     limit: LimitHit | None = None
     duration_ms: int = 0
-    output: str = "Not run: what validation may use of the time of the run was spent."
+    output: str = _NOT_RUN
     started: bool = True
     failed_tests: tuple[str, ...] = ()
     ran: bool = False
@@ -36,6 +37,11 @@ class CheckRun(Value):
     too_late: bool = False
     counts: str = ""
     lacking: str = ""
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was time for it; one that was stopped has begun."""
+        return bool(self.limit) or not self.too_late
 
     @property
     def passed(self) -> bool:
@@ -68,14 +74,18 @@ class CheckRun(Value):
 
 async def run_check(sandbox: Sandbox, check: FolderCommand, deadline: float) -> CheckRun:
     """Run a check until `deadline` (Unix seconds) at most. Raises SandboxLost."""
+    not_run = CheckRun(command=check.shell, too_late=True)
     lost = True
     while lost:  # then once more, in the new tree
         if (left := deadline - time.time()) <= 0:
-            return CheckRun(command=check.shell, too_late=True)
+            return not_run
         result = await sandbox.run(
             check.shell, timeout_s=left, keep_bytes=_KEPT_BYTES, services="needed"
         )
         lost = result.lost
+        if lost:
+            said = f"{cut_middle(result.text, _SHOWN_PASSED)}\n{_NOT_RUN}"
+            not_run = not_run.model_copy(update={"output": said})
     passed = result.exit_code == 0
     report = await asyncio.to_thread(read_report, result.text)
     shown = cut_middle(result.text, _SHOWN_PASSED)

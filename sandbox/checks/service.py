@@ -1,6 +1,7 @@
 """The commands that say whether a change holds: found in the base, run on the change."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from graph import (
     Validation,
     unheard,
 )
-from graph.errors import SetupFailed
+from graph.errors import SandboxError, SetupFailed
 from sandbox.changes.known_contents import with_contents
 from sandbox.changes.parse_diff import Diff
 from sandbox.checks.base_results import BaseResults
@@ -58,6 +59,7 @@ from sandbox.setup.pull_ground import ground_notes
 from sandbox.setup.withheld import judged_without
 from sandbox.tree.run_folder import PLAN
 
+log = logging.getLogger(__name__)
 BASELINE_WEIGHT: Final = 0.5
 """Nobody waits for it: other commands come first."""
 
@@ -130,6 +132,10 @@ class SandboxChecks(Checks):
                 results.append(result := await on_base_of(check, on_base, deadline))
                 if result.run:
                     tell(result.run.report(check))
+        except SandboxError as error:
+            if not results:
+                raise
+            log.warning("run %s knows a part of its baseline: %s", run_id, error.message)
         finally:
             await on_base.discard()
         return baseline_of(results)

@@ -139,14 +139,16 @@ async def _difference(
         return None
     failures = compare_with_base(run, await on_base.find(check, deadline))
     failures = await run_failures_again(sandbox, check, run, failures, on_base, deadline)
-    if not (new := failures.new):
+    if not (failed := failures.new or failures.unknown):
         return None
-    names = ", ".join(name[:_LONGEST] for name in new[:_MOST_NAMES])
-    more = f" and {len(new) - _MOST_NAMES} more" if len(new) > _MOST_NAMES else ""
+    names = ", ".join(name[:_LONGEST] for name in failed[:_MOST_NAMES])
+    more = f" and {len(failed) - _MOST_NAMES} more" if len(failed) > _MOST_NAMES else ""
+    on_its_own = "" if failures.new else ", and the base itself was stopped before it came to these"
     text = (
-        "passes with the change's tests and check configuration; with those of the base it fails:"
-        f" {names}{more}"
+        "passes with the change's tests and check configuration; with those of the base it fails"
+        f"{on_its_own}: {names}{more}"
     )
+    severity = severity if failures.new else "warning"
     return _finding("base_tests", f"{_shown(check)} {text}", severity=severity)
 
 
