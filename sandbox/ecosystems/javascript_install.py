@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from shlex import quote
 from typing import Any, Final
 
 from sandbox.ecosystems.asked_versions import asked_version
-from sandbox.ecosystems.install_step import InstallPlan, InstallStep, hosts_of
+from sandbox.ecosystems.install_step import InstallPlan, InstallStep, hosts_of, is_example
 from sandbox.ecosystems.project import Project
 
 PREFIX: Final = "/home/agent/.local"
@@ -54,6 +55,39 @@ _OF_COREPACK: Final = frozenset(("pnpm", "yarn"))
 _REGISTRY: Final = re.compile(
     r"(?m)^[ \t]*+(?:(?:@[\w.-]+:)?registry\s*=|npmRegistryServer:)\s*[\"']?(https?://[^\s\"']+)"
 )
+_OF_PACKAGES: Final = (
+    *("dependencies", "devDependencies", "optionalDependencies", "peerDependencies"),
+    *("resolutions", "overrides"),
+)
+_OF_NO_REGISTRY: Final = re.compile(
+    r"(?:git[@+:]|github:|gitlab:|bitbucket:|gist:|https?:|ssh:)|\w[\w.-]*+/[\w.-]++(?:#|$)"
+)
+"""How the source of a package begins that comes by git or from an address."""
+_PACKAGE = re.compile(r"(?:@[\w.-]+/)?[\w.-]+")
+_LOCK_FILES: Final = "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml yarn.lock bun.lock"
+_WITHOUT: Final = """\
+const fs = require("fs"), [left, locks, command] = process.argv.slice(1);
+const manifests = JSON.parse(left), kept = new Map();
+for (const file of [...Object.keys(manifests), ...locks.split(" ")])
+  if (fs.existsSync(file)) kept.set(file, fs.readFileSync(file));
+let code = 1;
+try {
+  for (const [file, fields] of Object.entries(manifests)) {
+    const manifest = JSON.parse(kept.get(file));
+    for (const [field, names] of Object.entries(fields))
+      for (const name of names) delete manifest[field][name];
+    fs.writeFileSync(file, JSON.stringify(manifest));
+  }
+  const ended = require("child_process").spawnSync("bash", ["-c", command], {stdio: "inherit"});
+  code = ended.status ?? 1;
+} finally {
+  for (const [file, bytes] of kept) fs.writeFileSync(file, bytes);
+}
+process.exit(code);
+"""
+"""Runs a command while manifests lack some packages; then they are as they were."""
+_MOST_LEFT: Final = 20
+_LONGEST_SOURCE: Final = 300
 _ARCHITECTURE: Final = "$(node -p 'process.arch')"
 
 
@@ -193,7 +227,49 @@ def _install_step(project: Project, manager: str) -> InstallStep:
         has_addresses = project.has("yarn.lock") and not project.has(".yarnrc.yml")
         head = f"{_REGISTRY_OF_NPM} && {_YARN_LOCK if has_addresses else ''}{_YARN_REGISTRY}"
         command, *instead = (f"{head} {each}" for each in (command, *instead))
-    return InstallStep("the packages of package.json", command, tuple(instead))
+    what = "the packages of package.json"
+    tries = " || ".join(f"{{ {each}; }}" for each in (command, *instead))
+    parts = _without_others(project, what, tries)
+    return InstallStep(what, command, tuple(instead), tuple(parts))
+
+
+def _without_others(project: Project, what: str, install: str) -> Iterator[InstallStep]:
+    """What registries have, where a package comes from elsewhere: managers install all or none."""
+    left = dict(_of_no_registry(project))
+    names = sorted({name for fields in left.values() for each in fields.values() for name in each})
+    if not names or len(names) > _MOST_LEFT:
+        return
+    words = ("node", "-e", _WITHOUT, json.dumps(left), _LOCK_FILES, install)
+    yield InstallStep(what, " ".join(map(quote, words)))
+    named = ", ".join(f"`{name}`" for name in names)
+    why = "By git or from an address, not from a registry. With it nothing could be installed."
+    yield InstallStep(named, f"echo {quote(why)}; exit 1")
+
+
+def _of_no_registry(project: Project) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Names of packages by field, for each manifest that is installed, seen from the project."""
+    inside = f"{project.folder}/" if project.folder else ""
+    is_root = project.has("pnpm-workspace.yaml") or "workspaces" in read_manifest(project)
+    for path, text in project.repository.files.items():
+        name = path.removeprefix(inside)
+        folder = name.rpartition("/")[0]
+        member = is_root and path.startswith(inside) and not is_example(folder)
+        if path != f"{inside}package.json" and not (member and name.endswith("/package.json")):
+            continue
+        manifest = _manifest(text)
+        tables = {each: manifest.get(each) for each in _OF_PACKAGES}
+        fields = {
+            each: [package for package, source in table.items() if _is_elsewhere(package, source)]
+            for each, table in tables.items()
+            if isinstance(table, dict)
+        }
+        if found := {each: packages for each, packages in fields.items() if packages}:
+            yield name, found
+
+
+def _is_elsewhere(package: str, source: object) -> bool:
+    named = isinstance(source, str) and _OF_NO_REGISTRY.match(source[:_LONGEST_SOURCE])
+    return bool(named and _PACKAGE.fullmatch(package))
 
 
 def _npm(project: Project) -> Iterator[str]:

@@ -28,6 +28,7 @@ PACKAGE = (
     '{"name": "shape", "version": "1.0.0", "license": "MIT", "scripts": {"test": "node test.js"},'
     ' "dependencies": {"is-number": "7.0.0"}'
 )
+FROM_GIT = ', "devDependencies": {"tiny": "github:coding-agent-no-such/tiny"}'
 YARN_LOCK = """\
 # yarn lockfile v1
 
@@ -222,6 +223,24 @@ SHAPES = {
     ),
     "a lock file of yarn 1, with addresses of its registry": Shape(
         {"package.json": PACKAGE + "}", "test.js": JS_TEST, "yarn.lock": YARN_LOCK}
+    ),
+    "a package of git beside others, by npm": Shape(
+        {"package.json": PACKAGE + FROM_GIT + "}", "test.js": JS_TEST},
+        left_out=("`tiny`", "github.com"),
+    ),
+    "a package of git beside others, by pnpm": Shape(
+        {
+            "package.json": PACKAGE + FROM_GIT + ', "packageManager": "pnpm@9.15.4"}',
+            "test.js": JS_TEST,
+        },
+        left_out=("`tiny`", "github.com"),
+    ),
+    "a package of git beside others, by yarn": Shape(
+        {
+            "package.json": PACKAGE + FROM_GIT + ', "packageManager": "yarn@1.22.22"}',
+            "test.js": JS_TEST,
+        },
+        left_out=("`tiny`", "github.com"),
     ),
     "workspaces of npm": Shape(
         {
