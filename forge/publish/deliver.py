@@ -115,7 +115,7 @@ class Delivery:
         if opened is None:
             return
         facts = await self.forge.pull(full_name, opened.number, self.emit)
-        own = (record.fork, self.steps.publication.branch)
+        own = (record.fork, record.branch or self.steps.publication.branch)
         if (facts.head_repo, facts.head_branch) != own:
             raise still_open(full_name, opened)
 

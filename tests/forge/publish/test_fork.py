@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from forge.publish.record import load, save
 from forge.publish.service import ForgePublisher
 from graph.errors import (
     CodingAgentError,
@@ -110,6 +111,18 @@ async def test_one_that_was_opened_meanwhile_is_told_before_the_push(reader: Tru
     assert branches(the_fork(reader)) == ["main"]
     other.body = "Written by hand."
     assert (await publish(reader, base, change)).number == 2
+
+
+async def test_ones_own_is_known_by_the_name_that_its_branch_took(reader: TrustedSide) -> None:
+    base, change = await a_change(reader)
+    fork = await reader.forge.fork(reader.hosted)
+    assert await fork.add_branch(BRANCH, base.sha)
+    opened = await publish(reader, base, change)
+    assert opened.branch == f"{BRANCH}-2"
+    killed = load(reader.run()).model_copy(update={"number": None, "url": None, "opened_text": ""})
+    save(reader.run(), killed)
+    assert (await publish(reader, base, change)).url == opened.url
+    only_pull(reader)
 
 
 async def test_repeating_makes_nothing_twice(reader: TrustedSide) -> None:
