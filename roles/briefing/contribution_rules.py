@@ -1,7 +1,8 @@
 """What a repository says of generated contributions, for a run whose account has no write there."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ _MOST_FILES: Final = 8
 _SHOWN: Final = 8_000
 _SHORTEST: Final = 12
 _LONGEST: Final = 400
+_LONGEST_HEADING: Final = 300
+"""What is longer is a paragraph; each paragraph below a heading repeats it."""
 _LIST: Final = f"""\
 tree={{tree}}
 {GIT}for folder in "" .github/ docs/; do
@@ -95,6 +98,10 @@ async def read_contribution_rules(sandbox: Sandbox, tree: str) -> ContributionRu
     if not wanted:
         return NO_RULES
     files, _ = await read_base_files(sandbox, tree, wanted, max_bytes=_MAX_BYTES)
+    return await asyncio.to_thread(_collect, files, frozenset(policies))
+
+
+def _collect(files: Sequence[tuple[str, str]], policies: frozenset[str]) -> ContributionRules:
     found = [
         (name, part) for name, content in files for part in _parts(content, whole=name in policies)
     ]
@@ -103,12 +110,12 @@ async def read_contribution_rules(sandbox: Sandbox, tree: str) -> ContributionRu
 
 def _parts(content: str, *, whole: bool) -> Iterator[str]:
     """Paragraphs about generated contributions, the heading above before them; `whole`: all."""
-    heading = ""
+    heading, about = "", False
     text = _HEADING.sub(r"\n\1\n\n", content.replace("\r\n", "\n"))
     for block in filter(None, map(str.strip, re.split(r"\n[ \t]*\n", text))):
-        if _HEADING.fullmatch(block):
-            heading = block
-        elif whole or _ABOUT.search(f"{heading}\n{block}"):
+        if len(block) <= _LONGEST_HEADING and _HEADING.fullmatch(block):
+            heading, about = block, bool(_ABOUT.search(block))
+        elif whole or about or _ABOUT.search(block):
             yield from filter(None, (heading, block))
 
 

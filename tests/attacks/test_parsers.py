@@ -26,6 +26,7 @@ from graph.secret_forms import SecretForms
 from graph.values import commands_of
 from roles.briefing.agent_instructions import _nearest
 from roles.briefing.change_diff import ChangeDiff
+from roles.briefing.contribution_rules import _parts
 from roles.briefing.mentions import extract_terms
 from roles.briefing.test_facts import describe_test_changes
 from roles.briefing.untrusted_text import quote_untrusted
@@ -48,6 +49,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SIZE: Final = 10_000_000
 OUTPUT: Final = 1_000_000
 HINT: Final = 60_000
+RULES: Final = 1 << 16
 CI: Final = ".github/workflows/ci.yml"
 FILE: Final = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,1 +1,1 @@\n"
 TEST: Final = FILE.replace("a.py", "tests/test_a.py")
@@ -120,6 +122,11 @@ READERS: Final[dict[str, Reader]] = {
         "jobs:\n  a:\n    steps:\n",
         HINT,
     ),
+    "rules of contributions": Reader(
+        lambda text: list(_parts(text, whole=False)),
+        ("b\n\n", "# a\n", "# AI\nb\n", "a\n===\n", "AI\n\n", " \n", "a "),
+        size=RULES,
+    ),
     "a guide": Reader(
         lambda text: find_hints(listed({"CONTRIBUTING.md": text})),
         ("```\n", "```sh\na\n```\n", "$ a\n", "    a\n"),
@@ -173,6 +180,13 @@ def test_the_worst_text_is_read_in_one_pass(reader: Reader, part: str) -> None:
 def test_entries_of_a_tree() -> None:
     entry = b":000000 100644 " + b"0" * 40 + b" " + b"1" * 40 + b" A\0a\0"
     assert_linear(parse_entries, lambda size: entry * (size // len(entry)), SIZE)
+
+
+def test_many_paragraphs_below_a_long_heading() -> None:
+    def text(size: int) -> str:
+        return f"# {'a ' * (size // 4)}\n" + "b\n\n" * (size // 6)
+
+    assert_linear(lambda given: list(_parts(given, whole=False)), text, RULES)
 
 
 def _suspected(size: int) -> tuple[bytes, list[Suspicion]]:

@@ -82,3 +82,16 @@ async def test_a_long_guide_is_read_to_its_end_and_a_longer_one_is_bounded(runs:
     rules = await rules_of(runs, {"CONTRIBUTING.md": long, "AGENTS.md": "AI\n\n" * 100_000})
     assert rules.find("No LLMs, please.")
     assert len(rules.describe()) < 10_000
+
+
+@pytest.mark.slow
+async def test_a_heading_is_asked_once_and_a_very_long_one_is_a_paragraph(runs: Path) -> None:
+    long = f"## {'so be it ' * 50}by an LLM"
+    guide = f"## Bots\n\nAsk first, please.\n\n## Style\n\nUse tabs.\n\n{long}\n\nBe kind.\n"
+    rules = await rules_of(runs, {"CONTRIBUTING.md": guide})
+    assert [text for _, text in rules.paragraphs] == [
+        "## Bots",
+        "Ask first, please.",
+        "## Style",
+        long,
+    ]
