@@ -19,14 +19,14 @@ MOST_RUNS_A_DAY: Final = 10
 class TriggerRules:
     """The operator's rules.
 
-    `allowed` is asked with OWNER/NAME and a name of a caller. `max_cost_usd` is what a run may
-    cost, `thread_usd` what a thread may cost a day, all its runs together; 0: no limit.
+    `allowed` is asked with OWNER/NAME and a name of a caller, None for any. `max_cost_usd` is what
+    a run may cost, `thread_usd` what a thread may cost a day, all its runs together; 0: no limit.
     """
 
     label: str
     word: str
     web: str
-    allowed: Callable[[str, str], bool]
+    allowed: Callable[[str, str | None], bool]
     max_cost_usd: float
     thread_usd: float
     autofix: tuple[Autofix, ...] = ()

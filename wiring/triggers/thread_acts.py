@@ -52,18 +52,31 @@ class ThreadActs:
 
         False where it is to be looked at again later. Raises CodingAgentError.
         """
+        if act.kind in ("status", "pushed"):
+            await self._look_at_pulls(act)
+            return True
         login = await self._login(act.repo)
         if act.kind == "closed":
             await self._close(act)
-        elif act.kind == "status":
-            await self._fixes.look_at_pulls(act, login)
-        elif act.kind == "pushed":
-            await self._merges.look_at_pulls(act, login)
         elif act.kind in ("checks", "conflicts"):
             return await self._go_on(act, login)
         elif await self.show_seen(act):
             await self._obey(act, login)
         return True
+
+    async def _look_at_pulls(self, act: Act) -> None:
+        """Have each pull request of ours looked at that a commit or a branch concerns.
+
+        A repository that nobody may use costs no call: a stranger who installs the App has many
+        of these acts. Whose run a pull request is of is known only after it was found.
+        """
+        if not self._rules.allowed(act.repo, None):
+            return
+        login = await self._login(act.repo)
+        if act.kind == "status":
+            await self._fixes.look_at_pulls(act, login)
+        else:
+            await self._merges.look_at_pulls(act, login)
 
     async def _obey(self, act: Act, login: str) -> None:
         """Do what somebody who may write asks for."""

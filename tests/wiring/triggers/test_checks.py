@@ -11,6 +11,7 @@ from tests.standins.services.run_service import log_of
 from tests.wiring.triggers.conftest import OURS, World, open_world
 from wiring.settings import Settings
 from wiring.triggers import TriggerRules
+from wiring.triggers.thread import Thread
 
 pytestmark = pytest.mark.slow
 NUMBER = 7
@@ -156,6 +157,28 @@ async def told_of_status(world: World, head: str, number: int) -> None:
     repository = {"full_name": "octo/sample"}
     await world.deliver("status", {**payload, "sender": who, "repository": repository})
     await work_off(world)
+
+
+async def test_a_status_of_a_repository_that_nobody_may_use_costs_no_call(world: World) -> None:
+    settings = Settings(repos="ours/*,ada=octo/other", autofix=("ci",))
+    told = {**CI, "allowed": TriggerRules.of(settings).allowed}
+    async with open_world(world.forge, world.hosted, world.house, **told) as opened:
+        open_pull(opened, "1" * 40, check("tests", "failure"))
+        await told_of_status(opened, "1" * 40, 1)
+        assert opened.forge.requests == []
+        assert not await opened.deliveries.has_work(time.time())
+
+
+async def test_a_status_counts_where_only_who_asked_for_the_run_may_use_it(world: World) -> None:
+    told = {**CI, "allowed": lambda _repo, name: name in (None, "github:ada")}
+    async with open_world(world.forge, world.hosted, world.house, **told) as opened:
+        open_pull(opened, "1" * 40)
+        opened.hosted.statuses["1" * 40] = [status("build", "failure")]
+        thread = await Thread.load(opened.deliveries, "octo/sample", NUMBER)
+        thread.owner = "github:ada"
+        await thread.keep(opened.deliveries, live=False)
+        await told_of_status(opened, "1" * 40, 1)
+        assert len(await opened.runs()) == 1
 
 
 async def test_two_heads_at_once_are_one_fix_of_the_newer(world: World) -> None:

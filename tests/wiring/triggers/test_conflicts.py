@@ -56,6 +56,14 @@ async def work_off(world: World) -> None:
     await world.worker.round()
 
 
+async def test_a_push_to_a_repository_that_nobody_may_use_costs_no_call(world: World) -> None:
+    rules = {**CONFLICTS, "allowed": lambda _repo, _name: False}
+    async with open_world(world.forge, world.hosted, world.house, **rules) as opened:
+        await push(opened)
+        assert opened.forge.requests == []
+        assert not await opened.deliveries.has_work(time.time())
+
+
 async def due_again(world: World, after: str = "a" * 40, number: int = NUMBER) -> None:
     """Time passes until what was postponed is due."""
     await world.deliveries.postpone(f"push:octo/sample:{after}:main#{number}", 0)

@@ -160,7 +160,7 @@ async def test_a_thread_has_money_for_a_day(world: World) -> None:
 async def test_a_repository_outside_the_rules_is_not_there(world: World) -> None:
     asked = []
 
-    def allowed(repo: str, name: str) -> bool:
+    def allowed(repo: str, name: str | None) -> bool:
         asked.append((repo, name))
         return False
 
