@@ -1,5 +1,6 @@
 """Where a repository notes its changes for users: a file, or a folder of fragments."""
 
+import posixpath
 import re
 import tomllib
 from collections import Counter
@@ -31,17 +32,37 @@ def find_changelog(repository: RepositoryFiles) -> str:
 
 def _configured(repository: RepositoryFiles) -> str:
     """The folder by the configuration of towncrier."""
-    for name, outer in (("towncrier.toml", ()), ("pyproject.toml", ("tool",))):
-        with suppress(tomllib.TOMLDecodeError, RecursionError):
-            table: Any = load_toml(repository.files.get(name, ""))
-            for key in (*outer, "towncrier"):
-                table = table.get(key) if isinstance(table, dict) else None
-            if isinstance(table, dict):
-                folder = str(table.get("directory", "newsfragments")).removeprefix("./")
-                folder = folder.rstrip("/")
-                usable = _FOLDER.fullmatch(folder) and ".." not in folder.split("/")
-                return f"{folder}/" if usable else ""
+    for name in ("towncrier.toml", "pyproject.toml"):
+        if (table := _table(repository, name, "tool", "towncrier")) is not None:
+            folder = posixpath.normpath(_fragments(repository, table))
+            usable = _FOLDER.fullmatch(folder) and folder.split("/")[0] not in (".", "..")
+            return f"{folder}/" if usable else ""
     return ""
+
+
+def _fragments(repository: RepositoryFiles, table: dict[str, Any]) -> str:
+    """The folder as towncrier finds it: below the package where no folder is named.
+
+    Older versions do not take the project's name for that of the package, so what is used counts.
+    """
+    if "directory" in table:
+        return str(table["directory"])
+    package = table.get("package")
+    if not package:
+        if used := _used(repository):
+            return used
+        package = (_table(repository, "pyproject.toml", "project") or {}).get("name", "")
+    return posixpath.join(str(table.get("package_dir", "")), str(package), "newsfragments")
+
+
+def _table(repository: RepositoryFiles, name: str, *keys: str) -> dict[str, Any] | None:
+    """A table of a file; None where it is not there or cannot be read."""
+    with suppress(tomllib.TOMLDecodeError, RecursionError):
+        table: Any = load_toml(repository.files.get(name, ""))
+        for key in keys:
+            table = table.get(key) if isinstance(table, dict) else None
+        return table if isinstance(table, dict) else None
+    return None
 
 
 def _used(repository: RepositoryFiles) -> str:
