@@ -61,6 +61,10 @@ from .machine.edges import node_outcome as node_outcome
 from .machine.node_events import HEARD as HEARD
 from .machine.setup_turn import SetupTurn as SetupTurn
 from .machine.tracing import span as span
+from .pictures import MOST_PICTURE_BYTES as MOST_PICTURE_BYTES
+from .pictures import MOST_PICTURES as MOST_PICTURES
+from .pictures import PicturePlace as PicturePlace
+from .pictures import RequestPicture as RequestPicture
 from .preparation import Preparation as Preparation
 from .proxy_settings import find_proxy as find_proxy
 from .proxy_settings import name_proxy_variables as name_proxy_variables

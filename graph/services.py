@@ -1,11 +1,13 @@
 """What the nodes need from the world, as Protocols. `build_graph` closes over one set of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from graph.base_services import Baselines, FoundChecks
 from graph.environment import Environment
 from graph.events.run_events import Emit, unheard
+from graph.pictures import PicturePlace, RequestPicture
 from graph.preparation import Preparation
 from graph.publication import ChangeOnNewBase, GateReport, PullRequest, RunAccount
 from graph.tasks import (
@@ -80,6 +82,15 @@ class Repositories(Protocol):
 
         The findings are the conflicts: both sides are in the change's files, between markers.
         Raises PatchTooLarge or PatchUnusable.
+        """
+        ...
+
+    async def keep_pictures(
+        self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
+    ) -> tuple[RequestPicture, ...]:
+        """Fetch pictures of an issue into the run's folder, or find them there from before.
+
+        What does not come, or is too large or too much, is told and keeps nothing up.
         """
         ...
 

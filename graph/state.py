@@ -1,10 +1,11 @@
 """The state of the graph: the request's own keys and what the nodes found."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from graph.environment import Environment, Recipe
+from graph.pictures import RequestPicture
 from graph.publication import GateReport, JudgedOnOldBase, PullRequest, RaisedFinding
 from graph.request.run_request import RunRequest, described
 from graph.spending import RoleCost, Spend
@@ -58,6 +59,10 @@ class RunState(RunRequest, total=False):
     limits: Annotated[Limits, described("Limits", "What the run may use.")]
     base: Annotated[Base, described("Base", "Commit that the change starts from.")]
     head_branch: Annotated[str, described("Head branch", "Branch that the change is published on.")]
+    shown_pictures: Annotated[
+        list[RequestPicture],
+        described("Shown pictures", "Pictures of the request that roles are shown."),
+    ]
     checks: Annotated[
         list[Check],
         described("Checks", "All checks that were found; those near the change are run."),
@@ -131,3 +136,31 @@ class RunState(RunRequest, total=False):
         ),
     ]
     failure: Annotated[Failure | None, described("Failure", "The error that ended the run.")]
+
+
+def fresh_state() -> dict[str, Any]:
+    """What no earlier run of a thread may hand on."""
+    return {
+        "plan": None,
+        "approval": None,
+        "environment": None,
+        "recipe": None,
+        "baseline": None,
+        "shown_pictures": [],
+        "step": 0,
+        "change": None,
+        "validation": None,
+        "review": None,
+        "gate": None,
+        "settled": None,
+        "rounds": 0,
+        "spent": Spend(),
+        "role_costs": [],
+        "raised": [],
+        "spent_before": Spend(),
+        "stopped": None,
+        "pull_request": None,
+        "outcome": None,
+        "explanation": "",
+        "failure": None,
+    }

@@ -1,6 +1,7 @@
 """What a role is given and what it hands back: plain JSON, so that a role can run anywhere."""
 
 from graph.environment import Environment
+from graph.pictures import RequestPicture
 from graph.publication import GateFinding
 from graph.spending import Budget, Spend
 from graph.values import (
@@ -28,6 +29,7 @@ class RoleTask(Value):
     step: int
     fence: int
     prompt: str
+    pictures: tuple[RequestPicture, ...] = ()
     base: Base
     budget: Budget
     model: str | None = None

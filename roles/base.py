@@ -4,6 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from graph import (
     RoleTask,
     RunFolder,
 )
+from roles.briefing.request_pictures import load_pictures
 from roles.claude.client import Claude
 from roles.conversation.answer_tool import AnswerT
 from roles.conversation.opening import Opening
@@ -89,7 +91,8 @@ class ClaudeRole(ABC):
             retry_policy=self.retry_policy,
             tree=tree,
         )
-        return await session.run(replace(opening, predecessor=predecessor))
+        pictures = partial(load_pictures, folder.pictures, task.pictures)
+        return await session.run(replace(opening, predecessor=predecessor, pictures=pictures))
 
     def _choose_effort(self, spec: RoleSpec[Any], _: RoleTask) -> Effort | None:
         """How hard this call thinks; None: as the model does by itself. Blocks."""

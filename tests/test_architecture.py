@@ -25,7 +25,10 @@ ROOMS: dict[str, set[str]] = {
 
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
-        *("values", "environment proxy_settings publication retry_policy secret_forms spending"),
+        *(
+            "values",
+            "environment pictures proxy_settings publication retry_policy secret_forms spending",
+        ),
         *(
             "environment_record",
             "errors",

@@ -1,10 +1,19 @@
 """Repositories that get other things going while git clones."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from graph import Base, Change, ChangeRef, Emit, Finding, Repositories
+from graph import (
+    Base,
+    Change,
+    ChangeRef,
+    Emit,
+    Finding,
+    PicturePlace,
+    Repositories,
+    RequestPicture,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,11 @@ class WarmingRepositories(Repositories):
         finally:
             warming.cancel()
         return base
+
+    async def keep_pictures(
+        self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
+    ) -> tuple[RequestPicture, ...]:
+        return await self.inner.keep_pictures(run_id, base, issue, places)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await self.inner.read_change(run_id, base, ref)

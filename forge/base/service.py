@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from forge.base.clone import clone, tip_of
 from forge.base.local_checkout import DETACHED, Checkout
 from forge.base.pull_ground import GroundMaker, describe_ground, read_pull_head, read_start
 from forge.base.pull_merge import merge_ground
+from forge.base.request_pictures import keep_request_pictures
 from forge.base.uncommitted_changes import UncommittedChanges
 from forge.core.branch_names import check_base_branch
 from forge.core.forge import Forge, PullFacts, RepositoryFacts, check_open, check_token
@@ -28,9 +29,11 @@ from graph import (
     Commit,
     Emit,
     Finding,
+    PicturePlace,
     PullAddress,
     PullGround,
     Repositories,
+    RequestPicture,
     RunFolder,
 )
 from graph.errors import (
@@ -162,6 +165,12 @@ class GitRepositories(Repositories):
 
     async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
         return await merge_ground(self._git, RunFolder.of(self._runs, run_id), base)
+
+    async def keep_pictures(
+        self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
+    ) -> tuple[RequestPicture, ...]:
+        folder = RunFolder.of(self._runs, run_id).pictures
+        return await keep_request_pictures(self._forge, folder, base.full_name, issue, places)
 
     async def read_change(self, run_id: str, base: Base, ref: ChangeRef) -> Change:
         return await read_change(self._git, RunFolder.of(self._runs, run_id), base, ref)

@@ -1,6 +1,6 @@
 """What people and the service say to each other below issues and pull requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -60,6 +60,14 @@ class OpenedPull:
     body: str
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """The content of a file that somebody attached; `problem` says why there is none."""
+
+    content: bytes = b""
+    problem: str = ""
+
+
 class Conversations(Protocol):
     """One account's part in the conversations of a forge. `full_name` is OWNER/NAME.
 
@@ -84,6 +92,12 @@ class Conversations(Protocol):
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:
         """The newest comments of an issue or a pull request, oldest first."""
+        ...
+
+    async def attachments(
+        self, full_name: str, number: int, comment: int, addresses: Sequence[str], most_bytes: int
+    ) -> list[Attachment]:
+        """What is attached to a comment of an issue, 0 for the issue itself, at these addresses."""
         ...
 
     async def submitted_reviews(

@@ -1,10 +1,13 @@
 """Conversations on GitHub: who may write, reactions, comments."""
 
+import asyncio
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from forge.core.conversations import (
+    Attachment,
     Comment,
     Conversations,
     OpenedPull,
@@ -13,6 +16,7 @@ from forge.core.conversations import (
     ReviewWords,
     SubmittedReview,
 )
+from forge.github.attachments import fetch_attachment, find_signed
 from forge.github.connection import Connection, send
 from graph import Emit, unheard
 from graph.errors import ForgeForbidden, RepositoryNotFound
@@ -20,6 +24,9 @@ from graph.errors import ForgeForbidden, RepositoryNotFound
 if TYPE_CHECKING:
     from forge.github.connection import Api
 
+_FULL: Final = "application/vnd.github.full+json"
+"""With the text as GitHub shows it."""
+_NOT_SHOWN: Final = Attachment(problem="GitHub does not show it there")
 _PAGE: Final = 100
 _MOST_PAGES: Final = 10
 
@@ -64,6 +71,25 @@ class GitHubConversations(Connection, Conversations):
             return found[-limit:]
 
         return await self._read("the comments", get, unheard, repo=full_name)
+
+    async def attachments(
+        self, full_name: str, number: int, comment: int, addresses: Sequence[str], most_bytes: int
+    ) -> list[Attachment]:
+        text = f"comments/{comment}" if comment else f"{number}"
+
+        def get(github: "Api") -> str:
+            path = f"/repos/{full_name}/issues/{text}"
+            asked = {"Accept": _FULL}
+            shown = github.requester.requestJsonAndCheck("GET", path, headers=asked)[1]
+            return str(shown.get("body_html") or "")
+
+        rendered = await self._read("an issue", get, unheard, repo=full_name)
+
+        async def fetch(address: str) -> Attachment:
+            return await fetch_attachment(address, most_bytes) if address else _NOT_SHOWN
+
+        signed = find_signed(rendered, self.access.web, addresses)
+        return [*await asyncio.gather(*map(fetch, signed))]
 
     async def submitted_reviews(
         self, full_name: str, pull: int, emit: Emit = unheard

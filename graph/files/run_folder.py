@@ -35,6 +35,11 @@ class RunFolder:
         return self.root / f"ground-{base.moved}.paths"
 
     @property
+    def pictures(self) -> Path:
+        """Pictures of the request; written by `prepare` alone."""
+        return self.root / "pictures"
+
+    @property
     def changes(self) -> Path:
         return self.root / "changes"
 

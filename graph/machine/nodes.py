@@ -25,36 +25,12 @@ from graph.publication import ChangeOnNewBase, GateFinding, GateReport
 from graph.request.request_rules import RequestRules
 from graph.request.run_request import request_of
 from graph.services import Services
-from graph.spending import Spend
-from graph.state import Limits, RunState
+from graph.state import Limits, RunState, fresh_state
 from graph.tasks import ChangeResult, RoleTask
 from graph.values import Base, Change, Outcome, RoleName, Stopped
 
 Update = dict[str, Any]
 _RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
-_FRESH: Update = {
-    "plan": None,
-    "approval": None,
-    "environment": None,
-    "recipe": None,
-    "baseline": None,
-    "step": 0,
-    "change": None,
-    "validation": None,
-    "review": None,
-    "gate": None,
-    "settled": None,
-    "rounds": 0,
-    "spent": Spend(),
-    "role_costs": [],
-    "raised": [],
-    "spent_before": Spend(),
-    "stopped": None,
-    "pull_request": None,
-    "outcome": None,
-    "explanation": "",
-    "failure": None,
-}
 
 
 @dataclass(frozen=True)
@@ -77,7 +53,7 @@ class Nodes:
         self.rules.check(request)
         self.rules.check_prices(request, limits.max_tokens)
         begun: Update = {
-            **_FRESH,
+            **fresh_state(),
             "run_id": run_id,
             "plan": follow_up.plan_of(request),
             "limits": limits,
@@ -92,6 +68,10 @@ class Nodes:
                 base = await follow_up.find_base(
                     self.services.repositories, run_id, request, emit_of_node()
                 )
+                begun |= await follow_up.keep_pictures(
+                    self.services.repositories, run_id, request, base
+                )
+                base = begun["base"]
                 if request.get("review_only"):
                     reviewed = _with(state, begun)
                     begun |= await follow_up.begin_review(self.services, reviewed, base)

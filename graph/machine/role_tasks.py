@@ -27,6 +27,7 @@ def task_of(
         step=state["step"] + 1,
         fence=fence,
         prompt=state["prompt"],
+        pictures=tuple(state.get("shown_pictures") or ()),
         base=state["base"],
         budget=Budget(
             max_cost_usd=limits.max_cost_usd or None,

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from graph.errors import InvalidRequest
 from graph.errors.validation_faults import describe_faults
+from graph.pictures import PicturePlace
 
 
 def described(title: str, description: str) -> Any:
@@ -89,6 +90,13 @@ class RunRequest(TypedDict, total=False):
     closes: Annotated[
         int | None,
         described("Issue", "Number of the issue that the pull request closes once it is merged."),
+    ]
+    pictures: Annotated[
+        list[PicturePlace],
+        described(
+            "Pictures",
+            "Attachments of the issue and its comments that roles are shown, the first five.",
+        ),
     ]
     answers: Annotated[
         list[int],

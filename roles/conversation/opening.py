@@ -1,5 +1,6 @@
 """What a role is told first: an opening, or where it goes on with a conversation a handover."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
@@ -29,13 +30,21 @@ async def _say_nothing(_: Predecessor) -> str:
     return ""
 
 
+def _show_nothing() -> list[Block]:
+    return []
+
+
 @dataclass(frozen=True)
 class Opening:
-    """`begin` says all that a role must know, `go_on` what is new after its predecessor."""
+    """`begin` says all that a role must know, `go_on` what is new after its predecessor.
+
+    `pictures` are shown below what `begin` says; loading them blocks.
+    """
 
     begin: Callable[[], Awaitable[str]]
     go_on: Callable[[Predecessor], Awaitable[str]] = _say_nothing
     predecessor: Predecessor | None = None
+    pictures: Callable[[], list[Block]] = _show_nothing
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class FirstMessage:
                 prefix=prefix,
                 change_step=about,
             )
-        content = [text(await opening.begin())]
+        content = [text(await opening.begin()), *await asyncio.to_thread(opening.pictures)]
         if why := self.transcript.closed:
             ended = f"An earlier conversation about this ended without an answer: {_CLOSED[why]}."
             content.append(text(ended + (_KEPT if self.spec.changes else "")))

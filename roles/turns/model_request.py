@@ -23,6 +23,9 @@ from roles.turns.reply_budget import (
 )
 
 _LONG_EFFORTS = ("high", "xhigh", "max")
+_PICTURE_TOKENS = 5_000
+"""Width times height through 750, of the largest that the API does not make smaller."""
+_NOT_TAKEN: Block = {"type": "text", "text": "(This picture could not be shown.)"}
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class RequestBuilder:
         """Of what must be the same for one conversation to go on with another."""
         self._trigger = trigger_tokens(known)
         self._fixed = _encode(fixed).removesuffix(b"}")
+        self._pictures = True
         self.forget_messages()
 
     def forget_messages(self) -> None:
         """Make room for another conversation."""
         self._encoded: list[bytes] = []
+        self._picture_bytes: list[tuple[int, int]] = []
         self._cleared = ClearedCalls(self._trigger) if self._trigger else None
 
     def count_cleared(self, messages: Sequence[Message]) -> int:
@@ -75,6 +80,15 @@ class RequestBuilder:
     def disable_context_editing(self) -> None:
         """Send whole prompts from here on."""
         self._trigger = self._cleared = None
+
+    def leave_out_pictures(self) -> None:
+        """Send no picture from here on."""
+        self._pictures = False
+        self._encoded, self._picture_bytes = [], []
+
+    def shows_pictures(self, messages: Sequence[Message]) -> bool:
+        """Whether a picture is part of the next prompt."""
+        return self._pictures and any(_pictures_of(message) for message in messages)
 
     def build(self, messages: Sequence[Message], max_tokens: int) -> ModelRequest:
         """The request that continues a conversation; `messages` only ever grows.
@@ -95,21 +109,35 @@ class RequestBuilder:
     def prompt_tokens_upper_bound(self, messages: Sequence[Message]) -> int:
         """Tokens of the conversation's prompt at most: what the API counted, and what is new."""
         self._encode_new(messages)
-        new = 0
-        for message, data in zip(reversed(messages), reversed(self._encoded), strict=True):
+        new = pictures = 0
+        sizes = zip(self._encoded, self._picture_bytes, strict=True)
+        for message, (data, (count, size)) in zip(
+            reversed(messages), reversed([*sizes]), strict=True
+        ):
             if isinstance(message, AssistantMessage):
                 counted = prompt_tokens(message.usage) + message.usage.output_tokens
-                return counted + tokens_upper_bound(new)
-            new += len(data)
-        return tokens_upper_bound(new + len(self._fixed))
+                return counted + tokens_upper_bound(new) + pictures * _PICTURE_TOKENS
+            new += len(data) - size
+            pictures += count
+        return tokens_upper_bound(new + len(self._fixed)) + pictures * _PICTURE_TOKENS
 
     def _encode_new(self, messages: Sequence[Message]) -> None:
-        self._encoded += [_encode_message(message) for message in messages[len(self._encoded) :]]
+        for message in messages[len(self._encoded) :]:
+            self._encoded.append(_encode_message(message, pictures=self._pictures))
+            shown = _pictures_of(message) if self._pictures else []
+            size = sum(len(picture["source"]["data"]) for picture in shown)
+            self._picture_bytes.append((len(shown), size))
 
 
-def _encode_message(message: Message) -> bytes:
+def _pictures_of(message: Message) -> list[Block]:
+    return [block for block in message.content if block["type"] == "image"]
+
+
+def _encode_message(message: Message, *, pictures: bool) -> bytes:
     """A message as it is sent; nothing where nothing of it can be sent back."""
     content = [block for block in message.content if not _cannot_be_sent_back(block)]
+    if not pictures:
+        content = [_NOT_TAKEN if block["type"] == "image" else block for block in content]
     return _encode({"role": message.role, "content": content}) if content else b""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from graph import Emit, Pauses, Retry, RetryPolicy, RoleTask, RoleText, RoleThinking, Stop, Usage
-from graph.errors import ClaudeRejected, CodingAgentError
+from graph.errors import ClaudeRejected, CodingAgentError, ContextExceeded
 from roles.claude.client import Claude
 from roles.claude.prices import find_model
 from roles.claude.reply import AttemptFailed, Reply
@@ -88,6 +88,9 @@ class Turns:
                 if request.betas and isinstance(failed.error, ClaudeRejected):
                     self._retry_without_beta(key, attempt, failed)
                     continue
+                if self._shows_what_is_refused(failed):
+                    self._retry_without_pictures(key, attempt, failed)
+                    continue
                 await self._count_lost(key, batcher.reported)
                 await self._wait_or_raise(key, attempt, pauses, failed)
                 continue
@@ -158,6 +161,17 @@ class Turns:
         self.requests.disable_context_editing()
         reason = f"Asked to clear old results from the prompt. {failed.error.message}"
         self._emit_retry(key, attempt, 0.0, reason)
+
+    def _shows_what_is_refused(self, failed: AttemptFailed) -> bool:
+        """Whether a request with pictures may go right without: one was refused, or all of them
+        are too large together."""
+        refused = isinstance(failed.error, ClaudeRejected | ContextExceeded)
+        return refused and self.requests.shows_pictures(self.transcript.conversation)
+
+    def _retry_without_pictures(self, key: str, attempt: int, failed: AttemptFailed) -> None:
+        self.requests.leave_out_pictures()
+        reason = f"Asked with the pictures of the request. {failed.error.message}"
+        self._emit_retry(key, attempt, 0.0, f"{reason} They are left out.")
 
     async def _wait_or_raise(
         self, key: str, attempt: int, pauses: Pauses, failed: AttemptFailed

@@ -9,6 +9,7 @@ from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSeriali
 from pydantic import ValidationError
 
 import graph.environment
+import graph.pictures
 import graph.publication
 import graph.spending
 import graph.state
@@ -34,6 +35,7 @@ _MODULES: Final = (
     graph.spending,
     graph.environment,
     graph.state,
+    graph.pictures,
 )
 CLASSES: Final = {name: kind for module in _MODULES for name, kind in _classes_of(module).items()}
 """The only classes, beside plain data, that a checkpoint may bring to life."""

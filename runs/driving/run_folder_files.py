@@ -38,7 +38,7 @@ def remove_leftovers(runs: Path, run_id: str) -> None:
             shutil.rmtree(left)
         else:
             left.unlink()
-    for folder in ("changes", "checks", "diffs", "messages", "transcripts/*"):
+    for folder in ("changes", "checks", "diffs", "messages", "pictures", "transcripts/*"):
         for left in run.root.glob(f"{folder}/.*"):
             left.unlink()
 

@@ -3,7 +3,7 @@
 The stand-in answers at once only where a role is told what it would else have to look up.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from graph.events import Emit
 from graph.files import load_change
 from graph.files.run_folder import RunFolder
 from graph.machine.build import build_graph
+from graph.pictures import PicturePlace, RequestPicture
 from graph.values import (
     Base,
     Change,
@@ -109,6 +110,11 @@ class Repositories:
         return self._base
 
     async def read_pull(self, run_id: str, base: Base) -> tuple[Base, Change]:
+        raise NotImplementedError
+
+    async def keep_pictures(
+        self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
+    ) -> tuple[RequestPicture, ...]:
         raise NotImplementedError
 
     async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:

@@ -51,17 +51,19 @@ async def write_request(
     """
     address = f"{web}/{act.repo}"
     if act.is_pull:
-        said = await write_message(act, forge, words, counted=True)
+        message = await write_message(act, forge, words, counted=True)
         pull = f"{address}/pull/{act.number}"
-        request = RunRequest(repo_url=address, prompt=said.text, pull_request_url=pull)
-        if said.answers:
-            request["answers"] = said.answers
-        return AskedRun(request, said.received) if said.text else None
+        request = RunRequest(repo_url=address, prompt=message.text, pull_request_url=pull)
+        if message.answers:
+            request["answers"] = message.answers
+        return AskedRun(request, message.received) if message.text else None
     found = await forge.comments(act.repo, act.number, _MOST_COMMENTS) if act.has_comments else []
     theirs = [each for each in found if each.author != login]
-    prompt = await write_prompt(act, theirs, may_write, words)
-    request = RunRequest(repo_url=address, prompt=prompt, reviewers=[act.by], closes=act.number)
-    return AskedRun(request) if prompt else None
+    said = await write_prompt(act, theirs, may_write, words, web)
+    request = RunRequest(repo_url=address, prompt=said.text, reviewers=[act.by], closes=act.number)
+    if said.pictures:
+        request["pictures"] = said.pictures
+    return AskedRun(request) if said.text else None
 
 
 async def write_message(

@@ -4,6 +4,7 @@ from forge.core.conversations import Comment
 from forge.triggers.act import Act
 from forge.triggers.issue_prompt import write_prompt
 
+WEB = "https://github.com"
 WORDS = frozenset(("/coding-agent",))
 
 
@@ -32,12 +33,14 @@ async def may_write(_: str) -> bool:
 async def test_what_is_asked_for_comes_whole_below_a_long_issue() -> None:
     said = [Comment(number, "ben", "y" * 30_000, 1, 1) for number in range(3)]
     asked = act("/coding-agent rename it", "x" * 30_000)
-    prompt = await write_prompt(asked, said, may_write, WORDS)
-    assert prompt.startswith("Greet\n\nxxx")
-    assert prompt.endswith("\n\n---\n\nrename it")
-    assert len(prompt) == 40_000
+    prompt = await write_prompt(asked, said, may_write, WORDS, WEB)
+    assert prompt.text.startswith("Greet\n\nxxx")
+    assert prompt.text.endswith("\n\n---\n\nrename it")
+    assert len(prompt.text) == 40_000
 
 
 async def test_a_request_as_long_as_may_be_stands_alone() -> None:
-    prompt = await write_prompt(act("/coding-agent " + "z" * 50_000, "x"), [], may_write, WORDS)
-    assert prompt == "z" * 40_000
+    prompt = await write_prompt(
+        act("/coding-agent " + "z" * 50_000, "x"), [], may_write, WORDS, WEB
+    )
+    assert prompt.text == "z" * 40_000

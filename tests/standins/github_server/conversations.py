@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tests.standins.github_attachments import FULL
 from tests.standins.github_server.pages import page_of
 from tests.standins.github_server.payloads import Json, Shapes
 from tests.standins.github_server.problems import problem
@@ -62,6 +63,7 @@ class ConversationApi:
                 self._on(self._reply),
                 methods=["POST"],
             ),
+            Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._get), methods=["GET"]),
             Route(f"{repo}/issues/comments/{{id:int}}", self._on(self._edit), methods=["PATCH"]),
             *(
                 Route(f"{repo}/{place}/{reactions}", self._on(self._react), methods=["POST"])
@@ -140,6 +142,15 @@ class ConversationApi:
     async def _rerun(self, request: Request, repository: HostedRepository) -> Response:
         repository.reruns.append(request.path_params["number"])
         return JSONResponse({}, 201)
+
+    async def _get(self, request: Request, repository: HostedRepository) -> Response:
+        comment = repository.comments.get(request.path_params["id"])
+        if comment is None:
+            return problem(404, "Not Found")
+        shown = self._comment(repository, comment)
+        if request.headers.get("accept") == FULL:
+            shown["body_html"] = self._forge.shapes.attachments(repository, comment.body)
+        return JSONResponse(shown)
 
     async def _edit(self, request: Request, repository: HostedRepository) -> Response:
         comment = repository.comments.get(request.path_params["id"])

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from tests.standins.github_attachments import show_attachments
 from tests.standins.github_server.repository import HostedPull, HostedRepository
 
 Json = dict[str, Any]
@@ -128,6 +129,11 @@ class Shapes:
         link = f"{html}/{'pull' if pull else 'issues'}/{number}"
         told = {"number": number, "title": title, "body": body, "url": url, "html_url": link}
         return {**told, **counted, **kind}
+
+    def attachments(self, repository: HostedRepository, text: str) -> str:
+        """A text as HTML."""
+        folder = f"{self._web}/signed/{repository.full_name}"
+        return show_attachments(folder, repository.attachments, text)
 
     def labels(self, repository: HostedRepository, pull: HostedPull) -> list[Json]:
         return [self._label(repository, name) for name in pull.labels]

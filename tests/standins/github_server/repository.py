@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from tests.standins.github_attachments import HostedAttachment
+
 _ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
@@ -102,6 +104,8 @@ class HostedRepository:
     """Runs of automation whose failed jobs were asked for again."""
     logs: dict[int, str] = field(default_factory=dict)
     """What jobs printed, by their numbers."""
+    attachments: dict[str, HostedAttachment] = field(default_factory=dict)
+    """What people attached, by its id."""
     permissions: dict[str, str] = field(default_factory=dict)
     """What people may do, by login: `admin`, `write`, `read`."""
     forking: bool = True

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tests.standins.github_attachments import FULL
 from tests.standins.github_server.apps import HostedApp
 from tests.standins.github_server.check_api import CheckApi
 from tests.standins.github_server.conversations import ConversationApi
@@ -299,7 +300,10 @@ class ForgeApi:
         number = request.path_params["number"]
         if number not in {*repository.issues, *repository.pulls}:
             return problem(404, "Not Found")
-        return JSONResponse(self._forge.shapes.issue(repository, number))
+        issue = self._forge.shapes.issue(repository, number)
+        if request.headers.get("accept") == FULL:
+            issue["body_html"] = self._forge.shapes.attachments(repository, issue["body"])
+        return JSONResponse(issue)
 
     async def _add_labels(self, request: Request, repository: HostedRepository) -> Response:
         pull = _pull(request, repository)

@@ -78,6 +78,7 @@ class ForgeServer:
                 *RepositoryLists(self).routes(),
                 *ForgeApi(self).routes(),
                 Route("/{owner}/{name}/pull/{number:int}", self._show_pull),
+                Route("/signed/{owner}/{name}/{id}", self._show_attachment),
                 Route("/logs/{owner}/{name}/{number:int}", self._show_log),
                 Route(_GIT_ROUTE, self._git, methods=["GET", "POST"]),
             ],
@@ -260,6 +261,12 @@ class ForgeServer:
         if text is None or "authorization" in request.headers:
             return PlainTextResponse("", 403)
         return PlainTextResponse(text)
+
+    async def _show_attachment(self, request: Request) -> Response:
+        names = request.path_params
+        repository = self.find(f"{names['owner']}/{names['name']}")
+        attachment = repository.attachments.get(names["id"]) if repository else None
+        return await attachment.answer(request) if attachment else Response(status_code=404)
 
     async def _show_pull(self, request: Request) -> Response:
         names = request.path_params

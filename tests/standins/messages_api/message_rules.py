@@ -1,5 +1,6 @@
 """What the Messages API would refuse of a conversation."""
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterator
@@ -10,11 +11,20 @@ _USER_BLOCKS = frozenset(("text", "image", "document", "tool_result"))
 _ASSISTANT_BLOCKS = frozenset(("text", "thinking", "redacted_thinking", "tool_use"))
 _BLOCK_FIELDS = {
     "text": frozenset(("type", "text", "cache_control", "citations")),
+    "image": frozenset(("type", "source", "cache_control")),
     "thinking": frozenset(("type", "thinking", "signature")),
     "redacted_thinking": frozenset(("type", "data")),
     "tool_use": frozenset(("type", "id", "name", "input", "cache_control", "caller")),
     "tool_result": frozenset(("type", "tool_use_id", "content", "is_error", "cache_control")),
 }
+_PICTURES = {
+    "image/png": (b"\x89PNG", b"PNG"),
+    "image/jpeg": (b"\xff\xd8\xff", b"\xff"),
+    "image/gif": (b"GIF8", b"GIF"),
+    "image/webp": (b"RIFF", b"WEBP"),
+}
+"""What each begins with, and what is in its first twelve bytes."""
+_MOST_PICTURE = 5 * 1024 * 1024
 
 Blocks = list[dict[str, Any]]
 
@@ -85,8 +95,29 @@ def _block_problems(block: Any, allowed: frozenset[str], at: str) -> Iterator[st
             yield f"{at}.tool_use.id: must match {_TOOL_USE_ID.pattern}"
         if not isinstance(block.get("input"), dict):
             yield f"{at}.tool_use.input: must be an object"
+    if kind == "image":
+        yield from _picture_problems(block.get("source"), f"{at}.image.source")
     if kind == "tool_result":
         yield from _result_problems(block, at)
+
+
+def _picture_problems(source: Any, at: str) -> Iterator[str]:
+    if not isinstance(source, dict) or set(source) != {"type", "media_type", "data"}:
+        yield f"{at}: type, media_type and data are required, nothing else"
+        return
+    if source["type"] != "base64" or source["media_type"] not in _PICTURES:
+        yield f"{at}: must be base64 of image/jpeg, image/png, image/gif or image/webp"
+        return
+    try:
+        content = base64.b64decode(str(source["data"]), validate=True)
+    except ValueError:
+        yield f"{at}.data: must be base64"
+        return
+    if len(source["data"]) > _MOST_PICTURE:
+        yield f"{at}: image exceeds 5 MB maximum"
+    begins, then = _PICTURES[source["media_type"]]
+    if not content.startswith(begins) or then not in content[:12]:
+        yield f"{at}: the image does not appear to be of the provided {source['media_type']} type"
 
 
 def _result_problems(block: dict[str, Any], at: str) -> Iterator[str]:

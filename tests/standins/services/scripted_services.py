@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
@@ -11,6 +11,7 @@ from graph.environment import Environment, EnvironmentCommand, LeftOut
 from graph.environment_record import EnvironmentRecords
 from graph.errors import SetupFailed
 from graph.events import Emit, RoleText, UsageReported, unheard
+from graph.pictures import PicturePlace, RequestPicture
 from graph.preparation import Preparation
 from graph.publication import ChangeOnNewBase, GateReport, PullRequest
 from graph.services import Publication, Services
@@ -265,6 +266,11 @@ class _Repositories:
         files = (ChangedFile(path="a.py", added=1, removed=0),)
         began = base.model_copy(update=base.pull.start.model_dump())
         return began, Change(ref=ref, tree=base.tree, files=files)
+
+    async def keep_pictures(
+        self, run_id: str, base: Base, issue: int, places: Sequence[PicturePlace]
+    ) -> tuple[RequestPicture, ...]:
+        raise NotImplementedError
 
     async def merge_pull(self, run_id: str, base: Base) -> tuple[Base, Change, tuple[Finding, ...]]:
         assert base.pull

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from graph.files.run_folder import RunFolder
 from graph.spending import Budget, Spend
 from graph.tasks import RoleTask
 from graph.values import Base, RoleName
+from roles.briefing.request_pictures import load_pictures
 from roles.claude.client import Claude
 from roles.conversation.answer_tool import Answer, AnswerTool
 from roles.conversation.loop_detector import TreeDigest
@@ -153,7 +155,10 @@ class Bench:
             retry_policy=self.retry_policy,
             tree=TreeView(digest=tree, notices=lambda: "") if tree else view,
         )
-        return await session.run(Opening(say))
+        folder = RunFolder.of(self.runs, RUN).pictures
+        return await session.run(
+            Opening(say, pictures=partial(load_pictures, folder, task.pictures))
+        )
 
 
 def ended_by(end: SessionEnd[Any], kind: type[RoleError], words: str = "") -> None:

@@ -54,15 +54,16 @@ def comments_on(repo: Hosted, author: str) -> list[str]:
 
 def _label(repo: Hosted) -> dict[str, Any]:
     ada = {"login": "ada", "type": "User"}
+    title, body = repo.repository.issues[ISSUE]
     return {
         "action": "labeled",
         "label": {"name": "coding-agent"},
         "issue": {
             "number": ISSUE,
-            "title": TITLE,
-            "body": BODY,
+            "title": title,
+            "body": body,
             "user": ada,
-            "comments": 0,
+            "comments": len(repo.repository.comments),
             "updated_at": datetime.now(UTC).isoformat(),
         },
         "sender": ada,

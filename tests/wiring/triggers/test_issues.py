@@ -10,6 +10,7 @@ import pytest
 from runs.deliveries.protocol import MOST_ATTEMPTS
 from tests.standins.github import DROPPED, Fault
 from tests.standins.services.run_service import log_of
+from tests.support.pictures import address_of
 from tests.support.polling import until
 from tests.wiring.triggers.conftest import OURS, World, minutes_ago, open_world
 
@@ -80,6 +81,21 @@ async def test_words_of_a_stranger_reach_no_prompt(world: World) -> None:
     await work_off(world)
     (run,) = await world.runs()
     assert run.request["prompt"] == "greet twice"
+
+
+async def test_pictures_are_those_of_who_may_write(world: World) -> None:
+    web = world.forge.address
+    ours, strangers, asked = (address_of(web, number) for number in range(1, 4))
+    world.hosted.issues[1] = ("Greet", f"![shot]({ours}) <!-- ![hidden]({address_of(web, 4)}) -->")
+    world.hosted.say(1, "eve", f"![shot]({strangers})", minutes_ago(5))
+    payload = await world.comment(f"/coding-agent greet as in ![shot]({asked})", "ben")
+    await world.worker.round()
+    (run,) = await world.runs()
+    assert run.request["pictures"] == [
+        {"comment": payload["comment"]["id"], "address": asked},
+        {"comment": 0, "address": ours},
+    ]
+    assert run.request["closes"] == 1
 
 
 async def test_what_was_edited_after_the_trigger_does_not_count(world: World) -> None:

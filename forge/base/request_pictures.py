@@ -1,0 +1,106 @@
+"""Pictures of an issue, fetched where the token is and kept in the run's folder as they came."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from forge.core.conversations import Attachment, Conversations
+from graph import MOST_PICTURE_BYTES, MOST_PICTURES, PicturePlace, RequestPicture
+from graph.errors import ForgeError, RepositoryError
+from graph.files import write_whole
+
+_TIMEOUT_S: Final = 60.0
+"""For all of them: a run does not wait longer for its pictures."""
+_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+_TOO_MANY: Final = f"there are more than {MOST_PICTURES}"
+_LATE: Final = "it did not come in time"
+
+
+async def keep_request_pictures(
+    forge: Conversations,
+    folder: Path,
+    full_name: str,
+    issue: int,
+    places: Sequence[PicturePlace],
+    *,
+    timeout_s: float = _TIMEOUT_S,
+) -> tuple[RequestPicture, ...]:
+    """The first pictures, each in a file of its number, and a word on each that is left out."""
+    wanted = list(enumerate(places[:MOST_PICTURES], start=1))
+    kept = await asyncio.to_thread(_find_kept, folder, wanted)
+    found = dict.fromkeys((number for number, _ in wanted), Attachment(problem=_LATE))
+
+    async def fetch(comment: int) -> None:
+        of_text = [
+            (number, place["address"])
+            for number, place in wanted
+            if place["comment"] == comment and number not in kept
+        ]
+        addresses = [address for _, address in of_text]
+        if not addresses:
+            return
+        try:
+            got = await forge.attachments(full_name, issue, comment, addresses, MOST_PICTURE_BYTES)
+        except (ForgeError, RepositoryError) as error:
+            got = [Attachment(problem=f"GitHub does not show it ({error.code})")] * len(addresses)
+        found.update(zip((number for number, _ in of_text), got, strict=True))
+
+    comments = dict.fromkeys(place["comment"] for _, place in wanted)
+    tasks = [asyncio.ensure_future(fetch(comment)) for comment in comments]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for number, place in wanted:
+        if number not in kept:
+            kept[number] = await asyncio.to_thread(
+                _keep, folder, number, place["address"], found[number]
+            )
+    more = (
+        RequestPicture(address=each["address"], left_out=_TOO_MANY)
+        for each in places[MOST_PICTURES:]
+    )
+    return (*(kept[number] for number, _ in wanted), *more)
+
+
+def _find_kept(
+    folder: Path, wanted: Sequence[tuple[int, PicturePlace]]
+) -> dict[int, RequestPicture]:
+    """What an earlier attempt at the run's begin has kept. Blocks."""
+    kept = {}
+    for number, place in wanted:
+        for name, media_type in _TYPES.items():
+            file = f"{number:04d}.{name}"
+            if (folder / file).exists():
+                address = place["address"]
+                kept[number] = RequestPicture(address=address, file=file, media_type=media_type)
+    return kept
+
+
+def _keep(folder: Path, number: int, address: str, got: Attachment) -> RequestPicture:
+    """Write a picture, if it is one. Blocks."""
+    name = _type_of(got.content)
+    if got.problem or not name:
+        problem = got.problem or "it is no PNG, JPEG, GIF or WebP"
+        return RequestPicture(address=address, left_out=problem)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = f"{number:04d}.{name}"
+    write_whole(folder / file, got.content)
+    return RequestPicture(address=address, file=file, media_type=_TYPES[name])
+
+
+def _type_of(content: bytes) -> str:
+    """The kind of a picture by its first bytes; empty: none that roles can be shown."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else ""

@@ -1,0 +1,2 @@
+from .fetch_attachment import fetch_attachment as fetch_attachment
+from .signed_addresses import find_signed as find_signed

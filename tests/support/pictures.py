@@ -1,0 +1,21 @@
+"""Pictures for tests: the smallest that each kind has, and where people attach them."""
+
+from base64 import b64decode
+from typing import Final
+
+PNG: Final = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+GIF: Final = b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
+JPEG: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
+WEBP: Final = b64decode("UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA")
+
+
+def picture_id(number: int) -> str:
+    """The id of an attachment."""
+    return f"{number:08x}-1111-4222-8333-444444444444"
+
+
+def address_of(web: str, number: int) -> str:
+    """Where GitHub's texts say that it is."""
+    return f"{web}/user-attachments/assets/{picture_id(number)}"
