@@ -69,8 +69,8 @@ class Delivery:
                 if self.pull
                 else self._open_or_update(text, opens=opened_text in ("", digest), new=new)
             )
-        await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
-        text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
+            await steps.keep(number=pull.number, url=pull.url, opened_text=opened_text or digest)
+            text = await self._show_receipt(pull, text, await write_receipt(steps.record.commit))
         if may_wait:
             text = await self._tell_waiting(pull, text)
         await self._add_extras(pull, text)
@@ -204,21 +204,31 @@ class Delivery:
 
     @asynccontextmanager
     async def _checked(self) -> AsyncIterator[None]:
-        """A check of the commit that was pushed, under way while the pull request is opened."""
+        """A check of the commit that was pushed, under way until its receipt is shown.
+
+        What fails or is cancelled meanwhile ends it too.
+        """
         steps, base = self.steps, self.steps.publication.base
         commit = steps.record.commit
         known = steps.record.check is not None and steps.record.checked == commit
-        if self.forge.makes_checks and not known:
-            begun = steps.record.checked == commit
-            await steps.keep(checked=commit, check=None)
-            check = await self._checks.begin(commit, base.branch, self.account, maybe_there=begun)
-            await steps.keep(check=check)
         try:
+            if self.forge.makes_checks and not known:
+                begun = steps.record.checked == commit
+                await steps.keep(checked=commit, check=None)
+                check = await self._checks.begin(
+                    commit, base.branch, self.account, maybe_there=begun
+                )
+                await steps.keep(check=check)
             yield
-        except CodingAgentError as failed:
+        except BaseException as failed:
             if steps.record.check is not None:
-                await self._checks.give_up(steps.record.check, failed)
+                await asyncio.shield(self._give_up(steps.record.check, failed))
             raise
+
+    async def _give_up(self, check: int, failed: BaseException) -> None:
+        what = "The pull request" if self.steps.record.number is None else "The receipt"
+        code = failed.code if isinstance(failed, CodingAgentError) else "stopped"
+        await self._checks.give_up(check, f"{what} does not follow: {code}")
 
     @property
     def _checks(self) -> CheckPages:

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 _UNDER_WAY: Final = "The commit is pushed; the pull request follows."
 
+_NO_PAGE: Final = "The page of the receipt could not be shown here."
+
 
 @dataclass(frozen=True)
 class CheckPages:
@@ -47,12 +49,14 @@ class CheckPages:
             return await self._find(commit, account)
 
     async def end(self, check: int, text: ReceiptText) -> bool:
-        """Whether the check has ended with this receipt."""
-        return await self._end(check, text.title, text.marked)
+        """Whether the check has ended with this receipt; where its page is refused, without it."""
+        if await self._end(check, text.title, text.marked):
+            return True
+        await self._end(check, text.title, _NO_PAGE)
+        return False
 
-    async def give_up(self, check: int, failed: CodingAgentError) -> None:
-        """End a check whose pull request does not follow."""
-        title = f"The pull request does not follow: {failed.code}"
+    async def give_up(self, check: int, title: str) -> None:
+        """End a check whose receipt does not follow; the title says why."""
         await self._end(check, title, f"{title}. The run can be resumed.")
 
     async def _end(self, check: int, title: str, page: str) -> bool:

@@ -1,14 +1,17 @@
 """With an App the receipt is the page of a check on the head, under way first, then neutral."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from forge.core import RECEIPT_CHECK
 from forge.publish.record import load
+from forge.publish.service import ForgePublisher
 from forge.receipt import read_page
-from graph.errors import ForgeForbidden
+from graph.errors import ForgeForbidden, PushRejected
 from tests.forge.github.test_app import as_app
 from tests.forge.publish.test_follow_up import THEIRS, follow
 from tests.forge.publish.test_preflight import BRANCH as WANTED
@@ -16,6 +19,7 @@ from tests.forge.publish.test_preflight import answer
 from tests.forge.publish.test_receipts import comments, head, publish
 from tests.standins.github import DROPPED, Fault
 from tests.standins.github_server.apps import ALL
+from tests.support.polling import until
 from tests.support.pull_requests import add_pull, change_on, prepare_pull
 from tests.support.trusted_side import TrustedSide, write_file
 from wiring.verification.find_receipt import find_receipt
@@ -79,6 +83,46 @@ async def change_again(side: TrustedSide) -> Any:
     """The change of `publish`, once more."""
     base = await side.prepare()
     return await side.change(base, lambda work: (work / "new-2.py").write_text("new = 1\n"), 4)
+
+
+async def test_a_receipt_that_cannot_be_written_leaves_none_under_way(
+    ours: TrustedSide, rules_cache: Path
+) -> None:
+    secret = "a-version-that-is-a-secret"
+    ours.github.access.credentials.forms.add(SecretStr(secret))
+    ours.publisher = ForgePublisher(
+        runs=ours.runs, forge=ours.github, kept=ours.kept, rules_cache=rules_cache, version=secret
+    )
+    with pytest.raises(PushRejected):
+        await publish(ours)
+    (check,) = checks(ours)
+    assert (check["status"], check["conclusion"]) == ("completed", "neutral")
+    assert check["output"]["title"] == "The receipt does not follow: push_refused"
+    assert load(ours.run()).number == 1
+
+
+@pytest.mark.parametrize("path", ["/pulls", "/check-runs/1"])
+async def test_one_that_is_cancelled_leaves_none_under_way(ours: TrustedSide, path: str) -> None:
+    verb = "POST" if path == "/pulls" else "PATCH"
+    ours.forge.fail(verb, path, Fault(403, late_s=1))
+    publishing = asyncio.create_task(publish(ours))
+    await until(lambda: ours.forge.calls(verb, path) > 0)
+    publishing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
+    (check,) = checks(ours)
+    assert (check["status"], check["conclusion"]) == ("completed", "neutral")
+    assert "does not follow: stopped" in check["output"]["title"]
+
+
+async def test_where_its_page_is_refused_it_ends_without(ours: TrustedSide) -> None:
+    ours.forge.fail("PATCH", "/check-runs/1", Fault(422))
+    await publish(ours)
+    (check,) = checks(ours)
+    assert (check["status"], check["conclusion"]) == ("completed", "neutral")
+    assert check["output"]["title"].startswith("Receipt: 0 of 0 checks passed")
+    assert not read_page(check["output"]["summary"])
+    assert read_page(comments(ours)[0])
 
 
 async def test_each_head_has_its_own(ours: TrustedSide) -> None:
