@@ -14,12 +14,21 @@ from tests.support.whole_runs.claude_script import small_change
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300), pytest.mark.slow]
 PRODUCT = ("graph", "sandbox", "forge", "roles", "runs", "api", "wiring")
-STORE, CALLER = Path("runs/shared/modal_backend.py"), Path("runs/remote_roles/caller.py")
-LOCKED_COMMIT = "        async with self._lock:\n            await self._commit()\n"
+MOUNT, CALLER = Path("runs/shared/volume_mount.py"), Path("runs/remote_roles/caller.py")
+WORKER = Path("runs/remote_roles/worker.py")
 OMISSIONS = {
-    "commit": {LOCKED_COMMIT: "        return\n"},
-    "reload": {"await self._volume.reload.aio()": "return"},
+    "commit before a role": (CALLER, ["await self._mount.commit()"], "plan"),
+    "commit after a role": (
+        WORKER,
+        [
+            "await self.mount.commit_run(self.run_id)",
+            "self._wait(self._worker.mount.commit(self._worker.run_id))",
+        ],
+        "code",
+    ),
+    "reload": (MOUNT, ["await self._volume.reload.aio()"], "code"),
 }
+"""What is left out of which file, and the node at which that shows."""
 IMPATIENT = {"_SHOWN_S: Final = 60.0": "_SHOWN_S: Final = 1.0"}
 
 
@@ -29,7 +38,8 @@ def without(what: str, folder: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     for name in ("deploy.py", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
-    for file, changes in ((STORE, OMISSIONS[what]), (CALLER, IMPATIENT)):
+    place, omitted, _ = OMISSIONS[what]
+    for file, changes in ((place, dict.fromkeys(omitted, "pass")), (CALLER, IMPATIENT)):
         text = (folder / file).read_text()
         for old, new in changes.items():
             assert text.count(old) == 1, f"{file} has no such line: {old}"
@@ -47,5 +57,5 @@ async def test_an_omission_is_an_error_and_never_old_work(what: str, tmp_path: P
             prompt = f"Greet without a {what}."
             run = await (await deployment.start(http, prompt, repo, small_change())).ended()
         assert (run.end["status"], run.error) == ("failed", "store_stale")
-        assert run.nodes[-1] == ("code", "error")
+        assert run.nodes[-1] == (OMISSIONS[what][2], "error")
         assert repo.branches == []
