@@ -132,10 +132,17 @@ def _write(root: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _list_files(folder: Path) -> Files:
-    """Whole files are added by rename, so that one that was replaced is another file."""
+    """Whole files are added by rename, so that one that was replaced is another file.
+
+    One that is written meanwhile may be listed by its temporary name and be gone: the next list
+    has it by its own.
+    """
     found = {}
     for path in _walk(folder):
-        stat = path.lstat()
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:
+            continue
         found[str(path)] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     return found
 

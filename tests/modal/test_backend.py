@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,27 @@ async def test_a_run_of_which_nothing_is_new_is_not_committed_again(tmp_path: Pa
     await mount.reload()
     await mount.commit_run("r1")
     assert volume.commit.made == 3
+
+
+async def test_a_run_is_committed_while_its_files_are_replaced(tmp_path: Path) -> None:
+    """A new file has another name until it is whole: it may be listed by that and be gone."""
+    volume: Any = BusyVolume()
+    mount, folder = VolumeMount(volume, tmp_path), tmp_path / "runs/r1/transcripts/0001-coder"
+    folder.mkdir(parents=True)
+    for number in range(200):
+        (folder / f"{number}.json").write_bytes(b"said")
+
+    def replace_often() -> None:
+        for number in range(24):
+            write_whole(folder / f"{number}.json", b"%d" % number)
+
+    with ThreadPoolExecutor(1) as writers:
+        writing = writers.submit(replace_often)
+        while not writing.done():
+            await mount.commit_run("r1")
+            await mount.reload()
+        writing.result()
+    made = volume.commit.made
+    write_whole(folder / "last.json", b"said")
+    await mount.commit_run("r1")
+    assert volume.commit.made == made + 1
