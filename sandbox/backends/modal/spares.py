@@ -36,9 +36,14 @@ class SpareSandboxes:
             self._begun[name] = (run_id, making)
 
     async def wait(self, name: str) -> None:
-        """Return once one that was begun here is there, or cannot be."""
-        if begun := self._begun.pop(name, None):
+        """Return once one that was begun here is there, or cannot be.
+
+        Until then it is known as begun, so that it ends with a run that is cancelled meanwhile.
+        """
+        if begun := self._begun.get(name):
             await asyncio.wait([begun[1]])
+            if self._begun.get(name) is begun:
+                del self._begun[name]
 
     async def end(self, run_id: str) -> None:
         """Make none for a run any more."""

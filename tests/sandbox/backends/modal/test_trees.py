@@ -135,6 +135,23 @@ async def test_what_was_begun_is_ended_with_the_run(on_modal: ModalRun) -> None:
     on_modal.plane.faults.clear()
 
 
+async def test_what_was_begun_is_ended_where_its_tree_is_given_up(on_modal: ModalRun) -> None:
+    seen, name = on_modal.plane.faults.seen, "run-3-late"
+    before = seen.get("SandboxCreateV2", 0)
+    on_modal.plane.faults.delay("SandboxCreateV2", 1)
+    on_modal.sandboxes.begin("run-3", "late")
+    spec = TreeSpec("late", on_modal.run.base)
+    opening = asyncio.create_task(on_modal.sandboxes.open("run-3", spec))
+    await until(lambda: seen.get("SandboxCreateV2", 0) > before)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await on_modal.sandboxes.close_run("run-3")
+    made = [known for known in on_modal.plane.sandboxes.by_id.values() if known.name == name]
+    assert [known.result is None for known in made] == [False]
+    on_modal.plane.faults.clear()
+
+
 async def test_making_a_tree_that_is_given_up_ends_its_sandbox(on_modal: ModalRun) -> None:
     on_modal.plane.faults.delay("SandboxTagsSetV2", 1)
     making = asyncio.create_task(on_modal.run.open("given-up"))
