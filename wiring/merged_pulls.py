@@ -32,16 +32,17 @@ class MergedPulls:
     async def __call__(self, repo_url: str, since: float) -> frozenset[int] | None:
         """Numbers of those merged since then (Unix seconds); None where that is not known.
 
-        What was told counts at once, and where the forge does not answer.
+        What was told counts at once. Alone it says nothing: deliveries tell of some, and a part
+        of the merges would pass for all.
         """
         asked = await self._ask(repo_url, since)
+        if asked is None:
+            return None
         try:
             told = await self._told(self._full_name(repo_url))
         except CodingAgentError as error:
             log.warning("what deliveries told is not known: %s", error.message)
             return asked
-        if asked is None:
-            return told or None
         return asked | told
 
     async def _ask(self, repo_url: str, since: float) -> frozenset[int] | None:

@@ -46,7 +46,20 @@ async def test_what_was_told_counts_beside_what_is_looked_up(world: World) -> No
     forge = GitHub(api_url=world.forge.api_url, token=SecretStr(TOKEN), retry_policy=policy)
     assert await MergedPulls(lambda: forge, str, told)("octo/sample", 0) == frozenset((7,))
     assert await MergedPulls(lambda: forge, str, away)("octo/sample", 0) == frozenset()
+
+
+async def test_what_was_told_is_not_the_whole_where_the_forge_does_not_answer(
+    world: World,
+) -> None:
+    await close(world, "octo-agent", merged=True)
+
+    async def told(full_name: str) -> frozenset[int]:
+        return await merged_of(world.deliveries, full_name)
+
+    assert await told("octo/sample") == frozenset((NUMBER,))
     world.forge.fail("GET", "/pulls", Fault(404, times=99))
-    merged = MergedPulls(lambda: forge, str, told)
-    assert await merged("octo/sample", 0) == frozenset((7,))
-    assert await merged("octo/other", 0) is None
+    assert await MergedPulls(lambda: world.github, str, told)("octo/sample", 0) is None
+    world.forge.forgive()
+    assert await MergedPulls(lambda: world.github, str, told)("octo/sample", 0) == frozenset(
+        (NUMBER,)
+    )
