@@ -34,6 +34,10 @@ _KEEP: Final = """
     ON CONFLICT (name) DO UPDATE
     SET data = excluded.data, live = excluded.live, changed_at = excluded.changed_at
 """
+THREADS_OF: Final = """
+    SELECT data FROM threads WHERE name >= :prefix AND name < :after ORDER BY name
+"""
+"""Names are compared by their code points, so that the range is one of the primary key."""
 _NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
@@ -104,8 +108,8 @@ class SqlDeliveries(Deliveries):
 
     async def threads_of(self, prefix: str) -> list[dict[str, Any]]:
         def get(connection: Connection) -> list[dict[str, Any]]:
-            rows = connection.execute("SELECT name, data FROM threads ORDER BY name")
-            return [json.loads(data) for name, data in rows if name.startswith(prefix)]
+            rows = connection.execute(THREADS_OF, range_of(prefix))
+            return [json.loads(row[0]) for row in rows]
 
         return await self._database.read(get)
 
@@ -124,3 +128,8 @@ class SqlDeliveries(Deliveries):
             connection.execute(sql, {**values, "at": self._at(at)})
 
         await self._database.write(execute, _nothing)
+
+
+def range_of(prefix: str) -> dict[str, str]:
+    """The values of `THREADS_OF`; a prefix has at least one character."""
+    return {"prefix": prefix, "after": f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"}

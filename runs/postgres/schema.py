@@ -130,4 +130,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """
     ALTER TABLE threads ADD COLUMN changed_at DOUBLE PRECISION NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE threads ALTER COLUMN name TYPE TEXT COLLATE "C";
+    """,
 )

@@ -8,6 +8,7 @@ import pytest
 
 from runs.deliveries import Deliveries, SqlDeliveries, TableDeliveries
 from runs.deliveries.protocol import KEPT_S, LEASE_S, MOST_ATTEMPTS, THREADS_KEPT_S
+from runs.deliveries.sql_deliveries import THREADS_OF, range_of
 from runs.sql import Dialect, SqlStore
 from runs.sql.dialect import Clock
 from runs.sqlite import SqliteStore
@@ -148,3 +149,22 @@ async def test_threads_are_kept(deliveries: Deliveries) -> None:
     await deliveries.keep_thread("o/r#1", {"comment": 3}, 2, live=False)
     assert await deliveries.thread("o/r#1") == {"comment": 3}
     assert await deliveries.live_threads() == ["o/r#2"]
+
+
+async def test_the_threads_of_a_repository_are_none_of_its_neighbours(
+    deliveries: Deliveries,
+) -> None:
+    for name in ("o/r#10", "o/r#2", "o/r$1", "o/r-x#1", "o/r.x#1", "o/r!#1", "o/rx#1", "o/_#1"):
+        await deliveries.keep_thread(name, {"name": name}, 1, live=False)
+    assert await deliveries.threads_of("o/r#") == [{"name": "o/r#10"}, {"name": "o/r#2"}]
+    assert await deliveries.threads_of("o/_#") == [{"name": "o/_#1"}]
+
+
+async def test_the_threads_of_a_repository_are_found_by_the_primary_key(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs.db")
+    async with over(store):
+        rows = await store.writer.read(
+            lambda to: list(to.execute(f"EXPLAIN QUERY PLAN {THREADS_OF}", range_of("o/r#")))
+        )
+    (step,) = [row[3] for row in rows]
+    assert step.startswith("SEARCH threads USING INDEX")
