@@ -24,9 +24,13 @@ ETC: Mapping[str, bytes] = {
     "/etc/group": b"root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n",
     "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
     "/etc/timezone": b"Etc/UTC\n",
-    "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n",
+    "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files\n"
+    b"protocols: files\nservices: files\n",
 }
-"""Files of `/etc` that are ours; of the host's only what programs need to start is shown."""
+"""Files of `/etc` that are ours.
+
+Of the host's only what programs need to start is shown, and the tables that libraries read.
+"""
 
 _HOST_ETC = (
     "/etc/alternatives",
@@ -35,6 +39,9 @@ _HOST_ETC = (
     "/etc/ssl/openssl.cnf",
     "/etc/pki/ca-trust/extracted",
     "/etc/pki/tls",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/mime.types",
     "/etc/maven/m2.conf",
     "/etc/maven/logging",  # and not its settings, which may hold passwords
 )

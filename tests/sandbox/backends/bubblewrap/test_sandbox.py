@@ -64,6 +64,19 @@ async def test_localhost_and_users_have_names(sandbox: BubblewrapSandbox) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "entry", "found"),
+    [("protocols", "tcp", "6"), ("services", "http", "80/tcp"), ("services", "54321/tcp", None)],
+)
+async def test_protocols_and_services_have_the_machines_names(
+    sandbox: BubblewrapSandbox, table: str, entry: str, found: str | None
+) -> None:
+    if not await asyncio.to_thread(Path("/etc", table).exists):
+        pytest.skip(f"this machine has no /etc/{table}")
+    result = await sandbox.run(f"getent {table} {entry}")
+    assert (found in result.text.split()) if found else (result.exit_code != 0)
+
+
 async def test_home_tmp_and_workspace_last_between_commands(sandbox: BubblewrapSandbox) -> None:
     await said(sandbox, "echo 1 > ~/a; echo 2 > /tmp/b; echo 3 > c; mkdir .git; echo 4 > .git/HEAD")
     assert await said(sandbox, "cat ~/a /tmp/b c .git/HEAD") == "1\n2\n3\n4"
