@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from forge.base.picture_size import measure
 from forge.core.conversations import Attachment, Conversations
 from graph import MOST_PICTURE_BYTES, MOST_PICTURES, PicturePlace, RequestPicture
 from graph.errors import ForgeError, RepositoryError
@@ -13,6 +14,8 @@ from graph.files import write_whole
 _TIMEOUT_S: Final = 60.0
 """For all of them: a run does not wait longer for its pictures."""
 _TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+_LONGEST_SIDE: Final = 8000
+"""Pixels of the largest picture that Claude takes."""
 _TOO_MANY: Final = f"there are more than {MOST_PICTURES}"
 _LATE: Final = "it did not come in time"
 
@@ -86,13 +89,22 @@ def _find_kept(
 def _keep(folder: Path, number: int, address: str, got: Attachment) -> RequestPicture:
     """Write a picture, if it is one. Blocks."""
     name = _type_of(got.content)
-    if got.problem or not name:
-        problem = got.problem or "it is no PNG, JPEG, GIF or WebP"
+    if problem := got.problem or _find_fault(name, got.content):
         return RequestPicture(address=address, left_out=problem)
     folder.mkdir(mode=0o700, exist_ok=True)
     file = f"{number:04d}.{name}"
     write_whole(folder / file, got.content)
     return RequestPicture(address=address, file=file, media_type=_TYPES[name])
+
+
+def _find_fault(name: str, content: bytes) -> str:
+    """Why roles cannot be shown a picture: one that Claude refuses would take the others along."""
+    if not name:
+        return "it is no PNG, JPEG, GIF or WebP"
+    size = measure(name, content)
+    if size is None:
+        return "it is damaged"
+    return f"a side of it has more than {_LONGEST_SIDE} pixels" if max(size) > _LONGEST_SIDE else ""
 
 
 def _type_of(content: bytes) -> str:

@@ -1,5 +1,6 @@
 """Pictures for tests: the smallest that each kind has, and where people attach them."""
 
+import struct
 from base64 import b64decode
 from typing import Final
 
@@ -7,8 +8,16 @@ PNG: Final = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 GIF: Final = b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
-JPEG: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
+JPEG: Final = (
+    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+    b"\xff\xc0\x00\x0b\x08\x00\x02\x00\x03\x01\x01\x11\x00\xff\xd9"
+)
 WEBP: Final = b64decode("UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA")
+
+
+def png_of(width: int, height: int) -> bytes:
+    """The first part of a PNG of that many pixels."""
+    return PNG[:16] + struct.pack(">II", width, height) + PNG[24:]
 
 
 def picture_id(number: int) -> str:

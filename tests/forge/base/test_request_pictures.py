@@ -7,7 +7,7 @@ import pytest
 from forge.base.request_pictures import keep_request_pictures
 from graph import MOST_PICTURE_BYTES, PicturePlace, RequestPicture
 from tests.standins.github_attachments import HostedAttachment
-from tests.support.pictures import GIF, JPEG, PNG, WEBP, address_of, picture_id
+from tests.support.pictures import GIF, JPEG, PNG, WEBP, address_of, picture_id, png_of
 from tests.support.trusted_side import TrustedSide
 
 pytestmark = pytest.mark.slow
@@ -62,6 +62,8 @@ async def test_one_of_a_comment_is_asked_of_that_comment(side: TrustedSide, tmp_
         (HostedAttachment(PNG + bytes(MOST_PICTURE_BYTES)), "larger than 3 MB"),
         (HostedAttachment(SVG), "no PNG, JPEG, GIF or WebP"),
         (HostedAttachment(HTML), "no PNG, JPEG, GIF or WebP"),
+        (HostedAttachment(PNG[:20]), "it is damaged"),
+        (HostedAttachment(png_of(1200, 12_000)), "more than 8000 pixels"),
         (HostedAttachment(b""), "no PNG, JPEG, GIF or WebP"),
         (HostedAttachment(PNG, moved_to="http://127.0.0.1:9/shot.png"), "leads elsewhere"),
         (HostedAttachment(PNG, status=500), "answers 500"),
