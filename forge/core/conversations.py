@@ -87,7 +87,7 @@ class Conversations(Protocol):
     async def answer_review_comment(
         self, full_name: str, pull: int, comment: int, body: str
     ) -> None:
-        """Answer a comment of a review in its thread."""
+        """Answer a comment of a review, itself a reply or not, in its thread."""
         ...
 
     async def comments(self, full_name: str, number: int, limit: int) -> list[Comment]:

@@ -123,10 +123,16 @@ class GitHubConversations(Connection, Conversations):
     async def answer_review_comment(
         self, full_name: str, pull: int, comment: int, body: str
     ) -> None:
-        def answer(github: "Api") -> None:
-            path = f"/repos/{full_name}/pulls/{pull}/comments/{comment}/replies"
+        def find_thread(github: "Api") -> int:
+            path = f"/repos/{full_name}/pulls/comments/{comment}"
+            row = github.requester.requestJsonAndCheck("GET", path)[1]
+            return int(row.get("in_reply_to_id") or row["id"])
+
+        def answer(github: "Api") -> None:  # GitHub takes no reply to a reply
+            path = f"/repos/{full_name}/pulls/{pull}/comments/{thread}/replies"
             send(github, "POST", path, {"body": body})
 
+        thread = await self._read("a comment", find_thread, unheard, repo=full_name)
         await self._write_once("an answer", answer, full_name)
 
     async def create_comment(self, full_name: str, number: int, body: str) -> int:

@@ -16,6 +16,13 @@ COMMENTS = (50, 51)
 TOKEN_LIKE = "AKIA" + "Y34FZKBOKMUTVV7A"
 
 
+@pytest.fixture(autouse=True)
+def lines(side: TrustedSide) -> None:
+    """The comments, the second of which is a reply of the first."""
+    replied = {"id": COMMENTS[1], "in_reply_to_id": COMMENTS[0]}
+    side.hosted.reviews[900] = [{"id": 900}, {"id": COMMENTS[0]}, replied]
+
+
 async def go_on(side: TrustedSide, *unchecked: str, **more: Any) -> PullRequest:
     """A follow-up that was asked for by two comments of a review."""
     pull = await add_pull(side, THEIRS)
@@ -34,8 +41,8 @@ async def test_each_that_was_done_gets_a_thumb(side: TrustedSide) -> None:
 async def test_what_was_not_done_is_said_in_its_thread_alone(side: TrustedSide) -> None:
     await go_on(side, "Comment 2: the name is public. Shall it change? @ada closes #1", "No GPU.")
     assert side.hosted.reactions == [("pulls/comments/50", "+1")]
-    ((comment, said),) = side.hosted.replies
-    assert comment == 51
+    ((thread, said),) = side.hosted.replies
+    assert thread == 50
     assert said.startswith("the name is public. Shall it change?")
     assert "@ada" not in said
     assert "#1" not in said

@@ -58,6 +58,7 @@ class ConversationApi:
             ),
             Route(review, self._on(self._review)),
             Route(f"{review}/comments", self._on(self._lines)),
+            Route(f"{repo}/pulls/comments/{{id:int}}", self._on(self._line)),
             Route(
                 f"{repo}/pulls/{{number:int}}/comments/{{id:int}}/replies",
                 self._on(self._reply),
@@ -159,7 +160,15 @@ class ConversationApi:
         comment.body, comment.updated_at = str((await request.json())["body"]), now()
         return JSONResponse(self._comment(repository, comment))
 
+    async def _line(self, request: Request, repository: HostedRepository) -> Response:
+        found = repository.find_line(request.path_params["id"])
+        return JSONResponse(found) if found else problem(404, "Not Found")
+
     async def _reply(self, request: Request, repository: HostedRepository) -> Response:
+        """As on GitHub, the comment that begins a thread alone is replied to."""
+        found = repository.find_line(request.path_params["id"])
+        if found is None or found.get("in_reply_to_id"):
+            return problem(404, "Not Found")
         comment, body = request.path_params["id"], str((await request.json())["body"])
         repository.replies.append((comment, body))
         made = {"id": 5000 + len(repository.replies), "body": body, "in_reply_to_id": comment}

@@ -127,6 +127,11 @@ class HostedRepository:
         self.comments[number] = HostedComment(number, issue, author, body, moment, moment)
         return self.comments[number]
 
+    def find_line(self, number: int) -> dict[str, Any] | None:
+        """A comment of a review."""
+        lines = (line for review in self.reviews.values() for line in review[1:])
+        return next((line for line in lines if line["id"] == number), None)
+
     async def sha(self, branch: str) -> str | None:
         """The commit of a branch."""
         found = await git(
