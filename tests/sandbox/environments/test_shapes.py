@@ -242,6 +242,15 @@ SHAPES = {
         },
         left_out=("`tiny`", "github.com"),
     ),
+    "a package of git beside others, by a later yarn, in a workspace": Shape(
+        {
+            "package.json": PACKAGE + ', "workspaces": ["a"], "packageManager": "yarn@4.5.0"}',
+            "a/package.json": '{"name": "a", "version": "1.0.0"' + FROM_GIT + "}",
+            ".yarnrc.yml": "nodeLinker: node-modules\n",
+            "test.js": JS_TEST,
+        },
+        left_out=("`tiny`", "github.com"),
+    ),
     "workspaces of npm": Shape(
         {
             "package.json": '{"private": true, "workspaces": ["a"],'
