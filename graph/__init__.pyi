@@ -2,6 +2,9 @@ from .base_services import Environments as Environments
 from .base_services import FoundChecks as FoundChecks
 from .base_services import PreparationRequest as PreparationRequest
 from .base_services import Prepared as Prepared
+from .comment_answers import MOST_COMMENTS as MOST_COMMENTS
+from .comment_answers import answer_lines as answer_lines
+from .comment_answers import read_answers as read_answers
 from .environment import ANY_FILE as ANY_FILE
 from .environment import LACKS_SERVICE as LACKS_SERVICE
 from .environment import NO_ENVIRONMENT as NO_ENVIRONMENT

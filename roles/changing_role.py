@@ -15,6 +15,7 @@ from graph import (
     Retry,
     RoleTask,
     RunFolder,
+    answer_lines,
 )
 from graph.errors import SecretInChange
 from graph.files import store_change
@@ -35,6 +36,7 @@ from sandbox.tree import TakenChange, live_tree, take_change
 _MAX_PATCH: Final = 50 * 1024 * 1024
 _MAX_TITLE: Final = 100
 _MOST_OPEN: Final = 20
+"""Beside the answers to comments of a review."""
 _LONGEST_OPEN: Final = 400
 _NOTHING_SAID: Final = ChangeAnswer(title="", summary="", done=True, unchecked=[])
 
@@ -163,9 +165,11 @@ def _told_of_rest(summary: str, left_behind: str) -> str:
 
 
 def _list_open(said: Sequence[str]) -> tuple[str, ...]:
-    """What is not done or not checked, a line each."""
-    lines = (" ".join(each.split())[:_LONGEST_OPEN] for each in said)
-    return tuple(filter(None, dict.fromkeys(lines)))[:_MOST_OPEN]
+    """What is not done or not checked, a line each; no answer to a comment is left out."""
+    lines = dict.fromkeys(" ".join(each.split())[:_LONGEST_OPEN] for each in said)
+    answers = answer_lines(lines).values()
+    others = [line for line in lines if line and not answer_lines([line])]
+    return (*others[:_MOST_OPEN], *answers)
 
 
 def _report_loss(notice: str, emit: Emit) -> None:

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
 ORDER: dict[str, tuple[str, ...]] = {
     "graph": (
         *(
-            "values",
+            "values comment_answers",
             "environment pictures proxy_settings publication retry_policy secret_forms spending",
         ),
         *(

@@ -4,6 +4,7 @@ import time
 from typing import Any, Final
 
 from graph.base_services import PreparationRequest
+from graph.comment_answers import with_answers
 from graph.machine import edges
 from graph.publication import GateFinding
 from graph.spending import Budget, with_role_call
@@ -91,9 +92,14 @@ def named_change(change: Change, before: Change | None, result: ChangeResult) ->
     """The change with what its newest role says of all of it.
 
     What was said before stays where that role changed nothing, or was stopped before it answered.
+    Answers to comments of a review stay where the role says nothing of these: it is not asked
+    about them again.
     """
+    said = before.unchecked if before else ()
     if before and (before.tree == change.tree or not result.title):
-        texts = {"title", "summary", "done", "unchecked"}
-        return change.model_copy(update=before.model_dump(include=texts))
-    update = {"title": result.title, "summary": result.summary}
-    return change.model_copy(update=update | {"done": result.done, "unchecked": result.unchecked})
+        update = before.model_dump(include={"title", "summary", "done"})
+        unchecked = with_answers(said, result.unchecked)
+    else:
+        update = {"title": result.title, "summary": result.summary, "done": result.done}
+        unchecked = with_answers(result.unchecked, said)
+    return change.model_copy(update=update | {"unchecked": unchecked})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from graph.comment_answers import read_answers
 from graph.machine import edges
 from graph.machine.role_tasks import named_change
 from graph.spending import Spend
@@ -36,6 +37,28 @@ def test_a_fix_without_an_effect_or_an_answer_leaves_the_text_alone(tree: str, t
     named = named_change(after, BEFORE, FIXED.model_copy(update={"title": title}))
     assert (named.title, named.summary, named.tree) == ("Add", "It adds.", tree)
     assert (named.done, named.unchecked) == (False, ("Windows was not tried.",))
+
+
+ANSWERS = ("Comment 2: the name is public.", "comment 3 : Why?", "No GPU.")
+
+
+def test_an_answer_to_a_comment_outlives_a_fix_that_is_not_about_it() -> None:
+    before = BEFORE.model_copy(update={"unchecked": ANSWERS})
+    fixed = FIXED.model_copy(update={"unchecked": ("Slow.", "Comment 3: it is done now.")})
+    named = named_change(AFTER, before, fixed)
+    assert named.unchecked == ("Slow.", "Comment 3: it is done now.", ANSWERS[0])
+
+
+@pytest.mark.parametrize("tree", ["one", "two"])
+def test_an_answer_of_a_fix_that_changed_nothing_is_kept(tree: str) -> None:
+    before = BEFORE.model_copy(update={"unchecked": ANSWERS})
+    fixed = FIXED.model_copy(update={"unchecked": ("Comment 7: it cannot be.",)})
+    named = named_change(AFTER.model_copy(update={"tree": tree}), before, fixed)
+    assert read_answers(named.unchecked) == {
+        2: "the name is public.",
+        3: "Why?",
+        7: "it cannot be.",
+    }
 
 
 def test_what_is_not_done_is_a_draft_that_lists_it() -> None:

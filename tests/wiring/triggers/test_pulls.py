@@ -123,7 +123,8 @@ async def test_a_line_behind_a_hundred_others_counts(world: World) -> None:
     await review(world, "ben", *["Slow."] * 120, body="/coding-agent make it fast")
     await work_off(world)
     (run,) = await world.runs()
-    assert "on a.py:120:\nSlow.\n\n" in run.request["prompt"]
+    assert "Comment 50, on a.py:50:\nSlow.\n\nOn a.py:51:\nSlow." in run.request["prompt"]
+    assert "On a.py:120:\nSlow.\n\n" in run.request["prompt"]
     assert len(run.request["answers"]) == 50
 
 
