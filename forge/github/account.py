@@ -1,4 +1,4 @@
-"""The account that a token of GitHub belongs to, asked of PyGithub's client."""
+"""What a token of GitHub belongs to and is a member of, asked of PyGithub's client."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -7,6 +7,9 @@ from forge.core.forge import Account
 
 UNKNOWN: Final = Account("coding-agent <coding-agent@invalid>", user=False)
 """Of a token whose account cannot be asked for: an author is for show alone."""
+_PAGE: Final = 100
+"""Rows."""
+_MOST_PAGES: Final = 10
 _ACTIONS: Final = "github-actions[bot]"
 _VIEWER: Final = "query { viewer { login databaseId } }"
 
@@ -32,6 +35,24 @@ def read_signing_keys(github: Any, login: str) -> tuple[str, ...]:
     _, ssh = github.requester.requestJsonAndCheck("GET", f"{user}/ssh_signing_keys")
     _, gpg = github.requester.requestJsonAndCheck("GET", f"{user}/gpg_keys")
     return (*(str(row["key"]) for row in ssh), *(str(row.get("raw_key") or "") for row in gpg))
+
+
+def read_own_repositories(github: Any, limit: int) -> list[Any]:
+    """The repositories that a person or a machine is a member of, the last pushed first."""
+    path = f"/user/repos?sort=pushed&per_page={limit}"
+    return list(github.requester.requestJsonAndCheck("GET", path)[1])
+
+
+def read_installed(github: Any) -> list[Any]:
+    """The repositories that an App's installation is for, in no order, at most a thousand."""
+    rows: list[Any] = []
+    for page in range(1, _MOST_PAGES + 1):
+        path = f"/installation/repositories?per_page={_PAGE}&page={page}"
+        found = github.requester.requestJsonAndCheck("GET", path)[1]
+        rows += found["repositories"]
+        if len(rows) >= found["total_count"] or not found["repositories"]:
+            break
+    return rows
 
 
 def _author(login: str, number: int) -> str:

@@ -20,9 +20,8 @@ def read_facts(repository: Any) -> RepositoryFacts:
     )
 
 
-def read_names(answer: Any) -> list[str]:
-    """Full names of a list of repositories, the last pushed first; none is archived."""
-    rows = answer["repositories"] if isinstance(answer, dict) else answer
+def read_names(rows: Iterable[Any]) -> list[str]:
+    """Full names of repositories, the last pushed first; none is archived."""
     live = [row for row in rows if not row["archived"]]
     live.sort(key=lambda row: str(row.get("pushed_at") or ""), reverse=True)
     return [str(row["full_name"]) for row in live]

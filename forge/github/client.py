@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from pydantic import SecretStr
@@ -24,7 +25,14 @@ from forge.core.forge import (
     Target,
 )
 from forge.core.retry import TransientError, Unprocessable, retry_transient
-from forge.github.account import UNKNOWN, read_bot, read_signing_keys, read_user
+from forge.github.account import (
+    UNKNOWN,
+    read_bot,
+    read_installed,
+    read_own_repositories,
+    read_signing_keys,
+    read_user,
+)
 from forge.github.answers import (
     read_facts,
     read_merged_pulls,
@@ -169,30 +177,27 @@ class GitHub(
 
     async def repository_names(self, limit: int) -> list[str]:
         if self._app is None:
-            path = f"/user/repos?sort=pushed&per_page={limit}"
-            return await self._read_names(path, await self.access.credentials.token(""))
-        names = list[str]()
-        for token in await self._app.readers(_MOST_INSTALLATIONS):
-            path = f"/installation/repositories?per_page={limit}"
-            names += await self._read_names(path, token)
-            self._pool.drop(token)
-        return names[:limit]
+            get = partial(read_own_repositories, limit=limit)
+            rows = await self._read("the repositories", get, unheard, ONCE, repo="")
+        else:
+            installations = await self._app.installations(_MOST_INSTALLATIONS)
+            found = [self._read_installed(self._app.reader(each)) for each in installations]
+            rows = list(chain.from_iterable(await asyncio.gather(*found)))
+        return read_names(rows)[:limit]
 
-    async def _read_names(self, path: str, token: SecretStr | None) -> list[str]:
-        def get(github: "Api") -> list[str]:
-            return read_names(github.requester.requestJsonAndCheck("GET", path)[1])
-
-        attempt = partial(asyncio.to_thread, self._call, "the repositories", get, token, "")
-        return await retry_transient(attempt, what=self.name, emit=unheard, policy=ONCE)
-
-    async def recent_messages(
-        self, full_name: str, branch: str, limit: int, emit: Emit = unheard
-    ) -> list[str]:
-        def get(github: "Api") -> list[str]:
-            commits = islice(github.get_repo(full_name).get_commits(branch), limit)
-            return [str(each.commit.message) for each in commits if len(each.parents) < 2]
-
-        return await self._read("the newest commits", get, emit, repo=full_name)
+    async def _read_installed(self, reader: Awaitable[SecretStr]) -> list[Any]:
+        """The repositories of one installation; one that is refused hides those of no other."""
+        try:
+            token = await reader
+            call = partial(self._call, "the repositories", read_installed, token, "")
+            attempt = partial(asyncio.to_thread, call)
+            try:
+                return await retry_transient(attempt, what=self.name, emit=unheard, policy=ONCE)
+            finally:
+                self._pool.drop(token)
+        except CodingAgentError as error:
+            log.warning("an installation of the App lists no repositories: %s", error.message)
+            return []
 
     async def pull(self, full_name: str, number: int, emit: Emit = unheard) -> PullFacts:
         def get(github: "Api") -> PullFacts:
@@ -318,14 +323,6 @@ class GitHub(
             return list(islice(read_merged_pulls(pulls, since), limit))
 
         return await self._read("the pull requests", find, emit, repo=full_name)
-
-    async def merge_base(
-        self, full_name: str, base_sha: str, head_sha: str, emit: Emit = unheard
-    ) -> str:
-        def compare(github: "Api") -> str:
-            return str(github.get_repo(full_name).compare(base_sha, head_sha).merge_base_commit.sha)
-
-        return await self._read("the base of a pull request", compare, emit, repo=full_name)
 
     async def signing_keys(self, login: str, emit: Emit = unheard) -> tuple[str, ...]:
         try:

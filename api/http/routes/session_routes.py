@@ -79,6 +79,7 @@ async def show_session(
 async def list_repositories(caller: TheCaller, options: Options) -> Response:
     """Of the hundred last pushed that the forge lists, those that the key may use.
 
+    For an App of GitHub they are of the first thousand of each of its first ten installations.
     None where the forge does not tell.
     """
     names = await options.known_repositories()

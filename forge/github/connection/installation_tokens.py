@@ -99,15 +99,17 @@ class InstallationTokens(Credentials):
         lasting = [known.value for known in self._tokens.values() if known.lasts]
         return lasting[-1] if lasting else None
 
-    async def readers(self, limit: int) -> list[SecretStr]:
-        """New tokens that read which repositories each of the first installations is for."""
+    async def installations(self, limit: int) -> list[Any]:
+        """The first installations, those that are suspended left out."""
         path = f"/app/installations?per_page={limit}"
         found = await self._ask("the App's installations", "GET", path)
-        able = [each for each in found if not each.get("suspended_at")]
-        made = [await self._make(each, "the App", {"metadata": "read"}) for each in able]
-        for token in made:
-            self.forms.add(token.value)
-        return [token.value for token in made]
+        return [each for each in found if not each.get("suspended_at")]
+
+    async def reader(self, installation: Any) -> SecretStr:
+        """A new token that reads which repositories an installation is for."""
+        made = await self._make(installation, "the App", {"metadata": "read"})
+        self.forms.add(made.value)
+        return made.value
 
     async def probe(self) -> None:
         """Try the key. Raises ForgeError."""

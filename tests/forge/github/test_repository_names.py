@@ -25,6 +25,18 @@ async def test_an_app_has_those_that_it_is_installed_on(side: TrustedSide) -> No
     assert await ours.github.repository_names(10) == []
 
 
+async def test_an_app_has_the_last_pushed_of_many(side: TrustedSide) -> None:
+    for number in range(120):
+        side.forge.add_name(f"octo/r{number}", side.hosted)
+    ours, _ = as_app(side)
+    assert await ours.github.repository_names(3) == ["octo/r119", "octo/r118", "octo/r117"]
+
+
+async def test_an_installation_that_is_refused_hides_no_other(side: TrustedSide) -> None:
+    ours, _ = as_app(side, refused=(76, 78))
+    assert await ours.github.repository_names(10) == ["octo/sample"]
+
+
 async def test_they_are_asked_once_and_none_where_they_are_not_told(side: TrustedSide) -> None:
     known = KnownRepositories(lambda: side.github.repository_names(10))
     assert await known() == await known() == ("octo/sample",)

@@ -73,7 +73,8 @@ class AppApi:
         return JSONResponse({"id": 1, "slug": app.slug, "name": app.slug, "permissions": {}})
 
     async def _installations(self, _: Request, app: HostedApp) -> Response:
-        return JSONResponse([app.installation(self._forge.address)])
+        own = app.installation(self._forge.address)
+        return JSONResponse([*({**own, "id": number} for number in app.refused), own])
 
     async def _of_repository(self, request: Request, app: HostedApp) -> Response:
         names = request.path_params
@@ -83,7 +84,7 @@ class AppApi:
         return JSONResponse(app.installation(self._forge.address))
 
     async def _mint(self, request: Request, app: HostedApp) -> Response:
-        if app.suspended:
+        if app.suspended or request.path_params["number"] in app.refused:
             return problem(403, "This installation has been suspended")
         minted = app.mint(await request.json())
         if minted is None:

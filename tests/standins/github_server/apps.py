@@ -31,7 +31,10 @@ class MintedToken:
 
 @dataclass
 class HostedApp:
-    """One App with one installation, for all repositories of `owner`."""
+    """One App with one installation, for all repositories of `owner`.
+
+    `refused` are numbers of other installations, which get no token.
+    """
 
     app_id: str
     public_key: str
@@ -40,6 +43,7 @@ class HostedApp:
     installation_id: int = 77
     permissions: Mapping[str, str] = field(default_factory=lambda: ALL)
     suspended: bool = False
+    refused: tuple[int, ...] = ()
     lasts_s: float = 3600
     minted: list[MintedToken] = field(default_factory=list)
     deliveries: list[Json] = field(default_factory=list)

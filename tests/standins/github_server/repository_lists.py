@@ -38,24 +38,28 @@ class RepositoryLists:
     async def _of_account(self, request: Request) -> Response:
         if _token(request) != self._forge.token:
             return problem(401, "Requires authentication")
-        return JSONResponse(self._rows(request, ""))
+        return JSONResponse(list(page_of(request, self._rows("")[::-1])))
 
     async def _of_installation(self, request: Request) -> Response:
         app = self._forge.app
         if app is None or not app.opens(_token(request), ""):
             return problem(401, "Bad credentials")
-        rows = self._rows(request, app.owner)
-        return JSONResponse({"total_count": len(rows), "repositories": rows})
+        rows = self._rows(app.owner)
+        page = list(page_of(request, rows))
+        return JSONResponse({"total_count": len(rows), "repositories": page})
 
-    def _rows(self, request: Request, owner: str) -> list[dict[str, Any]]:
-        """A page of them; later ones were pushed to later."""
+    def _rows(self, owner: str) -> list[dict[str, Any]]:
+        """All of them; later ones were pushed to later."""
         hosted = self._forge.repositories()
         found = [each for each in hosted if owner in ("", each.owner)]
-        rows = [
-            {**self._forge.shapes.repository(each), "pushed_at": f"2026-01-01T00:00:{number:02}Z"}
+        return [
+            {**self._forge.shapes.repository(each), "pushed_at": f"2026-01-01T{_clock(number)}Z"}
             for number, each in enumerate(found)
         ]
-        return list(page_of(request, rows[::-1]))
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}:00"
 
 
 def _token(request: Request) -> str:

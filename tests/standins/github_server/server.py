@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -130,6 +130,11 @@ class ForgeServer:
         self._hosted[full_name.lower()] = repository
         self._moved.pop(full_name.lower(), None)
         return repository
+
+    def add_name(self, full_name: str, like: HostedRepository) -> None:
+        """Host a repository that shares another's files."""
+        self._ids += 1
+        self._hosted[full_name.lower()] = replace(like, id=self._ids, full_name=full_name)
 
     async def fork(self, parent: HostedRepository) -> HostedRepository:
         """The signed-in account's fork: the one it has, or a new one."""
