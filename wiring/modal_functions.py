@@ -8,7 +8,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -154,16 +154,15 @@ class Deployment(ABC):
             lambda held: held.startswith(f"{call}."),
             records.tell_role,
         )
-        try:
+        async with AsyncExitStack() as ends:  # each, whichever of the others fails
+            ends.push_async_callback(store.close)
+            ends.push_async_callback(forge.close)
+            ends.push_async_callback(self.mount.commit_run, run_id)
+            ends.push_async_callback(services.preparation.close)
             await store.open()
             with configuration.telemetry():
                 await worker(run_id)
             await self._settle(run_id, store, sandboxes)
-        finally:
-            await services.preparation.close()
-            await self.mount.commit_run(run_id)
-            await forge.close()
-            await store.close()
 
     async def _settle(self, run_id: str, store: Store, sandboxes: Sandboxes) -> None:
         """Leave nothing open of a run that ended or waits, and let its issue be told."""
