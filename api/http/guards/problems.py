@@ -56,6 +56,7 @@ STATUS: Final[dict[type[errors.CodingAgentError], int]] = {
     errors.PullRequestNotFound: 404,
     errors.PullRequestClosed: 409,
     errors.PullRequestMoved: 409,
+    errors.PullRequestOpen: 409,
     errors.PatchTooLarge: 422,
     errors.PatchUnusable: 422,
     errors.PushRejected: 502,

@@ -170,10 +170,14 @@ class Scheduler:
 
     async def scale_to(self, function: Function, count: int) -> None:
         """Have `count` containers that take inputs, as on Modal under load."""
-        while len(live := [known for known in self.of(function) if not known.spent]) < count:
+        for _ in range(count - len(self._usable(function))):
             self._begin(function)
-            await asyncio.sleep(0)
+        while len(live := self._usable(function)) < count:  # noqa: ASYNC110 - only the list tells
+            await asyncio.sleep(0.01)
         await asyncio.gather(*(known.asking.wait() for known in live))
+
+    def _usable(self, function: Function) -> list[Container]:
+        return [known for known in self.of(function) if not known.spent]
 
     async def preempt(self, target: str, *, hard: bool = False, grace: float = GRACE) -> str:
         """Take the machine from under a container: of a function by name, or of a task; its id.
