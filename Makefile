@@ -50,11 +50,12 @@ live: $(STAMP) system
 soak: $(STAMP) system
 	$(BIN)/python -m benchmarks.soak
 
-# Each screen of the page at two widths, light and dark, and the demo in a terminal; README.md shows four of them.
+# The pictures of README.md and the documents: the page, the demo in a terminal, what is seen on GitHub.
 screenshots: $(STAMP)
 	@sh scripts/system-packages slow-tests
-	$(BIN)/python -m benchmarks.screenshots
-	$(BIN)/python -m benchmarks.terminal_picture
+	$(BIN)/python -m benchmarks.pictures.page
+	$(BIN)/python -m benchmarks.pictures.terminal
+	$(BIN)/python -m benchmarks.pictures.github
 
 serve: $(STAMP) system
 	$(BIN)/coding-agent serve

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.screenshots`: each screen of the page at two widths, light and dark.
+"""`python -m benchmarks.pictures.page`: each screen of the page at two widths, light and dark.
 
 Pictures go to `build/screenshots/`; those that README.md shows go to `docs/images/`, too.
 """
@@ -20,7 +20,7 @@ from tests.support.page.page_world import service_world
 from tests.support.page.replayed_runs import edited, many_runs, running_run, waiting_run
 from wiring import Settings
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 PICTURES: Final = ROOT / "build" / "screenshots"
 SHOWN: Final = ROOT / "docs" / "images"
 _SIZES: Final = {"wide": (1280, 800), "narrow": (390, 844)}

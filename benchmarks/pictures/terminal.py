@@ -1,4 +1,4 @@
-"""`python -m benchmarks.terminal_picture`: the demo in a terminal, an animated SVG in docs/images.
+"""`python -m benchmarks.pictures.terminal`: the demo in a terminal, an animated SVG in docs/images.
 
 The command runs on a real pseudo terminal. What its screen shows is read by a terminal emulator
 and drawn frame by frame, at the pace at which it happened, or faster so that it takes 20 s at most.
@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import pyte
 
-PICTURE: Final = Path(__file__).parents[1] / "docs" / "images" / "demo.svg"
+PICTURE: Final = Path(__file__).parents[2] / "docs" / "images" / "demo.svg"
 COLUMNS: Final = 100
 ROWS: Final = 34
 COMMAND: Final = (sys.executable, "-m", "coding_agent", "demo")
