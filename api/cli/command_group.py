@@ -19,7 +19,7 @@ _WORDS: Final = {
 
 _PYTHON_TYPE: Final = re.compile(r"^([^-].*?) <\S+>$")
 _AT_LEAST: Final = re.compile(r"\bx>=(\d+)(?=\]$)")
-_BETWEEN: Final = re.compile(r"(\d+)<=x<=(\d+)(?=\]$)")
+_BETWEEN: Final = re.compile(r"(?<!\d)(\d++)<=x<=(\d++)(?=\]$)")
 
 
 class HelpContext(typer.Context):
