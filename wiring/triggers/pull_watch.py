@@ -30,20 +30,23 @@ class PullWatch:
         self._deliveries = deliveries
         self._forge = forge
         self._worker = worker
-        self._updated_at = ""
+        self._updated_at = self._read_at = ""
         self._before: frozenset[str] | None = None
         """Keys of what had been said at the first look; GitHub's clock may be another than ours."""
 
     async def look(self) -> PullState:
-        """Ask twice where nothing has changed; then work off what is new. Raises CodingAgentError.
+        """Ask for little where nothing has changed; then work off what is new.
 
-        An act that was worked off already, here or by a service, is known by its key.
+        What changed is read at the next look, too: its time is in seconds, and more may be said in
+        the second of a look. An act that was worked off already, here or by a service, is known by
+        its key. Raises CodingAgentError.
         """
         pull = await self._forge.pull_state(self._repo, self._number)
         acts = [act_of_checks(self._repo, pull), act_of_conflicts(self._repo, pull)]
-        if pull.updated_at != self._updated_at:
+        if pull.updated_at != self._read_at:
             acts += [*await self._said(pull)]
-            self._updated_at = pull.updated_at
+            self._read_at = pull.updated_at if pull.updated_at == self._updated_at else ""
+        self._updated_at = pull.updated_at
         for act in acts:
             if act:
                 await self._deliveries.add(act.key, act.model_dump(mode="json"), time.time())

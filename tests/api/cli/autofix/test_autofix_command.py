@@ -64,7 +64,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_an_idle_hour_takes_sixty_calls_at_most(world: World) -> None:
     world.hosted.checks[HEAD] = [check(None)]
     async with open_watch(world.settings, world.address) as opened:
-        await opened.watch.look()
+        for _ in range(2):  # the second reads what was said in the second of the first
+            await opened.watch.look()
         before, unchanged = len(world.asked()), world.forge.unchanged
         for _ in range(3):
             pull = await opened.watch.look()
@@ -103,6 +104,21 @@ def review(number: int, by: str, state: str) -> list[dict[str, Any]]:
     user = {"login": by, "type": "User"}
     row = {"id": number, "user": user, "body": "Rename it.", "state": state}
     return [{**row, "submitted_at": moment}]
+
+
+async def test_what_is_said_in_the_second_of_a_look_is_heard(world: World) -> None:
+    """The time of a change is in whole seconds: it says nothing of what comes in its rest."""
+    world.hosted.checks[HEAD] = [check("success")]
+    async with open_watch(world.settings, world.address) as opened:
+        await opened.watch.look()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+        world.pull.updated_at = moment
+        await opened.watch.look()
+        world.hosted.say(NUMBER, "ben", "/coding-agent rename it", moment)
+        await opened.watch.look()
+        await opened.watch.look()
+        runs, _ = await opened.runs.list(_anyone())
+        assert [run.request["prompt"] for run in runs] == ["rename it"]
 
 
 async def test_a_review_behind_a_hundred_others_counts(world: World) -> None:
