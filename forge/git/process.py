@@ -38,15 +38,24 @@ async def run_process(
 
     Raises FileNotFoundError where there is no such program.
     """
-    process = await asyncio.create_subprocess_exec(
-        *line,
-        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-        cwd="/",
-        start_new_session=True,
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *line,
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+        )
     )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # of a start that is cancelled itself asyncio may wait for ever
+        await asyncio.wait([starting])
+        if not starting.exception():
+            await _end(starting.result())
+        raise
     stdout, stderr, over = b"", b"", ""
     try:
         async with asyncio.timeout(timeout_s):

@@ -219,3 +219,16 @@ async def test_git_that_gitpython_starts_is_limited_too(side: TrustedSide) -> No
             assert reader.rlimit(psutil.RLIMIT_AS)[1] == LOCAL.memory_mb << 20
             assert reader.rlimit(psutil.RLIMIT_CPU)[1] == LOCAL.cpu_s
             assert reader.rlimit(psutil.RLIMIT_FSIZE)[1] == LOCAL.file_mb << 20
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_a_command_that_is_cancelled_as_it_starts_is_killed(turns: int) -> None:
+    """At whichever step of its start, and without waiting for the pipes that it has not yet."""
+    marker = f"765.4{turns}"
+    task = asyncio.create_task(trusted().run("-c", f"alias.x=!sleep {marker}", "x"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert marker not in str([process.info for process in psutil.process_iter(["cmdline"])])
