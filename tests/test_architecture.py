@@ -363,13 +363,17 @@ def test_a_process_takes_over_neither_working_directory_nor_environment() -> Non
 def _unsafe_starts(path: Path) -> Iterator[str]:
     """A checkout may have filled the one, PYTHONPATH and the like the other, with code."""
     for node in walked(path):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        module = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
-        if node.func.attr in STARTS.get(module, ()):
+        if isinstance(node, ast.Call) and any(map(_starts, (node.func, *node.args[:1]))):
             named = {keyword.arg for keyword in node.keywords}
             missing = {"cwd", "env"} - named - {*INHERITED.get(name_of(path), "").split()}
             yield from (f":{node.lineno} starts a process without {word}=" for word in missing)
+
+
+def _starts(called: ast.expr) -> bool:
+    """Whether it is what starts a process, called here or handed to what calls it."""
+    if not (isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)):
+        return False
+    return called.attr in STARTS.get(called.value.id, ())
 
 
 def test_files_and_functions_stay_small() -> None:

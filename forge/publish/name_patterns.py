@@ -4,7 +4,7 @@ A regular expression is tried by a program of its own, with a second of processo
 """
 
 import asyncio
-import contextlib
+import subprocess
 import sys
 from typing import Final
 
@@ -37,21 +37,18 @@ async def _search(expression: str, text: str) -> bool | None:
     """Whether it is found; None where this is no expression of Python's, or takes too long."""
     if "\0" in expression:
         return None
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-c", _SEARCH, expression, text),
-        cwd="/",
-        env=_ENVIRONMENT,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            said, _ = await process.communicate()
-    except TimeoutError:
+        tried = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-I", "-c", _SEARCH, expression, text],
+            cwd="/",
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
         return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    return {b"True": True, b"False": False}.get(said.strip())
+    return {b"True": True, b"False": False}.get(tried.stdout.strip())

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -91,25 +92,19 @@ async def ask_here(question: Question) -> str:
     own, a `.npmrc`, or a `go.mod` that names another Go.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *question.words,
+        asked = await asyncio.to_thread(
+            subprocess.run,
+            question.words,
             cwd="/",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE_S,
+            check=False,
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return ""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            out, _ = await process.communicate()
-    except TimeoutError:
-        return ""
-    finally:  # also where who asks is cancelled
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return out.decode(errors="replace")
+    return asked.stdout.decode(errors="replace")
 
 
 def _variables(question: Question, answer: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import platform
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -52,13 +53,12 @@ def python() -> Finding:
 async def git() -> Finding:
     fix = "sudo apt-get install git"
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", "version", cwd="/", stdout=asyncio.subprocess.PIPE
+        told = await asyncio.to_thread(
+            subprocess.run, ["git", "version"], cwd="/", stdout=subprocess.PIPE, check=False
         )
     except FileNotFoundError:
         return Finding("git", held=False, detail="not found", fix=fix)
-    out, _ = await process.communicate()
-    said = out.decode("utf-8", "replace").strip()
+    said = told.stdout.decode("utf-8", "replace").strip()
     version = tuple(map(int, re.findall(r"\d+", said)[:3]))
     note = ""
     if version < SAFEST_GIT:

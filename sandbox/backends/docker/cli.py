@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from graph.errors import SandboxUnavailable
+from sandbox.host.executors import settle
 
 CALL_S = 60.0
 """How long the daemon may take for what takes it well under a second."""
@@ -60,8 +61,8 @@ class DockerCli:
         self, *words: str, stdin: "IO[bytes] | None", environment: Mapping[str, str]
     ) -> asyncio.subprocess.Process:
         """Start a call that goes on, its output and complaints in one pipe."""
-        try:
-            return await asyncio.create_subprocess_exec(
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
                 self.program,
                 *words,
                 env={**self._environment, **environment},
@@ -71,6 +72,14 @@ class DockerCli:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        )
+        # Of a start that is cancelled itself asyncio may wait for ever.
+        if await settle(starting):
+            if not starting.exception():
+                await end(starting.result())
+            raise asyncio.CancelledError
+        try:
+            return starting.result()
         except OSError as error:
             raise _silent(error) from error
 
