@@ -2,14 +2,13 @@
 
 import posixpath
 import re
-import tomllib
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sandbox.ecosystems.any_language import FRAGMENT_FOLDERS, FRAGMENT_NAMES, UNRELEASED
 from sandbox.ecosystems.project import RepositoryFiles
-from sandbox.ecosystems.toml_text import load_toml
+from sandbox.ecosystems.python_needs import read_toml, table_in
 
 _CHANGESETS: Final = ".changeset/"
 _FRAGMENT: Final = re.compile(rf"((?:docs/)?(?:{FRAGMENT_FOLDERS})/)(?:{FRAGMENT_NAMES})")
@@ -33,14 +32,15 @@ def find_changelog(repository: RepositoryFiles) -> str:
 def _configured(repository: RepositoryFiles) -> str:
     """The folder by the configuration of towncrier."""
     for name in ("towncrier.toml", "pyproject.toml"):
-        if (table := _table(repository, name, "tool", "towncrier")) is not None:
+        tools = table_in(read_toml(repository.files.get(name, "")), "tool")
+        if isinstance(table := tools.get("towncrier"), Mapping):
             folder = posixpath.normpath(_fragments(repository, table))
             usable = _FOLDER.fullmatch(folder) and folder.split("/")[0] not in (".", "..")
             return f"{folder}/" if usable else ""
     return ""
 
 
-def _fragments(repository: RepositoryFiles, table: dict[str, Any]) -> str:
+def _fragments(repository: RepositoryFiles, table: Mapping[str, Any]) -> str:
     """The folder as towncrier finds it: below the package where no folder is named.
 
     Older versions do not take the project's name for that of the package, so what is used counts.
@@ -51,18 +51,9 @@ def _fragments(repository: RepositoryFiles, table: dict[str, Any]) -> str:
     if not package:
         if used := _used(repository):
             return used
-        package = (_table(repository, "pyproject.toml", "project") or {}).get("name", "")
+        pyproject = read_toml(repository.files.get("pyproject.toml", ""))
+        package = table_in(pyproject, "project").get("name", "")
     return posixpath.join(str(table.get("package_dir", "")), str(package), "newsfragments")
-
-
-def _table(repository: RepositoryFiles, name: str, *keys: str) -> dict[str, Any] | None:
-    """A table of a file; None where it is not there or cannot be read."""
-    with suppress(tomllib.TOMLDecodeError, RecursionError):
-        table: Any = load_toml(repository.files.get(name, ""))
-        for key in keys:
-            table = table.get(key) if isinstance(table, dict) else None
-        return table if isinstance(table, dict) else None
-    return None
 
 
 def _used(repository: RepositoryFiles) -> str:
