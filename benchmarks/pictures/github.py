@@ -8,31 +8,27 @@ import asyncio
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 from markdown_it import MarkdownIt
-from pydantic import SecretStr
 
-from tests.standins.github_server.app_key import app_keys
-from tests.standins.github_server.apps import HostedApp
 from tests.support.page.browser import Browser, open_browser
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.issue_label import (
     BODY,
+    BOT,
     ISSUE,
     PROMPT,
-    SECRET,
     TITLE,
     comments_on,
     deliver_label,
     open_issue,
+    world_with_app,
 )
-from tests.support.whole_runs.world import World
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
-_BOT: Final = "my-agent[bot]"
 _STYLE: Final = """\
 body { margin: 0; padding: 24px; background: #fff; color: #1f2328;
   font: 14px/1.5 system-ui, "DejaVu Sans", sans-serif; }
@@ -65,32 +61,23 @@ async def main() -> None:
 
 async def _run() -> dict[str, tuple[str, list[Post]]]:
     """By picture its title and what is said there."""
-    private, public = app_keys()
-    settings: dict[str, Any] = {
-        "github_webhook_secrets": (SecretStr(SECRET),),
-        "github_app_id": "12345",
-        "github_app_key": SecretStr(private),
-        "github_token": None,
-    }
-    async with World.open(**settings) as world:
-        world.forge.app = HostedApp(app_id="12345", public_key=public, owner="octo")
-        async with world.serving():
-            repo = await world.host()
-            open_issue(repo)
-            world.cast.learn(PROMPT, small_change())
-            address = world.service.http.base_url
-            async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
-                await deliver_label(http, repo)
-            await until(lambda: "Done." in "".join(comments_on(repo, _BOT)), within_s=300)
-            here = repo.url.removesuffix(f"/{repo.repository.full_name}")
-            texts = [text.replace(here, "https://github.com") for text in comments_on(repo, _BOT)]
-            said = [Post(_BOT, text) for text in texts]
-            ((check,),) = repo.repository.checks.values()
-            return {
-                "issue": (f"{TITLE} #{ISSUE}", [Post("ada", BODY), *said]),
-                "pull": (f"{repo.pull.title} #{repo.pull.number}", [Post(_BOT, repo.pull.body)]),
-                "receipt": (check["name"], [Post(check["conclusion"], check["output"]["summary"])]),
-            }
+    async with world_with_app() as world:
+        repo = await world.host()
+        open_issue(repo)
+        world.cast.learn(PROMPT, small_change())
+        address = world.service.http.base_url
+        async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            await deliver_label(http, repo)
+        await until(lambda: "Done." in "".join(comments_on(repo, BOT)), within_s=300)
+        here = repo.url.removesuffix(f"/{repo.repository.full_name}")
+        texts = [text.replace(here, "https://github.com") for text in comments_on(repo, BOT)]
+        said = [Post(BOT, text) for text in texts]
+        ((check,),) = repo.repository.checks.values()
+        return {
+            "issue": (f"{TITLE} #{ISSUE}", [Post("ada", BODY), *said]),
+            "pull": (f"{repo.pull.title} #{repo.pull.number}", [Post(BOT, repo.pull.body)]),
+            "receipt": (check["name"], [Post(check["conclusion"], check["output"]["summary"])]),
+        }
 
 
 async def _draw(browser: Browser, name: str, title: str, posts: list[Post]) -> None:

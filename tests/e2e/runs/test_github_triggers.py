@@ -1,24 +1,21 @@
 """From a label on an issue to its pull request: a signed delivery, an App, a real run."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
-from tests.standins.github_server.app_key import app_keys
-from tests.standins.github_server.apps import HostedApp
 from tests.support.polling import until
 from tests.support.whole_runs.claude_script import small_change
 from tests.support.whole_runs.issue_label import (
+    BOT,
     ISSUE,
     PROMPT,
-    SECRET,
     comments_on,
     deliver_label,
     open_issue,
+    world_with_app,
 )
 from tests.support.whole_runs.world import World
 
@@ -27,24 +24,14 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
 ]
-BOT = "my-agent[bot]"
 MOST_CALLS = 16
 """Of GitHub's API: of the run with an App, and of the conversation about it."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world() -> AsyncIterator[World]:
-    private, public = app_keys()
-    settings: dict[str, Any] = {
-        "github_webhook_secrets": (SecretStr(SECRET),),
-        "github_app_id": "12345",
-        "github_app_key": SecretStr(private),
-        "github_token": None,
-    }
-    async with World.open(**settings) as opened:
-        opened.forge.app = HostedApp(app_id="12345", public_key=public, owner="octo")
-        async with opened.serving():
-            yield opened
+    async with world_with_app() as opened:
+        yield opened
 
 
 async def test_an_issue_becomes_a_pull_request_that_closes_it(world: World) -> None:

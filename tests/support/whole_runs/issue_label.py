@@ -2,13 +2,19 @@
 
 import hashlib
 import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from tests.standins.github_contract.deliveries import delivered
+from tests.standins.github_server.app_key import app_keys
+from tests.standins.github_server.apps import HostedApp
 from tests.support.whole_runs.hosted_repository import Hosted
+from tests.support.whole_runs.world import World
 
 SECRET = "the-secret-of-the-webhook-24"
 ISSUE = 41
@@ -16,6 +22,26 @@ TITLE = "Greet in the morning"
 BODY = "Let the greeting of an issue say that it is morning."
 PROMPT = f"{TITLE}\n\n{BODY}"
 """What a run of the issue is asked for."""
+
+
+BOT = "my-agent[bot]"
+"""The account of the App."""
+
+
+@asynccontextmanager
+async def world_with_app() -> AsyncIterator[World]:
+    """A service that is served, takes deliveries, and signs in as an App."""
+    private, public = app_keys()
+    settings: dict[str, Any] = {
+        "github_webhook_secrets": (SecretStr(SECRET),),
+        "github_app_id": "12345",
+        "github_app_key": SecretStr(private),
+        "github_token": None,
+    }
+    async with World.open(**settings) as opened:
+        opened.forge.app = HostedApp(app_id="12345", public_key=public, owner="octo")
+        async with opened.serving():
+            yield opened
 
 
 def open_issue(repo: Hosted) -> None:
