@@ -70,7 +70,6 @@ class RequestBuilder:
     def forget_messages(self) -> None:
         """Make room for another conversation."""
         self._encoded: list[bytes] = []
-        self._picture_bytes: list[tuple[int, int]] = []
         self._cleared = ClearedCalls(self._trigger) if self._trigger else None
 
     def count_cleared(self, messages: Sequence[Message]) -> int:
@@ -84,7 +83,7 @@ class RequestBuilder:
     def leave_out_pictures(self) -> None:
         """Send no picture from here on."""
         self._pictures = False
-        self._encoded, self._picture_bytes = [], []
+        self._encoded = []
 
     def shows_pictures(self, messages: Sequence[Message]) -> bool:
         """Whether a picture is part of the next prompt."""
@@ -110,23 +109,18 @@ class RequestBuilder:
         """Tokens of the conversation's prompt at most: what the API counted, and what is new."""
         self._encode_new(messages)
         new = pictures = 0
-        sizes = zip(self._encoded, self._picture_bytes, strict=True)
-        for message, (data, (count, size)) in zip(
-            reversed(messages), reversed([*sizes]), strict=True
-        ):
+        for message, data in zip(reversed(messages), reversed(self._encoded), strict=True):
             if isinstance(message, AssistantMessage):
                 counted = prompt_tokens(message.usage) + message.usage.output_tokens
                 return counted + tokens_upper_bound(new) + pictures * _PICTURE_TOKENS
-            new += len(data) - size
-            pictures += count
+            shown = _pictures_of(message) if self._pictures else []
+            new += len(data) - sum(len(picture["source"]["data"]) for picture in shown)
+            pictures += len(shown)
         return tokens_upper_bound(new + len(self._fixed)) + pictures * _PICTURE_TOKENS
 
     def _encode_new(self, messages: Sequence[Message]) -> None:
         for message in messages[len(self._encoded) :]:
             self._encoded.append(_encode_message(message, pictures=self._pictures))
-            shown = _pictures_of(message) if self._pictures else []
-            size = sum(len(picture["source"]["data"]) for picture in shown)
-            self._picture_bytes.append((len(shown), size))
 
 
 def _pictures_of(message: Message) -> list[Block]:
