@@ -2,12 +2,11 @@
 
 import posixpath
 import re
-import shlex
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from roles.briefing.base_files import GIT, MAX_BYTES, read_base_files
+from roles.briefing.base_files import MAX_BYTES, list_base_files, read_base_files
 from roles.briefing.untrusted_text import quote_untrusted
 from sandbox import Sandbox
 
@@ -20,7 +19,6 @@ _DEEPEST: Final = 20
 _MOST_IMPORTS: Final = 8
 _LEVELS: Final = 2
 """How deep a file that is named in another is followed."""
-_TIMEOUT_S: Final = 30.0
 _TOP: Final = (*NAMES, ".github/copilot-instructions.md")
 _GUIDES: Final = tuple(
     f"{folder}CONTRIBUTING{suffix}"
@@ -29,9 +27,10 @@ _GUIDES: Final = tuple(
 )
 _IMPORT: Final = re.compile(r"(?:^|\s)@((?:\.{1,2}/)*[\w-][\w./-]{0,200})")
 _LIST: Final = f"""\
-{GIT}"$git" ls-tree -r -z --name-only {{tree}} | grep -zE '/({"|".join(map(re.escape, NAMES))})$' \
+"$git" ls-tree -r -z --name-only "$tree" | grep -zE '/({"|".join(map(re.escape, NAMES))})$' \
   | head -c {_MAX_LISTED}
 """
+"""The files for agents below the top: only those that the base has take a place."""
 _FIND_GUIDES: Final = """\
 for name in {names}; do
   case $(find_blob "$name") in "blob "*) echo "$name" ;; esac
@@ -54,7 +53,8 @@ async def read_instructions(
     `tree` is the id of the base's; of the files for agents those that are nearest to `paths` are
     read, too, and what they name as `@file`. Nothing where nothing is.
     """
-    nearest = _nearest(paths, await _list(sandbox, tree)) if paths else ()
+    there = await list_base_files(sandbox, tree, _LIST, _MAX_LISTED) if paths else ()
+    nearest = _nearest(paths, frozenset(there))
     names = (*_TOP, *nearest)
     find_guides = _FIND_GUIDES.format(names=" ".join(_GUIDES))
     found, (guides, lfs) = await read_base_files(sandbox, tree, names, find_guides, _FIND_LFS)
@@ -76,13 +76,6 @@ async def read_instructions(
     if lfs.strip():
         parts.append(f"{_LFS_NOTE}\n{quote_untrusted('git_lfs', lfs, _MAX_LFS)}")
     return tuple(parts)
-
-
-async def _list(sandbox: Sandbox, tree: str) -> frozenset[str]:
-    """The files for agents below the top: only those that the base has take a place."""
-    command = _LIST.format(tree=shlex.quote(tree))
-    result = await sandbox.run(command, timeout_s=_TIMEOUT_S, keep_bytes=_MAX_LISTED)
-    return frozenset(name.decode(errors="replace") for name in result.output.split(b"\0")[:-1])
 
 
 def _nearest(paths: Iterable[str], there: Collection[str]) -> list[str]:

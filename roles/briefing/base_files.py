@@ -38,6 +38,13 @@ read_all() {{
 files, of git's refs or of programs does not count."""
 
 
+async def list_base_files(sandbox: Sandbox, tree: str, command: str, max_bytes: int) -> list[str]:
+    """The names that a command prints, a NUL after each. It may use `$git` and `$tree`."""
+    script = f"tree={shlex.quote(tree)}\n{GIT}{command}"
+    result = await sandbox.run(script, timeout_s=_TIMEOUT_S, keep_bytes=max_bytes)
+    return [name.decode(errors="replace") for name in result.output.split(b"\0")[:-1]]
+
+
 async def read_base_files(
     sandbox: Sandbox, tree: str, names: Sequence[str], *commands: str, max_bytes: int = MAX_BYTES
 ) -> tuple[list[tuple[str, str]], list[str]]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roles.briefing.base_files import GIT, read_base_files
+from roles.briefing.base_files import list_base_files, read_base_files
 from roles.briefing.untrusted_text import quote_untrusted
 from sandbox import Sandbox
 
-_TIMEOUT_S: Final = 30.0
 _MAX_LISTED: Final = 1 << 18
 _MAX_BYTES: Final = 1 << 16
 """Of each file."""
@@ -21,8 +20,7 @@ _LONGEST: Final = 400
 _LONGEST_HEADING: Final = 300
 """What is longer is a paragraph; each paragraph below a heading repeats it."""
 _LIST: Final = f"""\
-tree={{tree}}
-{GIT}for folder in "" .github/ docs/; do
+for folder in "" .github/ docs/; do
   "$git" ls-tree -z --name-only "$tree" $folder 2>/dev/null | head -c {_MAX_LISTED}
 done
 """
@@ -88,10 +86,7 @@ NO_RULES: Final = ContributionRules()
 
 async def read_contribution_rules(sandbox: Sandbox, tree: str) -> ContributionRules:
     """The rules of a base, `tree` being the id of its tree."""
-    listed = await sandbox.run(
-        _LIST.format(tree=tree), timeout_s=_TIMEOUT_S, keep_bytes=4 * _MAX_LISTED
-    )
-    names = [name.decode(errors="replace") for name in listed.output.split(b"\0")[:-1]]
+    names = await list_base_files(sandbox, tree, _LIST, 4 * _MAX_LISTED)
     policies = [name for name in names if _POLICY.fullmatch(name)]
     guides = [name for name in names if _GUIDE.fullmatch(name) and name not in policies]
     wanted = [*policies, *guides][:_MOST_FILES]
