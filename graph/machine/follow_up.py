@@ -25,23 +25,6 @@ async def find_base(
     )
 
 
-async def keep_pictures(
-    repositories: Repositories, run_id: str, request: RunRequest, base: Base
-) -> dict[str, Any]:
-    """The pictures of the request, and the base with a note on each that is left out."""
-    places, issue = request.get("pictures"), request.get("closes")
-    if not places or not issue:
-        return {"base": base}
-    pictures = await repositories.keep_pictures(run_id, base, issue, places)
-    notes = [
-        f"A picture of the request is not shown to the roles: {each.left_out}."
-        for each in pictures
-        if each.left_out
-    ]
-    noted = base.model_copy(update={"notes": (*base.notes, *dict.fromkeys(notes))})
-    return {"base": noted, "shown_pictures": [*pictures]}
-
-
 def plan_of(request: RunRequest) -> Plan | None:
     """The plan of a run that needs no planner."""
     follows = request.get("parent_run_id") and not request.get("approve_plan")

@@ -21,6 +21,7 @@ from graph.machine import edges, follow_up, publishing, role_tasks
 from graph.machine.ask_approval import ask_approval
 from graph.machine.node_events import emit_of_node, tell_gate, tell_pull_request
 from graph.machine.readiness import known_by_now, live_tree_begun, make_ready
+from graph.machine.shown_pictures import keep_pictures
 from graph.publication import ChangeOnNewBase, GateFinding, GateReport
 from graph.request.request_rules import RequestRules
 from graph.request.run_request import request_of
@@ -68,9 +69,7 @@ class Nodes:
                 base = await follow_up.find_base(
                     self.services.repositories, run_id, request, emit_of_node()
                 )
-                begun |= await follow_up.keep_pictures(
-                    self.services.repositories, run_id, request, base
-                )
+                begun |= await keep_pictures(self.services.repositories, run_id, request, base)
                 base = begun["base"]
                 if request.get("review_only"):
                     reviewed = _with(state, begun)
