@@ -69,8 +69,13 @@ async def verify_receipt(
             faults = (*faults, f"Its base {commit[:_SHORT]!r} is not below the head.")
     asked = {check.shell for check in on_head.asked}
     compared = (
-        CheckedCommand(told, on_head.reports.get(shell), on_base.get(shell), shell in asked)
-        for told, shell in ((told, _check(told).shell) for told in commands)
+        CheckedCommand(
+            told,
+            on_head.reports.get(check.shell),
+            on_base.get(check.shell),
+            check.shell in asked,
+        )
+        for told, check in zip(commands, checks, strict=True)
     )
     left_out = sorted(asked - {check.shell for check in checks})
     faults = (*faults, *_untested(on_head.asked, checks))
